@@ -1,0 +1,70 @@
+//! What is asked for, once it is known by whom.
+
+use shared::http::parameters::Parameters;
+use shared::oauth::issuer::Issuer;
+use shared::oauth::pkce::Challenge;
+use shared::oauth::resource::Resource;
+use shared::oauth::scope::{Scope, Scopes};
+use url::form_urlencoded::Serializer;
+
+use crate::destination::Destination;
+use crate::refusal::Refusal;
+
+/// The parameters that mean something here. The form repeats them, and nothing else.
+const NAMES: [&str; 8] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+];
+
+/// A request that can be granted.
+pub(crate) struct Asked {
+    pub(crate) challenge: Challenge,
+    pub(crate) resource: Resource,
+    /// What the page offers. Staying connected is offered to every client that can.
+    pub(crate) scopes: Scopes,
+}
+
+impl Asked {
+    pub(crate) fn read(destination: &Destination, parameters: &Parameters, issuer: &Issuer) -> Result<Self, Refusal> {
+        match parameters.value("response_type") {
+            Some("code") => {}
+            Some(_) => return Err(Refusal::ResponseType),
+            None => return Err(Refusal::NoResponseType),
+        }
+        let challenge = parameters.value("code_challenge").ok_or(Refusal::NoChallenge)?;
+        // Left out, the method would mean `plain` (RFC 7636 §4.3).
+        if parameters.value("code_challenge_method") != Some("S256") {
+            return Err(Refusal::ChallengeMethod);
+        }
+        let challenge = Challenge::parse(challenge).ok_or(Refusal::Challenge)?;
+        let resource = Resource::of(issuer);
+        // Clients of before 2025-06-18 do not name it; the token is bound to it all the same.
+        if parameters.value("resource").is_some_and(|asked| !resource.is_meant_by(asked)) {
+            return Err(Refusal::Target);
+        }
+        let scopes = Scopes::asked(parameters.value("scope")).ok_or(Refusal::Scope)?;
+        let scopes = match destination.client().refreshes {
+            true => scopes.with(Scope::OfflineAccess),
+            false => scopes.without(Scope::OfflineAccess),
+        };
+        Ok(Self { challenge, resource, scopes })
+    }
+}
+
+/// The request as hidden fields.
+pub(crate) fn repeated(parameters: &Parameters) -> Vec<(&'static str, String)> {
+    NAMES.iter().filter_map(|name| parameters.value(name).map(|value| (*name, value.to_owned()))).collect()
+}
+
+/// The request as a path and query: the way back from signing in, and what the anti-forgery value is made for.
+pub(crate) fn way_back(parameters: &Parameters) -> String {
+    let mut query = Serializer::new("/oauth/authorize?".to_owned());
+    query.extend_pairs(repeated(parameters));
+    query.finish()
+}

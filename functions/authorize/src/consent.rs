@@ -1,0 +1,231 @@
+//! The consent page, and what comes back from it.
+
+use askama::Template;
+use http::StatusCode;
+use http::header::ORIGIN;
+use shared::http::answer;
+use shared::http::parameters::Parameters;
+use shared::http::style;
+use shared::identity::{Identity, SignedIn};
+use shared::lambda::{Request, Response};
+use shared::oauth::issuer::Issuer;
+use shared::oauth::scope::{Scope, Scopes};
+use shared::store::directory::Standing;
+
+use crate::asked::{self, Asked};
+use crate::destination::Destination;
+
+/// All that the page speaks of.
+pub(crate) struct Consent<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) issuer: &'a Issuer,
+    pub(crate) identity: &'a Identity,
+    pub(crate) destination: &'a Destination,
+    pub(crate) asked: &'a Asked,
+    pub(crate) person: &'a SignedIn,
+    pub(crate) standings: &'a [Standing],
+}
+
+/// What the person decided.
+pub(crate) enum Choice<'a> {
+    Deny,
+    Approve(Approved<'a>),
+}
+
+/// Where, and what: only what was asked for, with `offline_access` if they stay connected.
+pub(crate) struct Approved<'a> {
+    pub(crate) standing: &'a Standing,
+    pub(crate) scopes: Scopes,
+}
+
+/// Why the page is shown again.
+#[derive(Clone, Copy)]
+pub(crate) enum Again {
+    /// The form is not one that we gave to this session for this request.
+    Forged,
+    NoDecision,
+    NoTenant,
+    NothingTicked,
+    NothingAllowed,
+    Unavailable,
+}
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct Page<'a> {
+    style: &'static str,
+    product: &'a str,
+    client: &'a str,
+    named: bool,
+    host: String,
+    loopback: bool,
+    email: Option<&'a str>,
+    another_account: String,
+    sentence: Option<&'static str>,
+    hidden: Vec<(&'static str, String)>,
+    proof: String,
+    tenants: Vec<TenantChoice<'a>>,
+    usable: bool,
+    scopes: Vec<ScopeChoice>,
+    /// Whether staying connected is ticked, if it is offered.
+    stay: Option<bool>,
+}
+
+struct TenantChoice<'a> {
+    id: &'a str,
+    name: &'a str,
+    role: &'a str,
+    checked: bool,
+    /// The role allows nothing of what is asked.
+    useless: bool,
+    /// What is asked and the role does not allow, in plain words.
+    missing: String,
+}
+
+struct ScopeChoice {
+    field: String,
+    title: &'static str,
+    hint: &'static str,
+    checked: bool,
+}
+
+impl<'a> Consent<'a> {
+    /// The page; `again` with the reason and the choices that `parameters` hold, else as new.
+    pub(crate) fn page(&self, again: Option<Again>, parameters: &Parameters) -> Response {
+        let wanted = self.asked.scopes.permissions();
+        let ticked = |field: &str| again.is_none() || parameters.value(field).is_some();
+        let client = self.destination.client();
+        let tenants: Vec<_> = self
+            .standings
+            .iter()
+            .map(|standing| {
+                let missing = wanted.iter().filter(|scope| !standing.role.permissions.contains(*scope));
+                TenantChoice {
+                    id: standing.tenant.as_str(),
+                    name: &standing.name,
+                    role: &standing.role.name,
+                    checked: parameters.value("tenant").map_or(self.standings.len() == 1, |chosen| {
+                        again.is_some() && chosen == standing.tenant.as_str()
+                    }),
+                    useless: wanted.intersection(standing.role.permissions).is_empty(),
+                    missing: missing.map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase(),
+                }
+            })
+            .collect();
+        let way_back = asked::way_back(parameters);
+        let page = Page {
+            style: style::STYLE,
+            product: self.product,
+            client: client.name.as_deref().unwrap_or("An application without a name"),
+            named: client.name.is_some(),
+            host: self.destination.redirect_uri().host(),
+            loopback: self.destination.redirect_uri().is_loopback(),
+            email: self.person.email.as_deref(),
+            another_account: self.identity.login(&way_back),
+            sentence: again.map(Again::sentence),
+            hidden: asked::repeated(parameters),
+            proof: self.person.anti_forgery(&way_back),
+            usable: tenants.iter().any(|tenant| !tenant.useless),
+            tenants,
+            scopes: wanted
+                .iter()
+                .map(|scope| {
+                    let (title, hint) = words(scope);
+                    let field = field(scope);
+                    ScopeChoice { checked: ticked(&field), field, title, hint }
+                })
+                .collect(),
+            stay: self.asked.scopes.contains(Scope::OfflineAccess).then(|| ticked(&field(Scope::OfflineAccess))),
+        };
+        let status = match again {
+            None => StatusCode::OK,
+            Some(Again::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            Some(_) => StatusCode::BAD_REQUEST,
+        };
+        // The browser holds the redirects after the form to the page's policy too.
+        let (callback, login) = (self.destination.redirect_uri().origin(), origin(&page.another_account));
+        match page.render() {
+            Ok(html) => answer::page(status, &style::policy(&[&callback, &login]), html),
+            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+        }
+    }
+
+    /// What the person decided, or why they have to be asked again.
+    pub(crate) fn read(&self, request: &Request, parameters: &Parameters) -> Result<Choice<'a>, Again> {
+        let proof = parameters.value("proof").unwrap_or_default();
+        if !from_our_page(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), proof) {
+            return Err(Again::Forged);
+        }
+        match parameters.value("decision") {
+            Some("deny") => return Ok(Choice::Deny),
+            Some("approve") => {}
+            _ => return Err(Again::NoDecision),
+        }
+        let chosen = parameters.value("tenant").ok_or(Again::NoTenant)?;
+        let standing =
+            self.standings.iter().find(|standing| standing.tenant.as_str() == chosen).ok_or(Again::NoTenant)?;
+        let scopes = self
+            .asked
+            .scopes
+            .iter()
+            .filter(|scope| parameters.value(&field(*scope)).is_some())
+            .fold(Scopes::NONE, Scopes::with);
+        if scopes.permissions().is_empty() {
+            return Err(Again::NothingTicked);
+        }
+        let approved = Approved { standing, scopes };
+        if approved.effective().is_empty() { Err(Again::NothingAllowed) } else { Ok(Choice::Approve(approved)) }
+    }
+}
+
+impl Approved<'_> {
+    /// Approved ∩ what the role allows now.
+    pub(crate) const fn effective(&self) -> Scopes {
+        self.scopes.intersection(self.standing.role.permissions)
+    }
+}
+
+impl Again {
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Forged => "This page was open for too long, or your account has changed. Please look again and decide.",
+            Self::NoDecision => "Choose Approve or Deny.",
+            Self::NoTenant => "Choose the workspace that this connection is for.",
+            Self::NothingTicked => "Leave at least one permission ticked, or choose Deny.",
+            Self::NothingAllowed => "Your role in that workspace allows nothing of what is ticked.",
+            Self::Unavailable => "That did not work just now; nothing was connected. Please try again in a moment.",
+        }
+    }
+}
+
+/// Besides the anti-forgery value: what a browser says of where a form comes from. An `Origin` of `null` is what
+/// `Referrer-Policy: no-referrer` makes of our own.
+fn from_our_page(request: &Request, issuer: &Issuer) -> bool {
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    header("sec-fetch-site").is_none_or(|site| site == "same-origin")
+        && header(ORIGIN.as_str()).is_none_or(|origin| origin == "null" || origin == issuer.as_str())
+}
+
+fn field(scope: Scope) -> String {
+    format!("allow:{}", scope.as_str())
+}
+
+fn origin(address: &str) -> String {
+    url::Url::parse(address).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+}
+
+/// A scope in plain words: a title, and what it means.
+const fn words(scope: Scope) -> (&'static str, &'static str) {
+    match scope {
+        Scope::ToolsExecute => ("Run tools", "Use the tools that the workspace has set up. They may change things in other systems."),
+        Scope::SkillsRead => ("Read skills", "Look up how your team does things."),
+        Scope::ViewsRead => ("Read views", "See the saved views of the workspace."),
+        Scope::EntitiesRead => ("Read records", "See and search the records of the workspace."),
+        Scope::EntitiesWrite => ("Change records", "Create, change and delete records."),
+        Scope::DocumentsRead => ("Read documents", "See and search the documents of the workspace."),
+        Scope::DocumentsWrite => ("Change documents", "Create, change and delete documents."),
+        Scope::ChatCreate => ("Start conversations", "Open a new conversation in your name."),
+        Scope::OfflineAccess => ("Stay connected", "Keep working until you or an administrator end the connection."),
+        Scope::ConnectionsManage => ("Manage connections", "See and end connections of the workspace."),
+    }
+}

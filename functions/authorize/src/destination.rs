@@ -1,0 +1,65 @@
+//! Where an answer may go.
+
+use shared::http::answer;
+use shared::http::parameters::Parameters;
+use shared::lambda::Response;
+use shared::oauth::client::Client;
+use shared::oauth::issuer::Issuer;
+use shared::oauth::redirect_uri::RedirectUri;
+
+use crate::refusal::Refusal;
+use crate::stranded::Stranded;
+
+/// A known client at one of its registered addresses. Whoever holds one may be answered by redirect, once the person has signed
+/// in; nothing else can make a redirect (OAuth 2.1 §4.1.2.1).
+pub(crate) struct Destination {
+    client: Client,
+    redirect_uri: RedirectUri,
+    state: Option<String>,
+    issuer: String,
+}
+
+impl Destination {
+    /// The address that was asked for, if `client` registered it; a client with a single one need not name it (§2.3.2).
+    pub(crate) fn find(client: Option<Client>, parameters: &Parameters, issuer: &Issuer) -> Result<Self, Stranded> {
+        let client = client.ok_or(Stranded::UnknownClient)?;
+        let redirect_uri = match (parameters.value("redirect_uri"), client.redirect_uris.as_slice()) {
+            (Some(asked), registered) => {
+                let asked = RedirectUri::parse(asked).ok_or(Stranded::Address)?;
+                let known = registered.iter().any(|registered| registered.admits(&asked));
+                if known { asked } else { return Err(Stranded::Address) }
+            }
+            (None, [only]) => only.clone(),
+            (None, _) => return Err(Stranded::NoAddress),
+        };
+        let state = parameters.value("state").map(str::to_owned);
+        Ok(Self { client, redirect_uri, state, issuer: issuer.to_string() })
+    }
+
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) const fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect_uri
+    }
+
+    /// The code (§4.1.2).
+    pub(crate) fn deliver(&self, code: &str) -> Response {
+        self.redirect(&[("code", code)])
+    }
+
+    /// The error (§4.1.2.1).
+    pub(crate) fn refuse(&self, refusal: &Refusal) -> Response {
+        let (code, sentence) = refusal.told();
+        answer::because(self.redirect(&[("error", code.as_str()), ("error_description", sentence)]), refusal)
+    }
+
+    /// With `state` as it came, if it came, and `iss` always (RFC 9207 §2).
+    fn redirect(&self, parameters: &[(&str, &str)]) -> Response {
+        let mut all = parameters.to_vec();
+        all.extend(self.state.as_deref().map(|state| ("state", state)));
+        all.push(("iss", &self.issuer));
+        answer::see_other(&self.redirect_uri.with(&all))
+    }
+}

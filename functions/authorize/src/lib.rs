@@ -1,0 +1,163 @@
+//! `GET, POST /oauth/authorize`: a person decides (OAuth 2.1 §4.1.1).
+//!
+//! Client and address come first, and until both are right every error is a page. Then the person signs in, and only then may an
+//! error travel to the client. GET writes nothing and may be repeated; POST carries the whole request again and is checked again.
+
+mod asked;
+mod consent;
+mod destination;
+mod refusal;
+mod stranded;
+
+use http::Method;
+use shared::audit::{self, Event};
+use shared::clock::{Clock, Timestamp};
+use shared::environment::{Environment, Misconfigured};
+use shared::http::answer;
+use shared::http::parameters::Parameters;
+use shared::identity::{Identity, SignedIn};
+use shared::lambda::{Function, Request, Response};
+use shared::oauth::client::ClientId;
+use shared::oauth::grant::{Approval, Grant};
+use shared::oauth::issuer::Issuer;
+use shared::store::clients::Clients;
+use shared::store::directory::{Directory, Standing};
+use shared::store::grants::Grants;
+
+use asked::Asked;
+use consent::{Again, Choice, Consent};
+use destination::Destination;
+use refusal::Refusal;
+use stranded::Stranded;
+
+/// Asks people.
+pub struct Authorize {
+    identity: Identity,
+    clients: Clients,
+    directory: Directory,
+    grants: Grants,
+    issuer: Issuer,
+    product: String,
+    clock: Clock,
+}
+
+impl Authorize {
+    /// With the tables, and a way to know who is signed in.
+    ///
+    /// # Errors
+    /// When a setting is missing.
+    #[expect(clippy::unused_async, reason = "every function is made in the same way")]
+    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        Ok(Self {
+            identity: Identity::new(environment)?,
+            clients: environment.clients()?,
+            directory: environment.directory()?,
+            grants: environment.grants()?,
+            issuer: environment.issuer()?,
+            product: environment.product_name()?,
+            clock: environment.clock(),
+        })
+    }
+
+    async fn answer(&self, request: &Request, now: Timestamp) -> Result<Response, Stranded> {
+        let deciding = request.method() == Method::POST;
+        let parameters = if deciding { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
+        let person = self.identity.signed_in(request, now).await?;
+        let (destination, standings) = self.find(&parameters, person.as_ref(), now).await?;
+        let Some(person) = person else { return Ok(self.sign_in(&parameters)) };
+        let asked = match Asked::read(&destination, &parameters, &self.issuer) {
+            Ok(asked) => asked,
+            Err(refusal) => return Ok(destination.refuse(&refusal)),
+        };
+        let consent = Consent {
+            product: &self.product,
+            issuer: &self.issuer,
+            identity: &self.identity,
+            destination: &destination,
+            asked: &asked,
+            person: &person,
+            standings: &standings,
+        };
+        if !deciding {
+            return Ok(consent.page(None, &parameters));
+        }
+        match consent.read(request, &parameters) {
+            Err(again) => Ok(consent.page(Some(again), &parameters)),
+            Ok(Choice::Deny) => {
+                let (client, person) = (destination.client().id.as_str(), person.person.as_str());
+                audit::record(&Event::GrantDenied { client, person });
+                Ok(destination.refuse(&Refusal::Denied))
+            }
+            Ok(Choice::Approve(choice)) => match self.identity.still_signed_in(&person).await {
+                Ok(true) => Ok(match self.approve(&destination, &asked, &person, &choice, now).await {
+                    Ok(code) => destination.deliver(&code),
+                    Err(fault) => answer::because(consent.page(Some(Again::Unavailable), &parameters), &fault),
+                }),
+                Ok(false) => Ok(self.sign_in(&parameters)),
+                Err(fault) => Ok(answer::because(consent.page(Some(Again::Unavailable), &parameters), &fault)),
+            },
+        }
+    }
+
+    /// Where the client may be answered, and where the person stands.
+    async fn find(
+        &self,
+        parameters: &Parameters,
+        person: Option<&SignedIn>,
+        now: Timestamp,
+    ) -> Result<(Destination, Vec<Standing>), Stranded> {
+        let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(Stranded::NoClient)?;
+        let (client, standings) = match person {
+            Some(person) => self.directory.standings_with_client(&person.person, &self.clients, &id, now).await?,
+            None => (self.clients.find(&id, now).await?, Vec::new()),
+        };
+        Ok((Destination::find(client, parameters, &self.issuer)?, standings))
+    }
+
+    fn sign_in(&self, parameters: &Parameters) -> Response {
+        answer::see_other(&self.identity.login(&asked::way_back(parameters)))
+    }
+
+    async fn approve(
+        &self,
+        destination: &Destination,
+        asked: &Asked,
+        person: &SignedIn,
+        choice: &consent::Approved<'_>,
+        now: Timestamp,
+    ) -> Result<String, shared::fault::Fault> {
+        let approval = Approval {
+            client: destination.client().id.clone(),
+            person: person.person.clone(),
+            tenant: choice.standing.tenant.clone(),
+            resource: asked.resource.clone(),
+            scopes: choice.scopes,
+            at: now,
+        };
+        let (grant, code) =
+            Grant::approve(approval, choice.effective(), asked.challenge, destination.redirect_uri().clone());
+        self.grants.keep(&grant, &self.clients, destination.client(), now).await?;
+        audit::record(&Event::GrantApproved {
+            grant: &grant.id.to_text(),
+            client: grant.approval.client.as_str(),
+            tenant: grant.approval.tenant.as_str(),
+            person: grant.approval.person.as_str(),
+            scope: &choice.scopes.to_string(),
+        });
+        Ok(code.to_text())
+    }
+}
+
+impl Function for Authorize {
+    const NAME: &'static str = "authorize";
+
+    async fn handle(&self, request: Request) -> Response {
+        match *request.method() {
+            Method::GET | Method::POST => match self.answer(&request, self.clock.now()).await {
+                Ok(response) => response,
+                Err(stranded) => stranded.page(&self.product),
+            },
+            _ => answer::empty(http::StatusCode::METHOD_NOT_ALLOWED),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Every way in which the answer to a client is no.
+
+use shared::oauth::error::Code;
+use thiserror::Error;
+
+/// Why, for our log.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    #[error("no response_type")]
+    NoResponseType,
+    #[error("a response_type other than code")]
+    ResponseType,
+    #[error("no code_challenge")]
+    NoChallenge,
+    #[error("a code_challenge_method other than S256")]
+    ChallengeMethod,
+    #[error("a code_challenge that is none")]
+    Challenge,
+    #[error("another resource")]
+    Target,
+    #[error("no scope that we know")]
+    Scope,
+    #[error("the person said no")]
+    Denied,
+}
+
+impl Refusal {
+    /// What the client is told (OAuth 2.1 §4.1.2.1).
+    pub(crate) const fn told(&self) -> (Code, &'static str) {
+        match self {
+            Self::NoResponseType => (Code::InvalidRequest, "response_type is missing."),
+            Self::ResponseType => (Code::UnsupportedResponseType, "Only the response type code is supported."),
+            Self::NoChallenge => (Code::InvalidRequest, "code_challenge is missing: PKCE is required."),
+            Self::ChallengeMethod => (Code::InvalidRequest, "code_challenge_method must be S256."),
+            Self::Challenge => (Code::InvalidRequest, "code_challenge must be 43 characters of base64url."),
+            Self::Target => (Code::InvalidTarget, "The resource is not one that is served here."),
+            Self::Scope => (Code::InvalidScope, "The scope is malformed, or names nothing that is offered here."),
+            Self::Denied => (Code::AccessDenied, "The person did not approve."),
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! A person whom we can neither ask nor send back: they get a page, and no redirect (OAuth 2.1 §4.1.2.1).
+
+use askama::Template;
+use http::StatusCode;
+use shared::fault::Fault;
+use shared::http::answer;
+use shared::http::parameters::Malformed;
+use shared::http::style;
+use shared::lambda::Response;
+use thiserror::Error;
+
+/// Why, for our log.
+#[derive(Debug, Error)]
+pub(crate) enum Stranded {
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    #[error("no client_id")]
+    NoClient,
+    #[error("unknown client")]
+    UnknownClient,
+    #[error("no redirect_uri, and not exactly one registered")]
+    NoAddress,
+    #[error("a redirect_uri that the client did not register")]
+    Address,
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+#[derive(Template)]
+#[template(path = "stranded.html")]
+struct Page<'a> {
+    style: &'static str,
+    product: &'a str,
+    title: &'static str,
+    what: &'static str,
+    advice: &'static str,
+}
+
+impl Stranded {
+    pub(crate) fn page(&self, product: &str) -> Response {
+        const AGAIN: &str = "Go back to the application, remove the connector and add it again.";
+        let (status, title, what, advice) = match self {
+            Self::Malformed(_) | Self::NoClient | Self::NoAddress => (
+                StatusCode::BAD_REQUEST,
+                "This link is not complete",
+                "The application sent a request that cannot be understood. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::UnknownClient => (
+                StatusCode::BAD_REQUEST,
+                "This application is not known here",
+                "It may have been registered so long ago that its registration has expired. Nothing was connected.",
+                AGAIN,
+            ),
+            Self::Address => (
+                StatusCode::BAD_REQUEST,
+                "This link leads somewhere unexpected",
+                "The application wants the answer at an address that it did not register. To keep you safe, nothing was sent there.",
+                "If you did not start this yourself, close the page. If you did, remove the connector in the application and add it again.",
+            ),
+            Self::Fault(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "That did not work just now",
+                "A part of our service did not answer. Nothing was connected, and nothing was lost.",
+                "Wait a moment, then reload this page.",
+            ),
+        };
+        let page = Page { style: style::STYLE, product, title, what, advice };
+        let response = match page.render() {
+            Ok(html) => answer::because(answer::page(status, &style::policy(&[]), html), self),
+            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+        };
+        if matches!(self, Self::Fault(_)) { answer::retry_soon(response) } else { response }
+    }
+}

@@ -1,0 +1,26 @@
+//! Not written yet.
+
+use shared::environment::{Environment, Misconfigured};
+use shared::http::answer;
+use shared::lambda::{Function, Request, Response};
+
+/// The endpoint.
+pub struct Mcp;
+
+impl Mcp {
+    /// With what it needs of the environment.
+    ///
+    /// # Errors
+    /// When a setting is missing.
+    pub async fn new(_: &Environment) -> Result<Self, Misconfigured> {
+        Ok(Self)
+    }
+}
+
+impl Function for Mcp {
+    const NAME: &'static str = "mcp";
+
+    async fn handle(&self, _: Request) -> Response {
+        answer::empty(http::StatusCode::NOT_IMPLEMENTED)
+    }
+}

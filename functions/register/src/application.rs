@@ -1,0 +1,91 @@
+//! What a client sends to be registered (RFC 7591 §2), and what becomes of it.
+
+use serde::{Deserialize, Serialize};
+use shared::clock::Timestamp;
+use shared::http::body;
+use shared::lambda::Request;
+use shared::oauth::client::{Client, ClientId, Kind};
+use shared::oauth::redirect_uri::RedirectUri;
+use shared::oauth::secret::{Digest, to_text};
+use shared::store::clients::UNUSED;
+
+use crate::refusal::Refusal;
+
+/// The members that mean something here; all others are ignored (RFC 7591 §2). A member named twice is refused by the parser.
+#[derive(Deserialize)]
+pub(crate) struct Application {
+    #[serde(default)]
+    redirect_uris: Option<Vec<String>>,
+    #[serde(default)]
+    client_name: Option<String>,
+    #[serde(default)]
+    grant_types: Option<Vec<String>>,
+    #[serde(default)]
+    response_types: Option<Vec<String>>,
+}
+
+impl Application {
+    /// The largest registration seen of a real client has under 2 KB.
+    const LIMIT: usize = 8 * 1024;
+    const MOST_ADDRESSES: usize = 16;
+    const LONGEST_NAME: usize = 100;
+
+    pub(crate) fn read(request: &Request) -> Result<Self, Refusal> {
+        let body = body::bytes(request);
+        // `serde` would take an array for a struct.
+        if !body::is_of_type(request, "application/json") || body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Refusal::NotJson);
+        }
+        if body.len() > Self::LIMIT {
+            return Err(Refusal::TooLarge);
+        }
+        serde_json::from_slice(body).map_err(|_| Refusal::NotJson)
+    }
+
+    /// The client that this describes: public, whatever it asked for.
+    pub(crate) fn into_client(self, now: Timestamp) -> Result<Client, Refusal> {
+        let addresses = self.redirect_uris.unwrap_or_default();
+        if addresses.is_empty() || addresses.len() > Self::MOST_ADDRESSES {
+            return Err(Refusal::NumberOfAddresses);
+        }
+        let mut redirect_uris =
+            addresses.iter().map(|text| RedirectUri::parse(text)).collect::<Option<Vec<_>>>().ok_or(Refusal::Address)?;
+        redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        redirect_uris.dedup();
+
+        let name = self.client_name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+        if name.as_deref().is_some_and(|name| name.chars().count() > Self::LONGEST_NAME || name.chars().any(deceives)) {
+            return Err(Refusal::Name);
+        }
+        // A client that does not say wants to stay connected: RFC 7591's default would sign its people out every hour.
+        let refreshes = match &self.grant_types {
+            Some(types) if !types.iter().any(|kind| kind == "authorization_code") => return Err(Refusal::GrantTypes),
+            Some(types) => types.iter().any(|kind| kind == "refresh_token"),
+            None => true,
+        };
+        if self.response_types.is_some_and(|types| !types.iter().any(|kind| kind == "code")) {
+            return Err(Refusal::ResponseTypes);
+        }
+        let id = id(name.as_deref(), &redirect_uris, refreshes).ok_or(Refusal::Name)?;
+        Ok(Client { id, name, redirect_uris, refreshes, kind: Kind::Registered { expires: now.plus(UNUSED) } })
+    }
+}
+
+/// Control characters, and those that reorder or hide text on a page where the name is to be trusted.
+fn deceives(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The digest of what is registered. It does not begin with `https://`: such ids are metadata documents.
+fn id(name: Option<&str>, redirect_uris: &[RedirectUri], refreshes: bool) -> Option<ClientId> {
+    #[derive(Serialize)]
+    struct Content<'a> {
+        name: Option<&'a str>,
+        redirect_uris: Vec<&'a str>,
+        refreshes: bool,
+    }
+    let redirect_uris = redirect_uris.iter().map(RedirectUri::as_str).collect();
+    let content = serde_json::to_vec(&Content { name, redirect_uris, refreshes }).ok()?;
+    ClientId::parse(&format!("c_{}", to_text(Digest::of(&content).as_bytes())))
+}

@@ -1,0 +1,86 @@
+//! `POST /oauth/register`: dynamic client registration (RFC 7591).
+//!
+//! Whatever a client asks for, it becomes a public one; its id says what it registered, so that registering twice is
+//! registering once, and a client that registers at every connect adds nothing.
+
+mod application;
+mod refusal;
+
+use http::{Method, StatusCode};
+use serde::Serialize;
+use shared::audit::{self, Event};
+use shared::clock::{Clock, Timestamp};
+use shared::environment::{Environment, Misconfigured};
+use shared::http::{answer, cors};
+use shared::lambda::{Function, Request, Response};
+use shared::oauth::client::Client;
+use shared::oauth::redirect_uri::RedirectUri;
+use shared::store::clients::Clients;
+
+use application::Application;
+use refusal::Refusal;
+
+/// Registers clients.
+pub struct Register {
+    clients: Clients,
+    clock: Clock,
+}
+
+impl Register {
+    /// With the table of clients.
+    ///
+    /// # Errors
+    /// When a setting is missing.
+    #[expect(clippy::unused_async, reason = "every function is made in the same way")]
+    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        Ok(Self { clients: environment.clients()?, clock: environment.clock() })
+    }
+
+    async fn register(&self, request: &Request, now: Timestamp) -> Result<Client, Refusal> {
+        let client = Application::read(request)?.into_client(now)?;
+        self.clients.keep(&client).await?;
+        audit::record(&Event::ClientRegistered { client: client.id.as_str() });
+        Ok(client)
+    }
+}
+
+impl Function for Register {
+    const NAME: &'static str = "register";
+
+    async fn handle(&self, request: Request) -> Response {
+        let response = match *request.method() {
+            Method::OPTIONS => return cors::preflight("POST"),
+            Method::POST => match self.register(&request, self.clock.now()).await {
+                Ok(client) => answer::json(StatusCode::CREATED, &Registration::of(&client)),
+                Err(refusal) => refusal.told().answer(&request, &refusal),
+            },
+            _ => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
+        };
+        cors::open(answer::no_store(response))
+    }
+}
+
+/// What is registered (RFC 7591 §3.2.1): all of it, and nothing null, as clients parse it strictly.
+#[derive(Serialize)]
+struct Registration<'a> {
+    client_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_name: Option<&'a str>,
+    redirect_uris: Vec<&'a str>,
+    grant_types: &'static [&'static str],
+    response_types: [&'static str; 1],
+    token_endpoint_auth_method: &'static str,
+}
+
+impl<'a> Registration<'a> {
+    fn of(client: &'a Client) -> Self {
+        Self {
+            client_id: client.id.as_str(),
+            client_name: client.name.as_deref(),
+            redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
+            grant_types: if client.refreshes { &["authorization_code", "refresh_token"] } else { &["authorization_code"] },
+            response_types: ["code"],
+            token_endpoint_auth_method: "none",
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! A code becomes tokens (OAuth 2.1 §4.1.3): two calls to the table, one to KMS.
+
+use shared::audit::{self, Event};
+use shared::clock::Timestamp;
+use shared::oauth::client::Credentials;
+use shared::oauth::grant::{Ending, Unproven};
+use shared::store::grants::Turn;
+
+use crate::Token;
+use crate::asked::CodeAsked;
+use crate::mint::{Mint, Tokens};
+use crate::refusal::Refusal;
+
+impl Token {
+    pub(crate) async fn exchange(
+        &self,
+        asked: CodeAsked,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> Result<Tokens, Refusal> {
+        let id = &asked.code.grant;
+        let (client, grant) = self.grants.find_with_client(id, &self.clients, &credentials.id, now).await?;
+        let client = client.ok_or(Refusal::UnknownClient)?.authenticate(credentials)?;
+        let grant = grant.ok_or(Refusal::UnknownCode)?;
+        let approval = grant.approval.clone();
+        asked.target.check(&approval.resource)?;
+
+        let proven = match grant.prove(&asked.code, &client, asked.redirect_uri.as_deref(), &asked.verifier, now) {
+            Ok(proven) => proven,
+            Err(Unproven::Replayed) => {
+                // OAuth 2.1 §4.1.3: a code shown twice, with its verifier, has leaked; all it led to ends.
+                self.end(id, &approval, Ending::CodeReplayed, now).await?;
+                return Err(Refusal::Unproven(Unproven::Replayed));
+            }
+            Err(unproven) => return Err(Refusal::Unproven(unproven)),
+        };
+
+        let (active, refresh_token) = proven.activate(now);
+        let mint = Mint { grant: id, approval: &approval, generation: 1, scopes: proven.effective };
+        let tokens = self.mint(mint, refresh_token.as_ref(), now).await?;
+        match self.grants.activate(proven, active).await? {
+            Turn::Won => {
+                audit::record(&Event::GrantActivated {
+                    grant: &id.to_text(),
+                    client: approval.client.as_str(),
+                    tenant: approval.tenant.as_str(),
+                    person: approval.person.as_str(),
+                });
+                Ok(tokens)
+            }
+            // Two at once with the same verifier: the same client, twice. Only one gets tokens; neither is a thief.
+            Turn::Lost(_) => Err(Refusal::CodeRaced),
+            Turn::Gone => Err(Refusal::UnknownCode),
+        }
+    }
+}

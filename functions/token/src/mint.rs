@@ -1,0 +1,76 @@
+//! Makes the answer (OAuth 2.1 §3.2.3): signs an access token, and puts a refresh token beside it.
+
+use serde::Serialize;
+use shared::clock::Timestamp;
+use shared::fault::Fault;
+use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
+use shared::oauth::grant::{ABSOLUTE, Approval, GrantId};
+use shared::oauth::refresh::RefreshToken;
+use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::secret::{Secret, to_text};
+
+use crate::Token;
+
+/// What an access token is made from.
+pub(crate) struct Mint<'a> {
+    pub(crate) grant: &'a GrantId,
+    pub(crate) approval: &'a Approval,
+    pub(crate) generation: u32,
+    /// Permissions that it carries.
+    pub(crate) scopes: Scopes,
+}
+
+/// The answer, without nulls.
+#[derive(Serialize)]
+pub(crate) struct Tokens {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    scope: String,
+}
+
+impl Tokens {
+    /// The same access token beside another refresh token of its generation.
+    pub(crate) fn with(self, refresh_token: &RefreshToken) -> Self {
+        Self { refresh_token: Some(refresh_token.to_text()), ..self }
+    }
+}
+
+impl Token {
+    pub(crate) async fn mint(
+        &self,
+        of: Mint<'_>,
+        refresh_token: Option<&RefreshToken>,
+        now: Timestamp,
+    ) -> Result<Tokens, Fault> {
+        // The last token of a grant ends with it: `expires_in` is truthful.
+        let expires = now.plus(LIFETIME).min(of.approval.at.plus(ABSOLUTE));
+        let permissions = of.scopes.permissions();
+        let claims = Claims {
+            iss: self.issuer.to_string(),
+            sub: of.approval.person.to_string(),
+            aud: of.approval.resource.to_string(),
+            client_id: of.approval.client.to_string(),
+            scope: permissions.to_string(),
+            tenant: of.approval.tenant.to_string(),
+            grant: of.grant.to_text(),
+            generation: of.generation,
+            iat: now.seconds(),
+            exp: expires.seconds(),
+            jti: to_text(Secret::<16>::random().expose()),
+        };
+        let scope = match refresh_token {
+            Some(_) => permissions.with(Scope::OfflineAccess),
+            None => permissions,
+        };
+        Ok(Tokens {
+            access_token: self.signer.sign(TYPE, &claims).await?,
+            token_type: "Bearer",
+            expires_in: expires.since(now).as_secs(),
+            refresh_token: refresh_token.map(RefreshToken::to_text),
+            scope: scope.to_string(),
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! A refresh token becomes its successor (OAuth 2.1 §4.3): at most three calls to the table, one to KMS.
+
+use shared::audit::{self, Event};
+use shared::clock::Timestamp;
+use shared::oauth::client::Credentials;
+use shared::oauth::grant::{Approval, Ending, Grant, GrantId, Life};
+use shared::oauth::refresh::{Family, RefreshToken, Verdict};
+use shared::oauth::scope::Scopes;
+use shared::store::grants::Turn;
+
+use crate::Token;
+use crate::asked::RefreshAsked;
+use crate::mint::{Mint, Tokens};
+use crate::refusal::Refusal;
+
+impl Token {
+    pub(crate) async fn rotate(
+        &self,
+        asked: RefreshAsked,
+        credentials: &Credentials,
+        now: Timestamp,
+    ) -> Result<Tokens, Refusal> {
+        let (client, grant) =
+            self.grants.find_with_client(&asked.token.grant, &self.clients, &credentials.id, now).await?;
+        let client = client.ok_or(Refusal::UnknownClient)?.authenticate(credentials)?;
+        let grant = grant.ok_or(Refusal::UnknownGrant)?;
+        if *client.id() != grant.approval.client {
+            return Err(Refusal::AnotherClient);
+        }
+        asked.target.check(&grant.approval.resource)?;
+        let (verdict, family) = self.judge(&grant, &asked.token, now).await?;
+        let scopes = self.entitlement(&grant, asked.scopes, now).await?;
+
+        let next = match verdict {
+            Verdict::Current => family.turned(now),
+            // The successor exists: derive it from what the table says.
+            _ => family.clone(),
+        };
+        let successor = asked.token.at(next.generation, &next.current);
+        let mint = Mint { grant: &grant.id, approval: &grant.approval, generation: next.generation, scopes };
+        let tokens = self.mint(mint, Some(&successor), now).await?;
+        if verdict != Verdict::Current {
+            return Ok(tokens);
+        }
+        match self.grants.turn(&grant, &family, &next).await? {
+            Turn::Won => Ok(tokens),
+            Turn::Gone => Err(Refusal::UnknownGrant),
+            // Somebody turned it since it was read. If it was from the same token, theirs is our successor too, and the access
+            // token that was signed is of its generation.
+            Turn::Lost(grant) => {
+                let (_, family) = self.judge(&grant, &asked.token, now).await?;
+                let successor = asked.token.at(family.generation, &family.current);
+                Ok(tokens.with(&successor))
+            }
+        }
+    }
+
+    /// The verdict on `token`, recorded; only one that earns tokens comes back, with the family it belongs to.
+    async fn judge(&self, grant: &Grant, token: &RefreshToken, now: Timestamp) -> Result<(Verdict, Family), Refusal> {
+        if let Life::Ended { .. } = grant.life {
+            return Err(Refusal::Ended);
+        }
+        let (verdict, family) = grant.judge(token, now);
+        let Approval { client, tenant, person, .. } = &grant.approval;
+        audit::record(&Event::RefreshJudged {
+            grant: &grant.id.to_text(),
+            client: client.as_str(),
+            tenant: tenant.as_str(),
+            person: person.as_str(),
+            verdict: verdict.as_str(),
+        });
+        match (verdict, family) {
+            (Verdict::Current | Verdict::Concurrent | Verdict::LostResponse, Some(family)) => {
+                Ok((verdict, family.clone()))
+            }
+            (Verdict::Replayed, _) => {
+                self.end(&grant.id, &grant.approval, Ending::RefreshReplayed, now).await?;
+                Err(Refusal::Judged(verdict))
+            }
+            _ => Err(Refusal::Judged(verdict)),
+        }
+    }
+
+    /// Approved ∩ what the role allows now, narrowed to what was asked for (OAuth 2.1 §4.3.1: never beyond what was approved).
+    async fn entitlement(&self, grant: &Grant, asked: Option<Scopes>, now: Timestamp) -> Result<Scopes, Refusal> {
+        let Approval { person, tenant, scopes: approved, .. } = &grant.approval;
+        if asked.is_some_and(|asked| !approved.covers(asked)) {
+            return Err(Refusal::Scope);
+        }
+        let Some(standing) = self.directory.standing(person, tenant).await? else {
+            self.end(&grant.id, &grant.approval, Ending::MembershipGone, now).await?;
+            return Err(Refusal::NotAMember);
+        };
+        let allowed = approved.intersection(standing.role.permissions);
+        Ok(asked.map_or(allowed, |asked| asked.intersection(allowed)))
+    }
+
+    /// Ends a grant, and says so once.
+    pub(crate) async fn end(
+        &self,
+        id: &GrantId,
+        approval: &Approval,
+        why: Ending,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        if self.grants.end(id, why, now).await? {
+            audit::record(&Event::GrantEnded {
+                grant: &id.to_text(),
+                client: approval.client.as_str(),
+                tenant: approval.tenant.as_str(),
+                person: approval.person.as_str(),
+                reason: why.as_str(),
+            });
+        }
+        Ok(())
+    }
+}

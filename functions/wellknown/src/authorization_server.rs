@@ -1,0 +1,53 @@
+//! Authorization server metadata (RFC 8414).
+
+use serde::Serialize;
+use shared::oauth::issuer::Issuer;
+use shared::oauth::resource::Resource;
+use shared::oauth::scope::{Scope, Scopes};
+
+/// The document, by RFC 8414 §2 unless noted. Nothing in it is null or empty: clients validate strictly.
+#[derive(Serialize)]
+pub(crate) struct AuthorizationServer {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    registration_endpoint: String,
+    revocation_endpoint: String,
+    jwks_uri: String,
+    /// With `offline_access`: clients then ask for it, and it decides whether they get a refresh token.
+    scopes_supported: Vec<&'static str>,
+    response_types_supported: [&'static str; 1],
+    response_modes_supported: [&'static str; 1],
+    grant_types_supported: [&'static str; 2],
+    /// Said outright, because silence would mean `client_secret_basic`.
+    token_endpoint_auth_methods_supported: [&'static str; 3],
+    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    code_challenge_methods_supported: [&'static str; 1],
+    /// RFC 9207 §3.
+    authorization_response_iss_parameter_supported: bool,
+    /// RFC 9728 §4.
+    protected_resources: [String; 1],
+}
+
+impl AuthorizationServer {
+    pub(crate) fn of(issuer: &Issuer, resource: &Resource) -> Self {
+        const CLIENT_AUTHENTICATION: [&str; 3] = ["none", "client_secret_post", "client_secret_basic"];
+        Self {
+            issuer: issuer.to_string(),
+            authorization_endpoint: issuer.at("/oauth/authorize"),
+            token_endpoint: issuer.at("/oauth/token"),
+            registration_endpoint: issuer.at("/oauth/register"),
+            revocation_endpoint: issuer.at("/oauth/revoke"),
+            jwks_uri: issuer.at("/.well-known/jwks.json"),
+            scopes_supported: Scopes::OFFERED.iter().map(Scope::as_str).collect(),
+            response_types_supported: ["code"],
+            response_modes_supported: ["query"],
+            grant_types_supported: ["authorization_code", "refresh_token"],
+            token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
+            revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
+            code_challenge_methods_supported: ["S256"],
+            authorization_response_iss_parameter_supported: true,
+            protected_resources: [resource.to_string()],
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! Protected resource metadata (RFC 9728).
+
+use serde::Serialize;
+use shared::oauth::issuer::Issuer;
+use shared::oauth::resource::Resource;
+use shared::oauth::scope::{Scope, Scopes};
+
+/// The document, by RFC 9728 §2.
+#[derive(Serialize)]
+pub(crate) struct ProtectedResource {
+    /// Exactly the URL that people paste: clients compare (§3.3).
+    resource: String,
+    authorization_servers: [String; 1],
+    /// What a first connection needs. Never `offline_access`, which is no business of a resource.
+    scopes_supported: Vec<&'static str>,
+    bearer_methods_supported: [&'static str; 1],
+    resource_name: String,
+}
+
+impl ProtectedResource {
+    pub(crate) fn of(issuer: &Issuer, resource: &Resource, name: String) -> Self {
+        Self {
+            resource: resource.to_string(),
+            authorization_servers: [issuer.to_string()],
+            scopes_supported: Scopes::DEFAULT.permissions().iter().map(Scope::as_str).collect(),
+            bearer_methods_supported: ["header"],
+            resource_name: name,
+        }
+    }
+}

@@ -1,0 +1,445 @@
+#!/usr/bin/env python3
+"""Holds template.yaml, samconfig.toml and events/ to their promises, without an AWS account.
+
+    python infra/deployment/check.py        needs `pip install aws-sam-cli`, and no network
+
+`sam validate --lint` accepts much that fails or is dangerous once deployed, so the template is also transformed here,
+linted again as CloudFormation, and asked one question per function below. Questions about what is deployed are asked
+of both shapes: with our sign-in pages on the execute-api address, and without them on a custom domain with a rotated key.
+"""
+
+import base64
+import contextlib
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+os.environ["SAM_CLI_TELEMETRY"] = "0"
+os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the transform asks for one, and calls nobody
+
+import boto3
+from cfnlint.api import ManualArgs, lint
+from samcli.yamlhelper import yaml_parse
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login"}
+TABLES = {"Clients", "Grants", "Keys", "Directory", "Workspace"}
+MCP = "/api/mcp/server"
+SECRETS = {"code", "code_verifier", "client_secret", "token", "refresh_token", "password"}  # that of RFC 7636 appendix B is public
+BASIC = "service-role/AWSLambdaBasicExecutionRole"  # SAM gives it to every function: its log lines
+
+# ---------------------------------------------------------------------------------------------------------- The questions
+
+
+def sam_finds_nothing(_):
+    for environment in ("default", "prod"):
+        run = subprocess.run([sys.executable, "-m", "samcli", "validate", "--lint", "--config-env", environment], cwd=ROOT, capture_output=True, text=True)
+        if run.returncode:
+            yield f"{environment}: {(run.stdout + run.stderr).strip()}"
+
+
+def cloudformation_finds_nothing(house):
+    # W1028: SAM repeats a function's condition inside the condition that it puts around the function's routes.
+    for match in lint(json.dumps(house.transformed, indent=1), config=ManualArgs(regions=["us-east-1", "eu-west-1"], ignore_checks=["W1028"])):
+        yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
+
+
+def nothing_refers_to_what_is_left_out(house):
+    for shape in house.shapes:
+        known = shape.resources.keys() | house.template["Parameters"].keys()
+        for name in sorted(references({"Resources": shape.resources, "Outputs": shape.outputs})):
+            if name not in known and not name.startswith("AWS::") and name not in {"__ApiId__", "__Stage__"}:
+                yield f"{shape}: {name} is referred to and not there"
+
+
+def parameters_are_all_used(house):
+    used = references(house.template["Resources"]) | references(house.template["Conditions"]) | references(house.template["Globals"])
+    yield from (f"{name} is not used" for name in house.template["Parameters"] if name not in used)
+    grouped = [p for g in house.template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"] for p in g["Parameters"]]
+    if sorted(grouped) != sorted(house.template["Parameters"]):
+        yield "the groups in Metadata do not name every parameter once"
+
+
+def parameters_refuse_what_cannot_work(house):
+    key = "arn:aws:kms:eu-west-1:123456789012:key/0"
+    for name, good, bad in [
+        ("Issuer", ["https://connect.example.com", "https://abc123.execute-api.us-east-1.amazonaws.com"], ["", "http://connect.example.com", "https://connect.example.com/", "https://connect.example.com/x", "https://Connect.example.com", "https://connect.example.com:443", "https://localhost", "https://a.b?c", " https://a.b"]),
+        ("CertificateArn", ["", "arn:aws:acm:eu-west-1:123456789012:certificate/0-a"], ["x", "arn:aws:iam::123456789012:server-certificate/x"]),
+        ("HostedZoneId", ["", "Z0123456789ABC"], ["example.com"]),
+        ("ProductName", ["Amble", "A"], ["", " Amble", "Amble ", "x" * 65]),
+        ("SupabaseUrl", ["https://abc.supabase.co", "https://auth.example.com/base"], ["", "http://abc.supabase.co", "https://abc.supabase.co/", "https://abc.supabase.co?x"]),
+        ("SupabasePublishableKey", ["sb_publishable_x", "eyJx.eyJy.z"], ["", "sb_secret_x"]),
+        ("SupabaseIssuer", ["", "https://auth.example.com/auth/v1"], ["https://auth.example.com/auth/v1/", "auth.example.com"]),
+        ("SessionCookie", ["", "acme-session"], ["a b", "a;b", "a=b"]),
+        ("LoginUrl", ["", "https://connect.example.com/sign-in"], ["/sign-in", "http://connect.example.com/sign-in", "https://a.b/#c", "https://a.b/ c"]),
+        ("AllowedOrigins", ["", "https://a.example", "https://a.example,http://localhost:6274"], ["*", "https://a.example/", "https://a.example, https://b.example", "https://a.example,"]),
+        ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
+        ("PreviousSigningKeys", ["", key, f"{key},{key}"], ["alias/x", f"{key},", f"{key}, {key}", "*"]),
+    ]:
+        pattern = re.compile(house.template["Parameters"][name]["AllowedPattern"])
+        yield from (f"{name} refuses {value!r}" for value in good if not pattern.fullmatch(value))
+        yield from (f"{name} accepts {value!r}" for value in bad if pattern.fullmatch(value))
+
+
+def configuration_fits_the_template(house):
+    for name, environment in tomllib.loads((ROOT / "samconfig.toml").read_text()).items():
+        if name == "version":
+            continue
+        if len(environment["global"]["parameters"]["stack_name"]) > 32:
+            yield f"{name}: the stack's name has more than 32 characters, and the role in the key's policy is named after it"
+        given = dict(pair.split("=", 1) for pair in environment["deploy"]["parameters"]["parameter_overrides"])
+        for parameter, value in given.items():
+            described = house.template["Parameters"].get(parameter)
+            if not described:
+                yield f"{name}: there is no parameter {parameter}"
+            elif "AllowedPattern" in described and not re.fullmatch(described["AllowedPattern"], value):
+                yield f"{name}: {parameter}={value} is refused"
+            elif "AllowedValues" in described and value not in map(str, described["AllowedValues"]):
+                yield f"{name}: {parameter}={value} is refused"
+        yield from (f"{name}: {p} is missing" for p, d in house.template["Parameters"].items() if "Default" not in d and p not in given)
+
+
+def routes_are_exact(house):
+    for shape in house.shapes:
+        for route in shape.routes:
+            method, path = route.split(" ")
+            if method not in {"GET", "POST", "DELETE", "OPTIONS"} or re.search(r"[{}$*]|/$|//", path):
+                yield f"{shape}: {route} is not one method at one path"
+        if shape.stage["StageName"] != "$default":
+            yield f"{shape}: the stage {shape.stage['StageName']} would stand in every path"
+
+
+def cors_belongs_to_the_functions(house):
+    for shape in house.shapes:
+        if "x-amazon-apigateway-cors" in shape.api["Body"] or "CorsConfiguration" in shape.api:
+            yield f"{shape}: API Gateway answers OPTIONS itself, on authorize too"
+        for route, function in shape.routes.items():
+            crossed = f"OPTIONS {route.split(' ')[1]}" in shape.routes
+            if crossed != (function not in {"Authorize", "Login"}):
+                yield f"{shape}: {route} {'has' if crossed else 'lacks'} OPTIONS"
+
+
+def login_is_left_out_for_another(house):
+    with_login, without = house.shapes
+    ours = {route for route in with_login.routes if route.split(" ")[1].startswith("/auth/")}
+    if not ours or {with_login.routes[route] for route in ours} != {"Login"}:
+        yield "the routes under /auth/ are not Login's"
+    if without.routes.keys() != with_login.routes.keys() - ours:
+        yield "a LoginUrl takes away other routes than those under /auth/"
+    yield from (f"{name} stays although LoginUrl is given" for name in without.resources if name.startswith("Login"))
+
+
+def every_route_may_invoke_its_function(house):
+    for shape in house.shapes:
+        permitted = {}
+        for permission in shape.of("AWS::Lambda::Permission").values():
+            source, names = permission["SourceArn"]["Fn::Sub"]
+            if names["__ApiId__"] != {"Ref": "Api"} or permission["Principal"] != "apigateway.amazonaws.com":
+                yield f"{shape}: something else than our API may invoke {permission['FunctionName']}"
+            method, path = source.split("${__Stage__}/")[1].split("/", 1)
+            permitted[f"{method} /{path}"] = permission["FunctionName"]["Ref"]
+        if permitted != shape.routes:
+            yield f"{shape}: permissions and routes differ: {sorted(set(permitted.items()) ^ set(shape.routes.items()))}"
+
+
+def throttles_name_routes_that_exist(house):
+    for shape in house.shapes:
+        yield from (f"{shape}: {route} is throttled and not there" for route in shape.stage["RouteSettings"] if route not in shape.routes)
+        if "POST /oauth/register" not in shape.stage["RouteSettings"]:
+            yield f"{shape}: register writes for anybody and has no throttle of its own"
+
+
+def challenge_finds_its_header(house):
+    """API Gateway may rename WWW-Authenticate; X-Challenge carries it past (RFC 9110 section 11.6.1 wants it on every 401)."""
+    wanted = {"overwrite:header.www-authenticate": "$response.header.x-challenge", "remove:header.x-challenge": "''"}
+    reserved = re.compile(r"access-control-|apigw-|x-amzn?-|(authorization|connection|content-(encoding|length|location)|forwarded|keep-alive|origin|proxy-auth.*|te|trailers|transfer-encoding|upgrade|x-forwarded-(for|host|proto)|via)$")
+    for shape in house.shapes:
+        for path, methods in shape.api["Body"]["paths"].items():
+            for method, operation in methods.items():
+                integration = operation["x-amazon-apigateway-integration"]
+                if integration["type"] != "aws_proxy" or integration["payloadFormatVersion"] != "2.0":
+                    yield f"{shape}: {method} {path} does not send events of version 2.0"
+                mapping = integration.get("responseParameters", {})
+                if path == MCP and method != "options" and mapping != {"401": wanted, "403": wanted}:
+                    yield f"{shape}: {method} {path} loses its challenge"
+                for status in mapping.values():
+                    yield from (f"{shape}: {key} is refused by API Gateway" for key in status if reserved.match(key.partition("header.")[2]))
+
+
+def policies_say_what_each_may_do(house):
+    for shape in house.shapes:
+        for function in shape.functions:
+            role = shape.resources[f"{function}Role"]["Properties"]
+            if [arn.rpartition("policy/")[2] for arn in role["ManagedPolicyArns"]] != [BASIC]:
+                yield f"{function} has managed policies: {role['ManagedPolicyArns']}"
+            if {key for key in role if "Polic" in key} - {"ManagedPolicyArns", "Policies", "AssumeRolePolicyDocument"}:
+                yield f"{function}'s role has more than its own policies"
+            for statement in shape.statements(function):
+                if statement.keys() - {"Sid", "Effect", "Action", "Resource", "Condition"} or statement["Effect"] != "Allow":
+                    yield f"{function}/{statement.get('Sid')} is not a plain permission"
+                if "*" in json.dumps([statement["Action"], statement["Resource"]]):
+                    yield f"{function}/{statement['Sid']} has a wildcard"
+                if any(action.startswith("dynamodb:Scan") for action in statement["Action"]):
+                    yield f"{function}/{statement['Sid']} may scan"
+                if "/index/" in json.dumps(statement["Resource"]) and statement["Action"] != ["dynamodb:Query"]:
+                    yield f"{function}/{statement['Sid']} does more than query an index"
+
+
+def policies_and_settings_agree(house):
+    """A function that knows a table's or key's name may use it, and the other way round."""
+    for shape in house.shapes:
+        for function in shape.functions:
+            settings = shape.resources[function]["Properties"]["Environment"]["Variables"]
+            for table in TABLES:
+                told, may = f"TABLE_{table.upper()}" in settings, table in references(shape.statements(function))
+                if told != may:
+                    yield f"{function} is {'told' if told else 'not told'} the name of {table} and may{'' if may else ' not'} use it"
+                if told and settings[f"TABLE_{table.upper()}"] != {"Ref": table}:
+                    yield f"{function} is told another name for {table}"
+            for setting, value in settings.items():
+                parameter = value.get("Ref", "") if isinstance(value, dict) else ""
+                if not setting.startswith("TABLE_") and setting != "SIGNING_KEYS" and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
+                    yield f"{function}: {setting} is not the parameter of its name"
+            if ("SIGNING_KEYS" in settings) != ("kms:GetPublicKey" in json.dumps(shape.statements(function))):
+                yield f"{function}: SIGNING_KEYS and kms:GetPublicKey do not go together"
+
+
+def only_token_signs(house):
+    condition = {"StringEquals": {"kms:SigningAlgorithm": ["RSASSA_PKCS1_V1_5_SHA_256", "ECDSA_SHA_256"], "kms:MessageType": "RAW"}}
+    for shape in house.shapes:
+        signing = [(function, statement) for function in shape.functions for statement in shape.statements(function) if "kms:Sign" in statement["Action"]]
+        if [function for function, _ in signing] != ["Token"]:
+            yield f"{shape}: signing is allowed to {[function for function, _ in signing]}"
+        for function, statement in signing:
+            if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != {"Fn::GetAtt": ["SigningKey", "Arn"]}:
+                yield f"{shape}: {function} may sign more than access tokens with the first key"
+        for statement in shape.resources["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]:
+            actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+            if any("*" in action or action in {"kms:CreateGrant", "kms:ReplicateKey"} for action in actions):
+                yield f"{shape}: {statement['Sid']} in the key's policy allows more than it names, or passing it on"
+            role = statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", {}).get("Fn::Sub", "")
+            if "kms:Sign" in actions and not role.endswith(":role/${AWS::StackName}-TokenRole-*"):
+                yield f"{shape}: {statement['Sid']} in the key's policy lets others sign"
+
+
+def what_must_last_lasts(house):
+    for shape in house.shapes:
+        tables = {name: shape.resources[name] for name in TABLES}
+        if shape.of("AWS::DynamoDB::Table").keys() != TABLES:
+            yield f"{shape}: the tables are {sorted(shape.of('AWS::DynamoDB::Table'))}"
+        for name, resource in {**tables, "SigningKey": shape.resources["SigningKey"]}.items():
+            if resource.get("DeletionPolicy") != "Retain" or resource.get("UpdateReplacePolicy") != "Retain":
+                yield f"{name} is deleted with the stack"
+        for name, table in ((name, resource["Properties"]) for name, resource in tables.items()):
+            if table["BillingMode"] != "PAY_PER_REQUEST" or not table["DeletionProtectionEnabled"] or not table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
+                yield f"{name} is not on demand, protected and recoverable"
+            expires = table.get("TimeToLiveSpecification") == {"AttributeName": "expires", "Enabled": True}
+            if expires != (name in {"Clients", "Grants", "Keys"}):
+                yield f"{name} {'expires' if expires else 'never expires'}"
+            keys = [key["AttributeName"] for index in [table, *table.get("GlobalSecondaryIndexes", [])] for key in index["KeySchema"]]
+            if set(keys) != {definition["AttributeName"] for definition in table["AttributeDefinitions"]}:
+                yield f"{name} defines other attributes than its keys use"
+
+
+def logs_end_and_tell_no_secret(house):
+    for shape in house.shapes:
+        groups = shape.of("AWS::Logs::LogGroup")
+        yield from (f"{name} is kept for ever" for name, group in groups.items() if group.get("RetentionInDays") != {"Ref": "LogRetentionDays"})
+        for function in shape.functions:
+            properties = shape.resources[function]["Properties"]
+            logging_config, own = properties["LoggingConfig"], groups.get(f"{function}Log", {})
+            if logging_config["LogFormat"] != "JSON" or logging_config.get("LogGroup") != {"Ref": f"{function}Log"}:
+                yield f"{function} does not write JSON to a group of its own"
+            if own.get("LogGroupName") != {"Fn::Sub": f"/aws/lambda/{properties['FunctionName']['Fn::Sub']}"}:
+                yield f"{function}'s group is not named after it"
+        access = json.loads(shape.stage["AccessLogSettings"]["Format"])
+        allowed = {"requestId", "requestTime", "routeKey", "status", "identity.sourceIp", "identity.userAgent", "responseLatency", "integrationLatency", "responseLength", "error.message", "integrationErrorMessage"}
+        yield from (f"the access log tells {value}" for value in access.values() if value.removeprefix("$context.") not in allowed)
+        if "$context.requestId" not in access.values():
+            yield "API Gateway demands $context.requestId in the access log"
+
+
+def functions_are_the_packages(house):
+    members = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"]
+    declared = {name: r for name, r in house.template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
+    if declared.keys() != FUNCTIONS:
+        yield f"the functions are {sorted(declared)}"
+    for name, function in declared.items():
+        package = function["Metadata"]["BuildProperties"]["Binary"]
+        if package != name.lower() or f"functions/{package}" not in members or function["Metadata"]["BuildMethod"] != "rust-cargolambda":
+            yield f"{name} is not built from a package of its name"
+    for shape in house.shapes:
+        if shape.functions != FUNCTIONS - (set() if shape.login else {"Login"}):
+            yield f"{shape}: the functions are {sorted(shape.functions)}"
+        for name in shape.functions:
+            properties = shape.resources[name]["Properties"]
+            if properties["Runtime"] != "provided.al2023" or properties["Handler"] != "bootstrap" or properties["Architectures"] != [{"Ref": "Architecture"}]:
+                yield f"{name} does not run as built"
+            if not properties["Timeout"] < 30:
+                yield f"{name} outlives API Gateway's 30 seconds"
+            yield from (f"{name}: {key} is no Lambda setting" for key in properties["Environment"]["Variables"] if not re.fullmatch(r"[A-Z][A-Z_]+", key))
+
+
+def custom_domain_is_the_only_address(house):
+    trial, owned = house.shapes
+    for shape, closed in [(trial, False), (owned, True)]:
+        if shape.api["Body"]["servers"] != [{"x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": closed}}]:
+            yield f"{shape}: the execute-api address is {'open' if closed else 'closed'}"
+    if "Domain" in trial.resources:
+        yield "without a certificate there is a custom domain"
+    mapping = owned.resources["DomainMapping"]["Properties"]
+    if "ApiMappingKey" in mapping or mapping["DomainName"] != {"Ref": "Domain"}:
+        yield "routes do not stand at the root of the custom domain"
+    if owned.resources["Domain"]["Properties"]["DomainName"] != {"Fn::Select": [1, {"Fn::Split": ["https://", {"Ref": "Issuer"}]}]}:
+        yield "the custom domain is not the issuer's host"
+
+
+def events_are_as_aws_sends_them(house):
+    """The rules are API Gateway's for payload version 2.0; reference: "Working with AWS Lambda proxy integrations for HTTP APIs"."""
+    routes, seen = house.shapes[0].routes, set()
+    for path in sorted((ROOT / "events").glob("*/*.json")):
+        name, event = path.relative_to(ROOT / "events"), json.loads(path.read_text())
+        http, headers = event["requestContext"]["http"], event["headers"]
+        route = f"{http['method']} {http['path']}"
+        if event["version"] != "2.0" or event["rawPath"] != http["path"] or event["requestContext"]["stage"] != "$default":
+            yield f"{name}: version, path or stage do not fit"
+        if event["routeKey"] != event["requestContext"]["routeKey"]:
+            yield f"{name}: the two route keys differ"
+        if path.stem.startswith("unrouted-"):
+            if route in routes:
+                yield f"{name}: {route} is routed"
+        elif event["routeKey"] != route or routes.get(route, "").lower() != name.parts[0]:
+            yield f"{name}: {route} does not lead to {name.parts[0]}"
+        else:
+            seen.add(route)
+        if any(key != key.lower() for key in headers) or "cookie" in headers:
+            yield f"{name}: header names are in lower case, and cookies stand apart"
+        query = {}
+        for key, value in parse_qsl(event["rawQueryString"], keep_blank_values=True):
+            query[key] = f"{query[key]},{value}" if key in query else value
+        if event.get("queryStringParameters", {}) != query or ("queryStringParameters" in event) != bool(query):
+            yield f"{name}: the two forms of the query differ"
+        if "cookies" in event and not event["cookies"]:
+            yield f"{name}: without cookies there is no such member"
+        if http["userAgent"] != headers.get("user-agent", "") or http["sourceIp"] != headers["x-forwarded-for"]:
+            yield f"{name}: address or user agent do not fit the headers"
+        if event["requestContext"]["domainName"] != headers["host"]:
+            yield f"{name}: host and domain differ"
+        kind = headers.get("content-type", "").split(";")[0].strip().lower()
+        text = kind.startswith("text/") or kind in {"application/json", "application/xml", "application/javascript"}
+        if "body" in event and event["isBase64Encoded"] == text:
+            yield f"{name}: a body of {kind or 'no type'} is {'text' if text else 'base64'}"
+        if "body" not in event and event["isBase64Encoded"]:
+            yield f"{name}: there is no body to decode"
+        body = base64.b64decode(event["body"], validate=True) if event["isBase64Encoded"] else event.get("body", "").encode()
+        if headers.get("content-length") != str(len(body)):
+            yield f"{name}: content-length is {headers.get('content-length')}, the body has {len(body)} bytes"
+        given = parse_qsl(event["rawQueryString"]) + parse_qsl(body.decode("utf-8", "replace"))
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        secrets = [value for key, value in given if key in SECRETS] + [base64.b64decode(credentials).decode() if scheme == "Basic" else credentials] * bool(scheme)
+        yield from (f"{name}: {secret} could be taken for a secret" for secret in secrets if not re.search(r"not-a-|made-up|^dBjftJeZ", secret))
+    unheard = [r for r in routes if r not in seen and not r.startswith("OPTIONS")]
+    yield from (f"no event is sent to {route}" for route in unheard)
+
+
+# ---------------------------------------------------------------------------------------------------------- What is asked
+
+
+class Shape:
+    """What one choice of conditions deploys: every Fn::If decided, what is left out gone."""
+
+    def __init__(self, transformed, true):
+        self.login = "HostsLogin" in true
+        kept = {name: r for name, r in transformed["Resources"].items() if r.get("Condition") in {None, *true}}
+        self.resources = decide(kept, true)
+        self.outputs = decide({name: o for name, o in transformed["Outputs"].items() if o.get("Condition") in {None, *true}}, true)
+        self.api = self.resources["Api"]["Properties"]
+        self.stage = self.resources["ApiApiGatewayDefaultStage"]["Properties"]
+        self.functions = set(self.of("AWS::Lambda::Function"))
+        self.routes = {
+            f"{method.upper()} {path}": re.search(r"functions/\$\{(\w+)\.Arn\}", operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"])[1]
+            for path, methods in self.api["Body"]["paths"].items()
+            for method, operation in methods.items()
+        }
+
+    def __str__(self):
+        return "with login" if self.login else "without login"
+
+    def of(self, kind):
+        return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] == kind}
+
+    def statements(self, function):
+        return [s for policy in self.resources[f"{function}Role"]["Properties"].get("Policies", []) for s in policy["PolicyDocument"]["Statement"]]
+
+
+class House:
+    """The template as written, as CloudFormation gets it, and in its two shapes."""
+
+    def __init__(self):
+        self.template = yaml_parse((ROOT / "template.yaml").read_text())
+        packaged = yaml_parse((ROOT / "template.yaml").read_text())
+        packaged["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # where `sam build` and `sam package` would have put it
+        managed = {"AWSLambdaBasicExecutionRole": f"arn:aws:iam::aws:policy/{BASIC}"}
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.transformed = Translator(managed, Parser(), boto_session=boto3.Session()).translate(packaged, {"Issuer": "https://connect.example.com"})
+        self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated"})]
+
+
+NOTHING = object()
+
+
+def decide(node, true):
+    if isinstance(node, dict):
+        if node == {"Ref": "AWS::NoValue"}:
+            return NOTHING
+        if node.keys() == {"Fn::If"}:
+            condition, then, otherwise = node["Fn::If"]
+            return decide(then if condition in true else otherwise, true)
+        decided = {key: decide(value, true) for key, value in node.items()}
+        return {key: value for key, value in decided.items() if value is not NOTHING}
+    if isinstance(node, list):
+        return [value for value in (decide(item, true) for item in node) if value is not NOTHING]
+    return node
+
+
+def references(node):
+    """Every parameter and resource that is named by Ref, Fn::GetAtt, Fn::Sub, Fn::If or Condition."""
+    found = set()
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key == "Ref":
+                found.add(value.split(".")[0])
+            elif key == "Fn::GetAtt":
+                found.add((value if isinstance(value, str) else value[0]).split(".")[0])
+            elif key == "Fn::Sub":
+                found |= {name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", value if isinstance(value, str) else value[0])}
+            found |= references(value)
+    elif isinstance(node, list):
+        for item in node:
+            found |= references(item)
+    return found
+
+
+def main():
+    logging.disable(logging.WARNING)
+    house, passed, failed = House(), 0, 0
+    questions = [f for f in list(globals().values()) if callable(f) and getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of this file, in order
+    for question in questions:
+        problems = list(dict.fromkeys(question(house)))
+        passed, failed = passed + (not problems), failed + bool(problems)
+        print(f"{'FAILED' if problems else 'ok    '} {question.__name__.replace('_', ' ')}", *(f"       {p}" for p in problems), sep="\n")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+//! CloudFormation's functions, resolved for this machine.
+
+use serde_json::{Map, Value, json};
+
+use super::{ACCOUNT, REGION, Template, Unusable};
+
+impl Template {
+    /// `value` with every reference and function replaced by what it comes to here.
+    pub(super) fn resolve(&self, value: &Value) -> Result<Value, Unusable> {
+        match value {
+            Value::Object(map) => match sole(map) {
+                Some((name, argument)) if is_function(name, argument) => self.call(name, argument),
+                _ => {
+                    let pairs = map.iter().map(|(name, value)| Ok((name.clone(), self.resolve(value)?)));
+                    pairs.collect::<Result<Map<_, _>, _>>().map(Value::Object)
+                }
+            },
+            Value::Array(values) => {
+                values.iter().map(|value| self.resolve(value)).collect::<Result<_, _>>().map(Value::Array)
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(value.clone()),
+        }
+    }
+
+    /// As [`Self::resolve`], for what must come to text: numbers and booleans are written out, as Lambda writes them.
+    pub(super) fn resolve_text(&self, value: &Value) -> Result<String, Unusable> {
+        match self.resolve(value)? {
+            Value::String(text) => Ok(text),
+            Value::Bool(truth) => Ok(truth.to_string()),
+            Value::Number(number) => Ok(number.to_string()),
+            other => Err(Unusable::Shape(format!("{other} where text belongs"))),
+        }
+    }
+
+    /// Whether a condition of the template holds.
+    pub(super) fn condition(&self, name: &str) -> Result<bool, Unusable> {
+        let condition = self.root.pointer(&format!("/Conditions/{name}"));
+        self.truth(condition.ok_or_else(|| Unusable::Reference(name.to_owned()))?)
+    }
+
+    fn call(&self, name: &str, argument: &Value) -> Result<Value, Unusable> {
+        let wrong = || Unusable::Call(format!("{name} {argument}"));
+        let arguments = argument.as_array().map(Vec::as_slice).unwrap_or_default();
+        match (name, arguments) {
+            ("Ref", _) => self.referred(argument.as_str().ok_or_else(wrong)?).map(Value::String),
+            ("Condition", _) => self.condition(argument.as_str().ok_or_else(wrong)?).map(Value::Bool),
+            ("Fn::GetAtt", [Value::String(resource), Value::String(attribute)]) => {
+                self.attribute(resource, attribute).map(Value::String)
+            }
+            ("Fn::Sub", _) => self.substituted(argument.as_str().ok_or_else(wrong)?).map(Value::String),
+            ("Fn::If", [Value::String(condition), yes, no]) => {
+                self.resolve(if self.condition(condition)? { yes } else { no })
+            }
+            ("Fn::Equals", [one, other]) => Ok(json!(self.resolve(one)? == self.resolve(other)?)),
+            ("Fn::Not", [condition]) => Ok(json!(!self.truth(condition)?)),
+            ("Fn::And", conditions) => {
+                let truths: Vec<_> = conditions.iter().map(|each| self.truth(each)).collect::<Result<_, _>>()?;
+                Ok(json!(truths.into_iter().all(|truth| truth)))
+            }
+            ("Fn::Or", conditions) => {
+                let truths: Vec<_> = conditions.iter().map(|each| self.truth(each)).collect::<Result<_, _>>()?;
+                Ok(json!(truths.into_iter().any(|truth| truth)))
+            }
+            _ => Err(wrong()),
+        }
+    }
+
+    fn truth(&self, value: &Value) -> Result<bool, Unusable> {
+        let value = self.resolve(value)?;
+        value.as_bool().ok_or_else(|| Unusable::Shape(format!("{value} where a condition belongs")))
+    }
+
+    fn referred(&self, name: &str) -> Result<String, Unusable> {
+        if let Some(value) = self.parameters.get(name) {
+            return Ok(value.clone());
+        }
+        match name {
+            "AWS::StackName" => Ok(super::STACK.to_owned()),
+            "AWS::Region" => Ok(REGION.to_owned()),
+            "AWS::AccountId" => Ok(ACCOUNT.to_owned()),
+            "AWS::Partition" => Ok("aws".to_owned()),
+            "AWS::URLSuffix" => Ok("amazonaws.com".to_owned()),
+            _ => match self.type_of(name) {
+                Some("AWS::DynamoDB::Table") => Ok(super::table_name(name)),
+                Some("AWS::KMS::Key") => Ok(self.signing_key.clone()),
+                // What CloudFormation would make up; nothing here asks for it.
+                Some(_) => Ok(format!("{}-{name}", super::STACK)),
+                None => Err(Unusable::Reference(name.to_owned())),
+            },
+        }
+    }
+
+    fn attribute(&self, resource: &str, attribute: &str) -> Result<String, Unusable> {
+        match (self.type_of(resource), attribute) {
+            (Some("AWS::KMS::Key"), "Arn") => Ok(self.signing_key.clone()),
+            (Some("AWS::DynamoDB::Table"), "Arn") => {
+                Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", super::table_name(resource)))
+            }
+            _ => Err(Unusable::Reference(format!("{resource}.{attribute}"))),
+        }
+    }
+
+    /// `${Name}`, `${Resource.Attribute}`; `${!Name}` stands for itself.
+    fn substituted(&self, text: &str) -> Result<String, Unusable> {
+        let mut done = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once("${") {
+            let (name, after) = after.split_once('}').ok_or_else(|| Unusable::Call(format!("Fn::Sub {text}")))?;
+            done.push_str(before);
+            match (name.strip_prefix('!'), name.split_once('.')) {
+                (Some(literal), _) => done.push_str(&format!("${{{literal}}}")),
+                (None, Some((resource, attribute))) => done.push_str(&self.attribute(resource, attribute)?),
+                (None, None) => done.push_str(&self.referred(name)?),
+            }
+            rest = after;
+        }
+        Ok(done + rest)
+    }
+
+    fn type_of(&self, resource: &str) -> Option<&str> {
+        self.root.pointer(&format!("/Resources/{resource}/Type"))?.as_str()
+    }
+}
+
+fn sole(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let mut pairs = map.iter();
+    let (name, value) = pairs.next()?;
+    pairs.next().is_none().then_some((name.as_str(), value))
+}
+
+/// A policy statement has a `Condition` too, which is a map.
+fn is_function(name: &str, argument: &Value) -> bool {
+    name == "Ref" || name.starts_with("Fn::") || (name == "Condition" && argument.is_string())
+}

@@ -1,0 +1,240 @@
+//! `template.yaml`, as it would be deployed here: what runs on AWS and what runs on this machine are one description.
+
+mod intrinsic;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+const TEXT: &str = include_str!("../../../../template.yaml");
+const STACK: &str = "amble-connect";
+const REGION: &str = "us-east-1";
+/// The account of AWS's own examples.
+const ACCOUNT: &str = "111122223333";
+
+/// The template with a value for each parameter.
+pub(crate) struct Template {
+    root: Value,
+    parameters: BTreeMap<String, String>,
+    /// ARN of the key behind the resource of type `AWS::KMS::Key`.
+    signing_key: String,
+}
+
+/// A function that the template deploys.
+pub(crate) struct FunctionDefinition {
+    /// The program: its folder under `functions/`.
+    pub(crate) binary: String,
+    /// After which Lambda ends it.
+    pub(crate) timeout: Duration,
+    /// What it is told, by name.
+    pub(crate) variables: BTreeMap<String, String>,
+    /// Method and path of each of its routes.
+    pub(crate) routes: Vec<(String, String)>,
+}
+
+/// A table that the template creates.
+pub(crate) struct TableDefinition {
+    /// Its name here.
+    pub(crate) name: String,
+    /// The body of `CreateTable`.
+    pub(crate) create: Value,
+    /// The attribute that says when an item ends.
+    pub(crate) time_to_live: Option<String>,
+}
+
+/// Why the template cannot be followed.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// It cannot be read.
+    #[error("template.yaml: {0}")]
+    Yaml(String),
+    /// It names something that is not there, or that this machine has no counterpart for.
+    #[error("template.yaml refers to {0}, which has no value here")]
+    Reference(String),
+    /// It calls a function in a way that is not known here.
+    #[error("template.yaml has a call that is not known here: {0}")]
+    Call(String),
+    /// Something is not of the form that it must have.
+    #[error("template.yaml has {0}")]
+    Shape(String),
+}
+
+impl Template {
+    /// With `parameters` over the template's defaults. Patterns of parameters are CloudFormation's to check: they demand
+    /// https, which nobody has at home.
+    pub(crate) fn new(mut parameters: BTreeMap<String, String>, signing_key: String) -> Result<Self, Unusable> {
+        let root = yaml::read(TEXT)?;
+        let declared = member(&root, "Parameters")?;
+        if let Some(unknown) = parameters.keys().find(|name| !declared.contains_key(*name)) {
+            return Err(Unusable::Reference(unknown.clone()));
+        }
+        for (name, declaration) in declared {
+            if let Some(default) = declaration.get("Default") {
+                let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+                parameters.entry(name.clone()).or_insert(default);
+            }
+        }
+        Ok(Self { root, parameters, signing_key })
+    }
+
+    /// The functions whose conditions hold.
+    pub(crate) fn functions(&self) -> Result<Vec<FunctionDefinition>, Unusable> {
+        let general = self.root.pointer("/Globals/Function");
+        let mut functions = Vec::new();
+        for (name, resource) in self.resources("AWS::Serverless::Function")? {
+            let setting = |pointer: &str| {
+                let own = resource.pointer(&format!("/Properties{pointer}"));
+                own.or_else(|| general.and_then(|general| general.pointer(pointer)))
+            };
+            let shape = |what: &str| Unusable::Shape(format!("a function {name} without {what}"));
+            let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str);
+            let timeout = setting("/Timeout").and_then(Value::as_u64).ok_or_else(|| shape("Timeout"))?;
+            // SAM merges the variables of Globals with the function's own, which win.
+            let mut variables = BTreeMap::new();
+            for own in [general, resource.get("Properties")].into_iter().flatten() {
+                let own = own.pointer("/Environment/Variables").and_then(Value::as_object);
+                for (name, value) in own.into_iter().flatten() {
+                    variables.insert(name.clone(), self.resolve_text(value)?);
+                }
+            }
+            let events = resource.pointer("/Properties/Events").and_then(Value::as_object);
+            let mut routes = Vec::new();
+            for event in events.into_iter().flatten().map(|(_, event)| event) {
+                let part = |name| event.pointer(&format!("/Properties/{name}")).and_then(Value::as_str);
+                let (Some("HttpApi"), Some(method), Some(path)) =
+                    (event.get("Type").and_then(Value::as_str), part("Method"), part("Path"))
+                else {
+                    return Err(shape("a method and a path in each event"));
+                };
+                routes.push((method.to_owned(), path.to_owned()));
+            }
+            let binary = binary.ok_or_else(|| shape("Binary"))?.to_owned();
+            functions.push(FunctionDefinition { binary, timeout: Duration::from_secs(timeout), variables, routes });
+        }
+        Ok(functions)
+    }
+
+    /// `responseParameters` of a route: changes to the answer, by status (API Gateway, "Transform API requests and
+    /// responses for HTTP APIs").
+    pub(crate) fn response_parameters(&self, method: &str, path: &str) -> Result<Map<String, Value>, Unusable> {
+        let apis = self.resources("AWS::Serverless::HttpApi")?;
+        let [(_, api)] = apis.as_slice() else { return Err(Unusable::Shape(format!("{} HTTP APIs", apis.len()))) };
+        let operation = api
+            .pointer("/Properties/DefinitionBody/paths")
+            .and_then(|paths| paths.get(path)?.get(method.to_ascii_lowercase())?.get("x-amazon-apigateway-integration"));
+        let Some(parameters) = operation.and_then(|integration| integration.get("responseParameters")) else {
+            return Ok(Map::new());
+        };
+        match self.resolve(parameters)? {
+            Value::Object(parameters) => Ok(parameters),
+            other => Err(Unusable::Shape(format!("responseParameters {other}"))),
+        }
+    }
+
+    /// The tables.
+    pub(crate) fn tables(&self) -> Result<Vec<TableDefinition>, Unusable> {
+        // What a local table has; backups and the like are AWS's.
+        const TAKEN: [&str; 5] = [
+            "AttributeDefinitions",
+            "BillingMode",
+            "DeletionProtectionEnabled",
+            "GlobalSecondaryIndexes",
+            "KeySchema",
+        ];
+        let mut tables = Vec::new();
+        for (logical, resource) in self.resources("AWS::DynamoDB::Table")? {
+            let properties = self.resolve(resource.get("Properties").unwrap_or(&Value::Null))?;
+            let name = table_name(logical);
+            let mut create = json!({ "TableName": name });
+            for taken in TAKEN {
+                if let (Some(value), Some(create)) = (properties.get(taken), create.as_object_mut()) {
+                    create.insert(taken.to_owned(), value.clone());
+                }
+            }
+            let time_to_live = properties.pointer("/TimeToLiveSpecification/AttributeName").and_then(Value::as_str);
+            tables.push(TableDefinition { name, create, time_to_live: time_to_live.map(str::to_owned) });
+        }
+        Ok(tables)
+    }
+
+    /// Every table's name under the variable that functions know it by, as an operator's tool is told it.
+    pub(crate) fn table_variables(&self) -> Result<BTreeMap<String, String>, Unusable> {
+        let tables = self.resources("AWS::DynamoDB::Table")?;
+        let variable = |logical: &str| format!("TABLE_{}", logical.to_ascii_uppercase());
+        Ok(tables.into_iter().map(|(logical, _)| (variable(logical), table_name(logical))).collect())
+    }
+
+    fn resources(&self, kind: &str) -> Result<Vec<(&str, &Value)>, Unusable> {
+        let mut found = Vec::new();
+        for (name, resource) in member(&self.root, "Resources")? {
+            let condition = resource.get("Condition").and_then(Value::as_str);
+            let deployed = condition.map_or(Ok(true), |condition| self.condition(condition))?;
+            if deployed && resource.get("Type").and_then(Value::as_str) == Some(kind) {
+                found.push((name.as_str(), resource));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn member<'a>(root: &'a Value, name: &str) -> Result<&'a Map<String, Value>, Unusable> {
+    root.get(name).and_then(Value::as_object).ok_or_else(|| Unusable::Shape(format!("no {name}")))
+}
+
+fn table_name(logical: &str) -> String {
+    format!("{STACK}-{logical}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template(parameters: &[(&str, &str)]) -> Template {
+        let required = [("Issuer", "http://localhost:1"), ("ProductName", "Amble"), ("SupabaseUrl", "http://localhost:2")];
+        let required = required.iter().chain(&[("SupabasePublishableKey", "sb_publishable_x")]);
+        let parameters = required.chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Template::new(parameters.collect(), "arn:key".to_owned()).unwrap()
+    }
+
+    fn variables(template: &Template, binary: &str) -> BTreeMap<String, String> {
+        template.functions().unwrap().into_iter().find(|function| function.binary == binary).unwrap().variables
+    }
+
+    #[test]
+    fn a_function_is_told_what_the_template_says_and_no_more() {
+        let register = variables(&template(&[]), "register");
+        let told = [("ISSUER", "http://localhost:1"), ("TABLE_CLIENTS", "amble-connect-Clients")];
+        assert_eq!(register, told.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+    }
+
+    #[test]
+    fn conditions_decide() {
+        assert_eq!(variables(&template(&[]), "token")["SIGNING_KEYS"], "arn:key");
+        let rotated = template(&[("PreviousSigningKeys", "arn:old")]);
+        assert_eq!(variables(&rotated, "token")["SIGNING_KEYS"], "arn:key,arn:old");
+
+        let binaries = |template: Template| -> Vec<_> {
+            template.functions().unwrap().into_iter().map(|function| function.binary).collect()
+        };
+        assert!(binaries(template(&[])).contains(&"login".to_owned()));
+        assert!(!binaries(template(&[("LoginUrl", "http://localhost:3/in")])).contains(&"login".to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_declared_is_refused() {
+        let unknown = [("Isuer".to_owned(), String::new())];
+        assert!(matches!(Template::new(unknown.into(), String::new()), Err(Unusable::Reference(name)) if name == "Isuer"));
+    }
+
+    #[test]
+    fn values_come_through_in_their_types() {
+        let clients = template(&[]).tables().unwrap().into_iter().find(|table| table.name == "amble-connect-Clients");
+        let clients = clients.unwrap();
+        assert_eq!(clients.time_to_live.as_deref(), Some("expires"));
+        assert_eq!(clients.create["DeletionProtectionEnabled"], json!(true));
+        assert_eq!(clients.create["KeySchema"], json!([{ "AttributeName": "id", "KeyType": "HASH" }]));
+    }
+}

@@ -1,0 +1,10 @@
+//! Answers on the real wires in place of the two services that a machine without accounts lacks, for the local system
+//! and for the tests: what runs in production talks to these with the same clients, unchanged.
+//!
+//! | module | stands in for | speaks |
+//! | --- | --- | --- |
+//! | [`kms`] | AWS KMS | awsJson1.1: `Sign` and `GetPublicKey` |
+//! | [`supabase`] | a Supabase project | its gateway and GoTrue, `/auth/v1` |
+
+pub mod kms;
+pub mod supabase;

@@ -1,0 +1,119 @@
+//! PKCE flows from the challenge to the code (GoTrue `flow_state`, RFC 7636), and visits to the social provider.
+
+use crate::supabase::random;
+use crate::supabase::refusal::Refusal;
+use crate::supabase::secret::Secret;
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::error::Unspecified;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct Flow {
+    pub(super) id: Uuid,
+    pub(super) code: Uuid,
+    challenge: Challenge,
+    pub(super) way: Way,
+    /// Known once they have proved who they are.
+    pub(super) person: Option<Uuid>,
+    /// Unix seconds: of the start, then of the code.
+    pub(super) since: i64,
+}
+
+/// How the person proves who they are.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Way {
+    MagicLink,
+    Confirmation,
+    Social { provider: String },
+}
+
+/// What the client committed to (RFC 7636 §4.2). GoTrue takes `plain` too.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) enum Challenge {
+    S256(String),
+    Plain(String),
+}
+
+/// A browser that has been sent to the social provider.
+pub(super) struct Handover {
+    pub(super) provider: String,
+    /// Checked: on the site or on the allow list.
+    pub(super) redirect_to: Url,
+    pub(super) flow: Option<Uuid>,
+    /// Unix seconds.
+    pub(super) since: i64,
+    /// The provider's own code, and for whom it is.
+    pub(super) grant: Option<(Uuid, Uuid)>,
+}
+
+impl Flow {
+    pub(super) fn new(challenge: Challenge, way: Way, person: Option<Uuid>, now: i64) -> Result<Self, Unspecified> {
+        Ok(Self { id: random::uuid()?, code: random::uuid()?, challenge, way, person, since: now })
+    }
+
+    pub(super) fn is_expired(&self, now: i64) -> bool {
+        now > self.since + LIFETIME
+    }
+
+    pub(super) fn prove(&self, verifier: &str) -> Result<(), Refusal> {
+        let met = match &self.challenge {
+            Challenge::S256(challenge) => {
+                let hash = digest(&SHA256, verifier.as_bytes());
+                Secret::from(challenge.as_str()).is(&BASE64_URL_SAFE_NO_PAD.encode(hash))
+            }
+            Challenge::Plain(challenge) => Secret::from(challenge.as_str()).is(verifier),
+        };
+        if met { Ok(()) } else { Err(Refusal::WrongVerifier) }
+    }
+}
+
+impl Way {
+    /// `amr.method` of the session it leads to.
+    pub(super) fn method(&self) -> &'static str {
+        match self {
+            Self::MagicLink => "magiclink",
+            Self::Confirmation => "email/signup",
+            Self::Social { .. } => "oauth",
+        }
+    }
+}
+
+impl Challenge {
+    /// Both parameters or neither (`internal/api/pkce.go`).
+    pub(super) fn read(challenge: &str, method: &str) -> Result<Option<Self>, Refusal> {
+        match (challenge.is_empty(), method.to_lowercase().as_str()) {
+            (true, "") => return Ok(None),
+            (true, _) | (_, "") => {
+                return Err(Refusal::Invalid("PKCE flow requires code_challenge_method and code_challenge"));
+            }
+            _ => {}
+        }
+        if !(43..=128).contains(&challenge.len()) {
+            return Err(Refusal::Invalid("code challenge has to be between 43 and 128 characters"));
+        }
+        // RFC 7636 §4.1: unreserved = ALPHA / DIGIT / "-" / "." / "_" / "~"
+        if !challenge.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)) {
+            return Err(Refusal::Invalid(
+                "code challenge can only contain alphanumeric characters, hyphens, periods, underscores and tildes",
+            ));
+        }
+        match method.to_lowercase().as_str() {
+            "s256" => Ok(Some(Self::S256(challenge.to_owned()))),
+            "plain" => Ok(Some(Self::Plain(challenge.to_owned()))),
+            _ => Err(Refusal::Invalid("unsupported code_challenge method")),
+        }
+    }
+}
+
+impl Handover {
+    pub(super) fn is_expired(&self, now: i64) -> bool {
+        now > self.since + LIFETIME
+    }
+}
+
+/// Seconds.
+const LIFETIME: i64 = 300;

@@ -1,0 +1,21 @@
+//! `GET /.well-known/jwks.json` (RFC 7517) and the little of OpenID Discovery that GoTrue has.
+
+use crate::supabase::Supabase;
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderName, header};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) async fn show(State(supabase): State<Arc<Supabase>>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
+    (CACHED, Json(supabase.state().keyring.jwks()))
+}
+
+pub(super) async fn openid_configuration(
+    State(supabase): State<Arc<Supabase>>,
+) -> ([(HeaderName, &'static str); 1], Json<Value>) {
+    let issuer = supabase.issuer();
+    (CACHED, Json(json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/.well-known/jwks.json") })))
+}
+
+const CACHED: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=600")];

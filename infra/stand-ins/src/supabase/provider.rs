@@ -1,0 +1,77 @@
+//! The social provider: one page for all of them, on which a person of the seed is picked. Works without JavaScript.
+
+use crate::supabase::Supabase;
+use crate::supabase::parameters::Parameters;
+use crate::supabase::random;
+use crate::supabase::redirect::with_query;
+use crate::supabase::refusal::Refusal;
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse, Redirect};
+use std::sync::Arc;
+use url::Url;
+use uuid::Uuid;
+
+pub(super) async fn page(
+    State(supabase): State<Arc<Supabase>>,
+    parameters: Parameters,
+) -> Result<impl IntoResponse, Refusal> {
+    let id = Uuid::parse_str(parameters.first("state")).map_err(|_| Refusal::UnknownState)?;
+    let state = supabase.state();
+    let handover = state.handovers.get(&id).ok_or(Refusal::UnknownState)?;
+    let mut people: Vec<Choice> = state
+        .people
+        .all()
+        .map(|account| Choice {
+            id: account.id,
+            name: account.person.full_name.clone(),
+            email: account.person.email.clone(),
+        })
+        .collect();
+    people.sort_by(|one, other| one.email.cmp(&other.email));
+    let page = Page { provider: &handover.provider, site: handover.redirect_to.authority(), state: id, people };
+    let page = page.render().map_err(|_| Refusal::Fault)?;
+    Ok((crate::supabase::inbox::PAGE_HEADERS, Html(page)))
+}
+
+/// The choice comes back as the provider's redirect to `/callback`.
+pub(super) async fn choose(State(supabase): State<Arc<Supabase>>, body: Bytes) -> Result<Redirect, Refusal> {
+    let form = Parameters::of_form(&body);
+    let id = Uuid::parse_str(form.first("state")).map_err(|_| Refusal::UnknownState)?;
+    let callback = Url::parse(&format!("{}/callback?state={id}", supabase.issuer())).map_err(|_| Refusal::Fault)?;
+    let mut state = supabase.state();
+    let callback = match form.first("person") {
+        "" => {
+            let (error, description) = match form.first("answer") {
+                "error" => ("server_error", "The provider is out of order"),
+                _ => ("access_denied", "The user denied the request"),
+            };
+            with_query(callback, &[("error", error.to_owned()), ("error_description", description.to_owned())])
+        }
+        person => {
+            let person = Uuid::parse_str(person).map_err(|_| Refusal::UnknownPerson)?;
+            state.people.find(person).ok_or(Refusal::UnknownPerson)?;
+            let handover = state.handovers.get_mut(&id).ok_or(Refusal::UnknownState)?;
+            let code = random::uuid()?;
+            handover.grant = Some((code, person));
+            with_query(callback, &[("code", code.to_string())])
+        }
+    };
+    Ok(Redirect::to(callback.as_str()))
+}
+
+#[derive(Template)]
+#[template(path = "provider.html")]
+struct Page<'a> {
+    provider: &'a str,
+    site: &'a str,
+    state: Uuid,
+    people: Vec<Choice>,
+}
+
+struct Choice {
+    id: Uuid,
+    name: String,
+    email: String,
+}

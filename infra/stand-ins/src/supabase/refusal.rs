@@ -1,0 +1,251 @@
+//! Every way the project says no, and the three forms it says it in (GoTrue `internal/api/errors.go`, the gateway's key check).
+
+use aws_lc_rs::error::Unspecified;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+#[derive(Clone, Debug)]
+pub(super) enum Refusal {
+    NoApiKey,
+    UnknownApiKey,
+    SecretKeyInBrowser,
+    BadJson,
+    Invalid(&'static str),
+    UnknownProvider(String),
+    ProviderDisabled,
+    UnsupportedGrantType,
+    NoRefreshToken,
+    InvalidCredentials,
+    EmailNotConfirmed,
+    BannedAtSignIn,
+    BannedAtVerify,
+    BannedAtRefresh,
+    Banned,
+    PhoneDisabled,
+    OtpDisabled,
+    SignupDisabled,
+    TooSoon(i64),
+    RateLimited,
+    CodeExpired,
+    LinkExpired,
+    NoFlowForLink,
+    FlowNotFound,
+    FlowExpired,
+    FlowUsed,
+    WrongVerifier,
+    RefreshTokenNotFound,
+    RefreshTokenUsed,
+    NoBearer,
+    BadJwt(&'static str),
+    UserOfTokenNotFound,
+    SessionNotFound,
+    NotAdmin,
+    UserNotFound,
+    UserIdNotUuid,
+    FactorNotFound,
+    ChallengeExpired,
+    WrongTotp,
+    NoState,
+    UnknownState,
+    NoProviderCode,
+    UnknownProviderCode,
+    FromProvider { error: String, description: String },
+    NotLoopback,
+    UnknownPerson,
+    Fault,
+}
+
+enum Told<'a> {
+    Auth(StatusCode, &'static str, String),
+    OAuth(&'a str, &'a str),
+    Gateway(StatusCode, &'static str, Option<&'static str>),
+}
+
+impl Refusal {
+    fn told(&self) -> Told<'_> {
+        const INVALID: &str = "validation_failed";
+        let bad = |code, message: &str| Told::Auth(StatusCode::BAD_REQUEST, code, message.to_owned());
+        let unprocessable =
+            |code, message: &str| Told::Auth(StatusCode::UNPROCESSABLE_ENTITY, code, message.to_owned());
+        let forbidden = |code, message: &str| Told::Auth(StatusCode::FORBIDDEN, code, message.to_owned());
+        let not_found = |code, message: &str| Told::Auth(StatusCode::NOT_FOUND, code, message.to_owned());
+        let too_many = |code, message: String| Told::Auth(StatusCode::TOO_MANY_REQUESTS, code, message);
+        match self {
+            Self::NoApiKey => Told::Gateway(StatusCode::UNAUTHORIZED, "No API key found in request", None),
+            Self::UnknownApiKey => Told::Gateway(
+                StatusCode::UNAUTHORIZED,
+                "Invalid API key",
+                Some("Double check your Supabase `anon` or `service_role` API key."),
+            ),
+            Self::SecretKeyInBrowser => Told::Gateway(
+                StatusCode::UNAUTHORIZED,
+                "Forbidden use of secret API key in browser",
+                Some(
+                    "Secret API keys can only be used in a protected environment and should never be used in a browser.",
+                ),
+            ),
+            Self::BadJson => bad("bad_json", "Could not parse request body as JSON"),
+            Self::Invalid(message) => bad(INVALID, message),
+            Self::UnknownProvider(name) => {
+                bad(INVALID, &format!("Unsupported provider: Provider {name} could not be found"))
+            }
+            Self::ProviderDisabled => bad(INVALID, "Unsupported provider: provider is not enabled"),
+            Self::UnsupportedGrantType => bad("invalid_credentials", "unsupported_grant_type"),
+            Self::NoRefreshToken => Told::OAuth("invalid_request", "refresh_token required"),
+            Self::InvalidCredentials => bad("invalid_credentials", "Invalid login credentials"),
+            Self::EmailNotConfirmed => bad("email_not_confirmed", "Email not confirmed"),
+            Self::BannedAtSignIn => bad("user_banned", "User is banned"),
+            Self::BannedAtRefresh => bad("user_banned", "Invalid Refresh Token: User Banned"),
+            Self::BannedAtVerify | Self::Banned => forbidden("user_banned", "User is banned"),
+            Self::PhoneDisabled => bad("phone_provider_disabled", "Unsupported phone provider"),
+            Self::OtpDisabled => unprocessable("otp_disabled", "Signups not allowed for otp"),
+            Self::SignupDisabled => unprocessable("signup_disabled", "Signups not allowed for this instance"),
+            Self::TooSoon(seconds) => too_many(
+                "over_email_send_rate_limit",
+                format!("For security purposes, you can only request this after {seconds} seconds."),
+            ),
+            Self::RateLimited => too_many("over_request_rate_limit", "Request rate limit reached".to_owned()),
+            Self::CodeExpired => forbidden("otp_expired", "Token has expired or is invalid"),
+            Self::LinkExpired => forbidden("otp_expired", "Email link is invalid or has expired"),
+            Self::NoFlowForLink => {
+                bad("flow_state_not_found", "No associated flow state found. No valid flow state found for user.")
+            }
+            Self::FlowNotFound => not_found("flow_state_not_found", "invalid flow state, no valid flow state found"),
+            Self::FlowExpired => unprocessable("flow_state_expired", "invalid flow state, flow state has expired"),
+            Self::FlowUsed => bad("flow_state_already_used", "Flow state has already been used"),
+            Self::WrongVerifier => {
+                bad("bad_code_verifier", "code challenge does not match previously saved code verifier")
+            }
+            Self::RefreshTokenNotFound => {
+                bad("refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+            }
+            Self::RefreshTokenUsed => bad("refresh_token_already_used", "Invalid Refresh Token: Already Used"),
+            Self::NoBearer => Told::Auth(
+                StatusCode::UNAUTHORIZED,
+                "no_authorization",
+                "This endpoint requires a Bearer token".to_owned(),
+            ),
+            Self::BadJwt(why) => forbidden("bad_jwt", why),
+            Self::UserOfTokenNotFound => forbidden("user_not_found", "User from sub claim in JWT does not exist"),
+            Self::SessionNotFound => {
+                forbidden("session_not_found", "Session from session_id claim in JWT does not exist")
+            }
+            Self::NotAdmin => forbidden("not_admin", "User not allowed"),
+            Self::UserNotFound => not_found("user_not_found", "User not found"),
+            Self::UserIdNotUuid => not_found(INVALID, "user_id must be an UUID"),
+            Self::FactorNotFound => not_found("mfa_factor_not_found", "Factor not found"),
+            Self::ChallengeExpired => unprocessable(
+                "mfa_challenge_expired",
+                "MFA challenge has expired, verify against another challenge or create a new challenge.",
+            ),
+            Self::WrongTotp => unprocessable("mfa_verification_failed", "Invalid TOTP code entered"),
+            Self::NoState => bad("bad_oauth_callback", "OAuth state parameter missing"),
+            Self::UnknownState => bad("bad_oauth_state", "OAuth callback with invalid state"),
+            Self::NoProviderCode => bad("bad_oauth_callback", "OAuth callback with missing authorization code missing"),
+            Self::UnknownProviderCode => Told::Auth(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unexpected_failure",
+                "Unable to exchange external code".to_owned(),
+            ),
+            Self::FromProvider { error, description } => Told::OAuth(error, description),
+            Self::NotLoopback => Told::Gateway(StatusCode::FORBIDDEN, "Only for this machine", None),
+            Self::UnknownPerson => Told::Gateway(StatusCode::BAD_REQUEST, "Nobody of this name signs in here", None),
+            Self::Fault => Told::Auth(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unexpected_failure",
+                "Unexpected failure, please check server logs for more information".to_owned(),
+            ),
+        }
+    }
+
+    /// `error`, `error_code`, `error_description` for a redirect. A refusal in OAuth's own words has no code.
+    pub(super) fn for_redirect(&self) -> Vec<(&'static str, String)> {
+        match self.told() {
+            Told::OAuth(error, description) => {
+                vec![("error", error.to_owned()), ("error_description", description.to_owned())]
+            }
+            Told::Auth(status, code, message) => {
+                let error = match (code, status) {
+                    ("signup_disabled" | "user_banned" | "provider_email_needs_verification", _)
+                    | (_, StatusCode::FORBIDDEN) => "access_denied",
+                    (_, StatusCode::BAD_REQUEST) => "invalid_request",
+                    (_, StatusCode::UNAUTHORIZED) => "unauthorized_client",
+                    _ => "server_error",
+                };
+                vec![("error", error.to_owned()), ("error_code", code.to_owned()), ("error_description", message)]
+            }
+            Told::Gateway(_, message, _) => {
+                vec![("error", "server_error".to_owned()), ("error_description", message.to_owned())]
+            }
+        }
+    }
+
+    fn answer(&self, version: Option<&'static str>) -> Response {
+        let mut response = match self.told() {
+            Told::Gateway(status, message, None) => (status, axum::Json(json!({ "message": message }))).into_response(),
+            Told::Gateway(status, message, Some(hint)) => {
+                (status, axum::Json(json!({ "message": message, "hint": hint }))).into_response()
+            }
+            Told::OAuth(error, description) => {
+                let body = json!({ "error": error, "error_description": description });
+                (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
+            }
+            Told::Auth(status, code, message) => {
+                let body = match version {
+                    Some(_) => json!({ "code": code, "message": message }),
+                    None => json!({ "code": status.as_u16(), "error_code": code, "msg": message }),
+                };
+                let code = HeaderValue::from_static(code);
+                (status, [(HeaderName::from_static("x-sb-error-code"), code)], axum::Json(body)).into_response()
+            }
+        };
+        if let (Some(version), false) = (version, matches!(self.told(), Told::Gateway(..))) {
+            response.headers_mut().insert(VERSION, HeaderValue::from_static(version));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Refusal {
+    /// A promise that [`speak`] keeps: the form depends on the request.
+    fn into_response(self) -> Response {
+        let mut response = StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Unspecified> for Refusal {
+    fn from(_: Unspecified) -> Self {
+        Self::Fault
+    }
+}
+
+/// Writes refusals in the form that the request asks for by `X-Supabase-Api-Version`.
+pub(super) async fn speak(request: Request, next: Next) -> Response {
+    let version = request.headers().get(VERSION).and_then(|value| value.to_str().ok()).and_then(closest_version);
+    let response = next.run(request).await;
+    match response.extensions().get::<Refusal>() {
+        None => response,
+        Some(refusal) => {
+            tracing::info!(?refusal, "sign-in stand-in refused");
+            refusal.answer(version)
+        }
+    }
+}
+
+/// The newest version known that is not newer than asked for; `None` is the initial one (`apiversions.go`).
+fn closest_version(asked: &str) -> Option<&'static str> {
+    let dated = asked.len() == 10
+        && asked
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 || at == 7 { byte == b'-' } else { byte.is_ascii_digit() });
+    (dated && asked >= VERSION_2024).then_some(VERSION_2024)
+}
+
+const VERSION: HeaderName = HeaderName::from_static("x-supabase-api-version");
+const VERSION_2024: &str = "2024-01-01";

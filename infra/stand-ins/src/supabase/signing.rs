@@ -1,0 +1,167 @@
+//! The project's signing keys and their life: in use, still listed, revoked; or one shared secret in the old days.
+
+use crate::supabase::random;
+use aws_lc_rs::error::Unspecified;
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
+};
+use base64::Engine as _;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The last key signs; the others verify.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Keyring {
+    keys: Vec<SigningKey>,
+    shared: SharedSecret,
+    shared_in_use: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(try_from = "StoredKey", into = "StoredKey")]
+struct SigningKey {
+    kid: Uuid,
+    pkcs8: Vec<u8>,
+    pair: std::sync::Arc<EcdsaKeyPair>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredKey {
+    kid: Uuid,
+    /// Base64.
+    pkcs8: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SharedSecret {
+    kid: Uuid,
+    bytes: [u8; 32],
+}
+
+impl Keyring {
+    pub(super) fn new() -> Result<Self, Unspecified> {
+        let shared = SharedSecret { kid: random::uuid()?, bytes: random::bytes()? };
+        Ok(Self { keys: vec![SigningKey::generate()?], shared, shared_in_use: false })
+    }
+
+    pub(super) fn rotate(&mut self) -> Result<(), Unspecified> {
+        self.keys.push(SigningKey::generate()?);
+        Ok(())
+    }
+
+    pub(super) fn revoke_old(&mut self) {
+        self.keys.drain(..self.keys.len().saturating_sub(1));
+    }
+
+    pub(super) fn use_shared_secret(&mut self, shared: bool) {
+        self.shared_in_use = shared;
+    }
+
+    /// RFC 7517. Shared secrets are never listed.
+    pub(super) fn jwks(&self) -> Value {
+        let listed = if self.shared_in_use { &[] } else { self.keys.as_slice() };
+        json!({ "keys": listed.iter().map(SigningKey::jwk).collect::<Vec<_>>() })
+    }
+
+    /// A compact JWS (RFC 7515 §7.1).
+    pub(super) fn sign(&self, claims: &Value) -> Result<String, Unspecified> {
+        let key = self.keys.last().ok_or(Unspecified)?;
+        let (alg, kid) = if self.shared_in_use { ("HS256", self.shared.kid) } else { ("ES256", key.kid) };
+        let header = json!({ "alg": alg, "kid": kid, "typ": "JWT" });
+        let [header, claims] = [&header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
+        let message = format!("{header}.{claims}");
+        let signature = if self.shared_in_use {
+            BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&self.shared.key(), message.as_bytes()))
+        } else {
+            BASE64_URL_SAFE_NO_PAD.encode(key.pair.sign(&SystemRandom::new(), message.as_bytes())?)
+        };
+        Ok(format!("{message}.{signature}"))
+    }
+
+    /// The claims of a token that one of our unrevoked keys signed, whatever they say.
+    pub(super) fn verify(&self, token: &str) -> Result<Value, BadSignature> {
+        let (message, signature) = token.rsplit_once('.').ok_or(BadSignature::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(BadSignature::Malformed)?;
+        let [header, claims, signature] = [header, claims, signature]
+            .map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| BadSignature::Malformed));
+        let header: Header = serde_json::from_slice(&header?).map_err(|_| BadSignature::Malformed)?;
+        let (message, signature) = (message.as_bytes(), signature?);
+        // The key decides the algorithm; the header only has to agree.
+        let verified = if header.kid == self.shared.kid && header.alg == "HS256" {
+            hmac::verify(&self.shared.key(), message, &signature)
+        } else {
+            let key = self.keys.iter().find(|key| key.kid == header.kid && header.alg == "ES256");
+            let point = key.ok_or(BadSignature::UnknownKey)?.pair.public_key();
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, &signature)
+        };
+        verified.map_err(|_| BadSignature::Wrong)?;
+        serde_json::from_slice(&claims?).map_err(|_| BadSignature::Malformed)
+    }
+}
+
+pub(super) enum BadSignature {
+    Malformed,
+    UnknownKey,
+    Wrong,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Uuid,
+}
+
+impl SigningKey {
+    fn generate() -> Result<Self, Unspecified> {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let pkcs8 = pair.to_pkcs8v1()?.as_ref().to_vec();
+        Ok(Self { kid: random::uuid()?, pkcs8, pair: std::sync::Arc::new(pair) })
+    }
+
+    /// RFC 7518 §6.2.1; the point is `04 || x || y` (SEC 1 §2.3.3).
+    fn jwk(&self) -> Value {
+        let point = self.pair.public_key().as_ref().get(1..).unwrap_or_default();
+        let (x, y) = point.split_at(point.len() / 2);
+        let [x, y] = [x, y].map(|coordinate| BASE64_URL_SAFE_NO_PAD.encode(coordinate));
+        json!({
+            "kty": "EC", "crv": "P-256", "x": x, "y": y,
+            "kid": self.kid, "alg": "ES256", "use": "sig", "key_ops": ["verify"],
+        })
+    }
+}
+
+impl Clone for SigningKey {
+    fn clone(&self) -> Self {
+        Self { kid: self.kid, pkcs8: self.pkcs8.clone(), pair: std::sync::Arc::clone(&self.pair) }
+    }
+}
+
+impl From<SigningKey> for StoredKey {
+    fn from(key: SigningKey) -> Self {
+        Self { kid: key.kid, pkcs8: BASE64_STANDARD.encode(key.pkcs8) }
+    }
+}
+
+impl TryFrom<StoredKey> for SigningKey {
+    type Error = NotAKey;
+
+    fn try_from(stored: StoredKey) -> Result<Self, NotAKey> {
+        let pkcs8 = BASE64_STANDARD.decode(stored.pkcs8).map_err(|_| NotAKey)?;
+        let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &pkcs8).map_err(|_| NotAKey)?;
+        Ok(Self { kid: stored.kid, pkcs8, pair: std::sync::Arc::new(pair) })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("not the PKCS#8 of a P-256 key")]
+struct NotAKey;
+
+impl SharedSecret {
+    fn key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, &self.bytes)
+    }
+}

@@ -1,0 +1,51 @@
+use crate::world::{ANAS_PHONE, START, World, decoded};
+use axum::http::Method;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_second_factor_raises_the_session() {
+    let world = World::new();
+    let session = world.sign_in("ana@example.com").await;
+    let token = session["access_token"].as_str().unwrap();
+    let path = format!("/auth/v1/factors/{ANAS_PHONE}");
+    let challenge = world.as_user(Method::POST, &format!("{path}/challenge"), token, &json!({})).await;
+    let told = json!({ "id": challenge.body["id"], "type": "totp", "expires_at": START + 300 });
+    assert_eq!((challenge.status, &challenge.body), (200, &told));
+    let verify = async |id: &Value, code: &str| {
+        let body = json!({ "challenge_id": id, "code": code });
+        world.as_user(Method::POST, &format!("{path}/verify"), token, &body).await
+    };
+    let code = world.supabase.totp_code(ANAS_PHONE).unwrap();
+    let wrong = if code == "000000" { "000001" } else { "000000" };
+    verify(&challenge.body["id"], wrong).await.refused(422, "mfa_verification_failed", "Invalid TOTP code entered");
+    verify(&Value::Null, &code).await.refused(404, "mfa_factor_not_found", "Factor not found");
+    world.advance(5);
+
+    let raised = verify(&challenge.body["id"], &code).await;
+
+    assert_eq!(raised.status, 200);
+    let claims = decoded(&raised.body["access_token"]).1;
+    assert_eq!(claims["aal"], "aal2");
+    assert_eq!(claims["session_id"], decoded(&session["access_token"]).1["session_id"]);
+    let amr = json!([{ "method": "totp", "timestamp": START + 5 }, { "method": "password", "timestamp": START }]);
+    assert_eq!(claims["amr"], amr);
+    assert_ne!(raised.body["refresh_token"], session["refresh_token"]);
+    assert_eq!(decoded(&world.refresh(&raised.body["refresh_token"]).await.body["access_token"]).1["aal"], "aal2");
+}
+
+#[tokio::test]
+async fn a_challenge_is_for_its_factor_and_for_five_minutes() {
+    let world = World::new();
+    let [ana, ben] = [world.sign_in("ana@example.com").await, world.sign_in("ben@example.com").await];
+    let path = format!("/auth/v1/factors/{ANAS_PHONE}");
+    let foreign = ben["access_token"].as_str().unwrap();
+    let told = world.as_user(Method::POST, &format!("{path}/challenge"), foreign, &json!({})).await;
+    told.refused(404, "mfa_factor_not_found", "Factor not found");
+
+    let token = ana["access_token"].as_str().unwrap();
+    let id = world.as_user(Method::POST, &format!("{path}/challenge"), token, &json!({})).await.body["id"].clone();
+    world.advance(301);
+    let body = json!({ "challenge_id": id, "code": world.supabase.totp_code(ANAS_PHONE) });
+    let late = world.as_user(Method::POST, &format!("{path}/verify"), token, &body).await;
+    assert_eq!((late.status, &late.body["code"]), (422, &json!("mfa_challenge_expired")));
+}

@@ -1,0 +1,16 @@
+//! The sign-in stand-in on its wire: what GoTrue and its gateway answer, as `reference/supabase.md` has it.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+
+mod admin;
+mod factors;
+mod gateway;
+mod keys;
+mod logout;
+mod otp;
+mod password;
+mod refresh;
+mod restart;
+mod social;
+mod user;
+mod world;

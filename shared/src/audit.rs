@@ -1,0 +1,98 @@
+//! What happened, for those who operate and those who investigate.
+
+use serde::Serialize;
+
+/// One event of consequence. Names grants, clients, tenants and people; never a secret.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event<'a> {
+    /// A client registered itself (RFC 7591).
+    ClientRegistered {
+        /// Its id.
+        client: &'a str,
+    },
+    /// A person approved a client in a tenant.
+    GrantApproved {
+        /// The new grant.
+        grant: &'a str,
+        /// For whom.
+        client: &'a str,
+        /// Where.
+        tenant: &'a str,
+        /// By whom.
+        person: &'a str,
+        /// What was approved.
+        scope: &'a str,
+    },
+    /// A person said no.
+    GrantDenied {
+        /// To whom.
+        client: &'a str,
+        /// Who did.
+        person: &'a str,
+    },
+    /// An authorization code became tokens.
+    GrantActivated {
+        /// The grant.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+    },
+    /// A refresh token was judged.
+    RefreshJudged {
+        /// The grant that it names.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+        /// Current, concurrent, lost response, replayed, stranger or expired.
+        verdict: &'static str,
+    },
+    /// A grant ended.
+    GrantEnded {
+        /// The grant.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A tenant's tool was called.
+    ToolCalled {
+        /// In which tenant.
+        tenant: &'a str,
+        /// By whom.
+        person: &'a str,
+        /// Which tool.
+        tool: &'a str,
+        /// How it ended.
+        outcome: &'static str,
+    },
+}
+
+/// Writes `event` as one line of the audit log.
+pub fn record(event: &Event<'_>) {
+    let line = serde_json::to_string(event).unwrap_or_default();
+    tracing::info!(target: "audit", audit = line, "audit");
+}
+
+/// Log lines as JSON with timestamps on standard output, as CloudWatch expects them.
+pub(crate) fn log_to_cloudwatch() {
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .init();
+}

@@ -1,0 +1,184 @@
+//! The settings of a deployment and the clients of AWS, read once per cold start.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::keys::public::PublicKeys;
+use crate::keys::signer::Signer;
+use crate::oauth::issuer::Issuer;
+use crate::store::clients::Clients;
+use crate::store::directory::Directory;
+use crate::store::grants::Grants;
+use crate::store::keys::Keys;
+use crate::store::workspace::Workspace;
+
+/// Everything a function is given: its variables, a way to AWS, and the time.
+///
+/// What a function takes from here is what it may do, and `template.yaml` says the same.
+pub struct Environment {
+    variables: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    dynamo: aws_sdk_dynamodb::Client,
+    kms: aws_sdk_kms::Client,
+    clock: Clock,
+}
+
+/// A setting is missing or makes no sense.
+#[derive(Debug, Error)]
+pub enum Misconfigured {
+    /// No value was given.
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    /// The value cannot be what it should be.
+    #[error("{0} is not usable: {1}")]
+    Unusable(&'static str, &'static str),
+    /// The signing keys could not be fetched.
+    #[error(transparent)]
+    Keys(#[from] Fault),
+}
+
+impl Environment {
+    /// From the variables and the credentials that Lambda gives; also starts the log.
+    pub async fn from_lambda() -> Self {
+        crate::audit::log_to_cloudwatch();
+        let aws = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        #[expect(clippy::disallowed_methods, reason = "this is where settings come in")]
+        Self::new(|name| std::env::var(name).ok(), &aws, Clock::system())
+    }
+
+    /// From settings by name, a way to AWS and a clock.
+    pub fn new(
+        variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+        aws: &SdkConfig,
+        clock: Clock,
+    ) -> Self {
+        let aws = aws.to_builder().timeout_config(timeouts()).retry_config(retries()).build();
+        Self {
+            variables: Box::new(variables),
+            dynamo: aws_sdk_dynamodb::Client::new(&aws),
+            kms: aws_sdk_kms::Client::new(&aws),
+            clock,
+        }
+    }
+
+    /// The value of a setting.
+    ///
+    /// # Errors
+    /// When it is not set.
+    pub fn required(&self, name: &'static str) -> Result<String, Misconfigured> {
+        self.optional(name).ok_or(Misconfigured::Missing(name))
+    }
+
+    /// The value of a setting that may be left out. An empty value is no value: a template cannot leave one out.
+    #[must_use]
+    pub fn optional(&self, name: &'static str) -> Option<String> {
+        (self.variables)(name).filter(|value| !value.is_empty())
+    }
+
+    /// Tells the time.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// `ISSUER`: who we are.
+    ///
+    /// # Errors
+    /// When it is missing or not an origin.
+    pub fn issuer(&self) -> Result<Issuer, Misconfigured> {
+        let issuer = self.required("ISSUER")?;
+        Issuer::parse(&issuer).ok_or(Misconfigured::Unusable("ISSUER", "an https origin without path or trailing slash"))
+    }
+
+    /// `PRODUCT_NAME`: what pages call the product.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn product_name(&self) -> Result<String, Misconfigured> {
+        self.required("PRODUCT_NAME")
+    }
+
+    /// The table of `TABLE_CLIENTS`.
+    ///
+    /// # Errors
+    /// When the table is not named.
+    pub fn clients(&self) -> Result<Clients, Misconfigured> {
+        Ok(Clients::new(self.dynamo.clone(), self.required("TABLE_CLIENTS")?))
+    }
+
+    /// The table of `TABLE_GRANTS`.
+    ///
+    /// # Errors
+    /// When the table is not named.
+    pub fn grants(&self) -> Result<Grants, Misconfigured> {
+        Ok(Grants::new(self.dynamo.clone(), self.required("TABLE_GRANTS")?))
+    }
+
+    /// The table of `TABLE_KEYS`.
+    ///
+    /// # Errors
+    /// When the table is not named.
+    pub fn keys(&self) -> Result<Keys, Misconfigured> {
+        Ok(Keys::new(self.dynamo.clone(), self.required("TABLE_KEYS")?))
+    }
+
+    /// The table of `TABLE_DIRECTORY`.
+    ///
+    /// # Errors
+    /// When the table is not named.
+    pub fn directory(&self) -> Result<Directory, Misconfigured> {
+        Ok(Directory::new(self.dynamo.clone(), self.required("TABLE_DIRECTORY")?))
+    }
+
+    /// The table of `TABLE_WORKSPACE`.
+    ///
+    /// # Errors
+    /// When the table is not named.
+    pub fn workspace(&self) -> Result<Workspace, Misconfigured> {
+        Ok(Workspace::new(self.dynamo.clone(), self.required("TABLE_WORKSPACE")?))
+    }
+
+    /// The public halves of all keys of `SIGNING_KEYS`, in its order: the first signs.
+    ///
+    /// # Errors
+    /// When none is named or KMS does not give one.
+    pub async fn public_keys(&self) -> Result<PublicKeys, Misconfigured> {
+        let names = self.required("SIGNING_KEYS")?;
+        let mut keys = PublicKeys::default();
+        for name in names.split(',').map(str::trim) {
+            keys.push(PublicKeys::fetch(&self.kms, name).await?);
+        }
+        Ok(keys)
+    }
+
+    /// Signs with the first key of `SIGNING_KEYS`.
+    ///
+    /// # Errors
+    /// As [`Self::public_keys`].
+    pub async fn signer(&self) -> Result<Signer, Misconfigured> {
+        let names = self.required("SIGNING_KEYS")?;
+        let first = names.split(',').map(str::trim).next().unwrap_or_default();
+        Ok(Signer::new(self.kms.clone(), PublicKeys::fetch(&self.kms, first).await?, first.to_owned()))
+    }
+}
+
+/// A client waits 10 s for a token (Claude's own limit) and a person for a page: the slowest request makes four calls, so
+/// each gets two seconds in all, and two tries within them.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_millis(500))
+        .operation_attempt_timeout(Duration::from_millis(900))
+        .operation_timeout(Duration::from_secs(2))
+        .build()
+}
+
+/// Reads and conditional writes may all be repeated (each condition holds once), so the SDK's own retries are safe; a third
+/// would outlive the caller's patience.
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(50))
+}

@@ -1,0 +1,32 @@
+//! What went wrong on our side: AWS or Supabase did not do what was asked.
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use thiserror::Error;
+
+/// A call to a service failed, for a reason that is not the client's.
+///
+/// Answered as 503 with `Retry-After`: every step before a commit may be repeated, so trying again is right.
+#[derive(Debug, Error)]
+#[error("{call}: {reason}")]
+pub struct Fault {
+    /// The call, as `Service.Operation`.
+    pub call: &'static str,
+    /// What the service said; for our log only.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault of `call` with a reason for the log.
+    pub fn new(call: &'static str, reason: impl Into<String>) -> Self {
+        Self { call, reason: reason.into() }
+    }
+
+    /// A fault from what the AWS SDK returned.
+    pub fn of_aws<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug,
+    {
+        Self::new(call, format!("{}", DisplayErrorContext(error)))
+    }
+}

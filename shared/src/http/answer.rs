@@ -1,0 +1,109 @@
+//! Answers: JSON, pages and redirects, with the headers that each must carry.
+
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA, REFERRER_POLICY,
+    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{Response, StatusCode};
+use lambda_http::Body;
+use serde::Serialize;
+
+use crate::lambda::Response as Answer;
+
+/// Why the request was refused, for the one log line at the edge; the client never sees it.
+#[derive(Clone, Debug)]
+pub struct Reason(pub String);
+
+/// A JSON answer. Serialising our own types cannot fail; should it, that is a 500.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    match serde_json::to_string(value) {
+        Ok(text) => with_body(status, "application/json", text),
+        Err(error) => because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+    }
+}
+
+/// An answer without a body.
+#[must_use]
+pub fn empty(status: StatusCode) -> Answer {
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    harden(&mut response);
+    response
+}
+
+/// 303: the browser goes to `location` with GET. Never 307, which would repeat a form with its passwords (OAuth 2.1 §7.5.4).
+#[must_use]
+pub fn see_other(location: &str) -> Answer {
+    let mut response = no_store(empty(StatusCode::SEE_OTHER));
+    match HeaderValue::from_str(location) {
+        Ok(location) => {
+            set(&mut response, LOCATION, location);
+            set(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            response
+        }
+        Err(error) => because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+    }
+}
+
+/// A page. `policy` is its content security policy, which names the hashes of its inline style and script.
+#[must_use]
+pub fn page(status: StatusCode, policy: &str, html: String) -> Answer {
+    let mut response = no_store(with_body(status, "text/html; charset=utf-8", html));
+    match HeaderValue::from_str(policy) {
+        Ok(policy) => set(&mut response, CONTENT_SECURITY_POLICY, policy),
+        Err(error) => return because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+    }
+    // OAuth 2.1 §7.10: old browsers know only the first of the two.
+    set(&mut response, X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    set(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+/// Keeps the answer out of every cache (OAuth 2.1 §3.2.3; `Pragma` for the oldest).
+#[must_use]
+pub fn no_store(mut response: Answer) -> Answer {
+    set(&mut response, CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    set(&mut response, PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// Lets any cache keep the answer for `seconds`.
+#[must_use]
+pub fn cacheable(mut response: Answer, seconds: u32) -> Answer {
+    if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
+        set(&mut response, CACHE_CONTROL, value);
+    }
+    response
+}
+
+/// Remembers why, for the log.
+#[must_use]
+pub fn because(mut response: Answer, reason: &impl std::fmt::Display) -> Answer {
+    response.extensions_mut().insert(Reason(reason.to_string()));
+    response
+}
+
+/// Asks to come back in a moment: every fault of ours is worth one more try.
+#[must_use]
+pub fn retry_soon(mut response: Answer) -> Answer {
+    set(&mut response, RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// Sets one header, replacing what was there.
+pub fn set(response: &mut Answer, name: HeaderName, value: HeaderValue) {
+    response.headers_mut().insert(name, value);
+}
+
+fn with_body(status: StatusCode, kind: &'static str, text: String) -> Answer {
+    let mut response = Response::new(Body::Text(text));
+    *response.status_mut() = status;
+    set(&mut response, CONTENT_TYPE, HeaderValue::from_static(kind));
+    harden(&mut response);
+    response
+}
+
+fn harden(response: &mut Answer) {
+    set(response, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set(response, STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
+}

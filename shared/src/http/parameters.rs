@@ -1,0 +1,92 @@
+//! Form and query parameters: each name once, size-capped, UTF-8.
+
+use percent_encoding::percent_decode_str;
+use thiserror::Error;
+
+use super::body;
+use crate::lambda::Request;
+
+/// The parameters of a request. An empty value counts as left out (OAuth 2.1 §3.1, §3.2).
+///
+/// Has no `Debug`: it holds codes, tokens and secrets.
+#[derive(Clone, Default)]
+pub struct Parameters(Vec<(String, String)>);
+
+/// Why parameters could not be read.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Malformed {
+    /// Larger than we read.
+    #[error("the request is too large")]
+    TooLarge,
+    /// A body that is not a form.
+    #[error("the body must be application/x-www-form-urlencoded")]
+    NotAForm,
+    /// Percent-encoding that does not decode to UTF-8.
+    #[error("a parameter is not valid UTF-8")]
+    NotUtf8,
+    /// A name that occurs twice.
+    #[error("a parameter is repeated")]
+    Repeated,
+}
+
+impl Parameters {
+    /// No legitimate request comes near: the largest, an approval with a long `state`, has about 3 KB.
+    pub const LIMIT: usize = 16 * 1024;
+
+    /// From the query string.
+    ///
+    /// # Errors
+    /// When it is too large, not UTF-8 or names a parameter twice.
+    pub fn of_query(request: &Request) -> Result<Self, Malformed> {
+        // `rawQueryString`, not the joined map of the event, in which a duplicate looks like a comma.
+        Self::parse(request.uri().query().unwrap_or_default())
+    }
+
+    /// From a form body.
+    ///
+    /// # Errors
+    /// When it is too large, not a form, not UTF-8 or names a parameter twice.
+    pub fn of_body(request: &Request) -> Result<Self, Malformed> {
+        if !body::is_of_type(request, "application/x-www-form-urlencoded") {
+            return Err(Malformed::NotAForm);
+        }
+        let body = std::str::from_utf8(body::bytes(request)).map_err(|_| Malformed::NotUtf8)?;
+        Self::parse(body)
+    }
+
+    /// From `name=value&…`.
+    ///
+    /// # Errors
+    /// When it is too large, not UTF-8 or names a parameter twice.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        if text.len() > Self::LIMIT {
+            return Err(Malformed::TooLarge);
+        }
+        let mut seen: Vec<(String, String)> = Vec::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(value)?);
+            if seen.iter().any(|(earlier, _)| *earlier == name) {
+                return Err(Malformed::Repeated);
+            }
+            seen.push((name, value));
+        }
+        Ok(Self(seen))
+    }
+
+    /// The value of `name`, if it was sent and is not empty.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// All that were sent, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+pub(super) fn decode(text: &str) -> Result<String, Malformed> {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().map(Into::into).map_err(|_| Malformed::NotUtf8)
+}

@@ -1,0 +1,138 @@
+//! The access token of Supabase Auth: a JWT whose claims and signature are checked here.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::oauth::tenant::PersonId;
+
+/// A token in its parts, not yet believed.
+pub(super) struct Token<'a> {
+    header: Header,
+    message: &'a str,
+    signature: &'a str,
+}
+
+/// A key of the project, with the one algorithm it is for.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) algorithm: Algorithm,
+    pub(super) decoding: DecodingKey,
+}
+
+/// What a token says. What we do not use is not read.
+#[derive(Deserialize)]
+pub(super) struct Claims {
+    iss: String,
+    pub(super) sub: String,
+    aud: Audience,
+    pub(super) exp: i64,
+    iat: i64,
+    nbf: Option<i64>,
+    role: String,
+    pub(super) session_id: String,
+    pub(super) email: Option<String>,
+    #[serde(default)]
+    is_anonymous: bool,
+    client_id: Option<IgnoredAny>,
+    #[serde(default)]
+    amr: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    kid: Option<String>,
+    typ: Option<String>,
+    crit: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl<'a> Token<'a> {
+    /// Larger ones are not Supabase's.
+    const LIMIT: usize = 16 * 1024;
+
+    pub(super) fn parse(text: &'a str) -> Option<(Self, Claims)> {
+        if text.len() > Self::LIMIT {
+            return None;
+        }
+        let (message, signature) = text.rsplit_once('.')?;
+        let (header, payload) = message.split_once('.')?;
+        let (header, claims): (Header, Claims) = (json(header)?, json(payload)?);
+        let plain = header.crit.is_none() && header.typ.as_deref().is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
+        plain.then_some((Self { header, message, signature }, claims))
+    }
+
+    pub(super) fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// The algorithm is the key's; the token may only agree.
+    pub(super) fn is_signed_by(&self, key: &Key) -> bool {
+        let named = match key.algorithm {
+            Algorithm::ES256 => "ES256",
+            Algorithm::RS256 => "RS256",
+            _ => return false,
+        };
+        self.header.alg == named
+            && crypto::verify(self.signature, self.message.as_bytes(), &key.decoding, key.algorithm).unwrap_or(false)
+    }
+
+    /// Whether Supabase itself could have signed it with a key that it does not publish.
+    pub(super) fn may_be_asked_about(&self) -> bool {
+        matches!(self.header.alg.as_str(), "HS256" | "HS384" | "HS512" | "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512")
+    }
+}
+
+impl Claims {
+    /// The person, if this is the session of a browser, for us, at this time (supabase.md §2.4).
+    pub(super) fn person(&self, issuers: &[String], now: Timestamp) -> Option<PersonId> {
+        /// How far Supabase's clock may be ahead of ours.
+        const AHEAD: i64 = 60;
+        let now = now.seconds();
+        let audience = match &self.aud {
+            Audience::One(one) => one == AUTHENTICATED,
+            Audience::Several(several) => several.iter().any(|one| one == AUTHENTICATED),
+        };
+        let good = self.exp > now
+            && self.iat <= now + AHEAD
+            && self.nbf.is_none_or(|from| from <= now + AHEAD)
+            && issuers.contains(&self.iss)
+            && audience
+            && self.role == AUTHENTICATED
+            && is_uuid(&self.session_id)
+            && !self.is_anonymous
+            && !self.is_of_an_oauth_client();
+        if good { PersonId::parse(&self.sub) } else { None }
+    }
+
+    /// Supabase's own OAuth server gives third parties tokens that are otherwise the same: in a cookie, one of them would let
+    /// that third party approve itself here.
+    fn is_of_an_oauth_client(&self) -> bool {
+        const METHOD: &str = "oauth_provider/authorization_code";
+        let method = |entry: &Value| entry.as_str() == Some(METHOD) || entry.get("method").and_then(Value::as_str) == Some(METHOD);
+        self.client_id.is_some() || self.amr.iter().any(method)
+    }
+}
+
+/// Both the role and the audience of a person who has signed in.
+const AUTHENTICATED: &str = "authenticated";
+
+fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
+}
+
+/// Written as people's ids are, and not the nil one, which says that there is no session.
+fn is_uuid(text: &str) -> bool {
+    PersonId::parse(text).is_some() && text.bytes().any(|byte| !matches!(byte, b'0' | b'-'))
+}

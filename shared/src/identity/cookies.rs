@@ -1,0 +1,246 @@
+//! The cookies in which `@supabase/ssr` keeps a session: its own formats, and those of its forebears that are still met.
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::header::COOKIE;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::supabase::Bearer;
+use crate::lambda::Request;
+
+/// The cookies of one request, in its order. Has no `Debug`: they are credentials.
+pub struct Jar(Vec<(String, String)>);
+
+/// A session as a cookie claims it. None of it is signed but the access token.
+pub struct Session {
+    /// Whom it says it is.
+    pub access_token: Bearer,
+    text: String,
+}
+
+impl Jar {
+    /// Those that came with `request`.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        let headers = request.headers().get_all(COOKIE);
+        Self(headers.iter().filter_map(|value| value.to_str().ok()).flat_map(parse).collect())
+    }
+
+    /// From the text of a `Cookie` header.
+    #[must_use]
+    pub fn parse(header: &str) -> Self {
+        Self(parse(header).collect())
+    }
+
+    /// The first value of the cookie `name`.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.values(name).next()
+    }
+
+    /// All names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Under which names a session may be: `configured` and, if nothing is there, what looks like one. Whose address the web
+    /// app was given (a project's own, a custom domain, an internal one) decides the name, and a wrong one costs nothing:
+    /// acceptance rests on the signature.
+    #[must_use]
+    pub fn keys(&self, configured: &str) -> Vec<String> {
+        const MOST: usize = 4;
+        if self.chunk_names(configured).next().is_some() {
+            return vec![configured.to_owned()];
+        }
+        let mut found: Vec<String> = Vec::new();
+        for (name, _) in &self.0 {
+            let key = unchunked(name);
+            if is_conventional(key) && found.len() < MOST && !found.iter().any(|known| known == key) {
+                found.push(key.to_owned());
+            }
+        }
+        found
+    }
+
+    /// The cookies that hold, or once held, the session `key`: itself and its chunks.
+    pub fn chunk_names<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.names().filter(move |name| unchunked(name) == key)
+    }
+
+    /// The sessions under `key`, most likely first. There can be two: cookies of one name for the host and for its domain.
+    pub fn sessions(&self, key: &str) -> Vec<Session> {
+        let mut sessions: Vec<Session> = Vec::new();
+        for pick in [Pick::First, Pick::Last] {
+            if let Some(session) = self.joined(key, pick).as_deref().and_then(Session::decode) {
+                if !sessions.iter().any(|known| known.access_token.expose() == session.access_token.expose()) {
+                    sessions.push(session);
+                }
+            }
+        }
+        sessions
+    }
+
+    /// The value of `key`, from one cookie or from its chunks up to the first that is missing.
+    fn joined(&self, key: &str, pick: Pick) -> Option<String> {
+        const MOST: usize = 16;
+        const LIMIT: usize = 64 * 1024;
+        let pick = |name: &str| match pick {
+            Pick::First => self.values(name).next(),
+            Pick::Last => self.values(name).last(),
+        };
+        let filled = |name: &str| pick(name).filter(|value| !value.is_empty());
+        let whole = match filled(key) {
+            Some(whole) => whole.to_owned(),
+            None => (0..MOST).map_while(|place| filled(&format!("{key}.{place}"))).collect(),
+        };
+        (!whole.is_empty() && whole.len() <= LIMIT).then_some(whole)
+    }
+
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Session {
+    /// The refresh token, which is for the page that keeps the session and for nobody else.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Refresh {
+            refresh_token: String,
+        }
+        let refresh: Refresh = serde_json::from_str(&self.text).ok()?;
+        Some(refresh.refresh_token).filter(|token| !token.is_empty())
+    }
+
+    fn decode(value: &str) -> Option<Self> {
+        let text = match value.strip_prefix("base64") {
+            Some(rest) => unwrap(rest)?,
+            None => value.to_owned(),
+        };
+        let access_token = Bearer::new(access_token(&text)?);
+        Some(Self { access_token, text })
+    }
+}
+
+/// Whether `name` can be a cookie's name (RFC 6265 §4.1.1: a token), so that it cannot add attributes.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte))
+}
+
+#[derive(Clone, Copy)]
+enum Pick {
+    First,
+    Last,
+}
+
+/// `name=value; …` leniently: `lambda_http` joins cookies without a space.
+fn parse(header: &str) -> impl Iterator<Item = (String, String)> {
+    header.split(';').filter_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        let (name, value) = (name.trim(), value.trim());
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+        let value = percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into);
+        (!name.is_empty()).then(|| (name.to_owned(), value))
+    })
+}
+
+/// What follows `base64`: `-…`, or `l-<length>-…` as version 0.6.0 wrote it, with a length that is wrong.
+fn unwrap(rest: &str) -> Option<String> {
+    let encoded = match rest.strip_prefix("l-") {
+        Some(measured) => measured.split_once('-')?.1,
+        None => rest.strip_prefix('-')?,
+    };
+    let encoded: String = encoded.chars().filter(|c| !matches!(c, ' ' | '\t' | '\r' | '\n' | '=')).collect();
+    String::from_utf8(LENIENT.decode(encoded).ok()?).ok()
+}
+
+/// As JavaScript decodes: bits that are left over do not matter.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::RequireNone),
+);
+
+/// The session as auth-js stores it, or the array of the retired auth-helpers.
+fn access_token(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Stored {
+        access_token: String,
+        #[serde(rename = "refresh_token")]
+        _refresh_token: IgnoredAny,
+        #[serde(rename = "expires_at")]
+        _expires_at: IgnoredAny,
+    }
+    if text.starts_with('[') {
+        let members: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+        return Some(members.first()?.as_str()?.to_owned());
+    }
+    Some(serde_json::from_str::<Stored>(text).ok()?.access_token)
+}
+
+/// `name` without the `.N` of a chunk.
+fn unchunked(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((key, place)) if is_place(place) => key,
+        _ => name,
+    }
+}
+
+fn is_place(text: &str) -> bool {
+    text == "0" || (!text.is_empty() && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// `sb-…-auth-token`, which a sibling such as `sb-…-auth-token-code-verifier` is not.
+fn is_conventional(key: &str) -> bool {
+    key.strip_prefix("sb-").and_then(|rest| rest.strip_suffix("-auth-token")).is_some_and(|middle| {
+        !middle.is_empty() && middle.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_looked_for_where_it_is_configured_or_else_where_it_may_be() {
+        for (header, expected) in [
+            ("sb-ref-auth-token=x; sb-other-auth-token=y", vec!["sb-ref-auth-token"]),
+            ("sb-ref-auth-token.0=x; sb-other-auth-token=y", vec!["sb-ref-auth-token"]),
+            ("sb-other-auth-token.0=x; sb-other-auth-token.1=y", vec!["sb-other-auth-token"]),
+            ("sb-other-auth-token-code-verifier=x; theme=dark", vec![]),
+            ("sb-other-auth-token.01=x", vec![]),
+            ("", vec![]),
+        ] {
+            assert_eq!(Jar::parse(header).keys("sb-ref-auth-token"), expected, "{header}");
+        }
+        let many: String = (0..9).map(|n| format!("sb-{n}-auth-token=x;")).collect();
+        assert_eq!(Jar::parse(&many).keys("sb-ref-auth-token").len(), 4);
+    }
+
+    #[test]
+    fn of_two_cookies_of_one_name_both_are_candidates() {
+        let session = |token: &str| format!(r#"{{"access_token":"{token}","refresh_token":"r","expires_at":1}}"#);
+        let header = format!("key={}; key={}", session("stale"), session("fresh"));
+
+        let jar = Jar::parse(&header);
+
+        let found: Vec<_> = jar.sessions("key").iter().map(|s| s.access_token.expose().to_owned()).collect();
+        assert_eq!(found, ["stale", "fresh"]);
+    }
+
+    #[test]
+    fn garbage_is_no_session() {
+        for value in
+            ["", "base64-", "base64", "base64l-", "base64l-1a2", "base64-!!", "%", "%7B", "{}", "[]", "[1]", "null", "\"x\""]
+        {
+            assert!(Jar::parse(&format!("key={value}")).sessions("key").is_empty(), "{value}");
+        }
+        for text in [r#"{"access_token":1,"refresh_token":"r","expires_at":1}"#, r#"{"access_token":"t"}"#] {
+            assert!(Jar::parse(&format!("key={text}")).sessions("key").is_empty(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Who is signed in: the person behind the `@supabase/ssr` session cookies of a request.
+//!
+//! Nothing in such a cookie is signed but the access token, so nothing else of it is believed. Garbage of any kind means
+//! signed out, never an error.
+
+mod access_token;
+mod confirmed;
+pub mod cookies;
+mod jwks;
+pub mod signed_in;
+pub mod supabase;
+
+use http::StatusCode;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use self::access_token::{Claims, Token};
+use self::confirmed::Confirmed;
+use self::cookies::Jar;
+use self::jwks::Jwks;
+use self::signed_in::SignedIn;
+use self::supabase::{Answer, Ask, Bearer, Supabase};
+use crate::clock::Timestamp;
+use crate::environment::{Environment, Misconfigured};
+use crate::fault::Fault;
+use crate::lambda::Request;
+use crate::oauth::issuer::Issuer;
+
+/// Knows people by their session at Supabase Auth.
+pub struct Identity {
+    supabase: Supabase,
+    issuers: Vec<String>,
+    cookie: String,
+    login: Url,
+    issuer: Issuer,
+    jwks: Mutex<Jwks>,
+    confirmed: Confirmed,
+}
+
+impl Identity {
+    /// From `ISSUER`, `SUPABASE_URL`, `SUPABASE_PUBLISHABLE_KEY` and, if they are set: `SUPABASE_ISSUER` (the `iss` of access
+    /// tokens, several separated by commas; by default the project's own), `SESSION_COOKIE` (by default the name that
+    /// `@supabase/ssr` makes of the project's address), `LOGIN_URL` (by default our own page).
+    ///
+    /// # Errors
+    /// When one is missing or unusable.
+    pub fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        let issuer = environment.issuer()?;
+        let supabase = Supabase::new(environment)?;
+        let issuers = match environment.optional("SUPABASE_ISSUER") {
+            Some(list) => list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
+            None => vec![supabase.base().to_owned()],
+        };
+        let cookie = match environment.optional("SESSION_COOKIE") {
+            Some(name) if cookies::is_name(&name) => name,
+            Some(_) => return Err(Misconfigured::Unusable("SESSION_COOKIE", "not a cookie's name")),
+            None => supabase.cookie(),
+        };
+        let login = environment.optional("LOGIN_URL").unwrap_or_else(|| issuer.at("/auth/login"));
+        let login = Url::parse(&login)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
+            .ok_or(Misconfigured::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
+        let (jwks, confirmed) = (Mutex::default(), Confirmed::default());
+        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, confirmed })
+    }
+
+    /// The person whose session came with `request`, if it is good at `now`. Their sign-out elsewhere shows only in
+    /// [`Self::still_signed_in`]: access tokens live on for up to an hour.
+    ///
+    /// # Errors
+    /// When Supabase had to be asked and did not answer.
+    pub async fn signed_in(&self, request: &Request, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
+        let jar = Jar::of(request);
+        for key in jar.keys(&self.cookie) {
+            for session in jar.sessions(&key) {
+                if let Some(person) = self.recognise(session.access_token, now).await? {
+                    return Ok(Some(person));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The person whom `token` stands for, if it is good at `now`: offline by the project's keys, by Supabase's word only
+    /// where there is no key for it (a shared secret, or a key newer than its publication).
+    ///
+    /// # Errors
+    /// As [`Self::signed_in`].
+    pub async fn recognise(&self, token: Bearer, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
+        let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(None) };
+        // Before the signature, so that only what could be a session makes us ask anybody.
+        let Some(person) = claims.person(&self.issuers, now) else { return Ok(None) };
+        let genuine = match self.jwks.lock().await.find(&self.supabase, &parsed, now).await? {
+            Some(key) => parsed.is_signed_by(&key),
+            None if parsed.may_be_asked_about() => self.is_confirmed(&token, &claims, now).await?,
+            None => false,
+        };
+        Ok(genuine.then(|| SignedIn::new(person, claims, token)))
+    }
+
+    /// Whether the session still exists and its person may use it, by Supabase's word: the one online check, made at approval.
+    ///
+    /// # Errors
+    /// When Supabase gives no answer. That is no reason to sign in again.
+    pub async fn still_signed_in(&self, person: &SignedIn) -> Result<bool, Fault> {
+        self.is_user(&person.bearer, person.person.as_str()).await
+    }
+
+    /// Where to send a browser that is not signed in, and that shall come back to `way_back`: a path on our origin, with its
+    /// query.
+    #[must_use]
+    pub fn login(&self, way_back: &str) -> String {
+        let ours = self.login.origin().ascii_serialization() == self.issuer.as_str();
+        let next = if ours { way_back.to_owned() } else { self.issuer.at(way_back) };
+        let separator = if self.login.query().is_some() { '&' } else { '?' };
+        format!("{}{separator}next={}", self.login, utf8_percent_encode(&next, UNRESERVED))
+    }
+
+    /// The name under which a session of ours is kept.
+    #[must_use]
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
+    /// The project.
+    #[must_use]
+    pub const fn supabase(&self) -> &Supabase {
+        &self.supabase
+    }
+
+    async fn is_confirmed(&self, token: &Bearer, claims: &Claims, now: Timestamp) -> Result<bool, Fault> {
+        if self.confirmed.knows(token, now) {
+            return Ok(true);
+        }
+        let good = self.is_user(token, &claims.sub).await?;
+        if good {
+            self.confirmed.remember(token, now);
+        }
+        Ok(good)
+    }
+
+    /// `GET /user`, which verifies the token and looks up its session and its person.
+    async fn is_user(&self, bearer: &Bearer, person: &str) -> Result<bool, Fault> {
+        #[derive(Deserialize)]
+        struct User {
+            id: String,
+        }
+        let answer = self.supabase.ask(Ask { bearer: Some(bearer), ..Ask::get(USER, "/user") }).await?;
+        if answer.status == StatusCode::OK {
+            return Ok(answer.read::<User>(USER)?.id == person);
+        }
+        if denies(&answer) { Ok(false) } else { Err(answer.fault(USER)) }
+    }
+}
+
+/// Only Supabase Auth itself, by one of its codes, can say that a session is over; a gateway that refuses *us* cannot.
+fn denies(answer: &Answer) -> bool {
+    const CODES: [&str; 6] =
+        ["no_authorization", "bad_jwt", "session_not_found", "session_expired", "user_not_found", "user_banned"];
+    matches!(answer.status.as_u16(), 401 | 403 | 404) && answer.code.as_deref().is_some_and(|code| CODES.contains(&code))
+}
+
+const USER: &str = "Supabase.User";
+
+/// RFC 3986 §2.3, and the slash, which a query may hold.
+const UNRESERVED: &percent_encoding::AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! A person who is signed in, and the proof that a form was shown to them.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+
+use super::access_token::Claims;
+use super::supabase::Bearer;
+use crate::clock::Timestamp;
+use crate::oauth::secret::{Secret, from_text, to_text};
+use crate::oauth::tenant::PersonId;
+
+/// A verified session. Its `Debug` shows neither token nor session.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who.
+    pub person: PersonId,
+    /// As what we show them: their address, which nobody may have verified.
+    pub email: Option<String>,
+    /// Until when the access token is good.
+    pub until: Timestamp,
+    /// For asking Supabase about them.
+    pub bearer: Bearer,
+    session: Secret<32>,
+}
+
+/// The purpose of the form that signs a person out: `POST /auth/logout` with `confirmation` and `next`.
+pub const SIGN_OUT: &str = "sign out";
+
+impl SignedIn {
+    pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer) -> Self {
+        // The session's id is random and known to its browser (and its project) alone. Unlike the token it survives a refresh,
+        // so a form that lay open for an hour still counts.
+        let session = Sha256::new()
+            .chain_update("amble connect: forms of a session\0")
+            .chain_update(person.as_str())
+            .chain_update(claims.session_id);
+        let session = Secret::from_bytes(session.finalize().into());
+        let email = claims.email.filter(|email| !email.is_empty());
+        Self { person, email, until: Timestamp::from_seconds(claims.exp), bearer, session }
+    }
+
+    /// What a form for `purpose` carries, so that only a page of ours, shown within this session, can have been its source.
+    /// `purpose` should say what is being agreed to.
+    #[must_use]
+    pub fn anti_forgery(&self, purpose: &str) -> String {
+        to_text(self.proof(purpose).expose())
+    }
+
+    /// Whether `shown` is [`Self::anti_forgery`] of `purpose`; in constant time.
+    #[must_use]
+    pub fn allows(&self, purpose: &str, shown: &str) -> bool {
+        from_text(shown).is_some_and(|bytes| self.proof(purpose).matches(&Secret::from_bytes(bytes)))
+    }
+
+    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104 §2)")]
+    fn proof(&self, purpose: &str) -> Secret<32> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.session.expose()).expect("any length");
+        mac.update(purpose.as_bytes());
+        Secret::from_bytes(mac.finalize().into_bytes().into())
+    }
+}

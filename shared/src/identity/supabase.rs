@@ -1,0 +1,264 @@
+//! Supabase Auth on the wire: one call, one answer.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode};
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use url::{Host, Url};
+
+use crate::environment::{Environment, Misconfigured};
+use crate::fault::Fault;
+
+/// One project, spoken to with its publishable key.
+pub struct Supabase {
+    url: Url,
+    base: String,
+    key: HeaderValue,
+    client: OnceLock<Client>,
+}
+
+/// A call to be made.
+pub struct Ask<'a> {
+    /// Its name in faults.
+    pub call: &'static str,
+    /// Its method.
+    pub method: Method,
+    /// What follows `/auth/v1`.
+    pub path: &'a str,
+    /// For whom it is made, if for a person.
+    pub bearer: Option<&'a Bearer>,
+    /// Its JSON body.
+    pub body: Option<Value>,
+    /// How long it may take.
+    pub within: Duration,
+}
+
+/// What Supabase said.
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The code of a refusal. Its text is never looked at.
+    pub code: Option<String>,
+    body: Vec<u8>,
+}
+
+/// A person's access token at Supabase. It cannot be printed.
+pub struct Bearer(String);
+
+impl Supabase {
+    /// From `SUPABASE_URL` and `SUPABASE_PUBLISHABLE_KEY`. Opens nothing yet.
+    ///
+    /// # Errors
+    /// When one is missing, the address would be spoken to in the clear, or the key is a secret one.
+    pub fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        const WANTED: Misconfigured =
+            Misconfigured::Unusable("SUPABASE_URL", "an https address (http on a loopback host) without a query");
+        let url = Url::parse(&environment.required("SUPABASE_URL")?).map_err(|_| WANTED)?;
+        let loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+        let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+        if !secure || !plain || url.password().is_some() {
+            return Err(WANTED);
+        }
+        let key = environment.required("SUPABASE_PUBLISHABLE_KEY")?;
+        if key.starts_with("sb_secret_") {
+            return Err(Misconfigured::Unusable("SUPABASE_PUBLISHABLE_KEY", "a secret key, which opens everything"));
+        }
+        let mut key = HeaderValue::from_str(&key)
+            .map_err(|_| Misconfigured::Unusable("SUPABASE_PUBLISHABLE_KEY", "not what a header can carry"))?;
+        key.set_sensitive(true);
+        let base = format!("{}/auth/v1", url.as_str().trim_end_matches('/'));
+        Ok(Self { url, base, key, client: OnceLock::new() })
+    }
+
+    /// Where its Auth is, and by default the `iss` of its tokens.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The cookie in which supabase-js, made for this address, keeps a session: after the first label of the host.
+    #[must_use]
+    pub fn cookie(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        format!("sb-{}-auth-token", host.split('.').next().unwrap_or_default())
+    }
+
+    /// Makes a call. A refusal is an answer too.
+    ///
+    /// # Errors
+    /// When there is no answer, it is too large, or it sends us elsewhere.
+    pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Fault> {
+        tokio::time::timeout(ask.within, self.answer(&ask)).await.map_err(|_| Fault::new(ask.call, "no answer in time"))?
+    }
+
+    async fn answer(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
+        let fault = |error: reqwest::Error| Fault::new(ask.call, chain(&error.without_url()));
+        let client = self.client(ask.call)?;
+        let response = match self.request(client, ask).send().await {
+            // It never left: even a POST may be sent again.
+            Err(error) if error.is_connect() => self.request(client, ask).send().await,
+            sent => sent,
+        };
+        let mut response = response.map_err(fault)?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(Fault::new(ask.call, format!("a redirect ({status})")));
+        }
+        let named = response.headers().get("x-sb-error-code").and_then(|code| code.to_str().ok()).map(str::to_owned);
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(fault)? {
+            if body.len() + chunk.len() > LIMIT {
+                return Err(Fault::new(ask.call, "an answer larger than we read"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let code = if status.is_success() { None } else { code(&body, named) };
+        Ok(Answer { status, code, body })
+    }
+
+    fn request(&self, client: &Client, ask: &Ask<'_>) -> reqwest::RequestBuilder {
+        let mut request = client
+            .request(ask.method.clone(), format!("{}{}", self.base, ask.path))
+            .header("apikey", &self.key)
+            // Codes as strings (supabase.md §4.3).
+            .header("x-supabase-api-version", "2024-01-01")
+            .header(ACCEPT, "application/json");
+        if let Some(bearer) = ask.bearer {
+            if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", bearer.expose())) {
+                value.set_sensitive(true);
+                request = request.header(AUTHORIZATION, value);
+            }
+        }
+        if let Some(body) = &ask.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        }
+        request
+    }
+
+    /// Made at the first call: reading the machine's root certificates is not for a cold start that may never need them.
+    fn client(&self, call: &'static str) -> Result<&Client, Fault> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        // An error says that there is one already, which is as good: ours is the only provider in the build.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(1))
+            // Shorter than any server's: a frozen function wakes up with connections that are long closed.
+            .pool_idle_timeout(Duration::from_secs(20))
+            .build()
+            .map_err(|error| Fault::new(call, chain(&error)))?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+impl<'a> Ask<'a> {
+    /// A reading call, for a request that waits for it.
+    #[must_use]
+    pub const fn get(call: &'static str, path: &'a str) -> Self {
+        Self { call, method: Method::GET, path, bearer: None, body: None, within: Duration::from_secs(2) }
+    }
+
+    /// A call with a body, which may send a mail or hash a password.
+    #[must_use]
+    pub const fn post(call: &'static str, path: &'a str, body: Value) -> Self {
+        Self { call, method: Method::POST, path, bearer: None, body: Some(body), within: Duration::from_secs(5) }
+    }
+}
+
+impl Answer {
+    /// The body of a success. Unknown members are ignored.
+    ///
+    /// # Errors
+    /// When it is not what `call` answers with.
+    pub fn read<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, Fault> {
+        // The error of `serde_json` may quote what it read, which can be a token: only its place is told.
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Fault::new(call, format!("{}, unreadable at line {} column {}", self.status, error.line(), error.column()))
+        })
+    }
+
+    /// As a fault: neither the success nor the refusal that was expected.
+    #[must_use]
+    pub fn fault(&self, call: &'static str) -> Fault {
+        Fault::new(call, format!("{} {}", self.status, self.code.as_deref().unwrap_or("without a code")))
+    }
+}
+
+impl Bearer {
+    /// From a token response or a cookie.
+    #[must_use]
+    pub const fn new(token: String) -> Self {
+        Self(token)
+    }
+
+    /// For the wire.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bearer(…)")
+    }
+}
+
+/// Larger than any session: a token of 16 KiB and a person with much metadata.
+const LIMIT: usize = 256 * 1024;
+
+/// The code of a refusal, in the order of supabase.md §4.3: new form, old form, header, OAuth's form.
+fn code(body: &[u8], named: Option<String>) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+    let code = text("code").or_else(|| text("error_code")).or(named).or_else(|| text("error"))?;
+    // It goes to our log: a code is a short word.
+    (code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')).then_some(code)
+}
+
+/// `error` and what caused it.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let _ = write!(text, ": {inner}");
+        cause = inner.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_of_a_refusal_is_found_in_each_of_its_places() {
+        for (body, header, expected) in [
+            (r#"{"code":"bad_jwt","message":"x"}"#, None, Some("bad_jwt")),
+            (r#"{"code":403,"error_code":"bad_jwt","msg":"x"}"#, None, Some("bad_jwt")),
+            ("<html>", Some("bad_jwt"), Some("bad_jwt")),
+            (r#"{"error":"invalid_request"}"#, None, Some("invalid_request")),
+            (r#"{"message":"Invalid API key","hint":"x"}"#, None, None),
+            (r#"{"code":"a sentence, not a code"}"#, None, None),
+            ("", None, None),
+        ] {
+            assert_eq!(code(body.as_bytes(), header.map(str::to_owned)).as_deref(), expected, "{body}");
+        }
+    }
+}

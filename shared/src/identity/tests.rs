@@ -1,0 +1,335 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::header::COOKIE;
+use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use lambda_http::Body;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::clock::Clock;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
+const ISSUER: &str = "https://abcdefghijklmnopqrst.supabase.co/auth/v1";
+const KID: &str = "3a18cfe2-7226-43b0-bbb4-7c5242f2406e";
+const PERSON: &str = "0b6c1c0e-52a1-4c6c-9a37-6f3f8b7d2a10";
+
+fn fixtures() -> Value {
+    serde_json::from_str(include_str!("../../tests/supabase-fixtures.json")).unwrap()
+}
+
+/// Every format that the real libraries write, and what must not be taken for one.
+#[tokio::test]
+async fn every_fixture_is_read_and_verified_as_it_says() {
+    let fixtures = fixtures();
+    let cases = fixtures["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 19);
+    let project = Project::answering([("/.well-known/jwks.json", 200, fixtures["jwks"].to_string())]).await;
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        let identity = project.identity(&[("SESSION_COOKIE", case["storage_key"].as_str().unwrap())]);
+
+        let found = identity.signed_in(&request(case["cookie_header"].as_str().unwrap()), NOW).await.unwrap();
+
+        let found = found.as_ref().map(|person| person.bearer.expose());
+        assert_eq!(found, case["expect_access_token"].as_str(), "{name}");
+    }
+}
+
+/// The name that `@supabase/ssr` makes of an address.
+#[tokio::test]
+async fn the_cookie_is_named_after_the_project() {
+    for (url, name) in [
+        ("https://abcdefghijklmnopqrst.supabase.co", "sb-abcdefghijklmnopqrst-auth-token"),
+        ("https://auth.acme.io/", "sb-auth-auth-token"),
+        ("https://example.com/supabase", "sb-example-auth-token"),
+        ("http://127.0.0.1:54321", "sb-127-auth-token"),
+        ("http://localhost:54321", "sb-localhost-auth-token"),
+        ("https://192.168.1.5:8443", "sb-192-auth-token"),
+    ] {
+        assert_eq!(Identity::new(&environment(url, &[])).unwrap().cookie(), name, "{url}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_would_be_unsafe_are_refused() {
+    for (name, value) in [
+        ("SUPABASE_URL", "http://kong:8000"),
+        ("SUPABASE_URL", "https://user:secret@example.com"),
+        ("SUPABASE_URL", "https://example.com/?x=1"),
+        ("SUPABASE_URL", ""),
+        ("SUPABASE_PUBLISHABLE_KEY", "sb_secret_not_a_real_one"),
+        ("SESSION_COOKIE", "name; Domain=example.com"),
+        ("LOGIN_URL", "javascript:alert(1)"),
+    ] {
+        assert!(Identity::new(&environment("https://p.example.com", &[(name, value)])).is_err(), "{name}={value}");
+    }
+}
+
+/// supabase.md §2.4.
+#[tokio::test]
+async fn only_a_browser_session_of_this_project_counts() {
+    let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
+    let identity = project.identity(&[]);
+    let now = NOW.seconds();
+    for (member, value, good) in [
+        ("exp", json!(now + 1), true),
+        ("exp", json!(now), false),
+        ("exp", Value::Null, false),
+        ("iat", json!(now + 60), true),
+        ("iat", json!(now + 61), false),
+        ("nbf", json!(now - 1), true),
+        ("nbf", json!(now + 61), false),
+        ("iss", json!("https://elsewhere.supabase.co/auth/v1"), false),
+        ("iss", Value::Null, false),
+        ("aud", json!(["authenticated"]), true),
+        ("aud", json!("anon"), false),
+        ("role", json!("service_role"), false),
+        ("role", json!("anon"), false),
+        ("sub", json!("ana"), false),
+        ("session_id", json!("00000000-0000-0000-0000-000000000000"), false),
+        ("session_id", Value::Null, false),
+        ("is_anonymous", json!(true), false),
+        ("client_id", json!("0b6c1c0e-52a1-4c6c-9a37-6f3f8b7d2a11"), false),
+        ("amr", json!([{ "method": "password", "timestamp": now }, "otp"]), true),
+        ("amr", json!([{ "method": "oauth_provider/authorization_code", "timestamp": now }]), false),
+        ("amr", json!(["oauth_provider/authorization_code"]), false),
+        ("email", json!(""), true),
+    ] {
+        let token = signed(&json!({ "alg": "ES256", "kid": KID, "typ": "JWT" }), &claims(&[(member, value.clone())]));
+        let found = identity.recognise(Bearer::new(token), NOW).await.unwrap();
+        assert_eq!(found.is_some(), good, "{member}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_key_decides_how_a_token_is_verified() {
+    let project = Project::answering([
+        ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string()),
+        ("/user", 403, json!({ "code": "bad_jwt", "message": "x" }).to_string()),
+    ])
+    .await;
+    let identity = project.identity(&[]);
+    for (header, why) in [
+        (json!({ "alg": "none", "kid": KID }), "unsigned"),
+        (json!({ "alg": "HS256", "kid": KID }), "a public key is no shared secret"),
+        (json!({ "alg": "RS256", "kid": KID }), "the key is for ES256"),
+        (json!({ "alg": "ES256", "kid": "another" }), "a key that is not published"),
+        (json!({ "alg": "ES256" }), "no key named"),
+        (json!({ "alg": "ES256", "kid": KID, "crit": ["b64"] }), "critical header"),
+        (json!({ "alg": "ES256", "kid": KID, "typ": "at+jwt" }), "another kind of token"),
+    ] {
+        let token = signed(&header, &claims(&[]));
+        assert!(identity.recognise(Bearer::new(token), NOW).await.unwrap().is_none(), "{why}");
+    }
+    let good = signed(&json!({ "alg": "ES256", "kid": KID }), &claims(&[]));
+    let changed = good.replacen('.', ".A", 1);
+    assert!(identity.recognise(Bearer::new(changed), NOW).await.unwrap().is_none());
+    assert!(identity.recognise(Bearer::new(good), NOW).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn keys_are_fetched_once_and_outlive_a_failure_for_an_hour() {
+    let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
+    let identity = project.identity(&[]);
+    let good = || Bearer::new(signed(&json!({ "alg": "ES256", "kid": KID }), &claims(&[("exp", json!(2_000_000_000))])));
+    let at = |minutes: u64| NOW.plus(std::time::Duration::from_secs(60 * minutes));
+
+    for minute in [0, 1, 9] {
+        assert!(identity.recognise(good(), at(minute)).await.unwrap().is_some());
+    }
+    assert_eq!(project.calls(), 1);
+
+    let silent = Project::answering([("/.well-known/jwks.json", 500, String::new())]).await;
+    let mut failing = silent.identity(&[]);
+    failing.jwks = identity.jwks;
+    assert!(failing.recognise(good(), at(59)).await.unwrap().is_some());
+    assert!(failing.recognise(good(), at(61)).await.is_err());
+}
+
+/// supabase.md §2.5: no key, so Supabase is asked, and its word counts for a minute.
+#[tokio::test]
+async fn a_token_of_a_shared_secret_is_asked_about() {
+    let project = Project::answering([
+        ("/.well-known/jwks.json", 200, r#"{"keys":[]}"#.to_owned()),
+        ("/user", 200, json!({ "id": PERSON, "email": "ana@example.com" }).to_string()),
+    ])
+    .await;
+    let identity = project.identity(&[]);
+    let token = || Bearer::new(signed(&json!({ "alg": "HS256", "typ": "JWT" }), &claims(&[])));
+
+    assert!(identity.recognise(token(), NOW).await.unwrap().is_some());
+    assert!(identity.recognise(token(), NOW).await.unwrap().is_some());
+    assert_eq!(project.calls(), 2);
+
+    let another = Bearer::new(signed(&json!({ "alg": "HS256" }), &claims(&[("sub", json!(PERSON.replace('0', "1")))])));
+    assert!(identity.recognise(another, NOW).await.unwrap().is_none());
+}
+
+/// supabase.md §3: what each answer of `GET /user` means.
+#[tokio::test]
+async fn at_approval_supabase_says_whether_the_session_still_is() {
+    for (status, body, expected) in [
+        (200, json!({ "id": PERSON }), Some(true)),
+        (200, json!({ "id": "0b6c1c0e-52a1-4c6c-9a37-000000000000" }), Some(false)),
+        (200, json!({}), None),
+        (401, json!({ "code": "no_authorization", "message": "x" }), Some(false)),
+        (401, json!({ "message": "Invalid API key", "hint": "x" }), None),
+        (401, json!({ "message": "No API key found in request" }), None),
+        (403, json!({ "code": "bad_jwt", "message": "x" }), Some(false)),
+        (403, json!({ "code": "session_not_found", "message": "x" }), Some(false)),
+        (403, json!({ "code": "user_not_found", "message": "x" }), Some(false)),
+        (403, json!({ "code": "user_banned", "message": "x" }), Some(false)),
+        (403, json!("a firewall"), None),
+        (302, json!({}), None),
+        (429, json!({ "code": "over_request_rate_limit", "message": "x" }), None),
+        (500, json!({ "code": "unexpected_failure", "message": "x" }), None),
+    ] {
+        let project = Project::answering([
+            ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string()),
+            ("/user", status, body.to_string()),
+        ])
+        .await;
+        let identity = project.identity(&[]);
+        let person = identity.recognise(Bearer::new(token(&[])), NOW).await.unwrap().unwrap();
+
+        assert_eq!(identity.still_signed_in(&person).await.ok(), expected, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_counts_for_its_purpose_and_session_whatever_token_the_session_has() {
+    let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
+    let identity = project.identity(&[]);
+    let person = async |changes: &[(&str, Value)]| identity.recognise(Bearer::new(token(changes)), NOW).await.unwrap().unwrap();
+    let ana = person(&[]).await;
+    let refreshed = person(&[("exp", json!(NOW.seconds() + 9)), ("iat", json!(NOW.seconds()))]).await;
+    let elsewhere = person(&[("session_id", json!("5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c34"))]).await;
+
+    let shown = ana.anti_forgery("approve x");
+
+    assert!(ana.allows("approve x", &shown));
+    assert!(refreshed.allows("approve x", &shown));
+    assert!(!ana.allows("approve y", &shown));
+    assert!(!elsewhere.allows("approve x", &shown));
+    for wrong in ["", "x", &shown[1..], &format!("{shown}A")] {
+        assert!(!ana.allows("approve x", wrong), "{wrong}");
+    }
+    let debug = format!("{ana:?}");
+    assert!(!debug.contains("5e1f2a7c") && !debug.contains("eyJ"), "{debug}");
+}
+
+#[tokio::test]
+async fn the_way_to_the_login_page_leads_back() {
+    let back = "/oauth/authorize?client_id=a&state=b%20c";
+    let encoded = "/oauth/authorize%3Fclient_id%3Da%26state%3Db%2520c";
+    for (login, expected) in [
+        ("", format!("https://connect.example.com/auth/login?next={encoded}")),
+        ("https://connect.example.com/sign-in?x=1", format!("https://connect.example.com/sign-in?x=1&next={encoded}")),
+        ("https://app.example.com/sign-in", format!("https://app.example.com/sign-in?next=https%3A//connect.example.com{encoded}")),
+    ] {
+        let identity = Identity::new(&environment("https://p.example.com", &[("LOGIN_URL", login)])).unwrap();
+        assert_eq!(identity.login(back), expected);
+    }
+}
+
+/// A loopback server that answers each path of Supabase's Auth with one answer, and counts.
+struct Project {
+    url: String,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Project {
+    async fn answering<const N: usize>(answers: [(&'static str, u16, String); N]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                assert!(head.contains("apikey: sb_publishable_test"), "{head}");
+                let path = head.split(' ').nth(1).unwrap();
+                let found = answers.iter().find(|(known, ..)| path == format!("/auth/v1{known}"));
+                let (_, status, body) = found.unwrap_or_else(|| panic!("nobody expected {path}"));
+                let answer = format!(
+                    "HTTP/1.1 {status} X\r\nLocation: /elsewhere\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        Self { url, calls }
+    }
+
+    fn identity(&self, settings: &[(&str, &str)]) -> Identity {
+        let settings: Vec<_> = settings.iter().copied().chain([("SUPABASE_ISSUER", ISSUER)]).collect();
+        Identity::new(&environment(&self.url, &settings)).unwrap()
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+fn environment(url: &str, settings: &[(&str, &str)]) -> Environment {
+    let base =
+        [("ISSUER", "https://connect.example.com"), ("SUPABASE_URL", url), ("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_test")];
+    let all: HashMap<String, String> =
+        base.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let aws = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+    Environment::new(move |name| all.get(name).cloned(), &aws, Clock::new(|| NOW))
+}
+
+fn request(cookies: &str) -> Request {
+    http::Request::get("/").header(COOKIE, cookies).body(Body::Empty).unwrap()
+}
+
+fn claims(changes: &[(&str, Value)]) -> Value {
+    let mut claims = json!({
+        "iss": ISSUER, "sub": PERSON, "aud": "authenticated", "role": "authenticated",
+        "exp": NOW.seconds() + 3600, "iat": NOW.seconds(), "email": "ana@example.com",
+        "session_id": "5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33", "is_anonymous": false,
+    });
+    for (member, value) in changes {
+        claims[*member] = value.clone();
+    }
+    claims
+}
+
+fn token(changes: &[(&str, Value)]) -> String {
+    signed(&json!({ "alg": "ES256", "kid": KID, "typ": "JWT" }), &claims(changes))
+}
+
+/// Signed with the key of the fixtures, whatever `header` says.
+fn signed(header: &Value, claims: &Value) -> String {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(header), part(claims));
+    let signature = crypto::sign(message.as_bytes(), &signing_key(), Algorithm::ES256).unwrap();
+    format!("{message}.{signature}")
+}
+
+/// The private key of the fixtures as PKCS #8 (RFC 5958, RFC 5915).
+fn signing_key() -> EncodingKey {
+    let jwk = &fixtures()["test_private_jwk"];
+    let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
+    let mut der = vec![
+        0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+        0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20,
+    ];
+    der.extend(bytes("d"));
+    der.extend([0xa1, 0x44, 0x03, 0x42, 0x00, 0x04]);
+    der.extend(bytes("x"));
+    der.extend(bytes("y"));
+    EncodingKey::from_ec_der(&der)
+}

@@ -1,0 +1,83 @@
+//! Signs with KMS: the private key never leaves it.
+
+use aws_sdk_kms::primitives::Blob;
+use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
+use jsonwebtoken::Algorithm;
+use serde::Serialize;
+
+use super::der::{Der, SEQUENCE};
+use super::public::PublicKey;
+use crate::fault::Fault;
+use crate::oauth::secret::to_text;
+
+const CALL: &str = "KMS.Sign";
+
+/// Makes compact JWTs (RFC 7515 §7.1) with one KMS key.
+pub struct Signer {
+    kms: aws_sdk_kms::Client,
+    key: PublicKey,
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Header<'a> {
+    alg: &'static str,
+    kid: &'a str,
+    typ: &'static str,
+}
+
+impl Signer {
+    pub(crate) const fn new(kms: aws_sdk_kms::Client, key: PublicKey, name: String) -> Self {
+        Self { kms, key, name }
+    }
+
+    /// Signs `claims` as a JWT of media type `typ`.
+    ///
+    /// # Errors
+    /// When KMS does not sign.
+    pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Fault> {
+        let header = Header { alg: self.key.jwk.alg, kid: &self.key.jwk.kid, typ };
+        let part = |text: Result<String, serde_json::Error>| {
+            text.map(|text| to_text(text.as_bytes())).map_err(|error| Fault::new(CALL, error.to_string()))
+        };
+        let header = part(serde_json::to_string(&header))?;
+        let message = format!("{header}.{}", part(serde_json::to_string(claims))?);
+        let signature = self.signature(&message).await?;
+        Ok(format!("{message}.{}", to_text(&signature)))
+    }
+
+    async fn signature(&self, message: &str) -> Result<Vec<u8>, Fault> {
+        let algorithm = match self.key.algorithm {
+            Algorithm::ES256 => SigningAlgorithmSpec::EcdsaSha256,
+            _ => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,
+        };
+        // KMS hashes the message itself, up to 4,096 bytes: several times the largest that we make.
+        let answer = self
+            .kms
+            .sign()
+            .key_id(&self.name)
+            .message_type(MessageType::Raw)
+            .message(Blob::new(message.as_bytes()))
+            .signing_algorithm(algorithm)
+            .send()
+            .await
+            .map_err(|error| Fault::of_aws(CALL, &error))?;
+        let signature = answer.signature.map(Blob::into_inner).ok_or_else(|| Fault::new(CALL, "no signature"))?;
+        match self.key.algorithm {
+            Algorithm::ES256 => fixed(&signature).ok_or_else(|| Fault::new(CALL, "not an ECDSA signature")),
+            _ => Ok(signature),
+        }
+    }
+}
+
+/// KMS answers ECDSA in DER; JWS wants both numbers, 32 bytes each (RFC 7518 §3.4).
+fn fixed(der: &[u8]) -> Option<Vec<u8>> {
+    let mut numbers = Der::new(Der::new(der).next(SEQUENCE)?);
+    let mut signature = vec![0; 64];
+    for half in signature.chunks_mut(32) {
+        let number = numbers.next_unsigned()?;
+        let start = 32_usize.checked_sub(number.len())?;
+        half.get_mut(start..)?.copy_from_slice(number);
+    }
+    Some(signature)
+}

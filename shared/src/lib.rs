@@ -1,0 +1,27 @@
+//! What two or more functions need, and nothing that only one does.
+//!
+//! | module | who needs it |
+//! | --- | --- |
+//! | [`audit`] | every function that decides something |
+//! | [`clock`] | all |
+//! | [`environment`] | all: settings and clients of AWS |
+//! | [`fault`] | all that call out |
+//! | [`http`] | all |
+//! | [`identity`] | authorize, login |
+//! | [`keys`] | token signs; wellknown, revoke, mcp verify |
+//! | [`lambda`] | all |
+//! | [`oauth`] | all |
+//! | [`outbound`] | mcp (tenants' tools), authorize and token (clients' metadata documents) |
+//! | [`store`] | register, authorize, token, revoke, mcp, and the command line |
+
+pub mod audit;
+pub mod clock;
+pub mod environment;
+pub mod fault;
+pub mod http;
+pub mod identity;
+pub mod keys;
+pub mod lambda;
+pub mod oauth;
+pub mod outbound;
+pub mod store;

@@ -1,0 +1,305 @@
+//! Grants: one approval by one person, for one client, in one tenant, for one resource; and what becomes of it.
+//!
+//! issued (holding a code) → active (a refresh family, or one access token) → ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::oauth::access_token;
+use crate::oauth::client::{Authenticated, ClientId};
+use crate::oauth::pkce::{Challenge, Verifier};
+use crate::oauth::redirect_uri::RedirectUri;
+use crate::oauth::refresh::{Family, RefreshToken, Verdict};
+use crate::oauth::resource::Resource;
+use crate::oauth::scope::{Scope, Scopes};
+use crate::oauth::secret::{Digest, Secret, from_text, to_text};
+use crate::oauth::tenant::{PersonId, TenantId};
+
+/// How long a code may be exchanged.
+pub const CODE_LIFETIME: Duration = Duration::from_secs(60);
+/// How long a refresh token may lie unused.
+pub const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a grant lives, however much it is used.
+pub const ABSOLUTE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+
+/// The id of a grant: 16 random bytes.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct GrantId([u8; 16]);
+
+impl GrantId {
+    /// From the bytes inside a token.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// From text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        from_text(text).map(Self)
+    }
+
+    /// As text, which is also its key in the table.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        to_text(&self.0)
+    }
+}
+
+impl fmt::Debug for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}
+
+/// What the person agreed to. Never changes.
+#[derive(Clone, Debug)]
+pub struct Approval {
+    /// For whom.
+    pub client: ClientId,
+    /// By whom.
+    pub person: PersonId,
+    /// Where.
+    pub tenant: TenantId,
+    /// For which of our resources.
+    pub resource: Resource,
+    /// What, `offline_access` included if the person agreed to stay connected.
+    pub scopes: Scopes,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a code is bound to. Kept after the exchange, to tell a replay with the right verifier from one without.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// Digest of the code's secret.
+    pub code: Digest,
+    /// What the verifier must meet.
+    pub challenge: Challenge,
+    /// Where the code was sent.
+    pub redirect_uri: RedirectUri,
+}
+
+/// A grant.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// Its id.
+    pub id: GrantId,
+    /// What was agreed.
+    pub approval: Approval,
+    /// What its code is bound to.
+    pub binding: Binding,
+    /// What has become of it.
+    pub life: Life,
+}
+
+/// The states of a grant.
+#[derive(Clone, Debug)]
+pub enum Life {
+    /// The code has not been exchanged.
+    Issued {
+        /// Approved ∩ allowed at approval: what the first access token carries.
+        effective: Scopes,
+    },
+    /// The code became tokens.
+    Active(Active),
+    /// Nothing of it is accepted any more.
+    Ended {
+        /// Why.
+        why: Ending,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A grant in use.
+#[derive(Clone, Debug)]
+pub struct Active {
+    /// Since when.
+    pub since: Timestamp,
+    /// Its refresh tokens, unless the person did not want to stay connected.
+    pub family: Option<Family>,
+    /// The newest generation of which mcp has seen an access token.
+    pub seen: u32,
+}
+
+/// Why a grant ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The client asked (RFC 7009).
+    Revoked,
+    /// Its code was presented twice (OAuth 2.1 §4.1.3).
+    CodeReplayed,
+    /// A superseded refresh token was presented (OAuth 2.1 §4.3.1).
+    RefreshReplayed,
+    /// The person is no longer in the tenant.
+    MembershipGone,
+    /// An administrator, or the person in the console.
+    Administrator,
+}
+
+impl Ending {
+    /// Every reason.
+    pub const ALL: [Self; 5] =
+        [Self::Revoked, Self::CodeReplayed, Self::RefreshReplayed, Self::MembershipGone, Self::Administrator];
+
+    /// As the table and the audit write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::CodeReplayed => "code_replayed",
+            Self::RefreshReplayed => "refresh_replayed",
+            Self::MembershipGone => "membership_gone",
+            Self::Administrator => "administrator",
+        }
+    }
+}
+
+/// An authorization code as a client holds it: it names its grant.
+pub struct Code {
+    /// The grant it names.
+    pub grant: GrantId,
+    secret: Secret<32>,
+}
+
+impl Code {
+    const PREFIX: &str = "ac_";
+
+    /// From the wire.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; 48] = from_text(text.strip_prefix(Self::PREFIX)?)?;
+        let (grant, secret) = bytes.split_first_chunk::<16>()?;
+        Some(Self { grant: GrantId(*grant), secret: Secret::from_bytes(secret.try_into().ok()?) })
+    }
+
+    /// For the wire.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let bytes = [self.grant.0.as_slice(), self.secret.expose()].concat();
+        format!("{}{}", Self::PREFIX, to_text(&bytes))
+    }
+}
+
+/// Why a code does not lead to tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// Its secret is not the grant's.
+    AnotherCode,
+    /// It was issued to another client.
+    AnotherClient,
+    /// The address is not the one it was sent to.
+    RedirectUri,
+    /// The verifier does not meet the challenge.
+    Verifier,
+    /// It is older than a minute.
+    Expired,
+    /// Its grant has ended.
+    Ended,
+    /// It was exchanged before, and everything else is right: it has leaked.
+    Replayed,
+}
+
+/// A code whose every condition has been met. Only [`Grant::prove`] makes one.
+#[derive(Debug)]
+pub struct Proven {
+    /// The grant, still as it was read.
+    pub grant: Grant,
+    /// What the first access token carries.
+    pub effective: Scopes,
+    _witness: (),
+}
+
+impl Grant {
+    /// A new grant and the code that leads to it.
+    #[must_use]
+    pub fn approve(approval: Approval, effective: Scopes, challenge: Challenge, redirect_uri: RedirectUri) -> (Self, Code) {
+        let id = GrantId(*Secret::<16>::random().expose());
+        let code = Code { grant: id.clone(), secret: Secret::random() };
+        let binding = Binding { code: code.secret.digest(), challenge, redirect_uri };
+        (Self { id, approval, binding, life: Life::Issued { effective } }, code)
+    }
+
+    /// OAuth 2.1 §4.1.3: the client that asked, with the code it was sent, at the address it asked from, holding the verifier it
+    /// started with, in time, for the first time. A missing address is right (§10.2).
+    ///
+    /// # Errors
+    /// With the first condition that is not met; [`Unproven::Replayed`] only if all others are.
+    pub fn prove(
+        self,
+        code: &Code,
+        client: &Authenticated,
+        redirect_uri: Option<&str>,
+        verifier: &Verifier,
+        now: Timestamp,
+    ) -> Result<Proven, Unproven> {
+        if !self.binding.code.matches(&code.secret.digest()) {
+            return Err(Unproven::AnotherCode);
+        }
+        if *client.id() != self.approval.client {
+            return Err(Unproven::AnotherClient);
+        }
+        if redirect_uri.is_some_and(|uri| uri != self.binding.redirect_uri.as_str()) {
+            return Err(Unproven::RedirectUri);
+        }
+        if !self.binding.challenge.meets(verifier) {
+            return Err(Unproven::Verifier);
+        }
+        match self.life {
+            Life::Ended { .. } => Err(Unproven::Ended),
+            Life::Active(_) => Err(Unproven::Replayed),
+            Life::Issued { .. } if now.since(self.approval.at) > CODE_LIFETIME => Err(Unproven::Expired),
+            Life::Issued { effective } => Ok(Proven { grant: self, effective, _witness: () }),
+        }
+    }
+
+    /// When nothing of it is accepted any more, if nobody ends it before.
+    #[must_use]
+    pub fn expires(&self) -> Timestamp {
+        let limit = self.approval.at.plus(ABSOLUTE);
+        match &self.life {
+            Life::Issued { .. } => self.approval.at.plus(CODE_LIFETIME),
+            Life::Active(Active { family: Some(family), .. }) => family.turned.plus(IDLE).min(limit),
+            Life::Active(Active { since, .. }) => since.plus(access_token::LIFETIME),
+            Life::Ended { at, .. } => *at,
+        }
+    }
+
+    /// The grant in use at `now`: neither waiting for its exchange, nor ended, nor expired.
+    #[must_use]
+    pub fn in_use(&self, now: Timestamp) -> Option<&Active> {
+        match &self.life {
+            Life::Active(active) if now < self.expires() => Some(active),
+            _ => None,
+        }
+    }
+
+    /// Judges a refresh token that names this grant; with the family, which every verdict but a stranger's concerns.
+    #[must_use]
+    pub fn judge(&self, token: &RefreshToken, now: Timestamp) -> (Verdict, Option<&Family>) {
+        match &self.life {
+            Life::Active(Active { family: Some(family), seen, .. }) => {
+                (family.judge(token, *seen, self.expires(), now), Some(family))
+            }
+            _ => (Verdict::Stranger, None),
+        }
+    }
+}
+
+impl Proven {
+    /// The grant in use, with its first refresh token if the person agreed to stay connected.
+    #[must_use]
+    pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {
+        let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
+        let (family, token) = stays.then(|| Family::found(&self.grant.id, now)).unzip();
+        (Active { since: now, family, seen: 0 }, token)
+    }
+}

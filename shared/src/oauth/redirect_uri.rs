@@ -1,0 +1,149 @@
+//! Redirect addresses: https, or http on a loopback host.
+
+use url::{Host, Url};
+
+/// A redirect address as it was registered or asked for, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedirectUri {
+    text: String,
+    loopback: bool,
+}
+
+impl RedirectUri {
+    /// Longer ones are refused.
+    pub const MAX_LENGTH: usize = 1024;
+
+    /// An absolute URI without fragment or user, https or loopback http (OAuth 2.1 §2.3; MCP allows no other scheme).
+    ///
+    /// Only what the URL standard would not rewrite is taken, so that what is compared, shown and followed is the same.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.len() > Self::MAX_LENGTH || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
+            return None;
+        }
+        let url = Url::parse(text).ok()?;
+        let loopback = is_loopback(&url);
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+        let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        // `https://host` is the only form that gains something (a slash) without changing its meaning.
+        let unchanged = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
+        (secure && plain && unchanged).then(|| Self { text: text.to_owned(), loopback })
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it leads to the person's own machine.
+    #[must_use]
+    pub const fn is_loopback(&self) -> bool {
+        self.loopback
+    }
+
+    /// The host it leads to, for the consent page.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let url = Url::parse(&self.text).ok();
+        url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Scheme, host and port, for the content security policy.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        Url::parse(&self.text).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
+    }
+
+    /// Whether a client that registered `self` may be answered at `asked`: exactly the same, or on loopback the same but for
+    /// the port (RFC 8252 §7.3; `localhost` too, as Claude Code uses it).
+    #[must_use]
+    pub fn admits(&self, asked: &Self) -> bool {
+        self.text == asked.text
+            || (self.loopback && asked.loopback && without_port(&self.text) == without_port(&asked.text))
+    }
+
+    /// This address with parameters added to its query, which is kept (OAuth 2.1 §2.3).
+    #[must_use]
+    pub fn with(&self, parameters: &[(&str, &str)]) -> String {
+        let mut target = self.text.clone();
+        for (name, value) in parameters {
+            target.push(if target.contains('?') { '&' } else { '?' });
+            target.extend(url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish().chars());
+        }
+        target
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address == std::net::Ipv4Addr::LOCALHOST,
+        Some(Host::Ipv6(address)) => address == std::net::Ipv6Addr::LOCALHOST,
+        None => false,
+    }
+}
+
+fn without_port(text: &str) -> Option<String> {
+    let mut url = Url::parse(text).ok()?;
+    url.set_port(None).ok()?;
+    Some(url.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_redirect_address() {
+        for (text, right) in [
+            ("https://claude.ai/api/mcp/auth_callback", true),
+            ("https://host", true),
+            ("https://host/?a=b", true),
+            ("http://localhost/callback", true),
+            ("http://localhost:33418/callback", true),
+            ("http://127.0.0.1:9/cb", true),
+            ("http://[::1]:9/cb", true),
+            ("http://example.com/cb", false),
+            ("http://127.0.0.2/cb", false),
+            ("http://localhost.example.com/cb", false),
+            ("cursor://callback", false),
+            ("javascript:alert(1)", false),
+            ("https://user@host/", false),
+            ("https://host/#fragment", false),
+            ("https://host/#", false),
+            ("https://HOST/", false),
+            ("https://host/a/../b", false),
+            ("https://host\\@evil.example/", false),
+            ("https://host:443/", false),
+            ("//host/", false),
+            ("https://höst/", false),
+            (" https://host/", false),
+            ("https://host/\n", false),
+        ] {
+            assert_eq!(RedirectUri::parse(text).is_some(), right, "{text}");
+        }
+    }
+
+    /// OAuth 2.1 §4.1.1: exact, and on loopback any port.
+    #[test]
+    fn which_address_a_registered_one_admits() {
+        for (registered, asked, admitted) in [
+            ("https://a.example/cb", "https://a.example/cb", true),
+            ("https://a.example/cb", "https://a.example/cb/", false),
+            ("https://a.example/cb", "https://a.example/cb?x=1", false),
+            ("https://a.example/cb", "https://a.example:8443/cb", false),
+            ("http://localhost/callback", "http://localhost:51234/callback", true),
+            ("http://localhost:1/callback", "http://localhost:51234/callback", true),
+            ("http://127.0.0.1/callback", "http://127.0.0.1:1/callback", true),
+            ("http://[::1]/callback", "http://[::1]:1/callback", true),
+            ("http://localhost/callback", "http://127.0.0.1:1/callback", false),
+            ("http://localhost/callback", "https://localhost:1/callback", false),
+            ("http://localhost/callback", "http://localhost:1/callback/", false),
+            ("http://localhost/callback", "http://localhost:1/callback?x=1", false),
+        ] {
+            let (registered, asked) = (RedirectUri::parse(registered).unwrap(), RedirectUri::parse(asked).unwrap());
+            assert_eq!(registered.admits(&asked), admitted, "{registered:?} {asked:?}");
+        }
+    }
+}

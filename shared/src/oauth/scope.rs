@@ -1,0 +1,227 @@
+//! What can be approved, allowed and carried: scopes, which are also the permissions of roles and of API keys.
+
+use std::fmt;
+
+/// One scope. All but [`Scope::OfflineAccess`] are permissions, one to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Run the tenant's registered tools.
+    ToolsExecute,
+    /// Read skills.
+    SkillsRead,
+    /// Read views.
+    ViewsRead,
+    /// Read entities.
+    EntitiesRead,
+    /// Create, change and delete entities.
+    EntitiesWrite,
+    /// Read documents.
+    DocumentsRead,
+    /// Create, change and delete documents.
+    DocumentsWrite,
+    /// Start conversations.
+    ChatCreate,
+    /// Stay connected: decides whether a refresh token is issued. Not a permission.
+    OfflineAccess,
+    /// See and end connections and API keys of the tenant. For roles and API keys; never offered to a connector.
+    ConnectionsManage,
+}
+
+impl Scope {
+    /// Every scope, in the order in which they are always written.
+    pub const ALL: [Self; 10] = [
+        Self::ToolsExecute,
+        Self::SkillsRead,
+        Self::ViewsRead,
+        Self::EntitiesRead,
+        Self::EntitiesWrite,
+        Self::DocumentsRead,
+        Self::DocumentsWrite,
+        Self::ChatCreate,
+        Self::OfflineAccess,
+        Self::ConnectionsManage,
+    ];
+
+    /// As it is written on the wire and in the tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ToolsExecute => "tools:execute",
+            Self::SkillsRead => "skills:read",
+            Self::ViewsRead => "views:read",
+            Self::EntitiesRead => "entities:read",
+            Self::EntitiesWrite => "entities:write",
+            Self::DocumentsRead => "documents:read",
+            Self::DocumentsWrite => "documents:write",
+            Self::ChatCreate => "chat:create",
+            Self::OfflineAccess => "offline_access",
+            Self::ConnectionsManage => "connections:manage",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == text)
+    }
+
+    const fn bit(self) -> u16 {
+        1 << self as u16
+    }
+
+    /// `write` implies `read` of its kind.
+    const fn implied(self) -> u16 {
+        match self {
+            Self::EntitiesWrite => Self::EntitiesRead.bit(),
+            Self::DocumentsWrite => Self::DocumentsRead.bit(),
+            _ => 0,
+        }
+    }
+}
+
+/// A set of scopes, closed under what each implies, written in one order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scopes(u16);
+
+impl Scopes {
+    /// No scope.
+    pub const NONE: Self = Self(0);
+
+    /// All that a connector can be given.
+    pub const OFFERED: Self = Self(Self::EVERY_PERMISSION.0 & !Scope::ConnectionsManage.bit() | Scope::OfflineAccess.bit());
+
+    /// What a request without `scope` means.
+    pub const DEFAULT: Self = Self(
+        Scope::ToolsExecute.bit() | Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::OfflineAccess.bit(),
+    );
+
+    /// Every permission there is.
+    pub const EVERY_PERMISSION: Self = Self((1 << Scope::ALL.len()) - 1 & !Scope::OfflineAccess.bit());
+
+    /// The permissions that only read.
+    pub const READING: Self = Self(
+        Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::EntitiesRead.bit() | Scope::DocumentsRead.bit(),
+    );
+
+    /// What a client asks for (RFC 6749 §3.3: `scope = scope-token *( SP scope-token )`).
+    ///
+    /// Scopes that we do not offer are ignored, as clients add some for other servers (OAuth 2.1 §1.4.1 lets us issue less and
+    /// say so). `None` when nothing that we know is left, or when a character is not allowed.
+    #[must_use]
+    pub fn asked(text: Option<&str>) -> Option<Self> {
+        let Some(text) = text else { return Some(Self::DEFAULT) };
+        if !text.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+            return None;
+        }
+        let known = Self::parse(text).intersection(Self::OFFERED);
+        if known.permissions().is_empty() {
+            let only_to_stay = !known.is_empty() && text.split(' ').filter(|token| !token.is_empty()).count() == 1;
+            return only_to_stay.then_some(Self::DEFAULT);
+        }
+        Some(known)
+    }
+
+    /// The known scopes of a text that we wrote ourselves, or an operator did.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        text.split(' ').filter_map(Scope::parse).fold(Self::NONE, Self::with)
+    }
+
+    /// The known scopes of a list of names.
+    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().filter_map(Scope::parse).fold(Self::NONE, Self::with)
+    }
+
+    /// This and `scope`, with what it implies.
+    #[must_use]
+    pub const fn with(self, scope: Scope) -> Self {
+        Self(self.0 | scope.bit() | scope.implied())
+    }
+
+    /// This without `scope`.
+    #[must_use]
+    pub const fn without(self, scope: Scope) -> Self {
+        Self(self.0 & !scope.bit())
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether `scope` is in it.
+    #[must_use]
+    pub const fn contains(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
+    }
+
+    /// Whether all of `others` are in it.
+    #[must_use]
+    pub const fn covers(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// Only what is a permission.
+    #[must_use]
+    pub const fn permissions(self) -> Self {
+        self.intersection(Self::EVERY_PERMISSION)
+    }
+
+    /// Whether nothing is in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Each of it, in order.
+    pub fn iter(self) -> impl Iterator<Item = Scope> {
+        Scope::ALL.into_iter().filter(move |scope| self.contains(*scope))
+    }
+}
+
+impl fmt::Display for Scopes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, scope) in self.iter().enumerate() {
+            if position > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Scope> for Scopes {
+    fn from(scope: Scope) -> Self {
+        Self::NONE.with(scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_request_for_scopes_means() {
+        for (asked, means) in [
+            (None, Some("tools:execute skills:read views:read offline_access")),
+            (Some("skills:read"), Some("skills:read")),
+            (Some("entities:write"), Some("entities:read entities:write")),
+            (Some("openid documents:read  profile"), Some("documents:read")),
+            (Some("offline_access"), Some("tools:execute skills:read views:read offline_access")),
+            (Some("connections:manage skills:read"), Some("skills:read")),
+            (Some("connections:manage"), None),
+            (Some("openid offline_access"), None),
+            (Some("openid"), None),
+            (Some("skills:read\n"), None),
+            (Some("\"skills:read\""), None),
+        ] {
+            assert_eq!(Scopes::asked(asked).map(|scopes| scopes.to_string()).as_deref(), means, "{asked:?}");
+        }
+    }
+}

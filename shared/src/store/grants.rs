@@ -1,0 +1,329 @@
+//! Grants, by id; indexes by tenant and by person.
+//!
+//! ```text
+//! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", created: 1795…,
+//!                code: <digest>, challenge: <digest>, redirect_uri, expires: 1795… }
+//! issued       + { effective: "skills:read" }
+//! active       + { since: 1795…, seen: 0 }, and if it can be refreshed
+//!              + { family: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795… }
+//! ended        + { why: "revoked", ended: 1795… }
+//! ```
+//!
+//! Every transition is one conditional write whose refusal returns the item as it is: the table decides races.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client as Dynamo;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+
+use super::clients::Clients;
+use super::item::{Item, Value, unreadable};
+use super::{Key, read_together};
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::oauth::client::{Client, ClientId};
+use crate::oauth::grant::{Active, Approval, Binding, Ending, Grant, GrantId, Life, Proven};
+use crate::oauth::pkce::Challenge;
+use crate::oauth::redirect_uri::RedirectUri;
+use crate::oauth::refresh::{Family, Salt};
+use crate::oauth::resource::Resource;
+use crate::oauth::scope::Scopes;
+use crate::oauth::secret::Digest;
+use crate::oauth::tenant::{PersonId, TenantId};
+
+const UPDATE: &str = "DynamoDB.UpdateItem";
+
+/// How long an ended grant is kept for those who ask what happened.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// The table of grants.
+#[derive(Clone)]
+pub struct Grants {
+    dynamo: Dynamo,
+    table: String,
+}
+
+/// Who won a transition.
+pub enum Turn {
+    /// This call made it.
+    Won,
+    /// Another was first: the grant as it is now.
+    Lost(Box<Grant>),
+    /// The grant is no longer there.
+    Gone,
+}
+
+impl Grants {
+    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+        Self { dynamo, table }
+    }
+
+    /// The grant of that id.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn find(&self, id: &GrantId) -> Result<Option<Grant>, Fault> {
+        const CALL: &str = "DynamoDB.GetItem";
+        let answer = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
+        let answer = answer.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        self.read(answer.item.map(Item::new))
+    }
+
+    /// The client and the grant that it speaks of, in one call.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn find_with_client(
+        &self,
+        id: &GrantId,
+        clients: &Clients,
+        client: &ClientId,
+        now: Timestamp,
+    ) -> Result<(Option<Client>, Option<Grant>), Fault> {
+        let mut items = read_together(&self.dynamo, &[clients.key(client), self.key(id)]).await?;
+        let grant = self.read(items.pop().flatten())?;
+        Ok((clients.read(items.pop().flatten(), now)?, grant))
+    }
+
+    /// Keeps a new grant, and its client for as long as the grant can live.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn keep(&self, grant: &Grant, clients: &Clients, client: &Client, now: Timestamp) -> Result<(), Fault> {
+        let item = write(grant).into_inner();
+        // The id is random, so a second write can only be the SDK's own retry: the condition would refuse what succeeded.
+        let Some(renewal) = clients.renewal(client, now) else {
+            const CALL: &str = "DynamoDB.PutItem";
+            let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+            return put.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error));
+        };
+        const CALL: &str = "DynamoDB.TransactWriteItems";
+        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
+        let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
+        self.dynamo
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().put(put).build())
+            .transact_items(TransactWriteItem::builder().update(renewal).build())
+            .client_request_token(grant.id.to_text())
+            .send()
+            .await
+            .map(|_| ())
+            .map_err(|error| Fault::of_aws(CALL, &error))
+    }
+
+    /// Issued → active: the code is spent. Only the first of several wins.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn activate(&self, proven: Proven, active: Active) -> Result<Turn, Fault> {
+        let id = proven.grant.id.clone();
+        let digest = active.family.as_ref().map(|family| family.digest);
+        let after = Grant { life: Life::Active(active), ..proven.grant };
+        let expires = after.expires();
+        let Life::Active(active) = after.life else { return Ok(Turn::Gone) };
+        let mut update = self
+            .transition(&id, "#state = :issued", expires)
+            .expression_attribute_values(":issued", AttributeValue::S("issued".to_owned()))
+            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":since", Value::from(active.since).0)
+            .expression_attribute_values(":seen", Value::from(active.seen).0);
+        let mut set = "SET #state = :active, since = :since, seen = :seen, expires = :expires".to_owned();
+        if let Some(family) = &active.family {
+            set.push_str(", family = :family, generation = :generation, salt = :salt, turned = :turned");
+            update = with_family(update, family)
+                .expression_attribute_values(":family", Value::from(family.digest.as_bytes().as_slice()).0);
+        }
+        let turn = self.decide(update.update_expression(format!("{set} REMOVE effective"))).await?;
+        // The SDK repeats a call whose answer was lost; finding our own family there, it was we who won.
+        let ours = |grant: &Grant| match (&grant.life, digest) {
+            (Life::Active(Active { family: Some(family), .. }), Some(digest)) => family.digest.matches(&digest),
+            _ => false,
+        };
+        Ok(match turn {
+            Turn::Lost(grant) if ours(&grant) => Turn::Won,
+            turn => turn,
+        })
+    }
+
+    /// Turns the family of `grant` from `current` to `next`, if nobody was faster.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn turn(&self, grant: &Grant, current: &Family, next: &Family) -> Result<Turn, Fault> {
+        let Life::Active(active) = &grant.life else { return Ok(Turn::Gone) };
+        let life = Life::Active(Active { family: Some(next.clone()), ..active.clone() });
+        let expires = Grant { life, ..grant.clone() }.expires();
+        let update = self
+            .transition(&grant.id, "#state = :active AND salt = :current", expires)
+            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0)
+            .update_expression(
+                "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, expires = :expires",
+            );
+        let turn = self.decide(with_family(update, next)).await?;
+        let ours = |grant: &Grant| {
+            matches!(&grant.life, Life::Active(Active { family: Some(family), .. }) if family.current == next.current)
+        };
+        Ok(match turn {
+            Turn::Lost(grant) if ours(&grant) => Turn::Won,
+            turn => turn,
+        })
+    }
+
+    /// Remembers that mcp has seen an access token of `generation`. Whether the grant is still in use.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn seen(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<bool, Fault> {
+        let update = self
+            .update(id)
+            .condition_expression("#state = :active AND seen < :seen")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":seen", Value::from(generation).0)
+            .update_expression("SET seen = :seen");
+        Ok(match self.decide(update).await? {
+            Turn::Won => true,
+            Turn::Lost(grant) => grant.in_use(now).is_some(),
+            Turn::Gone => false,
+        })
+    }
+
+    /// Ends a grant. Whether this call did: an ended one stays as it ended.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn end(&self, id: &GrantId, why: Ending, now: Timestamp) -> Result<bool, Fault> {
+        let update = self
+            .transition(id, "attribute_exists(id) AND #state <> :ended", now.plus(REMEMBERED))
+            .expression_attribute_values(":ended", AttributeValue::S("ended".to_owned()))
+            .expression_attribute_values(":why", Value::from(why.as_str()).0)
+            .expression_attribute_values(":at", Value::from(now).0)
+            .update_expression(
+                "SET #state = :ended, why = :why, ended = :at, expires = :expires \
+                 REMOVE effective, family, generation, salt, previous, turned, since, seen",
+            );
+        Ok(matches!(self.decide(update).await?, Turn::Won))
+    }
+
+    fn key<'a>(&'a self, id: &GrantId) -> Key<'a> {
+        Key { table: &self.table, attributes: vec![("id", id.to_text())] }
+    }
+
+    fn update(&self, id: &GrantId) -> UpdateItemFluentBuilder {
+        self.dynamo
+            .update_item()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(id.to_text()))
+            .return_values(ReturnValue::None)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    fn transition(&self, id: &GrantId, condition: &str, expires: Timestamp) -> UpdateItemFluentBuilder {
+        self.update(id)
+            .condition_expression(condition)
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":expires", Value::from(expires).0)
+    }
+
+    async fn decide(&self, update: UpdateItemFluentBuilder) -> Result<Turn, Fault> {
+        let error = match update.send().await {
+            Ok(_) => return Ok(Turn::Won),
+            Err(error) => error,
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                let item = refusal.item().cloned().map(Item::new);
+                Ok(self.read(item)?.map_or(Turn::Gone, |grant| Turn::Lost(Box::new(grant))))
+            }
+            _ => Err(Fault::of_aws(UPDATE, &error)),
+        }
+    }
+
+    fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
+        item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
+    }
+}
+
+fn with_family(update: UpdateItemFluentBuilder, family: &Family) -> UpdateItemFluentBuilder {
+    update
+        .expression_attribute_values(":generation", Value::from(family.generation).0)
+        .expression_attribute_values(":salt", Value::from(family.current.as_bytes().as_slice()).0)
+        .expression_attribute_values(":turned", Value::from(family.turned).0)
+}
+
+/// A new grant; what follows are updates.
+fn write(grant: &Grant) -> Item {
+    let Grant { id, approval, binding, life } = grant;
+    let effective = match life {
+        Life::Issued { effective } => Some(effective.to_string()),
+        _ => None,
+    };
+    Item::default()
+        .with("id", id.to_text())
+        .with("state", "issued")
+        .with("client", approval.client.as_str())
+        .with("person", approval.person.as_str())
+        .with("tenant", approval.tenant.as_str())
+        .with("resource", approval.resource.as_str())
+        .with("scope", approval.scopes.to_string())
+        .with("created", approval.at)
+        .with("code", binding.code.as_bytes().as_slice())
+        .with("challenge", binding.challenge.as_digest().as_bytes().as_slice())
+        .with("redirect_uri", binding.redirect_uri.as_str())
+        .with_some("effective", effective)
+        .with("expires", grant.expires())
+}
+
+fn read(item: &Item) -> Option<Grant> {
+    let life = match item.text("state")? {
+        "issued" => Life::Issued { effective: Scopes::parse(item.text("effective")?) },
+        "active" => Life::Active(Active {
+            since: item.time("since")?,
+            family: match item.bytes("family") {
+                Some(digest) => Some(read_family(item, digest)?),
+                None => None,
+            },
+            seen: item.number("seen")?,
+        }),
+        "ended" => Life::Ended {
+            why: Ending::ALL.into_iter().find(|why| Some(why.as_str()) == item.text("why"))?,
+            at: item.time("ended")?,
+        },
+        _ => return None,
+    };
+    Some(Grant {
+        id: GrantId::parse(item.text("id")?)?,
+        approval: Approval {
+            client: ClientId::parse(item.text("client")?)?,
+            person: PersonId::parse(item.text("person")?)?,
+            tenant: TenantId::parse(item.text("tenant")?)?,
+            resource: Resource::from_stored(item.text("resource")?.to_owned()),
+            scopes: Scopes::parse(item.text("scope")?),
+            at: item.time("created")?,
+        },
+        binding: Binding {
+            code: Digest::from_bytes(item.bytes("code")?)?,
+            challenge: Challenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),
+            redirect_uri: RedirectUri::parse(item.text("redirect_uri")?)?,
+        },
+        life,
+    })
+}
+
+fn read_family(item: &Item, digest: &[u8]) -> Option<Family> {
+    Some(Family {
+        digest: Digest::from_bytes(digest)?,
+        generation: item.number("generation")?,
+        current: Salt::from_bytes(item.bytes("salt")?)?,
+        previous: match item.bytes("previous") {
+            Some(salt) => Some(Salt::from_bytes(salt)?),
+            None => None,
+        },
+        turned: item.time("turned")?,
+    })
+}
