@@ -74,6 +74,8 @@ pub enum Event<'a> {
         tenant: &'a str,
         /// By whom.
         person: &'a str,
+        /// Through which grant or API key.
+        credential: &'a str,
         /// Which tool.
         tool: &'a str,
         /// How it ended.

@@ -1,6 +1,6 @@
 //! What went wrong on our side: AWS or Supabase did not do what was asked.
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
 /// A call to a service failed, for a reason that is not the client's.
@@ -21,12 +21,24 @@ impl Fault {
         Self { call, reason: reason.into() }
     }
 
-    /// A fault from what the AWS SDK returned.
+    /// A fault from what the AWS SDK returned: the error's name and message, never the answer's body.
     pub fn of_aws<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
     where
-        E: std::error::Error + ProvideErrorMetadata + 'static,
-        R: std::fmt::Debug,
+        E: ProvideErrorMetadata,
     {
-        Self::new(call, format!("{}", DisplayErrorContext(error)))
+        let reason = match error {
+            SdkError::ServiceError(error) => {
+                let error = error.err();
+                format!("{}: {}", error.code().unwrap_or("unnamed"), error.message().unwrap_or_default())
+            }
+            SdkError::TimeoutError(_) => "no answer in time".to_owned(),
+            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
+                Some(error) => format!("no connection: {error}"),
+                None => "no connection".to_owned(),
+            },
+            SdkError::ResponseError(_) => "an answer that is none".to_owned(),
+            _ => "the call could not be made".to_owned(),
+        };
+        Self::new(call, reason)
     }
 }

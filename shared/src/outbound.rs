@@ -100,7 +100,9 @@ impl Outbound {
         Ok(Self::vouching_for(vouched))
     }
 
-    fn vouching_for(vouched: Vec<String>) -> Self {
+    /// With these origins vouched for, written as browsers write them.
+    #[must_use]
+    pub const fn vouching_for(vouched: Vec<String>) -> Self {
         Self { vouched, guarded: OnceLock::new(), open: OnceLock::new() }
     }
 
@@ -304,23 +306,23 @@ const fn v6(a: u16, b: u16, c: u16, length: u32) -> Range<Ipv6Addr> {
 
 /// The IANA registry of special-purpose IPv4 addresses, and multicast (RFC 5771).
 const SPECIAL_V4: [Range<Ipv4Addr>; 17] = [
-    v4(0, 0, 0, 0, 8),        // this network (RFC 791)
-    v4(10, 0, 0, 0, 8),       // private (RFC 1918)
-    v4(100, 64, 0, 0, 10),    // carrier-grade NAT (RFC 6598)
-    v4(127, 0, 0, 0, 8),      // loopback (RFC 1122)
-    v4(169, 254, 0, 0, 16),   // link local (RFC 3927): the metadata services of clouds
-    v4(172, 16, 0, 0, 12),    // private (RFC 1918)
-    v4(192, 0, 0, 0, 24),     // protocol assignments (RFC 6890)
-    v4(192, 0, 2, 0, 24),     // documentation (RFC 5737)
-    v4(192, 31, 196, 0, 24),  // AS112 (RFC 7535)
-    v4(192, 52, 193, 0, 24),  // AMT (RFC 7450)
-    v4(192, 88, 99, 0, 24),   // 6to4 relays, deprecated (RFC 7526)
-    v4(192, 168, 0, 0, 16),   // private (RFC 1918)
-    v4(192, 175, 48, 0, 24),  // AS112 (RFC 7534)
-    v4(198, 18, 0, 0, 15),    // benchmarking (RFC 2544)
-    v4(198, 51, 100, 0, 24),  // documentation (RFC 5737)
-    v4(203, 0, 113, 0, 24),   // documentation (RFC 5737)
-    v4(224, 0, 0, 0, 3),      // multicast, reserved (RFC 1112) and broadcast (RFC 919)
+    v4(0, 0, 0, 0, 8),       // this network (RFC 791)
+    v4(10, 0, 0, 0, 8),      // private (RFC 1918)
+    v4(100, 64, 0, 0, 10),   // carrier-grade NAT (RFC 6598)
+    v4(127, 0, 0, 0, 8),     // loopback (RFC 1122)
+    v4(169, 254, 0, 0, 16),  // link local (RFC 3927): the metadata services of clouds
+    v4(172, 16, 0, 0, 12),   // private (RFC 1918)
+    v4(192, 0, 0, 0, 24),    // protocol assignments (RFC 6890)
+    v4(192, 0, 2, 0, 24),    // documentation (RFC 5737)
+    v4(192, 31, 196, 0, 24), // AS112 (RFC 7535)
+    v4(192, 52, 193, 0, 24), // AMT (RFC 7450)
+    v4(192, 88, 99, 0, 24),  // 6to4 relays, deprecated (RFC 7526)
+    v4(192, 168, 0, 0, 16),  // private (RFC 1918)
+    v4(192, 175, 48, 0, 24), // AS112 (RFC 7534)
+    v4(198, 18, 0, 0, 15),   // benchmarking (RFC 2544)
+    v4(198, 51, 100, 0, 24), // documentation (RFC 5737)
+    v4(203, 0, 113, 0, 24),  // documentation (RFC 5737)
+    v4(224, 0, 0, 0, 3),     // multicast, reserved (RFC 1112) and broadcast (RFC 919)
 ];
 
 /// All that has been given out (RFC 4291 §2.4). Outside lie loopback, unspecified, IPv4-mapped and -compatible addresses, NAT64
@@ -329,11 +331,11 @@ const GLOBAL_UNICAST_V6: Range<Ipv6Addr> = v6(0x2000, 0, 0, 3);
 
 /// The special purposes within it.
 const SPECIAL_V6: [Range<Ipv6Addr>; 5] = [
-    v6(0x2001, 0, 0, 23),          // protocol assignments (RFC 2928): Teredo, benchmarking, ORCHID, DRIP and others
-    v6(0x2001, 0x0db8, 0, 32),     // documentation (RFC 3849)
-    v6(0x2002, 0, 0, 16),          // 6to4 (RFC 3056): leads to any IPv4 address
+    v6(0x2001, 0, 0, 23), // protocol assignments (RFC 2928): Teredo, benchmarking, ORCHID, DRIP and others
+    v6(0x2001, 0x0db8, 0, 32), // documentation (RFC 3849)
+    v6(0x2002, 0, 0, 16), // 6to4 (RFC 3056): leads to any IPv4 address
     v6(0x2620, 0x004f, 0x8000, 48), // AS112 (RFC 7534)
-    v6(0x3fff, 0, 0, 20),          // documentation (RFC 9637)
+    v6(0x3fff, 0, 0, 20), // documentation (RFC 9637)
 ];
 
 impl fmt::Debug for Outbound {
@@ -526,7 +528,8 @@ mod tests {
                                  content-length: 2\r\n\r\nhi";
             let (outbound, url) = serving(MOVED, Duration::ZERO).await;
 
-            let answer = outbound.fetch(Fetch::post_json(&url, b"{}".to_vec(), Duration::from_secs(5), 2)).await.unwrap();
+            let answer =
+                outbound.fetch(Fetch::post_json(&url, b"{}".to_vec(), Duration::from_secs(5), 2)).await.unwrap();
 
             assert_eq!((answer.status, answer.body.as_slice()), (StatusCode::FOUND, b"hi".as_slice()));
             assert_eq!(answer.media_type(), "text/plain");

@@ -6,7 +6,8 @@ use http::header::ORIGIN;
 use shared::http::answer;
 use shared::http::parameters::Parameters;
 use shared::http::style;
-use shared::identity::{Identity, SignedIn};
+use shared::identity::Identity;
+use shared::identity::signed_in::SignedIn;
 use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::{Scope, Scopes};
@@ -63,7 +64,7 @@ struct Page<'a> {
     another_account: String,
     sentence: Option<&'static str>,
     hidden: Vec<(&'static str, String)>,
-    proof: String,
+    confirmation: String,
     tenants: Vec<TenantChoice<'a>>,
     usable: bool,
     scopes: Vec<ScopeChoice>,
@@ -124,7 +125,7 @@ impl<'a> Consent<'a> {
             another_account: self.identity.login(&way_back),
             sentence: again.map(Again::sentence),
             hidden: asked::repeated(parameters),
-            proof: self.person.anti_forgery(&way_back),
+            confirmation: self.person.anti_forgery(&way_back),
             usable: tenants.iter().any(|tenant| !tenant.useless),
             tenants,
             scopes: wanted
@@ -152,8 +153,8 @@ impl<'a> Consent<'a> {
 
     /// What the person decided, or why they have to be asked again.
     pub(crate) fn read(&self, request: &Request, parameters: &Parameters) -> Result<Choice<'a>, Again> {
-        let proof = parameters.value("proof").unwrap_or_default();
-        if !from_our_page(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), proof) {
+        let confirmation = parameters.value("confirmation").unwrap_or_default();
+        if !from_our_page(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), confirmation) {
             return Err(Again::Forged);
         }
         match parameters.value("decision") {

@@ -1,26 +1,325 @@
-//! Not written yet.
+//! `/auth/…`: signs people in with Supabase Auth, for deployments whose product has no sign-in page on this origin.
+//!
+//! It keeps the session as `@supabase/ssr` would, so that one reader serves both kinds of deployment. Whatever goes wrong, the
+//! answer is a page on which one can go on.
 
+mod account;
+mod declined;
+mod flow;
+mod form;
+mod next;
+mod page;
+mod refusal;
+mod session;
+mod ways;
+
+use http::{Method, StatusCode};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
-use shared::http::answer;
+use shared::fault::Fault;
+use shared::http::answer::{because, empty, see_other};
+use shared::http::parameters::Parameters;
+use shared::identity::Identity;
+use shared::identity::cookies::Jar;
+use shared::identity::signed_in::SIGN_OUT;
+use shared::identity::supabase::Bearer;
 use shared::lambda::{Function, Request, Response};
+use shared::oauth::issuer::Issuer;
+
+use crate::account::Tokens;
+use crate::declined::Declined;
+use crate::flow::Flow;
+use crate::form::{Door, Form};
+use crate::next::Next;
+use crate::page::{CodePage, LeavingPage, SignInPage, SignedInPage, shown};
+use crate::refusal::{Back, Refusal, Refused};
+use crate::ways::Ways;
 
 /// The endpoint.
-pub struct Login;
+pub struct Login {
+    identity: Identity,
+    issuer: Issuer,
+    product: String,
+    ways: Ways,
+    clock: Clock,
+}
 
 impl Login {
-    /// With what it needs of the environment.
+    /// With what it needs of the environment. Touches nothing on AWS.
     ///
     /// # Errors
-    /// When a setting is missing.
-    pub async fn new(_: &Environment) -> Result<Self, Misconfigured> {
-        Ok(Self)
+    /// When a setting is missing or unusable.
+    #[expect(clippy::unused_async, reason = "every endpoint is made this way; others fetch keys")]
+    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        Ok(Self {
+            identity: Identity::new(environment)?,
+            issuer: environment.issuer()?,
+            product: environment.product_name()?,
+            ways: Ways::default(),
+            clock: environment.clock(),
+        })
     }
 }
 
 impl Function for Login {
     const NAME: &'static str = "login";
 
-    async fn handle(&self, _: Request) -> Response {
-        answer::empty(http::StatusCode::NOT_IMPLEMENTED)
+    async fn handle(&self, request: Request) -> Response {
+        let now = self.clock.now();
+        let answered = match (request.method(), request.uri().path()) {
+            (&Method::GET, "/auth/login") => self.arrive(&request, now).await,
+            (&Method::POST, "/auth/login/password") => self.by_password(&request, now).await,
+            (&Method::POST, "/auth/login/code") => self.send_code(&request, now).await,
+            (&Method::POST, "/auth/login/verify") => self.by_code(&request, now).await,
+            (&Method::POST, "/auth/login/social") => self.leave_for_provider(&request, now).await,
+            (&Method::GET, "/auth/callback") => self.come_back(&request, now).await,
+            (&Method::POST, "/auth/logout") => self.sign_out(&request, now).await,
+            // The answer to a form is a page at the form's address, and pages are reloaded.
+            (&Method::POST, "/auth/login")
+            | (&Method::GET, "/auth/login/password" | "/auth/login/code" | "/auth/login/verify") => {
+                Ok(see_other(&self.start(form::remembered(&request).next.as_ref())))
+            }
+            _ => Ok(empty(StatusCode::NOT_FOUND)),
+        };
+        match answered {
+            Ok(response) => response,
+            Err(refused) => self.refuse(&request, refused, now).await,
+        }
     }
+}
+
+impl Login {
+    /// The sign-in page, unless the person is signed in already, or was until an hour ago.
+    async fn arrive(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
+        let back = Back { next: query.value("next").and_then(Next::parse), ..Back::default() };
+        match self.identity.signed_in(request, now).await.map_err(|fault| back.refused(fault))? {
+            Some(person) => {
+                // Online, because authorize may have sent them here for a session that ended before its token did.
+                let alive = self.identity.still_signed_in(&person).await.map_err(|fault| back.refused(fault))?;
+                match (alive, &back.next) {
+                    (true, Some(next)) => Ok(see_other(&next.on(&self.issuer))),
+                    (true, None) => Ok(shown(
+                        StatusCode::OK,
+                        None,
+                        &SignedInPage {
+                            product: &self.product,
+                            who: person.email.as_deref().unwrap_or(person.person.as_str()),
+                            confirmation: &person.anti_forgery(SIGN_OUT),
+                        },
+                    )),
+                    (false, _) => Ok(self.without_session(request, self.sign_in_page(request, &back, None, now).await)),
+                }
+            }
+            None => self.resume(request, &back, now).await,
+        }
+    }
+
+    /// The session's cookie outlives its access token by far: the refresh token in it makes a new one. Only here, where the
+    /// cookies are ours; anywhere else a refresh would end the session (supabase.md §5).
+    async fn resume(&self, request: &Request, back: &Back, now: Timestamp) -> Result<Response, Refused> {
+        let sessions = Jar::of(request).sessions(self.identity.cookie());
+        let Some(token) = sessions.iter().find_map(shared::identity::cookies::Session::refresh_token) else {
+            return Ok(self.sign_in_page(request, back, None, now).await);
+        };
+        match account::refresh(self.identity.supabase(), &token).await {
+            Ok(tokens) => self.welcome(request, tokens, back, now).await,
+            Err(Refusal::Declined(Declined::TooMany)) => Err(back.refused(Refusal::Declined(Declined::TooMany))),
+            Err(Refusal::Declined(_)) => {
+                Ok(self.without_session(request, self.sign_in_page(request, back, None, now).await))
+            }
+            Err(refusal) => Err(back.refused(refusal)),
+        }
+    }
+
+    async fn by_password(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let form = self.form(request)?;
+        let password = form.value("password").ok_or_else(|| form.back.refused(Declined::Credentials))?;
+        let email = form.email()?;
+        let tokens = account::by_password(self.identity.supabase(), email, password).await;
+        self.welcome(request, tokens.map_err(|refusal| form.back.refused(refusal))?, &form.back, now).await
+    }
+
+    /// Sends a mail with a code, and a link that works in this browser. The answer is the same whether or not there is anybody
+    /// to send it to.
+    async fn send_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let form = self.form(request)?;
+        let email = form.email()?;
+        let flow = Flow::begin(form.back.next.clone(), now);
+        let callback = self.callback(&flow);
+        let sent = account::send_code(self.identity.supabase(), email, &callback, &flow.challenge()).await;
+        let sent = sent.map_err(|refusal| form.back.refused(refusal))?;
+        let mut response = self.code_page(request, &form.back, None);
+        flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
+        Ok(because(response, &sent))
+    }
+
+    async fn by_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let mut form = self.form(request)?;
+        form.email()?;
+        form.back.awaits_code = true;
+        let code: String = form.value("token").unwrap_or_default().split_whitespace().collect();
+        if !(6..=10).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(form.back.refused(Declined::Code));
+        }
+        let tokens = account::by_code(self.identity.supabase(), form.email()?, &code).await;
+        self.welcome(request, tokens.map_err(|refusal| form.back.refused(refusal))?, &form.back, now).await
+    }
+
+    /// On to the provider, by a page: as a redirect after a form, the provider's address and all that follow it would have to
+    /// be in the policy of the page before (`form-action`), and nobody knows them.
+    async fn leave_for_provider(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let form = self.form(request)?;
+        let offered = self.ways.offered(self.identity.supabase(), now).await;
+        let provider =
+            form.value("provider").and_then(|asked| offered.providers.iter().find(|known| known.id == asked));
+        let provider = provider.ok_or_else(|| form.back.refused(Declined::Provider))?;
+        let flow = Flow::begin(form.back.next.clone(), now);
+        let to = format!(
+            "{}/authorize?provider={}&redirect_to={}&code_challenge={}&code_challenge_method=s256",
+            self.identity.supabase().base(),
+            encoded(&provider.id),
+            encoded(&self.callback(&flow)),
+            flow.challenge(),
+        );
+        let page = LeavingPage { product: &self.product, provider: &provider.name, to: &to };
+        let mut response = shown(StatusCode::OK, None, &page);
+        flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
+        Ok(response)
+    }
+
+    /// From a provider or from the link in a mail.
+    async fn come_back(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
+        // Nobody else can finish a sign-in in this browser: the flow's verifier is only in its cookie (RFC 9700 §4.7).
+        let flow = query.value("flow").and_then(|id| Flow::of(&Jar::of(request), id, &self.issuer, now));
+        let flow = flow.ok_or(Refusal::NoFlow)?;
+        let back = Back { next: flow.next.clone(), ..Back::default() };
+        let outcome = match (query.value("code"), query.value("error_code").or_else(|| query.value("error"))) {
+            (_, Some(code)) => Err(Refusal::Declined(Declined::of_callback(code))),
+            (Some(code), None) => account::by_flow(self.identity.supabase(), code, &flow.verifier).await,
+            (None, None) => Err(Refusal::NoFlow),
+        };
+        let mut response = match outcome {
+            Ok(tokens) => self.welcome(request, tokens, &back, now).await?,
+            // The flow may still end well: a reload then finds its verifier.
+            Err(Refusal::Fault(fault)) => return Err(back.refused(fault)),
+            Err(refusal) => self.refuse(request, back.refused(refusal), now).await,
+        };
+        flow.forget(&mut response, &self.issuer);
+        Ok(response)
+    }
+
+    /// Ends the session in this browser, and at Supabase.
+    async fn sign_out(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        form::from_our_page(request, &self.issuer)?;
+        let fields = Parameters::of_body(request).map_err(Refusal::Malformed)?;
+        let back = Back { next: fields.value("next").and_then(Next::parse), ..Back::default() };
+        let signed_in = self.identity.signed_in(request, now).await.map_err(|fault| back.refused(fault))?;
+        let mut response = self.without_session(request, see_other(&self.start(back.next.as_ref())));
+        // Without a session that is good there is nothing to forge: the browser only forgets what it cannot use.
+        if let Some(person) = signed_in {
+            if !person.allows(SIGN_OUT, fields.value("confirmation").unwrap_or_default()) {
+                return Err(back.refused(Refusal::NotConfirmed));
+            }
+            // This browser is signed out even if Supabase cannot be told.
+            if let Err(fault) = account::sign_out(self.identity.supabase(), &person.bearer).await {
+                response = because(response, &fault);
+            }
+        }
+        Ok(response)
+    }
+
+    /// Keeps the session and goes where the person was going.
+    async fn welcome(
+        &self,
+        request: &Request,
+        tokens: Tokens,
+        back: &Back,
+        now: Timestamp,
+    ) -> Result<Response, Refused> {
+        // Better told here than found out by being sent here again and again.
+        let known = self.identity.recognise(Bearer::new(tokens.access_token.clone()), now).await;
+        if known.map_err(|fault| back.refused(fault))?.is_none() {
+            return Err(back.refused(Fault::new(
+                "Supabase.Token",
+                "its token is not one that we accept: is SUPABASE_ISSUER right, and the token that of a person?",
+            )));
+        }
+        let to = back.next.as_ref().map_or_else(|| self.start(None), |next| next.on(&self.issuer));
+        let mut response = see_other(&to);
+        session::keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
+        Door::close(&mut response, &self.issuer);
+        Ok(response)
+    }
+
+    async fn refuse(&self, request: &Request, refused: Refused, now: Timestamp) -> Response {
+        let Refused { why, back } = refused;
+        let response = match (back.awaits_code, &back.email) {
+            (true, Some(_)) => self.code_page(request, &back, Some(&why)),
+            _ => self.sign_in_page(request, &back, Some(&why), now).await,
+        };
+        because(response, &why)
+    }
+
+    async fn sign_in_page(&self, request: &Request, back: &Back, why: Option<&Refusal>, now: Timestamp) -> Response {
+        let offered = self.ways.offered(self.identity.supabase(), now).await;
+        let door = Door::of(request, &self.issuer);
+        let page = SignInPage {
+            product: &self.product,
+            connecting: back.next.as_ref().is_some_and(Next::is_a_connection),
+            problem: why.map(Refusal::sentence),
+            offered: &offered,
+            next: back.next.as_ref().map_or("", Next::as_str),
+            email: back.email.as_deref().unwrap_or_default(),
+            confirmation: &door.confirmation(),
+        };
+        let mut response = shown(why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        door.open(&mut response, &self.issuer);
+        response
+    }
+
+    fn code_page(&self, request: &Request, back: &Back, why: Option<&Refusal>) -> Response {
+        let door = Door::of(request, &self.issuer);
+        let page = CodePage {
+            product: &self.product,
+            problem: why.map(Refusal::sentence),
+            next: back.next.as_ref().map_or("", Next::as_str),
+            email: back.email.as_deref().unwrap_or_default(),
+            confirmation: &door.confirmation(),
+            start: &self.start(back.next.as_ref()),
+        };
+        let mut response = shown(why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        door.open(&mut response, &self.issuer);
+        response
+    }
+
+    fn form(&self, request: &Request) -> Result<Form, Refused> {
+        Form::read(request, &self.issuer)
+    }
+
+    /// Lets the browser forget every session that came with `request`.
+    fn without_session(&self, request: &Request, mut response: Response) -> Response {
+        let jar = Jar::of(request);
+        for key in jar.keys(self.identity.cookie()) {
+            session::forget(&mut response, &jar, &key, &self.issuer);
+        }
+        response
+    }
+
+    fn start(&self, next: Option<&Next>) -> String {
+        match next {
+            Some(next) => format!("{}?next={}", self.issuer.at("/auth/login"), encoded(next.as_str())),
+            None => self.issuer.at("/auth/login"),
+        }
+    }
+
+    fn callback(&self, flow: &Flow) -> String {
+        format!("{}?flow={}", self.issuer.at("/auth/callback"), flow.id)
+    }
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

@@ -1,26 +1,90 @@
-//! Not written yet.
+//! `POST, GET, DELETE /api/mcp/server`: the MCP server, for access tokens and API keys (MCP 2026-07-28, 2025-11-25, 2025-06-18).
 
+mod challenge;
+mod cursor;
+mod guard;
+mod message;
+mod operation;
+mod origins;
+mod refusal;
+mod server;
+mod tools;
+
+use http::{Method, StatusCode};
+use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
-use shared::http::answer;
+use shared::http::{answer, cors};
+use shared::keys::verifier::Verifier;
 use shared::lambda::{Function, Request, Response};
+use shared::oauth::resource::Resource;
+use shared::store::directory::Directory;
+use shared::store::grants::Grants;
+use shared::store::keys::Keys;
+
+use crate::challenge::Challenge;
+use crate::message::Message;
+use crate::origins::Origins;
+use crate::refusal::Refusal;
+use crate::server::Server;
 
 /// The endpoint.
-pub struct Mcp;
+pub struct Mcp {
+    clock: Clock,
+    origins: Origins,
+    resource: Resource,
+    challenge: Challenge,
+    verifier: Verifier,
+    grants: Grants,
+    keys: Keys,
+    directory: Directory,
+    server: Server,
+}
 
 impl Mcp {
     /// With what it needs of the environment.
     ///
     /// # Errors
-    /// When a setting is missing.
-    pub async fn new(_: &Environment) -> Result<Self, Misconfigured> {
-        Ok(Self)
+    /// When a setting is missing or makes no sense, or KMS does not give a key.
+    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        let verifier = Verifier::new(environment.public_keys().await?, environment.issuer()?);
+        Self::verifying_with(verifier, environment)
+    }
+
+    fn verifying_with(verifier: Verifier, environment: &Environment) -> Result<Self, Misconfigured> {
+        let issuer = environment.issuer()?;
+        Ok(Self {
+            clock: environment.clock(),
+            origins: Origins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
+            resource: Resource::of(&issuer),
+            challenge: Challenge::of(&issuer),
+            verifier,
+            grants: environment.grants()?,
+            keys: environment.keys()?,
+            directory: environment.directory()?,
+            server: Server::new(environment)?,
+        })
+    }
+
+    async fn answer(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {
+        self.origins.check(request.headers())?;
+        if request.method() == Method::OPTIONS {
+            return Ok(cors::preflight("POST, GET, DELETE"));
+        }
+        let access = self.admit(request.headers(), now).await?;
+        match Message::read(request)? {
+            Message::Notice => Ok(answer::empty(StatusCode::ACCEPTED)),
+            Message::Call(call) => self.server.run(access.permit(call)?).await,
+        }
     }
 }
 
 impl Function for Mcp {
     const NAME: &'static str = "mcp";
 
-    async fn handle(&self, _: Request) -> Response {
-        answer::empty(http::StatusCode::NOT_IMPLEMENTED)
+    async fn handle(&self, request: Request) -> Response {
+        let answer = self.answer(&request, self.clock.now()).await;
+        let answer = answer.unwrap_or_else(|refusal| refusal.answer(&self.challenge));
+        // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
+        cors::open(answer::no_store(answer))
     }
 }

@@ -1,1 +1,614 @@
-//! x
+//! The whole system on one machine: the functions behind API Gateway's twin, with DynamoDB, KMS and Supabase embedded.
+//!
+//! What runs on AWS runs here unchanged; what it meets on the wire is local. `template.yaml` decides routes, variables and
+//! tables here as it does there.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `template` | `template.yaml`, resolved for this machine |
+//! | `gateway` | API Gateway: requests to events, answers to HTTP |
+//! | `function` | the programs by name |
+//! | `aws`, `tables`, `signing_key` | the way to DynamoDB and KMS, and what is there |
+//! | [`wire`] | the same way, watched: for tests |
+//! | [`demo`], `dice` | people, tenants and a tool to try |
+//! | `listener`, `folder` | ports and files |
+
+mod aws;
+pub mod demo;
+mod dice;
+pub mod folder;
+mod function;
+mod gateway;
+pub mod listener;
+mod signing_key;
+pub mod tables;
+pub mod template;
+pub mod wire;
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::SharedHttpClient;
+use shared::clock::Clock;
+use shared::environment::{Environment, Misconfigured};
+use shared::fault::Fault;
+use shared::store::clients::Clients;
+use shared::store::directory::Directory;
+use shared::store::grants::Grants;
+use shared::store::keys::Keys;
+use shared::store::workspace::{NotKept, Workspace};
+use stand_ins::kms::Kms;
+use stand_ins::kms::key::{NoKey, Spec};
+use stand_ins::supabase::secret::Secret;
+use stand_ins::supabase::seed::{Person, Seed};
+use stand_ins::supabase::{Site, Supabase, Unfit};
+use thiserror::Error;
+
+use aws::Addresses;
+use demo::Demo;
+use folder::{Folder, NoFolder};
+use gateway::Gateway;
+use gateway::mapping::Mapping;
+use gateway::route::Routes;
+use listener::{Listener, NoListener, Servers};
+use tables::NoTables;
+use template::{TableDefinition, Template, Unusable};
+use wire::Wire;
+
+/// What a system is to be like.
+pub struct Options {
+    /// Where it listens; port 0 is any free one. Loopback only.
+    pub listen: SocketAddr,
+    /// Where it keeps what it knows.
+    pub data: Data,
+    /// Tells functions, gateway and sign-in the time.
+    pub clock: Clock,
+    /// Whether there are people, tenants and things to try it with.
+    pub demo: bool,
+    /// Who can sign in besides.
+    pub people: Vec<Person>,
+    /// Whether `WWW-Authenticate` is renamed as API Gateway may do it.
+    pub rename_challenge: bool,
+    /// Who watches what the functions say to AWS.
+    pub wire: Option<Arc<dyn Wire>>,
+    /// What kind of key signs. KMS has one of each kind.
+    pub key_spec: Spec,
+    /// Origins that tenants' tools may have although they are on this machine.
+    pub outbound_allow: Vec<String>,
+    /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// Where a system keeps what it knows.
+pub enum Data {
+    /// Nowhere: it is gone with the system.
+    Memory,
+    /// In a folder, made if it is not there.
+    Folder(PathBuf),
+}
+
+impl Default for Options {
+    /// On any free port, in memory, at the machine's time, with nobody and nothing in it.
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            data: Data::Memory,
+            clock: Clock::system(),
+            demo: false,
+            people: Vec::new(),
+            rename_challenge: false,
+            wire: None,
+            key_spec: Spec::Rsa2048,
+            outbound_allow: Vec::new(),
+            parameters: BTreeMap::new(),
+        }
+    }
+}
+
+/// Why there is no system.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A port.
+    #[error(transparent)]
+    Listener(#[from] NoListener),
+    /// The folder.
+    #[error(transparent)]
+    Folder(#[from] NoFolder),
+    /// The template.
+    #[error(transparent)]
+    Template(#[from] Unusable),
+    /// The template has a route that cannot be served.
+    #[error("template.yaml has a route that is not served here, or has it twice: {0}")]
+    Route(String),
+    /// The template changes answers in a way that API Gateway refuses, or that is not known here.
+    #[error("template.yaml has responseParameters that are not applied here: {0}")]
+    Mapping(String),
+    /// The template names a program that is not linked in.
+    #[error("template.yaml has a function {0}, which is not part of the local system")]
+    NoProgram(String),
+    /// A program did not start.
+    #[error("{0} does not start: {1}")]
+    Function(String, Misconfigured),
+    /// The tables.
+    #[error(transparent)]
+    Tables(#[from] NoTables),
+    /// The signing key.
+    #[error("the signing key: {0}")]
+    Key(NoKey),
+    /// The sign-in service.
+    #[error("the sign-in stand-in: {0}")]
+    Supabase(#[from] Unfit),
+    /// What the sign-in service left in the folder is not text.
+    #[error("the saved state of the sign-in stand-in is not text")]
+    SupabaseState,
+    /// An operator's setting.
+    #[error(transparent)]
+    Operator(#[from] Misconfigured),
+    /// A table failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Something of the demo was not kept.
+    #[error("the demo: {0}")]
+    NotKept(#[from] NotKept),
+    /// Something of the demo is not well-formed.
+    #[error("the demo has {0} that is none")]
+    Demo(&'static str),
+}
+
+/// A running system. Dropped, it is cut off; [`System::shutdown`] lets it finish.
+pub struct System {
+    issuer: String,
+    services: Addresses,
+    supabase_url: String,
+    supabase: Arc<Supabase>,
+    kms: Arc<Kms>,
+    gateway: Arc<Gateway>,
+    database: dynoxide::Database,
+    definitions: Vec<TableDefinition>,
+    signing_key: String,
+    clients: Clients,
+    directory: Directory,
+    grants: Grants,
+    keys: Keys,
+    workspace: Workspace,
+    operator: Environment,
+    demo: Option<Demo>,
+    servers: Servers,
+    folder: Option<Arc<Folder>>,
+}
+
+/// Of the sign-in service; no secret, like all of its kind.
+const PUBLISHABLE_KEY: &str = "sb_publishable_local";
+/// Where the sign-in service is kept in a folder.
+const SUPABASE_FILE: &str = "supabase.json";
+
+impl System {
+    /// Starts a system: when this returns, it is ready.
+    ///
+    /// # Errors
+    /// When a port is taken, the folder is in use or of another version, or the template cannot be followed.
+    pub async fn start(options: Options) -> Result<Self, Failure> {
+        let folder = match &options.data {
+            Data::Memory => None,
+            Data::Folder(path) => Some(Arc::new(Folder::open(path)?)),
+        };
+        let gateway_listener = Listener::bind(options.listen).await?;
+        let supabase_listener = Listener::bind(next_to(options.listen, 1)).await?;
+        let issuer = format!("http://localhost:{}", gateway_listener.port);
+        let supabase_url = format!("http://localhost:{}", supabase_listener.port);
+        let mut servers = Servers::new();
+
+        let kms = Kms::new(signing_key::open(folder.as_deref())?);
+        let kms_listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let kms_address = format!("http://127.0.0.1:{}", kms_listener.port);
+        servers.serve(kms_listener, &kms.router());
+
+        let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
+        let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
+        servers.serve(supabase_listener, &supabase.router());
+        if let Some(folder) = &folder {
+            let keeping = keep_supabase(Arc::clone(&supabase), Arc::clone(folder));
+            let stopped = servers.stopped();
+            servers.spawn(async move {
+                tokio::select! { () = keeping => {}, () = stopped => {} }
+            });
+        }
+
+        let mut outbound_allow = options.outbound_allow;
+        let mut tools_at = None;
+        if options.demo {
+            let listener = match Listener::bind(next_to(options.listen, 2)).await {
+                // Where the tool is matters to nobody: it is registered anew at each start.
+                Err(NoListener::Taken(_)) => Listener::bind(next_to(options.listen, 0)).await?,
+                bound => bound?,
+            };
+            let origin = format!("http://127.0.0.1:{}", listener.port);
+            servers.serve(listener, &dice::router());
+            outbound_allow.push(origin.clone());
+            tools_at = Some(origin);
+        }
+
+        let mut parameters = BTreeMap::from([
+            ("Issuer", issuer.clone()),
+            ("ProductName", "Amble".to_owned()),
+            ("SupabaseUrl", supabase_url.clone()),
+            ("SupabasePublishableKey", PUBLISHABLE_KEY.to_owned()),
+            ("OutboundAllow", outbound_allow.join(",")),
+        ])
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect::<BTreeMap<_, _>>();
+        parameters.extend(options.parameters);
+        let signing_key = key_arn(options.key_spec);
+        let template = Template::new(parameters, signing_key.clone())?;
+
+        let definitions = template.tables()?;
+        let database = tables::open(&definitions, folder.as_deref())?;
+        let dynamo = format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?);
+        let services = Addresses { dynamo, kms: kms_address };
+        let client = aws::http_client();
+        let told = template.table_variables()?;
+        let operator = Environment::new(
+            move |name| told.get(name).cloned(),
+            &aws::config("operator", &services, &client),
+            options.clock.clone(),
+        );
+        let demo = match tools_at {
+            Some(origin) => Some(demo::lay_out(&operator, &origin, folder.as_deref(), options.clock.now()).await?),
+            None => None,
+        };
+
+        let addresses = match options.wire {
+            Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
+            None => services.clone(),
+        };
+        let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
+        let gateway = Arc::new(Gateway { routes, clock: options.clock, renames_challenge: options.rename_challenge });
+        servers.serve(gateway_listener, &Arc::clone(&gateway).router());
+
+        Ok(Self {
+            clients: operator.clients()?,
+            directory: operator.directory()?,
+            grants: operator.grants()?,
+            keys: operator.keys()?,
+            workspace: operator.workspace()?,
+            issuer,
+            services,
+            supabase_url,
+            supabase,
+            kms,
+            gateway,
+            database,
+            definitions,
+            signing_key,
+            operator,
+            demo,
+            servers,
+            folder,
+        })
+    }
+
+    /// The one origin: `http://localhost:<port>`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// What people paste.
+    #[must_use]
+    pub fn mcp_url(&self) -> String {
+        format!("{}{}", self.issuer, shared::oauth::resource::PATH)
+    }
+
+    /// Where DynamoDB is; any credentials do.
+    #[must_use]
+    pub fn dynamo_url(&self) -> &str {
+        &self.services.dynamo
+    }
+
+    /// Where KMS is; any credentials do.
+    #[must_use]
+    pub fn kms_url(&self) -> &str {
+        &self.services.kms
+    }
+
+    /// Where the sign-in service is.
+    #[must_use]
+    pub fn supabase_url(&self) -> &str {
+        &self.supabase_url
+    }
+
+    /// The sign-in service.
+    #[must_use]
+    pub fn supabase(&self) -> &Arc<Supabase> {
+        &self.supabase
+    }
+
+    /// KMS.
+    #[must_use]
+    pub fn kms(&self) -> &Arc<Kms> {
+        &self.kms
+    }
+
+    /// ARN of the key that signs. That of another kind is [`key_arn`].
+    #[must_use]
+    pub fn signing_key(&self) -> &str {
+        &self.signing_key
+    }
+
+    /// The table of clients, as an operator has it: past any wire.
+    #[must_use]
+    pub fn clients(&self) -> &Clients {
+        &self.clients
+    }
+
+    /// The table of tenants and members, likewise.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The table of grants, likewise.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// The table of API keys, likewise.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The table of what tenants offer, likewise.
+    #[must_use]
+    pub fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
+    /// The clock of the system.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.operator.clock()
+    }
+
+    /// What there is to try it with, if that was asked for.
+    #[must_use]
+    pub fn demo(&self) -> Option<&Demo> {
+        self.demo.as_ref()
+    }
+
+    /// Every route, as `GET /path`, with the function that answers it.
+    #[must_use]
+    pub fn routes(&self) -> BTreeMap<&str, &str> {
+        self.gateway.routes.keys().map(|(key, endpoint)| (key, endpoint.name.as_str())).collect()
+    }
+
+    /// Hands `event`, an event's JSON, to a function as Lambda would, past the gateway; the answer's JSON. `None` when there
+    /// is no such function, the error's text when it fails, panics or takes too long.
+    pub async fn invoke(&self, function: &str, event: &str) -> Option<Result<String, String>> {
+        let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
+        Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
+    }
+
+    /// Everything that is stored: table and item, in DynamoDB's JSON (binary values are base64).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn items(&self) -> Result<Vec<(String, serde_json::Value)>, Failure> {
+        Ok(tables::items(&self.database, &self.definitions)?)
+    }
+
+    /// Stops: requests that have begun may finish, and what must be kept is kept.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub async fn shutdown(self) -> Result<(), Failure> {
+        self.servers.stop().await;
+        if let Some(folder) = &self.folder {
+            folder.write(SUPABASE_FILE, self.supabase.save()?.as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
+#[must_use]
+pub fn key_arn(spec: Spec) -> String {
+    format!("arn:aws:kms:us-east-1:111122223333:key/{}", signing_key::id(spec))
+}
+
+/// The address `places` ports further, or any free one if that is what was asked for.
+fn next_to(address: SocketAddr, places: u16) -> SocketAddr {
+    let port = if address.port() == 0 || places == 0 { Some(0) } else { address.port().checked_add(places) };
+    SocketAddr::new(address.ip(), port.unwrap_or(0))
+}
+
+/// Starts every function of the template, each with its own variables and name, and routes to it what it answers.
+async fn start_functions(
+    template: &Template,
+    addresses: &Addresses,
+    client: &SharedHttpClient,
+    clock: &Clock,
+) -> Result<Routes, Failure> {
+    let mut routes = Routes::default();
+    for definition in template.functions()? {
+        let aws = aws::config(&definition.binary, addresses, client);
+        let variables = definition.variables.clone();
+        let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
+        let endpoint = function::start(&definition, &environment).await?;
+        for (method, path) in &definition.routes {
+            let route = || format!("{method} {path}");
+            let mapping = Mapping::parse(&template.response_parameters(method, path)?);
+            let mapping = mapping.ok_or_else(|| Failure::Mapping(route()))?;
+            if !routes.add(method, path, Arc::clone(&endpoint), mapping) {
+                return Err(Failure::Route(route()));
+            }
+        }
+    }
+    Ok(routes)
+}
+
+fn open_supabase(
+    people: Vec<Person>,
+    issuer: &str,
+    url: &str,
+    clock: &Clock,
+    folder: Option<&Folder>,
+) -> Result<Arc<Supabase>, Failure> {
+    let seed = Seed { people, providers: vec!["google".to_owned(), "github".to_owned()] };
+    let site = Site {
+        url: url.to_owned(),
+        site_url: issuer.to_owned(),
+        allow_list: vec![format!("{issuer}/auth/callback**")],
+        publishable_key: PUBLISHABLE_KEY.to_owned(),
+        secret_key: Secret::from("sb_secret_local"),
+    };
+    let clock = clock.clone();
+    let clock: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(move || clock.now().seconds());
+    match folder.map(|folder| folder.read(SUPABASE_FILE)).transpose()?.flatten() {
+        Some(saved) => {
+            let saved = String::from_utf8(saved).map_err(|_| Failure::SupabaseState)?;
+            Ok(Supabase::restore(seed, site, clock, &saved)?)
+        }
+        None => Ok(Supabase::new(seed, site, clock)?),
+    }
+}
+
+/// Keeps what the sign-in service knows every few seconds, so that a crash signs nobody out.
+async fn keep_supabase(supabase: Arc<Supabase>, folder: Arc<Folder>) {
+    const PAUSE: Duration = Duration::from_secs(5);
+
+    let mut kept = String::new();
+    loop {
+        match supabase.save() {
+            Ok(saved) if saved != kept => match folder.write(SUPABASE_FILE, saved.as_bytes()) {
+                Ok(()) => kept = saved,
+                Err(error) => tracing::error!(%error, "the sign-in stand-in was not kept"),
+            },
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the sign-in stand-in was not kept"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::wire::{Call, Decision, Failing, Service};
+
+    const REGISTER: &str = include_str!("../../../events/register/claude.json");
+
+    async fn register(system: &System) -> Value {
+        let answer = system.invoke("register", REGISTER).await.unwrap().unwrap();
+        serde_json::from_str(&answer).unwrap()
+    }
+
+    fn deciding(decision: Decision) -> (Arc<Mutex<Vec<Call>>>, Options) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let calls = Arc::clone(&seen);
+        let wire = move |call: Call| {
+            let decision = if call.service == Service::Kms { Decision::Pass } else { decision.clone() };
+            calls.lock().unwrap().push(call);
+            async move { decision }
+        };
+        (seen, Options { wire: Some(Arc::new(wire)), ..Options::default() })
+    }
+
+    #[test]
+    fn kms_calls_the_keys_as_we_do() {
+        for key in signing_key::open(None).unwrap() {
+            assert_eq!(key.arn(), key_arn(key.spec()));
+        }
+    }
+
+    #[tokio::test]
+    async fn systems_do_not_meet() {
+        let [one, other] =
+            [System::start(Options::default()).await.unwrap(), System::start(Options::default()).await.unwrap()];
+        assert_eq!(register(&one).await["statusCode"], 201);
+        assert_eq!(one.items().unwrap().len(), 1);
+        assert_eq!(other.items().unwrap(), []);
+        assert_ne!(one.issuer(), other.issuer());
+        one.shutdown().await.unwrap();
+        other.shutdown().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_wire_sees_who_calls_what() {
+        let (seen, options) = deciding(Decision::Pass);
+        let system = System::start(options).await.unwrap();
+        seen.lock().unwrap().clear();
+        assert_eq!(register(&system).await["statusCode"], 201);
+
+        let seen = std::mem::take(&mut *seen.lock().unwrap());
+        let seen: Vec<_> =
+            seen.iter().map(|call| (call.function.as_str(), call.service, call.operation.as_str())).collect();
+        assert_eq!(seen, [("register", Service::DynamoDb, "PutItem")]);
+    }
+
+    #[tokio::test]
+    async fn a_wire_breaks_a_call_before_it_arrives_or_after() {
+        for (decision, stored) in
+            [(Decision::FailBefore(Failing::DENIED), 0), (Decision::FailAfter(Failing::DENIED), 1)]
+        {
+            let (_, options) = deciding(decision);
+            let system = System::start(options).await.unwrap();
+            assert_eq!(register(&system).await["statusCode"], 503);
+            assert_eq!(system.items().unwrap().len(), stored);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_folder_keeps_what_the_demo_is_and_what_was_changed() {
+        let path = std::env::temp_dir().join(format!("amble-connect-{}", uuid::Uuid::from_u128(rand())));
+        let options = || Options { demo: true, data: Data::Folder(path.clone()), ..Options::default() };
+        let system = System::start(options()).await.unwrap();
+        let key = system.demo().unwrap().api_key.clone();
+        assert!(matches!(System::start(options()).await, Err(Failure::Folder(NoFolder::InUse(_)))));
+        let (acme, ben) = ("acme", "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02");
+        let acme = shared::oauth::tenant::TenantId::parse(acme).unwrap();
+        let ben = shared::oauth::tenant::PersonId::parse(ben).unwrap();
+        assert!(system.directory().standing(&ben, &acme).await.unwrap().is_some());
+        system.directory().remove_member(&acme, &ben).await.unwrap();
+        system.shutdown().await.unwrap();
+
+        let again = System::start(options()).await.unwrap();
+        assert_eq!(again.demo().unwrap().api_key, key);
+        assert!(again.directory().standing(&ben, &acme).await.unwrap().is_none());
+        let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id;
+        again.keys().revoke(&id).await.unwrap();
+        again.shutdown().await.unwrap();
+
+        let last = System::start(options()).await.unwrap();
+        assert_ne!(last.demo().unwrap().api_key, key);
+        last.shutdown().await.unwrap();
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_served_is_what_the_template_says() {
+        let system = System::start(Options::default()).await.unwrap();
+        let routes = system.routes();
+        assert_eq!(routes["POST /oauth/token"], "token");
+        assert_eq!(routes["GET /.well-known/jwks.json"], "wellknown");
+        assert_eq!(routes.get("OPTIONS /oauth/authorize"), None);
+        let parameters = [("LoginUrl".to_owned(), "http://localhost:1/sign-in".to_owned())].into();
+        let elsewhere = System::start(Options { parameters, ..Options::default() }).await.unwrap();
+        assert!(routes.contains_key("GET /auth/login") && !elsewhere.routes().contains_key("GET /auth/login"));
+        let no_function = elsewhere.invoke("login", &json!({}).to_string()).await;
+        assert!(no_function.is_none());
+    }
+
+    fn rand() -> u128 {
+        u128::from_le_bytes(*shared::oauth::secret::Secret::<16>::random().expose())
+    }
+}

@@ -90,7 +90,10 @@ impl<'a> Token<'a> {
 
     /// Whether Supabase itself could have signed it with a key that it does not publish.
     pub(super) fn may_be_asked_about(&self) -> bool {
-        matches!(self.header.alg.as_str(), "HS256" | "HS384" | "HS512" | "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512")
+        matches!(
+            self.header.alg.as_str(),
+            "HS256" | "HS384" | "HS512" | "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512"
+        )
     }
 }
 
@@ -120,7 +123,9 @@ impl Claims {
     /// that third party approve itself here.
     fn is_of_an_oauth_client(&self) -> bool {
         const METHOD: &str = "oauth_provider/authorization_code";
-        let method = |entry: &Value| entry.as_str() == Some(METHOD) || entry.get("method").and_then(Value::as_str) == Some(METHOD);
+        let method = |entry: &Value| {
+            entry.as_str() == Some(METHOD) || entry.get("method").and_then(Value::as_str) == Some(METHOD)
+        };
         self.client_id.is_some() || self.amr.iter().any(method)
     }
 }

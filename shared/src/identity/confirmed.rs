@@ -14,7 +14,7 @@ pub(super) struct Confirmed(Mutex<VecDeque<(Digest, Timestamp)>>);
 
 impl Confirmed {
     /// How long a word counts: a sign-out shows after this.
-    const LIFE: Duration = Duration::from_secs(60);
+    const LIFE: Duration = Duration::from_mins(1);
     /// More than one process sees within that.
     const MOST: usize = 64;
 

@@ -28,14 +28,19 @@ struct Set {
 
 impl Jwks {
     /// As long as the documentation lets one keep them.
-    const FRESH: Duration = Duration::from_secs(10 * 60);
+    const FRESH: Duration = Duration::from_mins(10);
     /// For how long old keys serve while new ones cannot be fetched. A key that was revoked meanwhile serves as long.
-    const STALE: Duration = Duration::from_secs(60 * 60);
+    const STALE: Duration = Duration::from_hours(1);
     /// Between two fetches: tokens with made-up key ids must not turn us on Supabase.
     const PAUSE: Duration = Duration::from_secs(30);
 
     /// The key that `token` names, if the project publishes it.
-    pub(super) async fn find(&mut self, at: &Supabase, token: &Token<'_>, now: Timestamp) -> Result<Option<Key>, Fault> {
+    pub(super) async fn find(
+        &mut self,
+        at: &Supabase,
+        token: &Token<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Key>, Fault> {
         if self.set.as_ref().is_none_or(|set| now.since(set.fetched) >= Self::FRESH) {
             self.refetch(at, now).await?;
         }

@@ -160,7 +160,8 @@ impl Identity {
 fn denies(answer: &Answer) -> bool {
     const CODES: [&str; 6] =
         ["no_authorization", "bad_jwt", "session_not_found", "session_expired", "user_not_found", "user_banned"];
-    matches!(answer.status.as_u16(), 401 | 403 | 404) && answer.code.as_deref().is_some_and(|code| CODES.contains(&code))
+    matches!(answer.status.as_u16(), 401 | 403 | 404)
+        && answer.code.as_deref().is_some_and(|code| CODES.contains(&code))
 }
 
 const USER: &str = "Supabase.User";

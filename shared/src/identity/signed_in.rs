@@ -52,9 +52,12 @@ impl SignedIn {
         from_text(shown).is_some_and(|bytes| self.proof(purpose).matches(&Secret::from_bytes(bytes)))
     }
 
-    #[expect(clippy::expect_used, reason = "HMAC takes a key of any length (RFC 2104 §2)")]
     fn proof(&self, purpose: &str) -> Secret<32> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.session.expose()).expect("any length");
+        // HMAC pads a shorter key to the block's length with zeros (RFC 2104 §2); a key of that length cannot be refused.
+        let mut key = [0; 64];
+        let (start, _) = key.split_at_mut(32);
+        start.copy_from_slice(self.session.expose());
+        let mut mac = Hmac::<Sha256>::new(&key.into());
         mac.update(purpose.as_bytes());
         Secret::from_bytes(mac.finalize().into_bytes().into())
     }

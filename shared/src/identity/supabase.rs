@@ -101,7 +101,9 @@ impl Supabase {
     /// # Errors
     /// When there is no answer, it is too large, or it sends us elsewhere.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Fault> {
-        tokio::time::timeout(ask.within, self.answer(&ask)).await.map_err(|_| Fault::new(ask.call, "no answer in time"))?
+        tokio::time::timeout(ask.within, self.answer(&ask))
+            .await
+            .map_err(|_| Fault::new(ask.call, "no answer in time"))?
     }
 
     async fn answer(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
@@ -136,11 +138,11 @@ impl Supabase {
             // Codes as strings (supabase.md §4.3).
             .header("x-supabase-api-version", "2024-01-01")
             .header(ACCEPT, "application/json");
-        if let Some(bearer) = ask.bearer {
-            if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", bearer.expose())) {
-                value.set_sensitive(true);
-                request = request.header(AUTHORIZATION, value);
-            }
+        if let Some(bearer) = ask.bearer
+            && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", bearer.expose()))
+        {
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
         }
         if let Some(body) = &ask.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());

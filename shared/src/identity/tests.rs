@@ -137,7 +137,8 @@ async fn only_the_key_decides_how_a_token_is_verified() {
 async fn keys_are_fetched_once_and_outlive_a_failure_for_an_hour() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
     let identity = project.identity(&[]);
-    let good = || Bearer::new(signed(&json!({ "alg": "ES256", "kid": KID }), &claims(&[("exp", json!(2_000_000_000))])));
+    let good =
+        || Bearer::new(signed(&json!({ "alg": "ES256", "kid": KID }), &claims(&[("exp", json!(2_000_000_000))])));
     let at = |minutes: u64| NOW.plus(std::time::Duration::from_secs(60 * minutes));
 
     for minute in [0, 1, 9] {
@@ -161,11 +162,16 @@ async fn a_token_of_a_shared_secret_is_asked_about() {
     ])
     .await;
     let identity = project.identity(&[]);
-    let token = || Bearer::new(signed(&json!({ "alg": "HS256", "typ": "JWT" }), &claims(&[])));
+    let token = signed(&json!({ "alg": "HS256", "typ": "JWT" }), &claims(&[]));
+    let ask = async |seconds| {
+        let at = NOW.plus(std::time::Duration::from_secs(seconds));
+        identity.recognise(Bearer::new(token.clone()), at).await.unwrap().is_some()
+    };
 
-    assert!(identity.recognise(token(), NOW).await.unwrap().is_some());
-    assert!(identity.recognise(token(), NOW).await.unwrap().is_some());
-    assert_eq!(project.calls(), 2);
+    assert!(ask(0).await && ask(59).await);
+    assert_eq!(project.calls(), 2, "the keys and the person, once");
+    assert!(ask(60).await);
+    assert_eq!(project.calls(), 3);
 
     let another = Bearer::new(signed(&json!({ "alg": "HS256" }), &claims(&[("sub", json!(PERSON.replace('0', "1")))])));
     assert!(identity.recognise(another, NOW).await.unwrap().is_none());
@@ -206,7 +212,8 @@ async fn at_approval_supabase_says_whether_the_session_still_is() {
 async fn a_form_counts_for_its_purpose_and_session_whatever_token_the_session_has() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
     let identity = project.identity(&[]);
-    let person = async |changes: &[(&str, Value)]| identity.recognise(Bearer::new(token(changes)), NOW).await.unwrap().unwrap();
+    let person =
+        async |changes: &[(&str, Value)]| identity.recognise(Bearer::new(token(changes)), NOW).await.unwrap().unwrap();
     let ana = person(&[]).await;
     let refreshed = person(&[("exp", json!(NOW.seconds() + 9)), ("iat", json!(NOW.seconds()))]).await;
     let elsewhere = person(&[("session_id", json!("5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c34"))]).await;
@@ -231,7 +238,10 @@ async fn the_way_to_the_login_page_leads_back() {
     for (login, expected) in [
         ("", format!("https://connect.example.com/auth/login?next={encoded}")),
         ("https://connect.example.com/sign-in?x=1", format!("https://connect.example.com/sign-in?x=1&next={encoded}")),
-        ("https://app.example.com/sign-in", format!("https://app.example.com/sign-in?next=https%3A//connect.example.com{encoded}")),
+        (
+            "https://app.example.com/sign-in",
+            format!("https://app.example.com/sign-in?next=https%3A//connect.example.com{encoded}"),
+        ),
     ] {
         let identity = Identity::new(&environment("https://p.example.com", &[("LOGIN_URL", login)])).unwrap();
         assert_eq!(identity.login(back), expected);
@@ -283,8 +293,11 @@ impl Project {
 }
 
 fn environment(url: &str, settings: &[(&str, &str)]) -> Environment {
-    let base =
-        [("ISSUER", "https://connect.example.com"), ("SUPABASE_URL", url), ("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_test")];
+    let base = [
+        ("ISSUER", "https://connect.example.com"),
+        ("SUPABASE_URL", url),
+        ("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_test"),
+    ];
     let all: HashMap<String, String> =
         base.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let aws = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
@@ -324,8 +337,8 @@ fn signing_key() -> EncodingKey {
     let jwk = &fixtures()["test_private_jwk"];
     let bytes = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
     let mut der = vec![
-        0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
-        0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20,
+        0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
+        0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20,
     ];
     der.extend(bytes("d"));
     der.extend([0xa1, 0x44, 0x03, 0x42, 0x00, 0x04]);

@@ -5,7 +5,7 @@
 //!                code: <digest>, challenge: <digest>, redirect_uri, expires: 1795… }
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0 }, and if it can be refreshed
-//!              + { family: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795… }
+//!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
 //! ```
 //!
@@ -133,7 +133,7 @@ impl Grants {
             .expression_attribute_values(":seen", Value::from(active.seen).0);
         let mut set = "SET #state = :active, since = :since, seen = :seen, expires = :expires".to_owned();
         if let Some(family) = &active.family {
-            set.push_str(", family = :family, generation = :generation, salt = :salt, turned = :turned");
+            set.push_str(", family_digest = :family, generation = :generation, salt = :salt, turned = :turned");
             update = with_family(update, family)
                 .expression_attribute_values(":family", Value::from(family.digest.as_bytes().as_slice()).0);
         }
@@ -205,7 +205,7 @@ impl Grants {
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires \
-                 REMOVE effective, family, generation, salt, previous, turned, since, seen",
+                 REMOVE effective, family_digest, generation, salt, previous, turned, since, seen",
             );
         Ok(matches!(self.decide(update).await?, Turn::Won))
     }
@@ -284,7 +284,7 @@ fn read(item: &Item) -> Option<Grant> {
         "issued" => Life::Issued { effective: Scopes::parse(item.text("effective")?) },
         "active" => Life::Active(Active {
             since: item.time("since")?,
-            family: match item.bytes("family") {
+            family: match item.bytes("family_digest") {
                 Some(digest) => Some(read_family(item, digest)?),
                 None => None,
             },

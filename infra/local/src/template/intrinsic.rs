@@ -108,7 +108,7 @@ impl Template {
             let (name, after) = after.split_once('}').ok_or_else(|| Unusable::Call(format!("Fn::Sub {text}")))?;
             done.push_str(before);
             match (name.strip_prefix('!'), name.split_once('.')) {
-                (Some(literal), _) => done.push_str(&format!("${{{literal}}}")),
+                (Some(literal), _) => done.extend(["${", literal, "}"]),
                 (None, Some((resource, attribute))) => done.push_str(&self.attribute(resource, attribute)?),
                 (None, None) => done.push_str(&self.referred(name)?),
             }

@@ -122,9 +122,9 @@ impl Template {
     pub(crate) fn response_parameters(&self, method: &str, path: &str) -> Result<Map<String, Value>, Unusable> {
         let apis = self.resources("AWS::Serverless::HttpApi")?;
         let [(_, api)] = apis.as_slice() else { return Err(Unusable::Shape(format!("{} HTTP APIs", apis.len()))) };
-        let operation = api
-            .pointer("/Properties/DefinitionBody/paths")
-            .and_then(|paths| paths.get(path)?.get(method.to_ascii_lowercase())?.get("x-amazon-apigateway-integration"));
+        let operation = api.pointer("/Properties/DefinitionBody/paths").and_then(|paths| {
+            paths.get(path)?.get(method.to_ascii_lowercase())?.get("x-amazon-apigateway-integration")
+        });
         let Some(parameters) = operation.and_then(|integration| integration.get("responseParameters")) else {
             return Ok(Map::new());
         };
@@ -137,13 +137,8 @@ impl Template {
     /// The tables.
     pub(crate) fn tables(&self) -> Result<Vec<TableDefinition>, Unusable> {
         // What a local table has; backups and the like are AWS's.
-        const TAKEN: [&str; 5] = [
-            "AttributeDefinitions",
-            "BillingMode",
-            "DeletionProtectionEnabled",
-            "GlobalSecondaryIndexes",
-            "KeySchema",
-        ];
+        const TAKEN: [&str; 5] =
+            ["AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "GlobalSecondaryIndexes", "KeySchema"];
         let mut tables = Vec::new();
         for (logical, resource) in self.resources("AWS::DynamoDB::Table")? {
             let properties = self.resolve(resource.get("Properties").unwrap_or(&Value::Null))?;
@@ -193,7 +188,8 @@ mod tests {
     use super::*;
 
     fn template(parameters: &[(&str, &str)]) -> Template {
-        let required = [("Issuer", "http://localhost:1"), ("ProductName", "Amble"), ("SupabaseUrl", "http://localhost:2")];
+        let required =
+            [("Issuer", "http://localhost:1"), ("ProductName", "Amble"), ("SupabaseUrl", "http://localhost:2")];
         let required = required.iter().chain(&[("SupabasePublishableKey", "sb_publishable_x")]);
         let parameters = required.chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Template::new(parameters.collect(), "arn:key".to_owned()).unwrap()
@@ -226,7 +222,9 @@ mod tests {
     #[test]
     fn what_is_not_declared_is_refused() {
         let unknown = [("Isuer".to_owned(), String::new())];
-        assert!(matches!(Template::new(unknown.into(), String::new()), Err(Unusable::Reference(name)) if name == "Isuer"));
+        assert!(
+            matches!(Template::new(unknown.into(), String::new()), Err(Unusable::Reference(name)) if name == "Isuer")
+        );
     }
 
     #[test]

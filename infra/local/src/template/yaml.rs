@@ -43,7 +43,8 @@ fn called(function: &str, argument: Value) -> Result<Value, Unusable> {
     match (function, argument) {
         ("Ref" | "Condition", argument) => Ok(json!({ function: argument })),
         ("GetAtt", Value::String(text)) => {
-            let (resource, attribute) = text.split_once('.').ok_or_else(|| Unusable::Call(format!("!GetAtt {text}")))?;
+            let (resource, attribute) =
+                text.split_once('.').ok_or_else(|| Unusable::Call(format!("!GetAtt {text}")))?;
             Ok(json!({ "Fn::GetAtt": [resource, attribute] }))
         }
         (function, argument) => Ok(json!({ format!("Fn::{function}"): argument })),

@@ -27,6 +27,7 @@ pub(super) async fn begin(
     let challenge = Challenge::read(parameters.first("code_challenge"), parameters.first("code_challenge_method"))?;
     let now = supabase.now();
     let mut state = supabase.state();
+    state.handovers.retain(|_, handover| !handover.is_expired(now));
     let flow = match challenge {
         None => None,
         Some(challenge) => {

@@ -116,7 +116,7 @@ fn spend(
     let Some(person) = found.map(|(person, _)| *person) else { return Ok(None) };
     let account = state.people.find_mut(person).ok_or(Refusal::Fault)?;
     if account.person.banned {
-        return Err(Refusal::BannedAtVerify);
+        return Err(Refusal::Banned);
     }
     account.confirm(now);
     Ok(state.codes.remove(&person).map(|code| (person, code)))

@@ -1,6 +1,6 @@
 //! The sign-in stand-in on its wire: what GoTrue and its gateway answer, as `reference/supabase.md` has it.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic, in its helpers too")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, in its helpers too")]
 
 mod admin;
 mod factors;

@@ -1,0 +1,111 @@
+//! The calls to Supabase Auth that begin, renew and end a session.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use shared::fault::Fault;
+use shared::identity::supabase::{Answer, Ask, Bearer, Supabase};
+
+use crate::declined::Declined;
+use crate::refusal::Refusal;
+
+/// A token response, without the person, whom nobody signed for. Has no `Debug`.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Tokens {
+    pub(crate) access_token: String,
+    pub(crate) token_type: String,
+    pub(crate) expires_in: i64,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) refresh_token: String,
+}
+
+/// What became of a code that was asked for. Only our log learns it.
+#[derive(Debug)]
+pub(crate) enum Sent {
+    Mailed,
+    /// Nobody has this address, or a mail to it is younger than a minute.
+    Withheld(String),
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mailed => f.write_str("code mailed"),
+            Self::Withheld(code) => write!(f, "no code mailed: {code}"),
+        }
+    }
+}
+
+pub(crate) async fn by_password(at: &Supabase, email: &str, password: &str) -> Result<Tokens, Refusal> {
+    let body = json!({ "email": email, "password": password, "gotrue_meta_security": {} });
+    tokens(at, "Supabase.Password", "/token?grant_type=password", body, Declined::of_password).await
+}
+
+pub(crate) async fn by_code(at: &Supabase, email: &str, code: &str) -> Result<Tokens, Refusal> {
+    let body = json!({ "type": "email", "email": email, "token": code });
+    tokens(at, "Supabase.Verify", "/verify", body, Declined::of_code).await
+}
+
+pub(crate) async fn by_flow(at: &Supabase, code: &str, verifier: &str) -> Result<Tokens, Refusal> {
+    let body = json!({ "auth_code": code, "code_verifier": verifier });
+    tokens(at, "Supabase.Exchange", "/token?grant_type=pkce", body, Declined::of_flow).await
+}
+
+pub(crate) async fn refresh(at: &Supabase, token: &str) -> Result<Tokens, Refusal> {
+    let body = json!({ "refresh_token": token });
+    tokens(at, "Supabase.Refresh", "/token?grant_type=refresh_token", body, Declined::of_refresh).await
+}
+
+/// Has a code mailed, and a link to `callback`, to a person who exists; nobody is signed up by this.
+pub(crate) async fn send_code(at: &Supabase, email: &str, callback: &str, challenge: &str) -> Result<Sent, Refusal> {
+    const CALL: &str = "Supabase.Otp";
+    let path = format!("/otp?redirect_to={}", crate::encoded(callback));
+    let body = json!({
+        "email": email, "create_user": false, "data": {},
+        "code_challenge": challenge, "code_challenge_method": "s256", "gotrue_meta_security": {},
+    });
+    let answer = at.ask(Ask::post(CALL, &path, body)).await?;
+    if answer.status.is_success() {
+        return Ok(Sent::Mailed);
+    }
+    match answer.code.as_deref() {
+        // The first two: nobody is there. The third comes only for people who are there, so it must look the same; the mail
+        // that was sent a moment ago is as good.
+        Some(code @ ("otp_disabled" | "signup_disabled" | "over_email_send_rate_limit" | "user_banned")) => {
+            Ok(Sent::Withheld(code.to_owned()))
+        }
+        Some("email_address_invalid" | "validation_failed") => Err(Refusal::NoEmail),
+        _ => Err(declined(&answer, CALL, Declined::of_any)),
+    }
+}
+
+/// Ends the session of `bearer` and no other of that person.
+pub(crate) async fn sign_out(at: &Supabase, bearer: &Bearer) -> Result<(), Fault> {
+    const CALL: &str = "Supabase.Logout";
+    let ask = Ask { bearer: Some(bearer), ..Ask::post(CALL, "/logout?scope=local", json!({})) };
+    let answer = at.ask(ask).await?;
+    // 401, 403, 404: there is no such session, which is what was wanted.
+    if answer.status.is_success() || matches!(answer.status.as_u16(), 401 | 403 | 404) {
+        return Ok(());
+    }
+    Err(answer.fault(CALL))
+}
+
+async fn tokens(
+    at: &Supabase,
+    call: &'static str,
+    path: &str,
+    body: Value,
+    meaning: fn(&str) -> Option<Declined>,
+) -> Result<Tokens, Refusal> {
+    let answer = at.ask(Ask::post(call, path, body)).await?;
+    if answer.status.is_success() { Ok(answer.read(call)?) } else { Err(declined(&answer, call, meaning)) }
+}
+
+fn declined(answer: &Answer, call: &'static str, meaning: fn(&str) -> Option<Declined>) -> Refusal {
+    match answer.code.as_deref().and_then(meaning) {
+        Some(declined) => Refusal::Declined(declined),
+        None => Refusal::Fault(answer.fault(call)),
+    }
+}

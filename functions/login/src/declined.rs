@@ -1,0 +1,118 @@
+//! What Supabase Auth refuses, by its codes (supabase.md §4.2), in what it means for the person.
+
+/// A refusal by Supabase Auth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Declined {
+    /// The wrong password, or nobody has this address.
+    Credentials,
+    /// The address was never confirmed.
+    Unconfirmed,
+    /// The account is banned.
+    Suspended,
+    /// The wrong code, or one that is too old.
+    Code,
+    /// Too much for now.
+    TooMany,
+    /// Signing in by e-mail is off.
+    ByEmail,
+    /// The project asks for a captcha.
+    Captcha,
+    /// A provider that is not offered.
+    Provider,
+    /// The person said no at the provider.
+    Cancelled,
+    /// There is no account for them, and none is made.
+    NoAccount,
+    /// The provider's address is not verified.
+    UnverifiedAddress,
+    /// The flow ended, one way or the other.
+    Over,
+    /// The session ended.
+    Session,
+}
+
+impl Declined {
+    /// Of `POST /token?grant_type=password`.
+    pub(crate) fn of_password(code: &str) -> Option<Self> {
+        match code {
+            // A ban is looked up before the password is: told apart, it would say that the address exists.
+            "invalid_credentials" | "user_banned" | "validation_failed" | "user_not_found" => Some(Self::Credentials),
+            "email_not_confirmed" => Some(Self::Unconfirmed),
+            code => Self::of_any(code),
+        }
+    }
+
+    /// Of `POST /verify`.
+    pub(crate) fn of_code(code: &str) -> Option<Self> {
+        match code {
+            "otp_expired" | "validation_failed" | "user_not_found" => Some(Self::Code),
+            code => Self::of_any(code),
+        }
+    }
+
+    /// Of `POST /token?grant_type=pkce`.
+    pub(crate) fn of_flow(code: &str) -> Option<Self> {
+        match code {
+            "flow_state_not_found" | "flow_state_expired" | "bad_code_verifier" | "validation_failed" => {
+                Some(Self::Over)
+            }
+            code => Self::of_any(code),
+        }
+    }
+
+    /// Of `POST /token?grant_type=refresh_token`.
+    pub(crate) fn of_refresh(code: &str) -> Option<Self> {
+        match code {
+            "refresh_token_not_found"
+            | "refresh_token_already_used"
+            | "session_not_found"
+            | "session_expired"
+            | "validation_failed"
+            | "user_not_found" => Some(Self::Session),
+            code => Self::of_any(code),
+        }
+    }
+
+    /// Of an `error_code`, or else an `error`, in the address of the callback. Whatever it is, the sign-in has failed.
+    pub(crate) fn of_callback(code: &str) -> Self {
+        match code {
+            "access_denied" => Self::Cancelled,
+            "signup_disabled" => Self::NoAccount,
+            "provider_email_needs_verification" => Self::UnverifiedAddress,
+            code => Self::of_any(code).unwrap_or(Self::Over),
+        }
+    }
+
+    /// Of any call.
+    pub(crate) fn of_any(code: &str) -> Option<Self> {
+        match code {
+            "user_banned" => Some(Self::Suspended),
+            "over_request_rate_limit" | "over_email_send_rate_limit" => Some(Self::TooMany),
+            "email_provider_disabled" => Some(Self::ByEmail),
+            "captcha_failed" => Some(Self::Captcha),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn sentence(self) -> &'static str {
+        match self {
+            Self::Credentials => {
+                "That e-mail address and password do not match. Check both, or have a code e-mailed to you."
+            }
+            Self::Unconfirmed => "This address has not been confirmed yet. Have a code e-mailed to you to confirm it.",
+            Self::Suspended => "This account is suspended. Ask whoever runs your workspace.",
+            Self::Code => "That code is wrong or has expired. Check it, or send another one.",
+            Self::TooMany => "Too many attempts just now. Wait a minute, then try again.",
+            Self::ByEmail => "Signing in by e-mail is switched off here. Choose another way.",
+            Self::Captcha => "Signing in by e-mail needs a check that this page cannot show. Choose another way.",
+            Self::Provider => "That way of signing in is not offered here. Choose another one.",
+            Self::Cancelled => "The sign-in was cancelled. You can try again or choose another way.",
+            Self::NoAccount => {
+                "There is no account for that sign-in. Use the one you already have, or ask whoever runs your workspace."
+            }
+            Self::UnverifiedAddress => "Your e-mail address is not verified there yet. Verify it, then try again.",
+            Self::Over => "That sign-in took too long or was already used. Please start again.",
+            Self::Session => "Your session has ended. Please sign in again.",
+        }
+    }
+}

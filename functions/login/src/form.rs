@@ -1,0 +1,136 @@
+//! Forms of our own pages, and the proof that they are: signing somebody in as another is an attack too (login CSRF).
+
+use http::HeaderName;
+use http::header::ORIGIN;
+use shared::http::parameters::Parameters;
+use shared::identity::cookies::Jar;
+use shared::lambda::{Request, Response};
+use shared::oauth::issuer::Issuer;
+use shared::oauth::secret::{Secret, from_text, to_text};
+
+use crate::next::Next;
+use crate::refusal::{Back, Refusal, Refused};
+use crate::session;
+
+/// A form that this browser was shown by us.
+pub(crate) struct Form {
+    fields: Parameters,
+    pub(crate) back: Back,
+}
+
+impl Form {
+    /// Reads a form that came from a page of ours and carries the secret that this browser was given with it.
+    pub(crate) fn read(request: &Request, issuer: &Issuer) -> Result<Self, Refused> {
+        let back = remembered(request);
+        from_our_page(request, issuer).map_err(|why| back.refused(why))?;
+        let fields = Parameters::of_body(request).map_err(|why| back.refused(why))?;
+        let shown = fields.value("confirmation").and_then(from_text).map(Secret::from_bytes);
+        match (Door::given(request, issuer), shown) {
+            (Some(given), Some(shown)) if given.matches(&shown) => Ok(Self { fields, back }),
+            _ => Err(back.refused(Refusal::NotConfirmed)),
+        }
+    }
+
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
+        self.fields.value(name)
+    }
+
+    pub(crate) fn email(&self) -> Result<&str, Refused> {
+        self.back.email.as_deref().ok_or_else(|| self.back.refused(Refusal::NoEmail))
+    }
+}
+
+/// The secret that binds the forms of one browser to it: in a cookie and in every form. `__Host-` keeps siblings of our host
+/// from planting one of theirs.
+pub(crate) struct Door {
+    secret: Secret<32>,
+    is_new: bool,
+}
+
+impl Door {
+    /// The one that the browser has, or a new one: forms in other tabs stay good.
+    pub(crate) fn of(request: &Request, issuer: &Issuer) -> Self {
+        match Self::given(request, issuer) {
+            Some(secret) => Self { secret, is_new: false },
+            None => Self { secret: Secret::random(), is_new: true },
+        }
+    }
+
+    pub(crate) fn confirmation(&self) -> String {
+        to_text(self.secret.expose())
+    }
+
+    pub(crate) fn open(&self, response: &mut Response, issuer: &Issuer) {
+        if self.is_new {
+            session::set_own(response, &session::own(NAME, issuer), &self.confirmation(), None, issuer);
+        }
+    }
+
+    /// Who has signed in starts anew the next time.
+    pub(crate) fn close(response: &mut Response, issuer: &Issuer) {
+        session::set_own(response, &session::own(NAME, issuer), "", Some(0), issuer);
+    }
+
+    fn given(request: &Request, issuer: &Issuer) -> Option<Secret<32>> {
+        Jar::of(request).value(&session::own(NAME, issuer)).and_then(from_text).map(Secret::from_bytes)
+    }
+}
+
+/// Whether the browser says that the form is ours. `Sec-Fetch-Site` cannot be forged by a page; browsers from before 2023 send
+/// only `Origin`.
+pub(crate) fn from_our_page(request: &Request, issuer: &Issuer) -> Result<(), Refusal> {
+    let header = |name: &HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
+    let ours = match (header(&HeaderName::from_static("sec-fetch-site")), header(&ORIGIN)) {
+        // A page without a referrer sends `null`.
+        (Some(site), origin) => site == "same-origin" && origin.is_none_or(|it| it == issuer.as_str() || it == "null"),
+        (None, Some(origin)) => origin == issuer.as_str(),
+        (None, None) => false,
+    };
+    if ours { Ok(()) } else { Err(Refusal::AnotherSite) }
+}
+
+/// What the page that sent a form, good or not, was about.
+pub(crate) fn remembered(request: &Request) -> Back {
+    let fields = Parameters::of_body(request).or_else(|_| Parameters::of_query(request)).unwrap_or_default();
+    let email = fields.value("email").map(str::trim).filter(|email| {
+        // Which addresses there are, Supabase decides; this is what is not one in any case.
+        (3..=320).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control)
+    });
+    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), awaits_code: false }
+}
+
+const NAME: &str = "mcp-login";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_of_another_site_is_not_ours() {
+        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let own = Some("https://connect.example.com");
+        for (site, origin, good) in [
+            (Some("same-origin"), own, true),
+            (Some("same-origin"), Some("null"), true),
+            (Some("same-origin"), None, true),
+            (Some("same-origin"), Some("https://attacker.example"), false),
+            (Some("same-site"), own, false),
+            (Some("cross-site"), own, false),
+            (Some("cross-site"), Some("null"), false),
+            (Some("none"), None, false),
+            (None, own, true),
+            (None, Some("https://connect.example.com.attacker.example"), false),
+            (None, Some("null"), false),
+            (None, None, false),
+        ] {
+            let mut request = http::Request::post("/auth/login/password");
+            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
+                if let Some(value) = value {
+                    request = request.header(name, value);
+                }
+            }
+            let request = request.body(shared::lambda::Body::Empty).unwrap();
+            assert_eq!(from_our_page(&request, &issuer).is_ok(), good, "{site:?} {origin:?}");
+        }
+    }
+}

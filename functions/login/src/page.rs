@@ -1,0 +1,68 @@
+//! The pages.
+
+use askama::Template;
+use http::StatusCode;
+use http::header::{HeaderValue, REFERRER_POLICY};
+use shared::http::answer::{because, empty, page, set};
+use shared::http::style::{STYLE, policy};
+use shared::lambda::Response;
+
+use crate::next::Next;
+use crate::ways::Offered;
+
+/// The ways of signing in.
+#[derive(Template)]
+#[template(path = "sign-in.html")]
+pub(crate) struct SignInPage<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) connecting: bool,
+    pub(crate) problem: Option<&'static str>,
+    pub(crate) offered: &'a Offered,
+    pub(crate) next: &'a str,
+    pub(crate) email: &'a str,
+    pub(crate) confirmation: &'a str,
+}
+
+/// Where the code of a mail is typed in.
+#[derive(Template)]
+#[template(path = "code.html")]
+pub(crate) struct CodePage<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) problem: Option<&'static str>,
+    pub(crate) next: &'a str,
+    pub(crate) email: &'a str,
+    pub(crate) confirmation: &'a str,
+    pub(crate) start: &'a str,
+}
+
+/// On the way to a provider.
+#[derive(Template)]
+#[template(path = "leaving.html")]
+pub(crate) struct LeavingPage<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) provider: &'a str,
+    pub(crate) to: &'a str,
+}
+
+/// For who came here without a reason, and for signing out.
+#[derive(Template)]
+#[template(path = "signed-in.html")]
+pub(crate) struct SignedInPage<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) who: &'a str,
+    pub(crate) confirmation: &'a str,
+}
+
+/// `template` as an answer. After its form the browser may be sent on to `next`, and from there to the client.
+pub(crate) fn shown(status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
+    let client = next.and_then(Next::client);
+    let sources: Vec<&str> = client.as_deref().into_iter().collect();
+    let html = match template.render() {
+        Ok(html) => html,
+        Err(error) => return because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+    };
+    let mut response = page(status, &policy(&sources), html);
+    // Not `no-referrer`: with that, browsers say of our own forms that they come from nowhere (`Origin: null`).
+    set(&mut response, REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
+}

@@ -1,0 +1,140 @@
+//! What a client without the right credentials is told: where to get them, and for which scopes (RFC 6750 §3, RFC 9728 §5.1).
+//!
+//! API Gateway may rename `WWW-Authenticate`, so it is sent again as `X-Challenge`, which the template maps back, and once more
+//! in the body.
+
+use http::StatusCode;
+use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use serde::Serialize;
+use shared::http::answer;
+use shared::lambda::Response;
+use shared::oauth::issuer::Issuer;
+use shared::oauth::resource::PATH;
+use shared::oauth::scope::Scopes;
+
+const X_CHALLENGE: HeaderName = HeaderName::from_static("x-challenge");
+
+/// Challenges in the name of one protected resource.
+pub(crate) struct Challenge {
+    resource_metadata: String,
+}
+
+/// What was wrong with the credentials. The sentences hold neither quotes nor `scope=` or `error=`, which a widespread client
+/// would find in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Complaint {
+    code: &'static str,
+    sentence: &'static str,
+}
+
+impl Complaint {
+    /// More than one credential, or one that cannot be read (RFC 6750 §3.1).
+    pub(crate) const INVALID_REQUEST: Self =
+        Self { code: "invalid_request", sentence: "Send exactly one credential: a bearer token or an API key" };
+    /// A token or key that does not count, or no longer.
+    pub(crate) const INVALID_TOKEN: Self =
+        Self { code: "invalid_token", sentence: "The access token or API key is not valid, or no longer" };
+    /// The token is good, and its hour has passed.
+    pub(crate) const EXPIRED: Self = Self { code: "invalid_token", sentence: "The access token has expired" };
+    /// Good credentials, but not for this.
+    pub(crate) const INSUFFICIENT_SCOPE: Self =
+        Self { code: "insufficient_scope", sentence: "This needs a permission that the connection does not have" };
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    error_description: &'static str,
+    resource_metadata: &'a str,
+    scope: String,
+}
+
+impl Challenge {
+    /// Of the MCP server at `issuer`.
+    pub(crate) fn of(issuer: &Issuer) -> Self {
+        Self { resource_metadata: issuer.at(&format!("/.well-known/oauth-protected-resource{PATH}")) }
+    }
+
+    /// Answers with the challenge. Without a complaint nothing was presented, and no error is named (RFC 6750 §3.1).
+    pub(crate) fn answer(&self, status: StatusCode, complaint: Option<Complaint>, scopes: Scopes) -> Response {
+        let body = Body {
+            error: complaint.map(|complaint| complaint.code),
+            error_description: complaint
+                .map_or("Connect with OAuth, or send an API key", |complaint| complaint.sentence),
+            resource_metadata: &self.resource_metadata,
+            scope: scopes.to_string(),
+        };
+        let mut response = answer::json(status, &body);
+        match HeaderValue::from_str(&self.text(complaint, scopes)) {
+            Ok(text) => {
+                answer::set(&mut response, WWW_AUTHENTICATE, text.clone());
+                answer::set(&mut response, X_CHALLENGE, text);
+                response
+            }
+            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+        }
+    }
+
+    fn text(&self, complaint: Option<Complaint>, scopes: Scopes) -> String {
+        let complaint = complaint.map_or_else(String::new, |Complaint { code, sentence }| {
+            format!("error=\"{code}\", error_description=\"{sentence}\", ")
+        });
+        format!("Bearer {complaint}resource_metadata=\"{}\", scope=\"{scopes}\"", self.resource_metadata)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge() -> Challenge {
+        Challenge::of(&Issuer::parse("https://connect.example.com").unwrap())
+    }
+
+    #[test]
+    fn the_challenge_byte_for_byte() {
+        let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
+        let scope = "tools:execute skills:read views:read";
+        for (complaint, says) in [
+            (None, String::new()),
+            (
+                Some(Complaint::EXPIRED),
+                r#"error="invalid_token", error_description="The access token has expired", "#.to_owned(),
+            ),
+        ] {
+            let expected = format!(r#"Bearer {says}resource_metadata="{metadata}", scope="{scope}""#);
+            assert_eq!(challenge().text(complaint, Scopes::DEFAULT.permissions()), expected);
+        }
+    }
+
+    /// OAuth 2.1 §5.3.1: which characters a description may have; and a widespread client looks for parameters anywhere.
+    #[test]
+    fn no_sentence_can_be_mistaken_for_a_parameter() {
+        for complaint in
+            [Complaint::INVALID_REQUEST, Complaint::INVALID_TOKEN, Complaint::EXPIRED, Complaint::INSUFFICIENT_SCOPE]
+        {
+            let sentence = complaint.sentence;
+            assert!(sentence.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{sentence}");
+            assert!(!sentence.contains('='), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn both_headers_and_the_body_say_the_same() {
+        let response = challenge().answer(StatusCode::FORBIDDEN, Some(Complaint::INSUFFICIENT_SCOPE), Scopes::DEFAULT);
+
+        assert_eq!(response.headers()[WWW_AUTHENTICATE], response.headers()[X_CHALLENGE]);
+        let shared::lambda::Body::Text(body) = response.body() else { panic!("no text") };
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(
+            body,
+            serde_json::json!({
+                "error": "insufficient_scope",
+                "error_description": "This needs a permission that the connection does not have",
+                "resource_metadata": "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server",
+                "scope": "tools:execute skills:read views:read offline_access",
+            })
+        );
+    }
+}

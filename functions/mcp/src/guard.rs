@@ -1,0 +1,301 @@
+//! Who may come in: the holder of an access token whose grant is alive, or of an API key.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use shared::clock::Timestamp;
+use shared::keys::verifier::Untrusted;
+use shared::oauth::api_key::{ApiKey, KeyId};
+use shared::oauth::client::ClientId;
+use shared::oauth::grant::GrantId;
+use shared::oauth::scope::Scopes;
+use shared::oauth::tenant::{PersonId, TenantId};
+
+use crate::Mcp;
+use crate::challenge::Complaint;
+use crate::message::Call;
+use crate::operation::Permitted;
+use crate::refusal::Refusal;
+
+/// Someone who was let in. Only [`Mcp::admit`] makes one, and every operation takes one.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    tenant: TenantId,
+    person: PersonId,
+    scopes: Scopes,
+    by: By,
+}
+
+/// What they showed.
+#[derive(Clone, Debug)]
+pub(crate) enum By {
+    /// An access token.
+    Token {
+        /// The grant it comes from.
+        grant: GrantId,
+        /// The client that holds it.
+        client: ClientId,
+    },
+    /// An API key.
+    Key(KeyId),
+}
+
+/// Why someone was not let in.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unadmitted {
+    /// They showed nothing.
+    Nothing,
+    /// They showed more than one thing, or the same twice.
+    Several,
+    /// The token is not one of ours, or its time has passed.
+    Untrusted(Untrusted),
+    /// It was issued for something else (RFC 8707 §2).
+    Audience,
+    /// There is no such grant.
+    NoGrant,
+    /// Its grant has not begun, has ended or has expired.
+    NotInUse,
+    /// The token does not say what its grant says.
+    AnotherGrant,
+    /// The key is mistyped, unknown, revoked, expired, or its secret is another: nobody learns which.
+    Key,
+    /// The key's maker is no longer in the tenant.
+    MakerGone,
+}
+
+impl Unadmitted {
+    /// What the client is told.
+    pub(crate) const fn complaint(&self) -> Option<Complaint> {
+        match self {
+            Self::Nothing => None,
+            Self::Several => Some(Complaint::INVALID_REQUEST),
+            Self::Untrusted(Untrusted::Expired) => Some(Complaint::EXPIRED),
+            Self::Untrusted(Untrusted::Forged | Untrusted::Issuer)
+            | Self::Audience
+            | Self::NoGrant
+            | Self::NotInUse
+            | Self::AnotherGrant
+            | Self::Key
+            | Self::MakerGone => Some(Complaint::INVALID_TOKEN),
+        }
+    }
+}
+
+impl Access {
+    /// Where they may work: the one tenant whose things they can name.
+    pub(crate) const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Who they are, or who made their key.
+    pub(crate) const fn person(&self) -> &PersonId {
+        &self.person
+    }
+
+    /// What they may do.
+    pub(crate) const fn scopes(&self) -> Scopes {
+        self.scopes
+    }
+
+    /// What they showed.
+    pub(crate) const fn by(&self) -> &By {
+        &self.by
+    }
+
+    /// Lets them do what they called for: the one place where scopes are checked.
+    pub(crate) fn permit(self, call: Call) -> Result<Permitted, Refusal> {
+        let needed = call.operation.scopes();
+        if self.scopes.covers(needed) {
+            Ok(Permitted::new(self, call))
+        } else {
+            Err(Refusal::Scope { granted: self.scopes, needed })
+        }
+    }
+}
+
+impl Mcp {
+    /// Lets the bearer of a token or key in, with one read of the table for a token (two calls for the first of a generation)
+    /// and two for a key.
+    pub(crate) async fn admit(&self, headers: &HeaderMap, now: Timestamp) -> Result<Access, Refusal> {
+        match Presented::read(headers)? {
+            Presented::Nothing => Err(Unadmitted::Nothing.into()),
+            Presented::Token(token) => self.admit_token(token, now).await,
+            Presented::Key(key) => self.admit_key(key, now).await,
+        }
+    }
+
+    /// RFC 9068 §4, and the grant behind the token: revocation counts at the very next call.
+    async fn admit_token(&self, token: &str, now: Timestamp) -> Result<Access, Refusal> {
+        let claims = self.verifier.verify(token, now).map_err(Unadmitted::Untrusted)?;
+        if claims.aud != self.resource.as_str() {
+            return Err(Unadmitted::Audience.into());
+        }
+        let id = GrantId::parse(&claims.grant).ok_or(Unadmitted::NoGrant)?;
+        let grant = self.grants.find(&id).await?.ok_or(Unadmitted::NoGrant)?;
+        let active = grant.in_use(now).ok_or(Unadmitted::NotInUse)?;
+        let approval = &grant.approval;
+        let same = approval.client.as_str() == claims.client_id
+            && approval.person.as_str() == claims.sub
+            && approval.tenant.as_str() == claims.tenant
+            && approval.resource == self.resource;
+        if !same {
+            return Err(Unadmitted::AnotherGrant.into());
+        }
+        // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
+        if claims.generation > active.seen && !self.grants.seen(&id, claims.generation, now).await? {
+            return Err(Unadmitted::NotInUse.into());
+        }
+        let scopes = Scopes::parse(&claims.scope).intersection(approval.scopes).permissions();
+        let by = By::Token { grant: id, client: approval.client.clone() };
+        Ok(Access { tenant: approval.tenant.clone(), person: approval.person.clone(), scopes, by })
+    }
+
+    /// A key may do what it was made for, as far as its maker's role allows now.
+    async fn admit_key(&self, text: &str, now: Timestamp) -> Result<Access, Refusal> {
+        let shown = ApiKey::parse(text).ok_or(Unadmitted::Key)?;
+        let known = self.keys.find(&shown.id, now).await?.ok_or(Unadmitted::Key)?;
+        if !known.digest.matches(&shown.secret.digest()) {
+            return Err(Unadmitted::Key.into());
+        }
+        let standing = self.directory.standing(&known.maker, &known.tenant).await?.ok_or(Unadmitted::MakerGone)?;
+        let scopes = known.scopes.intersection(standing.role.permissions).permissions();
+        Ok(Access { tenant: known.tenant, person: known.maker, scopes, by: By::Key(known.id) })
+    }
+}
+
+/// What a request shows of credentials.
+#[derive(Debug, PartialEq, Eq)]
+enum Presented<'a> {
+    Nothing,
+    Token(&'a str),
+    Key(&'a str),
+}
+
+impl<'a> Presented<'a> {
+    /// `Authorization: Bearer` (RFC 6750 §2.1), its scheme in any case, or `X-Api-Key`; never the query or the body. A key is
+    /// taken as a bearer too. A scheme that is not ours counts as nothing: the challenge says what is.
+    fn read(headers: &'a HeaderMap) -> Result<Self, Unadmitted> {
+        let bearer = only(headers, AUTHORIZATION.as_str())?.and_then(|value| {
+            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        match (bearer, only(headers, "x-api-key")?) {
+            (Some(_), Some(_)) => Err(Unadmitted::Several),
+            (Some(key), None) if ApiKey::is_meant_by(key) => Ok(Self::Key(key)),
+            (Some(token), None) => Ok(Self::Token(token)),
+            (None, Some(key)) => Ok(Self::Key(key.trim())),
+            (None, None) => Ok(Self::Nothing),
+        }
+    }
+}
+
+/// The value of a header that may occur once. API Gateway joins repeated ones with a comma, which no credential contains.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unadmitted> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            // What is not ASCII cannot be ours, but it was shown.
+            let value = value.to_str().unwrap_or("bearer \u{0}");
+            if value.contains(',') { Err(Unadmitted::Several) } else { Ok(Some(value)) }
+        }
+        (Some(_), Some(_)) => Err(Unadmitted::Several),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use serde_json::Value;
+    use shared::store::workspace::Name;
+
+    use super::*;
+    use crate::message::Era;
+    use crate::operation::Operation;
+    use crate::tools::BuiltIn;
+
+    #[test]
+    fn what_counts_as_a_credential() {
+        const TOKEN: Result<Presented<'_>, Unadmitted> = Ok(Presented::Token("a.b.c"));
+        const KEY: Result<Presented<'_>, Unadmitted> = Ok(Presented::Key("sk_x"));
+        const SEVERAL: Result<Presented<'_>, Unadmitted> = Err(Unadmitted::Several);
+        const NOTHING: Result<Presented<'_>, Unadmitted> = Ok(Presented::Nothing);
+        for (headers, presented) in [
+            (&[][..], NOTHING),
+            (&[("authorization", "Bearer a.b.c")], TOKEN),
+            (&[("authorization", "bearer a.b.c")], TOKEN),
+            (&[("authorization", "BEARER  a.b.c ")], TOKEN),
+            (&[("authorization", "Bearer sk_x")], KEY),
+            (&[("x-api-key", "sk_x")], KEY),
+            (&[("x-api-key", " sk_x ")], KEY),
+            (&[("x-api-key", "a.b.c")], Ok(Presented::Key("a.b.c"))),
+            (&[("authorization", "Bearer")], Ok(Presented::Token(""))),
+            (&[("authorization", "Bearer ")], Ok(Presented::Token(""))),
+            (&[("authorization", "Basic YTpi")], NOTHING),
+            (&[("authorization", "Basic YTpi"), ("x-api-key", "sk_x")], KEY),
+            (&[("authorization", "a.b.c")], NOTHING),
+            (&[("authorization", "")], NOTHING),
+            (&[("cookie", "access_token=a.b.c")], NOTHING),
+            (&[("authorization", "Bearer a.b.c"), ("x-api-key", "sk_x")], SEVERAL),
+            (&[("authorization", "Bearer a.b.c"), ("authorization", "Bearer a.b.c")], SEVERAL),
+            (&[("authorization", "Bearer a.b.c, Bearer d.e.f")], SEVERAL),
+            (&[("authorization", "Bearer a.b.c,d.e.f")], SEVERAL),
+            (&[("x-api-key", "sk_x"), ("x-api-key", "sk_y")], SEVERAL),
+            (&[("x-api-key", "sk_x,sk_y")], SEVERAL),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(Presented::read(&map), presented, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_permitted_and_what_a_refusal_names() {
+        let access = |scopes| Access {
+            tenant: TenantId::parse("acme").unwrap(),
+            person: PersonId::parse("00000000-0000-4000-8000-000000000001").unwrap(),
+            scopes: Scopes::parse(scopes),
+            by: By::Key(ApiKey::random().id),
+        };
+        let registered = || Operation::Registered(Name::parse("find_invoice").unwrap());
+        for (scopes, operation, lacks) in [
+            ("", Operation::ListTools, None),
+            ("", Operation::Discover, None),
+            ("", Operation::Initialize, None),
+            ("", Operation::Ping, None),
+            ("skills:read", Operation::BuiltIn(BuiltIn::ListSkills), None),
+            ("skills:read", Operation::BuiltIn(BuiltIn::ReadSkill), None),
+            ("views:read", Operation::BuiltIn(BuiltIn::ListViews), None),
+            ("views:read", Operation::BuiltIn(BuiltIn::ReadView), None),
+            ("tools:execute", registered(), None),
+            ("", Operation::BuiltIn(BuiltIn::ReadSkill), Some("skills:read")),
+            ("views:read", Operation::BuiltIn(BuiltIn::ListSkills), Some("skills:read")),
+            ("skills:read", Operation::BuiltIn(BuiltIn::ReadView), Some("views:read")),
+            ("skills:read views:read entities:write connections:manage", registered(), Some("tools:execute")),
+        ] {
+            let call =
+                Call { era: Era::Legacy, operation: operation.clone(), method: String::new(), body: Value::Null };
+            let needed = match access(scopes).permit(call) {
+                Ok(permitted) => {
+                    assert_eq!(permitted.call.operation, operation);
+                    None
+                }
+                Err(Refusal::Scope { granted, needed }) => {
+                    assert_eq!(granted, Scopes::parse(scopes));
+                    Some(needed.to_string())
+                }
+                Err(_) => panic!("refused for another reason"),
+            };
+            assert_eq!(needed.as_deref(), lacks, "{scopes} {operation:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_is_no_credential_but_was_shown() {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap());
+
+        assert_eq!(Presented::read(&headers), Ok(Presented::Token("\u{0}")));
+    }
+}

@@ -1,0 +1,91 @@
+//! Where browsers may call from (MCP 2026-07-28, transports: a server must refuse an `Origin` it does not expect).
+
+use http::HeaderMap;
+use http::header::ORIGIN;
+use shared::oauth::issuer::Issuer;
+
+use crate::refusal::Refusal;
+
+/// The origins that may call.
+///
+/// DNS rebinding threatens servers that trust whoever reaches them; this one answers only to a token or key, which no foreign page
+/// has. So, unless `ALLOWED_ORIGINS` says otherwise, the pages that people do use are let through: ours, Claude's, and whatever
+/// a developer runs on their own machine, such as the MCP Inspector. Programs that are not browsers send no origin.
+pub(crate) struct Origins {
+    own: String,
+    listed: Option<Vec<String>>,
+}
+
+impl Origins {
+    /// Of a deployment at `issuer`; `listed` is `ALLOWED_ORIGINS`, comma-separated.
+    pub(crate) fn new(issuer: &Issuer, listed: Option<&str>) -> Self {
+        let listed = listed.map(|list| list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect());
+        Self { own: issuer.as_str().to_owned(), listed }
+    }
+
+    /// Refuses a request from a page of another origin.
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let admitted = match (origins.next(), origins.next()) {
+            (None, _) => true,
+            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.admits(origin)),
+            (Some(_), Some(_)) => false,
+        };
+        if admitted { Ok(()) } else { Err(Refusal::Origin) }
+    }
+
+    fn admits(&self, origin: &str) -> bool {
+        let origin = origin.to_ascii_lowercase();
+        origin == self.own
+            || match &self.listed {
+                Some(listed) => listed.contains(&origin),
+                None => matches!(origin.as_str(), "https://claude.ai" | "https://claude.com") || is_loopback(&origin),
+            }
+    }
+}
+
+fn is_loopback(origin: &str) -> bool {
+    let Some(host) = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) else { return false };
+    ["localhost", "127.0.0.1", "[::1]"].into_iter().filter_map(|name| host.strip_prefix(name)).any(|rest| {
+        rest.is_empty()
+            || rest
+                .strip_prefix(':')
+                .is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_origins_may_call() {
+        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        for (listed, origin, admitted) in [
+            (None, "https://connect.example.com", true),
+            (None, "https://claude.ai", true),
+            (None, "https://claude.com", true),
+            (None, "http://localhost:6274", true),
+            (None, "http://localhost", true),
+            (None, "http://127.0.0.1:8080", true),
+            (None, "https://[::1]:8443", true),
+            (None, "http://connect.example.com", false),
+            (None, "https://connect.example.com:8443", false),
+            (None, "https://connect.example.com.evil.example", false),
+            (None, "https://claude.ai.evil.example", false),
+            (None, "http://localhost.evil.example", false),
+            (None, "http://localhost:", false),
+            (None, "http://localhost:80@evil.example", false),
+            (None, "http://evil.example", false),
+            (None, "null", false),
+            (None, "", false),
+            (Some("https://app.example.com, https://Other.example"), "https://app.example.com", true),
+            (Some("https://app.example.com, https://Other.example"), "https://other.example", true),
+            (Some("https://app.example.com"), "https://connect.example.com", true),
+            (Some("https://app.example.com"), "https://claude.ai", false),
+            (Some("https://app.example.com"), "http://localhost:6274", false),
+        ] {
+            assert_eq!(Origins::new(&issuer, listed).admits(origin), admitted, "{listed:?} {origin}");
+        }
+    }
+}

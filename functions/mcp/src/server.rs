@@ -1,0 +1,202 @@
+//! A call that may be made, handed to rmcp's stateless streamable HTTP service and back, in process.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::Method;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
+use http_body_util::BodyExt;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, DiscoverResult, Implementation,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+};
+use rmcp::service::RequestContext;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use shared::environment::{Environment, Misconfigured};
+use shared::fault::Fault;
+use shared::http::answer;
+use shared::lambda::{Body, Response};
+use shared::outbound::Outbound;
+use shared::store::workspace::Workspace;
+
+use crate::cursor;
+use crate::message::{Era, LEGACY, MODERN};
+use crate::operation::{Operation, Permitted};
+use crate::refusal::Refusal;
+use crate::tools::{self, BuiltIn, registered};
+
+/// What calls are served with.
+#[derive(Clone)]
+pub(crate) struct Server {
+    workspace: Workspace,
+    outbound: Arc<Outbound>,
+    about: Arc<Implementation>,
+}
+
+/// One call being served. rmcp asks it everything it would ask a server.
+#[derive(Clone)]
+struct Serving {
+    server: Server,
+    permitted: Permitted,
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+/// How long a client may keep what hardly changes, in milliseconds.
+const DISCOVERY_TTL: u64 = 60 * 60 * 1000;
+/// How long it may keep a list that a tenant can change at any time, in milliseconds.
+const LIST_TTL: u64 = 60 * 1000;
+
+const INSTRUCTIONS: &str = "Tools, skills and views of one workspace. Skills are instructions for recurring work: before a task, \
+    look with list_skills whether one fits, and follow what read_skill says. Views are saved queries: list_views and read_view.";
+
+impl Server {
+    /// With what it needs of the environment.
+    pub(crate) fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        let about =
+            Implementation::new("amble-connect", env!("CARGO_PKG_VERSION")).with_title(environment.product_name()?);
+        let outbound = Arc::new(Outbound::new(environment)?);
+        Ok(Self { workspace: environment.workspace()?, outbound, about: Arc::new(about) })
+    }
+
+    /// Serves a call. rmcp is given the request that its own client would have made: all else has been settled before.
+    pub(crate) async fn run(&self, permitted: Permitted) -> Result<Response, Refusal> {
+        let request = canonical(&permitted)?;
+        let fault = Arc::new(Mutex::new(None));
+        let serving = Serving { server: self.clone(), permitted, fault: Arc::clone(&fault) };
+        let config = StreamableHttpServerConfig::default()
+            .with_legacy_session_mode(false)
+            .with_json_response(true)
+            .with_sse_keep_alive(None);
+        let sessions = Arc::new(NeverSessionManager::default());
+        let service = StreamableHttpService::new(move || Ok(serving.clone()), sessions, config);
+        let (parts, body) = service.handle(request).await.into_parts();
+        // A fault is worth another try, which an error inside a 200 does not say.
+        if let Some(fault) = fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(Refusal::Fault(fault));
+        }
+        let body = body.collect().await.map_err(|never| Refusal::Broken(never.to_string()))?.to_bytes();
+        let body =
+            String::from_utf8(body.into()).map_err(|_| Refusal::Broken("rmcp answered with bytes".to_owned()))?;
+        if parts.status.is_server_error()
+            || parts.headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json")
+        {
+            return Err(Refusal::Broken(format!("rmcp answered {}: {body}", parts.status)));
+        }
+        let mut response = answer::empty(parts.status);
+        answer::set(&mut response, CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *response.body_mut() = Body::Text(body);
+        Ok(response)
+    }
+}
+
+/// The request as rmcp expects it. Its checks of `Host`, `Origin` and `Accept` are for servers that are reached directly or that
+/// stream, and would refuse our public name and clients that send `*/*`.
+fn canonical(permitted: &Permitted) -> Result<http::Request<String>, Refusal> {
+    let call = &permitted.call;
+    let mut request = http::Request::builder()
+        .method(Method::POST)
+        .header(HOST, "localhost")
+        .header(ACCEPT, "application/json, text/event-stream")
+        .header(CONTENT_TYPE, "application/json");
+    if call.era == Era::Modern {
+        request = request.header("mcp-protocol-version", MODERN).header("mcp-method", &call.method);
+        request = match &call.operation {
+            Operation::BuiltIn(tool) => request.header("mcp-name", tool.name()),
+            Operation::Registered(name) => request.header("mcp-name", name.as_str()),
+            _ => request,
+        };
+    }
+    request.body(call.body.to_string()).map_err(|error| Refusal::Broken(error.to_string()))
+}
+
+impl Serving {
+    fn broken(&self, fault: Fault) -> ErrorData {
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
+        ErrorData::internal_error("Something that we depend on did not answer", None)
+    }
+
+    /// 2026-07-28, base protocol: every result should name its server.
+    fn signed(&self) -> Option<MetaObject> {
+        if self.permitted.call.era == Era::Legacy {
+            return None;
+        }
+        let about = serde_json::to_value(&*self.server.about).ok()?;
+        Some(MetaObject(std::iter::once(("io.modelcontextprotocol/serverInfo".to_owned(), about)).collect()))
+    }
+}
+
+impl ServerHandler for Serving {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info((*self.server.about).clone())
+            // What `initialize` falls back to, whatever was asked for.
+            .with_protocol_version(ProtocolVersion::V_2025_11_25)
+            .with_instructions(INSTRUCTIONS)
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        const SUPPORTED: [ProtocolVersion; 1 + LEGACY.len()] =
+            [ProtocolVersion::V_2026_07_28, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2025_06_18];
+        Cow::Borrowed(&SUPPORTED)
+    }
+
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        let mut discovered = DiscoverResult::from_server_info(versions, self.get_info());
+        discovered.ttl_ms = DISCOVERY_TTL;
+        discovered.cache_scope = CacheScope::Private;
+        Ok(discovered)
+    }
+
+    /// Ours first, then the tenant's by name: always in that order, as far as the scopes allow.
+    async fn list_tools(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let after = match params.and_then(|params| params.cursor) {
+            Some(cursor) => Some(
+                cursor::read(&cursor)
+                    .ok_or_else(|| ErrorData::invalid_params("The cursor is not one of ours", None))?,
+            ),
+            None => None,
+        };
+        let (workspace, access) = (&self.server.workspace, &self.permitted.access);
+        let mut listed = Vec::new();
+        if after.is_none() {
+            let permitted = BuiltIn::ALL.into_iter().filter(|tool| access.scopes().covers(tool.scopes()));
+            listed.extend(permitted.map(BuiltIn::describe));
+        }
+        let (more, next) =
+            registered::list(workspace, access, after.as_ref()).await.map_err(|fault| self.broken(fault))?;
+        listed.extend(more);
+        let mut result =
+            ListToolsResult::with_all_items(listed).with_ttl_ms(LIST_TTL).with_cache_scope(CacheScope::Private);
+        result.next_cursor = next.as_ref().map(cursor::after);
+        result.meta = self.signed();
+        Ok(result)
+    }
+
+    async fn call_tool(
+        &self,
+        params: CallToolRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Server { workspace, outbound, .. } = &self.server;
+        let access = &self.permitted.access;
+        let arguments = params.arguments.unwrap_or_default();
+        let called = match &self.permitted.call.operation {
+            Operation::BuiltIn(tool) => tool.run(arguments, access, workspace).await.map(Some),
+            Operation::Registered(name) => registered::call(name, arguments, access, workspace, outbound).await,
+            other => return Err(ErrorData::internal_error(format!("{other:?} is not a tool"), None)),
+        };
+        tools::record(&self.permitted, &called);
+        match called {
+            Ok(Some(outcome)) => Ok(CallToolResponse::Complete(CallToolResult::from(outcome).with_meta(self.signed()))),
+            Ok(None) => Err(ErrorData::invalid_params("There is no such tool", None)),
+            Err(fault) => Err(self.broken(fault)),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The way from a function to AWS, which here is this machine.
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+
+/// Where the two services are.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) dynamo: String,
+    pub(crate) kms: String,
+}
+
+/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB` and `…_KMS` would say it.
+impl LoadServiceConfig for Addresses {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        match (key.env(), key.service_id()) {
+            ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamo.clone()),
+            ("AWS_ENDPOINT_URL", "KMS") => Some(self.kms.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// A client without TLS, for one system: connections belong to the runtime that opened them.
+pub(crate) fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_http()
+}
+
+/// The configuration of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings gets in.
+pub(crate) fn config(caller: &str, addresses: &Addresses, client: &SharedHttpClient) -> SdkConfig {
+    let credentials = Credentials::new(caller, "local", None, None, "local");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .service_config(addresses.clone())
+        .http_client(client.clone())
+        .build()
+}

@@ -1,0 +1,87 @@
+//! A function, as Lambda holds it: an event's JSON in, an answer's JSON out, within its time.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::lambda::{self, Function};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
+
+use super::refusal::Refusal;
+
+/// HTTP APIs wait no longer for an integration, and no setting changes that.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Answering = Pin<Box<dyn Future<Output = Result<String, lambda::Error>> + Send>>;
+
+/// A function of any type.
+pub(crate) struct Endpoint {
+    /// Its program.
+    pub(crate) name: String,
+    timeout: Duration,
+    invoke: Box<dyn Fn(String) -> Answering + Send + Sync>,
+    log: Dispatch,
+}
+
+impl Endpoint {
+    /// `function`, ended after `timeout` as Lambda would; its log lines go to whoever listens now.
+    pub(crate) fn of<F: Function>(function: F, name: &str, timeout: Duration) -> Arc<Self> {
+        let function = Arc::new(function);
+        Self::new(name, timeout, move |event| {
+            let function = Arc::clone(&function);
+            Box::pin(async move { lambda::invoke(&function, &event).await })
+        })
+    }
+
+    fn new(name: &str, timeout: Duration, invoke: impl Fn(String) -> Answering + Send + Sync + 'static) -> Arc<Self> {
+        let log = tracing::dispatcher::get_default(Clone::clone);
+        Arc::new(Self { name: name.to_owned(), timeout, invoke: Box::new(invoke), log })
+    }
+
+    /// The answer to `event`. It is worked out to the end even if the caller has gone, as on Lambda.
+    pub(crate) async fn invoke(&self, event: String) -> Result<String, Refusal> {
+        let limit = self.timeout.min(PATIENCE);
+        let work = tokio::time::timeout(limit, (self.invoke)(event)).with_subscriber(self.log.clone());
+        match tokio::spawn(work).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(error))) => Err(Refusal::Failed(error.to_string())),
+            // Lambda's own limit is an error of the function; the gateway's is the gateway's.
+            Ok(Err(_)) if self.timeout <= PATIENCE => Err(Refusal::Failed(format!("no answer within {limit:?}"))),
+            Ok(Err(_)) => Err(Refusal::TookTooLong),
+            Err(ended) => Err(Refusal::Failed(ended.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+impl Endpoint {
+    /// One that is never asked.
+    pub(crate) fn silent() -> Arc<Self> {
+        Self::new("silent", PATIENCE, |_| Box::pin(async { Err("silent".into()) }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn how_an_invocation_ends() {
+        let answer = |seconds| {
+            move |_| -> Answering {
+                Box::pin(async move {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    Ok("{}".to_owned())
+                })
+            }
+        };
+        let within = |timeout, seconds| Endpoint::new("slow", Duration::from_secs(timeout), answer(seconds));
+        assert_eq!(within(10, 9).invoke(String::new()).await.unwrap(), "{}");
+        assert!(matches!(within(10, 11).invoke(String::new()).await, Err(Refusal::Failed(_))));
+        assert!(matches!(within(60, 31).invoke(String::new()).await, Err(Refusal::TookTooLong)));
+
+        let panicking = Endpoint::new("panicking", PATIENCE, |_| Box::pin(async { panic!("on purpose") }));
+        assert!(matches!(panicking.invoke(String::new()).await, Err(Refusal::Failed(_))));
+    }
+}

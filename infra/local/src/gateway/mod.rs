@@ -1,0 +1,129 @@
+//! API Gateway's twin: an HTTP API with payload format 2.0, its limits and its own answers (reference/aws.md §1).
+
+mod answer;
+pub(crate) mod endpoint;
+mod event;
+pub(crate) mod mapping;
+mod refusal;
+pub(crate) mod route;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequest, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use shared::clock::Clock;
+
+use event::Circumstances;
+use refusal::Refusal;
+use route::Routes;
+
+/// Request line and headers together, in bytes.
+const HEAD: usize = 10_240;
+/// A body, in bytes.
+const BODY: usize = 10 * 1024 * 1024;
+
+/// The API.
+pub(crate) struct Gateway {
+    /// Who answers what.
+    pub(crate) routes: Routes,
+    /// For the events.
+    pub(crate) clock: Clock,
+    /// Whether `WWW-Authenticate` is renamed, as it may be on AWS.
+    pub(crate) renames_challenge: bool,
+}
+
+impl Gateway {
+    /// All requests, whatever they ask for.
+    pub(crate) fn router(self: Arc<Self>) -> Router {
+        Router::new().fallback(serve).layer(DefaultBodyLimit::max(BODY)).with_state(self)
+    }
+
+    async fn answer(&self, peer: SocketAddr, request: Request, request_id: &str) -> Result<Response<Body>, Refusal> {
+        let (head, body) = request.into_parts();
+        if size_of(&head) > HEAD {
+            return Err(Refusal::HeadersTooLarge);
+        }
+        let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let authority = authority.and_then(|authority| Some((authority, loopback_host(authority)?)));
+        let authority = authority.ok_or(Refusal::ForeignHost)?;
+        let (route, path_parameters) = self.routes.find(&head.method, head.uri.path()).ok_or(Refusal::NoRoute)?;
+        let body = Bytes::from_request(Request::from_parts(head.clone(), body), &()).await.map_err(|error| {
+            if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Refusal::BodyTooLarge } else { Refusal::BodyBroken }
+        })?;
+        let circumstances = Circumstances {
+            route_key: &route.key,
+            path_parameters,
+            peer: peer.ip(),
+            authority,
+            now: self.clock.now(),
+            request_id,
+        };
+        let event = event::of(&head, &body, circumstances).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let answer = route.endpoint.invoke(event).await?;
+        answer::into_http(&answer, &route.mapping, self.renames_challenge)
+    }
+}
+
+async fn serve(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<Body> {
+    let request_id = event::request_id();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = gateway.answer(peer, request, &request_id).await.unwrap_or_else(|refusal| {
+        if let Refusal::Failed(reason) = &refusal {
+            tracing::error!(%method, path, reason, "the function failed");
+        } else {
+            tracing::info!(%method, path, ?refusal, "the gateway refused");
+        }
+        refusal.into_response()
+    });
+    if let Ok(request_id) = HeaderValue::from_str(&request_id) {
+        response.headers_mut().insert(event::REQUEST_ID, request_id);
+    }
+    response
+}
+
+/// As it was on the wire: `GET /path HTTP/1.1`, then `name: value` each, every line with its end.
+fn size_of(head: &Parts) -> usize {
+    let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    let line = head.method.as_str().len() + 1 + target + " HTTP/1.1\r\n".len();
+    line + head.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+}
+
+/// API Gateway answers 403 for hosts that are not its own; here that also keeps out pages whose name was pointed at this
+/// machine (DNS rebinding).
+fn loopback_host(authority: &str) -> Option<&str> {
+    let host = match authority.rfind(':') {
+        Some(colon) if !authority.ends_with(']') => authority.get(..colon)?,
+        _ => authority,
+    };
+    ["localhost", "127.0.0.1", "[::1]"].contains(&host).then_some(host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_host_is_ours() {
+        for (authority, host) in [
+            ("localhost:8787", Some("localhost")),
+            ("localhost", Some("localhost")),
+            ("127.0.0.1:1", Some("127.0.0.1")),
+            ("[::1]:8787", Some("[::1]")),
+            ("[::1]", Some("[::1]")),
+            ("localhost.evil.example:8787", None),
+            ("evil.example", None),
+            ("", None),
+        ] {
+            assert_eq!(loopback_host(authority), host, "{authority}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The wire between the functions and AWS, watched: a test sees every call and may break any.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use axum::response::IntoResponse;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde_json::{Value, json};
+
+use crate::aws::Addresses;
+use crate::listener::{Listener, NoListener, Servers};
+
+/// Sees every call that a function makes to AWS, and decides what becomes of it. While it has not decided, the call waits.
+///
+/// Closures that return a future are wires.
+pub trait Wire: Send + Sync + 'static {
+    /// What becomes of `call`. A retry by the SDK is a call of its own.
+    fn call(&self, call: Call) -> Pin<Box<dyn Future<Output = Decision> + Send + '_>>;
+}
+
+impl<F, D> Wire for F
+where
+    F: Fn(Call) -> D + Send + Sync + 'static,
+    D: Future<Output = Decision> + Send + 'static,
+{
+    fn call(&self, call: Call) -> Pin<Box<dyn Future<Output = Decision> + Send + '_>> {
+        Box::pin(self(call))
+    }
+}
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who makes it: the program's name.
+    pub function: String,
+    /// To which service.
+    pub service: Service,
+    /// `GetItem`, `Sign` and so on.
+    pub operation: String,
+    /// The request's JSON.
+    pub body: Value,
+}
+
+/// A service of AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The tables.
+    DynamoDb,
+    /// The signing key.
+    Kms,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// It goes through.
+    Pass,
+    /// It never arrives.
+    FailBefore(Failing),
+    /// It is carried out, and its answer is lost.
+    FailAfter(Failing),
+}
+
+/// What the caller is told instead of an answer.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// HTTP status.
+    pub status: u16,
+    /// AWS's name for the error.
+    pub kind: &'static str,
+}
+
+impl Failing {
+    /// 500 `InternalServerError`, which the SDK tries once more.
+    pub const INTERNAL: Self = Self { status: 500, kind: "InternalServerError" };
+    /// 400 `AccessDeniedException`, which it does not.
+    pub const DENIED: Self = Self { status: 400, kind: "AccessDeniedException" };
+}
+
+/// Puts `wire` before the services; the addresses at which functions are to find them.
+pub(crate) async fn watch(
+    wire: Arc<dyn Wire>,
+    services: Addresses,
+    servers: &mut Servers,
+) -> Result<Addresses, NoListener> {
+    let listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let address = format!("http://127.0.0.1:{}", listener.port);
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let router = Router::new().fallback(pass).with_state(Arc::new(Watched { wire, services, client }));
+    servers.serve(listener, &router);
+    Ok(Addresses { dynamo: address.clone(), kms: address })
+}
+
+struct Watched {
+    wire: Arc<dyn Wire>,
+    services: Addresses,
+    client: Client<HttpConnector, Body>,
+}
+
+async fn pass(State(watched): State<Arc<Watched>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let Some(call) = read(&headers, &body) else {
+        return answer(&Failing { status: 400, kind: "UnknownOperationException" });
+    };
+    let address = match call.service {
+        Service::DynamoDb => &watched.services.dynamo,
+        Service::Kms => &watched.services.kms,
+    };
+    let forwarded = async || forward(&watched.client, address, headers, body).await;
+    match watched.wire.call(call).await {
+        Decision::Pass => forwarded().await.unwrap_or_else(IntoResponse::into_response),
+        Decision::FailBefore(failing) => answer(&failing),
+        Decision::FailAfter(failing) => match forwarded().await {
+            Ok(_) => answer(&failing),
+            Err(unreachable) => unreachable.into_response(),
+        },
+    }
+}
+
+/// Service and operation are in `X-Amz-Target`, the caller is the access key of the signature.
+fn read(headers: &HeaderMap, body: &[u8]) -> Option<Call> {
+    let (service, operation) = headers.get("x-amz-target")?.to_str().ok()?.split_once('.')?;
+    let service = match service {
+        "DynamoDB_20120810" => Service::DynamoDb,
+        "TrentService" => Service::Kms,
+        _ => return None,
+    };
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    let function = credential.split('/').next()?.to_owned();
+    Some(Call { function, service, operation: operation.to_owned(), body: serde_json::from_slice(body).ok()? })
+}
+
+async fn forward(
+    client: &Client<HttpConnector, Body>,
+    address: &str,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response<Body>, (StatusCode, String)> {
+    let unreachable = |error: &dyn std::fmt::Display| (StatusCode::BAD_GATEWAY, error.to_string());
+    let mut request = Request::post(address.parse::<Uri>().map_err(|error| unreachable(&error))?);
+    if let Some(all) = request.headers_mut() {
+        *all = headers;
+    }
+    let request = request.body(Body::from(body)).map_err(|error| unreachable(&error))?;
+    Ok(client.request(request).await.map_err(|error| unreachable(&error))?.map(Body::new))
+}
+
+fn answer(failing: &Failing) -> Response<Body> {
+    let status = StatusCode::from_u16(failing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = json!({ "__type": failing.kind, "message": "as the test wanted it" }).to_string();
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
+}

@@ -1,0 +1,315 @@
+//! A person decides (OAuth 2.1 §4.1.1, §4.1.2).
+
+use serde_json::json;
+use world::person::Form;
+use world::{World, claims};
+
+/// OAuth 2.1 §4.1.2.1: before the client and its address are known to be right, nothing is sent anywhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_client_or_address_gets_a_page_and_never_a_redirect() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+
+    for changes in [
+        [("client_id", None)],
+        [("client_id", Some(""))],
+        [("client_id", Some("c_unknown"))],
+        [("client_id", Some("https://evil.example/client"))],
+        [("redirect_uri", Some("https://evil.example/cb"))],
+        [("redirect_uri", Some("https://claude.ai/api/mcp/auth_callback/"))],
+        [("redirect_uri", Some("https://claude.ai/api/mcp/auth_callback?x=1"))],
+        [("redirect_uri", Some("https://claude.ai:444/api/mcp/auth_callback"))],
+        [("redirect_uri", Some("https://claude.ai/api/mcp/auth_callback#x"))],
+        [("redirect_uri", Some("javascript:alert(1)"))],
+        [("redirect_uri", Some("not an address"))],
+    ] {
+        let answer = ana.open(&connector.ask_with(&changes).url).await;
+
+        assert_eq!(answer.status, 400, "{changes:?}");
+        assert_eq!(answer.header("location"), None, "{changes:?}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{changes:?}");
+    }
+    let doubled = format!("{}&state=again", connector.ask("skills:read").url);
+    assert_eq!(ana.open(&doubled).await.status, 400);
+    let not_utf8 = format!("{}&scope=%ff", connector.ask_with(&[]).url);
+    assert_eq!(ana.open(&not_utf8).await.status, 400);
+}
+
+/// OAuth 2.1 §7.12.2: the person signs in before anything is redirected to a client, errors included.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_redirected_to_a_client_before_they_sign_in() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let stranger = world.person("ana@example.com");
+
+    for ask in [connector.ask("skills:read"), connector.ask_with(&[("response_type", Some("token"))])] {
+        let answer = stranger.open(&ask.url).await;
+
+        assert_eq!(answer.status, 303);
+        assert!(answer.location().starts_with(&world.at("/auth/login?next=%2Foauth%2Fauthorize%3F")), "{answer:?}");
+    }
+}
+
+/// OAuth 2.1 §4.1.2.1, RFC 9207 §2: then errors go to the client, with `state` as it came and `iss`.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_request_is_told_to_the_client() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    let (short, padded) = ("x".repeat(42), format!("{}=", "x".repeat(43)));
+
+    for (name, value, error) in [
+        ("response_type", None, "invalid_request"),
+        ("response_type", Some("token"), "unsupported_response_type"),
+        ("response_type", Some("code id_token"), "unsupported_response_type"),
+        ("code_challenge", None, "invalid_request"),
+        ("code_challenge", Some(short.as_str()), "invalid_request"),
+        ("code_challenge", Some(&padded), "invalid_request"),
+        ("code_challenge_method", None, "invalid_request"),
+        ("code_challenge_method", Some("plain"), "invalid_request"),
+        ("code_challenge_method", Some("s256"), "invalid_request"),
+        ("resource", Some("https://elsewhere.example/mcp"), "invalid_target"),
+        ("resource", Some("not a resource"), "invalid_target"),
+        ("scope", Some("openid profile"), "invalid_scope"),
+        ("scope", Some("connections:manage"), "invalid_scope"),
+        ("scope", Some("skills:read\u{e9}"), "invalid_scope"),
+    ] {
+        let ask = connector.ask_with(&[(name, value)]);
+        let answer = ana.open(&ask.url).await;
+
+        assert_eq!(answer.status, 303, "{name} {value:?}");
+        assert!(answer.location().starts_with(&connector.redirect_uri), "{name} {value:?}");
+        let mut told = answer.redirected();
+        assert!(told.remove("error_description").is_some_and(|text| text.is_ascii()), "{name} {value:?}");
+        let expected = [("error", error), ("iss", &world.issuer()), ("state", &ask.state)];
+        let expected: Vec<_> = expected.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(told.into_iter().collect::<Vec<_>>(), expected, "{name} {value:?}");
+    }
+}
+
+/// OAuth 2.1 §4.1.1, RFC 8252 §7.3: exact, but on loopback any port.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_loopback_client_is_answered_on_whatever_port_it_listens() {
+    let world = World::new().await;
+    let uris = ["http://localhost/callback", "http://127.0.0.1/callback", "http://[::1]/callback"];
+    let connector = world.connector_at("Claude Code", &uris).await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+
+    for (asked, status) in [
+        ("http://localhost:51234/callback", 200),
+        ("http://127.0.0.1:51234/callback", 200),
+        ("http://[::1]:51234/callback", 200),
+        ("http://localhost/callback", 200),
+        ("http://localhost:51234/elsewhere", 400),
+        ("http://127.0.0.2:51234/callback", 400),
+        ("https://localhost:51234/callback", 400),
+        ("http://localhost.evil.example:51234/callback", 400),
+        ("http://localhost:51234@evil.example/callback", 400),
+    ] {
+        let page = ana.open(&connector.ask_with(&[("redirect_uri", Some(asked))]).url).await;
+
+        assert_eq!(page.status, status, "{asked}");
+        assert_eq!(page.body.contains("a program on your own computer"), status == 200, "{asked}");
+    }
+    // OAuth 2.1 §2.3.2: with several registered, one must be named.
+    assert_eq!(ana.open(&connector.ask_with(&[("redirect_uri", None)]).url).await.status, 400);
+}
+
+/// OAuth 2.1 §7.10, §7.11: the page cannot be framed, cached or scripted, and shows text as text.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_consent_page_says_who_asks_and_cannot_be_abused() {
+    let world = World::new().await;
+    let connector = world.connector("<script>alert(1)</script>").await;
+    let ana = world.person("ana@example.com");
+
+    let page = ana.signs_in(&connector.ask("entities:write skills:read").url).await;
+
+    assert_eq!(page.status, 200);
+    let policy = page.header("content-security-policy").unwrap();
+    for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self' https://claude.ai"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert_eq!(page.header("x-frame-options"), Some("DENY"));
+    assert_eq!(page.header("referrer-policy"), Some("no-referrer"));
+    assert_eq!(page.header("cache-control"), Some("no-store"));
+    assert_eq!(page.header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(page.header("access-control-allow-origin"), None);
+    assert!(!page.body.contains("<script"), "{}", page.body);
+    for shown in ["claude.ai", "ana@example.com", "Acme", "Globex", "viewer", "Change records", "Stay connected"] {
+        assert!(page.body.contains(shown), "{shown}");
+    }
+}
+
+/// fastmcp opens the address before the browser does; some browsers open it twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_writes_nothing_and_may_be_repeated() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    let ask = connector.ask("skills:read");
+
+    let first = ana.signs_in(&ask.url).await;
+    let second = ana.open(&ask.url).await;
+
+    assert_eq!((first.status, second.status), (200, 200));
+    assert_eq!(first.body, second.body);
+    assert_eq!(world.count("grants").await, 0);
+}
+
+/// DESIGN §3: a token carries what was left ticked ∩ what the role allows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_carries_only_what_was_left_and_what_the_role_allows() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let asked = "tools:execute skills:read entities:write";
+
+    for (email, tenant, unticked, carries) in [
+        ("ana@example.com", "acme", vec![], "tools:execute skills:read entities:read entities:write"),
+        ("ana@example.com", "acme", vec!["tools:execute"], "skills:read entities:read entities:write"),
+        ("ana@example.com", "globex", vec![], "skills:read entities:read"),
+        ("vera@example.com", "acme", vec!["skills:read"], "entities:read"),
+    ] {
+        let person = world.person(email);
+        let ask = connector.ask(asked);
+        let landed = person.approves_without(&ask, tenant, &unticked).await;
+        let tokens = connector.exchange(&ask, &landed.redirected()["code"]).await.tokens(&world);
+
+        assert_eq!(claims(&tokens.access).1["scope"], carries, "{email} {tenant} {unticked:?}");
+        assert_eq!(claims(&tokens.access).1["tenant"], tenant);
+        assert_eq!(tokens.scope, format!("{carries} offline_access"));
+    }
+}
+
+/// RFC 6749 §3.3: without `scope`, what a first connection needs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_without_scope_means_the_default() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask_with(&[]);
+
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+
+    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    assert_eq!(tokens.scope, "tools:execute skills:read views:read offline_access");
+}
+
+/// OAuth 2.1 §4.1.2.1: `access_denied`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_may_say_no() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    let ask = connector.ask("skills:read");
+    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap();
+
+    let answer = ana.submit(&form.with("decision", "deny")).await;
+
+    assert_eq!(answer.status, 303);
+    assert_eq!(answer.redirected()["error"], "access_denied");
+    assert_eq!(answer.redirected()["state"], ask.state);
+    assert_eq!(world.count("grants").await, 0);
+}
+
+/// What cannot be approved brings the page again, with a sentence, and keeps nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impossible_choice_brings_the_page_again() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    let form = Form::find(&ana.signs_in(&connector.ask("tools:execute").url).await, "confirmation").unwrap();
+    let approving = form.clone().with("decision", "approve");
+
+    for (form, sentence) in [
+        (approving.clone(), "Choose the workspace"),
+        (approving.clone().with("tenant", "another"), "Choose the workspace"),
+        (approving.clone().with("tenant", "globex"), "Your role in that workspace allows nothing"),
+        (approving.clone().with("tenant", "acme").without("allow:tools:execute"), "Leave at least one permission"),
+        (form.clone().with("tenant", "acme"), "Choose Approve or Deny"),
+        (approving.clone().with("tenant", "acme").with("confirmation", "made up"), "Please look again"),
+        (approving.clone().with("tenant", "acme").without("confirmation"), "Please look again"),
+        (approving.clone().with("tenant", "acme").with("scope", "entities:write"), "Please look again"),
+    ] {
+        let answer = ana.submit(&form).await;
+
+        assert_eq!(answer.status, 400, "{sentence}");
+        assert!(answer.body.contains(sentence), "{sentence}");
+        assert!(Form::find(&answer, "confirmation").is_some());
+    }
+    assert_eq!(world.count("grants").await, 0);
+}
+
+/// OAuth 2.1 §7.10: a form from elsewhere, or from another person's page, approves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_from_another_page_or_person_approves_nothing() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ben) = (world.person("ana@example.com"), world.person("ben@example.com"));
+    let ask = connector.ask("skills:read");
+    let form = Form::find(&ana.signs_in(&ask.url).await, "confirmation").unwrap();
+    let form = form.with("tenant", "acme").with("decision", "approve");
+    ben.signs_in("/auth/login").await;
+
+    let as_ben = ben.submit(&form).await;
+    assert_eq!((as_ben.status, as_ben.header("location")), (400, None));
+    for headers in [[("sec-fetch-site", "cross-site")], [("sec-fetch-site", "same-site")], [("origin", "https://evil.example")]] {
+        let elsewhere = ana.submit_with(&form, &headers).await;
+        assert_eq!((elsewhere.status, elsewhere.header("location")), (400, None), "{headers:?}");
+    }
+    assert_eq!(world.count("grants").await, 0);
+}
+
+/// Signed out elsewhere, but the browser still holds a token that looks good: asked online, at the moment that matters.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_ended_elsewhere_approves_nothing() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    let form = Form::find(&ana.signs_in(&connector.ask("skills:read").url).await, "confirmation").unwrap();
+    world.supabase().sign_out_everywhere("ana@example.com");
+
+    let answer = ana.submit(&form.with("tenant", "acme").with("decision", "approve")).await;
+
+    assert_eq!(answer.status, 303);
+    assert!(answer.location().starts_with(&world.at("/auth/login?next=")), "{answer:?}");
+    assert_eq!(world.count("grants").await, 0);
+}
+
+/// A person in no tenant is told so, and can go back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_without_a_tenant_can_only_go_back() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let nora = world.person("nora@example.com");
+
+    let page = nora.signs_in(&connector.ask("skills:read").url).await;
+
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("You are not in any workspace yet"));
+    let form = Form::find(&page, "confirmation").unwrap();
+    let approved = nora.submit(&form.clone().with("decision", "approve").with("tenant", "acme")).await;
+    assert_eq!(approved.status, 400);
+    assert_eq!(nora.submit(&form.with("decision", "deny")).await.redirected()["error"], "access_denied");
+}
+
+/// Several connections of one person and client live side by side.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_approval_does_not_end_an_older_one() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+
+    let mut all = Vec::new();
+    for tenant in ["acme", "acme", "globex"] {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, tenant).await;
+        all.push(connector.exchange(&ask, &code).await.tokens(&world));
+    }
+
+    for tokens in all {
+        assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+    }
+}

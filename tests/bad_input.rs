@@ -1,0 +1,97 @@
+//! Bad input to every endpoint: the right error each, nothing stored, no 5xx, no panic.
+
+use world::World;
+
+/// RFC 6749 §3.1, §3.2: repeated, oversized, truncated, mistyped, mis-encoded.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_bodies_are_refused_by_every_endpoint_that_takes_one() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let world = World::new().await;
+    let large = format!("grant_type={}", "x".repeat(20_000));
+    let large_json = format!("{{\"client_name\":\"{}\"}}", "x".repeat(20_000));
+    let deep = "[".repeat(10_000);
+
+    for (path, kind, body, status, error) in [
+        ("/oauth/token", FORM, b"grant_type=a&grant_type=b".as_slice(), 400, "invalid_request"),
+        ("/oauth/token", FORM, b"client_id=a&client_id=a", 400, "invalid_request"),
+        ("/oauth/token", FORM, large.as_bytes(), 413, "invalid_request"),
+        ("/oauth/token", FORM, b"grant_type=%ff", 400, "invalid_request"),
+        ("/oauth/token", FORM, b"grant_type=\xff", 400, "invalid_request"),
+        ("/oauth/token", FORM, b"", 400, "invalid_request"),
+        ("/oauth/token", FORM, b"&&&===&", 400, "invalid_request"),
+        ("/oauth/token", "application/json", b"{\"grant_type\":\"refresh_token\"}", 400, "invalid_request"),
+        ("/oauth/token", "text/plain", b"grant_type=refresh_token", 400, "invalid_request"),
+        ("/oauth/token", "", b"grant_type=refresh_token", 400, "invalid_request"),
+        ("/oauth/revoke", FORM, b"token=a&token=b", 400, "invalid_request"),
+        ("/oauth/revoke", FORM, large.as_bytes(), 413, "invalid_request"),
+        ("/oauth/revoke", FORM, b"token=%ff", 400, "invalid_request"),
+        ("/oauth/revoke", FORM, b"", 400, "invalid_request"),
+        ("/oauth/revoke", "application/json", b"{}", 400, "invalid_request"),
+        ("/oauth/register", "application/json", b"{\"redirect_uris\":[\"https://a.exam", 400, "invalid_client_metadata"),
+        ("/oauth/register", "application/json", b"", 400, "invalid_client_metadata"),
+        ("/oauth/register", "application/json", b"\xff\xfe", 400, "invalid_client_metadata"),
+        ("/oauth/register", "application/json", deep.as_bytes(), 400, "invalid_client_metadata"),
+        ("/oauth/register", "application/json", large_json.as_bytes(), 413, "invalid_client_metadata"),
+        (
+            "/oauth/register",
+            "application/json",
+            b"{\"redirect_uris\":[\"https://a.example/\"],\"redirect_uris\":[\"https://b.example/\"]}",
+            400,
+            "invalid_client_metadata",
+        ),
+        ("/oauth/register", FORM, b"redirect_uris=https://a.example/", 400, "invalid_client_metadata"),
+    ] {
+        let answer = world.post_bytes(path, kind, body).await;
+
+        let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        assert_eq!(answer.status, status, "{path} {kind} {shown}: {answer:?}");
+        assert_eq!(answer.json()["error"], error, "{path} {kind} {shown}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+    for table in ["clients", "grants"] {
+        assert_eq!(world.count(table).await, 0, "{table}");
+    }
+}
+
+/// The same at authorize, as pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_to_authorize_gets_a_page() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let world = World::new().await;
+
+    for query in ["", "?", "?client_id=%ff", "?client_id=a&client_id=b", "?client_id=a%00b", "?=&=", "?%"] {
+        let answer = world.get(&format!("/oauth/authorize{query}")).await;
+        assert_eq!(answer.status, 400, "{query}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{query}");
+    }
+    for (kind, body) in [(FORM, b"".as_slice()), (FORM, b"client_id=\xff"), ("application/json", b"{}"), ("", b"x")] {
+        let answer = world.post_bytes("/oauth/authorize", kind, body).await;
+        assert_eq!(answer.status, 400, "{kind} {body:?}");
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{kind} {body:?}");
+    }
+    assert_eq!(world.count("grants").await, 0);
+}
+
+/// API Gateway knows which methods there are; nothing else reaches a function.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_methods_are_not_found() {
+    let world = World::new().await;
+
+    for (method, path) in [
+        ("GET", "/oauth/token"),
+        ("GET", "/oauth/register"),
+        ("GET", "/oauth/revoke"),
+        ("PUT", "/oauth/token"),
+        ("DELETE", "/oauth/authorize"),
+        ("OPTIONS", "/oauth/authorize"),
+        ("POST", "/.well-known/jwks.json"),
+        ("PATCH", "/api/mcp/server"),
+        ("POST", "/oauth/token/"),
+        ("POST", "//oauth/token"),
+        ("POST", "/OAUTH/TOKEN"),
+        ("POST", "/oauth/%74oken/../token"),
+    ] {
+        let answer = world.request(method, path).await;
+        assert!(matches!(answer.status, 403 | 404), "{method} {path}: {answer:?}");
+    }
+}

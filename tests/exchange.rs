@@ -1,0 +1,197 @@
+//! A code becomes tokens (OAuth 2.1 §4.1.3).
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use world::{World, claims};
+
+/// OAuth 2.1 §3.2.3, RFC 9068 §2.2: the whole answer, and the whole token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_becomes_an_access_token_that_says_what_it_is() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    let ask = connector.ask("skills:read");
+    let code = ana.code(&ask, "acme").await;
+
+    let answer = connector.exchange(&ask, &code).await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("pragma"), Some("no-cache"));
+    let mut body = answer.json();
+    let tokens = answer.tokens(&world);
+    body.as_object_mut().unwrap().retain(|name, _| name != "access_token" && name != "refresh_token");
+    assert_eq!(body, json!({ "token_type": "Bearer", "expires_in": 3600, "scope": "skills:read offline_access" }));
+
+    let (header, mut claims) = claims(&tokens.access);
+    assert_eq!(header["typ"], "at+jwt");
+    assert_eq!(header["alg"], "RS256");
+    for random in ["grant", "jti", "sub"] {
+        assert!(claims.as_object_mut().unwrap().remove(random).unwrap().is_string(), "{random}");
+    }
+    let now = world.now();
+    assert_eq!(
+        claims,
+        json!({
+            "iss": world.issuer(),
+            "aud": world.mcp_url(),
+            "client_id": connector.client_id,
+            "scope": "skills:read",
+            "tenant": "acme",
+            "generation": 1,
+            "iat": now,
+            "exp": now + 3600,
+        })
+    );
+}
+
+/// RFC 6749 §4.1.2: "If an authorization code is used more than once …", all it led to ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_code_ends_the_tokens_it_led_to() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+
+    let replay = connector.exchange(&ask, &code).await;
+
+    assert_eq!(replay.status, 400);
+    assert_eq!(
+        replay.json(),
+        json!({
+            "error": "invalid_grant",
+            "error_description": "The code is not valid for this client and request, or was used before.",
+        })
+    );
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+    assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// OAuth 2.1 §7.5.3: whoever has only the code, and not its verifier, cannot end what it led to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_without_the_verifier_is_only_refused() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+
+    let wrong = "w".repeat(43);
+    let replay = connector.exchange_with(&ask, &code, &[("code_verifier", Some(&wrong))]).await;
+
+    assert_eq!((replay.status, &replay.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// OAuth 2.1 §4.1.3 and §3.2.4: each condition, and that a failed try does not spend the code.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_bound_to_its_request() {
+    let world = World::new().await;
+    let (connector, other) = (world.connector("Claude").await, world.connector("Other").await);
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let (short, long, wrong) = ("v".repeat(42), "v".repeat(129), "v".repeat(43));
+
+    for (name, value, status, error) in [
+        ("code_verifier", Some(wrong.as_str()), 400, "invalid_grant"),
+        ("code_verifier", Some(&short), 400, "invalid_request"),
+        ("code_verifier", Some(&long), 400, "invalid_request"),
+        ("code_verifier", Some("v v v v v v v v v v v v v v v v v v v v v v v"), 400, "invalid_request"),
+        ("code_verifier", None, 400, "invalid_request"),
+        ("code", None, 400, "invalid_request"),
+        ("code", Some("ac_x"), 400, "invalid_grant"),
+        ("client_id", Some(&other.client_id), 400, "invalid_grant"),
+        ("client_id", Some("c_unknown"), 401, "invalid_client"),
+        ("client_id", None, 400, "invalid_request"),
+        ("client_secret", Some("made up"), 401, "invalid_client"),
+        ("redirect_uri", Some("https://claude.ai/elsewhere"), 400, "invalid_grant"),
+        ("resource", Some("https://elsewhere.example/"), 400, "invalid_target"),
+        ("grant_type", Some("password"), 400, "unsupported_grant_type"),
+        ("grant_type", None, 400, "invalid_request"),
+    ] {
+        let refused = connector.exchange_with(&ask, &code, &[(name, value)]).await;
+
+        let told = (refused.status, refused.json()["error"].clone());
+        assert_eq!(told, (status, Value::from(error)), "{name} {value:?}");
+    }
+    // §10.2: the address may be left out; older clients leave out the resource.
+    let changes = [("redirect_uri", None), ("resource", None)];
+    assert_eq!(connector.exchange_with(&ask, &code, &changes).await.status, 200);
+}
+
+/// OAuth 2.1 §4.1.2: a code lives for a minute, not a second longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_expires_after_a_minute() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+
+    for (age, status) in [(60, 200), (61, 400)] {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        world.advance(age);
+
+        assert_eq!(connector.exchange(&ask, &code).await.status, status, "{age} s");
+    }
+}
+
+/// The person did not want it to stay connected: an hour, and no refresh token.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_stay_connected_there_is_no_refresh_token() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let landed = world.person("ana@example.com").approves_without(&ask, "acme", &["offline_access"]).await;
+
+    let tokens = connector.exchange(&ask, &landed.redirected()["code"]).await.tokens(&world);
+
+    assert_eq!((tokens.refresh, tokens.scope.as_str()), (None, "skills:read"));
+    world.advance(3599);
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+    world.advance(1);
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+}
+
+/// OAuth 2.1 §2.4.1: a client that an operator registered shows its secret, in the body or by Basic, and not both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confidential_client_shows_its_secret() {
+    let world = World::new().await;
+    let connector = world.confidential("acme-cowork", "a secret: with % and +").await;
+    let ana = world.person("ana@example.com");
+    let basic = |secret: &str| {
+        let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(&connector.client_id), encode(secret))))
+    };
+    let secret = connector.secret.clone().unwrap();
+
+    for (in_body, header, status, error) in [
+        (None, None, 401, "invalid_client"),
+        (Some("wrong"), None, 401, "invalid_client"),
+        (None, Some(basic("wrong")), 401, "invalid_client"),
+        (None, Some("Bearer x".to_owned()), 401, "invalid_client"),
+        (Some(secret.as_str()), Some(basic(&secret)), 400, "invalid_request"),
+        (Some(secret.as_str()), None, 200, ""),
+        (None, Some(basic(&secret)), 200, ""),
+    ] {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        let mut form = vec![("grant_type", "authorization_code"), ("code", &code), ("code_verifier", &ask.verifier)];
+        if header.is_none() {
+            form.push(("client_id", &connector.client_id));
+        }
+        form.extend(in_body.map(|secret| ("client_secret", secret)));
+        let headers: Vec<_> = header.iter().map(|value| ("authorization", value.as_str())).collect();
+
+        let answer = world.post_form_with("/oauth/token", &form, &headers).await;
+
+        assert_eq!(answer.status, status, "{in_body:?} {header:?} {answer:?}");
+        if status == 200 {
+            assert_eq!(answer.tokens(&world).scope, "skills:read offline_access");
+        } else {
+            assert_eq!(answer.json()["error"], error);
+            assert_eq!(answer.header("www-authenticate").is_some(), status == 401 && header.is_some());
+        }
+    }
+}

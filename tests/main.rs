@@ -1,0 +1,10 @@
+//! Black box: HTTP in, HTTP out, through the local system. A file per family of rules.
+
+mod authorization;
+mod bad_input;
+mod discovery;
+mod exchange;
+mod journey;
+mod refreshing;
+mod registration;
+mod revocation;

@@ -1,0 +1,213 @@
+//! A refresh token becomes its successor (OAuth 2.1 §4.3), over networks that lose answers and past thieves that copy them.
+
+use serde_json::json;
+use world::connector::{Connector, Tokens};
+use world::{World, claims};
+
+/// Ana's connection in Acme.
+async fn connected<'w>(world: &'w World, scope: &str) -> (Connector<'w>, Tokens) {
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask(scope);
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(world);
+    (connector, tokens)
+}
+
+/// OAuth 2.1 §4.3.1: each use gives a new refresh token, of the same scope.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refresh_turns_the_token() {
+    let world = World::new().await;
+    let (connector, first) = connected(&world, "skills:read views:read").await;
+
+    let second = connector.refresh(first.refresh.as_ref().unwrap()).await.tokens(&world);
+    let third = connector.refresh(second.refresh.as_ref().unwrap()).await.tokens(&world);
+
+    assert_ne!(first.refresh, second.refresh);
+    assert_ne!(second.refresh, third.refresh);
+    assert_eq!(third.scope, first.scope);
+    assert_eq!(claims(&third.access).1["generation"], 3);
+    assert_eq!(connector.call(&third.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// DESIGN §4: a retry within a minute is answered with the same successor, whatever has happened to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_within_a_minute_gets_the_same_successor() {
+    let world = World::new().await;
+    let (connector, first) = connected(&world, "skills:read").await;
+    let old = first.refresh.unwrap();
+    let second = connector.refresh(&old).await.tokens(&world);
+    assert_eq!(connector.call(&second.access, "tools/list", json!({})).await.status, 200);
+
+    world.advance(60);
+    let again = connector.refresh(&old).await.tokens(&world);
+
+    assert_eq!(again.refresh, second.refresh);
+    assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200);
+    assert_eq!(connector.refresh(&again.refresh.unwrap()).await.status, 200);
+}
+
+/// DESIGN §4: later too, as long as nothing of the successor was ever used: then its answer was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_is_given_again_days_later() {
+    let world = World::new().await;
+    let (connector, first) = connected(&world, "skills:read").await;
+    let old = first.refresh.unwrap();
+    let lost = connector.refresh(&old).await.tokens(&world);
+
+    world.advance(7 * 24 * 3600);
+    let again = connector.refresh(&old).await.tokens(&world);
+
+    assert_eq!(again.refresh, lost.refresh);
+    assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// OAuth 2.1 §4.3.1: a superseded token whose successor was used is stolen or replayed; everything ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replayed_token_ends_the_grant() {
+    for used in ["access token", "refresh token"] {
+        let world = World::new().await;
+        let (connector, first) = connected(&world, "skills:read").await;
+        let old = first.refresh.unwrap();
+        let mut latest = connector.refresh(&old).await.tokens(&world);
+        if used == "access token" {
+            assert_eq!(connector.call(&latest.access, "tools/list", json!({})).await.status, 200);
+            world.advance(61);
+        } else {
+            latest = connector.refresh(&latest.refresh.unwrap()).await.tokens(&world);
+        }
+
+        let replay = connector.refresh(&old).await;
+
+        assert_eq!(replay.status, 400, "{used}");
+        assert_eq!(
+            replay.json(),
+            json!({
+                "error": "invalid_grant",
+                "error_description": "The refresh token is not valid any more. The person has to connect again.",
+            })
+        );
+        assert_eq!(connector.call(&latest.access, "tools/list", json!({})).await.status, 401, "{used}");
+        assert_eq!(connector.refresh(&latest.refresh.unwrap()).await.json()["error"], "invalid_grant", "{used}");
+        assert!(world.audit("grant_ended").iter().any(|line| line["reason"] == "refresh_replayed"), "{used}");
+    }
+}
+
+/// DESIGN §4: nobody can end a grant by guessing its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_does_not_prove_the_family_is_only_refused() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+    let genuine = tokens.refresh.unwrap();
+    // The grant's id is the first 22 characters after the prefix; the family's secret follows.
+    let stranger = format!("{}{}", &genuine[..24], "A".repeat(genuine.len() - 24));
+
+    for token in [stranger.as_str(), "rt_", "rt_nonsense", "nonsense", &genuine[1..], &format!("{genuine}A")] {
+        let refused = connector.refresh(token).await;
+        assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")), "{token}");
+    }
+
+    assert_eq!(connector.refresh(&genuine).await.status, 200);
+}
+
+/// OAuth 2.1 §4.3: bound to the client it was issued to.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_client_cannot_use_it_and_cannot_end_it() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+    let thief = world.connector("Thief").await;
+    let token = tokens.refresh.unwrap();
+
+    let refused = thief.refresh(&token).await;
+
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.refresh(&token).await.status, 200);
+}
+
+/// OAuth 2.1 §4.3.1: narrowing affects the access token only; widening is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrower_scope_narrows_only_the_access_token() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read views:read").await;
+
+    let narrow = connector.refresh_with(&tokens.refresh.unwrap(), &[("scope", "skills:read")]).await.tokens(&world);
+    assert_eq!(claims(&narrow.access).1["scope"], "skills:read");
+    let wide = connector.refresh_with(narrow.refresh.as_ref().unwrap(), &[("scope", "entities:read")]).await;
+    assert_eq!((wide.status, &wide.json()["error"]), (400, &json!("invalid_scope")));
+    let elsewhere = connector.refresh_with(narrow.refresh.as_ref().unwrap(), &[("resource", "https://a.example")]).await;
+    assert_eq!((elsewhere.status, &elsewhere.json()["error"]), (400, &json!("invalid_target")));
+
+    let full = connector.refresh(&narrow.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(full.scope, "skills:read views:read offline_access");
+}
+
+/// DESIGN §3: a downgrade bites at the next rotation, and a promotion never exceeds what was approved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_changes_changes_the_next_token() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "entities:write skills:read").await;
+    assert_eq!(tokens.scope, "skills:read entities:read entities:write offline_access");
+
+    world.gives_role("acme", "ana@example.com", "viewer").await;
+    let demoted = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(demoted.scope, "skills:read entities:read offline_access");
+
+    world.gives_role("acme", "ana@example.com", "owner").await;
+    let promoted = connector.refresh(&demoted.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(promoted.scope, "skills:read entities:read entities:write offline_access");
+}
+
+/// DESIGN §3: a membership that is gone ends the grant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_member_loses_the_grant() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+
+    world.removes("acme", "ana@example.com").await;
+    let refused = connector.refresh(tokens.refresh.as_ref().unwrap()).await;
+
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+    world.gives_role("acme", "ana@example.com", "owner").await;
+    assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// DESIGN §4: 30 days idle, 180 days in all, and `expires_in` tells the truth to the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_ends_when_it_is_idle_or_old() {
+    const DAY: i64 = 24 * 3600;
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+    world.advance(30 * DAY);
+    assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
+
+    let (connector, mut tokens) = connected(&world, "skills:read").await;
+    for _ in 0..7 {
+        world.advance(25 * DAY);
+        tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    }
+    world.advance(5 * DAY - 600);
+    let last = connector.refresh(&tokens.refresh.unwrap()).await;
+    assert_eq!(last.json()["expires_in"], 600);
+    let last = last.tokens(&world);
+    world.advance(600);
+    assert_eq!(connector.refresh(&last.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// DESIGN §4: two at once get the same successor: the table decides, the loser derives.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_get_the_same_successor() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+    let token = tokens.refresh.unwrap();
+
+    let mut answers = Vec::new();
+    for wave in [vec![(); 16]] {
+        let racing = wave.iter().map(|()| connector.refresh(&token));
+        answers.extend(world::all(racing).await);
+    }
+
+    let successors: std::collections::BTreeSet<_> =
+        answers.iter().map(|answer| answer.tokens(&world).refresh.unwrap()).collect();
+    assert_eq!(successors.len(), 1);
+    assert_eq!(connector.refresh(successors.first().unwrap()).await.status, 200);
+}

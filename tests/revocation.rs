@@ -1,0 +1,74 @@
+//! A client gives a token back (RFC 7009).
+
+use serde_json::json;
+use world::World;
+
+/// RFC 7009 §2.1: either kind of token ends the whole grant, at the next call.
+#[tokio::test(flavor = "multi_thread")]
+async fn either_token_ends_the_whole_grant() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+
+    for kind in ["access", "refresh", "expired access"] {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        let first = connector.exchange(&ask, &code).await.tokens(&world);
+        let (mut token, mut tokens) = (first.access.clone(), first.clone());
+        if kind == "refresh" {
+            token = first.refresh.clone().unwrap();
+        } else if kind == "expired access" {
+            world.advance(3600);
+            tokens = connector.refresh(&first.refresh.unwrap()).await.tokens(&world);
+        }
+
+        let answer = connector.revoke(&token).await;
+
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{kind}");
+        assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401, "{kind}");
+        assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant", "{kind}");
+        assert_eq!(connector.revoke(&token).await.status, 200, "{kind}");
+    }
+}
+
+/// RFC 7009 §2.2: what is unknown, or another client's, is answered like success, and nothing happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_theirs_is_left_alone() {
+    let world = World::new().await;
+    let (connector, other) = (world.connector("Claude").await, world.connector("Other").await);
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    let refresh = tokens.refresh.unwrap();
+    let stranger = format!("{}{}", &refresh[..24], "A".repeat(refresh.len() - 24));
+    let forged = format!("{}A", &tokens.access[..tokens.access.len() - 1]);
+
+    for token in [&tokens.access, &refresh] {
+        assert_eq!(other.revoke(token).await.status, 200);
+    }
+    for token in [stranger.as_str(), &forged, "nonsense", "rt_nonsense"] {
+        assert_eq!(connector.revoke(token).await.status, 200, "{token}");
+    }
+
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// RFC 7009 §2.2.1.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_revoked_here_is_refused() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let client = connector.client_id.as_str();
+    let key = world.api_key();
+
+    for (form, status, error) in [
+        (vec![("client_id", client)], 400, "invalid_request"),
+        (vec![("token", "x")], 400, "invalid_request"),
+        (vec![("token", "x"), ("client_id", "c_unknown")], 401, "invalid_client"),
+        (vec![("token", "x"), ("token", "y"), ("client_id", client)], 400, "invalid_request"),
+        (vec![("token", key.as_str()), ("client_id", client)], 400, "unsupported_token_type"),
+    ] {
+        let answer = world.post_form("/oauth/revoke", &form).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (status, &json!(error)), "{form:?}");
+    }
+}

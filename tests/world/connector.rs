@@ -1,0 +1,152 @@
+//! An MCP client, as Claude is one.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::World;
+use crate::answer::Answer;
+
+/// A registered client.
+pub struct Connector<'w> {
+    /// Its world.
+    pub world: &'w World,
+    /// Its id.
+    pub client_id: String,
+    /// Where it wants to be answered.
+    pub redirect_uri: String,
+    /// Its secret, if it has one.
+    pub secret: Option<String>,
+}
+
+/// One authorization request.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// What the browser is sent to.
+    pub url: String,
+    /// What the client keeps.
+    pub verifier: String,
+    /// What must come back.
+    pub state: String,
+}
+
+/// The tokens of one answer.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// The access token.
+    pub access: String,
+    /// The refresh token, if there was one.
+    pub refresh: Option<String>,
+    /// The scope that was issued.
+    pub scope: String,
+}
+
+impl Connector<'_> {
+    /// What it asks for, with the defaults of a real client; `changes` replaces parameters or, with `None`, leaves them out.
+    #[must_use]
+    pub fn ask_with(&self, changes: &[(&str, Option<&str>)]) -> Ask {
+        let (verifier, state) = (self.world.random(), self.world.random());
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(&verifier));
+        let resource = self.world.mcp_url();
+        let mut parameters = vec![
+            ("response_type", "code"),
+            ("client_id", &self.client_id),
+            ("redirect_uri", &self.redirect_uri),
+            ("state", &state),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("resource", &resource),
+        ];
+        for (name, value) in changes {
+            parameters.retain(|(known, _)| known != name);
+            parameters.extend(value.map(|value| (*name, value)));
+        }
+        let url = url::Url::parse_with_params(&self.world.at("/oauth/authorize"), parameters).expect("a URL");
+        Ask { url: url.into(), verifier, state }
+    }
+
+    /// What it asks for.
+    #[must_use]
+    pub fn ask(&self, scope: &str) -> Ask {
+        self.ask_with(&[("scope", Some(scope))])
+    }
+
+    /// Exchanges a code.
+    pub async fn exchange(&self, ask: &Ask, code: &str) -> Answer {
+        self.exchange_with(ask, code, &[]).await
+    }
+
+    /// Exchanges a code, with changes to the request.
+    pub async fn exchange_with(&self, ask: &Ask, code: &str, changes: &[(&str, Option<&str>)]) -> Answer {
+        let resource = self.world.mcp_url();
+        let mut form = vec![
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &self.redirect_uri),
+            ("client_id", &self.client_id),
+            ("code_verifier", &ask.verifier),
+            ("resource", &resource),
+        ];
+        form.extend(self.secret.as_deref().map(|secret| ("client_secret", secret)));
+        for (name, value) in changes {
+            form.retain(|(known, _)| known != name);
+            form.extend(value.map(|value| (*name, value)));
+        }
+        self.world.post_form("/oauth/token", &form).await
+    }
+
+    /// Refreshes.
+    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.refresh_with(refresh_token, &[]).await
+    }
+
+    /// Refreshes, with more parameters.
+    pub async fn refresh_with(&self, refresh_token: &str, more: &[(&str, &str)]) -> Answer {
+        let mut form =
+            vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token), ("client_id", &self.client_id)];
+        form.extend(self.secret.as_deref().map(|secret| ("client_secret", secret)));
+        form.extend(more);
+        self.world.post_form("/oauth/token", &form).await
+    }
+
+    /// Revokes a token.
+    pub async fn revoke(&self, token: &str) -> Answer {
+        let mut form = vec![("token", token), ("client_id", self.client_id.as_str())];
+        form.extend(self.secret.as_deref().map(|secret| ("client_secret", secret)));
+        self.world.post_form("/oauth/revoke", &form).await
+    }
+
+    /// Calls a method of the MCP server in the legacy era.
+    pub async fn call(&self, token: &str, method: &str, params: Value) -> Answer {
+        self.world.call(Some(token), method, params).await
+    }
+
+    /// Calls a tool.
+    pub async fn tool(&self, token: &str, name: &str, arguments: Value) -> Answer {
+        self.call(token, "tools/call", json!({ "name": name, "arguments": arguments })).await
+    }
+}
+
+impl Answer {
+    /// The tokens in an answer of the token endpoint.
+    ///
+    /// # Panics
+    /// When it is not such an answer.
+    #[must_use]
+    pub fn tokens(&self, world: &World) -> Tokens {
+        assert_eq!(self.status, 200, "{self:?}");
+        let body = self.json();
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        let tokens = Tokens {
+            access: text("access_token").expect("an access token"),
+            refresh: text("refresh_token"),
+            scope: text("scope").expect("a scope"),
+        };
+        world.remember(&tokens.access);
+        if let Some(refresh) = &tokens.refresh {
+            world.remember(refresh);
+        }
+        tokens
+    }
+}

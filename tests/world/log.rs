@@ -1,0 +1,58 @@
+//! Every log line of every world, kept to be searched.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use serde_json::Value;
+
+static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Starts keeping lines, once per process, at the level at which a deployment logs.
+pub(crate) fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let made = tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Lines).try_init();
+        made.expect("nobody else logs");
+    });
+}
+
+/// Whether any line holds `text`.
+pub(crate) fn contains(text: &str) -> bool {
+    let lines = lines();
+    lines.windows(text.len()).any(|window| window == text.as_bytes())
+}
+
+/// Shows the last lines beside a test that failed.
+pub(crate) fn show_last() {
+    let text = String::from_utf8_lossy(&lines()).into_owned();
+    let last: Vec<_> = text.lines().rev().take(12).collect();
+    for line in last.into_iter().rev() {
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+/// The events of the audit.
+pub(crate) fn audit() -> Vec<Value> {
+    let text = String::from_utf8_lossy(&lines()).into_owned();
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|line| serde_json::from_str(line["audit"].as_str()?).ok())
+        .collect()
+}
+
+fn lines() -> MutexGuard<'static, Vec<u8>> {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        lines().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,363 @@
+//! A world of its own for each test: the whole system in memory, a clock that can be turned, and actors.
+//!
+//! When a world is dropped, everything stored and everything logged is searched for every secret that its actors ever saw.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "an actor that cannot go on ends its test")]
+
+pub mod answer;
+pub mod connector;
+mod log;
+pub mod person;
+
+use std::future::Future;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use local::{Options, System};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use shared::clock::{Clock, Timestamp};
+use shared::oauth::client::{Client, ClientId, Kind};
+use shared::oauth::redirect_uri::RedirectUri;
+use shared::oauth::tenant::{PersonId, TenantId};
+use stand_ins::supabase::Supabase;
+
+use answer::Answer;
+use connector::Connector;
+use person::Person;
+
+/// Where hosted clients are answered.
+pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
+
+/// A system and what its actors have seen.
+pub struct World {
+    system: System,
+    http: reqwest::Client,
+    clock: Arc<AtomicI64>,
+    secrets: Mutex<Vec<String>>,
+}
+
+impl World {
+    /// A new one, with the demo's people and tenants in it.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// A new one whose options `change` may set.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        log::listen();
+        let clock = Arc::new(AtomicI64::new(1_795_339_800));
+        let told = Arc::clone(&clock);
+        let mut options = Options {
+            clock: Clock::new(move || Timestamp::from_seconds(told.load(Ordering::SeqCst))),
+            demo: true,
+            ..Options::default()
+        };
+        change(&mut options);
+        let system = System::start(options).await.expect("the system starts");
+        // Fails only when it is installed already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
+        let world = Self { http: http.expect("a client"), system, clock, secrets: Mutex::default() };
+        world.remember(&world.api_key());
+        world
+    }
+
+    /// The system.
+    #[must_use]
+    pub const fn system(&self) -> &System {
+        &self.system
+    }
+
+    /// The sign-in service.
+    #[must_use]
+    pub fn supabase(&self) -> &Arc<Supabase> {
+        self.system.supabase()
+    }
+
+    /// The issuer.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.system.issuer().to_owned()
+    }
+
+    /// The URL that people paste.
+    #[must_use]
+    pub fn mcp_url(&self) -> String {
+        self.system.mcp_url()
+    }
+
+    /// The address of a path.
+    #[must_use]
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.system.issuer())
+    }
+
+    /// An address from an address or a path.
+    #[must_use]
+    pub fn absolute(&self, url: &str) -> String {
+        if url.starts_with('/') { self.at(url) } else { url.to_owned() }
+    }
+
+    /// Whether an address is on our origin.
+    #[must_use]
+    pub fn is_ours(&self, url: &str) -> bool {
+        url.starts_with('/') || url.starts_with(&self.at("/"))
+    }
+
+    /// For requests of one's own.
+    #[must_use]
+    pub const fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// The time, in seconds since the epoch.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// 43 random characters.
+    #[must_use]
+    pub fn random(&self) -> String {
+        let text = URL_SAFE_NO_PAD.encode(shared::oauth::secret::Secret::<32>::random().expose());
+        self.remember(&text);
+        text
+    }
+
+    /// Notes a secret that must never be stored or logged.
+    ///
+    /// # Panics
+    /// Never in practice.
+    pub fn remember(&self, secret: &str) {
+        self.secrets.lock().expect("unpoisoned").push(secret.to_owned());
+    }
+
+    /// A client that registers itself, answered where Claude is.
+    pub async fn connector(&self, name: &str) -> Connector<'_> {
+        self.connector_at(name, &[CALLBACK]).await
+    }
+
+    /// A client that registers itself with these addresses.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn connector_at(&self, name: &str, redirect_uris: &[&str]) -> Connector<'_> {
+        let metadata = json!({
+            "client_name": name,
+            "redirect_uris": redirect_uris,
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        });
+        let answer = self.post_json("/oauth/register", &metadata).await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        let client_id = answer.json()["client_id"].as_str().expect("an id").to_owned();
+        Connector { world: self, client_id, redirect_uri: redirect_uris[0].to_owned(), secret: None }
+    }
+
+    /// A client that an operator registered, with a secret.
+    ///
+    /// # Panics
+    /// When it cannot be kept.
+    pub async fn confidential(&self, id: &str, secret: &str) -> Connector<'_> {
+        self.remember(secret);
+        let client = Client {
+            id: ClientId::parse(id).expect("an id"),
+            name: Some("Acme for Cowork".to_owned()),
+            redirect_uris: vec![RedirectUri::parse(CALLBACK).expect("an address")],
+            refreshes: true,
+            kind: Kind::Confidential { secrets: vec![shared::oauth::secret::Digest::of(secret.as_bytes())] },
+        };
+        self.system.clients().keep(&client).await.expect("kept");
+        Connector {
+            world: self,
+            client_id: id.to_owned(),
+            redirect_uri: CALLBACK.to_owned(),
+            secret: Some(secret.to_owned()),
+        }
+    }
+
+    /// One of the demo's people.
+    ///
+    /// # Panics
+    /// When there is no such person.
+    #[must_use]
+    pub fn person(&self, email: &str) -> Person<'_> {
+        let demo = self.system.demo().expect("the demo");
+        let known = demo.people.iter().find(|person| person.email == email).expect("a person of the demo");
+        self.remember(&known.password);
+        Person::new(self, email, &known.password)
+    }
+
+    /// The demo's API key.
+    ///
+    /// # Panics
+    /// Without the demo.
+    #[must_use]
+    pub fn api_key(&self) -> String {
+        self.system.demo().expect("the demo").api_key.clone()
+    }
+
+    /// Gives a person a role in a tenant.
+    ///
+    /// # Panics
+    /// When it cannot be kept.
+    pub async fn gives_role(&self, tenant: &str, email: &str, role: &str) {
+        let (tenant, person) = (TenantId::parse(tenant).expect("a tenant"), self.person_id(email));
+        self.system.directory().keep_member(&tenant, &person, role).await.expect("kept");
+    }
+
+    /// Takes a person out of a tenant.
+    ///
+    /// # Panics
+    /// When it cannot be done.
+    pub async fn removes(&self, tenant: &str, email: &str) {
+        let (tenant, person) = (TenantId::parse(tenant).expect("a tenant"), self.person_id(email));
+        self.system.directory().remove_member(&tenant, &person).await.expect("removed");
+    }
+
+    fn person_id(&self, email: &str) -> PersonId {
+        let demo = self.system.demo().expect("the demo");
+        demo.people.iter().find(|person| person.email == email).expect("a person of the demo").id.clone()
+    }
+
+    /// How many items a table holds.
+    ///
+    /// # Panics
+    /// When the database fails.
+    #[expect(clippy::unused_async, reason = "a test reads alike, whatever it asks the world")]
+    pub async fn count(&self, table: &str) -> usize {
+        let items = self.system.items().expect("the items");
+        items.iter().filter(|(name, _)| name.to_lowercase().contains(table)).count()
+    }
+
+    /// The audit events of that name, of all worlds so far.
+    #[must_use]
+    pub fn audit(&self, event: &str) -> Vec<Value> {
+        log::audit().into_iter().filter(|line| line["event"] == event).collect()
+    }
+
+    /// GET.
+    pub async fn get(&self, url: &str) -> Answer {
+        self.send(self.http.get(self.absolute(url))).await
+    }
+
+    /// `OPTIONS`, as a browser asks before a script's request.
+    pub async fn preflight(&self, path: &str) -> Answer {
+        let request = self.http.request(reqwest::Method::OPTIONS, self.at(path));
+        self.send(request.header("origin", "http://localhost:6274").header("access-control-request-method", "POST")).await
+    }
+
+    /// A bare request.
+    ///
+    /// # Panics
+    /// When the method is none.
+    pub async fn request(&self, method: &str, path: &str) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
+        self.send(self.http.request(method, self.at(path))).await
+    }
+
+    /// POST of JSON.
+    pub async fn post_json(&self, url: &str, value: &Value) -> Answer {
+        self.post_bytes(url, "application/json", value.to_string().as_bytes()).await
+    }
+
+    /// POST of a form.
+    pub async fn post_form(&self, url: &str, fields: &[(&str, &str)]) -> Answer {
+        self.post_form_with(url, fields, &[]).await
+    }
+
+    /// POST of a form, with headers.
+    pub async fn post_form_with(&self, url: &str, fields: &[(&str, &str)], headers: &[(&str, &str)]) -> Answer {
+        let request = self.http.post(self.absolute(url)).body(person::encoded(fields));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        self.send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    }
+
+    /// POST of anything; no content type if `kind` is empty.
+    pub async fn post_bytes(&self, url: &str, kind: &str, body: &[u8]) -> Answer {
+        let request = self.http.post(self.absolute(url)).body(body.to_vec());
+        self.send(if kind.is_empty() { request } else { request.header("content-type", kind) }).await
+    }
+
+    /// Calls a method of the MCP server in the legacy era, with or without a token.
+    pub async fn call(&self, token: Option<&str>, method: &str, params: Value) -> Answer {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = self
+            .http
+            .post(self.mcp_url())
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25")
+            .body(body.to_string());
+        self.send(match token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        })
+        .await
+    }
+
+    /// Sends a request.
+    ///
+    /// # Panics
+    /// When nothing answers.
+    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        Answer::read(request.send().await.expect("an answer")).await
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return log::show_last();
+        }
+        let stored = self.system.items().expect("the items");
+        let secrets = std::mem::take(&mut *self.secrets.lock().expect("unpoisoned"));
+        for secret in &secrets {
+            // Binary attributes are shown in base64: a secret kept as its bytes would show as this.
+            let raw = secret.split_once('_').map_or(secret.as_str(), |(_, rest)| rest);
+            for (table, item) in &stored {
+                let item = item.to_string();
+                assert!(!item.contains(secret.as_str()) && !item.contains(raw), "{table} holds a secret: {item}");
+            }
+            assert!(!log::contains(secret), "a secret was logged: {secret}");
+        }
+    }
+}
+
+/// Header and claims of a JWT, unverified.
+///
+/// # Panics
+/// When it is none.
+#[must_use]
+pub fn claims(token: &str) -> (Value, Value) {
+    let mut parts = token.split('.').map(|part| {
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap_or_default()).unwrap_or(Value::Null)
+    });
+    (parts.next().expect("a header"), parts.next().expect("claims"))
+}
+
+/// SHA-256 in base64url.
+#[must_use]
+pub fn digest(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(text))
+}
+
+/// All at once; in the order of the futures.
+pub async fn all<T>(futures: impl IntoIterator<Item = impl Future<Output = T>>) -> Vec<T> {
+    futures_util::future::join_all(futures).await
+}
