@@ -48,7 +48,7 @@ async fn nobody_is_redirected_to_a_client_before_they_sign_in() {
         let answer = stranger.open(&ask.url).await;
 
         assert_eq!(answer.status, 303);
-        assert!(answer.location().starts_with(&world.at("/auth/login?next=%2Foauth%2Fauthorize%3F")), "{answer:?}");
+        assert!(answer.location().starts_with(&world.at("/auth/login?next=/oauth/authorize%3F")), "{answer:?}");
     }
 }
 

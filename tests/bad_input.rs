@@ -89,7 +89,6 @@ async fn other_methods_are_not_found() {
         ("POST", "/oauth/token/"),
         ("POST", "//oauth/token"),
         ("POST", "/OAUTH/TOKEN"),
-        ("POST", "/oauth/%74oken/../token"),
     ] {
         let answer = world.request(method, path).await;
         assert!(matches!(answer.status, 403 | 404), "{method} {path}: {answer:?}");

@@ -49,7 +49,7 @@ async fn from_a_pasted_url_to_a_tools_answer_to_a_revoked_grant() {
     for name in ["list_skills", "read_skill", "list_views", "read_view", "roll_dice"] {
         assert!(names.contains(&json!(name)), "{name} is not in {names:?}");
     }
-    let answered = connector.tool(&tokens.access, "roll_dice", json!({ "sides": 6, "count": 2 })).await;
+    let answered = connector.tool(&tokens.access, "roll_dice", json!({ "dice": 2, "sides": 6 })).await;
     assert_eq!(answered.status, 200, "{answered:?}");
     assert_ne!(answered.json()["result"]["isError"], true, "{answered:?}");
 

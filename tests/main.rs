@@ -2,6 +2,7 @@
 
 mod authorization;
 mod bad_input;
+mod calling;
 mod discovery;
 mod exchange;
 mod journey;

@@ -326,7 +326,7 @@ const SPECIAL_V4: [Range<Ipv4Addr>; 17] = [
 ];
 
 /// All that has been given out (RFC 4291 §2.4). Outside lie loopback, unspecified, IPv4-mapped and -compatible addresses, NAT64
-/// (64:ff9b::/96 and 64:ff9b:1::/48), discard-only, unique local, link local, site local, multicast and segment routing.
+/// (`64:ff9b::/96` and `64:ff9b:1::/48`), discard-only, unique local, link local, site local, multicast and segment routing.
 const GLOBAL_UNICAST_V6: Range<Ipv6Addr> = v6(0x2000, 0, 0, 3);
 
 /// The special purposes within it.
@@ -551,7 +551,7 @@ mod tests {
 
         #[tokio::test]
         async fn may_not_take_longer_than_asked_for() {
-            let (outbound, url) = serving("HTTP/1.1 200 OK\r\n\r\n", Duration::from_secs(60)).await;
+            let (outbound, url) = serving("HTTP/1.1 200 OK\r\n\r\n", Duration::from_mins(1)).await;
 
             let refused = outbound.fetch(Fetch::get(&url, Duration::from_millis(50), 2)).await.unwrap_err();
 

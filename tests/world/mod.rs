@@ -230,6 +230,15 @@ impl World {
         self.system.directory().remove_member(&tenant, &person).await.expect("removed");
     }
 
+    /// Revokes an API key.
+    ///
+    /// # Panics
+    /// When it cannot be done.
+    pub async fn revokes_key(&self, key: &str) {
+        let key = shared::oauth::api_key::ApiKey::parse(key).expect("a key");
+        self.system.keys().revoke(&key.id).await.expect("revoked");
+    }
+
     fn person_id(&self, email: &str) -> PersonId {
         let demo = self.system.demo().expect("the demo");
         demo.people.iter().find(|person| person.email == email).expect("a person of the demo").id.clone()
@@ -329,7 +338,7 @@ impl Drop for World {
         let secrets = std::mem::take(&mut *self.secrets.lock().expect("unpoisoned"));
         for secret in &secrets {
             // Binary attributes are shown in base64: a secret kept as its bytes would show as this.
-            let raw = secret.split_once('_').map_or(secret.as_str(), |(_, rest)| rest);
+            let raw = ["rt_", "ac_", "sk_"].iter().find_map(|prefix| secret.strip_prefix(prefix)).unwrap_or(secret);
             for (table, item) in &stored {
                 let item = item.to_string();
                 assert!(!item.contains(secret.as_str()) && !item.contains(raw), "{table} holds a secret: {item}");

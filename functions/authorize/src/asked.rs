@@ -64,7 +64,6 @@ pub(crate) fn repeated(parameters: &Parameters) -> Vec<(&'static str, String)> {
 
 /// The request as a path and query: the way back from signing in, and what the anti-forgery value is made for.
 pub(crate) fn way_back(parameters: &Parameters) -> String {
-    let mut query = Serializer::new("/oauth/authorize?".to_owned());
-    query.extend_pairs(repeated(parameters));
-    query.finish()
+    const START: &str = "/oauth/authorize?";
+    Serializer::for_suffix(START.to_owned(), START.len()).extend_pairs(repeated(parameters)).finish()
 }

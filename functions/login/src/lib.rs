@@ -13,12 +13,13 @@ mod refusal;
 mod session;
 mod ways;
 
+use http::header::{ALLOW, HeaderValue};
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
-use shared::http::answer::{because, empty, see_other};
+use shared::http::answer::{because, empty, see_other, set};
 use shared::http::parameters::Parameters;
 use shared::identity::Identity;
 use shared::identity::cookies::Jar;
@@ -80,7 +81,7 @@ impl Function for Login {
             | (&Method::GET, "/auth/login/password" | "/auth/login/code" | "/auth/login/verify") => {
                 Ok(see_other(&self.start(form::remembered(&request).next.as_ref())))
             }
-            _ => Ok(empty(StatusCode::NOT_FOUND)),
+            (_, path) => Ok(unserved(path)),
         };
         match answered {
             Ok(response) => response,
@@ -318,6 +319,19 @@ impl Login {
     fn callback(&self, flow: &Flow) -> String {
         format!("{}?flow={}", self.issuer.at("/auth/callback"), flow.id)
     }
+}
+
+/// RFC 9110 §15.5.6: another method is answered with those that there are.
+fn unserved(path: &str) -> Response {
+    let methods = match path {
+        "/auth/login" | "/auth/login/password" | "/auth/login/code" | "/auth/login/verify" => "GET, POST",
+        "/auth/login/social" | "/auth/logout" => "POST",
+        "/auth/callback" => "GET",
+        _ => return empty(StatusCode::NOT_FOUND),
+    };
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    set(&mut response, ALLOW, HeaderValue::from_static(methods));
+    response
 }
 
 fn encoded(text: &str) -> String {

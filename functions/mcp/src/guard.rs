@@ -285,7 +285,7 @@ mod tests {
                     assert_eq!(granted, Scopes::parse(scopes));
                     Some(needed.to_string())
                 }
-                Err(_) => panic!("refused for another reason"),
+                Err(other) => panic!("{}", other.reason()),
             };
             assert_eq!(needed.as_deref(), lacks, "{scopes} {operation:?}");
         }

@@ -272,8 +272,8 @@ mod tests {
         Message::parse(&map, &body.into())
     }
 
-    fn called(headers: &[(&'static str, &str)], body: String) -> Call {
-        match parse(headers, body.clone()) {
+    fn called(headers: &[(&'static str, &str)], body: &str) -> Call {
+        match parse(headers, body) {
             Ok(Message::Call(call)) => call,
             other => panic!("{body}: {other:?}"),
         }
@@ -347,7 +347,7 @@ mod tests {
                 Operation::BuiltIn(crate::tools::BuiltIn::ReadSkill),
             ),
         ] {
-            let call = called(headers, request(method, params, None));
+            let call = called(headers, &request(method, params, None));
             assert_eq!((call.era, call.operation), (Era::Legacy, operation), "{headers:?} {method}");
         }
         let modern = |method| [("mcp-protocol-version", MODERN), ("mcp-method", method), ("mcp-name", "find_invoice")];
@@ -360,7 +360,7 @@ mod tests {
                 Operation::Registered(shared::store::workspace::Name::parse("find_invoice").unwrap()),
             ),
         ] {
-            let call = called(&modern(method), request(method, params, Some(MODERN)));
+            let call = called(&modern(method), &request(method, params, Some(MODERN)));
             assert_eq!((call.era, call.operation), (Era::Modern, operation), "{method}");
         }
         let wrapped = [
@@ -368,7 +368,7 @@ mod tests {
             ("mcp-method", "tools/call"),
             ("mcp-name", "=?base64?cmVhZF9za2lsbA==?="),
         ];
-        called(&wrapped, request("tools/call", json!({ "name": "read_skill" }), Some(MODERN)));
+        called(&wrapped, &request("tools/call", json!({ "name": "read_skill" }), Some(MODERN)));
     }
 
     #[test]
@@ -395,10 +395,10 @@ mod tests {
     /// 2026-07-28, transports and base protocol.
     #[test]
     fn what_the_modern_era_refuses() {
+        const VERSION: (&str, &str) = ("mcp-protocol-version", MODERN);
         let id = Some(json!(7));
         let list = || request("tools/list", json!({}), Some(MODERN));
         let call = || request("tools/call", json!({ "name": "read_skill" }), Some(MODERN));
-        const VERSION: (&str, &str) = ("mcp-protocol-version", MODERN);
         let without = |key: &str| {
             let mut body: Value = serde_json::from_str(&list()).unwrap();
             body["params"]["_meta"].as_object_mut().unwrap().remove(key);
@@ -455,7 +455,7 @@ mod tests {
         let body =
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"find_invoice","name":"read_skill"}}"#;
 
-        let call = called(&[], body.to_owned());
+        let call = called(&[], body);
 
         assert_eq!(call.operation.scopes().to_string(), "skills:read");
         assert_eq!(call.body["params"], json!({ "name": "read_skill" }));

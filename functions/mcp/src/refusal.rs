@@ -75,7 +75,7 @@ impl Refusal {
 
 impl Refusal {
     /// Why, for our log: nothing that the client sent.
-    fn reason(&self) -> String {
+    pub(crate) fn reason(&self) -> String {
         match self {
             Self::Origin => "foreign origin".to_owned(),
             Self::Unadmitted(why) => format!("not admitted: {why:?}"),

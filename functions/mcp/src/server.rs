@@ -172,11 +172,13 @@ impl ServerHandler for Serving {
         let (more, next) =
             registered::list(workspace, access, after.as_ref()).await.map_err(|fault| self.broken(fault))?;
         listed.extend(more);
-        let mut result =
-            ListToolsResult::with_all_items(listed).with_ttl_ms(LIST_TTL).with_cache_scope(CacheScope::Private);
+        let mut result = ListToolsResult::with_all_items(listed);
         result.next_cursor = next.as_ref().map(cursor::after);
         result.meta = self.signed();
-        Ok(result)
+        Ok(match self.permitted.call.era {
+            Era::Modern => result.with_ttl_ms(LIST_TTL).with_cache_scope(CacheScope::Private),
+            Era::Legacy => result,
+        })
     }
 
     async fn call_tool(

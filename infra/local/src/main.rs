@@ -37,7 +37,9 @@ async fn main() -> ExitCode {
     let quiet = Targets::new()
         .with_default(LevelFilter::INFO)
         // A conditional write that is refused is how races are decided, not a fault.
-        .with_target("dynoxide", LevelFilter::ERROR);
+        .with_target("dynoxide", LevelFilter::ERROR)
+        // It tells of every call three times.
+        .with_target("rmcp", LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
     tracing_subscriber::registry().with(lines).with(quiet).init();
     ended(run(arguments).await)

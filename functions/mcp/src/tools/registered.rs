@@ -173,7 +173,7 @@ mod tests {
         }
     }
 
-    fn arguments(value: Value) -> JsonObject {
+    fn arguments(value: &Value) -> JsonObject {
         value.as_object().unwrap().clone()
     }
 
@@ -194,7 +194,7 @@ mod tests {
         let mut tool = tool(&format!("{origin}/find"));
         change(&mut tool);
         let outbound = Outbound::vouching_for(vec![origin]);
-        let outcome = post(&tool, arguments(json!({ "number": "17" })), &outbound).await;
+        let outcome = post(&tool, arguments(&json!({ "number": "17" })), &outbound).await;
         (outcome, served.await.unwrap())
     }
 
@@ -215,7 +215,7 @@ mod tests {
     #[tokio::test]
     async fn what_the_model_is_told() {
         let promising = |tool: &mut workspace::Tool| {
-            tool.output_schema = Some(arguments(json!({ "type": "object", "required": ["paid"] })));
+            tool.output_schema = Some(arguments(&json!({ "type": "object", "required": ["paid"] })));
         };
         let plain = |_: &mut workspace::Tool| {};
         let long = "x".repeat(ANSWER_LIMIT + 1);
@@ -253,7 +253,7 @@ mod tests {
             (json!({ "number": "1", "b": 1 }), "- /: Additional properties are not allowed ('b' was unexpected)"),
         ] {
             let Err(Outcome::Failed { why, message }) =
-                post(&tool("https://1.1.1.1/"), arguments(given), &outbound).await
+                post(&tool("https://1.1.1.1/"), arguments(&given), &outbound).await
             else {
                 panic!("sent")
             };
@@ -272,7 +272,7 @@ mod tests {
             ("https://localhost/", "its address is not on the public internet"),
             ("http://tools.acme.example/", "its address is not https"),
         ] {
-            let given = arguments(json!({ "number": "17" }));
+            let given = arguments(&json!({ "number": "17" }));
             let Err(Outcome::Failed { why, message }) = post(&tool(url), given, &outbound).await else {
                 panic!("called")
             };
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_schema_that_refers_elsewhere_is_not_used() {
         let schema =
-            arguments(json!({ "type": "object", "properties": { "a": { "$ref": "https://example.com/a.json" } } }));
+            arguments(&json!({ "type": "object", "properties": { "a": { "$ref": "https://example.com/a.json" } } }));
         let told = check(&schema, &json!({ "a": 1 }), |_| panic!("checked")).unwrap_err();
         assert!(matches!(told, Outcome::Failed { why: "unusable_schema", .. }), "{told:?}");
     }

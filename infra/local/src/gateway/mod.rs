@@ -109,7 +109,47 @@ fn loopback_host(authority: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use tower::ServiceExt;
+
+    use super::endpoint::Endpoint;
+    use super::mapping::Mapping;
     use super::*;
+
+    async fn asked(request: axum::http::request::Builder, body: Vec<u8>) -> (u16, String) {
+        let mut routes = Routes::default();
+        // Its function always fails: 500 is what shows that a request got through to it.
+        assert!(routes.add("POST", "/a", Endpoint::silent(), Mapping::default()));
+        let gateway = Arc::new(Gateway { routes, clock: Clock::system(), renames_challenge: false });
+        let peer = ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let answer = gateway.router().oneshot(request.extension(peer).body(Body::from(body)).unwrap()).await.unwrap();
+        assert!(answer.headers().contains_key("apigw-requestid"));
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_the_gateway_answers_by_itself() {
+        let to = |path: &str| Request::builder().method("POST").uri(path).header("host", "localhost");
+        // `POST /a HTTP/1.1`, `host: localhost` and `x: …`, each with two bytes for its end, come to 10,240 bytes.
+        let filled = |length: usize| to("/a").header("x", "a".repeat(length));
+        let most = HEAD - "POST /a HTTP/1.1\r\nhost: localhost\r\nx: \r\n".len();
+        for (request, body, status, message) in [
+            (to("/a"), 0, 500, "Internal Server Error"),
+            (filled(most), 0, 500, "Internal Server Error"),
+            (filled(most + 1), 0, 431, "Request Header Fields Too Large"),
+            (to("/a"), BODY, 500, "Internal Server Error"),
+            (to("/a"), BODY + 1, 413, "Request Entity Too Large"),
+            (to("/b"), BODY + 1, 404, "Not Found"),
+            (Request::post("/a").header("host", "evil.example"), 0, 403, "Forbidden"),
+            (Request::post("/a"), 0, 403, "Forbidden"),
+        ] {
+            let told = format!(r#"{{"message":"{message}"}}"#);
+            assert_eq!(asked(request, vec![b'a'; body]).await, (status, told));
+        }
+    }
 
     #[test]
     fn whose_host_is_ours() {
