@@ -130,7 +130,7 @@ async fn the_consent_page_says_who_asks_and_cannot_be_abused() {
 
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy").unwrap();
-    for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self' https://claude.ai"] {
+    for part in ["default-src 'none'", "style-src 'sha256-", "base-uri 'none'", "frame-ancestors 'none'"] {
         assert!(policy.contains(part), "{policy}");
     }
     assert_eq!(page.header("x-frame-options"), Some("DENY"));
@@ -220,7 +220,7 @@ async fn an_impossible_choice_brings_the_page_again() {
     let world = World::new().await;
     let connector = world.connector("Claude").await;
     let ana = world.person("ana@example.com");
-    let form = Form::find(&ana.signs_in(&connector.ask("tools:execute").url).await, "confirmation").unwrap();
+    let form = Form::find(&ana.signs_in(&connector.ask("tools:execute").url).await, "decision").unwrap();
     let approving = form.clone().with("decision", "approve");
 
     for (form, sentence) in [
@@ -237,7 +237,7 @@ async fn an_impossible_choice_brings_the_page_again() {
 
         assert_eq!(answer.status, 400, "{sentence}");
         assert!(answer.body.contains(sentence), "{sentence}");
-        assert!(Form::find(&answer, "confirmation").is_some());
+        assert!(Form::find(&answer, "decision").is_some());
     }
     assert_eq!(world.count("grants").await, 0);
 }
@@ -249,13 +249,15 @@ async fn a_form_from_another_page_or_person_approves_nothing() {
     let connector = world.connector("Claude").await;
     let (ana, ben) = (world.person("ana@example.com"), world.person("ben@example.com"));
     let ask = connector.ask("skills:read");
-    let form = Form::find(&ana.signs_in(&ask.url).await, "confirmation").unwrap();
+    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap();
     let form = form.with("tenant", "acme").with("decision", "approve");
     ben.signs_in("/auth/login").await;
 
     let as_ben = ben.submit(&form).await;
     assert_eq!((as_ben.status, as_ben.header("location")), (400, None));
-    for headers in [[("sec-fetch-site", "cross-site")], [("sec-fetch-site", "same-site")], [("origin", "https://evil.example")]] {
+    for headers in
+        [[("sec-fetch-site", "cross-site")], [("sec-fetch-site", "same-site")], [("origin", "https://evil.example")]]
+    {
         let elsewhere = ana.submit_with(&form, &headers).await;
         assert_eq!((elsewhere.status, elsewhere.header("location")), (400, None), "{headers:?}");
     }
@@ -268,7 +270,7 @@ async fn a_session_that_has_ended_elsewhere_approves_nothing() {
     let world = World::new().await;
     let connector = world.connector("Claude").await;
     let ana = world.person("ana@example.com");
-    let form = Form::find(&ana.signs_in(&connector.ask("skills:read").url).await, "confirmation").unwrap();
+    let form = Form::find(&ana.signs_in(&connector.ask("skills:read").url).await, "decision").unwrap();
     world.supabase().sign_out_everywhere("ana@example.com");
 
     let answer = ana.submit(&form.with("tenant", "acme").with("decision", "approve")).await;
@@ -289,7 +291,7 @@ async fn a_person_without_a_tenant_can_only_go_back() {
 
     assert_eq!(page.status, 200);
     assert!(page.body.contains("You are not in any workspace yet"));
-    let form = Form::find(&page, "confirmation").unwrap();
+    let form = Form::find(&page, "decision").unwrap();
     let approved = nora.submit(&form.clone().with("decision", "approve").with("tenant", "acme")).await;
     assert_eq!(approved.status, 400);
     assert_eq!(nora.submit(&form.with("decision", "deny")).await.redirected()["error"], "access_denied");

@@ -74,7 +74,12 @@ async fn a_token_that_is_not_good_is_refused() {
     // RFC 9110 §11.1: the scheme in any case. OAuth 2.1 §5.1: never from the query.
     let request = |scheme: &str| {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }).to_string();
-        world.http().post(world.mcp_url()).header("content-type", "application/json").body(body).header("authorization", format!("{scheme} {good}"))
+        world
+            .http()
+            .post(world.mcp_url())
+            .header("content-type", "application/json")
+            .body(body)
+            .header("authorization", format!("{scheme} {good}"))
     };
     assert_eq!(world.send(request("bearer")).await.status, 200);
     assert_eq!(world.send(request("Basic")).await.status, 401);
@@ -144,7 +149,8 @@ async fn a_key_works_like_a_token_and_stops_when_revoked() {
     let key = world.api_key();
     let (_, tokens) = connected(&world, "ana@example.com", "acme", "tools:execute skills:read views:read").await;
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
-    let by_header = world.http().post(world.mcp_url()).header("content-type", "application/json").header("x-api-key", &key);
+    let by_header =
+        world.http().post(world.mcp_url()).header("content-type", "application/json").header("x-api-key", &key);
 
     let with_token = world.call(Some(&tokens.access), "tools/list", json!({})).await;
     let with_key = world.call(Some(&key), "tools/list", json!({})).await;
@@ -156,7 +162,8 @@ async fn a_key_works_like_a_token_and_stops_when_revoked() {
         assert!(tool_names(&in_header).contains(&name), "{name}");
     }
     // Two credentials at once are neither.
-    let both = world.http().post(world.mcp_url()).header("x-api-key", &key).header("authorization", format!("Bearer {key}"));
+    let both =
+        world.http().post(world.mcp_url()).header("x-api-key", &key).header("authorization", format!("Bearer {key}"));
     assert_eq!(world.send(both.body(list.to_string())).await.status, 400);
 
     // A key is never more than its maker.
@@ -184,7 +191,8 @@ async fn the_legacy_era_is_negotiated_by_initialize() {
         ("2026-07-28", "2025-11-25"),
         ("1999-01-01", "2025-11-25"),
     ] {
-        let params = json!({ "protocolVersion": asked, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+        let params =
+            json!({ "protocolVersion": asked, "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
         let answer = world.call(Some(&key), "initialize", params).await;
 
         assert_eq!(answer.status, 200, "{asked}");
@@ -221,29 +229,73 @@ async fn the_modern_era_is_told_by_each_request() {
     };
     let now = "2026-07-28";
 
-    let discovered = send("server/discover", json!({ "_meta": meta(now) }), &[("mcp-protocol-version", now), ("mcp-method", "server/discover")]).await;
+    let discovered = send(
+        "server/discover",
+        json!({ "_meta": meta(now) }),
+        &[("mcp-protocol-version", now), ("mcp-method", "server/discover")],
+    )
+    .await;
     assert_eq!(discovered.status, 200, "{discovered:?}");
     let result = discovered.json()["result"].clone();
     assert_eq!(result["resultType"], "complete", "{result}");
     assert!(result["supportedVersions"].as_array().unwrap().contains(&json!(now)), "{result}");
     assert!(result["ttlMs"].is_u64() && result["cacheScope"].is_string(), "{result}");
 
-    let listed = send("tools/list", json!({ "_meta": meta(now) }), &[("mcp-protocol-version", now), ("mcp-method", "tools/list")]).await;
+    let listed = send(
+        "tools/list",
+        json!({ "_meta": meta(now) }),
+        &[("mcp-protocol-version", now), ("mcp-method", "tools/list")],
+    )
+    .await;
     assert_eq!(listed.json()["result"]["cacheScope"], "private", "{listed:?}");
     assert_eq!(listed.json()["id"], "a");
 
     for (method, params, headers, status, code) in [
         ("tools/list", json!({ "_meta": meta(now) }), vec![("mcp-method", "tools/list")], 400, -32020),
         ("tools/list", json!({ "_meta": meta(now) }), vec![("mcp-protocol-version", now)], 400, -32020),
-        ("tools/list", json!({ "_meta": meta(now) }), vec![("mcp-protocol-version", now), ("mcp-method", "ping")], 400, -32020),
-        ("tools/list", json!({ "_meta": meta("2030-01-01") }), vec![("mcp-protocol-version", "2030-01-01"), ("mcp-method", "tools/list")], 400, -32022),
+        (
+            "tools/list",
+            json!({ "_meta": meta(now) }),
+            vec![("mcp-protocol-version", now), ("mcp-method", "ping")],
+            400,
+            -32020,
+        ),
+        (
+            "tools/list",
+            json!({ "_meta": meta("2030-01-01") }),
+            vec![("mcp-protocol-version", "2030-01-01"), ("mcp-method", "tools/list")],
+            400,
+            -32022,
+        ),
         ("tools/list", json!({}), vec![("mcp-protocol-version", now), ("mcp-method", "tools/list")], 400, -32602),
-        ("ping", json!({ "_meta": meta(now) }), vec![("mcp-protocol-version", now), ("mcp-method", "ping")], 404, -32601),
-        ("made/up", json!({ "_meta": meta(now) }), vec![("mcp-protocol-version", now), ("mcp-method", "made/up")], 404, -32601),
-        ("tools/call", json!({ "name": "list_skills", "_meta": meta(now) }), vec![("mcp-protocol-version", now), ("mcp-method", "tools/call")], 400, -32020),
+        (
+            "ping",
+            json!({ "_meta": meta(now) }),
+            vec![("mcp-protocol-version", now), ("mcp-method", "ping")],
+            404,
+            -32601,
+        ),
+        (
+            "made/up",
+            json!({ "_meta": meta(now) }),
+            vec![("mcp-protocol-version", now), ("mcp-method", "made/up")],
+            404,
+            -32601,
+        ),
+        (
+            "tools/call",
+            json!({ "name": "list_skills", "_meta": meta(now) }),
+            vec![("mcp-protocol-version", now), ("mcp-method", "tools/call")],
+            400,
+            -32020,
+        ),
     ] {
         let answer = send(method, params, &headers).await;
-        assert_eq!((answer.status, &answer.json()["error"]["code"]), (status, &json!(code)), "{method} {headers:?} {answer:?}");
+        assert_eq!(
+            (answer.status, &answer.json()["error"]["code"]),
+            (status, &json!(code)),
+            "{method} {headers:?} {answer:?}"
+        );
     }
 }
 
@@ -266,8 +318,16 @@ async fn malformed_calls_get_the_right_error() {
         (b"7".to_vec(), 400, -32600),
         (b"{\"jsonrpc\":\"2.0\",\"id\":1}".to_vec(), 400, -32600),
         (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"made/up\"}".to_vec(), 200, -32601),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"made_up\"}}".to_vec(), 200, -32602),
-        (b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"cursor\":\"made up\"}}".to_vec(), 200, -32602),
+        (
+            b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"made_up\"}}".to_vec(),
+            200,
+            -32602,
+        ),
+        (
+            b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\",\"params\":{\"cursor\":\"made up\"}}".to_vec(),
+            200,
+            -32602,
+        ),
     ] {
         let shown = String::from_utf8_lossy(&body).into_owned();
         let answer = world.send(post(body)).await;

@@ -87,7 +87,8 @@ async fn the_signing_key_is_published() {
 async fn what_is_not_served_is_not_found() {
     let world = World::new().await;
 
-    for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/mcp", "/authorize", "/"] {
+    for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/mcp", "/authorize", "/"]
+    {
         let answer = world.get(path).await;
 
         assert_eq!(answer.status, 404, "{path}");

@@ -2,10 +2,15 @@
 
 mod authorization;
 mod bad_input;
+mod budget;
 mod calling;
+mod clients;
 mod discovery;
+mod events;
 mod exchange;
 mod journey;
 mod refreshing;
 mod registration;
 mod revocation;
+mod script;
+mod template;

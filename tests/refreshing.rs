@@ -133,7 +133,8 @@ async fn a_narrower_scope_narrows_only_the_access_token() {
     assert_eq!(claims(&narrow.access).1["scope"], "skills:read");
     let wide = connector.refresh_with(narrow.refresh.as_ref().unwrap(), &[("scope", "entities:read")]).await;
     assert_eq!((wide.status, &wide.json()["error"]), (400, &json!("invalid_scope")));
-    let elsewhere = connector.refresh_with(narrow.refresh.as_ref().unwrap(), &[("resource", "https://a.example")]).await;
+    let elsewhere =
+        connector.refresh_with(narrow.refresh.as_ref().unwrap(), &[("resource", "https://a.example")]).await;
     assert_eq!((elsewhere.status, &elsewhere.json()["error"]), (400, &json!("invalid_target")));
 
     let full = connector.refresh(&narrow.refresh.unwrap()).await.tokens(&world);

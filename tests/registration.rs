@@ -42,7 +42,8 @@ async fn whatever_is_asked_for_a_registered_client_is_public() {
 async fn the_same_metadata_is_the_same_client() {
     let world = World::new().await;
     let one = json!({ "client_name": "A", "redirect_uris": ["https://a.example/cb", "http://localhost/cb"] });
-    let same = json!({ "redirect_uris": ["http://localhost/cb", "https://a.example/cb"], "client_name": " A ", "scope": "x" });
+    let same =
+        json!({ "redirect_uris": ["http://localhost/cb", "https://a.example/cb"], "client_name": " A ", "scope": "x" });
     let another = json!({ "client_name": "B", "redirect_uris": ["https://a.example/cb", "http://localhost/cb"] });
 
     let mut ids = Vec::new();

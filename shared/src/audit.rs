@@ -94,7 +94,8 @@ pub fn record(event: &Event<'_>) {
 
 /// Log lines as JSON with timestamps on standard output, as CloudWatch expects them.
 pub(crate) fn log_to_cloudwatch() {
-    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
+    let lines =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     // rmcp tells of every call three times, and of bodies below this level.
     let quiet = Targets::new().with_default(LevelFilter::INFO).with_target("rmcp", LevelFilter::ERROR);
     tracing_subscriber::registry().with(lines).with(quiet).init();

@@ -92,7 +92,8 @@ impl Environment {
     /// When it is missing or not an origin.
     pub fn issuer(&self) -> Result<Issuer, Misconfigured> {
         let issuer = self.required("ISSUER")?;
-        Issuer::parse(&issuer).ok_or(Misconfigured::Unusable("ISSUER", "an https origin without path or trailing slash"))
+        Issuer::parse(&issuer)
+            .ok_or(Misconfigured::Unusable("ISSUER", "an https origin without path or trailing slash"))
     }
 
     /// `PRODUCT_NAME`: what pages call the product.

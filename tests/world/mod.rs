@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "an actor that cannot go on ends its test")]
 
 pub mod answer;
+pub mod calls;
 pub mod connector;
 mod log;
 pub mod person;
@@ -268,7 +269,8 @@ impl World {
     /// `OPTIONS`, as a browser asks before a script's request.
     pub async fn preflight(&self, path: &str) -> Answer {
         let request = self.http.request(reqwest::Method::OPTIONS, self.at(path));
-        self.send(request.header("origin", "http://localhost:6274").header("access-control-request-method", "POST")).await
+        self.send(request.header("origin", "http://localhost:6274").header("access-control-request-method", "POST"))
+            .await
     }
 
     /// A bare request.
@@ -354,9 +356,9 @@ impl Drop for World {
 /// When it is none.
 #[must_use]
 pub fn claims(token: &str) -> (Value, Value) {
-    let mut parts = token.split('.').map(|part| {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap_or_default()).unwrap_or(Value::Null)
-    });
+    let mut parts = token
+        .split('.')
+        .map(|part| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap_or_default()).unwrap_or(Value::Null));
     (parts.next().expect("a header"), parts.next().expect("claims"))
 }
 

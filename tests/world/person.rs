@@ -109,7 +109,7 @@ impl<'w> Person<'w> {
     /// When there is no consent page.
     pub async fn approves_without(&self, ask: &Ask, tenant: &str, scopes: &[&str]) -> Answer {
         let page = self.signs_in(&ask.url).await;
-        let mut form = Form::find(&page, "confirmation").unwrap_or_else(|| panic!("no consent page: {page:?}"));
+        let mut form = Form::find(&page, "decision").unwrap_or_else(|| panic!("no consent page: {page:?}"));
         for scope in scopes {
             form = form.without(&format!("allow:{scope}"));
         }

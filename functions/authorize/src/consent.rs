@@ -7,7 +7,7 @@ use shared::http::answer;
 use shared::http::parameters::Parameters;
 use shared::http::style;
 use shared::identity::Identity;
-use shared::identity::signed_in::SignedIn;
+use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::{Scope, Scopes};
@@ -61,7 +61,8 @@ struct Page<'a> {
     host: String,
     loopback: bool,
     email: Option<&'a str>,
-    another_account: String,
+    /// Proof for signing out, where that is ours to do, and the way back.
+    sign_out: Option<(String, &'a str)>,
     sentence: Option<&'static str>,
     hidden: Vec<(&'static str, String)>,
     confirmation: String,
@@ -122,7 +123,7 @@ impl<'a> Consent<'a> {
             host: self.destination.redirect_uri().host(),
             loopback: self.destination.redirect_uri().is_loopback(),
             email: self.person.email.as_deref(),
-            another_account: self.identity.login(&way_back),
+            sign_out: self.identity.hosts_login().then(|| (self.person.anti_forgery(SIGN_OUT), way_back.as_str())),
             sentence: again.map(Again::sentence),
             hidden: asked::repeated(parameters),
             confirmation: self.person.anti_forgery(&way_back),
@@ -143,10 +144,8 @@ impl<'a> Consent<'a> {
             Some(Again::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        // The browser holds the redirects after the form to the page's policy too.
-        let (callback, login) = (self.destination.redirect_uri().origin(), origin(&page.another_account));
         match page.render() {
-            Ok(html) => answer::page(status, &style::policy(&[&callback, &login]), html),
+            Ok(html) => answer::page(status, &style::policy_leading_anywhere(), html),
             Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
         }
     }
@@ -189,7 +188,9 @@ impl Approved<'_> {
 impl Again {
     const fn sentence(self) -> &'static str {
         match self {
-            Self::Forged => "This page was open for too long, or your account has changed. Please look again and decide.",
+            Self::Forged => {
+                "This page was open for too long, or your account has changed. Please look again and decide."
+            }
             Self::NoDecision => "Choose Approve or Deny.",
             Self::NoTenant => "Choose the workspace that this connection is for.",
             Self::NothingTicked => "Leave at least one permission ticked, or choose Deny.",
@@ -211,14 +212,12 @@ fn field(scope: Scope) -> String {
     format!("allow:{}", scope.as_str())
 }
 
-fn origin(address: &str) -> String {
-    url::Url::parse(address).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
-}
-
 /// A scope in plain words: a title, and what it means.
 const fn words(scope: Scope) -> (&'static str, &'static str) {
     match scope {
-        Scope::ToolsExecute => ("Run tools", "Use the tools that the workspace has set up. They may change things in other systems."),
+        Scope::ToolsExecute => {
+            ("Run tools", "Use the tools that the workspace has set up. They may change things in other systems.")
+        }
         Scope::SkillsRead => ("Read skills", "Look up how your team does things."),
         Scope::ViewsRead => ("Read views", "See the saved views of the workspace."),
         Scope::EntitiesRead => ("Read records", "See and search the records of the workspace."),

@@ -48,8 +48,11 @@ impl Application {
         if addresses.is_empty() || addresses.len() > Self::MOST_ADDRESSES {
             return Err(Refusal::NumberOfAddresses);
         }
-        let mut redirect_uris =
-            addresses.iter().map(|text| RedirectUri::parse(text)).collect::<Option<Vec<_>>>().ok_or(Refusal::Address)?;
+        let mut redirect_uris = addresses
+            .iter()
+            .map(|text| RedirectUri::parse(text))
+            .collect::<Option<Vec<_>>>()
+            .ok_or(Refusal::Address)?;
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
 

@@ -78,7 +78,11 @@ impl<'a> Registration<'a> {
             client_id: client.id.as_str(),
             client_name: client.name.as_deref(),
             redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
-            grant_types: if client.refreshes { &["authorization_code", "refresh_token"] } else { &["authorization_code"] },
+            grant_types: if client.refreshes {
+                &["authorization_code", "refresh_token"]
+            } else {
+                &["authorization_code"]
+            },
             response_types: ["code"],
             token_endpoint_auth_method: "none",
         }

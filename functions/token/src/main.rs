@@ -1,8 +1,8 @@
 //! `token` on Lambda.
 
-use token::Token;
 use shared::environment::Environment;
 use shared::lambda;
+use token::Token;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {

@@ -79,9 +79,10 @@ impl Refusal {
             | Self::AnotherClient
             | Self::Ended
             | Self::Judged(_)
-            | Self::NotAMember => {
-                Told::new(Code::InvalidGrant, "The refresh token is not valid any more. The person has to connect again.")
-            }
+            | Self::NotAMember => Told::new(
+                Code::InvalidGrant,
+                "The refresh token is not valid any more. The person has to connect again.",
+            ),
             Self::Scope => Told::new(Code::InvalidScope, "The scope is malformed, or more than the person approved."),
             Self::Target => Told::new(Code::InvalidTarget, "The resource is not the one that the person approved."),
             Self::Fault(_) => Told::UNAVAILABLE,

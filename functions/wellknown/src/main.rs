@@ -1,8 +1,8 @@
 //! `wellknown` on Lambda.
 
-use wellknown::WellKnown;
 use shared::environment::Environment;
 use shared::lambda;
+use wellknown::WellKnown;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {

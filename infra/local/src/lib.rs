@@ -169,6 +169,7 @@ pub struct System {
     database: dynoxide::Database,
     definitions: Vec<TableDefinition>,
     signing_key: String,
+    policies: Vec<(String, String, String)>,
     clients: Clients,
     directory: Directory,
     grants: Grants,
@@ -275,6 +276,7 @@ impl System {
             grants: operator.grants()?,
             keys: operator.keys()?,
             workspace: operator.workspace()?,
+            policies: template.policies()?,
             issuer,
             services,
             supabase_url,
@@ -385,6 +387,12 @@ impl System {
     #[must_use]
     pub fn routes(&self) -> BTreeMap<&str, &str> {
         self.gateway.routes.keys().map(|(key, endpoint)| (key, endpoint.name.as_str())).collect()
+    }
+
+    /// What the template allows each function on AWS: `(function, action, ARN)`.
+    #[must_use]
+    pub fn policies(&self) -> &[(String, String, String)] {
+        &self.policies
     }
 
     /// Hands `event`, an event's JSON, to a function as Lambda would, past the gateway; the answer's JSON. `None` when there

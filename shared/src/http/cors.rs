@@ -29,6 +29,10 @@ pub fn preflight(methods: &'static str) -> Response {
 #[must_use]
 pub fn open(mut response: Response) -> Response {
     answer::set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    answer::set(&mut response, ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, Retry-After"));
+    answer::set(
+        &mut response,
+        ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("WWW-Authenticate, Retry-After"),
+    );
     response
 }

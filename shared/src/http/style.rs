@@ -16,10 +16,8 @@ pub const STYLE: &str = include_str!("style.css");
 /// A source is an origin (`https://claude.ai`) or a scheme (`cursor:`).
 #[must_use]
 pub fn policy(form_action: &[&str]) -> String {
-    let mut policy = format!(
-        "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
-        *DIGEST
-    );
+    let mut policy = policy_leading_anywhere();
+    policy.push_str("; form-action 'self'");
     for source in form_action {
         let source = expressible(source);
         // What could end the directive is not a source: a policy must not be written by a client.
@@ -28,6 +26,13 @@ pub fn policy(form_action: &[&str]) -> String {
         }
     }
     policy
+}
+
+/// The policy of a page whose form leads to an application that may send the browser on, who knows where: with any
+/// `form-action`, Chromium would stop it there, after the person has approved.
+#[must_use]
+pub fn policy_leading_anywhere() -> String {
+    format!("default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; frame-ancestors 'none'", *DIGEST)
 }
 
 /// CSP3 §2.3.1 knows no IPv6 address: there only the scheme can be named.

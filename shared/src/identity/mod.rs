@@ -119,6 +119,12 @@ impl Identity {
         format!("{}{separator}next={}", self.login, utf8_percent_encode(&next, UNRESERVED))
     }
 
+    /// Whether the login page is ours, and with it `/auth/logout`.
+    #[must_use]
+    pub fn hosts_login(&self) -> bool {
+        self.login.as_str() == self.issuer.at("/auth/login")
+    }
+
     /// The name under which a session of ours is kept.
     #[must_use]
     pub fn cookie(&self) -> &str {

@@ -221,7 +221,12 @@ pub struct Proven {
 impl Grant {
     /// A new grant and the code that leads to it.
     #[must_use]
-    pub fn approve(approval: Approval, effective: Scopes, challenge: Challenge, redirect_uri: RedirectUri) -> (Self, Code) {
+    pub fn approve(
+        approval: Approval,
+        effective: Scopes,
+        challenge: Challenge,
+        redirect_uri: RedirectUri,
+    ) -> (Self, Code) {
         let id = GrantId(*Secret::<16>::random().expose());
         let code = Code { grant: id.clone(), secret: Secret::random() };
         let binding = Binding { code: code.secret.digest(), challenge, redirect_uri };

@@ -49,12 +49,6 @@ impl RedirectUri {
         url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Scheme, host and port, for the content security policy.
-    #[must_use]
-    pub fn origin(&self) -> String {
-        Url::parse(&self.text).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
-    }
-
     /// Whether a client that registered `self` may be answered at `asked`: exactly the same, or on loopback the same but for
     /// the port (RFC 8252 §7.3; `localhost` too, as Claude Code uses it).
     #[must_use]
@@ -69,7 +63,8 @@ impl RedirectUri {
         let mut target = self.text.clone();
         for (name, value) in parameters {
             target.push(if target.contains('?') { '&' } else { '?' });
-            target.extend(url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish().chars());
+            target
+                .extend(url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish().chars());
         }
         target
     }

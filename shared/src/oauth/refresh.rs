@@ -174,8 +174,7 @@ impl Family {
         if token.is_at(self.generation, &self.current) {
             return Verdict::Current;
         }
-        let is_previous =
-            self.previous.is_some_and(|salt| token.is_at(self.generation.saturating_sub(1), &salt));
+        let is_previous = self.previous.is_some_and(|salt| token.is_at(self.generation.saturating_sub(1), &salt));
         match is_previous {
             true if now.since(self.turned) <= RETRY => Verdict::Concurrent,
             // Had the successor's refresh token been presented, this one would no longer be the previous.

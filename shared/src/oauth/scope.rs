@@ -86,20 +86,19 @@ impl Scopes {
     pub const NONE: Self = Self(0);
 
     /// All that a connector can be given.
-    pub const OFFERED: Self = Self(Self::EVERY_PERMISSION.0 & !Scope::ConnectionsManage.bit() | Scope::OfflineAccess.bit());
+    pub const OFFERED: Self =
+        Self(Self::EVERY_PERMISSION.0 & !Scope::ConnectionsManage.bit() | Scope::OfflineAccess.bit());
 
     /// What a request without `scope` means.
-    pub const DEFAULT: Self = Self(
-        Scope::ToolsExecute.bit() | Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::OfflineAccess.bit(),
-    );
+    pub const DEFAULT: Self =
+        Self(Scope::ToolsExecute.bit() | Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::OfflineAccess.bit());
 
     /// Every permission there is.
     pub const EVERY_PERMISSION: Self = Self((1 << Scope::ALL.len()) - 1 & !Scope::OfflineAccess.bit());
 
     /// The permissions that only read.
-    pub const READING: Self = Self(
-        Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::EntitiesRead.bit() | Scope::DocumentsRead.bit(),
-    );
+    pub const READING: Self =
+        Self(Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::EntitiesRead.bit() | Scope::DocumentsRead.bit());
 
     /// What a client asks for (RFC 6749 §3.3: `scope = scope-token *( SP scope-token )`).
     ///

@@ -71,7 +71,9 @@ impl Clients {
         };
         match put.send().await {
             Ok(_) => Ok(()),
-            Err(error) if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) => {
+            Err(error)
+                if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) =>
+            {
                 Ok(())
             }
             Err(error) => Err(Fault::of_aws(CALL, &error)),

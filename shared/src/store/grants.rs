@@ -165,9 +165,7 @@ impl Grants {
                 "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, expires = :expires",
             );
         let turn = self.decide(with_family(update, next)).await?;
-        let ours = |grant: &Grant| {
-            matches!(&grant.life, Life::Active(Active { family: Some(family), .. }) if family.current == next.current)
-        };
+        let ours = |grant: &Grant| matches!(&grant.life, Life::Active(Active { family: Some(family), .. }) if family.current == next.current);
         Ok(match turn {
             Turn::Lost(grant) if ours(&grant) => Turn::Won,
             turn => turn,

@@ -23,10 +23,7 @@ struct Key<'a> {
 
 impl Key<'_> {
     fn attribute_values(&self) -> HashMap<String, AttributeValue> {
-        self.attributes
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), AttributeValue::S(value.clone())))
-            .collect()
+        self.attributes.iter().map(|(name, value)| ((*name).to_owned(), AttributeValue::S(value.clone()))).collect()
     }
 }
 

@@ -117,6 +117,28 @@ impl Template {
         Ok(functions)
     }
 
+    /// What each function may do on AWS, and on what: `(binary, action, ARN)`.
+    pub(crate) fn policies(&self) -> Result<Vec<(String, String, String)>, Unusable> {
+        let mut allowed = Vec::new();
+        for (name, resource) in self.resources("AWS::Serverless::Function")? {
+            let shape = |what: &str| Unusable::Shape(format!("a function {name} with {what}"));
+            let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str);
+            let binary = binary.ok_or_else(|| shape("no Binary"))?;
+            let policies = resource.pointer("/Properties/Policies").and_then(Value::as_array);
+            for policy in policies.into_iter().flatten() {
+                let statements = policy.get("Statement").and_then(Value::as_array);
+                for statement in statements.ok_or_else(|| shape("a policy without statements"))? {
+                    let on = self.resolve(statement.get("Resource").unwrap_or(&Value::Null))?;
+                    let actions = texts(statement.get("Action")).ok_or_else(|| shape("a statement without actions"))?;
+                    for on in texts(Some(&on)).ok_or_else(|| shape("a statement without resources"))? {
+                        allowed.extend(actions.iter().map(|action| (binary.to_owned(), action.clone(), on.clone())));
+                    }
+                }
+            }
+        }
+        Ok(allowed)
+    }
+
     /// `responseParameters` of a route: changes to the answer, by status (API Gateway, "Transform API requests and
     /// responses for HTTP APIs").
     pub(crate) fn response_parameters(&self, method: &str, path: &str) -> Result<Map<String, Value>, Unusable> {
@@ -177,6 +199,15 @@ impl Template {
 
 fn member<'a>(root: &'a Value, name: &str) -> Result<&'a Map<String, Value>, Unusable> {
     root.get(name).and_then(Value::as_object).ok_or_else(|| Unusable::Shape(format!("no {name}")))
+}
+
+/// One text, or a list of them.
+fn texts(value: Option<&Value>) -> Option<Vec<String>> {
+    match value? {
+        Value::String(text) => Some(vec![text.clone()]),
+        Value::Array(values) => values.iter().map(|value| value.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
 }
 
 fn table_name(logical: &str) -> String {

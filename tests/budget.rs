@@ -1,0 +1,53 @@
+//! DESIGN §5: calls to AWS per request, on a warm function.
+
+use serde_json::json;
+use world::World;
+use world::calls::Calls;
+use world::person::Form;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_stays_within_its_budget() {
+    let calls = Calls::default();
+    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let spent = || {
+        let made = calls.take();
+        let kms = made.iter().filter(|call| call.action.starts_with("kms:")).count();
+        (calls.requests(), kms)
+    };
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    spent();
+
+    assert_eq!(world.get("/.well-known/jwks.json").await.status, 200);
+    assert_eq!(spent(), (0, 0), "a well-known document");
+
+    let connector = world.connector("Claude").await;
+    assert_eq!(spent(), (1, 0), "register");
+
+    let ask = connector.ask("skills:read");
+    let page = ana.open(&ask.url).await;
+    assert_eq!((page.status, spent()), (200, (2, 0)), "authorize, page shown");
+
+    let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
+    let code = ana.submit(&form).await.redirected()["code"].clone();
+    world.remember(&code);
+    assert_eq!(spent(), (3, 0), "authorize, approved");
+
+    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    assert_eq!(spent(), (3, 1), "token, code: two calls to the tables and one to KMS");
+
+    let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(spent(), (4, 1), "token, refresh: three and one");
+
+    assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
+    assert_eq!(spent(), (2, 0), "mcp, first call of a generation");
+    assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
+    assert_eq!(spent(), (1, 0), "mcp, to be let in");
+    assert_eq!(world.call(Some(&world.api_key()), "ping", json!({})).await.status, 200);
+    assert_eq!(spent(), (2, 0), "mcp, let in by an API key");
+    assert_eq!(world.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);
+    assert_eq!(spent(), (0, 0), "mcp, a mistyped key");
+
+    assert_eq!(connector.revoke(&tokens.access).await.status, 200);
+    assert_eq!(spent(), (2, 0), "revoke");
+}

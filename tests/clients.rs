@@ -1,0 +1,180 @@
+//! Real clients, unmodified, connect by themselves from the URL alone.
+
+use std::collections::BTreeMap;
+
+use rmcp::ServiceExt;
+use rmcp::model::CallToolRequestParams;
+use rmcp::service::{RoleClient, RunningService};
+use rmcp::transport::StreamableHttpClientTransport;
+use rmcp::transport::auth::{
+    AuthClient, AuthorizationRequest, CredentialStore, InMemoryCredentialStore, OAuthState, StoredCredentials,
+};
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use serde_json::{Map, Value, json};
+use world::connector::Ask;
+use world::{World, claims};
+
+use crate::script::{Script, at};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of npm, which tests/run installs"]
+async fn the_typescript_sdk_connects_by_itself() {
+    let world = World::new().await;
+
+    let script = Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url()]);
+
+    connects(&world, script, "2025-11-25").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of PyPI, which tests/run installs"]
+async fn the_python_sdk_connects_by_itself() {
+    for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+        let world = World::new().await;
+
+        let python = at("target/clients/python/bin/python");
+        let script = Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode]);
+
+        connects(&world, script, version).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_sdk_connects_by_itself() {
+    let world = World::new().await;
+    let mut state = OAuthState::new(world.mcp_url(), None).await.unwrap();
+    let store = InMemoryCredentialStore::new();
+    let OAuthState::Unauthorized(manager) = &mut state else { panic!("a new state") };
+    manager.set_credential_store(store.clone());
+
+    let request = AuthorizationRequest::new("http://localhost:49162/callback").with_client_name("Rust SDK");
+    state.start_authorization(request).await.unwrap();
+    let redirected = approves(&world, &state.get_authorization_url().await.unwrap()).await;
+    state.handle_callback_url(&redirected).await.unwrap();
+    let first = remembered(&world, &store).await;
+
+    let client = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
+    let config = StreamableHttpClientTransportConfig::with_uri(world.mcp_url());
+    let running = ().serve(StreamableHttpClientTransport::with_client(client, config)).await.unwrap();
+    let tools = tool_names(&running).await;
+    assert_tools(&tools);
+    assert_rolled(&called(&running, "roll_dice", json!({ "dice": 2, "sides": 6 })).await);
+    assert_skills(&called(&running, "list_skills", json!({})).await);
+
+    world.advance(3600);
+    assert_eq!(tool_names(&running).await, tools);
+    assert_refreshed(&[first, remembered(&world, &store).await]);
+    running.cancel().await.unwrap();
+}
+
+/// From what a client asks a person to do, to the list of tools that it gets an hour later without asking again.
+async fn connects(world: &World, mut script: Script, version: &str) {
+    let mut tokens = Vec::new();
+    let asked = said(world, &mut script, "authorize", &mut tokens).await;
+    let redirected = approves(world, asked["url"].as_str().unwrap()).await;
+    script.tells(&json!({ "redirected": redirected })).await;
+
+    let saw = said(world, &mut script, "connected", &mut tokens).await;
+    assert_eq!(saw["version"], version);
+    assert_tools(&saw["tools"]);
+    assert_rolled(&saw["rolled"]);
+    assert_skills(&saw["skills"]);
+
+    world.advance(3600);
+    script.tells(&json!({ "seconds": 3600 })).await;
+    let later = said(world, &mut script, "later", &mut tokens).await;
+    assert_eq!(later["tools"], saw["tools"]);
+    assert_refreshed(&tokens);
+    script.ends().await;
+}
+
+/// The next event, which must be this one. Tokens are noted as they come.
+async fn said(world: &World, script: &mut Script, event: &str, tokens: &mut Vec<Value>) -> Value {
+    loop {
+        let said = script.hears().await;
+        if said["event"] == "tokens" {
+            remember(world, &said);
+            tokens.push(said);
+            continue;
+        }
+        assert_eq!(said["event"], event, "{said}");
+        return said;
+    }
+}
+
+/// Ana approves what a client asks for, if it asks as it should; where she ends up.
+async fn approves(world: &World, url: &str) -> String {
+    let parsed = url::Url::parse(url).unwrap();
+    let parameters: BTreeMap<_, _> = parsed.query_pairs().into_owned().collect();
+    assert!(url.starts_with(&world.at("/oauth/authorize?")), "{url}");
+    assert_eq!(parameters["resource"], world.mcp_url());
+    assert_eq!(parameters["code_challenge_method"], "S256");
+    let mut scopes: Vec<_> = parameters["scope"].split(' ').collect();
+    scopes.retain(|scope| *scope != "offline_access");
+    assert_eq!(scopes, ["tools:execute", "skills:read", "views:read"], "{url}");
+    assert_eq!(world.count("clients").await, 1);
+
+    let ask = Ask { url: url.to_owned(), verifier: String::new(), state: parameters["state"].clone() };
+    let landed = world.person("ana@example.com").approves(&ask, "acme").await;
+    assert!(landed.location().starts_with(&parameters["redirect_uri"]), "{landed:?}");
+    landed.location().to_owned()
+}
+
+fn assert_tools(names: &Value) {
+    for name in ["list_skills", "list_views", "read_skill", "read_view", "roll_dice"] {
+        assert!(names.as_array().unwrap().contains(&json!(name)), "{name} is not in {names}");
+    }
+}
+
+fn assert_rolled(result: &Value) {
+    assert_ne!(result["isError"], true, "{result}");
+    let (rolls, total) = (&result["structuredContent"]["rolls"], &result["structuredContent"]["total"]);
+    let rolls: Vec<_> = rolls.as_array().unwrap().iter().map(|roll| roll.as_u64().unwrap()).collect();
+    assert_eq!(rolls.len(), 2, "{result}");
+    assert!(rolls.iter().all(|roll| (1..=6).contains(roll)), "{result}");
+    assert_eq!(total.as_u64(), Some(rolls.iter().sum()), "{result}");
+}
+
+/// Acme's, and not those of Globex.
+fn assert_skills(result: &Value) {
+    let skills = result["structuredContent"]["skills"].as_array().unwrap_or_else(|| panic!("{result}"));
+    let mut names: Vec<_> = skills.iter().map(|skill| skill["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["house-style", "weekly-report"]);
+}
+
+/// Two generations of one grant.
+fn assert_refreshed(tokens: &[Value]) {
+    let [first, second] = tokens else { panic!("refreshed once: {}", tokens.len()) };
+    for name in ["access_token", "refresh_token"] {
+        assert!(first[name].is_string() && second[name].is_string() && first[name] != second[name], "{name}");
+    }
+    let grant = |tokens: &Value| claims(tokens["access_token"].as_str().unwrap()).1["grant"].clone();
+    assert!(grant(first).is_string());
+    assert_eq!(grant(first), grant(second));
+}
+
+fn remember(world: &World, tokens: &Value) {
+    for name in ["access_token", "refresh_token"] {
+        world.remember(tokens[name].as_str().unwrap());
+    }
+}
+
+async fn remembered(world: &World, store: &InMemoryCredentialStore) -> Value {
+    let Some(StoredCredentials { token_response: Some(tokens), .. }) = store.load().await.unwrap() else {
+        panic!("no tokens")
+    };
+    let tokens = serde_json::to_value(&tokens).unwrap();
+    remember(world, &tokens);
+    tokens
+}
+
+async fn tool_names(client: &RunningService<RoleClient, ()>) -> Value {
+    client.list_all_tools().await.unwrap().into_iter().map(|tool| tool.name.into_owned()).collect()
+}
+
+async fn called(client: &RunningService<RoleClient, ()>, name: &'static str, arguments: Value) -> Value {
+    let arguments: Map<String, Value> = serde_json::from_value(arguments).unwrap();
+    let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await.unwrap();
+    serde_json::to_value(&result).unwrap()
+}

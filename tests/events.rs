@@ -1,0 +1,119 @@
+//! Every event in `events/`, as AWS sends it, in a world of its own: no 5xx, no panic, nothing stored but registrations.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::Value;
+use world::World;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
+
+/// Each event, and the status and error that it gets as it stands: its tokens, clients and sessions are made up.
+const ANSWERS: &[(&str, u64, &str)] = &[
+    ("authorize/get-duplicate-parameter", 400, ""),
+    ("authorize/get-empty", 400, ""),
+    ("authorize/get-metadata-document-client", 400, ""),
+    ("authorize/get-unknown-client", 400, ""),
+    ("authorize/get-unregistered-redirect", 400, ""),
+    ("authorize/get-with-session", 400, ""),
+    ("authorize/get-without-session", 400, ""),
+    ("authorize/post-approve", 400, ""),
+    ("authorize/post-deny", 400, ""),
+    ("authorize/post-from-another-site", 400, ""),
+    ("authorize/post-without-session", 400, ""),
+    ("login/callback-refused", 400, ""),
+    ("login/callback-without-flow", 400, ""),
+    ("login/callback", 400, ""),
+    ("login/code-reloaded", 303, ""),
+    ("login/code", 403, ""),
+    ("login/logout", 403, ""),
+    ("login/page-next-elsewhere", 200, ""),
+    ("login/page-posted", 303, ""),
+    ("login/page", 200, ""),
+    ("login/password-from-another-site", 403, ""),
+    ("login/password-reloaded", 303, ""),
+    ("login/password", 403, ""),
+    ("login/social", 403, ""),
+    ("login/verify-reloaded", 303, ""),
+    ("login/verify", 403, ""),
+    ("mcp/delete-without-token", 401, ""),
+    ("mcp/delete", 401, "invalid_token"),
+    ("mcp/discover", 401, "invalid_token"),
+    ("mcp/foreign-origin", 403, ""),
+    ("mcp/get-without-token", 401, ""),
+    ("mcp/get", 401, "invalid_token"),
+    ("mcp/initialize", 401, "invalid_token"),
+    ("mcp/initialized", 401, "invalid_token"),
+    ("mcp/malformed-json", 401, "invalid_token"),
+    ("mcp/options-browser", 204, ""),
+    ("mcp/tools-call-by-key", 401, "invalid_token"),
+    ("mcp/tools-call", 401, "invalid_token"),
+    ("mcp/tools-list-2025-11-25", 401, "invalid_token"),
+    ("mcp/tools-list", 401, "invalid_token"),
+    ("mcp/without-token", 401, ""),
+    ("register/claude", 201, ""),
+    ("register/foreign-scheme", 400, "invalid_redirect_uri"),
+    ("register/malformed-json", 400, "invalid_client_metadata"),
+    ("register/no-redirect-uris", 400, "invalid_redirect_uri"),
+    ("register/not-utf-8", 400, "invalid_client_metadata"),
+    ("register/options-browser", 204, ""),
+    ("register/python-sdk", 201, ""),
+    ("register/typescript-sdk", 201, ""),
+    ("register/wrong-content-type", 400, "invalid_client_metadata"),
+    ("revoke/access-token", 401, "invalid_client"),
+    ("revoke/options-browser", 204, ""),
+    ("revoke/refresh-token", 401, "invalid_client"),
+    ("revoke/without-token", 400, "invalid_request"),
+    ("revoke/wrong-content-type", 400, "invalid_request"),
+    ("token/client-secret-basic", 401, "invalid_client"),
+    ("token/client-secret-post", 401, "invalid_client"),
+    ("token/code", 401, "invalid_client"),
+    ("token/duplicate-parameter", 400, "invalid_request"),
+    ("token/not-utf-8", 400, "invalid_request"),
+    ("token/options-browser", 204, ""),
+    ("token/refresh", 401, "invalid_client"),
+    ("token/unsupported-grant-type", 400, "unsupported_grant_type"),
+    ("token/without-content-type", 400, "invalid_request"),
+    ("token/wrong-content-type", 400, "invalid_request"),
+    ("wellknown/authorization-server-of-mcp", 200, ""),
+    ("wellknown/authorization-server", 200, ""),
+    ("wellknown/jwks", 200, ""),
+    ("wellknown/options-browser", 204, ""),
+    ("wellknown/protected-resource-of-mcp", 200, ""),
+    ("wellknown/protected-resource", 200, ""),
+    ("wellknown/unrouted-openid-configuration", 404, ""),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_gets_the_answer_it_should() {
+    let mut expected: BTreeMap<_, _> =
+        ANSWERS.iter().map(|(event, status, error)| (*event, (*status, *error))).collect();
+    let world = World::new().await;
+    let before = world.system().items().unwrap().len();
+
+    for function in folder(FOLDER).iter().filter(|name| !name.contains('.')) {
+        for file in folder(&format!("{FOLDER}/{function}")) {
+            let name = format!("{function}/{}", file.trim_end_matches(".json"));
+            let event = std::fs::read_to_string(format!("{FOLDER}/{function}/{file}")).unwrap();
+
+            let answer = world.system().invoke(function, &event).await.expect("a function").expect("an answer");
+
+            let answer: Value = serde_json::from_str(&answer).unwrap();
+            let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
+            let told = (answer["statusCode"].as_u64().unwrap(), body["error"].as_str().unwrap_or_default());
+            assert_eq!(expected.remove(name.as_str()), Some(told), "{name}: {answer}");
+        }
+    }
+    assert!(expected.is_empty(), "events that are not there: {expected:?}");
+    let kept = world.system().items().unwrap().len() - before;
+    assert_eq!(kept, ANSWERS.iter().filter(|(_, status, _)| *status == 201).count());
+}
+
+fn folder(path: impl AsRef<Path>) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(path)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    names
+}

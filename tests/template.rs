@@ -1,0 +1,94 @@
+//! The template, the gateway and the code say the same.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use world::World;
+use world::calls::{Calls, Made};
+
+/// DESIGN §2: what is served, and by whom.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_serves_what_is_promised_and_nothing_else() {
+    let world = World::new().await;
+    let mut promised = BTreeSet::new();
+    for (function, methods, paths) in [
+        (
+            "wellknown",
+            "GET OPTIONS",
+            "/.well-known/oauth-authorization-server /.well-known/oauth-authorization-server/api/mcp/server \
+             /.well-known/oauth-protected-resource /.well-known/oauth-protected-resource/api/mcp/server \
+             /.well-known/jwks.json",
+        ),
+        ("register", "POST OPTIONS", "/oauth/register"),
+        ("authorize", "GET POST", "/oauth/authorize"),
+        ("token", "POST OPTIONS", "/oauth/token"),
+        ("revoke", "POST OPTIONS", "/oauth/revoke"),
+        ("mcp", "POST GET DELETE OPTIONS", "/api/mcp/server"),
+        ("login", "GET POST", "/auth/login /auth/login/password /auth/login/code /auth/login/verify"),
+        ("login", "POST", "/auth/login/social /auth/logout"),
+        ("login", "GET", "/auth/callback"),
+    ] {
+        for path in paths.split_whitespace() {
+            promised.extend(methods.split(' ').map(|method| (format!("{method} {path}"), function.to_owned())));
+        }
+    }
+
+    let served = world.system().routes();
+
+    let served: BTreeSet<_> = served.into_iter().map(|(route, name)| (route.to_owned(), name.to_owned())).collect();
+    assert_eq!(served, promised);
+}
+
+/// A deployment with a login page of its own has no login function.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_page_of_ones_own_replaces_ours() {
+    let world = World::with(|options| {
+        options.parameters.insert("LoginUrl".to_owned(), "https://app.example.com/signin?from=mcp".to_owned());
+    })
+    .await;
+    let connector = world.connector("Claude").await;
+
+    assert!(world.system().routes().values().all(|function| *function != "login"));
+    assert_eq!(world.get("/auth/login").await.status, 404);
+    let sent = world.get(&connector.ask("skills:read").url).await;
+    let back = url::form_urlencoded::byte_serialize(world.at("/oauth/authorize?").as_bytes()).collect::<String>();
+    let expected = "https://app.example.com/signin?from=mcp&next=";
+    let location = sent.location().replace('/', "%2F");
+    assert!(location.starts_with(&format!("{}{back}", expected.replace('/', "%2F"))), "{}", sent.location());
+}
+
+/// DESIGN §6: what a function may do on AWS is what it does, action by action and table by table.
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_allow_what_is_done_and_no_more() {
+    let calls = Calls::default();
+    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    for kind in ["access", "refresh"] {
+        let ask = connector.ask("tools:execute skills:read views:read");
+        let code = ana.code(&ask, "acme").await;
+        let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+        let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        for (tool, arguments) in [("list_skills", json!({})), ("read_skill", json!({ "name": "made-up" }))] {
+            assert_eq!(connector.tool(&tokens.access, tool, arguments).await.status, 200);
+        }
+        assert_eq!(connector.tool(&tokens.access, "roll_dice", json!({})).await.status, 200);
+        let token = if kind == "access" { tokens.access } else { tokens.refresh.unwrap() };
+        assert_eq!(connector.revoke(&token).await.status, 200);
+    }
+    assert_eq!(world.call(Some(&world.api_key()), "tools/list", json!({})).await.status, 200);
+
+    let allowed = world.system().policies().iter().map(|(function, action, arn)| Made {
+        function: function.clone(),
+        action: action.clone(),
+        on: arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned(),
+    });
+
+    let (allowed, made): (BTreeSet<_>, BTreeSet<_>) = (allowed.collect(), calls.made().into_iter().collect());
+    let unused: Vec<_> = allowed.difference(&made).collect();
+    let forbidden: Vec<_> = made.difference(&allowed).collect();
+    assert!(
+        unused.is_empty() && forbidden.is_empty(),
+        "allowed and not done: {unused:#?}\ndone and not allowed: {forbidden:#?}"
+    );
+}
