@@ -2,12 +2,14 @@
 
 mod authorization;
 mod bad_input;
+mod browser;
 mod budget;
 mod calling;
 mod clients;
 mod discovery;
 mod events;
 mod exchange;
+mod house;
 mod journey;
 mod refreshing;
 mod registration;

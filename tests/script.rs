@@ -47,6 +47,7 @@ impl Script {
 
     /// Lets it end, which it must do well and in silence.
     pub(crate) async fn ends(mut self) {
+        drop(self.input);
         let rest = timeout(PATIENCE, self.output.next_line()).await.expect("it ends").unwrap();
         assert_eq!(rest, None);
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap();

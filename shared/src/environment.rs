@@ -22,11 +22,14 @@ use crate::store::workspace::Workspace;
 ///
 /// What a function takes from here is what it may do, and `template.yaml` says the same.
 pub struct Environment {
-    variables: Box<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    variables: Box<Lookup>,
     dynamo: aws_sdk_dynamodb::Client,
     kms: aws_sdk_kms::Client,
     clock: Clock,
 }
+
+/// Looks a setting up by its name.
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// A setting is missing or makes no sense.
 #[derive(Debug, Error)]

@@ -49,9 +49,10 @@ impl Asked {
             return Err(Refusal::Target);
         }
         let scopes = Scopes::asked(parameters.value("scope")).ok_or(Refusal::Scope)?;
-        let scopes = match destination.client().refreshes {
-            true => scopes.with(Scope::OfflineAccess),
-            false => scopes.without(Scope::OfflineAccess),
+        let scopes = if destination.client().refreshes {
+            scopes.with(Scope::OfflineAccess)
+        } else {
+            scopes.without(Scope::OfflineAccess)
         };
         Ok(Self { challenge, resource, scopes })
     }

@@ -36,7 +36,7 @@ impl Token {
         };
 
         let (active, refresh_token) = proven.activate(now);
-        let mint = Mint { grant: id, approval: &approval, generation: 1, scopes: proven.effective };
+        let mint = Mint { grant: id, approval: &approval, generation: 1, scopes: proven.effective() };
         let tokens = self.mint(mint, refresh_token.as_ref(), now).await?;
         match self.grants.activate(proven, active).await? {
             Turn::Won => {

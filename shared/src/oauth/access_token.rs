@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// How long an access token lives.
-pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
+pub const LIFETIME: Duration = Duration::from_hours(1);
 
 /// The media type in the header (RFC 9068 §2.1).
 pub const TYPE: &str = "at+jwt";

@@ -17,11 +17,11 @@ use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
 
 /// How long a code may be exchanged.
-pub const CODE_LIFETIME: Duration = Duration::from_secs(60);
+pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
 /// How long a refresh token may lie unused.
-pub const IDLE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const IDLE: Duration = Duration::from_hours(30 * 24);
 /// How long a grant lives, however much it is used.
-pub const ABSOLUTE: Duration = Duration::from_secs(180 * 24 * 60 * 60);
+pub const ABSOLUTE: Duration = Duration::from_hours(180 * 24);
 
 /// The id of a grant: 16 random bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -211,11 +211,8 @@ pub enum Unproven {
 /// A code whose every condition has been met. Only [`Grant::prove`] makes one.
 #[derive(Debug)]
 pub struct Proven {
-    /// The grant, still as it was read.
-    pub grant: Grant,
-    /// What the first access token carries.
-    pub effective: Scopes,
-    _witness: (),
+    grant: Grant,
+    effective: Scopes,
 }
 
 impl Grant {
@@ -262,7 +259,7 @@ impl Grant {
             Life::Ended { .. } => Err(Unproven::Ended),
             Life::Active(_) => Err(Unproven::Replayed),
             Life::Issued { .. } if now.since(self.approval.at) > CODE_LIFETIME => Err(Unproven::Expired),
-            Life::Issued { effective } => Ok(Proven { grant: self, effective, _witness: () }),
+            Life::Issued { effective } => Ok(Proven { grant: self, effective }),
         }
     }
 
@@ -300,6 +297,18 @@ impl Grant {
 }
 
 impl Proven {
+    /// What the first access token carries.
+    #[must_use]
+    pub const fn effective(&self) -> Scopes {
+        self.effective
+    }
+
+    /// The grant, still as it was read.
+    #[must_use]
+    pub fn into_grant(self) -> Grant {
+        self.grant
+    }
+
     /// The grant in use, with its first refresh token if the person agreed to stay connected.
     #[must_use]
     pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {

@@ -63,8 +63,7 @@ impl RedirectUri {
         let mut target = self.text.clone();
         for (name, value) in parameters {
             target.push(if target.contains('?') { '&' } else { '?' });
-            target
-                .extend(url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish().chars());
+            target.push_str(&url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish());
         }
         target
     }

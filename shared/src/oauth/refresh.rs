@@ -16,7 +16,7 @@ use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 const PREFIX: &str = "rt_";
 
 /// For how long a retry of the previous token is answered whatever has happened to its successor.
-pub const RETRY: Duration = Duration::from_secs(60);
+pub const RETRY: Duration = Duration::from_mins(1);
 
 /// A salt: 16 random bytes, worth nothing without the family secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -94,7 +94,7 @@ impl Scopes {
         Self(Scope::ToolsExecute.bit() | Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::OfflineAccess.bit());
 
     /// Every permission there is.
-    pub const EVERY_PERMISSION: Self = Self((1 << Scope::ALL.len()) - 1 & !Scope::OfflineAccess.bit());
+    pub const EVERY_PERMISSION: Self = Self(((1 << Scope::ALL.len()) - 1) & !Scope::OfflineAccess.bit());
 
     /// The permissions that only read.
     pub const READING: Self =

@@ -21,7 +21,7 @@ use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::Digest;
 
 /// How long a registration is kept that nobody uses.
-pub const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const UNUSED: Duration = Duration::from_hours(30 * 24);
 
 /// The table of clients.
 #[derive(Clone)]
@@ -83,7 +83,7 @@ impl Clients {
     /// The write that keeps a registered client longer than any grant approved now can live; none if it is kept so already.
     pub(super) fn renewal(&self, client: &Client, now: Timestamp) -> Option<Update> {
         // Ten days more than needed, so that most approvals find it renewed.
-        const SPARE: Duration = Duration::from_secs(10 * 24 * 60 * 60);
+        const SPARE: Duration = Duration::from_hours(10 * 24);
 
         let Kind::Registered { expires } = &client.kind else { return None };
         let until = now.plus(ABSOLUTE).plus(UNUSED);

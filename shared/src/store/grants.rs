@@ -38,7 +38,7 @@ use crate::oauth::tenant::{PersonId, TenantId};
 const UPDATE: &str = "DynamoDB.UpdateItem";
 
 /// How long an ended grant is kept for those who ask what happened.
-const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
 /// The table of grants.
 #[derive(Clone)]
@@ -94,14 +94,14 @@ impl Grants {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn keep(&self, grant: &Grant, clients: &Clients, client: &Client, now: Timestamp) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.TransactWriteItems";
+
         let item = write(grant).into_inner();
         // The id is random, so a second write can only be the SDK's own retry: the condition would refuse what succeeded.
         let Some(renewal) = clients.renewal(client, now) else {
-            const CALL: &str = "DynamoDB.PutItem";
             let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-            return put.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error));
+            return put.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error));
         };
-        const CALL: &str = "DynamoDB.TransactWriteItems";
         let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
         let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
         self.dynamo
@@ -120,9 +120,10 @@ impl Grants {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn activate(&self, proven: Proven, active: Active) -> Result<Turn, Fault> {
-        let id = proven.grant.id.clone();
+        let grant = proven.into_grant();
+        let id = grant.id.clone();
         let digest = active.family.as_ref().map(|family| family.digest);
-        let after = Grant { life: Life::Active(active), ..proven.grant };
+        let after = Grant { life: Life::Active(active), ..grant };
         let expires = after.expires();
         let Life::Active(active) = after.life else { return Ok(Turn::Gone) };
         let mut update = self
@@ -229,10 +230,7 @@ impl Grants {
     }
 
     async fn decide(&self, update: UpdateItemFluentBuilder) -> Result<Turn, Fault> {
-        let error = match update.send().await {
-            Ok(_) => return Ok(Turn::Won),
-            Err(error) => error,
-        };
+        let Err(error) = update.send().await else { return Ok(Turn::Won) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                 let item = refusal.item().cloned().map(Item::new);

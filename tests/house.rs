@@ -1,0 +1,124 @@
+//! The rules that hold the house together (DESIGN §6), read off its files.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What a function may do on AWS is the fields of its struct, made by `shared::environment`: it has no SDK of its own, and it
+/// knows neither another function nor anything that is local.
+#[test]
+fn functions_depend_on_nothing_of_aws_and_not_on_each_other() {
+    let functions = names(&format!("{ROOT}/functions"));
+    assert_eq!(functions, ["authorize", "login", "mcp", "register", "revoke", "token", "wellknown"]);
+
+    for function in &functions {
+        let manifest = read(&format!("{ROOT}/functions/{function}/Cargo.toml"));
+        let (_, dependencies) = manifest.split_once("[dependencies]").expect("dependencies");
+        for line in dependencies.lines().take_while(|line| !line.starts_with("[lints")) {
+            let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+            let foreign = name.starts_with("aws-") || ["local", "stand-ins"].contains(&name);
+            assert!(!foreign && !functions.iter().any(|other| other == name), "{function} depends on {name}");
+        }
+    }
+}
+
+/// Every `main.rs` of a function is the same but for its name.
+#[test]
+fn each_function_is_put_on_lambda_in_the_same_few_lines() {
+    let mut shapes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for function in names(&format!("{ROOT}/functions")) {
+        let main = read(&format!("{ROOT}/functions/{function}/src/main.rs"));
+        let lib = read(&format!("{ROOT}/functions/{function}/src/lib.rs"));
+        let kind = lib.split("impl Function for ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a function");
+        let shape = main.replace(&format!("{function}::"), "name::").replace(&format!("`{function}`"), "`name`");
+        // Imports stand in the order of their names.
+        let mut lines: Vec<_> = shape.lines().map(|line| line.replace(kind, "Kind")).collect();
+        lines.sort();
+        shapes.entry(lines.join("\n")).or_default().push(function);
+    }
+    assert_eq!(shapes.len(), 1, "{shapes:#?}");
+}
+
+/// A module enters `shared` when a second function needs it.
+#[test]
+fn what_is_shared_is_shared() {
+    // The outbound guard waits for clients' metadata documents; the workspace is written by the command line.
+    const ONE_IS_ENOUGH: [&str; 2] = ["outbound", "store::workspace"];
+    let uses: Vec<String> = names(&format!("{ROOT}/functions"))
+        .iter()
+        .map(|function| sources(&format!("{ROOT}/functions/{function}/src")).iter().map(|path| read(path)).collect())
+        .collect();
+    let inside: String = sources(&format!("{ROOT}/shared/src")).iter().map(|path| read(path)).collect();
+
+    for module in names(&format!("{ROOT}/shared/src")) {
+        let module = module.trim_end_matches(".rs");
+        if ["lib", "store"].contains(&module) || ONE_IS_ENOUGH.contains(&module) {
+            continue;
+        }
+        let direct = uses.iter().filter(|text| text.contains(&format!("shared::{module}"))).count();
+        let through = inside.contains(&format!("crate::{module}")) || inside.contains(&format!("super::{module}"));
+        assert!(direct >= 2 || (direct >= 1 && through) || through, "shared::{module} serves {direct} functions");
+    }
+}
+
+/// No drawers, and no second name for a thing.
+#[test]
+fn every_file_is_named_for_what_it_knows() {
+    for folder in ["functions", "shared", "infra", "tests"] {
+        for path in sources(&format!("{ROOT}/{folder}")) {
+            let stem = Path::new(&path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().to_owned();
+            let drawer = ["util", "utils", "helper", "helpers", "common", "types", "models", "prelude", "misc"];
+            assert!(!drawer.contains(&stem.as_str()), "{path}");
+            let text = read(&path);
+            assert!(
+                !text.lines().any(|line| line.trim_start().starts_with("pub use ") && !line.contains("lambda_http")),
+                "{path} re-exports"
+            );
+        }
+    }
+}
+
+/// Every dependency says why it is there.
+#[test]
+fn every_dependency_has_its_reason() {
+    let manifest = read(&format!("{ROOT}/Cargo.toml"));
+    let (_, rest) = manifest.split_once("[workspace.dependencies]").expect("dependencies");
+    let ours =
+        ["shared", "authorize", "login", "mcp", "register", "revoke", "token", "wellknown", "local", "stand-ins"];
+    for line in rest.lines().take_while(|line| !line.starts_with('[')) {
+        let name = line.split(' ').next().unwrap_or_default();
+        if line.contains('=') && !line.starts_with('#') && !ours.contains(&name) {
+            assert!(line.contains("  # "), "no reason: {line}");
+        }
+    }
+}
+
+fn names(folder: &str) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"))
+        .collect();
+    names.sort();
+    names
+}
+
+fn sources(folder: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut waiting = vec![PathBuf::from(folder)];
+    while let Some(path) = waiting.pop() {
+        if path.is_dir() {
+            if !path.ends_with("node_modules") && !path.ends_with("target") {
+                waiting
+                    .extend(std::fs::read_dir(&path).expect("a folder").map(|entry| entry.expect("an entry").path()));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path.to_string_lossy().into_owned());
+        }
+    }
+    found
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
