@@ -160,7 +160,7 @@ async fn asking_writes_nothing_and_may_be_repeated() {
     assert_eq!(world.count("grants").await, 0);
 }
 
-/// DESIGN §3: a token carries what was left ticked ∩ what the role allows.
+/// A token carries what was left ticked ∩ what the role allows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_carries_only_what_was_left_and_what_the_role_allows() {
     let world = World::new().await;

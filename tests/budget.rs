@@ -1,4 +1,4 @@
-//! DESIGN §5: calls to AWS per request, on a warm function.
+//! Calls to AWS per request, on a warm function.
 
 use serde_json::json;
 use world::World;

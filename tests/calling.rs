@@ -96,7 +96,7 @@ async fn a_token_of_another_deployment_opens_nothing() {
     assert_eq!(two.call(Some(&tokens.access), "tools/list", json!({})).await.status, 401);
 }
 
-/// DESIGN §4: revoking a grant is effective at the next call, though the token is good for an hour.
+/// Revoking a grant is effective at the next call, though the token is good for an hour.
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_are_listed_by_scope_and_refused_beyond() {
     let world = World::new().await;
@@ -142,7 +142,7 @@ async fn each_connection_sees_its_own_tenant() {
     }
 }
 
-/// DESIGN §4: scripts call the same URL with a key, in either header, and get the same answers.
+/// Scripts call the same URL with a key, in either header, and get the same answers.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_works_like_a_token_and_stops_when_revoked() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! The rules that hold the house together (DESIGN §6), read off its files.
+//! The rules that hold the house together, read off its files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

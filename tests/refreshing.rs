@@ -29,7 +29,7 @@ async fn every_refresh_turns_the_token() {
     assert_eq!(connector.call(&third.access, "tools/list", json!({})).await.status, 200);
 }
 
-/// DESIGN §4: a retry within a minute is answered with the same successor, whatever has happened to it.
+/// A retry within a minute is answered with the same successor, whatever has happened to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_within_a_minute_gets_the_same_successor() {
     let world = World::new().await;
@@ -46,7 +46,7 @@ async fn a_retry_within_a_minute_gets_the_same_successor() {
     assert_eq!(connector.refresh(&again.refresh.unwrap()).await.status, 200);
 }
 
-/// DESIGN §4: later too, as long as nothing of the successor was ever used: then its answer was lost.
+/// Later too, as long as nothing of the successor was ever used: then its answer was lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_given_again_days_later() {
     let world = World::new().await;
@@ -92,7 +92,7 @@ async fn a_replayed_token_ends_the_grant() {
     }
 }
 
-/// DESIGN §4: nobody can end a grant by guessing its id.
+/// Nobody can end a grant by guessing its id.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_does_not_prove_the_family_is_only_refused() {
     let world = World::new().await;
@@ -141,7 +141,7 @@ async fn a_narrower_scope_narrows_only_the_access_token() {
     assert_eq!(full.scope, "skills:read views:read offline_access");
 }
 
-/// DESIGN §3: a downgrade bites at the next rotation, and a promotion never exceeds what was approved.
+/// A downgrade bites at the next rotation, and a promotion never exceeds what was approved.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_changes_changes_the_next_token() {
     let world = World::new().await;
@@ -157,7 +157,7 @@ async fn a_role_that_changes_changes_the_next_token() {
     assert_eq!(promoted.scope, "skills:read entities:read entities:write offline_access");
 }
 
-/// DESIGN §3: a membership that is gone ends the grant.
+/// A membership that is gone ends the grant.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_member_loses_the_grant() {
     let world = World::new().await;
@@ -172,7 +172,7 @@ async fn a_removed_member_loses_the_grant() {
     assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
 }
 
-/// DESIGN §4: 30 days idle, 180 days in all, and `expires_in` tells the truth to the end.
+/// 30 days idle, 180 days in all, and `expires_in` tells the truth to the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_ends_when_it_is_idle_or_old() {
     const DAY: i64 = 24 * 3600;
@@ -194,7 +194,7 @@ async fn a_grant_ends_when_it_is_idle_or_old() {
     assert_eq!(connector.refresh(&last.refresh.unwrap()).await.json()["error"], "invalid_grant");
 }
 
-/// DESIGN §4: two at once get the same successor: the table decides, the loser derives.
+/// Two at once get the same successor: the table decides, the loser derives.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_get_the_same_successor() {
     let world = World::new().await;

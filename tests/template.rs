@@ -6,7 +6,7 @@ use serde_json::json;
 use world::World;
 use world::calls::{Calls, Made};
 
-/// DESIGN §2: what is served, and by whom.
+/// What is served, and by whom.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_serves_what_is_promised_and_nothing_else() {
     let world = World::new().await;
@@ -57,7 +57,7 @@ async fn a_login_page_of_ones_own_replaces_ours() {
     assert!(location.starts_with(&format!("{}{back}", expected.replace('/', "%2F"))), "{}", sent.location());
 }
 
-/// DESIGN §6: what a function may do on AWS is what it does, action by action and table by table.
+/// What a function may do on AWS is what it does, action by action and table by table.
 #[tokio::test(flavor = "multi_thread")]
 async fn policies_allow_what_is_done_and_no_more() {
     let calls = Calls::default();

@@ -1,4 +1,4 @@
-//! What Supabase Auth refuses, by its codes (supabase.md §4.2), in what it means for the person.
+//! What Supabase Auth refuses, by its codes, in what it means for the person.
 
 /// A refusal by Supabase Auth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -118,7 +118,7 @@ impl Login {
     }
 
     /// The session's cookie outlives its access token by far: the refresh token in it makes a new one. Only here, where the
-    /// cookies are ours; anywhere else a refresh would end the session (supabase.md §5).
+    /// cookies are ours; anywhere else a refresh would end the session.
     async fn resume(&self, request: &Request, back: &Back, now: Timestamp) -> Result<Response, Refused> {
         let sessions = Jar::of(request).sessions(self.identity.cookie());
         let Some(token) = sessions.iter().find_map(shared::identity::cookies::Session::refresh_token) else {

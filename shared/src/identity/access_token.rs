@@ -98,7 +98,7 @@ impl<'a> Token<'a> {
 }
 
 impl Claims {
-    /// The person, if this is the session of a browser, for us, at this time (supabase.md §2.4).
+    /// The person, if this is the session of a browser, for us, at this time.
     pub(super) fn person(&self, issuers: &[String], now: Timestamp) -> Option<PersonId> {
         /// How far Supabase's clock may be ahead of ours.
         const AHEAD: i64 = 60;

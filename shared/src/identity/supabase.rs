@@ -135,7 +135,7 @@ impl Supabase {
         let mut request = client
             .request(ask.method.clone(), format!("{}{}", self.base, ask.path))
             .header("apikey", &self.key)
-            // Codes as strings (supabase.md §4.3).
+            // Codes as strings.
             .header("x-supabase-api-version", "2024-01-01")
             .header(ACCEPT, "application/json");
         if let Some(bearer) = ask.bearer
@@ -225,7 +225,7 @@ impl std::fmt::Debug for Bearer {
 /// Larger than any session: a token of 16 KiB and a person with much metadata.
 const LIMIT: usize = 256 * 1024;
 
-/// The code of a refusal, in the order of supabase.md §4.3: new form, old form, header, OAuth's form.
+/// The code of a refusal, in this order: new form, old form, header, OAuth's form.
 fn code(body: &[u8], named: Option<String>) -> Option<String> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -71,7 +71,7 @@ async fn settings_that_would_be_unsafe_are_refused() {
     }
 }
 
-/// supabase.md §2.4.
+/// What makes a token the session of a browser, for us, at this time.
 #[tokio::test]
 async fn only_a_browser_session_of_this_project_counts() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
@@ -153,7 +153,7 @@ async fn keys_are_fetched_once_and_outlive_a_failure_for_an_hour() {
     assert!(failing.recognise(good(), at(61)).await.is_err());
 }
 
-/// supabase.md §2.5: no key, so Supabase is asked, and its word counts for a minute.
+/// No key, so Supabase is asked, and its word counts for a minute.
 #[tokio::test]
 async fn a_token_of_a_shared_secret_is_asked_about() {
     let project = Project::answering([
@@ -177,7 +177,7 @@ async fn a_token_of_a_shared_secret_is_asked_about() {
     assert!(identity.recognise(another, NOW).await.unwrap().is_none());
 }
 
-/// supabase.md §3: what each answer of `GET /user` means.
+/// What each answer of `GET /user` means.
 #[tokio::test]
 async fn at_approval_supabase_says_whether_the_session_still_is() {
     for (status, body, expected) in [

@@ -16,7 +16,10 @@ const browser = await chromium.launch({
     '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
   ],
 })
-const context = await browser.newContext({ javaScriptEnabled: !process.argv.includes('--without-javascript') })
+const context = await browser.newContext({
+  javaScriptEnabled: !process.argv.includes('--without-javascript'),
+  reducedMotion: 'reduce', // or pictures show colours on their way from light to dark
+})
 context.setDefaultTimeout(20_000)
 const page = await context.newPage()
 
@@ -30,9 +33,8 @@ wire.on('Fetch.requestPaused', ({ requestId }) => wire.send('Fetch.fulfillReques
   body: Buffer.from('<!doctype html><title>Elsewhere</title><h1>Elsewhere</h1>').toString('base64'),
 }))
 
-// A content security policy that keeps something from working says so on the console.
-const complaints = []
-page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()) })
+const violations = []
+page.on('console', (message) => { if (message.text().includes('Content Security Policy')) violations.push(message.text()) })
 
 const acts = {
   open: ({ url }) => page.goto(url),
@@ -43,7 +45,7 @@ const acts = {
   /** Waits for a page of that heading. */
   reach: async ({ heading }) => {
     await page.getByRole('heading', { level: 1, name: heading }).waitFor()
-    return { url: page.url(), text: await page.locator('body').innerText(), complaints }
+    return { url: page.url(), text: await page.locator('body').innerText(), violations }
   },
   /** Reads another page beside this one. */
   peek: async ({ url }) => {

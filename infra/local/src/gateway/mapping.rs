@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
-/// What API Gateway may make of `WWW-Authenticate`, before any mapping (reference/aws.md §1.1).
+/// What API Gateway may make of `WWW-Authenticate`, before any mapping.
 pub(crate) const REMAPPED: HeaderName = HeaderName::from_static("x-amzn-remapped-www-authenticate");
 
 /// The changes of one route, by status.

@@ -1,4 +1,4 @@
-//! API Gateway's twin: an HTTP API with payload format 2.0, its limits and its own answers (reference/aws.md §1).
+//! API Gateway's twin: an HTTP API with payload format 2.0, its limits and its own answers.
 
 mod answer;
 pub(crate) mod endpoint;

@@ -1,4 +1,4 @@
-//! Which function answers what: exact routes and single named segments, as the template may have them (DESIGN §8).
+//! Which function answers what: exact routes and single named segments, as the template may have them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -26,7 +26,7 @@ pub struct Kms {
     state: Mutex<Behaviour>,
 }
 
-/// How often each operation was called, refused calls included: for tests of what a request may cost (DESIGN §5).
+/// How often each operation was called, refused calls included: for tests of what a request may cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Calls {
     /// Calls of `Sign`.

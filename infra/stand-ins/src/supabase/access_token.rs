@@ -23,7 +23,7 @@ impl Supabase {
         self.tokens(state, &session, &refresh_token)
     }
 
-    /// The answer of `/token` and its like (supabase.md §4.2).
+    /// The answer of `/token` and its like.
     pub(super) fn tokens(&self, state: &State, session: &Session, refresh_token: &str) -> Result<Value, Refusal> {
         let account = state.people.find(session.person).ok_or(Refusal::Fault)?;
         let person = &account.person;

@@ -80,7 +80,7 @@ impl Account {
         Value::Object(metadata)
     }
 
-    /// The `user` of token answers and of `GET /user` (supabase.md §4.2). Members without a value are left out, as in GoTrue.
+    /// The `user` of token answers and of `GET /user`. Members without a value are left out, as in GoTrue.
     pub(super) fn user(&self) -> Value {
         let record = &self.record;
         let mut user = json!({

@@ -1,4 +1,4 @@
-//! The gateway before GoTrue: no key, no entry (supabase.md §4.1).
+//! The gateway before GoTrue: no key, no entry.
 
 use crate::supabase::Supabase;
 use crate::supabase::parameters::Parameters;

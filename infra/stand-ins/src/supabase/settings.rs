@@ -1,4 +1,4 @@
-//! `GET /settings`: which ways of signing in there are (supabase.md §4.2).
+//! `GET /settings`: which ways of signing in there are.
 
 use crate::supabase::Supabase;
 use axum::Json;

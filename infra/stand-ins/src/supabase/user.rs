@@ -1,4 +1,4 @@
-//! `GET /user`: whether a token is still good, and whose it is (supabase.md §3).
+//! `GET /user`: whether a token is still good, and whose it is.
 
 use crate::supabase::Supabase;
 use crate::supabase::refusal::Refusal;

@@ -29,7 +29,7 @@ async fn tokens_verify_with_the_listed_key() {
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message.as_bytes(), &part(signature)).unwrap();
 }
 
-/// supabase.md §2.3: rotation signs nobody out, revocation does.
+/// Rotation signs nobody out, revocation does.
 #[tokio::test]
 async fn a_rotated_key_stays_listed_until_it_is_revoked() {
     let world = World::new();

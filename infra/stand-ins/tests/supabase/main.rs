@@ -1,4 +1,4 @@
-//! The sign-in stand-in on its wire: what GoTrue and its gateway answer, as `reference/supabase.md` has it.
+//! The sign-in stand-in on its wire: what GoTrue and its gateway answer.
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic, in its helpers too")]
 

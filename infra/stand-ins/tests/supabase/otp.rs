@@ -77,7 +77,7 @@ async fn mails_are_refused_to_strangers_and_to_the_impatient() {
     assert_eq!(world.supabase.inbox("ana@example.com").len(), 2);
 }
 
-/// supabase.md §4.2: the link gives a code, and the code with the verifier gives the session.
+/// The link gives a code, and the code with the verifier gives the session.
 #[tokio::test]
 async fn a_link_asked_for_with_a_challenge_leads_back_with_a_code() {
     let world = World::new();

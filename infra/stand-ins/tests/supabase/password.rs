@@ -1,7 +1,7 @@
 use crate::world::{ANA, ANAS_PHONE, START, World, decoded};
 use serde_json::json;
 
-/// supabase.md §4.2 and §2.1, member by member.
+/// The answer and the token, member by member.
 #[tokio::test]
 async fn a_password_gives_a_session() {
     let answer = World::new().sign_in(" ANA@example.com".trim()).await;

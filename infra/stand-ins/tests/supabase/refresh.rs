@@ -1,4 +1,4 @@
-//! supabase.md §5, tokens of the first kind.
+//! Refresh tokens of the first kind.
 
 use crate::world::{START, World, decoded};
 use axum::http::Method;

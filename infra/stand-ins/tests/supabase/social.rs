@@ -90,7 +90,7 @@ async fn a_callback_that_belongs_to_nothing_leads_to_the_site() {
     assert_eq!(parameter(forged.location(), "error").as_deref(), Some("server_error"));
 }
 
-/// supabase.md §4.5: silently, first to the `Referer`, then to the site.
+/// Silently, first to the `Referer`, then to the site.
 #[tokio::test]
 async fn an_address_that_is_not_allowed_is_silently_replaced() {
     let world = World::new();

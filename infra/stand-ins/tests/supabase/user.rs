@@ -29,7 +29,7 @@ async fn without_a_users_token_there_is_no_user() {
     }
 }
 
-/// supabase.md §3, the table of `GET /user`.
+/// What `GET /user` answers.
 #[tokio::test]
 async fn each_reason_has_its_code() {
     let world = World::new();
