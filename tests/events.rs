@@ -9,7 +9,7 @@ use world::World;
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
 
 /// Each event, and the status and error that it gets as it stands: its tokens, clients and sessions are made up.
-const ANSWERS: &[(&str, u64, &str)] = &[
+pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("authorize/get-duplicate-parameter", 400, ""),
     ("authorize/get-empty", 400, ""),
     ("authorize/get-metadata-document-client", 400, ""),
@@ -91,12 +91,9 @@ async fn each_event_gets_the_answer_it_should() {
     let world = World::new().await;
     let before = world.system().items().unwrap().len();
 
-    for function in folder(FOLDER).iter().filter(|name| !name.contains('.')) {
-        for file in folder(&format!("{FOLDER}/{function}")) {
-            let name = format!("{function}/{}", file.trim_end_matches(".json"));
-            let event = std::fs::read_to_string(format!("{FOLDER}/{function}/{file}")).unwrap();
-
-            let answer = world.system().invoke(function, &event).await.expect("a function").expect("an answer");
+    for (function, events) in by_function() {
+        for (name, event) in events {
+            let answer = world.system().invoke(&function, &event).await.expect("a function").expect("an answer");
 
             let answer: Value = serde_json::from_str(&answer).unwrap();
             let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
@@ -107,6 +104,22 @@ async fn each_event_gets_the_answer_it_should() {
     assert!(expected.is_empty(), "events that are not there: {expected:?}");
     let kept = world.system().items().unwrap().len() - before;
     assert_eq!(kept, ANSWERS.iter().filter(|(_, status, _)| *status == 201).count());
+}
+
+/// Each function's events, by name.
+pub(crate) fn by_function() -> Vec<(String, Vec<(String, String)>)> {
+    let functions = folder(FOLDER).into_iter().filter(|name| !name.contains('.'));
+    functions
+        .map(|function| {
+            let files = folder(format!("{FOLDER}/{function}")).into_iter();
+            let events = files.map(|file| {
+                let event = std::fs::read_to_string(format!("{FOLDER}/{function}/{file}")).expect("an event");
+                (format!("{function}/{}", file.trim_end_matches(".json")), event)
+            });
+            let events = events.collect();
+            (function, events)
+        })
+        .collect()
 }
 
 fn folder(path: impl AsRef<Path>) -> Vec<String> {

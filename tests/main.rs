@@ -13,6 +13,7 @@ mod house;
 mod journey;
 mod refreshing;
 mod registration;
+mod release;
 mod revocation;
 mod script;
 mod template;

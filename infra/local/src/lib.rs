@@ -170,6 +170,7 @@ pub struct System {
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
+    variables: BTreeMap<String, BTreeMap<String, String>>,
     clients: Clients,
     directory: Directory,
     grants: Grants,
@@ -277,6 +278,7 @@ impl System {
             keys: operator.keys()?,
             workspace: operator.workspace()?,
             policies: template.policies()?,
+            variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             issuer,
             services,
             supabase_url,
@@ -393,6 +395,12 @@ impl System {
     #[must_use]
     pub fn policies(&self) -> &[(String, String, String)] {
         &self.policies
+    }
+
+    /// The environment variables of a function, as the template gives them.
+    #[must_use]
+    pub fn variables(&self, function: &str) -> Option<&BTreeMap<String, String>> {
+        self.variables.get(function)
     }
 
     /// Hands `event`, an event's JSON, to a function as Lambda would, past the gateway; the answer's JSON. `None` when there

@@ -1,4 +1,4 @@
-//! Sessions and their refresh tokens: GoTrue's rotation of the first kind (`internal/tokens/service.go`, supabase.md §5).
+//! Sessions and their refresh tokens: GoTrue's rotation of the first kind.
 
 use crate::supabase::random;
 use crate::supabase::refusal::Refusal;

@@ -1,0 +1,30 @@
+//! The binaries that are deployed, run as Lambda runs them.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use world::World;
+use world::lambda::Lambda;
+
+/// Every release binary answers its events as the function in the local system does.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the release build: tests/run makes it"]
+async fn each_release_binary_answers_its_events() {
+    let world = World::new().await;
+
+    for (function, events) in crate::events::by_function() {
+        let mut variables = world.system().variables(&function).expect("a function").clone();
+        variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), world.system().dynamo_url().to_owned());
+        variables.insert("AWS_ENDPOINT_URL_KMS".to_owned(), world.system().kms_url().to_owned());
+        let binary = format!("{}/../target/lambda/{function}/bootstrap", env!("CARGO_MANIFEST_DIR"));
+        let mut lambda = Lambda::start(&PathBuf::from(binary), &variables).await;
+
+        for (name, event) in events {
+            let answer = lambda.invoke(&event).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+
+            let answer: Value = serde_json::from_str(&answer).expect("JSON");
+            let expected = crate::events::ANSWERS.iter().find(|(known, ..)| *known == name).expect("in the table");
+            assert_eq!(answer["statusCode"].as_u64(), Some(expected.1), "{name}: {answer}");
+        }
+    }
+}
