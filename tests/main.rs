@@ -1,5 +1,8 @@
 //! Black box: HTTP in, HTTP out, through the local system. A file per family of rules.
 
+#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+
+mod attacks;
 mod authorization;
 mod bad_input;
 mod browser;
@@ -9,8 +12,11 @@ mod clients;
 mod discovery;
 mod events;
 mod exchange;
+mod faults;
 mod house;
+mod interleavings;
 mod journey;
+mod races;
 mod refreshing;
 mod registration;
 mod release;

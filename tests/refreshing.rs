@@ -99,7 +99,7 @@ async fn a_token_that_does_not_prove_the_family_is_only_refused() {
     let (connector, tokens) = connected(&world, "skills:read").await;
     let genuine = tokens.refresh.unwrap();
     // The grant's id is the first 22 characters after the prefix; the family's secret follows.
-    let stranger = format!("{}{}", &genuine[..24], "A".repeat(genuine.len() - 24));
+    let stranger = format!("{}{}", &genuine[..25], "A".repeat(genuine.len() - 25));
 
     for token in [stranger.as_str(), "rt_", "rt_nonsense", "nonsense", &genuine[1..], &format!("{genuine}A")] {
         let refused = connector.refresh(token).await;

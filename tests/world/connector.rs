@@ -3,7 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+use shared::oauth::client::ClientId;
+use shared::oauth::grant::{Approval, Grant};
+use shared::oauth::pkce::Challenge;
+use shared::oauth::redirect_uri::RedirectUri;
+use shared::oauth::resource::Resource;
+use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::secret::Digest;
+use shared::oauth::tenant::TenantId;
 
 use crate::World;
 use crate::answer::Answer;
@@ -70,6 +78,32 @@ impl Connector<'_> {
     #[must_use]
     pub fn ask(&self, scope: &str) -> Ask {
         self.ask_with(&[("scope", Some(scope))])
+    }
+
+    /// Asks, and is approved by that person as if on the page, at a fraction of its time: for tests that need hundreds.
+    ///
+    /// # Panics
+    /// When the grant cannot be kept.
+    pub async fn approved(&self, scope: &str, email: &str, tenant: &str) -> (Ask, String) {
+        let (ask, system) = (self.ask(scope), self.world.system());
+        let now = system.clock().now();
+        let id = ClientId::parse(&self.client_id).expect("an id");
+        let client = system.clients().find(&id, now).await.expect("the table answers").expect("it is known");
+        let scopes = Scopes::parse(scope).with(Scope::OfflineAccess);
+        let approval = Approval {
+            client: id,
+            person: self.world.person_id(email),
+            tenant: TenantId::parse(tenant).expect("a tenant"),
+            resource: Resource::from_stored(self.world.mcp_url()),
+            scopes,
+            at: now,
+        };
+        let challenge = Challenge::from_digest(Digest::of(ask.verifier.as_bytes()));
+        let redirect_uri = RedirectUri::parse(&self.redirect_uri).expect("an address");
+        let (grant, code) = Grant::approve(approval, scopes.permissions(), challenge, redirect_uri);
+        system.grants().keep(&grant, system.clients(), &client, now).await.expect("kept");
+        self.world.remember(&code.to_text());
+        (ask, code.to_text())
     }
 
     /// Exchanges a code.

@@ -16,10 +16,14 @@ pub(crate) fn listen() {
     });
 }
 
-/// Whether any line holds `text`.
-pub(crate) fn contains(text: &str) -> bool {
-    let lines = lines();
-    lines.windows(text.len()).any(|window| window == text.as_bytes())
+/// How much there is.
+pub(crate) fn length() -> usize {
+    lines().len()
+}
+
+/// What was written after the first `length` bytes.
+pub(crate) fn since(length: usize) -> String {
+    String::from_utf8_lossy(&lines()[length..]).into_owned()
 }
 
 /// Shows the last lines beside a test that failed.

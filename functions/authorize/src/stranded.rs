@@ -66,10 +66,9 @@ impl Stranded {
             ),
         };
         let page = Page { style: style::STYLE, product, title, what, advice };
-        let response = match page.render() {
+        match page.render() {
             Ok(html) => answer::because(answer::page(status, &style::policy(&[]), html), self),
             Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
-        };
-        if matches!(self, Self::Fault(_)) { answer::retry_soon(response) } else { response }
+        }
     }
 }

@@ -120,6 +120,10 @@ impl Message {
             _ => return Err(invalid(None, "The message has no method")),
         };
         let Some(id) = message.get("id") else { return Ok(Self::Notice) };
+        // Others would read it as a response.
+        if message.contains_key("result") || message.contains_key("error") {
+            return Err(invalid(None, "The message is both a request and a response"));
+        }
         if !(id.is_string() || id.is_i64()) {
             return Err(invalid(None, "The id must be a string or an integer"));
         }
@@ -173,9 +177,10 @@ fn understand(headers: &HeaderMap, method: &str, params: &Map<String, Value>) ->
 /// Whether the params are those of the operation. rmcp would take ones that it cannot read for none, or the method for one that
 /// it does not know.
 fn fits(operation: &Operation, params: &Map<String, Value>) -> bool {
+    let meta = params.get("_meta");
     let params = || Value::Object(params.clone());
     match operation {
-        Operation::Discover | Operation::Ping => true,
+        Operation::Discover | Operation::Ping => meta.is_none_or(|meta| meta.is_null() || meta.is_object()),
         Operation::Initialize => from_value::<InitializeRequestParams>(params()).is_ok(),
         Operation::ListTools => from_value::<PaginatedRequestParams>(params()).is_ok(),
         Operation::BuiltIn(_) | Operation::Registered(_) => from_value::<CallToolRequestParams>(params()).is_ok(),

@@ -62,11 +62,11 @@ impl Refusal {
                 let scopes = granted.union(needed).intersection(Scopes::OFFERED).permissions();
                 challenge.answer(StatusCode::FORBIDDEN, Some(Complaint::INSUFFICIENT_SCOPE), scopes)
             }
-            Self::Fault(_) => answer::retry_soon(answer::json(
+            Self::Fault(_) => answer::json(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &Code::TemporarilyUnavailable
                     .body("Something that we depend on did not answer. Try again in a moment."),
-            )),
+            ),
             Self::Broken(_) => error(StatusCode::INTERNAL_SERVER_ERROR, None, -32603, "Internal error", None),
         };
         answer::because(answer, &reason)

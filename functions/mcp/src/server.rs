@@ -82,7 +82,8 @@ impl Server {
         if parts.status.is_server_error()
             || parts.headers.get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json")
         {
-            return Err(Refusal::Broken(format!("rmcp answered {}: {body}", parts.status)));
+            // Not the body: it may repeat what was sent.
+            return Err(Refusal::Broken(format!("rmcp answered {}", parts.status)));
         }
         let mut response = answer::empty(parts.status);
         answer::set(&mut response, CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -74,10 +74,16 @@ impl Application {
     }
 }
 
-/// Control characters, and those that reorder or hide text on a page where the name is to be trusted.
+/// Control characters, and those that reorder text or show nothing (Unicode's `Default_Ignorable_Code_Point`, blanks that are
+/// not spaces) on a page where the name is to be trusted.
 fn deceives(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// The digest of what is registered. It does not begin with `https://`: such ids are metadata documents.

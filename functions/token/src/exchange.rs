@@ -3,7 +3,7 @@
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::oauth::client::Credentials;
-use shared::oauth::grant::{Ending, Unproven};
+use shared::oauth::grant::{ABSOLUTE, Ending, Unproven};
 use shared::store::grants::Turn;
 
 use crate::Token;
@@ -23,7 +23,6 @@ impl Token {
         let client = client.ok_or(Refusal::UnknownClient)?.authenticate(credentials)?;
         let grant = grant.ok_or(Refusal::UnknownCode)?;
         let approval = grant.approval.clone();
-        asked.target.check(&approval.resource)?;
 
         let proven = match grant.prove(&asked.code, &client, asked.redirect_uri.as_deref(), &asked.verifier, now) {
             Ok(proven) => proven,
@@ -35,8 +34,17 @@ impl Token {
             Err(unproven) => return Err(Refusal::Unproven(unproven)),
         };
 
+        // Only now: before, the answer would tell whoever names a grant that it exists.
+        asked.target.check(&approval.resource)?;
+
         let (active, refresh_token) = proven.activate(now);
-        let mint = Mint { grant: id, approval: &approval, generation: 1, scopes: proven.effective() };
+        let mint = Mint {
+            grant: id,
+            approval: &approval,
+            generation: 1,
+            scopes: proven.effective(),
+            ends: approval.at.plus(ABSOLUTE),
+        };
         let tokens = self.mint(mint, refresh_token.as_ref(), now).await?;
         match self.grants.activate(proven, active).await? {
             Turn::Won => {
@@ -48,8 +56,11 @@ impl Token {
                 });
                 Ok(tokens)
             }
-            // Two at once with the same verifier: the same client, twice. Only one gets tokens; neither is a thief.
-            Turn::Lost(_) => Err(Refusal::CodeRaced),
+            // Shown twice with its verifier, as above: a thief must not gain by being faster.
+            Turn::Lost(_) => {
+                self.end(id, &approval, Ending::CodeReplayed, now).await?;
+                Err(Refusal::CodeRaced)
+            }
             Turn::Gone => Err(Refusal::UnknownCode),
         }
     }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
-use shared::oauth::grant::{ABSOLUTE, Approval, GrantId};
+use shared::oauth::grant::{Approval, GrantId};
 use shared::oauth::refresh::RefreshToken;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::secret::{Secret, to_text};
@@ -18,6 +18,8 @@ pub(crate) struct Mint<'a> {
     pub(crate) generation: u32,
     /// Permissions that it carries.
     pub(crate) scopes: Scopes,
+    /// When its grant ends, if nobody uses it again.
+    pub(crate) ends: Timestamp,
 }
 
 /// The answer, without nulls.
@@ -46,7 +48,7 @@ impl Token {
         now: Timestamp,
     ) -> Result<Tokens, Fault> {
         // The last token of a grant ends with it: `expires_in` is truthful.
-        let expires = now.plus(LIFETIME).min(of.approval.at.plus(ABSOLUTE));
+        let expires = now.plus(LIFETIME).min(of.ends);
         let permissions = of.scopes.permissions();
         let claims = Claims {
             iss: self.issuer.to_string(),

@@ -3,7 +3,7 @@
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::oauth::client::Credentials;
-use shared::oauth::grant::{Approval, Ending, Grant, GrantId, Life};
+use shared::oauth::grant::{ABSOLUTE, Approval, Ending, Grant, GrantId, Life};
 use shared::oauth::refresh::{Family, RefreshToken, Verdict};
 use shared::oauth::scope::Scopes;
 use shared::store::grants::Turn;
@@ -27,17 +27,18 @@ impl Token {
         if *client.id() != grant.approval.client {
             return Err(Refusal::AnotherClient);
         }
-        asked.target.check(&grant.approval.resource)?;
         let (verdict, family) = self.judge(&grant, &asked.token, now).await?;
+        // Only now: before, the answer would tell whoever names a grant that it exists.
+        asked.target.check(&grant.approval.resource)?;
         let scopes = self.entitlement(&grant, asked.scopes, now).await?;
 
-        let next = match verdict {
-            Verdict::Current => family.turned(now),
-            // The successor exists: derive it from what the table says.
-            _ => family.clone(),
+        let (next, ends) = match verdict {
+            Verdict::Current => (family.turned(now), grant.approval.at.plus(ABSOLUTE)),
+            // The successor exists: derive it from what the table says. It has been idle since it was made.
+            _ => (family.clone(), grant.expires()),
         };
         let successor = asked.token.at(next.generation, &next.current);
-        let mint = Mint { grant: &grant.id, approval: &grant.approval, generation: next.generation, scopes };
+        let mint = Mint { grant: &grant.id, approval: &grant.approval, generation: next.generation, scopes, ends };
         let tokens = self.mint(mint, Some(&successor), now).await?;
         if verdict != Verdict::Current {
             return Ok(tokens);

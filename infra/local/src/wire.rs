@@ -66,6 +66,8 @@ pub enum Decision {
     FailBefore(Failing),
     /// It is carried out, and its answer is lost.
     FailAfter(Failing),
+    /// It is carried out, and nothing is heard of it.
+    Silence,
 }
 
 /// What the caller is told instead of an answer.
@@ -118,6 +120,10 @@ async fn pass(State(watched): State<Arc<Watched>>, headers: HeaderMap, body: Byt
         Decision::FailBefore(failing) => answer(&failing),
         Decision::FailAfter(failing) => match forwarded().await {
             Ok(_) => answer(&failing),
+            Err(unreachable) => unreachable.into_response(),
+        },
+        Decision::Silence => match forwarded().await {
+            Ok(_) => std::future::pending().await,
             Err(unreachable) => unreachable.into_response(),
         },
     }

@@ -83,13 +83,6 @@ pub fn because(mut response: Answer, reason: &impl std::fmt::Display) -> Answer 
     response
 }
 
-/// Asks to come back in a moment: every fault of ours is worth one more try.
-#[must_use]
-pub fn retry_soon(mut response: Answer) -> Answer {
-    set(&mut response, RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
 /// Sets one header, replacing what was there.
 pub fn set(response: &mut Answer, name: HeaderName, value: HeaderValue) {
     response.headers_mut().insert(name, value);
@@ -99,6 +92,10 @@ fn with_body(status: StatusCode, kind: &'static str, text: String) -> Answer {
     let mut response = Response::new(Body::Text(text));
     *response.status_mut() = status;
     set(&mut response, CONTENT_TYPE, HeaderValue::from_static(kind));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // Every fault of ours is worth one more try, in a moment.
+        set(&mut response, RETRY_AFTER, HeaderValue::from_static("1"));
+    }
     harden(&mut response);
     response
 }

@@ -55,7 +55,7 @@ impl Told {
             // RFC 6749 §5.2: name the scheme that was tried.
             answer::set(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"oauth\""));
         }
-        if self.status == StatusCode::SERVICE_UNAVAILABLE { answer::retry_soon(response) } else { response }
+        response
     }
 }
 

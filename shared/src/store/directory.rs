@@ -56,7 +56,7 @@ impl Directory {
         Self { dynamo, table }
     }
 
-    /// Where `person` stands in `tenant`; nothing if not a member, or if the role is not defined.
+    /// Where `person` stands in `tenant`; nothing if not a member.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -80,8 +80,10 @@ impl Directory {
         now: Timestamp,
     ) -> Result<(Option<Client>, Vec<Standing>), Fault> {
         let memberships = self.memberships(person).await?;
-        let tenants: Vec<_> =
-            memberships.iter().filter_map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
+        // One each, or a role of one tenant would be read in another.
+        let tenants: Option<Vec<_>> =
+            memberships.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
+        let tenants = tenants.ok_or_else(|| unreadable(&self.table))?;
         let mut keys = vec![clients.key(client)];
         keys.extend(tenants.iter().map(|tenant| self.tenant(tenant)));
         let mut items = read_together(&self.dynamo, &keys).await?.into_iter();
@@ -179,26 +181,26 @@ impl Directory {
         Key { table: &self.table, attributes }
     }
 
-    /// A membership of a tenant that is gone, or with a role that nobody defined, gives nothing.
+    /// A membership of a tenant that is gone gives nothing.
     fn stand(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Standing>, Fault> {
         let Some(tenant) = tenant else { return Ok(None) };
         let read = || {
             let id = TenantId::parse(membership.text("tenant")?)?;
             let role = membership.text("role")?;
-            Some((id, tenant.text("name")?.to_owned(), role_in(&tenant, role)))
+            Some(Standing { tenant: id, name: tenant.text("name")?.to_owned(), role: role_in(&tenant, role)? })
         };
-        let (id, name, role) = read().ok_or_else(|| unreadable(&self.table))?;
-        Ok(role.map(|role| Standing { tenant: id, name, role }))
+        read().map(Some).ok_or_else(|| unreadable(&self.table))
     }
 }
 
+/// The role that the tenant defines, else the built-in one, else one that allows nothing: a role that is renamed in two writes
+/// must not end what its members have connected. `None` when it is not readable, which must not mean the built-in one.
 fn role_in(tenant: &Item, name: &str) -> Option<Role> {
-    let own = tenant.map("roles").and_then(|roles| roles.get(name)).and_then(|names| names.as_l().ok());
-    match own {
-        Some(names) => {
-            let names = names.iter().filter_map(|name| name.as_s().ok()).map(String::as_str);
-            Some(Role { name: name.to_owned(), permissions: Scopes::of_names(names).permissions() })
-        }
-        None => Role::built_in(name),
-    }
+    let own = if tenant.has("roles") { tenant.map("roles")?.get(name) } else { None };
+    let Some(own) = own else {
+        let nothing = || Role { name: name.to_owned(), permissions: Scopes::NONE };
+        return Some(Role::built_in(name).unwrap_or_else(nothing));
+    };
+    let names = own.as_l().ok()?.iter().map(|name| name.as_s().ok().map(String::as_str)).collect::<Option<Vec<_>>>()?;
+    Some(Role { name: name.to_owned(), permissions: Scopes::of_names(names).permissions() })
 }

@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", created: 1795…,
-//!                code: <digest>, challenge: <digest>, redirect_uri, expires: 1795… }
+//!                code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0 }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
 //! ```
 //!
-//! Every transition is one conditional write whose refusal returns the item as it is: the table decides races.
+//! Every transition is one conditional write whose refusal returns the item as it is: the table decides races. `made_by` names
+//! the write that made the state, so that the SDK's retry of a write whose answer was lost recognises its own.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamo;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -32,10 +35,13 @@ use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh::{Family, Salt};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
-use crate::oauth::secret::Digest;
+use crate::oauth::secret::{Digest, Secret};
 use crate::oauth::tenant::{PersonId, TenantId};
 
 const UPDATE: &str = "DynamoDB.UpdateItem";
+
+/// The value that names a transition's write.
+const MADE_BY: &str = ":made_by";
 
 /// How long an ended grant is kept for those who ask what happened.
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
@@ -96,23 +102,28 @@ impl Grants {
     pub async fn keep(&self, grant: &Grant, clients: &Clients, client: &Client, now: Timestamp) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
 
+        // The id is random, so a second write can only be the SDK's own retry: no condition, which would refuse what succeeded.
         let item = write(grant).into_inner();
-        // The id is random, so a second write can only be the SDK's own retry: the condition would refuse what succeeded.
-        let Some(renewal) = clients.renewal(client, now) else {
-            let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-            return put.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error));
-        };
-        let put = Put::builder().table_name(&self.table).set_item(Some(item)).build();
-        let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
-        self.dynamo
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().put(put).build())
-            .transact_items(TransactWriteItem::builder().update(renewal).build())
-            .client_request_token(grant.id.to_text())
-            .send()
-            .await
-            .map(|_| ())
-            .map_err(|error| Fault::of_aws(CALL, &error))
+        if let Some(renewal) = clients.renewal(client, now) {
+            let put = Put::builder().table_name(&self.table).set_item(Some(item.clone())).build();
+            let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
+            let kept = self
+                .dynamo
+                .transact_write_items()
+                .transact_items(TransactWriteItem::builder().put(put).build())
+                .transact_items(TransactWriteItem::builder().update(renewal).build())
+                .client_request_token(grant.id.to_text())
+                .send()
+                .await;
+            match kept {
+                Ok(_) => return Ok(()),
+                // Somebody else renews the client at this moment: many people share one that registers itself.
+                Err(error) if is_conflict(&error) => {}
+                Err(error) => return Err(Fault::of_aws(CALL, &error)),
+            }
+        }
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item)).send().await;
+        put.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error))
     }
 
     /// Issued → active: the code is spent. Only the first of several wins.
@@ -122,7 +133,6 @@ impl Grants {
     pub async fn activate(&self, proven: Proven, active: Active) -> Result<Turn, Fault> {
         let grant = proven.into_grant();
         let id = grant.id.clone();
-        let digest = active.family.as_ref().map(|family| family.digest);
         let after = Grant { life: Life::Active(active), ..grant };
         let expires = after.expires();
         let Life::Active(active) = after.life else { return Ok(Turn::Gone) };
@@ -132,22 +142,14 @@ impl Grants {
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":since", Value::from(active.since).0)
             .expression_attribute_values(":seen", Value::from(active.seen).0);
-        let mut set = "SET #state = :active, since = :since, seen = :seen, expires = :expires".to_owned();
+        let mut set =
+            "SET #state = :active, since = :since, seen = :seen, expires = :expires, made_by = :made_by".to_owned();
         if let Some(family) = &active.family {
             set.push_str(", family_digest = :family, generation = :generation, salt = :salt, turned = :turned");
             update = with_family(update, family)
                 .expression_attribute_values(":family", Value::from(family.digest.as_bytes().as_slice()).0);
         }
-        let turn = self.decide(update.update_expression(format!("{set} REMOVE effective"))).await?;
-        // The SDK repeats a call whose answer was lost; finding our own family there, it was we who won.
-        let ours = |grant: &Grant| match (&grant.life, digest) {
-            (Life::Active(Active { family: Some(family), .. }), Some(digest)) => family.digest.matches(&digest),
-            _ => false,
-        };
-        Ok(match turn {
-            Turn::Lost(grant) if ours(&grant) => Turn::Won,
-            turn => turn,
-        })
+        self.decide(update.update_expression(format!("{set} REMOVE effective"))).await
     }
 
     /// Turns the family of `grant` from `current` to `next`, if nobody was faster.
@@ -163,14 +165,10 @@ impl Grants {
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0)
             .update_expression(
-                "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, expires = :expires",
+                "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, expires = :expires, \
+                 made_by = :made_by",
             );
-        let turn = self.decide(with_family(update, next)).await?;
-        let ours = |grant: &Grant| matches!(&grant.life, Life::Active(Active { family: Some(family), .. }) if family.current == next.current);
-        Ok(match turn {
-            Turn::Lost(grant) if ours(&grant) => Turn::Won,
-            turn => turn,
-        })
+        self.decide(with_family(update, next)).await
     }
 
     /// Remembers that mcp has seen an access token of `generation`. Whether the grant is still in use.
@@ -203,7 +201,7 @@ impl Grants {
             .expression_attribute_values(":why", Value::from(why.as_str()).0)
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
-                "SET #state = :ended, why = :why, ended = :at, expires = :expires \
+                "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
                  REMOVE effective, family_digest, generation, salt, previous, turned, since, seen",
             );
         Ok(matches!(self.decide(update).await?, Turn::Won))
@@ -227,12 +225,18 @@ impl Grants {
             .condition_expression(condition)
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":expires", Value::from(expires).0)
+            .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
     }
 
     async fn decide(&self, update: UpdateItemFluentBuilder) -> Result<Turn, Fault> {
+        let maker = update.get_expression_attribute_values().as_ref().and_then(|values| values.get(MADE_BY).cloned());
         let Err(error) = update.send().await else { return Ok(Turn::Won) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                let made_by = refusal.item().and_then(|item| item.get("made_by"));
+                if maker.is_some() && maker.as_ref() == made_by {
+                    return Ok(Turn::Won);
+                }
                 let item = refusal.item().cloned().map(Item::new);
                 Ok(self.read(item)?.map_or(Turn::Gone, |grant| Turn::Lost(Box::new(grant))))
             }
@@ -242,6 +246,15 @@ impl Grants {
 
     fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
         item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
+    }
+}
+
+fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
+    match error.as_service_error() {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
+        }
+        _ => false,
     }
 }
 

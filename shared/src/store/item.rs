@@ -25,6 +25,10 @@ impl Item {
         key.iter().all(|(name, value)| self.text(name) == Some(value))
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.as_s().ok().map(String::as_str)
     }

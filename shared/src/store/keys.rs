@@ -102,6 +102,7 @@ fn read(item: &Item) -> Option<KnownKey> {
         scopes: Scopes::parse(item.text("scope")?),
         maker: PersonId::parse(item.text("maker")?)?,
         created: item.time("created")?,
-        expires: item.time("expires"),
+        // One that cannot be read must not mean none.
+        expires: if item.has("expires") { Some(item.time("expires")?) } else { None },
     })
 }

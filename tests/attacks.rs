@@ -1,0 +1,458 @@
+//! What an attacker, a race or a broken network would try.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use local::Options;
+use local::wire::{Call, Decision, Failing};
+use serde_json::{Value, json};
+use tokio::sync::Barrier;
+use world::connector::{Connector, Tokens};
+use world::{World, claims};
+
+const DAY: i64 = 24 * 3600;
+
+/// Ana's connection in Acme.
+async fn connected<'w>(world: &'w World, scope: &str) -> (Connector<'w>, Tokens) {
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask(scope);
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(world);
+    (connector, tokens)
+}
+
+/// Breaks or holds the next call of a function's operation.
+#[derive(Clone, Default)]
+struct Saboteur(Arc<Mutex<VecDeque<Trap>>>);
+
+struct Trap {
+    function: &'static str,
+    operation: &'static str,
+    then: Then,
+}
+
+enum Then {
+    Break(Decision),
+    /// Waits twice: for the test to know that the call is being made, and to let it go.
+    Hold(Arc<Barrier>),
+}
+
+impl Saboteur {
+    async fn world(&self) -> World {
+        let saboteur = self.clone();
+        let wire = move |call: Call| {
+            let trap = saboteur.caught(&call);
+            async move {
+                match trap {
+                    None => Decision::Pass,
+                    Some(Then::Break(decision)) => decision,
+                    Some(Then::Hold(barrier)) => {
+                        barrier.wait().await;
+                        barrier.wait().await;
+                        Decision::Pass
+                    }
+                }
+            }
+        };
+        World::with(move |options: &mut Options| options.wire = Some(Arc::new(wire))).await
+    }
+
+    fn breaks(&self, function: &'static str, operation: &'static str, decisions: &[Decision]) {
+        for decision in decisions {
+            self.set(function, operation, Then::Break(decision.clone()));
+        }
+    }
+
+    /// Holds the next such call; the test waits for it and lets it go with one wait each.
+    fn holds(&self, function: &'static str, operation: &'static str) -> Arc<Barrier> {
+        let barrier = Arc::new(Barrier::new(2));
+        self.set(function, operation, Then::Hold(Arc::clone(&barrier)));
+        barrier
+    }
+
+    fn set(&self, function: &'static str, operation: &'static str, then: Then) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(Trap { function, operation, then });
+    }
+
+    fn caught(&self, call: &Call) -> Option<Then> {
+        let mut traps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = traps.iter().position(|trap| trap.function == call.function && trap.operation == call.operation)?;
+        traps.remove(place).map(|trap| trap.then)
+    }
+}
+
+fn ended(world: &World, access: &str) -> Vec<Value> {
+    let grant = claims(access).1["grant"].clone();
+    world.audit("grant_ended").into_iter().filter(|line| line["grant"] == grant).collect()
+}
+
+/// DESIGN §10: nobody learns from an answer whether a grant exists, whatever else is wrong with the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_secret_is_answered_as_an_unknown_one_whatever_resource_is_named() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+    let ask = connector.ask("skills:read");
+    let (code, refresh) = (world.person("ana@example.com").code(&ask, "acme").await, tokens.refresh.unwrap());
+    // Prefix and grant id are the first 25 characters, the last of which they share with the secret.
+    for (genuine, length, name, kind) in
+        [(code.as_str(), 67, "code", "authorization_code"), (refresh.as_str(), 110, "refresh_token", "refresh_token")]
+    {
+        assert_eq!(genuine.len(), length);
+        let known = format!("{}{}", &genuine[..25], "A".repeat(length - 25));
+        let unknown = format!("{}{}", &genuine[..3], "A".repeat(length - 3));
+        let mut told = Vec::new();
+        for token in [&known, &unknown] {
+            let form = [
+                ("grant_type", kind),
+                (name, token.as_str()),
+                ("client_id", &connector.client_id),
+                ("code_verifier", &ask.verifier),
+                ("resource", "https://elsewhere.example/"),
+            ];
+            let answer = world.post_form("/oauth/token", &form).await;
+            told.push((answer.status, answer.body));
+        }
+        assert_eq!(told[0], told[1], "{kind}");
+        assert!(told[0].1.contains("invalid_grant"), "{told:?}");
+    }
+}
+
+/// OAuth 2.1 §3.2.3: `expires_in` is the token's lifetime, also when an answer is given again shortly before the grant is idle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_given_again_late_works_as_long_as_it_says() {
+    let world = World::new().await;
+    let (connector, first) = connected(&world, "skills:read").await;
+    let old = first.refresh.unwrap();
+    let _lost = connector.refresh(&old).await.tokens(&world);
+
+    world.advance(30 * DAY - 600);
+    let again = connector.refresh(&old).await;
+    let lifetime = again.json()["expires_in"].as_i64().unwrap();
+    let again = again.tokens(&world);
+    world.advance(lifetime - 1);
+
+    assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200, "{lifetime}");
+}
+
+/// DESIGN §4: a code is for one use, and a second use with its verifier ends the grant; being faster does not help.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_used_twice_at_once_leaves_nobody_connected() {
+    let saboteur = Saboteur::default();
+    let world = saboteur.world().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+
+    let held = saboteur.holds("token", "Sign");
+    let (slow, fast) = tokio::join!(connector.exchange(&ask, &code), async {
+        held.wait().await;
+        let fast = connector.exchange(&ask, &code).await;
+        held.wait().await;
+        fast
+    });
+
+    let tokens = fast.tokens(&world);
+    assert_eq!((slow.status, &slow.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+    assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
+    assert_eq!(ended(&world, &tokens.access).len(), 1);
+}
+
+/// DESIGN §4: a crash loses nothing. The table did it, its answer was lost, and the SDK tries once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_was_lost_counts_once() {
+    let saboteur = Saboteur::default();
+    let world = saboteur.world().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    let lost = [Decision::FailAfter(Failing::INTERNAL)];
+
+    for stays in [true, false] {
+        let ask = connector.ask("skills:read");
+        let unticked: &[&str] = if stays { &[] } else { &["offline_access"] };
+        let code = ana.approves_without(&ask, "acme", unticked).await.redirected()["code"].clone();
+        saboteur.breaks("token", "UpdateItem", &lost);
+        let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+        assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200, "{stays}");
+
+        if let Some(refresh) = &tokens.refresh {
+            saboteur.breaks("token", "UpdateItem", &lost);
+            let next = connector.refresh(refresh).await.tokens(&world);
+            saboteur.breaks("mcp", "UpdateItem", &lost);
+            assert_eq!(connector.call(&next.access, "tools/list", json!({})).await.status, 200);
+        }
+        saboteur.breaks("revoke", "UpdateItem", &lost);
+        assert_eq!(connector.revoke(&tokens.access).await.status, 200);
+        assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+        assert_eq!(ended(&world, &tokens.access).len(), 1, "the audit knows of it, {stays}");
+    }
+}
+
+/// DESIGN §4: sign first, then commit. Whatever fails, the same request again finishes the work.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
+    let saboteur = Saboteur::default();
+    let world = saboteur.world().await;
+    let (connector, mut tokens) = connected(&world, "skills:read").await;
+    let before = Decision::FailBefore(Failing::INTERNAL);
+    let after = Decision::FailAfter(Failing::INTERNAL);
+
+    for (operation, decisions) in [
+        ("BatchGetItem", vec![before.clone(), before.clone()]),
+        ("Sign", vec![before.clone(), before.clone()]),
+        ("Sign", vec![after.clone(), after.clone()]),
+        ("UpdateItem", vec![before.clone(), before.clone()]),
+        ("UpdateItem", vec![before.clone(), after.clone()]),
+        ("UpdateItem", vec![after.clone(), after.clone()]),
+        ("UpdateItem", vec![Decision::FailBefore(Failing::DENIED)]),
+        ("UpdateItem", vec![Decision::FailAfter(Failing::DENIED)]),
+    ] {
+        let refresh = tokens.refresh.unwrap();
+        saboteur.breaks("token", operation, &decisions);
+
+        let failed = connector.refresh(&refresh).await;
+
+        assert_eq!((failed.status, failed.header("retry-after")), (503, Some("1")), "{operation} {decisions:?}");
+        world.advance(100);
+        tokens = connector.refresh(&refresh).await.tokens(&world);
+        assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+    }
+}
+
+/// DESIGN §4: revocation is immediate, whatever is under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_revoked_while_something_is_under_way_stays_revoked() {
+    for (function, operation) in [("token", "Sign"), ("token", "UpdateItem"), ("mcp", "UpdateItem")] {
+        let saboteur = Saboteur::default();
+        let world = saboteur.world().await;
+        let (connector, tokens) = connected(&world, "skills:read").await;
+        let refresh = tokens.refresh.unwrap();
+
+        let held = saboteur.holds(function, operation);
+        let under_way = async {
+            if function == "token" {
+                connector.refresh(&refresh).await
+            } else {
+                connector.call(&tokens.access, "tools/list", json!({})).await
+            }
+        };
+        let (answer, ()) = tokio::join!(under_way, async {
+            held.wait().await;
+            assert_eq!(connector.revoke(&refresh).await.status, 200);
+            held.wait().await;
+        });
+
+        let expected = if function == "token" { (400, "invalid_grant") } else { (401, "invalid_token") };
+        assert_eq!((answer.status, answer.json()["error"].as_str().unwrap()), expected, "{function} {operation}");
+        assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+        assert_eq!(connector.refresh(&refresh).await.json()["error"], "invalid_grant");
+    }
+}
+
+/// DESIGN §9: 5xx only when AWS failed; nothing that a client can write makes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_message_however_strange_is_an_error_of_ours() {
+    let world = World::new().await;
+    let key = world.api_key();
+    let modern = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    let with = |name: &str, value: Value| {
+        let mut meta = modern.clone();
+        meta[name] = value;
+        meta
+    };
+    let mut bodies = Vec::new();
+    for method in ["ping", "tools/list", "tools/call", "initialize", "server/discover"] {
+        let mut params = vec![json!({}), json!({ "x": null }), json!({ "name": "list_skills", "arguments": {} })];
+        let metas = [
+            json!(5),
+            json!(null),
+            json!([]),
+            json!("x"),
+            json!({}),
+            json!({ "progressToken": {} }),
+            json!({ "progressToken": null }),
+            json!({ "progressToken": 1.5 }),
+            json!({ "progressToken": -1 }),
+            modern.clone(),
+            with("progressToken", json!({})),
+            with("progressToken", json!([1])),
+            with("io.modelcontextprotocol/clientInfo", json!(5)),
+            with("io.modelcontextprotocol/clientInfo", json!({})),
+            with("io.modelcontextprotocol/logLevel", json!("loud")),
+            with("io.modelcontextprotocol/related-task", json!(5)),
+            with("io.modelcontextprotocol/clientCapabilities", json!({ "roots": 5 })),
+            with(
+                "io.modelcontextprotocol/clientCapabilities",
+                json!({ "tasks": [], "elicitation": "x", "sampling": 0 }),
+            ),
+        ];
+        for meta in metas {
+            params.push(json!({ "_meta": meta, "name": "list_skills", "arguments": {} }));
+            params.push(json!({ "_meta": meta }));
+            params.push(json!({ "_meta": meta, "name": "list_skills", "arguments": {}, "task": 5 }));
+            params.push(json!({ "_meta": meta, "name": "list_skills", "inputResponses": 5, "requestState": 5 }));
+            params.push(json!({ "_meta": meta, "protocolVersion": "1", "capabilities": {}, "clientInfo": { "name": "", "version": "" } }));
+        }
+        for params in params {
+            bodies.push(json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }));
+        }
+        for id in [json!(i64::MAX), json!(i64::MIN), json!(""), json!("\u{0}\u{202e}é"), json!(u64::MAX)] {
+            bodies.push(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": { "name": "list_skills" } }));
+        }
+        for more in ["result", "error", "extra"] {
+            for value in [json!({}), json!(null), json!({ "code": 1, "message": "x" })] {
+                let mut body =
+                    json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": { "name": "list_skills" } });
+                body[more] = value;
+                bodies.push(body);
+            }
+        }
+    }
+    let mut bad = Vec::new();
+    for body in bodies {
+        let method = body["method"].as_str().unwrap().to_owned();
+        let era = body["params"]["_meta"].get("io.modelcontextprotocol/protocolVersion").is_some();
+        let request = world.http().post(world.mcp_url()).header("x-api-key", &key);
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let request = match (era, method.as_str()) {
+            (true, method) => request
+                .header("mcp-protocol-version", "2026-07-28")
+                .header("mcp-method", method)
+                .header("mcp-name", "list_skills"),
+            (false, _) => request,
+        };
+        let answer = world.send(request).await;
+        if answer.status >= 500 {
+            bad.push(format!("{} {body}", answer.status));
+        }
+    }
+    assert!(bad.is_empty(), "{} of them:\n{}", bad.len(), bad.join("\n"));
+}
+
+/// The name on the consent page shows what it says: nothing in it hides, or turns other text around.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_deceives_is_not_registered() {
+    let world = World::new().await;
+    for hidden in [
+        "\u{61c}",
+        "\u{ad}",
+        "\u{180e}",
+        "\u{200b}",
+        "\u{202e}",
+        "\u{2066}",
+        "\u{feff}",
+        "\u{fff9}",
+        "\u{3164}",
+        "\u{115f}",
+        "\u{ffa0}",
+        "\u{e0041}",
+        "\u{7f}",
+        "\u{9b}",
+        "\u{fe0f}",
+        "\u{2800}",
+    ] {
+        for name in [hidden.to_owned(), format!("Cla{hidden}ude")] {
+            let metadata = json!({ "client_name": name, "redirect_uris": [world::CALLBACK] });
+            let answer = world.post_json("/oauth/register", &metadata).await;
+            assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client_metadata")), "{name:?}");
+        }
+    }
+}
+
+/// DESIGN §3: only a membership that is gone ends a grant. A role that nobody has defined, or not yet, allows nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_is_not_defined_allows_nothing_and_ends_nothing() {
+    let world = World::new().await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+
+    world.gives_role("acme", "ana@example.com", "renamed").await;
+    let nothing = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(nothing.scope, "offline_access");
+    assert_eq!(connector.tool(&nothing.access, "list_skills", json!({})).await.status, 403);
+    assert_eq!(world.person("ana@example.com").approves(&connector.ask("skills:read"), "acme").await.status, 400);
+
+    world.gives_role("acme", "ana@example.com", "owner").await;
+    let again = connector.refresh(&nothing.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(again.scope, "skills:read offline_access");
+}
+
+/// OAuth 2.1 §4.1.2.1 and RFC 9700 §4.11: whatever is asked for, the browser goes where the client registered or stays with us.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_way_of_writing_an_address_leads_elsewhere() {
+    let world = World::new().await;
+    let connector = world.connector_at("Claude", &[world::CALLBACK, "http://localhost/callback"]).await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+
+    for address in [
+        "https://claude.ai/api/mcp/auth_callback/",
+        "https://claude.ai/api/mcp/auth_callback?x=1",
+        "https://claude.ai/api/mcp/auth_callback#x",
+        "https://claude.ai/api/mcp/./auth_callback",
+        "https://claude.ai/api/mcp/%61uth_callback",
+        "https://claude.ai:443/api/mcp/auth_callback",
+        "https://CLAUDE.ai/api/mcp/auth_callback",
+        "https://claude.ai@evil.example/api/mcp/auth_callback",
+        "https://evil.example\\@claude.ai/api/mcp/auth_callback",
+        "https://claude.ai.evil.example/api/mcp/auth_callback",
+        "https:claude.ai/api/mcp/auth_callback",
+        "//claude.ai/api/mcp/auth_callback",
+        " https://claude.ai/api/mcp/auth_callback",
+        "https://claude.ai/api/mcp/auth_callback\t",
+        "https://claude.ai/api/mcp/auth_callback\r\nSet-Cookie: x=y",
+        "http://claude.ai/api/mcp/auth_callback",
+        "http://localhost.evil.example/callback",
+        "http://localhost@evil.example/callback",
+        "http://user@localhost:1/callback",
+        "http://localhost:1/callback/../x",
+        "http://localhost:99999/callback",
+        "http://127.1/callback",
+        "http://127.0.0.1/callback",
+        "https://localhost/callback",
+        "javascript:alert(1)",
+    ] {
+        let ask = connector.ask_with(&[("redirect_uri", Some(address))]);
+        let answer = ana.open(&ask.url).await;
+        assert_eq!((answer.status, answer.header("location")), (400, None), "{address}");
+        // RFC 6749 §4.1.2.1: nor with an error.
+        let wrong = connector.ask_with(&[("redirect_uri", Some(address)), ("response_type", Some("token"))]);
+        assert_eq!(ana.open(&wrong.url).await.header("location"), None, "{address}");
+    }
+
+    for next in [
+        "//evil.example",
+        "/\\evil.example",
+        "https://evil.example",
+        "/\t/evil.example",
+        "javascript:alert(1)",
+        "/%0d%0a\r\nx: y",
+    ] {
+        let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
+        let answer = ana.open(&format!("/auth/login?next={next}")).await;
+        assert_eq!((answer.status, answer.header("location")), (200, None), "{next}");
+        assert!(!answer.body.contains("evil.example") && !answer.body.contains("alert("), "{next}: {answer:?}");
+    }
+}
+
+/// DESIGN §10: what others named is text on our pages, whatever it looks like.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wrote_is_text_on_our_pages() {
+    let world = World::new().await;
+    let evil = "\"'><img src=x onerror=alert(1)>{{7*7}}</style><script>";
+    let connector = world.connector(evil).await;
+    let ana = world.person("ana@example.com");
+
+    let page = ana.signs_in(&connector.ask_with(&[("state", Some(evil)), ("scope", Some("skills:read"))]).url).await;
+
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("onerror=alert"), "the name is shown");
+    for raw in ["<img", "<script", "'><", "49</"] {
+        assert!(!page.body.contains(raw), "{raw}: {}", page.body);
+    }
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert_eq!(page.header("x-frame-options"), Some("DENY"));
+}
