@@ -52,6 +52,21 @@ async fn nobody_is_redirected_to_a_client_before_they_sign_in() {
     }
 }
 
+/// A request that does not fit the way through sign-in is refused at once, not after the person has typed a password.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_too_long_to_come_back_to_is_refused_before_sign_in() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    let (long, longer) = ("s".repeat(1400), "s".repeat(2000));
+
+    let page = ana.signs_in(&connector.ask_with(&[("state", Some(&long))]).url).await;
+    assert!(Form::find(&page, "decision").is_some(), "{page:?}");
+    ana.forgets_cookies();
+    let refused = ana.open(&connector.ask_with(&[("state", Some(&longer))]).url).await;
+    assert_eq!((refused.status, refused.header("location")), (400, None));
+}
+
 /// OAuth 2.1 §4.1.2.1, RFC 9207 §2: then errors go to the client, with `state` as it came and `iss`.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_request_is_told_to_the_client() {

@@ -23,12 +23,12 @@ async fn whatever_fails_the_clients_retry_finishes_the_work() {
 
     let mut table = String::new();
     for Row { operation, call, fault, saw, had } in &suffered {
-        writeln!(table, "{:<28} {call:<18} {fault:<24} {saw:<4} {had}", operation.name()).unwrap();
+        writeln!(table, "{:<26}  {call:<18}  {fault:<26}  {saw:<3}  {had}", operation.name()).unwrap();
     }
     let _ = std::io::stderr().write_all(table.as_bytes());
     let lost: Vec<_> = suffered.iter().filter(|row| row.had == Had::NewApproval).collect();
     assert!(lost.iter().all(|row| matches!(row.operation, Operation::Exchange | Operation::ExchangeOnce)));
-    assert_eq!((suffered.len(), lost.len()), (0, 0), "another call, or another loss, than there was");
+    assert_eq!((suffered.len(), lost.len()), (270, 6), "another call, or another loss, than there was");
 }
 
 /// The rows of DESIGN §5's table of calls, and what they hide.
@@ -309,7 +309,7 @@ impl<'w> Scene<'w> {
                 Had::AllOnRetry
             }
         };
-        let fault = fails.map_or_else(|| "the answer is lost".to_owned(), |(_, fault)| format!("{fault:?}"));
+        let fault = fails.map_or_else(|| "the answer is lost".to_owned(), |(_, fault)| fault.to_string());
         let saw = if heard { answer.status.to_string() } else { "–".to_owned() };
         Row { operation, call: call.to_owned(), fault, saw, had }
     }
@@ -424,6 +424,22 @@ impl<'w> Scene<'w> {
                 assert_eq!((answer.status, &answer.json()["result"]), (200, &Value::Object(serde_json::Map::new())));
             }
         }
+    }
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let what = match self {
+            Self::Before(_) => "fails before",
+            Self::After(_) => "fails after",
+            Self::Throttled(_) => "is throttled",
+            Self::Refused => "is refused",
+            Self::Crash => "crash after",
+            Self::LostQuestion(_) => "never arrives",
+            Self::LostAnswer(_) => "is never answered",
+        };
+        f.write_str(what)?;
+        if self.times() > 1 { f.write_str(", and again") } else { Ok(()) }
     }
 }
 

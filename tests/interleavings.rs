@@ -120,7 +120,7 @@ async fn an_exchange_and_the_end() {
             let in_time = play.before((One, WRITE), (Other, OPERATOR));
             let tokens = scene.earned(&exchanged, in_time, play);
             scene.is_over(&id, &[tokens.as_ref()], Ending::Administrator, play).await;
-            scene.refuses(&scene.claude.exchange(&ask, &code).await, play);
+            refuses(&scene.claude.exchange(&ask, &code).await, play);
         })
         .await;
 
@@ -142,7 +142,7 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
             let (replayed, revoked) =
                 play.play(scene.claude.exchange(&ask, &code), scene.claude.revoke(&grant.tokens.access)).await;
 
-            scene.refuses(&replayed, play);
+            refuses(&replayed, play);
             assert_eq!(revoked.status, 200, "{play:?}");
             let replay = play.before((One, WRITE), (Other, WRITE));
             let why = if replay { Ending::CodeReplayed } else { Ending::Revoked };
@@ -160,7 +160,7 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
             let (replayed, refreshed) =
                 play.play(scene.claude.exchange(&ask, &code), scene.claude.refresh(&token)).await;
 
-            scene.refuses(&replayed, play);
+            refuses(&replayed, play);
             let tokens = scene.earned(&refreshed, play.before((Other, WRITE), (One, WRITE)), play);
             scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], Ending::CodeReplayed, play).await;
         })
@@ -212,7 +212,7 @@ async fn a_refresh_and_a_removal() {
             let member = play.steps(One, READ).get(1) < play.steps(Other, OPERATOR).first();
             let tokens = scene.earned(&refreshed, member, play);
             if let Some(tokens) = &tokens {
-                scene.refuses(&scene.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);
+                refuses(&scene.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);
             }
             scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], Ending::MembershipGone, play).await;
             world.gives_role("acme", ANA, "owner").await;
@@ -393,17 +393,11 @@ impl<'w> Scene<'w> {
     /// The tokens in `answer` if it should hold some; or else it must refuse.
     fn earned(&self, answer: &Answer, should: bool, play: &Play) -> Option<Tokens> {
         if !should {
-            self.refuses(answer, play);
+            refuses(answer, play);
             return None;
         }
         assert_eq!(answer.status, 200, "{play:?} {answer:?}");
         Some(answer.tokens(self.world))
-    }
-
-    /// `invalid_grant` and nothing else: no fault, and no reason to register again.
-    #[expect(clippy::unused_self, reason = "it reads like its neighbours")]
-    fn refuses(&self, answer: &Answer, play: &Play) {
-        assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_grant")), "{play:?}");
     }
 
     async fn stored(&self, id: &GrantId) -> Grant {
@@ -431,9 +425,14 @@ impl<'w> Scene<'w> {
         assert!(matches!(life, Life::Ended { why: told, .. } if told == why), "{play:?} {life:?}");
         for tokens in held.iter().flatten() {
             assert_eq!(self.ping(tokens).await.status, 401, "{play:?}");
-            self.refuses(&self.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);
+            refuses(&self.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);
         }
     }
+}
+
+/// `invalid_grant` and nothing else: no fault, and no reason to register again.
+fn refuses(answer: &Answer, play: &Play) {
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_grant")), "{play:?}");
 }
 
 /// Shows how many there were. Another number than expected means that requests make other calls than they did.

@@ -14,9 +14,9 @@ use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::http::answer;
-use shared::http::parameters::Parameters;
-use shared::identity::Identity;
+use shared::http::parameters::{Malformed, Parameters};
 use shared::identity::signed_in::SignedIn;
+use shared::identity::{Identity, LONGEST_WAY_BACK};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant};
@@ -65,7 +65,7 @@ impl Authorize {
         let parameters = if deciding { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
         let person = self.identity.signed_in(request, now).await?;
         let (destination, standings) = self.find(&parameters, person.as_ref(), now).await?;
-        let Some(person) = person else { return Ok(self.sign_in(&parameters)) };
+        let Some(person) = person else { return self.sign_in(&parameters) };
         let asked = match Asked::read(&destination, &parameters, &self.issuer) {
             Ok(asked) => asked,
             Err(refusal) => return Ok(destination.refuse(&refusal)),
@@ -94,7 +94,7 @@ impl Authorize {
                     Ok(code) => destination.deliver(&code),
                     Err(fault) => answer::because(consent.page(Some(Again::Unavailable), &parameters), &fault),
                 }),
-                Ok(false) => Ok(self.sign_in(&parameters)),
+                Ok(false) => self.sign_in(&parameters),
                 Err(fault) => Ok(answer::because(consent.page(Some(Again::Unavailable), &parameters), &fault)),
             },
         }
@@ -115,8 +115,13 @@ impl Authorize {
         Ok((Destination::find(client, parameters, &self.issuer)?, standings))
     }
 
-    fn sign_in(&self, parameters: &Parameters) -> Response {
-        answer::see_other(&self.identity.login(&asked::way_back(parameters)))
+    /// Sends the person to sign in, if they will find back.
+    fn sign_in(&self, parameters: &Parameters) -> Result<Response, Stranded> {
+        let way_back = asked::way_back(parameters);
+        if way_back.len() > LONGEST_WAY_BACK {
+            return Err(Malformed::TooLarge.into());
+        }
+        Ok(answer::see_other(&self.identity.login(&way_back)))
     }
 
     async fn approve(

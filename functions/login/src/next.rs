@@ -1,5 +1,6 @@
 //! Where a person goes once they are signed in.
 
+use shared::identity::LONGEST_WAY_BACK;
 use shared::oauth::issuer::Issuer;
 use url::Url;
 
@@ -8,14 +9,11 @@ use url::Url;
 pub(crate) struct Next(String);
 
 impl Next {
-    /// An authorization request with a long `state` has about 1 KB; what begins a sign-in has to fit a cookie.
-    const LIMIT: usize = 2048;
-
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>".contains(&byte));
         // Browsers read a second slash as the beginning of a host, and a backslash as a slash.
         let path = text.starts_with('/') && !text.starts_with("//");
-        (visible && path && text.len() <= Self::LIMIT).then(|| Self(text.to_owned()))
+        (visible && path && text.len() <= LONGEST_WAY_BACK).then(|| Self(text.to_owned()))
     }
 
     pub(crate) fn as_str(&self) -> &str {

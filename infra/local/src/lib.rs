@@ -64,6 +64,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Where it keeps what it knows.
     pub data: Data,
+    /// Where the tables are, if not in here: `http://…` of moto or DynamoDB Local. Made there if they are not.
+    pub dynamo: Option<String>,
     /// Tells functions, gateway and sign-in the time.
     pub clock: Clock,
     /// Whether there are people, tenants and things to try it with.
@@ -96,6 +98,7 @@ impl Default for Options {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data: Data::Memory,
+            dynamo: None,
             clock: Clock::system(),
             demo: false,
             people: Vec::new(),
@@ -249,7 +252,13 @@ impl System {
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
-        let dynamo = format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?);
+        let dynamo = match options.dynamo {
+            Some(elsewhere) => {
+                tables::make_at(&elsewhere, &definitions).await?;
+                elsewhere
+            }
+            None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
+        };
         let services = Addresses { dynamo, kms: kms_address };
         let client = aws::http_client();
         let told = template.table_variables()?;
@@ -410,7 +419,7 @@ impl System {
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
     }
 
-    /// Everything that is stored: table and item, in DynamoDB's JSON (binary values are base64).
+    /// Everything that is stored in here: table and item, in DynamoDB's JSON (binary values are base64).
     ///
     /// # Errors
     /// When the database fails.

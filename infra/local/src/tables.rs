@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
+use axum::body::Body;
+use axum::http::{Request, header};
 use dynoxide::{Database, DynoxideError};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -22,6 +27,9 @@ pub enum NoTables {
     /// The folder holds a table that was made from another template.
     #[error("{1} holds a table {0} of another version; start on an empty folder with --data-dir DIR")]
     Differs(String, PathBuf),
+    /// A service elsewhere does not make one.
+    #[error("the table {0} cannot be made at {1}: {2}")]
+    Elsewhere(String, String, String),
     /// The folder's name is not text.
     #[error("{0} cannot be the name of a database")]
     Name(PathBuf),
@@ -59,6 +67,49 @@ pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&Folder>) -> 
         database.sweep_ttl()?;
     }
     Ok(database)
+}
+
+/// Makes the tables of `definitions` at another service's `address`, where some may be already.
+pub(crate) async fn make_at(address: &str, definitions: &[TableDefinition]) -> Result<(), NoTables> {
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    for TableDefinition { name, create, time_to_live } in definitions {
+        let failed = |reason: String| NoTables::Elsewhere(name.clone(), address.to_owned(), reason);
+        match ask(&client, address, "CreateTable", create).await.map_err(failed)? {
+            (true, _) => {}
+            (false, answer) if answer.contains("ResourceInUseException") => continue,
+            (false, answer) => return Err(failed(answer)),
+        }
+        if let Some(attribute) = time_to_live {
+            let specification = json!({ "AttributeName": attribute, "Enabled": true });
+            let body = json!({ "TableName": name, "TimeToLiveSpecification": specification });
+            let (done, answer) = ask(&client, address, "UpdateTimeToLive", &body).await.map_err(failed)?;
+            if !done {
+                return Err(failed(answer));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether it was done, and what was answered.
+async fn ask(
+    client: &Client<HttpConnector, Body>,
+    address: &str,
+    operation: &str,
+    body: &Value,
+) -> Result<(bool, String), String> {
+    const MOST: usize = 1 << 20;
+
+    let request = Request::post(address)
+        .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
+        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+        .header(header::AUTHORIZATION, "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request")
+        .body(Body::from(body.to_string()))
+        .map_err(|error| error.to_string())?;
+    let answer = client.request(request).await.map_err(|error| error.to_string())?;
+    let done = answer.status().is_success();
+    let text = axum::body::to_bytes(Body::new(answer.into_body()), MOST).await.map_err(|error| error.to_string())?;
+    Ok((done, String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// Everything that is stored, as table and item in DynamoDB's JSON.

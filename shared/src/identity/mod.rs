@@ -28,6 +28,10 @@ use crate::fault::Fault;
 use crate::lambda::Request;
 use crate::oauth::issuer::Issuer;
 
+/// The longest way back from signing in, in bytes: it has to fit a cookie. An authorization request with a long `state` has
+/// about 1 KB.
+pub const LONGEST_WAY_BACK: usize = 2048;
+
 /// Knows people by their session at Supabase Auth.
 pub struct Identity {
     supabase: Supabase,
@@ -73,10 +77,12 @@ impl Identity {
     /// # Errors
     /// When Supabase had to be asked and did not answer.
     pub async fn signed_in(&self, request: &Request, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
+        // A cookie may be there twice, one from a sibling domain; anything more is not worth asking about.
+        let mut questions = 2;
         let jar = Jar::of(request);
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
-                if let Some(person) = self.recognise(session.access_token, now).await? {
+                if let Some(person) = self.judge(session.access_token, now, &mut questions).await? {
                     return Ok(Some(person));
                 }
             }
@@ -90,12 +96,20 @@ impl Identity {
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn recognise(&self, token: Bearer, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
+        self.judge(token, now, &mut 1).await
+    }
+
+    /// As [`Self::recognise`], asking online only as long as `questions` are left: an anonymous request must not cost many.
+    async fn judge(&self, token: Bearer, now: Timestamp, questions: &mut u8) -> Result<Option<SignedIn>, Fault> {
         let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(None) };
         // Before the signature, so that only what could be a session makes us ask anybody.
         let Some(person) = claims.person(&self.issuers, now) else { return Ok(None) };
         let genuine = match self.jwks.lock().await.find(&self.supabase, &parsed, now).await? {
             Some(key) => parsed.is_signed_by(&key),
-            None if parsed.may_be_asked_about() => self.is_confirmed(&token, &claims, now).await?,
+            None if *questions > 0 && parsed.may_be_asked_about() => {
+                *questions -= 1;
+                self.is_confirmed(&token, &claims, now).await?
+            }
             None => false,
         };
         Ok(genuine.then(|| SignedIn::new(person, claims, token)))
