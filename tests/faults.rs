@@ -19,7 +19,7 @@ const SCOPE: &str = "skills:read";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_the_clients_retry_finishes_the_work() {
-    let suffered = world::all(Operation::ALL.map(Operation::suffer)).await.concat();
+    let suffered = world::all(Operation::ALL.map(|operation| Box::pin(operation.suffer()))).await.concat();
 
     let mut table = String::new();
     for Row { operation, call, fault, saw, had } in &suffered {

@@ -127,12 +127,13 @@ async fn an_exchange_and_the_end() {
     counted("exchange × administrator", schedules, 4);
 }
 
-/// A code that is shown again while its tokens are given back, or used: the grant ends either way, and is told once why.
+/// A code that is shown again while its tokens are given back, or used: the grant ends either way, and the audit says so once.
 #[tokio::test(start_paused = true)]
 async fn a_replayed_code_and_whoever_holds_its_tokens() {
     let (_still, stage) = (StandStill::new(), Stage::default());
     let world = World::with(|options| options.wire = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
+    let mut ended = Vec::new();
 
     let schedules = stage
         .every(async |play| {
@@ -147,6 +148,7 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
             let replay = play.before((One, WRITE), (Other, WRITE));
             let why = if replay { Ending::CodeReplayed } else { Ending::Revoked };
             scene.is_over(&grant.id, &[Some(&grant.tokens)], why, play).await;
+            ended.push(grant.id);
         })
         .await;
     counted("replayed code × revoke", schedules, 6);
@@ -163,9 +165,15 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
             refuses(&replayed, play);
             let tokens = scene.earned(&refreshed, play.before((Other, WRITE), (One, WRITE)), play);
             scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], Ending::CodeReplayed, play).await;
+            ended.push(grant.id);
         })
         .await;
     counted("replayed code × refresh", schedules, 15);
+
+    let told = world.audit("grant_ended");
+    for id in ended {
+        assert_eq!(told.iter().filter(|event| event["grant"] == id.to_text()).count(), 1, "{id:?}");
+    }
 }
 
 /// As with a revocation: the table says who came first.

@@ -47,7 +47,7 @@ async fn race_for_a_code(options: impl FnOnce(&mut Options)) {
     let claude = world.connector("Claude").await;
     let (ask, code) = claude.approved("skills:read", ANA, "acme").await;
 
-    calls.take();
+    calls.forget();
     let answers = world::all((0..MANY).map(|_| claude.exchange(&ask, &code))).await;
 
     assert!(made(&calls, "kms:Sign") > 1, "nobody else found the code unspent: no race");
@@ -73,7 +73,7 @@ async fn race_for_a_successor(options: impl FnOnce(&mut Options)) {
     let first = claude.exchange(&ask, &code).await.tokens(&world);
     let token = first.refresh.unwrap();
 
-    calls.take();
+    calls.forget();
     let answers = world::all((0..MANY).map(|_| claude.refresh(&token))).await;
 
     assert!(made(&calls, "dynamodb:UpdateItem") > 1, "nobody else found the token current: no race");

@@ -23,8 +23,8 @@ pub struct Calls(Arc<Mutex<Heard>>);
 #[derive(Default)]
 struct Heard {
     made: Vec<Made>,
+    since: usize,
     requests: usize,
-    taken: usize,
 }
 
 impl Calls {
@@ -34,7 +34,7 @@ impl Calls {
         let calls = self.clone();
         Arc::new(move |call: Call| {
             let mut heard = calls.heard();
-            heard.requests += 1;
+            heard.since += 1;
             heard.made.extend(actions(&call));
             async { Decision::Pass }
         })
@@ -47,16 +47,22 @@ impl Calls {
     }
 
     /// What was said since this was last asked; [`Self::requests`] then counts it.
+    #[must_use]
     pub fn take(&self) -> Vec<Made> {
         let mut heard = self.heard();
-        heard.taken = std::mem::take(&mut heard.requests);
+        heard.requests = std::mem::take(&mut heard.since);
         std::mem::take(&mut heard.made)
+    }
+
+    /// Lets bygones be bygones.
+    pub fn forget(&self) {
+        *self.heard() = Heard::default();
     }
 
     /// How many requests the last [`Self::take`] took.
     #[must_use]
     pub fn requests(&self) -> usize {
-        self.heard().taken
+        self.heard().requests
     }
 
     fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {

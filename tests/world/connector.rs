@@ -52,6 +52,9 @@ pub struct Tokens {
 
 impl Connector<'_> {
     /// What it asks for, with the defaults of a real client; `changes` replaces parameters or, with `None`, leaves them out.
+    ///
+    /// # Panics
+    /// Never in practice.
     #[must_use]
     pub fn ask_with(&self, changes: &[(&str, Option<&str>)]) -> Ask {
         let (verifier, state) = (self.world.random(), self.world.random());
