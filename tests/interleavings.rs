@@ -376,7 +376,7 @@ impl<'w> Scene<'w> {
     }
 
     async fn approved(&self) -> (Ask, String) {
-        self.claude.approved("skills:read", ANA, "acme").await
+        self.claude.approved("skills:read offline_access", ANA, "acme").await
     }
 
     async fn connected(&self) -> Connection {

@@ -45,7 +45,7 @@ async fn race_for_a_code(options: impl FnOnce(&mut Options)) {
     })
     .await;
     let claude = world.connector("Claude").await;
-    let (ask, code) = claude.approved("skills:read", ANA, "acme").await;
+    let (ask, code) = claude.approved("skills:read offline_access", ANA, "acme").await;
 
     calls.forget();
     let answers = world::all((0..MANY).map(|_| claude.exchange(&ask, &code))).await;
@@ -69,7 +69,7 @@ async fn race_for_a_successor(options: impl FnOnce(&mut Options)) {
     })
     .await;
     let claude = world.connector("Claude").await;
-    let (ask, code) = claude.approved("skills:read", ANA, "acme").await;
+    let (ask, code) = claude.approved("skills:read offline_access", ANA, "acme").await;
     let first = claude.exchange(&ask, &code).await.tokens(&world);
     let token = first.refresh.unwrap();
 

@@ -9,7 +9,7 @@ use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::pkce::Challenge;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::resource::Resource;
-use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::scope::Scopes;
 use shared::oauth::secret::Digest;
 use shared::oauth::tenant::TenantId;
 
@@ -92,7 +92,7 @@ impl Connector<'_> {
         let now = system.clock().now();
         let id = ClientId::parse(&self.client_id).expect("an id");
         let client = system.clients().find(&id, now).await.expect("the table answers").expect("it is known");
-        let scopes = Scopes::parse(scope).with(Scope::OfflineAccess);
+        let scopes = Scopes::parse(scope);
         let approval = Approval {
             client: id,
             person: self.world.person_id(email),
