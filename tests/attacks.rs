@@ -86,7 +86,7 @@ fn ended(world: &World, access: &str) -> Vec<Value> {
     world.audit("grant_ended").into_iter().filter(|line| line["grant"] == grant).collect()
 }
 
-/// DESIGN §10: nobody learns from an answer whether a grant exists, whatever else is wrong with the request.
+/// Nobody learns from an answer whether a grant exists, whatever else is wrong with the request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_answered_as_an_unknown_one_whatever_resource_is_named() {
     let world = World::new().await;
@@ -134,7 +134,7 @@ async fn a_token_given_again_late_works_as_long_as_it_says() {
     assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200, "{lifetime}");
 }
 
-/// DESIGN §4: a code is for one use, and a second use with its verifier ends the grant; being faster does not help.
+/// A code is for one use, and a second use with its verifier ends the grant; being faster does not help.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_used_twice_at_once_leaves_nobody_connected() {
     let saboteur = Saboteur::default();
@@ -158,7 +158,7 @@ async fn a_code_used_twice_at_once_leaves_nobody_connected() {
     assert_eq!(ended(&world, &tokens.access).len(), 1);
 }
 
-/// DESIGN §4: a crash loses nothing. The table did it, its answer was lost, and the SDK tries once more.
+/// A crash loses nothing. The table did it, its answer was lost, and the SDK tries once more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_was_lost_counts_once() {
     let saboteur = Saboteur::default();
@@ -188,7 +188,7 @@ async fn a_write_whose_answer_was_lost_counts_once() {
     }
 }
 
-/// DESIGN §4: sign first, then commit. Whatever fails, the same request again finishes the work.
+/// Sign first, then commit. Whatever fails, the same request again finishes the work.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
     let saboteur = Saboteur::default();
@@ -219,7 +219,7 @@ async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
     }
 }
 
-/// DESIGN §4: revocation is immediate, whatever is under way.
+/// Revocation is immediate, whatever is under way.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_revoked_while_something_is_under_way_stays_revoked() {
     for (function, operation) in [("token", "Sign"), ("token", "UpdateItem"), ("mcp", "UpdateItem")] {
@@ -249,7 +249,7 @@ async fn a_grant_revoked_while_something_is_under_way_stays_revoked() {
     }
 }
 
-/// DESIGN §9: 5xx only when AWS failed; nothing that a client can write makes one.
+/// 5xx only when AWS failed; nothing that a client can write makes one.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_message_however_strange_is_an_error_of_ours() {
     let world = World::new().await;
@@ -362,7 +362,7 @@ async fn a_name_that_deceives_is_not_registered() {
     }
 }
 
-/// DESIGN §3: only a membership that is gone ends a grant. A role that nobody has defined, or not yet, allows nothing.
+/// Only a membership that is gone ends a grant. A role that nobody has defined, or not yet, allows nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_not_defined_allows_nothing_and_ends_nothing() {
     let world = World::new().await;
@@ -437,7 +437,7 @@ async fn no_way_of_writing_an_address_leads_elsewhere() {
     }
 }
 
-/// DESIGN §10: what others named is text on our pages, whatever it looks like.
+/// What others named is text on our pages, whatever it looks like.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_wrote_is_text_on_our_pages() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! DESIGN §4, "A crash loses nothing": every call to AWS of every operation fails in every way, and the client does what clients
+//! A crash loses nothing: every call to AWS of every operation fails in every way, and the client does what clients
 //! do: it sends the same request again.
 //!
 //! The SDK tries each call twice, so what fails once should go unnoticed, and what fails twice is told as 503 with `Retry-After`.
@@ -34,7 +34,7 @@ async fn whatever_fails_the_clients_retry_finishes_the_work() {
     assert_eq!((suffered.len(), lost.len()), (270, 6), "another call, or another loss, than there was");
 }
 
-/// The rows of DESIGN §5's table of calls, and what they hide.
+/// The rows of the table of calls, and what they hide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Operation {
     Register,

@@ -43,7 +43,7 @@ fn each_function_is_put_on_lambda_in_the_same_few_lines() {
 /// A module enters `shared` when a second function needs it.
 #[test]
 fn what_is_shared_is_shared() {
-    // The outbound guard waits for clients' metadata documents; the workspace is written by the command line.
+    // Nothing else may fetch what others chose, so the guard stands apart; the workspace is written by the local system too.
     const ONE_IS_ENOUGH: [&str; 2] = ["outbound", "store::workspace"];
     let uses: Vec<String> = names(&format!("{ROOT}/functions"))
         .iter()

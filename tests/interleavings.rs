@@ -23,7 +23,7 @@ const WRITE: &str = "UpdateItem";
 /// What an operator does, past the wire.
 const OPERATOR: &str = "operator";
 
-/// DESIGN §4: both succeed and get the same successor, and the family turned once.
+/// Both succeed and get the same successor, and the family turned once.
 #[tokio::test(start_paused = true)]
 async fn two_refreshes_of_one_token() {
     let (_still, stage) = (StandStill::new(), Stage::default());
@@ -78,7 +78,7 @@ async fn a_refresh_and_a_revocation() {
     }
 }
 
-/// OAuth 2.1 §4.1.3, DESIGN §4: only the first gets tokens, and a second use ends the grant, even one at the same instant: a thief
+/// OAuth 2.1 §4.1.3: only the first gets tokens, and a second use ends the grant, even one at the same instant: a thief
 /// must not gain by being faster.
 #[tokio::test(start_paused = true)]
 async fn two_exchanges_of_one_code() {
@@ -199,7 +199,7 @@ async fn a_refresh_and_the_end() {
     counted("refresh × administrator", schedules, 5);
 }
 
-/// DESIGN §3: a membership that is gone ends the grant at the next refresh, which is this one if it has not read it yet.
+/// A membership that is gone ends the grant at the next refresh, which is this one if it has not read it yet.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_and_a_removal() {
     let (_still, stage) = (StandStill::new(), Stage::default());
@@ -230,7 +230,7 @@ async fn a_refresh_and_a_removal() {
     counted("refresh × removal", schedules, 5);
 }
 
-/// DESIGN §4: the previous token is answered as long as it is the previous; once its successor is turned, it is a replay.
+/// The previous token is answered as long as it is the previous; once its successor is turned, it is a replay.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_and_a_retry_of_the_one_before() {
     let (_still, stage) = (StandStill::new(), Stage::default());
@@ -265,7 +265,7 @@ async fn a_refresh_and_a_retry_of_the_one_before() {
     }
 }
 
-/// DESIGN §4: beyond a minute, the previous token is answered until an access token of its successor was seen.
+/// Beyond a minute, the previous token is answered until an access token of its successor was seen.
 #[tokio::test(start_paused = true)]
 async fn the_first_call_of_a_generation_and_a_retry_of_the_one_before() {
     let (_still, stage) = (StandStill::new(), Stage::default());

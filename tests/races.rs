@@ -60,7 +60,7 @@ async fn race_for_a_code(options: impl FnOnce(&mut Options)) {
     assert_eq!(claude.call(&tokens.access, "ping", json!({})).await.status, 401);
 }
 
-/// DESIGN §4: all succeed with the same successor, and the family was turned once.
+/// All succeed with the same successor, and the family was turned once.
 async fn race_for_a_successor(options: impl FnOnce(&mut Options)) {
     let (_still, calls) = (StandStill::new(), Calls::default());
     let world = World::with(|all| {

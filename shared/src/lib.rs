@@ -11,8 +11,8 @@
 //! | [`keys`] | token signs; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
 //! | [`oauth`] | all |
-//! | [`outbound`] | mcp (tenants' tools), authorize and token (clients' metadata documents) |
-//! | [`store`] | register, authorize, token, revoke, mcp, and the command line |
+//! | [`outbound`] | mcp; apart, because nobody else may fetch what others chose |
+//! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
 
 pub mod audit;
 pub mod clock;

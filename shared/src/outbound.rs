@@ -1,4 +1,4 @@
-//! The one guarded client for addresses that others chose: tenants' tools and clients' metadata documents.
+//! The one guarded client for addresses that others chose: today those of tenants' tools.
 //!
 //! It reaches the public internet and nothing else: `https` on port 443, no redirect, no proxy, and only addresses that belong
 //! to no special use (RFC 6890 and the IANA registries that succeed it). A name is resolved once, every address of the answer is

@@ -1,7 +1,7 @@
 //! `GET, POST /oauth/authorize`: a person decides (OAuth 2.1 §4.1.1).
 //!
-//! Client and address come first, and until both are right every error is a page. Then the person signs in, and only then may an
-//! error travel to the client. GET writes nothing and may be repeated; POST carries the whole request again and is checked again.
+//! Client and address are judged first, and until both are right every error is a page. Then the person signs in, and only then may
+//! an error travel to the client. GET writes nothing and may be repeated; POST carries the whole request again and is checked again.
 
 mod asked;
 mod consent;
@@ -163,7 +163,7 @@ impl Function for Authorize {
                 Ok(response) => response,
                 Err(stranded) => stranded.page(&self.product),
             },
-            _ => answer::empty(http::StatusCode::METHOD_NOT_ALLOWED),
+            _ => answer::method_not_allowed("GET, POST"),
         }
     }
 }

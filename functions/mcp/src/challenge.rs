@@ -19,8 +19,8 @@ pub(crate) struct Challenge {
     resource_metadata: String,
 }
 
-/// What was wrong with the credentials. The sentences hold neither quotes nor `scope=` or `error=`, which a widespread client
-/// would find in them.
+/// What was wrong with the credentials. The sentences hold neither quotes nor `scope=` or `error=`, which the TypeScript
+/// SDK of before 2.0 would find in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Complaint {
     code: &'static str,
@@ -60,8 +60,7 @@ impl Challenge {
     pub(crate) fn answer(&self, status: StatusCode, complaint: Option<Complaint>, scopes: Scopes) -> Response {
         let body = Body {
             error: complaint.map(|complaint| complaint.code),
-            error_description: complaint
-                .map_or("Connect with OAuth, or send an API key", |complaint| complaint.sentence),
+            error_description: complaint.map_or("Connect with OAuth", |complaint| complaint.sentence),
             resource_metadata: &self.resource_metadata,
             scope: scopes.to_string(),
         };
@@ -108,7 +107,7 @@ mod tests {
         }
     }
 
-    /// OAuth 2.1 §5.3.1: which characters a description may have; and a widespread client looks for parameters anywhere.
+    /// OAuth 2.1 §5.3.1: which characters a description may have; and the TypeScript SDK 1 looks for parameters anywhere.
     #[test]
     fn no_sentence_can_be_mistaken_for_a_parameter() {
         for complaint in

@@ -86,7 +86,7 @@ fn deceives(character: char) -> bool {
         )
 }
 
-/// The digest of what is registered. It does not begin with `https://`: such ids are metadata documents.
+/// The digest of what is registered.
 fn id(name: Option<&str>, redirect_uris: &[RedirectUri], refreshes: bool) -> Option<ClientId> {
     #[derive(Serialize)]
     struct Content<'a> {

@@ -54,7 +54,7 @@ impl Function for Register {
                 Ok(client) => answer::json(StatusCode::CREATED, &Registration::of(&client)),
                 Err(refusal) => refusal.told().answer(&request, &refusal),
             },
-            _ => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
+            _ => answer::method_not_allowed("POST, OPTIONS"),
         };
         cors::open(answer::no_store(response))
     }

@@ -16,7 +16,7 @@ pub(crate) enum Refusal {
     NumberOfAddresses,
     #[error("a redirect address that is neither https nor loopback")]
     Address,
-    #[error("a name that is too long or holds control characters")]
+    #[error("a name that is too long or has control or invisible characters")]
     Name,
     #[error("grant_types without authorization_code")]
     GrantTypes,
@@ -40,7 +40,7 @@ impl Refusal {
             }
             Self::Name => Told::new(
                 Code::InvalidClientMetadata,
-                "client_name may have 100 characters, none of them control characters.",
+                "client_name may have 100 characters, none of them control or invisible characters.",
             ),
             Self::GrantTypes => Told::new(Code::InvalidClientMetadata, "grant_types must contain authorization_code."),
             Self::ResponseTypes => Told::new(Code::InvalidClientMetadata, "response_types must contain code."),

@@ -116,7 +116,7 @@ impl Function for Revoke {
                 Ok(()) => answer::empty(StatusCode::OK),
                 Err(refusal) => refusal.told().answer(&request, &refusal),
             },
-            _ => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
+            _ => answer::method_not_allowed("POST, OPTIONS"),
         };
         cors::open(answer::no_store(response))
     }

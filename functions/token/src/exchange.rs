@@ -1,4 +1,4 @@
-//! A code becomes tokens (OAuth 2.1 §4.1.3): two calls to the table, one to KMS.
+//! A code becomes tokens (OAuth 2.1 §4.1.3): two calls to the tables and one to KMS when all goes well.
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
@@ -34,7 +34,7 @@ impl Token {
             Err(unproven) => return Err(Refusal::Unproven(unproven)),
         };
 
-        // Only now: before, the answer would tell whoever names a grant that it exists.
+        // Not earlier: to someone who proves nothing, this answer would tell that the grant exists.
         asked.target.check(&approval.resource)?;
 
         let (active, refresh_token) = proven.activate(now);

@@ -78,7 +78,7 @@ impl Function for Token {
                 Ok(tokens) => answer::json(StatusCode::OK, &tokens),
                 Err(refusal) => refusal.told().answer(&request, &refusal),
             },
-            _ => answer::empty(StatusCode::METHOD_NOT_ALLOWED),
+            _ => answer::method_not_allowed("POST, OPTIONS"),
         };
         cors::open(answer::no_store(response))
     }

@@ -1,4 +1,4 @@
-//! A refresh token becomes its successor (OAuth 2.1 §4.3): at most three calls to the table, one to KMS.
+//! A refresh token becomes its successor (OAuth 2.1 §4.3): three calls to the tables and one to KMS when all goes well.
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
@@ -28,7 +28,7 @@ impl Token {
             return Err(Refusal::AnotherClient);
         }
         let (verdict, family) = self.judge(&grant, &asked.token, now).await?;
-        // Only now: before, the answer would tell whoever names a grant that it exists.
+        // Not earlier: to someone who proves nothing, this answer would tell that the grant exists.
         asked.target.check(&grant.approval.resource)?;
         let scopes = self.entitlement(&grant, asked.scopes, now).await?;
 

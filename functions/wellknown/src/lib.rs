@@ -16,7 +16,7 @@ use shared::oauth::resource::Resource;
 use authorization_server::AuthorizationServer;
 use protected_resource::ProtectedResource;
 
-/// Clients keep a document for this many seconds; a key that is rotated in is published long before it signs.
+/// Clients keep a document for this many seconds.
 const FRESH: u32 = 300;
 
 /// The well-known documents.
@@ -55,7 +55,7 @@ impl Function for WellKnown {
         match *request.method() {
             Method::OPTIONS => return cors::preflight("GET"),
             Method::GET => {}
-            _ => return cors::open(answer::empty(StatusCode::METHOD_NOT_ALLOWED)),
+            _ => return cors::open(answer::method_not_allowed("GET, OPTIONS")),
         }
         // Clients look at the root and with the path of the resource inserted (RFC 8414 §3.1, RFC 9728 §3.1).
         cors::open(match request.uri().path() {

@@ -106,11 +106,11 @@ fn readable(system: &System, demo: &Demo) -> String {
     let mcp_url = system.mcp_url();
     let mut text =
         format!("\nAmble Connect is running. Add this URL to an MCP client as a custom connector:\n\n  {mcp_url}\n\n");
-    text += "Sign in as one of these, none of whom has a secret:\n\n";
+    text += "Sign in as one of these (address and password):\n\n";
     for person in &demo.people {
         let tenants: Vec<_> =
             person.tenants.iter().map(|tenant| format!("{} in {}", tenant.role, tenant.name)).collect();
-        let tenants = if tenants.is_empty() { "in no tenant".to_owned() } else { tenants.join(", ") };
+        let tenants = if tenants.is_empty() { "in no workspace".to_owned() } else { tenants.join(", ") };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "  {:<17}  {:<9}  {tenants}", person.email, person.password);
     }

@@ -1,8 +1,8 @@
 //! Answers: JSON, pages and redirects, with the headers that each must carry.
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA, REFERRER_POLICY,
-    RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA,
+    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
 use lambda_http::Body;
@@ -28,6 +28,14 @@ pub fn empty(status: StatusCode) -> Answer {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     harden(&mut response);
+    response
+}
+
+/// 405, with the methods that there are (RFC 9110 §15.5.6).
+#[must_use]
+pub fn method_not_allowed(methods: &'static str) -> Answer {
+    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+    set(&mut response, ALLOW, HeaderValue::from_static(methods));
     response
 }
 

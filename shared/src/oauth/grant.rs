@@ -141,7 +141,7 @@ pub enum Ending {
     RefreshReplayed,
     /// The person is no longer in the tenant.
     MembershipGone,
-    /// An administrator, or the person in the console.
+    /// Somebody other than the client: an administrator, or the person.
     Administrator,
 }
 
