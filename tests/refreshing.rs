@@ -1,6 +1,11 @@
 //! A refresh token becomes its successor (OAuth 2.1 §4.3), over networks that lose answers and past thieves that copy them.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use local::wire::{Call, Decision};
 use serde_json::json;
+use tokio::sync::Notify;
 use world::connector::{Connector, Tokens};
 use world::{World, claims};
 
@@ -211,4 +216,40 @@ async fn many_at_once_get_the_same_successor() {
         answers.iter().map(|answer| answer.tokens(&world).refresh.unwrap()).collect();
     assert_eq!(successors.len(), 1);
     assert_eq!(connector.refresh(successors.first().unwrap()).await.status, 200);
+}
+
+/// A client sends a token twice at once and goes on with the first answer, while the second is still on its way: it is no thief.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duplicate_that_is_overtaken_twice_gets_the_same_successor_still() {
+    let (armed, held, release) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let wire = {
+        let (armed, held, release) = (Arc::clone(&armed), Arc::clone(&held), Arc::clone(&release));
+        move |call: Call| {
+            let holding = call.operation == "UpdateItem" && armed.swap(false, Ordering::SeqCst);
+            let (held, release) = (Arc::clone(&held), Arc::clone(&release));
+            async move {
+                if holding {
+                    held.notify_one();
+                    release.notified().await;
+                }
+                Decision::Pass
+            }
+        }
+    };
+    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let (connector, tokens) = connected(&world, "skills:read").await;
+    let first = tokens.refresh.unwrap();
+
+    armed.store(true, Ordering::SeqCst);
+    let (duplicate, (second, third)) = tokio::join!(connector.refresh(&first), async {
+        held.notified().await;
+        let second = connector.refresh(&first).await.tokens(&world);
+        let third = connector.refresh(second.refresh.as_ref().unwrap()).await.tokens(&world);
+        release.notify_one();
+        (second, third)
+    });
+
+    assert_eq!(duplicate.tokens(&world).refresh, second.refresh);
+    assert_eq!(connector.call(&third.access, "tools/list", json!({})).await.status, 200);
+    assert_eq!(connector.refresh(&third.refresh.unwrap()).await.status, 200);
 }

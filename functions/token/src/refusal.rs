@@ -45,6 +45,8 @@ pub(crate) enum Refusal {
     CodeRaced,
     #[error("the refresh token is {}", .0.as_str())]
     Judged(Verdict),
+    #[error("the family was turned three times while the token was on its way")]
+    Outrun,
     #[error("the person is no longer in the tenant")]
     NotAMember,
     #[error("more than was approved was asked for")]
@@ -79,6 +81,7 @@ impl Refusal {
             | Self::AnotherClient
             | Self::Ended
             | Self::Judged(_)
+            | Self::Outrun
             | Self::NotAMember => Told::new(
                 Code::InvalidGrant,
                 "The refresh token is not valid any more. The person has to connect again.",

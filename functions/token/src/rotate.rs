@@ -3,7 +3,7 @@
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::oauth::client::Credentials;
-use shared::oauth::grant::{ABSOLUTE, Approval, Ending, Grant, GrantId, Life};
+use shared::oauth::grant::{ABSOLUTE, Active, Approval, Ending, Grant, GrantId, Life};
 use shared::oauth::refresh::{Family, RefreshToken, Verdict};
 use shared::oauth::scope::Scopes;
 use shared::store::grants::Turn;
@@ -46,11 +46,15 @@ impl Token {
         match self.grants.turn(&grant, &family, &next).await? {
             Turn::Won => Ok(tokens),
             Turn::Gone => Err(Refusal::UnknownGrant),
-            // Somebody turned it since it was read. If it was from the same token, theirs is our successor too, and the access
-            // token that was signed is of its generation.
-            Turn::Lost(grant) => {
-                let (_, family) = self.judge(&grant, &asked.token, now).await?;
-                let successor = asked.token.at(family.generation, &family.current);
+            // Somebody turned it since it was read, from the same token: theirs is our successor too, and the access token that
+            // was signed is of its generation. It was current when it was presented, so it is no replay, even if the client has
+            // gone on with the other answer.
+            Turn::Lost(latest) => {
+                let Life::Active(Active { family: Some(latest), .. }) = &latest.life else {
+                    return Err(Refusal::Ended);
+                };
+                let successor = latest.successor(&family, &asked.token).ok_or(Refusal::Outrun)?;
+                record(&grant, Verdict::Concurrent);
                 Ok(tokens.with(&successor))
             }
         }
@@ -62,14 +66,7 @@ impl Token {
             return Err(Refusal::Ended);
         }
         let (verdict, family) = grant.judge(token, now);
-        let Approval { client, tenant, person, .. } = &grant.approval;
-        audit::record(&Event::RefreshJudged {
-            grant: &grant.id.to_text(),
-            client: client.as_str(),
-            tenant: tenant.as_str(),
-            person: person.as_str(),
-            verdict: verdict.as_str(),
-        });
+        record(grant, verdict);
         match (verdict, family) {
             (Verdict::Current | Verdict::Concurrent | Verdict::LostResponse, Some(family)) => {
                 Ok((verdict, family.clone()))
@@ -115,4 +112,15 @@ impl Token {
         }
         Ok(())
     }
+}
+
+fn record(grant: &Grant, verdict: Verdict) {
+    let Approval { client, tenant, person, .. } = &grant.approval;
+    audit::record(&Event::RefreshJudged {
+        grant: &grant.id.to_text(),
+        client: client.as_str(),
+        tenant: tenant.as_str(),
+        person: person.as_str(),
+        verdict: verdict.as_str(),
+    });
 }

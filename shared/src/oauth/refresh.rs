@@ -161,6 +161,19 @@ impl Family {
         }
     }
 
+    /// The successor of a token that was current in `earlier`, though others have turned the family since: once, or twice, as
+    /// long as its salt is kept.
+    #[must_use]
+    pub fn successor(&self, earlier: &Self, token: &RefreshToken) -> Option<RefreshToken> {
+        let generation = earlier.generation.checked_add(1)?;
+        let salt = match self.generation.checked_sub(generation)? {
+            0 => self.current,
+            1 => self.previous?,
+            _ => return None,
+        };
+        Some(token.at(generation, &salt))
+    }
+
     /// Judges a presented token. `seen` is the newest generation of which mcp has seen an access token, `expires` when the
     /// family ends.
     #[must_use]
