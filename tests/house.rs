@@ -80,6 +80,18 @@ fn every_file_is_named_for_what_it_knows() {
     }
 }
 
+/// What the README shows of the first command is what it prints.
+#[test]
+fn the_readme_shows_what_is_printed() {
+    let (readme, printed) = (read(&format!("{ROOT}/README.md")), read(&format!("{ROOT}/infra/local/src/main.rs")));
+    let shown = readme.split("```").nth(3).expect("the second block");
+    let sentences: Vec<_> = shown.lines().filter(|line| line.ends_with(':')).collect();
+    assert_eq!(sentences.len(), 2, "{shown}");
+    for sentence in sentences {
+        assert!(printed.contains(sentence), "{sentence}");
+    }
+}
+
 /// Every dependency says why it is there.
 #[test]
 fn every_dependency_has_its_reason() {
