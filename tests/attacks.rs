@@ -7,19 +7,9 @@ use local::Options;
 use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
-use world::connector::{Connector, Tokens};
 use world::{World, claims};
 
 const DAY: i64 = 24 * 3600;
-
-/// Ana's connection in Acme.
-async fn connected<'w>(world: &'w World, scope: &str) -> (Connector<'w>, Tokens) {
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask(scope);
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
-    let tokens = connector.exchange(&ask, &code).await.tokens(world);
-    (connector, tokens)
-}
 
 /// Breaks or holds the next call of a function's operation.
 #[derive(Clone, Default)]
@@ -90,7 +80,7 @@ fn ended(world: &World, access: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_secret_is_answered_as_an_unknown_one_whatever_resource_is_named() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let ask = connector.ask("skills:read");
     let (code, refresh) = (world.person("ana@example.com").code(&ask, "acme").await, tokens.refresh.unwrap());
     // Prefix and grant id are the first 25 characters, the last of which they share with the secret.
@@ -121,7 +111,7 @@ async fn a_wrong_secret_is_answered_as_an_unknown_one_whatever_resource_is_named
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_given_again_late_works_as_long_as_it_says() {
     let world = World::new().await;
-    let (connector, first) = connected(&world, "skills:read").await;
+    let (connector, first) = world.connected("ana@example.com", "acme", "skills:read").await;
     let old = first.refresh.unwrap();
     let _lost = connector.refresh(&old).await.tokens(&world);
 
@@ -193,7 +183,7 @@ async fn a_write_whose_answer_was_lost_counts_once() {
 async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
     let saboteur = Saboteur::default();
     let world = saboteur.world().await;
-    let (connector, mut tokens) = connected(&world, "skills:read").await;
+    let (connector, mut tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let before = Decision::FailBefore(Failing::INTERNAL);
     let after = Decision::FailAfter(Failing::INTERNAL);
 
@@ -225,7 +215,7 @@ async fn a_grant_revoked_while_something_is_under_way_stays_revoked() {
     for (function, operation) in [("token", "Sign"), ("token", "UpdateItem"), ("mcp", "UpdateItem")] {
         let saboteur = Saboteur::default();
         let world = saboteur.world().await;
-        let (connector, tokens) = connected(&world, "skills:read").await;
+        let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
         let refresh = tokens.refresh.unwrap();
 
         let held = saboteur.holds(function, operation);
@@ -366,7 +356,7 @@ async fn a_name_that_deceives_is_not_registered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_is_not_defined_allows_nothing_and_ends_nothing() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
 
     world.gives_role("acme", "ana@example.com", "renamed").await;
     let nothing = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);

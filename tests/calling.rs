@@ -3,15 +3,6 @@
 use serde_json::{Value, json};
 use world::World;
 use world::answer::Answer;
-use world::connector::{Connector, Tokens};
-
-async fn connected<'w>(world: &'w World, email: &str, tenant: &str, scope: &str) -> (Connector<'w>, Tokens) {
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask(scope);
-    let code = world.person(email).code(&ask, tenant).await;
-    let tokens = connector.exchange(&ask, &code).await.tokens(world);
-    (connector, tokens)
-}
 
 fn tool_names(answer: &Answer) -> Vec<String> {
     let body = answer.json();
@@ -43,7 +34,7 @@ async fn nobody_comes_in_without_credentials() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_is_not_good_is_refused() {
     let world = World::new().await;
-    let (_, tokens) = connected(&world, "ana@example.com", "acme", "skills:read").await;
+    let (_, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let good = tokens.access.as_str();
     let parts: Vec<_> = good.split('.').collect();
     let (mistyped_key, other) = (format!("{}A", world.api_key()), world.random());
@@ -90,7 +81,7 @@ async fn a_token_that_is_not_good_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_of_another_deployment_opens_nothing() {
     let (one, two) = (World::new().await, World::new().await);
-    let (_, tokens) = connected(&one, "ana@example.com", "acme", "skills:read").await;
+    let (_, tokens) = one.connected("ana@example.com", "acme", "skills:read").await;
 
     // Both sign with the same key in this process: issuer and audience are what keep them apart.
     assert_eq!(two.call(Some(&tokens.access), "tools/list", json!({})).await.status, 401);
@@ -100,7 +91,7 @@ async fn a_token_of_another_deployment_opens_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_are_listed_by_scope_and_refused_beyond() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "ana@example.com", "acme", "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
 
     let listed = connector.call(&tokens.access, "tools/list", json!({})).await;
     assert_eq!(tool_names(&listed), ["list_skills", "read_skill"]);
@@ -122,8 +113,8 @@ async fn tools_are_listed_by_scope_and_refused_beyond() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_connection_sees_its_own_tenant() {
     let world = World::new().await;
-    let (connector, in_acme) = connected(&world, "ana@example.com", "acme", "skills:read views:read").await;
-    let (_, in_globex) = connected(&world, "ana@example.com", "globex", "skills:read views:read").await;
+    let (connector, in_acme) = world.connected("ana@example.com", "acme", "skills:read views:read").await;
+    let (_, in_globex) = world.connected("ana@example.com", "globex", "skills:read views:read").await;
     let list = async |token: &str| {
         let answer = connector.tool(token, "list_skills", json!({})).await;
         answer.json()["result"]["structuredContent"].clone()
@@ -147,7 +138,7 @@ async fn each_connection_sees_its_own_tenant() {
 async fn a_key_works_like_a_token_and_stops_when_revoked() {
     let world = World::new().await;
     let key = world.api_key();
-    let (_, tokens) = connected(&world, "ana@example.com", "acme", "tools:execute skills:read views:read").await;
+    let (_, tokens) = world.connected("ana@example.com", "acme", "tools:execute skills:read views:read").await;
     let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
     let by_header =
         world.http().post(world.mcp_url()).header("content-type", "application/json").header("x-api-key", &key);

@@ -6,23 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use local::wire::{Call, Decision};
 use serde_json::json;
 use tokio::sync::Notify;
-use world::connector::{Connector, Tokens};
 use world::{World, claims};
-
-/// Ana's connection in Acme.
-async fn connected<'w>(world: &'w World, scope: &str) -> (Connector<'w>, Tokens) {
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask(scope);
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
-    let tokens = connector.exchange(&ask, &code).await.tokens(world);
-    (connector, tokens)
-}
 
 /// OAuth 2.1 §4.3.1: each use gives a new refresh token, of the same scope.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_refresh_turns_the_token() {
     let world = World::new().await;
-    let (connector, first) = connected(&world, "skills:read views:read").await;
+    let (connector, first) = world.connected("ana@example.com", "acme", "skills:read views:read").await;
 
     let second = connector.refresh(first.refresh.as_ref().unwrap()).await.tokens(&world);
     let third = connector.refresh(second.refresh.as_ref().unwrap()).await.tokens(&world);
@@ -38,7 +28,7 @@ async fn every_refresh_turns_the_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_within_a_minute_gets_the_same_successor() {
     let world = World::new().await;
-    let (connector, first) = connected(&world, "skills:read").await;
+    let (connector, first) = world.connected("ana@example.com", "acme", "skills:read").await;
     let old = first.refresh.unwrap();
     let second = connector.refresh(&old).await.tokens(&world);
     assert_eq!(connector.call(&second.access, "tools/list", json!({})).await.status, 200);
@@ -55,7 +45,7 @@ async fn a_retry_within_a_minute_gets_the_same_successor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_is_given_again_days_later() {
     let world = World::new().await;
-    let (connector, first) = connected(&world, "skills:read").await;
+    let (connector, first) = world.connected("ana@example.com", "acme", "skills:read").await;
     let old = first.refresh.unwrap();
     let lost = connector.refresh(&old).await.tokens(&world);
 
@@ -71,7 +61,7 @@ async fn a_lost_answer_is_given_again_days_later() {
 async fn a_replayed_token_ends_the_grant() {
     for used in ["access token", "refresh token"] {
         let world = World::new().await;
-        let (connector, first) = connected(&world, "skills:read").await;
+        let (connector, first) = world.connected("ana@example.com", "acme", "skills:read").await;
         let old = first.refresh.unwrap();
         let mut latest = connector.refresh(&old).await.tokens(&world);
         if used == "access token" {
@@ -101,7 +91,7 @@ async fn a_replayed_token_ends_the_grant() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_does_not_prove_the_family_is_only_refused() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let genuine = tokens.refresh.unwrap();
     // The grant's id is the first 22 characters after the prefix; the family's secret follows.
     let stranger = format!("{}{}", &genuine[..25], "A".repeat(genuine.len() - 25));
@@ -118,7 +108,7 @@ async fn a_token_that_does_not_prove_the_family_is_only_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_client_cannot_use_it_and_cannot_end_it() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let thief = world.connector("Thief").await;
     let token = tokens.refresh.unwrap();
 
@@ -132,7 +122,7 @@ async fn another_client_cannot_use_it_and_cannot_end_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_narrower_scope_narrows_only_the_access_token() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read views:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read views:read").await;
 
     let narrow = connector.refresh_with(&tokens.refresh.unwrap(), &[("scope", "skills:read")]).await.tokens(&world);
     assert_eq!(claims(&narrow.access).1["scope"], "skills:read");
@@ -150,7 +140,7 @@ async fn a_narrower_scope_narrows_only_the_access_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_changes_changes_the_next_token() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "entities:write skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "entities:write skills:read").await;
     assert_eq!(tokens.scope, "skills:read entities:read entities:write offline_access");
 
     world.gives_role("acme", "ana@example.com", "viewer").await;
@@ -166,7 +156,7 @@ async fn a_role_that_changes_changes_the_next_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_member_loses_the_grant() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
 
     world.removes("acme", "ana@example.com").await;
     let refused = connector.refresh(tokens.refresh.as_ref().unwrap()).await;
@@ -182,11 +172,11 @@ async fn a_removed_member_loses_the_grant() {
 async fn a_grant_ends_when_it_is_idle_or_old() {
     const DAY: i64 = 24 * 3600;
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     world.advance(30 * DAY);
     assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
 
-    let (connector, mut tokens) = connected(&world, "skills:read").await;
+    let (connector, mut tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     for _ in 0..7 {
         world.advance(25 * DAY);
         tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
@@ -203,7 +193,7 @@ async fn a_grant_ends_when_it_is_idle_or_old() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_at_once_get_the_same_successor() {
     let world = World::new().await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let token = tokens.refresh.unwrap();
 
     let mut answers = Vec::new();
@@ -237,7 +227,7 @@ async fn a_duplicate_that_is_overtaken_twice_gets_the_same_successor_still() {
         }
     };
     let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
-    let (connector, tokens) = connected(&world, "skills:read").await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let first = tokens.refresh.unwrap();
 
     armed.store(true, Ordering::SeqCst);

@@ -28,7 +28,7 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use stand_ins::supabase::Supabase;
 
 use answer::Answer;
-use connector::Connector;
+use connector::{Connector, Tokens};
 use person::Person;
 
 /// Where hosted clients are answered.
@@ -195,6 +195,15 @@ impl World {
             redirect_uri: CALLBACK.to_owned(),
             secret: Some(secret.to_owned()),
         }
+    }
+
+    /// A connection of one of the demo's people: the client, and its first tokens.
+    pub async fn connected(&self, email: &str, tenant: &str, scope: &str) -> (Connector<'_>, Tokens) {
+        let connector = self.connector("Claude").await;
+        let ask = connector.ask(scope);
+        let code = self.person(email).code(&ask, tenant).await;
+        let tokens = connector.exchange(&ask, &code).await.tokens(self);
+        (connector, tokens)
     }
 
     /// One of the demo's people.

@@ -1,6 +1,5 @@
 //! A person who is signed in, and the proof that a form was shown to them.
 
-use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
 use super::access_token::Claims;
@@ -53,12 +52,6 @@ impl SignedIn {
     }
 
     fn proof(&self, purpose: &str) -> Secret<32> {
-        // HMAC pads a shorter key to the block's length with zeros (RFC 2104 §2); a key of that length cannot be refused.
-        let mut key = [0; 64];
-        let (start, _) = key.split_at_mut(32);
-        start.copy_from_slice(self.session.expose());
-        let mut mac = Hmac::<Sha256>::new(&key.into());
-        mac.update(purpose.as_bytes());
-        Secret::from_bytes(mac.finalize().into_bytes().into())
+        self.session.mac(&[purpose.as_bytes()])
     }
 }

@@ -6,9 +6,6 @@
 
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-
 use crate::clock::Timestamp;
 use crate::oauth::grant::GrantId;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
@@ -198,13 +195,5 @@ impl Family {
 }
 
 fn turn(family: &Secret<32>, grant: &GrantId, generation: u32, salt: &Salt) -> Secret<32> {
-    // HMAC pads a shorter key to the block's length with zeros (RFC 2104 §2); a key of that length cannot be refused.
-    let mut key = [0; 64];
-    let (start, _) = key.split_at_mut(32);
-    start.copy_from_slice(family.expose());
-    let mut mac = Hmac::<Sha256>::new(&key.into());
-    mac.update(grant.as_bytes());
-    mac.update(&generation.to_be_bytes());
-    mac.update(salt.as_bytes());
-    Secret::from_bytes(mac.finalize().into_bytes().into())
+    family.mac(&[grant.as_bytes(), &generation.to_be_bytes(), salt.as_bytes()])
 }

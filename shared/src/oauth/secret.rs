@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -46,6 +47,22 @@ impl<const N: usize> Secret<N> {
     #[must_use]
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Secret<32> {
+    /// HMAC-SHA256 under this secret of `parts`, one after another: they must be of fixed length, or only one of them not.
+    #[must_use]
+    pub fn mac(&self, parts: &[&[u8]]) -> Self {
+        // HMAC pads a shorter key to the block's length with zeros (RFC 2104 §2); a key of that length cannot be refused.
+        let mut key = [0; 64];
+        let (start, _) = key.split_at_mut(32);
+        start.copy_from_slice(&self.0);
+        let mut mac = Hmac::<Sha256>::new(&key.into());
+        for part in parts {
+            mac.update(part);
+        }
+        Self(mac.finalize().into_bytes().into())
     }
 }
 
