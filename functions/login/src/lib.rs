@@ -13,13 +13,12 @@ mod refusal;
 mod session;
 mod ways;
 
-use http::header::{ALLOW, HeaderValue};
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
-use shared::http::answer::{because, empty, see_other, set};
+use shared::http::answer::{because, empty, method_not_allowed, see_other};
 use shared::http::parameters::Parameters;
 use shared::identity::Identity;
 use shared::identity::cookies::Jar;
@@ -321,7 +320,7 @@ impl Login {
     }
 }
 
-/// RFC 9110 §15.5.6: another method is answered with those that there are.
+/// Another method is answered with those that there are.
 fn unserved(path: &str) -> Response {
     let methods = match path {
         "/auth/login" | "/auth/login/password" | "/auth/login/code" | "/auth/login/verify" => "GET, POST",
@@ -329,9 +328,7 @@ fn unserved(path: &str) -> Response {
         "/auth/callback" => "GET",
         _ => return empty(StatusCode::NOT_FOUND),
     };
-    let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-    set(&mut response, ALLOW, HeaderValue::from_static(methods));
-    response
+    method_not_allowed(methods)
 }
 
 fn encoded(text: &str) -> String {
