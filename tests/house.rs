@@ -63,6 +63,14 @@ fn what_is_shared_is_shared() {
     }
 }
 
+/// Nobody reaches a tenant's things but by an `Access`; whoever holds the deployment itself needs none, and is no function.
+#[test]
+fn no_function_reaches_a_tenant_without_access() {
+    for path in sources(&format!("{ROOT}/functions")) {
+        assert!(!read(&path).contains("as_operator"), "{path}");
+    }
+}
+
 /// No drawers, and no second name for a thing.
 #[test]
 fn every_file_is_named_for_what_it_knows() {

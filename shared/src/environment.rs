@@ -16,7 +16,7 @@ use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
 use crate::store::keys::Keys;
-use crate::store::workspace::Workspace;
+use crate::store::workspace::Workspaces;
 
 /// Everything a function is given: its variables, a way to AWS, and the time.
 ///
@@ -143,8 +143,8 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn workspace(&self) -> Result<Workspace, Misconfigured> {
-        Ok(Workspace::new(self.dynamo.clone(), self.required("TABLE_WORKSPACE")?))
+    pub fn workspaces(&self) -> Result<Workspaces, Misconfigured> {
+        Ok(Workspaces::new(self.dynamo.clone(), self.required("TABLE_WORKSPACE")?))
     }
 
     /// The public halves of all keys of `SIGNING_KEYS`, in its order: the first signs.

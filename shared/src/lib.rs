@@ -2,6 +2,7 @@
 //!
 //! | module | who needs it |
 //! | --- | --- |
+//! | [`access`] | mcp; apart, because the store hands a tenant's things to nobody without one |
 //! | [`audit`] | every function that decides something |
 //! | [`clock`] | all |
 //! | [`environment`] | all: settings and clients of AWS |
@@ -14,6 +15,7 @@
 //! | [`outbound`] | mcp; apart, because nobody else may fetch what others chose |
 //! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
 
+pub mod access;
 pub mod audit;
 pub mod clock;
 pub mod environment;

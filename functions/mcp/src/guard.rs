@@ -2,42 +2,15 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use shared::access::{Access, Unfounded};
 use shared::clock::Timestamp;
 use shared::keys::verifier::Untrusted;
-use shared::oauth::api_key::{ApiKey, KeyId};
-use shared::oauth::client::ClientId;
+use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::GrantId;
-use shared::oauth::scope::Scopes;
-use shared::oauth::tenant::{PersonId, TenantId};
 
 use crate::Mcp;
 use crate::challenge::Complaint;
-use crate::message::Call;
-use crate::operation::Permitted;
 use crate::refusal::Refusal;
-
-/// Someone who was let in. Only [`Mcp::admit`] makes one, and every operation takes one.
-#[derive(Clone, Debug)]
-pub(crate) struct Access {
-    tenant: TenantId,
-    person: PersonId,
-    scopes: Scopes,
-    by: By,
-}
-
-/// What they showed.
-#[derive(Clone, Debug)]
-pub(crate) enum By {
-    /// An access token.
-    Token {
-        /// The grant it comes from.
-        grant: GrantId,
-        /// The client that holds it.
-        client: ClientId,
-    },
-    /// An API key.
-    Key(KeyId),
-}
 
 /// Why someone was not let in.
 #[derive(Debug, PartialEq, Eq)]
@@ -52,10 +25,8 @@ pub(crate) enum Unadmitted {
     Audience,
     /// There is no such grant.
     NoGrant,
-    /// Its grant has not begun, has ended or has expired.
-    NotInUse,
-    /// The token does not say what its grant says.
-    AnotherGrant,
+    /// The grant does not bear the token out.
+    Unfounded(Unfounded),
     /// The key is mistyped, unknown, revoked, expired, or its secret is another: nobody learns which.
     Key,
     /// The key's maker is no longer in the tenant.
@@ -72,42 +43,9 @@ impl Unadmitted {
             Self::Untrusted(Untrusted::Forged | Untrusted::Issuer)
             | Self::Audience
             | Self::NoGrant
-            | Self::NotInUse
-            | Self::AnotherGrant
+            | Self::Unfounded(_)
             | Self::Key
             | Self::MakerGone => Some(Complaint::INVALID_TOKEN),
-        }
-    }
-}
-
-impl Access {
-    /// Where they may work: the one tenant whose things they can name.
-    pub(crate) const fn tenant(&self) -> &TenantId {
-        &self.tenant
-    }
-
-    /// Who they are, or who made their key.
-    pub(crate) const fn person(&self) -> &PersonId {
-        &self.person
-    }
-
-    /// What they may do.
-    pub(crate) const fn scopes(&self) -> Scopes {
-        self.scopes
-    }
-
-    /// What they showed.
-    pub(crate) const fn by(&self) -> &By {
-        &self.by
-    }
-
-    /// Lets them do what they called for: the one place where scopes are checked.
-    pub(crate) fn permit(self, call: Call) -> Result<Permitted, Refusal> {
-        let needed = call.operation.scopes();
-        if self.scopes.covers(needed) {
-            Ok(Permitted::new(self, call))
-        } else {
-            Err(Refusal::Scope { granted: self.scopes, needed })
         }
     }
 }
@@ -125,28 +63,19 @@ impl Mcp {
 
     /// RFC 9068 §4, and the grant behind the token: revocation counts at the very next call.
     async fn admit_token(&self, token: &str, now: Timestamp) -> Result<Access, Refusal> {
-        let claims = self.verifier.verify(token, now).map_err(Unadmitted::Untrusted)?;
+        let token = self.verifier.verify(token, now).map_err(Unadmitted::Untrusted)?;
+        let claims = token.claims();
         if claims.aud != self.resource.as_str() {
             return Err(Unadmitted::Audience.into());
         }
         let id = GrantId::parse(&claims.grant).ok_or(Unadmitted::NoGrant)?;
         let grant = self.grants.find(&id).await?.ok_or(Unadmitted::NoGrant)?;
-        let active = grant.in_use(now).ok_or(Unadmitted::NotInUse)?;
-        let approval = &grant.approval;
-        let same = approval.client.as_str() == claims.client_id
-            && approval.person.as_str() == claims.sub
-            && approval.tenant.as_str() == claims.tenant
-            && approval.resource == self.resource;
-        if !same {
-            return Err(Unadmitted::AnotherGrant.into());
-        }
+        let (access, active) = Access::of_token(&token, &grant, &self.resource, now).map_err(Unadmitted::Unfounded)?;
         // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
         if claims.generation > active.seen && !self.grants.seen(&id, claims.generation, now).await? {
-            return Err(Unadmitted::NotInUse.into());
+            return Err(Unadmitted::Unfounded(Unfounded::NotInUse).into());
         }
-        let scopes = Scopes::parse(&claims.scope).intersection(approval.scopes).permissions();
-        let by = By::Token { grant: id, client: approval.client.clone() };
-        Ok(Access { tenant: approval.tenant.clone(), person: approval.person.clone(), scopes, by })
+        Ok(access)
     }
 
     /// A key may do what it was made for, as far as its maker's role allows now.
@@ -157,8 +86,7 @@ impl Mcp {
             return Err(Unadmitted::Key.into());
         }
         let standing = self.directory.standing(&known.maker, &known.tenant).await?.ok_or(Unadmitted::MakerGone)?;
-        let scopes = known.scopes.intersection(standing.role.permissions).permissions();
-        Ok(Access { tenant: known.tenant, person: known.maker, scopes, by: By::Key(known.id) })
+        Ok(Access::of_key(&shown, known, &standing).ok_or(Unadmitted::Key)?)
     }
 }
 
@@ -205,13 +133,8 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unadm
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
-    use serde_json::Value;
-    use shared::store::workspace::Name;
 
     use super::*;
-    use crate::message::Era;
-    use crate::operation::Operation;
-    use crate::tools::BuiltIn;
 
     #[test]
     fn what_counts_as_a_credential() {
@@ -247,47 +170,6 @@ mod tests {
                 map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
             }
             assert_eq!(Presented::read(&map), presented, "{headers:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_permitted_and_what_a_refusal_names() {
-        let access = |scopes| Access {
-            tenant: TenantId::parse("acme").unwrap(),
-            person: PersonId::parse("00000000-0000-4000-8000-000000000001").unwrap(),
-            scopes: Scopes::parse(scopes),
-            by: By::Key(ApiKey::random().id),
-        };
-        let registered = || Operation::Registered(Name::parse("find_invoice").unwrap());
-        for (scopes, operation, lacks) in [
-            ("", Operation::ListTools, None),
-            ("", Operation::Discover, None),
-            ("", Operation::Initialize, None),
-            ("", Operation::Ping, None),
-            ("skills:read", Operation::BuiltIn(BuiltIn::ListSkills), None),
-            ("skills:read", Operation::BuiltIn(BuiltIn::ReadSkill), None),
-            ("views:read", Operation::BuiltIn(BuiltIn::ListViews), None),
-            ("views:read", Operation::BuiltIn(BuiltIn::ReadView), None),
-            ("tools:execute", registered(), None),
-            ("", Operation::BuiltIn(BuiltIn::ReadSkill), Some("skills:read")),
-            ("views:read", Operation::BuiltIn(BuiltIn::ListSkills), Some("skills:read")),
-            ("skills:read", Operation::BuiltIn(BuiltIn::ReadView), Some("views:read")),
-            ("skills:read views:read entities:write connections:manage", registered(), Some("tools:execute")),
-        ] {
-            let call =
-                Call { era: Era::Legacy, operation: operation.clone(), method: String::new(), body: Value::Null };
-            let needed = match access(scopes).permit(call) {
-                Ok(permitted) => {
-                    assert_eq!(permitted.call.operation, operation);
-                    None
-                }
-                Err(Refusal::Scope { granted, needed }) => {
-                    assert_eq!(granted, Scopes::parse(scopes));
-                    Some(needed.to_string())
-                }
-                Err(other) => panic!("{}", other.reason()),
-            };
-            assert_eq!(needed.as_deref(), lacks, "{scopes} {operation:?}");
         }
     }
 

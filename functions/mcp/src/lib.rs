@@ -73,7 +73,7 @@ impl Mcp {
         let access = self.admit(request.headers(), now).await?;
         match Message::read(request)? {
             Message::Notice => Ok(answer::empty(StatusCode::ACCEPTED)),
-            Message::Call(call) => self.server.run(access.permit(call)?).await,
+            Message::Call(call) => self.server.run(operation::permit(access, call)?, now).await,
         }
     }
 }

@@ -349,7 +349,7 @@ mod tests {
                 &[],
                 "tools/call",
                 json!({ "name": "read_skill", "arguments": { "name": "a" } }),
-                Operation::BuiltIn(crate::tools::BuiltIn::ReadSkill),
+                Operation::BuiltIn(crate::tools::BuiltIn::named("read_skill").unwrap()),
             ),
         ] {
             let call = called(headers, &request(method, params, None));

@@ -1,11 +1,12 @@
 //! What can be asked for, and which scopes each needs: the one table of both.
 
 use serde_json::{Map, Value};
+use shared::access::Access;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::workspace::Name;
 
-use crate::guard::Access;
 use crate::message::{Call, Era};
+use crate::refusal::Refusal;
 use crate::tools::BuiltIn;
 
 /// Something to do.
@@ -20,7 +21,7 @@ pub(crate) enum Operation {
     /// `tools/list`.
     ListTools,
     /// `tools/call` of one of ours.
-    BuiltIn(BuiltIn),
+    BuiltIn(&'static BuiltIn),
     /// `tools/call` of one that the tenant has, if it has one of that name.
     Registered(Name),
 }
@@ -58,13 +59,13 @@ impl Operation {
         match self {
             // Lists show only what the scopes allow.
             Self::Discover | Self::Initialize | Self::Ping | Self::ListTools => Scopes::NONE,
-            Self::BuiltIn(tool) => tool.scopes(),
+            Self::BuiltIn(tool) => tool.scope.into(),
             Self::Registered(_) => Scope::ToolsExecute.into(),
         }
     }
 }
 
-/// A call whose scopes have been checked. Only [`Access::permit`] makes one.
+/// A call whose scopes have been checked. Only [`permit`] makes one.
 #[derive(Clone, Debug)]
 pub(crate) struct Permitted {
     /// By whom.
@@ -74,9 +75,78 @@ pub(crate) struct Permitted {
     _witness: (),
 }
 
-impl Permitted {
-    /// For [`Access::permit`] alone.
-    pub(crate) const fn new(access: Access, call: Call) -> Self {
-        Self { access, call, _witness: () }
+/// Lets someone do what they called for: the one place where scopes are checked.
+pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Refusal> {
+    let needed = call.operation.scopes();
+    if access.scopes().covers(needed) {
+        Ok(Permitted { access, call, _witness: () })
+    } else {
+        Err(Refusal::Scope { granted: access.scopes(), needed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::clock::Timestamp;
+    use shared::oauth::api_key::ApiKey;
+    use shared::oauth::role::Role;
+    use shared::oauth::tenant::{PersonId, TenantId};
+    use shared::store::directory::Standing;
+    use shared::store::keys::KnownKey;
+
+    use super::*;
+
+    fn access(scopes: &str) -> Access {
+        let key = ApiKey::random();
+        let tenant = TenantId::parse("acme").unwrap();
+        let person = PersonId::parse("00000000-0000-4000-8000-000000000001").unwrap();
+        let known = KnownKey {
+            id: key.id.clone(),
+            tenant: tenant.clone(),
+            name: "a test".to_owned(),
+            digest: key.secret.digest(),
+            scopes: Scopes::parse(scopes),
+            maker: person.clone(),
+            created: Timestamp::from_seconds(0),
+            expires: None,
+        };
+        let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
+        Access::of_key(&key, known, &Standing { person, tenant, name: "Acme".to_owned(), role }).unwrap()
+    }
+
+    #[test]
+    fn what_is_permitted_and_what_a_refusal_names() {
+        let registered = || Operation::Registered(Name::parse("find_invoice").unwrap());
+        let ours = |name| Operation::BuiltIn(BuiltIn::named(name).unwrap());
+        for (scopes, operation, lacks) in [
+            ("", Operation::ListTools, None),
+            ("", Operation::Discover, None),
+            ("", Operation::Initialize, None),
+            ("", Operation::Ping, None),
+            ("skills:read", ours("list_skills"), None),
+            ("skills:read", ours("read_skill"), None),
+            ("views:read", ours("list_views"), None),
+            ("views:read", ours("read_view"), None),
+            ("tools:execute", registered(), None),
+            ("", ours("read_skill"), Some("skills:read")),
+            ("views:read", ours("list_skills"), Some("skills:read")),
+            ("skills:read", ours("read_view"), Some("views:read")),
+            ("skills:read views:read entities:write connections:manage", registered(), Some("tools:execute")),
+        ] {
+            let call =
+                Call { era: Era::Legacy, operation: operation.clone(), method: String::new(), body: Value::Null };
+            let needed = match permit(access(scopes), call) {
+                Ok(permitted) => {
+                    assert_eq!(permitted.call.operation, operation);
+                    None
+                }
+                Err(Refusal::Scope { granted, needed }) => {
+                    assert_eq!(granted, Scopes::parse(scopes));
+                    Some(needed.to_string())
+                }
+                Err(other) => panic!("{}", other.reason()),
+            };
+            assert_eq!(needed.as_deref(), lacks, "{scopes} {operation:?}");
+        }
     }
 }

@@ -7,30 +7,31 @@ use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use http_body_util::BodyExt;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, DiscoverResult, Implementation,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Implementation,
     ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use shared::clock::Timestamp;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer;
 use shared::lambda::{Body, Response};
 use shared::outbound::Outbound;
-use shared::store::workspace::Workspace;
+use shared::store::workspace::Workspaces;
 
 use crate::cursor;
 use crate::message::{Era, LEGACY, MODERN};
 use crate::operation::{Operation, Permitted};
 use crate::refusal::Refusal;
-use crate::tools::{self, BuiltIn, registered};
+use crate::tools::{self, BuiltIn, Undone, Work, registered};
 
 /// What calls are served with.
 #[derive(Clone)]
 pub(crate) struct Server {
-    workspace: Workspace,
+    workspaces: Workspaces,
     outbound: Arc<Outbound>,
     about: Arc<Implementation>,
 }
@@ -40,6 +41,7 @@ pub(crate) struct Server {
 struct Serving {
     server: Server,
     permitted: Permitted,
+    now: Timestamp,
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
@@ -57,14 +59,14 @@ impl Server {
         let about =
             Implementation::new("amble-connect", env!("CARGO_PKG_VERSION")).with_title(environment.product_name()?);
         let outbound = Arc::new(Outbound::new(environment)?);
-        Ok(Self { workspace: environment.workspace()?, outbound, about: Arc::new(about) })
+        Ok(Self { workspaces: environment.workspaces()?, outbound, about: Arc::new(about) })
     }
 
     /// Serves a call. rmcp is given the request that its own client would have made: all else has been settled before.
-    pub(crate) async fn run(&self, permitted: Permitted) -> Result<Response, Refusal> {
+    pub(crate) async fn run(&self, permitted: Permitted, now: Timestamp) -> Result<Response, Refusal> {
         let request = canonical(&permitted)?;
         let fault = Arc::new(Mutex::new(None));
-        let serving = Serving { server: self.clone(), permitted, fault: Arc::clone(&fault) };
+        let serving = Serving { server: self.clone(), permitted, now, fault: Arc::clone(&fault) };
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true)
@@ -104,7 +106,7 @@ fn canonical(permitted: &Permitted) -> Result<http::Request<String>, Refusal> {
     if call.era == Era::Modern {
         request = request.header("mcp-protocol-version", MODERN).header("mcp-method", &call.method);
         request = match &call.operation {
-            Operation::BuiltIn(tool) => request.header("mcp-name", tool.name()),
+            Operation::BuiltIn(tool) => request.header("mcp-name", tool.name),
             Operation::Registered(name) => request.header("mcp-name", name.as_str()),
             _ => request,
         };
@@ -113,6 +115,16 @@ fn canonical(permitted: &Permitted) -> Result<http::Request<String>, Refusal> {
 }
 
 impl Serving {
+    /// Someone's work, in their tenant.
+    fn work(&self) -> Work<'_> {
+        let access = &self.permitted.access;
+        Work { access, workspace: self.server.workspaces.of(access), outbound: &self.server.outbound, now: self.now }
+    }
+
+    fn complete(&self, result: CallToolResult) -> CallToolResponse {
+        CallToolResponse::Complete(result.with_meta(self.signed()))
+    }
+
     fn broken(&self, fault: Fault) -> ErrorData {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
         ErrorData::internal_error("Something that we depend on did not answer", None)
@@ -164,14 +176,13 @@ impl ServerHandler for Serving {
             ),
             None => None,
         };
-        let (workspace, access) = (&self.server.workspace, &self.permitted.access);
+        let work = self.work();
         let mut listed = Vec::new();
         if after.is_none() {
-            let permitted = BuiltIn::ALL.into_iter().filter(|tool| access.scopes().covers(tool.scopes()));
+            let permitted = BuiltIn::all().filter(|tool| work.access.scopes().contains(tool.scope));
             listed.extend(permitted.map(BuiltIn::describe));
         }
-        let (more, next) =
-            registered::list(workspace, access, after.as_ref()).await.map_err(|fault| self.broken(fault))?;
+        let (more, next) = registered::list(&work, after.as_ref()).await.map_err(|fault| self.broken(fault))?;
         listed.extend(more);
         let mut result = ListToolsResult::with_all_items(listed);
         result.next_cursor = next.as_ref().map(cursor::after);
@@ -187,19 +198,20 @@ impl ServerHandler for Serving {
         params: CallToolRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Server { workspace, outbound, .. } = &self.server;
-        let access = &self.permitted.access;
-        let arguments = params.arguments.unwrap_or_default();
+        let (work, arguments) = (self.work(), params.arguments.unwrap_or_default());
         let called = match &self.permitted.call.operation {
-            Operation::BuiltIn(tool) => tool.run(arguments, access, workspace).await.map(Some),
-            Operation::Registered(name) => registered::call(name, arguments, access, workspace, outbound).await,
+            Operation::BuiltIn(tool) => (tool.run)(arguments, &work).await.map(Some),
+            Operation::Registered(name) => registered::call(name, arguments, &work).await,
             other => return Err(ErrorData::internal_error(format!("{other:?} is not a tool"), None)),
         };
         tools::record(&self.permitted, &called);
         match called {
-            Ok(Some(outcome)) => Ok(CallToolResponse::Complete(CallToolResult::from(outcome).with_meta(self.signed()))),
+            Ok(Some(outcome)) => Ok(self.complete(outcome.into())),
             Ok(None) => Err(ErrorData::invalid_params("There is no such tool", None)),
-            Err(fault) => Err(self.broken(fault)),
+            Err(Undone::Failed { message, .. }) => {
+                Ok(self.complete(CallToolResult::error(vec![ContentBlock::text(message)])))
+            }
+            Err(Undone::Fault(fault)) => Err(self.broken(fault)),
         }
     }
 }

@@ -12,7 +12,10 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use shared::store::keys::KnownKey;
-use shared::store::workspace::{Name, Skill, Tool, View, Workspace};
+use shared::store::workspace::skill::Skill;
+use shared::store::workspace::tool::Tool;
+use shared::store::workspace::view::View;
+use shared::store::workspace::{Name, Workspaces};
 use stand_ins::supabase::seed::Person;
 use uuid::Uuid;
 
@@ -100,15 +103,15 @@ pub(crate) async fn lay_out(
     folder: Option<&Folder>,
     now: Timestamp,
 ) -> Result<Demo, Failure> {
-    let workspace = operator.workspace()?;
+    let workspaces = operator.workspaces()?;
     let kept = folder.map(|folder| folder.read(KEY_FILE)).transpose()?.flatten();
     let kept = kept.and_then(|text| ApiKey::parse(std::str::from_utf8(&text).ok()?.trim()));
     if kept.is_none() {
         tenants_and_members(operator).await?;
-        skills_and_views(&workspace).await?;
+        skills_and_views(&workspaces).await?;
     }
     for (tenant, _) in TENANTS {
-        workspace.keep_tool(&tenant_id(tenant)?, &roll_dice(tools_at)?).await?;
+        workspaces.as_operator(&tenant_id(tenant)?).keep_tool(&roll_dice(tools_at)?).await?;
     }
     let keys = operator.keys()?;
     let key = match kept {
@@ -151,8 +154,8 @@ async fn tenants_and_members(operator: &Environment) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn skills_and_views(workspace: &Workspace) -> Result<(), Failure> {
-    let acme = tenant_id("acme")?;
+async fn skills_and_views(workspaces: &Workspaces) -> Result<(), Failure> {
+    let acme = workspaces.as_operator(&tenant_id("acme")?);
     let skills = [
         Skill {
             name: name("weekly-report")?,
@@ -170,7 +173,7 @@ async fn skills_and_views(workspace: &Workspace) -> Result<(), Failure> {
         },
     ];
     for skill in &skills {
-        workspace.keep_skill(&acme, skill).await?;
+        acme.keep_skill(skill).await?;
     }
     let open_invoices = View {
         name: name("open-invoices")?,
@@ -183,7 +186,7 @@ async fn skills_and_views(workspace: &Workspace) -> Result<(), Failure> {
             "columns": ["number", "customer", "amount", "due"],
         })),
     };
-    workspace.keep_view(&acme, &open_invoices).await?;
+    acme.keep_view(&open_invoices).await?;
     // What one tenant has, the other must not see.
     let globex_only = Skill {
         name: name("incident-response")?,
@@ -191,7 +194,7 @@ async fn skills_and_views(workspace: &Workspace) -> Result<(), Failure> {
         description: "What Globex does when something is down. Use it when an incident is reported.".to_owned(),
         content: INCIDENT_RESPONSE.to_owned(),
     };
-    workspace.keep_skill(&tenant_id("globex")?, &globex_only).await?;
+    workspaces.as_operator(&tenant_id("globex")?).keep_skill(&globex_only).await?;
     Ok(())
 }
 

@@ -39,7 +39,7 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::keys::Keys;
-use shared::store::workspace::{NotKept, Workspace};
+use shared::store::workspace::{NotKept, Workspaces};
 use stand_ins::kms::Kms;
 use stand_ins::kms::key::{NoKey, Spec};
 use stand_ins::supabase::secret::Secret;
@@ -178,7 +178,7 @@ pub struct System {
     directory: Directory,
     grants: Grants,
     keys: Keys,
-    workspace: Workspace,
+    workspaces: Workspaces,
     operator: Environment,
     demo: Option<Demo>,
     servers: Servers,
@@ -285,7 +285,7 @@ impl System {
             directory: operator.directory()?,
             grants: operator.grants()?,
             keys: operator.keys()?,
-            workspace: operator.workspace()?,
+            workspaces: operator.workspaces()?,
             policies: template.policies()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             issuer,
@@ -378,8 +378,8 @@ impl System {
 
     /// The table of what tenants offer, likewise.
     #[must_use]
-    pub fn workspace(&self) -> &Workspace {
-        &self.workspace
+    pub fn workspaces(&self) -> &Workspaces {
+        &self.workspaces
     }
 
     /// The clock of the system.

@@ -13,6 +13,18 @@ pub struct Verifier {
     issuer: Issuer,
 }
 
+/// A token that is one of ours and whose time has not passed. Only [`Verifier::verify`] makes one.
+#[derive(Debug)]
+pub struct Genuine(Claims);
+
+impl Genuine {
+    /// What it says.
+    #[must_use]
+    pub const fn claims(&self) -> &Claims {
+        &self.0
+    }
+}
+
 /// Why a token is not one of ours, or no longer good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Untrusted {
@@ -61,8 +73,8 @@ impl Verifier {
     ///
     /// # Errors
     /// When it is not genuine, or has expired.
-    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, Untrusted> {
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Genuine, Untrusted> {
         let claims = self.read(token)?;
-        if now.seconds() < claims.exp { Ok(claims) } else { Err(Untrusted::Expired) }
+        if now.seconds() < claims.exp { Ok(Genuine(claims)) } else { Err(Untrusted::Expired) }
     }
 }

@@ -43,6 +43,8 @@ pub struct Tenant {
 /// Where a person stands in a tenant: what their role allows now.
 #[derive(Clone, Debug)]
 pub struct Standing {
+    /// The person.
+    pub person: PersonId,
     /// The tenant's id.
     pub tenant: TenantId,
     /// The tenant's name.
@@ -185,9 +187,12 @@ impl Directory {
     fn stand(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Standing>, Fault> {
         let Some(tenant) = tenant else { return Ok(None) };
         let read = || {
-            let id = TenantId::parse(membership.text("tenant")?)?;
-            let role = membership.text("role")?;
-            Some(Standing { tenant: id, name: tenant.text("name")?.to_owned(), role: role_in(&tenant, role)? })
+            Some(Standing {
+                person: PersonId::parse(membership.text("person")?)?,
+                tenant: TenantId::parse(membership.text("tenant")?)?,
+                name: tenant.text("name")?.to_owned(),
+                role: role_in(&tenant, membership.text("role")?)?,
+            })
         };
         read().map(Some).ok_or_else(|| unreadable(&self.table))
     }

@@ -1,131 +1,148 @@
-//! The tools: ours, and those that the tenant has registered.
+//! The tools: ours, one file per kind of thing, and those that the tenant has registered.
 
 pub(crate) mod registered;
 mod skills;
 mod views;
 
+use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use shared::access::{Access, By};
 use shared::audit::{self, Event};
+use shared::clock::Timestamp;
 use shared::fault::Fault;
-use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::scope::Scope;
+use shared::outbound::Outbound;
 use shared::store::workspace::{Name, Page, Summary, Workspace};
 
 use crate::cursor;
-use crate::guard::{Access, By};
 use crate::operation::{Operation, Permitted};
 
+/// Every kind of tool of ours, in the order in which they are listed.
+const KINDS: [&[BuiltIn]; 2] = [&skills::TOOLS, &views::TOOLS];
+
 /// A tool of ours. Each one works on the tenant's things alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BuiltIn {
-    /// What skills there are.
-    ListSkills,
-    /// What a skill says.
-    ReadSkill,
-    /// What views there are.
-    ListViews,
-    /// How a view is defined.
-    ReadView,
+pub(crate) struct BuiltIn {
+    /// Its name; also in [`shared::store::workspace::tool::BUILT_IN`], so that no tenant takes it.
+    pub(crate) name: &'static str,
+    /// What it needs.
+    pub(crate) scope: Scope,
+    /// For people.
+    title: &'static str,
+    /// For models: what it does, and when to use it.
+    description: &'static str,
+    /// What it does to the tenant's things.
+    effect: Effect,
+    /// JSON Schema of its arguments.
+    input: fn() -> Value,
+    /// JSON Schema of its result.
+    output: fn() -> Value,
+    /// Does it. The tenant is that of the work, whatever the arguments say.
+    pub(crate) run: for<'a> fn(JsonObject, &'a Work<'a>) -> Running<'a>,
 }
 
-/// How a call ended, as far as the model is concerned.
+/// A tool at work.
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Undone>> + Send + 'a>>;
+
+/// What a tool does to things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Nothing.
+    Reads,
+    /// One more each time.
+    Adds,
+    /// What was before is gone, or only in the history.
+    Replaces,
+}
+
+/// What every tool works with.
+pub(crate) struct Work<'a> {
+    /// Who was let in.
+    pub(crate) access: &'a Access,
+    /// Their tenant's things.
+    pub(crate) workspace: Workspace,
+    /// The way out.
+    pub(crate) outbound: &'a Outbound,
+    /// When.
+    pub(crate) now: Timestamp,
+}
+
+/// What came of a call.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// With a result that programs can read too.
+    /// A result that programs can read too.
     Structured(Value),
-    /// With text.
+    /// Text.
     Text(String),
-    /// Not as the model wished: it is told what it can do about it (MCP: an error of the tool, not of the protocol).
+}
+
+/// Why nothing came of a call.
+#[derive(Debug)]
+pub(crate) enum Undone {
+    /// The model can do something about it (MCP: an error of the tool, not of the protocol).
     Failed {
         /// In one word, for the audit.
         why: &'static str,
-        /// For the model.
+        /// For the model: what it can do.
         message: String,
     },
+    /// AWS failed.
+    Fault(Fault),
 }
 
 impl BuiltIn {
     /// Every one, in the order in which they are listed.
-    pub(crate) const ALL: [Self; 4] = [Self::ListSkills, Self::ReadSkill, Self::ListViews, Self::ReadView];
+    pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
+        KINDS.into_iter().flatten()
+    }
 
     /// The one of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tool| tool.name() == name)
-    }
-
-    /// Its name; also in [`shared::store::workspace::BUILT_IN`], so that no tenant takes it.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::ListSkills => "list_skills",
-            Self::ReadSkill => "read_skill",
-            Self::ListViews => "list_views",
-            Self::ReadView => "read_view",
-        }
-    }
-
-    /// What it needs.
-    pub(crate) fn scopes(self) -> Scopes {
-        match self {
-            Self::ListSkills | Self::ReadSkill => Scope::SkillsRead.into(),
-            Self::ListViews | Self::ReadView => Scope::ViewsRead.into(),
-        }
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        Self::all().find(|tool| tool.name == name)
     }
 
     /// As a list shows it.
-    pub(crate) fn describe(self) -> Tool {
-        let (title, description) = match self {
-            Self::ListSkills => (
-                "List skills",
-                "Lists the workspace's skills: written instructions for recurring work, with a sentence on when to use each. \
-                 Look here before starting a task that the workspace may have a way of doing.",
-            ),
-            Self::ReadSkill => {
-                ("Read a skill", "Returns one skill's instructions, in Markdown. Follow them for the task at hand.")
-            }
-            Self::ListViews => (
-                "List views",
-                "Lists the workspace's views: saved queries over its records, with a sentence on what each shows.",
-            ),
-            Self::ReadView => {
-                ("Read a view", "Returns one view's definition: which records it shows, in which order and columns.")
-            }
-        };
-        let (input, output) = match self {
-            Self::ListSkills => (list_input(), list_output("skills")),
-            Self::ReadSkill => (read_input("The skill's name, as list_skills shows it"), skills::read_output()),
-            Self::ListViews => (list_input(), list_output("views")),
-            Self::ReadView => (read_input("The view's name, as list_views shows it"), views::read_output()),
-        };
-        Tool::new(self.name(), description, object(input))
-            .with_title(title)
-            .with_raw_output_schema(object(output))
-            .with_annotations(
-                ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(false),
-            )
-    }
-
-    /// Runs it. The tenant is that of `access`, whatever the arguments say.
-    pub(crate) async fn run(
-        self,
-        arguments: JsonObject,
-        access: &Access,
-        workspace: &Workspace,
-    ) -> Result<Outcome, Fault> {
-        match self {
-            Self::ListSkills => skills::list(arguments, access, workspace).await,
-            Self::ReadSkill => skills::read(arguments, access, workspace).await,
-            Self::ListViews => views::list(arguments, access, workspace).await,
-            Self::ReadView => views::read(arguments, access, workspace).await,
-        }
+    pub(crate) fn describe(&self) -> Tool {
+        let annotations = ToolAnnotations::new()
+            .read_only(self.effect == Effect::Reads)
+            .destructive(self.effect == Effect::Replaces)
+            .idempotent(self.effect == Effect::Reads)
+            .open_world(false);
+        Tool::new(self.name, self.description, object((self.input)()))
+            .with_title(self.title)
+            .with_raw_output_schema(object((self.output)()))
+            .with_annotations(annotations)
     }
 }
 
-impl Outcome {
-    fn failed(why: &'static str, message: impl Into<String>) -> Self {
+impl PartialEq for BuiltIn {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for BuiltIn {}
+
+impl fmt::Debug for BuiltIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl Undone {
+    pub(crate) fn failed(why: &'static str, message: impl Into<String>) -> Self {
         Self::Failed { why, message: message.into() }
+    }
+}
+
+impl From<Fault> for Undone {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
@@ -134,23 +151,22 @@ impl From<Outcome> for CallToolResult {
         match outcome {
             Outcome::Structured(value) => Self::structured(value),
             Outcome::Text(text) => Self::success(vec![ContentBlock::text(text)]),
-            Outcome::Failed { message, .. } => Self::error(vec![ContentBlock::text(message)]),
         }
     }
 }
 
 /// Tells the audit that a tool was called, and how that ended.
-pub(crate) fn record(permitted: &Permitted, called: &Result<Option<Outcome>, Fault>) {
+pub(crate) fn record(permitted: &Permitted, called: &Result<Option<Outcome>, Undone>) {
     let tool = match &permitted.call.operation {
-        Operation::BuiltIn(tool) => tool.name(),
+        Operation::BuiltIn(tool) => tool.name,
         Operation::Registered(name) => name.as_str(),
         _ => return,
     };
     let outcome = match called {
-        Ok(Some(Outcome::Structured(_) | Outcome::Text(_))) => "answered",
-        Ok(Some(Outcome::Failed { why, .. })) => why,
+        Ok(Some(_)) => "answered",
         Ok(None) => "unknown_tool",
-        Err(_) => "fault",
+        Err(Undone::Failed { why, .. }) => why,
+        Err(Undone::Fault(_)) => "fault",
     };
     let access = &permitted.access;
     let (tenant, person) = (access.tenant().as_str(), access.person().as_str());
@@ -176,22 +192,26 @@ struct Named {
 }
 
 /// Where a list is to go on: nothing for its beginning.
-fn after(arguments: JsonObject) -> Result<Option<Name>, Outcome> {
+fn after(arguments: JsonObject) -> Result<Option<Name>, Undone> {
     let Onward { cursor } = typed(arguments)?;
     let Some(cursor) = cursor else { return Ok(None) };
-    let unknown = || Outcome::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.");
-    cursor::read(&cursor).map(Some).ok_or_else(unknown)
+    cursor::read(&cursor).map(Some).ok_or_else(unknown_cursor)
+}
+
+fn unknown_cursor() -> Undone {
+    Undone::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.")
 }
 
 /// The name of the thing to be read; `unknown` says that there is none.
-fn name(arguments: JsonObject, unknown: fn() -> Outcome) -> Result<Name, Outcome> {
+fn name(arguments: JsonObject, unknown: fn() -> Undone) -> Result<Name, Undone> {
     let Named { name } = typed(arguments)?;
     Name::parse(&name).ok_or_else(unknown)
 }
 
-fn typed<T: serde::de::DeserializeOwned>(arguments: JsonObject) -> Result<T, Outcome> {
+/// The arguments as the tool takes them.
+fn typed<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, Undone> {
     serde_json::from_value(Value::Object(arguments))
-        .map_err(|error| Outcome::failed("invalid_arguments", format!("The arguments do not fit: {error}.")))
+        .map_err(|error| Undone::failed("invalid_arguments", format!("The arguments do not fit: {error}.")))
 }
 
 /// A page as [`list_output`] promises it.
@@ -256,21 +276,21 @@ fn object(schema: Value) -> Arc<JsonObject> {
 
 #[cfg(test)]
 mod tests {
-    use shared::store::workspace::BUILT_IN;
+    use shared::store::workspace::tool::BUILT_IN;
 
     use super::*;
 
     #[test]
     fn no_tenant_can_take_the_name_of_a_tool_of_ours() {
-        assert_eq!(BuiltIn::ALL.map(BuiltIn::name), BUILT_IN);
-        for tool in BuiltIn::ALL {
-            assert_eq!(BuiltIn::named(tool.name()), Some(tool));
+        for tool in BuiltIn::all() {
+            assert!(BUILT_IN.contains(&tool.name), "{tool:?}");
+            assert_eq!(BuiltIn::named(tool.name), Some(tool));
         }
     }
 
     #[test]
     fn every_schema_is_one_of_an_object_in_2020_12() {
-        for tool in BuiltIn::ALL {
+        for tool in BuiltIn::all() {
             let described = tool.describe();
             for schema in [described.input_schema, described.output_schema.unwrap()] {
                 assert_eq!(schema["type"], "object", "{tool:?}");

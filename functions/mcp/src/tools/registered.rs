@@ -8,10 +8,9 @@ use serde_json::Value;
 use shared::fault::Fault;
 use shared::oauth::scope::Scope;
 use shared::outbound::{Answer, Fetch, Outbound, Refused};
-use shared::store::workspace::{self, Name, Workspace};
+use shared::store::workspace::{Name, tool};
 
-use super::{BuiltIn, Outcome};
-use crate::guard::Access;
+use super::{BuiltIn, Outcome, Undone, Work};
 
 /// The most bytes that a tool may answer: far more than a model reads.
 const ANSWER_LIMIT: usize = 256 * 1024;
@@ -23,21 +22,17 @@ const MISTAKES: usize = 5;
 const BACKTRACKING: usize = 100_000;
 
 /// A page of the tenant's tools, those after `after`, and where it goes on; none without the scope to call them.
-pub(crate) async fn list(
-    workspace: &Workspace,
-    access: &Access,
-    after: Option<&Name>,
-) -> Result<(Vec<Tool>, Option<Name>), Fault> {
-    if !access.scopes().contains(Scope::ToolsExecute) {
+pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Tool>, Option<Name>), Fault> {
+    if !work.access.scopes().contains(Scope::ToolsExecute) {
         return Ok((Vec::new(), None));
     }
-    let page = workspace.tools(access.tenant(), after).await?;
+    let page = work.workspace.tools(after).await?;
     // A name that has become ours since it was registered calls ours.
     let theirs = page.things.into_iter().filter(|tool| BuiltIn::named(tool.name.as_str()).is_none());
     Ok((theirs.map(describe).collect(), page.next))
 }
 
-fn describe(tool: workspace::Tool) -> Tool {
+fn describe(tool: tool::Tool) -> Tool {
     let annotations = ToolAnnotations::new()
         .read_only(tool.read_only)
         .destructive(tool.destructive && !tool.read_only)
@@ -52,22 +47,15 @@ fn describe(tool: workspace::Tool) -> Tool {
 }
 
 /// Calls the tenant's tool of that name, if there is one.
-pub(crate) async fn call(
-    name: &Name,
-    arguments: JsonObject,
-    access: &Access,
-    workspace: &Workspace,
-    outbound: &Outbound,
-) -> Result<Option<Outcome>, Fault> {
-    let Some(tool) = workspace.tool(access.tenant(), name).await? else { return Ok(None) };
-    Ok(Some(post(&tool, arguments, outbound).await.unwrap_or_else(|failed| failed)))
+pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) -> Result<Option<Outcome>, Undone> {
+    let Some(tool) = work.workspace.tool(name).await? else { return Ok(None) };
+    post(&tool, arguments, work.outbound).await.map(Some)
 }
 
-/// Both the result and the error are for the model.
-async fn post(tool: &workspace::Tool, arguments: JsonObject, outbound: &Outbound) -> Result<Outcome, Outcome> {
+async fn post(tool: &tool::Tool, arguments: JsonObject, outbound: &Outbound) -> Result<Outcome, Undone> {
     let arguments = Value::Object(arguments);
     check(&tool.input_schema, &arguments, |mistakes| {
-        Outcome::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
+        Undone::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
     })?;
     let body = arguments.to_string().into_bytes();
     let fetch =
@@ -81,31 +69,31 @@ async fn post(tool: &workspace::Tool, arguments: JsonObject, outbound: &Outbound
                 "guarded"
             }
         };
-        Outcome::failed(why, format!("The tool did not answer: {refused}."))
+        Undone::failed(why, format!("The tool did not answer: {refused}."))
     })?;
     read(tool, &answer)
 }
 
 /// What a tool answered, as a model can use it.
-fn read(tool: &workspace::Tool, answer: &Answer) -> Result<Outcome, Outcome> {
+fn read(tool: &tool::Tool, answer: &Answer) -> Result<Outcome, Undone> {
     let media = answer.media_type();
     let json = media == "application/json" || media.ends_with("+json");
     let text = std::str::from_utf8(&answer.body).ok().filter(|_| json || media.starts_with("text/"));
     if !answer.status.is_success() {
         let said: String = text.unwrap_or_default().chars().take(EXCERPT).collect();
         let status = answer.status.as_u16();
-        return Err(Outcome::failed(
+        return Err(Undone::failed(
             "status",
             format!("The tool answered with HTTP status {status}.\n{said}").trim_end(),
         ));
     }
-    let unreadable = |message: &str| Outcome::failed("unreadable", message);
+    let unreadable = |message: &str| Undone::failed("unreadable", message);
     if json {
         let value: Value =
             serde_json::from_slice(&answer.body).map_err(|_| unreadable("The tool's answer is not JSON."))?;
         if let Some(schema) = &tool.output_schema {
             check(schema, &value, |mistakes| {
-                Outcome::failed("unreadable", format!("The tool's answer does not fit its own schema:\n{mistakes}"))
+                Undone::failed("unreadable", format!("The tool's answer does not fit its own schema:\n{mistakes}"))
             })?;
         }
         // Before 2026-07-28 only an object can be structured content.
@@ -123,12 +111,12 @@ fn read(tool: &workspace::Tool, answer: &Answer) -> Result<Outcome, Outcome> {
 }
 
 /// Checks `value` against a schema of the tenant's. References lead nowhere outside it.
-fn check(schema: &JsonObject, value: &Value, wrong: impl Fn(String) -> Outcome) -> Result<(), Outcome> {
+fn check(schema: &JsonObject, value: &Value, wrong: impl Fn(String) -> Undone) -> Result<(), Undone> {
     let validator: Validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACKING))
         .build(&Value::Object(schema.clone()))
-        .map_err(|_| Outcome::failed("unusable_schema", "The tool is registered with a schema that cannot be used."))?;
+        .map_err(|_| Undone::failed("unusable_schema", "The tool is registered with a schema that cannot be used."))?;
     let mistakes: Vec<_> = validator
         .iter_errors(value)
         .take(MISTAKES)
@@ -151,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    fn tool(url: &str) -> workspace::Tool {
+    fn tool(url: &str) -> tool::Tool {
         let Value::Object(schema) = json!({
             "type": "object",
             "properties": { "number": { "type": "string", "pattern": "^[0-9]+$" } },
@@ -160,7 +148,7 @@ mod tests {
         }) else {
             unreachable!()
         };
-        workspace::Tool {
+        tool::Tool {
             name: Name::parse("find_invoice").unwrap(),
             title: "Find an invoice".to_owned(),
             description: "By its number".to_owned(),
@@ -178,10 +166,7 @@ mod tests {
     }
 
     /// What the model is told when the tool answers so.
-    async fn answering(
-        answer: String,
-        change: impl FnOnce(&mut workspace::Tool),
-    ) -> (Result<Outcome, Outcome>, String) {
+    async fn answering(answer: String, change: impl FnOnce(&mut tool::Tool)) -> (Result<Outcome, Undone>, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let served = tokio::spawn(async move {
@@ -214,10 +199,10 @@ mod tests {
 
     #[tokio::test]
     async fn what_the_model_is_told() {
-        let promising = |tool: &mut workspace::Tool| {
+        let promising = |tool: &mut tool::Tool| {
             tool.output_schema = Some(arguments(&json!({ "type": "object", "required": ["paid"] })));
         };
-        let plain = |_: &mut workspace::Tool| {};
+        let plain = |_: &mut tool::Tool| {};
         let long = "x".repeat(ANSWER_LIMIT + 1);
         for (answer, promises, told) in [
             (http("200 OK", "application/json", "[1,2]"), false, "[1,2]"),
@@ -236,9 +221,9 @@ mod tests {
             (http("200 OK", "text/plain", &long), false, "The tool did not answer: its answer is too large."),
         ] {
             let (outcome, _) = answering(answer, if promises { promising } else { plain }).await;
-            match outcome.unwrap_or_else(|failed| failed) {
-                Outcome::Text(said) | Outcome::Failed { message: said, .. } => assert_eq!(said, told),
-                Outcome::Structured(value) => panic!("{value}"),
+            match outcome {
+                Ok(Outcome::Text(said)) | Err(Undone::Failed { message: said, .. }) => assert_eq!(said, told),
+                other => panic!("{other:?}"),
             }
         }
     }
@@ -252,7 +237,7 @@ mod tests {
             (json!({ "number": "x" }), "- /number: \"x\" does not match \"^[0-9]+$\""),
             (json!({ "number": "1", "b": 1 }), "- /: Additional properties are not allowed ('b' was unexpected)"),
         ] {
-            let Err(Outcome::Failed { why, message }) =
+            let Err(Undone::Failed { why, message }) =
                 post(&tool("https://1.1.1.1/"), arguments(&given), &outbound).await
             else {
                 panic!("sent")
@@ -273,7 +258,7 @@ mod tests {
             ("http://tools.acme.example/", "its address is not https"),
         ] {
             let given = arguments(&json!({ "number": "17" }));
-            let Err(Outcome::Failed { why, message }) = post(&tool(url), given, &outbound).await else {
+            let Err(Undone::Failed { why, message }) = post(&tool(url), given, &outbound).await else {
                 panic!("called")
             };
             assert_eq!((why, message), ("guarded", format!("The tool did not answer: {told}.")), "{url}");
@@ -286,6 +271,6 @@ mod tests {
         let schema =
             arguments(&json!({ "type": "object", "properties": { "a": { "$ref": "https://example.com/a.json" } } }));
         let told = check(&schema, &json!({ "a": 1 }), |_| panic!("checked")).unwrap_err();
-        assert!(matches!(told, Outcome::Failed { why: "unusable_schema", .. }), "{told:?}");
+        assert!(matches!(told, Undone::Failed { why: "unusable_schema", .. }), "{told:?}");
     }
 }

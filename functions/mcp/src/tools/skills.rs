@@ -2,33 +2,48 @@
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
-use shared::fault::Fault;
-use shared::store::workspace::{Skill, Workspace};
+use shared::oauth::scope::Scope;
+use shared::store::workspace::skill::Skill;
 
-use super::{Outcome, after, listed, name};
-use crate::guard::Access;
+use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, list_output, listed, name, read_input};
 
-pub(super) async fn list(arguments: JsonObject, access: &Access, workspace: &Workspace) -> Result<Outcome, Fault> {
-    match after(arguments) {
-        Ok(after) => Ok(listed("skills", &workspace.skills(access.tenant(), after.as_ref()).await?)),
-        Err(failed) => Ok(failed),
-    }
+pub(super) const TOOLS: [BuiltIn; 2] = [
+    BuiltIn {
+        name: "list_skills",
+        scope: Scope::SkillsRead,
+        title: "List skills",
+        description: "Lists the workspace's skills: written instructions for recurring work, with a sentence on when to use each. \
+                      Look here before starting a task that the workspace may have a way of doing.",
+        effect: Effect::Reads,
+        input: list_input,
+        output: || list_output("skills"),
+        run: |arguments, work| Box::pin(list(arguments, work)),
+    },
+    BuiltIn {
+        name: "read_skill",
+        scope: Scope::SkillsRead,
+        title: "Read a skill",
+        description: "Returns one skill's instructions, in Markdown. Follow them for the task at hand.",
+        effect: Effect::Reads,
+        input: || read_input("The skill's name, as list_skills shows it"),
+        output: read_output,
+        run: |arguments, work| Box::pin(read(arguments, work)),
+    },
+];
+
+async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    Ok(listed("skills", &work.workspace.skills(after(arguments)?.as_ref()).await?))
 }
 
-pub(super) async fn read(arguments: JsonObject, access: &Access, workspace: &Workspace) -> Result<Outcome, Fault> {
-    let name = match name(arguments, unknown) {
-        Ok(name) => name,
-        Err(failed) => return Ok(failed),
-    };
-    let skill = workspace.skill(access.tenant(), &name).await?;
-    Ok(skill.map_or_else(unknown, |Skill { name, title, description, content }| {
-        Outcome::Structured(
-            json!({ "name": name.as_str(), "title": title, "description": description, "content": content }),
-        )
-    }))
+async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let skill = work.workspace.skill(&name(arguments, unknown)?).await?;
+    let Skill { name, title, description, content } = skill.ok_or_else(unknown)?;
+    Ok(Outcome::Structured(
+        json!({ "name": name.as_str(), "title": title, "description": description, "content": content }),
+    ))
 }
 
-pub(super) fn read_output() -> Value {
+fn read_output() -> Value {
     let text = json!({ "type": "string" });
     json!({
         "type": "object",
@@ -42,6 +57,6 @@ pub(super) fn read_output() -> Value {
     })
 }
 
-fn unknown() -> Outcome {
-    Outcome::failed("not_found", "There is no skill of that name. list_skills shows which there are.")
+fn unknown() -> Undone {
+    Undone::failed("not_found", "There is no skill of that name. list_skills shows which there are.")
 }

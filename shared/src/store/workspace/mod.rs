@@ -1,0 +1,298 @@
+//! A tenant's own things. Nobody reaches one without the tenant of an [`Access`].
+//!
+//! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
+//! JSON is kept as text: the table has no business in it. Each kind is listed by key, in the order of its bytes.
+
+pub mod skill;
+pub mod tool;
+pub mod view;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client as Dynamo;
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::item::{Item, unreadable};
+use crate::access::Access;
+use crate::fault::Fault;
+use crate::oauth::tenant::TenantId;
+
+/// The table of all tenants' things.
+#[derive(Clone)]
+pub struct Workspaces {
+    dynamo: Dynamo,
+    table: String,
+}
+
+/// One tenant's things: every operation is within that tenant.
+#[derive(Clone)]
+pub struct Workspace {
+    dynamo: Dynamo,
+    table: String,
+    tenant: TenantId,
+}
+
+impl Workspaces {
+    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+        Self { dynamo, table }
+    }
+
+    /// The things of the tenant in which someone was let in.
+    #[must_use]
+    pub fn of(&self, access: &Access) -> Workspace {
+        self.as_operator(access.tenant())
+    }
+
+    /// A tenant's things, for whoever holds the deployment itself: the command line and the local system. No function calls it.
+    #[must_use]
+    pub fn as_operator(&self, tenant: &TenantId) -> Workspace {
+        Workspace { dynamo: self.dynamo.clone(), table: self.table.clone(), tenant: tenant.clone() }
+    }
+}
+
+/// What a thing is called: 1 to 64 of `A-Z a-z 0-9 _ -`, which every model provider takes as the name of a tool.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(String);
+
+impl Name {
+    /// From text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A thing as a list shows it.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// Its name.
+    pub name: Name,
+    /// For people.
+    pub title: String,
+    /// For models.
+    pub description: String,
+}
+
+/// Some things of a list, and where it goes on.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// In the order of their names.
+    pub things: Vec<T>,
+    /// The last name seen, if there may be more after it.
+    pub next: Option<Name>,
+}
+
+/// Why a thing was not kept.
+#[derive(Debug, Error)]
+pub enum NotKept {
+    /// It cannot be a thing of that kind.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// The table failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// What is wrong with a thing.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Unfit {
+    /// The name belongs to a tool of ours.
+    #[error("the name is one of the built-in tools'")]
+    Reserved,
+    /// No title, or a longer one than [`TITLE_LIMIT`].
+    #[error("the title must have 1 to 120 bytes")]
+    Title,
+    /// No description, or a longer one than [`DESCRIPTION_LIMIT`].
+    #[error("the description must have 1 to 2,048 bytes")]
+    Description,
+    /// Longer than [`CONTENT_LIMIT`].
+    #[error("the content must not exceed 262,144 bytes")]
+    Content,
+    /// A definition or a schema longer than [`JSON_LIMIT`].
+    #[error("the definition or schema must not exceed 32,768 bytes as JSON")]
+    Json,
+    /// A schema of arguments or results that is not one of an object (MCP: `inputSchema`, `outputSchema`).
+    #[error("the schema must have the type object")]
+    NotAnObject,
+    /// It asks for arguments in headers, which we do not serve.
+    #[error("the schema must not use x-mcp-header")]
+    HeaderArguments,
+    /// Not an http or https URL, or longer than 2,048 bytes, or with credentials or a fragment.
+    #[error("the url must be http or https, without credentials or fragment, of at most 2,048 bytes")]
+    Url,
+    /// Outside [`tool::TIMEOUTS`].
+    #[error("the timeout must be between 1 and 25 seconds")]
+    Timeout,
+}
+
+/// Most bytes of a title.
+pub const TITLE_LIMIT: usize = 120;
+/// Most bytes of a description.
+pub const DESCRIPTION_LIMIT: usize = 2048;
+/// Most bytes of a skill's or document's content: an item of DynamoDB holds 400 KB in all.
+pub const CONTENT_LIMIT: usize = 256 * 1024;
+/// Most bytes of a schema or a definition, as JSON.
+pub const JSON_LIMIT: usize = 32 * 1024;
+
+/// Things per page.
+const PAGE: i32 = 100;
+
+/// The attributes of a [`Summary`]: what is long stays in the table.
+const SUMMARY: &str = "#item, #title, #description";
+
+impl Workspace {
+    /// Whose things these are.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    async fn find<T>(&self, kind: &str, name: &Name, read: impl Fn(&Item) -> Option<T>) -> Result<Option<T>, Fault> {
+        const CALL: &str = "DynamoDB.GetItem";
+        let get = self.dynamo.get_item().table_name(&self.table).set_key(Some(self.key(kind, name)));
+        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let item = answer.item.map(Item::new);
+        item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
+    }
+
+    async fn list<T>(
+        &self,
+        kind: &str,
+        after: Option<&Name>,
+        only: Option<&str>,
+        read: impl Fn(&Item) -> Option<T>,
+    ) -> Result<Page<T>, Fault> {
+        const CALL: &str = "DynamoDB.Query";
+        let mut query = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#tenant = :tenant AND begins_with(#item, :kind)")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_names("#item", "item")
+            .expression_attribute_values(":tenant", AttributeValue::S(self.tenant.to_string()))
+            .expression_attribute_values(":kind", AttributeValue::S(kind.to_owned()))
+            .set_exclusive_start_key(after.map(|after| self.key(kind, after)))
+            .limit(PAGE);
+        if let Some(only) = only {
+            query = query
+                .projection_expression(only)
+                .expression_attribute_names("#title", "title")
+                .expression_attribute_names("#description", "description");
+        }
+        let answer = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let things = answer.items.unwrap_or_default().into_iter().map(|item| read(&Item::new(item)));
+        let things = things.collect::<Option<_>>().ok_or_else(|| unreadable(&self.table))?;
+        let next = match answer.last_evaluated_key.map(Item::new) {
+            Some(last) => Some(named(kind, &last).ok_or_else(|| unreadable(&self.table))?),
+            None => None,
+        };
+        Ok(Page { things, next })
+    }
+
+    async fn put(&self, item: Item) -> Result<(), NotKept> {
+        const CALL: &str = "DynamoDB.PutItem";
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner())).send().await;
+        put.map_err(|error| Fault::of_aws(CALL, &error))?;
+        Ok(())
+    }
+
+    fn key(&self, kind: &str, name: &Name) -> HashMap<String, AttributeValue> {
+        let at = Item::default().with("tenant", self.tenant.as_str()).with("item", format!("{kind}{name}"));
+        at.into_inner()
+    }
+
+    /// What named kinds have in common.
+    fn head(&self, kind: &str, name: &Name, title: &str, description: &str) -> Result<Item, Unfit> {
+        if !(1..=TITLE_LIMIT).contains(&title.len()) {
+            return Err(Unfit::Title);
+        }
+        if !(1..=DESCRIPTION_LIMIT).contains(&description.len()) {
+            return Err(Unfit::Description);
+        }
+        Ok(Item::new(self.key(kind, name)).with("title", title).with("description", description))
+    }
+}
+
+fn json(object: &Map<String, Value>) -> Result<String, Unfit> {
+    let text = serde_json::to_string(object).map_err(|_| Unfit::Json)?;
+    if text.len() <= JSON_LIMIT { Ok(text) } else { Err(Unfit::Json) }
+}
+
+fn schema(object: &Map<String, Value>) -> Result<String, Unfit> {
+    let text = json(object)?;
+    if object.get("type").and_then(Value::as_str) != Some("object") {
+        return Err(Unfit::NotAnObject);
+    }
+    // MCP 2026-07-28, transports: whoever declares one must check a header for it.
+    if text.contains("\"x-mcp-header\":") { Err(Unfit::HeaderArguments) } else { Ok(text) }
+}
+
+fn named(kind: &str, item: &Item) -> Option<Name> {
+    Name::parse(item.text("item")?.strip_prefix(kind)?)
+}
+
+fn object(item: &Item, name: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(item.text(name)?).ok()
+}
+
+fn summary(kind: &str, item: &Item) -> Option<Summary> {
+    Some(Summary {
+        name: named(kind, item)?,
+        title: item.text("title")?.to_owned(),
+        description: item.text("description")?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_a_thing_may_be_called() {
+        for (text, fits) in [
+            ("create_invoice", true),
+            ("Weekly-Report-2", true),
+            ("", false),
+            ("a b", false),
+            ("a#b", false),
+            ("a.b", false),
+            ("ä", false),
+        ] {
+            assert_eq!(Name::parse(text).is_some(), fits, "{text}");
+        }
+        assert!(Name::parse(&"a".repeat(64)).is_some());
+        assert!(Name::parse(&"a".repeat(65)).is_none());
+    }
+
+    #[test]
+    fn which_schemas_a_tool_may_have() {
+        let of = |value: Value| schema(value.as_object().unwrap()).map(drop);
+
+        assert_eq!(of(json!({ "type": "object" })), Ok(()));
+        assert_eq!(of(json!({})), Err(Unfit::NotAnObject));
+        assert_eq!(of(json!({ "type": "string" })), Err(Unfit::NotAnObject));
+        assert_eq!(of(json!({ "type": "object", "description": "a".repeat(JSON_LIMIT) })), Err(Unfit::Json));
+        let header =
+            json!({ "type": "object", "properties": { "region": { "type": "string", "x-mcp-header": "Region" } } });
+        assert_eq!(of(header), Err(Unfit::HeaderArguments));
+    }
+}
