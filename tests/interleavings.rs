@@ -347,6 +347,32 @@ async fn two_first_calls_of_a_generation() {
     counted("first call × first call", schedules, 6);
 }
 
+/// The first calls of two generations: whichever is written down last, the later one has been used, and the token before it is a
+/// replay once its minute is over.
+#[tokio::test(start_paused = true)]
+async fn the_first_calls_of_two_generations() {
+    let (_still, stage) = (StandStill::new(), Stage::default());
+    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let scene = Scene::new(&world).await;
+
+    let schedules = stage
+        .every(async |play| {
+            let earlier = scene.connected().await;
+            let later = scene.refreshed(&earlier).await;
+
+            let (one, other) = play.play(scene.ping(&earlier.tokens), scene.ping(&later.tokens)).await;
+
+            assert_eq!((one.status, other.status), (200, 200), "{play:?}");
+            world.advance(61);
+            refuses(&scene.claude.refresh(&earlier.latest()).await, play);
+            let held = [Some(&earlier.tokens), Some(&later.tokens)];
+            scene.is_over(&earlier.id, &held, Ending::RefreshReplayed, play).await;
+        })
+        .await;
+
+    counted("first call of a generation × first call of the next", schedules, 6);
+}
+
 /// A client, and the world in which Ana connects it.
 struct Scene<'w> {
     world: &'w World,
