@@ -124,8 +124,9 @@ async fn a_key_is_made_for_something_that_its_maker_may_do_and_for_some_time() {
     let beyond = make("ben@example.com", "acme", "skills:read connections:manage", None).await;
     assert!(matches!(beyond, Err(Unmade::Beyond(scopes)) if scopes.to_string() == "connections:manage"));
     assert!(matches!(make(ANA, "globex", "tools:execute", None).await, Err(Unmade::Beyond(_))));
-    let made = make(ANA, "acme", "entities:write offline_access", Some(Timestamp::from_seconds(world.now() + 1))).await;
-    assert_eq!(made.unwrap(), "entities:read entities:write");
+    let soon = Some(Timestamp::from_seconds(world.now() + 1));
+    let known = make(ANA, "acme", "entities:write offline_access", soon).await;
+    assert_eq!(known.unwrap(), "entities:read entities:write");
 }
 
 /// RFC 6750 §3.1; and nobody learns what is wrong with a key, by the answer or by what it takes to make it.
