@@ -43,10 +43,21 @@ async fn every_request_stays_within_its_budget() {
     assert_eq!(spent(), (2, 0), "mcp, first call of a generation");
     assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
     assert_eq!(spent(), (1, 0), "mcp, to be let in");
-    assert_eq!(world.call(Some(&world.api_key()), "ping", json!({})).await.status, 200);
-    assert_eq!(spent(), (2, 0), "mcp, let in by an API key");
+    for time in ["first of the hour", "later"] {
+        assert_eq!(world.call(Some(&world.api_key()), "ping", json!({})).await.status, 200);
+        assert_eq!(spent(), (2, 0), "mcp, let in by an API key, {time}");
+    }
     assert_eq!(world.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);
     assert_eq!(spent(), (0, 0), "mcp, a mistyped key");
+
+    assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
+    assert_eq!(spent(), (2, 0), "mcp, refused for its scope: to be let in, and to remember");
+    let page = ana.open(&connector.ask("skills:read").url).await;
+    assert_eq!((page.status, spent()), (200, (2, 0)), "authorize, page shown with what was wanted");
+    let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
+    let granted = ana.submit(&form).await;
+    world.remember(&granted.redirected()["code"]);
+    assert_eq!((granted.status, spent()), (303, (3, 0)), "authorize, approved with what was wanted");
 
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
     assert_eq!(spent(), (2, 0), "revoke");

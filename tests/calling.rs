@@ -133,43 +133,6 @@ async fn each_connection_sees_its_own_tenant() {
     }
 }
 
-/// Scripts call the same URL with a key, in either header, and get the same answers.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_key_works_like_a_token_and_stops_when_revoked() {
-    let world = World::new().await;
-    let key = world.api_key();
-    let (_, tokens) = world.connected("ana@example.com", "acme", "tools:execute skills:read views:read").await;
-    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
-    let by_header =
-        world.http().post(world.mcp_url()).header("content-type", "application/json").header("x-api-key", &key);
-
-    let with_token = world.call(Some(&tokens.access), "tools/list", json!({})).await;
-    let with_key = world.call(Some(&key), "tools/list", json!({})).await;
-    let in_header = world.send(by_header.body(list.to_string())).await;
-
-    assert_eq!((with_key.status, in_header.status), (200, 200));
-    for name in tool_names(&with_token) {
-        assert!(tool_names(&with_key).contains(&name), "{name}");
-        assert!(tool_names(&in_header).contains(&name), "{name}");
-    }
-    // Two credentials at once are neither.
-    let both =
-        world.http().post(world.mcp_url()).header("x-api-key", &key).header("authorization", format!("Bearer {key}"));
-    assert_eq!(world.send(both.body(list.to_string())).await.status, 400);
-
-    // A key is never more than its maker.
-    world.gives_role("acme", "ana@example.com", "viewer").await;
-    let demoted = tool_names(&world.call(Some(&key), "tools/list", json!({})).await);
-    assert!(!demoted.contains(&"roll_dice".to_owned()), "{demoted:?}");
-    world.removes("acme", "ana@example.com").await;
-    assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 401);
-    world.gives_role("acme", "ana@example.com", "owner").await;
-    assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 200);
-
-    world.revokes_key(&key).await;
-    assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 401);
-}
-
 /// MCP 2025-11-25 "Lifecycle": the version that was asked for, if it is one of ours.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_legacy_era_is_negotiated_by_initialize() {

@@ -31,7 +31,7 @@ async fn whatever_fails_the_clients_retry_finishes_the_work() {
     let _ = std::io::stderr().write_all(table.as_bytes());
     let lost: Vec<_> = suffered.iter().filter(|row| row.had == Had::NewApproval).collect();
     assert!(lost.iter().all(|row| matches!(row.operation, Operation::Exchange | Operation::ExchangeOnce)));
-    assert_eq!((suffered.len(), lost.len()), (270, 6), "another call, or another loss, than there was");
+    assert_eq!((suffered.len(), lost.len()), (316, 6), "another call, or another loss, than there was");
 }
 
 /// The rows of the table of calls, and what they hide.
@@ -42,6 +42,8 @@ enum Operation {
     /// For a client that has not been approved for long: the approval renews it.
     ApproveAndRenew,
     Approve,
+    /// Of what the client wanted since, too.
+    ApproveWanted,
     Exchange,
     /// Without "stay connected".
     ExchangeOnce,
@@ -51,6 +53,8 @@ enum Operation {
     Call,
     FirstCall,
     CallWithKey,
+    /// Within the hour of its last use.
+    CallWithKeyAgain,
 }
 
 /// What can happen to a call.
@@ -181,11 +185,12 @@ impl Line {
 }
 
 impl Operation {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 14] = [
         Self::Register,
         Self::Page,
         Self::ApproveAndRenew,
         Self::Approve,
+        Self::ApproveWanted,
         Self::Exchange,
         Self::ExchangeOnce,
         Self::Refresh,
@@ -194,6 +199,7 @@ impl Operation {
         Self::Call,
         Self::FirstCall,
         Self::CallWithKey,
+        Self::CallWithKeyAgain,
     ];
 
     const fn name(self) -> &'static str {
@@ -202,6 +208,7 @@ impl Operation {
             Self::Page => "authorize, page shown",
             Self::ApproveAndRenew => "authorize, first approval",
             Self::Approve => "authorize, approved",
+            Self::ApproveWanted => "authorize, wanted approved",
             Self::Exchange => "token, code",
             Self::ExchangeOnce => "token, code, once",
             Self::Refresh => "token, refresh",
@@ -210,6 +217,7 @@ impl Operation {
             Self::Call => "mcp, let in",
             Self::FirstCall => "mcp, first of a generation",
             Self::CallWithKey => "mcp, let in by a key",
+            Self::CallWithKeyAgain => "mcp, let in by it again",
         }
     }
 
@@ -331,6 +339,16 @@ impl<'w> Scene<'w> {
                 connector.approved(SCOPE, ANA, "acme").await;
                 self.form(connector).await
             }
+            Operation::ApproveWanted => {
+                let connector = self.world.connector("Claude").await;
+                let (ask, code) = connector.approved(SCOPE, ANA, "acme").await;
+                let tokens = connector.exchange(&ask, &code).await.tokens(self.world);
+                assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
+                let asked = self.form(connector).await;
+                let Asked::Approve(_, _, form) = &asked else { unreachable!("as it was just made") };
+                assert!(form.fields.iter().any(|(name, _)| name == "also:acme:views:read"), "{form:?}");
+                asked
+            }
             Operation::Exchange => {
                 let (ask, code) = self.claude.approved(SCOPE, ANA, "acme").await;
                 Asked::Exchange(ask, code)
@@ -352,7 +370,12 @@ impl<'w> Scene<'w> {
                 assert_eq!(self.ping(&tokens.access).await.status, 200);
                 Asked::Call(tokens.access)
             }
-            Operation::CallWithKey => Asked::Call(self.world.api_key()),
+            Operation::CallWithKey => Asked::Call(self.key().await),
+            Operation::CallWithKeyAgain => {
+                let key = self.key().await;
+                assert_eq!(self.ping(&key).await.status, 200);
+                Asked::Call(key)
+            }
         }
     }
 
@@ -370,6 +393,11 @@ impl<'w> Scene<'w> {
     async fn connected(&self) -> Tokens {
         let (ask, code) = self.claude.approved(SCOPE, ANA, "acme").await;
         self.claude.exchange(&ask, &code).await.tokens(self.world)
+    }
+
+    /// A key that has not been used.
+    async fn key(&self) -> String {
+        self.world.makes_key(ANA, "acme", "skills:read", None).await.0
     }
 
     async fn ping(&self, token: &str) -> Answer {

@@ -76,7 +76,13 @@ async fn policies_allow_what_is_done_and_no_more() {
         let token = if kind == "access" { tokens.access } else { tokens.refresh.unwrap() };
         assert_eq!(connector.revoke(&token).await.status, 200);
     }
-    assert_eq!(world.call(Some(&world.api_key()), "tools/list", json!({})).await.status, 200);
+    // The first use of a key is noted; what a connection lacks is wanted, offered and, once approved, struck off.
+    for _ in 0..2 {
+        assert_eq!(world.call(Some(&world.api_key()), "tools/list", json!({})).await.status, 200);
+    }
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
+    assert_eq!(ana.approves(&connector.ask("skills:read"), "acme").await.status, 303);
 
     let allowed = world.system().policies().iter().map(|(function, action, arn)| Made {
         function: function.clone(),

@@ -71,6 +71,47 @@ pub enum Event<'a> {
         /// Why.
         reason: &'static str,
     },
+    /// A call needed more than its access token carries: the next consent page will offer it.
+    ScopeWanted {
+        /// The grant that fell short.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+        /// What was needed and not there.
+        scope: &'a str,
+    },
+    /// An API key was made.
+    KeyMade {
+        /// Its id.
+        key: &'a str,
+        /// Where it works.
+        tenant: &'a str,
+        /// Who made it.
+        person: &'a str,
+        /// What it may do.
+        scope: &'a str,
+    },
+    /// An API key was revoked.
+    KeyRevoked {
+        /// Its id.
+        key: &'a str,
+        /// Where it worked.
+        tenant: &'a str,
+        /// Who revoked it; nobody when the operator did.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<&'a str>,
+    },
+    /// An API key was shown and refused. One that is mistyped names no key, so there is nothing to say of it.
+    KeyRefused {
+        /// The id that it names, which may be nobody's.
+        key: &'a str,
+        /// Why.
+        reason: &'static str,
+    },
     /// A tenant's tool was called.
     ToolCalled {
         /// In which tenant.

@@ -60,6 +60,12 @@ impl Timestamp {
         Self(self.0.saturating_add(duration.as_secs().cast_signed()))
     }
 
+    /// This moment and `duration` less; whole seconds.
+    #[must_use]
+    pub const fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(duration.as_secs().cast_signed()))
+    }
+
     /// How long ago `earlier` was; zero if it lies ahead.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

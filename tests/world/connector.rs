@@ -12,6 +12,7 @@ use shared::oauth::resource::Resource;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::Digest;
 use shared::oauth::tenant::TenantId;
+use shared::store::wanted::Wanted;
 
 use crate::World;
 use crate::answer::Answer;
@@ -104,7 +105,7 @@ impl Connector<'_> {
         let challenge = Challenge::from_digest(Digest::of(ask.verifier.as_bytes()));
         let redirect_uri = RedirectUri::parse(&self.redirect_uri).expect("an address");
         let (grant, code) = Grant::approve(approval, scopes.permissions(), challenge, redirect_uri);
-        system.grants().keep(&grant, system.clients(), &client, now).await.expect("kept");
+        system.grants().keep(&grant, system.clients(), &client, &Wanted::default(), now).await.expect("kept");
         self.world.remember(&code.to_text());
         (ask, code.to_text())
     }

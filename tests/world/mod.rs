@@ -22,9 +22,13 @@ use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::{Clock, Timestamp};
+use shared::oauth::api_key::KeyName;
 use shared::oauth::client::{Client, ClientId, Kind};
 use shared::oauth::redirect_uri::RedirectUri;
+use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::directory::Standing;
+use shared::store::keys::KnownKey;
 use stand_ins::supabase::Supabase;
 
 use answer::Answer;
@@ -245,16 +249,46 @@ impl World {
         self.system.directory().remove_member(&tenant, &person).await.expect("removed");
     }
 
+    /// Makes an API key of a member.
+    ///
+    /// # Panics
+    /// When they are no member, or may not do what it is for.
+    pub async fn makes_key(&self, email: &str, tenant: &str, scopes: &str, expires: Option<i64>) -> (String, KnownKey) {
+        let standing = self.standing(email, tenant).await;
+        let (name, expires) = (KeyName::parse("a script").expect("a name"), expires.map(Timestamp::from_seconds));
+        let now = self.system.clock().now();
+        let made = self.system.keys().make(&standing, name, Scopes::parse(scopes), expires, now).await;
+        let (key, known) = made.expect("made");
+        self.remember(&key.to_text());
+        (key.to_text(), known)
+    }
+
+    /// Where a person stands in a tenant.
+    ///
+    /// # Panics
+    /// When they are no member.
+    pub async fn standing(&self, email: &str, tenant: &str) -> Standing {
+        let (tenant, person) = (TenantId::parse(tenant).expect("a tenant"), self.person_id(email));
+        self.system.directory().standing(&person, &tenant).await.expect("the table answers").expect("a member")
+    }
+
     /// Revokes an API key.
     ///
     /// # Panics
     /// When it cannot be done.
     pub async fn revokes_key(&self, key: &str) {
         let key = shared::oauth::api_key::ApiKey::parse(key).expect("a key");
-        self.system.keys().revoke(&key.id).await.expect("revoked");
+        let now = self.system.clock().now();
+        let known = self.system.keys().find(&key.id, now).await.expect("the table answers").expect("it is known");
+        assert!(self.system.keys().revoke(&known.tenant, &key.id, None).await.expect("revoked"));
     }
 
-    fn person_id(&self, email: &str) -> PersonId {
+    /// Whom the directory knows by that address.
+    ///
+    /// # Panics
+    /// When there is no such person.
+    #[must_use]
+    pub fn person_id(&self, email: &str) -> PersonId {
         let demo = self.system.demo().expect("the demo");
         demo.people.iter().find(|person| person.email == email).expect("a person of the demo").id.clone()
     }
@@ -317,6 +351,29 @@ impl World {
     pub async fn post_bytes(&self, url: &str, kind: &str, body: &[u8]) -> Answer {
         let request = self.http.post(self.absolute(url)).body(body.to_vec());
         self.send(if kind.is_empty() { request } else { request.header("content-type", kind) }).await
+    }
+
+    /// Calls a method of the MCP server in the modern era, where each request says all.
+    pub async fn call_modern(&self, token: &str, method: &str, mut params: Value) -> Answer {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" },
+        });
+        let request = self
+            .http
+            .post(self.mcp_url())
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("authorization", format!("Bearer {token}"))
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method);
+        let request = match params["name"].as_str() {
+            Some(name) => request.header("mcp-name", name),
+            None => request,
+        };
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        self.send(request.body(body.to_string())).await
     }
 
     /// Calls a method of the MCP server in the legacy era, with or without a token.

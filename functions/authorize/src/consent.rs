@@ -12,6 +12,7 @@ use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::directory::Standing;
+use shared::store::wanted::Wanted;
 
 use crate::asked::{self, Asked};
 use crate::destination::Destination;
@@ -25,6 +26,8 @@ pub(crate) struct Consent<'a> {
     pub(crate) asked: &'a Asked,
     pub(crate) person: &'a SignedIn,
     pub(crate) standings: &'a [Standing],
+    /// What the client has called for since it was last approved, tenant by tenant: offered beside what it asks for now.
+    pub(crate) wanted: &'a Wanted,
 }
 
 /// What the person decided.
@@ -33,7 +36,7 @@ pub(crate) enum Choice<'a> {
     Approve(Approved<'a>),
 }
 
-/// Where, and what: only what was asked for, with `offline_access` if they stay connected.
+/// Where, and what: only what was offered there, with `offline_access` if they stay connected.
 pub(crate) struct Approved<'a> {
     pub(crate) standing: &'a Standing,
     pub(crate) scopes: Scopes,
@@ -69,6 +72,7 @@ struct Page<'a> {
     tenants: Vec<TenantChoice<'a>>,
     usable: bool,
     scopes: Vec<ScopeChoice>,
+    also: Vec<AlsoChoice<'a>>,
     /// Whether staying connected is ticked, if it is offered.
     stay: Option<bool>,
 }
@@ -78,7 +82,7 @@ struct TenantChoice<'a> {
     name: &'a str,
     role: &'a str,
     checked: bool,
-    /// The role allows nothing of what is asked.
+    /// The role allows nothing of what is offered.
     useless: bool,
     /// What is asked and the role does not allow, in plain words.
     missing: String,
@@ -91,17 +95,27 @@ struct ScopeChoice {
     checked: bool,
 }
 
+/// A scope that is offered in one tenant only.
+struct AlsoChoice<'a> {
+    tenant: &'a str,
+    scope: ScopeChoice,
+}
+
 impl<'a> Consent<'a> {
     /// The page; `again` with the reason and the choices that `parameters` hold, else as new.
     pub(crate) fn page(&self, again: Option<Again>, parameters: &Parameters) -> Response {
-        let wanted = self.asked.scopes.permissions();
+        let asked = self.asked.scopes.permissions();
         let ticked = |field: &str| again.is_none() || parameters.value(field).is_some();
+        let choice = |scope, field: String| {
+            let (title, hint) = words(scope);
+            ScopeChoice { checked: ticked(&field), field, title, hint }
+        };
         let client = self.destination.client();
         let tenants: Vec<_> = self
             .standings
             .iter()
             .map(|standing| {
-                let missing = wanted.iter().filter(|scope| !standing.role.permissions.contains(*scope));
+                let missing = asked.iter().filter(|scope| !standing.role.permissions.contains(*scope));
                 TenantChoice {
                     id: standing.tenant.as_str(),
                     name: &standing.name,
@@ -109,7 +123,7 @@ impl<'a> Consent<'a> {
                     checked: parameters.value("tenant").map_or(self.standings.len() == 1, |chosen| {
                         again.is_some() && chosen == standing.tenant.as_str()
                     }),
-                    useless: wanted.intersection(standing.role.permissions).is_empty(),
+                    useless: asked.union(self.also(standing)).intersection(standing.role.permissions).is_empty(),
                     missing: missing.map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase(),
                 }
             })
@@ -129,12 +143,14 @@ impl<'a> Consent<'a> {
             confirmation: self.person.anti_forgery(&way_back),
             usable: tenants.iter().any(|tenant| !tenant.useless),
             tenants,
-            scopes: wanted
+            scopes: asked.iter().map(|scope| choice(scope, field(scope))).collect(),
+            also: self
+                .standings
                 .iter()
-                .map(|scope| {
-                    let (title, hint) = words(scope);
-                    let field = field(scope);
-                    ScopeChoice { checked: ticked(&field), field, title, hint }
+                .flat_map(|standing| self.also(standing).iter().map(move |scope| (standing, scope)))
+                .map(|(standing, scope)| AlsoChoice {
+                    tenant: &standing.name,
+                    scope: choice(scope, field_in(standing, scope)),
                 })
                 .collect(),
             stay: self.asked.scopes.contains(Scope::OfflineAccess).then(|| ticked(&field(Scope::OfflineAccess))),
@@ -164,17 +180,23 @@ impl<'a> Consent<'a> {
         let chosen = parameters.value("tenant").ok_or(Again::NoTenant)?;
         let standing =
             self.standings.iter().find(|standing| standing.tenant.as_str() == chosen).ok_or(Again::NoTenant)?;
-        let scopes = self
-            .asked
-            .scopes
-            .iter()
-            .filter(|scope| parameters.value(&field(*scope)).is_some())
-            .fold(Scopes::NONE, Scopes::with);
+        let ticked = |field: String| parameters.value(&field).is_some();
+        // What was wanted in another tenant does not count in this one, ticked or not.
+        let asked = self.asked.scopes.iter().filter(|scope| ticked(field(*scope)));
+        let also = self.also(standing).iter().filter(|scope| ticked(field_in(standing, *scope)));
+        let scopes = asked.chain(also).fold(Scopes::NONE, Scopes::with);
         if scopes.permissions().is_empty() {
             return Err(Again::NothingTicked);
         }
         let approved = Approved { standing, scopes };
         if approved.effective().is_empty() { Err(Again::NothingAllowed) } else { Ok(Choice::Approve(approved)) }
+    }
+
+    /// What is offered in that tenant beside what is asked for: what the client has wanted there, as far as the role allows it. More may
+    /// be granted than was asked for, at the person's word (RFC 6749 §3.3); the token's answer says what was.
+    fn also(&self, standing: &Standing) -> Scopes {
+        let wanted = self.wanted.in_tenant(&standing.tenant);
+        wanted.intersection(standing.role.permissions).difference(self.asked.scopes)
     }
 }
 
@@ -210,6 +232,10 @@ fn from_our_page(request: &Request, issuer: &Issuer) -> bool {
 
 fn field(scope: Scope) -> String {
     format!("allow:{}", scope.as_str())
+}
+
+fn field_in(standing: &Standing, scope: Scope) -> String {
+    format!("also:{}:{}", standing.tenant, scope.as_str())
 }
 
 /// A scope in plain words: a title, and what it means.

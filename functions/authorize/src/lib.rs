@@ -24,6 +24,7 @@ use shared::oauth::issuer::Issuer;
 use shared::store::clients::Clients;
 use shared::store::directory::{Directory, Standing};
 use shared::store::grants::Grants;
+use shared::store::wanted::Wanted;
 
 use asked::Asked;
 use consent::{Again, Choice, Consent};
@@ -64,7 +65,7 @@ impl Authorize {
         let deciding = request.method() == Method::POST;
         let parameters = if deciding { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
         let person = self.identity.signed_in(request, now).await?;
-        let (destination, standings) = self.find(&parameters, person.as_ref(), now).await?;
+        let (destination, standings, wanted) = self.find(&parameters, person.as_ref(), now).await?;
         let Some(person) = person else { return self.sign_in(&parameters) };
         let asked = match Asked::read(&destination, &parameters, &self.issuer) {
             Ok(asked) => asked,
@@ -78,6 +79,7 @@ impl Authorize {
             asked: &asked,
             person: &person,
             standings: &standings,
+            wanted: &wanted,
         };
         if !deciding {
             return Ok(consent.page(None, &parameters));
@@ -90,7 +92,7 @@ impl Authorize {
                 Ok(destination.refuse(&Refusal::Denied))
             }
             Ok(Choice::Approve(choice)) => match self.identity.still_signed_in(&person).await {
-                Ok(true) => Ok(match self.approve(&destination, &asked, &person, &choice, now).await {
+                Ok(true) => Ok(match self.approve(&consent, &choice, now).await {
                     Ok(code) => destination.deliver(&code),
                     Err(fault) => answer::because(consent.page(Some(Again::Unavailable), &parameters), &fault),
                 }),
@@ -100,19 +102,22 @@ impl Authorize {
         }
     }
 
-    /// Where the client may be answered, and where the person stands.
+    /// Where the client may be answered, where the person stands, and what the client has wanted of them there.
     async fn find(
         &self,
         parameters: &Parameters,
         person: Option<&SignedIn>,
         now: Timestamp,
-    ) -> Result<(Destination, Vec<Standing>), Stranded> {
+    ) -> Result<(Destination, Vec<Standing>, Wanted), Stranded> {
         let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(Stranded::NoClient)?;
-        let (client, standings) = match person {
-            Some(person) => self.directory.standings_with_client(&person.person, &self.clients, &id, now).await?,
-            None => (self.clients.find(&id, now).await?, Vec::new()),
+        let (client, standings, wanted) = match person {
+            Some(person) => {
+                let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
+                directory.standings_with_client(&person.person, clients, &id, grants, now).await?
+            }
+            None => (self.clients.find(&id, now).await?, Vec::new(), Wanted::default()),
         };
-        Ok((Destination::find(client, parameters, &self.issuer)?, standings))
+        Ok((Destination::find(client, parameters, &self.issuer)?, standings, wanted))
     }
 
     /// Sends the person to sign in, if they will find back.
@@ -126,12 +131,11 @@ impl Authorize {
 
     async fn approve(
         &self,
-        destination: &Destination,
-        asked: &Asked,
-        person: &SignedIn,
+        consent: &Consent<'_>,
         choice: &consent::Approved<'_>,
         now: Timestamp,
     ) -> Result<String, shared::fault::Fault> {
+        let Consent { destination, asked, person, wanted, .. } = consent;
         let approval = Approval {
             client: destination.client().id.clone(),
             person: person.person.clone(),
@@ -142,7 +146,7 @@ impl Authorize {
         };
         let (grant, code) =
             Grant::approve(approval, choice.effective(), asked.challenge, destination.redirect_uri().clone());
-        self.grants.keep(&grant, &self.clients, destination.client(), now).await?;
+        self.grants.keep(&grant, &self.clients, destination.client(), wanted, now).await?;
         audit::record(&Event::GrantApproved {
             grant: &grant.id.to_text(),
             client: grant.approval.client.as_str(),

@@ -3,10 +3,12 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use shared::access::{Access, Unfounded};
+use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::keys::verifier::Untrusted;
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::GrantId;
+use shared::store::keys::Unproven;
 
 use crate::Mcp;
 use crate::challenge::Complaint;
@@ -27,8 +29,12 @@ pub(crate) enum Unadmitted {
     NoGrant,
     /// The grant does not bear the token out.
     Unfounded(Unfounded),
-    /// The key is mistyped, unknown, revoked, expired, or its secret is another: nobody learns which.
-    Key,
+    /// It is not text, as every credential of ours is.
+    NotText,
+    /// The key does not bear out its own checksum.
+    Mistyped,
+    /// The key is unknown, revoked, expired, or its secret is another: nobody learns which.
+    Key(Unproven),
     /// The key's maker is no longer in the tenant.
     MakerGone,
 }
@@ -44,7 +50,9 @@ impl Unadmitted {
             | Self::Audience
             | Self::NoGrant
             | Self::Unfounded(_)
-            | Self::Key
+            | Self::NotText
+            | Self::Mistyped
+            | Self::Key(_)
             | Self::MakerGone => Some(Complaint::INVALID_TOKEN),
         }
     }
@@ -80,13 +88,16 @@ impl Mcp {
 
     /// A key may do what it was made for, as far as its maker's role allows now.
     async fn admit_key(&self, text: &str, now: Timestamp) -> Result<Access, Refusal> {
-        let shown = ApiKey::parse(text).ok_or(Unadmitted::Key)?;
-        let known = self.keys.find(&shown.id, now).await?.ok_or(Unadmitted::Key)?;
-        if !known.digest.matches(&shown.secret.digest()) {
-            return Err(Unadmitted::Key.into());
-        }
-        let standing = self.directory.standing(&known.maker, &known.tenant).await?.ok_or(Unadmitted::MakerGone)?;
-        Ok(Access::of_key(&shown, known, &standing).ok_or(Unadmitted::Key)?)
+        let shown = ApiKey::parse(text).ok_or(Unadmitted::Mistyped)?;
+        let refused = |reason, why: Unadmitted| {
+            audit::record(&Event::KeyRefused { key: &shown.id.to_text(), reason });
+            why
+        };
+        let unproven = |why: Unproven| refused(why.as_str(), Unadmitted::Key(why));
+        let known = self.keys.prove(&shown, now).await?.map_err(unproven)?;
+        let standing = self.directory.standing(&known.maker, &known.tenant).await?;
+        let standing = standing.ok_or_else(|| refused("maker_gone", Unadmitted::MakerGone))?;
+        Ok(Access::of_key(&shown, known, &standing).ok_or_else(|| unproven(Unproven::AnotherSecret))?)
     }
 }
 
@@ -122,8 +133,7 @@ fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Unadm
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
         (Some(value), None) => {
-            // What is not ASCII cannot be ours, but it was shown.
-            let value = value.to_str().unwrap_or("bearer \u{0}");
+            let value = value.to_str().map_err(|_| Unadmitted::NotText)?;
             if value.contains(',') { Err(Unadmitted::Several) } else { Ok(Some(value)) }
         }
         (Some(_), Some(_)) => Err(Unadmitted::Several),
@@ -175,9 +185,12 @@ mod tests {
 
     #[test]
     fn what_is_not_text_is_no_credential_but_was_shown() {
-        let mut headers = HeaderMap::new();
-        headers.insert(AUTHORIZATION, HeaderValue::from_bytes(b"Bearer \xff").unwrap());
+        for name in [AUTHORIZATION, HeaderName::from_static("x-api-key")] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_bytes(b"Bearer \xff").unwrap());
 
-        assert_eq!(Presented::read(&headers), Ok(Presented::Token("\u{0}")));
+            assert_eq!(Presented::read(&headers), Err(Unadmitted::NotText));
+        }
+        assert_eq!(Unadmitted::NotText.complaint(), Some(Complaint::INVALID_TOKEN));
     }
 }

@@ -8,6 +8,7 @@ mod operation;
 mod origins;
 mod refusal;
 mod server;
+mod step_up;
 mod tools;
 
 use http::{Method, StatusCode};
@@ -73,7 +74,10 @@ impl Mcp {
         let access = self.admit(request.headers(), now).await?;
         match Message::read(request)? {
             Message::Notice => Ok(answer::empty(StatusCode::ACCEPTED)),
-            Message::Call(call) => self.server.run(operation::permit(access, call)?, now).await,
+            Message::Call(call) => match operation::permit(access, call) {
+                Ok(permitted) => self.server.run(permitted, now).await,
+                Err(beyond) => Err(self.step_up(beyond, now).await),
+            },
         }
     }
 }

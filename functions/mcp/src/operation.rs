@@ -6,7 +6,7 @@ use shared::oauth::scope::{Scope, Scopes};
 use shared::store::workspace::Name;
 
 use crate::message::{Call, Era};
-use crate::refusal::Refusal;
+use crate::step_up::Beyond;
 use crate::tools::BuiltIn;
 
 /// Something to do.
@@ -76,19 +76,19 @@ pub(crate) struct Permitted {
 }
 
 /// Lets someone do what they called for: the one place where scopes are checked.
-pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Refusal> {
+pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Beyond> {
     let needed = call.operation.scopes();
     if access.scopes().covers(needed) {
         Ok(Permitted { access, call, _witness: () })
     } else {
-        Err(Refusal::Scope { granted: access.scopes(), needed })
+        Err(Beyond { access, needed })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use shared::clock::Timestamp;
-    use shared::oauth::api_key::ApiKey;
+    use shared::oauth::api_key::{ApiKey, KeyName};
     use shared::oauth::role::Role;
     use shared::oauth::tenant::{PersonId, TenantId};
     use shared::store::directory::Standing;
@@ -103,12 +103,13 @@ mod tests {
         let known = KnownKey {
             id: key.id.clone(),
             tenant: tenant.clone(),
-            name: "a test".to_owned(),
+            name: KeyName::parse("a test").unwrap(),
             digest: key.secret.digest(),
             scopes: Scopes::parse(scopes),
             maker: person.clone(),
             created: Timestamp::from_seconds(0),
             expires: None,
+            used: None,
         };
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
         Access::of_key(&key, known, &Standing { person, tenant, name: "Acme".to_owned(), role }).unwrap()
@@ -140,11 +141,10 @@ mod tests {
                     assert_eq!(permitted.call.operation, operation);
                     None
                 }
-                Err(Refusal::Scope { granted, needed }) => {
-                    assert_eq!(granted, Scopes::parse(scopes));
+                Err(Beyond { access, needed }) => {
+                    assert_eq!(access.scopes(), Scopes::parse(scopes));
                     Some(needed.to_string())
                 }
-                Err(other) => panic!("{}", other.reason()),
             };
             assert_eq!(needed.as_deref(), lacks, "{scopes} {operation:?}");
         }

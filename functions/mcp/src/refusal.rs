@@ -29,6 +29,8 @@ pub(crate) enum Refusal {
         granted: Scopes,
         /// What the operation needs.
         needed: Scopes,
+        /// Why it could not be remembered that this was wanted. The client learns nothing of it: it is refused either way.
+        forgotten: Option<Fault>,
     },
     /// AWS failed.
     Fault(Fault),
@@ -57,7 +59,7 @@ impl Refusal {
                 answer
             }
             Self::Malformed(Malformed { status, id, code, message, data }) => error(status, id, code, message, data),
-            Self::Scope { granted, needed } => {
+            Self::Scope { granted, needed, .. } => {
                 // MCP 2025-11-25 wants what was granted and what is needed: clients ask for exactly what they are told.
                 let scopes = granted.union(needed).intersection(Scopes::OFFERED).permissions();
                 challenge.answer(StatusCode::FORBIDDEN, Some(Complaint::INSUFFICIENT_SCOPE), scopes)
@@ -81,7 +83,10 @@ impl Refusal {
             Self::Unadmitted(why) => format!("not admitted: {why:?}"),
             Self::Method => "not a POST".to_owned(),
             Self::Malformed(Malformed { code, message, .. }) => format!("{code}: {message}"),
-            Self::Scope { granted, needed } => format!("has {granted}; needs {needed}"),
+            Self::Scope { granted, needed, forgotten: None } => format!("has {granted}; needs {needed}"),
+            Self::Scope { granted, needed, forgotten: Some(fault) } => {
+                format!("has {granted}; needs {needed}; not remembered: {fault}")
+            }
             Self::Fault(fault) => fault.to_string(),
             Self::Broken(what) => what.clone(),
         }

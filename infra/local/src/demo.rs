@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
 use shared::environment::Environment;
-use shared::oauth::api_key::ApiKey;
+use shared::oauth::api_key::{ApiKey, KeyName};
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::directory::Tenant;
-use shared::store::keys::KnownKey;
+use shared::store::directory::{Standing, Tenant};
+use shared::store::keys::Unmade;
 use shared::store::workspace::skill::Skill;
 use shared::store::workspace::tool::Tool;
 use shared::store::workspace::view::View;
@@ -118,8 +118,12 @@ pub(crate) async fn lay_out(
         // One that was revoked stays revoked.
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
         _ => {
-            let key = ApiKey::random();
-            keys.keep(&known(&key, now)?).await?;
+            let name = KeyName::parse("demo script").ok_or(Failure::Demo("a key's name"))?;
+            let made = keys.make(&ana_in_acme()?, name, Scopes::DEFAULT, None, now).await;
+            let (key, _) = made.map_err(|unmade| match unmade {
+                Unmade::Fault(fault) => fault.into(),
+                _ => Failure::Demo("a key's scopes"),
+            })?;
             if let Some(folder) = folder {
                 folder.write(KEY_FILE, key.to_text().as_bytes())?;
             }
@@ -227,18 +231,11 @@ fn roll_dice(tools_at: &str) -> Result<Tool, Failure> {
     })
 }
 
-fn known(key: &ApiKey, now: Timestamp) -> Result<KnownKey, Failure> {
+/// As it was laid out. If she has left since, her key is made all the same, and refused wherever it is shown.
+fn ana_in_acme() -> Result<Standing, Failure> {
     let [ana, ..] = &PEOPLE;
-    Ok(KnownKey {
-        id: key.id.clone(),
-        tenant: tenant_id("acme")?,
-        name: "demo script".to_owned(),
-        digest: key.secret.digest(),
-        scopes: Scopes::DEFAULT.permissions(),
-        maker: person_id(ana)?,
-        created: now,
-        expires: None,
-    })
+    let role = Role::built_in("owner").ok_or(Failure::Demo("a role"))?;
+    Ok(Standing { person: person_id(ana)?, tenant: tenant_id("acme")?, name: "Acme".to_owned(), role })
 }
 
 fn membership(tenant: &str, role: &str) -> DemoTenant {

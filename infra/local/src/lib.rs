@@ -610,7 +610,7 @@ mod tests {
         assert_eq!(again.demo().unwrap().api_key, key);
         assert!(again.directory().standing(&ben, &acme).await.unwrap().is_none());
         let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id;
-        again.keys().revoke(&id).await.unwrap();
+        assert!(again.keys().revoke(&acme, &id, None).await.unwrap());
         again.shutdown().await.unwrap();
 
         let last = System::start(options()).await.unwrap();

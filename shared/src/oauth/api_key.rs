@@ -22,6 +22,26 @@ impl KeyId {
     }
 }
 
+/// What the maker of a key calls it: 1 to 64 characters on one line, with none of space around them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// From text; what surrounds the name is dropped.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let name = text.trim();
+        let fits = (1..=64).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+        fits.then(|| Self(name.to_owned()))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// An API key as its holder has it.
 pub struct ApiKey {
     /// Which key it is.
@@ -71,6 +91,22 @@ fn check(id: &[u8; 12], secret: &[u8; 32]) -> [u8; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_key_may_be_called() {
+        let (longest, longer) = ("ä".repeat(64), "ä".repeat(65));
+        for (text, name) in [
+            ("nightly export", Some("nightly export")),
+            ("  nightly ", Some("nightly")),
+            (longest.as_str(), Some(longest.as_str())),
+            (&longer, None),
+            ("", None),
+            (" \t ", None),
+            ("two\nlines", None),
+        ] {
+            assert_eq!(KeyName::parse(text).as_ref().map(KeyName::as_str), name, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_key_reads_back_and_a_mistyped_one_does_not() {

@@ -153,6 +153,12 @@ impl Scopes {
         Self(self.0 | other.0)
     }
 
+    /// What is in this and not in `other`; not closed, if `other` holds what one of it implies.
+    #[must_use]
+    pub const fn difference(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether `scope` is in it.
     #[must_use]
     pub const fn contains(self, scope: Scope) -> bool {

@@ -13,7 +13,9 @@ use aws_sdk_dynamodb::Client as Dynamo;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::clients::Clients;
+use super::grants::Grants;
 use super::item::{Item, Value, unreadable};
+use super::wanted::Wanted;
 use super::{Key, read_together};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
@@ -70,7 +72,8 @@ impl Directory {
         self.stand(&membership, tenant)
     }
 
-    /// A client and where `person` stands everywhere, by name of the tenant: what a consent page needs, in two calls.
+    /// A client, where `person` stands everywhere, by name of the tenant, and what the client has wanted of them there: what a consent
+    /// page needs, in two calls.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -79,23 +82,25 @@ impl Directory {
         person: &PersonId,
         clients: &Clients,
         client: &ClientId,
+        grants: &Grants,
         now: Timestamp,
-    ) -> Result<(Option<Client>, Vec<Standing>), Fault> {
+    ) -> Result<(Option<Client>, Vec<Standing>, Wanted), Fault> {
         let memberships = self.memberships(person).await?;
         // One each, or a role of one tenant would be read in another.
         let tenants: Option<Vec<_>> =
             memberships.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
         let tenants = tenants.ok_or_else(|| unreadable(&self.table))?;
-        let mut keys = vec![clients.key(client)];
+        let mut keys = vec![clients.key(client), grants.key_of_wanted(person, client)];
         keys.extend(tenants.iter().map(|tenant| self.tenant(tenant)));
         let mut items = read_together(&self.dynamo, &keys).await?.into_iter();
         let client = clients.read(items.next().flatten(), now)?;
+        let wanted = grants.read_wanted(items.next().flatten(), now)?;
         let mut standings = Vec::new();
         for (membership, tenant) in memberships.iter().zip(items) {
             standings.extend(self.stand(membership, tenant)?);
         }
         standings.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
-        Ok((client, standings))
+        Ok((client, standings, wanted))
     }
 
     /// Keeps a tenant and the roles it defines.

@@ -9,6 +9,8 @@
 //! ended        + { why: "revoked", ended: 1795… }
 //! ```
 //!
+//! Beside them, what clients wanted beyond their grants: [`super::wanted`].
+//!
 //! Every transition is one conditional write whose refusal returns the item as it is: the table decides races. `made_by` names
 //! the write that made the state, so that the SDK's retry of a write whose answer was lost recognises its own.
 
@@ -25,6 +27,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::clients::Clients;
 use super::item::{Item, Value, unreadable};
+use super::wanted::Wanted;
 use super::{Key, read_together};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
@@ -49,8 +52,8 @@ const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 /// The table of grants.
 #[derive(Clone)]
 pub struct Grants {
-    dynamo: Dynamo,
-    table: String,
+    pub(super) dynamo: Dynamo,
+    pub(super) table: String,
 }
 
 /// Who won a transition.
@@ -95,29 +98,37 @@ impl Grants {
         Ok((clients.read(items.pop().flatten(), now)?, grant))
     }
 
-    /// Keeps a new grant, and its client for as long as the grant can live.
+    /// Keeps a new grant, and its client for as long as the grant can live; and what it grants is no longer `wanted`.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep(&self, grant: &Grant, clients: &Clients, client: &Client, now: Timestamp) -> Result<(), Fault> {
+    pub async fn keep(
+        &self,
+        grant: &Grant,
+        clients: &Clients,
+        client: &Client,
+        wanted: &Wanted,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
 
         // The id is random, so a second write can only be the SDK's own retry: no condition, which would refuse what succeeded.
         let item = write(grant).into_inner();
-        if let Some(renewal) = clients.renewal(client, now) {
+        let updates = [clients.renewal(client, now), self.settlement(&grant.approval, wanted, now)];
+        let updates: Vec<_> =
+            updates.into_iter().flatten().map(|update| TransactWriteItem::builder().update(update).build()).collect();
+        if !updates.is_empty() {
             let put = Put::builder().table_name(&self.table).set_item(Some(item.clone())).build();
             let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
-            let kept = self
-                .dynamo
-                .transact_write_items()
-                .transact_items(TransactWriteItem::builder().put(put).build())
-                .transact_items(TransactWriteItem::builder().update(renewal).build())
-                .client_request_token(grant.id.to_text())
-                .send()
-                .await;
+            let mut transaction = self.dynamo.transact_write_items().client_request_token(grant.id.to_text());
+            for write in std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates) {
+                transaction = transaction.transact_items(write);
+            }
+            let kept = transaction.send().await;
             match kept {
                 Ok(_) => return Ok(()),
-                // Somebody else renews the client at this moment: many people share one that registers itself.
+                // Somebody else renews the client at this moment: many people share one that registers itself. Or it wants
+                // more at this moment: then it is offered once more than it needs to be.
                 Err(error) if is_conflict(&error) => {}
                 Err(error) => return Err(Fault::of_aws(CALL, &error)),
             }

@@ -1,27 +1,42 @@
 //! API keys, by id; an index by tenant.
 //!
 //! ```text
-//! { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>", created: 1795…, expires?: 1795… }
+//! { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>", created: 1795…, expires?: 1795…,
+//!   used?: 1795… }
 //! ```
 //!
-//! A revoked key is deleted.
+//! A revoked key is deleted. `used` is the last use, to the hour: a key that has proven itself is marked by the same call that reads
+//! it, once an hour, so that being let in costs one call to this table, whatever is written.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamo;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use thiserror::Error;
 
-use super::item::{Item, unreadable};
+use super::directory::Standing;
+use super::item::{Item, Value, unreadable};
+use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::oauth::api_key::KeyId;
+use crate::oauth::api_key::{ApiKey, KeyId, KeyName};
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::Digest;
 use crate::oauth::tenant::{PersonId, TenantId};
+
+/// How exactly the last use is known.
+const EXACTNESS: Duration = Duration::from_hours(1);
 
 /// The table of API keys.
 #[derive(Clone)]
 pub struct Keys {
     dynamo: Dynamo,
     table: String,
+    marked: Marked,
 }
 
 /// What is kept of an API key.
@@ -32,7 +47,7 @@ pub struct KnownKey {
     /// Where it works.
     pub tenant: TenantId,
     /// What its maker called it.
-    pub name: String,
+    pub name: KeyName,
     /// Digest of its secret.
     pub digest: Digest,
     /// What it may do, as far as its maker may.
@@ -43,66 +58,320 @@ pub struct KnownKey {
     pub created: Timestamp,
     /// Until when it works, if not until it is revoked.
     pub expires: Option<Timestamp>,
+    /// When it was last used, to the hour; nothing if never.
+    pub used: Option<Timestamp>,
+}
+
+/// Why a key was not made.
+#[derive(Debug, Error)]
+pub enum Unmade {
+    /// There is no permission among the scopes.
+    #[error("no permission")]
+    NoPermission,
+    /// It could do what its maker may not: these.
+    #[error("beyond the maker's role: {0}")]
+    Beyond(Scopes),
+    /// Its time would have passed already.
+    #[error("an expiry that has passed")]
+    Expired,
+    /// DynamoDB failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Why a key that is shown does not count. Its holder must not learn which; the log may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// There is none of that id, or no longer.
+    Unknown,
+    /// There is one of that id with another secret.
+    AnotherSecret,
+    /// Its time has passed.
+    Expired,
+}
+
+/// Where a tenant's list of keys goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    created: Timestamp,
+    id: KeyId,
 }
 
 impl Keys {
-    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
-        Self { dynamo, table }
+    pub(crate) fn new(dynamo: Dynamo, table: String) -> Self {
+        Self { dynamo, table, marked: Marked::default() }
     }
 
-    /// The key of that id, if its time has not passed.
+    /// Makes a key that may do `scopes` in the tenant where its maker stands, and no more than they may. The key is handed out here
+    /// and never again. Whether the maker may make keys is for the caller to know.
+    ///
+    /// # Errors
+    /// When it could do nothing, too much, or only in the past; or DynamoDB fails.
+    pub async fn make(
+        &self,
+        maker: &Standing,
+        name: KeyName,
+        scopes: Scopes,
+        expires: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(ApiKey, KnownKey), Unmade> {
+        const CALL: &str = "DynamoDB.PutItem";
+        let scopes = scopes.permissions();
+        let beyond = scopes.difference(maker.role.permissions);
+        if scopes.is_empty() {
+            return Err(Unmade::NoPermission);
+        } else if !beyond.is_empty() {
+            return Err(Unmade::Beyond(beyond));
+        } else if expires.is_some_and(|expires| expires <= now) {
+            return Err(Unmade::Expired);
+        }
+        let key = ApiKey::random();
+        let known = KnownKey {
+            id: key.id.clone(),
+            tenant: maker.tenant.clone(),
+            name,
+            digest: key.secret.digest(),
+            scopes,
+            maker: maker.person.clone(),
+            created: now,
+            expires,
+            used: None,
+        };
+        let (id, scope) = (known.id.to_text(), known.scopes.to_string());
+        let item = Item::default()
+            .with("id", id.as_str())
+            .with("tenant", known.tenant.as_str())
+            .with("name", known.name.as_str())
+            .with("digest", known.digest.as_bytes().as_slice())
+            .with("scope", scope.as_str())
+            .with("maker", known.maker.as_str())
+            .with("created", known.created)
+            .with_some("expires", known.expires);
+        // The id is random, so a second write can only be the SDK's own retry: no condition, which would refuse what succeeded.
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
+        put.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let (tenant, person) = (known.tenant.as_str(), known.maker.as_str());
+        audit::record(&Event::KeyMade { key: &id, tenant, person, scope: &scope });
+        Ok((key, known))
+    }
+
+    /// The key of that id, if its time has not passed. Proves nothing: see [`Self::prove`].
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn find(&self, id: &KeyId, now: Timestamp) -> Result<Option<KnownKey>, Fault> {
+        let Some(item) = self.item(id).await? else { return Ok(None) };
+        Ok(Some(self.read(&item)?).filter(|key| key.is_alive(now)))
+    }
+
+    /// What is kept of the key that is shown, if its secret is right and its time has not passed; noting its use, to the hour.
+    ///
+    /// The write that marks the use is the read as well: a refused condition gives the item back. But a refused write costs five
+    /// times what a read does, so who has proven a key remembers when it was marked, and reads until the hour is over. What is
+    /// remembered is the digest, not the id: a wrong secret takes the same way as an unknown id, always, and so the same time.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn prove(&self, shown: &ApiKey, now: Timestamp) -> Result<Result<KnownKey, Unproven>, Fault> {
+        let digest = shown.secret.digest();
+        let item = if self.marked.lately(&digest, now) {
+            self.item(&shown.id).await?
+        } else {
+            self.mark(&shown.id, &digest, now).await?
+        };
+        let Some(item) = item else { return Ok(Err(Unproven::Unknown)) };
+        let key = self.read(&item)?;
+        if !key.digest.matches(&digest) {
+            return Ok(Err(Unproven::AnotherSecret));
+        }
+        if !key.is_alive(now) {
+            return Ok(Err(Unproven::Expired));
+        }
+        if let Some(used) = key.used {
+            self.marked.note(&digest, used, now);
+        }
+        Ok(Ok(key))
+    }
+
+    /// The keys of a tenant, the newest first, and where to go on if there may be more. From an index that follows the table within
+    /// moments.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn of_tenant(
+        &self,
+        tenant: &TenantId,
+        after: Option<&Place>,
+        now: Timestamp,
+    ) -> Result<(Vec<KnownKey>, Option<Place>), Fault> {
+        const CALL: &str = "DynamoDB.Query";
+        const MOST: i32 = 50;
+        let start = after.map(|Place { created, id }| {
+            Item::default()
+                .with("tenant", tenant.as_str())
+                .with("created", *created)
+                .with("id", id.to_text())
+                .into_inner()
+        });
+        let page = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .index_name("by_tenant")
+            .key_condition_expression("tenant = :tenant")
+            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
+            .scan_index_forward(false)
+            .limit(MOST)
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| Fault::of_aws(CALL, &error))?;
+        let keys = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
+        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let last = keys.last().filter(|_| page.last_evaluated_key.is_some());
+        let next = last.map(|last| Place { created: last.created, id: last.id.clone() });
+        keys.retain(|key| key.is_alive(now));
+        Ok((keys, next))
+    }
+
+    /// Revokes a key of `tenant`: the next call with it is refused. Whether there was one: another tenant's stays untouched.
+    /// `by` is who does it, if not the operator.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn revoke(&self, tenant: &TenantId, id: &KeyId, by: Option<&PersonId>) -> Result<bool, Fault> {
+        const CALL: &str = "DynamoDB.DeleteItem";
+        let deleted = self
+            .dynamo
+            .delete_item()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(id.to_text()))
+            .condition_expression("tenant = :tenant")
+            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
+            .send()
+            .await;
+        if let Err(error) = deleted {
+            return match error.as_service_error() {
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                _ => Err(Fault::of_aws(CALL, &error)),
+            };
+        }
+        let person = by.map(PersonId::as_str);
+        audit::record(&Event::KeyRevoked { key: &id.to_text(), tenant: tenant.as_str(), person });
+        Ok(true)
+    }
+
+    async fn item(&self, id: &KeyId) -> Result<Option<Item>, Fault> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
         let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let Some(item) = answer.item.map(Item::new) else { return Ok(None) };
-        let key = read(&item).ok_or_else(|| unreadable(&self.table))?;
-        Ok(key.expires.is_none_or(|expires| now < expires).then_some(key))
+        Ok(answer.item.map(Item::new))
     }
 
-    /// Keeps a key.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn keep(&self, key: &KnownKey) -> Result<(), Fault> {
-        const CALL: &str = "DynamoDB.PutItem";
-        let item = Item::default()
-            .with("id", key.id.to_text())
-            .with("tenant", key.tenant.as_str())
-            .with("name", key.name.as_str())
-            .with("digest", key.digest.as_bytes().as_slice())
-            .with("scope", key.scopes.to_string())
-            .with("maker", key.maker.as_str())
-            .with("created", key.created)
-            .with_some("expires", key.expires);
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner())).send().await;
-        put.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+    /// Marks the key as used now, if it is the one of that secret, its time has not passed, and it was not marked within the hour;
+    /// the item as it is then, or as it was.
+    async fn mark(&self, id: &KeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, Fault> {
+        const CALL: &str = "DynamoDB.UpdateItem";
+        let marked = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(id.to_text()))
+            .condition_expression(
+                "digest = :digest AND (attribute_not_exists(expires) OR expires > :now) AND \
+                 (attribute_not_exists(used) OR used <= :before)",
+            )
+            .update_expression("SET used = :now")
+            .expression_attribute_values(":digest", Value::from(digest.as_bytes().as_slice()).0)
+            .expression_attribute_values(":now", Value::from(now).0)
+            .expression_attribute_values(":before", Value::from(now.minus(EXACTNESS)).0)
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let item = match marked {
+            Ok(answer) => answer.attributes,
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => refusal.item().cloned(),
+                _ => return Err(Fault::of_aws(CALL, &error)),
+            },
+        };
+        Ok(item.map(Item::new))
     }
 
-    /// Revokes a key: the next call with it is refused.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn revoke(&self, id: &KeyId) -> Result<(), Fault> {
-        const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = self.dynamo.delete_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        delete.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+    fn read(&self, item: &Item) -> Result<KnownKey, Fault> {
+        read(item).ok_or_else(|| unreadable(&self.table))
+    }
+}
+
+impl KnownKey {
+    fn is_alive(&self, now: Timestamp) -> bool {
+        self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Unproven {
+    /// As the audit writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::AnotherSecret => "another_secret",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl Place {
+    /// As text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!("{}.{}", self.created.seconds(), self.id.to_text())
+    }
+
+    /// From text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (created, id) = text.split_once('.')?;
+        Some(Self { created: Timestamp::from_seconds(created.parse().ok()?), id: KeyId::parse(id)? })
+    }
+}
+
+/// When the keys that proved themselves here were marked, by the digest of their secret.
+#[derive(Clone, Default)]
+struct Marked(Arc<Mutex<HashMap<[u8; 32], Timestamp>>>);
+
+impl Marked {
+    fn lately(&self, digest: &Digest, now: Timestamp) -> bool {
+        let marked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        marked.get(digest.as_bytes()).is_some_and(|at| now.since(*at) < EXACTNESS)
+    }
+
+    fn note(&self, digest: &Digest, at: Timestamp, now: Timestamp) {
+        // A function serves far fewer keys; forgetting one costs a refused write.
+        const MOST: usize = 1000;
+        let mut marked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if marked.len() >= MOST {
+            marked.retain(|_, at| now.since(*at) < EXACTNESS);
+        }
+        if marked.len() < MOST {
+            marked.insert(*digest.as_bytes(), at);
+        }
     }
 }
 
 fn read(item: &Item) -> Option<KnownKey> {
+    // One that cannot be read must not mean none.
+    let time = |name| if item.has(name) { item.time(name).map(Some) } else { Some(None) };
     Some(KnownKey {
         id: KeyId::parse(item.text("id")?)?,
         tenant: TenantId::parse(item.text("tenant")?)?,
-        name: item.text("name")?.to_owned(),
+        name: KeyName::parse(item.text("name")?)?,
         digest: Digest::from_bytes(item.bytes("digest")?)?,
         scopes: Scopes::parse(item.text("scope")?),
         maker: PersonId::parse(item.text("maker")?)?,
         created: item.time("created")?,
-        // One that cannot be read must not mean none.
-        expires: if item.has("expires") { Some(item.time("expires")?) } else { None },
+        expires: time("expires")?,
+        used: time("used")?,
     })
 }

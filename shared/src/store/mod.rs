@@ -7,6 +7,7 @@ pub mod directory;
 pub mod grants;
 mod item;
 pub mod keys;
+pub mod wanted;
 pub mod workspace;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};

@@ -1,0 +1,276 @@
+//! Wanting more than was granted (MCP 2025-11-25 "Step-Up Authorization Flow"; RFC 6750 §3.1).
+
+use std::sync::Arc;
+
+use local::wire::{Call, Decision, Failing};
+use serde_json::json;
+use world::connector::{Ask, Connector, Tokens};
+use world::person::{Form, Person};
+use world::{World, claims};
+
+const ANA: &str = "ana@example.com";
+const TRIED: &str = "has tried to since you connected it to";
+
+/// What the page offers beside what is asked for, as `also:tenant:scope`, ticked.
+async fn also(person: &Person<'_>, ask: &Ask) -> Vec<String> {
+    let page = person.signs_in(&ask.url).await;
+    let form = Form::find(&page, "decision").unwrap_or_else(|| panic!("{page:?}"));
+    let fields = form.fields.into_iter().map(|(name, _)| name);
+    let offered: Vec<_> = fields.filter(|name| name.starts_with("also:")).collect();
+    assert_eq!(page.body.contains(TRIED), !offered.is_empty(), "{page:?}");
+    offered
+}
+
+/// Approves what the page proposes in a tenant, with `changes` to the form.
+async fn approved(
+    world: &World,
+    (connector, person): (&Connector<'_>, &Person<'_>),
+    tenant: &str,
+    change: impl FnOnce(Form) -> Form,
+) -> Tokens {
+    let ask = connector.ask("skills:read");
+    let page = person.signs_in(&ask.url).await;
+    let form = change(Form::find(&page, "decision").unwrap().with("tenant", tenant).with("decision", "approve"));
+    let code = person.submit(&form).await.redirected()["code"].clone();
+    world.remember(&code);
+    connector.exchange(&ask, &code).await.tokens(world)
+}
+
+async fn is_refused(connector: &Connector<'_>, tokens: &Tokens, tool: &str) {
+    assert_eq!(connector.tool(&tokens.access, tool, json!({})).await.status, 403, "{tool}");
+}
+
+/// RFC 6750 §3.1, MCP 2025-11-25: 403, with all that was granted and what is needed; where a gateway renames the header too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_beyond_the_scopes_is_told_what_it_takes() {
+    for renaming in [false, true] {
+        let world = World::with(|options| options.rename_challenge = renaming).await;
+        let (_, tokens) = world.connected(ANA, "acme", "skills:read entities:write").await;
+        let (key, _) = world.makes_key(ANA, "acme", "skills:read entities:write", None).await;
+        let document = world.at("/.well-known/oauth-protected-resource/api/mcp/server");
+        let sentence = "This needs a permission that the connection does not have";
+        // `write` implies `read` of its kind; staying connected is no permission.
+        let scope = "skills:read views:read entities:read entities:write";
+        let challenge = format!(
+            "Bearer error=\"insufficient_scope\", error_description=\"{sentence}\", resource_metadata=\"{document}\", scope=\"{scope}\""
+        );
+        let call = json!({ "name": "list_views", "arguments": {} });
+
+        for (era, answer) in [
+            ("legacy", world.call(Some(&tokens.access), "tools/call", call.clone()).await),
+            ("modern", world.call_modern(&tokens.access, "tools/call", call.clone()).await),
+            ("key", world.call(Some(&key), "tools/call", call.clone()).await),
+        ] {
+            assert_eq!(answer.status, 403, "{era}");
+            assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{era}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{era}");
+            assert_eq!(
+                answer.json(),
+                json!({
+                    "error": "insufficient_scope",
+                    "error_description": sentence,
+                    "resource_metadata": document,
+                    "scope": scope,
+                }),
+                "{era}"
+            );
+        }
+    }
+}
+
+/// A client that asks for no more than before is offered what it lacked; approved, the call works, and nothing is left to offer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_wanted_is_offered_at_the_next_connection() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+    let ana = world.person(ANA);
+    let ask = connector.ask("skills:read");
+    assert_eq!(also(&ana, &ask).await, [""; 0]);
+
+    is_refused(&connector, &tokens, "list_views").await;
+    let refused =
+        world.call_modern(&tokens.access, "tools/call", json!({ "name": "roll_dice", "arguments": {} })).await;
+    assert_eq!(refused.status, 403);
+
+    assert_eq!(also(&ana, &ask).await, ["also:acme:tools:execute", "also:acme:views:read"]);
+    let page = ana.open(&ask.url).await;
+    assert!(page.body.contains("Read views, in Acme only"), "{page:?}");
+    let asked_for = connector.ask("skills:read views:read");
+    assert_eq!(also(&ana, &asked_for).await, ["also:acme:tools:execute"], "what is asked for is offered once");
+
+    let tokens = approved(&world, (&connector, &ana), "acme", |form| form).await;
+    assert_eq!(tokens.scope, "tools:execute skills:read views:read offline_access");
+    for tool in ["list_views", "roll_dice"] {
+        assert_eq!(connector.tool(&tokens.access, tool, json!({})).await.status, 200, "{tool}");
+    }
+    let refreshed = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(refreshed.scope, tokens.scope);
+    assert_eq!(also(&ana, &ask).await, [""; 0]);
+}
+
+/// RS-27: an elevation can be followed, from the call that wanted it to the approval that gave it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_tells_who_wanted_what() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+    let grant = claims(&tokens.access).1["grant"].clone();
+
+    is_refused(&connector, &tokens, "list_views").await;
+
+    let told: Vec<_> = world.audit("scope_wanted").into_iter().filter(|event| event["grant"] == grant).collect();
+    assert_eq!(
+        told,
+        [json!({
+            "event": "scope_wanted",
+            "grant": grant,
+            "client": connector.client_id,
+            "tenant": "acme",
+            "person": world.person_id(ANA).as_str(),
+            "scope": "views:read",
+        })]
+    );
+}
+
+/// Only the person, client and tenant whose token it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_is_offered_what_one_connection_wanted() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+    let (ana, ben) = (world.person(ANA), world.person("ben@example.com"));
+    let other = world.connector("Another client").await;
+    is_refused(&connector, &tokens, "list_views").await;
+    let (key, _) = world.makes_key("ben@example.com", "acme", "skills:read", None).await;
+    let by_key = world.call(Some(&key), "tools/call", json!({ "name": "list_views", "arguments": {} })).await;
+    assert_eq!(by_key.status, 403);
+
+    assert_eq!(also(&ben, &connector.ask("skills:read")).await, [""; 0]);
+    assert_eq!(also(&ana, &other.ask("skills:read")).await, [""; 0]);
+    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:views:read"]);
+    // In another tenant it does not count, ticked or not, nor under another name; and it stays wanted where it was.
+    let smuggled = |form: Form| form.with("also:globex:views:read", "1").with("allow:views:read", "1");
+    let elsewhere = approved(&world, (&connector, &ana), "globex", smuggled).await;
+    assert_eq!(elsewhere.scope, "skills:read offline_access");
+    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:views:read"]);
+    let unwanted = |form: Form| form.with("also:acme:chat:create", "1").with("allow:chat:create", "1");
+    let here = approved(&world, (&connector, &ana), "acme", unwanted).await;
+    assert_eq!(here.scope, "skills:read views:read offline_access");
+}
+
+/// A person who unticks it has not granted it, and may be asked again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_unticked_stays_ungranted() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+    let ana = world.person(ANA);
+    is_refused(&connector, &tokens, "list_views").await;
+    is_refused(&connector, &tokens, "roll_dice").await;
+
+    let tokens = approved(&world, (&connector, &ana), "acme", |form| form.without("also:acme:tools:execute")).await;
+
+    assert_eq!(tokens.scope, "skills:read views:read offline_access");
+    is_refused(&connector, &tokens, "roll_dice").await;
+    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:tools:execute"]);
+    // A page that comes again keeps what was ticked.
+    let form = Form::find(&ana.open(&connector.ask("skills:read").url).await, "decision").unwrap();
+    let again = ana.submit(&form.without("also:acme:tools:execute").with("decision", "approve")).await;
+    assert_eq!(again.status, 400);
+    let again = Form::find(&again, "decision").unwrap();
+    assert!(!again.fields.iter().any(|(name, _)| name.starts_with("also:")), "{again:?}");
+}
+
+/// What the role forbids is not offered; when the role changes, it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_is_offered_than_the_role_allows() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected("vera@example.com", "acme", "skills:read").await;
+    let vera = world.person("vera@example.com");
+    is_refused(&connector, &tokens, "roll_dice").await;
+    is_refused(&connector, &tokens, "list_views").await;
+    let ask = connector.ask("skills:read");
+
+    assert_eq!(also(&vera, &ask).await, ["also:acme:views:read"]);
+    let forced = |form: Form| form.with("also:acme:tools:execute", "1");
+    let tokens = approved(&world, (&connector, &vera), "acme", forced).await;
+    assert_eq!(tokens.scope, "skills:read views:read offline_access");
+
+    world.gives_role("acme", "vera@example.com", "member").await;
+    assert_eq!(also(&vera, &ask).await, ["also:acme:tools:execute"]);
+}
+
+/// A tenant whose role allows nothing of what is asked can be chosen for what was wanted there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_is_of_use_for_what_was_wanted_there() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected("vera@example.com", "acme", "skills:read").await;
+    let vera = world.person("vera@example.com");
+    let ask = connector.ask("tools:execute");
+    assert!(Form::find(&vera.signs_in(&ask.url).await, "decision").is_some());
+    assert!(!vera.open(&ask.url).await.body.contains("value=\"approve\""));
+
+    is_refused(&connector, &tokens, "list_views").await;
+
+    assert!(vera.open(&ask.url).await.body.contains("value=\"approve\""));
+    let form = Form::find(&vera.open(&ask.url).await, "decision").unwrap();
+    let code = vera.submit(&form.with("tenant", "acme").with("decision", "approve")).await.redirected()["code"].clone();
+    world.remember(&code);
+    assert_eq!(connector.exchange(&ask, &code).await.tokens(&world).scope, "views:read offline_access");
+}
+
+/// Thirty days after the last time it is forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_wanted_long_ago_is_forgotten() {
+    const DAYS: i64 = 24 * 3600;
+    let world = World::new().await;
+    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+    let ana = world.person(ANA);
+    is_refused(&connector, &tokens, "list_views").await;
+
+    world.advance(30 * DAYS - 1);
+    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:views:read"]);
+    world.advance(1);
+    assert_eq!(also(&ana, &connector.ask("skills:read")).await, [""; 0]);
+}
+
+/// The refusal does not depend on its being remembered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_want_that_cannot_be_remembered_is_refused_all_the_same() {
+    let world = World::with(|options| {
+        options.wire = Some(Arc::new(|call: Call| async move {
+            let wanting = call.body["Key"]["id"]["S"].as_str().is_some_and(|id| id.starts_with("wanted#"));
+            if wanting { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass }
+        }));
+    })
+    .await;
+    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+
+    let refused = connector.tool(&tokens.access, "list_views", json!({})).await;
+
+    assert_eq!((refused.status, &refused.json()["scope"]), (403, &json!("skills:read views:read")));
+    assert_eq!(also(&world.person(ANA), &connector.ask("skills:read")).await, [""; 0]);
+}
+
+/// A person who wants, connects and wants again, all at once, loses neither a grant nor an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn wanting_and_granting_at_once_loses_nothing() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+    let ana = world.person(ANA);
+    is_refused(&connector, &tokens, "list_views").await;
+    let ask = connector.ask("skills:read");
+    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap();
+    let form = form.with("tenant", "acme").with("decision", "approve");
+
+    let wanting = world::all((0..6).map(|_| connector.tool(&tokens.access, "roll_dice", json!({}))));
+    let (refused, granted) = tokio::join!(wanting, ana.submit(&form));
+
+    assert!(refused.iter().all(|answer| answer.status == 403), "{refused:?}");
+    let code = granted.redirected()["code"].clone();
+    world.remember(&code);
+    let granted = connector.exchange(&ask, &code).await.tokens(&world).scope;
+    assert!(granted.contains("views:read"), "{granted}");
+    let left = also(&ana, &ask).await;
+    assert!(
+        granted.contains("tools:execute") || left.contains(&"also:acme:tools:execute".to_owned()),
+        "{granted} {left:?}"
+    );
+}
