@@ -12,9 +12,10 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::{Standing, Tenant};
 use shared::store::keys::Unmade;
+use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::skill::Skill;
 use shared::store::workspace::tool::Tool;
-use shared::store::workspace::view::View;
+use shared::store::workspace::view::{Definition, View};
 use shared::store::workspace::{Name, Workspaces};
 use stand_ins::supabase::seed::Person;
 use uuid::Uuid;
@@ -109,6 +110,7 @@ pub(crate) async fn lay_out(
     if kept.is_none() {
         tenants_and_members(operator).await?;
         skills_and_views(&workspaces).await?;
+        invoices(&workspaces, now).await?;
     }
     for (tenant, _) in TENANTS {
         workspaces.as_operator(&tenant_id(tenant)?).keep_tool(&roll_dice(tools_at)?).await?;
@@ -183,12 +185,13 @@ async fn skills_and_views(workspaces: &Workspaces) -> Result<(), Failure> {
         name: name("open-invoices")?,
         title: "Open invoices".to_owned(),
         description: "Invoices that have not been paid, the oldest first".to_owned(),
-        definition: object(json!({
-            "entity": "invoice",
-            "filter": { "paid": false },
-            "order": [{ "by": "due", "direction": "ascending" }],
-            "columns": ["number", "customer", "amount", "due"],
-        })),
+        definition: Definition::parse(&object(json!({
+            "type": "invoice",
+            "filter": [{ "field": "paid", "op": "eq", "value": false }],
+            "sort": [{ "field": "due", "direction": "asc" }],
+            "columns": ["customer", "amount", "currency", "due"],
+        })))
+        .map_err(|_| Failure::Demo("a view"))?,
     };
     acme.keep_view(&open_invoices).await?;
     // What one tenant has, the other must not see.
@@ -199,6 +202,37 @@ async fn skills_and_views(workspaces: &Workspaces) -> Result<(), Failure> {
         content: INCIDENT_RESPONSE.to_owned(),
     };
     workspaces.as_operator(&tenant_id("globex")?).keep_skill(&globex_only).await?;
+    Ok(())
+}
+
+async fn invoices(workspaces: &Workspaces, now: Timestamp) -> Result<(), Failure> {
+    let acme = workspaces.as_operator(&tenant_id("acme")?);
+    let invoice = EntityType {
+        name: name("invoice")?,
+        title: "Invoice".to_owned(),
+        description: "An invoice that Acme has sent to a customer. Its id is its number.".to_owned(),
+        schema: object(json!({
+            "type": "object",
+            "properties": {
+                "customer": { "type": "string", "minLength": 1 },
+                "amount": { "type": "number", "exclusiveMinimum": 0, "description": "With tax, in units of the currency" },
+                "currency": { "enum": ["EUR", "USD"] },
+                "issued": { "type": "string", "format": "date" },
+                "due": { "type": "string", "format": "date" },
+                "paid": { "type": "boolean" },
+                "note": { "type": "string" },
+            },
+            "required": ["customer", "amount", "currency", "issued", "due", "paid"],
+            "additionalProperties": false,
+        })),
+    };
+    acme.keep_entity_type(&invoice).await?;
+    for (id, customer, amount, currency, issued, due, paid) in INVOICES {
+        let fields = object(json!({
+            "customer": customer, "amount": amount, "currency": currency, "issued": issued, "due": due, "paid": paid,
+        }));
+        acme.keep_entity(&invoice.name, &name(id)?, &fields, now).await?;
+    }
     Ok(())
 }
 
@@ -269,6 +303,22 @@ fn object(value: Value) -> Map<String, Value> {
         _ => Map::new(),
     }
 }
+
+/// Id, customer, amount, currency, issued, due, paid.
+const INVOICES: [(&str, &str, f64, &str, &str, &str, bool); 12] = [
+    ("2026-0101", "Harbour Bakery", 420.5, "EUR", "2026-08-03", "2026-09-02", true),
+    ("2026-0102", "Northwind Cycles", 1890.0, "EUR", "2026-08-17", "2026-09-16", false),
+    ("2026-0103", "Lumen Studio", 260.0, "USD", "2026-08-28", "2026-09-27", true),
+    ("2026-0104", "Harbour Bakery", 435.0, "EUR", "2026-09-03", "2026-10-03", true),
+    ("2026-0105", "Orchard Press", 7200.0, "EUR", "2026-09-11", "2026-10-11", false),
+    ("2026-0106", "Tidewater Clinic", 980.75, "USD", "2026-09-21", "2026-10-21", true),
+    ("2026-0107", "Harbour Bakery", 418.25, "EUR", "2026-10-02", "2026-11-01", false),
+    ("2026-0108", "Northwind Cycles", 2140.0, "EUR", "2026-10-09", "2026-11-08", true),
+    ("2026-0109", "Lumen Studio", 310.0, "USD", "2026-10-20", "2026-11-19", false),
+    ("2026-0110", "Orchard Press", 3650.0, "EUR", "2026-11-02", "2026-12-02", false),
+    ("2026-0111", "Harbour Bakery", 441.0, "EUR", "2026-11-04", "2026-12-04", false),
+    ("2026-0112", "Tidewater Clinic", 1275.0, "USD", "2026-11-16", "2026-12-16", true),
+];
 
 const WEEKLY_REPORT: &str = "\
 # Weekly report
