@@ -235,7 +235,11 @@ fn json(object: &Map<String, Value>) -> Result<String, Unfit> {
     if text.len() <= JSON_LIMIT { Ok(text) } else { Err(Unfit::Json) }
 }
 
-fn schema(object: &Map<String, Value>) -> Result<String, Unfit> {
+/// A schema of a tool's arguments or results as it is kept, if it may be one.
+///
+/// # Errors
+/// When it may not.
+pub fn schema(object: &Map<String, Value>) -> Result<String, Unfit> {
     let text = json(object)?;
     if object.get("type").and_then(Value::as_str) != Some("object") {
         return Err(Unfit::NotAnObject);
