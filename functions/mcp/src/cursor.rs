@@ -2,7 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
 use shared::store::workspace::Name;
+
+/// Most bytes of a cursor of ours: three texts to sort by, and an id.
+const LIMIT: usize = 8 * 1024;
 
 /// The cursor of what comes after `name`.
 pub(crate) fn after(name: &Name) -> String {
@@ -13,6 +17,17 @@ pub(crate) fn after(name: &Name) -> String {
 pub(crate) fn read(cursor: &str) -> Option<Name> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     Name::parse(std::str::from_utf8(&bytes).ok()?)
+}
+
+/// The cursor of what comes after a place in an order.
+pub(crate) fn after_place(place: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(place.to_string())
+}
+
+/// The place that [`after_place`] wrote, if a cursor can be one.
+pub(crate) fn read_place(cursor: &str) -> Option<Value> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|_| cursor.len() <= LIMIT)?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 #[cfg(test)]
@@ -26,6 +41,17 @@ mod tests {
 
         for other in ["", "weekly-report", "!", &URL_SAFE_NO_PAD.encode("a#b"), &URL_SAFE_NO_PAD.encode([0xff])] {
             assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_place_reads_back_and_nothing_else_does() {
+        let place = serde_json::json!([["2026-11-30", 17.5, null], "in-1"]);
+        assert_eq!(read_place(&after_place(&place)), Some(place));
+
+        let long = after_place(&Value::from("a".repeat(LIMIT)));
+        for other in ["", "!", &URL_SAFE_NO_PAD.encode("in-1"), &long] {
+            assert_eq!(read_place(other), None, "{other}");
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The tools: ours, one file per kind of thing, and those that the tenant has registered.
 
+mod entities;
 pub(crate) mod registered;
+mod search;
 mod skills;
 mod views;
 
@@ -24,7 +26,7 @@ use crate::cursor;
 use crate::operation::{Operation, Permitted};
 
 /// Every kind of tool of ours, in the order in which they are listed.
-const KINDS: [&[BuiltIn]; 2] = [&skills::TOOLS, &views::TOOLS];
+const KINDS: [&[BuiltIn]; 3] = [&skills::TOOLS, &views::TOOLS, &entities::TOOLS];
 
 /// A tool of ours. Each one works on the tenant's things alone.
 pub(crate) struct BuiltIn {

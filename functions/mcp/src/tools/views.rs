@@ -1,11 +1,16 @@
 //! `list_views` and `read_view`.
 
 use rmcp::model::JsonObject;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use shared::oauth::scope::Scope;
+use shared::store::workspace::Name;
+use shared::store::workspace::entity::Entity;
+use shared::store::workspace::query::Field;
 use shared::store::workspace::view::View;
 
-use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, list_output, listed, name, read_input};
+use super::search::{Limit, Search, found_output, page_input};
+use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, list_output, listed, typed};
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {
@@ -22,38 +27,102 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "read_view",
         scope: Scope::ViewsRead,
         title: "Read a view",
-        description: "Returns one view's definition: which records it shows, in which order and columns.",
+        description: "Returns one view's definition (which records it shows, in which order and columns) and a page of the records \
+                      themselves, if you may read entities.",
         effect: Effect::Reads,
-        input: || read_input("The view's name, as list_views shows it"),
+        input: read_input,
         output: read_output,
         run: |arguments, work| Box::pin(read(arguments, work)),
     },
 ];
+
+const NO_ROWS: &str =
+    "The rows are left out: reading them needs the permission entities:read, which this connection does not have.";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    name: String,
+    cursor: Option<String>,
+    limit: Option<u64>,
+}
 
 async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
     Ok(listed("views", &work.workspace.views(after(arguments)?.as_ref()).await?))
 }
 
 async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let view = work.workspace.view(&name(arguments, unknown)?).await?;
-    let View { name, title, description, definition } = view.ok_or_else(unknown)?;
-    Ok(Outcome::Structured(
-        json!({ "name": name.as_str(), "title": title, "description": description, "definition": definition }),
-    ))
+    let Read { name, cursor, limit } = typed(arguments)?;
+    let (name, limit) = (Name::parse(&name).ok_or_else(unknown)?, Limit::parse(limit)?);
+    let View { name, title, description, definition } = work.workspace.view(&name).await?.ok_or_else(unknown)?;
+    let mut result = if work.access.scopes().contains(Scope::EntitiesRead) {
+        let (kind, filter, sort) = (&definition.kind, &definition.filter, &definition.sort);
+        let search = Search { kind, words: None, filter, sort, cursor: cursor.as_deref(), limit };
+        search.page(&work.workspace, |entity| row(entity, &definition.columns)).await?.into_members("rows")
+    } else {
+        std::iter::once(("withheld".to_owned(), NO_ROWS.into())).collect()
+    };
+    let about = [
+        ("name", name.as_str().into()),
+        ("title", title.into()),
+        ("description", description.into()),
+        ("definition", definition.to_json().into()),
+    ];
+    result.extend(about.map(|(name, value): (_, Value)| (name.to_owned(), value)));
+    Ok(Outcome::Structured(result.into()))
+}
+
+/// An entity as far as the view shows it.
+fn row(entity: &Entity, columns: &[Field]) -> Value {
+    let fields: Map<_, _> = if columns.is_empty() {
+        entity.fields.clone()
+    } else {
+        let cells = columns.iter().map(|column| (column.to_string(), column.of(entity).into_owned()));
+        cells.filter(|(_, value)| !value.is_null()).collect()
+    };
+    json!({ "id": entity.id.as_str(), "version": entity.version, "fields": fields })
+}
+
+fn read_input() -> Value {
+    let mut properties = page_input();
+    let name = json!({ "type": "string", "description": "The view's name, as list_views shows it" });
+    properties.insert("name".to_owned(), name);
+    json!({ "type": "object", "properties": properties, "required": ["name"], "additionalProperties": false })
 }
 
 fn read_output() -> Value {
     let text = json!({ "type": "string" });
-    json!({
-        "type": "object",
-        "properties": {
-            "name": text,
-            "title": text,
-            "description": text,
-            "definition": { "type": "object", "description": "Filter, order and columns" },
+    let own = json!({
+        "name": text,
+        "title": text,
+        "description": text,
+        "definition": {
+            "type": "object",
+            "properties": {
+                "type": { "type": "string", "description": "The entity type" },
+                "filter": { "type": "array", "description": "What holds for each record, as in search_entities" },
+                "sort": { "type": "array", "description": "Their order, as in search_entities" },
+                "columns": { "type": "array", "description": "The fields that are shown; all if empty" },
+            },
+            "required": ["type", "filter", "sort", "columns"],
         },
-        "required": ["name", "title", "description", "definition"],
-    })
+        "rows": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "id": text,
+                    "version": { "type": "integer" },
+                    "fields": { "type": "object", "description": "The view's columns, those that the record has" },
+                },
+                "required": ["id", "version", "fields"],
+            },
+        },
+        "withheld": { "type": "string", "description": "In place of rows: why there are none" },
+    });
+    let mut properties = found_output();
+    properties.extend(own.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    json!({ "type": "object", "properties": properties, "required": ["name", "title", "description", "definition"] })
 }
 
 fn unknown() -> Undone {

@@ -3,6 +3,9 @@
 //! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
 //! JSON is kept as text: the table has no business in it. Each kind is listed by key, in the order of its bytes.
 
+pub mod entity;
+pub mod entity_type;
+pub mod query;
 pub mod skill;
 pub mod tool;
 pub mod view;
@@ -127,6 +130,9 @@ pub enum Unfit {
     /// A definition or a schema longer than [`JSON_LIMIT`].
     #[error("the definition or schema must not exceed 32,768 bytes as JSON")]
     Json,
+    /// Fields of an entity longer than [`JSON_LIMIT`].
+    #[error("the fields must not exceed 32,768 bytes as JSON")]
+    Fields,
     /// A schema of arguments or results that is not one of an object (MCP: `inputSchema`, `outputSchema`).
     #[error("the schema must have the type object")]
     NotAnObject,
@@ -147,7 +153,7 @@ pub const TITLE_LIMIT: usize = 120;
 pub const DESCRIPTION_LIMIT: usize = 2048;
 /// Most bytes of a skill's or document's content: an item of DynamoDB holds 400 KB in all.
 pub const CONTENT_LIMIT: usize = 256 * 1024;
-/// Most bytes of a schema or a definition, as JSON.
+/// Most bytes of a schema, a definition or an entity's fields, as JSON.
 pub const JSON_LIMIT: usize = 32 * 1024;
 
 /// Things per page.

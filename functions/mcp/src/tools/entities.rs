@@ -1,0 +1,615 @@
+//! The tools for entities: the tenant's records, each of a type that says which fields it has.
+
+use jsonschema::{Draft, PatternOptions};
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use shared::oauth::scope::Scope;
+use shared::oauth::secret::{Secret, to_text};
+use shared::store::workspace::Name;
+use shared::store::workspace::entity::{Changed, Entity, Fields};
+use shared::store::workspace::entity_type::EntityType;
+use shared::store::workspace::query::{CONDITIONS, Condition, Field, OPS, ORDERS, Sort, TEXT_LIMIT, Words};
+
+use super::search::{Limit, Search, found_output, page_input};
+use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, typed};
+use crate::cursor;
+
+pub(super) const TOOLS: [BuiltIn; 7] = [
+    BuiltIn {
+        name: "list_entity_types",
+        scope: Scope::EntitiesRead,
+        title: "List entity types",
+        description: "Lists what the workspace keeps records of (invoices, customers, …), with the JSON Schema of each type's fields. \
+                      Look here first: every other entity tool needs a type's name, and its field names.",
+        effect: Effect::Reads,
+        input: list_input,
+        output: types_output,
+        run: |arguments, work| Box::pin(list_types(arguments, work)),
+    },
+    BuiltIn {
+        name: "list_entities",
+        scope: Scope::EntitiesRead,
+        title: "List entities",
+        description: "Lists all records of a type, in the order of their ids. To find some of them, or to sort them, use \
+                      search_entities.",
+        effect: Effect::Reads,
+        input: list_entities_input,
+        output: list_output,
+        run: |arguments, work| Box::pin(list(arguments, work)),
+    },
+    BuiltIn {
+        name: "search_entities",
+        scope: Scope::EntitiesRead,
+        title: "Search entities",
+        description: "Finds records of a type by words, by conditions on their fields, or both; all must hold. By id unless sorted.",
+        effect: Effect::Reads,
+        input: search_input,
+        output: list_output,
+        run: |arguments, work| Box::pin(search(arguments, work)),
+    },
+    BuiltIn {
+        name: "read_entity",
+        scope: Scope::EntitiesRead,
+        title: "Read an entity",
+        description: "Returns one record, as it is now, with the version that an update or delete must name.",
+        effect: Effect::Reads,
+        input: read_input,
+        output: entity_output,
+        run: |arguments, work| Box::pin(read(arguments, work)),
+    },
+    BuiltIn {
+        name: "create_entity",
+        scope: Scope::EntitiesWrite,
+        title: "Create an entity",
+        description: "Makes a record. Its fields must fit the type's schema. Without an id it gets a new one. With an id that is \
+                      taken, nothing happens: that is a conflict, unless the record is what you have just made with the same fields, \
+                      which is then returned.",
+        effect: Effect::Adds,
+        input: create_input,
+        output: entity_output,
+        run: |arguments, work| Box::pin(create(arguments, work)),
+    },
+    BuiltIn {
+        name: "update_entity",
+        scope: Scope::EntitiesWrite,
+        title: "Update an entity",
+        description: "Changes some fields of a record, and leaves the others. Name the version that you read: if the record has \
+                      changed since, nothing happens, and you are told the current version.",
+        effect: Effect::Replaces,
+        input: update_input,
+        output: entity_output,
+        run: |arguments, work| Box::pin(update(arguments, work)),
+    },
+    BuiltIn {
+        name: "delete_entity",
+        scope: Scope::EntitiesWrite,
+        title: "Delete an entity",
+        description: "Deletes a record for good. Name the version that you read: if the record has changed since, nothing happens, \
+                      and you are told the current version.",
+        effect: Effect::Replaces,
+        input: delete_input,
+        output: delete_output,
+        run: |arguments, work| Box::pin(delete(arguments, work)),
+    },
+];
+
+/// The most mistakes in fields that are named at once.
+const MISTAKES: usize = 5;
+/// The most characters of each.
+const MISTAKE_LENGTH: usize = 200;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    #[serde(rename = "type")]
+    kind: String,
+    cursor: Option<String>,
+    limit: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sought {
+    #[serde(rename = "type")]
+    kind: String,
+    text: Option<String>,
+    filter: Option<Value>,
+    sort: Option<Value>,
+    cursor: Option<String>,
+    limit: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Read {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    #[serde(rename = "type")]
+    kind: String,
+    id: Option<String>,
+    fields: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Update {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+    version: u32,
+    fields: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Delete {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+    version: u32,
+}
+
+async fn list_types(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let page = work.workspace.entity_types(after(arguments)?.as_ref()).await?;
+    let types = page.things.into_iter().map(|declared| {
+        let EntityType { name, title, description, schema } = declared;
+        json!({ "name": name.as_str(), "title": title, "description": description, "schema": schema })
+    });
+    let mut result = JsonObject::new();
+    result.insert("types".to_owned(), types.collect());
+    result.extend(page.next.as_ref().map(|next| ("nextCursor".to_owned(), cursor::after(next).into())));
+    Ok(Outcome::Structured(result.into()))
+}
+
+async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let List { kind, cursor, limit } = typed(arguments)?;
+    let (kind, sort, cursor) = (Name::parse(&kind).ok_or_else(unknown_type)?, Sort::default(), cursor.as_deref());
+    let search = Search { kind: &kind, words: None, filter: &[], sort: &sort, cursor, limit: Limit::parse(limit)? };
+    let found = search.page(&work.workspace, shown).await?;
+    // A list of nothing is told from a list of no such thing.
+    if found.is_nothing() && work.workspace.entity_type(&kind).await?.is_none() {
+        return Err(unknown_type());
+    }
+    Ok(Outcome::Structured(found.into_members("entities").into()))
+}
+
+async fn search(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let Sought { kind, text, filter, sort, cursor, limit } = typed(arguments)?;
+    let kind = Name::parse(&kind).ok_or_else(unknown_type)?;
+    let (filter, sort) = (Condition::parse_all(filter.as_ref())?, Sort::parse(sort.as_ref())?);
+    let words = text.as_deref().map(Words::parse).transpose()?;
+    let (limit, cursor) = (Limit::parse(limit)?, cursor.as_deref());
+    let declared = work.workspace.entity_type(&kind).await?.ok_or_else(unknown_type)?;
+    // A field that cannot be there finds nothing, which would look like an answer.
+    let named = filter.iter().map(Condition::field).chain(sort.fields());
+    if let Some(field) = named.into_iter().find(|field| !field.fits(&declared.schema)) {
+        return Err(unknown_field(field, &declared));
+    }
+    let search = Search { kind: &kind, words, filter: &filter, sort: &sort, cursor, limit };
+    let found = search.page(&work.workspace, shown).await?;
+    Ok(Outcome::Structured(found.into_members("entities").into()))
+}
+
+async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let Read { kind, id } = typed(arguments)?;
+    let (kind, id) = named(&kind, &id)?;
+    let entity = work.workspace.entity(&kind, &id).await?.ok_or_else(unknown)?;
+    Ok(Outcome::Structured(shown(&entity)))
+}
+
+async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let Create { kind, id, fields } = typed(arguments)?;
+    let kind = Name::parse(&kind).ok_or_else(unknown_type)?;
+    let id = id.unwrap_or_else(|| to_text(Secret::<16>::random().expose()));
+    let id = Name::parse(&id).ok_or_else(|| {
+        let message = "The arguments do not fit: an id has 1 to 64 letters (A-Z a-z), digits, _ and -.";
+        Undone::failed("invalid_arguments", message)
+    })?;
+    let fields = sized(fields)?;
+    let declared = work.workspace.entity_type(&kind).await?.ok_or_else(unknown_type)?;
+    fit(&declared, fields.as_object())?;
+    let (asked, person) = (fields.as_object().clone(), work.access.person());
+    match work.workspace.create_entity(&kind, &id, fields, person, work.now).await? {
+        Changed::Made(entity) => Ok(Outcome::Structured(shown(&entity))),
+        // The client asks again because it did not hear the answer.
+        Changed::Refused(there)
+            if there.version == 1 && there.updated_by.as_ref() == Some(person) && there.fields == asked =>
+        {
+            Ok(Outcome::Structured(shown(&there)))
+        }
+        Changed::Refused(_) | Changed::Gone => Err(Undone::failed(
+            "conflict",
+            format!(
+                "There already is an entity {id} of the type {kind}. Read it with read_entity, or choose another id."
+            ),
+        )),
+    }
+}
+
+async fn update(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let Update { kind, id, version, fields } = typed(arguments)?;
+    let (kind, id) = named(&kind, &id)?;
+    let (declared, current) = tokio::try_join!(work.workspace.entity_type(&kind), work.workspace.entity(&kind, &id))?;
+    let (declared, current) = (declared.ok_or_else(unknown_type)?, current.ok_or_else(unknown)?);
+    if current.version != version {
+        return Err(conflict(&current, version));
+    }
+    let mut merged = current.fields.clone();
+    merge(&mut merged, fields);
+    if merged == current.fields {
+        return Ok(Outcome::Structured(shown(&current)));
+    }
+    let merged = sized(merged)?;
+    fit(&declared, merged.as_object())?;
+    match work.workspace.update_entity(current, merged, work.access.person(), work.now).await? {
+        Changed::Made(entity) => Ok(Outcome::Structured(shown(&entity))),
+        Changed::Refused(current) => Err(conflict(&current, version)),
+        Changed::Gone => Err(unknown()),
+    }
+}
+
+async fn delete(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let Delete { kind, id, version } = typed(arguments)?;
+    let (kind, id) = named(&kind, &id)?;
+    let current = work.workspace.entity(&kind, &id).await?.ok_or_else(unknown)?;
+    if current.version != version {
+        return Err(conflict(&current, version));
+    }
+    match work.workspace.delete_entity(current).await? {
+        Changed::Made(entity) => Ok(Outcome::Structured(json!({ "deleted": shown(&entity) }))),
+        Changed::Refused(current) => Err(conflict(&current, version)),
+        Changed::Gone => Err(unknown()),
+    }
+}
+
+/// RFC 7396 §2: members of `patch` replace those of `target`, null removes, objects are merged.
+fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => drop(target.remove(&name)),
+            Value::Object(patch) => {
+                let mut inner = match target.remove(&name) {
+                    Some(Value::Object(inner)) => inner,
+                    _ => Map::new(),
+                };
+                merge(&mut inner, patch);
+                target.insert(name, Value::Object(inner));
+            }
+            value => drop(target.insert(name, value)),
+        }
+    }
+}
+
+/// Bounded before anything looks at every part of it.
+fn sized(fields: Map<String, Value>) -> Result<Fields, Undone> {
+    Fields::new(fields).map_err(|unfit| Undone::failed("too_large", format!("Nothing was written: {unfit}.")))
+}
+
+/// Whether fields are what their type declares, formats such as dates included. Patterns take time linear in what they are tried
+/// on, and references lead nowhere outside the schema.
+fn fit(declared: &EntityType, fields: &Map<String, Value>) -> Result<(), Undone> {
+    let validator = jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .with_pattern_options(PatternOptions::regex())
+        .should_validate_formats(true)
+        .build(&Value::Object(declared.schema.clone()))
+        .map_err(|_| Undone::failed("unusable_schema", "The entity type has a schema that cannot be used."))?;
+    let fields = Value::Object(fields.clone());
+    let mistakes: Vec<_> = validator
+        .iter_errors(&fields)
+        .take(MISTAKES)
+        .map(|error| {
+            let place = error.instance_path().to_string();
+            let said: String = error.to_string().chars().take(MISTAKE_LENGTH).collect();
+            format!("- {}: {said}", if place.is_empty() { "/" } else { &place })
+        })
+        .collect();
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    let message = format!("Nothing was written: the fields do not fit the type's schema.\n{}", mistakes.join("\n"));
+    Err(Undone::failed("invalid_arguments", message))
+}
+
+fn named(kind: &str, id: &str) -> Result<(Name, Name), Undone> {
+    Ok((Name::parse(kind).ok_or_else(unknown)?, Name::parse(id).ok_or_else(unknown)?))
+}
+
+fn unknown() -> Undone {
+    Undone::failed(
+        "not_found",
+        "There is no entity of that type and id. list_entities and search_entities show which there are.",
+    )
+}
+
+fn unknown_type() -> Undone {
+    Undone::failed("not_found", "There is no entity type of that name. list_entity_types shows which there are.")
+}
+
+fn unknown_field(field: &Field, declared: &EntityType) -> Undone {
+    let properties = declared.schema.get("properties").and_then(Value::as_object);
+    let known: Vec<_> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let kind = &declared.name;
+    let message =
+        format!("The type {kind} has no field {field:?}. It has: {}.", known.join(", "), field = field.as_str());
+    Undone::failed("invalid_arguments", message)
+}
+
+fn conflict(current: &Entity, named: u32) -> Undone {
+    let now = current.version;
+    Undone::failed(
+        "conflict",
+        format!(
+            "Nothing was written: the entity has version {now} now, not {named}. Read it again with read_entity, and make the change \
+             from that."
+        ),
+    )
+}
+
+/// An entity as [`entity_output`] promises it.
+fn shown(entity: &Entity) -> Value {
+    let Entity { kind, id, version, fields, created, updated, updated_by } = entity;
+    let mut shown = json!({
+        "type": kind.as_str(),
+        "id": id.as_str(),
+        "version": version,
+        "fields": fields,
+        "created": created.to_rfc3339(),
+        "updated": updated.to_rfc3339(),
+    });
+    if let (Some(person), Some(shown)) = (updated_by, shown.as_object_mut()) {
+        shown.insert("updatedBy".to_owned(), person.as_str().into());
+    }
+    shown
+}
+
+fn kind_input() -> Value {
+    json!({ "type": "string", "description": "The name of the entity type, as list_entity_types shows it" })
+}
+
+fn id_input() -> Value {
+    json!({ "type": "string", "description": "The entity's id" })
+}
+
+fn version_input() -> Value {
+    json!({ "type": "integer", "minimum": 1, "description": "The version that you read" })
+}
+
+fn list_entities_input() -> Value {
+    let mut properties = page_input();
+    properties.insert("type".to_owned(), kind_input());
+    json!({ "type": "object", "properties": properties, "required": ["type"], "additionalProperties": false })
+}
+
+fn search_input() -> Value {
+    let field = json!({
+        "type": "string",
+        "description": "A field of the type, with dots into objects (customer.city); or $id, $version, $created, $updated, $updatedBy \
+                        of the record itself",
+    });
+    let mut properties = page_input();
+    let own = json!({
+        "type": kind_input(),
+        "text": {
+            "type": "string", "maxLength": TEXT_LIMIT,
+            "description": "Words that must all occur somewhere in the record's texts, numbers or id, in any case",
+        },
+        "filter": {
+            "type": "array",
+            "maxItems": CONDITIONS,
+            "description": "Conditions that must all hold",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "field": field,
+                    "op": {
+                        "enum": OPS,
+                        "description": "eq, ne: a missing field equals null. lt, le, gt, ge: numbers by value, texts by code point, so \
+                                        dates like 2026-11-30 compare as dates. in: one of a list. contains: part of a text in any \
+                                        case, or an item of an array. exists: true or false",
+                    },
+                    "value": { "description": "A text, number, boolean or null; for in, an array of these; not needed for exists" },
+                },
+                "required": ["field", "op"],
+                "additionalProperties": false,
+            },
+        },
+        "sort": {
+            "type": "array",
+            "maxItems": ORDERS,
+            "description": "By these fields in turn, then by id. Records without a field come last in either direction",
+            "items": {
+                "type": "object",
+                "properties": { "field": field, "direction": { "enum": ["asc", "desc"], "default": "asc" } },
+                "required": ["field"],
+                "additionalProperties": false,
+            },
+        },
+    });
+    properties.extend(own.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
+    json!({ "type": "object", "properties": properties, "required": ["type"], "additionalProperties": false })
+}
+
+fn read_input() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "type": kind_input(), "id": id_input() },
+        "required": ["type", "id"],
+        "additionalProperties": false,
+    })
+}
+
+fn create_input() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "type": kind_input(),
+            "id": {
+                "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$",
+                "description": "An id of your choice, such as the invoice's number; leave it out for a new one",
+            },
+            "fields": { "type": "object", "description": "What the type's schema describes; at most 32,768 bytes as JSON" },
+        },
+        "required": ["type", "fields"],
+        "additionalProperties": false,
+    })
+}
+
+fn update_input() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "type": kind_input(),
+            "id": id_input(),
+            "version": version_input(),
+            "fields": {
+                "type": "object",
+                "description": "Only what changes, as a JSON Merge Patch (RFC 7396): a value replaces the field's, null removes the \
+                                field, an object is merged into the one that is there, an array replaces the whole array",
+            },
+        },
+        "required": ["type", "id", "version", "fields"],
+        "additionalProperties": false,
+    })
+}
+
+fn delete_input() -> Value {
+    json!({
+        "type": "object",
+        "properties": { "type": kind_input(), "id": id_input(), "version": version_input() },
+        "required": ["type", "id", "version"],
+        "additionalProperties": false,
+    })
+}
+
+fn types_output() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "properties": {
+            "types": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "name": text,
+                        "title": text,
+                        "description": text,
+                        "schema": { "type": "object", "description": "JSON Schema of the fields" },
+                    },
+                    "required": ["name", "title", "description", "schema"],
+                },
+            },
+            "nextCursor": { "type": "string", "description": "There may be more: call again with this cursor" },
+        },
+        "required": ["types"],
+    })
+}
+
+fn list_output() -> Value {
+    let mut properties = found_output();
+    properties.insert("entities".to_owned(), json!({ "type": "array", "items": entity_output() }));
+    json!({ "type": "object", "properties": properties, "required": ["entities"] })
+}
+
+fn entity_output() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "properties": {
+            "type": text,
+            "id": text,
+            "version": { "type": "integer", "description": "One more at each change; name it in update_entity and delete_entity" },
+            "fields": { "type": "object" },
+            "created": { "type": "string", "format": "date-time" },
+            "updated": { "type": "string", "format": "date-time" },
+            "updatedBy": { "type": "string", "description": "The id of the person who changed it last; absent where the operator did" },
+        },
+        "required": ["type", "id", "version", "fields", "created", "updated"],
+    })
+}
+
+fn delete_output() -> Value {
+    let mut deleted = entity_output();
+    if let Some(schema) = deleted.as_object_mut() {
+        schema.insert("description".to_owned(), "The record as it last was".into());
+    }
+    json!({ "type": "object", "properties": { "deleted": deleted }, "required": ["deleted"] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(value: Value) -> Map<String, Value> {
+        let Value::Object(map) = value else { panic!("{value}") };
+        map
+    }
+
+    /// RFC 7396, appendix A: those whose target and patch are objects.
+    #[test]
+    fn a_merge_patch_does_what_its_rfc_says() {
+        for (target, patch, result) in [
+            (json!({ "a": "b" }), json!({ "a": "c" }), json!({ "a": "c" })),
+            (json!({ "a": "b" }), json!({ "b": "c" }), json!({ "a": "b", "b": "c" })),
+            (json!({ "a": "b" }), json!({ "a": null }), json!({})),
+            (json!({ "a": "b", "b": "c" }), json!({ "a": null }), json!({ "b": "c" })),
+            (json!({ "a": ["b"] }), json!({ "a": "c" }), json!({ "a": "c" })),
+            (json!({ "a": "c" }), json!({ "a": ["b"] }), json!({ "a": ["b"] })),
+            (json!({ "a": { "b": "c" } }), json!({ "a": { "b": "d", "c": null } }), json!({ "a": { "b": "d" } })),
+            (json!({ "a": [{ "b": "c" }] }), json!({ "a": [1] }), json!({ "a": [1] })),
+            (json!({ "e": null }), json!({ "a": 1 }), json!({ "e": null, "a": 1 })),
+            (json!({}), json!({ "a": { "bb": { "ccc": null } } }), json!({ "a": { "bb": {} } })),
+        ] {
+            let mut merged = map(target.clone());
+            merge(&mut merged, map(patch.clone()));
+            assert_eq!(Value::Object(merged), result, "{target} {patch}");
+        }
+    }
+
+    #[test]
+    fn fields_must_fit_their_type() {
+        let declared = |schema: Value| EntityType {
+            name: Name::parse("invoice").unwrap(),
+            title: "Invoice".to_owned(),
+            description: "One".to_owned(),
+            schema: map(schema),
+        };
+        let invoice = declared(json!({
+            "type": "object",
+            "properties": { "number": { "type": "string", "pattern": "^(a+)+$" }, "due": { "type": "string", "format": "date" } },
+            "required": ["number"],
+            "additionalProperties": false,
+        }));
+        for (fields, told) in [
+            (json!({ "number": "aaa", "due": "2026-11-30" }), None),
+            (json!({}), Some("- /: \"number\" is a required property")),
+            (json!({ "number": "a", "due": "soon" }), Some("- /due: \"soon\" is not a \"date\"")),
+            (json!({ "number": "a", "x": 1 }), Some("- /: Additional properties are not allowed ('x' was unexpected)")),
+            // Exponential for an engine that backtracks.
+            (json!({ "number": format!("{}b", "a".repeat(100)) }), Some("- /number: ")),
+        ] {
+            match (fit(&invoice, &map(fields.clone())), told) {
+                (Ok(()), None) => {}
+                (Err(Undone::Failed { why: "invalid_arguments", message }), Some(told)) => {
+                    assert!(message.contains(told), "{message}")
+                }
+                (other, _) => panic!("{fields} {other:?}"),
+            }
+        }
+        for schema in [
+            json!({ "type": "object", "properties": { "a": { "$ref": "https://example.com/a.json" } } }),
+            json!({ "type": 7 }),
+        ] {
+            let told = fit(&declared(schema), &map(json!({ "a": 1 })));
+            assert!(matches!(told, Err(Undone::Failed { why: "unusable_schema", .. })), "{told:?}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! A page of the entities that a list, a search or a view asks for.
+//!
+//! A call examines so many entities and no more, whatever it is looking for: by id, a page may then have few rows or none, and its
+//! cursor goes on; in another order the whole type has to be seen, and where that is too much the answer says so.
+
+use rmcp::model::JsonObject;
+use serde_json::{Value, json};
+use shared::store::workspace::entity::{Batch, Entity};
+use shared::store::workspace::query::{Condition, Malformed, Place, Sort, Words};
+use shared::store::workspace::{Name, Workspace};
+
+use super::{Undone, unknown_cursor};
+use crate::cursor;
+
+/// What is asked for.
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    /// The entities' type.
+    pub(super) kind: &'a Name,
+    /// What they contain.
+    pub(super) words: Option<Words>,
+    /// What holds for them.
+    pub(super) filter: &'a [Condition],
+    /// Their order.
+    pub(super) sort: &'a Sort,
+    /// Where the page before ended.
+    pub(super) cursor: Option<&'a str>,
+    /// Most rows of the page.
+    pub(super) limit: Limit,
+}
+
+/// Most rows of a page.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limit(u16);
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    rows: Vec<Value>,
+    bytes: usize,
+    next: Option<String>,
+    incomplete: bool,
+}
+
+/// Entities examined per call, and the bytes of their fields: what DynamoDB reads in about a second, 2,000 read units at most, and
+/// what fits several times into a function's memory when parsed.
+const EXAMINED: usize = 5_000;
+const EXAMINED_BYTES: usize = 8 * 1024 * 1024;
+/// Entities per query, which DynamoDB also ends at 1 MB.
+const QUERY: u16 = 1_000;
+/// Most bytes of a page's rows after the first: more than a model reads. They are sent twice, once as text inside JSON, of which
+/// Lambda takes 6 MB.
+const PAGE_BYTES: usize = 256 * 1024;
+
+const INCOMPLETE: &str = "There are too many records to sort: only the first of them by id were. To see all, search without sort, \
+    and go on with each nextCursor.";
+
+impl Limit {
+    /// The most that may be asked for.
+    pub(super) const MOST: u16 = 100;
+    /// What is meant where nothing is said.
+    pub(super) const DEFAULT: u16 = 50;
+
+    pub(super) fn parse(limit: Option<u64>) -> Result<Self, Undone> {
+        let limit = u16::try_from(limit.unwrap_or(Self::DEFAULT.into())).unwrap_or(u16::MAX);
+        if (1..=Self::MOST).contains(&limit) {
+            return Ok(Self(limit));
+        }
+        Err(Undone::failed("invalid_arguments", "The arguments do not fit: limit must be from 1 to 100."))
+    }
+}
+
+impl Search<'_> {
+    /// The page, with a row for each entity.
+    pub(super) async fn page(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
+        if self.sort.is_by_id() { self.by_id(workspace, row).await } else { self.sorted(workspace, row).await }
+    }
+
+    async fn by_id(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
+        let after = self.cursor.map(|cursor| cursor::read(cursor).ok_or_else(unknown_cursor)).transpose();
+        let (mut after, mut found, mut budget) = (after?, Found::default(), Budget::default());
+        // Where every entity is a row, one more than the page holds tells whether it is the last.
+        let all = self.words.is_none() && self.filter.is_empty();
+        let most = if all { self.limit.0 + 1 } else { QUERY };
+        loop {
+            let batch = workspace.entities(self.kind, after.as_ref(), most).await?;
+            let spent = budget.spend(&batch);
+            for entity in batch.entities {
+                if found.is_full(self.limit) || (self.wants(&entity) && !found.take(row(&entity))) {
+                    found.next = after.as_ref().map(cursor::after);
+                    return Ok(found);
+                }
+                after = Some(entity.id);
+            }
+            after = batch.next;
+            if after.is_none() || spent || found.is_full(self.limit) {
+                found.next = after.as_ref().map(cursor::after);
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn sorted(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
+        let from = match self.cursor {
+            Some(cursor) => {
+                let place = cursor::read_place(cursor).and_then(|place| self.sort.read_place(&place));
+                Some(place.ok_or_else(unknown_cursor)?)
+            }
+            None => None,
+        };
+        let (mut after, mut found, mut budget) = (None, Found::default(), Budget::default());
+        let mut best: Vec<(Place, Entity)> = Vec::new();
+        loop {
+            let batch = workspace.entities(self.kind, after.as_ref(), QUERY).await?;
+            let spent = budget.spend(&batch);
+            let wanted = batch.entities.into_iter().filter(|entity| self.wants(entity));
+            let placed = wanted.map(|entity| (self.sort.place(&entity), entity));
+            let is_ahead = |place: &Place| from.as_ref().is_none_or(|from| self.sort.compare(place, from).is_gt());
+            best.extend(placed.filter(|(place, _)| is_ahead(place)));
+            best.sort_by(|(one, _), (other, _)| self.sort.compare(one, other));
+            best.truncate(usize::from(self.limit.0) + 1);
+            found.incomplete = spent && batch.next.is_some();
+            after = batch.next;
+            if after.is_none() || spent {
+                break;
+            }
+        }
+        let mut last = None;
+        for (place, entity) in &best {
+            if found.is_full(self.limit) || !found.take(row(entity)) {
+                found.next = last.map(|last: &Place| cursor::after_place(&last.to_json()));
+                break;
+            }
+            last = Some(place);
+        }
+        Ok(found)
+    }
+
+    fn wants(&self, entity: &Entity) -> bool {
+        self.filter.iter().all(|condition| condition.holds(entity))
+            && self.words.as_ref().is_none_or(|words| words.hold(entity))
+    }
+}
+
+impl Found {
+    /// Whether nothing was found, and nothing was left to look at.
+    pub(super) const fn is_nothing(&self) -> bool {
+        self.rows.is_empty() && self.next.is_none()
+    }
+
+    /// As members of a result, whose rows are called `rows`: see [`found_output`].
+    pub(super) fn into_members(self, rows: &str) -> JsonObject {
+        let mut members = JsonObject::new();
+        members.insert(rows.to_owned(), self.rows.into());
+        members.extend(self.next.map(|next| ("nextCursor".to_owned(), next.into())));
+        if self.incomplete {
+            members.insert("incomplete".to_owned(), INCOMPLETE.into());
+        }
+        members
+    }
+
+    fn is_full(&self, limit: Limit) -> bool {
+        self.rows.len() >= usize::from(limit.0)
+    }
+
+    /// Whether there was room for one more.
+    fn take(&mut self, row: Value) -> bool {
+        let bytes = row.to_string().len();
+        let fits = self.rows.is_empty() || self.bytes + bytes <= PAGE_BYTES;
+        if fits {
+            self.bytes += bytes;
+            self.rows.push(row);
+        }
+        fits
+    }
+}
+
+/// What has been examined.
+#[derive(Default)]
+struct Budget {
+    entities: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Whether that was all of it.
+    fn spend(&mut self, batch: &Batch) -> bool {
+        self.entities += batch.entities.len();
+        self.bytes += batch.bytes;
+        self.entities >= EXAMINED || self.bytes >= EXAMINED_BYTES
+    }
+}
+
+impl From<Malformed> for Undone {
+    fn from(malformed: Malformed) -> Self {
+        Self::failed("invalid_arguments", format!("The arguments do not fit: {malformed}."))
+    }
+}
+
+/// JSON Schema of the arguments that ask for a page.
+pub(super) fn page_input() -> JsonObject {
+    let members = [
+        (
+            "limit",
+            json!({
+                "type": "integer", "minimum": 1, "maximum": Limit::MOST, "default": Limit::DEFAULT,
+                "description": "Most records per page; a page of large ones may have fewer",
+            }),
+        ),
+        (
+            "cursor",
+            json!({
+                "type": "string",
+                "description": "The nextCursor of the page before, with all else as it was; leave it out for the first page",
+            }),
+        ),
+    ];
+    members.map(|(name, schema)| (name.to_owned(), schema)).into_iter().collect()
+}
+
+/// JSON Schema of the members beside the rows.
+pub(super) fn found_output() -> JsonObject {
+    let members = [
+        (
+            "nextCursor",
+            json!({ "type": "string", "description": "There may be more: call again with this cursor, even after a page without records" }),
+        ),
+        (
+            "incomplete",
+            json!({ "type": "string", "description": "Only if not all records could be considered: why, and what to do" }),
+        ),
+    ];
+    members.map(|(name, schema)| (name.to_owned(), schema)).into_iter().collect()
+}

@@ -1,0 +1,315 @@
+//! Entities: the tenant's records, each of a type.
+//!
+//! ```text
+//! { tenant: "acme", item: "entity#invoice#2026-001", version: 3, fields: "{…}", created: 1795…, updated: 1795…,
+//!   updated_by?: "5c1f6b0a-…", made_by: <16 bytes> }
+//! ```
+//!
+//! Every change is one conditional write whose refusal returns the item as it is: nothing is overwritten unseen. `made_by` names the
+//! write that made the version, so that the SDK's retry of a write whose answer was lost recognises its own.
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use serde_json::{Map, Value};
+
+use super::{Item, JSON_LIMIT, Name, NotKept, Unfit, Workspace, named, object, unreadable};
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::oauth::secret::Secret;
+use crate::oauth::tenant::PersonId;
+use crate::store::item::Value as Attribute;
+
+/// A record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entity {
+    /// The name of its type.
+    pub kind: Name,
+    /// Its id, within the type.
+    pub id: Name,
+    /// 1 when it was made, one more at each change.
+    pub version: u32,
+    /// What it says: what its type's schema describes.
+    pub fields: Map<String, Value>,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was changed last.
+    pub updated: Timestamp,
+    /// Who changed it last; nobody where the operator did.
+    pub updated_by: Option<PersonId>,
+}
+
+/// What an entity is to say: an object that is not too long.
+#[derive(Clone, Debug)]
+pub struct Fields {
+    object: Map<String, Value>,
+    text: String,
+}
+
+/// Some entities, in the order of their ids, from one call.
+#[derive(Debug)]
+pub struct Batch {
+    /// The entities.
+    pub entities: Vec<Entity>,
+    /// Bytes of their fields as JSON.
+    pub bytes: usize,
+    /// The last id, if there may be more after it.
+    pub next: Option<Name>,
+}
+
+/// What became of a change.
+#[derive(Debug)]
+pub enum Changed {
+    /// It was made: the entity as it is now; as it last was, if it was deleted.
+    Made(Entity),
+    /// The entity is another than the change was made from.
+    Refused(Box<Entity>),
+    /// It is not there.
+    Gone,
+}
+
+impl Fields {
+    /// From an object.
+    ///
+    /// # Errors
+    /// When it is longer than [`JSON_LIMIT`] as JSON.
+    pub fn new(object: Map<String, Value>) -> Result<Self, Unfit> {
+        let text = serde_json::to_string(&object).map_err(|_| Unfit::Fields)?;
+        if text.len() <= JSON_LIMIT { Ok(Self { object, text }) } else { Err(Unfit::Fields) }
+    }
+
+    /// As an object.
+    #[must_use]
+    pub const fn as_object(&self) -> &Map<String, Value> {
+        &self.object
+    }
+}
+
+impl Workspace {
+    /// The entity of that type and id.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn entity(&self, kind: &Name, id: &Name) -> Result<Option<Entity>, Fault> {
+        self.find(&prefix(kind), id, |item| read(kind, item)).await
+    }
+
+    /// At most `most` entities of a type, those after `after`; fewer where they are large. Consistent: what a model has just
+    /// written is there.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn entities(&self, kind: &Name, after: Option<&Name>, most: u16) -> Result<Batch, Fault> {
+        const CALL: &str = "DynamoDB.Query";
+        let prefix = prefix(kind);
+        let query = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("#tenant = :tenant AND begins_with(#item, :kind)")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_names("#item", "item")
+            .expression_attribute_values(":tenant", AttributeValue::S(self.tenant.to_string()))
+            .expression_attribute_values(":kind", AttributeValue::S(prefix.clone()))
+            .set_exclusive_start_key(after.map(|after| self.key(&prefix, after)))
+            .limit(i32::from(most))
+            .consistent_read(true);
+        let answer = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let items: Vec<_> = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
+        let bytes = items.iter().filter_map(|item| item.text("fields")).map(str::len).sum();
+        let entities = items.iter().map(|item| read(kind, item)).collect::<Option<_>>();
+        let next = match answer.last_evaluated_key.map(Item::new) {
+            Some(last) => Some(named(&prefix, &last).ok_or_else(|| unreadable(&self.table))?),
+            None => None,
+        };
+        Ok(Batch { entities: entities.ok_or_else(|| unreadable(&self.table))?, bytes, next })
+    }
+
+    /// Makes an entity, if there is none of that type and id.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn create_entity(
+        &self,
+        kind: &Name,
+        id: &Name,
+        fields: Fields,
+        by: &PersonId,
+        now: Timestamp,
+    ) -> Result<Changed, Fault> {
+        const CALL: &str = "DynamoDB.PutItem";
+        let maker = maker();
+        let item = Item::new(self.key(&prefix(kind), id))
+            .with("version", FIRST)
+            .with("fields", fields.text)
+            .with("created", now)
+            .with("updated", now)
+            .with("updated_by", by.as_str())
+            .with("made_by", maker.as_slice());
+        let put = self
+            .dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.into_inner()))
+            .condition_expression("attribute_not_exists(#item)")
+            .expression_attribute_names("#item", "item")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else {
+            let (kind, id, fields) = (kind.clone(), id.clone(), fields.object);
+            return Ok(Changed::Made(Entity {
+                kind,
+                id,
+                version: FIRST,
+                fields,
+                created: now,
+                updated: now,
+                updated_by: Some(by.clone()),
+            }));
+        };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                self.refused(kind, refusal.item().cloned().map(Item::new), &maker)
+            }
+            _ => Err(Fault::of_aws(CALL, &error)),
+        }
+    }
+
+    /// Gives an entity other fields, if it still has the version it was read at.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn update_entity(
+        &self,
+        entity: Entity,
+        fields: Fields,
+        by: &PersonId,
+        now: Timestamp,
+    ) -> Result<Changed, Fault> {
+        const CALL: &str = "DynamoDB.UpdateItem";
+        let maker = maker();
+        let next = entity.version.saturating_add(1);
+        let update = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key(&prefix(&entity.kind), &entity.id)))
+            .condition_expression("version = :version")
+            .update_expression(
+                "SET version = :next, #fields = :fields, updated = :now, updated_by = :by, made_by = :made_by",
+            )
+            .expression_attribute_names("#fields", "fields")
+            .expression_attribute_values(":version", Attribute::from(entity.version).0)
+            .expression_attribute_values(":next", Attribute::from(next).0)
+            .expression_attribute_values(":fields", AttributeValue::S(fields.text))
+            .expression_attribute_values(":now", Attribute::from(now).0)
+            .expression_attribute_values(":by", AttributeValue::S(by.to_string()))
+            .expression_attribute_values(":made_by", Attribute::from(maker.as_slice()).0)
+            .return_values(ReturnValue::None)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = update.send().await else {
+            let (fields, updated_by) = (fields.object, Some(by.clone()));
+            return Ok(Changed::Made(Entity { version: next, fields, updated: now, updated_by, ..entity }));
+        };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
+                self.refused(&entity.kind, refusal.item().cloned().map(Item::new), &maker)
+            }
+            _ => Err(Fault::of_aws(CALL, &error)),
+        }
+    }
+
+    /// Deletes an entity that was just read, if it still has that version. One that is gone by then counts as deleted: the
+    /// SDK's retry cannot tell its own delete from another's, and what was to go is gone.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn delete_entity(&self, entity: Entity) -> Result<Changed, Fault> {
+        const CALL: &str = "DynamoDB.DeleteItem";
+        let delete = self
+            .dynamo
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key(&prefix(&entity.kind), &entity.id)))
+            .condition_expression("version = :version")
+            .expression_attribute_values(":version", Attribute::from(entity.version).0)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = delete.send().await else { return Ok(Changed::Made(entity)) };
+        match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(refusal)) => match refusal.item().cloned() {
+                None => Ok(Changed::Made(entity)),
+                Some(item) => {
+                    let current = read(&entity.kind, &Item::new(item)).ok_or_else(|| unreadable(&self.table))?;
+                    Ok(Changed::Refused(Box::new(current)))
+                }
+            },
+            _ => Err(Fault::of_aws(CALL, &error)),
+        }
+    }
+
+    /// Makes an entity, or gives it these fields as its next version: for the operator, who is not asked from which version.
+    /// Whether they fit the type's schema is the caller's to check.
+    ///
+    /// # Errors
+    /// When it is unfit, or DynamoDB fails.
+    pub async fn keep_entity(
+        &self,
+        kind: &Name,
+        id: &Name,
+        fields: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<(), NotKept> {
+        const CALL: &str = "DynamoDB.UpdateItem";
+        let update = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(self.key(&prefix(kind), id)))
+            .update_expression(
+                "SET version = if_not_exists(version, :none) + :one, #fields = :fields, \
+                 created = if_not_exists(created, :now), updated = :now, made_by = :made_by REMOVE updated_by",
+            )
+            .expression_attribute_names("#fields", "fields")
+            .expression_attribute_values(":none", Attribute::from(0).0)
+            .expression_attribute_values(":one", Attribute::from(FIRST).0)
+            .expression_attribute_values(":fields", AttributeValue::S(Fields::new(fields.clone())?.text))
+            .expression_attribute_values(":now", Attribute::from(now).0)
+            .expression_attribute_values(":made_by", Attribute::from(maker().as_slice()).0);
+        update.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        Ok(())
+    }
+
+    /// What a refused write means: nothing, if the entity is as that very write made it.
+    fn refused(&self, kind: &Name, item: Option<Item>, maker: &[u8]) -> Result<Changed, Fault> {
+        let Some(item) = item else { return Ok(Changed::Gone) };
+        let entity = read(kind, &item).ok_or_else(|| unreadable(&self.table))?;
+        let own = item.bytes("made_by") == Some(maker);
+        Ok(if own { Changed::Made(entity) } else { Changed::Refused(Box::new(entity)) })
+    }
+}
+
+/// The version of an entity that was just made.
+const FIRST: u32 = 1;
+
+fn prefix(kind: &Name) -> String {
+    format!("entity#{kind}#")
+}
+
+fn maker() -> [u8; 16] {
+    *Secret::random().expose()
+}
+
+fn read(kind: &Name, item: &Item) -> Option<Entity> {
+    Some(Entity {
+        kind: kind.clone(),
+        id: named(&prefix(kind), item)?,
+        version: item.number("version")?,
+        fields: object(item, "fields")?,
+        created: item.time("created")?,
+        updated: item.time("updated")?,
+        updated_by: match item.text("updated_by") {
+            Some(person) => Some(PersonId::parse(person)?),
+            None => None,
+        },
+    })
+}

@@ -1,0 +1,57 @@
+//! Types of entities: what the tenant keeps records of, and the fields of each.
+//!
+//! ```text
+//! { tenant: "acme", item: "entity-type#invoice", title: "Invoice", description: "…", schema: "{…}" }
+//! ```
+
+use serde_json::{Map, Value};
+
+use super::{Item, Name, NotKept, Page, Summary, Workspace, object, schema, summary};
+use crate::fault::Fault;
+
+const KIND: &str = "entity-type#";
+
+/// What the tenant keeps records of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EntityType {
+    /// Its name.
+    pub name: Name,
+    /// For people.
+    pub title: String,
+    /// What one record stands for.
+    pub description: String,
+    /// JSON Schema (2020-12) of a record's fields, an object.
+    pub schema: Map<String, Value>,
+}
+
+impl Workspace {
+    /// The type of that name.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn entity_type(&self, name: &Name) -> Result<Option<EntityType>, Fault> {
+        self.find(KIND, name, read).await
+    }
+
+    /// A page of the types, those after `after`.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn entity_types(&self, after: Option<&Name>) -> Result<Page<EntityType>, Fault> {
+        self.list(KIND, after, None, read).await
+    }
+
+    /// Keeps a type, replacing one of the same name. Its entities stay as they are: only what is written from now on must fit.
+    ///
+    /// # Errors
+    /// When it is unfit, or DynamoDB fails.
+    pub async fn keep_entity_type(&self, declared: &EntityType) -> Result<(), NotKept> {
+        let item = self.head(KIND, &declared.name, &declared.title, &declared.description)?;
+        self.put(item.with("schema", schema(&declared.schema)?)).await
+    }
+}
+
+fn read(item: &Item) -> Option<EntityType> {
+    let Summary { name, title, description } = summary(KIND, item)?;
+    Some(EntityType { name, title, description, schema: object(item, "schema")? })
+}
