@@ -1,6 +1,7 @@
 //! The tools: ours, one file per kind of thing, and those that the tenant has registered.
 
 pub(crate) mod registered;
+mod schema;
 mod skills;
 mod views;
 
