@@ -5,9 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use shared::store::workspace::Name;
 
+use crate::resources::Uri;
+
 /// Most bytes of a cursor of ours: three texts to sort by, and an id.
 const LIMIT: usize = 8 * 1024;
-use crate::resources::Uri;
 
 /// The cursor of what comes after `name`.
 pub(crate) fn after(name: &Name) -> String {

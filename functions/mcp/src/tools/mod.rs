@@ -4,6 +4,7 @@ mod chat;
 mod documents;
 mod entities;
 pub(crate) mod registered;
+mod schema;
 mod search;
 mod skills;
 mod views;

@@ -8,6 +8,7 @@ pub mod document;
 pub mod entity;
 pub mod entity_type;
 pub mod query;
+pub mod schema;
 pub mod skill;
 pub mod tool;
 mod transaction;
@@ -155,6 +156,15 @@ pub enum Unfit {
     /// It asks for arguments in headers, which we do not serve.
     #[error("the schema must not use x-mcp-header")]
     HeaderArguments,
+    /// A reference in a schema to anything but a part of it, as `#/…`; or something that would lead one elsewhere.
+    #[error("the schema must refer only to its own parts, as #/$defs/name, and set $id and $schema at its top alone")]
+    Reference,
+    /// A schema that contains itself.
+    #[error("the schema must not refer to itself")]
+    Circle,
+    /// A schema beyond the limits of [`schema`](mod@schema) when its references have been followed.
+    #[error("the schema must have at most 4,096 values, 128 levels and 128 patterns when its references are followed")]
+    Extent,
     /// Not an http or https URL, or longer than 2,048 bytes, or with credentials or a fragment.
     #[error("the url must be http or https, without credentials or fragment, of at most 2,048 bytes")]
     Url,
@@ -316,7 +326,10 @@ pub fn schema(object: &Map<String, Value>) -> Result<String, Unfit> {
         return Err(Unfit::NotAnObject);
     }
     // MCP 2026-07-28, transports: whoever declares one must check a header for it.
-    if text.contains("\"x-mcp-header\":") { Err(Unfit::HeaderArguments) } else { Ok(text) }
+    if text.contains("\"x-mcp-header\":") {
+        return Err(Unfit::HeaderArguments);
+    }
+    schema::Bounded::new(object).map(|_| text)
 }
 
 fn named(kind: &str, item: &Item) -> Option<Name> {
