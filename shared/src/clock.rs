@@ -82,26 +82,6 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
-
-    /// As RFC 3339 writes it, in UTC: `2026-11-22T09:30:00Z`.
-    #[must_use]
-    pub fn to_rfc3339(self) -> String {
-        const DAY: i64 = 24 * 60 * 60;
-        const DAYS_OF_400_YEARS: i64 = 146_097;
-
-        let (days, second) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
-        // Years begin in March here, so that a leap day is the last of its year. 0000-03-01 is 719,468 days before the epoch.
-        let days = days + 719_468;
-        let (era, day) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
-        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153;
-        let day = day - (153 * month + 2) / 5 + 1;
-        let (month, next) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-        let year = era * 400 + year + next;
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
-    }
 }
 
 #[cfg(test)]

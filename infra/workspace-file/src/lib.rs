@@ -10,13 +10,19 @@
 //!       5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01: { name: Ana, role: owner }
 //!     tools: …          # each of these by its name, as the file of its kind in here shows it
 //!     skills: …
+//!     entity_types: …
+//!     entities: …
 //!     views: …
+//!     documents: …
 //! ```
 //!
 //! A file is read whole, every mistake in it named with its line, before anything is done. [`WorkspaceFile::plan`] compares it
 //! with what there is; [`Plan::apply`] writes what differs, so that a second time nothing is written, and an interrupted
 //! one is completed. What the file does not name is left alone.
 
+mod document;
+mod entity;
+mod entity_type;
 pub mod mistake;
 pub mod plan;
 mod reading;
@@ -33,7 +39,7 @@ use std::path::Path;
 
 use mistake::{Mistake, Mistakes};
 use plan::Plan;
-use reading::{Entry, Reading};
+use reading::{Entry, FILE, Reading};
 use shared::fault::Fault;
 use shared::store::directory::Directory;
 use shared::store::workspace::Workspaces;
@@ -69,7 +75,7 @@ impl WorkspaceFile {
     pub fn parse(text: &str, named: &str, folder: Option<&Path>, variables: &Variables) -> Result<Self, Mistakes> {
         let mut reading = Reading { mistakes: Vec::new(), variables, folder };
         let tenants = yaml::read(text, &mut reading.mistakes).and_then(|root| {
-            let whole = Entry { name: named, subject: "the file".to_owned(), place: root.place, node: &root };
+            let whole = Entry { name: named, subject: FILE.to_owned(), place: root.place, node: &root };
             let fields = reading.fields(&whole, &["tenants"])?;
             fields.required(&mut reading, "tenants")?;
             Some(fields.tenants(&mut reading))

@@ -1,9 +1,10 @@
 //! What applying a file will do, and doing it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::tenant::TenantId;
@@ -91,9 +92,9 @@ impl<'f> Plan<'f> {
         let effect = match now {
             None => Effect::Creates,
             Some(now) => {
-                let differing =
-                    wanted.as_object().into_iter().flatten().filter(|(key, value)| now.get(key) != Some(value));
-                Effect::Changes(differing.map(|(key, _)| key.clone()).collect())
+                let keys = [wanted, now].into_iter().filter_map(Value::as_object).flat_map(Map::keys).cloned();
+                let differing: BTreeSet<_> = keys.filter(|key| wanted.get(key) != now.get(key)).collect();
+                Effect::Changes(differing.into_iter().collect())
             }
         };
         match effect {
@@ -156,7 +157,7 @@ fn with_other_roles(wanted: &Tenant, now: Option<&Tenant>) -> Tenant {
 }
 
 fn tenant_face(tenant: &Tenant) -> Value {
-    let roles: serde_json::Map<_, _> =
+    let roles: Map<_, _> =
         tenant.roles.iter().map(|role| (role.name.clone(), json!(role.permissions.to_string()))).collect();
     json!({ "name": tenant.name, "roles": roles })
 }

@@ -37,6 +37,9 @@ pub(crate) struct Fields<'n> {
     pairs: &'n [(Key, Node)],
 }
 
+/// What mistakes with the whole file are said to be of.
+pub(crate) const FILE: &str = "the file";
+
 impl Reading<'_> {
     /// Notes a mistake.
     pub(crate) fn note(&mut self, place: Place, subject: &str, what: impl std::fmt::Display) {
@@ -59,6 +62,39 @@ impl Reading<'_> {
             self.note(key.place, subject, format!("`{}` is not a key of it{instead}", key.text));
         }
         Some(Fields { subject: subject.clone(), place: *place, pairs })
+    }
+
+    /// The parts of a mapping by name: `kind` is what each is, `whole` what they are of.
+    fn entries<'n>(&mut self, node: &'n Node, kind: &str, whole: &str) -> Vec<Entry<'n>> {
+        let pairs = match &node.value {
+            Value::Mapping(pairs) => pairs.as_slice(),
+            Value::Null => &[],
+            _ => {
+                let what = format!("this must be a mapping of each {kind} by its name, not {}", node.kind());
+                self.note(node.place, whole, what);
+                &[]
+            }
+        };
+        let subject = |name| if whole == FILE { format!("{kind} {name}") } else { format!("{kind} {name} of {whole}") };
+        let entry = |(key, node): &'n (Key, Node)| Entry {
+            name: &key.text,
+            subject: subject(&key.text),
+            place: key.place,
+            node,
+        };
+        pairs.iter().map(entry).collect()
+    }
+
+    /// The same, of things whose names are [`Name`]s.
+    pub(crate) fn named<'n>(&mut self, node: &'n Node, kind: &str, whole: &str) -> Vec<(Name, Entry<'n>)> {
+        let mut named = Vec::new();
+        for entry in self.entries(node, kind, whole) {
+            match Name::parse(entry.name) {
+                Some(name) => named.push((name, entry)),
+                None => self.note(entry.place, &entry.subject, "a name has 1 to 64 of `A-Z a-z 0-9 _ -`"),
+            }
+        }
+        named
     }
 
     /// `text` with every `${NAME}` replaced.
@@ -168,8 +204,8 @@ impl<'n> Fields<'n> {
         Some((reading.substitute(text, node.place, &self.subject)?, node.place))
     }
 
-    /// A long text: `content`, or that of the file that `content_file` names.
-    pub(crate) fn content(&self, reading: &mut Reading<'_>) -> Option<String> {
+    /// A long text, `content` or that of the file that `content_file` names, and where that stands.
+    pub(crate) fn content(&self, reading: &mut Reading<'_>) -> Option<(String, Place)> {
         match (self.optional("content"), self.optional("content_file")) {
             (Some(_), Some(both)) => {
                 reading.note(both.place, &self.subject, "`content` and `content_file` exclude each other");
@@ -177,9 +213,9 @@ impl<'n> Fields<'n> {
             }
             (_, Some(node)) => {
                 let named = self.plain(reading, "content_file", node)?;
-                reading.file(named, node.place, &self.subject)
+                Some((reading.file(named, node.place, &self.subject)?, node.place))
             }
-            (Some(_), None) => self.text(reading, "content", 0..=CONTENT_LIMIT),
+            (Some(node), None) => Some((self.text(reading, "content", 0..=CONTENT_LIMIT)?, node.place)),
             (None, None) => {
                 reading.note(self.place, &self.subject, "`content` or `content_file` is missing");
                 None
@@ -230,47 +266,14 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// A list; of nothing if it is left out.
-    pub(crate) fn list(&self, reading: &mut Reading<'_>, key: &str) -> Option<&'n [Node]> {
-        let Some(node) = self.optional(key) else { return Some(&[]) };
-        match &node.value {
-            Value::List(nodes) => Some(nodes),
-            _ => self.unlike(reading, key, node, "a list"),
-        }
-    }
-
-    /// Everything under a key, which is a mapping by name: `kind` is what each is, `of` where. Nothing if it is left out.
+    /// Everything under a key, which is a mapping by name: `kind` is what each is. Nothing if it is left out.
     pub(crate) fn entries(&self, reading: &mut Reading<'_>, key: &str, kind: &str) -> Vec<Entry<'n>> {
-        let Some(node) = self.optional(key) else { return Vec::new() };
-        let pairs = match &node.value {
-            Value::Mapping(pairs) => pairs.as_slice(),
-            Value::Null => &[],
-            _ => {
-                let () = self
-                    .unlike(reading, key, node, &format!("a mapping of each {kind} by its name"))
-                    .unwrap_or_default();
-                &[]
-            }
-        };
-        let entry = |(key, node): &'n (Key, Node)| Entry {
-            name: &key.text,
-            subject: format!("{kind} {} of {}", key.text, self.subject),
-            place: key.place,
-            node,
-        };
-        pairs.iter().map(entry).collect()
+        self.optional(key).map_or_else(Vec::new, |node| reading.entries(node, kind, &self.subject))
     }
 
     /// The same, of things whose names are [`Name`]s.
     pub(crate) fn named(&self, reading: &mut Reading<'_>, key: &str, kind: &str) -> Vec<(Name, Entry<'n>)> {
-        let mut named = Vec::new();
-        for entry in self.entries(reading, key, kind) {
-            match Name::parse(entry.name) {
-                Some(name) => named.push((name, entry)),
-                None => reading.note(entry.place, &entry.subject, "a name has 1 to 64 of `A-Z a-z 0-9 _ -`"),
-            }
-        }
-        named
+        self.optional(key).map_or_else(Vec::new, |node| reading.named(node, kind, &self.subject))
     }
 
     /// The text of a node.

@@ -19,7 +19,7 @@ use crate::mistake::instead;
 use crate::reading::{Entry, Fields, Reading};
 use crate::thing::Thing;
 use crate::yaml::{Node, Value};
-use crate::{skill, tool, view};
+use crate::{document, entity, entity_type, skill, tool, view};
 
 /// A tenant as the file describes it.
 #[derive(Clone, Debug)]
@@ -42,6 +42,9 @@ pub struct Member {
     pub role: String,
 }
 
+const KEYS: [&str; 9] =
+    ["name", "roles", "members", "tools", "skills", "entity_types", "entities", "views", "documents"];
+
 /// The roles that every tenant has.
 const BUILT_IN: [&str; 4] = ["owner", "admin", "member", "viewer"];
 
@@ -49,17 +52,16 @@ impl Fields<'_> {
     /// Every tenant of the file.
     pub(crate) fn tenants(&self, reading: &mut Reading<'_>) -> Vec<Described> {
         let entries = self.entries(reading, "tenants", "tenant").into_iter();
-        entries.filter_map(|entry| described(reading, entry)).collect()
+        entries.filter_map(|entry| described(reading, &entry)).collect()
     }
 }
 
-fn described(reading: &mut Reading<'_>, entry: Entry<'_>) -> Option<Described> {
-    let entry = Entry { subject: format!("tenant {}", entry.name), ..entry };
+fn described(reading: &mut Reading<'_>, entry: &Entry<'_>) -> Option<Described> {
     let id = TenantId::parse(entry.name);
     if id.is_none() {
         reading.note(entry.place, &entry.subject, "a tenant's id has 1 to 64 of `a-z 0-9 _ -`");
     }
-    let fields = reading.fields(&entry, &["name", "roles", "members", "tools", "skills", "views"])?;
+    let fields = reading.fields(entry, &KEYS)?;
     let name = fields.title(reading, "name");
     let roles = fields.named(reading, "roles", "role");
     let roles: Vec<_> = roles.into_iter().map(|(name, entry)| role(reading, &name, &entry)).collect();
@@ -74,8 +76,18 @@ fn described(reading: &mut Reading<'_>, entry: Entry<'_>) -> Option<Described> {
     for (name, entry) in fields.named(reading, "skills", "skill") {
         things.extend(skill::read(reading, name, &entry).map(Thing::Skill));
     }
+    let types = fields.named(reading, "entity_types", "entity type");
+    let types: Vec<_> =
+        types.into_iter().filter_map(|(name, entry)| entity_type::read(reading, name, &entry)).collect();
+    things.extend(types.iter().map(|declared| Thing::EntityType(declared.entity_type.clone())));
+    for entry in fields.entries(reading, "entities", "entities") {
+        things.extend(entity::read_all(reading, &entry, &types).into_iter().map(Thing::Entity));
+    }
     for (name, entry) in fields.named(reading, "views", "view") {
-        things.extend(view::read(reading, name, &entry).map(Thing::View));
+        things.extend(view::read(reading, name, &entry, &types).map(Thing::View));
+    }
+    for (id, entry) in fields.named(reading, "documents", "document") {
+        things.extend(document::read(reading, id, &entry).map(Thing::Document));
     }
     Some(Described { tenant: Tenant { id: id?, name: name?, roles }, members, things })
 }

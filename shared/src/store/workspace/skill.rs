@@ -42,7 +42,7 @@ pub struct Argument {
 pub const ARGUMENTS: usize = 16;
 
 /// Most bytes of an argument's description.
-const ARGUMENT_DESCRIPTION_LIMIT: usize = 512;
+pub const ARGUMENT_DESCRIPTION_LIMIT: usize = 512;
 
 impl Workspace {
     /// The skill of that name.
