@@ -10,6 +10,7 @@ mod budget;
 mod calling;
 mod clients;
 mod discovery;
+mod entities;
 mod events;
 mod exchange;
 mod faults;

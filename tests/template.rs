@@ -65,12 +65,21 @@ async fn policies_allow_what_is_done_and_no_more() {
     let connector = world.connector("Claude").await;
     let ana = world.person("ana@example.com");
     for kind in ["access", "refresh"] {
-        let ask = connector.ask("tools:execute skills:read views:read");
+        let ask = connector.ask("tools:execute skills:read views:read entities:write");
         let code = ana.code(&ask, "acme").await;
         let tokens = connector.exchange(&ask, &code).await.tokens(&world);
         let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
         for (tool, arguments) in [("list_skills", json!({})), ("read_skill", json!({ "name": "made-up" }))] {
             assert_eq!(connector.tool(&tokens.access, tool, arguments).await.status, 200);
+        }
+        let invoice = json!({ "customer": "C", "amount": 1, "currency": "EUR", "issued": "2026-11-01", "due": "2026-12-01", "paid": false });
+        for (tool, arguments) in [
+            ("create_entity", json!({ "type": "invoice", "id": "one", "fields": invoice })),
+            ("update_entity", json!({ "type": "invoice", "id": "one", "version": 1, "fields": { "paid": true } })),
+            ("delete_entity", json!({ "type": "invoice", "id": "one", "version": 2 })),
+        ] {
+            let done = connector.tool(&tokens.access, tool, arguments).await;
+            assert!(done.json()["result"]["structuredContent"].is_object(), "{done:?}");
         }
         assert_eq!(connector.tool(&tokens.access, "roll_dice", json!({})).await.status, 200);
         let token = if kind == "access" { tokens.access } else { tokens.refresh.unwrap() };

@@ -599,7 +599,7 @@ mod tests {
             match (fit(&invoice, &map(fields.clone())), told) {
                 (Ok(()), None) => {}
                 (Err(Undone::Failed { why: "invalid_arguments", message }), Some(told)) => {
-                    assert!(message.contains(told), "{message}")
+                    assert!(message.contains(told), "{message}");
                 }
                 (other, _) => panic!("{fields} {other:?}"),
             }

@@ -247,7 +247,8 @@ impl Workspace {
         }
     }
 
-    /// Makes an entity, or gives it these fields as its next version: for the operator, who is not asked from which version.
+    /// Makes an entity, or gives it these fields as its next version: for the operator, who is not asked from which version;
+    /// the SDK's retry may count one more.
     /// Whether they fit the type's schema is the caller's to check.
     ///
     /// # Errors

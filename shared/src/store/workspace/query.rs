@@ -363,15 +363,14 @@ impl Field {
     /// Its value in a record; null if it has none.
     #[must_use]
     pub fn of<'a>(&self, entity: &'a Entity) -> Cow<'a, Value> {
-        let found = match self.0.as_str() {
+        match self.0.as_str() {
             "$id" => Cow::Owned(entity.id.as_str().into()),
             "$version" => Cow::Owned(entity.version.into()),
             "$created" => Cow::Owned(entity.created.to_rfc3339().into()),
             "$updated" => Cow::Owned(entity.updated.to_rfc3339().into()),
             "$updatedBy" => Cow::Owned(entity.updated_by.as_ref().map(ToString::to_string).into()),
             path => Cow::Borrowed(inside(&entity.fields, path)),
-        };
-        found
+        }
     }
 
     /// Whether a schema of an object that takes no other properties than it declares has this one.
