@@ -22,9 +22,12 @@ use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::{Clock, Timestamp};
+use shared::oauth::api_key::ApiKey;
 use shared::oauth::client::{Client, ClientId, Kind};
 use shared::oauth::redirect_uri::RedirectUri;
+use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::keys::KnownKey;
 use stand_ins::supabase::Supabase;
 
 use answer::Answer;
@@ -245,12 +248,33 @@ impl World {
         self.system.directory().remove_member(&tenant, &person).await.expect("removed");
     }
 
+    /// A further API key of a person in a tenant.
+    ///
+    /// # Panics
+    /// When it cannot be kept.
+    pub async fn key_of(&self, email: &str, tenant: &str, scopes: &str) -> String {
+        let key = ApiKey::random();
+        let known = KnownKey {
+            id: key.id.clone(),
+            tenant: TenantId::parse(tenant).expect("a tenant"),
+            name: "a test's".to_owned(),
+            digest: key.secret.digest(),
+            scopes: Scopes::parse(scopes),
+            maker: self.person_id(email),
+            created: Timestamp::from_seconds(self.now()),
+            expires: None,
+        };
+        self.system.keys().keep(&known).await.expect("kept");
+        self.remember(&key.to_text());
+        key.to_text()
+    }
+
     /// Revokes an API key.
     ///
     /// # Panics
     /// When it cannot be done.
     pub async fn revokes_key(&self, key: &str) {
-        let key = shared::oauth::api_key::ApiKey::parse(key).expect("a key");
+        let key = ApiKey::parse(key).expect("a key");
         self.system.keys().revoke(&key.id).await.expect("revoked");
     }
 
@@ -331,6 +355,35 @@ impl World {
             .body(body.to_string());
         self.send(match token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        })
+        .await
+    }
+
+    /// Calls a method of the MCP server in the modern era.
+    ///
+    /// # Panics
+    /// When the params are no object.
+    pub async fn call_modern(&self, token: &str, method: &str, mut params: Value) -> Answer {
+        const VERSION: &str = "2026-07-28";
+        let name = params["name"].as_str().or_else(|| params["uri"].as_str()).map(str::to_owned);
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": VERSION,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+        });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = self
+            .http
+            .post(self.mcp_url())
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", VERSION)
+            .header("mcp-method", method)
+            .body(body.to_string());
+        self.send(match name {
+            Some(name) => request.header("mcp-name", name),
             None => request,
         })
         .await

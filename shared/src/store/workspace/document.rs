@@ -22,8 +22,8 @@ const KIND: &str = "document#";
 const EDITION: &str = "edition#";
 const DELETED: &str = "deleted-document#";
 
-/// Most bytes of contents that one search reads: those of sixteen documents at least.
-const SEARCHED: u32 = 4 * 1024 * 1024;
+/// Most bytes of contents that one search reads: those of four documents at least, and what DynamoDB sends well in time.
+const SEARCHED: u32 = 1024 * 1024;
 /// Most documents that one search finds.
 const HITS: usize = 20;
 /// Characters of an excerpt before what was found, and from there on.
