@@ -26,3 +26,4 @@ mod resources;
 mod revocation;
 mod script;
 mod template;
+mod workspace_file;

@@ -21,11 +21,11 @@ pub(crate) struct Entity {
     pub(crate) fields: Map<String, Value>,
 }
 
-/// The entities of one type, whose name is the entry's.
-pub(crate) fn read_all(reading: &mut Reading<'_>, entry: &Entry<'_>, types: &[Declared]) -> Vec<Entity> {
+/// The entities of one type, whose name is the entry's, of a tenant.
+pub(crate) fn read_all(reading: &mut Reading<'_>, entry: &Entry<'_>, tenant: &str, types: &[Declared]) -> Vec<Entity> {
     let Some(declared) = declared(reading, types, entry.name, entry.place, &entry.subject) else { return Vec::new() };
     let kind = &declared.entity_type.name;
-    let named = reading.named(entry.node, kind.as_str(), &entry.subject);
+    let named = reading.named(entry.name, entry.node, kind.as_str(), tenant);
     named.into_iter().filter_map(|(id, entry)| read(reading, kind, id, &entry, declared)).collect()
 }
 

@@ -64,13 +64,13 @@ impl Reading<'_> {
         Some(Fields { subject: subject.clone(), place: *place, pairs })
     }
 
-    /// The parts of a mapping by name: `kind` is what each is, `whole` what they are of.
-    fn entries<'n>(&mut self, node: &'n Node, kind: &str, whole: &str) -> Vec<Entry<'n>> {
+    /// The parts of a mapping by name, which stands under `key`: `kind` is what each is, `whole` what they are of.
+    fn entries<'n>(&mut self, key: &str, node: &'n Node, kind: &str, whole: &str) -> Vec<Entry<'n>> {
         let pairs = match &node.value {
             Value::Mapping(pairs) => pairs.as_slice(),
             Value::Null => &[],
             _ => {
-                let what = format!("this must be a mapping of each {kind} by its name, not {}", node.kind());
+                let what = format!("`{key}` must be a mapping of each {kind} by its name, not {}", node.kind());
                 self.note(node.place, whole, what);
                 &[]
             }
@@ -86,9 +86,9 @@ impl Reading<'_> {
     }
 
     /// The same, of things whose names are [`Name`]s.
-    pub(crate) fn named<'n>(&mut self, node: &'n Node, kind: &str, whole: &str) -> Vec<(Name, Entry<'n>)> {
+    pub(crate) fn named<'n>(&mut self, key: &str, node: &'n Node, kind: &str, whole: &str) -> Vec<(Name, Entry<'n>)> {
         let mut named = Vec::new();
-        for entry in self.entries(node, kind, whole) {
+        for entry in self.entries(key, node, kind, whole) {
             match Name::parse(entry.name) {
                 Some(name) => named.push((name, entry)),
                 None => self.note(entry.place, &entry.subject, "a name has 1 to 64 of `A-Z a-z 0-9 _ -`"),
@@ -268,12 +268,12 @@ impl<'n> Fields<'n> {
 
     /// Everything under a key, which is a mapping by name: `kind` is what each is. Nothing if it is left out.
     pub(crate) fn entries(&self, reading: &mut Reading<'_>, key: &str, kind: &str) -> Vec<Entry<'n>> {
-        self.optional(key).map_or_else(Vec::new, |node| reading.entries(node, kind, &self.subject))
+        self.optional(key).map_or_else(Vec::new, |node| reading.entries(key, node, kind, &self.subject))
     }
 
     /// The same, of things whose names are [`Name`]s.
     pub(crate) fn named(&self, reading: &mut Reading<'_>, key: &str, kind: &str) -> Vec<(Name, Entry<'n>)> {
-        self.optional(key).map_or_else(Vec::new, |node| reading.named(node, kind, &self.subject))
+        self.optional(key).map_or_else(Vec::new, |node| reading.named(key, node, kind, &self.subject))
     }
 
     /// The text of a node.

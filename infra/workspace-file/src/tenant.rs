@@ -80,8 +80,8 @@ fn described(reading: &mut Reading<'_>, entry: &Entry<'_>) -> Option<Described> 
     let types: Vec<_> =
         types.into_iter().filter_map(|(name, entry)| entity_type::read(reading, name, &entry)).collect();
     things.extend(types.iter().map(|declared| Thing::EntityType(declared.entity_type.clone())));
-    for entry in fields.entries(reading, "entities", "entities") {
-        things.extend(entity::read_all(reading, &entry, &types).into_iter().map(Thing::Entity));
+    for entry in fields.entries(reading, "entities", "records of type") {
+        things.extend(entity::read_all(reading, &entry, fields.subject(), &types).into_iter().map(Thing::Entity));
     }
     for (name, entry) in fields.named(reading, "views", "view") {
         things.extend(view::read(reading, name, &entry, &types).map(Thing::View));

@@ -41,7 +41,7 @@ fn a_file_as_a_whole() {
         ("tenants:\n  acme: {}", "demo.yaml:2:3: tenant acme: `name` is missing"),
         (
             "tenants:\n  acme: Acme",
-            "demo.yaml:2:9: tenant acme: this must be a mapping with name, roles, members, tools, skills, views, not text",
+            "demo.yaml:2:9: tenant acme: this must be a mapping with name, roles, members, tools, skills, entity_types, entities, views, documents, not text",
         ),
         (
             "tenants:\n  a: { name: A }\n  b: { name: B }\n  a: { name: C }",
@@ -161,6 +161,75 @@ fn mistakes_are_told_with_their_place_and_what_is_allowed() {
 {found}
 {expected}"
         );
+    }
+}
+
+/// Acme with an entity type, in one line, and these lines.
+fn with_invoices(lines: &str) -> String {
+    let schema = "{ type: object, properties: { due: { type: string }, paid: { type: boolean } }, required: [due], \
+                  additionalProperties: false }";
+    of_acme(&format!("entity_types: {{ invoice: {{ title: Invoice, description: One, schema: {schema} }} }}\n{lines}"))
+        .join("\n")
+}
+
+#[test]
+fn what_refers_to_something_is_checked_against_it() {
+    for (lines, expected) in [
+        ("entities:\n  invoice:\n    one: { due: 2026-12-01, paid: true }\n    two: { due: soon }", ""),
+        (
+            "entities:\n  invoise:\n    one: { due: 2026-12-01 }",
+            "demo.yaml:6:7: records of type invoise of tenant acme: `invoise` is no usable entity type of this tenant; did you mean \
+             `invoice`?",
+        ),
+        (
+            "entities:\n  invoice:\n    one: { paid: maybe, colour: red }\n    a b: {}\n    two: 2",
+            "demo.yaml:7:14: invoice one of tenant acme: Additional properties are not allowed ('colour' was unexpected)\n\
+             demo.yaml:7:14: invoice one of tenant acme: \"due\" is a required property\n\
+             demo.yaml:7:16: invoice one of tenant acme: \"maybe\" is not of type \"boolean\"\n\
+             demo.yaml:8:9: invoice a b of tenant acme: a name has 1 to 64 of `A-Z a-z 0-9 _ -`\n\
+             demo.yaml:9:14: invoice two of tenant acme: this must be a mapping of its fields, not a number",
+        ),
+        (
+            "views:\n  open: { title: Open, description: Open ones, type: invoices }",
+            "demo.yaml:6:58: view open of tenant acme: `invoices` is no usable entity type of this tenant; did you mean `invoice`?",
+        ),
+        (
+            "views:\n  open: { title: Open, description: Open ones, type: invoice, columns: [due, payed], sort: [{ field: du }], \
+             filter: [{ field: paid, op: eq, value: false }, { field: state, op: exists }] }",
+            "demo.yaml:6:82: view open of tenant acme: `payed` is no field of invoice; allowed are due, paid\n\
+             demo.yaml:6:99: view open of tenant acme: `du` is no field of invoice; did you mean `due`?\n\
+             demo.yaml:6:163: view open of tenant acme: `state` is no field of invoice; allowed are due, paid",
+        ),
+        (
+            "views:\n  open: { title: Open, description: Open ones, type: invoice, filter: [{ field: paid, op: like }] }",
+            "demo.yaml:6:76: view open of tenant acme: `filter[0]`: op is one of eq, ne, lt, le, gt, ge, in, contains, exists",
+        ),
+        (
+            "views:\n  open: { title: Open, description: Open ones, filter: [] }",
+            "demo.yaml:6:7: view open of tenant acme: `type` is missing",
+        ),
+        (
+            "skills:\n  report: { title: Report, description: How, content: 'Of {{ week }}, {{weak}} and {{a b}}', arguments: { week: { \
+             description: Which } } }",
+            "demo.yaml:6:59: skill report of tenant acme: `{{weak}}` in its content is none of its arguments; did you mean `week`?",
+        ),
+        (
+            "skills:\n  report: { title: Report, description: How, content: 'Of {{week}}' }",
+            "demo.yaml:6:59: skill report of tenant acme: `{{week}}` in its content is none of its arguments; there are none",
+        ),
+        (
+            "skills:\n  report: { title: Report, description: How, content: A, arguments: { week: { required: 1 }, a b: {} } }",
+            "demo.yaml:6:75: argument week of skill report of tenant acme: `description` is missing\n\
+             demo.yaml:6:93: argument week of skill report of tenant acme: `required` must be true or false, not a number\n\
+             demo.yaml:6:98: argument a b of skill report of tenant acme: a name has 1 to 64 of `A-Z a-z 0-9 _ -`",
+        ),
+        (
+            "documents:\n  a: { titel: A, content: B }",
+            "demo.yaml:6:7: document a of tenant acme: `title` is missing\n\
+             demo.yaml:6:12: document a of tenant acme: `titel` is not a key of it; did you mean `title`?",
+        ),
+    ] {
+        assert_eq!(with_invoices(lines), expected, "{lines}");
     }
 }
 
