@@ -8,10 +8,7 @@ use std::sync::{Arc, Mutex};
 use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
-use shared::oauth::api_key::ApiKey;
-use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::TenantId;
-use shared::store::keys::KnownKey;
 use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::view::{Definition, View};
 use shared::store::workspace::{Name, Workspace};
@@ -76,20 +73,7 @@ fn as_operator(world: &World, tenant: &str) -> Workspace {
 }
 
 async fn key(world: &World, scopes: &str) -> String {
-    let (key, demo) = (ApiKey::random(), world.system().demo().unwrap());
-    world.remember(&key.to_text());
-    let known = KnownKey {
-        id: key.id.clone(),
-        tenant: TenantId::parse("acme").unwrap(),
-        name: "a test".to_owned(),
-        digest: key.secret.digest(),
-        scopes: Scopes::parse(scopes),
-        maker: demo.people.iter().find(|person| person.email == ANA).unwrap().id.clone(),
-        created: Timestamp::from_seconds(world.now()),
-        expires: None,
-    };
-    world.system().keys().keep(&known).await.unwrap();
-    key.to_text()
+    world.makes_key(ANA, "acme", scopes, None).await.0
 }
 
 /// A type whose records may say anything.

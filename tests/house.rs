@@ -105,8 +105,19 @@ fn the_readme_shows_what_is_printed() {
 fn every_dependency_has_its_reason() {
     let manifest = read(&format!("{ROOT}/Cargo.toml"));
     let (_, rest) = manifest.split_once("[workspace.dependencies]").expect("dependencies");
-    let ours =
-        ["shared", "authorize", "login", "mcp", "register", "revoke", "token", "wellknown", "local", "stand-ins"];
+    let ours = [
+        "shared",
+        "authorize",
+        "login",
+        "mcp",
+        "register",
+        "revoke",
+        "token",
+        "wellknown",
+        "local",
+        "stand-ins",
+        "workspace-file",
+    ];
     for line in rest.lines().take_while(|line| !line.starts_with('[')) {
         let name = line.split(' ').next().unwrap_or_default();
         if line.contains('=') && !line.starts_with('#') && !ours.contains(&name) {

@@ -82,6 +82,9 @@ async fn policies_allow_what_is_done_and_no_more() {
             assert!(done.json()["result"]["structuredContent"].is_object(), "{done:?}");
         }
         assert_eq!(connector.tool(&tokens.access, "roll_dice", json!({})).await.status, 200);
+        if kind == "access" {
+            writes_and_deletes_a_document(&world).await;
+        }
         let token = if kind == "access" { tokens.access } else { tokens.refresh.unwrap() };
         assert_eq!(connector.revoke(&token).await.status, 200);
     }
@@ -106,4 +109,16 @@ async fn policies_allow_what_is_done_and_no_more() {
         unused.is_empty() && forbidden.is_empty(),
         "allowed and not done: {unused:#?}\ndone and not allowed: {forbidden:#?}"
     );
+}
+
+async fn writes_and_deletes_a_document(world: &World) {
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "documents:write").await;
+    let call = async |tool: &str, arguments| {
+        let answer = connector.tool(&tokens.access, tool, arguments).await;
+        assert_eq!(answer.json()["result"]["isError"], false, "{answer:?}");
+        answer.json()["result"]["structuredContent"].clone()
+    };
+    let made = call("create_document", json!({ "title": "Draft", "content": "" })).await;
+    call("search_documents", json!({ "query": "draft" })).await;
+    call("delete_document", json!({ "id": made["id"], "version": made["version"] })).await;
 }

@@ -353,29 +353,6 @@ impl World {
         self.send(if kind.is_empty() { request } else { request.header("content-type", kind) }).await
     }
 
-    /// Calls a method of the MCP server in the modern era, where each request says all.
-    pub async fn call_modern(&self, token: &str, method: &str, mut params: Value) -> Answer {
-        params["_meta"] = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" },
-        });
-        let request = self
-            .http
-            .post(self.mcp_url())
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("authorization", format!("Bearer {token}"))
-            .header("mcp-protocol-version", "2026-07-28")
-            .header("mcp-method", method);
-        let request = match params["name"].as_str() {
-            Some(name) => request.header("mcp-name", name),
-            None => request,
-        };
-        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        self.send(request.body(body.to_string())).await
-    }
-
     /// Calls a method of the MCP server in the legacy era, with or without a token.
     pub async fn call(&self, token: Option<&str>, method: &str, params: Value) -> Answer {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
@@ -388,6 +365,35 @@ impl World {
             .body(body.to_string());
         self.send(match token {
             Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        })
+        .await
+    }
+
+    /// Calls a method of the MCP server in the modern era.
+    ///
+    /// # Panics
+    /// When the params are no object.
+    pub async fn call_modern(&self, token: &str, method: &str, mut params: Value) -> Answer {
+        const VERSION: &str = "2026-07-28";
+        let name = params["name"].as_str().or_else(|| params["uri"].as_str()).map(str::to_owned);
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": VERSION,
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
+        });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = self
+            .http
+            .post(self.mcp_url())
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", VERSION)
+            .header("mcp-method", method)
+            .body(body.to_string());
+        self.send(match name {
+            Some(name) => request.header("mcp-name", name),
             None => request,
         })
         .await

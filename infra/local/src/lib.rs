@@ -39,13 +39,15 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::keys::Keys;
-use shared::store::workspace::{NotKept, Workspaces};
+use shared::store::workspace::Workspaces;
 use stand_ins::kms::Kms;
 use stand_ins::kms::key::{NoKey, Spec};
 use stand_ins::supabase::secret::Secret;
 use stand_ins::supabase::seed::{Person, Seed};
 use stand_ins::supabase::{Site, Supabase, Unfit};
 use thiserror::Error;
+use workspace_file::mistake::Mistakes;
+use workspace_file::plan::NotApplied;
 
 use aws::Addresses;
 use demo::Demo;
@@ -70,6 +72,8 @@ pub struct Options {
     pub clock: Clock,
     /// Whether there are people, tenants and things to try it with.
     pub demo: bool,
+    /// A workspace file that is applied at every start; with the demo only.
+    pub workspace: Option<PathBuf>,
     /// Who can sign in besides.
     pub people: Vec<Person>,
     /// Whether `WWW-Authenticate` is renamed as API Gateway may do it.
@@ -101,6 +105,7 @@ impl Default for Options {
             dynamo: None,
             clock: Clock::system(),
             demo: false,
+            workspace: None,
             people: Vec::new(),
             rename_challenge: false,
             wire: None,
@@ -153,9 +158,12 @@ pub enum Failure {
     /// A table failed.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// Something of the demo was not kept.
-    #[error("the demo: {0}")]
-    NotKept(#[from] NotKept),
+    /// A workspace file has mistakes.
+    #[error("a workspace file cannot be used:\n{0}")]
+    Workspace(#[from] Mistakes),
+    /// Something of a workspace file was not written.
+    #[error(transparent)]
+    NotApplied(#[from] NotApplied),
     /// Something of the demo is not well-formed.
     #[error("the demo has {0} that is none")]
     Demo(&'static str),
@@ -268,7 +276,10 @@ impl System {
             options.clock.clone(),
         );
         let demo = match tools_at {
-            Some(origin) => Some(demo::lay_out(&operator, &origin, folder.as_deref(), options.clock.now()).await?),
+            Some(origin) => {
+                let (besides, now) = (options.workspace.as_deref(), options.clock.now());
+                Some(demo::lay_out(&operator, &origin, besides, folder.as_deref(), now).await?)
+            }
             None => None,
         };
 

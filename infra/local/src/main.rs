@@ -22,6 +22,7 @@ Usage: cargo run [-- OPTIONS]
   --listen ADDR        where to listen: an address of this machine and a port, 0 for any (127.0.0.1:8787)
   --data-dir DIR       where to keep what must outlive this run (.data)
   --in-memory          keep nothing
+  --workspace FILE     a workspace file to apply over the demo, at every start
   --json               print one line of JSON when ready, for scripts
   --rename-challenge   rename WWW-Authenticate on its way out, as API Gateway may do
   --help               print this
@@ -49,8 +50,8 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let Arguments { listen, data, json, rename_challenge } = arguments;
-    let options = Options { listen, data, demo: true, rename_challenge, ..Options::default() };
+    let Arguments { listen, data, workspace, json, rename_challenge } = arguments;
+    let options = Options { listen, data, demo: true, workspace, rename_challenge, ..Options::default() };
     let system = System::start(options).await.map_err(|failure| failure.to_string())?;
     let demo = system.demo().ok_or("the demo is missing")?;
     tell(&if json { machine_readable(&system, demo)? } else { readable(&system, demo) })?;
@@ -64,6 +65,7 @@ async fn run(arguments: Arguments) -> Result<(), String> {
 struct Arguments {
     listen: SocketAddr,
     data: Data,
+    workspace: Option<PathBuf>,
     json: bool,
     rename_challenge: bool,
 }
@@ -76,7 +78,8 @@ enum Asked {
 impl Arguments {
     fn read(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Asked, String> {
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
-        let (mut folder, mut in_memory, mut json, mut rename_challenge) = (None, false, false, false);
+        let (mut folder, mut workspace) = (None, None);
+        let (mut in_memory, mut json, mut rename_challenge) = (false, false, false);
         while let Some(word) = words.next() {
             let mut value = |name| words.next().ok_or(format!("{name} needs a value"));
             match word.to_str().unwrap_or_default() {
@@ -85,6 +88,7 @@ impl Arguments {
                 "--json" => json = true,
                 "--rename-challenge" => rename_challenge = true,
                 "--data-dir" => folder = Some(PathBuf::from(value("--data-dir")?)),
+                "--workspace" => workspace = Some(PathBuf::from(value("--workspace")?)),
                 "--listen" => {
                     let address = value("--listen")?;
                     let parsed = address.to_str().and_then(|address| address.parse().ok());
@@ -98,7 +102,7 @@ impl Arguments {
             (true, None) => Data::Memory,
             (false, folder) => Data::Folder(folder.unwrap_or_else(|| PathBuf::from(".data"))),
         };
-        Ok(Asked::Run(Self { listen, data, json, rename_challenge }))
+        Ok(Asked::Run(Self { listen, data, workspace, json, rename_challenge }))
     }
 }
 

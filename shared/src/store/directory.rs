@@ -103,6 +103,21 @@ impl Directory {
         Ok((client, standings, wanted))
     }
 
+    /// The tenant of that id, its roles by name.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, Fault> {
+        let found = read_together(&self.dynamo, &[self.tenant(id)]).await?.pop().flatten();
+        let read = |item: &Item| {
+            let mut names: Vec<_> = if item.has("roles") { item.map("roles")?.keys().collect() } else { Vec::new() };
+            names.sort();
+            let roles = names.into_iter().map(|name| role_in(item, name)).collect::<Option<_>>()?;
+            Some(Tenant { id: id.clone(), name: item.text("name")?.to_owned(), roles })
+        };
+        found.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
+    }
+
     /// Keeps a tenant and the roles it defines.
     ///
     /// # Errors

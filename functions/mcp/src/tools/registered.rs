@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jsonschema::{Draft, PatternOptions, Validator};
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::Value;
 use shared::fault::Fault;
@@ -10,16 +9,13 @@ use shared::oauth::scope::Scope;
 use shared::outbound::{Answer, Fetch, Outbound, Refused};
 use shared::store::workspace::{Name, tool};
 
+use super::schema::{Unchecked, check};
 use super::{BuiltIn, Outcome, Undone, Work};
 
 /// The most bytes that a tool may answer: far more than a model reads.
 const ANSWER_LIMIT: usize = 256 * 1024;
 /// The most characters of a failed tool's own words that are passed on.
 const EXCERPT: usize = 2000;
-/// The most mistakes in arguments that are named at once.
-const MISTAKES: usize = 5;
-/// Steps that a pattern in a tenant's schema may take: it is theirs, and what it is tried on is the model's.
-const BACKTRACKING: usize = 100_000;
 
 /// A page of the tenant's tools, those after `after`, and where it goes on; none without the scope to call them.
 pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Tool>, Option<Name>), Fault> {
@@ -54,8 +50,14 @@ pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) ->
 
 async fn post(tool: &tool::Tool, arguments: JsonObject, outbound: &Outbound) -> Result<Outcome, Undone> {
     let arguments = Value::Object(arguments);
-    check(&tool.input_schema, &arguments, |mistakes| {
-        Undone::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
+    check(&tool.input_schema, &arguments).map_err(|why| match why {
+        Unchecked::Unusable => unusable(),
+        Unchecked::TooLarge => {
+            Undone::failed("too_large", "The arguments are too large to be checked. Send less at once.")
+        }
+        Unchecked::Wrong(mistakes) => {
+            Undone::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
+        }
     })?;
     let body = arguments.to_string().into_bytes();
     let fetch =
@@ -92,8 +94,12 @@ fn read(tool: &tool::Tool, answer: &Answer) -> Result<Outcome, Undone> {
         let value: Value =
             serde_json::from_slice(&answer.body).map_err(|_| unreadable("The tool's answer is not JSON."))?;
         if let Some(schema) = &tool.output_schema {
-            check(schema, &value, |mistakes| {
-                Undone::failed("unreadable", format!("The tool's answer does not fit its own schema:\n{mistakes}"))
+            check(schema, &value).map_err(|why| match why {
+                Unchecked::Unusable => unusable(),
+                Unchecked::TooLarge => unreadable("The tool's answer is too large to be checked."),
+                Unchecked::Wrong(mistakes) => {
+                    unreadable(&format!("The tool's answer does not fit its own schema:\n{mistakes}"))
+                }
             })?;
         }
         // Before 2026-07-28 only an object can be structured content.
@@ -110,23 +116,8 @@ fn read(tool: &tool::Tool, answer: &Answer) -> Result<Outcome, Undone> {
     }
 }
 
-/// Checks `value` against a schema of the tenant's. References lead nowhere outside it.
-fn check(schema: &JsonObject, value: &Value, wrong: impl Fn(String) -> Undone) -> Result<(), Undone> {
-    let validator: Validator = jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(BACKTRACKING))
-        .build(&Value::Object(schema.clone()))
-        .map_err(|_| Undone::failed("unusable_schema", "The tool is registered with a schema that cannot be used."))?;
-    let mistakes: Vec<_> = validator
-        .iter_errors(value)
-        .take(MISTAKES)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let said: String = error.to_string().chars().take(200).collect();
-            format!("- {}: {said}", if place.is_empty() { "/" } else { &place })
-        })
-        .collect();
-    if mistakes.is_empty() { Ok(()) } else { Err(wrong(mistakes.join("\n"))) }
+fn unusable() -> Undone {
+    Undone::failed("unusable_schema", "The tool is registered with a schema that cannot be used.")
 }
 
 #[cfg(test)]
@@ -263,14 +254,5 @@ mod tests {
             };
             assert_eq!((why, message), ("guarded", format!("The tool did not answer: {told}.")), "{url}");
         }
-    }
-
-    /// MCP 2026-07-28, base protocol: a reference to the network is not followed.
-    #[test]
-    fn a_schema_that_refers_elsewhere_is_not_used() {
-        let schema =
-            arguments(&json!({ "type": "object", "properties": { "a": { "$ref": "https://example.com/a.json" } } }));
-        let told = check(&schema, &json!({ "a": 1 }), |_| panic!("checked")).unwrap_err();
-        assert!(matches!(told, Undone::Failed { why: "unusable_schema", .. }), "{told:?}");
     }
 }

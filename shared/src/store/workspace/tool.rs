@@ -109,7 +109,8 @@ impl Workspace {
 }
 
 /// Whether a URL can be that of a tool. Whether it may be called is decided at each call.
-fn is_callable(text: &str) -> bool {
+#[must_use]
+pub fn is_callable(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     text.len() <= 2048 && bare && matches!(url.scheme(), "http" | "https")

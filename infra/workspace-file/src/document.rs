@@ -1,0 +1,32 @@
+//! Documents, in Markdown.
+//!
+//! ```yaml
+//! refund-policy:
+//!   title: Refund policy
+//!   content_file: documents/refund-policy.md     # or `content`, as a skill's
+//! ```
+
+use serde_json::{Value, json};
+use shared::store::workspace::Name;
+
+use crate::reading::{Entry, Reading};
+
+/// A document as the file wants it.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    pub(crate) id: Name,
+    pub(crate) title: String,
+    pub(crate) content: String,
+}
+
+pub(crate) fn read(reading: &mut Reading<'_>, id: Name, entry: &Entry<'_>) -> Option<Document> {
+    let fields = reading.fields(entry, &["title", "content", "content_file"])?;
+    let title = fields.title(reading, "title");
+    let (content, _) = fields.content(reading)?;
+    Some(Document { id, title: title?, content })
+}
+
+/// What is compared.
+pub(crate) fn face(title: &str, content: &str) -> Value {
+    json!({ "title": title, "content": content })
+}

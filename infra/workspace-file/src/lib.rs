@@ -1,0 +1,104 @@
+//! The workspace file: what tenants are to have, written down once and applied as often as one likes.
+//!
+//! ```yaml
+//! tenants:
+//!   acme:
+//!     name: Acme
+//!     roles:
+//!       editor: [skills:read, documents:write]
+//!     members:
+//!       5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01: { name: Ana, role: owner }
+//!     tools: …          # each of these by its name, as the file of its kind in here shows it
+//!     skills: …
+//!     entity_types: …
+//!     entities: …
+//!     views: …
+//!     documents: …
+//! ```
+//!
+//! A file is read whole, every mistake in it named with its line, before anything is done. [`WorkspaceFile::plan`] compares it
+//! with what there is; [`Plan::apply`] writes what differs, so that a second time nothing is written, and an interrupted
+//! one is completed. What the file does not name is left alone.
+
+mod document;
+mod entity;
+mod entity_type;
+pub mod mistake;
+pub mod plan;
+mod reading;
+mod schema;
+mod skill;
+pub mod tenant;
+mod thing;
+mod tool;
+mod view;
+mod yaml;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mistake::{Mistake, Mistakes};
+use plan::Plan;
+use reading::{Entry, FILE, Reading};
+use shared::fault::Fault;
+use shared::store::directory::Directory;
+use shared::store::workspace::Workspaces;
+use tenant::Described;
+
+/// What differs between deployments: `${NAME}` in the address of a tool is replaced by it.
+pub type Variables = BTreeMap<String, String>;
+
+/// A file that has no mistake.
+#[derive(Clone, Debug)]
+pub struct WorkspaceFile {
+    tenants: Vec<Described>,
+}
+
+impl WorkspaceFile {
+    /// Reads a file, and the files that it names.
+    ///
+    /// # Errors
+    /// With everything that is wrong with it.
+    pub fn read(path: &Path, variables: &Variables) -> Result<Self, Mistakes> {
+        let named = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Mistakes::new(&named, vec![Mistake::of_file(format!("cannot be read: {error}"))]))?;
+        // The parent of a bare name is the empty path, which is where we are.
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Self::parse(&text, &named, Some(folder), variables)
+    }
+
+    /// Reads the text of a file. `named` is what mistakes call it; without `folder`, it can name no other files.
+    ///
+    /// # Errors
+    /// With everything that is wrong with it.
+    pub fn parse(text: &str, named: &str, folder: Option<&Path>, variables: &Variables) -> Result<Self, Mistakes> {
+        let mut reading = Reading { mistakes: Vec::new(), variables, folder };
+        let tenants = yaml::read(text, &mut reading.mistakes).and_then(|root| {
+            let whole = Entry { name: named, subject: FILE.to_owned(), place: root.place, node: &root };
+            let fields = reading.fields(&whole, &["tenants"])?;
+            fields.required(&mut reading, "tenants")?;
+            Some(fields.tenants(&mut reading))
+        });
+        match tenants {
+            Some(tenants) if reading.mistakes.is_empty() => Ok(Self { tenants }),
+            _ => Err(Mistakes::new(named, reading.mistakes)),
+        }
+    }
+
+    /// Compares it with what there is.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn plan(&self, directory: &Directory, workspaces: &Workspaces) -> Result<Plan<'_>, Fault> {
+        Plan::of(&self.tenants, directory, workspaces).await
+    }
+
+    /// The tenants it describes, and who is a member of each.
+    pub fn tenants(&self) -> &[Described] {
+        &self.tenants
+    }
+}
+
+#[cfg(test)]
+mod tests;

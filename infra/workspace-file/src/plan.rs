@@ -1,0 +1,205 @@
+//! What applying a file will do, and doing it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::{Map, Value, json};
+use shared::clock::Timestamp;
+use shared::fault::Fault;
+use shared::oauth::tenant::TenantId;
+use shared::store::directory::{Directory, Tenant};
+use shared::store::workspace::{NotKept, Workspaces};
+use thiserror::Error;
+
+use crate::tenant::{Described, Member};
+use crate::thing::Thing;
+
+/// What differs between a file and what there is, in the order in which it is written.
+#[derive(Debug)]
+pub struct Plan<'f> {
+    changes: Vec<Change<'f>>,
+    alone: usize,
+}
+
+/// One thing that will be written.
+#[derive(Debug)]
+pub struct Change<'f> {
+    tenant: &'f TenantId,
+    subject: Subject<'f>,
+    effect: Effect,
+}
+
+/// What writing it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It is not there yet.
+    Creates,
+    /// It is there, and differs in this.
+    Changes(Vec<String>),
+}
+
+#[derive(Debug)]
+enum Subject<'f> {
+    /// With the roles that the file does not name.
+    Tenant(Tenant),
+    Member(&'f Member),
+    Thing(&'f Thing),
+}
+
+/// Why something was not written. What stood before it in the plan was.
+#[derive(Debug, Error)]
+#[error("{what}: {reason}")]
+pub struct NotApplied {
+    what: String,
+    reason: NotKept,
+}
+
+/// How many things are read at once.
+const AT_ONCE: usize = 16;
+
+impl<'f> Plan<'f> {
+    pub(crate) async fn of(
+        tenants: &'f [Described],
+        directory: &Directory,
+        workspaces: &Workspaces,
+    ) -> Result<Self, Fault> {
+        let mut plan = Self { changes: Vec::new(), alone: 0 };
+        for Described { tenant, members, things } in tenants {
+            let now = directory.find(&tenant.id).await?;
+            let wanted = with_other_roles(tenant, now.as_ref());
+            let (face, face_now) = (tenant_face(&wanted), now.as_ref().map(tenant_face));
+            plan.add(&tenant.id, Subject::Tenant(wanted), &face, face_now.as_ref());
+
+            let found = stream::iter(members).map(|member| directory.standing(&member.person, &tenant.id));
+            let found: Vec<_> = found.buffered(AT_ONCE).try_collect().await?;
+            for (member, standing) in members.iter().zip(found) {
+                let now = standing.map(|standing| json!({ "role": standing.role.name }));
+                plan.add(&tenant.id, Subject::Member(member), &json!({ "role": member.role }), now.as_ref());
+            }
+
+            let workspace = &workspaces.as_operator(&tenant.id);
+            let found = stream::iter(things).map(|thing| thing.face_now(workspace));
+            let found: Vec<_> = found.buffered(AT_ONCE).try_collect().await?;
+            for (thing, now) in things.iter().zip(found) {
+                plan.add(&tenant.id, Subject::Thing(thing), &thing.face(), now.as_ref());
+            }
+        }
+        Ok(plan)
+    }
+
+    fn add(&mut self, tenant: &'f TenantId, subject: Subject<'f>, wanted: &Value, now: Option<&Value>) {
+        let effect = match now {
+            None => Effect::Creates,
+            Some(now) => {
+                let keys = [wanted, now].into_iter().filter_map(Value::as_object).flat_map(Map::keys).cloned();
+                let differing: BTreeSet<_> = keys.filter(|key| wanted.get(key) != now.get(key)).collect();
+                Effect::Changes(differing.into_iter().collect())
+            }
+        };
+        match effect {
+            Effect::Changes(differing) if differing.is_empty() => self.alone += 1,
+            effect => self.changes.push(Change { tenant, subject, effect }),
+        }
+    }
+
+    /// What will be written, in order.
+    #[must_use]
+    pub fn changes(&self) -> &[Change<'f>] {
+        &self.changes
+    }
+
+    /// How many things are already as the file wants them.
+    #[must_use]
+    pub const fn left_alone(&self) -> usize {
+        self.alone
+    }
+
+    /// Keeps only the changes of tools: where those are is what differs between two starts of one system.
+    #[must_use]
+    pub fn of_tools(mut self) -> Self {
+        self.changes.retain(|change| matches!(change.subject, Subject::Thing(Thing::Tool(_))));
+        self
+    }
+
+    /// Does it, telling of each change when it is done. Whoever is interrupted plans again, and goes on where it ended.
+    ///
+    /// # Errors
+    /// At the first that fails.
+    pub async fn apply(
+        &self,
+        directory: &Directory,
+        workspaces: &Workspaces,
+        now: Timestamp,
+        mut done: impl FnMut(&Change<'f>),
+    ) -> Result<(), NotApplied> {
+        for change in &self.changes {
+            let written = match &change.subject {
+                Subject::Tenant(tenant) => directory.keep_tenant(tenant).await.map_err(NotKept::from),
+                Subject::Member(Member { person, role, .. }) => {
+                    directory.keep_member(change.tenant, person, role).await.map_err(NotKept::from)
+                }
+                Subject::Thing(thing) => thing.keep(&workspaces.as_operator(change.tenant), now).await,
+            };
+            written.map_err(|reason| NotApplied { what: change.label(), reason })?;
+            done(change);
+        }
+        Ok(())
+    }
+}
+
+/// Roles that the file does not name are left alone, like everything else; in the table all of a tenant's are one item.
+fn with_other_roles(wanted: &Tenant, now: Option<&Tenant>) -> Tenant {
+    let mut tenant = wanted.clone();
+    let others = now.into_iter().flat_map(|now| &now.roles);
+    tenant.roles.extend(others.filter(|role| wanted.roles.iter().all(|wanted| wanted.name != role.name)).cloned());
+    tenant
+}
+
+fn tenant_face(tenant: &Tenant) -> Value {
+    let roles: Map<_, _> =
+        tenant.roles.iter().map(|role| (role.name.clone(), json!(role.permissions.to_string()))).collect();
+    json!({ "name": tenant.name, "roles": roles })
+}
+
+impl Change<'_> {
+    /// What writing it does.
+    #[must_use]
+    pub const fn effect(&self) -> &Effect {
+        &self.effect
+    }
+
+    fn label(&self) -> String {
+        let id = self.tenant;
+        match &self.subject {
+            Subject::Tenant(_) => format!("tenant {id}"),
+            Subject::Member(Member { person, name: Some(name), role }) => {
+                format!("tenant {id}: member {person} ({name}) as {role}")
+            }
+            Subject::Member(Member { person, name: None, role }) => format!("tenant {id}: member {person} as {role}"),
+            Subject::Thing(thing) => format!("tenant {id}: {}", thing.label()),
+        }
+    }
+}
+
+/// `+ tenant acme: skill weekly-report`, or `~` and in brackets what differs.
+impl fmt::Display for Change<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.effect {
+            Effect::Creates => write!(f, "+ {}", self.label()),
+            Effect::Changes(differing) => write!(f, "~ {} [{}]", self.label(), differing.join(", ")),
+        }
+    }
+}
+
+/// A line for each change, and how many there are.
+impl fmt::Display for Plan<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for change in &self.changes {
+            writeln!(f, "{change}")?;
+        }
+        let created = self.changes.iter().filter(|change| change.effect == Effect::Creates).count();
+        let changed = self.changes.len() - created;
+        write!(f, "{created} to create, {changed} to change, {} as they are", self.alone)
+    }
+}

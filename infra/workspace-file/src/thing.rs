@@ -1,0 +1,81 @@
+//! Everything that a tenant has, of whatever kind.
+
+use serde_json::Value;
+use shared::clock::Timestamp;
+use shared::fault::Fault;
+use shared::store::workspace::document::Reading;
+use shared::store::workspace::entity_type::EntityType;
+use shared::store::workspace::skill::Skill;
+use shared::store::workspace::tool::Tool;
+use shared::store::workspace::view::View;
+use shared::store::workspace::{NotKept, Workspace};
+
+use crate::document::Document;
+use crate::entity::Entity;
+use crate::{document, entity_type, skill, tool, view};
+
+/// One of them, as the file wants it.
+#[derive(Clone, Debug)]
+pub(crate) enum Thing {
+    Tool(Tool),
+    Skill(Skill),
+    EntityType(EntityType),
+    Entity(Entity),
+    View(View),
+    Document(Document),
+}
+
+impl Thing {
+    /// Kind and name, as a line of a plan shows it.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Tool(tool) => format!("tool {}", tool.name),
+            Self::Skill(skill) => format!("skill {}", skill.name),
+            Self::EntityType(declared) => format!("entity type {}", declared.name),
+            Self::Entity(Entity { kind, id, .. }) => format!("{kind} {id}"),
+            Self::View(view) => format!("view {}", view.name),
+            Self::Document(document) => format!("document {}", document.id),
+        }
+    }
+
+    /// What is compared: an object.
+    pub(crate) fn face(&self) -> Value {
+        match self {
+            Self::Tool(tool) => tool::face(tool),
+            Self::Skill(skill) => skill::face(skill),
+            Self::EntityType(declared) => entity_type::face(declared),
+            Self::Entity(entity) => Value::Object(entity.fields.clone()),
+            Self::View(view) => view::face(view),
+            Self::Document(Document { title, content, .. }) => document::face(title, content),
+        }
+    }
+
+    /// The same of what the tenant has by that name.
+    pub(crate) async fn face_now(&self, workspace: &Workspace) -> Result<Option<Value>, Fault> {
+        Ok(match self {
+            Self::Tool(it) => workspace.tool(&it.name).await?.as_ref().map(tool::face),
+            Self::Skill(it) => workspace.skill(&it.name).await?.as_ref().map(skill::face),
+            Self::EntityType(it) => workspace.entity_type(&it.name).await?.as_ref().map(entity_type::face),
+            Self::Entity(Entity { kind, id, .. }) => {
+                workspace.entity(kind, id).await?.map(|entity| Value::Object(entity.fields))
+            }
+            Self::View(it) => workspace.view(&it.name).await?.as_ref().map(view::face),
+            Self::Document(it) => match workspace.document(&it.id, None).await? {
+                Reading::Found(now, _) => Some(document::face(&now.edition.title, &now.content)),
+                Reading::NoVersion(_) | Reading::Missing => None,
+            },
+        })
+    }
+
+    /// Gives it to the tenant.
+    pub(crate) async fn keep(&self, workspace: &Workspace, now: Timestamp) -> Result<(), NotKept> {
+        match self {
+            Self::Tool(tool) => workspace.keep_tool(tool).await,
+            Self::Skill(skill) => workspace.keep_skill(skill).await,
+            Self::EntityType(declared) => workspace.keep_entity_type(declared).await,
+            Self::Entity(Entity { kind, id, fields }) => workspace.keep_entity(kind, id, fields, now).await,
+            Self::View(view) => workspace.keep_view(view).await,
+            Self::Document(Document { id, title, content }) => workspace.keep_document(id, title, content, now).await,
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! Documents, which keep every version, and chats.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use local::wire::{Call, Decision, Failing};
+use serde_json::{Value, json};
+use shared::clock::Timestamp;
+use shared::oauth::tenant::TenantId;
+use shared::store::workspace::document::Reading;
+use shared::store::workspace::{Name, Workspace};
+use world::World;
+
+/// What a tool gave, which fits what it promises.
+async fn done(world: &World, token: &str, tool: &str, arguments: Value) -> Value {
+    let content = given(world, token, tool, arguments).await.unwrap_or_else(|said| panic!("{tool}: {said}"));
+    let listed = world.call(Some(token), "tools/list", json!({})).await.json();
+    let tools = listed["result"]["tools"].as_array().unwrap();
+    let schema = &tools.iter().find(|known| known["name"] == tool).unwrap()["outputSchema"];
+    jsonschema::validate(schema, &content).unwrap_or_else(|error| panic!("{tool}: {error}: {content}"));
+    content
+}
+
+/// What a tool said instead.
+async fn failed(world: &World, token: &str, tool: &str, arguments: Value) -> String {
+    given(world, token, tool, arguments).await.expect_err(tool)
+}
+
+/// What a tool gave, or what it said instead.
+async fn given(world: &World, token: &str, tool: &str, arguments: Value) -> Result<Value, String> {
+    let answer = world.call(Some(token), "tools/call", json!({ "name": tool, "arguments": arguments })).await;
+    assert_eq!(answer.status, 200, "{tool} {answer:?}");
+    let result = answer.json()["result"].clone();
+    if result["isError"] == true {
+        return Err(result["content"][0]["text"].as_str().unwrap().to_owned());
+    }
+    Ok(result["structuredContent"].clone())
+}
+
+async fn writer(world: &World) -> String {
+    world.makes_key("ana@example.com", "acme", "documents:write chat:create", None).await.0
+}
+
+fn acme(world: &World) -> Workspace {
+    world.system().workspaces().as_operator(&TenantId::parse("acme").unwrap())
+}
+
+fn now(world: &World) -> Timestamp {
+    Timestamp::from_seconds(world.now())
+}
+
+const CONFLICT: &str = "Nothing was changed: the document is at version 2 now. Read it again, work your change into that version, and \
+                        name it.";
+const UNKNOWN: &str = "There is no document of that id. list_documents and search_documents show which there are.";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_written_changed_and_read_in_every_version() {
+    let world = World::new().await;
+    let token = writer(&world).await;
+    let ana = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
+
+    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "# Plan\n\nfirst" })).await;
+    let id = made["id"].as_str().unwrap();
+    let first = json!({
+        "id": id, "title": "Plan", "version": 1, "size": 13, "updated": "2026-11-22T09:30:00Z", "updatedBy": ana,
+    });
+    assert_eq!((&made, id.len()), (&first, 22));
+    world.advance(60);
+    let second = done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    let expected = json!({
+        "id": id, "title": "Plan", "version": 2, "size": 6, "updated": "2026-11-22T09:31:00Z", "updatedBy": ana,
+    });
+    assert_eq!(second, expected);
+    let third = done(&world, &token, "update_document", json!({ "id": id, "version": 2, "title": "The plan" })).await;
+    assert_eq!((&third["title"], &third["version"], &third["size"]), (&json!("The plan"), &json!(3), &json!(6)));
+
+    let read = async |arguments| done(&world, &token, "read_document", arguments).await;
+    let current = read(json!({ "id": id })).await;
+    assert_eq!((&current["content"], &current["title"]), (&json!("second"), &json!("The plan")));
+    assert_eq!((&current["version"], &current["currentVersion"]), (&json!(3), &json!(3)));
+    let old = read(json!({ "id": id, "version": 1 })).await;
+    assert_eq!((&old["content"], &old["title"]), (&json!("# Plan\n\nfirst"), &json!("Plan")));
+    assert_eq!((&old["version"], &old["currentVersion"]), (&json!(1), &json!(3)));
+    let versions = done(&world, &token, "list_document_versions", json!({ "id": id })).await;
+    assert_eq!(versions, json!({ "versions": [third, second, first] }));
+    let listed = done(&world, &token, "list_documents", json!({})).await;
+    let listed: Vec<_> = listed["documents"].as_array().unwrap().iter().filter(|known| known["id"] == id).collect();
+    assert_eq!(listed, [&third]);
+
+    let gone = done(&world, &token, "delete_document", json!({ "id": id, "version": 3 })).await;
+    assert_eq!(gone, json!({ "id": id, "version": 3 }));
+    for (tool, arguments) in [
+        ("read_document", json!({ "id": id })),
+        ("read_document", json!({ "id": id, "version": 1 })),
+        ("list_document_versions", json!({ "id": id })),
+        ("update_document", json!({ "id": id, "version": 3, "title": "a", "content": "b" })),
+        ("update_document", json!({ "id": id, "version": 3, "title": "a" })),
+        ("delete_document", json!({ "id": id, "version": 3 })),
+        ("read_document", json!({ "id": "not an id" })),
+    ] {
+        assert_eq!(failed(&world, &token, tool, arguments.clone()).await, UNKNOWN, "{tool} {arguments}");
+    }
+    let found = done(&world, &token, "search_documents", json!({ "query": "second" })).await;
+    assert_eq!(found, json!({ "documents": [] }));
+}
+
+/// No lost update: whoever worked from an older version is told, and nothing is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_an_older_version_changes_nothing() {
+    let world = World::new().await;
+    let token = writer(&world).await;
+    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
+    let id = &made["id"];
+    done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+
+    for (tool, arguments) in [
+        ("update_document", json!({ "id": id, "version": 1, "content": "late" })),
+        ("update_document", json!({ "id": id, "version": 1, "title": "Late", "content": "late" })),
+        ("update_document", json!({ "id": id, "version": 3, "title": "Early", "content": "early" })),
+        ("update_document", json!({ "id": id, "version": 0, "title": "Early", "content": "early" })),
+        ("update_document", json!({ "id": id, "version": 4_294_967_295_u32, "title": "E", "content": "e" })),
+        ("delete_document", json!({ "id": id, "version": 1 })),
+    ] {
+        assert_eq!(failed(&world, &token, tool, arguments.clone()).await, CONFLICT, "{arguments}");
+    }
+
+    let current = done(&world, &token, "read_document", json!({ "id": id })).await;
+    assert_eq!((&current["content"], &current["version"]), (&json!("second"), &json!(2)));
+    let none = failed(&world, &token, "read_document", json!({ "id": id, "version": 3 })).await;
+    assert_eq!(none, "The document has no such version. Version 2 is current; list_document_versions shows all.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_changes_of_one_version_one_is_made_and_none_is_lost() {
+    const WRITERS: usize = 8;
+    let world = World::new().await;
+    let token = writer(&world).await;
+    let made = done(&world, &token, "create_document", json!({ "title": "Log", "content": "" })).await;
+    let id = &made["id"];
+
+    let at_once = (0..WRITERS).map(|writer| {
+        let arguments = json!({ "id": id, "version": 1, "content": format!("by {writer}") });
+        given(&world, &token, "update_document", arguments)
+    });
+    let (mut won, mut refused) = (Vec::new(), 0);
+    for (writer, given) in world::all(at_once).await.into_iter().enumerate() {
+        match given {
+            Ok(_) => won.push(writer),
+            Err(said) => {
+                assert_eq!(said, CONFLICT);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((won.len(), refused), (1, WRITERS - 1));
+    let current = done(&world, &token, "read_document", json!({ "id": id })).await;
+    assert_eq!((&current["content"], &current["version"]), (&json!(format!("by {}", won[0])), &json!(2)));
+
+    // Each reads, adds its line, and tries again until it is in.
+    let lines = (0..WRITERS).map(async |writer| {
+        loop {
+            let read = given(&world, &token, "read_document", json!({ "id": id })).await.unwrap();
+            let content = format!("{}\nline {writer}", read["content"].as_str().unwrap());
+            let arguments = json!({ "id": id, "version": read["version"], "content": content });
+            if given(&world, &token, "update_document", arguments).await.is_ok() {
+                return;
+            }
+        }
+    });
+    world::all(lines).await;
+    let last = done(&world, &token, "read_document", json!({ "id": id })).await;
+    assert_eq!(last["version"], 2 + WRITERS);
+    let written: BTreeSet<_> = last["content"].as_str().unwrap().lines().skip(1).map(str::to_owned).collect();
+    assert_eq!(written, (0..WRITERS).map(|writer| format!("line {writer}")).collect());
+    let history = done(&world, &token, "list_document_versions", json!({ "id": id })).await;
+    let versions: Vec<_> = history["versions"].as_array().unwrap().iter().map(|known| &known["version"]).collect();
+    assert_eq!(versions, (1..=2 + WRITERS).rev().map(Value::from).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    for version in 2..=2 + WRITERS {
+        let past = done(&world, &token, "read_document", json!({ "id": id, "version": version })).await;
+        assert_eq!(past["content"].as_str().unwrap().lines().count(), version - 1, "{past}");
+    }
+}
+
+/// An answer that is lost is asked for again by the SDK, and must not look like somebody else's change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_answer_is_lost_is_made_once() {
+    let (lost, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (to_lose, count) = (Arc::clone(&lost), Arc::clone(&seen));
+    let world = World::with(|options| {
+        options.wire = Some(Arc::new(move |call: Call| {
+            let write = call.function == "mcp" && call.operation == "TransactWriteItems";
+            count.fetch_add(usize::from(write), Ordering::SeqCst);
+            let lose =
+                write && to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            async move { if lose { Decision::FailAfter(Failing::INTERNAL) } else { Decision::Pass } }
+        }));
+    })
+    .await;
+    let token = writer(&world).await;
+    let losing = async |tool: &str, arguments| {
+        lost.store(1, Ordering::SeqCst);
+        seen.store(0, Ordering::SeqCst);
+        let made = done(&world, &token, tool, arguments).await;
+        assert_eq!(seen.load(Ordering::SeqCst), 2, "{tool} was tried again");
+        made
+    };
+    let documents = async || {
+        let listed = done(&world, &token, "list_documents", json!({})).await;
+        listed["documents"].as_array().unwrap().len()
+    };
+    let before = documents().await;
+
+    let made = losing("create_document", json!({ "title": "Plan", "content": "first" })).await;
+    assert_eq!((made["version"].as_u64(), documents().await), (Some(1), before + 1));
+    let id = &made["id"];
+    let second = losing("update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    assert_eq!(second["version"], 2);
+    let gone = losing("delete_document", json!({ "id": id, "version": 2 })).await;
+    assert_eq!((&gone["version"], documents().await), (&json!(2), before));
+    losing("create_chat", json!({ "message": "Hello" })).await;
+    let items = world.system().items().unwrap();
+    let chats = items.iter().filter(|(_, item)| item.to_string().contains("\"chat#")).count();
+    assert_eq!(chats, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_finds_every_word_and_goes_on_where_it_stopped() {
+    let world = World::new().await;
+    let token = writer(&world).await;
+    let search = async |arguments| done(&world, &token, "search_documents", arguments).await;
+
+    let found = search(json!({ "query": "REFUNDS finance" })).await;
+    let [only] = found["documents"].as_array().unwrap().as_slice() else { panic!("{found}") };
+    assert_eq!((&only["id"], &only["title"]), (&json!("refund-policy"), &json!("Refund policy")));
+    let excerpt = only["excerpt"].as_str().unwrap();
+    assert!(excerpt.contains("Refunds above 500 EUR are approved by the finance lead."), "{excerpt}");
+    assert_eq!(only.get("content"), None);
+    assert_eq!(search(json!({ "query": "refund alarm" })).await, json!({ "documents": [] }));
+
+    // Twenty are shown at once, and one mebibyte looked through: in either case the rest follows.
+    let acme = acme(&world);
+    for number in 0..45 {
+        let id = Name::parse(&format!("note-{number:02}")).unwrap();
+        let filler = if number < 8 { "x".repeat(256 * 1024 - 7) } else { String::new() };
+        acme.keep_document(&id, "Note", &format!("{filler} needle"), now(&world)).await.unwrap();
+    }
+    let (mut ids, mut cursor, mut pages) = (Vec::new(), None, Vec::new());
+    loop {
+        let mut arguments = json!({ "query": "needle" });
+        if let Some(cursor) = cursor {
+            arguments["cursor"] = cursor;
+        }
+        let page = search(arguments).await;
+        let hits = page["documents"].as_array().unwrap();
+        pages.push(hits.len());
+        ids.extend(hits.iter().map(|hit| hit["id"].as_str().unwrap().to_owned()));
+        match page.get("nextCursor") {
+            Some(next) => cursor = Some(next.clone()),
+            None => break,
+        }
+    }
+    assert_eq!(ids, (0..45).map(|number| format!("note-{number:02}")).collect::<Vec<_>>());
+    assert_eq!(pages, [4, 4, 20, 17]);
+
+    for (arguments, said) in [
+        (json!({ "query": "" }), "The query must have a word, and at most 256 bytes."),
+        (json!({ "query": " \n" }), "The query must have a word, and at most 256 bytes."),
+        (json!({ "query": "a".repeat(257) }), "The query must have a word, and at most 256 bytes."),
+        (json!({ "query": "a", "cursor": "!" }), "The cursor is not one that an earlier page ended with."),
+    ] {
+        assert_eq!(failed(&world, &token, "search_documents", arguments).await, said);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_documents_and_of_versions_page_through_all() {
+    let world = World::new().await;
+    let token = writer(&world).await;
+    let acme = acme(&world);
+    for number in 0..130 {
+        let id = Name::parse(&format!("paper-{number:03}")).unwrap();
+        acme.keep_document(&id, "Paper", "…", now(&world)).await.unwrap();
+    }
+    let busy = Name::parse("paper-000").unwrap();
+    for version in 2..=110 {
+        acme.keep_document(&busy, "Paper", &format!("{version}"), now(&world)).await.unwrap();
+    }
+    let pages = async |tool: &str, arguments: Value, things: &str| {
+        let (mut all, mut arguments) = (Vec::new(), arguments);
+        loop {
+            // Others write in the meantime.
+            let between = json!({ "title": "Between", "content": "" });
+            done(&world, &token, "create_document", between).await;
+            let page = done(&world, &token, tool, arguments.clone()).await;
+            all.extend(page[things].as_array().unwrap().clone());
+            match page.get("nextCursor") {
+                Some(next) => arguments["cursor"] = next.clone(),
+                None => return all,
+            }
+        }
+    };
+
+    let listed = pages("list_documents", json!({}), "documents").await;
+    let ids: Vec<_> = listed.iter().map(|document| document["id"].as_str().unwrap()).collect();
+    assert!(ids.is_sorted(), "{ids:?}");
+    let papers: Vec<_> = ids.iter().filter(|id| id.starts_with("paper-")).copied().collect();
+    assert_eq!(papers, (0..130).map(|number| format!("paper-{number:03}")).collect::<Vec<_>>());
+    let versions = pages("list_document_versions", json!({ "id": "paper-000" }), "versions").await;
+    let numbers: Vec<_> = versions.iter().map(|version| version["version"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=110).rev().collect::<Vec<_>>());
+    assert_eq!(versions[0].get("updatedBy"), None, "the operator is nobody");
+    let said =
+        failed(&world, &token, "list_document_versions", json!({ "id": "paper-000", "cursor": "cGFwZXI" })).await;
+    assert_eq!(said, "The cursor is not one that an earlier page ended with.");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_is_refused_with_its_limit() {
+    let world = World::new().await;
+    let token = writer(&world).await;
+    let (title, content) = ("t".repeat(120), "c".repeat(256 * 1024));
+    let made = done(&world, &token, "create_document", json!({ "title": title, "content": content })).await;
+    let id = &made["id"];
+    let read = done(&world, &token, "read_document", json!({ "id": id })).await;
+    assert_eq!(read["content"].as_str().unwrap().len(), 256 * 1024);
+
+    let large = format!("{content}c");
+    for (tool, arguments, said) in [
+        (
+            "create_document",
+            json!({ "title": "", "content": "" }),
+            "Nothing was written: the title must have 1 to 120 bytes.",
+        ),
+        (
+            "create_document",
+            json!({ "title": format!("{title}t"), "content": "" }),
+            "Nothing was written: the title must have 1 to 120 bytes.",
+        ),
+        (
+            "create_document",
+            json!({ "title": "t", "content": large }),
+            "Nothing was written: the content must not exceed 262,144 bytes.",
+        ),
+        (
+            "update_document",
+            json!({ "id": id, "version": 1, "content": large }),
+            "Nothing was written: the content must not exceed 262,144 bytes.",
+        ),
+        ("update_document", json!({ "id": id, "version": 1 }), "Give a title, a content, or both."),
+        ("create_chat", json!({ "message": "" }), "No chat was started: the message must have 1 to 65,536 bytes."),
+        ("create_chat", json!({ "message": " \n" }), "No chat was started: the message must have 1 to 65,536 bytes."),
+        (
+            "create_chat",
+            json!({ "message": "m".repeat(64 * 1024 + 1) }),
+            "No chat was started: the message must have 1 to 65,536 bytes.",
+        ),
+        (
+            "create_chat",
+            json!({ "title": "", "message": "Hello" }),
+            "No chat was started: the title must have 1 to 120 bytes.",
+        ),
+    ] {
+        assert_eq!(failed(&world, &token, tool, arguments).await, said, "{tool}");
+    }
+    for arguments in [
+        json!({ "title": "t" }),
+        json!({ "title": "t", "content": "", "tenant": "globex" }),
+        json!({ "title": 1, "content": "" }),
+    ] {
+        let said = failed(&world, &token, "create_document", arguments).await;
+        assert!(said.starts_with("The arguments do not fit: "), "{said}");
+    }
+    let said = failed(&world, &token, "read_document", json!({ "id": id, "version": -1 })).await;
+    assert!(said.starts_with("The arguments do not fit: "), "{said}");
+    let too_much =
+        json!({ "name": "create_document", "arguments": { "title": "t", "content": "c".repeat(1024 * 1024) } });
+    assert_eq!(world.call(Some(&token), "tools/call", too_much).await.status, 413);
+}
+
+/// MCP "Step-up": who may read may not write, and is told what it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn reading_writing_and_chatting_are_scopes_of_their_own() {
+    let world = World::new().await;
+    let (_, tokens) = world.connected("ana@example.com", "acme", "documents:read").await;
+    let key = world.makes_key("ana@example.com", "acme", "documents:read", None).await.0;
+
+    for credential in [tokens.access.as_str(), &key] {
+        done(&world, credential, "read_document", json!({ "id": "refund-policy" })).await;
+        for (tool, scope) in [
+            ("create_document", "documents:read documents:write"),
+            ("update_document", "documents:read documents:write"),
+            ("delete_document", "documents:read documents:write"),
+            ("create_chat", "documents:read chat:create"),
+        ] {
+            let answer = world.call(Some(credential), "tools/call", json!({ "name": tool, "arguments": {} })).await;
+
+            assert_eq!(answer.status, 403, "{tool}");
+            let challenge = answer.header("www-authenticate").unwrap();
+            assert!(challenge.starts_with("Bearer error=\"insufficient_scope\", "), "{challenge}");
+            assert!(challenge.contains(&format!("scope=\"{scope}\"")), "{challenge}");
+            assert_eq!(answer.json()["scope"], scope);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_its_tenants_alone() {
+    let world = World::new().await;
+    world.gives_role("globex", "ana@example.com", "owner").await;
+    let (ours, theirs) =
+        (writer(&world).await, world.makes_key("ana@example.com", "globex", "documents:write", None).await.0);
+    let made = done(&world, &ours, "create_document", json!({ "title": "Ours", "content": "secret plans" })).await;
+    let id = &made["id"];
+
+    for (tool, arguments) in [
+        ("read_document", json!({ "id": id })),
+        ("read_document", json!({ "id": id, "version": 1 })),
+        ("list_document_versions", json!({ "id": id })),
+        ("update_document", json!({ "id": id, "version": 1, "title": "a", "content": "b" })),
+        ("delete_document", json!({ "id": id, "version": 1 })),
+    ] {
+        assert_eq!(failed(&world, &theirs, tool, arguments).await, UNKNOWN, "{tool}");
+    }
+    assert_eq!(done(&world, &theirs, "list_documents", json!({})).await, json!({ "documents": [] }));
+    let found = done(&world, &theirs, "search_documents", json!({ "query": "secret" })).await;
+    assert_eq!(found, json!({ "documents": [] }));
+    let read = done(&world, &ours, "read_document", json!({ "id": id })).await;
+    assert_eq!((&read["version"], &read["content"]), (&json!(1), &json!("secret plans")));
+}
+
+/// Deleting moves a document aside: whoever operates the deployment finds it, and its history with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_brings_back_what_was_deleted() {
+    let world = World::new().await;
+    let (token, acme) = (writer(&world).await, acme(&world));
+    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
+    let (id, name) = (&made["id"], Name::parse(made["id"].as_str().unwrap()).unwrap());
+    done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    done(&world, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
+
+    let deleted = acme.deleted_documents(None).await.unwrap().things;
+    assert_eq!(deleted.iter().map(|edition| (&edition.id, edition.version)).collect::<Vec<_>>(), [(&name, 2)]);
+    assert!(acme.restore_document(&name).await.unwrap());
+    assert!(!acme.restore_document(&name).await.unwrap());
+    assert!(acme.deleted_documents(None).await.unwrap().things.is_empty());
+    let read = done(&world, &token, "read_document", json!({ "id": id, "version": 1 })).await;
+    assert_eq!((&read["content"], &read["currentVersion"]), (&json!("first"), &json!(2)));
+
+    // A document that is laid out again under its id goes on with its history, and one that says the same stays as it is.
+    done(&world, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
+    for (content, version) in [("third", 3), ("third", 3), ("fourth", 4)] {
+        acme.keep_document(&name, "Plan", content, now(&world)).await.unwrap();
+        let Reading::Found(document, current) = acme.document(&name, None).await.unwrap() else { panic!("gone") };
+        assert_eq!((document.content.as_str(), current), (content, version));
+    }
+    let history = done(&world, &token, "list_document_versions", json!({ "id": id })).await;
+    assert_eq!(history["versions"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chat_begins_with_its_first_message() {
+    let world = World::new().await;
+    let token = writer(&world).await;
+
+    let named = done(&world, &token, "create_chat", json!({ "title": "Refunds", "message": "How many?" })).await;
+    let unnamed = done(&world, &token, "create_chat", json!({ "message": "How many refunds?\n\nAnd why?" })).await;
+
+    assert_eq!((&named["title"], &named["created"]), (&json!("Refunds"), &json!("2026-11-22T09:30:00Z")));
+    assert_eq!(unnamed["title"], "How many refunds?");
+    assert_ne!(named["id"], unnamed["id"]);
+    let items = world.system().items().unwrap();
+    let of = |id: &Value| {
+        let id = id.as_str().unwrap();
+        items.iter().filter(|(_, item)| item.to_string().contains(id)).count()
+    };
+    assert_eq!((of(&named["id"]), of(&unnamed["id"])), (2, 2));
+}
