@@ -191,9 +191,9 @@ async fn a_write_whose_answer_is_lost_is_made_once() {
         options.wire = Some(Arc::new(move |call: Call| {
             let write = call.function == "mcp" && call.operation == "TransactWriteItems";
             count.fetch_add(usize::from(write), Ordering::SeqCst);
-            let lose =
+            let cut =
                 write && to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-            async move { if lose { Decision::FailAfter(Failing::INTERNAL) } else { Decision::Pass } }
+            async move { if cut { Decision::FailAfter(Failing::INTERNAL) } else { Decision::Pass } }
         }));
     })
     .await;
@@ -222,6 +222,36 @@ async fn a_write_whose_answer_is_lost_is_made_once() {
     let items = world.system().items().unwrap();
     let chats = items.iter().filter(|(_, item)| item.to_string().contains("\"chat#")).count();
     assert_eq!(chats, 1);
+}
+
+/// DynamoDB cancels a transaction that meets another one at the same item: that is no conflict of versions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_that_another_one_is_in_the_way_of_is_tried_again() {
+    let held = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&held);
+    let world = World::with(|options| {
+        options.wire = Some(Arc::new(move |call: Call| {
+            let write = call.function == "mcp" && call.operation == "TransactWriteItems";
+            let stop =
+                write && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            async move { if stop { Decision::FailBefore(Failing::IN_THE_WAY) } else { Decision::Pass } }
+        }));
+    })
+    .await;
+    let token = writer(&world).await;
+    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
+    let id = &made["id"];
+
+    held.store(4, Ordering::SeqCst);
+    let second = done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    held.store(5, Ordering::SeqCst);
+    let third = json!({ "name": "update_document", "arguments": { "id": id, "version": 2, "content": "third" } });
+    let third = world.call(Some(&token), "tools/call", third).await;
+
+    assert_eq!((&second["version"], held.load(Ordering::SeqCst)), (&json!(2), 0));
+    assert_eq!((third.status, third.header("retry-after").is_some()), (503, true));
+    let read = done(&world, &token, "read_document", json!({ "id": id })).await;
+    assert_eq!((&read["content"], &read["version"]), (&json!("second"), &json!(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,6 +46,8 @@ pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("mcp/initialized", 401, "invalid_token"),
     ("mcp/malformed-json", 401, "invalid_token"),
     ("mcp/options-browser", 204, ""),
+    ("mcp/prompts-get", 401, "invalid_token"),
+    ("mcp/resources-read", 401, "invalid_token"),
     ("mcp/tools-call-by-key", 401, "invalid_token"),
     ("mcp/tools-call", 401, "invalid_token"),
     ("mcp/tools-list-2025-11-25", 401, "invalid_token"),

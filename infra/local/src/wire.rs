@@ -84,6 +84,8 @@ impl Failing {
     pub const INTERNAL: Self = Self { status: 500, kind: "InternalServerError" };
     /// 400 `AccessDeniedException`, which it does not.
     pub const DENIED: Self = Self { status: 400, kind: "AccessDeniedException" };
+    /// 400 `TransactionCanceledException`, because another transaction held an item at that moment.
+    pub const IN_THE_WAY: Self = Self { status: 400, kind: "TransactionCanceledException" };
 }
 
 /// Puts `wire` before the services; the addresses at which functions are to find them.
@@ -160,6 +162,11 @@ async fn forward(
 
 fn answer(failing: &Failing) -> Response<Body> {
     let status = StatusCode::from_u16(failing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = json!({ "__type": failing.kind, "message": "as the test wanted it" }).to_string();
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
+    let mut body = json!({ "__type": failing.kind, "message": "as the test wanted it" });
+    if failing.kind == Failing::IN_THE_WAY.kind
+        && let Some(body) = body.as_object_mut()
+    {
+        body.insert("CancellationReasons".to_owned(), json!([{ "Code": "TransactionConflict" }, { "Code": "None" }]));
+    }
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
 }

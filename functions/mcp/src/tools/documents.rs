@@ -49,7 +49,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         effect: Effect::Reads,
         input: || {
             let version = json!({ "type": "integer", "minimum": 1, "description": "An earlier version; the current one if left out" });
-            input(json!({ "id": id_schema(), "version": version }), &["id"])
+            input(&json!({ "id": id_schema(), "version": version }), &["id"])
         },
         output: || {
             let content = json!({ "type": "string", "description": "Markdown" });
@@ -65,7 +65,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Lists every version of a document, the latest first: when and by whom it was written. read_document reads \
                       any of them.",
         effect: Effect::Reads,
-        input: || input(json!({ "id": id_schema(), "cursor": cursor_schema() }), &["id"]),
+        input: || input(&json!({ "id": id_schema(), "cursor": cursor_schema() }), &["id"]),
         output: || page_output("versions", &edition_schema(json!({}))),
         run: |arguments, work| Box::pin(versions(arguments, work)),
     },
@@ -75,7 +75,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Create a document",
         description: "Creates a document in the workspace, where everyone who may read documents sees it. Returns its id.",
         effect: Effect::Adds,
-        input: || input(json!({ "title": title_schema(), "content": content_schema() }), &["title", "content"]),
+        input: || input(&json!({ "title": title_schema(), "content": content_schema() }), &["title", "content"]),
         output: || edition_schema(json!({})),
         run: |arguments, work| Box::pin(create(arguments, work)),
     },
@@ -94,7 +94,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
                 "title": title_schema(),
                 "content": content_schema(),
             });
-            input(properties, &["id", "version"])
+            input(&properties, &["id", "version"])
         },
         output: || edition_schema(json!({})),
         run: |arguments, work| Box::pin(update(arguments, work)),
@@ -106,7 +106,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Deletes a document with all its versions. Give the version that you read: if somebody has written a newer one \
                       since, nothing is deleted. Only whoever operates this service can bring it back.",
         effect: Effect::Replaces,
-        input: || input(json!({ "id": id_schema(), "version": version_schema() }), &["id", "version"]),
+        input: || input(&json!({ "id": id_schema(), "version": version_schema() }), &["id", "version"]),
         output: || {
             let id = json!({ "type": "string" });
             let version = json!({ "type": "integer", "description": "Its last version" });
@@ -304,10 +304,10 @@ fn search_input() -> Value {
         "maxLength": QUERY_LIMIT,
         "description": "Words, separated by spaces",
     });
-    input(json!({ "query": query, "cursor": cursor_schema() }), &["query"])
+    input(&json!({ "query": query, "cursor": cursor_schema() }), &["query"])
 }
 
-fn input(properties: Value, required: &[&str]) -> Value {
+fn input(properties: &Value, required: &[&str]) -> Value {
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
 }
 

@@ -12,10 +12,9 @@ use crate::store::item::{Item, Value};
 
 const CALL: &str = "DynamoDB.TransactWriteItems";
 
-/// How often a transaction that another one was in the way of is tried.
-const TRIES: u32 = 5;
-/// How long it waits the first time; twice as long each further time.
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long a transaction that another one was in the way of waits before each further try.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(20), Duration::from_millis(40), Duration::from_millis(80), Duration::from_millis(160)];
 
 /// What is to be written together.
 pub(super) struct Transaction<'a> {
@@ -66,7 +65,7 @@ impl Transaction<'_> {
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":version", Value::from(version).0),
         };
-        self.writes.push(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build());
+        self.writes.push(TransactWriteItem::builder().put(put.build().map_err(|error| unbuilt(&error))?).build());
         Ok(self)
     }
 
@@ -79,7 +78,7 @@ impl Transaction<'_> {
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":version", Value::from(version).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        self.writes.push(TransactWriteItem::builder().delete(delete.build().map_err(unbuilt)?).build());
+        self.writes.push(TransactWriteItem::builder().delete(delete.build().map_err(|error| unbuilt(&error))?).build());
         Ok(self)
     }
 
@@ -89,8 +88,7 @@ impl Transaction<'_> {
     /// # Errors
     /// When DynamoDB fails, or others were in the way each time.
     pub(super) async fn write(self) -> Result<Written, Fault> {
-        let mut pause = PAUSE;
-        for _ in 0..TRIES {
+        for pause in PAUSES.map(Some).into_iter().chain([None]) {
             let call = self.workspace.dynamo.transact_write_items().set_transact_items(Some(self.writes.clone()));
             let Err(error) = call.send().await else { return Ok(Written::All) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
@@ -105,13 +103,14 @@ impl Transaction<'_> {
                 return Err(Fault::of_aws(CALL, &error));
             }
             // Another transaction held one of the items, and nothing was written.
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+            }
         }
         Err(Fault::new(CALL, "others were in the way each time"))
     }
 }
 
-fn unbuilt(error: BuildError) -> Fault {
+fn unbuilt(error: &BuildError) -> Fault {
     Fault::new(CALL, error.to_string())
 }
