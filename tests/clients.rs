@@ -1,15 +1,17 @@
 //! Real clients, unmodified, connect by themselves from the URL alone.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 
 use rmcp::ServiceExt;
 use rmcp::model::CallToolRequestParams;
-use rmcp::service::{RoleClient, RunningService};
+use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
-    AuthClient, AuthorizationRequest, CredentialStore, InMemoryCredentialStore, OAuthState, StoredCredentials,
+    AuthClient, AuthorizationCallback, AuthorizationRequest, CredentialStore, InMemoryCredentialStore, OAuthState,
+    StoredCredentials,
 };
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{InsufficientScopeError, StreamableHttpClientTransportConfig};
 use serde_json::{Map, Value, json};
 use world::connector::Ask;
 use world::{World, claims};
@@ -23,7 +25,20 @@ async fn the_typescript_sdk_connects_by_itself() {
 
     let script = Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url()]);
 
-    connects(&world, script, "2025-11-25").await;
+    connects(&world, script, "2025-11-25", Beyond::GivesUp).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of npm, which tests/run installs"]
+async fn the_typescript_client_connects_by_itself() {
+    for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+        let world = World::new().await;
+
+        let script = "tests/clients/typescript-client/connect.mjs";
+        let script = Script::start("node", script, &[&world.mcp_url(), mode]);
+
+        connects(&world, script, version, Beyond::AsksAgain).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +50,7 @@ async fn the_python_sdk_connects_by_itself() {
         let python = at("target/clients/python/bin/python");
         let script = Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode]);
 
-        connects(&world, script, version).await;
+        connects(&world, script, version, Beyond::AsksAgain).await;
     }
 }
 
@@ -49,42 +64,90 @@ async fn the_rust_sdk_connects_by_itself() {
 
     let request = AuthorizationRequest::new("http://localhost:49162/callback").with_client_name("Rust SDK");
     state.start_authorization(request).await.unwrap();
-    let redirected = approves(&world, &state.get_authorization_url().await.unwrap()).await;
+    let redirected = approves(&world, &state.get_authorization_url().await.unwrap(), Consent::Partial).await;
     state.handle_callback_url(&redirected).await.unwrap();
     let first = remembered(&world, &store).await;
 
     let client = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
     let config = StreamableHttpClientTransportConfig::with_uri(world.mcp_url());
-    let running = ().serve(StreamableHttpClientTransport::with_client(client, config)).await.unwrap();
-    let tools = tool_names(&running).await;
-    assert_tools(&tools);
-    assert_rolled(&called(&running, "roll_dice", json!({ "dice": 2, "sides": 6 })).await);
-    assert_skills(&called(&running, "list_skills", json!({})).await);
+    let running = ().serve(StreamableHttpClientTransport::with_client(client.clone(), config)).await.unwrap();
+    assert_tools(&tool_names(&running).await, Consent::Partial);
+    assert_rolled(&called(&running, "roll_dice", json!({ "dice": 2, "sides": 6 })).await.unwrap());
+    assert_skills(&called(&running, "list_skills", json!({})).await.unwrap());
+
+    // It does not ask by itself, but says what to ask for.
+    let refused = called(&running, "list_views", json!({})).await.unwrap_err();
+    let wanted = insufficient_scope(&refused).unwrap_or_else(|| panic!("{refused:?}"));
+    let url = client.auth_manager.lock().await.request_scope_upgrade(&wanted).await.unwrap();
+    let redirected = approves(&world, &url, Consent::Full).await;
+    let back = AuthorizationCallback::from_redirect_url(&redirected).unwrap();
+    let manager = client.auth_manager.lock().await;
+    manager.exchange_code_for_token_with_issuer(&back.code, &back.csrf_token, back.issuer.as_deref()).await.unwrap();
+    drop(manager);
+    let second = remembered(&world, &store).await;
+    assert_views(&called(&running, "list_views", json!({})).await.unwrap());
 
     world.advance(3600);
-    assert_eq!(tool_names(&running).await, tools);
-    assert_refreshed(&[first, remembered(&world, &store).await]);
+    assert_tools(&tool_names(&running).await, Consent::Full);
+    assert_ne!(grant(&first), grant(&second));
+    assert_refreshed(&second, &remembered(&world, &store).await);
     running.cancel().await.unwrap();
 }
 
+/// What a client does about an operation beyond its scopes (MCP 2025-11-25 and 2026-07-28, authorization: step-up).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beyond {
+    /// Asks the person for the union of what it has and what it needs.
+    AsksAgain,
+    /// Tells its user.
+    GivesUp,
+}
+
+/// What a person makes of a request for the scopes that the server names first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consent {
+    /// All of it.
+    Full,
+    /// Not the views.
+    Partial,
+}
+
 /// From what a client asks a person to do, to the list of tools that it gets an hour later without asking again.
-async fn connects(world: &World, mut script: Script, version: &str) {
+async fn connects(world: &World, mut script: Script, version: &str, beyond: Beyond) {
     let mut tokens = Vec::new();
     let asked = said(world, &mut script, "authorize", &mut tokens).await;
-    let redirected = approves(world, asked["url"].as_str().unwrap()).await;
+    let redirected = approves(world, asked["url"].as_str().unwrap(), Consent::Partial).await;
     script.tells(&json!({ "redirected": redirected })).await;
 
     let saw = said(world, &mut script, "connected", &mut tokens).await;
     assert_eq!(saw["version"], version);
-    assert_tools(&saw["tools"]);
+    assert_tools(&saw["tools"], Consent::Partial);
     assert_rolled(&saw["rolled"]);
     assert_skills(&saw["skills"]);
+
+    let consent = match beyond {
+        Beyond::AsksAgain => {
+            let asked = said(world, &mut script, "authorize", &mut tokens).await;
+            let redirected = approves(world, asked["url"].as_str().unwrap(), Consent::Full).await;
+            script.tells(&json!({ "redirected": redirected })).await;
+            assert_views(&said(world, &mut script, "stepped up", &mut tokens).await["views"]);
+            Consent::Full
+        }
+        Beyond::GivesUp => {
+            let gave_up = said(world, &mut script, "gave up", &mut tokens).await;
+            assert!(gave_up["error"].as_str().unwrap().contains("403"), "{gave_up}");
+            Consent::Partial
+        }
+    };
 
     world.advance(3600);
     script.tells(&json!({ "seconds": 3600 })).await;
     let later = said(world, &mut script, "later", &mut tokens).await;
-    assert_eq!(later["tools"], saw["tools"]);
-    assert_refreshed(&tokens);
+    assert_tools(&later["tools"], consent);
+    let [first, second, third] = tokens.as_slice() else { panic!("three sets of tokens: {}", tokens.len()) };
+    // Asking again is a new grant; what cannot be widened is only refreshed.
+    assert_eq!(grant(first) == grant(second), beyond == Beyond::GivesUp);
+    assert_refreshed(second, third);
     script.ends().await;
 }
 
@@ -103,7 +166,7 @@ async fn said(world: &World, script: &mut Script, event: &str, tokens: &mut Vec<
 }
 
 /// Ana approves what a client asks for, if it asks as it should; where she ends up.
-async fn approves(world: &World, url: &str) -> String {
+async fn approves(world: &World, url: &str, consent: Consent) -> String {
     let parsed = url::Url::parse(url).unwrap();
     let parameters: BTreeMap<_, _> = parsed.query_pairs().into_owned().collect();
     assert!(url.starts_with(&world.at("/oauth/authorize?")), "{url}");
@@ -115,15 +178,23 @@ async fn approves(world: &World, url: &str) -> String {
     assert_eq!(world.count("clients").await, 1);
 
     let ask = Ask { url: url.to_owned(), verifier: String::new(), state: parameters["state"].clone() };
-    let landed = world.person("ana@example.com").approves(&ask, "acme").await;
+    let unticked: &[&str] = if consent == Consent::Full { &[] } else { &["views:read"] };
+    let landed = world.person("ana@example.com").approves_without(&ask, "acme", unticked).await;
     assert!(landed.location().starts_with(&parameters["redirect_uri"]), "{landed:?}");
     landed.location().to_owned()
 }
 
-fn assert_tools(names: &Value) {
-    for name in ["list_skills", "list_views", "read_skill", "read_view", "roll_dice"] {
-        assert!(names.as_array().unwrap().contains(&json!(name)), "{name} is not in {names}");
+fn assert_tools(names: &Value, consent: Consent) {
+    let views = consent == Consent::Full;
+    for (name, listed) in
+        [("list_skills", true), ("list_views", views), ("read_skill", true), ("read_view", views), ("roll_dice", true)]
+    {
+        assert_eq!(names.as_array().unwrap().contains(&json!(name)), listed, "{name} in {names}");
     }
+}
+
+fn assert_views(result: &Value) {
+    assert_eq!(result["structuredContent"]["views"][0]["name"], "open-invoices", "{result}");
 }
 
 fn assert_rolled(result: &Value) {
@@ -144,14 +215,15 @@ fn assert_skills(result: &Value) {
 }
 
 /// Two generations of one grant.
-fn assert_refreshed(tokens: &[Value]) {
-    let [first, second] = tokens else { panic!("refreshed once: {}", tokens.len()) };
+fn assert_refreshed(first: &Value, second: &Value) {
     for name in ["access_token", "refresh_token"] {
         assert!(first[name].is_string() && second[name].is_string() && first[name] != second[name], "{name}");
     }
-    let grant = |tokens: &Value| claims(tokens["access_token"].as_str().unwrap()).1["grant"].clone();
-    assert!(grant(first).is_string());
     assert_eq!(grant(first), grant(second));
+}
+
+fn grant(tokens: &Value) -> String {
+    claims(tokens["access_token"].as_str().unwrap()).1["grant"].as_str().unwrap().to_owned()
 }
 
 fn remember(world: &World, tokens: &Value) {
@@ -173,8 +245,25 @@ async fn tool_names(client: &RunningService<RoleClient, ()>) -> Value {
     client.list_all_tools().await.unwrap().into_iter().map(|tool| tool.name.into_owned()).collect()
 }
 
-async fn called(client: &RunningService<RoleClient, ()>, name: &'static str, arguments: Value) -> Value {
+async fn called(
+    client: &RunningService<RoleClient, ()>,
+    name: &'static str,
+    arguments: Value,
+) -> Result<Value, ServiceError> {
     let arguments: Map<String, Value> = serde_json::from_value(arguments).unwrap();
-    let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await.unwrap();
-    serde_json::to_value(&result).unwrap()
+    let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await?;
+    Ok(serde_json::to_value(&result).unwrap())
+}
+
+/// The scopes that a refusal asks for.
+fn insufficient_scope(refused: &ServiceError) -> Option<String> {
+    let ServiceError::TransportSend(failed) = refused else { return None };
+    let mut error: Option<&(dyn Error + 'static)> = Some(failed.error.as_ref());
+    while let Some(why) = error {
+        if let Some(insufficient) = why.downcast_ref::<InsufficientScopeError>() {
+            return insufficient.required_scope.clone();
+        }
+        error = why.source();
+    }
+    None
 }

@@ -3,7 +3,7 @@
     python connect.py <MCP URL> auto|legacy
 
 A line of JSON at a time. Out: where a person must approve, each set of tokens, what was seen. In: where the person ended up,
-then how many seconds have passed.
+each time, then how many seconds have passed.
 """
 
 import asyncio
@@ -81,6 +81,8 @@ async def connect(url, mode):
             rolled=rolled.model_dump(mode="json", by_alias=True),
             skills=skills.model_dump(mode="json", by_alias=True),
         )
+        views = await client.call_tool("list_views", {})
+        say("stepped up", views=views.model_dump(mode="json", by_alias=True))
         # It refreshes by its own clock, which must be turned as the server's is.
         passed, clock = (await heard())["seconds"], time.time
         time.time = lambda: clock() + passed

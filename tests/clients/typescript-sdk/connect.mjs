@@ -60,6 +60,10 @@ say('connected', {
   skills: await client.callTool({ name: 'list_skills', arguments: {} }),
 })
 
+// Holding a refresh token, this line answers "insufficient_scope" by refreshing, which widens nothing, and gives up.
+const beyond = client.callTool({ name: 'list_views', arguments: {} })
+say('gave up', { error: await beyond.then(() => 'nothing was refused', (error) => error.message) })
+
 await heard()
 say('later', { tools: await tools() })
 await client.close()
