@@ -84,6 +84,32 @@ pub enum Event<'a> {
         /// How it ended.
         outcome: &'static str,
     },
+    /// A resource of a tenant was read.
+    ResourceRead {
+        /// In which tenant.
+        tenant: &'a str,
+        /// By whom.
+        person: &'a str,
+        /// Through which grant or API key.
+        credential: &'a str,
+        /// Its URI.
+        resource: &'a str,
+        /// How it ended.
+        outcome: &'static str,
+    },
+    /// A prompt of a tenant was taken.
+    PromptTaken {
+        /// In which tenant.
+        tenant: &'a str,
+        /// By whom.
+        person: &'a str,
+        /// Through which grant or API key.
+        credential: &'a str,
+        /// Its name.
+        prompt: &'a str,
+        /// How it ended.
+        outcome: &'static str,
+    },
 }
 
 /// Writes `event` as one line of the audit log.

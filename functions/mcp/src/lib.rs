@@ -1,12 +1,16 @@
 //! `POST, GET, DELETE /api/mcp/server`: the MCP server, for access tokens and API keys (MCP 2026-07-28, 2025-11-25, 2025-06-18).
 
+mod audited;
 mod challenge;
+mod completion;
 mod cursor;
 mod guard;
 mod message;
 mod operation;
 mod origins;
+mod prompts;
 mod refusal;
+mod resources;
 mod server;
 mod tools;
 

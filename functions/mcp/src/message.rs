@@ -8,7 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
-use rmcp::model::{CallToolRequestParams, InitializeRequestParams, PaginatedRequestParams};
+use rmcp::model::{
+    CallToolRequestParams, GetPromptRequestParams, InitializeRequestParams, PaginatedRequestParams,
+    ReadResourceRequestParams,
+};
 use serde_json::{Map, Value, from_value, json};
 use shared::lambda::{Body, Request};
 
@@ -31,6 +34,8 @@ const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
+/// Of the legacy era alone.
+const RESOURCE_NOT_FOUND: i32 = -32002;
 const HEADER_MISMATCH: i32 = -32020;
 const UNSUPPORTED_VERSION: i32 = -32022;
 
@@ -166,6 +171,12 @@ fn understand(headers: &HeaderMap, method: &str, params: &Map<String, Value>) ->
         }
         Unknown::Method => malformed(StatusCode::OK, METHOD_NOT_FOUND, "There is no such method"),
         Unknown::Tool => malformed(StatusCode::OK, INVALID_PARAMS, "There is no such tool"),
+        Unknown::Prompt => malformed(StatusCode::OK, INVALID_PARAMS, "There is no such prompt"),
+        Unknown::Resource => no_resource(era, params.get("uri")),
+        Unknown::Completing => {
+            malformed(StatusCode::OK, INVALID_PARAMS, "There is no such prompt, template or variable to complete")
+        }
+        Unknown::Params => malformed(StatusCode::OK, INVALID_PARAMS, "The params are not those of the method"),
     })?;
     if fits(&operation, params) {
         Ok((era, operation))
@@ -182,8 +193,14 @@ fn fits(operation: &Operation, params: &Map<String, Value>) -> bool {
     match operation {
         Operation::Discover | Operation::Ping => meta.is_none_or(|meta| meta.is_null() || meta.is_object()),
         Operation::Initialize => from_value::<InitializeRequestParams>(params()).is_ok(),
-        Operation::ListTools => from_value::<PaginatedRequestParams>(params()).is_ok(),
+        Operation::ListTools | Operation::ListResources | Operation::ListTemplates | Operation::ListPrompts => {
+            from_value::<PaginatedRequestParams>(params()).is_ok()
+        }
         Operation::BuiltIn(_) | Operation::Registered(_) => from_value::<CallToolRequestParams>(params()).is_ok(),
+        Operation::ReadResource(_) => from_value::<ReadResourceRequestParams>(params()).is_ok(),
+        Operation::GetPrompt(_) => from_value::<GetPromptRequestParams>(params()).is_ok(),
+        // It was read of them.
+        Operation::Complete(_) => true,
     }
 }
 
@@ -233,6 +250,13 @@ fn named(headers: &HeaderMap, name: &str) -> Option<String> {
         Some(wrapped) => String::from_utf8(STANDARD.decode(wrapped).ok()?).ok(),
         None => Some(value.to_owned()),
     }
+}
+
+/// SEP-2164: 2026-07-28 knows this error by another code, and what it repeats is the client's own.
+fn no_resource(era: Era, uri: Option<&Value>) -> Malformed {
+    let code = if era == Era::Modern { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
+    let data = uri.map(|uri| json!({ "uri": uri }));
+    Malformed { data, ..malformed(StatusCode::OK, code, "There is no such resource") }
 }
 
 fn unsupported(requested: &str) -> Malformed {
@@ -381,8 +405,38 @@ mod tests {
         let id = Some(json!(7));
         for (method, params, code) in [
             ("server/discover", json!({}), -32601),
-            ("resources/list", json!({}), -32601),
-            ("prompts/list", json!({}), -32601),
+            ("resources/subscribe", json!({ "uri": "skill://a" }), -32601),
+            ("resources/list", json!({ "cursor": 1 }), -32602),
+            ("resources/templates/list", json!({ "cursor": 1 }), -32602),
+            ("resources/read", json!({}), -32602),
+            ("resources/read", json!({ "uri": 1 }), -32602),
+            ("resources/read", json!({ "uri": "file:///etc/passwd" }), -32002),
+            ("resources/read", json!({ "uri": "skill://not a name" }), -32002),
+            ("prompts/list", json!({ "cursor": 1 }), -32602),
+            ("prompts/get", json!({}), -32602),
+            ("prompts/get", json!({ "name": "not a name" }), -32602),
+            ("prompts/get", json!({ "name": "weekly-report", "arguments": [] }), -32602),
+            ("completion/complete", json!({}), -32602),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/prompt", "name": "a" }, "argument": { "name": "b" } }),
+                -32602,
+            ),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/made-up", "name": "a" }, "argument": { "name": "b", "value": "" } }),
+                -32602,
+            ),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/resource", "uri": "file:///{a}" }, "argument": { "name": "a", "value": "" } }),
+                -32602,
+            ),
+            (
+                "completion/complete",
+                json!({ "ref": { "type": "ref/resource", "uri": "skill://{name}" }, "argument": { "name": "id", "value": "" } }),
+                -32602,
+            ),
             ("logging/setLevel", json!({ "level": "info" }), -32601),
             ("made/up", json!({}), -32601),
             ("initialize", json!({}), -32602),
@@ -404,6 +458,8 @@ mod tests {
         let id = Some(json!(7));
         let list = || request("tools/list", json!({}), Some(MODERN));
         let call = || request("tools/call", json!({ "name": "read_skill" }), Some(MODERN));
+        let prompt = || request("prompts/get", json!({ "name": "weekly-report" }), Some(MODERN));
+        let read = |uri: &str| request("resources/read", json!({ "uri": uri }), Some(MODERN));
         let without = |key: &str| {
             let mut body: Value = serde_json::from_str(&list()).unwrap();
             body["params"]["_meta"].as_object_mut().unwrap().remove(key);
@@ -431,6 +487,17 @@ mod tests {
             (&[("mcp-protocol-version", "2030-01-01")], request("tools/list", json!({}), None), 400, -32022),
             (&[("mcp-protocol-version", "2025-03-26")], request("tools/list", json!({}), None), 400, -32022),
             (&[("mcp-protocol-version", "nonsense")], request("tools/list", json!({}), None), 400, -32022),
+            (&[VERSION, ("mcp-method", "prompts/get")], prompt(), 400, -32020),
+            (&[VERSION, ("mcp-method", "prompts/get"), ("mcp-name", "Weekly-Report")], prompt(), 400, -32020),
+            (&[VERSION, ("mcp-method", "resources/read")], read("skill://a"), 400, -32020),
+            (&[VERSION, ("mcp-method", "resources/read"), ("mcp-name", "skill://b")], read("skill://a"), 400, -32020),
+            (&[VERSION, ("mcp-method", "resources/read"), ("mcp-name", "file:///a")], read("file:///a"), 200, -32602),
+            (
+                &[VERSION, ("mcp-method", "resources/subscribe")],
+                request("resources/subscribe", json!({ "uri": "skill://a" }), Some(MODERN)),
+                404,
+                -32601,
+            ),
             (&[VERSION, ("mcp-method", "initialize")], request("initialize", json!({}), Some(MODERN)), 404, -32601),
             (&[VERSION, ("mcp-method", "ping")], request("ping", json!({}), Some(MODERN)), 404, -32601),
             (&[VERSION, ("mcp-method", "made/up")], request("made/up", json!({}), Some(MODERN)), 404, -32601),

@@ -1,12 +1,15 @@
 //! What can be asked for, and which scopes each needs: the one table of both.
 
-use serde_json::{Map, Value};
+use rmcp::model::CompleteRequestParams;
+use serde_json::{Map, Value, from_value};
 use shared::access::Access;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::workspace::Name;
 
+use crate::completion::Completing;
 use crate::message::{Call, Era};
 use crate::refusal::Refusal;
+use crate::resources::Uri;
 use crate::tools::BuiltIn;
 
 /// Something to do.
@@ -24,6 +27,18 @@ pub(crate) enum Operation {
     BuiltIn(&'static BuiltIn),
     /// `tools/call` of one that the tenant has, if it has one of that name.
     Registered(Name),
+    /// `resources/list`.
+    ListResources,
+    /// `resources/templates/list`.
+    ListTemplates,
+    /// `resources/read`, if there is one of that name.
+    ReadResource(Uri),
+    /// `prompts/list`.
+    ListPrompts,
+    /// `prompts/get`, if there is one of that name.
+    GetPrompt(Name),
+    /// `completion/complete`.
+    Complete(Completing),
 }
 
 /// Why a call names nothing to do.
@@ -33,6 +48,14 @@ pub(crate) enum Unknown {
     Method,
     /// No tool can have that name.
     Tool,
+    /// No prompt can have that name.
+    Prompt,
+    /// No resource can have that name.
+    Resource,
+    /// It completes nothing that we have.
+    Completing,
+    /// The params are not those of the method.
+    Params,
 }
 
 impl Operation {
@@ -50,6 +73,22 @@ impl Operation {
                     None => Name::parse(name).map(Self::Registered).ok_or(Unknown::Tool),
                 }
             }
+            (_, "resources/list") => Ok(Self::ListResources),
+            (_, "resources/templates/list") => Ok(Self::ListTemplates),
+            (_, "resources/read") => {
+                let uri = params.get("uri").and_then(Value::as_str).ok_or(Unknown::Params)?;
+                Uri::parse(uri).map(Self::ReadResource).ok_or(Unknown::Resource)
+            }
+            (_, "prompts/list") => Ok(Self::ListPrompts),
+            (_, "prompts/get") => {
+                let name = params.get("name").and_then(Value::as_str).and_then(Name::parse);
+                name.map(Self::GetPrompt).ok_or(Unknown::Prompt)
+            }
+            (_, "completion/complete") => {
+                let asked: CompleteRequestParams =
+                    from_value(Value::Object(params.clone())).map_err(|_| Unknown::Params)?;
+                Completing::of(asked).map(Self::Complete).ok_or(Unknown::Completing)
+            }
             _ => Err(Unknown::Method),
         }
     }
@@ -58,9 +97,18 @@ impl Operation {
     pub(crate) fn scopes(&self) -> Scopes {
         match self {
             // Lists show only what the scopes allow.
-            Self::Discover | Self::Initialize | Self::Ping | Self::ListTools => Scopes::NONE,
+            Self::Discover
+            | Self::Initialize
+            | Self::Ping
+            | Self::ListTools
+            | Self::ListResources
+            | Self::ListTemplates
+            | Self::ListPrompts => Scopes::NONE,
             Self::BuiltIn(tool) => tool.scope.into(),
             Self::Registered(_) => Scope::ToolsExecute.into(),
+            Self::ReadResource(uri) => uri.kind().scope().into(),
+            Self::GetPrompt(_) => Scope::SkillsRead.into(),
+            Self::Complete(completing) => completing.scope().into(),
         }
     }
 }
@@ -87,6 +135,7 @@ pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use shared::clock::Timestamp;
     use shared::oauth::api_key::ApiKey;
     use shared::oauth::role::Role;
@@ -118,7 +167,35 @@ mod tests {
     fn what_is_permitted_and_what_a_refusal_names() {
         let registered = || Operation::Registered(Name::parse("find_invoice").unwrap());
         let ours = |name| Operation::BuiltIn(BuiltIn::named(name).unwrap());
+        let resource = |uri| Operation::ReadResource(Uri::parse(uri).unwrap());
+        let prompt = || Operation::GetPrompt(Name::parse("weekly-report").unwrap());
+        let complete = |reference: Value, argument: &str| {
+            let params = json!({ "ref": reference, "argument": { "name": argument, "value": "w" } });
+            Operation::of(Era::Legacy, "completion/complete", params.as_object().unwrap()).unwrap()
+        };
+        let of_prompt = || complete(json!({ "type": "ref/prompt", "name": "weekly-report" }), "week");
+        let of_skill = || complete(json!({ "type": "ref/resource", "uri": "skill://{name}" }), "name");
+        let of_document = || complete(json!({ "type": "ref/resource", "uri": "document://{id}" }), "id");
         for (scopes, operation, lacks) in [
+            ("", Operation::ListResources, None),
+            ("", Operation::ListTemplates, None),
+            ("", Operation::ListPrompts, None),
+            ("skills:read", resource("skill://a"), None),
+            ("documents:read", resource("document://a"), None),
+            ("documents:write", resource("document://a?version=1"), None),
+            ("skills:read", prompt(), None),
+            ("skills:read", of_prompt(), None),
+            ("skills:read", of_skill(), None),
+            ("documents:read", of_document(), None),
+            ("documents:read", resource("skill://a"), Some("skills:read")),
+            ("skills:read", resource("document://a"), Some("documents:read")),
+            ("documents:read", prompt(), Some("skills:read")),
+            ("documents:read", of_prompt(), Some("skills:read")),
+            ("documents:read", of_skill(), Some("skills:read")),
+            ("skills:read", of_document(), Some("documents:read")),
+            ("documents:read", ours("create_document"), Some("documents:read documents:write")),
+            ("documents:write", ours("read_document"), None),
+            ("documents:write", ours("create_chat"), Some("chat:create")),
             ("", Operation::ListTools, None),
             ("", Operation::Discover, None),
             ("", Operation::Initialize, None),

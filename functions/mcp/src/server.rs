@@ -7,8 +7,11 @@ use http::Method;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue};
 use http_body_util::BodyExt;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, DiscoverResult, Implementation,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+    ContentBlock, DiscoverResult, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -22,11 +25,12 @@ use shared::lambda::{Body, Response};
 use shared::outbound::Outbound;
 use shared::store::workspace::Workspaces;
 
-use crate::cursor;
 use crate::message::{Era, LEGACY, MODERN};
 use crate::operation::{Operation, Permitted};
 use crate::refusal::Refusal;
+use crate::resources::Uri;
 use crate::tools::{self, BuiltIn, Undone, Work, registered};
+use crate::{audited, completion, cursor, prompts, resources};
 
 /// What calls are served with.
 #[derive(Clone)]
@@ -45,13 +49,31 @@ struct Serving {
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
+/// Why a method other than `tools/call` has no result.
+#[derive(Debug)]
+pub(crate) enum Unserved {
+    /// Its params ask for what there is not, in this sentence (-32602).
+    Params(&'static str),
+    /// AWS failed.
+    Fault(Fault),
+}
+
+impl From<Fault> for Unserved {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
 /// How long a client may keep what hardly changes, in milliseconds.
 const DISCOVERY_TTL: u64 = 60 * 60 * 1000;
 /// How long it may keep a list that a tenant can change at any time, in milliseconds.
 const LIST_TTL: u64 = 60 * 1000;
+/// How long it may keep what a resource says: a model must not work from what it has just replaced.
+const READ_TTL: u64 = 0;
 
-const INSTRUCTIONS: &str = "Tools, skills and views of one workspace. Skills are instructions for recurring work: before a task, \
-    look with list_skills whether one fits, and follow what read_skill says. Views are saved queries: list_views and read_view.";
+const INSTRUCTIONS: &str = "Tools, skills, views and documents of one workspace. Skills are instructions for recurring work: before a \
+    task, look with list_skills whether one fits, and follow what read_skill says. Views are saved queries: list_views and read_view. \
+    Documents are what the workspace has written down: search_documents finds them.";
 
 impl Server {
     /// With what it needs of the environment.
@@ -107,7 +129,8 @@ fn canonical(permitted: &Permitted) -> Result<http::Request<String>, Refusal> {
         request = request.header("mcp-protocol-version", MODERN).header("mcp-method", &call.method);
         request = match &call.operation {
             Operation::BuiltIn(tool) => request.header("mcp-name", tool.name),
-            Operation::Registered(name) => request.header("mcp-name", name.as_str()),
+            Operation::Registered(name) | Operation::GetPrompt(name) => request.header("mcp-name", name.as_str()),
+            Operation::ReadResource(uri) => request.header("mcp-name", uri.to_string()),
             _ => request,
         };
     }
@@ -130,6 +153,27 @@ impl Serving {
         ErrorData::internal_error("Something that we depend on did not answer", None)
     }
 
+    /// rmcp read another method than was permitted: one of us is wrong.
+    fn mistaken(&self) -> ErrorData {
+        ErrorData::internal_error(format!("{} was taken for another method", self.permitted.call.method), None)
+    }
+
+    /// The error of a method without a result.
+    fn unserved(&self, why: Unserved) -> ErrorData {
+        match why {
+            Unserved::Params(sentence) => ErrorData::invalid_params(sentence, None),
+            Unserved::Fault(fault) => self.broken(fault),
+        }
+    }
+
+    /// How long a result may be kept, and by whom, where the era says so (2026-07-28, caching).
+    fn cached(&self, milliseconds: u64) -> (Option<u64>, Option<CacheScope>) {
+        match self.permitted.call.era {
+            Era::Modern => (Some(milliseconds), Some(CacheScope::Private)),
+            Era::Legacy => (None, None),
+        }
+    }
+
     /// 2026-07-28, base protocol: every result should name its server.
     fn signed(&self) -> Option<MetaObject> {
         if self.permitted.call.era == Era::Legacy {
@@ -142,7 +186,9 @@ impl Serving {
 
 impl ServerHandler for Serving {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_prompts().enable_resources().enable_completions();
+        ServerConfig::new(capabilities.build())
             .with_server_info((*self.server.about).clone())
             // What `initialize` falls back to, whatever was asked for.
             .with_protocol_version(ProtocolVersion::V_2025_11_25)
@@ -169,13 +215,7 @@ impl ServerHandler for Serving {
         params: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let after = match params.and_then(|params| params.cursor) {
-            Some(cursor) => Some(
-                cursor::read(&cursor)
-                    .ok_or_else(|| ErrorData::invalid_params("The cursor is not one of ours", None))?,
-            ),
-            None => None,
-        };
+        let after = place(params, cursor::read)?;
         let work = self.work();
         let mut listed = Vec::new();
         if after.is_none() {
@@ -187,10 +227,8 @@ impl ServerHandler for Serving {
         let mut result = ListToolsResult::with_all_items(listed);
         result.next_cursor = next.as_ref().map(cursor::after);
         result.meta = self.signed();
-        Ok(match self.permitted.call.era {
-            Era::Modern => result.with_ttl_ms(LIST_TTL).with_cache_scope(CacheScope::Private),
-            Era::Legacy => result,
-        })
+        (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
+        Ok(result)
     }
 
     async fn call_tool(
@@ -202,9 +240,9 @@ impl ServerHandler for Serving {
         let called = match &self.permitted.call.operation {
             Operation::BuiltIn(tool) => (tool.run)(arguments, &work).await.map(Some),
             Operation::Registered(name) => registered::call(name, arguments, &work).await,
-            other => return Err(ErrorData::internal_error(format!("{other:?} is not a tool"), None)),
+            _ => return Err(self.mistaken()),
         };
-        tools::record(&self.permitted, &called);
+        audited::record(&self.permitted, tools::ending(&called));
         match called {
             Ok(Some(outcome)) => Ok(self.complete(outcome.into())),
             Ok(None) => Err(ErrorData::invalid_params("There is no such tool", None)),
@@ -214,4 +252,109 @@ impl ServerHandler for Serving {
             Err(Undone::Fault(fault)) => Err(self.broken(fault)),
         }
     }
+
+    async fn list_resources(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let after = place(params, cursor::read_resource)?;
+        let listed = resources::list(&self.work(), after.as_ref()).await;
+        let (listed, next) = listed.map_err(|fault| self.broken(fault))?;
+        let mut result = ListResourcesResult::with_all_items(listed);
+        result.next_cursor = next.as_ref().map(cursor::after_resource);
+        result.meta = self.signed();
+        (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
+        Ok(result)
+    }
+
+    /// One page: no cursor is one of ours.
+    async fn list_resource_templates(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        place::<Uri>(params, |_| None)?;
+        let templates = resources::templates(self.permitted.access.scopes());
+        let mut result = ListResourceTemplatesResult::with_all_items(templates);
+        result.meta = self.signed();
+        (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        _: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let Operation::ReadResource(uri) = &self.permitted.call.operation else { return Err(self.mistaken()) };
+        let read = resources::read(&self.work(), uri).await;
+        let outcome = match &read {
+            Ok(Some(_)) => "answered",
+            Ok(None) => "not_found",
+            Err(_) => "fault",
+        };
+        audited::record(&self.permitted, outcome);
+        // In the modern era rmcp answers this by the code of that era.
+        let not_found = || {
+            let data = serde_json::json!({ "uri": uri.to_string() });
+            ErrorData::resource_not_found("There is no such resource", Some(data))
+        };
+        let contents = read.map_err(|fault| self.broken(fault))?.ok_or_else(not_found)?;
+        let mut result = ReadResourceResult::new(vec![contents]);
+        result.meta = self.signed();
+        (result.ttl_ms, result.cache_scope) = self.cached(READ_TTL);
+        Ok(result.into())
+    }
+
+    async fn list_prompts(
+        &self,
+        params: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let after = place(params, cursor::read)?;
+        let listed = prompts::list(&self.work(), after.as_ref()).await;
+        let (listed, next) = listed.map_err(|fault| self.broken(fault))?;
+        let mut result = ListPromptsResult::with_all_items(listed);
+        result.next_cursor = next.as_ref().map(cursor::after);
+        result.meta = self.signed();
+        (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
+        Ok(result)
+    }
+
+    async fn get_prompt(
+        &self,
+        params: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let Operation::GetPrompt(name) = &self.permitted.call.operation else { return Err(self.mistaken()) };
+        let got = prompts::get(&self.work(), name, &params.arguments.unwrap_or_default()).await;
+        let outcome = match &got {
+            Ok(_) => "answered",
+            Err(Unserved::Params(_)) => "invalid_params",
+            Err(Unserved::Fault(_)) => "fault",
+        };
+        audited::record(&self.permitted, outcome);
+        let mut result = got.map_err(|why| self.unserved(why))?;
+        result.meta = self.signed();
+        Ok(result.into())
+    }
+
+    async fn complete(
+        &self,
+        _: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        let Operation::Complete(completing) = &self.permitted.call.operation else { return Err(self.mistaken()) };
+        let completed = completion::complete(&self.work(), completing).await;
+        let mut result = CompleteResult::new(completed.map_err(|why| self.unserved(why))?);
+        result.meta = self.signed();
+        Ok(result)
+    }
+}
+
+/// Where a list is to go on, as `read` understands cursors: nothing for its beginning.
+fn place<T>(params: Option<PaginatedRequestParams>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ErrorData> {
+    let Some(cursor) = params.and_then(|params| params.cursor) else { return Ok(None) };
+    read(&cursor).map(Some).ok_or_else(|| ErrorData::invalid_params("The cursor is not one of ours", None))
 }

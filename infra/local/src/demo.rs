@@ -12,7 +12,7 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use shared::store::keys::KnownKey;
-use shared::store::workspace::skill::Skill;
+use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::tool::Tool;
 use shared::store::workspace::view::View;
 use shared::store::workspace::{Name, Workspaces};
@@ -109,6 +109,7 @@ pub(crate) async fn lay_out(
     if kept.is_none() {
         tenants_and_members(operator).await?;
         skills_and_views(&workspaces).await?;
+        documents(&workspaces, now).await?;
     }
     for (tenant, _) in TENANTS {
         workspaces.as_operator(&tenant_id(tenant)?).keep_tool(&roll_dice(tools_at)?).await?;
@@ -163,6 +164,18 @@ async fn skills_and_views(workspaces: &Workspaces) -> Result<(), Failure> {
             description: "How Acme writes its report of the week. Use it when asked for a weekly report or status."
                 .to_owned(),
             content: WEEKLY_REPORT.to_owned(),
+            arguments: vec![
+                Argument {
+                    name: name("week")?,
+                    description: "Which week, such as 2026-W47".to_owned(),
+                    required: true,
+                },
+                Argument {
+                    name: name("audience")?,
+                    description: "Who reads it, if not the whole house".to_owned(),
+                    required: false,
+                },
+            ],
         },
         Skill {
             name: name("house-style")?,
@@ -170,6 +183,7 @@ async fn skills_and_views(workspaces: &Workspaces) -> Result<(), Failure> {
             description: "How Acme writes to customers. Use it before drafting any message that leaves the house."
                 .to_owned(),
             content: HOUSE_STYLE.to_owned(),
+            arguments: Vec::new(),
         },
     ];
     for skill in &skills {
@@ -193,8 +207,16 @@ async fn skills_and_views(workspaces: &Workspaces) -> Result<(), Failure> {
         title: "Incident response".to_owned(),
         description: "What Globex does when something is down. Use it when an incident is reported.".to_owned(),
         content: INCIDENT_RESPONSE.to_owned(),
+        arguments: Vec::new(),
     };
     workspaces.as_operator(&tenant_id("globex")?).keep_skill(&globex_only).await?;
+    Ok(())
+}
+
+async fn documents(workspaces: &Workspaces, now: Timestamp) -> Result<(), Failure> {
+    let acme = workspaces.as_operator(&tenant_id("acme")?);
+    acme.keep_document(&name("refund-policy")?, "Refund policy", REFUND_POLICY, now).await?;
+    acme.keep_document(&name("office-handbook")?, "Office handbook", OFFICE_HANDBOOK, now).await?;
     Ok(())
 }
 
@@ -276,6 +298,8 @@ fn object(value: Value) -> Map<String, Value> {
 const WEEKLY_REPORT: &str = "\
 # Weekly report
 
+For {{week}}. Readers, if not the whole house: {{audience}}
+
 1. Start with the one number that changed most, and why.
 2. Three things that were finished, one line each, with who did them.
 3. What is stuck, and what would unstick it.
@@ -300,4 +324,21 @@ const INCIDENT_RESPONSE: &str = "\
 2. One person leads, another writes down what is tried.
 3. Undo the last change first, understand it afterwards.
 4. Tell customers every thirty minutes, even if nothing is new.
+";
+
+const REFUND_POLICY: &str = "\
+# Refund policy
+
+- Within 30 days the whole amount, without asking why.
+- After that, what has not been used.
+- Refunds above 500 EUR are approved by the finance lead.
+- Money goes back the way it came, within five working days.
+";
+
+const OFFICE_HANDBOOK: &str = "\
+# Office handbook
+
+- The door code changes on the first Monday of the month; ask at the front desk.
+- Visitors are signed in by whoever invited them.
+- The last one out sets the alarm.
 ";

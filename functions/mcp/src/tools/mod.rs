@@ -1,5 +1,7 @@
 //! The tools: ours, one file per kind of thing, and those that the tenant has registered.
 
+mod chat;
+mod documents;
 pub(crate) mod registered;
 mod skills;
 mod views;
@@ -12,8 +14,7 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotation
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use shared::access::{Access, By};
-use shared::audit::{self, Event};
+use shared::access::Access;
 use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::scope::Scope;
@@ -21,10 +22,9 @@ use shared::outbound::Outbound;
 use shared::store::workspace::{Name, Page, Summary, Workspace};
 
 use crate::cursor;
-use crate::operation::{Operation, Permitted};
 
 /// Every kind of tool of ours, in the order in which they are listed.
-const KINDS: [&[BuiltIn]; 2] = [&skills::TOOLS, &views::TOOLS];
+const KINDS: [&[BuiltIn]; 4] = [&skills::TOOLS, &views::TOOLS, &documents::TOOLS, &chat::TOOLS];
 
 /// A tool of ours. Each one works on the tenant's things alone.
 pub(crate) struct BuiltIn {
@@ -155,26 +155,14 @@ impl From<Outcome> for CallToolResult {
     }
 }
 
-/// Tells the audit that a tool was called, and how that ended.
-pub(crate) fn record(permitted: &Permitted, called: &Result<Option<Outcome>, Undone>) {
-    let tool = match &permitted.call.operation {
-        Operation::BuiltIn(tool) => tool.name,
-        Operation::Registered(name) => name.as_str(),
-        _ => return,
-    };
-    let outcome = match called {
+/// How a call ended, in one word for the audit.
+pub(crate) const fn ending(called: &Result<Option<Outcome>, Undone>) -> &'static str {
+    match called {
         Ok(Some(_)) => "answered",
         Ok(None) => "unknown_tool",
         Err(Undone::Failed { why, .. }) => why,
         Err(Undone::Fault(_)) => "fault",
-    };
-    let access = &permitted.access;
-    let (tenant, person) = (access.tenant().as_str(), access.person().as_str());
-    let credential = match access.by() {
-        By::Token { grant, client } => format!("grant {} of {client}", grant.to_text()),
-        By::Key(key) => format!("key {}", key.to_text()),
-    };
-    audit::record(&Event::ToolCalled { tenant, person, credential: &credential, tool, outcome });
+    }
 }
 
 /// Where a list is to go on.

@@ -3,7 +3,7 @@
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 use shared::oauth::scope::Scope;
-use shared::store::workspace::skill::Skill;
+use shared::store::workspace::skill::{Argument, Skill};
 
 use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, list_output, listed, name, read_input};
 
@@ -23,7 +23,8 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "read_skill",
         scope: Scope::SkillsRead,
         title: "Read a skill",
-        description: "Returns one skill's instructions, in Markdown. Follow them for the task at hand.",
+        description: "Returns one skill's instructions, in Markdown. Follow them for the task at hand; where they say {{name}}, put \
+                      what the person gave for the argument of that name.",
         effect: Effect::Reads,
         input: || read_input("The skill's name, as list_skills shows it"),
         output: read_output,
@@ -37,10 +38,17 @@ async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone>
 
 async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
     let skill = work.workspace.skill(&name(arguments, unknown)?).await?;
-    let Skill { name, title, description, content } = skill.ok_or_else(unknown)?;
-    Ok(Outcome::Structured(
-        json!({ "name": name.as_str(), "title": title, "description": description, "content": content }),
-    ))
+    let Skill { name, title, description, content, arguments } = skill.ok_or_else(unknown)?;
+    let arguments = arguments.iter().map(|Argument { name, description, required }| {
+        json!({ "name": name.as_str(), "description": description, "required": required })
+    });
+    Ok(Outcome::Structured(json!({
+        "name": name.as_str(),
+        "title": title,
+        "description": description,
+        "content": content,
+        "arguments": arguments.collect::<Value>(),
+    })))
 }
 
 fn read_output() -> Value {
@@ -52,8 +60,17 @@ fn read_output() -> Value {
             "title": text,
             "description": text,
             "content": { "type": "string", "description": "The instructions, in Markdown" },
+            "arguments": {
+                "type": "array",
+                "description": "What {{name}} in the instructions stands for",
+                "items": {
+                    "type": "object",
+                    "properties": { "name": text, "description": text, "required": { "type": "boolean" } },
+                    "required": ["name", "description", "required"],
+                },
+            },
         },
-        "required": ["name", "title", "description", "content"],
+        "required": ["name", "title", "description", "content", "arguments"],
     })
 }
 

@@ -3,8 +3,11 @@
 //! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
 //! JSON is kept as text: the table has no business in it. Each kind is listed by key, in the order of its bytes.
 
+pub mod chat;
+pub mod document;
 pub mod skill;
 pub mod tool;
+mod transaction;
 pub mod view;
 
 use std::collections::HashMap;
@@ -17,6 +20,7 @@ use thiserror::Error;
 use super::item::{Item, unreadable};
 use crate::access::Access;
 use crate::fault::Fault;
+use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::TenantId;
 
 /// The table of all tenants' things.
@@ -63,6 +67,12 @@ impl Name {
         let fits = (1..=64).contains(&text.len())
             && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'));
         fits.then(|| Self(text.to_owned()))
+    }
+
+    /// A new one that nobody can guess: 128 bits of the operating system's randomness.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(to_text(Secret::<16>::random().expose()))
     }
 
     /// As text.
@@ -124,6 +134,12 @@ pub enum Unfit {
     /// Longer than [`CONTENT_LIMIT`].
     #[error("the content must not exceed 262,144 bytes")]
     Content,
+    /// No message, or a longer one than [`chat::MESSAGE_LIMIT`].
+    #[error("the message must have 1 to 65,536 bytes")]
+    Message,
+    /// More arguments than [`skill::ARGUMENTS`], two of one name, or one whose description is none or too long.
+    #[error("there must be at most 16 arguments, each of another name and described in 1 to 512 bytes")]
+    Arguments,
     /// A definition or a schema longer than [`JSON_LIMIT`].
     #[error("the definition or schema must not exceed 32,768 bytes as JSON")]
     Json,
@@ -156,6 +172,26 @@ const PAGE: i32 = 100;
 /// The attributes of a [`Summary`]: what is long stays in the table.
 const SUMMARY: &str = "#item, #title, #description";
 
+/// Which items to read, one after another.
+struct Listing<'a> {
+    /// How their sort keys begin.
+    begins: String,
+    /// The key after which to go on.
+    after: Option<HashMap<String, AttributeValue>>,
+    /// The attributes to read, if not all, and what they are short for.
+    only: Option<(&'a str, &'a [(&'static str, &'static str)])>,
+    /// How many at most.
+    most: i32,
+    /// The last first.
+    backwards: bool,
+}
+
+impl Listing<'_> {
+    fn of(begins: &str) -> Self {
+        Self { begins: begins.to_owned(), after: None, only: None, most: PAGE, backwards: false }
+    }
+}
+
 impl Workspace {
     /// Whose things these are.
     #[must_use]
@@ -178,32 +214,61 @@ impl Workspace {
         only: Option<&str>,
         read: impl Fn(&Item) -> Option<T>,
     ) -> Result<Page<T>, Fault> {
+        let after = after.map(|after| self.key(kind, after));
+        let names = only.map_or(&[][..], |_| &[("#title", "title"), ("#description", "description")]);
+        let listing = Listing { after, only: only.map(|only| (only, names)), ..Listing::of(kind) };
+        let (items, last) = self.query(listing).await?;
+        let things = items.iter().map(read).collect::<Option<_>>().ok_or_else(|| unreadable(&self.table))?;
+        let next = match last {
+            Some(last) => Some(named(kind, &last).ok_or_else(|| unreadable(&self.table))?),
+            None => None,
+        };
+        Ok(Page { things, next })
+    }
+
+    /// The first names of a kind that begin with `prefix`, at most a hundred, and whether there are more.
+    async fn names(&self, kind: &str, prefix: &str) -> Result<(Vec<Name>, bool), Fault> {
+        // No name can begin so.
+        if !prefix.is_empty() && Name::parse(prefix).is_none() {
+            return Ok((Vec::new(), false));
+        }
+        let only = Some(("#item", &[][..]));
+        // One more than is shown: at its limit the table names a last item even if nothing follows.
+        let listing = Listing { only, most: PAGE + 1, ..Listing::of(&format!("{kind}{prefix}")) };
+        let (items, last) = self.query(listing).await?;
+        let names = items.iter().map(|item| named(kind, item)).collect::<Option<Vec<_>>>();
+        let mut names = names.ok_or_else(|| unreadable(&self.table))?;
+        let shown = usize::try_from(PAGE).unwrap_or_default();
+        let more = names.len() > shown || last.is_some();
+        names.truncate(shown);
+        Ok((names, more))
+    }
+
+    /// Items of this tenant by the beginning of their sort key, as they are now, and the last one if there may be more.
+    async fn query(&self, listing: Listing<'_>) -> Result<(Vec<Item>, Option<Item>), Fault> {
         const CALL: &str = "DynamoDB.Query";
         let mut query = self
             .dynamo
             .query()
             .table_name(&self.table)
+            .consistent_read(true)
             .key_condition_expression("#tenant = :tenant AND begins_with(#item, :kind)")
             .expression_attribute_names("#tenant", "tenant")
             .expression_attribute_names("#item", "item")
             .expression_attribute_values(":tenant", AttributeValue::S(self.tenant.to_string()))
-            .expression_attribute_values(":kind", AttributeValue::S(kind.to_owned()))
-            .set_exclusive_start_key(after.map(|after| self.key(kind, after)))
-            .limit(PAGE);
-        if let Some(only) = only {
-            query = query
-                .projection_expression(only)
-                .expression_attribute_names("#title", "title")
-                .expression_attribute_names("#description", "description");
+            .expression_attribute_values(":kind", AttributeValue::S(listing.begins))
+            .set_exclusive_start_key(listing.after)
+            .scan_index_forward(!listing.backwards)
+            .limit(listing.most);
+        if let Some((only, names)) = listing.only {
+            query = query.projection_expression(only);
+            for (short, name) in names {
+                query = query.expression_attribute_names(*short, *name);
+            }
         }
         let answer = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let things = answer.items.unwrap_or_default().into_iter().map(|item| read(&Item::new(item)));
-        let things = things.collect::<Option<_>>().ok_or_else(|| unreadable(&self.table))?;
-        let next = match answer.last_evaluated_key.map(Item::new) {
-            Some(last) => Some(named(kind, &last).ok_or_else(|| unreadable(&self.table))?),
-            None => None,
-        };
-        Ok(Page { things, next })
+        let items = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
+        Ok((items, answer.last_evaluated_key.map(Item::new)))
     }
 
     async fn put(&self, item: Item) -> Result<(), NotKept> {

@@ -1,8 +1,11 @@
 //! Skills: instructions that a model can follow.
 //!
 //! ```text
-//! { tenant: "acme", item: "skill#weekly-report", title: "Weekly report", description: "…", content: "# How to …" }
+//! { tenant: "acme", item: "skill#weekly-report", title: "Weekly report", description: "…", content: "# How to … {{week}} …",
+//!   arguments?: "[{\"name\":\"week\",\"description\":\"…\",\"required\":true}]" }
 //! ```
+
+use serde_json::{Value, json};
 
 use super::{CONTENT_LIMIT, Item, Name, NotKept, Page, SUMMARY, Summary, Unfit, Workspace, summary};
 use crate::fault::Fault;
@@ -18,9 +21,28 @@ pub struct Skill {
     pub title: String,
     /// When to use it.
     pub description: String,
-    /// The instructions, in Markdown.
+    /// The instructions, in Markdown. `{{name}}` stands for what is given as the argument of that name.
     pub content: String,
+    /// What can be given to it.
+    pub arguments: Vec<Argument>,
 }
+
+/// What can be given to a skill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    /// Its name.
+    pub name: Name,
+    /// What to give.
+    pub description: String,
+    /// Whether the skill is of no use without it.
+    pub required: bool,
+}
+
+/// Most arguments of a skill.
+pub const ARGUMENTS: usize = 16;
+
+/// Most bytes of an argument's description.
+const ARGUMENT_DESCRIPTION_LIMIT: usize = 512;
 
 impl Workspace {
     /// The skill of that name.
@@ -39,6 +61,23 @@ impl Workspace {
         self.list(KIND, after, Some(SUMMARY), |item| summary(KIND, item)).await
     }
 
+    /// A page of the skills, those after `after`, each with what can be given to it.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn skills_with_arguments(&self, after: Option<&Name>) -> Result<Page<(Summary, Vec<Argument>)>, Fault> {
+        let only = format!("{SUMMARY}, arguments");
+        self.list(KIND, after, Some(&only), |item| Some((summary(KIND, item)?, arguments(item)?))).await
+    }
+
+    /// The first names that begin with `prefix`, at most a hundred, and whether there are more.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn skill_names(&self, prefix: &str) -> Result<(Vec<Name>, bool), Fault> {
+        self.names(KIND, prefix).await
+    }
+
     /// Keeps a skill, replacing one of the same name.
     ///
     /// # Errors
@@ -48,11 +87,68 @@ impl Workspace {
             return Err(Unfit::Content.into());
         }
         let item = self.head(KIND, &skill.name, &skill.title, &skill.description)?;
-        self.put(item.with("content", skill.content.as_str())).await
+        let item = item.with("content", skill.content.as_str());
+        self.put(item.with_some("arguments", kept(&skill.arguments)?)).await
     }
 }
 
 fn read(item: &Item) -> Option<Skill> {
     let Summary { name, title, description } = summary(KIND, item)?;
-    Some(Skill { name, title, description, content: item.text("content")?.to_owned() })
+    let arguments = arguments(item)?;
+    Some(Skill { name, title, description, content: item.text("content")?.to_owned(), arguments })
+}
+
+/// The arguments as text, if there are any.
+fn kept(arguments: &[Argument]) -> Result<Option<String>, Unfit> {
+    let repeated = |(place, argument): (usize, &Argument)| {
+        arguments.iter().skip(place + 1).any(|other| other.name == argument.name)
+    };
+    let undescribed = |argument: &Argument| !(1..=ARGUMENT_DESCRIPTION_LIMIT).contains(&argument.description.len());
+    if arguments.len() > ARGUMENTS || arguments.iter().any(undescribed) || arguments.iter().enumerate().any(repeated) {
+        return Err(Unfit::Arguments);
+    }
+    let all = arguments.iter().map(|Argument { name, description, required }| {
+        json!({ "name": name.as_str(), "description": description, "required": required })
+    });
+    Ok((!arguments.is_empty()).then(|| Value::Array(all.collect()).to_string()))
+}
+
+fn arguments(item: &Item) -> Option<Vec<Argument>> {
+    let Some(text) = item.text("arguments") else { return Some(Vec::new()) };
+    let all: Vec<Value> = serde_json::from_str(text).ok()?;
+    all.iter()
+        .map(|argument| {
+            Some(Argument {
+                name: Name::parse(argument.get("name")?.as_str()?)?,
+                description: argument.get("description")?.as_str()?.to_owned(),
+                required: argument.get("required")?.as_bool()?,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_arguments_a_skill_may_have() {
+        let argument = |name: &str, description: &str| Argument {
+            name: Name::parse(name).unwrap(),
+            description: description.to_owned(),
+            required: true,
+        };
+        let many: Vec<_> = (0..=ARGUMENTS).map(|number| argument(&format!("a{number}"), "which")).collect();
+        for (arguments, fits) in [
+            (vec![], true),
+            (vec![argument("week", "Which week")], true),
+            (many[1..].to_vec(), true),
+            (many.clone(), false),
+            (vec![argument("week", "Which week"), argument("week", "Which?")], false),
+            (vec![argument("week", "")], false),
+            (vec![argument("week", &"a".repeat(513))], false),
+        ] {
+            assert_eq!(kept(&arguments).is_ok(), fits, "{arguments:?}");
+        }
+    }
 }

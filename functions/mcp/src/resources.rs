@@ -1,0 +1,204 @@
+//! Resources: skills and documents, for hosts that show what a person may attach to a conversation.
+
+use std::fmt;
+
+use rmcp::model::{Annotations, Resource, ResourceContents, ResourceTemplate};
+use shared::fault::Fault;
+use shared::oauth::scope::Scope;
+use shared::oauth::scope::Scopes;
+use shared::store::workspace::document::{Edition, Reading};
+use shared::store::workspace::{Name, Summary};
+
+use crate::tools::Work;
+
+/// What both kinds are made of.
+const MARKDOWN: &str = "text/markdown";
+
+/// What a resource is called. No two texts mean the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Uri {
+    /// `skill://{name}`.
+    Skill(Name),
+    /// `document://{id}`, the current version, or `document://{id}?version={version}`.
+    Document(Name, Option<u32>),
+}
+
+/// What resources there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Skills.
+    Skill,
+    /// Documents.
+    Document,
+}
+
+impl Uri {
+    /// From text; `None` for what can be no resource of ours.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if let Some(name) = text.strip_prefix("skill://") {
+            return Name::parse(name).map(Self::Skill);
+        }
+        let rest = text.strip_prefix("document://")?;
+        let uri = match rest.split_once("?version=") {
+            Some((id, version)) => Self::Document(Name::parse(id)?, Some(version.parse().ok()?)),
+            None => Self::Document(Name::parse(rest)?, None),
+        };
+        // `?version=03` and `?version=+3` are other texts.
+        (uri.to_string() == text).then_some(uri)
+    }
+
+    /// Of which kind it is.
+    pub(crate) const fn kind(&self) -> Kind {
+        match self {
+            Self::Skill(_) => Kind::Skill,
+            Self::Document(..) => Kind::Document,
+        }
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skill(name) => write!(f, "skill://{name}"),
+            Self::Document(id, None) => write!(f, "document://{id}"),
+            Self::Document(id, Some(version)) => write!(f, "document://{id}?version={version}"),
+        }
+    }
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Skill, Self::Document];
+
+    /// The one of that template (RFC 6570) and variable.
+    pub(crate) fn of_template(template: &str, variable: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.template() == template && kind.variable() == variable)
+    }
+
+    /// What reading one needs.
+    pub(crate) const fn scope(self) -> Scope {
+        match self {
+            Self::Skill => Scope::SkillsRead,
+            Self::Document => Scope::DocumentsRead,
+        }
+    }
+
+    const fn template(self) -> &'static str {
+        match self {
+            Self::Skill => "skill://{name}",
+            Self::Document => "document://{id}",
+        }
+    }
+
+    const fn variable(self) -> &'static str {
+        match self {
+            Self::Skill => "name",
+            Self::Document => "id",
+        }
+    }
+
+    fn describe(self) -> ResourceTemplate {
+        let (name, title, description) = match self {
+            Self::Skill => ("skill", "Skill", "Instructions for recurring work"),
+            Self::Document => (
+                "document",
+                "Document",
+                "A document of the workspace, as it is now; ?version=3 after the id names an earlier version",
+            ),
+        };
+        ResourceTemplate::new(self.template(), name)
+            .with_title(title)
+            .with_description(description)
+            .with_mime_type(MARKDOWN)
+    }
+}
+
+/// A page of what `work` may read, after `after`, and where it goes on: the skills by name, then the documents by id.
+pub(crate) async fn list(work: &Work<'_>, after: Option<&Uri>) -> Result<(Vec<Resource>, Option<Uri>), Fault> {
+    let scopes = work.access.scopes();
+    let mut listed = Vec::new();
+    let (skills_after, documents_after) = match after {
+        None => (Some(None), None),
+        Some(Uri::Skill(name)) => (Some(Some(name)), None),
+        Some(Uri::Document(id, _)) => (None, Some(id)),
+    };
+    if let (Some(after), true) = (skills_after, scopes.contains(Kind::Skill.scope())) {
+        let page = work.workspace.skills(after).await?;
+        listed.extend(page.things.into_iter().map(skill));
+        if let Some(next) = page.next {
+            return Ok((listed, Some(Uri::Skill(next))));
+        }
+    }
+    if !scopes.contains(Kind::Document.scope()) {
+        return Ok((listed, None));
+    }
+    let page = work.workspace.documents(documents_after).await?;
+    listed.extend(page.things.into_iter().map(document));
+    Ok((listed, page.next.map(|next| Uri::Document(next, None))))
+}
+
+/// The templates of what `scopes` allow to read.
+pub(crate) fn templates(scopes: Scopes) -> Vec<ResourceTemplate> {
+    Kind::ALL.into_iter().filter(|kind| scopes.contains(kind.scope())).map(Kind::describe).collect()
+}
+
+/// What a resource says, if there is one of that name.
+pub(crate) async fn read(work: &Work<'_>, uri: &Uri) -> Result<Option<ResourceContents>, Fault> {
+    let content = match uri {
+        Uri::Skill(name) => work.workspace.skill(name).await?.map(|skill| skill.content),
+        Uri::Document(id, version) => match work.workspace.document(id, *version).await? {
+            Reading::Found(document, _) => Some(document.content),
+            Reading::NoVersion(_) | Reading::Missing => None,
+        },
+    };
+    Ok(content.map(|content| ResourceContents::text(content, uri.to_string()).with_mime_type(MARKDOWN)))
+}
+
+fn skill(Summary { name, title, description }: Summary) -> Resource {
+    Resource::new(Uri::Skill(name.clone()).to_string(), name.to_string())
+        .with_title(title)
+        .with_description(description)
+        .with_mime_type(MARKDOWN)
+}
+
+fn document(Edition { id, title, size, written, .. }: Edition) -> Resource {
+    let mut annotations = Annotations::default();
+    annotations.last_modified = Some(written.to_rfc3339());
+    Resource::new(Uri::Document(id.clone(), None).to_string(), id.to_string())
+        .with_title(title)
+        .with_mime_type(MARKDOWN)
+        .with_size(size.into())
+        .with_annotations(annotations)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_resource_is_called() {
+        for text in ["skill://weekly-report", "document://Handbook_2", "document://Handbook_2?version=3"] {
+            assert_eq!(Uri::parse(text).map(|uri| uri.to_string()).as_deref(), Some(text));
+        }
+        for text in [
+            "",
+            "skill://",
+            "skill://a/b",
+            "skill://a?version=1",
+            "skill:a",
+            "SKILL://a",
+            "document://",
+            "document://a/",
+            "document://a?version=",
+            "document://a?version=03",
+            "document://a?version=+3",
+            "document://a?version=-1",
+            "document://a?version=3&version=4",
+            "document://a?version=99999999999",
+            "document://a%62",
+            "file:///etc/passwd",
+            "https://example.com/",
+        ] {
+            assert_eq!(Uri::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `create_chat`.
+
+use rmcp::model::JsonObject;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::oauth::scope::Scope;
+use shared::store::workspace::NotKept;
+use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
+
+use super::{BuiltIn, Effect, Outcome, Undone, Work, typed};
+
+pub(super) const TOOLS: [BuiltIn; 1] = [BuiltIn {
+    name: "create_chat",
+    scope: Scope::ChatCreate,
+    title: "Start a chat",
+    description: "Starts a conversation in the workspace with its first message, as the person you work for. Returns its id.",
+    effect: Effect::Adds,
+    input,
+    output,
+    run: |arguments, work| Box::pin(create(arguments, work)),
+}];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Create {
+    title: Option<String>,
+    message: String,
+}
+
+async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
+    let Create { title, message } = typed(arguments)?;
+    let by = work.access.person();
+    let chat = work.workspace.create_chat(title.as_deref(), &message, by, work.now).await;
+    let Chat { id, title, created } = chat.map_err(|why| match why {
+        NotKept::Unfit(unfit) => {
+            let why = if message.len() > MESSAGE_LIMIT { "too_large" } else { "invalid_arguments" };
+            Undone::failed(why, format!("No chat was started: {unfit}."))
+        }
+        NotKept::Fault(fault) => Undone::Fault(fault),
+    })?;
+    Ok(Outcome::Structured(json!({ "id": id.as_str(), "title": title, "created": created.to_rfc3339() })))
+}
+
+fn input() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "title": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 120,
+                "description": "What the conversation is called; the beginning of the message if left out",
+            },
+            "message": { "type": "string", "minLength": 1, "description": "The first message, in Markdown; at most 64 KiB" },
+        },
+        "required": ["message"],
+        "additionalProperties": false,
+    })
+}
+
+fn output() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "properties": { "id": text, "title": text, "created": { "type": "string", "format": "date-time" } },
+        "required": ["id", "title", "created"],
+    })
+}

@@ -1,0 +1,103 @@
+//! Chats: conversations that were begun, each with its first message.
+//!
+//! ```text
+//! { tenant: "acme", item: "chat#<id>", title: "Quarterly figures", created: 1795…, creator: "<person>" }
+//! { tenant: "acme", item: "chat-message#<id>#0000000001", role: "user", text: "…", written: 1795…, writer: "<person>" }
+//! ```
+
+use super::transaction::{Condition, Written};
+use super::{Item, Name, NotKept, TITLE_LIMIT, Unfit, Workspace};
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::oauth::tenant::PersonId;
+
+const KIND: &str = "chat#";
+const MESSAGE: &str = "chat-message#";
+
+/// Most bytes of a message.
+pub const MESSAGE_LIMIT: usize = 64 * 1024;
+
+/// Most characters of a message that become the title of a chat that was given none.
+const OPENING: usize = 60;
+
+/// A chat that was begun.
+#[derive(Clone, Debug)]
+pub struct Chat {
+    /// Its id.
+    pub id: Name,
+    /// For people.
+    pub title: String,
+    /// When.
+    pub created: Timestamp,
+}
+
+impl Workspace {
+    /// Begins a chat with a message of `by`, under `title` or the message's own beginning.
+    ///
+    /// # Errors
+    /// When the title or the message is unfit, or DynamoDB fails.
+    pub async fn create_chat(
+        &self,
+        title: Option<&str>,
+        message: &str,
+        by: &PersonId,
+        now: Timestamp,
+    ) -> Result<Chat, NotKept> {
+        if !(1..=MESSAGE_LIMIT).contains(&message.len()) || message.trim().is_empty() {
+            return Err(Unfit::Message.into());
+        }
+        let title = title.map_or_else(|| opening(message), str::to_owned);
+        if !(1..=TITLE_LIMIT).contains(&title.len()) {
+            return Err(Unfit::Title.into());
+        }
+        let id = Name::random();
+        let chat = Item::new(self.key(KIND, &id))
+            .with("title", title.as_str())
+            .with("created", now)
+            .with("creator", by.as_str());
+        let first = Item::default()
+            .with("tenant", self.tenant.as_str())
+            .with("item", format!("{MESSAGE}{id}#{:010}", 1))
+            .with("role", "user")
+            .with("text", message)
+            .with("written", now)
+            .with("writer", by.as_str());
+        match self.transaction().put(chat, Condition::Absent)?.put(first, Condition::Absent)?.write().await? {
+            Written::All => Ok(Chat { id, title, created: now }),
+            Written::Nothing(_) => Err(Fault::new("DynamoDB", "a random id was taken").into()),
+        }
+    }
+}
+
+/// The beginning of a message's first line that is not empty, ended at a character.
+fn opening(message: &str) -> String {
+    let line = message.trim().lines().next().unwrap_or_default().trim();
+    let mut title: String = line.chars().take(OPENING).collect();
+    while title.len() > TITLE_LIMIT - '…'.len_utf8() {
+        title.pop();
+    }
+    if title.len() < line.len() {
+        title.push('…');
+    }
+    title
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chat_without_a_title_is_called_by_its_beginning() {
+        for (message, title) in [
+            ("How did we do?", "How did we do?".to_owned()),
+            ("\n  How did we do? \n\nAnd why?", "How did we do?".to_owned()),
+            (&"a".repeat(60), "a".repeat(60)),
+            (&"a".repeat(61), format!("{}…", "a".repeat(60))),
+            (&"ü".repeat(61), format!("{}…", "ü".repeat(58))),
+            (&"🎲".repeat(61), format!("{}…", "🎲".repeat(29))),
+        ] {
+            assert_eq!(opening(message), title);
+            assert!(title.len() <= TITLE_LIMIT);
+        }
+    }
+}

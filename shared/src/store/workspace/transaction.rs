@@ -1,0 +1,117 @@
+//! Several items written together, or none.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+
+use super::{Name, Workspace};
+use crate::fault::Fault;
+use crate::store::item::{Item, Value};
+
+const CALL: &str = "DynamoDB.TransactWriteItems";
+
+/// How often a transaction that another one was in the way of is tried.
+const TRIES: u32 = 5;
+/// How long it waits the first time; twice as long each further time.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What is to be written together.
+pub(super) struct Transaction<'a> {
+    workspace: &'a Workspace,
+    writes: Vec<TransactWriteItem>,
+}
+
+/// What came of it.
+pub(super) enum Written {
+    /// All of it.
+    All,
+    /// Nothing: a condition did not hold of this item, or of there being none.
+    Nothing(Option<Item>),
+}
+
+/// What must hold of the item that a write replaces.
+#[derive(Clone, Copy)]
+pub(super) enum Condition {
+    /// There is none.
+    Absent,
+    /// It has this version.
+    Version(u32),
+    /// Whatever there is.
+    Any,
+}
+
+impl Workspace {
+    /// To be added to, and then written.
+    pub(super) const fn transaction(&self) -> Transaction<'_> {
+        Transaction { workspace: self, writes: Vec::new() }
+    }
+}
+
+impl Transaction<'_> {
+    /// And `item`, where `condition` holds of what stands there.
+    pub(super) fn put(mut self, item: Item, condition: Condition) -> Result<Self, Fault> {
+        let mut put = Put::builder()
+            .table_name(&self.workspace.table)
+            .set_item(Some(item.into_inner()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        put = match condition {
+            Condition::Any => put,
+            Condition::Absent => {
+                put.condition_expression("attribute_not_exists(#item)").expression_attribute_names("#item", "item")
+            }
+            Condition::Version(version) => put
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":version", Value::from(version).0),
+        };
+        self.writes.push(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build());
+        Ok(self)
+    }
+
+    /// And without the item of that kind and name, which must have `version`.
+    pub(super) fn delete(mut self, kind: &str, name: &Name, version: u32) -> Result<Self, Fault> {
+        let delete = Delete::builder()
+            .table_name(&self.workspace.table)
+            .set_key(Some(self.workspace.key(kind, name)))
+            .condition_expression("#version = :version")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":version", Value::from(version).0)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        self.writes.push(TransactWriteItem::builder().delete(delete.build().map_err(unbuilt)?).build());
+        Ok(self)
+    }
+
+    /// Writes all of it or nothing. The SDK gives each call a token of its own, by which DynamoDB knows the retry of one that took
+    /// effect and answers it alike: a lost answer never looks like a condition that does not hold.
+    ///
+    /// # Errors
+    /// When DynamoDB fails, or others were in the way each time.
+    pub(super) async fn write(self) -> Result<Written, Fault> {
+        let mut pause = PAUSE;
+        for _ in 0..TRIES {
+            let call = self.workspace.dynamo.transact_write_items().set_transact_items(Some(self.writes.clone()));
+            let Err(error) = call.send().await else { return Ok(Written::All) };
+            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+            else {
+                return Err(Fault::of_aws(CALL, &error));
+            };
+            let with = |code| cancelled.cancellation_reasons().iter().find(move |why| why.code() == Some(code));
+            if let Some(why) = with("ConditionalCheckFailed") {
+                return Ok(Written::Nothing(why.item().cloned().map(Item::new).filter(|item| item.has("item"))));
+            }
+            if with("TransactionConflict").is_none() {
+                return Err(Fault::of_aws(CALL, &error));
+            }
+            // Another transaction held one of the items, and nothing was written.
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(Fault::new(CALL, "others were in the way each time"))
+    }
+}
+
+fn unbuilt(error: BuildError) -> Fault {
+    Fault::new(CALL, error.to_string())
+}
