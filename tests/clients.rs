@@ -1,10 +1,10 @@
 //! Real clients, unmodified, connect by themselves from the URL alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 
 use rmcp::ServiceExt;
-use rmcp::model::CallToolRequestParams;
+use rmcp::model::{CallToolRequestParams, GetPromptRequestParams, ReadResourceRequestParams};
 use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
@@ -64,31 +64,43 @@ async fn the_rust_sdk_connects_by_itself() {
 
     let request = AuthorizationRequest::new("http://localhost:49162/callback").with_client_name("Rust SDK");
     state.start_authorization(request).await.unwrap();
-    let redirected = approves(&world, &state.get_authorization_url().await.unwrap(), Consent::Partial).await;
+    let redirected = approves(&world, &state.get_authorization_url().await.unwrap(), &NAMED).await;
     state.handle_callback_url(&redirected).await.unwrap();
     let first = remembered(&world, &store).await;
 
     let client = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
     let config = StreamableHttpClientTransportConfig::with_uri(world.mcp_url());
     let running = ().serve(StreamableHttpClientTransport::with_client(client.clone(), config)).await.unwrap();
-    assert_tools(&tool_names(&running).await, Consent::Partial);
-    assert_rolled(&called(&running, "roll_dice", json!({ "dice": 2, "sides": 6 })).await.unwrap());
-    assert_skills(&called(&running, "list_skills", json!({})).await.unwrap());
+    let resources = running.list_all_resources().await.unwrap();
+    let prompts = running.list_all_prompts().await.unwrap();
+    let filled = GetPromptRequestParams::new("weekly-report").with_arguments(object(json!({ "week": "2026-W47" })));
+    assert_saw(&json!({
+        "tools": tool_names(&running).await,
+        "rolled": called(&running, "roll_dice", json!({ "dice": 2, "sides": 6 })).await.unwrap(),
+        "skills": called(&running, "list_skills", json!({})).await.unwrap(),
+        "resources": resources.into_iter().map(|resource| resource.uri.clone()).collect::<Vec<_>>(),
+        "skill": read(&running, "skill://weekly-report").await,
+        "prompts": prompts.into_iter().map(|prompt| prompt.name).collect::<Vec<_>>(),
+        "prompt": running.get_prompt(filled).await.unwrap(),
+    }));
 
     // It does not ask by itself, but says what to ask for.
-    let refused = called(&running, "list_views", json!({})).await.unwrap_err();
+    let refused = called(&running, "list_documents", json!({})).await.unwrap_err();
     let wanted = insufficient_scope(&refused).unwrap_or_else(|| panic!("{refused:?}"));
     let url = client.auth_manager.lock().await.request_scope_upgrade(&wanted).await.unwrap();
-    let redirected = approves(&world, &url, Consent::Full).await;
+    let redirected = approves(&world, &url, &BEYOND).await;
     let back = AuthorizationCallback::from_redirect_url(&redirected).unwrap();
     let manager = client.auth_manager.lock().await;
     manager.exchange_code_for_token_with_issuer(&back.code, &back.csrf_token, back.issuer.as_deref()).await.unwrap();
     drop(manager);
     let second = remembered(&world, &store).await;
-    assert_views(&called(&running, "list_views", json!({})).await.unwrap());
+    assert_stepped_up(&json!({
+        "documents": called(&running, "list_documents", json!({})).await.unwrap(),
+        "document": read(&running, "document://refund-policy").await,
+    }));
 
     world.advance(3600);
-    assert_tools(&tool_names(&running).await, Consent::Full);
+    assert_has(&tool_names(&running).await, &["list_documents", "list_skills"]);
     assert_ne!(grant(&first), grant(&second));
     assert_refreshed(&second, &remembered(&world, &store).await);
     running.cancel().await.unwrap();
@@ -103,47 +115,41 @@ enum Beyond {
     GivesUp,
 }
 
-/// What a person makes of a request for the scopes that the server names first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Consent {
-    /// All of it.
-    Full,
-    /// Not the views.
-    Partial,
-}
+/// What the server names to whoever shows no credentials.
+const NAMED: [&str; 3] = ["tools:execute", "skills:read", "views:read"];
+/// And what listing documents needs besides.
+const BEYOND: [&str; 4] = ["tools:execute", "skills:read", "views:read", "documents:read"];
 
 /// From what a client asks a person to do, to the list of tools that it gets an hour later without asking again.
 async fn connects(world: &World, mut script: Script, version: &str, beyond: Beyond) {
     let mut tokens = Vec::new();
     let asked = said(world, &mut script, "authorize", &mut tokens).await;
-    let redirected = approves(world, asked["url"].as_str().unwrap(), Consent::Partial).await;
+    let redirected = approves(world, asked["url"].as_str().unwrap(), &NAMED).await;
     script.tells(&json!({ "redirected": redirected })).await;
 
     let saw = said(world, &mut script, "connected", &mut tokens).await;
     assert_eq!(saw["version"], version);
-    assert_tools(&saw["tools"], Consent::Partial);
-    assert_rolled(&saw["rolled"]);
-    assert_skills(&saw["skills"]);
+    assert_saw(&saw);
 
-    let consent = match beyond {
+    let tool = match beyond {
         Beyond::AsksAgain => {
             let asked = said(world, &mut script, "authorize", &mut tokens).await;
-            let redirected = approves(world, asked["url"].as_str().unwrap(), Consent::Full).await;
+            let redirected = approves(world, asked["url"].as_str().unwrap(), &BEYOND).await;
             script.tells(&json!({ "redirected": redirected })).await;
-            assert_views(&said(world, &mut script, "stepped up", &mut tokens).await["views"]);
-            Consent::Full
+            assert_stepped_up(&said(world, &mut script, "stepped up", &mut tokens).await);
+            "list_documents"
         }
         Beyond::GivesUp => {
             let gave_up = said(world, &mut script, "gave up", &mut tokens).await;
             assert!(gave_up["error"].as_str().unwrap().contains("403"), "{gave_up}");
-            Consent::Partial
+            "list_skills"
         }
     };
 
     world.advance(3600);
     script.tells(&json!({ "seconds": 3600 })).await;
     let later = said(world, &mut script, "later", &mut tokens).await;
-    assert_tools(&later["tools"], consent);
+    assert_has(&later["tools"], &[tool]);
     let [first, second, third] = tokens.as_slice() else { panic!("three sets of tokens: {}", tokens.len()) };
     // Asking again is a new grant; what cannot be widened is only refreshed.
     assert_eq!(grant(first) == grant(second), beyond == Beyond::GivesUp);
@@ -166,35 +172,53 @@ async fn said(world: &World, script: &mut Script, event: &str, tokens: &mut Vec<
 }
 
 /// Ana approves what a client asks for, if it asks as it should; where she ends up.
-async fn approves(world: &World, url: &str, consent: Consent) -> String {
+async fn approves(world: &World, url: &str, scopes: &[&str]) -> String {
     let parsed = url::Url::parse(url).unwrap();
     let parameters: BTreeMap<_, _> = parsed.query_pairs().into_owned().collect();
     assert!(url.starts_with(&world.at("/oauth/authorize?")), "{url}");
     assert_eq!(parameters["resource"], world.mcp_url());
     assert_eq!(parameters["code_challenge_method"], "S256");
-    let mut scopes: Vec<_> = parameters["scope"].split(' ').collect();
-    scopes.retain(|scope| *scope != "offline_access");
-    assert_eq!(scopes, ["tools:execute", "skills:read", "views:read"], "{url}");
+    let asked: BTreeSet<_> = parameters["scope"].split(' ').filter(|scope| *scope != "offline_access").collect();
+    assert_eq!(asked, scopes.iter().copied().collect(), "{url}");
     assert_eq!(world.count("clients").await, 1);
 
     let ask = Ask { url: url.to_owned(), verifier: String::new(), state: parameters["state"].clone() };
-    let unticked: &[&str] = if consent == Consent::Full { &[] } else { &["views:read"] };
-    let landed = world.person("ana@example.com").approves_without(&ask, "acme", unticked).await;
+    let landed = world.person("ana@example.com").approves(&ask, "acme").await;
     assert!(landed.location().starts_with(&parameters["redirect_uri"]), "{landed:?}");
     landed.location().to_owned()
 }
 
-fn assert_tools(names: &Value, consent: Consent) {
-    let views = consent == Consent::Full;
-    for (name, listed) in
-        [("list_skills", true), ("list_views", views), ("read_skill", true), ("read_view", views), ("roll_dice", true)]
-    {
-        assert_eq!(names.as_array().unwrap().contains(&json!(name)), listed, "{name} in {names}");
+/// What the scopes that the server names open.
+fn assert_saw(saw: &Value) {
+    assert_has(&saw["tools"], &["list_skills", "list_views", "read_skill", "read_view", "roll_dice"]);
+    assert!(!saw["tools"].as_array().unwrap().contains(&json!("list_documents")), "{saw}");
+    assert_rolled(&saw["rolled"]);
+    assert_skills(&saw["skills"]);
+    assert_has(&saw["resources"], &["skill://house-style", "skill://weekly-report"]);
+    assert_markdown(&saw["skill"], "# Weekly report");
+    assert_has(&saw["prompts"], &["house-style", "weekly-report"]);
+    let message = &saw["prompt"]["messages"][0];
+    assert_eq!((&message["role"], &message["content"]["type"]), (&json!("user"), &json!("text")), "{message}");
+    assert!(message["content"]["text"].as_str().unwrap().contains("2026-W47"), "{message}");
+}
+
+/// And what documents:read opens.
+fn assert_stepped_up(saw: &Value) {
+    let documents = saw["documents"]["structuredContent"]["documents"].as_array().unwrap_or_else(|| panic!("{saw}"));
+    assert_eq!(documents.iter().filter(|document| document["id"] == "refund-policy").count(), 1, "{saw}");
+    assert_markdown(&saw["document"], "# Refund policy");
+}
+
+fn assert_has(names: &Value, wanted: &[&str]) {
+    for name in wanted {
+        assert!(names.as_array().unwrap().contains(&json!(name)), "{name} is not in {names}");
     }
 }
 
-fn assert_views(result: &Value) {
-    assert_eq!(result["structuredContent"]["views"][0]["name"], "open-invoices", "{result}");
+fn assert_markdown(read: &Value, begins: &str) {
+    let contents = &read["contents"][0];
+    assert_eq!(contents["mimeType"], "text/markdown", "{read}");
+    assert!(contents["text"].as_str().unwrap().starts_with(begins), "{read}");
 }
 
 fn assert_rolled(result: &Value) {
@@ -250,9 +274,17 @@ async fn called(
     name: &'static str,
     arguments: Value,
 ) -> Result<Value, ServiceError> {
-    let arguments: Map<String, Value> = serde_json::from_value(arguments).unwrap();
-    let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await?;
+    let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(object(arguments))).await?;
     Ok(serde_json::to_value(&result).unwrap())
+}
+
+async fn read(client: &RunningService<RoleClient, ()>, uri: &str) -> Value {
+    let read = client.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap();
+    serde_json::to_value(&read).unwrap()
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    serde_json::from_value(value).unwrap()
 }
 
 /// The scopes that a refusal asks for.

@@ -16,6 +16,7 @@ use axum::routing::post;
 use serde_json::{Map, Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::Name;
+use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::tool::Tool;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
@@ -117,11 +118,25 @@ async fn listen() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
-/// Tools as a tenant would register them.
+/// Skills and tools as a tenant would have them.
 async fn lay_out(world: &World, origin: &str) {
     let acme = world.system().workspaces().as_operator(&TenantId::parse("acme").unwrap());
+    let argument = |text| Argument { name: name(text), description: "Anything.".to_owned(), required: true };
+    for (called, content, arguments) in [
+        ("test_simple_prompt", "Say something.", Vec::new()),
+        ("test_prompt_with_arguments", "Say {{arg1}}, then {{arg2}}.", vec![argument("arg1"), argument("arg2")]),
+    ] {
+        let skill = Skill {
+            name: name(called),
+            title: called.replace('_', " "),
+            description: WHY.to_owned(),
+            content: content.to_owned(),
+            arguments,
+        };
+        acme.keep_skill(&skill).await.unwrap();
+    }
     let any = json!({ "type": "object" });
-    for (name, input) in [
+    for (called, input) in [
         ("test_simple_text", any.clone()),
         ("test_image_content", any.clone()),
         ("test_audio_content", any.clone()),
@@ -134,12 +149,12 @@ async fn lay_out(world: &World, origin: &str) {
         ("json_schema_2020_12_tool", every_keyword()),
     ] {
         let tool = Tool {
-            name: Name::parse(name).unwrap(),
-            title: name.replace('_', " "),
-            description: "What the conformance suite asks for.".to_owned(),
+            name: name(called),
+            title: called.replace('_', " "),
+            description: WHY.to_owned(),
             input_schema: object(input),
             output_schema: None,
-            url: format!("{origin}/{name}"),
+            url: format!("{origin}/{called}"),
             timeout: Duration::from_secs(5),
             read_only: true,
             destructive: false,
@@ -194,6 +209,12 @@ fn every_keyword() -> Value {
         "else": { "required": ["email"] },
         "additionalProperties": false,
     })
+}
+
+const WHY: &str = "What the conformance suite asks for.";
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -66,11 +66,18 @@ say('connected', {
   tools: await tools(),
   rolled: await client.callTool({ name: 'roll_dice', arguments: { dice: 2, sides: 6 } }),
   skills: await client.callTool({ name: 'list_skills', arguments: {} }),
+  resources: (await client.listResources()).resources.map(({ uri }) => uri),
+  skill: await client.readResource({ uri: 'skill://weekly-report' }),
+  prompts: (await client.listPrompts()).prompts.map(({ name }) => name),
+  prompt: await client.getPrompt({ name: 'weekly-report', arguments: { week: '2026-W47' } }),
 })
 
-const views = () => client.callTool({ name: 'list_views', arguments: {} })
-await approved(transport, views)
-say('stepped up', { views: await views() })
+const documents = () => client.callTool({ name: 'list_documents', arguments: {} })
+await approved(transport, documents)
+say('stepped up', {
+  documents: await documents(),
+  document: await client.readResource({ uri: 'document://refund-policy' }),
+})
 
 await heard()
 say('later', { tools: await tools() })

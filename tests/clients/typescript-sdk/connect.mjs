@@ -58,10 +58,14 @@ say('connected', {
   tools: await tools(),
   rolled: await client.callTool({ name: 'roll_dice', arguments: { dice: 2, sides: 6 } }),
   skills: await client.callTool({ name: 'list_skills', arguments: {} }),
+  resources: (await client.listResources()).resources.map(({ uri }) => uri),
+  skill: await client.readResource({ uri: 'skill://weekly-report' }),
+  prompts: (await client.listPrompts()).prompts.map(({ name }) => name),
+  prompt: await client.getPrompt({ name: 'weekly-report', arguments: { week: '2026-W47' } }),
 })
 
 // Holding a refresh token, this line answers "insufficient_scope" by refreshing, which widens nothing, and gives up.
-const beyond = client.callTool({ name: 'list_views', arguments: {} })
+const beyond = client.callTool({ name: 'list_documents', arguments: {} })
 say('gave up', { error: await beyond.then(() => 'nothing was refused', (error) => error.message) })
 
 await heard()
