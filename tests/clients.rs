@@ -22,10 +22,30 @@ use crate::script::{Script, at};
 #[ignore = "needs packages of npm, which tests/run installs"]
 async fn the_typescript_sdk_connects_by_itself() {
     let world = World::new().await;
+    let mut script =
+        Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url(), "refreshing"]);
 
-    let script = Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url()]);
+    let first = connects(&world, &mut script, "2025-11-25").await;
 
-    connects(&world, script, "2025-11-25", Beyond::GivesUp).await;
+    // It cannot step up while it holds a refresh token, and is no worse off for having tried.
+    let (gave_up, second) = said_with_tokens(&world, &mut script, "gave up").await;
+    assert!(gave_up["error"].as_str().unwrap().contains("403"), "{gave_up}");
+    assert_refreshed(&first, &second);
+    stays(&world, script, &second, "list_skills").await;
+}
+
+/// Without a refresh token it asks for what the server names, and for nothing else: so the server names what it has as well.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of npm, which tests/run installs"]
+async fn the_typescript_sdk_steps_up_when_it_cannot_refresh() {
+    let world = World::new().await;
+    let mut script = Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url(), "once"]);
+
+    let first = connects(&world, &mut script, "2025-11-25").await;
+
+    assert_eq!(first["refresh_token"], Value::Null);
+    steps_up(&world, &mut script, &first).await;
+    script.ends().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,11 +53,12 @@ async fn the_typescript_sdk_connects_by_itself() {
 async fn the_typescript_client_connects_by_itself() {
     for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
         let world = World::new().await;
-
         let script = "tests/clients/typescript-client/connect.mjs";
-        let script = Script::start("node", script, &[&world.mcp_url(), mode]);
+        let mut script = Script::start("node", script, &[&world.mcp_url(), mode]);
 
-        connects(&world, script, version, Beyond::AsksAgain).await;
+        let first = connects(&world, &mut script, version).await;
+        let second = steps_up(&world, &mut script, &first).await;
+        stays(&world, script, &second, "list_documents").await;
     }
 }
 
@@ -46,11 +67,12 @@ async fn the_typescript_client_connects_by_itself() {
 async fn the_python_sdk_connects_by_itself() {
     for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
         let world = World::new().await;
-
         let python = at("target/clients/python/bin/python");
-        let script = Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode]);
+        let mut script = Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode]);
 
-        connects(&world, script, version, Beyond::AsksAgain).await;
+        let first = connects(&world, &mut script, version).await;
+        let second = steps_up(&world, &mut script, &first).await;
+        stays(&world, script, &second, "list_documents").await;
     }
 }
 
@@ -106,69 +128,61 @@ async fn the_rust_sdk_connects_by_itself() {
     running.cancel().await.unwrap();
 }
 
-/// What a client does about an operation beyond its scopes (MCP 2025-11-25 and 2026-07-28, authorization: step-up).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Beyond {
-    /// Asks the person for the union of what it has and what it needs.
-    AsksAgain,
-    /// Tells its user.
-    GivesUp,
-}
-
 /// What the server names to whoever shows no credentials.
 const NAMED: [&str; 3] = ["tools:execute", "skills:read", "views:read"];
 /// And what listing documents needs besides.
 const BEYOND: [&str; 4] = ["tools:execute", "skills:read", "views:read", "documents:read"];
 
-/// From what a client asks a person to do, to the list of tools that it gets an hour later without asking again.
-async fn connects(world: &World, mut script: Script, version: &str, beyond: Beyond) {
-    let mut tokens = Vec::new();
-    let asked = said(world, &mut script, "authorize", &mut tokens).await;
-    let redirected = approves(world, asked["url"].as_str().unwrap(), &NAMED).await;
-    script.tells(&json!({ "redirected": redirected })).await;
-
-    let saw = said(world, &mut script, "connected", &mut tokens).await;
+/// From what a client asks a person to do, to what it then sees; its tokens.
+async fn connects(world: &World, script: &mut Script, version: &str) -> Value {
+    let tokens = is_approved(world, script, &NAMED).await;
+    let saw = said(script, "connected").await;
     assert_eq!(saw["version"], version);
     assert_saw(&saw);
+    tokens
+}
 
-    let tool = match beyond {
-        Beyond::AsksAgain => {
-            let asked = said(world, &mut script, "authorize", &mut tokens).await;
-            let redirected = approves(world, asked["url"].as_str().unwrap(), &BEYOND).await;
-            script.tells(&json!({ "redirected": redirected })).await;
-            assert_stepped_up(&said(world, &mut script, "stepped up", &mut tokens).await);
-            "list_documents"
-        }
-        Beyond::GivesUp => {
-            let gave_up = said(world, &mut script, "gave up", &mut tokens).await;
-            assert!(gave_up["error"].as_str().unwrap().contains("403"), "{gave_up}");
-            "list_skills"
-        }
-    };
+/// An operation beyond its scopes (MCP 2025-11-25 and 2026-07-28, authorization): it asks for what it has and what it lacks.
+/// Its new tokens, of a new grant.
+async fn steps_up(world: &World, script: &mut Script, before: &Value) -> Value {
+    let tokens = is_approved(world, script, &BEYOND).await;
+    assert_stepped_up(&said(script, "stepped up").await);
+    assert_ne!(grant(before), grant(&tokens));
+    tokens
+}
 
+/// An hour later it still lists `tool`, without having asked again.
+async fn stays(world: &World, mut script: Script, before: &Value, tool: &str) {
     world.advance(3600);
     script.tells(&json!({ "seconds": 3600 })).await;
-    let later = said(world, &mut script, "later", &mut tokens).await;
+    let (later, tokens) = said_with_tokens(world, &mut script, "later").await;
     assert_has(&later["tools"], &[tool]);
-    let [first, second, third] = tokens.as_slice() else { panic!("three sets of tokens: {}", tokens.len()) };
-    // Asking again is a new grant; what cannot be widened is only refreshed.
-    assert_eq!(grant(first) == grant(second), beyond == Beyond::GivesUp);
-    assert_refreshed(second, third);
+    assert_refreshed(before, &tokens);
     script.ends().await;
 }
 
-/// The next event, which must be this one. Tokens are noted as they come.
-async fn said(world: &World, script: &mut Script, event: &str, tokens: &mut Vec<Value>) -> Value {
-    loop {
-        let said = script.hears().await;
-        if said["event"] == "tokens" {
-            remember(world, &said);
-            tokens.push(said);
-            continue;
-        }
-        assert_eq!(said["event"], event, "{said}");
-        return said;
-    }
+/// It asks for these scopes, and is given them.
+async fn is_approved(world: &World, script: &mut Script, scopes: &[&str]) -> Value {
+    let asked = said(script, "authorize").await;
+    let redirected = approves(world, asked["url"].as_str().unwrap(), scopes).await;
+    script.tells(&json!({ "redirected": redirected })).await;
+    let tokens = said(script, "tokens").await;
+    remember(world, &tokens);
+    tokens
+}
+
+/// New tokens, and the event after them.
+async fn said_with_tokens(world: &World, script: &mut Script, event: &str) -> (Value, Value) {
+    let tokens = said(script, "tokens").await;
+    remember(world, &tokens);
+    (said(script, event).await, tokens)
+}
+
+/// The next event, which must be this one.
+async fn said(script: &mut Script, event: &str) -> Value {
+    let said = script.hears().await;
+    assert_eq!(said["event"], event, "{said}");
+    said
 }
 
 /// Ana approves what a client asks for, if it asks as it should; where she ends up.
@@ -252,7 +266,7 @@ fn grant(tokens: &Value) -> String {
 
 fn remember(world: &World, tokens: &Value) {
     for name in ["access_token", "refresh_token"] {
-        world.remember(tokens[name].as_str().unwrap());
+        tokens[name].as_str().into_iter().for_each(|token| world.remember(token));
     }
 }
 

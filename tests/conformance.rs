@@ -13,6 +13,8 @@ use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::Name;
@@ -27,33 +29,26 @@ use world::connector::Ask;
 
 use crate::script::at;
 
-/// Every scenario that a revision requires of a server.
+/// Every scenario that a revision requires of a server, and two that are reported without being required.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs packages of npm, which tests/run installs"]
 async fn the_server_meets_the_requirements_of_both_revisions() {
     let (_world, url) = served().await;
 
-    for revision in ["2025-11-25", "2026-07-28"] {
+    for (revision, besides) in [
+        ("2025-11-25", &["json-schema-2020-12: 8 passed, 0 failed"][..]),
+        ("2026-07-28", &["json-schema-2020-12: 8 passed, 0 failed", "http-header-validation: 14 passed, 0 failed"]),
+    ] {
         let baseline = at(&format!("tests/conformance/{revision}.yaml"));
-
         let baseline = baseline.to_str().unwrap();
+
         let suite =
             Suite::start(&["server", "--url", &url, "--requirements", revision, "--expected-failures", baseline]);
+        let said = suite.succeeds().await;
 
-        suite.succeeds().await;
-    }
-}
-
-/// Two that the suite reports without requiring them, as of alpha.12.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs packages of npm, which tests/run installs"]
-async fn the_server_meets_what_is_not_required_yet() {
-    let (_world, url) = served().await;
-
-    for scenario in ["http-header-validation", "json-schema-2020-12"] {
-        let suite = Suite::start(&["server", "--url", &url, "--scenario", scenario, "--spec-version", "2026-07-28"]);
-
-        suite.succeeds().await;
+        for passed in besides.iter().copied().chain(["tools-list: ", "tools-call-simple-text: "]) {
+            assert!(said.contains(&format!("✓ {passed}")), "{passed}: {said}");
+        }
     }
 }
 
@@ -81,17 +76,16 @@ async fn the_authorization_server_meets_every_revision() {
             "--spec-version",
             revision,
         ]);
-        let url = loop {
-            let line = suite.says().await.unwrap_or_else(|| panic!("it sends nobody: {}", suite.said));
-            if line.starts_with(&world.at("/oauth/authorize?")) {
-                break line;
-            }
-        };
+        let url = suite.says_that(&world.at("/oauth/authorize?")).await;
+        suite.says_that("Callback server started").await;
         let ask = Ask { url, verifier: String::new(), state: String::new() };
         let landed = world.person("ana@example.com").approves(&ask, "acme").await;
         assert_eq!(world.get(landed.location()).await.status, 200, "the suite listens there");
 
-        suite.succeeds().await;
+        let said = suite.succeeds().await;
+        for scenario in ["authorization-server-metadata-endpoint", "authorization-code-grant"] {
+            assert!(said.contains(&format!("✓ {scenario}: ")), "{said}");
+        }
     }
 }
 
@@ -166,12 +160,21 @@ async fn lay_out(world: &World, origin: &str) {
 /// What each tool answers.
 async fn fixture(Path(name): Path<String>) -> Response {
     let typed = |kind: &'static str, body: &'static [u8]| ([(header::CONTENT_TYPE, kind)], body).into_response();
+    let blocks = |blocks: Value| {
+        ([(header::CONTENT_TYPE, "application/vnd.mcp.content+json")], blocks.to_string()).into_response()
+    };
+    let text = json!({ "type": "text", "text": "Several things:" });
+    let image = json!({ "type": "image", "data": STANDARD.encode(PIXEL), "mimeType": "image/png" });
+    let resource = json!({ "uri": "test://embedded-resource", "mimeType": "text/plain", "text": "What is embedded." });
+    let resource = json!({ "type": "resource", "resource": resource });
     match name.as_str() {
         "test_simple_text" | "test_logging_tool" | "test_streaming_elicitation" => {
             typed("text/plain", b"Said by a tool.")
         }
         "test_image_content" => typed("image/png", PIXEL),
         "test_audio_content" => typed("audio/wav", SILENCE),
+        "test_embedded_resource" => blocks(json!([resource])),
+        "test_multiple_content_types" => blocks(json!([text, image, resource])),
         "test_error_handling" => (StatusCode::UNPROCESSABLE_ENTITY, "It refuses.").into_response(),
         _ => StatusCode::NOT_FOUND.into_response(),
     }
@@ -282,10 +285,21 @@ impl Suite {
         Some(line)
     }
 
-    /// Lets it end, which it must do without a complaint.
-    async fn succeeds(mut self) {
+    /// The next line that begins so.
+    async fn says_that(&mut self, begins: &str) -> String {
+        loop {
+            let line = self.says().await.unwrap_or_else(|| panic!("not a word of {begins}: {}", self.said));
+            if line.starts_with(begins) {
+                return line;
+            }
+        }
+    }
+
+    /// Lets it end, which it must do without a complaint; all that it said.
+    async fn succeeds(mut self) -> String {
         while self.says().await.is_some() {}
         let status = timeout(Self::PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
         assert!(status.success(), "{}", self.said);
+        self.said
     }
 }

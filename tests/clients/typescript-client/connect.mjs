@@ -36,7 +36,7 @@ const authProvider = {
   redirectToAuthorization: (to) => say('authorize', { url: to.href }),
 }
 
-/** Does what a person must first approve, and once more when they have. */
+/** Does what a person must first approve. */
 const approved = async (transport, act) => {
   try {
     await act()
