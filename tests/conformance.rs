@@ -52,7 +52,8 @@ async fn the_server_meets_the_requirements_of_both_revisions() {
     }
 }
 
-/// The authorization server, without exception: the suite asks as a client does, and Ana approves on the real pages.
+/// The authorization server, without exception: the suite asks as a client does, and Ana approves on the real pages. That the
+/// metadata does not announce client ID metadata documents is a warning, which does not count here.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs packages of npm, which tests/run installs"]
 async fn the_authorization_server_meets_every_revision() {
