@@ -1,15 +1,17 @@
 //! Real clients, unmodified, connect by themselves from the URL alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
 
 use rmcp::ServiceExt;
-use rmcp::model::CallToolRequestParams;
-use rmcp::service::{RoleClient, RunningService};
+use rmcp::model::{CallToolRequestParams, GetPromptRequestParams, ReadResourceRequestParams};
+use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{
-    AuthClient, AuthorizationRequest, CredentialStore, InMemoryCredentialStore, OAuthState, StoredCredentials,
+    AuthClient, AuthorizationCallback, AuthorizationRequest, CredentialStore, InMemoryCredentialStore, OAuthState,
+    StoredCredentials,
 };
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
+use rmcp::transport::streamable_http_client::{InsufficientScopeError, StreamableHttpClientTransportConfig};
 use serde_json::{Map, Value, json};
 use world::connector::Ask;
 use world::{World, claims};
@@ -20,10 +22,44 @@ use crate::script::{Script, at};
 #[ignore = "needs packages of npm, which tests/run installs"]
 async fn the_typescript_sdk_connects_by_itself() {
     let world = World::new().await;
+    let mut script =
+        Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url(), "refreshing"]);
 
-    let script = Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url()]);
+    let first = connects(&world, &mut script, "2025-11-25").await;
 
-    connects(&world, script, "2025-11-25").await;
+    // It cannot step up while it holds a refresh token, and is no worse off for having tried.
+    let (gave_up, second) = said_with_tokens(&world, &mut script, "gave up").await;
+    assert!(gave_up["error"].as_str().unwrap().contains("403"), "{gave_up}");
+    assert_refreshed(&first, &second);
+    stays(&world, script, &second, "list_skills").await;
+}
+
+/// Without a refresh token it asks for what the server names, and for nothing else: so the server names what it has as well.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of npm, which tests/run installs"]
+async fn the_typescript_sdk_steps_up_when_it_cannot_refresh() {
+    let world = World::new().await;
+    let mut script = Script::start("node", "tests/clients/typescript-sdk/connect.mjs", &[&world.mcp_url(), "once"]);
+
+    let first = connects(&world, &mut script, "2025-11-25").await;
+
+    assert_eq!(first["refresh_token"], Value::Null);
+    steps_up(&world, &mut script, &first).await;
+    script.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of npm, which tests/run installs"]
+async fn the_typescript_client_connects_by_itself() {
+    for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+        let world = World::new().await;
+        let script = "tests/clients/typescript-client/connect.mjs";
+        let mut script = Script::start("node", script, &[&world.mcp_url(), mode]);
+
+        let first = connects(&world, &mut script, version).await;
+        let second = steps_up(&world, &mut script, &first).await;
+        stays(&world, script, &second, "list_documents").await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,11 +67,12 @@ async fn the_typescript_sdk_connects_by_itself() {
 async fn the_python_sdk_connects_by_itself() {
     for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
         let world = World::new().await;
-
         let python = at("target/clients/python/bin/python");
-        let script = Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode]);
+        let mut script = Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode]);
 
-        connects(&world, script, version).await;
+        let first = connects(&world, &mut script, version).await;
+        let second = steps_up(&world, &mut script, &first).await;
+        stays(&world, script, &second, "list_documents").await;
     }
 }
 
@@ -49,69 +86,114 @@ async fn the_rust_sdk_connects_by_itself() {
 
     let request = AuthorizationRequest::new("http://localhost:49162/callback").with_client_name("Rust SDK");
     state.start_authorization(request).await.unwrap();
-    let redirected = approves(&world, &state.get_authorization_url().await.unwrap()).await;
+    let redirected = approves(&world, &state.get_authorization_url().await.unwrap(), &NAMED).await;
     state.handle_callback_url(&redirected).await.unwrap();
     let first = remembered(&world, &store).await;
 
     let client = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
     let config = StreamableHttpClientTransportConfig::with_uri(world.mcp_url());
-    let running = ().serve(StreamableHttpClientTransport::with_client(client, config)).await.unwrap();
-    let tools = tool_names(&running).await;
-    assert_tools(&tools);
-    assert_rolled(&called(&running, "roll_dice", json!({ "dice": 2, "sides": 6 })).await);
-    assert_skills(&called(&running, "list_skills", json!({})).await);
+    let running = ().serve(StreamableHttpClientTransport::with_client(client.clone(), config)).await.unwrap();
+    let resources = running.list_all_resources().await.unwrap();
+    let prompts = running.list_all_prompts().await.unwrap();
+    let filled = GetPromptRequestParams::new("weekly-report").with_arguments(object(json!({ "week": "2026-W47" })));
+    assert_saw(&json!({
+        "tools": tool_names(&running).await,
+        "rolled": called(&running, "roll_dice", json!({ "dice": 2, "sides": 6 })).await.unwrap(),
+        "skills": called(&running, "list_skills", json!({})).await.unwrap(),
+        "resources": resources.into_iter().map(|resource| resource.uri.clone()).collect::<Vec<_>>(),
+        "skill": read(&running, "skill://weekly-report").await,
+        "prompts": prompts.into_iter().map(|prompt| prompt.name).collect::<Vec<_>>(),
+        "prompt": running.get_prompt(filled).await.unwrap(),
+    }));
+
+    // It does not ask by itself, but says what to ask for.
+    let refused = called(&running, "list_documents", json!({})).await.unwrap_err();
+    let wanted = insufficient_scope(&refused).unwrap_or_else(|| panic!("{refused:?}"));
+    let url = client.auth_manager.lock().await.request_scope_upgrade(&wanted).await.unwrap();
+    let redirected = approves(&world, &url, &BEYOND).await;
+    let back = AuthorizationCallback::from_redirect_url(&redirected).unwrap();
+    let manager = client.auth_manager.lock().await;
+    manager.exchange_code_for_token_with_issuer(&back.code, &back.csrf_token, back.issuer.as_deref()).await.unwrap();
+    drop(manager);
+    let second = remembered(&world, &store).await;
+    assert_stepped_up(&json!({
+        "documents": called(&running, "list_documents", json!({})).await.unwrap(),
+        "document": read(&running, "document://refund-policy").await,
+    }));
 
     world.advance(3600);
-    assert_eq!(tool_names(&running).await, tools);
-    assert_refreshed(&[first, remembered(&world, &store).await]);
+    assert_has(&tool_names(&running).await, &["list_documents", "list_skills"]);
+    assert_ne!(grant(&first), grant(&second));
+    assert_refreshed(&second, &remembered(&world, &store).await);
     running.cancel().await.unwrap();
 }
 
-/// From what a client asks a person to do, to the list of tools that it gets an hour later without asking again.
-async fn connects(world: &World, mut script: Script, version: &str) {
-    let mut tokens = Vec::new();
-    let asked = said(world, &mut script, "authorize", &mut tokens).await;
-    let redirected = approves(world, asked["url"].as_str().unwrap()).await;
-    script.tells(&json!({ "redirected": redirected })).await;
+/// What the server names to whoever shows no credentials.
+const NAMED: [&str; 3] = ["tools:execute", "skills:read", "views:read"];
+/// And what listing documents needs besides.
+const BEYOND: [&str; 4] = ["tools:execute", "skills:read", "views:read", "documents:read"];
 
-    let saw = said(world, &mut script, "connected", &mut tokens).await;
+/// From what a client asks a person to do, to what it then sees; its tokens.
+async fn connects(world: &World, script: &mut Script, version: &str) -> Value {
+    let tokens = is_approved(world, script, &NAMED).await;
+    let saw = said(script, "connected").await;
     assert_eq!(saw["version"], version);
-    assert_tools(&saw["tools"]);
-    assert_rolled(&saw["rolled"]);
-    assert_skills(&saw["skills"]);
+    assert_saw(&saw);
+    tokens
+}
 
+/// An operation beyond its scopes (MCP 2025-11-25 and 2026-07-28, authorization): it asks for what it has and what it lacks.
+/// Its new tokens, of a new grant.
+async fn steps_up(world: &World, script: &mut Script, before: &Value) -> Value {
+    let tokens = is_approved(world, script, &BEYOND).await;
+    assert_stepped_up(&said(script, "stepped up").await);
+    assert_ne!(grant(before), grant(&tokens));
+    tokens
+}
+
+/// An hour later it still lists `tool`, without having asked again.
+async fn stays(world: &World, mut script: Script, before: &Value, tool: &str) {
     world.advance(3600);
     script.tells(&json!({ "seconds": 3600 })).await;
-    let later = said(world, &mut script, "later", &mut tokens).await;
-    assert_eq!(later["tools"], saw["tools"]);
-    assert_refreshed(&tokens);
+    let (later, tokens) = said_with_tokens(world, &mut script, "later").await;
+    assert_has(&later["tools"], &[tool]);
+    assert_refreshed(before, &tokens);
     script.ends().await;
 }
 
-/// The next event, which must be this one. Tokens are noted as they come.
-async fn said(world: &World, script: &mut Script, event: &str, tokens: &mut Vec<Value>) -> Value {
-    loop {
-        let said = script.hears().await;
-        if said["event"] == "tokens" {
-            remember(world, &said);
-            tokens.push(said);
-            continue;
-        }
-        assert_eq!(said["event"], event, "{said}");
-        return said;
-    }
+/// It asks for these scopes, and is given them.
+async fn is_approved(world: &World, script: &mut Script, scopes: &[&str]) -> Value {
+    let asked = said(script, "authorize").await;
+    let redirected = approves(world, asked["url"].as_str().unwrap(), scopes).await;
+    script.tells(&json!({ "redirected": redirected })).await;
+    let tokens = said(script, "tokens").await;
+    remember(world, &tokens);
+    tokens
+}
+
+/// New tokens, and the event after them.
+async fn said_with_tokens(world: &World, script: &mut Script, event: &str) -> (Value, Value) {
+    let tokens = said(script, "tokens").await;
+    remember(world, &tokens);
+    (said(script, event).await, tokens)
+}
+
+/// The next event, which must be this one.
+async fn said(script: &mut Script, event: &str) -> Value {
+    let said = script.hears().await;
+    assert_eq!(said["event"], event, "{said}");
+    said
 }
 
 /// Ana approves what a client asks for, if it asks as it should; where she ends up.
-async fn approves(world: &World, url: &str) -> String {
+async fn approves(world: &World, url: &str, scopes: &[&str]) -> String {
     let parsed = url::Url::parse(url).unwrap();
     let parameters: BTreeMap<_, _> = parsed.query_pairs().into_owned().collect();
     assert!(url.starts_with(&world.at("/oauth/authorize?")), "{url}");
     assert_eq!(parameters["resource"], world.mcp_url());
     assert_eq!(parameters["code_challenge_method"], "S256");
-    let mut scopes: Vec<_> = parameters["scope"].split(' ').collect();
-    scopes.retain(|scope| *scope != "offline_access");
-    assert_eq!(scopes, ["tools:execute", "skills:read", "views:read"], "{url}");
+    let asked: BTreeSet<_> = parameters["scope"].split(' ').filter(|scope| *scope != "offline_access").collect();
+    assert_eq!(asked, scopes.iter().copied().collect(), "{url}");
     assert_eq!(world.count("clients").await, 1);
 
     let ask = Ask { url: url.to_owned(), verifier: String::new(), state: parameters["state"].clone() };
@@ -120,10 +202,37 @@ async fn approves(world: &World, url: &str) -> String {
     landed.location().to_owned()
 }
 
-fn assert_tools(names: &Value) {
-    for name in ["list_skills", "list_views", "read_skill", "read_view", "roll_dice"] {
+/// What the scopes that the server names open.
+fn assert_saw(saw: &Value) {
+    assert_has(&saw["tools"], &["list_skills", "list_views", "read_skill", "read_view", "roll_dice"]);
+    assert!(!saw["tools"].as_array().unwrap().contains(&json!("list_documents")), "{saw}");
+    assert_rolled(&saw["rolled"]);
+    assert_skills(&saw["skills"]);
+    assert_has(&saw["resources"], &["skill://house-style", "skill://weekly-report"]);
+    assert_markdown(&saw["skill"], "# Weekly report");
+    assert_has(&saw["prompts"], &["house-style", "weekly-report"]);
+    let message = &saw["prompt"]["messages"][0];
+    assert_eq!((&message["role"], &message["content"]["type"]), (&json!("user"), &json!("text")), "{message}");
+    assert!(message["content"]["text"].as_str().unwrap().contains("2026-W47"), "{message}");
+}
+
+/// And what documents:read opens.
+fn assert_stepped_up(saw: &Value) {
+    let documents = saw["documents"]["structuredContent"]["documents"].as_array().unwrap_or_else(|| panic!("{saw}"));
+    assert_eq!(documents.iter().filter(|document| document["id"] == "refund-policy").count(), 1, "{saw}");
+    assert_markdown(&saw["document"], "# Refund policy");
+}
+
+fn assert_has(names: &Value, wanted: &[&str]) {
+    for name in wanted {
         assert!(names.as_array().unwrap().contains(&json!(name)), "{name} is not in {names}");
     }
+}
+
+fn assert_markdown(read: &Value, begins: &str) {
+    let contents = &read["contents"][0];
+    assert_eq!(contents["mimeType"], "text/markdown", "{read}");
+    assert!(contents["text"].as_str().unwrap().starts_with(begins), "{read}");
 }
 
 fn assert_rolled(result: &Value) {
@@ -144,19 +253,20 @@ fn assert_skills(result: &Value) {
 }
 
 /// Two generations of one grant.
-fn assert_refreshed(tokens: &[Value]) {
-    let [first, second] = tokens else { panic!("refreshed once: {}", tokens.len()) };
+fn assert_refreshed(first: &Value, second: &Value) {
     for name in ["access_token", "refresh_token"] {
         assert!(first[name].is_string() && second[name].is_string() && first[name] != second[name], "{name}");
     }
-    let grant = |tokens: &Value| claims(tokens["access_token"].as_str().unwrap()).1["grant"].clone();
-    assert!(grant(first).is_string());
     assert_eq!(grant(first), grant(second));
+}
+
+fn grant(tokens: &Value) -> String {
+    claims(tokens["access_token"].as_str().unwrap()).1["grant"].as_str().unwrap().to_owned()
 }
 
 fn remember(world: &World, tokens: &Value) {
     for name in ["access_token", "refresh_token"] {
-        world.remember(tokens[name].as_str().unwrap());
+        tokens[name].as_str().into_iter().for_each(|token| world.remember(token));
     }
 }
 
@@ -173,8 +283,33 @@ async fn tool_names(client: &RunningService<RoleClient, ()>) -> Value {
     client.list_all_tools().await.unwrap().into_iter().map(|tool| tool.name.into_owned()).collect()
 }
 
-async fn called(client: &RunningService<RoleClient, ()>, name: &'static str, arguments: Value) -> Value {
-    let arguments: Map<String, Value> = serde_json::from_value(arguments).unwrap();
-    let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await.unwrap();
-    serde_json::to_value(&result).unwrap()
+async fn called(
+    client: &RunningService<RoleClient, ()>,
+    name: &'static str,
+    arguments: Value,
+) -> Result<Value, ServiceError> {
+    let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(object(arguments))).await?;
+    Ok(serde_json::to_value(&result).unwrap())
+}
+
+async fn read(client: &RunningService<RoleClient, ()>, uri: &str) -> Value {
+    let read = client.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap();
+    serde_json::to_value(&read).unwrap()
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The scopes that a refusal asks for.
+fn insufficient_scope(refused: &ServiceError) -> Option<String> {
+    let ServiceError::TransportSend(failed) = refused else { return None };
+    let mut error: Option<&(dyn Error + 'static)> = Some(failed.error.as_ref());
+    while let Some(why) = error {
+        if let Some(insufficient) = why.downcast_ref::<InsufficientScopeError>() {
+            return insufficient.required_scope.clone();
+        }
+        error = why.source();
+    }
+    None
 }

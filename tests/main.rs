@@ -9,6 +9,7 @@ mod browser;
 mod budget;
 mod calling;
 mod clients;
+mod conformance;
 mod discovery;
 mod documents;
 mod entities;

@@ -3,7 +3,7 @@
     python connect.py <MCP URL> auto|legacy
 
 A line of JSON at a time. Out: where a person must approve, each set of tokens, what was seen. In: where the person ended up,
-then how many seconds have passed.
+each time, then how many seconds have passed.
 """
 
 import asyncio
@@ -55,6 +55,10 @@ async def come_back():
     return AuthorizationCodeResult(**{name: parameters[name][0] for name in ("code", "state", "iss")})
 
 
+def plain(result):
+    return result.model_dump(mode="json", by_alias=True)
+
+
 async def names(client):
     # What it remembers of the first list is not asked for.
     return [tool.name for tool in (await client.list_tools(cache_mode="refresh")).tools]
@@ -72,14 +76,21 @@ async def connect(url, mode):
         create_mcp_http_client(auth=provider) as http,
         Client(streamable_http_client(url, http_client=http), mode=mode) as client,
     ):
-        rolled = await client.call_tool("roll_dice", {"dice": 2, "sides": 6})
-        skills = await client.call_tool("list_skills", {})
         say(
             "connected",
             version=client.protocol_version,
             tools=await names(client),
-            rolled=rolled.model_dump(mode="json", by_alias=True),
-            skills=skills.model_dump(mode="json", by_alias=True),
+            rolled=plain(await client.call_tool("roll_dice", {"dice": 2, "sides": 6})),
+            skills=plain(await client.call_tool("list_skills", {})),
+            resources=[str(resource.uri) for resource in (await client.list_resources()).resources],
+            skill=plain(await client.read_resource("skill://weekly-report")),
+            prompts=[prompt.name for prompt in (await client.list_prompts()).prompts],
+            prompt=plain(await client.get_prompt("weekly-report", {"week": "2026-W47"})),
+        )
+        say(
+            "stepped up",
+            documents=plain(await client.call_tool("list_documents", {})),
+            document=plain(await client.read_resource("document://refund-policy")),
         )
         # It refreshes by its own clock, which must be turned as the server's is.
         passed, clock = (await heard())["seconds"], time.time
