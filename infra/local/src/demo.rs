@@ -80,8 +80,8 @@ pub(crate) async fn lay_out(
     tools_at: &str,
     besides: Option<&Path>,
     folder: Option<&Folder>,
-    now: Timestamp,
 ) -> Result<Demo, Failure> {
+    let now = operator.clock().now();
     let (directory, workspaces, keys) = (operator.directory()?, operator.workspaces()?, operator.keys()?);
     let variables = Variables::from([("TOOLS_AT".to_owned(), tools_at.to_owned())]);
     let mut files = vec![WorkspaceFile::parse(FILE, "infra/local/demo.yaml", None, &variables)?];

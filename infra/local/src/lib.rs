@@ -276,10 +276,7 @@ impl System {
             options.clock.clone(),
         );
         let demo = match tools_at {
-            Some(origin) => {
-                let (besides, now) = (options.workspace.as_deref(), options.clock.now());
-                Some(demo::lay_out(&operator, &origin, besides, folder.as_deref(), now).await?)
-            }
+            Some(at) => Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?),
             None => None,
         };
 

@@ -95,6 +95,7 @@ impl WorkspaceFile {
     }
 
     /// The tenants it describes, and who is a member of each.
+    #[must_use]
     pub fn tenants(&self) -> &[Described] {
         &self.tenants
     }

@@ -95,16 +95,13 @@ fn described(reading: &mut Reading<'_>, entry: &Entry<'_>) -> Option<Described> 
 /// A role whose mistakes are noted still has a name that members may have.
 fn role(reading: &mut Reading<'_>, name: &Name, entry: &Entry<'_>) -> Role {
     let mut permissions = Scopes::NONE;
-    match &entry.node.value {
-        Value::List(nodes) => {
-            for node in nodes {
-                permissions = permission(reading, entry, node).map_or(permissions, |scope| permissions.with(scope));
-            }
+    if let Value::List(nodes) = &entry.node.value {
+        for node in nodes {
+            permissions = permission(reading, entry, node).map_or(permissions, |scope| permissions.with(scope));
         }
-        _ => {
-            let what = format!("this must be a list of permissions, not {}", entry.node.kind());
-            reading.note(entry.node.place, &entry.subject, what);
-        }
+    } else {
+        let what = format!("this must be a list of permissions, not {}", entry.node.kind());
+        reading.note(entry.node.place, &entry.subject, what);
     }
     Role { name: name.to_string(), permissions }
 }

@@ -15,9 +15,9 @@ fn mistakes(text: &str) -> Vec<String> {
     parsed(text).map_or_else(|wrong| wrong.to_string().lines().map(str::to_owned).collect(), |_| Vec::new())
 }
 
-/// The mistakes of Acme with these lines, the first of which is the third of the file.
+/// The mistakes of Acme with these lines, the first of which is the fourth of the file.
 fn of_acme(lines: &str) -> Vec<String> {
-    let lines: String = lines.lines().map(|line| format!("    {line}\n")).collect();
+    let lines = format!("    {}\n", lines.trim_end().replace('\n', "\n    "));
     mistakes(&format!("tenants:\n  acme: {{ name: Acme }}\n{lines}").replace(" { name: Acme }", "\n    name: Acme"))
 }
 
@@ -122,6 +122,14 @@ fn mistakes_are_told_with_their_place_and_what_is_allowed() {
             "skills:\n  report: { title: Report, description: How, content_file: a.md }",
             "demo.yaml:5:64: skill report of tenant acme: `content_file` needs a workspace file that is read from a folder",
         ),
+    ] {
+        assert_eq!(of_acme(lines).join("\n"), expected, "{lines}");
+    }
+}
+
+#[test]
+fn a_tool_can_be_called_or_is_none() {
+    for (lines, expected) in [
         (
             "tools:\n  list_skills: { title: A, description: B, url: 'https://a.example', input_schema: { type: object } }",
             "demo.yaml:5:7: tool list_skills of tenant acme: the name is one of the built-in tools'",
@@ -240,7 +248,7 @@ fn every_mistake_is_told_at_once() {
          members:\n  x: { role: owner }\n\
          skills:\n  a b: { title: A, description: B, content: C }\n  c: {}\n  c: {}\n",
     );
-    let places: Vec<_> = found.iter().map(|line| line.splitn(4, ':').nth(1).unwrap().to_owned()).collect();
+    let places: Vec<_> = found.iter().map(|line| line.split(':').nth(1).unwrap().to_owned()).collect();
     assert_eq!(places, ["4", "6", "8", "9", "9", "9", "10"], "{found:#?}");
 }
 

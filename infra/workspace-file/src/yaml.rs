@@ -189,15 +189,12 @@ impl Tree<'_> {
             }
             Some(Open::Mapping { pairs, seen, key, .. }) => {
                 let Some(key) = key.take() else { return };
-                match seen.get(&key.text) {
-                    Some(line) => {
-                        let again = format!("`{}` stands in line {line} already", key.text);
-                        self.mistakes.push(Mistake::at(key.place, again));
-                    }
-                    None => {
-                        seen.insert(key.text.clone(), key.place.line);
-                        pairs.push((key, node));
-                    }
+                if let Some(line) = seen.get(&key.text) {
+                    let again = format!("`{}` stands in line {line} already", key.text);
+                    self.mistakes.push(Mistake::at(key.place, again));
+                } else {
+                    seen.insert(key.text.clone(), key.place.line);
+                    pairs.push((key, node));
                 }
             }
         }
