@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde::Serialize;
-use shared::clock::Timestamp;
 use shared::environment::Environment;
 use shared::oauth::api_key::{ApiKey, KeyName};
 use shared::oauth::role::Role;
