@@ -23,3 +23,4 @@ mod release;
 mod revocation;
 mod script;
 mod template;
+mod tools;

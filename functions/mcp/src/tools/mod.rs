@@ -18,9 +18,9 @@ use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::scope::Scope;
-use shared::outbound::Outbound;
 use shared::store::workspace::{Name, Page, Summary, Workspace};
 
+use self::registered::Reach;
 use crate::cursor;
 use crate::operation::{Operation, Permitted};
 
@@ -67,8 +67,8 @@ pub(crate) struct Work<'a> {
     pub(crate) access: &'a Access,
     /// Their tenant's things.
     pub(crate) workspace: Workspace,
-    /// The way out.
-    pub(crate) outbound: &'a Outbound,
+    /// The ways to the tenant's own tools.
+    pub(crate) reach: &'a Reach,
     /// When.
     pub(crate) now: Timestamp,
 }
@@ -80,6 +80,8 @@ pub(crate) enum Outcome {
     Structured(Value),
     /// Text.
     Text(String),
+    /// Blocks of several kinds.
+    Content(Vec<ContentBlock>),
 }
 
 /// Why nothing came of a call.
@@ -152,6 +154,7 @@ impl From<Outcome> for CallToolResult {
         match outcome {
             Outcome::Structured(value) => Self::structured(value),
             Outcome::Text(text) => Self::success(vec![ContentBlock::text(text)]),
+            Outcome::Content(blocks) => Self::success(blocks),
         }
     }
 }
