@@ -152,11 +152,9 @@ async fn a_tool_is_told_who_calls_by_a_token_that_is_good_for_nothing_else() {
     assert!(jsonwebtoken::decode::<Value>(shown, &key, &validation).is_err());
     // It opens nothing here, and is made anew for each call.
     assert_eq!(connector.call(shown, "tools/list", json!({})).await.status, 401);
-    let by_key = world.call(
-        Some(&world.api_key()),
-        "tools/call",
-        json!({ "name": "find_invoice", "arguments": { "number": "1" } }),
-    );
+    let api_key = world.api_key();
+    let by_key =
+        world.call(Some(&api_key), "tools/call", json!({ "name": "find_invoice", "arguments": { "number": "1" } }));
     assert_eq!(by_key.await.status, 200);
     let [(headers, _)] = server.heard().try_into().unwrap();
     let (_, again) = world::claims(headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap());
