@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use local::Options;
+use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::tool::{Kind, Tool};
@@ -391,4 +392,23 @@ async fn a_call_costs_a_signature_at_most_and_two_calls_to_the_tables() {
         let made: Vec<_> = calls.take().into_iter().map(|made| made.action).collect();
         assert_eq!(made, expected, "{tool}");
     }
+}
+
+/// A call that cannot be counted is not made.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_budget_a_tool_is_not_called() {
+    let wire = |call: Call| async move {
+        let counts = call.function == "mcp"
+            && call.operation == "UpdateItem"
+            && call.body["TableName"] == "amble-connect-Workspace";
+        if counts { Decision::FailBefore(Failing::INTERNAL) } else { Decision::Pass }
+    };
+    let (world, server, origin) = served(|options| options.wire = Some(Arc::new(wire))).await;
+    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+
+    let call = json!({ "name": "find", "arguments": { "number": "1" } });
+    let answer = world.call(Some(&world.api_key()), "tools/call", call).await;
+
+    assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{answer:?}");
+    assert_eq!(server.heard().len(), 0, "nothing was sent");
 }
