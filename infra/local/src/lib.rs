@@ -210,13 +210,9 @@ impl System {
         let mut servers = Servers::new();
 
         let kms = Kms::new(signing_key::open(folder.as_deref())?);
-        let kms_listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let kms_address = format!("http://127.0.0.1:{}", kms_listener.port);
-        servers.serve(kms_listener, &kms.router());
+        let kms_address = serve_anywhere(&mut servers, &kms.router()).await?;
         let lambda = Lambda::new();
-        let lambda_listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let lambda_address = format!("http://127.0.0.1:{}", lambda_listener.port);
-        servers.serve(lambda_listener, &lambda.router());
+        let lambda_address = serve_anywhere(&mut servers, &lambda.router()).await?;
 
         let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
         let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
@@ -244,20 +240,17 @@ impl System {
             tools_at = Some(origin);
         }
 
-        let mut parameters = BTreeMap::from([
-            ("Issuer", issuer.clone()),
-            ("ProductName", "Amble".to_owned()),
-            ("SupabaseUrl", supabase_url.clone()),
-            ("SupabasePublishableKey", PUBLISHABLE_KEY.to_owned()),
-            ("OutboundAllow", outbound_allow.join(",")),
-            ("ToolFunctions", if options.demo { words::ARN.to_owned() } else { String::new() }),
-        ])
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect::<BTreeMap<_, _>>();
-        parameters.extend(options.parameters);
+        let parameters = [
+            ("Issuer", issuer.as_str()),
+            ("ProductName", "Amble"),
+            ("SupabaseUrl", &supabase_url),
+            ("SupabasePublishableKey", PUBLISHABLE_KEY),
+            ("OutboundAllow", &outbound_allow.join(",")),
+            ("ToolFunctions", if options.demo { words::ARN } else { "" }),
+        ];
         let signing_key = key_arn(options.key_spec);
-        let template = Template::new(parameters, signing_key.clone())?;
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+        let template = Template::new(parameters.chain(options.parameters).collect(), signing_key.clone())?;
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
@@ -466,6 +459,14 @@ pub fn key_arn(spec: Spec) -> String {
 fn next_to(address: SocketAddr, places: u16) -> SocketAddr {
     let port = if address.port() == 0 || places == 0 { Some(0) } else { address.port().checked_add(places) };
     SocketAddr::new(address.ip(), port.unwrap_or(0))
+}
+
+/// Serves on any free port; the address.
+async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<String, NoListener> {
+    let listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+    let address = format!("http://127.0.0.1:{}", listener.port);
+    servers.serve(listener, router);
+    Ok(address)
 }
 
 /// Starts every function of the template, each with its own variables and name, and routes to it what it answers.

@@ -18,6 +18,10 @@ const KIND: &str = "tool#";
 
 /// A tool that the tenant serves.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "these four are MCP's annotations of a tool, each independent of the others"
+)]
 pub struct Tool {
     /// Its name.
     pub name: Name,
