@@ -85,6 +85,7 @@ async fn policies_allow_what_is_done_and_no_more() {
         if kind == "access" {
             writes_and_deletes_a_document(&world).await;
         }
+        assert_eq!(connector.tool(&tokens.access, "count_words", json!({ "text": "a" })).await.status, 200);
         let token = if kind == "access" { tokens.access } else { tokens.refresh.unwrap() };
         assert_eq!(connector.revoke(&token).await.status, 200);
     }

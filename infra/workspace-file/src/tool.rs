@@ -5,9 +5,12 @@
 //!   title: Create an invoice
 //!   description: Creates an invoice and returns its number.
 //!   url: https://tools.acme.example/invoices    # ${NAME} is a variable
+//!   function: arn:aws:lambda:…:function:invoices  # or this, instead of the url
 //!   timeout_seconds: 10                         # what is said if it is left out, like these:
 //!   read_only: false
 //!   destructive: true
+//!   idempotent: false
+//!   open_world: true
 //!   input_schema: { type: object, properties: { … } }
 //!   output_schema: { type: object, … }          # if it promises a structure
 //! ```
@@ -15,13 +18,24 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::store::workspace::tool::{BUILT_IN, TIMEOUTS, Tool, is_callable};
+use shared::store::workspace::tool::{BUILT_IN, Kind, TIMEOUTS, Tool, is_callable, is_function};
 use shared::store::workspace::{Name, Unfit};
 
-use crate::reading::{Entry, Reading};
+use crate::reading::{Entry, Fields, Reading};
 
-const KEYS: [&str; 8] =
-    ["title", "description", "url", "timeout_seconds", "read_only", "destructive", "input_schema", "output_schema"];
+const KEYS: [&str; 11] = [
+    "title",
+    "description",
+    "url",
+    "function",
+    "timeout_seconds",
+    "read_only",
+    "destructive",
+    "idempotent",
+    "open_world",
+    "input_schema",
+    "output_schema",
+];
 const TIMEOUT: u64 = 10;
 
 pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> Option<Tool> {
@@ -30,15 +44,12 @@ pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> 
     }
     let fields = reading.fields(entry, &KEYS)?;
     let (title, description) = (fields.title(reading, "title"), fields.description(reading));
-    let url = fields.address(reading, "url");
-    if let Some((url, place)) = &url
-        && !is_callable(url)
-    {
-        reading.note(*place, &entry.subject, Unfit::Url);
-    }
+    let kind = kind(reading, entry, &fields);
     let timeout = fields.number(reading, "timeout_seconds", &TIMEOUTS, TIMEOUT);
     let (read_only, destructive) =
         (fields.flag(reading, "read_only", false), fields.flag(reading, "destructive", true));
+    let (idempotent, open_world) =
+        (fields.flag(reading, "idempotent", false), fields.flag(reading, "open_world", true));
     let input_schema = fields.schema(reading, "input_schema").map(|schema| schema.object);
     let output_schema = fields.optional("output_schema").map(|_| fields.schema(reading, "output_schema"));
     Some(Tool {
@@ -50,24 +61,56 @@ pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> 
             Some(schema) => Some(schema?.object),
             None => None,
         },
-        url: url?.0,
+        kind: kind?,
         timeout: Duration::from_secs(timeout?),
         read_only: read_only?,
         destructive: destructive?,
+        idempotent: idempotent?,
+        open_world: open_world?,
     })
+}
+
+/// How it is called: by exactly one of `url` and `function`.
+fn kind(reading: &mut Reading<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Option<Kind> {
+    match (fields.optional("url"), fields.optional("function")) {
+        (Some(_), Some(both)) => {
+            reading.note(both.place, &entry.subject, "`url` and `function` exclude each other");
+            None
+        }
+        (None, Some(_)) => {
+            let (function, place) = fields.address(reading, "function")?;
+            if !is_function(&function) {
+                reading.note(place, &entry.subject, Unfit::Function);
+            }
+            Some(Kind::Lambda { function })
+        }
+        _ => {
+            let (url, place) = fields.address(reading, "url")?;
+            if !is_callable(&url) {
+                reading.note(place, &entry.subject, Unfit::Url);
+            }
+            Some(Kind::Http { url })
+        }
+    }
 }
 
 /// What is compared.
 pub(crate) fn face(tool: &Tool) -> Value {
-    let Tool { name: _, title, description, input_schema, output_schema, url, timeout, read_only, destructive } = tool;
+    let (url, function) = match &tool.kind {
+        Kind::Http { url } => (Some(url), None),
+        Kind::Lambda { function } => (None, Some(function)),
+    };
     json!({
-        "title": title,
-        "description": description,
-        "input_schema": input_schema,
-        "output_schema": output_schema,
+        "title": tool.title,
+        "description": tool.description,
+        "input_schema": tool.input_schema,
+        "output_schema": tool.output_schema,
         "url": url,
-        "timeout_seconds": timeout.as_secs(),
-        "read_only": read_only,
-        "destructive": destructive,
+        "function": function,
+        "timeout_seconds": tool.timeout.as_secs(),
+        "read_only": tool.read_only,
+        "destructive": tool.destructive,
+        "idempotent": tool.idempotent,
+        "open_world": tool.open_world,
     })
 }

@@ -3,6 +3,7 @@
 //! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
 //! JSON is kept as text: the table has no business in it. Each kind is listed by key, in the order of its bytes.
 
+pub mod budget;
 pub mod chat;
 pub mod document;
 pub mod entity;
@@ -165,9 +166,12 @@ pub enum Unfit {
     /// A schema beyond the limits of [`schema`](mod@schema) when its references have been followed.
     #[error("the schema must have at most 4,096 values, 128 levels and 128 patterns when its references are followed")]
     Extent,
-    /// Not an http or https URL, or longer than 2,048 bytes, or with credentials or a fragment.
-    #[error("the url must be http or https, without credentials or fragment, of at most 2,048 bytes")]
+    /// Not an http or https URL, or longer than 1,024 bytes (it has to fit into what KMS signs), or with credentials or a fragment.
+    #[error("the url must be http or https, without credentials or fragment, of at most 1,024 bytes")]
     Url,
+    /// Not the ARN of a function of AWS Lambda.
+    #[error("the function must be the ARN of a Lambda function, with or without an alias or version")]
+    Function,
     /// Outside [`tool::TIMEOUTS`].
     #[error("the timeout must be between 1 and 25 seconds")]
     Timeout,
