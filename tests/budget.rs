@@ -43,6 +43,16 @@ async fn every_request_stays_within_its_budget() {
     assert_eq!(spent(), (2, 0), "mcp, first call of a generation");
     assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
     assert_eq!(spent(), (1, 0), "mcp, to be let in");
+    let listed = connector.tool(&tokens.access, "roll_dice", json!({})).await;
+    assert_eq!((listed.status, spent()), (403, (1, 0)), "mcp, beyond the scopes");
+    let roll = json!({ "name": "roll_dice", "arguments": {} });
+    let rolled = world.call(Some(&world.api_key()), "tools/call", roll).await;
+    assert_eq!(rolled.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{rolled:?}");
+    assert_eq!(
+        spent(),
+        (5, 1),
+        "mcp, a tool by URL: two to be let in by a key, its registration, its budget, a signature"
+    );
     assert_eq!(world.call(Some(&world.api_key()), "ping", json!({})).await.status, 200);
     assert_eq!(spent(), (2, 0), "mcp, let in by an API key");
     assert_eq!(world.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);

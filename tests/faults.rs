@@ -129,6 +129,7 @@ impl Fault {
         let kind = match service {
             Service::DynamoDb => "ProvisionedThroughputExceededException",
             Service::Kms => "ThrottlingException",
+            Service::Lambda => "TooManyRequestsException",
         };
         match self {
             Self::Before(_) => Decision::FailBefore(Failing::INTERNAL),

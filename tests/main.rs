@@ -24,3 +24,4 @@ mod release;
 mod revocation;
 mod script;
 mod template;
+mod tools;

@@ -73,6 +73,7 @@ async fn policies_allow_what_is_done_and_no_more() {
             assert_eq!(connector.tool(&tokens.access, tool, arguments).await.status, 200);
         }
         assert_eq!(connector.tool(&tokens.access, "roll_dice", json!({})).await.status, 200);
+        assert_eq!(connector.tool(&tokens.access, "count_words", json!({ "text": "a" })).await.status, 200);
         let token = if kind == "access" { tokens.access } else { tokens.refresh.unwrap() };
         assert_eq!(connector.revoke(&token).await.status, 200);
     }

@@ -71,6 +71,7 @@ def parameters_are_all_used(house):
 
 def parameters_refuse_what_cannot_work(house):
     key = "arn:aws:kms:eu-west-1:123456789012:key/0"
+    function = "arn:aws:lambda:eu-west-1:123456789012:function:invoices"
     for name, good, bad in [
         ("Issuer", ["https://connect.example.com", "https://abc123.execute-api.us-east-1.amazonaws.com"], ["", "http://connect.example.com", "https://connect.example.com/", "https://connect.example.com/x", "https://Connect.example.com", "https://connect.example.com:443", "https://localhost", "https://a.b?c", " https://a.b"]),
         ("CertificateArn", ["", "arn:aws:acm:eu-west-1:123456789012:certificate/0-a"], ["x", "arn:aws:iam::123456789012:server-certificate/x"]),
@@ -83,6 +84,7 @@ def parameters_refuse_what_cannot_work(house):
         ("LoginUrl", ["", "https://connect.example.com/sign-in"], ["/sign-in", "http://connect.example.com/sign-in", "https://a.b/#c", "https://a.b/ c"]),
         ("AllowedOrigins", ["", "https://a.example", "https://a.example,http://localhost:6274"], ["*", "https://a.example/", "https://a.example, https://b.example", "https://a.example,"]),
         ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
+        ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
         ("PreviousSigningKeys", ["", key, f"{key},{key}"], ["alias/x", f"{key},", f"{key}, {key}", "*"]),
     ]:
         pattern = re.compile(house.template["Parameters"][name]["AllowedPattern"])
@@ -213,22 +215,32 @@ def policies_and_settings_agree(house):
                 yield f"{function}: SIGNING_KEYS and kms:GetPublicKey do not go together"
 
 
-def only_token_signs(house):
+def only_token_and_mcp_sign(house):
     condition = {"StringEquals": {"kms:SigningAlgorithm": ["RSASSA_PKCS1_V1_5_SHA_256", "ECDSA_SHA_256"], "kms:MessageType": "RAW"}}
     for shape in house.shapes:
         signing = [(function, statement) for function in shape.functions for statement in shape.statements(function) if "kms:Sign" in statement["Action"]]
-        if [function for function, _ in signing] != ["Token"]:
+        if sorted(function for function, _ in signing) != ["Mcp", "Token"]:
             yield f"{shape}: signing is allowed to {[function for function, _ in signing]}"
         for function, statement in signing:
             if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != {"Fn::GetAtt": ["SigningKey", "Arn"]}:
-                yield f"{shape}: {function} may sign more than access tokens with the first key"
+                yield f"{shape}: {function} may sign more than tokens with the first key"
         for statement in shape.resources["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]:
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             if any("*" in action or action in {"kms:CreateGrant", "kms:ReplicateKey"} for action in actions):
                 yield f"{shape}: {statement['Sid']} in the key's policy allows more than it names, or passing it on"
-            role = statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", {}).get("Fn::Sub", "")
-            if "kms:Sign" in actions and not role.endswith(":role/${AWS::StackName}-TokenRole-*"):
+            roles = [role["Fn::Sub"].partition(":role/")[2] for role in statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", [])]
+            if "kms:Sign" in actions and roles != ["${AWS::StackName}-TokenRole-*", "${AWS::StackName}-McpRole-*"]:
                 yield f"{shape}: {statement['Sid']} in the key's policy lets others sign"
+
+
+def only_named_functions_are_invoked(house):
+    for shape in house.shapes:
+        invoking = [(function, statement) for function in shape.functions for statement in shape.statements(function) if "lambda:" in json.dumps(statement["Action"])]
+        if bool(invoking) != shape.invokes_tools:
+            yield f"{shape}: without ToolFunctions something may be invoked, or with them nothing"
+        for function, statement in invoking:
+            if function != "Mcp" or statement["Action"] != ["lambda:InvokeFunction"] or statement["Resource"] != {"Fn::Split": [",", {"Ref": "ToolFunctions"}]}:
+                yield f"{shape}: {function} may invoke more than ToolFunctions"
 
 
 def what_must_last_lasts(house):
@@ -243,7 +255,7 @@ def what_must_last_lasts(house):
             if table["BillingMode"] != "PAY_PER_REQUEST" or not table["DeletionProtectionEnabled"] or not table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
                 yield f"{name} is not on demand, protected and recoverable"
             expires = table.get("TimeToLiveSpecification") == {"AttributeName": "expires", "Enabled": True}
-            if expires != (name in {"Clients", "Grants", "Keys"}):
+            if expires != (name in {"Clients", "Grants", "Keys", "Workspace"}):
                 yield f"{name} {'expires' if expires else 'never expires'}"
             keys = [key["AttributeName"] for index in [table, *table.get("GlobalSecondaryIndexes", [])] for key in index["KeySchema"]]
             if set(keys) != {definition["AttributeName"] for definition in table["AttributeDefinitions"]}:
@@ -359,6 +371,7 @@ class Shape:
 
     def __init__(self, transformed, true):
         self.login = "HostsLogin" in true
+        self.invokes_tools = "InvokesTools" in true
         kept = {name: r for name, r in transformed["Resources"].items() if r.get("Condition") in {None, *true}}
         self.resources = decide(kept, true)
         self.outputs = decide({name: o for name, o in transformed["Outputs"].items() if o.get("Condition") in {None, *true}}, true)
@@ -391,7 +404,7 @@ class House:
         managed = {"AWSLambdaBasicExecutionRole": f"arn:aws:iam::aws:policy/{BASIC}"}
         with contextlib.redirect_stdout(io.StringIO()):
             self.transformed = Translator(managed, Parser(), boto_session=boto3.Session()).translate(packaged, {"Issuer": "https://connect.example.com"})
-        self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated"})]
+        self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools"})]
 
 
 NOTHING = object()

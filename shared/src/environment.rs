@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::fault::Fault;
+use crate::invoker::Invoker;
 use crate::keys::public::PublicKeys;
 use crate::keys::signer::Signer;
 use crate::oauth::issuer::Issuer;
@@ -25,6 +26,7 @@ pub struct Environment {
     variables: Box<Lookup>,
     dynamo: aws_sdk_dynamodb::Client,
     kms: aws_sdk_kms::Client,
+    aws: SdkConfig,
     clock: Clock,
 }
 
@@ -65,6 +67,7 @@ impl Environment {
             variables: Box::new(variables),
             dynamo: aws_sdk_dynamodb::Client::new(&aws),
             kms: aws_sdk_kms::Client::new(&aws),
+            aws,
             clock,
         }
     }
@@ -168,6 +171,12 @@ impl Environment {
         let names = self.required("SIGNING_KEYS")?;
         let first = names.split(',').map(str::trim).next().unwrap_or_default();
         Ok(Signer::new(self.kms.clone(), PublicKeys::fetch(&self.kms, first).await?, first.to_owned()))
+    }
+
+    /// Invokes functions of AWS Lambda. Made here and not above: only who invokes something carries what that takes.
+    #[must_use]
+    pub fn invoker(&self) -> Invoker {
+        Invoker::new(&self.aws)
     }
 }
 

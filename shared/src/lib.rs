@@ -9,7 +9,8 @@
 //! | [`fault`] | all that call out |
 //! | [`http`] | all |
 //! | [`identity`] | authorize, login |
-//! | [`keys`] | token signs; wellknown, revoke, mcp verify |
+//! | [`invoker`] | mcp; apart, because only `shared` knows the SDK of AWS |
+//! | [`keys`] | token and mcp sign; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
 //! | [`oauth`] | all |
 //! | [`outbound`] | mcp; apart, because nobody else may fetch what others chose |
@@ -22,6 +23,7 @@ pub mod environment;
 pub mod fault;
 pub mod http;
 pub mod identity;
+pub mod invoker;
 pub mod keys;
 pub mod lambda;
 pub mod oauth;

@@ -6,7 +6,9 @@
 //! `OUTBOUND_ALLOW` names the origins, `http` and internal ones included, that the operator vouches for.
 
 use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use crate::environment::{Environment, Misconfigured};
 /// Asks what others chose the address of.
 pub struct Outbound {
     vouched: Vec<String>,
+    look_up: LookUp,
     guarded: OnceLock<Client>,
     open: OnceLock<Client>,
 }
@@ -103,7 +106,7 @@ impl Outbound {
     /// With these origins vouched for, written as browsers write them.
     #[must_use]
     pub const fn vouching_for(vouched: Vec<String>) -> Self {
-        Self { vouched, guarded: OnceLock::new(), open: OnceLock::new() }
+        Self { vouched, look_up: by_system, guarded: OnceLock::new(), open: OnceLock::new() }
     }
 
     /// Asks, and reads the whole answer.
@@ -176,7 +179,7 @@ impl Outbound {
             .pool_max_idle_per_host(0)
             .connect_timeout(Self::CONNECT)
             .user_agent(concat!("amble-connect/", env!("CARGO_PKG_VERSION")));
-        let builder = if target.vouched { builder } else { builder.https_only(true).dns_resolver(Guard) };
+        let builder = if target.vouched { builder } else { builder.https_only(true).dns_resolver(Guard(self.look_up)) };
         let client = builder.build().map_err(refused)?;
         Ok(slot.get_or_init(|| client))
     }
@@ -225,14 +228,23 @@ struct Target {
     vouched: bool,
 }
 
-/// Resolves a name, and gives its addresses only if all of them are public.
-struct Guard;
+/// Finds the addresses of a name.
+type LookUp = fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+fn by_system(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+}
+
+/// Resolves a name once per connection, and gives its addresses only if all of them are public. What is connected to are these
+/// addresses: nothing looks the name up again.
+struct Guard(LookUp);
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
+        let look_up = self.0;
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(|_| Refused::Unresolved)?;
-            let checked: Vec<SocketAddr> = all_public(found.collect())?;
+            let found = look_up(name.as_str().to_owned()).await.map_err(|_| Refused::Unresolved)?;
+            let checked = all_public(found)?;
             Ok(Box::new(checked.into_iter()) as Addrs)
         })
     }
@@ -346,6 +358,8 @@ impl fmt::Debug for Outbound {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -499,6 +513,32 @@ mod tests {
         let answer = outbound.fetch(Fetch::get("https://localhost/", Duration::from_secs(5), 1024)).await;
 
         assert_eq!(answer.unwrap_err(), Refused::SpecialUse);
+    }
+
+    /// A name is public when it is checked and leads inside when it is looked up again: it is not looked up again.
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind_gains_nothing() {
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        static PORT: AtomicU16 = AtomicU16::new(0);
+        fn changing(_: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+            let inside = SocketAddr::from((Ipv4Addr::LOCALHOST, PORT.load(Ordering::SeqCst)));
+            // Global unicast that has not been given to anybody: nothing answers there.
+            let outside = SocketAddr::from((Ipv6Addr::new(0x3000, 0, 0, 0, 0, 0, 0, 1), 0));
+            let first = ASKED.fetch_add(1, Ordering::SeqCst) == 0;
+            Box::pin(async move { Ok(vec![if first { outside } else { inside }]) })
+        }
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        PORT.store(listener.local_addr().unwrap().port(), Ordering::SeqCst);
+        let outbound = Outbound { look_up: changing, ..Outbound::vouching_for(vec![]) };
+        let ask = || outbound.fetch(Fetch::get("https://rebinding.example/", Duration::from_secs(1), 1024));
+
+        let first = ask().await.unwrap_err();
+
+        assert!(matches!(first, Refused::Unreachable | Refused::TimedOut), "{first:?}");
+        assert_eq!(ASKED.load(Ordering::SeqCst), 1, "what was checked is what is connected to");
+        assert_eq!(ask().await.unwrap_err(), Refused::SpecialUse, "and each connection is checked anew");
+        let reached = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        assert!(reached.is_err(), "somebody came in");
     }
 
     mod a_server_that_is_vouched_for {

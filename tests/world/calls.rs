@@ -10,9 +10,9 @@ use serde_json::Value;
 pub struct Made {
     /// Who.
     pub function: String,
-    /// `dynamodb:GetItem` and so on.
+    /// `dynamodb:GetItem`, `lambda:InvokeFunction` and so on.
     pub action: String,
-    /// Name of the table, or id of the key.
+    /// Name of the table or function, or id of the key.
     pub on: String,
 }
 
@@ -79,6 +79,10 @@ fn actions(call: &Call) -> Vec<Made> {
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     match (call.service, call.operation.as_str()) {
+        (Service::Lambda, _) => {
+            let name = text(&call.body["FunctionName"]);
+            vec![made("lambda:InvokeFunction", name.rsplit(':').next().unwrap_or_default())]
+        }
         (Service::Kms, operation) => vec![made(&format!("kms:{operation}"), &text(&call.body["KeyId"]))],
         (Service::DynamoDb, "BatchGetItem") => call.body["RequestItems"]
             .as_object()

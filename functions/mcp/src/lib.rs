@@ -50,22 +50,18 @@ impl Mcp {
     /// # Errors
     /// When a setting is missing or makes no sense, or KMS does not give a key.
     pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
-        let verifier = Verifier::new(environment.public_keys().await?, environment.issuer()?);
-        Self::verifying_with(verifier, environment)
-    }
-
-    fn verifying_with(verifier: Verifier, environment: &Environment) -> Result<Self, Misconfigured> {
+        let (keys, signer) = tokio::try_join!(environment.public_keys(), environment.signer())?;
         let issuer = environment.issuer()?;
         Ok(Self {
             clock: environment.clock(),
             origins: Origins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
             resource: Resource::of(&issuer),
             challenge: Challenge::of(&issuer),
-            verifier,
+            verifier: Verifier::new(keys, issuer),
             grants: environment.grants()?,
             keys: environment.keys()?,
             directory: environment.directory()?,
-            server: Server::new(environment)?,
+            server: Server::new(environment, signer)?,
         })
     }
 

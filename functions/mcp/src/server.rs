@@ -21,22 +21,23 @@ use shared::clock::Timestamp;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer;
+use shared::keys::signer::Signer;
 use shared::lambda::{Body, Response};
-use shared::outbound::Outbound;
 use shared::store::workspace::Workspaces;
 
 use crate::message::{Era, LEGACY, MODERN};
 use crate::operation::{Operation, Permitted};
 use crate::refusal::Refusal;
 use crate::resources::Uri;
-use crate::tools::{self, BuiltIn, Undone, Work, registered};
+use crate::tools::registered::{self, Reach};
+use crate::tools::{self, BuiltIn, Undone, Work};
 use crate::{audited, completion, cursor, prompts, resources};
 
 /// What calls are served with.
 #[derive(Clone)]
 pub(crate) struct Server {
     workspaces: Workspaces,
-    outbound: Arc<Outbound>,
+    reach: Arc<Reach>,
     about: Arc<Implementation>,
 }
 
@@ -77,11 +78,11 @@ const INSTRUCTIONS: &str = "Tools, skills, views and documents of one workspace.
 
 impl Server {
     /// With what it needs of the environment.
-    pub(crate) fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, Misconfigured> {
         let about =
             Implementation::new("amble-connect", env!("CARGO_PKG_VERSION")).with_title(environment.product_name()?);
-        let outbound = Arc::new(Outbound::new(environment)?);
-        Ok(Self { workspaces: environment.workspaces()?, outbound, about: Arc::new(about) })
+        let reach = Arc::new(Reach::new(environment, signer)?);
+        Ok(Self { workspaces: environment.workspaces()?, reach, about: Arc::new(about) })
     }
 
     /// Serves a call. rmcp is given the request that its own client would have made: all else has been settled before.
@@ -141,7 +142,7 @@ impl Serving {
     /// Someone's work, in their tenant.
     fn work(&self) -> Work<'_> {
         let access = &self.permitted.access;
-        Work { access, workspace: self.server.workspaces.of(access), outbound: &self.server.outbound, now: self.now }
+        Work { access, workspace: self.server.workspaces.of(access), reach: &self.server.reach, now: self.now }
     }
 
     fn complete(&self, result: CallToolResult) -> CallToolResponse {

@@ -4,19 +4,21 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-/// Where the two services are.
+/// Where the three services are.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     pub(crate) dynamo: String,
     pub(crate) kms: String,
+    pub(crate) lambda: String,
 }
 
-/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB` and `…_KMS` would say it.
+/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and `…_LAMBDA` would say it.
 impl LoadServiceConfig for Addresses {
     fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
         match (key.env(), key.service_id()) {
             ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamo.clone()),
             ("AWS_ENDPOINT_URL", "KMS") => Some(self.kms.clone()),
+            ("AWS_ENDPOINT_URL", "Lambda") => Some(self.lambda.clone()),
             _ => None,
         }
     }

@@ -13,14 +13,14 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use shared::store::keys::KnownKey;
 use shared::store::workspace::skill::{Argument, Skill};
-use shared::store::workspace::tool::Tool;
+use shared::store::workspace::tool::{Kind, Tool};
 use shared::store::workspace::view::View;
 use shared::store::workspace::{Name, Workspaces};
 use stand_ins::supabase::seed::Person;
 use uuid::Uuid;
 
 use crate::folder::Folder;
-use crate::{Failure, dice};
+use crate::{Failure, dice, words};
 
 /// What is there, for whoever tries it.
 #[derive(Clone, Serialize)]
@@ -112,7 +112,9 @@ pub(crate) async fn lay_out(
         documents(&workspaces, now).await?;
     }
     for (tenant, _) in TENANTS {
-        workspaces.as_operator(&tenant_id(tenant)?).keep_tool(&roll_dice(tools_at)?).await?;
+        let workspace = workspaces.as_operator(&tenant_id(tenant)?);
+        workspace.keep_tool(&roll_dice(tools_at)?).await?;
+        workspace.keep_tool(&count_words()?).await?;
     }
     let keys = operator.keys()?;
     let key = match kept {
@@ -242,10 +244,37 @@ fn roll_dice(tools_at: &str) -> Result<Tool, Failure> {
             },
             "required": ["rolls", "total"],
         }))),
-        url: format!("{tools_at}{}", dice::PATH),
+        kind: Kind::Http { url: format!("{tools_at}{}", dice::PATH) },
         timeout: Duration::from_secs(5),
         read_only: true,
         destructive: false,
+        idempotent: false,
+        open_world: false,
+    })
+}
+
+fn count_words() -> Result<Tool, Failure> {
+    Ok(Tool {
+        name: name("count_words")?,
+        title: "Count words".to_owned(),
+        description: "Counts the words and letters of a text.".to_owned(),
+        input_schema: object(json!({
+            "type": "object",
+            "properties": { "text": { "type": "string", "description": "The text" } },
+            "required": ["text"],
+            "additionalProperties": false,
+        })),
+        output_schema: Some(object(json!({
+            "type": "object",
+            "properties": { "words": { "type": "integer" }, "letters": { "type": "integer" } },
+            "required": ["words", "letters"],
+        }))),
+        kind: Kind::Lambda { function: words::ARN.to_owned() },
+        timeout: Duration::from_secs(5),
+        read_only: true,
+        destructive: false,
+        idempotent: true,
+        open_world: false,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The whole system on one machine: the functions behind API Gateway's twin, with DynamoDB, KMS and Supabase embedded.
+//! The whole system on one machine: the functions behind API Gateway's twin, with DynamoDB, KMS, Lambda and Supabase embedded.
 //!
 //! What runs on AWS runs here unchanged; what it meets on the wire is local. `template.yaml` decides routes, variables and
 //! tables here as it does there.
@@ -8,9 +8,9 @@
 //! | `template` | `template.yaml`, resolved for this machine |
 //! | `gateway` | API Gateway: requests to events, answers to HTTP |
 //! | `function` | the programs by name |
-//! | `aws`, `tables`, `signing_key` | the way to DynamoDB and KMS, and what is there |
+//! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
-//! | [`demo`], `dice` | people, tenants and a tool to try |
+//! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
 //! | `listener`, `folder` | ports and files |
 
 mod aws;
@@ -24,6 +24,7 @@ mod signing_key;
 pub mod tables;
 pub mod template;
 pub mod wire;
+pub mod words;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -42,6 +43,7 @@ use shared::store::keys::Keys;
 use shared::store::workspace::{NotKept, Workspaces};
 use stand_ins::kms::Kms;
 use stand_ins::kms::key::{NoKey, Spec};
+use stand_ins::lambda::Lambda;
 use stand_ins::supabase::secret::Secret;
 use stand_ins::supabase::seed::{Person, Seed};
 use stand_ins::supabase::{Site, Supabase, Unfit};
@@ -168,6 +170,7 @@ pub struct System {
     supabase_url: String,
     supabase: Arc<Supabase>,
     kms: Arc<Kms>,
+    lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
     database: dynoxide::Database,
     definitions: Vec<TableDefinition>,
@@ -210,6 +213,10 @@ impl System {
         let kms_listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let kms_address = format!("http://127.0.0.1:{}", kms_listener.port);
         servers.serve(kms_listener, &kms.router());
+        let lambda = Lambda::new();
+        let lambda_listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let lambda_address = format!("http://127.0.0.1:{}", lambda_listener.port);
+        servers.serve(lambda_listener, &lambda.router());
 
         let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
         let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
@@ -233,6 +240,7 @@ impl System {
             let origin = format!("http://127.0.0.1:{}", listener.port);
             servers.serve(listener, &dice::router());
             outbound_allow.push(origin.clone());
+            lambda.deploy(words::ARN, words::count);
             tools_at = Some(origin);
         }
 
@@ -242,6 +250,7 @@ impl System {
             ("SupabaseUrl", supabase_url.clone()),
             ("SupabasePublishableKey", PUBLISHABLE_KEY.to_owned()),
             ("OutboundAllow", outbound_allow.join(",")),
+            ("ToolFunctions", if options.demo { words::ARN.to_owned() } else { String::new() }),
         ])
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
@@ -259,7 +268,7 @@ impl System {
             }
             None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
         };
-        let services = Addresses { dynamo, kms: kms_address };
+        let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
         let client = aws::http_client();
         let told = template.table_variables()?;
         let operator = Environment::new(
@@ -293,6 +302,7 @@ impl System {
             supabase_url,
             supabase,
             kms,
+            lambda,
             gateway,
             database,
             definitions,
@@ -344,6 +354,12 @@ impl System {
     #[must_use]
     pub fn kms(&self) -> &Arc<Kms> {
         &self.kms
+    }
+
+    /// Lambda: where tests deploy functions that are tools.
+    #[must_use]
+    pub fn lambda(&self) -> &Arc<Lambda> {
+        &self.lambda
     }
 
     /// ARN of the key that signs. That of another kind is [`key_arn`].

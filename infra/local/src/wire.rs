@@ -42,9 +42,9 @@ pub struct Call {
     pub function: String,
     /// To which service.
     pub service: Service,
-    /// `GetItem`, `Sign` and so on.
+    /// `GetItem`, `Sign`, `Invoke` and so on.
     pub operation: String,
-    /// The request's JSON.
+    /// The request's JSON; of an invocation, `FunctionName` and `Payload`.
     pub body: Value,
 }
 
@@ -55,6 +55,8 @@ pub enum Service {
     DynamoDb,
     /// The signing key.
     Kms,
+    /// Tenants' functions.
+    Lambda,
 }
 
 /// What becomes of a call.
@@ -97,7 +99,7 @@ pub(crate) async fn watch(
     let client = Client::builder(TokioExecutor::new()).build_http();
     let router = Router::new().fallback(pass).with_state(Arc::new(Watched { wire, services, client }));
     servers.serve(listener, &router);
-    Ok(Addresses { dynamo: address.clone(), kms: address })
+    Ok(Addresses { dynamo: address.clone(), kms: address.clone(), lambda: address })
 }
 
 struct Watched {
@@ -106,15 +108,17 @@ struct Watched {
     client: Client<HttpConnector, Body>,
 }
 
-async fn pass(State(watched): State<Arc<Watched>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let Some(call) = read(&headers, &body) else {
+async fn pass(State(watched): State<Arc<Watched>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    let Some(call) = read(&uri, &headers, &body) else {
         return answer(&Failing { status: 400, kind: "UnknownOperationException" });
     };
     let address = match call.service {
         Service::DynamoDb => &watched.services.dynamo,
         Service::Kms => &watched.services.kms,
+        Service::Lambda => &watched.services.lambda,
     };
-    let forwarded = async || forward(&watched.client, address, headers, body).await;
+    let address = format!("{address}{}", uri.path());
+    let forwarded = async || forward(&watched.client, &address, headers, body).await;
     match watched.wire.call(call).await {
         Decision::Pass => forwarded().await.unwrap_or_else(IntoResponse::into_response),
         Decision::FailBefore(failing) => answer(&failing),
@@ -129,18 +133,24 @@ async fn pass(State(watched): State<Arc<Watched>>, headers: HeaderMap, body: Byt
     }
 }
 
-/// Service and operation are in `X-Amz-Target`, the caller is the access key of the signature.
-fn read(headers: &HeaderMap, body: &[u8]) -> Option<Call> {
+/// Service and operation are in `X-Amz-Target`, or in Lambda's path; the caller is the access key of the signature.
+fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<Call> {
+    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (_, credential) = authorization.split_once("Credential=")?;
+    let function = credential.split('/').next()?.to_owned();
+    let body: Value = serde_json::from_slice(body).ok()?;
+    if let Some(invoked) = uri.path().strip_prefix("/2015-03-31/functions/") {
+        let name = percent_encoding::percent_decode_str(invoked.strip_suffix("/invocations")?).decode_utf8().ok()?;
+        let body = json!({ "FunctionName": name, "Payload": body });
+        return Some(Call { function, service: Service::Lambda, operation: "Invoke".to_owned(), body });
+    }
     let (service, operation) = headers.get("x-amz-target")?.to_str().ok()?.split_once('.')?;
     let service = match service {
         "DynamoDB_20120810" => Service::DynamoDb,
         "TrentService" => Service::Kms,
         _ => return None,
     };
-    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (_, credential) = authorization.split_once("Credential=")?;
-    let function = credential.split('/').next()?.to_owned();
-    Some(Call { function, service, operation: operation.to_owned(), body: serde_json::from_slice(body).ok()? })
+    Some(Call { function, service, operation: operation.to_owned(), body })
 }
 
 async fn forward(

@@ -3,6 +3,7 @@
 mod chat;
 mod documents;
 pub(crate) mod registered;
+mod schema;
 mod skills;
 mod views;
 
@@ -18,9 +19,9 @@ use shared::access::Access;
 use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::scope::Scope;
-use shared::outbound::Outbound;
 use shared::store::workspace::{Name, Page, Summary, Workspace};
 
+use self::registered::Reach;
 use crate::cursor;
 
 /// Every kind of tool of ours, in the order in which they are listed.
@@ -66,8 +67,8 @@ pub(crate) struct Work<'a> {
     pub(crate) access: &'a Access,
     /// Their tenant's things.
     pub(crate) workspace: Workspace,
-    /// The way out.
-    pub(crate) outbound: &'a Outbound,
+    /// The ways to the tenant's own tools.
+    pub(crate) reach: &'a Reach,
     /// When.
     pub(crate) now: Timestamp,
 }
@@ -79,6 +80,8 @@ pub(crate) enum Outcome {
     Structured(Value),
     /// Text.
     Text(String),
+    /// Blocks of several kinds.
+    Content(Vec<ContentBlock>),
 }
 
 /// Why nothing came of a call.
@@ -151,6 +154,7 @@ impl From<Outcome> for CallToolResult {
         match outcome {
             Outcome::Structured(value) => Self::structured(value),
             Outcome::Text(text) => Self::success(vec![ContentBlock::text(text)]),
+            Outcome::Content(blocks) => Self::success(blocks),
         }
     }
 }

@@ -42,6 +42,8 @@ impl Template {
         let wrong = || Unusable::Call(format!("{name} {argument}"));
         let arguments = argument.as_array().map(Vec::as_slice).unwrap_or_default();
         match (name, arguments) {
+            // What resolves to it is left out.
+            ("Ref", _) if argument == "AWS::NoValue" => Ok(Value::Null),
             ("Ref", _) => self.referred(argument.as_str().ok_or_else(wrong)?).map(Value::String),
             ("Condition", _) => self.condition(argument.as_str().ok_or_else(wrong)?).map(Value::Bool),
             ("Fn::GetAtt", [Value::String(resource), Value::String(attribute)]) => {
@@ -50,6 +52,9 @@ impl Template {
             ("Fn::Sub", _) => self.substituted(argument.as_str().ok_or_else(wrong)?).map(Value::String),
             ("Fn::If", [Value::String(condition), yes, no]) => {
                 self.resolve(if self.condition(condition)? { yes } else { no })
+            }
+            ("Fn::Split", [Value::String(separator), text]) => {
+                Ok(self.resolve_text(text)?.split(separator.as_str()).map(Value::from).collect())
             }
             ("Fn::Equals", [one, other]) => Ok(json!(self.resolve(one)? == self.resolve(other)?)),
             ("Fn::Not", [condition]) => Ok(json!(!self.truth(condition)?)),

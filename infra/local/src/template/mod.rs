@@ -128,9 +128,12 @@ impl Template {
             for policy in policies.into_iter().flatten() {
                 let statements = policy.get("Statement").and_then(Value::as_array);
                 for statement in statements.ok_or_else(|| shape("a policy without statements"))? {
-                    let on = self.resolve(statement.get("Resource").unwrap_or(&Value::Null))?;
+                    let statement = self.resolve(statement)?;
+                    if statement.is_null() {
+                        continue;
+                    }
                     let actions = texts(statement.get("Action")).ok_or_else(|| shape("a statement without actions"))?;
-                    for on in texts(Some(&on)).ok_or_else(|| shape("a statement without resources"))? {
+                    for on in texts(statement.get("Resource")).ok_or_else(|| shape("a statement without resources"))? {
                         allowed.extend(actions.iter().map(|action| (binary.to_owned(), action.clone(), on.clone())));
                     }
                 }

@@ -3,8 +3,10 @@
 //! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
 //! JSON is kept as text: the table has no business in it. Each kind is listed by key, in the order of its bytes.
 
+pub mod budget;
 pub mod chat;
 pub mod document;
+pub mod schema;
 pub mod skill;
 pub mod tool;
 mod transaction;
@@ -149,9 +151,21 @@ pub enum Unfit {
     /// It asks for arguments in headers, which we do not serve.
     #[error("the schema must not use x-mcp-header")]
     HeaderArguments,
-    /// Not an http or https URL, or longer than 2,048 bytes, or with credentials or a fragment.
-    #[error("the url must be http or https, without credentials or fragment, of at most 2,048 bytes")]
+    /// A reference in a schema to anything but a part of it, as `#/…`; or something that would lead one elsewhere.
+    #[error("the schema must refer only to its own parts, as #/$defs/name, and set $id and $schema at its top alone")]
+    Reference,
+    /// A schema that contains itself.
+    #[error("the schema must not refer to itself")]
+    Circle,
+    /// A schema beyond the limits of [`schema`](mod@schema) when its references have been followed.
+    #[error("the schema must have at most 4,096 values, 128 levels and 128 patterns when its references are followed")]
+    Extent,
+    /// Not an http or https URL, or longer than 1,024 bytes (it has to fit into what KMS signs), or with credentials or a fragment.
+    #[error("the url must be http or https, without credentials or fragment, of at most 1,024 bytes")]
     Url,
+    /// Not the ARN of a function of AWS Lambda.
+    #[error("the function must be the ARN of a Lambda function, with or without an alias or version")]
+    Function,
     /// Outside [`tool::TIMEOUTS`].
     #[error("the timeout must be between 1 and 25 seconds")]
     Timeout,
@@ -306,7 +320,10 @@ fn schema(object: &Map<String, Value>) -> Result<String, Unfit> {
         return Err(Unfit::NotAnObject);
     }
     // MCP 2026-07-28, transports: whoever declares one must check a header for it.
-    if text.contains("\"x-mcp-header\":") { Err(Unfit::HeaderArguments) } else { Ok(text) }
+    if text.contains("\"x-mcp-header\":") {
+        return Err(Unfit::HeaderArguments);
+    }
+    schema::Bounded::new(object).map(|_| text)
 }
 
 fn named(kind: &str, item: &Item) -> Option<Name> {

@@ -1,8 +1,9 @@
-//! Tools that the tenant serves.
+//! Tools that the tenant serves. `url` or `function`, never both.
 //!
 //! ```text
 //! { tenant: "acme", item: "tool#create_invoice", title: "Create an invoice", description: "…", input_schema: "{…}", output_schema?: "{…}",
-//!   url: "https://tools.acme.example/invoices", timeout: 10, read_only: false, destructive: false }
+//!   url: "https://tools.acme.example/invoices", timeout: 10, read_only: false, destructive: false, idempotent: false, open_world: true }
+//! { …, function: "arn:aws:lambda:eu-west-1:123456789012:function:invoices:live", … }
 //! ```
 
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::fault::Fault;
 
 const KIND: &str = "tool#";
 
-/// A tool that the tenant serves: a POST of the arguments to its URL.
+/// A tool that the tenant serves.
 #[derive(Clone, Debug)]
 pub struct Tool {
     /// Its name.
@@ -28,14 +29,33 @@ pub struct Tool {
     pub input_schema: Map<String, Value>,
     /// JSON Schema of the result, if it is promised.
     pub output_schema: Option<Map<String, Value>>,
-    /// Where it is served.
-    pub url: String,
+    /// How it is reached.
+    pub kind: Kind,
     /// How long it may take.
     pub timeout: Duration,
     /// It changes nothing.
     pub read_only: bool,
     /// It may destroy something.
     pub destructive: bool,
+    /// Called again with the same arguments, it does nothing more.
+    pub idempotent: bool,
+    /// It deals with things outside the tenant.
+    pub open_world: bool,
+}
+
+/// How a tool is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// By a POST of the arguments.
+    Http {
+        /// Where to.
+        url: String,
+    },
+    /// By invoking a function of AWS Lambda. Which ones may be invoked at all is the deployment's to say (`ToolFunctions`).
+    Lambda {
+        /// Its ARN, with or without an alias or version.
+        function: String,
+    },
 }
 
 /// Names that tools of ours have: a tenant's tool cannot be mistaken for one.
@@ -89,9 +109,12 @@ impl Workspace {
         if BUILT_IN.contains(&tool.name.as_str()) {
             return Err(Unfit::Reserved.into());
         }
-        if !is_callable(&tool.url) {
-            return Err(Unfit::Url.into());
-        }
+        let (attribute, at) = match &tool.kind {
+            Kind::Http { url } if is_callable(url) => ("url", url),
+            Kind::Http { .. } => return Err(Unfit::Url.into()),
+            Kind::Lambda { function } if is_function(function) => ("function", function),
+            Kind::Lambda { .. } => return Err(Unfit::Function.into()),
+        };
         let seconds = tool.timeout.as_secs();
         let Some(seconds) = u32::try_from(seconds).ok().filter(|_| TIMEOUTS.contains(&seconds)) else {
             return Err(Unfit::Timeout.into());
@@ -100,10 +123,12 @@ impl Workspace {
             .head(KIND, &tool.name, &tool.title, &tool.description)?
             .with("input_schema", schema(&tool.input_schema)?)
             .with_some("output_schema", tool.output_schema.as_ref().map(schema).transpose()?)
-            .with("url", tool.url.as_str())
+            .with(attribute, at.as_str())
             .with("timeout", seconds)
             .with("read_only", tool.read_only)
-            .with("destructive", tool.destructive);
+            .with("destructive", tool.destructive)
+            .with("idempotent", tool.idempotent)
+            .with("open_world", tool.open_world);
         self.put(item).await
     }
 }
@@ -112,7 +137,29 @@ impl Workspace {
 fn is_callable(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
     let bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    text.len() <= 2048 && bare && matches!(url.scheme(), "http" | "https")
+    text.len() <= 1024 && bare && matches!(url.scheme(), "http" | "https")
+}
+
+/// Whether a text is the ARN of a function, with or without an alias or version (Lambda API reference, `Invoke`).
+fn is_function(text: &str) -> bool {
+    let word = |text: &str, most: usize, also: &str| {
+        (1..=most).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+    };
+    let parts: Vec<_> = text.split(':').collect();
+    let (partition, region, account, name, qualifier) = match parts.as_slice() {
+        ["arn", partition, "lambda", region, account, "function", name] => (partition, region, account, name, None),
+        ["arn", partition, "lambda", region, account, "function", name, qualifier] => {
+            (partition, region, account, name, Some(qualifier))
+        }
+        _ => return false,
+    };
+    partition.starts_with("aws")
+        && word(partition, 16, "-")
+        && word(region, 32, "-")
+        && account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit())
+        && word(name, 64, "-_")
+        && qualifier.is_none_or(|qualifier| *qualifier == "$LATEST" || word(qualifier, 128, "-_"))
 }
 
 fn read(item: &Item) -> Option<Tool> {
@@ -125,10 +172,17 @@ fn read(item: &Item) -> Option<Tool> {
             Some(_) => Some(object(item, "output_schema")?),
             None => None,
         },
-        url: item.text("url")?.to_owned(),
+        kind: match (item.text("url"), item.text("function")) {
+            (Some(url), None) => Kind::Http { url: url.to_owned() },
+            (None, Some(function)) => Kind::Lambda { function: function.to_owned() },
+            _ => return None,
+        },
         timeout: Duration::from_secs(item.number("timeout").filter(|seconds| TIMEOUTS.contains(seconds))?),
         read_only: item.flag("read_only")?,
         destructive: item.flag("destructive")?,
+        // Tools that were kept before these two: what MCP assumes of a tool that says neither.
+        idempotent: item.flag("idempotent").unwrap_or(false),
+        open_world: item.flag("open_world").unwrap_or(true),
     })
 }
 
@@ -149,6 +203,30 @@ mod tests {
         ] {
             assert_eq!(is_callable(url), fits, "{url}");
         }
-        assert!(!is_callable(&format!("https://tools.acme.example/{}", "a".repeat(2048))));
+        assert!(!is_callable(&format!("https://tools.acme.example/{}", "a".repeat(1024))));
+    }
+
+    #[test]
+    fn which_texts_are_functions() {
+        const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:invoices";
+        for (text, fits) in [
+            (ARN, true),
+            (&format!("{ARN}:live"), true),
+            (&format!("{ARN}:7"), true),
+            (&format!("{ARN}:$LATEST"), true),
+            ("arn:aws-us-gov:lambda:us-gov-west-1:123456789012:function:a", true),
+            (&format!("{ARN}:live:7"), false),
+            (&format!("{ARN}:"), false),
+            (&format!("{ARN}*"), false),
+            (&ARN.replace("invoices", "*"), false),
+            (&ARN.replace("123456789012", "12345678901"), false),
+            (&ARN.replace("lambda", "states"), false),
+            (&ARN.replace("function", "layer"), false),
+            ("invoices", false),
+            ("123456789012:function:invoices", false),
+            ("", false),
+        ] {
+            assert_eq!(is_function(text), fits, "{text}");
+        }
     }
 }

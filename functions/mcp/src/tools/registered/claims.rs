@@ -1,0 +1,92 @@
+//! What a tenant's tool is told of who calls it.
+//!
+//! Over HTTP it comes as `Authorization: Bearer <JWT>`, signed with the keys at `/.well-known/jwks.json` as access tokens are, and
+//! of another type, so that neither passes for the other. A tool verifies the signature, then `typ`, `iss`, `aud` and `exp`, and
+//! may remember `jti` until then. No secret is shared with it.
+//!
+//! | claim | what it says |
+//! | --- | --- |
+//! | header `typ` | `tool-call+jwt` (RFC 8725 §3.11) |
+//! | `iss` | our issuer |
+//! | `aud` | the tool's URL, exactly as it is registered |
+//! | `sub` | the person; for an API key, the one who made it |
+//! | `tenant` | the tenant in which the tool is registered |
+//! | `client_id`, `grant` | the client and the grant; absent for an API key |
+//! | `key` | the id of the API key; absent for a client |
+//! | `tool` | the tool's name |
+//! | `iat`, `exp` | when it was made, and 60 seconds later |
+//! | `jti` | its own name: one per call |
+//!
+//! A Lambda function gets the same without `aud` and `exp` as `context` of its event, beside `arguments`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shared::access::By;
+use shared::oauth::secret::{Secret, to_text};
+use shared::store::workspace::tool::Tool;
+
+use super::Work;
+
+/// The media type in the header: not that of access tokens (RFC 9068), which [`shared::keys::verifier`] demands.
+pub(super) const TYPE: &str = "tool-call+jwt";
+
+/// How long a tool may take a call for a new one.
+const LIFETIME: Duration = Duration::from_mins(1);
+
+/// On whose behalf a tool is called.
+#[derive(Serialize)]
+pub(super) struct Context<'a> {
+    iss: &'a str,
+    sub: &'a str,
+    tenant: &'a str,
+    #[serde(flatten)]
+    by: Credential<'a>,
+    tool: &'a str,
+    iat: i64,
+    jti: String,
+}
+
+/// What was shown to us.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Credential<'a> {
+    Grant { client_id: &'a str, grant: String },
+    Key { key: String },
+}
+
+/// The claims of a token for one call.
+#[derive(Serialize)]
+pub(super) struct Claims<'a> {
+    aud: &'a str,
+    exp: i64,
+    #[serde(flatten)]
+    context: Context<'a>,
+}
+
+impl<'a> Context<'a> {
+    /// Of one call.
+    pub(super) fn of(tool: &'a Tool, work: &'a Work<'_>) -> Self {
+        let access = work.access;
+        Self {
+            iss: work.reach.issuer.as_str(),
+            sub: access.person().as_str(),
+            tenant: access.tenant().as_str(),
+            by: match access.by() {
+                By::Token { grant, client } => Credential::Grant { client_id: client.as_str(), grant: grant.to_text() },
+                By::Key(key) => Credential::Key { key: key.to_text() },
+            },
+            tool: tool.name.as_str(),
+            iat: work.now.seconds(),
+            jti: to_text(Secret::<16>::random().expose()),
+        }
+    }
+}
+
+impl<'a> Claims<'a> {
+    /// For the tool at `url`.
+    pub(super) fn for_tool_at(url: &'a str, context: Context<'a>) -> Self {
+        let lifetime = LIFETIME.as_secs().cast_signed();
+        Self { aud: url, exp: context.iat.saturating_add(lifetime), context }
+    }
+}

@@ -1,0 +1,173 @@
+//! The tools that a tenant has registered: they are sent what the model sent, who lets it be done, and nothing else of us.
+
+mod claims;
+mod content;
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
+use rmcp::model::{JsonObject, Tool, ToolAnnotations};
+use serde_json::{Value, json};
+use shared::environment::{Environment, Misconfigured};
+use shared::fault::Fault;
+use shared::invoker::{Invoker, NotReturned};
+use shared::keys::signer::Signer;
+use shared::oauth::issuer::Issuer;
+use shared::oauth::scope::Scope;
+use shared::outbound::{Fetch, Outbound, Refused};
+use shared::store::workspace::budget::Budget;
+use shared::store::workspace::tool::Kind;
+use shared::store::workspace::{Name, tool};
+
+use self::claims::{Claims, Context, TYPE};
+use super::schema::{Unchecked, check};
+use super::{BuiltIn, Outcome, Undone, Work};
+
+/// The ways to where tenants serve their tools, and how often they may be gone.
+pub(crate) struct Reach {
+    issuer: Issuer,
+    signer: Signer,
+    outbound: Outbound,
+    invoker: Invoker,
+    calls_per_hour: u32,
+}
+
+/// The most bytes of arguments, as JSON.
+const ARGUMENTS_LIMIT: usize = 64 * 1024;
+/// Calls per hour and grant or key, where the deployment says nothing.
+const CALLS_PER_HOUR: u32 = 600;
+
+impl Reach {
+    /// With what it needs of the environment.
+    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, Misconfigured> {
+        const NAME: &str = "TOOL_CALLS_PER_HOUR";
+        let calls_per_hour = match environment.optional(NAME) {
+            Some(number) => number.parse().map_err(|_| Misconfigured::Unusable(NAME, "a whole number"))?,
+            None => CALLS_PER_HOUR,
+        };
+        let (issuer, outbound) = (environment.issuer()?, Outbound::new(environment)?);
+        Ok(Self { issuer, signer, outbound, invoker: environment.invoker(), calls_per_hour })
+    }
+}
+
+/// A page of the tenant's tools, those after `after`, and where it goes on; none without the scope to call them.
+pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Tool>, Option<Name>), Fault> {
+    if !work.access.scopes().contains(Scope::ToolsExecute) {
+        return Ok((Vec::new(), None));
+    }
+    let page = work.workspace.tools(after).await?;
+    // A name that has become ours since it was registered calls ours.
+    let theirs = page.things.into_iter().filter(|tool| BuiltIn::named(tool.name.as_str()).is_none());
+    Ok((theirs.map(describe).collect(), page.next))
+}
+
+fn describe(tool: tool::Tool) -> Tool {
+    let annotations = ToolAnnotations::new()
+        .read_only(tool.read_only)
+        .destructive(tool.destructive && !tool.read_only)
+        .idempotent(tool.idempotent || tool.read_only)
+        .open_world(tool.open_world);
+    let described =
+        Tool::new(tool.name.to_string(), tool.description, Arc::new(tool.input_schema)).with_title(tool.title);
+    let described = described.with_annotations(annotations);
+    match tool.output_schema {
+        Some(schema) => described.with_raw_output_schema(Arc::new(schema)),
+        None => described,
+    }
+}
+
+/// Calls the tenant's tool of that name, if there is one: what is wrong with the arguments costs nothing, and what is sent has
+/// been counted before.
+pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) -> Result<Option<Outcome>, Undone> {
+    let Some(tool) = work.workspace.tool(name).await? else { return Ok(None) };
+    let arguments = Value::Object(arguments);
+    if arguments.to_string().len() > ARGUMENTS_LIMIT {
+        return Err(Undone::failed("too_large", format!("The arguments must not exceed {ARGUMENTS_LIMIT} bytes.")));
+    }
+    check(&tool.input_schema, &arguments).map_err(|why| match why {
+        Unchecked::Unusable => unusable(),
+        Unchecked::TooLarge => {
+            Undone::failed("too_large", "The arguments are too large to be checked. Send less at once.")
+        }
+        Unchecked::Wrong(mistakes) => {
+            Undone::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
+        }
+    })?;
+    let limit = work.reach.calls_per_hour;
+    if let Budget::Spent { resets } = work.workspace.spend_call(work.access, limit, work.now).await? {
+        let minutes = resets.since(work.now).as_secs().div_ceil(60);
+        return Err(Undone::failed(
+            "budget_spent",
+            format!(
+                "This connection has made its {limit} calls of the workspace's own tools for this hour. It may make more in \
+                 {minutes} minutes. Do not try again before, and tell the person."
+            ),
+        ));
+    }
+    let context = Context::of(&tool, work);
+    match &tool.kind {
+        Kind::Http { url } => post(url, &tool, &arguments, context, work).await,
+        Kind::Lambda { function } => invoke(function, &tool, &arguments, &context, work).await,
+    }
+    .map(Some)
+}
+
+/// A POST of the arguments, with a token that says on whose behalf.
+async fn post(
+    url: &str,
+    tool: &tool::Tool,
+    arguments: &Value,
+    context: Context<'_>,
+    work: &Work<'_>,
+) -> Result<Outcome, Undone> {
+    let Reach { signer, outbound, .. } = work.reach;
+    let token = signer.sign(TYPE, &Claims::for_tool_at(url, context)).await?;
+    let mut token = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Fault::new("KMS.Sign", "a token that no header takes"))?;
+    token.set_sensitive(true);
+    let body = arguments.to_string().into_bytes();
+    let fetch = Fetch::post_json(url, body, tool.timeout, content::LIMIT)
+        .accepting(content::ACCEPTED)
+        .header(AUTHORIZATION, token);
+    let answer = outbound.fetch(fetch).await.map_err(|refused| {
+        let why = match refused {
+            Refused::TimedOut => "timed_out",
+            Refused::Unreachable | Refused::Unresolved => "unreachable",
+            Refused::QuestionTooLarge | Refused::AnswerTooLarge => "too_large",
+            Refused::NotAnAddress | Refused::Insecure | Refused::Userinfo | Refused::Port | Refused::SpecialUse => {
+                "guarded"
+            }
+        };
+        Undone::failed(why, format!("The tool did not answer: {refused}."))
+    })?;
+    content::of_answer(tool, &answer)
+}
+
+/// An invocation. The event is `{ "arguments": {…}, "context": {…} }`, the context being a [`Context`]; no token, because IAM
+/// vouches for who invokes.
+async fn invoke(
+    function: &str,
+    tool: &tool::Tool,
+    arguments: &Value,
+    context: &Context<'_>,
+    work: &Work<'_>,
+) -> Result<Outcome, Undone> {
+    let event = json!({ "arguments": arguments, "context": context }).to_string().into_bytes();
+    let returned = work.reach.invoker.invoke(function, event, tool.timeout, content::LIMIT).await;
+    let returned = returned.map_err(|refused| {
+        let why = match &refused {
+            NotReturned::Failed(said) => return content::of_failure(said),
+            NotReturned::TimedOut => "timed_out",
+            NotReturned::TooLarge => "too_large",
+            NotReturned::Busy => "busy",
+            NotReturned::Unreachable => "unreachable",
+        };
+        Undone::failed(why, format!("The tool did not answer: {refused}."))
+    })?;
+    content::of_return(tool, &returned)
+}
+
+fn unusable() -> Undone {
+    Undone::failed("unusable_schema", "The tool is registered with a schema that cannot be used.")
+}

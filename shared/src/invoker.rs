@@ -1,0 +1,84 @@
+//! Invokes functions of AWS Lambda that others wrote, and waits for what they return.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_lambda::Client;
+use aws_sdk_lambda::error::SdkError;
+use aws_sdk_lambda::operation::invoke::InvokeError;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvocationType;
+use thiserror::Error;
+
+use crate::fault::Fault;
+
+/// Invokes functions by their ARN. Which ones it may is IAM's to say.
+#[derive(Clone)]
+pub struct Invoker(Client);
+
+/// Why a function returned nothing. The sentences may be shown to whoever chose it.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum NotReturned {
+    /// It failed, or ended before it returned (`X-Amz-Function-Error`); with what it said, as JSON.
+    #[error("it failed")]
+    Failed(Vec<u8>),
+    /// It did not return in time. It may go on.
+    #[error("it did not answer in time")]
+    TimedOut,
+    /// It returned more than was asked for.
+    #[error("its answer is too large")]
+    TooLarge,
+    /// As many of it run as may.
+    #[error("it has too much to do")]
+    Busy,
+    /// There is no such function, or we may not invoke it, or Lambda failed.
+    #[error("it cannot be reached")]
+    Unreachable,
+}
+
+impl Invoker {
+    /// With a way to AWS. The caller's patience is the only limit, and nothing is tried twice: a function may act on the first try
+    /// although its answer is lost.
+    pub(crate) fn new(aws: &SdkConfig) -> Self {
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_millis(500)).build();
+        let aws = aws.to_builder().timeout_config(timeouts).retry_config(RetryConfig::disabled());
+        // A function that works on silently is not a stalled connection.
+        let aws = aws.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        Self(Client::new(&aws.build()))
+    }
+
+    /// Invokes `function` with `payload`, which is JSON, and waits at most `timeout` for what it returns, of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When it returns nothing within the limits.
+    pub async fn invoke(
+        &self,
+        function: &str,
+        payload: Vec<u8>,
+        timeout: Duration,
+        limit: usize,
+    ) -> Result<Vec<u8>, NotReturned> {
+        let invoke = self.0.invoke().function_name(function).payload(Blob::new(payload));
+        let returned = invoke.invocation_type(InvocationType::RequestResponse).send();
+        let returned = tokio::time::timeout(timeout, returned).await.map_err(|_| NotReturned::TimedOut)?;
+        let returned = returned.map_err(|error| not_invoked(&error))?;
+        let payload = returned.payload.map(Blob::into_inner).unwrap_or_default();
+        match returned.function_error {
+            _ if payload.len() > limit => Err(NotReturned::TooLarge),
+            Some(_) => Err(NotReturned::Failed(payload)),
+            None => Ok(payload),
+        }
+    }
+}
+
+/// The whole reason goes to the log: an operator has forgotten a permission, or a function is gone.
+fn not_invoked(error: &SdkError<InvokeError>) -> NotReturned {
+    tracing::warn!(reason = %Fault::of_aws("Lambda.Invoke", error), "a tool's function was not invoked");
+    match error.as_service_error() {
+        Some(InvokeError::TooManyRequestsException(_)) => NotReturned::Busy,
+        _ => NotReturned::Unreachable,
+    }
+}

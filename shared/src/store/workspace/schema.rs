@@ -1,0 +1,264 @@
+//! What a tenant's JSON Schema may be (2020-12): written by others, it is compiled and run here at every call.
+//!
+//! Compiling one replaces each reference by what it refers to, and checking a value goes down every branch, so that a few lines
+//! that refer to each other twice can take longer than the universe has. Hence what is counted here is the schema as it is when
+//! all references have been followed, before anything follows them.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::Unfit;
+
+/// A schema that refers only to its own parts, in no circle, and is no larger than the limits when every reference has been
+/// followed. Only [`Bounded::new`] makes one.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounded<'a> {
+    schema: &'a Map<String, Value>,
+    extent: Extent,
+}
+
+/// Most JSON values in a schema whose references have been followed.
+pub const VALUES: usize = 4096;
+/// Most levels of it: as many as JSON itself may have here.
+pub const LEVELS: usize = 128;
+/// Most regular expressions in it.
+pub const PATTERNS: usize = 128;
+
+impl<'a> Bounded<'a> {
+    /// Follows the references of a schema.
+    ///
+    /// # Errors
+    /// When it is not bounded.
+    pub fn new(schema: &'a Map<String, Value>) -> Result<Self, Unfit> {
+        let mut walk = Walk { root: schema, within: Vec::new(), known: HashMap::new() };
+        let extent = walk.object(schema, 1)?;
+        Ok(Self { schema, extent })
+    }
+
+    /// The schema.
+    #[must_use]
+    pub const fn schema(&self) -> &'a Map<String, Value> {
+        self.schema
+    }
+
+    /// JSON values in it when every reference has been followed: what each value that is checked may meet.
+    #[must_use]
+    pub const fn values(&self) -> usize {
+        self.extent.values
+    }
+
+    /// Regular expressions in it, likewise.
+    #[must_use]
+    pub const fn patterns(&self) -> usize {
+        self.extent.patterns
+    }
+}
+
+/// How large a part is.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    values: usize,
+    levels: usize,
+    patterns: usize,
+}
+
+/// On the way through a schema.
+struct Walk<'a> {
+    root: &'a Map<String, Value>,
+    /// The references being followed.
+    within: Vec<&'a str>,
+    /// Those that have been followed.
+    known: HashMap<&'a str, Extent>,
+}
+
+impl<'a> Walk<'a> {
+    fn value(&mut self, value: &'a Value, level: usize) -> Result<Extent, Unfit> {
+        let leaf = Extent { values: 1, levels: 1, patterns: 0 };
+        match value {
+            Value::Object(object) => self.object(object, level),
+            Value::Array(values) => {
+                values.iter().try_fold(leaf, |so_far, value| so_far.and(self.value(value, level + 1)?, level))
+            }
+            _ => leaf.at(level),
+        }
+    }
+
+    fn object(&mut self, object: &'a Map<String, Value>, level: usize) -> Result<Extent, Unfit> {
+        let mut extent = Extent { values: 1, levels: 1, patterns: 0 }.at(level)?;
+        let mut doublings = 0;
+        for (name, value) in object {
+            let part = match (name.as_str(), value) {
+                ("$ref", Value::String(reference)) => self.follow(reference, level + 1)?,
+                // Where one leads depends on the way by which it was reached.
+                ("$dynamicRef" | "$recursiveRef", Value::String(_)) => return Err(Unfit::Reference),
+                // Below either, references would lead elsewhere than they say.
+                ("$id" | "$schema", Value::String(_)) if level > 1 => return Err(Unfit::Reference),
+                // Counted where they are referred to.
+                ("$defs" | "definitions", Value::Object(_)) if level == 1 => continue,
+                _ => self.value(value, level + 1)?,
+            };
+            extent = extent.and(part, level)?;
+            extent.patterns += match (name.as_str(), value) {
+                ("pattern", Value::String(_)) => 1,
+                ("patternProperties", Value::Object(patterns)) => patterns.len(),
+                _ => 0,
+            };
+            // What these have to know is found out by another look at everything beside them.
+            doublings += usize::from(name == "unevaluatedProperties" || name == "unevaluatedItems");
+        }
+        for _ in 0..doublings {
+            extent.values *= 2;
+            extent.patterns *= 2;
+        }
+        extent.at(level)
+    }
+
+    /// The part that a reference leads to: a JSON Pointer in a fragment (RFC 6901 §6), and nothing else.
+    fn follow(&mut self, reference: &'a str, level: usize) -> Result<Extent, Unfit> {
+        if self.within.contains(&reference) {
+            return Err(Unfit::Circle);
+        }
+        if let Some(known) = self.known.get(reference) {
+            return known.at(level);
+        }
+        let fragment = reference.strip_prefix('#').ok_or(Unfit::Reference)?;
+        let pointer = percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| Unfit::Reference)?;
+        self.within.push(reference);
+        let extent = if pointer.is_empty() {
+            self.object(self.root, level)?
+        } else {
+            let mut steps = pointer.strip_prefix('/').ok_or(Unfit::Reference)?.split('/').map(unescaped);
+            let first = steps.next().and_then(|step| self.root.get(&step));
+            let part = steps.try_fold(first, |part, step| {
+                Some(match part? {
+                    Value::Object(object) => object.get(&step),
+                    Value::Array(values) => values.get(step.parse::<usize>().ok()?),
+                    _ => None,
+                })
+            });
+            self.value(part.flatten().ok_or(Unfit::Reference)?, level)?
+        };
+        self.within.pop();
+        self.known.insert(reference, extent);
+        Ok(extent)
+    }
+}
+
+impl Extent {
+    /// This, if it may stand at that level.
+    fn at(self, level: usize) -> Result<Self, Unfit> {
+        let fits = self.values <= VALUES && self.patterns <= PATTERNS && level + self.levels <= LEVELS + 1;
+        if fits { Ok(self) } else { Err(Unfit::Extent) }
+    }
+
+    /// This with a part one level below.
+    fn and(self, part: Self, level: usize) -> Result<Self, Unfit> {
+        let levels = self.levels.max(part.levels + 1);
+        Self { values: self.values + part.values, levels, patterns: self.patterns + part.patterns }.at(level)
+    }
+}
+
+/// RFC 6901 §4.
+fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(schema: &Value) -> Result<(usize, usize), Unfit> {
+        Bounded::new(schema.as_object().unwrap()).map(|bounded| (bounded.values(), bounded.patterns()))
+    }
+
+    #[test]
+    fn what_is_counted() {
+        for (schema, counted) in [
+            (json!({}), (1, 0)),
+            (json!({ "type": "object" }), (2, 0)),
+            (json!({ "$defs": { "unused": { "pattern": "a" } } }), (1, 0)),
+            (json!({ "$defs": { "a": { "pattern": "a" } }, "properties": { "a": { "$ref": "#/$defs/a" } } }), (5, 1)),
+            (json!({ "items": [{ "pattern": "a" }, { "patternProperties": { "a": true, "b": true } }] }), (8, 3)),
+            (json!({ "properties": { "$ref": { "type": "string" }, "$id": true, "pattern": true } }), (6, 0)),
+            (json!({ "a": true, "unevaluatedProperties": false }), (6, 0)),
+        ] {
+            assert_eq!(of(&schema), Ok(counted), "{schema}");
+        }
+    }
+
+    #[test]
+    fn references_lead_to_parts_of_the_schema_and_nowhere_else() {
+        for reference in ["#/$defs/a~1b", "#/$defs/a%7E1b", "#/$defs/list/0", "#/properties/b"] {
+            let schema = json!({
+                "$id": "https://acme.example/schema",
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "$defs": { "a/b": { "type": "string" }, "list": [true] },
+                "properties": { "a": { "$ref": reference }, "b": true },
+            });
+            assert!(of(&schema).is_ok(), "{reference}");
+        }
+        for part in [
+            json!({ "$ref": "https://example.com/a.json" }),
+            json!({ "$ref": "other.json#/a" }),
+            json!({ "$ref": "#anchor" }),
+            json!({ "$ref": "#/$defs/none" }),
+            json!({ "$ref": "#/%ff" }),
+            json!({ "$ref": "" }),
+            json!({ "$dynamicRef": "#/$defs/a" }),
+            json!({ "$recursiveRef": "#" }),
+            json!({ "$id": "https://example.com/" }),
+            json!({ "$schema": "http://json-schema.org/draft-04/schema#" }),
+        ] {
+            let schema = json!({ "$defs": { "a": true }, "properties": { "a": part } });
+            assert_eq!(of(&schema), Err(Unfit::Reference), "{part}");
+        }
+    }
+
+    #[test]
+    fn a_circle_is_no_schema() {
+        for schema in [
+            json!({ "properties": { "child": { "$ref": "#" } } }),
+            json!({ "properties": { "a": { "items": { "$ref": "#/properties/a" } } } }),
+            json!({
+                "$defs": { "a": { "items": { "$ref": "#/$defs/b" } }, "b": { "items": { "$ref": "#/$defs/a" } } },
+                "properties": { "a": { "$ref": "#/$defs/a" } },
+            }),
+        ] {
+            assert_eq!(of(&schema), Err(Unfit::Circle), "{schema}");
+        }
+        // Spelled otherwise, it is a circle still, and ends all the same.
+        let schema = json!({ "properties": { "a": { "$ref": "#/properties/%61" } } });
+        assert!(of(&schema).is_err());
+    }
+
+    /// `width` references at each of `depth` levels.
+    fn doubling(depth: usize, width: usize, keyword: &str) -> Value {
+        let mut parts = Map::new();
+        for level in 0..depth {
+            let next = json!({ "$ref": format!("#/$defs/{}", level + 1) });
+            parts.insert(level.to_string(), json!({ keyword: vec![next; width] }));
+        }
+        parts.insert(depth.to_string(), json!({ "const": 1 }));
+        json!({ "type": "object", "$defs": parts, "properties": { "a": { "$ref": "#/$defs/0" } } })
+    }
+
+    #[test]
+    fn what_grows_when_it_is_followed_is_refused_without_following_it() {
+        assert!(of(&doubling(9, 2, "anyOf")).is_ok());
+        for (depth, width) in [(12, 2), (18, 2), (200, 2), (3, 100), (1, 4096), (200, 1)] {
+            for keyword in ["anyOf", "oneOf", "allOf"] {
+                assert_eq!(of(&doubling(depth, width, keyword)), Err(Unfit::Extent), "{depth} {width}");
+            }
+        }
+        let mut nested = json!({ "unevaluatedProperties": false });
+        for _ in 0..20 {
+            nested = json!({ "allOf": [nested], "unevaluatedProperties": false });
+        }
+        assert_eq!(of(&nested), Err(Unfit::Extent));
+        let patterns: Vec<_> = (0..=PATTERNS).map(|number| json!({ "pattern": number.to_string() })).collect();
+        assert_eq!(of(&json!({ "anyOf": patterns })), Err(Unfit::Extent));
+    }
+}

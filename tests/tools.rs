@@ -1,0 +1,394 @@
+//! The tools that a tenant has registered, through MCP.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use local::Options;
+use serde_json::{Value, json};
+use shared::oauth::tenant::TenantId;
+use shared::store::workspace::tool::{Kind, Tool};
+use shared::store::workspace::{Name, NotKept, Unfit};
+use stand_ins::lambda::Ended;
+use tokio::net::TcpListener;
+use world::World;
+use world::answer::Answer;
+use world::calls::Calls;
+
+const FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:invoices:live";
+
+/// A tool of Acme's, whose arguments are a number of an invoice.
+fn tool(name: &str, kind: Kind) -> Tool {
+    let schema = json!({
+        "type": "object",
+        "properties": { "number": { "type": "string", "pattern": "^[0-9]+$" } },
+        "required": ["number"],
+        "additionalProperties": false,
+    });
+    Tool {
+        name: Name::parse(name).unwrap(),
+        title: "Find an invoice".to_owned(),
+        description: "By its number".to_owned(),
+        input_schema: schema.as_object().unwrap().clone(),
+        output_schema: None,
+        kind,
+        timeout: Duration::from_secs(1),
+        read_only: true,
+        destructive: false,
+        idempotent: true,
+        open_world: true,
+    }
+}
+
+fn at(url: &str) -> Kind {
+    Kind::Http { url: url.to_owned() }
+}
+
+async fn keep(world: &World, tool: &Tool) {
+    let acme = TenantId::parse("acme").unwrap();
+    world.system().workspaces().as_operator(&acme).keep_tool(tool).await.unwrap();
+}
+
+/// What a model is told by a tool's error.
+fn told(answer: &Answer) -> String {
+    let result = answer.json()["result"].clone();
+    assert_eq!(result["isError"], true, "{answer:?}");
+    result["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+/// Someone else's server, and what it has heard.
+#[derive(Clone, Default)]
+struct Server(Arc<Mutex<Vec<(HeaderMap, Value)>>>);
+
+impl Server {
+    /// Serves on this machine; the origin.
+    async fn start(&self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(serve).with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        origin
+    }
+
+    fn heard(&self) -> Vec<(HeaderMap, Value)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+async fn serve(State(server): State<Server>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    server.0.lock().unwrap().push((headers, serde_json::from_slice(&body).unwrap_or_default()));
+    match uri.path() {
+        "/find" => axum::Json(json!({ "paid": true })).into_response(),
+        "/moved" => (StatusCode::FOUND, [("location", "http://127.0.0.1:1/")]).into_response(),
+        "/slow" => {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            StatusCode::OK.into_response()
+        }
+        "/large" => "x".repeat(2 * 1024 * 1024).into_response(),
+        "/picture" => ([("content-type", "image/png")], "x").into_response(),
+        "/several" => {
+            let blocks = json!([
+                { "type": "text", "text": "Here it is" },
+                { "type": "resource", "resource": { "uri": "invoice://17", "mimeType": "text/plain", "text": "17" } },
+            ]);
+            ([("content-type", "application/vnd.mcp.content+json")], blocks.to_string()).into_response()
+        }
+        _ => (StatusCode::NOT_FOUND, "no such invoice").into_response(),
+    }
+}
+
+async fn served(change: impl FnOnce(&mut Options)) -> (World, Server, String) {
+    let server = Server::default();
+    let origin = server.start().await;
+    let world = World::with(|options| {
+        options.outbound_allow.push(origin.clone());
+        change(options);
+    })
+    .await;
+    (world, server, origin)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_is_told_who_calls_by_a_token_that_is_good_for_nothing_else() {
+    let (world, server, origin) = served(|_| {}).await;
+    let url = format!("{origin}/find");
+    keep(&world, &tool("find_invoice", at(&url))).await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+
+    let answer = connector.tool(&tokens.access, "find_invoice", json!({ "number": "17" })).await;
+
+    assert_eq!(answer.json()["result"]["structuredContent"], json!({ "paid": true }), "{answer:?}");
+    let [(headers, body)] = server.heard().try_into().unwrap();
+    assert_eq!(body, json!({ "number": "17" }));
+    let shown = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
+    let (header, claims) = world::claims(shown);
+    assert_eq!(header["typ"], "tool-call+jwt");
+    let now = world.now();
+    let (_, of_access) = world::claims(&tokens.access);
+    assert_eq!(
+        claims,
+        json!({
+            "iss": world.issuer(), "aud": url, "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
+            "grant": of_access["grant"], "tool": "find_invoice", "iat": now, "exp": now + 60, "jti": claims["jti"],
+        })
+    );
+    // As any receiver would: an ordinary library, and our published keys.
+    let keys: jsonwebtoken::jwk::JwkSet =
+        serde_json::from_value(world.get("/.well-known/jwks.json").await.json()).unwrap();
+    let key = keys.find(header["kid"].as_str().unwrap()).unwrap();
+    let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    validation.set_audience(&[&url]);
+    validation.set_issuer(&[world.issuer()]);
+    // The world's clock is not the machine's.
+    validation.validate_exp = false;
+    let verified = jsonwebtoken::decode::<Value>(shown, &key, &validation).unwrap();
+    assert_eq!(verified.claims, claims);
+    validation.set_audience(&["https://elsewhere.example/"]);
+    assert!(jsonwebtoken::decode::<Value>(shown, &key, &validation).is_err());
+    // It opens nothing here, and is made anew for each call.
+    assert_eq!(connector.call(shown, "tools/list", json!({})).await.status, 401);
+    let api_key = world.api_key();
+    let by_key =
+        world.call(Some(&api_key), "tools/call", json!({ "name": "find_invoice", "arguments": { "number": "1" } }));
+    assert_eq!(by_key.await.status, 200);
+    let [(headers, _)] = server.heard().try_into().unwrap();
+    let (_, again) = world::claims(headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap());
+    assert!(again["key"].is_string() && again.get("grant").is_none() && again.get("client_id").is_none(), "{again}");
+    assert_ne!(again["jti"], claims["jti"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_can_read_what_went_wrong_and_all_that_was_answered() {
+    let (world, server, origin) = served(|_| {}).await;
+    let key = world.api_key();
+    let call = async |name: &str, arguments: Value| {
+        world.call(Some(&key), "tools/call", json!({ "name": name, "arguments": arguments })).await
+    };
+    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+    for (arguments, mistake) in [
+        (json!({}), "- /: \"number\" is a required property"),
+        (json!({ "number": "x" }), "- /number: \"x\" does not match \"^[0-9]+$\""),
+    ] {
+        let told = told(&call("find", arguments).await);
+        assert_eq!(told, format!("The arguments do not fit the tool's schema:\n{mistake}"));
+    }
+    let large = told(&call("find", json!({ "number": "1".repeat(70_000) })).await);
+    assert_eq!(large, "The arguments must not exceed 65536 bytes.");
+    assert_eq!(server.heard().len(), 0, "nothing was sent");
+
+    for (name, url, said) in [
+        ("missing", format!("{origin}/none"), "The tool answered with HTTP status 404.\nno such invoice"),
+        ("moved", format!("{origin}/moved"), "The tool answered with HTTP status 302."),
+        ("slow", format!("{origin}/slow"), "The tool did not answer: it did not answer in time."),
+        ("large", format!("{origin}/large"), "The tool did not answer: its answer is too large."),
+        (
+            "inside",
+            "https://10.0.0.1/".to_owned(),
+            "The tool did not answer: its address is not on the public internet.",
+        ),
+        (
+            "metadata",
+            "https://169.254.169.254/".to_owned(),
+            "The tool did not answer: its address is not on the public internet.",
+        ),
+        (
+            "by_name",
+            "https://localhost/".to_owned(),
+            "The tool did not answer: its address is not on the public internet.",
+        ),
+        ("clear", "http://tools.acme.example/".to_owned(), "The tool did not answer: its address is not https."),
+        ("gone", "http://127.0.0.1:1/".to_owned(), "The tool did not answer: its address is not https."),
+    ] {
+        keep(&world, &tool(name, at(&url))).await;
+        assert_eq!(told(&call(name, json!({ "number": "1" })).await), said, "{name}");
+    }
+    for (name, content) in [
+        ("picture", json!([{ "type": "image", "data": "eA==", "mimeType": "image/png" }])),
+        (
+            "several",
+            json!([
+                { "type": "text", "text": "Here it is" },
+                { "type": "resource", "resource": { "uri": "invoice://17", "mimeType": "text/plain", "text": "17" } },
+            ]),
+        ),
+    ] {
+        keep(&world, &tool(name, at(&format!("{origin}/{name}")))).await;
+        let answer = call(name, json!({ "number": "1" })).await.json();
+        assert_eq!(answer["result"]["content"], content, "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_of_lambda_is_a_tool() {
+    let world = World::with(|options| {
+        options.parameters.insert("ToolFunctions".to_owned(), format!("{FUNCTION},{}", local::words::ARN));
+    })
+    .await;
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    world.system().lambda().deploy(FUNCTION, move |event: Value| {
+        heard.lock().unwrap().push(event.clone());
+        async move {
+            match event["arguments"]["number"].as_str().unwrap() {
+                "1" => Ended::Returned(json!({ "paid": true })),
+                "2" => {
+                    Ended::Returned(json!({ "application/vnd.mcp.content+json": [{ "type": "text", "text": "two" }] }))
+                }
+                "3" => Ended::Failed("no such invoice".to_owned(), "Missing".to_owned()),
+                "4" => Ended::Throttled,
+                "5" => Ended::Returned(json!("x".repeat(2 * 1024 * 1024))),
+                _ => {
+                    tokio::time::sleep(Duration::from_secs(20)).await;
+                    Ended::Returned(Value::Null)
+                }
+            }
+        }
+    });
+    keep(&world, &tool("invoice", Kind::Lambda { function: FUNCTION.to_owned() })).await;
+    keep(&world, &tool("gone", Kind::Lambda { function: FUNCTION.replace("live", "gone") })).await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    let call = async |name: &str, number: &str| connector.tool(&tokens.access, name, json!({ "number": number })).await;
+
+    let answer = call("invoice", "1").await.json();
+
+    assert_eq!(answer["result"]["structuredContent"], json!({ "paid": true }), "{answer}");
+    let event = events.lock().unwrap()[0].clone();
+    let (_, of_access) = world::claims(&tokens.access);
+    let context = json!({
+        "iss": world.issuer(), "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
+        "grant": of_access["grant"], "tool": "invoice", "iat": world.now(), "jti": event["context"]["jti"],
+    });
+    assert_eq!(event, json!({ "arguments": { "number": "1" }, "context": context }));
+    assert_eq!(call("invoice", "2").await.json()["result"]["content"], json!([{ "type": "text", "text": "two" }]));
+    for (name, number, said) in [
+        ("invoice", "3", "The tool failed.\nno such invoice"),
+        ("invoice", "4", "The tool did not answer: it has too much to do."),
+        ("invoice", "5", "The tool did not answer: its answer is too large."),
+        ("invoice", "6", "The tool did not answer: it did not answer in time."),
+        ("gone", "1", "The tool did not answer: it cannot be reached."),
+    ] {
+        assert_eq!(told(&call(name, number).await), said, "{name} {number}");
+    }
+    let counted = connector.tool(&tokens.access, "count_words", json!({ "text": "one two  three" })).await.json();
+    assert_eq!(counted["result"]["structuredContent"], json!({ "words": 3, "letters": 11 }), "{counted}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_that_runs_in_circles_is_stopped_until_the_next_hour() {
+    let (world, server, origin) = served(|options| {
+        options.parameters.insert("ToolCallsPerHour".to_owned(), "3".to_owned());
+    })
+    .await;
+    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    let call = async |number: &str| connector.tool(&tokens.access, "find", json!({ "number": number })).await;
+    let left = 3600 - world.now() % 3600;
+
+    // All at once, and what is wrong with the arguments is not counted.
+    assert!(told(&call("x").await).starts_with("The arguments do not fit"));
+    let answers = world::all(["1"; 8].map(&call)).await;
+
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.json()["result"]["isError"] == true).collect();
+    assert_eq!((refused.len(), server.heard().len()), (5, 3));
+    let minutes = (left + 59) / 60;
+    assert_eq!(
+        told(refused[0]),
+        format!(
+            "This connection has made its 3 calls of the workspace's own tools for this hour. It may make more in {minutes} \
+             minutes. Do not try again before, and tell the person."
+        )
+    );
+    // Another credential has a budget of its own.
+    let by_key = json!({ "name": "find", "arguments": { "number": "1" } });
+    assert_ne!(world.call(Some(&world.api_key()), "tools/call", by_key).await.json()["result"]["isError"], true);
+    world.advance(left - 1);
+    let fresh = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let call = async || connector.tool(&fresh.access, "find", json!({ "number": "1" })).await;
+    assert!(told(&call().await).contains("in 1 minutes"));
+    world.advance(1);
+    assert_ne!(call().await.json()["result"]["isError"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_are_listed_to_whom_may_call_them_in_order_and_completely() {
+    let world = World::new().await;
+    for number in 0..120 {
+        keep(&world, &tool(&format!("t{number:03}"), at("https://tools.acme.example/"))).await;
+    }
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute skills:read").await;
+    let (_, without) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let names = |answer: &Answer| -> Vec<String> {
+        let tools = answer.json()["result"]["tools"].as_array().unwrap().clone();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+
+    let (mut listed, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let params = if cursor.is_null() { json!({}) } else { json!({ "cursor": cursor }) };
+        let page = connector.call(&tokens.access, "tools/list", params).await;
+        listed.extend(names(&page));
+        cursor = page.json()["result"]["nextCursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+
+    let mut expected =
+        vec!["list_skills".to_owned(), "read_skill".to_owned(), "count_words".to_owned(), "roll_dice".to_owned()];
+    expected.extend((0..120).map(|number| format!("t{number:03}")));
+    assert_eq!(listed, expected);
+    let others = names(&connector.call(&without.access, "tools/list", json!({})).await);
+    assert_eq!(others, ["list_skills", "read_skill"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_a_tool_is_not_kept() {
+    let world = World::new().await;
+    let acme = TenantId::parse("acme").unwrap();
+    let workspace = world.system().workspaces().as_operator(&acme);
+    let circle = json!({ "type": "object", "properties": { "child": { "$ref": "#" } } });
+    let with = |change: fn(&mut Tool)| {
+        let mut tool = tool("fine", at("https://tools.acme.example/"));
+        change(&mut tool);
+        tool
+    };
+    let hostile = Tool { input_schema: circle.as_object().unwrap().clone(), ..with(|_| {}) };
+    for (tool, why) in [
+        (with(|tool| tool.name = Name::parse("list_skills").unwrap()), Unfit::Reserved),
+        (with(|tool| tool.kind = at("ftp://tools.acme.example/")), Unfit::Url),
+        (with(|tool| tool.kind = Kind::Lambda { function: "*".to_owned() }), Unfit::Function),
+        (with(|tool| tool.timeout = Duration::from_secs(26)), Unfit::Timeout),
+        (hostile, Unfit::Circle),
+    ] {
+        let kept = workspace.keep_tool(&tool).await;
+        assert!(matches!(kept, Err(NotKept::Unfit(unfit)) if unfit == why), "{kept:?}");
+    }
+}
+
+/// What DESIGN.md allows a call of a tool, beyond being let in.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_costs_a_signature_at_most_and_two_calls_to_the_tables() {
+    let calls = Calls::default();
+    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    connector.call(&tokens.access, "ping", json!({})).await;
+    for (tool, arguments, expected) in [
+        ("roll_dice", json!({}), vec!["dynamodb:GetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Sign"]),
+        (
+            "count_words",
+            json!({ "text": "a" }),
+            vec!["dynamodb:GetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
+        ),
+    ] {
+        calls.forget();
+        let answer = connector.tool(&tokens.access, tool, arguments).await;
+        assert_ne!(answer.json()["result"]["isError"], true, "{answer:?}");
+        let made: Vec<_> = calls.take().into_iter().map(|made| made.action).collect();
+        assert_eq!(made, expected, "{tool}");
+    }
+}
