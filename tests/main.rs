@@ -18,6 +18,7 @@ mod exchange;
 mod faults;
 mod house;
 mod interleavings;
+mod isolation;
 mod journey;
 mod keys;
 mod races;

@@ -1,16 +1,15 @@
 //! The tools for entities: the tenant's records, each of a type that says which fields it has.
 
-use jsonschema::{Draft, PatternOptions};
 use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared::oauth::scope::Scope;
-use shared::oauth::secret::{Secret, to_text};
 use shared::store::workspace::Name;
 use shared::store::workspace::entity::{Changed, Entity, Fields};
 use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::query::{CONDITIONS, Condition, Field, OPS, ORDERS, Sort, TEXT_LIMIT, Words};
 
+use super::schema::{Formats, Unchecked, check};
 use super::search::{Limit, Search, found_output, page_input};
 use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, typed};
 use crate::cursor;
@@ -93,11 +92,6 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         run: |arguments, work| Box::pin(delete(arguments, work)),
     },
 ];
-
-/// The most mistakes in fields that are named at once.
-const MISTAKES: usize = 5;
-/// The most characters of each.
-const MISTAKE_LENGTH: usize = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -207,8 +201,7 @@ async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone>
 async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
     let Create { kind, id, fields } = typed(arguments)?;
     let kind = Name::parse(&kind).ok_or_else(unknown_type)?;
-    let id = id.unwrap_or_else(|| to_text(Secret::<16>::random().expose()));
-    let id = Name::parse(&id).ok_or_else(|| {
+    let id = id.map_or_else(|| Some(Name::random()), |id| Name::parse(&id)).ok_or_else(|| {
         let message = "The arguments do not fit: an id has 1 to 64 letters (A-Z a-z), digits, _ and -.";
         Undone::failed("invalid_arguments", message)
     })?;
@@ -292,30 +285,18 @@ fn sized(fields: Map<String, Value>) -> Result<Fields, Undone> {
     Fields::new(fields).map_err(|unfit| Undone::failed("too_large", format!("Nothing was written: {unfit}.")))
 }
 
-/// Whether fields are what their type declares, formats such as dates included. Patterns take time linear in what they are tried
-/// on, and references lead nowhere outside the schema.
+/// Whether fields are what their type declares, formats such as dates included.
 fn fit(declared: &EntityType, fields: &Map<String, Value>) -> Result<(), Undone> {
-    let validator = jsonschema::options()
-        .with_draft(Draft::Draft202012)
-        .with_pattern_options(PatternOptions::regex())
-        .should_validate_formats(true)
-        .build(&Value::Object(declared.schema.clone()))
-        .map_err(|_| Undone::failed("unusable_schema", "The entity type has a schema that cannot be used."))?;
-    let fields = Value::Object(fields.clone());
-    let mistakes: Vec<_> = validator
-        .iter_errors(&fields)
-        .take(MISTAKES)
-        .map(|error| {
-            let place = error.instance_path().to_string();
-            let said: String = error.to_string().chars().take(MISTAKE_LENGTH).collect();
-            format!("- {}: {said}", if place.is_empty() { "/" } else { &place })
-        })
-        .collect();
-    if mistakes.is_empty() {
-        return Ok(());
-    }
-    let message = format!("Nothing was written: the fields do not fit the type's schema.\n{}", mistakes.join("\n"));
-    Err(Undone::failed("invalid_arguments", message))
+    check(&declared.schema, &Value::Object(fields.clone()), Formats::Asserted).map_err(|why| match why {
+        Unchecked::Unusable => Undone::failed("unusable_schema", "The entity type has a schema that cannot be used."),
+        Unchecked::TooLarge => {
+            Undone::failed("too_large", "Nothing was written: the fields are too large for the type's schema.")
+        }
+        Unchecked::Wrong(mistakes) => Undone::failed(
+            "invalid_arguments",
+            format!("Nothing was written: the fields do not fit the type's schema.\n{mistakes}"),
+        ),
+    })
 }
 
 fn named(kind: &str, id: &str) -> Result<(Name, Name), Undone> {

@@ -16,6 +16,15 @@ pub(super) enum Unchecked {
     Wrong(String),
 }
 
+/// What a schema's formats are (2020-12, validation §7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Formats {
+    /// Told to the reader, as the specification has it unless a vocabulary says otherwise.
+    Annotated,
+    /// Checked: a record's date is one.
+    Asserted,
+}
+
 /// The most mistakes that are named at once.
 const MISTAKES: usize = 5;
 /// The most characters of each.
@@ -39,7 +48,7 @@ const PATTERN_BYTES: usize = 1024 * 1024;
 ///
 /// # Errors
 /// When the value does not fit, or the answer would take too long to find.
-pub(super) fn check(schema: &JsonObject, value: &Value) -> Result<(), Unchecked> {
+pub(super) fn check(schema: &JsonObject, value: &Value, formats: Formats) -> Result<(), Unchecked> {
     // Kept before there was a bound, or by other hands.
     let schema = Bounded::new(schema).map_err(|_| Unchecked::Unusable)?;
     let (parts, text) = extent(value);
@@ -53,6 +62,7 @@ pub(super) fn check(schema: &JsonObject, value: &Value) -> Result<(), Unchecked>
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_pattern_options(patterns)
+        .should_validate_formats(formats == Formats::Asserted)
         .build(&Value::Object(schema.schema().clone()))
         .map_err(|_| Unchecked::Unusable)?;
     if validator.is_valid(value) {
@@ -95,7 +105,7 @@ mod tests {
     use super::*;
 
     fn checked(schema: &Value, value: &Value) -> Result<(), Unchecked> {
-        check(schema.as_object().unwrap(), value)
+        check(schema.as_object().unwrap(), value, Formats::Annotated)
     }
 
     #[test]

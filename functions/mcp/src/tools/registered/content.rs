@@ -18,7 +18,7 @@ use serde_json::Value;
 use shared::outbound::Answer;
 use shared::store::workspace::tool::Tool;
 
-use super::super::schema::{Unchecked, check};
+use super::super::schema::{Formats, Unchecked, check};
 use super::super::{Outcome, Undone};
 use super::unusable;
 
@@ -101,7 +101,7 @@ pub(super) fn of_failure(said: &[u8]) -> Undone {
 
 fn structured(tool: &Tool, value: Value) -> Result<Outcome, Undone> {
     if let Some(schema) = &tool.output_schema {
-        check(schema, &value).map_err(|why| match why {
+        check(schema, &value, Formats::Annotated).map_err(|why| match why {
             Unchecked::Unusable => unusable(),
             Unchecked::TooLarge => unreadable("The tool's answer is too large to be checked."),
             Unchecked::Wrong(mistakes) => {

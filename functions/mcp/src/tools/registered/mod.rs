@@ -21,7 +21,7 @@ use shared::store::workspace::tool::Kind;
 use shared::store::workspace::{Name, tool};
 
 use self::claims::{Claims, Context, TYPE};
-use super::schema::{Unchecked, check};
+use super::schema::{Formats, Unchecked, check};
 use super::{BuiltIn, Outcome, Undone, Work};
 
 /// The ways to where tenants serve their tools, and how often they may be gone.
@@ -85,7 +85,7 @@ pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) ->
     if arguments.to_string().len() > ARGUMENTS_LIMIT {
         return Err(Undone::failed("too_large", format!("The arguments must not exceed {ARGUMENTS_LIMIT} bytes.")));
     }
-    check(&tool.input_schema, &arguments).map_err(|why| match why {
+    check(&tool.input_schema, &arguments, Formats::Annotated).map_err(|why| match why {
         Unchecked::Unusable => unusable(),
         Unchecked::TooLarge => {
             Undone::failed("too_large", "The arguments are too large to be checked. Send less at once.")
