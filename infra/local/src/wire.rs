@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -48,6 +48,16 @@ pub struct Call {
     pub body: Value,
 }
 
+impl Call {
+    /// Service and operation are in `X-Amz-Target`, the caller is the access key of the signature.
+    pub(crate) fn read(target: &str, authorization: &str, body: &[u8]) -> Option<Self> {
+        let (service, operation) = Service::of_target(target)?;
+        let (_, credential) = authorization.split_once("Credential=")?;
+        let function = credential.split('/').next()?.to_owned();
+        Some(Self { function, service, operation: operation.to_owned(), body: serde_json::from_slice(body).ok()? })
+    }
+}
+
 /// A service of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -55,6 +65,18 @@ pub enum Service {
     DynamoDb,
     /// The signing key.
     Kms,
+}
+
+impl Service {
+    /// The service and the operation that `X-Amz-Target` names.
+    pub(crate) fn of_target(target: &str) -> Option<(Self, &str)> {
+        let (service, operation) = target.split_once('.')?;
+        match service {
+            "DynamoDB_20120810" => Some((Self::DynamoDb, operation)),
+            "TrentService" => Some((Self::Kms, operation)),
+            _ => None,
+        }
+    }
 }
 
 /// What becomes of a call.
@@ -84,6 +106,11 @@ impl Failing {
     pub const INTERNAL: Self = Self { status: 500, kind: "InternalServerError" };
     /// 400 `AccessDeniedException`, which it does not.
     pub const DENIED: Self = Self { status: 400, kind: "AccessDeniedException" };
+
+    /// Status and body, as AWS writes them.
+    pub(crate) fn told(&self) -> (u16, String) {
+        (self.status, json!({ "__type": self.kind, "message": "as the test wanted it" }).to_string())
+    }
 }
 
 /// Puts `wire` before the services; the addresses at which functions are to find them.
@@ -107,7 +134,8 @@ struct Watched {
 }
 
 async fn pass(State(watched): State<Arc<Watched>>, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let Some(call) = read(&headers, &body) else {
+    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let Some(call) = Call::read(header("x-amz-target"), header("authorization"), &body) else {
         return answer(&Failing { status: 400, kind: "UnknownOperationException" });
     };
     let address = match call.service {
@@ -129,20 +157,6 @@ async fn pass(State(watched): State<Arc<Watched>>, headers: HeaderMap, body: Byt
     }
 }
 
-/// Service and operation are in `X-Amz-Target`, the caller is the access key of the signature.
-fn read(headers: &HeaderMap, body: &[u8]) -> Option<Call> {
-    let (service, operation) = headers.get("x-amz-target")?.to_str().ok()?.split_once('.')?;
-    let service = match service {
-        "DynamoDB_20120810" => Service::DynamoDb,
-        "TrentService" => Service::Kms,
-        _ => return None,
-    };
-    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (_, credential) = authorization.split_once("Credential=")?;
-    let function = credential.split('/').next()?.to_owned();
-    Some(Call { function, service, operation: operation.to_owned(), body: serde_json::from_slice(body).ok()? })
-}
-
 async fn forward(
     client: &Client<HttpConnector, Body>,
     address: &str,
@@ -159,7 +173,7 @@ async fn forward(
 }
 
 fn answer(failing: &Failing) -> Response<Body> {
-    let status = StatusCode::from_u16(failing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = json!({ "__type": failing.kind, "message": "as the test wanted it" }).to_string();
+    let (status, body) = failing.told();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
 }
