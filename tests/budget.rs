@@ -36,8 +36,14 @@ async fn every_request_stays_within_its_budget() {
     let tokens = connector.exchange(&ask, &code).await.tokens(&world);
     assert_eq!(spent(), (3, 1), "token, code: two calls to the tables and one to KMS");
 
-    let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let old = tokens.refresh.unwrap();
+    let tokens = connector.refresh(&old).await.tokens(&world);
     assert_eq!(spent(), (4, 1), "token, refresh: three and one");
+    assert_eq!(connector.refresh(&old).await.tokens(&world).refresh, tokens.refresh);
+    assert_eq!(spent(), (3, 1), "token, a retry of it");
+    world.advance(61);
+    assert_eq!(connector.refresh(&old).await.tokens(&world).refresh, tokens.refresh);
+    assert_eq!(spent(), (4, 1), "token, a lost answer given again");
 
     assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
     assert_eq!(spent(), (2, 0), "mcp, first call of a generation");

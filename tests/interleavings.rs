@@ -237,7 +237,7 @@ async fn a_refresh_and_a_retry_of_the_one_before() {
     let world = World::with(|options| options.wire = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
-    for (kind, later, expected) in [("at once", 0, 35), ("after a day", 24 * 3600, 35)] {
+    for (kind, later, expected) in [("at once", 0, 35), ("after a day", 24 * 3600, 70)] {
         let schedules = stage
             .every(async |play| {
                 let before = scene.connected().await;
@@ -272,7 +272,7 @@ async fn the_first_call_of_a_generation_and_a_retry_of_the_one_before() {
     let world = World::with(|options| options.wire = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
-    for (kind, later, expected) in [("within a minute", 60, 10), ("later", 61, 10)] {
+    for (kind, later, expected) in [("within a minute", 60, 10), ("later", 61, 15)] {
         let schedules = stage
             .every(async |play| {
                 let before = scene.connected().await;

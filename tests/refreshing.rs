@@ -56,6 +56,47 @@ async fn a_lost_answer_is_given_again_days_later() {
     assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200);
 }
 
+/// A client whose lost answer was given again has not been idle since it was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_that_is_given_again_renews_the_thirty_days() {
+    const DAY: i64 = 24 * 3600;
+    let world = World::new().await;
+    let (connector, first) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let old = first.refresh.unwrap();
+    let lost = connector.refresh(&old).await.tokens(&world);
+
+    world.advance(30 * DAY - 1800);
+    let again = connector.refresh(&old).await;
+    assert_eq!(again.json()["expires_in"], 3600);
+    let again = again.tokens(&world);
+    assert_eq!(again.refresh, lost.refresh);
+    world.advance(1800);
+    assert_eq!(connector.call(&again.access, "ping", json!({})).await.status, 200);
+    world.advance(29 * DAY);
+
+    let next = connector.refresh(&again.refresh.unwrap()).await.tokens(&world);
+    world.advance(30 * DAY);
+    assert_eq!(connector.refresh(&next.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// A successor that was presented was received, even if what was asked with it was refused: no answer was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_that_earned_nothing_was_used_all_the_same() {
+    for wrong in [("scope", "entities:read"), ("resource", "https://a.example")] {
+        let world = World::new().await;
+        let (connector, first) = world.connected("ana@example.com", "acme", "skills:read").await;
+        let stolen = first.refresh.unwrap();
+        let held = connector.refresh(&stolen).await.tokens(&world).refresh.unwrap();
+        assert_eq!(connector.refresh_with(&held, &[wrong]).await.status, 400, "{wrong:?}");
+        world.advance(61);
+
+        let replayed = connector.refresh(&stolen).await;
+
+        assert_eq!((replayed.status, &replayed.json()["error"]), (400, &json!("invalid_grant")), "{wrong:?}");
+        assert_eq!(connector.refresh(&held).await.json()["error"], "invalid_grant", "{wrong:?}");
+    }
+}
+
 /// OAuth 2.1 §4.3.1: a superseded token whose successor was used is stolen or replayed; everything ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replayed_token_ends_the_grant() {

@@ -371,7 +371,7 @@ async fn what_cannot_be_a_tool_is_not_kept() {
     }
 }
 
-/// What DESIGN.md allows a call of a tool, beyond being let in.
+/// What a call of a tool may cost, beyond being let in.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_costs_a_signature_at_most_and_two_calls_to_the_tables() {
     let calls = Calls::default();

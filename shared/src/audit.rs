@@ -34,6 +34,19 @@ pub enum Event<'a> {
         /// Who did.
         person: &'a str,
     },
+    /// An authorization code was judged. Told before anything comes of it, so that no crash can hide what did.
+    CodeJudged {
+        /// The grant that it names.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+        /// Proven, or the first condition that it does not meet.
+        verdict: &'static str,
+    },
     /// An authorization code became tokens.
     GrantActivated {
         /// The grant.
@@ -57,6 +70,20 @@ pub enum Event<'a> {
         person: &'a str,
         /// Current, concurrent, lost response, replayed, stranger or expired.
         verdict: &'static str,
+    },
+    /// A grant is about to end. Told before the write, so that no crash can hide it; [`Event::GrantEnded`] follows unless the write
+    /// fails, or another was faster.
+    GrantEnding {
+        /// The grant.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+        /// Why.
+        reason: &'static str,
     },
     /// A grant ended.
     GrantEnded {

@@ -61,6 +61,13 @@ impl Stage {
         unreachable!("every play ends")
     }
 
+    /// Plays two requests once: at each point at which both could go on, the next bit of `choices`, from the lowest, says whether the
+    /// second does. What became of them.
+    pub async fn once<A: Future, B: Future>(&self, choices: u16, one: A, other: B) -> (A::Output, B::Output) {
+        let decisions = (0..u16::BITS).map(|bit| choices >> bit & 1 == 1).collect();
+        Play { stage: self.clone(), decisions, decided: 0, steps: Vec::new() }.perform(one, other).await
+    }
+
     fn set(&self, play: Option<mpsc::UnboundedSender<Held>>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = play;
     }
@@ -92,6 +99,12 @@ impl Play {
     /// # Panics
     /// When the replay meets another number of choices than before: then the requests do not behave alike each time.
     pub async fn play<A: Future, B: Future>(&mut self, one: A, other: B) -> (A::Output, B::Output) {
+        let done = self.perform(Box::pin(one), Box::pin(other)).await;
+        assert!(self.decided == self.decisions.len(), "replayed differently: {self:?}");
+        done
+    }
+
+    async fn perform<A: Future, B: Future>(&mut self, one: A, other: B) -> (A::Output, B::Output) {
         let (stage, mut held) = mpsc::unbounded_channel();
         self.stage.set(Some(stage));
         let (mut one, mut other) = (Acting::new(one), Acting::new(other));
@@ -112,7 +125,6 @@ impl Play {
         }
         self.stage.set(None);
         assert!(held.try_recv().is_err(), "a call that nobody was waiting for: {self:?}");
-        assert!(self.decided == self.decisions.len(), "replayed differently: {self:?}");
         (one.done(), other.done())
     }
 

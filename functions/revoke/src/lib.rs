@@ -12,7 +12,7 @@ use shared::http::{answer, cors};
 use shared::keys::verifier::Verifier;
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::api_key::ApiKey;
-use shared::oauth::grant::{Ending, Grant, GrantId};
+use shared::oauth::grant::{Approval, Ending, Grant, GrantId, Life};
 use shared::oauth::refresh::{RefreshToken, Verdict};
 use shared::store::clients::Clients;
 use shared::store::grants::Grants;
@@ -70,14 +70,16 @@ impl Revoke {
 
         // RFC 7009 §2.2: a token that is unknown, another client's, or no longer good is not an error.
         let Some(grant) = grant.filter(|grant| grant.approval.client == *client.id()) else { return Ok(()) };
-        if presented.proves(&grant, now) && self.grants.end(&grant.id, Ending::Revoked, now).await? {
-            audit::record(&Event::GrantEnded {
-                grant: &grant.id.to_text(),
-                client: grant.approval.client.as_str(),
-                tenant: grant.approval.tenant.as_str(),
-                person: grant.approval.person.as_str(),
-                reason: Ending::Revoked.as_str(),
-            });
+        let proven = presented.proves(&grant, now) && !matches!(grant.life, Life::Ended { .. });
+        if proven {
+            let Grant { id, approval: Approval { client, tenant, person, .. }, .. } = &grant;
+            let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
+            let reason = Ending::Revoked.as_str();
+            // Before the write, so that no crash can hide it.
+            audit::record(&Event::GrantEnding { grant, client, tenant, person, reason });
+            if self.grants.end(id, Ending::Revoked, now).await? {
+                audit::record(&Event::GrantEnded { grant, client, tenant, person, reason });
+            }
         }
         Ok(())
     }

@@ -24,7 +24,15 @@ impl Token {
         let grant = grant.ok_or(Refusal::UnknownCode)?;
         let approval = grant.approval.clone();
 
-        let proven = match grant.prove(&asked.code, &client, asked.redirect_uri.as_deref(), &asked.verifier, now) {
+        let judged = grant.prove(&asked.code, &client, asked.redirect_uri.as_deref(), &asked.verifier, now);
+        audit::record(&Event::CodeJudged {
+            grant: &id.to_text(),
+            client: approval.client.as_str(),
+            tenant: approval.tenant.as_str(),
+            person: approval.person.as_str(),
+            verdict: judged.as_ref().map_or_else(|unproven| unproven.as_str(), |_| "proven"),
+        });
+        let proven = match judged {
             Ok(proven) => proven,
             Err(Unproven::Replayed) => {
                 // OAuth 2.1 §4.1.3: a code shown twice, with its verifier, has leaked; all it led to ends.

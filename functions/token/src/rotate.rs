@@ -29,30 +29,43 @@ impl Token {
         }
         let (verdict, family) = self.judge(&grant, &asked.token, now).await?;
         // Not earlier: to someone who proves nothing, this answer would tell that the grant exists.
-        asked.target.check(&grant.approval.resource)?;
+        if let Err(refusal) = within(&grant.approval, &asked) {
+            // It earns nothing, but it was presented: whoever shows the one before from now on has not lost its answer.
+            if verdict == Verdict::Current {
+                self.grants.seen(&grant.id, family.generation, now).await?;
+            }
+            return Err(refusal);
+        }
         let scopes = self.entitlement(&grant, asked.scopes, now).await?;
 
+        let limit = grant.approval.at.plus(ABSOLUTE);
         let (next, ends) = match verdict {
-            Verdict::Current => (family.turned(now), grant.approval.at.plus(ABSOLUTE)),
-            // The successor exists: derive it from what the table says. It has been idle since it was made.
+            Verdict::Current => (family.turned(now), limit),
+            // The successor exists: derive it from what the table says.
+            Verdict::LostResponse => (family.answered(now), limit),
             _ => (family.clone(), grant.expires()),
         };
         let successor = asked.token.at(next.generation, &next.current);
         let mint = Mint { grant: &grant.id, approval: &grant.approval, generation: next.generation, scopes, ends };
         let tokens = self.mint(mint, Some(&successor), now).await?;
-        if verdict != Verdict::Current {
-            return Ok(tokens);
-        }
-        match self.grants.turn(&grant, &family, &next).await? {
+        let turn = match verdict {
+            Verdict::Current => self.grants.turn(&grant, &family, &next).await?,
+            Verdict::LostResponse => self.grants.answer_again(&grant, &next).await?,
+            _ => return Ok(tokens),
+        };
+        match turn {
             Turn::Won => Ok(tokens),
             Turn::Gone => Err(Refusal::UnknownGrant),
-            // Somebody turned it since it was read, from the same token: theirs is our successor too, and the access token that
-            // was signed is of its generation. It was current when it was presented, so it is no replay, even if the client has
-            // gone on with the other answer.
             Turn::Lost(latest) => {
                 let Life::Active(Active { family: Some(latest), .. }) = &latest.life else {
                     return Err(Refusal::Ended);
                 };
+                if verdict != Verdict::Current {
+                    return Ok(tokens);
+                }
+                // Somebody turned it since it was read, from the same token: theirs is our successor too, and the access token
+                // that was signed is of its generation. It was current when it was presented, so it is no replay, even if the
+                // client has gone on with the other answer.
                 let successor = latest.successor(&family, &asked.token).ok_or(Refusal::Outrun)?;
                 record(&grant, Verdict::Concurrent);
                 Ok(tokens.with(&successor))
@@ -79,12 +92,9 @@ impl Token {
         }
     }
 
-    /// Approved ∩ what the role allows now, narrowed to what was asked for (OAuth 2.1 §4.3.1: never beyond what was approved).
+    /// Approved ∩ what the role allows now, narrowed to what was asked for.
     async fn entitlement(&self, grant: &Grant, asked: Option<Scopes>, now: Timestamp) -> Result<Scopes, Refusal> {
         let Approval { person, tenant, scopes: approved, .. } = &grant.approval;
-        if asked.is_some_and(|asked| !approved.covers(asked)) {
-            return Err(Refusal::Scope);
-        }
         let Some(standing) = self.directory.standing(person, tenant).await? else {
             self.end(&grant.id, &grant.approval, Ending::MembershipGone, now).await?;
             return Err(Refusal::NotAMember);
@@ -93,7 +103,7 @@ impl Token {
         Ok(asked.map_or(allowed, |asked| asked.intersection(allowed)))
     }
 
-    /// Ends a grant, and says so once.
+    /// Ends a grant; says so before and, once, after.
     pub(crate) async fn end(
         &self,
         id: &GrantId,
@@ -101,17 +111,21 @@ impl Token {
         why: Ending,
         now: Timestamp,
     ) -> Result<(), Refusal> {
+        let Approval { client, tenant, person, .. } = approval;
+        let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
+        let reason = why.as_str();
+        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason });
         if self.grants.end(id, why, now).await? {
-            audit::record(&Event::GrantEnded {
-                grant: &id.to_text(),
-                client: approval.client.as_str(),
-                tenant: approval.tenant.as_str(),
-                person: approval.person.as_str(),
-                reason: why.as_str(),
-            });
+            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason });
         }
         Ok(())
     }
+}
+
+/// OAuth 2.1 §4.3.1 and RFC 8707 §2.2: never beyond what was approved, and for nothing else.
+fn within(approval: &Approval, asked: &RefreshAsked) -> Result<(), Refusal> {
+    asked.target.check(&approval.resource)?;
+    if asked.scopes.is_some_and(|asked| !approval.scopes.covers(asked)) { Err(Refusal::Scope) } else { Ok(()) }
 }
 
 fn record(grant: &Grant, verdict: Verdict) {

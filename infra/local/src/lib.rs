@@ -10,12 +10,14 @@
 //! | `function` | the programs by name |
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
+//! | `direct` | the same way without a socket: for tests that make millions of calls |
 //! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
 //! | `listener`, `folder` | ports and files |
 
 mod aws;
 pub mod demo;
 mod dice;
+mod direct;
 pub mod folder;
 mod function;
 mod gateway;
@@ -33,6 +35,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{Request, Response};
 use shared::clock::Clock;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
@@ -53,6 +58,7 @@ use workspace_file::plan::NotApplied;
 
 use aws::Addresses;
 use demo::Demo;
+use direct::Direct;
 use folder::{Folder, NoFolder};
 use gateway::Gateway;
 use gateway::mapping::Mapping;
@@ -82,6 +88,8 @@ pub struct Options {
     pub rename_challenge: bool,
     /// Who watches what the functions say to AWS.
     pub wire: Option<Arc<dyn Wire>>,
+    /// Whether functions reach the tables and KMS without a socket.
+    pub direct: bool,
     /// What kind of key signs. KMS has one of each kind.
     pub key_spec: Spec,
     /// Origins that tenants' tools may have although they are on this machine.
@@ -111,6 +119,7 @@ impl Default for Options {
             people: Vec::new(),
             rename_challenge: false,
             wire: None,
+            direct: false,
             key_spec: Spec::Rsa2048,
             outbound_allow: Vec::new(),
             parameters: BTreeMap::new(),
@@ -270,19 +279,17 @@ impl System {
             None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
         };
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
-        let client = aws::http_client();
+        let straight = options.direct.then(|| (database.clone(), Arc::clone(&kms)));
+        let ([operators, client], wire) = clients(straight, options.wire);
         let told = template.table_variables()?;
-        let operator = Environment::new(
-            move |name| told.get(name).cloned(),
-            &aws::config("operator", &services, &client),
-            options.clock.clone(),
-        );
+        let operators = aws::config("operator", &services, &operators);
+        let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
         let demo = match tools_at {
             Some(at) => Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?),
             None => None,
         };
 
-        let addresses = match options.wire {
+        let addresses = match wire {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
@@ -436,6 +443,12 @@ impl System {
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
     }
 
+    /// Sends a request through the gateway without a socket.
+    pub async fn ask(&self, request: Request<Body>) -> Response<Body> {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        gateway::serve(State(Arc::clone(&self.gateway)), ConnectInfo(peer), request).await
+    }
+
     /// Everything that is stored in here: table and item, in DynamoDB's JSON (binary values are base64).
     ///
     /// # Errors
@@ -461,6 +474,21 @@ impl System {
 #[must_use]
 pub fn key_arn(spec: Spec) -> String {
     format!("arn:aws:kms:us-east-1:111122223333:key/{}", signing_key::id(spec))
+}
+
+/// The operator's and the functions' way to AWS, straight or over sockets, and the wire if it is still to be put before the latter.
+fn clients(
+    straight: Option<(dynoxide::Database, Arc<Kms>)>,
+    wire: Option<Arc<dyn Wire>>,
+) -> ([SharedHttpClient; 2], Option<Arc<dyn Wire>>) {
+    if let Some((database, kms)) = straight {
+        let direct = Direct { database, kms, wire: None };
+        let watched = Direct { wire, ..direct.clone() };
+        ([SharedHttpClient::new(direct), SharedHttpClient::new(watched)], None)
+    } else {
+        let client = aws::http_client();
+        ([client.clone(), client], wire)
+    }
 }
 
 /// The address `places` ports further, or any free one if that is what was asked for.

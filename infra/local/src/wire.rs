@@ -7,7 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, header};
 use axum::response::IntoResponse;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -48,6 +48,23 @@ pub struct Call {
     pub body: Value,
 }
 
+impl Call {
+    /// Service and operation are in `X-Amz-Target`, or in Lambda's path; the caller is the access key of the signature.
+    pub(crate) fn read(path: &str, target: &str, authorization: &str, body: &[u8]) -> Option<Self> {
+        let (_, credential) = authorization.split_once("Credential=")?;
+        let function = credential.split('/').next()?.to_owned();
+        let body: Value = serde_json::from_slice(body).ok()?;
+        if let Some(invoked) = path.strip_prefix("/2015-03-31/functions/") {
+            let name =
+                percent_encoding::percent_decode_str(invoked.strip_suffix("/invocations")?).decode_utf8().ok()?;
+            let body = json!({ "FunctionName": name, "Payload": body });
+            return Some(Self { function, service: Service::Lambda, operation: "Invoke".to_owned(), body });
+        }
+        let (service, operation) = Service::of_target(target)?;
+        Some(Self { function, service, operation: operation.to_owned(), body })
+    }
+}
+
 /// A service of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -57,6 +74,18 @@ pub enum Service {
     Kms,
     /// Tenants' functions.
     Lambda,
+}
+
+impl Service {
+    /// The service and the operation that `X-Amz-Target` names.
+    pub(crate) fn of_target(target: &str) -> Option<(Self, &str)> {
+        let (service, operation) = target.split_once('.')?;
+        match service {
+            "DynamoDB_20120810" => Some((Self::DynamoDb, operation)),
+            "TrentService" => Some((Self::Kms, operation)),
+            _ => None,
+        }
+    }
 }
 
 /// What becomes of a call.
@@ -88,6 +117,18 @@ impl Failing {
     pub const DENIED: Self = Self { status: 400, kind: "AccessDeniedException" };
     /// 400 `TransactionCanceledException`, because another transaction held an item at that moment.
     pub const IN_THE_WAY: Self = Self { status: 400, kind: "TransactionCanceledException" };
+
+    /// Status and body, as AWS writes them.
+    pub(crate) fn told(&self) -> (u16, String) {
+        let mut body = json!({ "__type": self.kind, "message": "as the test wanted it" });
+        if self.kind == Self::IN_THE_WAY.kind
+            && let Some(body) = body.as_object_mut()
+        {
+            let reasons = json!([{ "Code": "TransactionConflict" }, { "Code": "None" }]);
+            body.insert("CancellationReasons".to_owned(), reasons);
+        }
+        (self.status, body.to_string())
+    }
 }
 
 /// Puts `wire` before the services; the addresses at which functions are to find them.
@@ -111,7 +152,8 @@ struct Watched {
 }
 
 async fn pass(State(watched): State<Arc<Watched>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    let Some(call) = read(&uri, &headers, &body) else {
+    let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let Some(call) = Call::read(uri.path(), header("x-amz-target"), header("authorization"), &body) else {
         return answer(&Failing { status: 400, kind: "UnknownOperationException" });
     };
     let address = match call.service {
@@ -135,26 +177,6 @@ async fn pass(State(watched): State<Arc<Watched>>, uri: Uri, headers: HeaderMap,
     }
 }
 
-/// Service and operation are in `X-Amz-Target`, or in Lambda's path; the caller is the access key of the signature.
-fn read(uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Option<Call> {
-    let authorization = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (_, credential) = authorization.split_once("Credential=")?;
-    let function = credential.split('/').next()?.to_owned();
-    let body: Value = serde_json::from_slice(body).ok()?;
-    if let Some(invoked) = uri.path().strip_prefix("/2015-03-31/functions/") {
-        let name = percent_encoding::percent_decode_str(invoked.strip_suffix("/invocations")?).decode_utf8().ok()?;
-        let body = json!({ "FunctionName": name, "Payload": body });
-        return Some(Call { function, service: Service::Lambda, operation: "Invoke".to_owned(), body });
-    }
-    let (service, operation) = headers.get("x-amz-target")?.to_str().ok()?.split_once('.')?;
-    let service = match service {
-        "DynamoDB_20120810" => Service::DynamoDb,
-        "TrentService" => Service::Kms,
-        _ => return None,
-    };
-    Some(Call { function, service, operation: operation.to_owned(), body })
-}
-
 async fn forward(
     client: &Client<HttpConnector, Body>,
     address: &str,
@@ -171,12 +193,7 @@ async fn forward(
 }
 
 fn answer(failing: &Failing) -> Response<Body> {
-    let status = StatusCode::from_u16(failing.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut body = json!({ "__type": failing.kind, "message": "as the test wanted it" });
-    if failing.kind == Failing::IN_THE_WAY.kind
-        && let Some(body) = body.as_object_mut()
-    {
-        body.insert("CancellationReasons".to_owned(), json!([{ "Code": "TransactionConflict" }, { "Code": "None" }]));
-    }
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body.to_string()).into_response()
+    let (status, body) = failing.told();
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
 }

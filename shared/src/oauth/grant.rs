@@ -208,6 +208,22 @@ pub enum Unproven {
     Replayed,
 }
 
+impl Unproven {
+    /// For the audit.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AnotherCode => "another_code",
+            Self::AnotherClient => "another_client",
+            Self::RedirectUri => "redirect_uri",
+            Self::Verifier => "verifier",
+            Self::Expired => "expired",
+            Self::Ended => "ended",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
 /// A code whose every condition has been met. Only [`Grant::prove`] makes one.
 #[derive(Debug)]
 pub struct Proven {
@@ -269,7 +285,7 @@ impl Grant {
         let limit = self.approval.at.plus(ABSOLUTE);
         match &self.life {
             Life::Issued { .. } => self.approval.at.plus(CODE_LIFETIME),
-            Life::Active(Active { family: Some(family), .. }) => family.turned.plus(IDLE).min(limit),
+            Life::Active(Active { family: Some(family), .. }) => family.answered.plus(IDLE).min(limit),
             Life::Active(Active { since, .. }) => since.plus(access_token::LIFETIME),
             Life::Ended { at, .. } => *at,
         }

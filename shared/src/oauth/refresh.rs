@@ -102,6 +102,8 @@ pub struct Family {
     pub previous: Option<Salt>,
     /// When the current token was made.
     pub turned: Timestamp,
+    /// When it was last given to somebody: a lost answer is given again, perhaps weeks later.
+    pub answered: Timestamp,
 }
 
 /// What a presented refresh token turns out to be.
@@ -141,7 +143,8 @@ impl Family {
     #[must_use]
     pub fn found(grant: &GrantId, now: Timestamp) -> (Self, RefreshToken) {
         let (secret, salt) = (Secret::random(), Salt::random());
-        let family = Self { digest: secret.digest(), generation: 1, current: salt, previous: None, turned: now };
+        let digest = secret.digest();
+        let family = Self { digest, generation: 1, current: salt, previous: None, turned: now, answered: now };
         let turn = turn(&secret, grant, 1, &salt);
         (family, RefreshToken { grant: grant.clone(), family: secret, turn })
     }
@@ -155,7 +158,14 @@ impl Family {
             current: Salt::random(),
             previous: Some(self.current),
             turned: now,
+            answered: now,
         }
+    }
+
+    /// The family after a lost answer was given again: whoever has it now has not been idle.
+    #[must_use]
+    pub fn answered(&self, now: Timestamp) -> Self {
+        Self { answered: now, ..self.clone() }
     }
 
     /// The successor of a token that was current in `earlier`, though others have turned the family since: once, or twice, as

@@ -5,7 +5,8 @@
 //!                code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0 }, and if it can be refreshed
-//!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795… }
+//!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
+//!                  answered?: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
 //! ```
 //!
@@ -177,9 +178,26 @@ impl Grants {
             .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0)
             .update_expression(
                 "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, expires = :expires, \
-                 made_by = :made_by",
+                 made_by = :made_by REMOVE answered",
             );
         self.decide(with_family(update, next)).await
+    }
+
+    /// Remembers that a lost answer was given again, as `next` says, if nobody has turned the family since.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn answer_again(&self, grant: &Grant, next: &Family) -> Result<Turn, Fault> {
+        let Life::Active(active) = &grant.life else { return Ok(Turn::Gone) };
+        let life = Life::Active(Active { family: Some(next.clone()), ..active.clone() });
+        let expires = Grant { life, ..grant.clone() }.expires();
+        let update = self
+            .transition(&grant.id, "#state = :active AND salt = :salt", expires)
+            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":salt", Value::from(next.current.as_bytes().as_slice()).0)
+            .expression_attribute_values(":answered", Value::from(next.answered).0)
+            .update_expression("SET answered = :answered, expires = :expires, made_by = :made_by");
+        self.decide(update).await
     }
 
     /// Remembers that mcp has seen an access token of `generation`. Whether the grant is still in use.
@@ -213,7 +231,7 @@ impl Grants {
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
-                 REMOVE effective, family_digest, generation, salt, previous, turned, since, seen",
+                 REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen",
             );
         Ok(matches!(self.decide(update).await?, Turn::Won))
     }
@@ -336,6 +354,7 @@ fn read(item: &Item) -> Option<Grant> {
 }
 
 fn read_family(item: &Item, digest: &[u8]) -> Option<Family> {
+    let turned = item.time("turned")?;
     Some(Family {
         digest: Digest::from_bytes(digest)?,
         generation: item.number("generation")?,
@@ -344,6 +363,7 @@ fn read_family(item: &Item, digest: &[u8]) -> Option<Family> {
             Some(salt) => Some(Salt::from_bytes(salt)?),
             None => None,
         },
-        turned: item.time("turned")?,
+        turned,
+        answered: if item.has("answered") { item.time("answered")? } else { turned },
     })
 }

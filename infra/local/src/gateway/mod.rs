@@ -69,7 +69,8 @@ impl Gateway {
     }
 }
 
-async fn serve(
+/// Answers one request of `peer`.
+pub(crate) async fn serve(
     State(gateway): State<Arc<Gateway>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request,

@@ -65,6 +65,17 @@ impl Kms {
         Router::new().route("/", post(answer)).with_state(Arc::clone(self))
     }
 
+    /// Answers one request: for those who have it in hand.
+    pub fn answer(&self, headers: &HeaderMap, body: &[u8]) -> Response {
+        match self.perform(headers, body) {
+            Ok(output) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], output.to_string()).into_response(),
+            Err(fault) => {
+                tracing::info!(?fault, "KMS stand-in refused");
+                fault.into_response()
+            }
+        }
+    }
+
     /// What has been called so far.
     pub fn calls(&self) -> Calls {
         self.behaviour().calls
@@ -121,13 +132,7 @@ impl Kms {
 }
 
 async fn answer(State(kms): State<Arc<Kms>>, headers: HeaderMap, body: Bytes) -> Response {
-    match kms.perform(&headers, &body) {
-        Ok(output) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], output.to_string()).into_response(),
-        Err(fault) => {
-            tracing::info!(?fault, "KMS stand-in refused");
-            fault.into_response()
-        }
-    }
+    kms.answer(&headers, &body)
 }
 
 enum Operation {

@@ -1,0 +1,127 @@
+//! The way to AWS without a socket: what the SDK would send is answered on the spot, watched or not, in the caller's own task.
+//!
+//! For tests that make millions of calls. Nothing waits for the operating system, so tokio's clock, if it is paused, turns only
+//! while a call waits on purpose.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use dynoxide::{Database, DynoxideError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stand_ins::kms::Kms;
+
+use crate::wire::{Call, Decision, Failing, Service, Wire};
+
+/// Both services, and who watches the way to them.
+#[derive(Clone)]
+pub(crate) struct Direct {
+    pub(crate) database: Database,
+    pub(crate) kms: Arc<Kms>,
+    pub(crate) wire: Option<Arc<dyn Wire>>,
+}
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Direct")
+    }
+}
+
+impl HttpClient for Direct {
+    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(self.clone())
+    }
+}
+
+impl HttpConnector for Direct {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let direct = self.clone();
+        HttpConnectorFuture::new(async move {
+            let (status, answer) = direct.answer(&request).await?;
+            let status = status.try_into().map_err(unanswerable)?;
+            Ok(HttpResponse::new(status, answer.into()))
+        })
+    }
+}
+
+impl Direct {
+    async fn answer(&self, request: &HttpRequest) -> Result<(u16, String), ConnectorError> {
+        const TARGET: &str = "x-amz-target";
+        const AUTHORIZATION: &str = "authorization";
+        let header = |name| request.headers().get(name).unwrap_or_default();
+        let (target, authorization) = (header(TARGET), header(AUTHORIZATION));
+        let body = request.body().bytes().ok_or_else(|| unanswerable("a body that is sent as it is made"))?;
+        let unknown = Failing { status: 400, kind: "UnknownOperationException" };
+        let Some((service, operation)) = Service::of_target(target) else { return Ok(unknown.told()) };
+        let carried_out = async || match service {
+            Service::DynamoDb => Ok(ask_table(&self.database, operation, body)),
+            Service::Kms => {
+                let mut headers = HeaderMap::new();
+                for (name, value) in [(TARGET, target), (AUTHORIZATION, authorization)] {
+                    let value = HeaderValue::from_str(value).map_err(unanswerable)?;
+                    headers.insert(HeaderName::from_static(name), value);
+                }
+                read(self.kms.answer(&headers, body)).await
+            }
+            // Its operations are paths, and its stand-in answers at a socket only.
+            Service::Lambda => Ok(unknown.told()),
+        };
+        let Some(wire) = &self.wire else { return carried_out().await };
+        let Some(call) = Call::read("/", target, authorization, body) else { return Ok(unknown.told()) };
+        match wire.call(call).await {
+            Decision::Pass => carried_out().await,
+            Decision::FailBefore(failing) => Ok(failing.told()),
+            Decision::FailAfter(failing) => carried_out().await.map(|_| failing.told()),
+            Decision::Silence => match carried_out().await {
+                Ok(_) => std::future::pending().await,
+                Err(error) => Err(error),
+            },
+        }
+    }
+}
+
+/// What the tables' own server does with a request, for the operations that there are in `shared::store`.
+fn ask_table(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
+    let answered = match operation {
+        "GetItem" => perform(body, |request| database.get_item(request)),
+        "PutItem" => perform(body, |request| database.put_item(request)),
+        "UpdateItem" => perform(body, |request| database.update_item(request)),
+        "DeleteItem" => perform(body, |request| database.delete_item(request)),
+        "BatchGetItem" => perform(body, |request| database.batch_get_item(request)),
+        "Query" => perform(body, |request| database.query(request)),
+        "TransactWriteItems" => perform(body, |request| database.transact_write_items(request)),
+        _ => return Failing { status: 400, kind: "UnknownOperationException" }.told(),
+    };
+    match answered {
+        Ok(answer) => (200, answer),
+        Err(error) => (error.status_code(), error.to_json()),
+    }
+}
+
+fn perform<Asked: DeserializeOwned, Answered: Serialize>(
+    body: &[u8],
+    operation: impl FnOnce(Asked) -> dynoxide::Result<Answered>,
+) -> dynoxide::Result<String> {
+    let asked =
+        serde_json::from_slice(body).map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
+    serde_json::to_string(&operation(asked)?).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+}
+
+async fn read(answer: axum::response::Response) -> Result<(u16, String), ConnectorError> {
+    const MOST: usize = 1 << 20;
+    let status = answer.status().as_u16();
+    let body = axum::body::to_bytes(Body::new(answer.into_body()), MOST).await.map_err(unanswerable)?;
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}
+
+fn unanswerable(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ConnectorError {
+    ConnectorError::other(reason.into(), None)
+}

@@ -1,0 +1,337 @@
+//! Histories: what a client, a thief, an administrator, AWS and the clock do to one grant. Made up at random, and cut down by
+//! proptest to the shortest that still goes wrong.
+
+use std::fmt;
+
+use proptest::prelude::*;
+
+/// One grant's life.
+#[derive(Clone, Debug)]
+pub(crate) struct History {
+    /// What the person approves.
+    pub(crate) approved: Approved,
+    /// What their role is then.
+    pub(crate) role: Role,
+    /// Who takes part: steps of others are left out.
+    pub(crate) cast: Cast,
+    /// What becomes of the code before anything else happens.
+    pub(crate) begins: Beginning,
+    /// What happens then, in this order.
+    pub(crate) steps: Vec<Step>,
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { approved, role, cast, begins, steps } = self;
+        write!(f, "approved {approved:?} as {role:?}, {cast:?}, {begins:?}")?;
+        steps.iter().try_for_each(|step| write!(f, "\n  {step:?}"))
+    }
+}
+
+/// Who may act besides the client and the clock.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cast {
+    pub(crate) thief: bool,
+    pub(crate) administrator: bool,
+    pub(crate) faults: bool,
+}
+
+/// What becomes of the code at first.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beginning {
+    /// The client exchanges it.
+    Exchanged,
+    /// … twice at once, in an order as at [`Step::Meet`].
+    ExchangedTwice(u16),
+    /// It lies there for whoever comes first.
+    Open,
+}
+
+/// One thing that happens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    /// Time passes, in seconds.
+    Wait(i64),
+    /// The client refreshes every 29 days, until it is so many seconds before the 180 days are over.
+    Age(i64),
+    /// Somebody asks for something.
+    Ask(Request),
+    /// Two requests meet: each bit says whose call to AWS goes next while both could.
+    Meet(Request, Request, u16),
+    /// The person's role changes; with none, they are no longer in the tenant.
+    Role(Option<Role>),
+    /// An administrator ends the grant.
+    End,
+}
+
+/// A request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub(crate) who: Who,
+    pub(crate) what: What,
+    /// Whether the answer arrives.
+    pub(crate) lost: bool,
+    /// What goes wrong at AWS.
+    pub(crate) fault: Option<Fault>,
+}
+
+/// Whose request it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// The client, which shows what it received last.
+    Client,
+    /// A thief, who shows any token there ever was: the newest is 0.
+    Thief { nth: u8, disguise: Disguise },
+}
+
+/// As whom a thief asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disguise {
+    /// As the client, with all that it knows.
+    Client,
+    /// As the client, without the verifier of its code.
+    Unverified,
+    /// As another client.
+    Another,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Exchange,
+    Refresh(Narrowed),
+    /// The MCP server is asked for something that needs no scope.
+    Ping,
+    /// … or `skills:read`.
+    Skills,
+    RevokeRefresh,
+    RevokeAccess,
+}
+
+/// A call to AWS that fails: the first, second and so on of its request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fault {
+    pub(crate) place: usize,
+    pub(crate) times: usize,
+    pub(crate) kind: FaultKind,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FaultKind {
+    /// 500, before it takes effect; the SDK tries again.
+    Before,
+    /// 500, after.
+    After,
+    /// Refused for good.
+    Refused,
+    /// Carried out, then the function dies.
+    Crash,
+    /// Carried out, and nothing is heard of it.
+    Silence,
+}
+
+/// What the person approves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Approved {
+    Default,
+    Skills,
+    Writing,
+    Everything,
+    /// Not to stay connected.
+    Once,
+}
+
+impl Approved {
+    pub(crate) const fn scope(self) -> &'static str {
+        match self {
+            Self::Default => "tools:execute skills:read views:read offline_access",
+            Self::Skills => "skills:read offline_access",
+            Self::Writing => "entities:read entities:write documents:read offline_access",
+            Self::Everything => {
+                "tools:execute skills:read views:read entities:read entities:write documents:read documents:write \
+                 chat:create offline_access"
+            }
+            Self::Once => "skills:read views:read",
+        }
+    }
+}
+
+/// A role; what the tenant calls it, and what it allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Role {
+    Owner,
+    Member,
+    Viewer,
+    /// One that its tenant does not define: it allows nothing.
+    Undefined,
+}
+
+impl Role {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+            Self::Undefined => "renamed",
+        }
+    }
+
+    pub(crate) fn allows(self, scope: &str) -> bool {
+        match self {
+            Self::Owner => scope != "offline_access",
+            Self::Member => scope != "offline_access" && scope != "connections:manage",
+            Self::Viewer => scope.ends_with(":read"),
+            Self::Undefined => false,
+        }
+    }
+}
+
+/// The `scope` of a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Narrowed {
+    Not,
+    Skills,
+    /// Not every grant covers it.
+    Writing,
+    Staying,
+    /// Nothing that there is.
+    Nonsense,
+}
+
+impl Narrowed {
+    /// What is sent.
+    pub(crate) const fn sent(self) -> Option<&'static str> {
+        match self {
+            Self::Not => None,
+            Self::Skills => Some("skills:read"),
+            Self::Writing => Some("entities:write openid"),
+            Self::Staying => Some("skills:read offline_access"),
+            Self::Nonsense => Some("everything"),
+        }
+    }
+
+    /// What that means (what is unknown is ignored, `write` implies `read`).
+    pub(crate) const fn means(self) -> &'static [&'static str] {
+        match self {
+            Self::Not | Self::Nonsense => &[],
+            Self::Skills => &["skills:read"],
+            Self::Writing => &["entities:read", "entities:write"],
+            Self::Staying => &["skills:read", "offline_access"],
+        }
+    }
+}
+
+/// Any history.
+pub(crate) fn any() -> impl Strategy<Value = History> {
+    let cast = (prop::bool::weighted(0.5), prop::bool::weighted(0.4), prop::bool::weighted(0.4));
+    let cast = cast.prop_map(|(thief, administrator, faults)| Cast { thief, administrator, faults });
+    let role = prop::sample::select(vec![Role::Owner, Role::Member, Role::Viewer]);
+    let begins = prop_oneof![
+        16 => Just(Beginning::Exchanged),
+        1 => any_order().prop_map(Beginning::ExchangedTwice),
+        2 => Just(Beginning::Open),
+    ];
+    (approved(), role, cast, begins, prop::collection::vec(step(), 0..40))
+        .prop_map(|(approved, role, cast, begins, steps)| History { approved, role, cast, begins, steps })
+}
+
+fn approved() -> impl Strategy<Value = Approved> {
+    prop_oneof![
+        4 => Just(Approved::Default),
+        2 => Just(Approved::Skills),
+        2 => Just(Approved::Writing),
+        1 => Just(Approved::Everything),
+        1 => Just(Approved::Once),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let role = prop_oneof![
+        2 => prop::sample::select(vec![Role::Owner, Role::Member, Role::Viewer, Role::Undefined]).prop_map(Some),
+        1 => Just(None),
+    ];
+    prop_oneof![
+        40 => request().prop_map(Step::Ask),
+        24 => wait().prop_map(Step::Wait),
+        8 => (request(), request(), any_order()).prop_map(|(one, other, order)| Step::Meet(one, other, order)),
+        6 => (refresh(), any_order()).prop_map(|(refresh, order)| Step::Meet(refresh, refresh, order)),
+        2 => prop::sample::select(vec![1, 1800, 3599, 3601, 60 * 24 * 3600]).prop_map(Step::Age),
+        4 => role.prop_map(Step::Role),
+        1 => Just(Step::End),
+    ]
+}
+
+fn any_order() -> impl Strategy<Value = u16> {
+    proptest::num::u16::ANY
+}
+
+/// What a client does most.
+fn refresh() -> impl Strategy<Value = Request> {
+    prop::bool::weighted(0.3).prop_map(|lost| Request {
+        who: Who::Client,
+        what: What::Refresh(Narrowed::Not),
+        lost,
+        fault: None,
+    })
+}
+
+fn request() -> impl Strategy<Value = Request> {
+    let narrowed = prop_oneof![
+        6 => Just(Narrowed::Not),
+        1 => Just(Narrowed::Skills),
+        1 => Just(Narrowed::Writing),
+        1 => Just(Narrowed::Staying),
+        1 => Just(Narrowed::Nonsense),
+    ];
+    let what = prop_oneof![
+        12 => narrowed.prop_map(What::Refresh),
+        5 => Just(What::Ping),
+        3 => Just(What::Skills),
+        2 => Just(What::Exchange),
+        1 => prop_oneof![2 => Just(What::RevokeRefresh), 1 => Just(What::RevokeAccess)],
+    ];
+    let lost = prop::bool::weighted(0.25);
+    (who(), what, lost, prop::option::weighted(0.2, fault())).prop_map(|(who, what, lost, fault)| Request {
+        who,
+        what,
+        lost,
+        fault,
+    })
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    let disguise =
+        prop_oneof![8 => Just(Disguise::Client), 1 => Just(Disguise::Unverified), 1 => Just(Disguise::Another)];
+    let nth = prop_oneof![3 => 0..3_u8, 1 => 0..20_u8];
+    prop_oneof![
+        6 => Just(Who::Client),
+        1 => (nth, disguise).prop_map(|(nth, disguise)| Who::Thief { nth, disguise }),
+    ]
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    let kind = prop::sample::select(vec![
+        FaultKind::Before,
+        FaultKind::After,
+        FaultKind::Refused,
+        FaultKind::Crash,
+        FaultKind::Silence,
+    ]);
+    (0..4_usize, 1..3_usize, kind).prop_map(|(place, times, kind)| Fault { place, times, kind })
+}
+
+/// Moments, and both sides of every limit there is.
+fn wait() -> impl Strategy<Value = i64> {
+    const HOUR: i64 = 3600;
+    const DAY: i64 = 24 * HOUR;
+    prop_oneof![
+        6 => 1..5_i64,
+        6 => 59..62_i64,
+        3 => 62..900_i64,
+        3 => prop::sample::select(vec![HOUR - 1, HOUR, HOUR + 1]),
+        3 => HOUR..DAY,
+        3 => DAY..20 * DAY,
+        1 => prop::sample::select(vec![30 * DAY - 60, 30 * DAY - 1, 30 * DAY, 30 * DAY + 1]),
+        1 => prop::sample::select(vec![180 * DAY - 1, 180 * DAY, 200 * DAY]),
+    ]
+}

@@ -1,0 +1,126 @@
+//! A model of one grant, and histories of an honest client, a thief, an administrator, failing AWS and a clock, played on the real
+//! functions. After every step the answer must be one that the model predicts, and what is promised of every grant must hold.
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `history` | what can happen |
+//! | `prediction` | what must come of it |
+//! | `facts` | what must hold whatever the model predicts |
+//! | `play` | one history, played and compared |
+//! | `theatre`, `overheard` | the system it is played on, and its audit |
+//!
+//! Histories come in batches, each from the seed that is its number. A failure shows the shortest history that still fails and
+//! the batch; `MODEL_BATCH=<number>` plays that one alone, `MODEL_HISTORIES=<number>` sets how many are played in all.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+
+mod facts;
+mod history;
+mod overheard;
+mod play;
+mod prediction;
+mod theatre;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+
+use play::{Play, Tally};
+use theatre::Theatre;
+
+/// Histories on one system.
+const BATCH: usize = 250;
+
+#[test]
+fn every_history_goes_as_the_design_says() {
+    #[expect(clippy::disallowed_methods, reason = "these are of whoever runs the test")]
+    let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().expect("a number"));
+    let batches = match (variable("MODEL_BATCH"), variable("MODEL_HISTORIES")) {
+        (Some(batch), _) => batch..batch + 1,
+        (None, histories) => 0..histories.unwrap_or(10_000).div_ceil(BATCH),
+    };
+    let workers = variable("MODEL_WORKERS").or_else(|| std::thread::available_parallelism().ok().map(usize::from));
+    let (started, next, all) = (Instant::now(), Arc::new(AtomicUsize::new(batches.start)), Arc::new(Mutex::default()));
+    let workers: Vec<_> = (0..workers.unwrap_or(1))
+        .map(|_| {
+            let (next, all, end) = (Arc::clone(&next), Arc::clone(&all), batches.end);
+            std::thread::spawn(move || {
+                loop {
+                    let batch = next.fetch_add(1, Ordering::SeqCst);
+                    if batch >= end {
+                        return;
+                    }
+                    let played = catch_unwind(AssertUnwindSafe(|| play(batch)));
+                    let tally = played.unwrap_or_else(|reason| {
+                        // The others need not go on.
+                        next.store(end, Ordering::SeqCst);
+                        std::panic::resume_unwind(reason)
+                    });
+                    add(&mut all.lock().expect("unpoisoned"), tally);
+                }
+            })
+        })
+        .collect();
+    let failed = workers.into_iter().filter_map(|worker| worker.join().err()).count();
+    assert_eq!(failed, 0, "a history did not go as it must: see above");
+
+    let Tally { histories, requests, told } = &*all.lock().expect("unpoisoned");
+    let told: BTreeMap<_, _> = told.iter().collect();
+    let seconds = started.elapsed().as_secs();
+    let _ = writeln!(std::io::stderr(), "{histories} histories, {requests} requests in {seconds} s: {told:?}");
+    for event in [
+        "grant_activated ",
+        "grant_ended code_replayed",
+        "grant_ended membership_gone",
+        "grant_ended refresh_replayed",
+        "grant_ended revoked",
+        "refresh_judged concurrent",
+        "refresh_judged current",
+        "refresh_judged expired",
+        "refresh_judged lost_response",
+        "refresh_judged replayed",
+    ] {
+        let often = told.get(&event.to_owned()).is_some_and(|times| **times * 200 >= *histories);
+        assert!(often, "histories in which there is hardly any {event}");
+    }
+}
+
+/// One batch, on a system of its own, whose time stands still but for what it waits for.
+fn play(batch: usize) -> Tally {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+    let runtime = runtime.expect("a runtime");
+    let theatre = runtime.block_on(Theatre::open());
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&u64::try_from(batch).expect("small").to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let cases = u32::try_from(BATCH).expect("small");
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let tally = RefCell::new(Tally::default());
+    let played = TestRunner::new_with_rng(config, rng).run(&history::any(), |history| {
+        let played = runtime.block_on(Play::whole(&theatre, &history, &mut tally.borrow_mut()));
+        played.map_err(TestCaseError::fail)
+    });
+    let tally = tally.into_inner();
+    match played {
+        Ok(()) => tally,
+        Err(TestError::Fail(wrong, history)) => {
+            let after = tally.histories;
+            panic!("after {after} histories, shrinking included, of MODEL_BATCH={batch}: {wrong}\n{history}")
+        }
+        Err(TestError::Abort(reason)) => panic!("MODEL_BATCH={batch}: {reason}"),
+    }
+}
+
+fn add(all: &mut Tally, batch: Tally) {
+    all.histories += batch.histories;
+    all.requests += batch.requests;
+    for (event, times) in batch.told {
+        *all.told.entry(event).or_default() += times;
+    }
+}

@@ -1,0 +1,249 @@
+//! Where histories are played: one system in memory, without sockets, at a clock that each history sets anew.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use axum::body::Body;
+use axum::http::Request as Http;
+use local::wire::{Call, Decision, Failing, Wire};
+use local::{Options, System};
+use serde_json::Value;
+use shared::clock::{Clock, Timestamp};
+use shared::oauth::client::{Client, ClientId, Kind};
+use shared::oauth::grant::{Approval, Grant, GrantId};
+use shared::oauth::pkce::Challenge;
+use shared::oauth::redirect_uri::RedirectUri;
+use shared::oauth::resource::Resource;
+use shared::oauth::scope::Scopes;
+use shared::oauth::secret::{Digest, Secret, to_text};
+use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::directory::Tenant;
+use shared::store::wanted::Wanted;
+use stand_ins::kms::key::Spec;
+use world::CALLBACK;
+use world::schedule::Stage;
+
+use crate::history::{Approved, Fault, FaultKind, Role};
+use crate::overheard::Overheard;
+
+/// When every history begins.
+pub(crate) const BEGINNING: i64 = 1_795_339_800;
+
+const TENANT: &str = "acme";
+const CLIENT: &str = "the-client";
+const ANOTHER_CLIENT: &str = "another-client";
+
+/// The system and its surroundings.
+pub(crate) struct Theatre {
+    system: System,
+    clock: Arc<AtomicI64>,
+    /// Where two requests meet.
+    pub(crate) stage: Stage,
+    line: Line,
+    pub(crate) audit: Overheard,
+    #[expect(dead_code, reason = "the audit is heard until it is dropped")]
+    listening: tracing::subscriber::DefaultGuard,
+}
+
+/// A grant that has just been approved, and what its client has.
+pub(crate) struct Granted {
+    pub(crate) id: GrantId,
+    pub(crate) person: PersonId,
+    pub(crate) code: String,
+    pub(crate) verifier: String,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Theatre {
+    /// Opens.
+    pub(crate) async fn open() -> Self {
+        let (stage, line, audit) = (Stage::default(), Line::default(), Overheard::default());
+        let listening = tracing::subscriber::set_default(audit.clone());
+        let clock = Arc::new(AtomicI64::new(BEGINNING));
+        let told = Arc::clone(&clock);
+        let options = Options {
+            clock: Clock::new(move || Timestamp::from_seconds(told.load(Ordering::SeqCst))),
+            wire: Some(line.wire(&stage)),
+            direct: true,
+            // Signs in a fraction of RSA's time.
+            key_spec: Spec::EccNistP256,
+            ..Options::default()
+        };
+        let system = System::start(options).await.expect("the system starts");
+        for id in [CLIENT, ANOTHER_CLIENT] {
+            let client = Client {
+                id: ClientId::parse(id).expect("an id"),
+                name: None,
+                redirect_uris: vec![RedirectUri::parse(CALLBACK).expect("an address")],
+                refreshes: true,
+                // Never forgotten: what a client lives by is another test's.
+                kind: Kind::Registered { expires: Timestamp::from_seconds(2 * BEGINNING) },
+            };
+            system.clients().keep(&client).await.expect("kept");
+        }
+        let tenant = Tenant { id: tenant(), name: "Acme".to_owned(), roles: Vec::new() };
+        system.directory().keep_tenant(&tenant).await.expect("kept");
+        Self { system, clock, stage, line, audit, listening }
+    }
+
+    /// Begins a history: at the same time as all, with a new person.
+    pub(crate) async fn approve(&self, approved: Approved, role: Role) -> Granted {
+        self.clock.store(BEGINNING, Ordering::SeqCst);
+        let person = PersonId::parse(&uuid()).expect("an id");
+        self.give_role(&person, Some(role)).await;
+        let now = Timestamp::from_seconds(BEGINNING);
+        let id = ClientId::parse(CLIENT).expect("an id");
+        let client = self.system.clients().find(&id, now).await.expect("the table answers").expect("it is known");
+        let scopes = Scopes::parse(approved.scope());
+        let approval = Approval {
+            client: id,
+            person: person.clone(),
+            tenant: tenant(),
+            resource: Resource::from_stored(self.system.mcp_url()),
+            scopes,
+            at: now,
+        };
+        let verifier = to_text(Secret::<32>::random().expose());
+        let challenge = Challenge::from_digest(Digest::of(verifier.as_bytes()));
+        let redirect_uri = RedirectUri::parse(CALLBACK).expect("an address");
+        let effective = scopes.permissions().iter().map(shared::oauth::scope::Scope::as_str);
+        let effective = Scopes::of_names(effective.filter(|scope| role.allows(scope)));
+        let (grant, code) = Grant::approve(approval, effective, challenge, redirect_uri);
+        self.system.grants().keep(&grant, self.system.clients(), &client, &Wanted::default(), now).await.expect("kept");
+        Granted { id: grant.id, person, code: code.to_text(), verifier }
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn wait(&self, seconds: i64) {
+        self.clock.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    pub(crate) async fn give_role(&self, person: &PersonId, role: Option<Role>) {
+        let directory = self.system.directory();
+        match role {
+            Some(role) => directory.keep_member(&tenant(), person, role.name()).await.expect("kept"),
+            None => directory.remove_member(&tenant(), person).await.expect("removed"),
+        }
+    }
+
+    pub(crate) async fn end(&self, id: &GrantId) {
+        let now = Timestamp::from_seconds(self.now());
+        let why = shared::oauth::grant::Ending::Administrator;
+        self.system.grants().end(id, why, now).await.expect("ended");
+    }
+
+    pub(crate) async fn stored(&self, id: &GrantId) -> Grant {
+        self.system.grants().find(id).await.expect("the table answers").expect("it is there")
+    }
+
+    /// Until it is told otherwise, this goes wrong; the calls to AWS are counted anew.
+    pub(crate) fn suffers(&self, fault: Option<Fault>) {
+        *self.line.0.lock().expect("unpoisoned") = (0, fault);
+    }
+
+    /// Exchanges a code.
+    pub(crate) async fn exchange(&self, code: &str, verifier: &str, is_client: bool) -> Answered {
+        let fields = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("code_verifier", verifier),
+            ("redirect_uri", CALLBACK),
+            ("client_id", named(is_client)),
+        ];
+        self.post_form("/oauth/token", &fields).await
+    }
+
+    /// Refreshes.
+    pub(crate) async fn refresh(&self, token: &str, scope: Option<&str>, is_client: bool) -> Answered {
+        let mut fields =
+            vec![("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", named(is_client))];
+        fields.extend(scope.map(|scope| ("scope", scope)));
+        self.post_form("/oauth/token", &fields).await
+    }
+
+    /// Gives a token back.
+    pub(crate) async fn revoke(&self, token: &str, is_client: bool) -> Answered {
+        self.post_form("/oauth/revoke", &[("token", token), ("client_id", named(is_client))]).await
+    }
+
+    /// Asks the MCP server for something that needs no scope, or for something that needs `skills:read`.
+    pub(crate) async fn call(&self, token: &str, skills: bool) -> Answered {
+        let asked = if skills {
+            r#""method":"tools/call","params":{"name":"list_skills","arguments":{}}"#
+        } else {
+            r#""method":"ping","params":{}"#
+        };
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,{asked}}}"#);
+        let request = Http::post(shared::oauth::resource::PATH)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2025-11-25")
+            .header("authorization", format!("Bearer {token}"));
+        self.ask(request, body).await
+    }
+
+    async fn post_form(&self, path: &str, fields: &[(&str, &str)]) -> Answered {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.ask(Http::post(path).header("content-type", "application/x-www-form-urlencoded"), body).await
+    }
+
+    async fn ask(&self, request: axum::http::request::Builder, body: String) -> Answered {
+        let request = request.header("host", "localhost").body(Body::from(body)).expect("a request");
+        let answer = self.system.ask(request).await;
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.expect("a body");
+        Answered { status, body: serde_json::from_slice(&body).unwrap_or_default() }
+    }
+}
+
+/// The calls to AWS of one request, of which one or two fail.
+#[derive(Clone, Default)]
+struct Line(Arc<Mutex<(usize, Option<Fault>)>>);
+
+impl Line {
+    fn wire(&self, stage: &Stage) -> Arc<dyn Wire> {
+        let (line, stage) = (self.clone(), stage.clone());
+        Arc::new(move |call: Call| {
+            let (line, stage) = (line.clone(), stage.clone());
+            async move {
+                stage.step(&call.operation).await;
+                let mut line = line.0.lock().expect("unpoisoned");
+                let place = line.0;
+                line.0 += 1;
+                let fault = line.1.filter(|fault| (fault.place..fault.place + fault.times).contains(&place));
+                match fault.map(|fault| fault.kind) {
+                    None => Decision::Pass,
+                    Some(FaultKind::Before) => Decision::FailBefore(Failing::INTERNAL),
+                    Some(FaultKind::After) => Decision::FailAfter(Failing::INTERNAL),
+                    Some(FaultKind::Refused) => Decision::FailBefore(Failing::DENIED),
+                    Some(FaultKind::Crash) => Decision::FailAfter(Failing::DENIED),
+                    Some(FaultKind::Silence) => Decision::Silence,
+                }
+            }
+        })
+    }
+}
+
+fn tenant() -> TenantId {
+    TenantId::parse(TENANT).expect("a tenant")
+}
+
+const fn named(is_client: bool) -> &'static str {
+    if is_client { CLIENT } else { ANOTHER_CLIENT }
+}
+
+/// Version 4, as Supabase makes them.
+fn uuid() -> String {
+    let random = Secret::<16>::random();
+    let hex = random.expose().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}
