@@ -32,6 +32,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
+use axum::http::HeaderName;
 use shared::clock::Clock;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
@@ -78,6 +79,8 @@ pub struct Options {
     pub people: Vec<Person>,
     /// Whether `WWW-Authenticate` is renamed as API Gateway may do it.
     pub rename_challenge: bool,
+    /// Headers of answers that something in front of the gateway takes away, in lower case.
+    pub drop_headers: &'static [&'static str],
     /// Who watches what the functions say to AWS.
     pub wire: Option<Arc<dyn Wire>>,
     /// What kind of key signs. KMS has one of each kind.
@@ -108,6 +111,7 @@ impl Default for Options {
             workspace: None,
             people: Vec::new(),
             rename_challenge: false,
+            drop_headers: &[],
             wire: None,
             key_spec: Spec::Rsa2048,
             outbound_allow: Vec::new(),
@@ -288,7 +292,12 @@ impl System {
             None => services.clone(),
         };
         let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
-        let gateway = Arc::new(Gateway { routes, clock: options.clock, renames_challenge: options.rename_challenge });
+        let gateway = Arc::new(Gateway {
+            routes,
+            clock: options.clock,
+            renames_challenge: options.rename_challenge,
+            dropped: options.drop_headers.iter().map(|name| HeaderName::from_static(name)).collect(),
+        });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
