@@ -29,4 +29,5 @@ mod revocation;
 mod script;
 mod step_up;
 mod template;
+mod tenant_addresses;
 mod workspace_file;

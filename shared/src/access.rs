@@ -79,9 +79,8 @@ impl Access {
     /// another tenant's, or `standing` is not the maker's in the key's tenant.
     #[must_use]
     pub fn of_key(shown: &ApiKey, known: KnownKey, resource: &Resource, standing: &Standing) -> Option<Self> {
-        let theirs = shown.id == known.id
-            && known.digest.matches(&shown.secret.digest())
-            && resource.serves(&known.tenant);
+        let theirs =
+            shown.id == known.id && known.digest.matches(&shown.secret.digest()) && resource.serves(&known.tenant);
         (theirs && standing.person == known.maker && standing.tenant == known.tenant).then(|| Self {
             tenant: known.tenant,
             person: known.maker,

@@ -320,13 +320,6 @@ impl World {
         self.send(self.http.get(self.absolute(url))).await
     }
 
-    /// `OPTIONS`, as a browser asks before a script's request.
-    pub async fn preflight(&self, path: &str) -> Answer {
-        let request = self.http.request(reqwest::Method::OPTIONS, self.at(path));
-        self.send(request.header("origin", "http://localhost:6274").header("access-control-request-method", "POST"))
-            .await
-    }
-
     /// A bare request.
     ///
     /// # Panics

@@ -41,9 +41,9 @@ pub(crate) enum Target {
 impl Asked {
     pub(crate) fn read(parameters: &Parameters, issuer: &Issuer) -> Result<Self, Refusal> {
         let required = |name| parameters.value(name).ok_or(Refusal::Missing(name));
-        let target = parameters.value("resource").map_or(Target::Unnamed, |asked| {
-            Resource::parse(issuer, asked).map_or(Target::Foreign, Target::Ours)
-        });
+        let target = parameters
+            .value("resource")
+            .map_or(Target::Unnamed, |asked| Resource::parse(issuer, asked).map_or(Target::Foreign, Target::Ours));
         match required("grant_type")? {
             "authorization_code" => Ok(Self::Code(CodeAsked {
                 code: Code::parse(required("code")?).ok_or(Refusal::NotACode)?,

@@ -25,7 +25,9 @@ impl ProtectedResource {
             authorization_servers: [issuer.to_string()],
             scopes_supported: Scopes::DEFAULT.permissions().iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
-            resource_name: resource.tenant().map_or_else(|| product.to_owned(), |tenant| format!("{product} ({tenant})")),
+            resource_name: resource
+                .tenant()
+                .map_or_else(|| product.to_owned(), |tenant| format!("{product} ({tenant})")),
         }
     }
 }
