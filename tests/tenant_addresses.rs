@@ -398,7 +398,9 @@ async fn the_rust_sdk_connects_to_each_address_even_without_the_challenge() {
             let landed = world.person(ANA).approves(&ask, tenant).await;
             state.handle_callback_url(landed.location()).await.unwrap();
             let tokens = serde_json::to_value(store.load().await.unwrap().unwrap().token_response).unwrap();
-            ["access_token", "refresh_token"].map(|name| world.remember(tokens[name].as_str().unwrap()));
+            for name in ["access_token", "refresh_token"] {
+                world.remember(tokens[name].as_str().unwrap());
+            }
 
             let client = AuthClient::new(reqwest::Client::new(), state.into_authorization_manager().unwrap());
             let config = StreamableHttpClientTransportConfig::with_uri(url.as_str());

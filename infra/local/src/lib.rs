@@ -32,7 +32,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
-use axum::http::HeaderName;
 use shared::clock::Clock;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
@@ -79,7 +78,7 @@ pub struct Options {
     pub people: Vec<Person>,
     /// Whether `WWW-Authenticate` is renamed as API Gateway may do it.
     pub rename_challenge: bool,
-    /// Headers of answers that something in front of the gateway takes away, in lower case.
+    /// Headers of answers that something in front of the gateway takes away.
     pub drop_headers: &'static [&'static str],
     /// Who watches what the functions say to AWS.
     pub wire: Option<Arc<dyn Wire>>,
@@ -292,12 +291,8 @@ impl System {
             None => services.clone(),
         };
         let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
-        let gateway = Arc::new(Gateway {
-            routes,
-            clock: options.clock,
-            renames_challenge: options.rename_challenge,
-            dropped: options.drop_headers.iter().map(|name| HeaderName::from_static(name)).collect(),
-        });
+        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
+        let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
