@@ -1,5 +1,7 @@
 //! The well-known documents (RFC 8414, RFC 9728, RFC 7517).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::json;
 use world::World;
 
@@ -96,29 +98,66 @@ async fn what_is_not_served_is_not_found() {
     }
 }
 
-/// OAuth 2.1 §3.1, §3.2: browser clients may read everything but the authorization endpoint.
+/// OAuth 2.1 §3.1, §3.2: scripts of browser clients may ask everything and read every answer, but where people are asked. The MCP
+/// server refuses the origins that it does not expect, and says so readably.
 #[tokio::test(flavor = "multi_thread")]
-async fn browser_clients_are_let_in_everywhere_but_at_authorize() {
+async fn browser_clients_are_let_in_everywhere_but_where_people_are() {
+    const ALLOWED: &str = "Authorization, Content-Type, X-Api-Key, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, \
+                           Last-Event-ID";
     let world = World::new().await;
-
-    for (path, methods) in [
-        ("/.well-known/oauth-authorization-server", "GET"),
-        ("/.well-known/oauth-protected-resource", "GET"),
-        ("/.well-known/jwks.json", "GET"),
-        ("/oauth/register", "POST"),
-        ("/oauth/token", "POST"),
-        ("/oauth/revoke", "POST"),
-        ("/api/mcp/server", "POST, GET, DELETE"),
-    ] {
-        let answer = world.preflight(path).await;
-
-        assert_eq!(answer.status, 204, "{path}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
-        assert_eq!(answer.header("access-control-allow-methods"), Some(methods), "{path}");
-        assert!(answer.header("access-control-allow-headers").unwrap().contains("MCP-Protocol-Version"), "{path}");
-        assert_eq!(answer.header("access-control-allow-credentials"), None, "{path}");
+    let mut paths: BTreeMap<_, (&str, BTreeSet<_>)> = BTreeMap::new();
+    for (route, function) in world.system().routes() {
+        let (method, path) = route.split_once(' ').unwrap();
+        paths.entry(path.replace("{tenant}", "acme")).or_insert((function, BTreeSet::new())).1.insert(method);
     }
-    let answer = world.preflight("/oauth/authorize").await;
-    assert_eq!(answer.status, 404);
-    assert_eq!(answer.header("access-control-allow-origin"), None);
+    assert!(paths.contains_key("/api/mcp/server/acme"), "{paths:?}");
+
+    for (path, (function, methods)) in paths {
+        let crossed = !["authorize", "login"].contains(&function);
+        let allowed_methods = match function {
+            "wellknown" => "GET",
+            "mcp" => "POST, GET, DELETE",
+            _ => "POST",
+        };
+        for (origin, foreign) in [
+            (None, false),
+            (Some("https://claude.ai"), false),
+            (Some("http://localhost:6274"), false),
+            (Some("https://evil.example"), true),
+            (Some("null"), true),
+        ] {
+            let refused = function == "mcp" && foreign;
+            for method in methods.iter().copied().chain(["OPTIONS"]).collect::<BTreeSet<_>>() {
+                let request = world.http().request(method.parse().unwrap(), world.at(&path));
+                let request = origin.into_iter().fold(request, |request, origin| request.header("origin", origin));
+                let request = match method {
+                    "OPTIONS" => request
+                        .header("access-control-request-method", "POST")
+                        .header("access-control-request-headers", "authorization,content-type,mcp-method,x-api-key"),
+                    _ => request,
+                };
+                let answer = world.send(request).await;
+                let case = format!("{method} {path} from {origin:?}: {answer:?}");
+                let expected = |value| crossed.then_some(value);
+                assert_eq!(answer.header("access-control-allow-origin"), expected("*"), "{case}");
+                let exposed = expected("WWW-Authenticate, Retry-After");
+                assert_eq!(answer.header("access-control-expose-headers"), exposed, "{case}");
+                assert_eq!(answer.header("access-control-allow-credentials"), None, "{case}");
+                let preflight = method == "OPTIONS" && crossed && !refused;
+                let told = |name, value| assert_eq!(answer.header(name), preflight.then_some(value), "{case}");
+                told("access-control-allow-methods", allowed_methods);
+                told("access-control-allow-headers", ALLOWED);
+                told("access-control-max-age", "7200");
+                match (method, function) {
+                    ("OPTIONS", _) if !crossed => assert_eq!(answer.status, 404, "{case}"),
+                    _ if refused => assert_eq!(answer.status, 403, "{case}"),
+                    ("OPTIONS", _) => assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{case}"),
+                    (_, "mcp") => {
+                        assert_eq!((answer.status, answer.header("www-authenticate").is_some()), (401, true), "{case}");
+                    }
+                    _ => assert!(answer.status < 500, "{case}"),
+                }
+            }
+        }
+    }
 }

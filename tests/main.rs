@@ -30,5 +30,6 @@ mod revocation;
 mod script;
 mod step_up;
 mod template;
+mod tenant_addresses;
 mod tools;
 mod workspace_file;

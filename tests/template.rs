@@ -16,14 +16,16 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
             "wellknown",
             "GET OPTIONS",
             "/.well-known/oauth-authorization-server /.well-known/oauth-authorization-server/api/mcp/server \
+             /.well-known/oauth-authorization-server/api/mcp/server/{tenant} \
              /.well-known/oauth-protected-resource /.well-known/oauth-protected-resource/api/mcp/server \
+             /.well-known/oauth-protected-resource/api/mcp/server/{tenant} \
              /.well-known/jwks.json",
         ),
         ("register", "POST OPTIONS", "/oauth/register"),
         ("authorize", "GET POST", "/oauth/authorize"),
         ("token", "POST OPTIONS", "/oauth/token"),
         ("revoke", "POST OPTIONS", "/oauth/revoke"),
-        ("mcp", "POST GET DELETE OPTIONS", "/api/mcp/server"),
+        ("mcp", "POST GET DELETE OPTIONS", "/api/mcp/server /api/mcp/server/{tenant}"),
         ("login", "GET POST", "/auth/login /auth/login/password /auth/login/code /auth/login/verify"),
         ("login", "POST", "/auth/login/social /auth/logout"),
         ("login", "GET", "/auth/callback"),

@@ -33,7 +33,8 @@ from samtranslator.translator.translator import Translator
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login"}
 TABLES = {"Clients", "Grants", "Keys", "Directory", "Workspace"}
-MCP = "/api/mcp/server"
+MCP = {"/api/mcp/server", "/api/mcp/server/{tenant}"}
+NAMED = re.compile(r"(?<=/)\{([a-z]+)\}(?=/|$)")  # stands for one segment
 SECRETS = {"code", "code_verifier", "client_secret", "token", "refresh_token", "password"}  # that of RFC 7636 appendix B is public
 BASIC = "service-role/AWSLambdaBasicExecutionRole"  # SAM gives it to every function: its log lines
 
@@ -114,7 +115,7 @@ def routes_are_exact(house):
     for shape in house.shapes:
         for route in shape.routes:
             method, path = route.split(" ")
-            if method not in {"GET", "POST", "DELETE", "OPTIONS"} or re.search(r"[{}$*]|/$|//", path):
+            if method not in {"GET", "POST", "DELETE", "OPTIONS"} or re.search(r"[{}$*]|/$|//", NAMED.sub("x", path)):
                 yield f"{shape}: {route} is not one method at one path"
         if shape.stage["StageName"] != "$default":
             yield f"{shape}: the stage {shape.stage['StageName']} would stand in every path"
@@ -149,8 +150,9 @@ def every_route_may_invoke_its_function(house):
                 yield f"{shape}: something else than our API may invoke {permission['FunctionName']}"
             method, path = source.split("${__Stage__}/")[1].split("/", 1)
             permitted[f"{method} /{path}"] = permission["FunctionName"]["Ref"]
-        if permitted != shape.routes:
-            yield f"{shape}: permissions and routes differ: {sorted(set(permitted.items()) ^ set(shape.routes.items()))}"
+        routes = {NAMED.sub("*", route): function for route, function in shape.routes.items()}
+        if permitted != routes:
+            yield f"{shape}: permissions and routes differ: {sorted(set(permitted.items()) ^ set(routes.items()))}"
 
 
 def throttles_name_routes_that_exist(house):
@@ -171,7 +173,7 @@ def challenge_finds_its_header(house):
                 if integration["type"] != "aws_proxy" or integration["payloadFormatVersion"] != "2.0":
                     yield f"{shape}: {method} {path} does not send events of version 2.0"
                 mapping = integration.get("responseParameters", {})
-                if path == MCP and method != "options" and mapping != {"401": wanted, "403": wanted}:
+                if path in MCP and method != "options" and mapping != {"401": wanted, "403": wanted}:
                     yield f"{shape}: {method} {path} loses its challenge"
                 for status in mapping.values():
                     yield from (f"{shape}: {key} is refused by API Gateway" for key in status if reserved.match(key.partition("header.")[2]))
@@ -321,18 +323,21 @@ def events_are_as_aws_sends_them(house):
     for path in sorted((ROOT / "events").glob("*/*.json")):
         name, event = path.relative_to(ROOT / "events"), json.loads(path.read_text())
         http, headers = event["requestContext"]["http"], event["headers"]
-        route = f"{http['method']} {http['path']}"
+        asked = f"{http['method']} {http['path']}"
+        route, named = route_of(asked, routes)
         if event["version"] != "2.0" or event["rawPath"] != http["path"] or event["requestContext"]["stage"] != "$default":
             yield f"{name}: version, path or stage do not fit"
         if event["routeKey"] != event["requestContext"]["routeKey"]:
             yield f"{name}: the two route keys differ"
         if path.stem.startswith("unrouted-"):
-            if route in routes:
-                yield f"{name}: {route} is routed"
+            if route:
+                yield f"{name}: {asked} is routed"
         elif event["routeKey"] != route or routes.get(route, "").lower() != name.parts[0]:
-            yield f"{name}: {route} does not lead to {name.parts[0]}"
+            yield f"{name}: {asked} does not lead to {name.parts[0]}"
         else:
             seen.add(route)
+        if event.get("pathParameters", {}) != named or ("pathParameters" in event) != bool(named):
+            yield f"{name}: the path and its parameters differ"
         if any(key != key.lower() for key in headers) or "cookie" in headers:
             yield f"{name}: header names are in lower case, and cookies stand apart"
         query = {}
@@ -405,6 +410,15 @@ class House:
         with contextlib.redirect_stdout(io.StringIO()):
             self.transformed = Translator(managed, Parser(), boto_session=boto3.Session()).translate(packaged, {"Issuer": "https://connect.example.com"})
         self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools"})]
+
+
+def route_of(asked, routes):
+    """The route that a request takes, exact segments before named ones, and what its named segments stand for."""
+    for route in sorted(routes, key=lambda route: len(NAMED.findall(route))):
+        parts = [f"(?P<{part[1:-1]}>[^/]+)" if NAMED.fullmatch(f"/{part}", 1) else re.escape(part) for part in route.split("/")]
+        if matched := re.fullmatch("/".join(parts), asked):
+            return route, matched.groupdict()
+    return None, {}
 
 
 NOTHING = object()

@@ -61,7 +61,8 @@ impl Access {
             && approval.client.as_str() == claims.client_id
             && approval.person.as_str() == claims.sub
             && approval.tenant.as_str() == claims.tenant
-            && approval.resource == *resource;
+            && approval.resource == *resource
+            && resource.serves(&approval.tenant);
         if !same {
             return Err(Unfounded::AnotherGrant);
         }
@@ -74,11 +75,12 @@ impl Access {
         Ok((access, active))
     }
 
-    /// By an API key, as far as its maker's role allows now. `None` when the secret is not the key's, or `standing` is not the
-    /// maker's in the key's tenant.
+    /// By an API key at `resource`, as far as its maker's role allows now. `None` when the secret is not the key's, `resource` is
+    /// another tenant's, or `standing` is not the maker's in the key's tenant.
     #[must_use]
-    pub fn of_key(shown: &ApiKey, known: KnownKey, standing: &Standing) -> Option<Self> {
-        let theirs = shown.id == known.id && known.digest.matches(&shown.secret.digest());
+    pub fn of_key(shown: &ApiKey, known: KnownKey, resource: &Resource, standing: &Standing) -> Option<Self> {
+        let theirs =
+            shown.id == known.id && known.digest.matches(&shown.secret.digest()) && resource.serves(&known.tenant);
         (theirs && standing.person == known.maker && standing.tenant == known.tenant).then(|| Self {
             tenant: known.tenant,
             person: known.maker,

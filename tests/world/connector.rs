@@ -98,7 +98,7 @@ impl Connector<'_> {
             client: id,
             person: self.world.person_id(email),
             tenant: TenantId::parse(tenant).expect("a tenant"),
-            resource: Resource::from_stored(self.world.mcp_url()),
+            resource: Resource::from_stored(&self.world.mcp_url()).expect("ours"),
             scopes,
             at: now,
         };

@@ -105,6 +105,12 @@ impl World {
         self.system.mcp_url()
     }
 
+    /// The URL of one tenant.
+    #[must_use]
+    pub fn mcp_url_of(&self, tenant: &str) -> String {
+        format!("{}/{tenant}", self.mcp_url())
+    }
+
     /// The address of a path.
     #[must_use]
     pub fn at(&self, path: &str) -> String {
@@ -314,13 +320,6 @@ impl World {
         self.send(self.http.get(self.absolute(url))).await
     }
 
-    /// `OPTIONS`, as a browser asks before a script's request.
-    pub async fn preflight(&self, path: &str) -> Answer {
-        let request = self.http.request(reqwest::Method::OPTIONS, self.at(path));
-        self.send(request.header("origin", "http://localhost:6274").header("access-control-request-method", "POST"))
-            .await
-    }
-
     /// A bare request.
     ///
     /// # Panics
@@ -355,10 +354,15 @@ impl World {
 
     /// Calls a method of the MCP server in the legacy era, with or without a token.
     pub async fn call(&self, token: Option<&str>, method: &str, params: Value) -> Answer {
+        self.call_at(&self.mcp_url(), token, method, params).await
+    }
+
+    /// The same at another of its addresses.
+    pub async fn call_at(&self, url: &str, token: Option<&str>, method: &str, params: Value) -> Answer {
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
         let request = self
             .http
-            .post(self.mcp_url())
+            .post(url)
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream")
             .header("mcp-protocol-version", "2025-11-25")

@@ -43,11 +43,11 @@ impl Asked {
             return Err(Refusal::ChallengeMethod);
         }
         let challenge = Challenge::parse(challenge).ok_or(Refusal::Challenge)?;
-        let resource = Resource::of(issuer);
-        // Clients of before 2025-06-18 do not name it; the token is bound to it all the same.
-        if parameters.value("resource").is_some_and(|asked| !resource.is_meant_by(asked)) {
-            return Err(Refusal::Target);
-        }
+        let resource = match parameters.value("resource") {
+            Some(asked) => Resource::parse(issuer, asked).ok_or(Refusal::Target)?,
+            // Clients of before 2025-06-18 do not name it; the token is bound to one all the same.
+            None => Resource::of(issuer),
+        };
         let scopes = Scopes::asked(parameters.value("scope")).ok_or(Refusal::Scope)?;
         let scopes = if destination.client().refreshes {
             scopes.with(Scope::OfflineAccess)

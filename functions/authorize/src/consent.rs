@@ -25,6 +25,7 @@ pub(crate) struct Consent<'a> {
     pub(crate) destination: &'a Destination,
     pub(crate) asked: &'a Asked,
     pub(crate) person: &'a SignedIn,
+    /// Only where what is asked for can be given.
     pub(crate) standings: &'a [Standing],
     /// What the client has called for since it was last approved, tenant by tenant: offered beside what it asks for now.
     pub(crate) wanted: &'a Wanted,
@@ -49,6 +50,8 @@ pub(crate) enum Again {
     Forged,
     NoDecision,
     NoTenant,
+    /// The address is for one tenant, and another was chosen.
+    AnotherTenant,
     NothingTicked,
     NothingAllowed,
     Unavailable,
@@ -69,12 +72,23 @@ struct Page<'a> {
     sentence: Option<&'static str>,
     hidden: Vec<(&'static str, String)>,
     confirmation: String,
-    tenants: Vec<TenantChoice<'a>>,
+    place: Place<'a>,
     usable: bool,
     scopes: Vec<ScopeChoice>,
     also: Vec<AlsoChoice<'a>>,
     /// Whether staying connected is ticked, if it is offered.
     stay: Option<bool>,
+}
+
+/// Where the connection can be.
+enum Place<'a> {
+    /// Nowhere: the person is in no tenant.
+    Nowhere,
+    /// Nowhere: they are not in the one that the address is for, which may not even exist.
+    Outside(&'a str),
+    /// In the one that the address is for.
+    Fixed(TenantChoice<'a>),
+    Open(Vec<TenantChoice<'a>>),
 }
 
 struct TenantChoice<'a> {
@@ -142,7 +156,11 @@ impl<'a> Consent<'a> {
             hidden: asked::repeated(parameters),
             confirmation: self.person.anti_forgery(&way_back),
             usable: tenants.iter().any(|tenant| !tenant.useless),
-            tenants,
+            place: match self.asked.resource.tenant() {
+                None if tenants.is_empty() => Place::Nowhere,
+                None => Place::Open(tenants),
+                Some(only) => tenants.into_iter().next().map_or(Place::Outside(only.as_str()), Place::Fixed),
+            },
             scopes: asked.iter().map(|scope| choice(scope, field(scope))).collect(),
             also: self
                 .standings
@@ -177,9 +195,12 @@ impl<'a> Consent<'a> {
             Some("approve") => {}
             _ => return Err(Again::NoDecision),
         }
-        let chosen = parameters.value("tenant").ok_or(Again::NoTenant)?;
-        let standing =
-            self.standings.iter().find(|standing| standing.tenant.as_str() == chosen).ok_or(Again::NoTenant)?;
+        let chosen = parameters.value("tenant");
+        let standing = self.standings.iter().find(|standing| Some(standing.tenant.as_str()) == chosen);
+        let standing = standing.ok_or(match self.asked.resource.tenant() {
+            None => Again::NoTenant,
+            Some(_) => Again::AnotherTenant,
+        })?;
         let ticked = |field: String| parameters.value(&field).is_some();
         // What was wanted in another tenant does not count in this one, ticked or not.
         let asked = self.asked.scopes.iter().filter(|scope| ticked(field(*scope)));
@@ -215,6 +236,7 @@ impl Again {
             }
             Self::NoDecision => "Choose Approve or Deny.",
             Self::NoTenant => "Choose the workspace that this connection is for.",
+            Self::AnotherTenant => "This address is for one workspace, and connects no other.",
             Self::NothingTicked => "Leave at least one permission ticked, or choose Deny.",
             Self::NothingAllowed => "Your role in that workspace allows nothing of what is ticked.",
             Self::Unavailable => "That did not work just now; nothing was connected. Please try again in a moment.",

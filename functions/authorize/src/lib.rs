@@ -71,6 +71,7 @@ impl Authorize {
             Ok(asked) => asked,
             Err(refusal) => return Ok(destination.refuse(&refusal)),
         };
+        let standings: Vec<_> = standings.into_iter().filter(|it| asked.resource.serves(&it.tenant)).collect();
         let consent = Consent {
             product: &self.product,
             issuer: &self.issuer,

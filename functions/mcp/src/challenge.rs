@@ -8,8 +8,7 @@ use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use serde::Serialize;
 use shared::http::answer;
 use shared::lambda::Response;
-use shared::oauth::issuer::Issuer;
-use shared::oauth::resource::PATH;
+use shared::oauth::resource::Resource;
 use shared::oauth::scope::Scopes;
 
 const X_CHALLENGE: HeaderName = HeaderName::from_static("x-challenge");
@@ -51,9 +50,8 @@ struct Body<'a> {
 }
 
 impl Challenge {
-    /// Of the MCP server at `issuer`.
-    pub(crate) fn of(issuer: &Issuer) -> Self {
-        Self { resource_metadata: issuer.at(&format!("/.well-known/oauth-protected-resource{PATH}")) }
+    pub(crate) fn of(resource: &Resource) -> Self {
+        Self { resource_metadata: resource.metadata() }
     }
 
     /// Answers with the challenge. Without a complaint nothing was presented, and no error is named (RFC 6750 §3.1).
@@ -85,10 +83,12 @@ impl Challenge {
 
 #[cfg(test)]
 mod tests {
+    use shared::oauth::issuer::Issuer;
+
     use super::*;
 
     fn challenge() -> Challenge {
-        Challenge::of(&Issuer::parse("https://connect.example.com").unwrap())
+        Challenge::of(&Resource::of(&Issuer::parse("https://connect.example.com").unwrap()))
     }
 
     #[test]

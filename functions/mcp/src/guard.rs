@@ -8,6 +8,7 @@ use shared::clock::Timestamp;
 use shared::keys::verifier::Untrusted;
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::GrantId;
+use shared::oauth::resource::Resource;
 use shared::store::keys::Unproven;
 
 use crate::Mcp;
@@ -35,6 +36,8 @@ pub(crate) enum Unadmitted {
     Mistyped,
     /// The key is unknown, revoked, expired, or its secret is another: nobody learns which.
     Key(Unproven),
+    /// The key is for another tenant than the address.
+    AnotherTenant,
     /// The key's maker is no longer in the tenant.
     MakerGone,
 }
@@ -53,32 +56,38 @@ impl Unadmitted {
             | Self::NotText
             | Self::Mistyped
             | Self::Key(_)
+            | Self::AnotherTenant
             | Self::MakerGone => Some(Complaint::INVALID_TOKEN),
         }
     }
 }
 
 impl Mcp {
-    /// Lets the bearer of a token or key in, with one read of the table for a token (two calls for the first of a generation)
-    /// and two for a key.
-    pub(crate) async fn admit(&self, headers: &HeaderMap, now: Timestamp) -> Result<Access, Refusal> {
+    /// Lets the bearer of a token or key in at `resource`, with one read of the table for a token (two calls for the first of a
+    /// generation) and two for a key.
+    pub(crate) async fn admit(
+        &self,
+        headers: &HeaderMap,
+        resource: &Resource,
+        now: Timestamp,
+    ) -> Result<Access, Refusal> {
         match Presented::read(headers)? {
             Presented::Nothing => Err(Unadmitted::Nothing.into()),
-            Presented::Token(token) => self.admit_token(token, now).await,
-            Presented::Key(key) => self.admit_key(key, now).await,
+            Presented::Token(token) => self.admit_token(token, resource, now).await,
+            Presented::Key(key) => self.admit_key(key, resource, now).await,
         }
     }
 
     /// RFC 9068 §4, and the grant behind the token: revocation counts at the very next call.
-    async fn admit_token(&self, token: &str, now: Timestamp) -> Result<Access, Refusal> {
+    async fn admit_token(&self, token: &str, resource: &Resource, now: Timestamp) -> Result<Access, Refusal> {
         let token = self.verifier.verify(token, now).map_err(Unadmitted::Untrusted)?;
         let claims = token.claims();
-        if claims.aud != self.resource.as_str() {
+        if claims.aud != resource.to_string() {
             return Err(Unadmitted::Audience.into());
         }
         let id = GrantId::parse(&claims.grant).ok_or(Unadmitted::NoGrant)?;
         let grant = self.grants.find(&id).await?.ok_or(Unadmitted::NoGrant)?;
-        let (access, active) = Access::of_token(&token, &grant, &self.resource, now).map_err(Unadmitted::Unfounded)?;
+        let (access, active) = Access::of_token(&token, &grant, resource, now).map_err(Unadmitted::Unfounded)?;
         // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
         if claims.generation > active.seen && !self.grants.seen(&id, claims.generation, now).await? {
             return Err(Unadmitted::Unfounded(Unfounded::NotInUse).into());
@@ -87,7 +96,7 @@ impl Mcp {
     }
 
     /// A key may do what it was made for, as far as its maker's role allows now.
-    async fn admit_key(&self, text: &str, now: Timestamp) -> Result<Access, Refusal> {
+    async fn admit_key(&self, text: &str, resource: &Resource, now: Timestamp) -> Result<Access, Refusal> {
         let shown = ApiKey::parse(text).ok_or(Unadmitted::Mistyped)?;
         let refused = |reason, why: Unadmitted| {
             audit::record(&Event::KeyRefused { key: &shown.id.to_text(), reason });
@@ -95,9 +104,12 @@ impl Mcp {
         };
         let unproven = |why: Unproven| refused(why.as_str(), Unadmitted::Key(why));
         let known = self.keys.prove(&shown, now).await?.map_err(unproven)?;
+        if !resource.serves(&known.tenant) {
+            return Err(refused("another_tenant", Unadmitted::AnotherTenant).into());
+        }
         let standing = self.directory.standing(&known.maker, &known.tenant).await?;
         let standing = standing.ok_or_else(|| refused("maker_gone", Unadmitted::MakerGone))?;
-        Ok(Access::of_key(&shown, known, &standing).ok_or_else(|| unproven(Unproven::AnotherSecret))?)
+        Ok(Access::of_key(&shown, known, resource, &standing).ok_or_else(|| unproven(Unproven::AnotherSecret))?)
     }
 }
 

@@ -1,4 +1,6 @@
 //! `POST, GET, DELETE /api/mcp/server`: the MCP server, for access tokens and API keys (MCP 2026-07-28, 2025-11-25, 2025-06-18).
+//!
+//! So too at `/api/mcp/server/{tenant}`, which is a resource of its own: what is for one address is worth nothing at another.
 
 mod audited;
 mod challenge;
@@ -21,6 +23,7 @@ use shared::environment::{Environment, Misconfigured};
 use shared::http::{answer, cors};
 use shared::keys::verifier::Verifier;
 use shared::lambda::{Function, Request, Response};
+use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
@@ -36,8 +39,7 @@ use crate::server::Server;
 pub struct Mcp {
     clock: Clock,
     origins: Origins,
-    resource: Resource,
-    challenge: Challenge,
+    issuer: Issuer,
     verifier: Verifier,
     grants: Grants,
     keys: Keys,
@@ -56,22 +58,21 @@ impl Mcp {
         Ok(Self {
             clock: environment.clock(),
             origins: Origins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
-            resource: Resource::of(&issuer),
-            challenge: Challenge::of(&issuer),
-            verifier: Verifier::new(keys, issuer),
+            verifier: Verifier::new(keys, issuer.clone()),
             grants: environment.grants()?,
             keys: environment.keys()?,
             directory: environment.directory()?,
             server: Server::new(environment, signer)?,
+            issuer,
         })
     }
 
-    async fn answer(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {
+    async fn answer(&self, request: &Request, resource: &Resource, now: Timestamp) -> Result<Response, Refusal> {
         self.origins.check(request.headers())?;
         if request.method() == Method::OPTIONS {
             return Ok(cors::preflight("POST, GET, DELETE"));
         }
-        let access = self.admit(request.headers(), now).await?;
+        let access = self.admit(request.headers(), resource, now).await?;
         match Message::read(request)? {
             Message::Notice => Ok(answer::empty(StatusCode::ACCEPTED)),
             Message::Call(call) => match operation::permit(access, call) {
@@ -86,8 +87,11 @@ impl Function for Mcp {
     const NAME: &'static str = "mcp";
 
     async fn handle(&self, request: Request) -> Response {
-        let answer = self.answer(&request, self.clock.now()).await;
-        let answer = answer.unwrap_or_else(|refusal| refusal.answer(&self.challenge));
+        let Some(resource) = Resource::at(&self.issuer, request.uri().path()) else {
+            return cors::open(answer::empty(StatusCode::NOT_FOUND));
+        };
+        let answer = self.answer(&request, &resource, self.clock.now()).await;
+        let answer = answer.unwrap_or_else(|refusal| refusal.answer(&Challenge::of(&resource)));
         // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
         cors::open(answer::no_store(answer))
     }

@@ -138,6 +138,8 @@ mod tests {
     use serde_json::json;
     use shared::clock::Timestamp;
     use shared::oauth::api_key::{ApiKey, KeyName};
+    use shared::oauth::issuer::Issuer;
+    use shared::oauth::resource::Resource;
     use shared::oauth::role::Role;
     use shared::oauth::tenant::{PersonId, TenantId};
     use shared::store::directory::Standing;
@@ -161,7 +163,9 @@ mod tests {
             used: None,
         };
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
-        Access::of_key(&key, known, &Standing { person, tenant, name: "Acme".to_owned(), role }).unwrap()
+        let resource = Resource::of(&Issuer::parse("https://connect.example.com").unwrap());
+        let standing = Standing { person, tenant, name: "Acme".to_owned(), role };
+        Access::of_key(&key, known, &resource, &standing).unwrap()
     }
 
     #[test]

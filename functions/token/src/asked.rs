@@ -2,6 +2,7 @@
 
 use shared::http::parameters::Parameters;
 use shared::oauth::grant::Code;
+use shared::oauth::issuer::Issuer;
 use shared::oauth::pkce::Verifier;
 use shared::oauth::refresh::RefreshToken;
 use shared::oauth::resource::Resource;
@@ -30,13 +31,19 @@ pub(crate) struct RefreshAsked {
     pub(crate) target: Target,
 }
 
-/// The resource that was asked for, if any (RFC 8707 §2.2).
-pub(crate) struct Target(Option<String>);
+/// The resource that a token was asked for (RFC 8707 §2.2).
+pub(crate) enum Target {
+    Unnamed,
+    Ours(Resource),
+    Foreign,
+}
 
 impl Asked {
-    pub(crate) fn read(parameters: &Parameters) -> Result<Self, Refusal> {
+    pub(crate) fn read(parameters: &Parameters, issuer: &Issuer) -> Result<Self, Refusal> {
         let required = |name| parameters.value(name).ok_or(Refusal::Missing(name));
-        let target = Target(parameters.value("resource").map(str::to_owned));
+        let target = parameters
+            .value("resource")
+            .map_or(Target::Unnamed, |asked| Resource::parse(issuer, asked).map_or(Target::Foreign, Target::Ours));
         match required("grant_type")? {
             "authorization_code" => Ok(Self::Code(CodeAsked {
                 code: Code::parse(required("code")?).ok_or(Refusal::NotACode)?,
@@ -60,7 +67,10 @@ impl Asked {
 impl Target {
     /// Whether a token for `resource` is what was asked for.
     pub(crate) fn check(&self, resource: &Resource) -> Result<(), Refusal> {
-        let meant = self.0.as_deref().is_none_or(|asked| resource.is_meant_by(asked));
-        if meant { Ok(()) } else { Err(Refusal::Target) }
+        match self {
+            Self::Unnamed => Ok(()),
+            Self::Ours(asked) if asked == resource => Ok(()),
+            Self::Ours(_) | Self::Foreign => Err(Refusal::Target),
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Token {
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, Refusal> {
         let parameters = Parameters::of_body(request)?;
         let credentials = credentials::read(request, &parameters)?;
-        match Asked::read(&parameters) {
+        match Asked::read(&parameters, &self.issuer) {
             Ok(Asked::Code(asked)) => self.exchange(asked, &credentials, now).await,
             Ok(Asked::Refresh(asked)) => self.rotate(asked, &credentials, now).await,
             Err(refusal @ (Refusal::NotACode | Refusal::NotARefreshToken)) => {

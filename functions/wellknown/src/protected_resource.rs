@@ -14,17 +14,20 @@ pub(crate) struct ProtectedResource {
     /// What a first connection needs. Never `offline_access`, which is no business of a resource.
     scopes_supported: Vec<&'static str>,
     bearer_methods_supported: [&'static str; 1],
+    /// With the tenant's id, where there is one: people see two connections side by side. Not its name, which is not for strangers.
     resource_name: String,
 }
 
 impl ProtectedResource {
-    pub(crate) fn of(issuer: &Issuer, resource: &Resource, name: String) -> Self {
+    pub(crate) fn of(issuer: &Issuer, resource: &Resource, product: &str) -> Self {
         Self {
             resource: resource.to_string(),
             authorization_servers: [issuer.to_string()],
             scopes_supported: Scopes::DEFAULT.permissions().iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
-            resource_name: name,
+            resource_name: resource
+                .tenant()
+                .map_or_else(|| product.to_owned(), |tenant| format!("{product} ({tenant})")),
         }
     }
 }

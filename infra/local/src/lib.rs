@@ -86,6 +86,8 @@ pub struct Options {
     pub people: Vec<Person>,
     /// Whether `WWW-Authenticate` is renamed as API Gateway may do it.
     pub rename_challenge: bool,
+    /// Headers of answers that something in front of the gateway takes away.
+    pub drop_headers: &'static [&'static str],
     /// Who watches what the functions say to AWS.
     pub wire: Option<Arc<dyn Wire>>,
     /// Whether functions reach the tables and KMS without a socket.
@@ -118,6 +120,7 @@ impl Default for Options {
             workspace: None,
             people: Vec::new(),
             rename_challenge: false,
+            drop_headers: &[],
             wire: None,
             direct: false,
             key_spec: Spec::Rsa2048,
@@ -294,7 +297,8 @@ impl System {
             None => services.clone(),
         };
         let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
-        let gateway = Arc::new(Gateway { routes, clock: options.clock, renames_challenge: options.rename_challenge });
+        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
+        let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {

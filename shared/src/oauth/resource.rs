@@ -3,50 +3,91 @@
 use std::fmt;
 
 use crate::oauth::issuer::Issuer;
+use crate::oauth::tenant::TenantId;
 
-/// The path of the MCP server.
+/// The path of the MCP server. A tenant's own address has the tenant's id after it, as one more segment.
 pub const PATH: &str = "/api/mcp/server";
 
-/// A protected resource of ours, in its canonical form: the audience of a token.
+/// A protected resource of ours, and the audience of a token: the MCP server for whichever tenant the person chooses, or the MCP
+/// server for one tenant. Clients refuse to connect to one URL twice, so whoever works in two tenants needs two.
+///
+/// That one can be named does not mean that its tenant exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resource(String);
+pub struct Resource {
+    issuer: Issuer,
+    tenant: Option<TenantId>,
+}
 
 impl Resource {
     /// The MCP server of `issuer`: the URL that people paste.
     #[must_use]
     pub fn of(issuer: &Issuer) -> Self {
-        Self(issuer.at(PATH))
+        Self { issuer: issuer.clone(), tenant: None }
+    }
+
+    /// The MCP server of `issuer` for one tenant.
+    #[must_use]
+    pub fn of_tenant(issuer: &Issuer, tenant: &TenantId) -> Self {
+        Self { issuer: issuer.clone(), tenant: Some(tenant.clone()) }
+    }
+
+    /// The one at that path of our origin, spelt exactly so. `None` if none can be there.
+    #[must_use]
+    pub fn at(issuer: &Issuer, path: &str) -> Option<Self> {
+        match path.strip_prefix(PATH)? {
+            "" => Some(Self::of(issuer)),
+            rest => Some(Self::of_tenant(issuer, &TenantId::parse(rest.strip_prefix('/')?)?)),
+        }
+    }
+
+    /// The one that `asked` means, if it is ours. RFC 8707 §2: absolute, without fragment; scheme and host in any case. One slash
+    /// at the end is forgiven, as some clients add it; the token carries the canonical form all the same.
+    #[must_use]
+    pub fn parse(issuer: &Issuer, asked: &str) -> Option<Self> {
+        let asked = asked.strip_suffix('/').unwrap_or(asked);
+        let (origin, path) = asked.split_at_checked(issuer.as_str().len())?;
+        if origin.eq_ignore_ascii_case(issuer.as_str()) { Self::at(issuer, path) } else { None }
     }
 
     /// From the table, where only our own were put.
     #[must_use]
-    pub const fn from_stored(text: String) -> Self {
-        Self(text)
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let (issuer, path) = text.split_at_checked(text.find(PATH)?)?;
+        Self::at(&Issuer::parse(issuer)?, path)
     }
 
-    /// As text.
+    /// The only tenant that it is for, if it is for one.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub const fn tenant(&self) -> Option<&TenantId> {
+        self.tenant.as_ref()
     }
 
-    /// Whether `asked` means this resource. RFC 8707 §2: absolute, without fragment; scheme and host in any case. One slash at
-    /// the end is forgiven, as some clients add it; the token carries the canonical form all the same.
+    /// Whether what is in `tenant` can be reached through it.
     #[must_use]
-    pub fn is_meant_by(&self, asked: &str) -> bool {
-        let asked = asked.strip_suffix('/').unwrap_or(asked);
-        let split = |text: &str| {
-            let authority = text.find("://").map_or(0, |at| at + 3);
-            let path = text.get(authority..).and_then(|rest| rest.find('/')).map_or(text.len(), |at| authority + at);
-            (text.get(..path).unwrap_or_default().to_ascii_lowercase(), text.get(path..).unwrap_or_default().to_owned())
-        };
-        split(asked) == split(&self.0)
+    pub fn serves(&self, tenant: &TenantId) -> bool {
+        self.tenant.as_ref().is_none_or(|only| only == tenant)
+    }
+
+    /// Where its metadata are: what is well known goes before its path (RFC 9728 §3.1).
+    #[must_use]
+    pub fn metadata(&self) -> String {
+        format!("{}/.well-known/oauth-protected-resource{}", self.issuer, Path(self))
     }
 }
 
+/// In its canonical form: the URL, which is what tokens and documents carry.
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{}{}", self.issuer, Path(self))
+    }
+}
+
+struct Path<'a>(&'a Resource);
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(PATH)?;
+        self.0.tenant.iter().try_for_each(|tenant| write!(f, "/{tenant}"))
     }
 }
 
@@ -55,21 +96,60 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_spellings_mean_the_resource() {
-        let resource = Resource::of(&Issuer::parse("https://connect.example.com").unwrap());
+    fn which_spellings_mean_which_resource() {
+        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let main = Some("https://connect.example.com/api/mcp/server");
+        let acme = Some("https://connect.example.com/api/mcp/server/acme");
         for (asked, meant) in [
-            ("https://connect.example.com/api/mcp/server", true),
-            ("https://connect.example.com/api/mcp/server/", true),
-            ("HTTPS://Connect.Example.com/api/mcp/server", true),
-            ("https://connect.example.com/API/mcp/server", false),
-            ("https://connect.example.com/api/mcp/server//", false),
-            ("https://connect.example.com/api/mcp/server?a=b", false),
-            ("https://connect.example.com/api/mcp/server#f", false),
-            ("https://connect.example.com", false),
-            ("https://evil.example/api/mcp/server", false),
-            ("/api/mcp/server", false),
+            ("https://connect.example.com/api/mcp/server", main),
+            ("https://connect.example.com/api/mcp/server/", main),
+            ("HTTPS://Connect.Example.com/api/mcp/server", main),
+            ("https://connect.example.com/api/mcp/server/acme", acme),
+            ("https://connect.example.com/api/mcp/server/acme/", acme),
+            ("HTTPS://CONNECT.example.com/api/mcp/server/acme", acme),
+            ("https://connect.example.com/API/mcp/server", None),
+            ("https://connect.example.com/api/mcp/server//", None),
+            ("https://connect.example.com/api/mcp/server//acme", None),
+            ("https://connect.example.com/api/mcp/server/acme//", None),
+            ("https://connect.example.com/api/mcp/server/acme/x", None),
+            ("https://connect.example.com/api/mcp/server/Acme", None),
+            ("https://connect.example.com/api/mcp/server/ac%6de", None),
+            ("https://connect.example.com/api/mcp/serveracme", None),
+            ("https://connect.example.com/api/mcp/server?a=b", None),
+            ("https://connect.example.com/api/mcp/server/acme?a=b", None),
+            ("https://connect.example.com/api/mcp/server#f", None),
+            ("https://connect.example.com/api/mcp/server/acme#f", None),
+            ("https://connect.example.com", None),
+            ("https://connect.example.com:443/api/mcp/server", None),
+            ("https://connect.example.com.evil.example/api/mcp/server", None),
+            ("https://evil.example/api/mcp/server", None),
+            ("https://connect.example.co\u{e9}/api/mcp/server", None),
+            ("/api/mcp/server", None),
+            ("", None),
         ] {
-            assert_eq!(resource.is_meant_by(asked), meant, "{asked}");
+            let read = Resource::parse(&issuer, asked);
+            assert_eq!(read.as_ref().map(Resource::to_string).as_deref(), meant, "{asked}");
+            assert_eq!(read.as_ref().and_then(|read| Resource::from_stored(&read.to_string())), read, "{asked}");
+        }
+    }
+
+    #[test]
+    fn where_the_metadata_are_and_whom_it_serves() {
+        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let [acme, globex] = ["acme", "globex"].map(|id| TenantId::parse(id).unwrap());
+        let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
+
+        let (main, own) = (Resource::of(&issuer), Resource::of_tenant(&issuer, &acme));
+
+        assert_eq!((main.metadata(), own.metadata()), (metadata.to_owned(), format!("{metadata}/acme")));
+        assert_eq!((main.tenant(), own.tenant()), (None, Some(&acme)));
+        assert_eq!([&main, &own].map(|it| (it.serves(&acme), it.serves(&globex))), [(true, true), (true, false)]);
+    }
+
+    #[test]
+    fn what_was_never_stored_is_not_read() {
+        for text in ["", "https://connect.example.com", "connect.example.com/api/mcp/server", "/api/mcp/server/acme"] {
+            assert_eq!(Resource::from_stored(text), None, "{text}");
         }
     }
 }

@@ -307,7 +307,7 @@ fn write(grant: &Grant) -> Item {
         .with("client", approval.client.as_str())
         .with("person", approval.person.as_str())
         .with("tenant", approval.tenant.as_str())
-        .with("resource", approval.resource.as_str())
+        .with("resource", approval.resource.to_string())
         .with("scope", approval.scopes.to_string())
         .with("created", approval.at)
         .with("code", binding.code.as_bytes().as_slice())
@@ -340,7 +340,7 @@ fn read(item: &Item) -> Option<Grant> {
             client: ClientId::parse(item.text("client")?)?,
             person: PersonId::parse(item.text("person")?)?,
             tenant: TenantId::parse(item.text("tenant")?)?,
-            resource: Resource::from_stored(item.text("resource")?.to_owned()),
+            resource: Resource::from_stored(item.text("resource")?)?,
             scopes: Scopes::parse(item.text("scope")?),
             at: item.time("created")?,
         },

@@ -271,6 +271,26 @@ mod tests {
         );
     }
 
+    /// The route's key has the names, the event their values, decoded as the path is.
+    #[test]
+    fn what_named_segments_become() {
+        let (head, ()) = Request::get("/a/x%20y").body(()).unwrap().into_parts();
+        let circumstances = Circumstances {
+            route_key: "GET /a/{id}",
+            path_parameters: [("id".to_owned(), "x y".to_owned())].into(),
+            peer: IpAddr::from([127, 0, 0, 1]),
+            authority: ("localhost", "localhost"),
+            now: Timestamp::from_seconds(0),
+            request_id: "id",
+        };
+
+        let event: Value = serde_json::from_str(&of(&head, b"", circumstances).unwrap()).unwrap();
+
+        assert_eq!(event["pathParameters"], json!({ "id": "x y" }));
+        assert_eq!((&event["routeKey"], &event["rawPath"]), (&json!("GET /a/{id}"), &json!("/a/x y")));
+        assert_eq!(event["requestContext"]["routeKey"], event["routeKey"]);
+    }
+
     #[test]
     fn what_a_body_becomes() {
         for (content_type, body, text, base64) in [

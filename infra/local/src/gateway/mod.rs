@@ -35,6 +35,8 @@ pub(crate) struct Gateway {
     pub(crate) clock: Clock,
     /// Whether `WWW-Authenticate` is renamed, as it may be on AWS.
     pub(crate) renames_challenge: bool,
+    /// Headers of answers that something in front of it takes away.
+    pub(crate) dropped: &'static [&'static str],
 }
 
 impl Gateway {
@@ -65,7 +67,11 @@ impl Gateway {
         };
         let event = event::of(&head, &body, circumstances).map_err(|error| Refusal::Failed(error.to_string()))?;
         let answer = route.endpoint.invoke(event).await?;
-        answer::into_http(&answer, &route.mapping, self.renames_challenge)
+        let mut answer = answer::into_http(&answer, &route.mapping, self.renames_challenge)?;
+        for name in self.dropped {
+            answer.headers_mut().remove(*name);
+        }
+        Ok(answer)
     }
 }
 
@@ -122,9 +128,10 @@ mod tests {
         let mut routes = Routes::default();
         // Its function always fails: 500 is what shows that a request got through to it.
         assert!(routes.add("POST", "/a", Endpoint::silent(), Mapping::default()));
-        let gateway = Arc::new(Gateway { routes, clock: Clock::system(), renames_challenge: false });
+        let gateway = Gateway { routes, clock: Clock::system(), renames_challenge: false, dropped: &[] };
         let peer = ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
-        let answer = gateway.router().oneshot(request.extension(peer).body(Body::from(body)).unwrap()).await.unwrap();
+        let answer =
+            Arc::new(gateway).router().oneshot(request.extension(peer).body(Body::from(body)).unwrap()).await.unwrap();
         assert!(answer.headers().contains_key("apigw-requestid"));
         let status = answer.status().as_u16();
         let body = axum::body::to_bytes(answer.into_body(), 1000).await.unwrap();
