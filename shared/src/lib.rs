@@ -11,6 +11,7 @@
 //! | [`identity`] | authorize, login |
 //! | [`keys`] | token signs; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
+//! | [`log`] | all: the form of log lines |
 //! | [`oauth`] | all |
 //! | [`outbound`] | mcp; apart, because nobody else may fetch what others chose |
 //! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
@@ -24,6 +25,7 @@ pub mod http;
 pub mod identity;
 pub mod keys;
 pub mod lambda;
+pub mod log;
 pub mod oauth;
 pub mod outbound;
 pub mod store;

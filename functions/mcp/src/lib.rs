@@ -1,5 +1,6 @@
 //! `POST, GET, DELETE /api/mcp/server`: the MCP server, for access tokens and API keys (MCP 2026-07-28, 2025-11-25, 2025-06-18).
 
+mod attempt;
 mod audited;
 mod challenge;
 mod completion;

@@ -16,6 +16,7 @@ use shared::http::parameters::Parameters;
 use shared::http::{answer, cors};
 use shared::keys::signer::Signer;
 use shared::lambda::{Function, Request, Response};
+use shared::oauth::grant::Code;
 use shared::oauth::issuer::Issuer;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -54,7 +55,12 @@ impl Token {
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, Refusal> {
         let parameters = Parameters::of_body(request)?;
         let credentials = credentials::read(request, &parameters)?;
-        match Asked::read(&parameters) {
+        let asked = Asked::read(&parameters);
+        if let (Err(refusal), Some("authorization_code")) = (&asked, parameters.value("grant_type")) {
+            let grant = parameters.value("code").and_then(Code::parse).map(|code| code.grant);
+            exchange::refused(grant.as_ref(), None, &credentials, refusal, now);
+        }
+        match asked {
             Ok(Asked::Code(asked)) => self.exchange(asked, &credentials, now).await,
             Ok(Asked::Refresh(asked)) => self.rotate(asked, &credentials, now).await,
             Err(refusal @ (Refusal::NotACode | Refusal::NotARefreshToken)) => {
