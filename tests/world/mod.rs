@@ -309,6 +309,12 @@ impl World {
         log::audit().into_iter().filter(|line| line["event"] == event).collect()
     }
 
+    /// Every line of the audit, of all worlds so far.
+    #[must_use]
+    pub fn audit_lines(&self) -> Vec<Value> {
+        log::audit()
+    }
+
     /// GET.
     pub async fn get(&self, url: &str) -> Answer {
         self.send(self.http.get(self.absolute(url))).await

@@ -62,12 +62,7 @@ impl Authorize {
         })
     }
 
-    async fn answer(
-        &self,
-        request: &Request,
-        parameters: &Parameters,
-        now: Timestamp,
-    ) -> Result<Response, Stranded> {
+    async fn answer(&self, request: &Request, parameters: &Parameters, now: Timestamp) -> Result<Response, Stranded> {
         let deciding = request.method() == Method::POST;
         let person = self.identity.signed_in(request, now).await?;
         let (destination, standings, wanted) = self.find(parameters, person.as_ref(), now).await?;
@@ -173,8 +168,7 @@ impl Function for Authorize {
         match *request.method() {
             Method::GET | Method::POST => {
                 let (now, deciding) = (self.clock.now(), request.method() == Method::POST);
-                let parameters =
-                    if deciding { Parameters::of_body(&request) } else { Parameters::of_query(&request) };
+                let parameters = if deciding { Parameters::of_body(&request) } else { Parameters::of_query(&request) };
                 let answered = match &parameters {
                     Ok(parameters) => self.answer(&request, parameters, now).await,
                     Err(malformed) => Err((*malformed).into()),

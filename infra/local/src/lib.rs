@@ -11,11 +11,13 @@
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB and KMS, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
 //! | [`demo`], `dice` | people, tenants and a tool to try |
+//! | [`flows`] | attempts to connect, told as they end |
 //! | `listener`, `folder` | ports and files |
 
 mod aws;
 pub mod demo;
 mod dice;
+pub mod flows;
 pub mod folder;
 mod function;
 mod gateway;
@@ -181,6 +183,7 @@ pub struct System {
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
+    queries: BTreeMap<String, String>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
     clients: Clients,
     directory: Directory,
@@ -298,6 +301,7 @@ impl System {
             keys: operator.keys()?,
             workspaces: operator.workspaces()?,
             policies: template.policies()?,
+            queries: template.queries()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             issuer,
             services,
@@ -415,6 +419,12 @@ impl System {
     #[must_use]
     pub fn policies(&self) -> &[(String, String, String)] {
         &self.policies
+    }
+
+    /// The saved queries of the template: what CloudWatch is asked, by name.
+    #[must_use]
+    pub const fn queries(&self) -> &BTreeMap<String, String> {
+        &self.queries
     }
 
     /// The environment variables of a function, as the template gives them.
