@@ -217,16 +217,22 @@ async fn what_has_no_id_is_told_too() {
     for _ in 0..2 {
         assert_eq!(world.get(&format!("/oauth/authorize?client_id={nobody}")).await.status, 400);
     }
-    let form = [("grant_type", "authorization_code"), ("code", "made-up"), ("client_id", nobody.as_str())];
-    assert_eq!(world.post_form("/oauth/token", &form).await.status, 400);
+    let known = world.connector(&nobody).await.client_id;
+    let code = |client| [("grant_type", "authorization_code"), ("code", "made-up"), ("client_id", client)];
+    assert_eq!(world.post_form("/oauth/token", &code(&nobody)).await.status, 401);
+    assert_eq!(world.post_form("/oauth/token", &code(&known)).await.status, 400);
 
-    for line in world.audit_lines().iter().filter(|line| line["client"] == nobody.as_str()) {
+    let lines = world.audit_lines();
+    for line in lines.iter().filter(|line| line["client"] == nobody.as_str() || line["client"] == known.as_str()) {
         log.read(line);
     }
 
     let told = table::render(log.news(Timestamp::from_seconds(world.now())), Timestamp::from_seconds(world.now()));
-    assert_eq!(told.matches("\n-  ").count(), 2, "{told}");
-    assert!(told.contains("error page (unknown_client)") && told.contains("(missing_parameter)"), "{told}");
+    assert_eq!(told.matches("\n-  ").count(), 3, "{told}");
+    for what in ["an error page (unknown_client)", "refused the code (not_a_code)", "refused the code (unknown_client)"]
+    {
+        assert!(told.contains(what), "{told}");
+    }
     assert!(log.news(Timestamp::from_seconds(world.now())).is_empty(), "it is told once");
 }
 

@@ -19,7 +19,7 @@ pub fn render<'a>(attempts: impl IntoIterator<Item = &'a Attempt>, now: Timestam
         text += &line([
             attempt.flow().unwrap_or("-"),
             time,
-            &short(attempt.client(), 20),
+            &short(attempt.client().map(|id| id.trim_start_matches("https://")), 24),
             &short(attempt.host(), 20),
             &short(attempt.person(), 8),
             &what_happened(attempt, verdict),
@@ -58,7 +58,7 @@ fn what_happened(attempt: &Attempt, verdict: Verdict) -> String {
 }
 
 fn line([flow, time, client, host, person, what]: [&str; 6]) -> String {
-    format!("{flow:<16}  {time:<8}  {client:<20}  {host:<20}  {person:<8}  {what}\n")
+    format!("{flow:<16}  {time:<8}  {client:<24}  {host:<20}  {person:<8}  {what}\n")
 }
 
 /// The first characters, with a mark where some are left out; all of it is in the log.
