@@ -271,7 +271,8 @@ impl System {
             None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
         };
         let services = Addresses { dynamo, kms: kms_address };
-        let (client, told) = (aws::http_client(), template.table_variables()?);
+        let client = aws::http_client();
+        let told = template.table_variables()?;
         let operator = Environment::new(
             move |name| told.get(name).cloned(),
             &aws::config("operator", &services, &client),
