@@ -114,6 +114,7 @@ fn every_dependency_has_its_reason() {
         "revoke",
         "token",
         "wellknown",
+        "flow-log",
         "local",
         "stand-ins",
         "workspace-file",

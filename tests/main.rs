@@ -16,6 +16,7 @@ mod entities;
 mod events;
 mod exchange;
 mod faults;
+mod flow_log;
 mod house;
 mod interleavings;
 mod isolation;

@@ -43,6 +43,17 @@ pub enum Unfounded {
     AnotherGrant,
 }
 
+impl Unfounded {
+    /// As the audit writes it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotInUse => "not_in_use",
+            Self::AnotherGrant => "another_grant",
+        }
+    }
+}
+
 impl Access {
     /// By a genuine token for `resource` and the grant it names (RFC 9068 §4), which must be in use: revocation counts at the
     /// very next call. With the grant in use, whose generation the caller may have to note.

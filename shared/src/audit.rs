@@ -1,9 +1,17 @@
 //! What happened, for those who operate and those who investigate.
 
+use std::fmt;
+
 use serde::Serialize;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+use tracing::field::{Field, Visit};
+
+use crate::clock::Timestamp;
+use crate::oauth::flow::Flow;
+
+/// The target of audit lines among all others.
+const TARGET: &str = "audit";
+/// The field that carries one until it is written.
+const FIELD: &str = "audit";
 
 /// One event of consequence. Names grants, clients, tenants and people; never a secret.
 #[derive(Debug, Serialize)]
@@ -13,6 +21,44 @@ pub enum Event<'a> {
     ClientRegistered {
         /// Its id.
         client: &'a str,
+    },
+    /// A client asked, and the person was sent to sign in.
+    SignInAsked {
+        /// Which client.
+        client: &'a str,
+        /// At which host it wants to be answered.
+        host: &'a str,
+    },
+    /// The consent page was shown.
+    ConsentShown {
+        /// For which client.
+        client: &'a str,
+        /// At which host it wants to be answered.
+        host: &'a str,
+        /// To whom.
+        person: &'a str,
+        /// Why again, if what came back from it did not count.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+    /// A client was refused, by redirect.
+    AuthorizationRefused {
+        /// Which.
+        client: &'a str,
+        /// At which host it wanted to be answered.
+        host: &'a str,
+        /// Whom it had sent.
+        person: &'a str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A person was left with a page: there is no client, or no address of it, that may be answered.
+    AuthorizationStranded {
+        /// The client that the request names, known or not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client: Option<&'a str>,
+        /// Why.
+        reason: &'static str,
     },
     /// A person approved a client in a tenant.
     GrantApproved {
@@ -57,6 +103,46 @@ pub enum Event<'a> {
         tenant: &'a str,
         /// Its person.
         person: &'a str,
+    },
+    /// The exchange of an authorization code was refused.
+    TokenRefused {
+        /// The grant that the code names.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grant: Option<&'a str>,
+        /// The client that the request names, proven or not.
+        client: &'a str,
+        /// The grant's tenant, if there is such a grant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tenant: Option<&'a str>,
+        /// Its person, likewise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<&'a str>,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An access token of a grant was used for the first time: the connection has come about.
+    GrantUsed {
+        /// The grant.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+    },
+    /// A genuine access token was shown where, or when, it does not count.
+    CallRefused {
+        /// The grant that it names.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+        /// Why.
+        reason: &'static str,
     },
     /// A refresh token was judged.
     RefreshJudged {
@@ -182,15 +268,46 @@ pub enum Event<'a> {
 
 /// Writes `event` as one line of the audit log.
 pub fn record(event: &Event<'_>) {
-    let line = serde_json::to_string(event).unwrap_or_default();
-    tracing::info!(target: "audit", audit = line, "audit");
+    write(event);
 }
 
-/// Log lines as JSON with timestamps on standard output, as CloudWatch expects them.
-pub(crate) fn log_to_cloudwatch() {
-    let lines =
-        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
-    // rmcp tells of every call three times, and of bodies below this level.
-    let quiet = Targets::new().with_default(LevelFilter::INFO).with_target("rmcp", LevelFilter::ERROR);
-    tracing_subscriber::registry().with(lines).with(quiet).init();
+/// Writes `event` as a step of an attempt to connect, taken at `now`; without a flow where the request names none.
+pub fn step(flow: Option<Flow>, now: Timestamp, event: &Event<'_>) {
+    #[derive(Serialize)]
+    struct Step<'a> {
+        #[serde(flatten)]
+        event: &'a Event<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flow: Option<String>,
+        at: i64,
+    }
+    write(&Step { event, flow: flow.map(Flow::to_text), at: now.seconds() });
+}
+
+/// The JSON object that `event`, of all that is logged, tells the audit; nothing if it is not for the audit.
+#[must_use]
+pub fn told(event: &tracing::Event<'_>) -> Option<String> {
+    struct Told(Option<String>);
+    impl Visit for Told {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == FIELD {
+                self.0 = Some(value.to_owned());
+            }
+        }
+        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+    }
+    if event.metadata().target() != TARGET {
+        return None;
+    }
+    let mut told = Told(None);
+    event.record(&mut told);
+    told.0
+}
+
+fn write(event: &impl Serialize) {
+    match serde_json::to_string(event) {
+        Ok(audit) => tracing::info!(target: TARGET, audit, "audit"),
+        // Our own types: it would take a mistake in them.
+        Err(error) => tracing::error!(%error, "an event of the audit was not written"),
+    }
 }

@@ -50,7 +50,7 @@ pub enum Misconfigured {
 impl Environment {
     /// From the variables and the credentials that Lambda gives; also starts the log.
     pub async fn from_lambda() -> Self {
-        crate::audit::log_to_cloudwatch();
+        crate::log::to_cloudwatch();
         let aws = aws_config::defaults(BehaviorVersion::latest()).load().await;
         #[expect(clippy::disallowed_methods, reason = "this is where settings come in")]
         Self::new(|name| std::env::var(name).ok(), &aws, Clock::system())

@@ -12,6 +12,7 @@
 //! | [`invoker`] | mcp; apart, because only `shared` knows the SDK of AWS |
 //! | [`keys`] | token and mcp sign; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
+//! | [`log`] | all: the form of log lines |
 //! | [`oauth`] | all |
 //! | [`outbound`] | mcp; apart, because nobody else may fetch what others chose |
 //! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
@@ -26,6 +27,7 @@ pub mod identity;
 pub mod invoker;
 pub mod keys;
 pub mod lambda;
+pub mod log;
 pub mod oauth;
 pub mod outbound;
 pub mod store;

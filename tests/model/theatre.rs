@@ -105,7 +105,7 @@ impl Theatre {
             client: id,
             person: person.clone(),
             tenant: tenant(),
-            resource: Resource::from_stored(self.system.mcp_url()),
+            resource: Resource::from_stored(&self.system.mcp_url()).expect("ours"),
             scopes,
             at: now,
         };

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use serde_json::Value;
+use shared::log;
+use tracing_subscriber::fmt::format::JsonFields;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -11,8 +13,8 @@ static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let made = tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| Lines).try_init();
-        made.expect("nobody else logs");
+        let form = tracing_subscriber::fmt().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
+        form.with_writer(|| Lines).try_init().expect("nobody else logs");
     });
 }
 
@@ -35,13 +37,11 @@ pub(crate) fn show_last() {
     }
 }
 
-/// The events of the audit.
+/// The lines of the audit.
 pub(crate) fn audit() -> Vec<Value> {
     let text = String::from_utf8_lossy(&lines()).into_owned();
-    text.lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter_map(|line| serde_json::from_str(line["audit"].as_str()?).ok())
-        .collect()
+    let all = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    all.filter(|line| line["target"] == "audit").collect()
 }
 
 fn lines() -> MutexGuard<'static, Vec<u8>> {

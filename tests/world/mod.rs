@@ -309,10 +309,20 @@ impl World {
         items.iter().filter(|(name, _)| name.to_lowercase().contains(table)).count()
     }
 
-    /// The audit events of that name, of all worlds so far.
+    /// The audit events of that name, of all worlds so far, without what every line has.
     #[must_use]
     pub fn audit(&self, event: &str) -> Vec<Value> {
-        log::audit().into_iter().filter(|line| line["event"] == event).collect()
+        let mut events: Vec<_> = log::audit().into_iter().filter(|line| line["event"] == event).collect();
+        for line in events.iter_mut().filter_map(Value::as_object_mut) {
+            line.retain(|name, _| !["timestamp", "level", "target"].contains(&name.as_str()));
+        }
+        events
+    }
+
+    /// Every line of the audit, of all worlds so far.
+    #[must_use]
+    pub fn audit_lines(&self) -> Vec<Value> {
+        log::audit()
     }
 
     /// GET.

@@ -229,6 +229,19 @@ impl Approved<'_> {
 }
 
 impl Again {
+    /// For the audit.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forged => "forged",
+            Self::NoDecision => "no_decision",
+            Self::NoTenant => "no_tenant",
+            Self::AnotherTenant => "another_tenant",
+            Self::NothingTicked => "nothing_ticked",
+            Self::NothingAllowed => "nothing_allowed",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
     const fn sentence(self) -> &'static str {
         match self {
             Self::Forged => {

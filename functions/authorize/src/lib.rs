@@ -4,13 +4,13 @@
 //! an error travel to the client. GET writes nothing and may be repeated; POST carries the whole request again and is checked again.
 
 mod asked;
+mod attempt;
 mod consent;
 mod destination;
 mod refusal;
 mod stranded;
 
 use http::Method;
-use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::http::answer;
@@ -27,6 +27,7 @@ use shared::store::grants::Grants;
 use shared::store::wanted::Wanted;
 
 use asked::Asked;
+use attempt::Attempt;
 use consent::{Again, Choice, Consent};
 use destination::Destination;
 use refusal::Refusal;
@@ -61,15 +62,18 @@ impl Authorize {
         })
     }
 
-    async fn answer(&self, request: &Request, now: Timestamp) -> Result<Response, Stranded> {
+    async fn answer(&self, request: &Request, parameters: &Parameters, now: Timestamp) -> Result<Response, Stranded> {
         let deciding = request.method() == Method::POST;
-        let parameters = if deciding { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
         let person = self.identity.signed_in(request, now).await?;
-        let (destination, standings, wanted) = self.find(&parameters, person.as_ref(), now).await?;
-        let Some(person) = person else { return self.sign_in(&parameters) };
-        let asked = match Asked::read(&destination, &parameters, &self.issuer) {
+        let (destination, standings, wanted) = self.find(parameters, person.as_ref(), now).await?;
+        let attempt = Attempt::of(&destination, parameters, now);
+        let Some(person) = person else { return self.sign_in(&attempt, parameters) };
+        let asked = match Asked::read(&destination, parameters, &self.issuer) {
             Ok(asked) => asked,
-            Err(refusal) => return Ok(destination.refuse(&refusal)),
+            Err(refusal) => {
+                attempt.refused(&person.person, &refusal);
+                return Ok(destination.refuse(&refusal));
+            }
         };
         let standings: Vec<_> = standings.into_iter().filter(|it| asked.resource.serves(&it.tenant)).collect();
         let consent = Consent {
@@ -82,23 +86,26 @@ impl Authorize {
             standings: &standings,
             wanted: &wanted,
         };
+        let page = |again| {
+            attempt.shown(&person.person, again);
+            consent.page(again, parameters)
+        };
         if !deciding {
-            return Ok(consent.page(None, &parameters));
+            return Ok(page(None));
         }
-        match consent.read(request, &parameters) {
-            Err(again) => Ok(consent.page(Some(again), &parameters)),
+        match consent.read(request, parameters) {
+            Err(again) => Ok(page(Some(again))),
             Ok(Choice::Deny) => {
-                let (client, person) = (destination.client().id.as_str(), person.person.as_str());
-                audit::record(&Event::GrantDenied { client, person });
+                attempt.denied(&person.person);
                 Ok(destination.refuse(&Refusal::Denied))
             }
             Ok(Choice::Approve(choice)) => match self.identity.still_signed_in(&person).await {
-                Ok(true) => Ok(match self.approve(&consent, &choice, now).await {
+                Ok(true) => Ok(match self.approve(&attempt, &consent, &choice, now).await {
                     Ok(code) => destination.deliver(&code),
-                    Err(fault) => answer::because(consent.page(Some(Again::Unavailable), &parameters), &fault),
+                    Err(fault) => answer::because(page(Some(Again::Unavailable)), &fault),
                 }),
-                Ok(false) => self.sign_in(&parameters),
-                Err(fault) => Ok(answer::because(consent.page(Some(Again::Unavailable), &parameters), &fault)),
+                Ok(false) => self.sign_in(&attempt, parameters),
+                Err(fault) => Ok(answer::because(page(Some(Again::Unavailable)), &fault)),
             },
         }
     }
@@ -122,16 +129,18 @@ impl Authorize {
     }
 
     /// Sends the person to sign in, if they will find back.
-    fn sign_in(&self, parameters: &Parameters) -> Result<Response, Stranded> {
+    fn sign_in(&self, attempt: &Attempt<'_>, parameters: &Parameters) -> Result<Response, Stranded> {
         let way_back = asked::way_back(parameters);
         if way_back.len() > LONGEST_WAY_BACK {
             return Err(Malformed::TooLarge.into());
         }
+        attempt.sent_to_sign_in();
         Ok(answer::see_other(&self.identity.login(&way_back)))
     }
 
     async fn approve(
         &self,
+        attempt: &Attempt<'_>,
         consent: &Consent<'_>,
         choice: &consent::Approved<'_>,
         now: Timestamp,
@@ -148,13 +157,7 @@ impl Authorize {
         let (grant, code) =
             Grant::approve(approval, choice.effective(), asked.challenge, destination.redirect_uri().clone());
         self.grants.keep(&grant, &self.clients, destination.client(), wanted, now).await?;
-        audit::record(&Event::GrantApproved {
-            grant: &grant.id.to_text(),
-            client: grant.approval.client.as_str(),
-            tenant: grant.approval.tenant.as_str(),
-            person: grant.approval.person.as_str(),
-            scope: &choice.scopes.to_string(),
-        });
+        attempt.approved(&grant.id, &grant.approval.tenant, &grant.approval.person, choice.scopes);
         Ok(code.to_text())
     }
 }
@@ -164,10 +167,18 @@ impl Function for Authorize {
 
     async fn handle(&self, request: Request) -> Response {
         match *request.method() {
-            Method::GET | Method::POST => match self.answer(&request, self.clock.now()).await {
-                Ok(response) => response,
-                Err(stranded) => stranded.page(&self.product),
-            },
+            Method::GET | Method::POST => {
+                let (now, deciding) = (self.clock.now(), request.method() == Method::POST);
+                let parameters = if deciding { Parameters::of_body(&request) } else { Parameters::of_query(&request) };
+                let answered = match &parameters {
+                    Ok(parameters) => self.answer(&request, parameters, now).await,
+                    Err(malformed) => Err((*malformed).into()),
+                };
+                answered.unwrap_or_else(|stranded| {
+                    attempt::stranded(parameters.as_ref().ok(), &stranded, now);
+                    stranded.page(&self.product)
+                })
+            }
             _ => answer::method_not_allowed("GET, POST"),
         }
     }

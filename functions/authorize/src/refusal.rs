@@ -25,6 +25,20 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// For the audit.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoResponseType => "no_response_type",
+            Self::ResponseType => "response_type",
+            Self::NoChallenge => "no_challenge",
+            Self::ChallengeMethod => "challenge_method",
+            Self::Challenge => "challenge",
+            Self::Target => "target",
+            Self::Scope => "scope",
+            Self::Denied => "denied",
+        }
+    }
+
     /// What the client is told (OAuth 2.1 §4.1.2.1).
     pub(crate) const fn told(&self) -> (Code, &'static str) {
         match self {

@@ -37,6 +37,18 @@ struct Page<'a> {
 }
 
 impl Stranded {
+    /// For the audit.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::NoClient => "no_client",
+            Self::UnknownClient => "unknown_client",
+            Self::NoAddress => "no_address",
+            Self::Address => "address",
+            Self::Fault(_) => "unavailable",
+        }
+    }
+
     pub(crate) fn page(&self, product: &str) -> Response {
         const AGAIN: &str = "Go back to the application, remove the connector and add it again.";
         let (status, title, what, advice) = match self {

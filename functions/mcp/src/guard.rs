@@ -9,9 +9,11 @@ use shared::keys::verifier::Untrusted;
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::GrantId;
 use shared::oauth::resource::Resource;
+use shared::store::grants::Turn;
 use shared::store::keys::Unproven;
 
 use crate::Mcp;
+use crate::attempt;
 use crate::challenge::Complaint;
 use crate::refusal::Refusal;
 
@@ -82,15 +84,26 @@ impl Mcp {
     async fn admit_token(&self, token: &str, resource: &Resource, now: Timestamp) -> Result<Access, Refusal> {
         let token = self.verifier.verify(token, now).map_err(Unadmitted::Untrusted)?;
         let claims = token.claims();
-        if claims.aud != resource.to_string() {
-            return Err(Unadmitted::Audience.into());
-        }
         let id = GrantId::parse(&claims.grant).ok_or(Unadmitted::NoGrant)?;
+        // Before the audience: whose connection it is that fails has to be known to be told.
         let grant = self.grants.find(&id).await?.ok_or(Unadmitted::NoGrant)?;
-        let (access, active) = Access::of_token(&token, &grant, resource, now).map_err(Unadmitted::Unfounded)?;
-        // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
-        if claims.generation > active.seen && !self.grants.seen(&id, claims.generation, now).await? {
-            return Err(Unadmitted::Unfounded(Unfounded::NotInUse).into());
+        let refused = |reason, why: Unadmitted| {
+            attempt::refused(&grant, reason, now);
+            why
+        };
+        let unfounded = |why: Unfounded| refused(why.as_str(), Unadmitted::Unfounded(why));
+        if claims.aud != resource.to_string() {
+            return Err(refused("audience", Unadmitted::Audience).into());
+        }
+        let (access, active) = Access::of_token(&token, &grant, resource, now).map_err(unfounded)?;
+        if claims.generation > active.seen {
+            // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
+            match self.grants.seen(&id, claims.generation).await? {
+                Turn::Won if active.seen == 0 => attempt::arrived(&grant, now),
+                Turn::Won => {}
+                Turn::Lost(latest) if latest.in_use(now).is_some() => {}
+                Turn::Lost(_) | Turn::Gone => return Err(unfounded(Unfounded::NotInUse).into()),
+            }
         }
         Ok(access)
     }

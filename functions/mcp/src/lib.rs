@@ -2,6 +2,7 @@
 //!
 //! So too at `/api/mcp/server/{tenant}`, which is a resource of its own: what is for one address is worth nothing at another.
 
+mod attempt;
 mod audited;
 mod challenge;
 mod completion;

@@ -2,8 +2,9 @@
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::oauth::client::Credentials;
-use shared::oauth::grant::{ABSOLUTE, Ending, Unproven};
+use shared::oauth::client::{Client, Credentials};
+use shared::oauth::flow::Flow;
+use shared::oauth::grant::{ABSOLUTE, Ending, Grant, GrantId, Unproven};
 use shared::store::grants::Turn;
 
 use crate::Token;
@@ -18,11 +19,27 @@ impl Token {
         credentials: &Credentials,
         now: Timestamp,
     ) -> Result<Tokens, Refusal> {
+        let id = asked.code.grant.clone();
+        let refused = |grant: Option<&Grant>, refusal: &Refusal| refused(Some(&id), grant, credentials, refusal, now);
+        let found = self.grants.find_with_client(&id, &self.clients, &credentials.id, now).await;
+        let (client, grant) = found.map_err(Refusal::from).inspect_err(|refusal| refused(None, refusal))?;
+        let known = grant.clone();
+        let issued = self.issue(asked, credentials, client, grant, now).await;
+        issued.inspect_err(|refusal| refused(known.as_ref(), refusal))
+    }
+
+    async fn issue(
+        &self,
+        asked: CodeAsked,
+        credentials: &Credentials,
+        client: Option<Client>,
+        grant: Option<Grant>,
+        now: Timestamp,
+    ) -> Result<Tokens, Refusal> {
         let id = &asked.code.grant;
-        let (client, grant) = self.grants.find_with_client(id, &self.clients, &credentials.id, now).await?;
         let client = client.ok_or(Refusal::UnknownClient)?.authenticate(credentials)?;
         let grant = grant.ok_or(Refusal::UnknownCode)?;
-        let approval = grant.approval.clone();
+        let (approval, flow) = (grant.approval.clone(), Flow::of(&grant.binding.challenge));
 
         let judged = grant.prove(&asked.code, &client, asked.redirect_uri.as_deref(), &asked.verifier, now);
         audit::record(&Event::CodeJudged {
@@ -56,12 +73,13 @@ impl Token {
         let tokens = self.mint(mint, refresh_token.as_ref(), now).await?;
         match self.grants.activate(proven, active).await? {
             Turn::Won => {
-                audit::record(&Event::GrantActivated {
+                let activated = Event::GrantActivated {
                     grant: &id.to_text(),
                     client: approval.client.as_str(),
                     tenant: approval.tenant.as_str(),
                     person: approval.person.as_str(),
-                });
+                };
+                audit::step(Some(flow), now, &activated);
                 Ok(tokens)
             }
             // Shown twice with its verifier, as above: a thief must not gain by being faster.
@@ -72,4 +90,24 @@ impl Token {
             Turn::Gone => Err(Refusal::UnknownCode),
         }
     }
+}
+
+/// Tells the audit, with what is known of the grant that the code names. Somebody who shows another code takes no step of its attempt.
+pub(crate) fn refused(
+    id: Option<&GrantId>,
+    grant: Option<&Grant>,
+    credentials: &Credentials,
+    refusal: &Refusal,
+    now: Timestamp,
+) {
+    let grant = grant.filter(|_| !matches!(refusal, Refusal::Unproven(Unproven::AnotherCode)));
+    let id = id.map(GrantId::to_text);
+    let event = Event::TokenRefused {
+        grant: id.as_deref(),
+        client: credentials.id.as_str(),
+        tenant: grant.map(|grant| grant.approval.tenant.as_str()),
+        person: grant.map(|grant| grant.approval.person.as_str()),
+        reason: refusal.as_str(),
+    };
+    audit::step(grant.map(|grant| Flow::of(&grant.binding.challenge)), now, &event);
 }

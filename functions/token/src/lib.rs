@@ -16,6 +16,8 @@ use shared::http::parameters::Parameters;
 use shared::http::{answer, cors};
 use shared::keys::signer::Signer;
 use shared::lambda::{Function, Request, Response};
+use shared::oauth::client::Credentials;
+use shared::oauth::grant::Code;
 use shared::oauth::issuer::Issuer;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -57,13 +59,26 @@ impl Token {
         match Asked::read(&parameters, &self.issuer) {
             Ok(Asked::Code(asked)) => self.exchange(asked, &credentials, now).await,
             Ok(Asked::Refresh(asked)) => self.rotate(asked, &credentials, now).await,
-            Err(refusal @ (Refusal::NotACode | Refusal::NotARefreshToken)) => {
-                // The client first: one that we do not know must register again, whatever it holds.
-                let client = self.clients.find(&credentials.id, now).await?.ok_or(Refusal::UnknownClient)?;
-                client.authenticate(&credentials)?;
+            Err(unread) => {
+                let refusal = self.client_first(unread, &credentials, now).await;
+                if parameters.value("grant_type") == Some("authorization_code") {
+                    let grant = parameters.value("code").and_then(Code::parse).map(|code| code.grant);
+                    exchange::refused(grant.as_ref(), None, &credentials, &refusal, now);
+                }
                 Err(refusal)
             }
-            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// What a request is refused for that cannot be read: a client that we do not know must register again, whatever it holds.
+    async fn client_first(&self, unread: Refusal, credentials: &Credentials, now: Timestamp) -> Refusal {
+        if !matches!(unread, Refusal::NotACode | Refusal::NotARefreshToken) {
+            return unread;
+        }
+        match self.clients.find(&credentials.id, now).await {
+            Ok(Some(client)) => client.authenticate(credentials).map_or_else(Refusal::from, |_| unread),
+            Ok(None) => Refusal::UnknownClient,
+            Err(fault) => fault.into(),
         }
     }
 }

@@ -58,6 +58,37 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// For the audit.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::Unnamed(_) => "no_client",
+            Self::Missing(_) => "missing_parameter",
+            Self::GrantType => "grant_type",
+            Self::NotAVerifier => "not_a_verifier",
+            Self::NotACode => "not_a_code",
+            Self::NotARefreshToken => "not_a_refresh_token",
+            Self::UnknownClient => "unknown_client",
+            Self::Unauthenticated => "unauthenticated",
+            Self::UnknownCode => "unknown_code",
+            Self::UnknownGrant => "unknown_grant",
+            Self::AnotherClient | Self::Unproven(Unproven::AnotherClient) => "another_client",
+            Self::Ended | Self::Unproven(Unproven::Ended) => "ended",
+            Self::Unproven(Unproven::AnotherCode) => "another_code",
+            Self::Unproven(Unproven::RedirectUri) => "redirect_uri",
+            Self::Unproven(Unproven::Verifier) => "verifier",
+            Self::Unproven(Unproven::Expired) => "code_expired",
+            Self::Unproven(Unproven::Replayed) => "code_replayed",
+            Self::CodeRaced => "code_raced",
+            Self::Judged(verdict) => verdict.as_str(),
+            Self::Outrun => "outrun",
+            Self::NotAMember => "not_a_member",
+            Self::Scope => "scope",
+            Self::Target => "target",
+            Self::Fault(_) => "unavailable",
+        }
+    }
+
     /// What the client is told (OAuth 2.1 §3.2.4).
     ///
     /// `invalid_client` makes Claude register again, `invalid_grant` makes it ask the person again: never one for the other.

@@ -32,7 +32,7 @@ impl Token {
         if let Err(refusal) = within(&grant.approval, &asked) {
             // It earns nothing, but it was presented: whoever shows the one before from now on has not lost its answer.
             if verdict == Verdict::Current {
-                self.grants.seen(&grant.id, family.generation, now).await?;
+                self.grants.seen(&grant.id, family.generation).await?;
             }
             return Err(refusal);
         }

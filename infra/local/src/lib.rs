@@ -12,12 +12,14 @@
 //! | [`wire`] | the same way, watched: for tests |
 //! | `direct` | the same way without a socket: for tests that make millions of calls |
 //! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
+//! | [`flows`] | attempts to connect, told as they end |
 //! | `listener`, `folder` | ports and files |
 
 mod aws;
 pub mod demo;
 mod dice;
 mod direct;
+pub mod flows;
 pub mod folder;
 mod function;
 mod gateway;
@@ -196,6 +198,7 @@ pub struct System {
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
+    queries: BTreeMap<String, String>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
     clients: Clients,
     directory: Directory,
@@ -308,6 +311,7 @@ impl System {
             keys: operator.keys()?,
             workspaces: operator.workspaces()?,
             policies: template.policies()?,
+            queries: template.queries()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             issuer,
             services,
@@ -432,6 +436,12 @@ impl System {
     #[must_use]
     pub fn policies(&self) -> &[(String, String, String)] {
         &self.policies
+    }
+
+    /// The saved queries of the template: what CloudWatch is asked, by name.
+    #[must_use]
+    pub const fn queries(&self) -> &BTreeMap<String, String> {
+        &self.queries
     }
 
     /// The environment variables of a function, as the template gives them.

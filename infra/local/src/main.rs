@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use local::demo::Demo;
+use local::flows::Flows;
 use local::{Data, Options, System};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,11 +43,12 @@ async fn main() -> ExitCode {
         // It tells of every call three times.
         .with_target("rmcp", LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
-    tracing_subscriber::registry().with(lines).with(quiet).init();
-    ended(run(arguments).await)
+    let flows = Flows::default();
+    tracing_subscriber::registry().with(lines).with(flows.clone()).with(quiet).init();
+    ended(run(arguments, &flows).await)
 }
 
-async fn run(arguments: Arguments) -> Result<(), String> {
+async fn run(arguments: Arguments, flows: &Flows) -> Result<(), String> {
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
@@ -55,10 +57,13 @@ async fn run(arguments: Arguments) -> Result<(), String> {
     let system = System::start(options).await.map_err(|failure| failure.to_string())?;
     let demo = system.demo().ok_or("the demo is missing")?;
     tell(&if json { machine_readable(&system, demo)? } else { readable(&system, demo) })?;
+    let clock = system.clock();
     tokio::select! {
         _ = terminated.recv() => {},
         _ = interrupted.recv() => {},
+        failed = flows.tell(&clock, io::stderr()) => failed.map_err(|error| error.to_string())?,
     }
+    flows.tell_all(&clock, io::stderr()).map_err(|error| error.to_string())?;
     system.shutdown().await.map_err(|failure| failure.to_string())
 }
 

@@ -4,6 +4,7 @@ pub mod access_token;
 pub mod api_key;
 pub mod client;
 pub mod error;
+pub mod flow;
 pub mod grant;
 pub mod issuer;
 pub mod pkce;

@@ -200,11 +200,12 @@ impl Grants {
         self.decide(update).await
     }
 
-    /// Remembers that mcp has seen an access token of `generation`. Whether the grant is still in use.
+    /// Remembers that mcp has seen an access token of `generation`. Lost, if one of it or a later one was seen before, or the grant has
+    /// ended since.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn seen(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<bool, Fault> {
+    pub async fn seen(&self, id: &GrantId, generation: u32) -> Result<Turn, Fault> {
         let update = self
             .update(id)
             .condition_expression("#state = :active AND seen < :seen")
@@ -212,11 +213,7 @@ impl Grants {
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":seen", Value::from(generation).0)
             .update_expression("SET seen = :seen");
-        Ok(match self.decide(update).await? {
-            Turn::Won => true,
-            Turn::Lost(grant) => grant.in_use(now).is_some(),
-            Turn::Gone => false,
-        })
+        self.decide(update).await
     }
 
     /// Ends a grant. Whether this call did: an ended one stays as it ended.

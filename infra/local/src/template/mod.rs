@@ -187,6 +187,21 @@ impl Template {
         Ok(tables.into_iter().map(|(logical, _)| (variable(logical), table_name(logical))).collect())
     }
 
+    /// The saved queries by name, without the folder that they lie in.
+    pub(crate) fn queries(&self) -> Result<BTreeMap<String, String>, Unusable> {
+        let mut queries = BTreeMap::new();
+        for (logical, resource) in self.resources("AWS::Logs::QueryDefinition")? {
+            let text = |name: &str| {
+                let value = resource.pointer(&format!("/Properties/{name}"));
+                value.ok_or_else(|| Unusable::Shape(format!("a query {logical} without {name}")))
+            };
+            let name = self.resolve_text(text("Name")?)?;
+            let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+            queries.insert(name, self.resolve_text(text("QueryString")?)?);
+        }
+        Ok(queries)
+    }
+
     fn resources(&self, kind: &str) -> Result<Vec<(&str, &Value)>, Unusable> {
         let mut found = Vec::new();
         for (name, resource) in member(&self.root, "Resources")? {

@@ -1,0 +1,74 @@
+//! What the audit is told of an attempt to connect: one step for each request.
+
+use shared::audit::{self, Event};
+use shared::clock::Timestamp;
+use shared::http::parameters::Parameters;
+use shared::oauth::client::ClientId;
+use shared::oauth::flow::Flow;
+use shared::oauth::grant::GrantId;
+use shared::oauth::pkce::Challenge;
+use shared::oauth::scope::Scopes;
+use shared::oauth::tenant::{PersonId, TenantId};
+
+use crate::consent::Again;
+use crate::destination::Destination;
+use crate::refusal::Refusal;
+use crate::stranded::Stranded;
+
+/// An attempt whose client may be answered.
+pub(crate) struct Attempt<'a> {
+    flow: Option<Flow>,
+    client: &'a str,
+    host: String,
+    now: Timestamp,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn of(destination: &'a Destination, parameters: &Parameters, now: Timestamp) -> Self {
+        let (client, host) = (destination.client().id.as_str(), destination.redirect_uri().host());
+        Self { flow: flow(parameters), client, host, now }
+    }
+
+    pub(crate) fn sent_to_sign_in(&self) {
+        self.step(&Event::SignInAsked { client: self.client, host: &self.host });
+    }
+
+    pub(crate) fn shown(&self, person: &PersonId, again: Option<Again>) {
+        let (person, reason) = (person.as_str(), again.map(Again::as_str));
+        self.step(&Event::ConsentShown { client: self.client, host: &self.host, person, reason });
+    }
+
+    pub(crate) fn refused(&self, person: &PersonId, refusal: &Refusal) {
+        let (person, reason) = (person.as_str(), refusal.as_str());
+        self.step(&Event::AuthorizationRefused { client: self.client, host: &self.host, person, reason });
+    }
+
+    pub(crate) fn denied(&self, person: &PersonId) {
+        self.step(&Event::GrantDenied { client: self.client, person: person.as_str() });
+    }
+
+    pub(crate) fn approved(&self, grant: &GrantId, tenant: &TenantId, person: &PersonId, scopes: Scopes) {
+        self.step(&Event::GrantApproved {
+            grant: &grant.to_text(),
+            client: self.client,
+            tenant: tenant.as_str(),
+            person: person.as_str(),
+            scope: &scopes.to_string(),
+        });
+    }
+
+    fn step(&self, event: &Event<'_>) {
+        audit::step(self.flow, self.now, event);
+    }
+}
+
+/// An attempt that never got as far. `parameters` if they could be read.
+pub(crate) fn stranded(parameters: Option<&Parameters>, why: &Stranded, now: Timestamp) {
+    let client = parameters.and_then(|parameters| ClientId::parse(parameters.value("client_id")?));
+    let event = Event::AuthorizationStranded { client: client.as_ref().map(ClientId::as_str), reason: why.as_str() };
+    audit::step(parameters.and_then(flow), now, &event);
+}
+
+fn flow(parameters: &Parameters) -> Option<Flow> {
+    Some(Flow::of(&Challenge::parse(parameters.value("code_challenge")?)?))
+}

@@ -1,0 +1,31 @@
+//! What the audit is told of how an attempt to connect ends here.
+
+use shared::audit::{self, Event};
+use shared::clock::Timestamp;
+use shared::oauth::flow::Flow;
+use shared::oauth::grant::Grant;
+
+/// The first call of a grant: its client is connected.
+pub(crate) fn arrived(grant: &Grant, now: Timestamp) {
+    let (id, approval) = (grant.id.to_text(), &grant.approval);
+    let event = Event::GrantUsed {
+        grant: &id,
+        client: approval.client.as_str(),
+        tenant: approval.tenant.as_str(),
+        person: approval.person.as_str(),
+    };
+    audit::step(Some(Flow::of(&grant.binding.challenge)), now, &event);
+}
+
+/// A call with a genuine token that does not count.
+pub(crate) fn refused(grant: &Grant, reason: &'static str, now: Timestamp) {
+    let (id, approval) = (grant.id.to_text(), &grant.approval);
+    let event = Event::CallRefused {
+        grant: &id,
+        client: approval.client.as_str(),
+        tenant: approval.tenant.as_str(),
+        person: approval.person.as_str(),
+        reason,
+    };
+    audit::step(Some(Flow::of(&grant.binding.challenge)), now, &event);
+}

@@ -1,0 +1,53 @@
+//! Log lines as CloudWatch reads them: one JSON object each, every member a field to be asked for.
+
+use std::fmt;
+
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer};
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::audit;
+
+/// Writes lines to standard output, with timestamps, from now on.
+pub(crate) fn to_cloudwatch() {
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(Lines::default());
+    // rmcp tells of every call three times, and of bodies below this level.
+    let quiet = Targets::new().with_default(LevelFilter::INFO).with_target("rmcp", LevelFilter::ERROR);
+    tracing_subscriber::registry().with(lines).with(quiet).init();
+}
+
+/// The form of a line. Events of the audit are objects already: their members stand beside ours, not as text inside a text.
+pub struct Lines(Format<Json>);
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self(Format::default().json().flatten_event(true).with_current_span(false).with_span_list(false))
+    }
+}
+
+impl<S> FormatEvent<S, JsonFields> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, JsonFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let told = audit::told(event);
+        let Some(members) = told.as_deref().and_then(|object| object.strip_prefix('{')) else {
+            return self.0.format_event(context, writer, event);
+        };
+        // Lambda sorts lines by these two members (its JSON log format).
+        writer.write_str(r#"{"timestamp":""#)?;
+        SystemTime.format_time(&mut writer)?;
+        let (level, target) = (event.metadata().level(), event.metadata().target());
+        writeln!(writer, r#"","level":"{level}","target":"{target}",{members}"#)
+    }
+}
