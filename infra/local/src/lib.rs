@@ -195,6 +195,8 @@ pub struct System {
 
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
+/// Where the tables are, for `amble --local`; true for as long as the folder is locked.
+const RUNNING_FILE: &str = "running.json";
 /// Where the sign-in service is kept in a folder.
 const SUPABASE_FILE: &str = "supabase.json";
 
@@ -270,6 +272,10 @@ impl System {
         let services = Addresses { dynamo, kms: kms_address };
         let client = aws::http_client();
         let told = template.table_variables()?;
+        if let Some(folder) = &folder {
+            let running = serde_json::json!({ "issuer": &issuer, "dynamo": &services.dynamo, "tables": &told });
+            folder.write(RUNNING_FILE, running.to_string().as_bytes())?;
+        }
         let operator = Environment::new(
             move |name| told.get(name).cloned(),
             &aws::config("operator", &services, &client),
