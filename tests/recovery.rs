@@ -39,7 +39,7 @@ impl Refused {
     }
 
     /// Holds each to what it should be, and demands every reason of `source` but those that are tested in `elsewhere`.
-    fn is_all_of(self, source: &str, elsewhere: &[&str]) {
+    fn hold_to(self, source: &str, elsewhere: &[&str]) {
         for (reason, answer, next) in &self.0 {
             let error = answer.json()["error"].as_str().unwrap().to_owned();
             let expected = match next {
@@ -81,6 +81,7 @@ fn breakable() -> (Arc<AtomicBool>, impl Fn(Call) -> std::future::Ready<Decision
 
 /// OAuth 2.1 §3.2.4.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one table of all reasons")]
 async fn each_refusal_of_a_token_says_what_to_do_next() {
     let (broken, wire) = breakable();
     let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
@@ -204,7 +205,7 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
     refused.add("UnknownClient", other.refresh("rt_x").await, RegistersAgain);
 
     // Two at the same moment: tests/interleavings.rs.
-    refused.is_all_of("functions/token/src/refusal.rs", &["CodeRaced", "Outrun"]);
+    refused.hold_to("functions/token/src/refusal.rs", &["CodeRaced", "Outrun"]);
 }
 
 /// RFC 7009 §2.2.1. A token that is unknown or no longer good is no error there, so nothing is told as `invalid_grant`.
@@ -234,7 +235,7 @@ async fn each_refusal_of_a_revocation_says_what_to_do_next() {
     broken.store(true, Ordering::SeqCst);
     refused.add("Fault", revoke(&[("token", "x"), ("client_id", id)]).await, ComesBack);
 
-    refused.is_all_of("functions/revoke/src/refusal.rs", &[]);
+    refused.hold_to("functions/revoke/src/refusal.rs", &[]);
 }
 
 /// A client that the server no longer knows registers again and goes on, by itself.

@@ -1,6 +1,6 @@
 //! `amble client`, the program itself, against the local system and a stack of moto's.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -50,7 +50,7 @@ impl Amble {
             .stdin(Stdio::null());
         let output = command.output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
-        let status = output.status.code().expect("it ends by itself");
+        let status = output.status.code().unwrap();
         Ended { status, out: text(output.stdout), complaint: text(output.stderr) }
     }
 
@@ -270,9 +270,11 @@ async fn it_says_what_it_misses() {
 
 /// The stack's outputs name the tables, in moto's CloudFormation and DynamoDB.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs moto, which tests/run starts: MOTO_URL"]
+#[ignore = "needs moto at MOTO_URL: tests/run starts it"]
+#[expect(clippy::disallowed_methods, reason = "the address is a setting of the test run")]
 async fn a_stack_is_found_by_its_outputs() {
-    let moto = std::env::var("MOTO_URL").expect("MOTO_URL");
+    let world = World::new().await;
+    let moto = std::env::var("MOTO_URL").unwrap();
     let stack = format!("amble-{}", std::process::id());
     for (name, outputs) in [
         (stack.clone(), json!({ "TableClients": { "Value": { "Ref": "Clients" } } })),
@@ -286,10 +288,10 @@ async fn a_stack_is_found_by_its_outputs() {
         let form =
             [("Action", "CreateStack"), ("StackName", &name), ("TemplateBody", &template), ("Version", "2010-05-15")];
         let scope = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/cloudformation/aws4_request";
-        let request = reqwest::Client::builder().no_proxy().build().unwrap().post(&moto).header("authorization", scope);
+        let request = world.http().post(&moto).header("authorization", scope);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let made = request.body(world::person::encoded(&form)).send().await.unwrap();
-        assert!(made.status().is_success(), "{}", made.text().await.unwrap());
+        let made = world.send(request.body(world::person::encoded(&form))).await;
+        assert_eq!(made.status, 200, "{made:?}");
     }
     let amble = Amble::of_environment(&moto);
     let at = ["--stack", stack.as_str()];

@@ -195,7 +195,7 @@ pub struct System {
 
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
-/// Where the tables are, for `amble --local`; true for as long as the folder is locked.
+/// What holds for as long as the folder is locked.
 const RUNNING_FILE: &str = "running.json";
 /// Where the sign-in service is kept in a folder.
 const SUPABASE_FILE: &str = "supabase.json";
@@ -272,10 +272,7 @@ impl System {
         let services = Addresses { dynamo, kms: kms_address };
         let client = aws::http_client();
         let told = template.table_variables()?;
-        if let Some(folder) = &folder {
-            let running = serde_json::json!({ "issuer": &issuer, "dynamo": &services.dynamo, "tables": &told });
-            folder.write(RUNNING_FILE, running.to_string().as_bytes())?;
-        }
+        folder.as_deref().map_or(Ok(()), |folder| tell_operators(folder, &services.dynamo, &told))?;
         let operator = Environment::new(
             move |name| told.get(name).cloned(),
             &aws::config("operator", &services, &client),
@@ -461,6 +458,12 @@ impl System {
 #[must_use]
 pub fn key_arn(spec: Spec) -> String {
     format!("arn:aws:kms:us-east-1:111122223333:key/{}", signing_key::id(spec))
+}
+
+/// Writes down where the tables are, for `amble --local`.
+fn tell_operators(folder: &Folder, dynamo: &str, tables: &BTreeMap<String, String>) -> Result<(), NoFolder> {
+    let running = serde_json::json!({ "dynamo": dynamo, "tables": tables });
+    folder.write(RUNNING_FILE, running.to_string().as_bytes())
 }
 
 /// The address `places` ports further, or any free one if that is what was asked for.
