@@ -128,6 +128,56 @@ async fn the_rust_sdk_connects_by_itself() {
     running.cancel().await.unwrap();
 }
 
+/// It registers anew at each connect, for a port of its own choice: all of them are one client.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of PyPI, which tests/run installs"]
+async fn fastmcp_connects_by_itself_again_and_again() {
+    let world = World::new().await;
+    let python = at("target/clients/fastmcp/bin/python");
+    let mut script = Script::start(python, "tests/clients/fastmcp/connect.py", &[&world.mcp_url(), "2"]);
+
+    let mut ports = BTreeSet::new();
+    for _ in 0..2 {
+        let asked = said(&mut script, "authorize").await;
+        let redirected = approves(&world, asked["url"].as_str().unwrap(), &NAMED).await;
+        ports.insert(url::Url::parse(&redirected).unwrap().port());
+        assert_eq!(world.get(&redirected).await.status, 200);
+        let saw = said(&mut script, "connected").await;
+        assert_has(&saw["tools"], &["list_skills", "list_views", "roll_dice"]);
+        assert_eq!(saw["rolled"]["rolls"].as_array().unwrap().len(), 2, "{saw}");
+    }
+    script.ends().await;
+    assert_eq!((ports.len(), world.count("clients").await), (2, 1));
+}
+
+/// It looks for its own address in what it is told it registered: that must be there, port and all, whatever is kept.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of npm, which tests/run installs"]
+async fn mcp_remote_connects_by_itself_again_and_again() {
+    let world = World::new().await;
+    let folder = at("target/tmp").join(format!("mcp-remote-{}", std::process::id()));
+
+    // Anew, on another port, and from what it remembers.
+    for (port, memory, asks) in [("49170", "one", true), ("49171", "another", true), ("49171", "another", false)] {
+        let memory = folder.join(memory);
+        std::fs::create_dir_all(&memory).unwrap();
+        let arguments = [&world.mcp_url(), port, memory.to_str().unwrap()];
+        let mut script = Script::start("node", "tests/clients/mcp-remote/connect.mjs", &arguments);
+        if asks {
+            let asked = said(&mut script, "authorize").await;
+            let redirected = approves(&world, asked["url"].as_str().unwrap(), &NAMED).await;
+            assert_eq!(url::Url::parse(&redirected).unwrap().port(), port.parse().ok());
+            assert_eq!(world.get(&redirected).await.status, 200);
+        }
+        let saw = said(&mut script, "connected").await;
+        assert_has(&saw["tools"], &["list_skills", "list_views", "roll_dice"]);
+        assert_eq!(saw["rolled"]["rolls"].as_array().unwrap().len(), 2, "{saw}");
+        script.ends().await;
+    }
+    assert_eq!(world.count("clients").await, 1);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 /// What the server names to whoever shows no credentials.
 const NAMED: [&str; 3] = ["tools:execute", "skills:read", "views:read"];
 /// And what listing documents needs besides.

@@ -61,12 +61,20 @@ pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("mcp/tools-list", 401, "invalid_token"),
     ("mcp/without-token", 401, ""),
     ("register/claude", 201, ""),
+    ("register/claude-code", 201, ""),
+    ("register/claude-without-name", 201, ""),
+    ("register/fastmcp", 201, ""),
     ("register/foreign-scheme", 400, "invalid_redirect_uri"),
+    ("register/inspector", 201, ""),
     ("register/malformed-json", 400, "invalid_client_metadata"),
+    ("register/mcp-remote", 201, ""),
     ("register/no-redirect-uris", 400, "invalid_redirect_uri"),
     ("register/not-utf-8", 400, "invalid_client_metadata"),
+    ("register/nulls", 201, ""),
     ("register/options-browser", 204, ""),
     ("register/python-sdk", 201, ""),
+    ("register/rust-sdk", 201, ""),
+    ("register/typescript-client", 201, ""),
     ("register/typescript-sdk", 201, ""),
     ("register/wrong-content-type", 400, "invalid_client_metadata"),
     ("revoke/access-token", 401, "invalid_client"),
@@ -119,6 +127,11 @@ async fn each_event_gets_the_answer_it_should() {
     assert_eq!(kept, ANSWERS.iter().filter(|(_, status, _)| *status == 201).count());
 }
 
+/// One event, by name.
+pub(crate) fn event(name: &str) -> String {
+    std::fs::read_to_string(format!("{FOLDER}/{name}.json")).expect("an event")
+}
+
 /// Each function's events, by name.
 pub(crate) fn by_function() -> Vec<(String, Vec<(String, String)>)> {
     let functions = folder(FOLDER).into_iter().filter(|name| !name.contains('.'));
@@ -126,8 +139,9 @@ pub(crate) fn by_function() -> Vec<(String, Vec<(String, String)>)> {
         .map(|function| {
             let files = folder(format!("{FOLDER}/{function}")).into_iter();
             let events = files.map(|file| {
-                let event = std::fs::read_to_string(format!("{FOLDER}/{function}/{file}")).expect("an event");
-                (format!("{function}/{}", file.trim_end_matches(".json")), event)
+                let name = format!("{function}/{}", file.trim_end_matches(".json"));
+                let event = event(&name);
+                (name, event)
             });
             let events = events.collect();
             (function, events)

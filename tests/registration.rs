@@ -1,7 +1,11 @@
 //! Dynamic client registration (RFC 7591).
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use world::World;
+
+use crate::events::event;
 
 /// RFC 7591 §3.2.1, with what Claude sends: it asks for a secret, and is told that it is public.
 #[tokio::test(flavor = "multi_thread")]
@@ -92,21 +96,138 @@ async fn what_cannot_be_registered_is_refused_and_not_kept() {
     assert_eq!(world.count("clients").await, 0);
 }
 
-/// A registration that nobody uses is forgotten; one that a grant rests on is not.
+/// What real clients send, byte for byte, and all that they are answered: again and again one and the same client.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_real_client_is_registered_once_and_told_all_of_it() {
+    let world = World::new().await;
+    let hosted = ["https://claude.ai/api/mcp/auth_callback"];
+
+    for (index, (name, calls_itself, redirect_uris)) in [
+        ("claude", Some("Claude"), &hosted[..]),
+        (
+            "claude-without-name",
+            None,
+            &["https://claude.ai/api/mcp/auth_callback", "https://claude.com/api/mcp/auth_callback"],
+        ),
+        ("claude-code", Some("Claude Code (amble)"), &["http://localhost:54213/callback"]),
+        ("typescript-sdk", Some("TypeScript SDK"), &["http://localhost:49160/callback"]),
+        ("typescript-client", Some("TypeScript client"), &["http://localhost:49163/callback"]),
+        ("python-sdk", Some("Python SDK"), &["http://localhost:49161/callback"]),
+        ("rust-sdk", Some("Rust SDK"), &["http://localhost:49162/callback"]),
+        ("fastmcp", Some("FastMCP Client"), &["http://localhost:58257/callback"]),
+        ("inspector", Some("MCP Inspector"), &["http://127.0.0.1:6276/oauth/callback"]),
+        ("mcp-remote", Some("MCP CLI Proxy"), &["http://localhost:5096/oauth/callback"]),
+        ("nulls", None, &["https://client.example.com/callback"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut told = json!({
+            "redirect_uris": redirect_uris,
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        });
+        if let Some(calls_itself) = calls_itself {
+            told["client_name"] = Value::from(calls_itself);
+        }
+        let mut ids = BTreeSet::new();
+        for _ in 0..3 {
+            let answer = world.system().invoke("register", &event(&format!("register/{name}"))).await;
+            let answer: Value = serde_json::from_str(&answer.unwrap().unwrap()).unwrap();
+            let mut body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+            let id = body.as_object_mut().unwrap().remove("client_id").unwrap();
+            ids.insert(id.as_str().unwrap().to_owned());
+
+            assert_eq!((&answer["statusCode"], &body), (&json!(201), &told), "{name}");
+            assert_eq!(answer["headers"]["cache-control"], "no-store", "{name}");
+        }
+        assert_eq!(ids.len(), 1, "{name}");
+        assert!(ids.iter().all(|id| id.starts_with("c_") && id.len() == 45), "{ids:?}");
+        assert_eq!(world.count("clients").await, index + 1, "{name}");
+    }
+}
+
+/// Programs on a person's computer listen on another port at each connect; any is admitted, so none makes another client.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_connects_on_other_ports_are_one_client() {
+    let world = World::new().await;
+    let mut ids = BTreeSet::new();
+
+    for port in 50_000..50_100 {
+        let (localhost, address) = (format!("http://localhost:{port}/callback"), format!("http://127.0.0.1:{port}/cb"));
+        let metadata = json!({ "client_name": "Claude Code", "redirect_uris": [localhost, address] });
+        let answer = world.post_json("/oauth/register", &metadata).await;
+        assert_eq!((answer.status, &answer.json()["redirect_uris"]), (201, &metadata["redirect_uris"]));
+        ids.insert(answer.json()["client_id"].as_str().unwrap().to_owned());
+    }
+
+    assert_eq!((ids.len(), world.count("clients").await), (1, 1));
+    let elsewhere = json!({ "client_name": "Claude Code", "redirect_uris": ["http://localhost:1/elsewhere"] });
+    assert!(!ids.contains(world.post_json("/oauth/register", &elsewhere).await.json()["client_id"].as_str().unwrap()));
+}
+
+/// Whoever floods us pays with requests, which are throttled by route: what each leaves behind is small, and gone in 30 days.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_registration_is_small_and_does_not_stay() {
+    const DAY: i64 = 24 * 3600;
+    const LIMIT: usize = 8 * 1024;
+    let world = World::new().await;
+    let uris: Vec<_> = (10..26).map(|n| format!("https://a.example/{n}{}", "a".repeat(440))).collect();
+    let mut metadata = json!({ "client_name": "\u{1f980}".repeat(100), "redirect_uris": uris });
+    let room = LIMIT - metadata.to_string().len() - ",\"filler\":\"\"".len();
+    metadata["filler"] = Value::from("x".repeat(room));
+    assert_eq!(metadata.to_string().len(), LIMIT);
+
+    assert_eq!(world.post_json("/oauth/register", &metadata).await.status, 201);
+    metadata["filler"] = Value::from("x".repeat(room + 1));
+    let refused = world.post_json("/oauth/register", &metadata).await;
+
+    assert_eq!((refused.status, &refused.json()["error"]), (413, &json!("invalid_client_metadata")));
+    let kept = world.system().items().unwrap();
+    let (_, kept) = kept.iter().find(|(table, _)| table.to_lowercase().contains("clients")).unwrap();
+    assert!(kept.to_string().len() < LIMIT + 1024, "{}", kept.to_string().len());
+    let expires: i64 = kept["expires"]["N"].as_str().unwrap().parse().unwrap();
+    assert_eq!(expires, world.now() + 30 * DAY);
+}
+
+/// A registration that nobody uses is forgotten after 30 days; one that a grant rests on is not, however long that lives, and
+/// registering again in between shortens nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn unused_registrations_expire_and_used_ones_do_not() {
+    const DAY: i64 = 24 * 3600;
     let world = World::new().await;
     let (unused, used) = (world.connector("Unused").await, world.connector("Used").await);
     let ana = world.person("ana@example.com");
-    let ask = used.ask("skills:read");
-    let code = ana.code(&ask, "acme").await;
-    let mut tokens = used.exchange(&ask, &code).await.tokens(&world);
+    ana.signs_in("/auth/login").await;
+    let known = async |client: &world::connector::Connector<'_>| client.refresh("rt_x").await.status == 400;
 
-    for _ in 0..7 {
-        world.advance(25 * 24 * 3600);
-        tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    // Two grants of 180 days each, the second approved when the first is about to end.
+    for _ in 0..2 {
+        let ask = used.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        let mut tokens = used.exchange(&ask, &code).await.tokens(&world);
+        for _ in 0..6 {
+            world.advance(29 * DAY);
+            assert_eq!(world.connector("Used").await.client_id, used.client_id);
+            tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        }
+        world.advance(6 * DAY);
+        let ended = used.refresh(&tokens.refresh.unwrap()).await;
+        assert_eq!((ended.status, &ended.json()["error"]), (400, &json!("invalid_grant")));
+        ana.forgets_cookies();
     }
 
+    assert!(known(&used).await);
     let refused = unused.refresh("rt_x").await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
+    assert_eq!(world.connector("Unused").await.client_id, unused.client_id);
+    assert!(known(&unused).await);
+    for (days, kept) in [(29, true), (1, false)] {
+        world.advance(days * DAY);
+        assert_eq!(known(&unused).await, kept, "{days}");
+    }
+    // The grants are over: it goes as well, in its time.
+    world.advance(60 * DAY);
+    assert!(!known(&used).await);
 }

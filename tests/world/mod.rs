@@ -23,9 +23,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::{Clock, Timestamp};
 use shared::oauth::api_key::KeyName;
-use shared::oauth::client::{Client, ClientId, Kind};
+use shared::oauth::client::{Client, ClientId, Kind, LiveSecret};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
+use shared::oauth::secret::Digest as Hidden;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Standing;
 use shared::store::keys::KnownKey;
@@ -191,14 +192,15 @@ impl World {
     /// When it cannot be kept.
     pub async fn confidential(&self, id: &str, secret: &str) -> Connector<'_> {
         self.remember(secret);
+        let made = Timestamp::from_seconds(self.now());
         let client = Client {
             id: ClientId::parse(id).expect("an id"),
             name: Some("Acme for Cowork".to_owned()),
             redirect_uris: vec![RedirectUri::parse(CALLBACK).expect("an address")],
             refreshes: true,
-            kind: Kind::Confidential { secrets: vec![shared::oauth::secret::Digest::of(secret.as_bytes())] },
+            kind: Kind::Confidential { secrets: vec![LiveSecret { digest: Hidden::of(secret.as_bytes()), made }] },
         };
-        self.system.clients().keep(&client).await.expect("kept");
+        assert!(self.system.clients().keep(&client).await.expect("kept"), "{id} is there already");
         Connector {
             world: self,
             client_id: id.to_owned(),

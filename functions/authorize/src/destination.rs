@@ -20,7 +20,8 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
-    /// The address that was asked for, if `client` registered it; a client with a single one need not name it (§2.3.2).
+    /// The address that was asked for, if `client` registered it; a client with a single one need not name it (§2.3.2), unless it
+    /// is on loopback, where the request alone knows the port.
     pub(crate) fn find(client: Option<Client>, parameters: &Parameters, issuer: &Issuer) -> Result<Self, Stranded> {
         let client = client.ok_or(Stranded::UnknownClient)?;
         let redirect_uri = match (parameters.value("redirect_uri"), client.redirect_uris.as_slice()) {
@@ -29,7 +30,7 @@ impl Destination {
                 let known = registered.iter().any(|registered| registered.admits(&asked));
                 if known { asked } else { return Err(Stranded::Address) }
             }
-            (None, [only]) => only.clone(),
+            (None, [only]) if !only.is_loopback() => only.clone(),
             (None, _) => return Err(Stranded::NoAddress),
         };
         let state = parameters.value("state").map(str::to_owned);

@@ -18,7 +18,7 @@ pub(crate) enum Stranded {
     NoClient,
     #[error("unknown client")]
     UnknownClient,
-    #[error("no redirect_uri, and not exactly one registered")]
+    #[error("no redirect_uri, and not exactly one registered whose port is known")]
     NoAddress,
     #[error("a redirect_uri that the client did not register")]
     Address,

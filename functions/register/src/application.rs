@@ -42,17 +42,16 @@ impl Application {
         serde_json::from_slice(body).map_err(|_| Refusal::NotJson)
     }
 
-    /// The client that this describes: public, whatever it asked for.
-    pub(crate) fn into_client(self, now: Timestamp) -> Result<Client, Refusal> {
+    /// The client that this describes, public whatever it asked for, and its addresses as it gave them.
+    pub(crate) fn into_client(self, now: Timestamp) -> Result<(Client, Vec<RedirectUri>), Refusal> {
         let addresses = self.redirect_uris.unwrap_or_default();
         if addresses.is_empty() || addresses.len() > Self::MOST_ADDRESSES {
             return Err(Refusal::NumberOfAddresses);
         }
-        let mut redirect_uris = addresses
-            .iter()
-            .map(|text| RedirectUri::parse(text))
-            .collect::<Option<Vec<_>>>()
-            .ok_or(Refusal::Address)?;
+        let asked: Option<Vec<_>> = addresses.iter().map(|text| RedirectUri::parse(text)).collect();
+        let asked = asked.ok_or(Refusal::Address)?;
+        // Claude Code and its like listen on another port at each connect: that must not be another client each time.
+        let mut redirect_uris: Vec<_> = asked.iter().map(RedirectUri::on_any_port).collect();
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
 
@@ -70,7 +69,8 @@ impl Application {
             return Err(Refusal::ResponseTypes);
         }
         let id = id(name.as_deref(), &redirect_uris, refreshes).ok_or(Refusal::Name)?;
-        Ok(Client { id, name, redirect_uris, refreshes, kind: Kind::Registered { expires: now.plus(UNUSED) } })
+        let kind = Kind::Registered { expires: now.plus(UNUSED) };
+        Ok((Client { id, name, redirect_uris, refreshes, kind }, asked))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `POST /oauth/register`: dynamic client registration (RFC 7591).
 //!
 //! Whatever a client asks for, it becomes a public one; its id says what it registered, so that registering twice is
-//! registering once, and a client that registers at every connect adds nothing.
+//! registering once, and a client that registers at every connect, on whatever port it listens then, adds nothing.
 
 mod application;
 mod refusal;
@@ -36,11 +36,11 @@ impl Register {
         Ok(Self { clients: environment.clients()?, clock: environment.clock() })
     }
 
-    async fn register(&self, request: &Request, now: Timestamp) -> Result<Client, Refusal> {
-        let client = Application::read(request)?.into_client(now)?;
+    async fn register(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {
+        let (client, asked) = Application::read(request)?.into_client(now)?;
         self.clients.keep(&client).await?;
         audit::record(&Event::ClientRegistered { client: client.id.as_str() });
-        Ok(client)
+        Ok(answer::json(StatusCode::CREATED, &Registration::of(&client, &asked)))
     }
 }
 
@@ -51,7 +51,7 @@ impl Function for Register {
         let response = match *request.method() {
             Method::OPTIONS => return cors::preflight("POST"),
             Method::POST => match self.register(&request, self.clock.now()).await {
-                Ok(client) => answer::json(StatusCode::CREATED, &Registration::of(&client)),
+                Ok(response) => response,
                 Err(refusal) => refusal.told().answer(&request, &refusal),
             },
             _ => answer::method_not_allowed("POST, OPTIONS"),
@@ -60,7 +60,8 @@ impl Function for Register {
     }
 }
 
-/// What is registered (RFC 7591 §3.2.1): all of it, and nothing null, as clients parse it strictly.
+/// What is registered (RFC 7591 §3.2.1): all of it, and nothing null, as clients parse it strictly. The addresses are as they
+/// came: `mcp-remote` takes the port that it is to listen on from here.
 #[derive(Serialize)]
 struct Registration<'a> {
     client_id: &'a str,
@@ -73,11 +74,11 @@ struct Registration<'a> {
 }
 
 impl<'a> Registration<'a> {
-    fn of(client: &'a Client) -> Self {
+    fn of(client: &'a Client, asked: &'a [RedirectUri]) -> Self {
         Self {
             client_id: client.id.as_str(),
             client_name: client.name.as_deref(),
-            redirect_uris: client.redirect_uris.iter().map(RedirectUri::as_str).collect(),
+            redirect_uris: asked.iter().map(RedirectUri::as_str).collect(),
             grant_types: if client.refreshes {
                 &["authorization_code", "refresh_token"]
             } else {

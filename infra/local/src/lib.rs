@@ -213,6 +213,8 @@ pub struct System {
 
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
+/// What holds for as long as the folder is locked.
+const RUNNING_FILE: &str = "running.json";
 /// Where the sign-in service is kept in a folder.
 const SUPABASE_FILE: &str = "supabase.json";
 
@@ -288,6 +290,7 @@ impl System {
         let straight = options.direct.then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
         let told = template.table_variables()?;
+        folder.as_deref().map_or(Ok(()), |folder| tell_operators(folder, &services.dynamo, &told))?;
         let operators = aws::config("operator", &services, &operators);
         let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
         let demo = match tools_at {
@@ -503,6 +506,12 @@ fn clients(
         let client = aws::http_client();
         ([client.clone(), client], wire)
     }
+}
+
+/// Writes down where the tables are, for `amble --local`.
+fn tell_operators(folder: &Folder, dynamo: &str, tables: &BTreeMap<String, String>) -> Result<(), NoFolder> {
+    let running = serde_json::json!({ "dynamo": dynamo, "tables": tables });
+    folder.write(RUNNING_FILE, running.to_string().as_bytes())
 }
 
 /// The address `places` ports further, or any free one if that is what was asked for.

@@ -18,6 +18,15 @@ impl ClientId {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// As an operator may choose it: 1 to 64 letters, digits, `.`, `_` and `-`, and nothing that looks like the id of a client that
+    /// registered itself (`c_…`). That of a metadata document has a colon.
+    #[must_use]
+    pub fn chosen(text: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with("c_");
+        fits.then(|| Self(text.to_owned()))
+    }
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -56,9 +65,18 @@ pub enum Kind {
     },
     /// An operator registered it, with one or several live secrets.
     Confidential {
-        /// What is kept of each secret.
-        secrets: Vec<Digest>,
+        /// What is kept of each secret, the oldest first.
+        secrets: Vec<LiveSecret>,
     },
+}
+
+/// A secret that a client may show.
+#[derive(Clone, Copy, Debug)]
+pub struct LiveSecret {
+    /// What is kept of it.
+    pub digest: Digest,
+    /// When it was made: the older of two is the one to take away.
+    pub made: Timestamp,
 }
 
 impl Client {
@@ -81,7 +99,7 @@ impl Client {
             (Kind::Registered { .. }, None) => true,
             (Kind::Confidential { secrets }, Some(shown)) => {
                 // Every secret is compared, so that the time tells nothing.
-                secrets.iter().fold(false, |found, secret| found | secret.matches(shown))
+                secrets.iter().fold(false, |found, secret| found | secret.digest.matches(shown))
             }
             (Kind::Registered { .. }, Some(_)) | (Kind::Confidential { .. }, None) => false,
         };

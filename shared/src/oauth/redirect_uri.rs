@@ -57,6 +57,14 @@ impl RedirectUri {
             || (self.loopback && asked.loopback && without_port(&self.text) == without_port(&asked.text))
     }
 
+    /// This address as it is kept: on loopback without the port, which says nothing there, and which a program that listens
+    /// anew at each start would register anew each time.
+    #[must_use]
+    pub fn on_any_port(&self) -> Self {
+        let portless = without_port(&self.text).filter(|_| self.loopback);
+        Self { text: portless.unwrap_or_else(|| self.text.clone()), loopback: self.loopback }
+    }
+
     /// This address with parameters added to its query, which is kept (OAuth 2.1 §2.3).
     #[must_use]
     pub fn with(&self, parameters: &[(&str, &str)]) -> String {
@@ -116,6 +124,23 @@ mod tests {
             ("https://host/\n", false),
         ] {
             assert_eq!(RedirectUri::parse(text).is_some(), right, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_loopback_address_is_kept_without_its_port() {
+        for (asked, kept) in [
+            ("http://localhost:33418/callback?a=b", "http://localhost/callback?a=b"),
+            ("http://127.0.0.1:9", "http://127.0.0.1/"),
+            ("http://[::1]:9/cb", "http://[::1]/cb"),
+            ("http://localhost/callback", "http://localhost/callback"),
+            ("https://host:8443/cb", "https://host:8443/cb"),
+            ("https://localhost:8443/cb", "https://localhost/cb"),
+        ] {
+            let (asked, kept) = (RedirectUri::parse(asked).unwrap(), RedirectUri::parse(kept).unwrap());
+            let any = asked.on_any_port();
+            assert!(any.admits(&asked) && kept.admits(&any), "{asked:?} {any:?}");
+            assert_eq!(any, kept);
         }
     }
 

@@ -2,26 +2,34 @@
 //!
 //! ```text
 //! registered    { id: "c_…", kind: "registered", name?: "Claude", redirect_uris: ["https://…"], refreshes: true, expires: 1795… }
-//! confidential  { id: "acme-cowork", kind: "confidential", name: "Acme", redirect_uris: […], refreshes: true, secrets: [<digest>] }
+//! confidential  { id: "acme-cowork", kind: "confidential", name: "Acme", redirect_uris: […], refreshes: true, secrets: { "<digest>": 1795… } }
 //! ```
+//!
+//! Of each secret its digest in base64url and when it was made: a map, so that one can be added or taken away by itself.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamo;
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, Update};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Update};
 
-use super::item::{Item, unreadable};
+use super::item::{Item, Value, unreadable};
 use super::{Key, read_together};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::oauth::client::{Client, ClientId, Kind};
+use crate::oauth::client::{Client, ClientId, Kind, LiveSecret};
 use crate::oauth::grant::ABSOLUTE;
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::secret::Digest;
+use crate::oauth::secret::{Digest, from_text, to_text};
 
 /// How long a registration is kept that nobody uses.
 pub const UNUSED: Duration = Duration::from_hours(30 * 24);
+
+/// How many secrets a client may have at once: one in use, one to come, and room for mistakes.
+pub const MOST_SECRETS: usize = 5;
 
 /// The table of clients.
 #[derive(Clone)]
@@ -44,12 +52,12 @@ impl Clients {
         self.read(items.pop().flatten(), now)
     }
 
-    /// Keeps a client. The id of a registered one says what it contains, so writing it again changes nothing but, perhaps, how
-    /// long it is kept.
+    /// Keeps a client; whether anything was written. The id of a registered one says what it contains, so writing it again changes
+    /// nothing but, perhaps, how long it is kept. That of a confidential one was chosen, and is kept once.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep(&self, client: &Client) -> Result<(), Fault> {
+    pub async fn keep(&self, client: &Client) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.PutItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let item = Item::default()
@@ -65,19 +73,88 @@ impl Clients {
                 .condition_expression("attribute_not_exists(id) OR expires < :expires")
                 .expression_attribute_values(":expires", AttributeValue::N(expires.seconds().to_string())),
             Kind::Confidential { secrets } => {
-                let secrets: Vec<_> = secrets.iter().map(|secret| secret.as_bytes().as_slice()).collect();
+                let of = |secret: &LiveSecret| (to_text(secret.digest.as_bytes()), Value::from(secret.made).0);
+                let secrets = Value(AttributeValue::M(secrets.iter().map(of).collect()));
                 put.set_item(Some(item.with("kind", "confidential").with("secrets", secrets).into_inner()))
+                    .condition_expression("attribute_not_exists(id)")
             }
         };
         match put.send().await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error)
                 if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) =>
             {
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(Fault::of_aws(CALL, &error)),
         }
+    }
+
+    /// Every client that counts at `now`, by id. Reads the whole table: for an operator, and for no function.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn list(&self, now: Timestamp) -> Result<Vec<Client>, Fault> {
+        const CALL: &str = "DynamoDB.Scan";
+        let mut found = Vec::new();
+        let mut from = None;
+        loop {
+            let page = self.dynamo.scan().table_name(&self.table).consistent_read(true).set_exclusive_start_key(from);
+            let page = page.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            for item in page.items.unwrap_or_default() {
+                found.extend(self.read(Some(Item::new(item)), now)?);
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                break;
+            }
+        }
+        found.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        Ok(found)
+    }
+
+    /// Adds a secret to a confidential client; whether it could: there is such a client, and it has fewer than [`MOST_SECRETS`].
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn add_secret(&self, id: &ClientId, secret: &LiveSecret) -> Result<bool, Fault> {
+        let update = self
+            .change_secrets(id, &secret.digest)
+            .update_expression("SET secrets.#digest = :made")
+            .condition_expression("kind = :confidential AND size(secrets) < :most")
+            .expression_attribute_values(":confidential", AttributeValue::S("confidential".to_owned()))
+            .expression_attribute_values(":most", AttributeValue::N(MOST_SECRETS.to_string()))
+            .expression_attribute_values(":made", Value::from(secret.made).0);
+        changed(update.send().await)
+    }
+
+    /// Takes a secret away; whether it could: the client has it, and another besides.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn remove_secret(&self, id: &ClientId, digest: &Digest) -> Result<bool, Fault> {
+        let update = self
+            .change_secrets(id, digest)
+            .update_expression("REMOVE secrets.#digest")
+            .condition_expression("attribute_exists(secrets.#digest) AND size(secrets) > :one")
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+        changed(update.send().await)
+    }
+
+    fn change_secrets(&self, id: &ClientId, digest: &Digest) -> UpdateItemFluentBuilder {
+        let update = self.dynamo.update_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+        update.expression_attribute_names("#digest", to_text(digest.as_bytes()))
+    }
+
+    /// Forgets a client; whether there was one.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn remove(&self, id: &ClientId) -> Result<bool, Fault> {
+        const CALL: &str = "DynamoDB.DeleteItem";
+        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+        let deleted = delete.return_values(ReturnValue::AllOld).send().await;
+        Ok(deleted.map_err(|error| Fault::of_aws(CALL, &error))?.attributes.is_some())
     }
 
     /// The write that keeps a registered client longer than any grant approved now can live; none if it is kept so already.
@@ -111,12 +188,28 @@ impl Clients {
     }
 }
 
+/// Whether a conditional write was done.
+fn changed(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, Fault> {
+    match result {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) => {
+            Ok(false)
+        }
+        Err(error) => Err(Fault::of_aws("DynamoDB.UpdateItem", &error)),
+    }
+}
+
 fn read(item: &Item) -> Option<Client> {
     let redirect_uris = item.texts("redirect_uris")?.into_iter().map(RedirectUri::parse).collect::<Option<_>>()?;
     let kind = match item.text("kind")? {
         "registered" => Kind::Registered { expires: item.time("expires")? },
         "confidential" => {
-            let secrets = item.all_bytes("secrets")?.into_iter().map(Digest::from_bytes).collect::<Option<_>>()?;
+            let secret = |(digest, made): (&String, &AttributeValue)| {
+                let made = made.as_n().ok()?.parse().ok().map(Timestamp::from_seconds)?;
+                Some(LiveSecret { digest: Digest::from_bytes(&from_text::<32>(digest)?)?, made })
+            };
+            let mut secrets = item.map("secrets")?.iter().map(secret).collect::<Option<Vec<_>>>()?;
+            secrets.sort_by_key(|secret| (secret.made, *secret.digest.as_bytes()));
             Kind::Confidential { secrets }
         }
         _ => return None,

@@ -53,10 +53,6 @@ impl Item {
         self.0.get(name)?.as_l().ok()?.iter().map(|value| value.as_s().ok().map(String::as_str)).collect()
     }
 
-    pub(super) fn all_bytes(&self, name: &str) -> Option<Vec<&[u8]>> {
-        self.0.get(name)?.as_l().ok()?.iter().map(|value| value.as_b().ok().map(AsRef::as_ref)).collect()
-    }
-
     pub(super) fn map(&self, name: &str) -> Option<&HashMap<String, AttributeValue>> {
         self.0.get(name)?.as_m().ok()
     }

@@ -1,4 +1,4 @@
-//! The tables, concretely. Every access is by key, or a query bounded by one tenant or one person; no scan.
+//! The tables, concretely. Every access is by key, or a query bounded by one tenant or one person; no scan but an operator's.
 //!
 //! Each file documents its items, with an example of each state. Expired items linger for days, so readers check the time.
 

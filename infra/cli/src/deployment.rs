@@ -1,0 +1,126 @@
+//! Where the tables are: those of a stack, of a local system, or as the environment says.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudformation::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use serde::Deserialize;
+use shared::clock::Clock;
+use shared::environment::Environment;
+use thiserror::Error;
+
+/// Which deployment is meant.
+#[derive(clap::Args)]
+pub(crate) struct Deployment {
+    /// That of a CloudFormation stack, by its outputs
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "local")]
+    stack: Option<String>,
+    /// The local system that runs on this folder (.data)
+    #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".data")]
+    local: Option<PathBuf>,
+}
+
+/// Why the tables are not found.
+#[derive(Debug, Error)]
+pub(crate) enum NotFound {
+    #[error("say which deployment: --stack NAME, --local[=DIR], or the name of its table of clients in TABLE_CLIENTS")]
+    Unsaid,
+    #[error("no AWS region is set; say it in AWS_REGION")]
+    NoRegion,
+    #[error("the stack {0} cannot be read in {1}: {2}")]
+    Stack(String, Region, String),
+    #[error("the stack {0} has no output {1}; is it one of Amble Connect?")]
+    NoOutput(String, &'static str),
+    #[error("no local system runs on {0}; start it with `cargo run`, or name its folder with --local=DIR")]
+    NotRunning(PathBuf),
+    #[error("{0}: {1}")]
+    Unreadable(PathBuf, String),
+}
+
+impl Deployment {
+    /// The way to its tables.
+    pub(crate) async fn environment(&self) -> Result<Environment, NotFound> {
+        let (aws, tables) = match (&self.stack, &self.local) {
+            (Some(stack), _) => {
+                let aws = aws().await?;
+                let tables = outputs(stack, &aws).await?;
+                (aws, tables)
+            }
+            (None, Some(folder)) => running_on(folder)?,
+            (None, None) => {
+                let name = variable(CLIENTS).ok_or(NotFound::Unsaid)?;
+                (aws().await?, BTreeMap::from([(CLIENTS.to_owned(), name)]))
+            }
+        };
+        Ok(Environment::new(move |name| tables.get(name).cloned(), &aws, Clock::system()))
+    }
+}
+
+const CLIENTS: &str = "TABLE_CLIENTS";
+
+#[expect(clippy::disallowed_methods, reason = "this is where an operator's settings come in")]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The operator's own way to AWS.
+async fn aws() -> Result<SdkConfig, NotFound> {
+    let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    if aws.region().is_some() { Ok(aws) } else { Err(NotFound::NoRegion) }
+}
+
+/// The tables of a stack, by the variables that its functions know them by: the output `TableClients` is `TABLE_CLIENTS`.
+async fn outputs(stack: &str, aws: &SdkConfig) -> Result<BTreeMap<String, String>, NotFound> {
+    let asked = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(stack).send().await;
+    let described = asked.map_err(|error| {
+        let region = aws.region().cloned().unwrap_or_else(|| Region::from_static(""));
+        // CloudFormation's own sentence says best what is wrong; without one, nothing was answered.
+        let reason = error.as_service_error().and_then(ProvideErrorMetadata::message);
+        let reason = reason.map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
+        NotFound::Stack(stack.to_owned(), region, reason)
+    })?;
+    let outputs = described.stacks().first().map(aws_sdk_cloudformation::types::Stack::outputs).unwrap_or_default();
+    let tables: BTreeMap<_, _> = outputs
+        .iter()
+        .filter_map(|output| {
+            let table = output.output_key()?.strip_prefix("Table")?;
+            Some((format!("TABLE_{}", table.to_ascii_uppercase()), output.output_value()?.to_owned()))
+        })
+        .collect();
+    if tables.contains_key(CLIENTS) { Ok(tables) } else { Err(NotFound::NoOutput(stack.to_owned(), "TableClients")) }
+}
+
+/// What a local system writes into its folder when it starts, `running.json`. It is true for as long as the folder is locked.
+#[derive(Deserialize)]
+struct Running {
+    dynamo: String,
+    tables: BTreeMap<String, String>,
+}
+
+fn running_on(folder: &Path) -> Result<(SdkConfig, BTreeMap<String, String>), NotFound> {
+    let path = folder.join("lock");
+    let locked = match File::open(&path) {
+        Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(NotFound::Unreadable(path, error.to_string())),
+    };
+    if !locked {
+        return Err(NotFound::NotRunning(folder.to_owned()));
+    }
+    let path = folder.join("running.json");
+    let running = std::fs::read(&path).map_err(|error| error.to_string());
+    let running = running.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
+    let Running { dynamo, tables } = running.map_err(|reason| NotFound::Unreadable(path, reason))?;
+    let credentials = Credentials::new("operator", "local", None, None, "local");
+    let aws = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(dynamo)
+        .build();
+    Ok((aws, tables))
+}

@@ -1,0 +1,330 @@
+//! `amble client`, the program itself, against the local system and a stack of moto's.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use local::Data;
+use serde_json::{Value, json};
+use tokio::process::Command;
+use world::connector::Connector;
+use world::{CALLBACK, World};
+
+const TABLE: &str = "TABLE_CLIENTS";
+
+/// The program, with nothing in its environment but a way to AWS.
+struct Amble(Vec<(&'static str, String)>);
+
+/// How it ended.
+#[derive(Debug)]
+struct Ended {
+    status: i32,
+    out: String,
+    complaint: String,
+}
+
+impl Amble {
+    fn of_environment(endpoint: &str) -> Self {
+        let own = |text: &str| text.to_owned();
+        Self(vec![
+            ("AWS_ACCESS_KEY_ID", own("operator")),
+            ("AWS_SECRET_ACCESS_KEY", own("operator")),
+            ("AWS_REGION", own("us-east-1")),
+            ("AWS_ENDPOINT_URL", own(endpoint)),
+        ])
+    }
+
+    fn of(world: &World) -> Self {
+        let mut amble = Self::of_environment(world.system().dynamo_url());
+        amble.0.push((TABLE, world.system().variables("register").unwrap()[TABLE].clone()));
+        amble
+    }
+
+    async fn runs(&self, arguments: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amble"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.0.iter().map(|(name, value)| (*name, value)))
+            .stdin(Stdio::null());
+        let output = command.output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let status = output.status.code().unwrap();
+        Ended { status, out: text(output.stdout), complaint: text(output.stderr) }
+    }
+
+    async fn says(&self, arguments: &[&str]) -> String {
+        let ended = self.runs(arguments).await;
+        assert_eq!((ended.status, ended.complaint.as_str()), (0, ""), "{arguments:?} {ended:?}");
+        ended.out
+    }
+
+    async fn tells(&self, arguments: &[&str]) -> Value {
+        let said = self.says(&[arguments, &["--json"]].concat()).await;
+        assert_eq!(said.lines().count(), 1, "{said}");
+        serde_json::from_str(&said).unwrap()
+    }
+
+    /// What it complains about: one line, nothing said, and this status.
+    async fn complains(&self, status: i32, arguments: &[&str]) -> String {
+        let ended = self.runs(arguments).await;
+        assert_eq!((ended.status, ended.out.as_str()), (status, ""), "{arguments:?} {ended:?}");
+        assert!(!ended.complaint.contains("panicked"), "{ended:?}");
+        ended.complaint
+    }
+}
+
+const ADD: [&str; 8] =
+    ["client", "add", "--id", "acme-cowork", "--name", "Acme for Cowork", "--redirect-uri", CALLBACK];
+
+fn connector<'w>(world: &'w World, secret: &str) -> Connector<'w> {
+    world.remember(secret);
+    let (client_id, redirect_uri) = ("acme-cowork".to_owned(), CALLBACK.to_owned());
+    Connector { world, client_id, redirect_uri, secret: Some(secret.to_owned()) }
+}
+
+/// Registered, connected, its secret replaced without a moment in which nothing works, and forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_lives_from_its_registration_to_its_end() {
+    let world = World::new().await;
+    let amble = Amble::of(&world);
+
+    let added = amble.tells(&ADD).await;
+    let first = added["client_secret"].as_str().unwrap().to_owned();
+    assert!(first.starts_with("cs_") && first.len() == 46, "{first}");
+    let listed = added["secrets"][0]["secret"].as_str().unwrap().to_owned();
+    assert_eq!(added["redirect_uris"], json!([CALLBACK]));
+    let with_first = connector(&world, &first);
+    let ask = with_first.ask("skills:read");
+    let ana = world.person("ana@example.com");
+    let page = ana.signs_in(&ask.url).await;
+    assert!(page.body.contains("Acme for Cowork"), "{page:?}");
+    let code = ana.code(&ask, "acme").await;
+    let tokens = with_first.exchange(&ask, &code).await.tokens(&world);
+
+    let another = amble.tells(&["client", "secret", "add", "acme-cowork"]).await;
+    let with_second = connector(&world, another["client_secret"].as_str().unwrap());
+    let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let tokens = with_first.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let text = amble.says(&["client", "secret", "list", "acme-cowork"]).await;
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.starts_with("SECRET    MADE\n") && text.contains(&listed), "{text}");
+
+    amble.says(&["client", "secret", "remove", "acme-cowork", &listed]).await;
+    let refused = with_first.refresh(tokens.refresh.as_ref().unwrap()).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
+    let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+
+    amble.says(&["client", "remove", "acme-cowork"]).await;
+    let refused = with_second.refresh(&tokens.refresh.unwrap()).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
+    assert_eq!(world.count("clients").await, 0);
+}
+
+/// What it shows of clients, for people and for scripts; a secret only where it is made.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_listed_and_shown() {
+    let world = World::new().await;
+    let amble = Amble::of(&world);
+    assert_eq!(amble.says(&["client", "list"]).await, "There is no client yet.\n");
+    assert_eq!(amble.tells(&["client", "list"]).await, json!({ "clients": [] }));
+
+    let text = amble.says(&[&ADD[..], &["--redirect-uri", "http://localhost:4444/cb"]].concat()).await;
+    let (told, secret) = text.split_once("\n\n  ").unwrap();
+    assert_eq!(told, "acme-cowork is registered. Its secret, which nobody can show again:");
+    let secret = secret.trim();
+    world.remember(secret);
+    let registered = world.connector("Claude").await.client_id;
+
+    let list = amble.says(&["client", "list"]).await;
+    let lines: Vec<_> = list.lines().collect();
+    assert_eq!(lines.len(), 3, "{list}");
+    assert!(lines[0].starts_with("CLIENT ") && lines[0].ends_with("ANSWERED AT"), "{list}");
+    assert!(lines[1].starts_with("acme-cowork ") && lines[1].contains("  by hand  "), "{list}");
+    assert!(lines[1].ends_with(&format!("Acme for Cowork  {CALLBACK} http://localhost/cb")), "{list}");
+    assert!(lines[2].starts_with(&registered) && lines[2].contains("registered itself, until 2026-12-2"), "{list}");
+
+    let shown = amble.says(&["client", "show", "acme-cowork"]).await;
+    for line in ["Client           acme-cowork", "Name             Acme for Cowork", "Kept             by hand"] {
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    }
+    let all = amble.tells(&["client", "list"]).await;
+    assert_eq!(all["clients"][0], amble.tells(&["client", "show", "acme-cowork"]).await);
+    assert_eq!(all["clients"][1], amble.tells(&["client", "show", &registered]).await);
+    for text in [list, shown, all.to_string(), amble.says(&["client", "secret", "list", "acme-cowork"]).await] {
+        assert!(!text.contains("cs_") && !text.contains(secret), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_done_is_said_and_not_done() {
+    let world = World::new().await;
+    let amble = Amble::of(&world);
+    let registered = world.connector("Claude").await.client_id;
+    let secret = amble.tells(&ADD).await["client_secret"].as_str().unwrap().to_owned();
+    world.remember(&secret);
+    let before = world.system().items().unwrap();
+
+    // The words.
+    for (id, name, uri) in [
+        ("c_acme", "Acme", CALLBACK),
+        ("https://acme.example/client.json", "Acme", CALLBACK),
+        ("", "Acme", CALLBACK),
+        ("acme cowork", "Acme", CALLBACK),
+        ("acme", "", CALLBACK),
+        ("acme", "Ac\nme", CALLBACK),
+        ("acme", "Acme", "http://acme.example/cb"),
+        ("acme", "Acme", "acme://callback"),
+        ("acme", "Acme", ""),
+    ] {
+        let words = ["client", "add", "--id", id, "--name", name, "--redirect-uri", uri];
+        let complaint = amble.complains(2, &words).await;
+        assert!(complaint.starts_with("error: ") && complaint.contains("--help"), "{words:?} {complaint}");
+    }
+    for words in [&["client"][..], &["client", "add"], &["client", "ad"], &["nothing"], &["client", "show"], &ADD[..6]]
+    {
+        amble.complains(2, words).await;
+    }
+    assert!(amble.complains(2, &["client", "ad"]).await.contains("'add'"));
+
+    // The state of things.
+    let listed = amble.tells(&["client", "show", "acme-cowork"]).await["secrets"][0]["secret"].clone();
+    let listed = listed.as_str().unwrap();
+    for (words, sentence) in [
+        (&ADD[..], "there is a client acme-cowork already"),
+        (&["client", "show", "nobody"], "there is no client nobody"),
+        (&["client", "remove", "nobody"], "there is no client nobody"),
+        (&["client", "secret", "add", "nobody"], "there is no client nobody"),
+        (&["client", "secret", "list", "nobody"], "there is no client nobody"),
+        (&["client", "secret", "add", &registered], "registered itself"),
+        (&["client", "secret", "list", &registered], "registered itself"),
+        (&["client", "secret", "remove", &registered, listed], "registered itself"),
+        (&["client", "secret", "remove", "acme-cowork", "x"], "acme-cowork has no secret x"),
+        (&["client", "secret", "remove", "acme-cowork", listed], "is the last secret of acme-cowork"),
+    ] {
+        let complaint = amble.complains(1, words).await;
+        assert!(complaint.starts_with("amble: ") && complaint.contains(sentence), "{words:?} {complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    }
+    assert_eq!(world.system().items().unwrap(), before);
+
+    for _ in 0..4 {
+        let added = amble.tells(&["client", "secret", "add", "acme-cowork"]).await;
+        world.remember(added["client_secret"].as_str().unwrap());
+    }
+    let complaint = amble.complains(1, &["client", "secret", "add", "acme-cowork"]).await;
+    assert!(complaint.contains("acme-cowork has 5 secrets already"), "{complaint}");
+}
+
+/// Two operators at once: one client, one secret that works.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_two_at_once_registers_it() {
+    let world = World::new().await;
+    let amble = Amble::of(&world);
+    let words = [&ADD[..], &["--json"]].concat();
+
+    let ended = world::all((0..4).map(|_| amble.runs(&words))).await;
+
+    let done: Vec<_> = ended.iter().filter(|ended| ended.status == 0).collect();
+    assert_eq!(done.len(), 1, "{ended:?}");
+    let told: Value = serde_json::from_str(&done[0].out).unwrap();
+    let client = connector(&world, told["client_secret"].as_str().unwrap());
+    assert_eq!(client.refresh("rt_x").await.json()["error"], "invalid_grant");
+}
+
+/// `--local` finds the system that runs on a folder, and says so when none does.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_system_is_found_by_its_folder() {
+    let folder = Folder::new();
+    let local = format!("--local={}", folder.0.display());
+    let amble = Amble(Vec::new());
+    let words = ["client", "list", &local];
+    assert!(amble.complains(1, &words).await.contains("no local system runs on"));
+
+    let world = World::with(|options| options.data = Data::Folder(folder.0.clone())).await;
+    let registered = world.connector("Claude").await.client_id;
+    assert_eq!(amble.tells(&words).await["clients"][0]["client_id"], registered);
+    let secret = amble.tells(&[&ADD[..], &[&local]].concat()).await["client_secret"].as_str().unwrap().to_owned();
+    assert_eq!(connector(&world, &secret).refresh("rt_x").await.json()["error"], "invalid_grant");
+
+    drop(world);
+    assert!(amble.complains(1, &words).await.contains("no local system runs on"));
+    assert!(amble.complains(2, &[&words[..], &["--stack", "prod"]].concat()).await.contains("cannot be used with"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_says_what_it_misses() {
+    let amble = Amble::of_environment("http://127.0.0.1:1");
+    assert!(amble.complains(1, &["client", "list"]).await.contains("TABLE_CLIENTS"));
+    let elsewhere = amble.complains(1, &["client", "list", "--stack", "prod"]).await;
+    assert!(elsewhere.contains("the stack prod cannot be read in us-east-1"), "{elsewhere}");
+
+    let unreachable = Amble([&amble.0[..], &[(TABLE, "Clients".to_owned())]].concat());
+    let complaint = unreachable.complains(1, &["client", "list"]).await;
+    assert!(complaint.contains("DynamoDB.Scan: no connection"), "{complaint}");
+    let no_region = Amble(unreachable.0.into_iter().filter(|(name, _)| *name != "AWS_REGION").collect());
+    assert!(no_region.complains(1, &["client", "list"]).await.contains("AWS_REGION"));
+    assert!(Amble(Vec::new()).says(&["--help"]).await.contains("--stack"));
+}
+
+/// The stack's outputs name the tables, in moto's CloudFormation and DynamoDB.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs moto at MOTO_URL: tests/run starts it"]
+#[expect(clippy::disallowed_methods, reason = "the address is a setting of the test run")]
+async fn a_stack_is_found_by_its_outputs() {
+    let world = World::new().await;
+    let moto = std::env::var("MOTO_URL").unwrap();
+    let stack = format!("amble-{}", std::process::id());
+    for (name, outputs) in [
+        (stack.clone(), json!({ "TableClients": { "Value": { "Ref": "Clients" } } })),
+        (format!("{stack}-other"), json!({ "Bucket": { "Value": "none" } })),
+    ] {
+        let id = json!([{ "AttributeName": "id", "AttributeType": "S" }]);
+        let key = json!([{ "AttributeName": "id", "KeyType": "HASH" }]);
+        let table = json!({ "AttributeDefinitions": id, "KeySchema": key, "BillingMode": "PAY_PER_REQUEST" });
+        let template = json!({ "Resources": { "Clients": { "Type": "AWS::DynamoDB::Table", "Properties": table } }, "Outputs": outputs });
+        let template = template.to_string();
+        let form =
+            [("Action", "CreateStack"), ("StackName", &name), ("TemplateBody", &template), ("Version", "2010-05-15")];
+        let scope = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/cloudformation/aws4_request";
+        let request = world.http().post(&moto).header("authorization", scope);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let made = world.send(request.body(world::person::encoded(&form))).await;
+        assert_eq!(made.status, 200, "{made:?}");
+    }
+    let amble = Amble::of_environment(&moto);
+    let at = ["--stack", stack.as_str()];
+
+    assert_eq!(amble.tells(&[&["client", "list"], &at[..]].concat()).await, json!({ "clients": [] }));
+    amble.says(&[&ADD[..], &at].concat()).await;
+    amble.says(&[&["client", "secret", "add", "acme-cowork"], &at[..]].concat()).await;
+    let shown = amble.tells(&[&["client", "show", "acme-cowork"], &at[..]].concat()).await;
+    let old = shown["secrets"][0]["secret"].as_str().unwrap();
+    amble.says(&[&["client", "secret", "remove", "acme-cowork", old], &at[..]].concat()).await;
+    let last =
+        [&["client", "secret", "remove", "acme-cowork", shown["secrets"][1]["secret"].as_str().unwrap()], &at[..]];
+    assert!(amble.complains(1, &last.concat()).await.contains("is the last secret"));
+    amble.says(&[&["client", "remove", "acme-cowork"], &at[..]].concat()).await;
+
+    let other = amble.complains(1, &["client", "list", "--stack", &format!("{stack}-other")]).await;
+    assert!(other.contains("has no output TableClients"), "{other}");
+    assert!(amble.complains(1, &["client", "list", "--stack", "nowhere"]).await.contains("does not exist"));
+}
+
+/// A folder that is gone with its test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let name = format!("amble-{}-{}", std::process::id(), line!());
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

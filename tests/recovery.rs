@@ -1,0 +1,279 @@
+//! Errors that make clients recover: which of them each reason for a refusal is told as. `invalid_client` makes Claude register
+//! again, `invalid_grant` makes it ask the person again, and taking one for the other leaves it stuck.
+
+use std::collections::BTreeSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use local::wire::{Call, Decision, Failing};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use world::World;
+use world::answer::Answer;
+use world::connector::Ask;
+
+use crate::script::at;
+
+/// What a client does next, and by which status and code it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// 401 `invalid_client`, and nothing else is.
+    RegistersAgain,
+    /// 400 `invalid_grant`: connect again, as the same client.
+    AsksThePerson,
+    /// 400, or 413, and neither of the two: the request itself is wrong.
+    Mends(&'static str),
+    /// 503 with `Retry-After`.
+    ComesBack,
+}
+
+use Next::{AsksThePerson, ComesBack, Mends, RegistersAgain};
+
+/// Refusals by the name of their reason in an endpoint's `refusal.rs`.
+#[derive(Default)]
+struct Refused(Vec<(&'static str, Answer, Next)>);
+
+impl Refused {
+    fn add(&mut self, reason: &'static str, answer: Answer, next: Next) {
+        self.0.push((reason, answer, next));
+    }
+
+    /// Holds each to what it should be, and demands every reason of `source` but those that are tested in `elsewhere`.
+    fn hold_to(self, source: &str, elsewhere: &[&str]) {
+        for (reason, answer, next) in &self.0 {
+            let error = answer.json()["error"].as_str().unwrap().to_owned();
+            let expected = match next {
+                RegistersAgain => (401, "invalid_client"),
+                AsksThePerson => (400, "invalid_grant"),
+                Mends("too large") => (413, "invalid_request"),
+                Mends(code) => (400, *code),
+                ComesBack => (503, "temporarily_unavailable"),
+            };
+            assert_eq!((answer.status, error.as_str()), expected, "{reason}: {answer:?}");
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{reason}");
+            assert_eq!(answer.header("retry-after").is_some(), *next == ComesBack, "{reason}");
+            assert_eq!(answer.header("location"), None, "{reason}");
+        }
+        let source = std::fs::read_to_string(at(source)).unwrap();
+        let (_, reasons) = source.split_once("enum Refusal {").unwrap();
+        let (reasons, _) = reasons.split_once("\n}").unwrap();
+        let reasons: BTreeSet<_> = reasons
+            .lines()
+            .map(str::trim)
+            .filter(|line| line.starts_with(char::is_uppercase))
+            .map(|line| line.split(['(', ',', ' ']).next().unwrap())
+            .collect();
+        let seen = self.0.iter().map(|(reason, ..)| *reason).chain(elsewhere.iter().copied()).collect();
+        assert_eq!(reasons, seen);
+    }
+}
+
+/// A wire on which every read fails while the flag is up.
+fn breakable() -> (Arc<AtomicBool>, impl Fn(Call) -> std::future::Ready<Decision> + Send + Sync + 'static) {
+    let broken = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&broken);
+    let wire = move |call: Call| {
+        let fails = flag.load(Ordering::SeqCst) && call.operation == "BatchGetItem";
+        std::future::ready(if fails { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass })
+    };
+    (broken, wire)
+}
+
+/// OAuth 2.1 §3.2.4.
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one table of all reasons")]
+async fn each_refusal_of_a_token_says_what_to_do_next() {
+    let (broken, wire) = breakable();
+    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let mut refused = Refused::default();
+    let (client, other) = (world.connector("Claude").await, world.connector("Other").await);
+    let confidential = world.confidential("acme-cowork", "the secret of acme-cowork").await;
+    let ana = world.person("ana@example.com");
+    let ask = client.ask("skills:read");
+    let code = ana.code(&ask, "acme").await;
+    let exchange = async |changes: &[(&str, Option<&str>)]| client.exchange_with(&ask, &code, changes).await;
+    let secret = async |secret: Option<&str>| {
+        let ask = Ask { url: String::new(), verifier: "v".repeat(43), state: String::new() };
+        confidential.exchange_with(&ask, &code, &[("client_secret", secret)]).await
+    };
+
+    // The request.
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", client.client_id.as_str())];
+    let twice = [&form[..], &form[..1]].concat();
+    refused.add("Malformed", world.post_form("/oauth/token", &twice).await, Mends("invalid_request"));
+    let as_json = world.post_bytes("/oauth/token", "application/json", b"{}").await;
+    refused.add("Malformed", as_json, Mends("invalid_request"));
+    let not_utf8 = world.post_bytes("/oauth/token", "application/x-www-form-urlencoded", b"grant_type=%ff").await;
+    refused.add("Malformed", not_utf8, Mends("invalid_request"));
+    let large = world.post_form("/oauth/token", &[("grant_type", "x".repeat(100_000).as_str())]).await;
+    refused.add("Malformed", large, Mends("too large"));
+    for name in ["grant_type", "code", "code_verifier"] {
+        refused.add("Missing", exchange(&[(name, None)]).await, Mends("invalid_request"));
+        refused.add("Missing", exchange(&[(name, Some(""))]).await, Mends("invalid_request"));
+    }
+    refused.add("Missing", world.post_form("/oauth/token", &[form[0], form[2]]).await, Mends("invalid_request"));
+    for kind in ["password", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", "Refresh_Token"] {
+        refused.add("GrantType", exchange(&[("grant_type", Some(kind))]).await, Mends("unsupported_grant_type"));
+    }
+    refused.add("NotAVerifier", exchange(&[("code_verifier", Some("short"))]).await, Mends("invalid_request"));
+
+    // Who asks.
+    refused.add("Unnamed", exchange(&[("client_id", None)]).await, Mends("invalid_request"));
+    let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+    let with_header =
+        async |value: &str| world.post_form_with("/oauth/token", &form, &[("authorization", value)]).await;
+    refused.add("Unnamed", with_header(&basic("another:x")).await, Mends("invalid_request"));
+    refused.add("Unnamed", with_header("Basic nonsense").await, RegistersAgain);
+    refused.add("Unnamed", with_header("Bearer x").await, RegistersAgain);
+    for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
+        refused.add("UnknownClient", exchange(&[("client_id", Some(unknown))]).await, RegistersAgain);
+        let nonsense = [("client_id", Some(unknown)), ("code", Some("nonsense"))];
+        refused.add("UnknownClient", exchange(&nonsense).await, RegistersAgain);
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "nonsense"), ("client_id", unknown)];
+        refused.add("UnknownClient", world.post_form("/oauth/token", &form).await, RegistersAgain);
+    }
+    refused.add("Unauthenticated", exchange(&[("client_secret", Some("made up"))]).await, RegistersAgain);
+    refused.add("Unauthenticated", secret(None).await, RegistersAgain);
+    refused.add("Unauthenticated", secret(Some("wrong")).await, RegistersAgain);
+
+    // The code.
+    for nonsense in ["ac_x", "nonsense", "rt_x"] {
+        refused.add("NotACode", exchange(&[("code", Some(nonsense))]).await, AsksThePerson);
+    }
+    let nobodys = format!("ac_{}", "A".repeat(code.len() - 3));
+    refused.add("UnknownCode", exchange(&[("code", Some(&nobodys))]).await, AsksThePerson);
+    let forged = format!("{}{}", &code[..25], "A".repeat(code.len() - 25));
+    let wrong = "w".repeat(43);
+    for (name, value) in [
+        ("code", forged.as_str()),
+        ("code_verifier", &wrong),
+        ("redirect_uri", "https://claude.ai/elsewhere"),
+        ("client_id", &other.client_id),
+    ] {
+        refused.add("Unproven", exchange(&[(name, Some(value))]).await, AsksThePerson);
+    }
+    let elsewhere = Some("https://elsewhere.example/mcp");
+    refused.add("Target", exchange(&[("resource", elsewhere)]).await, Mends("invalid_target"));
+    broken.store(true, Ordering::SeqCst);
+    refused.add("Fault", exchange(&[]).await, ComesBack);
+    broken.store(false, Ordering::SeqCst);
+    // Nothing of all that has spent it.
+    let tokens = exchange(&[]).await.tokens(&world);
+    refused.add("Unproven", exchange(&[]).await, AsksThePerson);
+    refused.add("Ended", client.refresh(&tokens.refresh.unwrap()).await, AsksThePerson);
+    let late = client.ask("skills:read");
+    let code = ana.code(&late, "acme").await;
+    world.advance(61);
+    refused.add("Unproven", client.exchange(&late, &code).await, AsksThePerson);
+
+    // The refresh token.
+    let approved = async || {
+        let (ask, code) = client.approved("skills:read offline_access", "ana@example.com", "acme").await;
+        client.exchange(&ask, &code).await.tokens(&world).refresh.unwrap()
+    };
+    let token = approved().await;
+    for nonsense in ["rt_x", "nonsense", "ac_x"] {
+        refused.add("NotARefreshToken", client.refresh(nonsense).await, AsksThePerson);
+    }
+    let nobodys = format!("rt_{}", "A".repeat(token.len() - 3));
+    refused.add("UnknownGrant", client.refresh(&nobodys).await, AsksThePerson);
+    refused.add("AnotherClient", other.refresh(&token).await, AsksThePerson);
+    let stranger = format!("{}{}", &token[..25], "A".repeat(token.len() - 25));
+    refused.add("Judged", client.refresh(&stranger).await, AsksThePerson);
+    for scope in ["entities:write", "skills:read\u{e9}"] {
+        refused.add("Scope", client.refresh_with(&token, &[("scope", scope)]).await, Mends("invalid_scope"));
+    }
+    let elsewhere = [("resource", "https://elsewhere.example/mcp")];
+    refused.add("Target", client.refresh_with(&token, &elsewhere).await, Mends("invalid_target"));
+    broken.store(true, Ordering::SeqCst);
+    refused.add("Fault", client.refresh(&token).await, ComesBack);
+    broken.store(false, Ordering::SeqCst);
+    let second = client.refresh(&token).await.tokens(&world).refresh.unwrap();
+    let third = client.refresh(&second).await.tokens(&world).refresh.unwrap();
+    refused.add("Judged", client.refresh(&token).await, AsksThePerson);
+    refused.add("Ended", client.refresh(&third).await, AsksThePerson);
+    let revoked = approved().await;
+    assert_eq!(client.revoke(&revoked).await.status, 200);
+    refused.add("Ended", client.refresh(&revoked).await, AsksThePerson);
+    let idle = approved().await;
+    world.advance(30 * 24 * 3600);
+    refused.add("Judged", client.refresh(&idle).await, AsksThePerson);
+    let left = approved().await;
+    world.removes("acme", "ana@example.com").await;
+    refused.add("NotAMember", client.refresh(&left).await, AsksThePerson);
+    // The other client was never used, and its time is over.
+    refused.add("UnknownClient", other.refresh("rt_x").await, RegistersAgain);
+
+    // Two at the same moment: tests/interleavings.rs.
+    refused.hold_to("functions/token/src/refusal.rs", &["CodeRaced", "Outrun"]);
+}
+
+/// RFC 7009 §2.2.1. A token that is unknown or no longer good is no error there, so nothing is told as `invalid_grant`.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_refusal_of_a_revocation_says_what_to_do_next() {
+    let (broken, wire) = breakable();
+    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let mut refused = Refused::default();
+    let client = world.connector("Claude").await;
+    let confidential = world.confidential("acme-cowork", "the secret of acme-cowork").await;
+    let (id, key) = (client.client_id.as_str(), world.api_key());
+    let revoke = async |form: &[(&str, &str)]| world.post_form("/oauth/revoke", form).await;
+
+    let twice = [("token", "x"), ("token", "y"), ("client_id", id)];
+    refused.add("Malformed", revoke(&twice).await, Mends("invalid_request"));
+    refused.add("Unnamed", revoke(&[("token", "x")]).await, Mends("invalid_request"));
+    refused.add("MissingToken", revoke(&[("client_id", id)]).await, Mends("invalid_request"));
+    refused.add("ApiKey", revoke(&[("token", &key), ("client_id", id)]).await, Mends("unsupported_token_type"));
+    for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
+        refused.add("UnknownClient", revoke(&[("token", "x"), ("client_id", unknown)]).await, RegistersAgain);
+        refused.add("UnknownClient", revoke(&[("token", "rt_x"), ("client_id", unknown)]).await, RegistersAgain);
+    }
+    for secret in ["", "wrong"] {
+        let form = [("token", "x"), ("client_id", confidential.client_id.as_str()), ("client_secret", secret)];
+        refused.add("Unauthenticated", revoke(&form).await, RegistersAgain);
+    }
+    broken.store(true, Ordering::SeqCst);
+    refused.add("Fault", revoke(&[("token", "x"), ("client_id", id)]).await, ComesBack);
+
+    refused.hold_to("functions/revoke/src/refusal.rs", &[]);
+}
+
+/// A client that the server no longer knows registers again and goes on, by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_client_finds_back_by_registering_again() {
+    let world = World::new().await;
+    let client = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    world.advance(31 * 24 * 3600);
+    assert_eq!(client.refresh("rt_x").await.json()["error"], "invalid_client");
+
+    let again = world.connector("Claude").await;
+
+    assert_eq!(again.client_id, client.client_id);
+    let ask = client.ask("skills:read");
+    let code = ana.code(&ask, "acme").await;
+    assert_eq!(client.exchange(&ask, &code).await.status, 200);
+}
+
+/// A browser that brings a client nobody knows gets a page that says what to do; fastmcp, which looks first, gets its 400.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_client_at_authorize_gets_a_page_that_says_what_to_do() {
+    let world = World::new().await;
+    let client = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    world.advance(31 * 24 * 3600);
+
+    for signed_in in [false, true] {
+        if signed_in {
+            ana.signs_in("/auth/login").await;
+        }
+        for id in [client.client_id.as_str(), "c_unknown", "nobody"] {
+            let page = ana.open(&client.ask_with(&[("client_id", Some(id))]).url).await;
+
+            assert_eq!((page.status, page.header("location")), (400, None), "{id}");
+            for told in ["This application is not known here", "remove the connector and add it again"] {
+                assert!(page.body.contains(told), "{id}: {page:?}");
+            }
+        }
+    }
+}
