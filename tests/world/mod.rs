@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod calls;
 pub mod connector;
+pub mod documents;
 pub mod lambda;
 mod log;
 pub mod person;
