@@ -20,6 +20,7 @@ mod house;
 mod interleavings;
 mod journey;
 mod keys;
+mod metadata_documents;
 mod races;
 mod refreshing;
 mod registration;

@@ -12,7 +12,7 @@
 //! | [`keys`] | token signs; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
 //! | [`oauth`] | all |
-//! | [`outbound`] | mcp; apart, because nobody else may fetch what others chose |
+//! | [`outbound`] | authorize, mcp |
 //! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
 
 pub mod access;

@@ -130,6 +130,13 @@ impl Documents {
         Connector { world, client_id, redirect_uri: redirect_uris[0].to_owned(), secret: None }
     }
 
+    /// A client by the document at `path`, whatever that is, answered on loopback.
+    #[must_use]
+    pub fn connector_at<'w>(&self, world: &'w World, path: &str) -> Connector<'w> {
+        let redirect_uri = "http://localhost/callback".to_owned();
+        Connector { world, client_id: self.at(path), redirect_uri, secret: None }
+    }
+
     fn host(&self) -> MutexGuard<'_, Host> {
         self.host.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -63,6 +63,10 @@ struct Page<'a> {
     named: bool,
     host: String,
     loopback: bool,
+    /// The host that the client's description of itself is from, if it has one.
+    publisher: Option<String>,
+    /// Whether the answer goes to that very host.
+    verified: bool,
     email: Option<&'a str>,
     /// Proof for signing out, where that is ours to do, and the way back.
     sign_out: Option<(String, &'a str)>,
@@ -136,6 +140,8 @@ impl<'a> Consent<'a> {
             named: client.name.is_some(),
             host: self.destination.redirect_uri().host(),
             loopback: self.destination.redirect_uri().is_loopback(),
+            publisher: client.id.document_host(),
+            verified: self.destination.is_verified(),
             email: self.person.email.as_deref(),
             sign_out: self.identity.hosts_login().then(|| (self.person.anti_forgery(SIGN_OUT), way_back.as_str())),
             sentence: again.map(Again::sentence),

@@ -1,0 +1,696 @@
+//! Clients that describe themselves at the address that is their id (draft-ietf-oauth-client-id-metadata-document-01).
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use world::World;
+use world::answer::Answer;
+use world::calls::Calls;
+use world::connector::Connector;
+use world::documents::{Behaviour, Documents, http};
+use world::person::{Form, Person};
+
+const LOOPBACK: &str = "http://localhost/callback";
+const DAY: i64 = 24 * 3600;
+
+/// Discovery says so, and then a client connects without having registered: page, code, tokens, a call, a refresh, and an end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_connects_by_its_document_again_and_again() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = world.person("ana@example.com");
+    let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(metadata["client_id_metadata_document_supported"], true);
+    assert!(metadata["token_endpoint_auth_methods_supported"].as_array().unwrap().contains(&json!("none")));
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let connector = Connector { redirect_uri: "http://localhost:51234/callback".to_owned(), ..connector };
+
+    for _ in 0..3 {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+        assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
+        let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        assert_eq!(world::claims(&tokens.access).1["client_id"], *connector.client_id);
+        assert_eq!(connector.revoke(&tokens.access).await.status, 200);
+        assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 401);
+    }
+
+    assert_eq!((world.count("clients").await, documents.asked("/client.json")), (1, 1));
+}
+
+/// AS-72…75: what of a document counts, and what of it is ignored.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_document_offers_that_cannot_be_used_here_is_left_out() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    for (path, changes, stays) in [
+        ("/plain", json!({}), true),
+        (
+            "/jwt-bearer",
+            json!({ "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"] }),
+            true,
+        ),
+        ("/no-refresh", json!({ "grant_types": ["authorization_code"] }), false),
+        (
+            "/schemes",
+            json!({ "redirect_uris": ["cursor://callback", "http://a.example/cb", LOOPBACK, "javascript:alert(1)"] }),
+            true,
+        ),
+        (
+            "/more",
+            json!({ "logo_uri": "http://169.254.169.254/", "jwks": { "keys": [{ "kty": "EC", "x": "a", "y": "b" }] }, "tos_uri": null, "x": { "y": [1, 2.5, false] } }),
+            true,
+        ),
+        ("/response-types", json!({ "response_types": ["token", "code"] }), true),
+        ("/query?v=1", json!({}), true),
+    ] {
+        let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
+        document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        let client_id = documents.publish(path, &document);
+        let connector = Connector { world: &world, client_id, redirect_uri: LOOPBACK.to_owned(), secret: None };
+
+        let page = ana.open(&connector.ask("skills:read").url).await;
+
+        assert_eq!(page.status, 200, "{path} {page:?}");
+        assert_eq!(page.body.contains("Stay connected"), stays, "{path}");
+    }
+    let client_id = documents.at("/schemes");
+    let cursor = Connector { world: &world, client_id, redirect_uri: "cursor://callback".to_owned(), secret: None };
+    refused(&ana.open(&cursor.ask("skills:read").url).await, "did not register");
+    let minimal =
+        json!({ "client_id": documents.at("/minimal"), "client_name": "Minimal", "redirect_uris": [LOOPBACK] });
+    let kind = [("content-type", "application/vnd.client+json; charset=utf-8")];
+    documents.behave("/minimal", Behaviour::Answer(http(200, &kind, minimal.to_string().as_bytes())));
+    let page = ana.open(&documents.connector_at(&world, "/minimal").ask("skills:read").url).await;
+    assert!(page.status == 200 && page.body.contains("Stay connected"), "{page:?}");
+}
+
+/// AS-70…78: every document that is refused, with its reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_documents_are_refused_and_nothing_is_kept_of_them() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    let good = |path: &str| documents.document(path, "Some Client", &[LOOPBACK]).to_string();
+    let changed = |path: &str, changes: Value| {
+        let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
+        document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        document.to_string().into_bytes()
+    };
+    let without = |path: &str, member: &str| {
+        let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
+        document.as_object_mut().unwrap().remove(member);
+        document.to_string().into_bytes()
+    };
+    let member = |name: &str| format!("its member {name} is missing or not of the right type");
+    let spliced = |path: &str, more: &str| good(path).replacen('{', &format!("{{{more},"), 1).into_bytes();
+    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+
+    let mut bodies: Vec<(String, Vec<u8>, String)> = Vec::new();
+    let mut hostile = |reason: &str, body: &dyn Fn(&str) -> Vec<u8>| {
+        let path = format!("/{}", bodies.len());
+        bodies.push((path.clone(), body(&path), reason.to_owned()));
+    };
+    let not_json = "it is not a JSON object";
+    hostile(not_json, &|_| Vec::new());
+    hostile(not_json, &|_| b"null".to_vec());
+    hostile(not_json, &|_| b"\"text\"".to_vec());
+    hostile(not_json, &|path| format!("[{}]", good(path)).into_bytes());
+    hostile(not_json, &|path| format!("{} {}", good(path), good(path)).into_bytes());
+    hostile(not_json, &|path| format!("\u{feff}{}", good(path)).into_bytes());
+    hostile(not_json, &|path| good(path).replacen('}', ",}", 1).into_bytes());
+    hostile(not_json, &|path| format!("/* */{}", good(path)).into_bytes());
+    hostile(not_json, &|path| good(path)[..60].as_bytes().to_vec());
+    hostile(not_json, &|_| b"<!doctype html><title>Just a moment...</title>".to_vec());
+    hostile(not_json, &|path| spliced(path, "\"x\":NaN"));
+    hostile("it is not UTF-8", &|path| [good(path).as_bytes(), b"\xff"].concat());
+    hostile("it is not UTF-8", &|path| {
+        good(path).into_bytes().iter().map(|byte| if *byte == b'S' { 0xe9 } else { *byte }).collect()
+    });
+    hostile("it is not UTF-8", &|path| {
+        good(path).encode_utf16().flat_map(|unit| (unit | 0x8000).to_be_bytes()).collect()
+    });
+    let twice = "it has a member twice";
+    hostile(twice, &|path| spliced(path, "\"client_id\":\"https://evil.example/c\""));
+    hostile(twice, &|path| spliced(path, "\"redirect_uris\":[\"https://evil.example/cb\"]"));
+    hostile(twice, &|path| spliced(path, "\"client\\u005fid\":\"https://evil.example/c\""));
+    hostile(twice, &|path| spliced(path, "\"x\":{\"a\":1,\"a\":2}"));
+    let deep = "it is nested more than 8 deep";
+    hostile(deep, &|path| spliced(path, &format!("\"x\":{}", nested(8))));
+    hostile(deep, &|path| spliced(path, &format!("\"x\":{}", nested(2000))));
+    hostile(deep, &|_| "[".repeat(5000).into_bytes());
+    hostile(deep, &|_| "{\"a\":".repeat(1000).into_bytes());
+    let large = "its answer is too large";
+    hostile(large, &|path| spliced(path, &format!("\"x\":\"{}\"", "a".repeat(5000))));
+    hostile(large, &|_| vec![b' '; 1_000_000]);
+    hostile(&member("client_id"), &|path| changed(path, json!({ "client_id": null })));
+    hostile(&member("client_id"), &|path| changed(path, json!({ "client_id": [documents.at(path)] })));
+    let id = "its client_id is not its address";
+    hostile(id, &|path| without(path, "client_id"));
+    hostile(id, &|path| changed(path, json!({ "client_id": "https://claude.ai/oauth/mcp-oauth-client-metadata" })));
+    hostile(id, &|path| changed(path, json!({ "client_id": format!("{}/", documents.at(path)) })));
+    hostile(id, &|path| changed(path, json!({ "client_id": documents.at(path).to_uppercase() })));
+    hostile(id, &|path| changed(path, json!({ "client_id": documents.at(path).replace("127.0.0.1", "localhost") })));
+    hostile(id, &|path| changed(path, json!({ "client_id": format!(" {}", documents.at(path)) })));
+    hostile(&member("client_name"), &|path| without(path, "client_name"));
+    hostile(&member("client_name"), &|path| changed(path, json!({ "client_name": null })));
+    hostile(&member("client_name"), &|path| changed(path, json!({ "client_name": 7 })));
+    let name = "its client_name must have 1 to 100 characters";
+    hostile(name, &|path| changed(path, json!({ "client_name": " " })));
+    hostile(name, &|path| changed(path, json!({ "client_name": "x".repeat(101) })));
+    hostile(name, &|path| changed(path, json!({ "client_name": "Cl\u{202e}edua" })));
+    hostile(name, &|path| changed(path, json!({ "client_name": "Claude\u{200b}" })));
+    hostile(name, &|path| changed(path, json!({ "client_name": "Claude\nVerified" })));
+    hostile(&member("redirect_uris"), &|path| without(path, "redirect_uris"));
+    hostile(&member("redirect_uris"), &|path| changed(path, json!({ "redirect_uris": null })));
+    hostile(&member("redirect_uris"), &|path| changed(path, json!({ "redirect_uris": LOOPBACK })));
+    hostile(&member("redirect_uris"), &|path| changed(path, json!({ "redirect_uris": [LOOPBACK, 1] })));
+    let address = "its redirect_uris have none that is https or on loopback";
+    hostile(address, &|path| changed(path, json!({ "redirect_uris": [] })));
+    hostile(address, &|path| {
+        changed(path, json!({ "redirect_uris": ["http://a.example/cb", "cursor://cb", "data:,x"] }))
+    });
+    hostile(address, &|path| {
+        changed(path, json!({ "redirect_uris": ["https://user@a.example/", "https://a.example/#x"] }))
+    });
+    let secret = "it contains a secret or a private key";
+    hostile(secret, &|path| changed(path, json!({ "client_secret": "made-up" })));
+    hostile(secret, &|path| changed(path, json!({ "client_secret": null })));
+    hostile(secret, &|path| changed(path, json!({ "client_secret_expires_at": 0 })));
+    hostile(secret, &|path| {
+        changed(path, json!({ "jwks": { "keys": [{ "kty": "EC", "x": "a", "y": "b", "d": "c" }] } }))
+    });
+    hostile(secret, &|path| changed(path, json!({ "jwks": { "keys": [{ "kty": "oct", "k": "c" }] } })));
+    for method in
+        ["client_secret_post", "client_secret_basic", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "None"]
+    {
+        let reason = "its token_endpoint_auth_method is not none";
+        hostile(reason, &|path| changed(path, json!({ "token_endpoint_auth_method": method })));
+    }
+    hostile(&member("token_endpoint_auth_method"), &|path| {
+        changed(path, json!({ "token_endpoint_auth_method": null }))
+    });
+    hostile(&member("grant_types"), &|path| changed(path, json!({ "grant_types": null })));
+    hostile(&member("grant_types"), &|path| changed(path, json!({ "grant_types": "authorization_code" })));
+    let grants = "its grant_types do not contain authorization_code";
+    hostile(grants, &|path| changed(path, json!({ "grant_types": [] })));
+    hostile(grants, &|path| changed(path, json!({ "grant_types": ["implicit", "client_credentials"] })));
+    hostile("its response_types do not contain code", &|path| changed(path, json!({ "response_types": ["token"] })));
+    hostile(&member("response_types"), &|path| changed(path, json!({ "response_types": [null] })));
+    assert!(bodies.len() >= 60, "{}", bodies.len());
+
+    for (path, body, reason) in bodies {
+        documents.behave(&path, Behaviour::Answer(http(200, &[("content-type", "application/json")], &body)));
+        let page = ana.open(&documents.connector_at(&world, &path).ask("skills:read").url).await;
+
+        refused(&page, &reason);
+        assert_eq!(documents.asked(&path), 1, "{path}");
+        is_in_the_audit(&world, &documents.at(&path), &reason);
+    }
+    assert_eq!(world.count("clients").await, 0);
+}
+
+/// AS-71, 72, 78: every answer that is refused before its body is read, and every host that gives none, in bounded time.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_hosts_are_refused_in_bounded_time() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    let elsewhere = documents.publish("/good", &documents.document("/good", "Some Client", &[LOOPBACK]));
+    let json = ("content-type", "application/json");
+    let (status, kind) = ("its host did not answer with status 200", "its content type is neither");
+    let (slow, broken, large) = ("it did not answer in time", "it cannot be reached", "its answer is too large");
+    let chunked = |bytes: usize| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+        format!("{head}{bytes:x}\r\n{}\r\n0\r\n\r\n", " ".repeat(bytes)).into_bytes()
+    };
+    let raw = |text: &str| Behaviour::Answer(text.as_bytes().to_vec());
+    let hosts = [
+        ("/missing", None, status),
+        ("/created", Some(Behaviour::Answer(http(201, &[json], b"{}"))), status),
+        ("/empty", Some(Behaviour::Answer(http(204, &[], b""))), status),
+        ("/partial", Some(Behaviour::Answer(http(206, &[json], b"{}"))), status),
+        ("/moved", Some(Behaviour::Answer(http(301, &[json, ("location", &elsewhere)], b"{}"))), status),
+        ("/found", Some(Behaviour::Answer(http(302, &[json, ("location", "/good")], b"{}"))), status),
+        (
+            "/inside",
+            Some(Behaviour::Answer(http(307, &[json, ("location", "http://169.254.169.254/")], b"{}"))),
+            status,
+        ),
+        ("/for-good", Some(Behaviour::Answer(http(308, &[json, ("location", &world.mcp_url())], b"{}"))), status),
+        ("/not-modified", Some(Behaviour::Answer(http(304, &[json], b""))), status),
+        ("/challenge", Some(Behaviour::Answer(http(403, &[("content-type", "text/html")], b"<html>"))), status),
+        ("/failing", Some(Behaviour::Answer(http(503, &[json], b"{}"))), status),
+        ("/html", Some(Behaviour::Answer(http(200, &[("content-type", "text/html")], b"{}"))), kind),
+        ("/text", Some(Behaviour::Answer(http(200, &[("content-type", "text/json")], b"{}"))), kind),
+        ("/image", Some(Behaviour::Answer(http(200, &[("content-type", "image/x+json")], b"{}"))), kind),
+        ("/untyped", Some(Behaviour::Answer(http(200, &[], b"{}"))), kind),
+        ("/jsonp", Some(Behaviour::Answer(http(200, &[("content-type", "application/javascript")], b"{}"))), kind),
+        (
+            "/long",
+            Some(raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n{")),
+            large,
+        ),
+        ("/chunks", Some(Behaviour::Answer(chunked(5121))), large),
+        ("/endless", Some(Behaviour::Endless), large),
+        ("/headers", Some(raw(&format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(1_000_000)))), broken),
+        ("/no-http", Some(raw("SSH-2.0-OpenSSH_9.9\r\n")), broken),
+        (
+            "/short",
+            Some(raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")),
+            broken,
+        ),
+        ("/hanging-up", Some(Behaviour::HangUp), broken),
+        ("/silent", Some(Behaviour::Silence), slow),
+        ("/slow", Some(Behaviour::Trickle(http(200, &[json], b"{}"), Duration::from_millis(100))), slow),
+    ];
+    let visits = hosts.map(|(path, behaviour, reason)| {
+        if let Some(behaviour) = behaviour {
+            documents.behave(path, behaviour);
+        }
+        let (ask, ana, world, documents) =
+            (documents.connector_at(&world, path).ask("skills:read"), &ana, &world, &documents);
+        async move {
+            let began = Instant::now();
+            let page = ana.open(&ask.url).await;
+            refused(&page, reason);
+            assert!(began.elapsed() < Duration::from_secs(8), "{path} took {:?}", began.elapsed());
+            assert_eq!(documents.asked(path), 1, "{path}");
+            is_in_the_audit(world, &documents.at(path), reason);
+        }
+    });
+    world::all(visits).await;
+
+    assert_eq!((world.count("clients").await, documents.asked("/good")), (0, 0));
+}
+
+/// AS-70, 77: every address that is refused, before anybody is asked to sign in if it tells by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_addresses_are_not_asked() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    let shape = "its address must be https";
+    let (special, port, clear) =
+        ("its address is not on the public internet", "a port other than 443", "its address is not https");
+    let inside = documents.origin().replace("http://", "https://");
+    for (id, reason) in [
+        ("http://app.example/client", shape),
+        ("https://app.example", shape),
+        ("https://app.example/", shape),
+        ("https://app.example/?client", shape),
+        ("https://app.example/a/../client", shape),
+        ("https://app.example/./client", shape),
+        ("https://app.example/%2E%2e/client", shape),
+        ("https://app.example/client#fragment", shape),
+        ("https://app.example/client#", shape),
+        ("https://user:password@app.example/client", shape),
+        ("https://claude.ai@127.0.0.1/client", shape),
+        ("https://APP.example/client", shape),
+        ("https://app.example:443/client", shape),
+        ("https://claude.ai./oauth/mcp-oauth-client-metadata", shape),
+        ("https://app.example\\@127.0.0.1/client", shape),
+        ("https://2130706433/client", shape),
+        ("https://0x7f000001/client", shape),
+        ("https://0177.0.0.1/client", shape),
+        ("https://127.1/client", shape),
+        ("https://[::ffff:127.0.0.1]/client", shape),
+        ("https://[0:0:0:0:0:0:0:1]/client", shape),
+        ("https:///client", shape),
+        ("https://app.example:99999/client", shape),
+        ("https://127.0.0.1/client", special),
+        ("https://127.8.9.10/client", special),
+        ("https://0.0.0.0/client", special),
+        ("https://10.0.0.1/client", special),
+        ("https://172.16.0.1/client", special),
+        ("https://192.168.1.1/client", special),
+        ("https://100.64.0.1/client", special),
+        ("https://169.254.169.254/latest/meta-data", special),
+        ("https://169.254.170.2/v2/credentials", special),
+        ("https://192.0.2.1/client", special),
+        ("https://198.18.0.1/client", special),
+        ("https://224.0.0.1/client", special),
+        ("https://255.255.255.255/client", special),
+        ("https://[::1]/client", special),
+        ("https://[::]/client", special),
+        ("https://[::ffff:7f00:1]/client", special),
+        ("https://[::ffff:a9fe:a9fe]/client", special),
+        ("https://[64:ff9b::a9fe:a9fe]/client", special),
+        ("https://[2002:7f00:1::]/client", special),
+        ("https://[fc00::1]/client", special),
+        ("https://[fd00:ec2::254]/client", special),
+        ("https://[fe80::1]/client", special),
+        ("https://app.example:8443/client", port),
+        (&format!("{inside}/client"), port),
+        ("http://localhost:1/client", clear),
+        ("http://127.0.0.1/client", clear),
+        (&world.at("/.well-known/jwks.json"), clear),
+    ] {
+        let connector =
+            Connector { world: &world, client_id: id.to_owned(), redirect_uri: LOOPBACK.to_owned(), secret: None };
+        let ask = connector.ask("skills:read");
+
+        refused(&world.get(&ask.url).await, reason);
+        refused(&ana.open(&ask.url).await, reason);
+    }
+    // What a name leads to is known only when somebody asks, so these send to sign in first.
+    for (id, reasons) in [
+        ("https://localhost/client", &[special][..]),
+        ("https://nobody.invalid/client", &["its name cannot be resolved"]),
+    ] {
+        let connector =
+            Connector { world: &world, client_id: id.to_owned(), redirect_uri: LOOPBACK.to_owned(), secret: None };
+        let ask = connector.ask("skills:read");
+
+        let stranger = world.get(&ask.url).await;
+        assert!(stranger.status == 303 && stranger.location().contains("/auth/login"), "{stranger:?}");
+        let page = ana.open(&ask.url).await;
+        assert!(reasons.iter().any(|reason| page.body.contains(reason)), "{page:?}");
+        refused(&page, "");
+    }
+    assert_eq!(world.count("clients").await, 0);
+}
+
+/// Else anyone could make us ask any host, in a loop.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_for_somebody_who_has_not_signed_in() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.ask("skills:read");
+
+    for _ in 0..3 {
+        let answer = world.get(&ask.url).await;
+        assert!(answer.status == 303 && answer.location().contains("/auth/login"), "{answer:?}");
+    }
+    let refusal = connector.refresh("rt_x").await;
+    assert_eq!((refusal.status, &refusal.json()["error"]), (401, &json!("invalid_client")));
+    assert_eq!((documents.asked("/client.json"), world.count("clients").await), (0, 0));
+
+    let page = world.person("ana@example.com").signs_in(&ask.url).await;
+    assert!(page.status == 200 && page.body.contains("Some Client"), "{page:?}");
+    assert_eq!((documents.asked("/client.json"), world.count("clients").await), (1, 1));
+    let refusal = connector.refresh("rt_x").await;
+    assert_eq!((refusal.status, &refusal.json()["error"]), (400, &json!("invalid_grant")));
+    let secretive = Connector { secret: Some("made-up".to_owned()), ..connector };
+    let refusal = secretive.refresh("rt_x").await;
+    assert_eq!((refusal.status, &refusal.json()["error"]), (401, &json!("invalid_client")));
+}
+
+/// AS-76: as long as the host says, within 5 minutes and a day.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_asked_for_again_when_its_host_wants_that() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    for (path, cache, fresh) in [
+        ("/silent", "public", 3600),
+        ("/short", "max-age=1", 300),
+        ("/never", "no-store", 300),
+        ("/quarter", "max-age=900", 900),
+        ("/forever", "max-age=31536000, immutable", DAY),
+    ] {
+        let document = documents.document(path, "Some Client", &[LOOPBACK]);
+        documents.publish_with(path, &document, &[("cache-control", cache)]);
+        let ask = documents.connector_at(&world, path).ask("skills:read");
+        let ana = signed_in(&world).await;
+        for (passes, asked) in [(0, 1), (fresh - 1, 1), (1, 2), (1, 2)] {
+            world.advance(passes);
+            assert_eq!(ana.signs_in(&ask.url).await.status, 200);
+            assert_eq!(documents.asked(path), asked, "{path} after {passes}");
+        }
+    }
+    assert!(changes(&world, &documents.at("/short")).is_empty());
+}
+
+/// A host that fails takes nobody's connection away; a document that nobody could see for a week counts no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_fails_is_done_without_for_a_week() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let mut tokens = connector.exchange(&ask, &code).await.tokens(&world);
+
+    documents.is_down(true);
+    for day in 1..=7 {
+        world.advance(DAY - 60);
+        let (ana, asked) = (signed_in(&world).await, documents.asked("/client.json"));
+        for _ in 0..3 {
+            let page = ana.open(&connector.ask("skills:read").url).await;
+            assert!(page.status == 200 && page.body.contains("Some Client"), "day {day}: {page:?}");
+        }
+        assert_eq!(documents.asked("/client.json"), asked + 1, "asked once in five minutes");
+        tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
+    }
+    is_in_the_audit(&world, &connector.client_id, "it cannot be reached");
+    // Any answer that is no document does as little harm.
+    documents.is_down(false);
+    for body in [&b"{}"[..], b"<html>"] {
+        documents.behave("/client.json", Behaviour::Answer(http(200, &[("content-type", "application/json")], body)));
+        world.advance(301);
+        assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+    }
+
+    world.advance(DAY);
+    let page = signed_in(&world).await.open(&connector.ask("skills:read").url).await;
+    refused(&page, "it is not a JSON object");
+    tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
+
+    // Back again, and moved: what it says now counts at once, and the audit tells.
+    let moved = documents.document("/client.json", "Some Client", &["http://127.0.0.1/moved"]);
+    documents.publish("/client.json", &moved);
+    let ana = signed_in(&world).await;
+    refused(&ana.open(&connector.ask("skills:read").url).await, "did not register");
+    let there = Connector { redirect_uri: "http://127.0.0.1:9/moved".to_owned(), ..connector };
+    let ask = there.ask("skills:read");
+    let code = ana.code(&ask, "acme").await;
+    there.exchange(&ask, &code).await.tokens(&world);
+    let changes = changes(&world, &there.client_id);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0]["old"] != changes[0]["new"] && changes[0]["old"].as_str().unwrap().len() == 43, "{changes:?}");
+    there.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+}
+
+/// Another order, other words, another logo: nothing that counts has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_says_the_same_has_not_changed() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let addresses = [LOOPBACK, "http://127.0.0.1/callback"];
+    let connector = documents.connector(&world, "/client.json", "Some Client", &addresses);
+    assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+
+    world.advance(3600);
+    let mut same = documents.document("/client.json", " Some Client ", &[addresses[1], "cursor://cb", addresses[0]]);
+    same["logo_uri"] = json!("https://app.example/logo.png");
+    documents.publish("/client.json", &same);
+    assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+
+    assert_eq!(documents.asked("/client.json"), 2);
+    assert!(changes(&world, &connector.client_id).is_empty());
+}
+
+/// A client without a live grant is forgotten after a month; one with a grant stays, and fetching again does not shorten its life.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_stays_as_long_as_a_grant_can() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let unused = documents.connector(&world, "/unused", "Unused", &[LOOPBACK]);
+    let used = documents.connector(&world, "/used", "Used", &[LOOPBACK]);
+    let ana = signed_in(&world).await;
+    assert_eq!(ana.open(&unused.ask("skills:read").url).await.status, 200);
+    let ask = used.ask("skills:read");
+    let code = ana.code(&ask, "acme").await;
+    let mut tokens = used.exchange(&ask, &code).await.tokens(&world);
+    world.advance(2 * 3600);
+    assert_eq!(signed_in(&world).await.open(&used.ask("skills:read").url).await.status, 200);
+    assert_eq!(documents.asked("/used"), 2);
+
+    for _ in 0..7 {
+        world.advance(25 * DAY);
+        tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    }
+
+    let refused = unused.refresh("rt_x").await;
+    assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
+    // The forgotten one may still lie in the table, and comes back all the same.
+    assert_eq!(signed_in(&world).await.open(&unused.ask("skills:read").url).await.status, 200);
+    let refused = unused.refresh("rt_x").await;
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
+}
+
+/// Many people meet a new client at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn first_sight_by_many_at_once_is_harmless() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let (ana, ben) = (signed_in(&world).await, world.person("ben@example.com"));
+    ben.signs_in("/auth/login").await;
+    for round in 0..2 {
+        let asks: Vec<_> = (0..10).map(|_| connector.ask("skills:read")).collect();
+        let pages = world::all(
+            asks.iter().enumerate().map(|(n, ask)| if n % 2 == 0 { ana.open(&ask.url) } else { ben.open(&ask.url) }),
+        )
+        .await;
+        assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
+        world.advance(if round == 0 { 3600 - 1 } else { 0 });
+    }
+    let codes = world::all(asks_approved(&world, &connector, &ana, 4)).await;
+    assert!(codes.into_iter().all(|right| right));
+    assert_eq!(world.count("clients").await, 1);
+}
+
+fn asks_approved<'a>(
+    world: &'a World,
+    connector: &'a Connector<'_>,
+    ana: &'a Person<'_>,
+    times: usize,
+) -> impl Iterator<Item = impl Future<Output = bool> + 'a> + 'a {
+    (0..times).map(move |_| async move {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        connector.exchange(&ask, &code).await.tokens(world).refresh.is_some()
+    })
+}
+
+/// AS-81: an operator may say whose applications connect; the host counts, whatever the document says.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_listed_hosts_describe_clients_where_there_is_a_list() {
+    let documents = Documents::serve().await;
+    for (list, admitted) in [("127.0.0.1", true), ("claude.ai,127.0.0.1", true), ("claude.ai", false), ("0.0.1", false)]
+    {
+        let world = World::with(|options| {
+            options.outbound_allow.push(documents.origin().to_owned());
+            options.parameters.insert("ClientMetadataHosts".to_owned(), list.to_owned());
+        })
+        .await;
+        let path = format!("/{}", list.len());
+        let connector = documents.connector(&world, &path, "Some Client", &[LOOPBACK]);
+
+        let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
+
+        if admitted {
+            assert_eq!(page.status, 200, "{list}: {page:?}");
+        } else {
+            refused(&page, "its host is not among those that are allowed here");
+            assert_eq!(documents.asked(&path), 0);
+        }
+        let registered = world.connector("Claude").await;
+        assert_eq!(world.person("ana@example.com").signs_in(&registered.ask("skills:read").url).await.status, 200);
+    }
+}
+
+/// AS-79, 85, 86: the page says whose the application is as far as that is known, and no further.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_what_is_verified_and_what_is_not() {
+    const PROGRAM: &str = "This goes to a program on your own computer.";
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    // Kept as authorize keeps it, and fresh, so that nobody on the internet is asked.
+    for (id, uris) in [
+        ("https://claude.ai/oauth/mcp-oauth-client-metadata", ["https://claude.ai/api/mcp/auth_callback", LOOPBACK]),
+        (
+            "https://app.example/client",
+            ["https://claude.ai/api/mcp/auth_callback", "https://app.example:8443/callback"],
+        ),
+    ] {
+        world.knows_document(id, "Claude", &uris).await;
+    }
+    let page = async |client_id: &str, redirect_uri: &str| {
+        let (client_id, redirect_uri) = (client_id.to_owned(), redirect_uri.to_owned());
+        let connector = Connector { world: &world, client_id, redirect_uri, secret: None };
+        let page = ana.open(&connector.ask("skills:read").url).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        page.body
+    };
+    let claude = "https://claude.ai/oauth/mcp-oauth-client-metadata";
+
+    let verified = page(claude, "https://claude.ai/api/mcp/auth_callback").await;
+    assert!(verified.contains("<strong>Verified:</strong> the application is that of claude.ai itself"), "{verified}");
+    assert!(!verified.contains(PROGRAM) && !verified.contains("we have not verified it"), "{verified}");
+
+    let program = page(claude, "http://localhost:5/callback").await;
+    assert!(program.contains(PROGRAM) && program.contains("described by <strong>claude.ai</strong>"), "{program}");
+    assert!(!program.contains("Verified:"), "{program}");
+
+    for elsewhere in ["https://claude.ai/api/mcp/auth_callback", "https://app.example:8443/callback"] {
+        let page = page("https://app.example/client", elsewhere).await;
+        assert!(page.contains("described by <strong>app.example</strong>") && !page.contains("Verified:"), "{page}");
+    }
+
+    let registered = world.connector("Claude").await;
+    let unverified = page(&registered.client_id, &registered.redirect_uri).await;
+    assert!(unverified.contains("we have not verified it") && !unverified.contains("Verified:"), "{unverified}");
+}
+
+/// Known, a document costs nothing; first sight and each fetch after cost one write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_document_costs_no_call_more() {
+    let (documents, calls) = (Documents::serve().await, Calls::default());
+    let world = World::with(|options| {
+        options.wire = Some(calls.wire());
+        options.outbound_allow.push(documents.origin().to_owned());
+    })
+    .await;
+    let ana = signed_in(&world).await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.ask("skills:read");
+    let cost = async || {
+        calls.forget();
+        let page = ana.open(&ask.url).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        calls.take();
+        (calls.requests(), page)
+    };
+
+    assert_eq!(cost().await.0, 3, "first sight");
+    assert_eq!(cost().await.0, 2, "known");
+    world.advance(3600);
+    let ana = signed_in(&world).await;
+    calls.forget();
+    let page = ana.open(&ask.url).await;
+    calls.take();
+    assert_eq!((page.status, calls.requests()), (200, 3), "fetched again");
+    let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
+    let granted = ana.submit(&form).await;
+    world.remember(&granted.redirected()["code"]);
+    calls.take();
+    assert_eq!((granted.status, calls.requests()), (303, 3), "approved");
+    calls.forget();
+    assert_eq!(world.get(&ask.url).await.status, 303);
+    calls.take();
+    assert_eq!(calls.requests(), 0, "before signing in");
+}
+
+async fn signed_in(world: &World) -> Person<'_> {
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    ana
+}
+
+/// A page, which says why, and leads nowhere.
+fn refused(page: &Answer, reason: &str) {
+    assert_eq!((page.status, page.header("location")), (400, None), "{reason}: {page:?}");
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{page:?}");
+    assert!(page.body.contains(reason), "{reason}: {page:?}");
+}
+
+fn is_in_the_audit(world: &World, client: &str, reason: &str) {
+    let failed = world.audit("client_document_failed");
+    let of_client: Vec<_> = failed.iter().filter(|event| event["client"] == client).collect();
+    assert!(
+        of_client.iter().any(|event| event["reason"].as_str().unwrap().contains(reason)),
+        "{client} {reason}: {of_client:?}"
+    );
+}
+
+fn changes(world: &World, client: &str) -> Vec<Value> {
+    world.audit("client_document_changed").into_iter().filter(|event| event["client"] == client).collect()
+}
