@@ -68,8 +68,8 @@ async fn what_a_document_offers_that_cannot_be_used_here_is_left_out() {
     ] {
         let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
         document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        let client_id = documents.publish(path, &document);
-        let connector = Connector { world: &world, client_id, redirect_uri: LOOPBACK.to_owned(), secret: None };
+        documents.publish(path, &document);
+        let connector = documents.connector_at(&world, path);
 
         let page = ana.open(&connector.ask("skills:read").url).await;
 
@@ -93,112 +93,7 @@ async fn hostile_documents_are_refused_and_nothing_is_kept_of_them() {
     let documents = Documents::serve().await;
     let world = documents.world().await;
     let ana = signed_in(&world).await;
-    let good = |path: &str| documents.document(path, "Some Client", &[LOOPBACK]).to_string();
-    let changed = |path: &str, changes: Value| {
-        let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
-        document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        document.to_string().into_bytes()
-    };
-    let without = |path: &str, member: &str| {
-        let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
-        document.as_object_mut().unwrap().remove(member);
-        document.to_string().into_bytes()
-    };
-    let member = |name: &str| format!("its member {name} is missing or not of the right type");
-    let spliced = |path: &str, more: &str| good(path).replacen('{', &format!("{{{more},"), 1).into_bytes();
-    let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
-
-    let mut bodies: Vec<(String, Vec<u8>, String)> = Vec::new();
-    let mut hostile = |reason: &str, body: &dyn Fn(&str) -> Vec<u8>| {
-        let path = format!("/{}", bodies.len());
-        bodies.push((path.clone(), body(&path), reason.to_owned()));
-    };
-    let not_json = "it is not a JSON object";
-    hostile(not_json, &|_| Vec::new());
-    hostile(not_json, &|_| b"null".to_vec());
-    hostile(not_json, &|_| b"\"text\"".to_vec());
-    hostile(not_json, &|path| format!("[{}]", good(path)).into_bytes());
-    hostile(not_json, &|path| format!("{} {}", good(path), good(path)).into_bytes());
-    hostile(not_json, &|path| format!("\u{feff}{}", good(path)).into_bytes());
-    hostile(not_json, &|path| good(path).replacen('}', ",}", 1).into_bytes());
-    hostile(not_json, &|path| format!("/* */{}", good(path)).into_bytes());
-    hostile(not_json, &|path| good(path)[..60].as_bytes().to_vec());
-    hostile(not_json, &|_| b"<!doctype html><title>Just a moment...</title>".to_vec());
-    hostile(not_json, &|path| spliced(path, "\"x\":NaN"));
-    hostile("it is not UTF-8", &|path| [good(path).as_bytes(), b"\xff"].concat());
-    hostile("it is not UTF-8", &|path| {
-        good(path).into_bytes().iter().map(|byte| if *byte == b'S' { 0xe9 } else { *byte }).collect()
-    });
-    hostile("it is not UTF-8", &|path| {
-        good(path).encode_utf16().flat_map(|unit| (unit | 0x8000).to_be_bytes()).collect()
-    });
-    let twice = "it has a member twice";
-    hostile(twice, &|path| spliced(path, "\"client_id\":\"https://evil.example/c\""));
-    hostile(twice, &|path| spliced(path, "\"redirect_uris\":[\"https://evil.example/cb\"]"));
-    hostile(twice, &|path| spliced(path, "\"client\\u005fid\":\"https://evil.example/c\""));
-    hostile(twice, &|path| spliced(path, "\"x\":{\"a\":1,\"a\":2}"));
-    let deep = "it is nested more than 8 deep";
-    hostile(deep, &|path| spliced(path, &format!("\"x\":{}", nested(8))));
-    hostile(deep, &|path| spliced(path, &format!("\"x\":{}", nested(2000))));
-    hostile(deep, &|_| "[".repeat(5000).into_bytes());
-    hostile(deep, &|_| "{\"a\":".repeat(1000).into_bytes());
-    let large = "its answer is too large";
-    hostile(large, &|path| spliced(path, &format!("\"x\":\"{}\"", "a".repeat(5000))));
-    hostile(large, &|_| vec![b' '; 1_000_000]);
-    hostile(&member("client_id"), &|path| changed(path, json!({ "client_id": null })));
-    hostile(&member("client_id"), &|path| changed(path, json!({ "client_id": [documents.at(path)] })));
-    let id = "its client_id is not its address";
-    hostile(id, &|path| without(path, "client_id"));
-    hostile(id, &|path| changed(path, json!({ "client_id": "https://claude.ai/oauth/mcp-oauth-client-metadata" })));
-    hostile(id, &|path| changed(path, json!({ "client_id": format!("{}/", documents.at(path)) })));
-    hostile(id, &|path| changed(path, json!({ "client_id": documents.at(path).to_uppercase() })));
-    hostile(id, &|path| changed(path, json!({ "client_id": documents.at(path).replace("127.0.0.1", "localhost") })));
-    hostile(id, &|path| changed(path, json!({ "client_id": format!(" {}", documents.at(path)) })));
-    hostile(&member("client_name"), &|path| without(path, "client_name"));
-    hostile(&member("client_name"), &|path| changed(path, json!({ "client_name": null })));
-    hostile(&member("client_name"), &|path| changed(path, json!({ "client_name": 7 })));
-    let name = "its client_name must have 1 to 100 characters";
-    hostile(name, &|path| changed(path, json!({ "client_name": " " })));
-    hostile(name, &|path| changed(path, json!({ "client_name": "x".repeat(101) })));
-    hostile(name, &|path| changed(path, json!({ "client_name": "Cl\u{202e}edua" })));
-    hostile(name, &|path| changed(path, json!({ "client_name": "Claude\u{200b}" })));
-    hostile(name, &|path| changed(path, json!({ "client_name": "Claude\nVerified" })));
-    hostile(&member("redirect_uris"), &|path| without(path, "redirect_uris"));
-    hostile(&member("redirect_uris"), &|path| changed(path, json!({ "redirect_uris": null })));
-    hostile(&member("redirect_uris"), &|path| changed(path, json!({ "redirect_uris": LOOPBACK })));
-    hostile(&member("redirect_uris"), &|path| changed(path, json!({ "redirect_uris": [LOOPBACK, 1] })));
-    let address = "its redirect_uris have none that is https or on loopback";
-    hostile(address, &|path| changed(path, json!({ "redirect_uris": [] })));
-    hostile(address, &|path| {
-        changed(path, json!({ "redirect_uris": ["http://a.example/cb", "cursor://cb", "data:,x"] }))
-    });
-    hostile(address, &|path| {
-        changed(path, json!({ "redirect_uris": ["https://user@a.example/", "https://a.example/#x"] }))
-    });
-    let secret = "it contains a secret or a private key";
-    hostile(secret, &|path| changed(path, json!({ "client_secret": "made-up" })));
-    hostile(secret, &|path| changed(path, json!({ "client_secret": null })));
-    hostile(secret, &|path| changed(path, json!({ "client_secret_expires_at": 0 })));
-    hostile(secret, &|path| {
-        changed(path, json!({ "jwks": { "keys": [{ "kty": "EC", "x": "a", "y": "b", "d": "c" }] } }))
-    });
-    hostile(secret, &|path| changed(path, json!({ "jwks": { "keys": [{ "kty": "oct", "k": "c" }] } })));
-    for method in
-        ["client_secret_post", "client_secret_basic", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "None"]
-    {
-        let reason = "its token_endpoint_auth_method is not none";
-        hostile(reason, &|path| changed(path, json!({ "token_endpoint_auth_method": method })));
-    }
-    hostile(&member("token_endpoint_auth_method"), &|path| {
-        changed(path, json!({ "token_endpoint_auth_method": null }))
-    });
-    hostile(&member("grant_types"), &|path| changed(path, json!({ "grant_types": null })));
-    hostile(&member("grant_types"), &|path| changed(path, json!({ "grant_types": "authorization_code" })));
-    let grants = "its grant_types do not contain authorization_code";
-    hostile(grants, &|path| changed(path, json!({ "grant_types": [] })));
-    hostile(grants, &|path| changed(path, json!({ "grant_types": ["implicit", "client_credentials"] })));
-    hostile("its response_types do not contain code", &|path| changed(path, json!({ "response_types": ["token"] })));
-    hostile(&member("response_types"), &|path| changed(path, json!({ "response_types": [null] })));
+    let bodies = [of_bad_grammar(&documents), of_bad_members(&documents)].concat();
     assert!(bodies.len() >= 60, "{}", bodies.len());
 
     for (path, body, reason) in bodies {
@@ -212,13 +107,122 @@ async fn hostile_documents_are_refused_and_nothing_is_kept_of_them() {
     assert_eq!(world.count("clients").await, 0);
 }
 
+/// Documents that are not JSON as it should be, made of one that is right: where they are, what they are, and why they are refused.
+fn of_bad_grammar(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
+    type Spoil = fn(&str) -> Vec<u8>;
+    fn with(good: &str, more: &str) -> Vec<u8> {
+        good.replacen('{', &format!("{{{more},"), 1).into_bytes()
+    }
+    let (not_json, not_utf8) = ("it is not a JSON object", "it is not UTF-8");
+    let (twice, deep, large) = ("it has a member twice", "it is nested more than 8 deep", "its answer is too large");
+    let table: [(&str, Spoil); 26] = [
+        (not_json, |_| Vec::new()),
+        (not_json, |_| b"null".to_vec()),
+        (not_json, |_| b"\"text\"".to_vec()),
+        (not_json, |good| format!("[{good}]").into_bytes()),
+        (not_json, |good| format!("{good} {good}").into_bytes()),
+        (not_json, |good| format!("\u{feff}{good}").into_bytes()),
+        (not_json, |good| good.replacen('}', ",}", 1).into_bytes()),
+        (not_json, |good| good.replace('"', "'").into_bytes()),
+        (not_json, |good| format!("/* */{good}").into_bytes()),
+        (not_json, |good| good.as_bytes()[..60].to_vec()),
+        (not_json, |_| b"<!doctype html><title>Just a moment...</title>".to_vec()),
+        (not_json, |good| with(good, r#""x":NaN"#)),
+        (not_json, |good| with(good, r#""x":"\ud800""#)),
+        (not_utf8, |good| [good.as_bytes(), b"\xff"].concat()),
+        (not_utf8, |good| good.bytes().map(|byte| if byte == b'S' { 0xe9 } else { byte }).collect()),
+        (not_utf8, |good| [b"\xff\xfe".to_vec(), good.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat()),
+        (twice, |good| with(good, r#""client_id":"https://evil.example/c""#)),
+        (twice, |good| with(good, r#""redirect_uris":["https://evil.example/cb"]"#)),
+        (twice, |good| with(good, r#""client\u005fid":"https://evil.example/c""#)),
+        (twice, |good| with(good, r#""x":{"a":1,"a":2}"#)),
+        (deep, |good| with(good, &format!("\"x\":{}1{}", "[".repeat(8), "]".repeat(8)))),
+        (deep, |good| with(good, &format!("\"x\":{}1{}", "[".repeat(2000), "]".repeat(2000)))),
+        (deep, |_| "[".repeat(5000).into_bytes()),
+        (deep, |_| "{\"a\":".repeat(1000).into_bytes()),
+        (large, |good| with(good, &format!("\"x\":\"{}\"", "a".repeat(5000)))),
+        (large, |_| vec![b' '; 1_000_000]),
+    ];
+    let bad = table.into_iter().enumerate().map(|(number, (reason, spoil))| {
+        let path = format!("/grammar/{number}");
+        let good = documents.document(&path, "Some Client", &[LOOPBACK]).to_string();
+        (path, spoil(&good), reason.to_owned())
+    });
+    bad.collect()
+}
+
+/// Documents with one member that is wrong, or not there; `ID` in it is the document's address.
+fn of_bad_members(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
+    let (kind, id) = ("is missing or not of the right type", "its client_id is not its address");
+    let name = "its client_name must have 1 to 100 characters";
+    let address = "its redirect_uris have none that is https or on loopback";
+    let (secret, method) = ("it contains a secret or a private key", "its token_endpoint_auth_method is not none");
+    let grants = "its grant_types do not contain authorization_code";
+    let table = [
+        (id, "client_id", None),
+        (kind, "client_id", Some(json!(null))),
+        (kind, "client_id", Some(json!(["ID"]))),
+        (id, "client_id", Some(json!("https://claude.ai/oauth/mcp-oauth-client-metadata"))),
+        (id, "client_id", Some(json!("ID/"))),
+        (id, "client_id", Some(json!("ID?"))),
+        (id, "client_id", Some(json!("ID#"))),
+        (id, "client_id", Some(json!(" ID"))),
+        (id, "client_id", Some(json!(""))),
+        (kind, "client_name", None),
+        (kind, "client_name", Some(json!(null))),
+        (kind, "client_name", Some(json!(7))),
+        (name, "client_name", Some(json!(" "))),
+        (name, "client_name", Some(json!("x".repeat(101)))),
+        (name, "client_name", Some(json!("Cl\u{202e}edua"))),
+        (name, "client_name", Some(json!("Claude\u{200b}"))),
+        (name, "client_name", Some(json!("Claude\nVerified"))),
+        (kind, "redirect_uris", None),
+        (kind, "redirect_uris", Some(json!(null))),
+        (kind, "redirect_uris", Some(json!(LOOPBACK))),
+        (kind, "redirect_uris", Some(json!([LOOPBACK, 1]))),
+        (address, "redirect_uris", Some(json!([]))),
+        (address, "redirect_uris", Some(json!(["http://a.example/cb", "cursor://cb", "data:,x", "javascript:1"]))),
+        (address, "redirect_uris", Some(json!(["https://user@a.example/", "https://a.example/#x", "//a.example"]))),
+        (secret, "client_secret", Some(json!("made-up"))),
+        (secret, "client_secret", Some(json!(null))),
+        (secret, "client_secret_expires_at", Some(json!(0))),
+        (secret, "jwks", Some(json!({ "keys": [{ "kty": "EC", "x": "a", "y": "b", "d": "c" }] }))),
+        (secret, "jwks", Some(json!({ "keys": [{ "kty": "RSA", "n": "a" }, { "kty": "oct", "k": "c" }] }))),
+        (method, "token_endpoint_auth_method", Some(json!("client_secret_post"))),
+        (method, "token_endpoint_auth_method", Some(json!("client_secret_basic"))),
+        (method, "token_endpoint_auth_method", Some(json!("client_secret_jwt"))),
+        (method, "token_endpoint_auth_method", Some(json!("private_key_jwt"))),
+        (method, "token_endpoint_auth_method", Some(json!("None"))),
+        (kind, "token_endpoint_auth_method", Some(json!(null))),
+        (kind, "grant_types", Some(json!(null))),
+        (kind, "grant_types", Some(json!("authorization_code"))),
+        (grants, "grant_types", Some(json!([]))),
+        (grants, "grant_types", Some(json!(["implicit", "client_credentials"]))),
+        (kind, "response_types", Some(json!([null]))),
+        ("its response_types do not contain code", "response_types", Some(json!(["token"]))),
+    ];
+    let bad = table.into_iter().enumerate().map(|(number, (reason, member, value))| {
+        let path = format!("/members/{number}");
+        let mut document = documents.document(&path, "Some Client", &[LOOPBACK]);
+        let members = document.as_object_mut().unwrap();
+        match value {
+            Some(value) => members.insert(member.to_owned(), value),
+            None => members.remove(member),
+        };
+        let reason = if reason == kind { format!("its member {member} {kind}") } else { reason.to_owned() };
+        (path.clone(), document.to_string().replace("ID", &documents.at(&path)).into_bytes(), reason)
+    });
+    bad.collect()
+}
+
 /// AS-71, 72, 78: every answer that is refused before its body is read, and every host that gives none, in bounded time.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_hosts_are_refused_in_bounded_time() {
     let documents = Documents::serve().await;
     let world = documents.world().await;
     let ana = signed_in(&world).await;
-    let elsewhere = documents.publish("/good", &documents.document("/good", "Some Client", &[LOOPBACK]));
+    documents.publish("/good", &documents.document("/good", "Some Client", &[LOOPBACK]));
+    let elsewhere = documents.at("/good");
     let json = ("content-type", "application/json");
     let (status, kind) = ("its host did not answer with status 200", "its content type is neither");
     let (slow, broken, large) = ("it did not answer in time", "it cannot be reached", "its answer is too large");
@@ -281,7 +285,7 @@ async fn hostile_hosts_are_refused_in_bounded_time() {
             is_in_the_audit(world, &documents.at(path), reason);
         }
     });
-    world::all(visits).await;
+    Box::pin(world::all(visits)).await;
 
     assert_eq!((world.count("clients").await, documents.asked("/good")), (0, 0));
 }

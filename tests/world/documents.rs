@@ -92,22 +92,21 @@ impl Documents {
         })
     }
 
-    /// Serves `document` at `path` from now on; the client's id.
-    pub fn publish(&self, path: &str, document: &Value) -> String {
-        self.publish_with(path, document, &[])
+    /// Serves `document` at `path` from now on.
+    pub fn publish(&self, path: &str, document: &Value) {
+        self.publish_with(path, document, &[]);
     }
 
     /// Serves `document` with these headers besides.
-    pub fn publish_with(&self, path: &str, document: &Value, headers: &[(&str, &str)]) -> String {
+    pub fn publish_with(&self, path: &str, document: &Value, headers: &[(&str, &str)]) {
         let mut all = vec![("content-type", "application/json")];
         all.extend(headers);
-        self.behave(path, Behaviour::Answer(http(200, &all, document.to_string().as_bytes())))
+        self.behave(path, Behaviour::Answer(http(200, &all, document.to_string().as_bytes())));
     }
 
-    /// Does this when asked for `path` from now on; the client's id.
-    pub fn behave(&self, path: &str, behaviour: Behaviour) -> String {
+    /// Does this when asked for `path` from now on.
+    pub fn behave(&self, path: &str, behaviour: Behaviour) {
         self.host().behaviours.insert(path.to_owned(), behaviour);
-        self.at(path)
     }
 
     /// Hangs up on everybody, or no longer.
@@ -126,8 +125,8 @@ impl Documents {
     /// # Panics
     /// Without an address.
     pub fn connector<'w>(&self, world: &'w World, path: &str, name: &str, redirect_uris: &[&str]) -> Connector<'w> {
-        let client_id = self.publish(path, &self.document(path, name, redirect_uris));
-        Connector { world, client_id, redirect_uri: redirect_uris[0].to_owned(), secret: None }
+        self.publish(path, &self.document(path, name, redirect_uris));
+        Connector { world, client_id: self.at(path), redirect_uri: redirect_uris[0].to_owned(), secret: None }
     }
 
     /// A client by the document at `path`, whatever that is, answered on loopback.
@@ -151,11 +150,13 @@ impl Drop for Documents {
 /// An HTTP answer as bytes; its length is told, and it is the last on its connection.
 #[must_use]
 pub fn http(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
-    let mut head = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    [head.as_bytes(), b"\r\n", body].concat()
+    let mut lines = vec![
+        format!("HTTP/1.1 {status} Whatever"),
+        format!("content-length: {}", body.len()),
+        "connection: close".to_owned(),
+    ];
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    [lines.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat()
 }
 
 /// Whoever hangs up first, the other side's errors are none of a test's concern.

@@ -41,9 +41,9 @@ impl Destination {
         &self.client
     }
 
-    /// Whether the answer goes to the origin that the client's description of itself is from: whoever gets it is whoever wrote that.
-    /// On loopback it could be any program that uses the id of another.
-    pub(crate) fn is_verified(&self) -> bool {
+    /// Whether the answer goes to the origin that the client's description of itself is from. On loopback it could go to any program
+    /// that uses the id of another.
+    pub(crate) fn is_at_home(&self) -> bool {
         let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
         self.client.id.is_document()
             && !self.redirect_uri.is_loopback()

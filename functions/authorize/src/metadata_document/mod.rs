@@ -20,7 +20,6 @@ use http::StatusCode;
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::environment::{Environment, Misconfigured};
-use shared::fault::Fault;
 use shared::oauth::client::{Client, ClientId, Kind, Provenance};
 use shared::oauth::secret::to_text;
 use shared::outbound::{Fetch, Outbound};
@@ -88,11 +87,15 @@ impl MetadataDocuments {
         }
         let fetched = self.fetch(id, if stored.is_some() { Self::AGAIN } else { Self::FIRST }, now).await;
         let chosen = choose(id, stored.as_ref(), fetched, now);
+        let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
+        if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
+            match stored {
+                Some(_) => self.clients.keep_refetched(client, &chosen.known).await?,
+                None => self.clients.keep(client).await?,
+            }
+        }
         tell(id, stored.as_ref(), &chosen);
-        let chosen = chosen.map_err(|Nothing(unfit)| unfit)?.0;
-        let client = chosen.client(id);
-        self.keep(&client, &chosen.known, stored.is_some()).await?;
-        Ok(Some(client))
+        client.map(Some).map_err(|Nothing(unfit)| (*unfit).into())
     }
 
     async fn fetch(&self, id: &ClientId, patience: Duration, now: Timestamp) -> Result<Fetched, Unfit> {
@@ -109,10 +112,6 @@ impl MetadataDocuments {
         }
         let document = Document::read(id, &answer.body)?;
         Ok(Fetched { document, fresh: now.plus(freshness::of(&answer.headers, now)) })
-    }
-
-    async fn keep(&self, client: &Client, known: &Provenance, again: bool) -> Result<(), Fault> {
-        if again { self.clients.keep_refetched(client, known).await } else { self.clients.keep(client).await }
     }
 }
 

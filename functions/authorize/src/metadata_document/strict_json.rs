@@ -113,7 +113,7 @@ mod tests {
     fn what_is_one_object() {
         let deep = |levels: usize| format!("{}0{}", "{\"a\":".repeat(levels), "}".repeat(levels));
         for (text, why) in [
-            (r#"{}"#, None),
+            ("{}", None),
             (r#" { "a": [1, -2, 3.5, true, null, "x"], "b": { "a": {} } } "#, None),
             (&deep(8), None),
             (&deep(9), Some(Unfit::Deep)),
