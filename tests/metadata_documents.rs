@@ -268,7 +268,7 @@ async fn hostile_hosts_are_refused_in_bounded_time() {
         ),
         ("/hanging-up", Some(Behaviour::HangUp), broken),
         ("/silent", Some(Behaviour::Silence), slow),
-        ("/slow", Some(Behaviour::Trickle(http(200, &[json], b"{}"), Duration::from_millis(100))), slow),
+        ("/slow", Some(Behaviour::Trickle(http(200, &[json], b"{}"), Duration::from_secs(1))), slow),
     ];
     let visits = hosts.map(|(path, behaviour, reason)| {
         if let Some(behaviour) = behaviour {
@@ -280,7 +280,7 @@ async fn hostile_hosts_are_refused_in_bounded_time() {
             let began = Instant::now();
             let page = ana.open(&ask.url).await;
             refused(&page, reason);
-            assert!(began.elapsed() < Duration::from_secs(8), "{path} took {:?}", began.elapsed());
+            assert!(began.elapsed() < Duration::from_secs(30), "{path} took {:?}", began.elapsed());
             assert_eq!(documents.asked(path), 1, "{path}");
             is_in_the_audit(world, &documents.at(path), reason);
         }

@@ -85,7 +85,8 @@ impl MetadataDocuments {
         {
             return Ok(Some(stored.client(id)));
         }
-        let fetched = self.fetch(id, if stored.is_some() { Self::AGAIN } else { Self::FIRST }, now).await;
+        let spare = stored.as_ref().is_some_and(|stored| stored.still_counts(now));
+        let fetched = self.fetch(id, if spare { Self::AGAIN } else { Self::FIRST }, now).await;
         let chosen = choose(id, stored.as_ref(), fetched, now);
         let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
         if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
@@ -158,8 +159,8 @@ fn choose(
         Ok(Fetched { document, fresh }) => return Ok((settle(document, now, fresh), None)),
         Err(unfit) => unfit,
     };
-    if let Some(Stored { document, known }) = stored
-        && now.since(known.fetched) <= STALE
+    if let Some(kept @ Stored { document, known }) = stored
+        && kept.still_counts(now)
     {
         return Ok((settle(document.clone(), known.fetched, again_soon), Some(Instead::Stored(unfit))));
     }
@@ -203,6 +204,10 @@ fn tell(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<
 }
 
 impl Stored {
+    fn still_counts(&self, now: Timestamp) -> bool {
+        now.since(self.known.fetched) <= STALE
+    }
+
     fn client(&self, id: &ClientId) -> Client {
         let Document { name, redirect_uris, refreshes } = self.document.clone();
         Client { id: id.clone(), name: Some(name), redirect_uris, refreshes, kind: Kind::Document(self.known) }
