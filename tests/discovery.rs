@@ -37,6 +37,7 @@ async fn the_authorization_server_describes_itself() {
                 "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
                 "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
                 "code_challenge_methods_supported": ["S256"],
+            "client_id_metadata_document_supported": true,
                 "authorization_response_iss_parameter_supported": true,
                 "protected_resources": [format!("{issuer}/api/mcp/server")],
             })

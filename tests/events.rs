@@ -12,7 +12,7 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
 pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("authorize/get-duplicate-parameter", 400, ""),
     ("authorize/get-empty", 400, ""),
-    ("authorize/get-metadata-document-client", 400, ""),
+    ("authorize/get-metadata-document-client", 303, ""),
     ("authorize/get-unknown-client", 400, ""),
     ("authorize/get-unregistered-redirect", 400, ""),
     ("authorize/get-with-session", 400, ""),

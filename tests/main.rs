@@ -22,6 +22,7 @@ mod interleavings;
 mod isolation;
 mod journey;
 mod keys;
+mod metadata_documents;
 mod races;
 mod recovery;
 mod redirect_addresses;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use world::World;
 use world::calls::{Calls, Made};
+use world::documents::Documents;
 
 /// What is served, and by whom.
 #[tokio::test(flavor = "multi_thread")]
@@ -62,10 +63,16 @@ async fn a_login_page_of_ones_own_replaces_ours() {
 /// What a function may do on AWS is what it does, action by action and table by table.
 #[tokio::test(flavor = "multi_thread")]
 async fn policies_allow_what_is_done_and_no_more() {
-    let calls = Calls::default();
-    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let (calls, documents) = (Calls::default(), Documents::serve().await);
+    let world = World::with(|options| {
+        options.wire = Some(calls.wire());
+        options.outbound_allow.push(documents.origin().to_owned());
+    })
+    .await;
     let connector = world.connector("Claude").await;
     let ana = world.person("ana@example.com");
+    let by_document = documents.connector(&world, "/client.json", "Some Client", &["http://localhost/callback"]);
+    assert_eq!(ana.signs_in(&by_document.ask("skills:read").url).await.status, 200);
     for kind in ["access", "refresh"] {
         let ask = connector.ask("tools:execute skills:read views:read entities:write");
         let code = ana.code(&ask, "acme").await;

@@ -84,6 +84,7 @@ def parameters_refuse_what_cannot_work(house):
         ("SessionCookie", ["", "acme-session"], ["a b", "a;b", "a=b"]),
         ("LoginUrl", ["", "https://connect.example.com/sign-in"], ["/sign-in", "http://connect.example.com/sign-in", "https://a.b/#c", "https://a.b/ c"]),
         ("AllowedOrigins", ["", "https://a.example", "https://a.example,http://localhost:6274"], ["*", "https://a.example/", "https://a.example, https://b.example", "https://a.example,"]),
+        ("ClientMetadataHosts", ["", "claude.ai", "claude.ai,app.example"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
         ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
         ("PreviousSigningKeys", ["", key, f"{key},{key}"], ["alias/x", f"{key},", f"{key}, {key}", "*"]),

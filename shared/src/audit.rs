@@ -60,6 +60,40 @@ pub enum Event<'a> {
         /// Why.
         reason: &'static str,
     },
+    /// The metadata document of a client was seen for the first time.
+    ClientDocumentKept {
+        /// Its address, which is the client's id.
+        client: &'a str,
+        /// Of what it says.
+        digest: &'a str,
+    },
+    /// It says something else than before, which counts from now on.
+    ClientDocumentChanged {
+        /// Its address, which is the client's id.
+        client: &'a str,
+        /// Of what it said.
+        old: &'a str,
+        /// Of what it says.
+        new: &'a str,
+    },
+    /// It could not be fetched or used.
+    ClientDocumentFailed {
+        /// Its address, which is the client's id.
+        client: &'a str,
+        /// Why.
+        reason: &'a str,
+        /// What counts in its stead: what was stored, the pinned copy, or nothing.
+        instead: &'static str,
+    },
+    /// It is not what our pinned copy says: the copy has to be renewed, or the host is not itself.
+    ClientDocumentUnlikePinned {
+        /// Its address, which is the client's id.
+        client: &'a str,
+        /// Of what the copy says.
+        pinned: &'a str,
+        /// Of what the document says.
+        live: &'a str,
+    },
     /// A person approved a client in a tenant.
     GrantApproved {
         /// The new grant.

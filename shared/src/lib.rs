@@ -14,7 +14,7 @@
 //! | [`lambda`] | all |
 //! | [`log`] | all: the form of log lines |
 //! | [`oauth`] | all |
-//! | [`outbound`] | mcp; apart, because nobody else may fetch what others chose |
+//! | [`outbound`] | authorize, mcp |
 //! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
 
 pub mod access;

@@ -1,4 +1,4 @@
-//! The one guarded client for addresses that others chose: today those of tenants' tools.
+//! The one guarded client for addresses that others chose: those of tenants' tools and of clients' metadata documents.
 //!
 //! It reaches the public internet and nothing else: `https` on port 443, no redirect, no proxy, and only addresses that belong
 //! to no special use (RFC 6890 and the IANA registries that succeed it). A name is resolved once, every address of the answer is
@@ -135,6 +135,14 @@ impl Outbound {
             Ok(Answer { status: response.status(), headers: response.headers().clone(), body })
         };
         tokio::time::timeout(fetch.timeout, whole).await.unwrap_or(Err(Refused::TimedOut))
+    }
+
+    /// Whether an address may be asked, as far as it tells by itself: a name's addresses are only looked up when it is.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub fn judge(&self, url: &str) -> Result<(), Refused> {
+        self.target(url).map(|_| ())
     }
 
     /// The address, if it may be asked as far as it tells by itself.

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod calls;
 pub mod connector;
+pub mod documents;
 pub mod lambda;
 mod log;
 pub mod person;
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::{Clock, Timestamp};
 use shared::oauth::api_key::KeyName;
-use shared::oauth::client::{Client, ClientId, Kind, LiveSecret};
+use shared::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::Digest as Hidden;
@@ -207,6 +208,28 @@ impl World {
             redirect_uri: CALLBACK.to_owned(),
             secret: Some(secret.to_owned()),
         }
+    }
+
+    /// Has the document of a client in its table, fresh for a month: nobody is asked for it.
+    ///
+    /// # Panics
+    /// When it cannot be kept.
+    pub async fn knows_document(&self, id: &str, name: &str, redirect_uris: &[&str]) {
+        let (now, month) = (self.system.clock().now(), std::time::Duration::from_hours(30 * 24));
+        let known = Provenance {
+            fetched: now,
+            fresh: now.plus(month),
+            digest: shared::oauth::secret::Digest::of(id.as_bytes()),
+            expires: now.plus(month),
+        };
+        let client = Client {
+            id: ClientId::parse(id).expect("an id"),
+            name: Some(name.to_owned()),
+            redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::parse(uri).expect("an address")).collect(),
+            refreshes: true,
+            kind: Kind::Document(known),
+        };
+        self.system.clients().keep(&client).await.expect("kept");
     }
 
     /// A connection of one of the demo's people: the client, and its first tokens.

@@ -7,6 +7,7 @@ use shared::oauth::client::ClientId;
 use shared::oauth::flow::Flow;
 use shared::oauth::grant::GrantId;
 use shared::oauth::pkce::Challenge;
+use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 
@@ -15,7 +16,7 @@ use crate::destination::Destination;
 use crate::refusal::Refusal;
 use crate::stranded::Stranded;
 
-/// An attempt whose client may be answered.
+/// An attempt whose client may be answered, as far as is known.
 pub(crate) struct Attempt<'a> {
     flow: Option<Flow>,
     client: &'a str,
@@ -27,6 +28,12 @@ impl<'a> Attempt<'a> {
     pub(crate) fn of(destination: &'a Destination, parameters: &Parameters, now: Timestamp) -> Self {
         let (client, host) = (destination.client().id.as_str(), destination.redirect_uri().host());
         Self { flow: flow(parameters), client, host, now }
+    }
+
+    /// Of a client whose document has not been read: the host is where it wants to be answered, if it may.
+    pub(crate) fn of_document(id: &'a ClientId, parameters: &Parameters, now: Timestamp) -> Self {
+        let host = parameters.value("redirect_uri").and_then(RedirectUri::parse).map(|uri| uri.host());
+        Self { flow: flow(parameters), client: id.as_str(), host: host.unwrap_or_default(), now }
     }
 
     pub(crate) fn sent_to_sign_in(&self) {

@@ -66,6 +66,7 @@ struct Page<'a> {
     named: bool,
     host: String,
     loopback: bool,
+    vouched: Vouched,
     email: Option<&'a str>,
     /// Proof for signing out, where that is ours to do, and the way back.
     sign_out: Option<(String, &'a str)>,
@@ -89,6 +90,15 @@ enum Place<'a> {
     /// In the one that the address is for.
     Fixed(TenantChoice<'a>),
     Open(Vec<TenantChoice<'a>>),
+}
+
+/// Who says that the client may be answered there.
+enum Vouched {
+    /// Its own host, which is where the answer goes: who gets it is who wrote the client's description.
+    ByItself,
+    /// The host that its description is from.
+    By(String),
+    ByNobody,
 }
 
 struct TenantChoice<'a> {
@@ -150,6 +160,11 @@ impl<'a> Consent<'a> {
             named: client.name.is_some(),
             host: self.destination.redirect_uri().host(),
             loopback: self.destination.redirect_uri().is_loopback(),
+            vouched: match client.id.document_host() {
+                Some(_) if self.destination.is_at_home() => Vouched::ByItself,
+                Some(host) => Vouched::By(host),
+                None => Vouched::ByNobody,
+            },
             email: self.person.email.as_deref(),
             sign_out: self.identity.hosts_login().then(|| (self.person.anti_forgery(SIGN_OUT), way_back.as_str())),
             sentence: again.map(Again::sentence),

@@ -6,6 +6,7 @@ use shared::lambda::Response;
 use shared::oauth::client::Client;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::redirect_uri::RedirectUri;
+use url::Url;
 
 use crate::refusal::Refusal;
 use crate::stranded::Stranded;
@@ -39,6 +40,15 @@ impl Destination {
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whether the answer goes to the origin that the client's description of itself is from. On loopback it could go to any program
+    /// that uses the id of another.
+    pub(crate) fn is_at_home(&self) -> bool {
+        let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
+        self.client.id.is_document()
+            && !self.redirect_uri.is_loopback()
+            && origin(self.client.id.as_str()) == origin(self.redirect_uri.as_str())
     }
 
     pub(crate) const fn redirect_uri(&self) -> &RedirectUri {

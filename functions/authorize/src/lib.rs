@@ -1,12 +1,14 @@
 //! `GET, POST /oauth/authorize`: a person decides (OAuth 2.1 §4.1.1).
 //!
 //! Client and address are judged first, and until both are right every error is a page. Then the person signs in, and only then may
-//! an error travel to the client. GET writes nothing and may be repeated; POST carries the whole request again and is checked again.
+//! an error travel to the client; a client that is known by its metadata document is looked up when they have. GET writes nothing but
+//! what such a document says, and may be repeated; POST carries the whole request again and is checked again.
 
 mod asked;
 mod attempt;
 mod consent;
 mod destination;
+mod metadata_document;
 mod refusal;
 mod stranded;
 
@@ -30,6 +32,7 @@ use asked::Asked;
 use attempt::Attempt;
 use consent::{Again, Choice, Consent};
 use destination::Destination;
+use metadata_document::MetadataDocuments;
 use refusal::Refusal;
 use stranded::Stranded;
 
@@ -37,6 +40,7 @@ use stranded::Stranded;
 pub struct Authorize {
     identity: Identity,
     clients: Clients,
+    documents: MetadataDocuments,
     directory: Directory,
     grants: Grants,
     issuer: Issuer,
@@ -54,6 +58,7 @@ impl Authorize {
         Ok(Self {
             identity: Identity::new(environment)?,
             clients: environment.clients()?,
+            documents: MetadataDocuments::new(environment)?,
             directory: environment.directory()?,
             grants: environment.grants()?,
             issuer: environment.issuer()?,
@@ -65,9 +70,11 @@ impl Authorize {
     async fn answer(&self, request: &Request, parameters: &Parameters, now: Timestamp) -> Result<Response, Stranded> {
         let deciding = request.method() == Method::POST;
         let person = self.identity.signed_in(request, now).await?;
-        let (destination, standings, wanted) = self.find(parameters, person.as_ref(), now).await?;
+        let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(Stranded::NoClient)?;
+        self.documents.judge(&id)?;
+        let Some(person) = person else { return self.nobody(&id, parameters, now).await };
+        let (destination, standings, wanted) = self.find(&id, parameters, &person, now).await?;
         let attempt = Attempt::of(&destination, parameters, now);
-        let Some(person) = person else { return self.sign_in(&attempt, parameters) };
         let asked = match Asked::read(&destination, parameters, &self.issuer) {
             Ok(asked) => asked,
             Err(refusal) => {
@@ -113,19 +120,25 @@ impl Authorize {
     /// Where the client may be answered, where the person stands, and what the client has wanted of them there.
     async fn find(
         &self,
+        id: &ClientId,
         parameters: &Parameters,
-        person: Option<&SignedIn>,
+        person: &SignedIn,
         now: Timestamp,
     ) -> Result<(Destination, Vec<Standing>, Wanted), Stranded> {
-        let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(Stranded::NoClient)?;
-        let (client, standings, wanted) = match person {
-            Some(person) => {
-                let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
-                directory.standings_with_client(&person.person, clients, &id, grants, now).await?
-            }
-            None => (self.clients.find(&id, now).await?, Vec::new(), Wanted::default()),
-        };
+        let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
+        let (client, standings, wanted) =
+            directory.standings_with_client(&person.person, clients, id, grants, now).await?;
+        let client = self.documents.look_up(id, client, now).await?;
         Ok((Destination::find(client, parameters, &self.issuer)?, standings, wanted))
+    }
+
+    /// Nobody is signed in. What a client says at an address of its own is not even asked for: strangers must not send us anywhere.
+    async fn nobody(&self, id: &ClientId, parameters: &Parameters, now: Timestamp) -> Result<Response, Stranded> {
+        if id.is_address() {
+            return self.sign_in(&Attempt::of_document(id, parameters, now), parameters);
+        }
+        let destination = Destination::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;
+        self.sign_in(&Attempt::of(&destination, parameters, now), parameters)
     }
 
     /// Sends the person to sign in, if they will find back.

@@ -9,6 +9,8 @@ use shared::http::style;
 use shared::lambda::Response;
 use thiserror::Error;
 
+use crate::metadata_document::unfit::Unfit;
+
 /// Why, for our log.
 #[derive(Debug, Error)]
 pub(crate) enum Stranded {
@@ -18,6 +20,8 @@ pub(crate) enum Stranded {
     NoClient,
     #[error("unknown client")]
     UnknownClient,
+    #[error("a client's description of itself cannot be used: {0}")]
+    Document(#[from] Unfit),
     #[error("no redirect_uri, and not exactly one registered whose port is known")]
     NoAddress,
     #[error("a redirect_uri that the client did not register")]
@@ -33,7 +37,7 @@ struct Page<'a> {
     product: &'a str,
     title: &'static str,
     what: &'static str,
-    advice: &'static str,
+    advice: &'a str,
 }
 
 impl Stranded {
@@ -43,6 +47,7 @@ impl Stranded {
             Self::Malformed(_) => "malformed",
             Self::NoClient => "no_client",
             Self::UnknownClient => "unknown_client",
+            Self::Document(_) => "client_document",
             Self::NoAddress => "no_address",
             Self::Address => "address",
             Self::Fault(_) => "unavailable",
@@ -51,6 +56,12 @@ impl Stranded {
 
     pub(crate) fn page(&self, product: &str) -> Response {
         const AGAIN: &str = "Go back to the application, remove the connector and add it again.";
+        const TELL: &str =
+            "Try again in a moment. If it stays like this, tell those who make the application about its description:";
+        let told = match self {
+            Self::Document(unfit) => format!("{TELL} {unfit}."),
+            _ => String::new(),
+        };
         let (status, title, what, advice) = match self {
             Self::Malformed(_) | Self::NoClient | Self::NoAddress => (
                 StatusCode::BAD_REQUEST,
@@ -63,6 +74,12 @@ impl Stranded {
                 "This application is not known here",
                 "It may have been registered so long ago that its registration has expired. Nothing was connected.",
                 AGAIN,
+            ),
+            Self::Document(_) => (
+                StatusCode::BAD_REQUEST,
+                "This application cannot be checked",
+                "It describes itself at an address on the internet, and that description could not be used. Nothing was connected.",
+                told.as_str(),
             ),
             Self::Address => (
                 StatusCode::BAD_REQUEST,

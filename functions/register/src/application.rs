@@ -5,6 +5,7 @@ use shared::clock::Timestamp;
 use shared::http::body;
 use shared::lambda::Request;
 use shared::oauth::client::{Client, ClientId, Kind};
+use shared::oauth::client_name;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, to_text};
 use shared::store::clients::UNUSED;
@@ -28,7 +29,6 @@ impl Application {
     /// The largest registration seen of a real client has under 2 KB.
     const LIMIT: usize = 8 * 1024;
     const MOST_ADDRESSES: usize = 16;
-    const LONGEST_NAME: usize = 100;
 
     pub(crate) fn read(request: &Request) -> Result<Self, Refusal> {
         let body = body::bytes(request);
@@ -55,10 +55,8 @@ impl Application {
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
 
-        let name = self.client_name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
-        if name.as_deref().is_some_and(|name| name.chars().count() > Self::LONGEST_NAME || name.chars().any(deceives)) {
-            return Err(Refusal::Name);
-        }
+        let name = self.client_name.filter(|name| !name.trim().is_empty());
+        let name = name.map(|name| client_name::parse(&name).ok_or(Refusal::Name)).transpose()?;
         // A client that does not say wants to stay connected: RFC 7591's default would sign its people out every hour.
         let refreshes = match &self.grant_types {
             Some(types) if !types.iter().any(|kind| kind == "authorization_code") => return Err(Refusal::GrantTypes),
@@ -72,18 +70,6 @@ impl Application {
         let kind = Kind::Registered { expires: now.plus(UNUSED) };
         Ok((Client { id, name, redirect_uris, refreshes, kind }, asked))
     }
-}
-
-/// Control characters, and those that reorder text or show nothing (Unicode's `Default_Ignorable_Code_Point`, blanks that are
-/// not spaces) on a page where the name is to be trusted.
-fn deceives(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
-                | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
-        )
 }
 
 /// The digest of what is registered.

@@ -23,6 +23,9 @@ pub(crate) struct AuthorizationServer {
     token_endpoint_auth_methods_supported: [&'static str; 3],
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
     code_challenge_methods_supported: [&'static str; 1],
+    /// A client may be known by the document at the address that is its id (draft-ietf-oauth-client-id-metadata-document-01 §5). Claude
+    /// looks for this beside the method `none`.
+    client_id_metadata_document_supported: bool,
     /// RFC 9207 §3.
     authorization_response_iss_parameter_supported: bool,
     /// RFC 9728 §4.
@@ -46,6 +49,7 @@ impl AuthorizationServer {
             token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
             revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
             code_challenge_methods_supported: ["S256"],
+            client_id_metadata_document_supported: true,
             authorization_response_iss_parameter_supported: true,
             protected_resources: [resource.to_string()],
         }

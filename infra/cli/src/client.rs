@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::environment::Misconfigured;
 use shared::fault::Fault;
-use shared::oauth::client::{Client, ClientId, Kind, LiveSecret};
+use shared::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
+use shared::oauth::client_name;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, Secret, to_text};
 use shared::store::clients::{Clients, MOST_SECRETS};
@@ -226,6 +227,7 @@ fn one(client: &Client) -> Said {
 fn kept(client: &Client) -> String {
     match &client.kind {
         Kind::Registered { expires } => format!("registered itself, until {}", expires.to_rfc3339()),
+        Kind::Document(known) => format!("describes itself, read {}", known.fetched.to_rfc3339()),
         Kind::Confidential { .. } => "by hand".to_owned(),
     }
 }
@@ -239,7 +241,9 @@ fn described(client: &Client) -> Value {
         members.insert("client_name".to_owned(), Value::from(name.as_str()));
     }
     match &client.kind {
-        Kind::Registered { expires } => members.insert("expires".to_owned(), Value::from(expires.to_rfc3339())),
+        Kind::Registered { expires } | Kind::Document(Provenance { expires, .. }) => {
+            members.insert("expires".to_owned(), Value::from(expires.to_rfc3339()))
+        }
         Kind::Confidential { secrets } => {
             let secret = |secret: &LiveSecret| json!({ "secret": listed_as(secret), "made": secret.made.to_rfc3339() });
             members.insert("secrets".to_owned(), secrets.iter().map(secret).collect())
@@ -263,11 +267,6 @@ fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    let fits = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("a name has 1 to 100 characters, none of them a control character".to_owned())
-    }
+    let rule = "a name has 1 to 100 characters, none of them a control character or an invisible one";
+    client_name::parse(text).ok_or_else(|| rule.to_owned())
 }

@@ -119,6 +119,10 @@ fn stranded(reason: &str) -> &'static [Cause] {
             ),
             Cause("somebody else made the link", "if nobody was connecting, there is nothing to do: no code was sent"),
         ],
+        "client_document" => &[Cause(
+            "the client's metadata document cannot be fetched or used",
+            "read the reason of client_document_failed in the audit; CLIENT_METADATA_HOSTS may name the hosts that are allowed",
+        )],
         _ => &[Cause(
             "the link was cut or changed on its way",
             "start from the application again, not from a copied link",

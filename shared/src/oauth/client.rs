@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::{Host, Url};
+
 use crate::clock::Timestamp;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::Digest;
@@ -31,6 +33,38 @@ impl ClientId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is written as an address, which the ids that we give never are.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        ["https://", "http://"].iter().any(|scheme| self.0.starts_with(scheme))
+    }
+
+    /// Whether it can be the address of a metadata document.
+    #[must_use]
+    pub fn is_document(&self) -> bool {
+        self.document_host().is_some()
+    }
+
+    /// The host of the metadata document that this is the address of, if it can be one
+    /// (draft-ietf-oauth-client-id-metadata-document-01 §3): https, with a path, without fragment, user or dot segments, and
+    /// written as the URL standard writes it, so that what is compared, fetched and shown is the same. `http` on loopback passes
+    /// here, for development; the outbound guard refuses it unless the operator vouches for it. So it does other ports.
+    #[must_use]
+    pub fn document_host(&self) -> Option<String> {
+        let url = Url::parse(&self.0).ok()?;
+        let loopback = match url.host()? {
+            Host::Domain(name) => name == "localhost",
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        };
+        let host = url.host_str()?;
+        let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+        let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        // A dot at the end makes the same host look like another one.
+        let right = secure && plain && url.path() != "/" && url.as_str() == self.0 && !host.ends_with('.');
+        right.then(|| host.to_owned())
     }
 }
 
@@ -68,6 +102,21 @@ pub enum Kind {
         /// What is kept of each secret, the oldest first.
         secrets: Vec<LiveSecret>,
     },
+    /// It describes itself in a document at the address that is its id: public, as nobody gave it a secret.
+    Document(Provenance),
+}
+
+/// Where and when the description of a client came from its document.
+#[derive(Clone, Copy, Debug)]
+pub struct Provenance {
+    /// When it was fetched.
+    pub fetched: Timestamp,
+    /// Until when it is taken without looking again.
+    pub fresh: Timestamp,
+    /// Of what is kept of it: a document that says the same in other words has not changed.
+    pub digest: Digest,
+    /// When the client is forgotten, unless a grant rests on it.
+    pub expires: Timestamp,
 }
 
 /// A secret that a client may show.
@@ -84,7 +133,7 @@ impl Client {
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         match &self.kind {
-            Kind::Registered { expires } => now < *expires,
+            Kind::Registered { expires } | Kind::Document(Provenance { expires, .. }) => now < *expires,
             Kind::Confidential { .. } => true,
         }
     }
@@ -96,12 +145,12 @@ impl Client {
     /// When a confidential client does not show one of its secrets, or a public one shows any.
     pub fn authenticate(self, credentials: &Credentials) -> Result<Authenticated, Unauthenticated> {
         let proven = match (&self.kind, &credentials.secret) {
-            (Kind::Registered { .. }, None) => true,
+            (Kind::Registered { .. } | Kind::Document(_), None) => true,
             (Kind::Confidential { secrets }, Some(shown)) => {
                 // Every secret is compared, so that the time tells nothing.
                 secrets.iter().fold(false, |found, secret| found | secret.digest.matches(shown))
             }
-            (Kind::Registered { .. }, Some(_)) | (Kind::Confidential { .. }, None) => false,
+            (Kind::Registered { .. } | Kind::Document(_), Some(_)) | (Kind::Confidential { .. }, None) => false,
         };
         if proven && credentials.id == self.id { Ok(Authenticated(self)) } else { Err(Unauthenticated) }
     }
@@ -131,5 +180,52 @@ impl Authenticated {
     #[must_use]
     pub const fn id(&self) -> &ClientId {
         &self.0.id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// AS-70: what can be the address of a metadata document.
+    #[test]
+    fn which_ids_are_documents() {
+        for (id, host) in [
+            ("https://claude.ai/oauth/mcp-oauth-client-metadata", Some("claude.ai")),
+            ("https://app.example/client.json?v=1", Some("app.example")),
+            ("https://app.example:8443/client", Some("app.example")),
+            ("https://xn--hst-sna.example/client", Some("xn--hst-sna.example")),
+            ("https://a.example/b//c", Some("a.example")),
+            ("http://127.0.0.1:9/client", Some("127.0.0.1")),
+            ("http://localhost/client", Some("localhost")),
+            ("http://[::1]:9/client", Some("[::1]")),
+            ("http://app.example/client", None),
+            ("https://app.example", None),
+            ("https://app.example/", None),
+            ("https://app.example/?client", None),
+            ("https://app.example/a/../client", None),
+            ("https://app.example/./client", None),
+            ("https://app.example/%2e%2e/client", None),
+            ("https://app.example/client#", None),
+            ("https://app.example/client#a", None),
+            ("https://user@app.example/client", None),
+            ("https://user:password@app.example/client", None),
+            ("https://@app.example/client", None),
+            ("https://APP.example/client", None),
+            ("HTTPS://app.example/client", None),
+            ("https://app.example:443/client", None),
+            ("https://app.example./client", None),
+            ("https:/app.example/client", None),
+            ("https:app.example/client", None),
+            ("https://app.example\\client", None),
+            ("https://0x7f.1/client", None),
+            ("https:///client", None),
+            ("ftp://app.example/client", None),
+            ("data:application/json,{}", None),
+            ("c_AAAA", None),
+            ("acme-cowork", None),
+        ] {
+            assert_eq!(ClientId::parse(id).unwrap().document_host().as_deref(), host, "{id}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod client;
+pub mod client_name;
 pub mod error;
 pub mod flow;
 pub mod grant;

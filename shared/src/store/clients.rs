@@ -3,9 +3,14 @@
 //! ```text
 //! registered    { id: "c_…", kind: "registered", name?: "Claude", redirect_uris: ["https://…"], refreshes: true, expires: 1795… }
 //! confidential  { id: "acme-cowork", kind: "confidential", name: "Acme", redirect_uris: […], refreshes: true, secrets: { "<digest>": 1795… } }
+//! document      { id: "https://claude.ai/oauth/…", kind: "document", name: "Claude", redirect_uris: ["https://…"], refreshes: true,
+//!                 fetched: 1795…, fresh: 1795…, digest: <32 bytes>, expires: 1795… }
 //! ```
 //!
 //! Of each secret its digest in base64url and when it was made: a map, so that one can be added or taken away by itself.
+//!
+//! `expires` is set when a client is first seen, and after that only approvals move it: a document that is fetched again stays as
+//! long as the grants that rest on it.
 
 use std::time::Duration;
 
@@ -20,7 +25,7 @@ use super::item::{Item, Value, unreadable};
 use super::{Key, read_together};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::oauth::client::{Client, ClientId, Kind, LiveSecret};
+use crate::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
 use crate::oauth::grant::ABSOLUTE;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::{Digest, from_text, to_text};
@@ -72,6 +77,18 @@ impl Clients {
                 .set_item(Some(item.with("kind", "registered").with("expires", *expires).into_inner()))
                 .condition_expression("attribute_not_exists(id) OR expires < :expires")
                 .expression_attribute_values(":expires", AttributeValue::N(expires.seconds().to_string())),
+            // Two people may bring the same document at once: whichever write comes first says the same.
+            Kind::Document(Provenance { fetched, fresh, digest, expires }) => put
+                .set_item(Some(
+                    item.with("kind", "document")
+                        .with("fetched", *fetched)
+                        .with("fresh", *fresh)
+                        .with("digest", digest.as_bytes().as_slice())
+                        .with("expires", *expires)
+                        .into_inner(),
+                ))
+                .condition_expression("attribute_not_exists(id) OR expires <= :fetched")
+                .expression_attribute_values(":fetched", Value::from(*fetched).0),
             Kind::Confidential { secrets } => {
                 let of = |secret: &LiveSecret| (to_text(secret.digest.as_bytes()), Value::from(secret.made).0);
                 let secrets = Value(AttributeValue::M(secrets.iter().map(of).collect()));
@@ -157,12 +174,50 @@ impl Clients {
         Ok(deleted.map_err(|error| Fault::of_aws(CALL, &error))?.attributes.is_some())
     }
 
-    /// The write that keeps a registered client longer than any grant approved now can live; none if it is kept so already.
+    /// Keeps what the document of a known client says now, unless somebody has kept what was fetched later. How long the client is
+    /// kept does not change.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn keep_refetched(&self, client: &Client, found: &Provenance) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.UpdateItem";
+        let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+        let update = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(client.id.as_str().to_owned()))
+            .condition_expression("fetched <= :fetched")
+            .update_expression(
+                "SET #name = :name, redirect_uris = :uris, refreshes = :refreshes, fetched = :fetched, fresh = :fresh, \
+                 digest = :digest",
+            )
+            .expression_attribute_names("#name", "name")
+            .expression_attribute_values(":name", Value::from(client.name.as_deref().unwrap_or_default()).0)
+            .expression_attribute_values(":uris", Value::from(uris).0)
+            .expression_attribute_values(":refreshes", Value::from(client.refreshes).0)
+            .expression_attribute_values(":fetched", Value::from(found.fetched).0)
+            .expression_attribute_values(":fresh", Value::from(found.fresh).0)
+            .expression_attribute_values(":digest", Value::from(found.digest.as_bytes().as_slice()).0);
+        match update.send().await {
+            Ok(_) => Ok(()),
+            Err(error)
+                if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(Fault::of_aws(CALL, &error)),
+        }
+    }
+
+    /// The write that keeps a client that expires longer than any grant approved now can live; none if it is kept so already.
     pub(super) fn renewal(&self, client: &Client, now: Timestamp) -> Option<Update> {
         // Ten days more than needed, so that most approvals find it renewed.
         const SPARE: Duration = Duration::from_hours(10 * 24);
 
-        let Kind::Registered { expires } = &client.kind else { return None };
+        let (Kind::Registered { expires } | Kind::Document(Provenance { expires, .. })) = &client.kind else {
+            return None;
+        };
         let until = now.plus(ABSOLUTE).plus(UNUSED);
         if *expires >= until {
             return None;
@@ -212,6 +267,12 @@ fn read(item: &Item) -> Option<Client> {
             secrets.sort_by_key(|secret| (secret.made, *secret.digest.as_bytes()));
             Kind::Confidential { secrets }
         }
+        "document" => Kind::Document(Provenance {
+            fetched: item.time("fetched")?,
+            fresh: item.time("fresh")?,
+            digest: Digest::from_bytes(item.bytes("digest")?)?,
+            expires: item.time("expires")?,
+        }),
         _ => return None,
     };
     Some(Client {

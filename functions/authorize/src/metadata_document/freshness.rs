@@ -1,0 +1,90 @@
+//! For how long a document may be taken for granted: as its host says (RFC 9111 §4.2), within bounds.
+
+use std::time::{Duration, SystemTime};
+
+use http::HeaderMap;
+use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
+use shared::clock::Timestamp;
+
+/// Never less: people connect in bursts, and a host should not be asked for each of them.
+pub(super) const LEAST: Duration = Duration::from_mins(5);
+/// Never more: who withdraws an address should not wait for us any longer.
+const MOST: Duration = Duration::from_hours(24);
+/// Where the host says nothing.
+const USUAL: Duration = Duration::from_hours(1);
+
+/// How long an answer with these headers, which came `now`, is fresh.
+pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Duration {
+    let told = max_age(headers).or_else(|| until_expires(headers, now)).unwrap_or(USUAL);
+    let age = number(headers.get(AGE).and_then(|age| age.to_str().ok()).unwrap_or_default()).unwrap_or_default();
+    told.saturating_sub(age).clamp(LEAST, MOST)
+}
+
+/// By `Cache-Control`; none if it says nothing of it. What is not readable is stale (RFC 9111 §4.2.1).
+fn max_age(headers: &HeaderMap) -> Option<Duration> {
+    let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives: Vec<_> =
+        values.flat_map(|value| value.split(',')).map(|directive| directive.trim().to_ascii_lowercase()).collect();
+    if directives.iter().any(|directive| ["no-store", "no-cache"].contains(&directive.as_str())) {
+        return Some(Duration::ZERO);
+    }
+    let given = directives.iter().find_map(|directive| directive.strip_prefix("max-age="))?;
+    Some(number(given.trim_matches('"')).unwrap_or_default())
+}
+
+/// By `Expires`, counted from `Date`; none if it is not there.
+fn until_expires(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    headers.get(EXPIRES)?;
+    let date = time(headers, DATE).unwrap_or(now);
+    Some(time(headers, EXPIRES).map(|expires| expires.since(date)).unwrap_or_default())
+}
+
+fn number(text: &str) -> Option<Duration> {
+    text.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn time(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+    let time = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()?;
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(Timestamp::from_seconds(i64::try_from(since.as_secs()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_document_is_fresh() {
+        const DAY: u64 = 24 * 3600;
+        for (headers, seconds) in [
+            (vec![], 3600),
+            (vec![("cache-control", "max-age=600")], 600),
+            (vec![("cache-control", "public, Max-Age=\"7200\", immutable")], 7200),
+            (vec![("cache-control", "public"), ("cache-control", "max-age=900")], 900),
+            (vec![("cache-control", "max-age=600"), ("age", "100")], 500),
+            (vec![("cache-control", "max-age=600"), ("age", "601")], 300),
+            (vec![("cache-control", "max-age=0")], 300),
+            (vec![("cache-control", "max-age=1")], 300),
+            (vec![("cache-control", "max-age=-1")], 300),
+            (vec![("cache-control", "max-age=x")], 300),
+            (vec![("cache-control", "max-age=31536000")], DAY),
+            (vec![("cache-control", "max-age=99999999999999999999999")], 300),
+            (vec![("cache-control", "no-store")], 300),
+            (vec![("cache-control", "no-cache, max-age=7200")], 300),
+            (vec![("cache-control", "max-age=600"), ("expires", "Sun, 22 Nov 2026 12:30:00 GMT")], 600),
+            (vec![("cache-control", "private"), ("expires", "Sun, 22 Nov 2026 11:30:00 GMT")], 7200),
+            (vec![("expires", "Sun, 22 Nov 2026 09:30:00 GMT"), ("date", "Sun, 22 Nov 2026 09:00:00 GMT")], 1800),
+            (vec![("expires", "Sun, 22 Nov 2026 09:00:00 GMT")], 300),
+            (vec![("expires", "Fri, 01 Jan 2100 00:00:00 GMT")], DAY),
+            (vec![("expires", "0")], 300),
+            (vec![("cache-control", "public")], 3600),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in &headers {
+                map.append(*name, value.parse().unwrap());
+            }
+            let fresh = of(&map, Timestamp::from_seconds(1_795_339_800)).as_secs();
+            assert_eq!(fresh, seconds, "{headers:?}");
+        }
+    }
+}

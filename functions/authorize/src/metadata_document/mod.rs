@@ -1,0 +1,281 @@
+//! Clients that describe themselves: the id is an https address, and the description is there
+//! (draft-ietf-oauth-client-id-metadata-document-01).
+//!
+//! Nothing is fetched before somebody has signed in: else anyone could make this function ask addresses of their choice, in a loop
+//! and for nothing. Until then only the id is judged, and a person who comes with one that cannot be is not sent to sign in at all.
+//!
+//! What was fetched is kept in the table of clients, where token and revoke find it. A request that finds it stale fetches it
+//! again. It waits for that, because Lambda freezes a function once it has answered and what was left for later would break off;
+//! so the wait is short, it befalls one request per freshness (after a failure, one in five minutes), and what comes counts at once.
+
+mod document;
+mod freshness;
+mod pinned;
+mod strict_json;
+pub(crate) mod unfit;
+
+use std::time::Duration;
+
+use http::StatusCode;
+use shared::audit::{self, Event};
+use shared::clock::Timestamp;
+use shared::environment::{Environment, Misconfigured};
+use shared::oauth::client::{Client, ClientId, Kind, Provenance};
+use shared::oauth::secret::to_text;
+use shared::outbound::{Fetch, Outbound};
+use shared::store::clients::{Clients, UNUSED};
+
+use crate::stranded::Stranded;
+use document::Document;
+use unfit::Unfit;
+
+/// The way to clients' descriptions of themselves.
+pub(crate) struct MetadataDocuments {
+    clients: Clients,
+    outbound: Outbound,
+    /// The hosts that may describe clients; any if there are none.
+    hosts: Vec<String>,
+}
+
+impl MetadataDocuments {
+    /// The draft recommends to take no more (§6.6); real ones have less than 2 KB.
+    const LIMIT: usize = 5 * 1024;
+    /// How long a person waits for a document that we have never seen …
+    const FIRST: Duration = Duration::from_secs(3);
+    /// … and for one that we could do without.
+    const AGAIN: Duration = Duration::from_millis(1500);
+
+    pub(crate) fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        let hosts = environment.optional("CLIENT_METADATA_HOSTS").unwrap_or_default();
+        let hosts: Vec<_> =
+            hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
+        let plain = |host: &String| url::Host::parse(host).is_ok_and(|parsed| parsed.to_string() == *host);
+        if !hosts.iter().all(plain) {
+            return Err(Misconfigured::Unusable("CLIENT_METADATA_HOSTS", "hosts in lower case, separated by commas"));
+        }
+        Ok(Self { clients: environment.clients()?, outbound: Outbound::new(environment)?, hosts })
+    }
+
+    /// Judges an id by what it tells by itself, before anybody is asked anything. What is no address is none of this.
+    pub(crate) fn judge(&self, id: &ClientId) -> Result<(), Unfit> {
+        if !id.is_address() {
+            return Ok(());
+        }
+        let host = id.document_host().ok_or(Unfit::Address)?;
+        self.outbound.judge(id.as_str())?;
+        if self.hosts.is_empty() || self.hosts.contains(&host) { Ok(()) } else { Err(Unfit::Host) }
+    }
+
+    /// The client as it is now, given what the table says of it.
+    pub(crate) async fn look_up(
+        &self,
+        id: &ClientId,
+        stored: Option<Client>,
+        now: Timestamp,
+    ) -> Result<Option<Client>, Stranded> {
+        let stored = match stored {
+            Some(Client { kind: Kind::Document(known), name: Some(name), redirect_uris, refreshes, .. }) => {
+                Some(Stored { document: Document { name, redirect_uris, refreshes }, known })
+            }
+            None if id.is_address() => None,
+            otherwise => return Ok(otherwise),
+        };
+        if let Some(stored) = &stored
+            && now < stored.known.fresh
+        {
+            return Ok(Some(stored.client(id)));
+        }
+        let spare = stored.as_ref().is_some_and(|stored| stored.still_counts(now));
+        let fetched = self.fetch(id, if spare { Self::AGAIN } else { Self::FIRST }, now).await;
+        let chosen = choose(id, stored.as_ref(), fetched, now);
+        let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
+        if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
+            match stored {
+                Some(_) => self.clients.keep_refetched(client, &chosen.known).await?,
+                // Not written means that somebody else kept the same just now.
+                None => drop(self.clients.keep(client).await?),
+            }
+        }
+        tell(id, stored.as_ref(), &chosen);
+        client.map(Some).map_err(|Nothing(unfit)| (*unfit).into())
+    }
+
+    async fn fetch(&self, id: &ClientId, patience: Duration, now: Timestamp) -> Result<Fetched, Unfit> {
+        let fetch = Fetch::get(id.as_str(), patience, Self::LIMIT).accepting("application/json");
+        let answer = self.outbound.fetch(fetch).await?;
+        // A redirect is no success either (§4).
+        if answer.status != StatusCode::OK {
+            return Err(Unfit::Status);
+        }
+        let media = answer.media_type();
+        let json = media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"));
+        if !json {
+            return Err(Unfit::MediaType);
+        }
+        let document = Document::read(id, &answer.body)?;
+        Ok(Fetched { document, fresh: now.plus(freshness::of(&answer.headers, now)) })
+    }
+}
+
+/// A document, and until when its host wants it to be taken for granted, within our bounds.
+struct Fetched {
+    document: Document,
+    fresh: Timestamp,
+}
+
+/// A document as it is in the table.
+struct Stored {
+    document: Document,
+    known: Provenance,
+}
+
+/// What counts although nothing good was fetched, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Instead {
+    Stored(Unfit),
+    Pinned(Unfit),
+}
+
+/// Nothing counts.
+struct Nothing(Unfit);
+
+/// How long a document counts whose host no longer gives it.
+const STALE: Duration = Duration::from_hours(7 * 24);
+
+/// What counts from now on: what was fetched; else what was fetched before, if that is not too long ago; else the copy that we know by
+/// heart, which only a host's own document may replace.
+fn choose(
+    id: &ClientId,
+    stored: Option<&Stored>,
+    fetched: Result<Fetched, Unfit>,
+    now: Timestamp,
+) -> Result<(Stored, Option<Instead>), Nothing> {
+    let expires = stored.map_or_else(|| now.plus(UNUSED), |stored| stored.known.expires);
+    let again_soon = now.plus(freshness::LEAST);
+    let settle = |document: Document, fetched, fresh| {
+        let digest = document.digest();
+        Stored { document, known: Provenance { fetched, fresh, digest, expires } }
+    };
+    let unfit = match fetched {
+        Ok(Fetched { document, fresh }) => return Ok((settle(document, now, fresh), None)),
+        Err(unfit) => unfit,
+    };
+    if let Some(kept @ Stored { document, known }) = stored
+        && kept.still_counts(now)
+    {
+        return Ok((settle(document.clone(), known.fetched, again_soon), Some(Instead::Stored(unfit))));
+    }
+    match pinned::copy(id) {
+        Some(document) => Ok((settle(document, now, again_soon), Some(Instead::Pinned(unfit)))),
+        None => Err(Nothing(unfit)),
+    }
+}
+
+/// Tells the audit what was new about it.
+fn tell(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<Instead>), Nothing>) {
+    let client = id.as_str();
+    let failed = |unfit: &Unfit, instead| {
+        audit::record(&Event::ClientDocumentFailed { client, reason: &unfit.to_string(), instead });
+    };
+    let (now, instead) = match chosen {
+        Ok((now, instead)) => (now, instead),
+        Err(Nothing(unfit)) => return failed(unfit, "nothing"),
+    };
+    match instead {
+        Some(Instead::Stored(unfit)) => failed(unfit, "stored"),
+        Some(Instead::Pinned(unfit)) => failed(unfit, "pinned"),
+        None => {}
+    }
+    let digest = to_text(now.known.digest.as_bytes());
+    match stored {
+        Some(before) if before.known.digest.matches(&now.known.digest) => return,
+        Some(before) => {
+            let old = to_text(before.known.digest.as_bytes());
+            audit::record(&Event::ClientDocumentChanged { client, old: &old, new: &digest });
+        }
+        None => audit::record(&Event::ClientDocumentKept { client, digest: &digest }),
+    }
+    if instead.is_none()
+        && let Some(copy) = pinned::copy(id)
+        && !copy.digest().matches(&now.known.digest)
+    {
+        let pinned = to_text(copy.digest().as_bytes());
+        audit::record(&Event::ClientDocumentUnlikePinned { client, pinned: &pinned, live: &digest });
+    }
+}
+
+impl Stored {
+    fn still_counts(&self, now: Timestamp) -> bool {
+        now.since(self.known.fetched) <= STALE
+    }
+
+    fn client(&self, id: &ClientId) -> Client {
+        let Document { name, redirect_uris, refreshes } = self.document.clone();
+        Client { id: id.clone(), name: Some(name), redirect_uris, refreshes, kind: Kind::Document(self.known) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::outbound::Refused;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn document(name: &str) -> Document {
+        Document { name: name.to_owned(), redirect_uris: Vec::new(), refreshes: true }
+    }
+
+    /// Fetched so long ago, and stale.
+    fn stored(ago: Duration) -> Stored {
+        let (document, fetched) = (document("stored"), NOW.minus(ago));
+        let known = Provenance { fetched, fresh: NOW, digest: document.digest(), expires: NOW.plus(DAY * 99) };
+        Stored { document, known }
+    }
+
+    /// What counts, why, since when, for how long, and when it is looked at again and forgotten, in seconds from now.
+    fn chosen(id: &str, stored: Option<&Stored>, good: bool) -> Option<(String, Option<Instead>, i64, i64, i64)> {
+        let fetched = Fetched { document: document("fetched"), fresh: NOW.plus(DAY) };
+        let fetched = if good { Ok(fetched) } else { Err(Unfit::Status) };
+        let (now, instead) = choose(&ClientId::parse(id).unwrap(), stored, fetched, NOW).ok()?;
+        let from_now = |time: Timestamp| time.seconds() - NOW.seconds();
+        let Provenance { fetched, fresh, expires, .. } = now.known;
+        assert!(now.known.digest.matches(&now.document.digest()));
+        Some((now.document.name, instead, from_now(fetched), from_now(fresh), from_now(expires)))
+    }
+
+    #[test]
+    fn what_counts_is_what_was_fetched_else_what_is_stored_else_what_is_pinned() {
+        const ANY: &str = "https://app.example/client";
+        const CLAUDE: &str = "https://claude.ai/oauth/mcp-oauth-client-metadata";
+        const D: i64 = 24 * 3600;
+        let (young, old) = (stored(DAY * 7), stored(DAY * 7 + Duration::from_secs(1)));
+        let fetched = |expires| Some(("fetched".to_owned(), None, 0, D, expires));
+        let kept = Some(("stored".to_owned(), Some(Instead::Stored(Unfit::Status)), -7 * D, 300, 99 * D));
+        let pinned = |expires| Some(("Claude".to_owned(), Some(Instead::Pinned(Unfit::Status)), 0, 300, expires));
+        for (id, stored, good, expected) in [
+            (ANY, None, true, fetched(30 * D)),
+            (ANY, Some(&young), true, fetched(99 * D)),
+            (ANY, Some(&old), true, fetched(99 * D)),
+            (CLAUDE, None, true, fetched(30 * D)),
+            (ANY, Some(&young), false, kept.clone()),
+            (CLAUDE, Some(&young), false, kept.clone()),
+            (ANY, Some(&old), false, None),
+            (ANY, None, false, None),
+            (CLAUDE, Some(&old), false, pinned(99 * D)),
+            (CLAUDE, None, false, pinned(30 * D)),
+        ] {
+            let had = stored.map(|stored| stored.known.fetched);
+            assert_eq!(chosen(id, stored, good), expected, "{id} {had:?} {good}");
+        }
+    }
+
+    #[test]
+    fn the_reasons_are_sentences_that_go_on_after_the_description() {
+        for unfit in [Unfit::Address, Unfit::Host, Unfit::Outbound(Refused::TimedOut), Unfit::Status, Unfit::Secret] {
+            assert!(unfit.to_string().starts_with("it"), "{unfit}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Copies of the documents of clients that everybody uses, for when their host refuses us: it stands behind a guard that turns away
+//! the addresses of data centres now and then (403, a page of HTML, 503).
+//!
+//! Compare them with the live ones now and then, and write the day down: the audit says `client_document_unlike_pinned` when a live
+//! one differs.
+
+use shared::oauth::client::ClientId;
+
+use super::document::Document;
+
+/// Each copy, and when it was last compared with the live one. Members that mean nothing here are left out.
+const COPIES: [&str; 2] = [
+    // Claude on the web, on phones, on the desktop and in Cowork; 2026-08-14.
+    r#"{
+        "client_id": "https://claude.ai/oauth/mcp-oauth-client-metadata",
+        "client_name": "Claude",
+        "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"],
+        "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none"
+    }"#,
+    // Claude Code; 2026-10-01.
+    r#"{
+        "client_id": "https://claude.ai/oauth/claude-code-client-metadata",
+        "client_name": "Claude Code",
+        "redirect_uris": ["http://localhost/callback", "http://127.0.0.1/callback"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none"
+    }"#,
+];
+
+/// The copy of the document at that address.
+pub(super) fn copy(id: &ClientId) -> Option<Document> {
+    COPIES.iter().find_map(|copy| Document::read(id, copy.as_bytes()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_copy_is_a_document_like_any_other() {
+        let found: Vec<_> = [
+            "https://claude.ai/oauth/mcp-oauth-client-metadata",
+            "https://claude.ai/oauth/claude-code-client-metadata",
+            "https://claude.ai/oauth/another",
+        ]
+        .iter()
+        .map(|id| copy(&ClientId::parse(id).unwrap()).map(|copy| copy.name))
+        .collect();
+
+        assert_eq!(found, [Some("Claude".to_owned()), Some("Claude Code".to_owned()), None]);
+    }
+}

@@ -1,0 +1,139 @@
+//! JSON that can be read in one way only: no member twice, at any depth (RFC 8259 §4 leaves open which would count).
+
+use std::cell::Cell;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::unfit::Unfit;
+
+/// An object with its members and theirs may be this deep: a set of keys with certificates has five levels.
+const DEEPEST: u8 = 8;
+
+/// The one object in `bytes`.
+pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Unfit> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Unfit::NotUtf8)?;
+    let why = Cell::new(Unfit::NotJson);
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let read = Strict { deeper: DEEPEST, why: &why }.deserialize(&mut reader);
+    match (read, reader.end()) {
+        (Ok(Value::Object(object)), Ok(())) => Ok(object),
+        _ => Err(why.get()),
+    }
+}
+
+/// Reads a value; what is wrong with it beyond its grammar is left in `why`.
+#[derive(Clone, Copy)]
+struct Strict<'a> {
+    deeper: u8,
+    why: &'a Cell<Unfit>,
+}
+
+impl Strict<'_> {
+    fn inside<E: Error>(self) -> Result<Self, E> {
+        match self.deeper.checked_sub(1) {
+            Some(deeper) => Ok(Self { deeper, ..self }),
+            None => Err(self.refuse(Unfit::Deep)),
+        }
+    }
+
+    fn refuse<E: Error>(self, why: Unfit) -> E {
+        self.why.set(why);
+        E::custom(why)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let inside = self.inside()?;
+        let mut all = Vec::new();
+        while let Some(element) = elements.next_element_seed(inside)? {
+            all.push(element);
+        }
+        Ok(Value::Array(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let inside = self.inside()?;
+        let mut all = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = members.next_value_seed(inside)?;
+            if all.insert(name, value).is_some() {
+                return Err(self.refuse(Unfit::Twice));
+            }
+        }
+        Ok(Value::Object(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_one_object() {
+        let deep = |levels: usize| format!("{}0{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+        for (text, why) in [
+            ("{}", None),
+            (r#" { "a": [1, -2, 3.5, true, null, "x"], "b": { "a": {} } } "#, None),
+            (&deep(8), None),
+            (&deep(9), Some(Unfit::Deep)),
+            (&deep(2000), Some(Unfit::Deep)),
+            (&format!("{{\"a\":{}", "[".repeat(4000)), Some(Unfit::Deep)),
+            (r#"{"a":1,"a":1}"#, Some(Unfit::Twice)),
+            (r#"{"a":1,"\u0061":1}"#, Some(Unfit::Twice)),
+            (r#"{"b":[{"a":1,"a":2}]}"#, Some(Unfit::Twice)),
+            ("", Some(Unfit::NotJson)),
+            ("null", Some(Unfit::NotJson)),
+            ("[{}]", Some(Unfit::NotJson)),
+            ("{} {}", Some(Unfit::NotJson)),
+            ("{\"a\":1,}", Some(Unfit::NotJson)),
+            ("{'a':1}", Some(Unfit::NotJson)),
+            ("{\"a\":NaN}", Some(Unfit::NotJson)),
+            ("{\"a\":\"\\ud800\"}", Some(Unfit::NotJson)),
+            ("\u{feff}{}", Some(Unfit::NotJson)),
+        ] {
+            assert_eq!(object(text.as_bytes()).err(), why, "{text:.60}");
+        }
+        assert_eq!(object(b"{\"a\":\"\xff\"}").err(), Some(Unfit::NotUtf8));
+    }
+}

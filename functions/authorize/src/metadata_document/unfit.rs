@@ -1,0 +1,44 @@
+//! Every way in which a metadata document cannot be used.
+
+use shared::outbound::Refused;
+use thiserror::Error;
+
+/// Why, in words that may be shown to whoever is responsible for the document: none of them says anything of our network but that
+/// an address is not a public one.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    #[error("its address must be https, with a path, without fragment, user or dot segments, and in its normal form")]
+    Address,
+    #[error("its host is not among those that are allowed here")]
+    Host,
+    #[error(transparent)]
+    Outbound(#[from] Refused),
+    #[error("its host did not answer with status 200")]
+    Status,
+    #[error("its content type is neither application/json nor application/…+json")]
+    MediaType,
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    #[error("it is not a JSON object")]
+    NotJson,
+    #[error("it has a member twice")]
+    Twice,
+    #[error("it is nested more than 8 deep")]
+    Deep,
+    #[error("its member {0} is missing or not of the right type")]
+    Member(&'static str),
+    #[error("its client_id is not its address")]
+    ClientId,
+    #[error("its client_name must have 1 to 100 characters, none of them control or invisible characters")]
+    Name,
+    #[error("its redirect_uris have none that is https or on loopback")]
+    NoAddress,
+    #[error("it contains a secret or a private key")]
+    Secret,
+    #[error("its token_endpoint_auth_method is not none")]
+    Authentication,
+    #[error("its grant_types do not contain authorization_code")]
+    GrantTypes,
+    #[error("its response_types do not contain code")]
+    ResponseTypes,
+}

@@ -1,0 +1,692 @@
+//! Clients that describe themselves at the address that is their id (draft-ietf-oauth-client-id-metadata-document-01).
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use world::World;
+use world::answer::Answer;
+use world::calls::Calls;
+use world::connector::Connector;
+use world::documents::{Behaviour, Documents, http};
+use world::person::{Form, Person};
+
+const LOOPBACK: &str = "http://localhost/callback";
+const DAY: i64 = 24 * 3600;
+
+/// Discovery says so, and then a client connects without having registered: page, code, tokens, a call, a refresh, and an end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_connects_by_its_document_again_and_again() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = world.person("ana@example.com");
+    let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(metadata["client_id_metadata_document_supported"], true);
+    assert!(metadata["token_endpoint_auth_methods_supported"].as_array().unwrap().contains(&json!("none")));
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let connector = Connector { redirect_uri: "http://localhost:51234/callback".to_owned(), ..connector };
+
+    for _ in 0..3 {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+        assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
+        let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        assert_eq!(world::claims(&tokens.access).1["client_id"], *connector.client_id);
+        assert_eq!(connector.revoke(&tokens.access).await.status, 200);
+        assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 401);
+    }
+
+    assert_eq!((world.count("clients").await, documents.asked("/client.json")), (1, 1));
+}
+
+/// AS-72…75: what of a document counts, and what of it is ignored.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_document_offers_that_cannot_be_used_here_is_left_out() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    for (path, changes, stays) in [
+        ("/plain", json!({}), true),
+        (
+            "/jwt-bearer",
+            json!({ "grant_types": ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:jwt-bearer"] }),
+            true,
+        ),
+        ("/no-refresh", json!({ "grant_types": ["authorization_code"] }), false),
+        (
+            "/schemes",
+            json!({ "redirect_uris": ["cursor://callback", "http://a.example/cb", LOOPBACK, "javascript:alert(1)"] }),
+            true,
+        ),
+        (
+            "/more",
+            json!({ "logo_uri": "http://169.254.169.254/", "jwks": { "keys": [{ "kty": "EC", "x": "a", "y": "b" }] }, "tos_uri": null, "x": { "y": [1, 2.5, false] } }),
+            true,
+        ),
+        ("/response-types", json!({ "response_types": ["token", "code"] }), true),
+        ("/query?v=1", json!({}), true),
+    ] {
+        let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
+        document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        documents.publish(path, &document);
+        let connector = documents.connector_at(&world, path);
+
+        let page = ana.open(&connector.ask("skills:read").url).await;
+
+        assert_eq!(page.status, 200, "{path} {page:?}");
+        assert_eq!(page.body.contains("Stay connected"), stays, "{path}");
+    }
+    let client_id = documents.at("/schemes");
+    let cursor = Connector { world: &world, client_id, redirect_uri: "cursor://callback".to_owned(), secret: None };
+    refused(&ana.open(&cursor.ask("skills:read").url).await, "did not register");
+    let minimal =
+        json!({ "client_id": documents.at("/minimal"), "client_name": "Minimal", "redirect_uris": [LOOPBACK] });
+    let kind = [("content-type", "application/vnd.client+json; charset=utf-8")];
+    documents.behave("/minimal", Behaviour::Answer(http(200, &kind, minimal.to_string().as_bytes())));
+    let page = ana.open(&documents.connector_at(&world, "/minimal").ask("skills:read").url).await;
+    assert!(page.status == 200 && page.body.contains("Stay connected"), "{page:?}");
+}
+
+/// AS-70…78: every document that is refused, with its reason.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_documents_are_refused_and_nothing_is_kept_of_them() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    let bodies = [of_bad_grammar(&documents), of_bad_members(&documents)].concat();
+    assert!(bodies.len() >= 60, "{}", bodies.len());
+
+    for (path, body, reason) in bodies {
+        documents.behave(&path, Behaviour::Answer(http(200, &[("content-type", "application/json")], &body)));
+        let page = ana.open(&documents.connector_at(&world, &path).ask("skills:read").url).await;
+
+        refused(&page, &reason);
+        assert_eq!(documents.asked(&path), 1, "{path}");
+        is_in_the_audit(&world, &documents.at(&path), &reason);
+    }
+    assert_eq!(world.count("clients").await, 0);
+}
+
+/// Documents that are not JSON as it should be, made of one that is right: where they are, what they are, and why they are refused.
+fn of_bad_grammar(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
+    type Spoil = fn(&str) -> Vec<u8>;
+    fn with(good: &str, more: &str) -> Vec<u8> {
+        good.replacen('{', &format!("{{{more},"), 1).into_bytes()
+    }
+    let (not_json, not_utf8) = ("it is not a JSON object", "it is not UTF-8");
+    let (twice, deep, large) = ("it has a member twice", "it is nested more than 8 deep", "its answer is too large");
+    let table: [(&str, Spoil); 26] = [
+        (not_json, |_| Vec::new()),
+        (not_json, |_| b"null".to_vec()),
+        (not_json, |_| b"\"text\"".to_vec()),
+        (not_json, |good| format!("[{good}]").into_bytes()),
+        (not_json, |good| format!("{good} {good}").into_bytes()),
+        (not_json, |good| format!("\u{feff}{good}").into_bytes()),
+        (not_json, |good| good.replacen('}', ",}", 1).into_bytes()),
+        (not_json, |good| good.replace('"', "'").into_bytes()),
+        (not_json, |good| format!("/* */{good}").into_bytes()),
+        (not_json, |good| good.as_bytes()[..60].to_vec()),
+        (not_json, |_| b"<!doctype html><title>Just a moment...</title>".to_vec()),
+        (not_json, |good| with(good, r#""x":NaN"#)),
+        (not_json, |good| with(good, r#""x":"\ud800""#)),
+        (not_utf8, |good| [good.as_bytes(), b"\xff"].concat()),
+        (not_utf8, |good| good.bytes().map(|byte| if byte == b'S' { 0xe9 } else { byte }).collect()),
+        (not_utf8, |good| [b"\xff\xfe".to_vec(), good.encode_utf16().flat_map(u16::to_le_bytes).collect()].concat()),
+        (twice, |good| with(good, r#""client_id":"https://evil.example/c""#)),
+        (twice, |good| with(good, r#""redirect_uris":["https://evil.example/cb"]"#)),
+        (twice, |good| with(good, r#""client\u005fid":"https://evil.example/c""#)),
+        (twice, |good| with(good, r#""x":{"a":1,"a":2}"#)),
+        (deep, |good| with(good, &format!("\"x\":{}1{}", "[".repeat(8), "]".repeat(8)))),
+        (deep, |good| with(good, &format!("\"x\":{}1{}", "[".repeat(2000), "]".repeat(2000)))),
+        (deep, |_| "[".repeat(5000).into_bytes()),
+        (deep, |_| "{\"a\":".repeat(1000).into_bytes()),
+        (large, |good| with(good, &format!("\"x\":\"{}\"", "a".repeat(5000)))),
+        (large, |_| vec![b' '; 1_000_000]),
+    ];
+    let bad = table.into_iter().enumerate().map(|(number, (reason, spoil))| {
+        let path = format!("/grammar/{number}");
+        let good = documents.document(&path, "Some Client", &[LOOPBACK]).to_string();
+        (path, spoil(&good), reason.to_owned())
+    });
+    bad.collect()
+}
+
+/// Documents with one member that is wrong, or not there; `ID` in it is the document's address.
+fn of_bad_members(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
+    let (kind, id) = ("is missing or not of the right type", "its client_id is not its address");
+    let name = "its client_name must have 1 to 100 characters";
+    let address = "its redirect_uris have none that is https or on loopback";
+    let (secret, method) = ("it contains a secret or a private key", "its token_endpoint_auth_method is not none");
+    let grants = "its grant_types do not contain authorization_code";
+    let table = [
+        (id, "client_id", None),
+        (kind, "client_id", Some(json!(null))),
+        (kind, "client_id", Some(json!(["ID"]))),
+        (id, "client_id", Some(json!("https://claude.ai/oauth/mcp-oauth-client-metadata"))),
+        (id, "client_id", Some(json!("ID/"))),
+        (id, "client_id", Some(json!("ID?"))),
+        (id, "client_id", Some(json!("ID#"))),
+        (id, "client_id", Some(json!(" ID"))),
+        (id, "client_id", Some(json!(""))),
+        (kind, "client_name", None),
+        (kind, "client_name", Some(json!(null))),
+        (kind, "client_name", Some(json!(7))),
+        (name, "client_name", Some(json!(" "))),
+        (name, "client_name", Some(json!("x".repeat(101)))),
+        (name, "client_name", Some(json!("Cl\u{202e}edua"))),
+        (name, "client_name", Some(json!("Claude\u{200b}"))),
+        (name, "client_name", Some(json!("Claude\nVerified"))),
+        (kind, "redirect_uris", None),
+        (kind, "redirect_uris", Some(json!(null))),
+        (kind, "redirect_uris", Some(json!(LOOPBACK))),
+        (kind, "redirect_uris", Some(json!([LOOPBACK, 1]))),
+        (address, "redirect_uris", Some(json!([]))),
+        (address, "redirect_uris", Some(json!(["http://a.example/cb", "cursor://cb", "data:,x", "javascript:1"]))),
+        (address, "redirect_uris", Some(json!(["https://user@a.example/", "https://a.example/#x", "//a.example"]))),
+        (secret, "client_secret", Some(json!("made-up"))),
+        (secret, "client_secret", Some(json!(null))),
+        (secret, "client_secret_expires_at", Some(json!(0))),
+        (secret, "jwks", Some(json!({ "keys": [{ "kty": "EC", "x": "a", "y": "b", "d": "c" }] }))),
+        (secret, "jwks", Some(json!({ "keys": [{ "kty": "RSA", "n": "a" }, { "kty": "oct", "k": "c" }] }))),
+        (method, "token_endpoint_auth_method", Some(json!("client_secret_post"))),
+        (method, "token_endpoint_auth_method", Some(json!("client_secret_basic"))),
+        (method, "token_endpoint_auth_method", Some(json!("client_secret_jwt"))),
+        (method, "token_endpoint_auth_method", Some(json!("private_key_jwt"))),
+        (method, "token_endpoint_auth_method", Some(json!("None"))),
+        (kind, "token_endpoint_auth_method", Some(json!(null))),
+        (kind, "grant_types", Some(json!(null))),
+        (kind, "grant_types", Some(json!("authorization_code"))),
+        (grants, "grant_types", Some(json!([]))),
+        (grants, "grant_types", Some(json!(["implicit", "client_credentials"]))),
+        (kind, "response_types", Some(json!([null]))),
+        ("its response_types do not contain code", "response_types", Some(json!(["token"]))),
+    ];
+    let bad = table.into_iter().enumerate().map(|(number, (reason, member, value))| {
+        let path = format!("/members/{number}");
+        let mut document = documents.document(&path, "Some Client", &[LOOPBACK]);
+        let members = document.as_object_mut().unwrap();
+        match value {
+            Some(value) => members.insert(member.to_owned(), value),
+            None => members.remove(member),
+        };
+        let reason = if reason == kind { format!("its member {member} {kind}") } else { reason.to_owned() };
+        (path.clone(), document.to_string().replace("ID", &documents.at(&path)).into_bytes(), reason)
+    });
+    bad.collect()
+}
+
+/// AS-71, 72, 78: every answer that is refused before its body is read, and every host that gives none, in bounded time.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_hosts_are_refused_in_bounded_time() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    documents.publish("/good", &documents.document("/good", "Some Client", &[LOOPBACK]));
+    let elsewhere = documents.at("/good");
+    let json = ("content-type", "application/json");
+    let (status, kind) = ("its host did not answer with status 200", "its content type is neither");
+    let (slow, broken, large) = ("it did not answer in time", "it cannot be reached", "its answer is too large");
+    let chunked = |bytes: usize| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+        format!("{head}{bytes:x}\r\n{}\r\n0\r\n\r\n", " ".repeat(bytes)).into_bytes()
+    };
+    let raw = |text: &str| Behaviour::Answer(text.as_bytes().to_vec());
+    let hosts = [
+        ("/missing", None, status),
+        ("/created", Some(Behaviour::Answer(http(201, &[json], b"{}"))), status),
+        ("/empty", Some(Behaviour::Answer(http(204, &[], b""))), status),
+        ("/partial", Some(Behaviour::Answer(http(206, &[json], b"{}"))), status),
+        ("/moved", Some(Behaviour::Answer(http(301, &[json, ("location", &elsewhere)], b"{}"))), status),
+        ("/found", Some(Behaviour::Answer(http(302, &[json, ("location", "/good")], b"{}"))), status),
+        (
+            "/inside",
+            Some(Behaviour::Answer(http(307, &[json, ("location", "http://169.254.169.254/")], b"{}"))),
+            status,
+        ),
+        ("/for-good", Some(Behaviour::Answer(http(308, &[json, ("location", &world.mcp_url())], b"{}"))), status),
+        ("/not-modified", Some(Behaviour::Answer(http(304, &[json], b""))), status),
+        ("/challenge", Some(Behaviour::Answer(http(403, &[("content-type", "text/html")], b"<html>"))), status),
+        ("/failing", Some(Behaviour::Answer(http(503, &[json], b"{}"))), status),
+        ("/html", Some(Behaviour::Answer(http(200, &[("content-type", "text/html")], b"{}"))), kind),
+        ("/text", Some(Behaviour::Answer(http(200, &[("content-type", "text/json")], b"{}"))), kind),
+        ("/image", Some(Behaviour::Answer(http(200, &[("content-type", "image/x+json")], b"{}"))), kind),
+        ("/untyped", Some(Behaviour::Answer(http(200, &[], b"{}"))), kind),
+        ("/jsonp", Some(Behaviour::Answer(http(200, &[("content-type", "application/javascript")], b"{}"))), kind),
+        (
+            "/long",
+            Some(raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n{")),
+            large,
+        ),
+        ("/chunks", Some(Behaviour::Answer(chunked(5121))), large),
+        ("/endless", Some(Behaviour::Endless), large),
+        ("/headers", Some(raw(&format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(1_000_000)))), broken),
+        ("/no-http", Some(raw("SSH-2.0-OpenSSH_9.9\r\n")), broken),
+        (
+            "/short",
+            Some(raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")),
+            broken,
+        ),
+        ("/hanging-up", Some(Behaviour::HangUp), broken),
+        ("/silent", Some(Behaviour::Silence), slow),
+        ("/slow", Some(Behaviour::Trickle(http(200, &[json], b"{}"), Duration::from_secs(1))), slow),
+    ];
+    let visits = hosts.map(|(path, behaviour, reason)| {
+        if let Some(behaviour) = behaviour {
+            documents.behave(path, behaviour);
+        }
+        let (ask, ana, world, documents) =
+            (documents.connector_at(&world, path).ask("skills:read"), &ana, &world, &documents);
+        async move {
+            let began = Instant::now();
+            let page = ana.open(&ask.url).await;
+            refused(&page, reason);
+            assert!(began.elapsed() < Duration::from_secs(30), "{path} took {:?}", began.elapsed());
+            assert_eq!(documents.asked(path), 1, "{path}");
+            is_in_the_audit(world, &documents.at(path), reason);
+        }
+    });
+    Box::pin(world::all(visits)).await;
+
+    assert_eq!((world.count("clients").await, documents.asked("/good")), (0, 0));
+}
+
+/// AS-70, 77: every address that is refused, before anybody is asked to sign in if it tells by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_addresses_are_not_asked() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    let shape = "its address must be https";
+    let (special, port, clear) =
+        ("its address is not on the public internet", "a port other than 443", "its address is not https");
+    let inside = documents.origin().replace("http://", "https://");
+    for (id, reason) in [
+        ("http://app.example/client", shape),
+        ("https://app.example", shape),
+        ("https://app.example/", shape),
+        ("https://app.example/?client", shape),
+        ("https://app.example/a/../client", shape),
+        ("https://app.example/./client", shape),
+        ("https://app.example/%2E%2e/client", shape),
+        ("https://app.example/client#fragment", shape),
+        ("https://app.example/client#", shape),
+        ("https://user:password@app.example/client", shape),
+        ("https://claude.ai@127.0.0.1/client", shape),
+        ("https://APP.example/client", shape),
+        ("https://app.example:443/client", shape),
+        ("https://claude.ai./oauth/mcp-oauth-client-metadata", shape),
+        ("https://app.example\\@127.0.0.1/client", shape),
+        ("https://2130706433/client", shape),
+        ("https://0x7f000001/client", shape),
+        ("https://0177.0.0.1/client", shape),
+        ("https://127.1/client", shape),
+        ("https://[::ffff:127.0.0.1]/client", shape),
+        ("https://[0:0:0:0:0:0:0:1]/client", shape),
+        ("https:///client", shape),
+        ("https://app.example:99999/client", shape),
+        ("https://127.0.0.1/client", special),
+        ("https://127.8.9.10/client", special),
+        ("https://0.0.0.0/client", special),
+        ("https://10.0.0.1/client", special),
+        ("https://172.16.0.1/client", special),
+        ("https://192.168.1.1/client", special),
+        ("https://100.64.0.1/client", special),
+        ("https://169.254.169.254/latest/meta-data", special),
+        ("https://169.254.170.2/v2/credentials", special),
+        ("https://192.0.2.1/client", special),
+        ("https://198.18.0.1/client", special),
+        ("https://224.0.0.1/client", special),
+        ("https://255.255.255.255/client", special),
+        ("https://[::1]/client", special),
+        ("https://[::]/client", special),
+        ("https://[::ffff:7f00:1]/client", special),
+        ("https://[::ffff:a9fe:a9fe]/client", special),
+        ("https://[64:ff9b::a9fe:a9fe]/client", special),
+        ("https://[2002:7f00:1::]/client", special),
+        ("https://[fc00::1]/client", special),
+        ("https://[fd00:ec2::254]/client", special),
+        ("https://[fe80::1]/client", special),
+        ("https://app.example:8443/client", port),
+        (&format!("{inside}/client"), port),
+        ("http://localhost:1/client", clear),
+        ("http://127.0.0.1/client", clear),
+        (&world.at("/.well-known/jwks.json"), clear),
+    ] {
+        let connector =
+            Connector { world: &world, client_id: id.to_owned(), redirect_uri: LOOPBACK.to_owned(), secret: None };
+        let ask = connector.ask("skills:read");
+
+        refused(&world.get(&ask.url).await, reason);
+        refused(&ana.open(&ask.url).await, reason);
+    }
+    // What a name leads to is known only when somebody asks, so these send to sign in first.
+    for (id, reasons) in [
+        ("https://localhost/client", &[special][..]),
+        ("https://nobody.invalid/client", &["its name cannot be resolved"]),
+    ] {
+        let connector =
+            Connector { world: &world, client_id: id.to_owned(), redirect_uri: LOOPBACK.to_owned(), secret: None };
+        let ask = connector.ask("skills:read");
+
+        let stranger = world.get(&ask.url).await;
+        assert!(stranger.status == 303 && stranger.location().contains("/auth/login"), "{stranger:?}");
+        let page = ana.open(&ask.url).await;
+        assert!(reasons.iter().any(|reason| page.body.contains(reason)), "{page:?}");
+        refused(&page, "");
+    }
+    assert_eq!(world.count("clients").await, 0);
+}
+
+/// Else anyone could make us ask any host, in a loop.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_for_somebody_who_has_not_signed_in() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.ask("skills:read");
+
+    for _ in 0..3 {
+        let answer = world.get(&ask.url).await;
+        assert!(answer.status == 303 && answer.location().contains("/auth/login"), "{answer:?}");
+    }
+    let refusal = connector.refresh("rt_x").await;
+    assert_eq!((refusal.status, &refusal.json()["error"]), (401, &json!("invalid_client")));
+    assert_eq!((documents.asked("/client.json"), world.count("clients").await), (0, 0));
+
+    let page = world.person("ana@example.com").signs_in(&ask.url).await;
+    assert!(page.status == 200 && page.body.contains("Some Client"), "{page:?}");
+    assert_eq!((documents.asked("/client.json"), world.count("clients").await), (1, 1));
+    let refusal = connector.refresh("rt_x").await;
+    assert_eq!((refusal.status, &refusal.json()["error"]), (400, &json!("invalid_grant")));
+    let secretive = Connector { secret: Some("made-up".to_owned()), ..connector };
+    let refusal = secretive.refresh("rt_x").await;
+    assert_eq!((refusal.status, &refusal.json()["error"]), (401, &json!("invalid_client")));
+}
+
+/// AS-76: as long as the host says, within 5 minutes and a day.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_is_asked_for_again_when_its_host_wants_that() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    for (path, cache, fresh) in [
+        ("/silent", "public", 3600),
+        ("/short", "max-age=1", 300),
+        ("/never", "no-store", 300),
+        ("/quarter", "max-age=900", 900),
+        ("/forever", "max-age=31536000, immutable", DAY),
+    ] {
+        let document = documents.document(path, "Some Client", &[LOOPBACK]);
+        documents.publish_with(path, &document, &[("cache-control", cache)]);
+        let ask = documents.connector_at(&world, path).ask("skills:read");
+        let ana = signed_in(&world).await;
+        for (passes, asked) in [(0, 1), (fresh - 1, 1), (1, 2), (1, 2)] {
+            world.advance(passes);
+            assert_eq!(ana.signs_in(&ask.url).await.status, 200);
+            assert_eq!(documents.asked(path), asked, "{path} after {passes}");
+        }
+    }
+    assert!(changes(&world, &documents.at("/short")).is_empty());
+}
+
+/// A host that fails takes nobody's connection away; a document that nobody could see for a week counts no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_fails_is_done_without_for_a_week() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let mut tokens = connector.exchange(&ask, &code).await.tokens(&world);
+
+    documents.is_down(true);
+    for day in 1..=7 {
+        world.advance(DAY - 120);
+        let (ana, asked) = (signed_in(&world).await, documents.asked("/client.json"));
+        for _ in 0..3 {
+            let page = ana.open(&connector.ask("skills:read").url).await;
+            assert!(page.status == 200 && page.body.contains("Some Client"), "day {day}: {page:?}");
+        }
+        assert_eq!(documents.asked("/client.json"), asked + 1, "asked once in five minutes");
+        tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
+    }
+    is_in_the_audit(&world, &connector.client_id, "it cannot be reached");
+    // Any answer that is no document does as little harm.
+    documents.is_down(false);
+    for body in [&b"{}"[..], b"<html>"] {
+        documents.behave("/client.json", Behaviour::Answer(http(200, &[("content-type", "application/json")], body)));
+        world.advance(301);
+        assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+    }
+
+    world.advance(DAY);
+    let page = signed_in(&world).await.open(&connector.ask("skills:read").url).await;
+    refused(&page, "it is not a JSON object");
+    tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
+
+    // Back again, and moved: what it says now counts at once, and the audit tells.
+    let moved = documents.document("/client.json", "Some Client", &["http://127.0.0.1/moved"]);
+    documents.publish("/client.json", &moved);
+    let ana = signed_in(&world).await;
+    refused(&ana.open(&connector.ask("skills:read").url).await, "did not register");
+    let there = Connector { redirect_uri: "http://127.0.0.1:9/moved".to_owned(), ..connector };
+    let ask = there.ask("skills:read");
+    let code = ana.code(&ask, "acme").await;
+    assert!(there.exchange(&ask, &code).await.tokens(&world).refresh.is_some());
+    let changes = changes(&world, &there.client_id);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    assert!(changes[0]["old"] != changes[0]["new"] && changes[0]["old"].as_str().unwrap().len() == 43, "{changes:?}");
+    assert!(there.refresh(&tokens.refresh.unwrap()).await.tokens(&world).refresh.is_some());
+}
+
+/// Another order, other words, another logo: nothing that counts has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_says_the_same_has_not_changed() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let addresses = [LOOPBACK, "http://127.0.0.1/callback"];
+    let connector = documents.connector(&world, "/client.json", "Some Client", &addresses);
+    assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+
+    world.advance(3600);
+    let mut same = documents.document("/client.json", " Some Client ", &[addresses[1], "cursor://cb", addresses[0]]);
+    same["logo_uri"] = json!("https://app.example/logo.png");
+    documents.publish("/client.json", &same);
+    assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+
+    assert_eq!(documents.asked("/client.json"), 2);
+    assert!(changes(&world, &connector.client_id).is_empty());
+}
+
+/// A client without a live grant is forgotten after a month; one with a grant stays, and fetching again does not shorten its life.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_stays_as_long_as_a_grant_can() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let unused = documents.connector(&world, "/unused", "Unused", &[LOOPBACK]);
+    let used = documents.connector(&world, "/used", "Used", &[LOOPBACK]);
+    let ana = signed_in(&world).await;
+    assert_eq!(ana.open(&unused.ask("skills:read").url).await.status, 200);
+    let ask = used.ask("skills:read");
+    let code = ana.code(&ask, "acme").await;
+    let mut tokens = used.exchange(&ask, &code).await.tokens(&world);
+    world.advance(2 * 3600);
+    assert_eq!(signed_in(&world).await.open(&used.ask("skills:read").url).await.status, 200);
+    assert_eq!(documents.asked("/used"), 2);
+
+    for _ in 0..7 {
+        world.advance(25 * DAY);
+        tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    }
+
+    let refused = unused.refresh("rt_x").await;
+    assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
+    // The forgotten one may still lie in the table, and comes back all the same.
+    assert_eq!(signed_in(&world).await.open(&unused.ask("skills:read").url).await.status, 200);
+    let refused = unused.refresh("rt_x").await;
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
+}
+
+/// Many people meet a new client at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn first_sight_by_many_at_once_is_harmless() {
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let (ana, ben) = (signed_in(&world).await, world.person("ben@example.com"));
+    ben.signs_in("/auth/login").await;
+    for round in 0..2 {
+        let asks: Vec<_> = (0..10).map(|_| connector.ask("skills:read")).collect();
+        let pages = world::all(
+            asks.iter().enumerate().map(|(n, ask)| if n % 2 == 0 { ana.open(&ask.url) } else { ben.open(&ask.url) }),
+        )
+        .await;
+        assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
+        world.advance(if round == 0 { 3600 - 1 } else { 0 });
+    }
+    let codes = world::all(asks_approved(&world, &connector, &ana, 4)).await;
+    assert!(codes.into_iter().all(|right| right));
+    assert_eq!(world.count("clients").await, 1);
+}
+
+fn asks_approved<'a>(
+    world: &'a World,
+    connector: &'a Connector<'_>,
+    ana: &'a Person<'_>,
+    times: usize,
+) -> impl Iterator<Item = impl Future<Output = bool> + 'a> + 'a {
+    (0..times).map(move |_| async move {
+        let ask = connector.ask("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        connector.exchange(&ask, &code).await.tokens(world).refresh.is_some()
+    })
+}
+
+/// AS-81: an operator may say whose applications connect; the host counts, whatever the document says.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_listed_hosts_describe_clients_where_there_is_a_list() {
+    let documents = Documents::serve().await;
+    for (list, admitted) in
+        [("127.0.0.1", true), ("claude.ai,127.0.0.1", true), ("claude.ai", false), ("27.0.0.1.example", false)]
+    {
+        let world = World::with(|options| {
+            options.outbound_allow.push(documents.origin().to_owned());
+            options.parameters.insert("ClientMetadataHosts".to_owned(), list.to_owned());
+        })
+        .await;
+        let path = format!("/for/{list}");
+        let connector = documents.connector(&world, &path, "Some Client", &[LOOPBACK]);
+
+        let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
+
+        if admitted {
+            assert_eq!(page.status, 200, "{list}: {page:?}");
+        } else {
+            refused(&page, "its host is not among those that are allowed here");
+            assert_eq!(documents.asked(&path), 0);
+        }
+        let registered = world.connector("Claude").await;
+        assert_eq!(world.person("ana@example.com").signs_in(&registered.ask("skills:read").url).await.status, 200);
+    }
+}
+
+/// AS-79, 85, 86: the page says whose the application is as far as that is known, and no further.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_what_is_verified_and_what_is_not() {
+    const PROGRAM: &str = "This goes to a program on your own computer.";
+    let documents = Documents::serve().await;
+    let world = documents.world().await;
+    let ana = signed_in(&world).await;
+    // Kept as authorize keeps it, and fresh, so that nobody on the internet is asked.
+    for (id, uris) in [
+        ("https://claude.ai/oauth/mcp-oauth-client-metadata", ["https://claude.ai/api/mcp/auth_callback", LOOPBACK]),
+        (
+            "https://app.example/client",
+            ["https://claude.ai/api/mcp/auth_callback", "https://app.example:8443/callback"],
+        ),
+    ] {
+        world.knows_document(id, "Claude", &uris).await;
+    }
+    let page = async |client_id: &str, redirect_uri: &str| {
+        let (client_id, redirect_uri) = (client_id.to_owned(), redirect_uri.to_owned());
+        let connector = Connector { world: &world, client_id, redirect_uri, secret: None };
+        let page = ana.open(&connector.ask("skills:read").url).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        page.body
+    };
+    let claude = "https://claude.ai/oauth/mcp-oauth-client-metadata";
+
+    let verified = page(claude, "https://claude.ai/api/mcp/auth_callback").await;
+    assert!(verified.contains("<strong>Verified:</strong> the application is that of claude.ai itself"), "{verified}");
+    assert!(!verified.contains(PROGRAM) && !verified.contains("we have not verified it"), "{verified}");
+
+    let program = page(claude, "http://localhost:5/callback").await;
+    assert!(program.contains(PROGRAM) && program.contains("described by <strong>claude.ai</strong>"), "{program}");
+    assert!(!program.contains("Verified:"), "{program}");
+
+    for elsewhere in ["https://claude.ai/api/mcp/auth_callback", "https://app.example:8443/callback"] {
+        let page = page("https://app.example/client", elsewhere).await;
+        assert!(page.contains("described by <strong>app.example</strong>") && !page.contains("Verified:"), "{page}");
+    }
+
+    let registered = world.connector("Claude").await;
+    let unverified = page(&registered.client_id, &registered.redirect_uri).await;
+    assert!(unverified.contains("we have not verified it") && !unverified.contains("Verified:"), "{unverified}");
+}
+
+/// Known, a document costs nothing; first sight and each fetch after cost one write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_known_document_costs_no_call_more() {
+    let (documents, calls) = (Documents::serve().await, Calls::default());
+    let world = World::with(|options| {
+        options.wire = Some(calls.wire());
+        options.outbound_allow.push(documents.origin().to_owned());
+    })
+    .await;
+    let ana = signed_in(&world).await;
+    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.ask("skills:read");
+    let spent = || (calls.take(), calls.requests()).1;
+    let _ = spent();
+
+    for (time, requests) in [("first sight", 3), ("known", 2), ("known", 2)] {
+        let page = ana.open(&ask.url).await;
+        assert_eq!((page.status, spent()), (200, requests), "{time}");
+    }
+    world.advance(3600);
+    let ana = signed_in(&world).await;
+    let page = ana.open(&ask.url).await;
+    assert_eq!((page.status, spent()), (200, 3), "fetched again");
+    let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
+    let granted = ana.submit(&form).await;
+    world.remember(&granted.redirected()["code"]);
+    assert_eq!((granted.status, spent()), (303, 3), "approved");
+    assert_eq!((world.get(&ask.url).await.status, spent()), (303, 0), "before signing in");
+}
+
+async fn signed_in(world: &World) -> Person<'_> {
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    ana
+}
+
+/// A page, which says why, and leads nowhere.
+fn refused(page: &Answer, reason: &str) {
+    assert_eq!((page.status, page.header("location")), (400, None), "{reason}: {page:?}");
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{page:?}");
+    assert!(page.body.contains(reason), "{reason}: {page:?}");
+}
+
+fn is_in_the_audit(world: &World, client: &str, reason: &str) {
+    let failed = world.audit("client_document_failed");
+    let of_client: Vec<_> = failed.iter().filter(|event| event["client"] == client).collect();
+    assert!(
+        of_client.iter().any(|event| event["reason"].as_str().unwrap().contains(reason)),
+        "{client} {reason}: {of_client:?}"
+    );
+}
+
+fn changes(world: &World, client: &str) -> Vec<Value> {
+    world.audit("client_document_changed").into_iter().filter(|event| event["client"] == client).collect()
+}

@@ -1,0 +1,206 @@
+//! A host of client ID metadata documents, which does whatever a test wants of it, and counts how often it is asked.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use crate::World;
+use crate::connector::Connector;
+
+/// The host. Vouch for its [`Self::origin`] in the system's `outbound_allow`: it is on this machine and has no certificate.
+pub struct Documents {
+    origin: String,
+    host: Arc<Mutex<Host>>,
+    serving: JoinHandle<()>,
+}
+
+/// What is done when a document is asked for.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// These bytes are the whole answer, status line and headers included.
+    Answer(Vec<u8>),
+    /// The answer comes, one byte at a time, with this pause between.
+    Trickle(Vec<u8>, Duration),
+    /// A good beginning, and then no end to it.
+    Endless,
+    /// Nothing is ever said.
+    Silence,
+    /// The connection is closed without a word.
+    HangUp,
+}
+
+#[derive(Default)]
+struct Host {
+    behaviours: BTreeMap<String, Behaviour>,
+    asked: BTreeMap<String, usize>,
+    down: bool,
+}
+
+impl Documents {
+    /// Starts a host.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn serve() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let origin = format!("http://{}", listener.local_addr().expect("its address"));
+        let host = Arc::new(Mutex::new(Host::default()));
+        let shared = Arc::clone(&host);
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(answer(stream, Arc::clone(&shared)));
+            }
+        });
+        Self { origin, host, serving }
+    }
+
+    /// A world that vouches for this host.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn world(&self) -> World {
+        World::with(|options| options.outbound_allow.push(self.origin.clone())).await
+    }
+
+    /// Its origin: `http://127.0.0.1:<port>`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The address of a document, which is the id of its client.
+    #[must_use]
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.origin)
+    }
+
+    /// A document as real clients have it.
+    #[must_use]
+    pub fn document(&self, path: &str, name: &str, redirect_uris: &[&str]) -> Value {
+        json!({
+            "client_id": self.at(path),
+            "client_name": name,
+            "redirect_uris": redirect_uris,
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "none",
+        })
+    }
+
+    /// Serves `document` at `path` from now on.
+    pub fn publish(&self, path: &str, document: &Value) {
+        self.publish_with(path, document, &[]);
+    }
+
+    /// Serves `document` with these headers besides.
+    pub fn publish_with(&self, path: &str, document: &Value, headers: &[(&str, &str)]) {
+        let mut all = vec![("content-type", "application/json")];
+        all.extend(headers);
+        self.behave(path, Behaviour::Answer(http(200, &all, document.to_string().as_bytes())));
+    }
+
+    /// Does this when asked for `path` from now on.
+    pub fn behave(&self, path: &str, behaviour: Behaviour) {
+        self.host().behaviours.insert(path.to_owned(), behaviour);
+    }
+
+    /// Hangs up on everybody, or no longer.
+    pub fn is_down(&self, down: bool) {
+        self.host().down = down;
+    }
+
+    /// How often `path` was asked for.
+    #[must_use]
+    pub fn asked(&self, path: &str) -> usize {
+        self.host().asked.get(path).copied().unwrap_or_default()
+    }
+
+    /// A client by such a document, published here, answered at the first of its addresses.
+    ///
+    /// # Panics
+    /// Without an address.
+    pub fn connector<'w>(&self, world: &'w World, path: &str, name: &str, redirect_uris: &[&str]) -> Connector<'w> {
+        self.publish(path, &self.document(path, name, redirect_uris));
+        Connector { world, client_id: self.at(path), redirect_uri: redirect_uris[0].to_owned(), secret: None }
+    }
+
+    /// A client by the document at `path`, whatever that is, answered on loopback.
+    #[must_use]
+    pub fn connector_at<'w>(&self, world: &'w World, path: &str) -> Connector<'w> {
+        let redirect_uri = "http://localhost/callback".to_owned();
+        Connector { world, client_id: self.at(path), redirect_uri, secret: None }
+    }
+
+    fn host(&self) -> MutexGuard<'_, Host> {
+        self.host.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Documents {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// An HTTP answer as bytes; its length is told, and it is the last on its connection.
+#[must_use]
+pub fn http(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut lines = vec![
+        format!("HTTP/1.1 {status} Whatever"),
+        format!("content-length: {}", body.len()),
+        "connection: close".to_owned(),
+    ];
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+    [lines.join("\r\n").as_bytes(), b"\r\n\r\n", body].concat()
+}
+
+/// Whoever hangs up first, the other side's errors are none of a test's concern.
+async fn answer(mut stream: TcpStream, host: Arc<Mutex<Host>>) {
+    let mut heard = Vec::new();
+    while !heard.windows(4).any(|end| end == b"\r\n\r\n") {
+        let mut more = [0; 1024];
+        match stream.read(&mut more).await {
+            Ok(0) | Err(_) => return,
+            Ok(length) => heard.extend_from_slice(&more[..length]),
+        }
+    }
+    let heard = String::from_utf8_lossy(&heard).into_owned();
+    let path = heard.split(' ').nth(1).unwrap_or_default().to_owned();
+    let behaviour = {
+        let mut host = host.lock().unwrap_or_else(PoisonError::into_inner);
+        *host.asked.entry(path.clone()).or_default() += 1;
+        if host.down { Some(Behaviour::HangUp) } else { host.behaviours.get(&path).cloned() }
+    };
+    match behaviour {
+        Some(Behaviour::Answer(bytes)) => {
+            let _ = stream.write_all(&bytes).await;
+        }
+        Some(Behaviour::Trickle(bytes, pause)) => {
+            for byte in bytes {
+                if stream.write_all(&[byte]).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+            }
+        }
+        Some(Behaviour::Endless) => {
+            let start =
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"client_id\": \"";
+            let mut sent = stream.write_all(start).await;
+            while sent.is_ok() {
+                sent = stream.write_all(&[b'a'; 512]).await;
+            }
+        }
+        Some(Behaviour::Silence) => std::future::pending().await,
+        Some(Behaviour::HangUp) => {}
+        None => {
+            let _ = stream.write_all(&http(404, &[("content-type", "text/plain")], b"no such document")).await;
+        }
+    }
+    let _ = stream.shutdown().await;
+}
