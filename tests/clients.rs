@@ -178,6 +178,30 @@ async fn mcp_remote_connects_by_itself_again_and_again() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs packages of npm, which tests/run installs"]
+async fn the_inspector_connects_by_itself_again_and_again() {
+    let world = World::new().await;
+    let node = at("tests/clients/conformance/node_modules/.bin/node");
+    let folder = at("target/tmp").join(format!("inspector-{}", std::process::id()));
+
+    for port in ["49172", "49173"] {
+        let (memory, callback) = (folder.join(port), format!("http://127.0.0.1:{port}/oauth/callback"));
+        std::fs::create_dir_all(&memory).unwrap();
+        let arguments = [&world.mcp_url(), &callback, memory.to_str().unwrap()];
+        let mut script = Script::start(&node, "tests/clients/inspector/connect.mjs", &arguments);
+        let asked = said(&mut script, "authorize").await;
+        let redirected = approves(&world, asked["url"].as_str().unwrap(), &NAMED).await;
+        assert_eq!(world.get(&redirected).await.status, 200);
+        let saw = said(&mut script, "connected").await;
+        assert_eq!(saw["status"], 0, "{saw}");
+        assert_has(&saw["tools"], &["list_skills", "list_views", "roll_dice"]);
+        script.ends().await;
+    }
+    assert_eq!(world.count("clients").await, 1);
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 /// What the server names to whoever shows no credentials.
 const NAMED: [&str; 3] = ["tools:execute", "skills:read", "views:read"];
 /// And what listing documents needs besides.
