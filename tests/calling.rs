@@ -1,5 +1,7 @@
 //! Calling the MCP server (MCP 2026-07-28, 2025-11-25; RFC 6750, RFC 9728).
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use world::World;
 use world::answer::Answer;
@@ -28,6 +30,57 @@ async fn nobody_comes_in_without_credentials() {
         assert_eq!(body["resource_metadata"], document, "{body}");
         assert_eq!(body["scope"], "tools:execute skills:read views:read", "{body}");
     }
+}
+
+/// RFC 9068 §4, and the grant behind the token: our own signature is not enough, if what it signs is not what the grant says.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_counts_as_far_as_its_grant_bears_it_out() {
+    let world = World::new().await;
+    let (_, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let ben = world.person_id("ben@example.com");
+    let call = async |claim: &str, value: &str| {
+        let token = signed_again(&world, &tokens.access, claim, value).await;
+        world.call(Some(&token), "tools/call", json!({ "name": "list_views", "arguments": {} })).await
+    };
+
+    // As it is, it comes in, and lacks the scope.
+    assert_eq!(call("jti", "another").await.status, 403);
+    for (claim, value) in [
+        ("tenant", "globex"),
+        ("sub", ben.as_str()),
+        ("client_id", "c_another"),
+        ("aud", &world.mcp_url_of("acme")),
+        ("iss", "https://another.example"),
+        ("grant", "AAAAAAAAAAAAAAAAAAAAAA"),
+    ] {
+        assert_eq!(call(claim, value).await.status, 401, "{claim}");
+    }
+    assert_eq!(call("scope", "skills:read views:read").await.status, 403, "more than was approved");
+}
+
+/// A token with another claim, signed by our own key.
+async fn signed_again(world: &World, token: &str, claim: &str, value: &str) -> String {
+    let (header, mut claims) = world::claims(token);
+    claims[claim] = json!(value);
+    let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+    let message = format!("{}.{}", part(&header), part(&claims));
+    let asked = json!({
+        "KeyId": world.system().signing_key(),
+        "Message": STANDARD.encode(&message),
+        "MessageType": "RAW",
+        "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256",
+    });
+    let request = reqwest::Client::new().post(world.system().kms_url()).header("x-amz-target", "TrentService.Sign");
+    let request = request.header("content-type", "application/x-amz-json-1.1").header(
+        "authorization",
+        "AWS4-HMAC-SHA256 Credential=test/20261122/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=00",
+    );
+    let answer = request.body(asked.to_string()).send().await.unwrap().text().await.unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let signature = STANDARD.decode(answer["Signature"].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap();
+    let token = format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature));
+    world.remember(&token);
+    token
 }
 
 /// RFC 6750 §3.1: `invalid_token`, for whatever is wrong with it.

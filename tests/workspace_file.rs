@@ -94,7 +94,7 @@ async fn only_what_differs_is_written() {
     let (text, variables) = demo(&system).await;
     assert!(watched.written().len() > 20);
 
-    assert_eq!(apply(&system, &text, &variables).await, ["0 to create, 0 to change, 27 as they are"]);
+    assert_eq!(apply(&system, &text, &variables).await, ["0 to create, 0 to change, 29 as they are"]);
     assert_eq!(watched.written(), [""; 0]);
 
     let changed = text
@@ -113,7 +113,7 @@ async fn only_what_differs_is_written() {
             "~ tenant acme: invoice 2026-0111 [note, paid]",
             "+ tenant acme: invoice 2026-0113",
             "~ tenant acme: document office-handbook [content]",
-            "1 to create, 5 to change, 21 as they are",
+            "1 to create, 5 to change, 23 as they are",
         ]
     );
     let written = watched.written();
@@ -128,11 +128,11 @@ async fn only_what_differs_is_written() {
             "TransactWriteItems ",
         ]
     );
-    assert_eq!(apply(&system, &changed, &variables).await, ["0 to create, 0 to change, 27 as they are"]);
+    assert_eq!(apply(&system, &changed, &variables).await, ["0 to create, 0 to change, 29 as they are"]);
     assert_eq!(watched.written(), [""; 0]);
 
     // The roles that it no longer names, and the invoice, are left alone.
-    assert_eq!(apply(&system, &text, &variables).await.last().unwrap(), "0 to create, 4 to change, 23 as they are");
+    assert_eq!(apply(&system, &text, &variables).await.last().unwrap(), "0 to create, 4 to change, 25 as they are");
     let acme = TenantId::parse("acme").unwrap();
     let roles = system.directory().find(&acme).await.unwrap().unwrap().roles;
     let roles: Vec<_> = roles.iter().map(|role| role.name.as_str()).collect();
@@ -152,7 +152,7 @@ async fn what_is_missing_is_written_again() {
 
     assert_eq!(
         apply(&system, &text, &variables).await,
-        ["+ tenant acme: invoice 2026-0105", "1 to create, 0 to change, 26 as they are"]
+        ["+ tenant acme: invoice 2026-0105", "1 to create, 0 to change, 28 as they are"]
     );
     assert_eq!(watched.written(), ["UpdateItem entity#invoice#2026-0105"]);
 }

@@ -8,6 +8,9 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+/// What only tells how an attempt to connect goes on: `flow_log.rs` tries that.
+const OF_ATTEMPTS: [&str; 3] = ["grant_used", "token_refused", "call_refused"];
+
 /// Hears the audit and nothing else.
 #[derive(Clone, Default)]
 pub(crate) struct Overheard(Arc<Mutex<Vec<(String, String)>>>);
@@ -29,7 +32,7 @@ impl Subscriber for Overheard {
         event.record(&mut line);
         let told: Value = serde_json::from_str(&line.0).expect("an event of the audit");
         let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
-        if text("grant").is_empty() {
+        if text("grant").is_empty() || OF_ATTEMPTS.contains(&text("event").as_str()) {
             return;
         }
         let detail = [text("verdict"), text("reason")].concat();

@@ -72,9 +72,10 @@ const LIST_TTL: u64 = 60 * 1000;
 /// How long it may keep what a resource says: a model must not work from what it has just replaced.
 const READ_TTL: u64 = 0;
 
-const INSTRUCTIONS: &str = "Tools, skills, views and documents of one workspace. Skills are instructions for recurring work: before a \
-    task, look with list_skills whether one fits, and follow what read_skill says. Views are saved queries: list_views and read_view. \
-    Documents are what the workspace has written down: search_documents finds them.";
+const INSTRUCTIONS: &str = "Tools, skills, records, views and documents of one workspace. Skills are instructions for recurring work: \
+    before a task, look with list_skills whether one fits, and follow what read_skill says. Records are entities of types that \
+    list_entity_types shows; views are saved queries over them. Documents are what the workspace has written down: \
+    search_documents finds them. An update names the version that was read.";
 
 impl Server {
     /// With what it needs of the environment.

@@ -253,11 +253,7 @@ impl System {
         let mut outbound_allow = options.outbound_allow;
         let mut tools_at = None;
         if options.demo {
-            let listener = match Listener::bind(next_to(options.listen, 2)).await {
-                // Where the tool is matters to nobody: it is registered anew at each start.
-                Err(NoListener::Taken(_)) => Listener::bind(next_to(options.listen, 0)).await?,
-                bound => bound?,
-            };
+            let listener = for_the_tool(options.listen).await?;
             let origin = format!("http://127.0.0.1:{}", listener.port);
             servers.serve(listener, &dice::router());
             outbound_allow.push(origin.clone());
@@ -505,6 +501,14 @@ fn clients(
     } else {
         let client = aws::http_client();
         ([client.clone(), client], wire)
+    }
+}
+
+/// Where the tool is matters to nobody: it is registered anew at each start.
+async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
+    match Listener::bind(next_to(listen, 2)).await {
+        Err(NoListener::Taken(_)) => Listener::bind(next_to(listen, 0)).await,
+        bound => bound,
     }
 }
 

@@ -137,7 +137,20 @@ fn a_tool_can_be_called_or_is_none() {
         (
             "tools:\n  a: { title: A, description: B, url: ftp://a.example, input_schema: { type: object } }",
             "demo.yaml:5:43: tool a of tenant acme: the url must be http or https, without credentials or fragment, of at \
-             most 2,048 bytes",
+             most 1,024 bytes",
+        ),
+        (
+            "tools:\n  a: { title: A, description: B, function: invoices, input_schema: { type: object } }",
+            "demo.yaml:5:48: tool a of tenant acme: the function must be the ARN of a Lambda function, with or without an alias \
+             or version",
+        ),
+        (
+            "tools:\n  a: { title: A, description: B, url: 'https://a.example', function: invoices, input_schema: { type: object } }",
+            "demo.yaml:5:74: tool a of tenant acme: `url` and `function` exclude each other",
+        ),
+        (
+            "tools:\n  a: { title: A, description: B, input_schema: { type: object } }",
+            "demo.yaml:5:7: tool a of tenant acme: `url` is missing",
         ),
         (
             "tools:\n  a: { title: A, description: B, url: '${TOOLS_AR}/a', input_schema: { type: object } }",

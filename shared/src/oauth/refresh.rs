@@ -207,3 +207,26 @@ impl Family {
 fn turn(family: &Secret<32>, grant: &GrantId, generation: u32, salt: &Salt) -> Secret<32> {
     family.mac(&[grant.as_bytes(), &generation.to_be_bytes(), salt.as_bytes()])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What derives a successor: grant, generation and salt each change it, so that whoever lacks the salt, which only the table has,
+    /// cannot tell the next token from the one before.
+    #[test]
+    fn a_successor_follows_from_the_salt_and_from_nothing_less() {
+        let grant = |byte| GrantId::from_bytes([byte; 16]);
+        let (salt, other) = (Salt::random(), Salt::random());
+        let (family, token) = Family::found(&grant(1), Timestamp::from_seconds(0));
+
+        let successor = token.at(2, &salt);
+
+        assert!(successor.is_at(2, &salt) && token.is_at(1, &family.current));
+        assert!(!successor.is_at(2, &other) && !successor.is_at(1, &salt) && !successor.is_at(3, &salt));
+        let elsewhere = RefreshToken { grant: grant(2), ..token.at(2, &salt) };
+        assert!(!elsewhere.is_at(2, &salt));
+        let stranger = RefreshToken { family: Secret::random(), ..token.at(2, &salt) };
+        assert!(!stranger.is_at(2, &salt));
+    }
+}
