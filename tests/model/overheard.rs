@@ -8,8 +8,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// What only tells how an attempt to connect goes on: `flow_log.rs` tries that.
-const OF_ATTEMPTS: [&str; 3] = ["grant_used", "token_refused", "call_refused"];
+/// What the model speaks of; the rest tells how an attempt to connect goes on, or what was done through it.
+const EVENTS: [&str; 5] = ["code_judged", "grant_activated", "refresh_judged", "grant_ending", "grant_ended"];
 
 /// Hears the audit and nothing else.
 #[derive(Clone, Default)]
@@ -32,7 +32,7 @@ impl Subscriber for Overheard {
         event.record(&mut line);
         let told: Value = serde_json::from_str(&line.0).expect("an event of the audit");
         let text = |name: &str| told[name].as_str().unwrap_or_default().to_owned();
-        if text("grant").is_empty() || OF_ATTEMPTS.contains(&text("event").as_str()) {
+        if !EVENTS.contains(&text("event").as_str()) {
             return;
         }
         let detail = [text("verdict"), text("reason")].concat();
