@@ -9,7 +9,9 @@ use shared::oauth::tenant::PersonId;
 use shared::store::workspace::document::{Change, Document, Edition, Hit, Reading};
 use shared::store::workspace::{Name, NotKept, Unfit};
 
-use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, typed, unknown_cursor};
+use super::{
+    BuiltIn, Effect, Outcome, Undone, Work, after, cursor_schema, list_input, page_output, typed, unknown_cursor,
+};
 use crate::cursor;
 
 pub(super) const TOOLS: [BuiltIn; 7] = [
@@ -327,17 +329,6 @@ fn edition_schema(more: Value) -> Value {
     json!({ "type": "object", "properties": properties, "required": required })
 }
 
-fn page_output(things: &str, of: &Value) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            things: { "type": "array", "items": of },
-            "nextCursor": { "type": "string", "description": "There may be more: call again with this cursor" },
-        },
-        "required": [things],
-    })
-}
-
 fn id_schema() -> Value {
     json!({ "type": "string", "description": "The document's id, as list_documents and search_documents show it" })
 }
@@ -352,10 +343,6 @@ fn title_schema() -> Value {
 
 fn content_schema() -> Value {
     json!({ "type": "string", "description": "The whole content, in Markdown; at most 256 KiB" })
-}
-
-fn cursor_schema() -> Value {
-    json!({ "type": "string", "description": "The nextCursor of the page before; leave it out for the first page" })
 }
 
 fn object(value: Value) -> JsonObject {

@@ -4,10 +4,10 @@ use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared::oauth::scope::Scope;
-use shared::store::workspace::Name;
 use shared::store::workspace::entity::{Changed, Entity, Fields};
 use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::query::{CONDITIONS, Condition, Field, OPS, ORDERS, Sort, TEXT_LIMIT, Words};
+use shared::store::workspace::{Name, Unfit};
 
 use super::schema::{Formats, Unchecked, check};
 use super::search::{Limit, Search, found_output, page_input};
@@ -282,7 +282,10 @@ fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
 
 /// Bounded before anything looks at every part of it.
 fn sized(fields: Map<String, Value>) -> Result<Fields, Undone> {
-    Fields::new(fields).map_err(|unfit| Undone::failed("too_large", format!("Nothing was written: {unfit}.")))
+    Fields::new(fields).map_err(|unfit| {
+        let why = if unfit == Unfit::Fields { "too_large" } else { "invalid_arguments" };
+        Undone::failed(why, format!("Nothing was written: {unfit}."))
+    })
 }
 
 /// Whether fields are what their type declares, formats such as dates included.

@@ -224,28 +224,30 @@ fn listed(things: &str, page: &Page<Summary>) -> Outcome {
 }
 
 fn list_input() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "cursor": { "type": "string", "description": "The nextCursor of the page before; leave it out for the first page" },
-        },
-        "additionalProperties": false,
-    })
+    json!({ "type": "object", "properties": { "cursor": cursor_schema() }, "additionalProperties": false })
 }
 
+fn cursor_schema() -> Value {
+    json!({ "type": "string", "description": "The nextCursor of the page before; leave it out for the first page" })
+}
+
+/// Pages of summaries.
 fn list_output(things: &str) -> Value {
     let text = json!({ "type": "string" });
+    let summary = json!({
+        "type": "object",
+        "properties": { "name": text, "title": text, "description": text },
+        "required": ["name", "title", "description"],
+    });
+    page_output(things, &summary)
+}
+
+/// Pages of whatever each item is.
+fn page_output(things: &str, of: &Value) -> Value {
     json!({
         "type": "object",
         "properties": {
-            things: {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": { "name": text, "title": text, "description": text },
-                    "required": ["name", "title", "description"],
-                },
-            },
+            things: { "type": "array", "items": of },
             "nextCursor": { "type": "string", "description": "There may be more: call again with this cursor" },
         },
         "required": [things],

@@ -73,8 +73,11 @@ impl Fields {
     /// From an object.
     ///
     /// # Errors
-    /// When it is longer than [`JSON_LIMIT`] as JSON.
+    /// When it is longer than [`JSON_LIMIT`] as JSON, or would not read back as it is.
     pub fn new(object: Map<String, Value>) -> Result<Self, Unfit> {
+        if object.iter().any(|(name, value)| is_magic(name) || has_magic(value)) {
+            return Err(Unfit::Member);
+        }
         let text = serde_json::to_string(&object).map_err(|_| Unfit::Fields)?;
         if text.len() <= JSON_LIMIT { Ok(Self { object, text }) } else { Err(Unfit::Fields) }
     }
@@ -83,6 +86,20 @@ impl Fields {
     #[must_use]
     pub const fn as_object(&self) -> &Map<String, Value> {
         &self.object
+    }
+}
+
+/// `serde_json` reads an object whose first member is named so as something else (its feature `raw_value`, which `lambda_http` turns
+/// on): kept, it would make every list that contains it unreadable.
+fn is_magic(name: &str) -> bool {
+    name.starts_with("$serde_json::")
+}
+
+fn has_magic(value: &Value) -> bool {
+    match value {
+        Value::Object(members) => members.iter().any(|(name, value)| is_magic(name) || has_magic(value)),
+        Value::Array(values) => values.iter().any(has_magic),
+        _ => false,
     }
 }
 
@@ -313,4 +330,24 @@ fn read(kind: &Name, item: &Item) -> Option<Entity> {
             None => None,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kept, `x` would be read as JSON text that is none once its first member is gone, and with it every page that holds it.
+    #[test]
+    fn a_member_that_would_not_read_back_is_not_kept() {
+        let magic = "$serde_json::private::RawValue";
+        for fields in [
+            serde_json::json!({ "x": { "!": 1, magic: "not json" } }),
+            serde_json::json!({ "x": [{ "!": 1, magic: "1" }] }),
+            serde_json::json!({ "!": 1, magic: "{}" }),
+        ] {
+            assert_eq!(Fields::new(fields.as_object().unwrap().clone()).unwrap_err(), Unfit::Member, "{fields}");
+        }
+        let plain = serde_json::json!({ "x": { "$ref": magic } });
+        assert!(Fields::new(plain.as_object().unwrap().clone()).is_ok());
+    }
 }

@@ -151,6 +151,9 @@ pub enum Unfit {
     /// Fields of an entity longer than [`JSON_LIMIT`].
     #[error("the fields must not exceed 32,768 bytes as JSON")]
     Fields,
+    /// Fields of an entity with a member that would not read back.
+    #[error("the fields have a member whose name begins with $serde_json::, which cannot be kept")]
+    Member,
     /// A schema of arguments or results that is not one of an object (MCP: `inputSchema`, `outputSchema`).
     #[error("the schema must have the type object")]
     NotAnObject,

@@ -1,8 +1,9 @@
 //! What a tenant's tool is told of who calls it.
 //!
 //! Over HTTP it comes as `Authorization: Bearer <JWT>`, signed with the keys at `/.well-known/jwks.json` as access tokens are, and
-//! of another type, so that neither passes for the other. A tool verifies the signature, then `typ`, `iss`, `aud` and `exp`, and
-//! may remember `jti` until then. No secret is shared with it.
+//! of another type, so that neither passes for the other. A tool verifies the signature, then `typ`, `iss`, `aud` and `exp`, then
+//! `tenant` and `tool`: another tenant of this deployment may have registered the same address. It may remember `jti` until then.
+//! No secret is shared with it.
 //!
 //! | claim | what it says |
 //! | --- | --- |
@@ -17,7 +18,8 @@
 //! | `iat`, `exp` | when it was made, and 60 seconds later |
 //! | `jti` | its own name: one per call |
 //!
-//! A Lambda function gets the same without `aud` and `exp` as `context` of its event, beside `arguments`.
+//! A Lambda function gets the same without `aud` and `exp` as `context` of its event, beside `arguments`. IAM vouches for the
+//! deployment and not for the tenant, so it compares `tenant` and `tool` as well.
 
 use std::time::Duration;
 
