@@ -74,6 +74,9 @@ fn every_history_goes_as_the_design_says() {
     let told: BTreeMap<_, _> = told.iter().collect();
     let seconds = started.elapsed().as_secs();
     let _ = writeln!(std::io::stderr(), "{histories} histories, {requests} requests in {seconds} s: {told:?}");
+    if *histories < 10_000 {
+        return;
+    }
     for event in [
         "grant_activated ",
         "grant_ended code_replayed",

@@ -148,7 +148,7 @@ impl<'t> Play<'t> {
         self.conclude(&[asked], &[answered], candidates).await
     }
 
-    /// Two at once, in the order that was drawn: as if one had come after the other.
+    /// Two at once, in the order that was drawn: as if one had come after the other, but for the reason of an end.
     async fn meet(&mut self, one: Asked, other: Asked, order: u16) -> Result<(), Wrong> {
         let (first, second) = self.theatre.stage.once(order, self.send(&one), self.send(&other)).await;
         let (role, now) = (self.facts.role, self.theatre.now());
@@ -163,6 +163,17 @@ impl<'t> Play<'t> {
                 vec![request(&one), request(&other)]
             };
             candidates.push(Candidate { answers, told: None, after });
+        }
+        // Or both were judged before either did anything: then the one that ends the grant says why.
+        let judged = [&one, &other].map(|asked| {
+            let mut after = self.prediction.clone();
+            (after.request(&asked.shown, role, now).0, after)
+        });
+        let ends = |after: &Prediction| after.life != self.prediction.life && matches!(after.life, Life::Ended(_));
+        let [(first_answer, first_after), (second_answer, second_after)] = judged;
+        if ends(&first_after) != ends(&second_after) {
+            let after = if ends(&first_after) { first_after } else { second_after };
+            candidates.push(Candidate { answers: vec![first_answer, second_answer], told: None, after });
         }
         self.conclude(&[one, other], &[first, second], candidates).await
     }
