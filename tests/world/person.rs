@@ -139,14 +139,6 @@ impl<'w> Person<'w> {
         cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
-    /// Puts a cookie into the browser.
-    ///
-    /// # Panics
-    /// Never in practice.
-    pub fn holds_cookie(&self, name: &str, value: &str) {
-        self.cookies.lock().expect("unpoisoned").insert(name.to_owned(), value.to_owned());
-    }
-
     /// Clears the browser's cookies.
     ///
     /// # Panics

@@ -17,8 +17,7 @@ pub(crate) fn after(name: &Name) -> String {
 
 /// Where a cursor points, if it is one.
 pub(crate) fn read(cursor: &str) -> Option<Name> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    Name::parse(std::str::from_utf8(&bytes).ok()?)
+    Name::parse(&text(cursor)?)
 }
 
 /// The cursor of what comes after a place in an order.
@@ -39,8 +38,7 @@ pub(crate) fn before_version(version: u32) -> String {
 
 /// Where a cursor of versions points, if it is one.
 pub(crate) fn read_version(cursor: &str) -> Option<u32> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    std::str::from_utf8(&bytes).ok()?.parse().ok()
+    text(cursor)?.parse().ok()
 }
 
 /// The cursor of the resources after `uri`.
@@ -50,8 +48,11 @@ pub(crate) fn after_resource(uri: &Uri) -> String {
 
 /// Where a cursor of resources points, if it is one.
 pub(crate) fn read_resource(cursor: &str) -> Option<Uri> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    Uri::parse(std::str::from_utf8(&bytes).ok()?)
+    Uri::parse(&text(cursor)?)
+}
+
+fn text(cursor: &str) -> Option<String> {
+    String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use shared::store::workspace::document::{Change, Document, Edition, Hit, Reading
 use shared::store::workspace::{Name, NotKept, Unfit};
 
 use super::{
-    BuiltIn, Effect, Outcome, Undone, Work, after, cursor_schema, list_input, page_output, typed, unknown_cursor,
+    BuiltIn, Effect, Outcome, Undone, Work, after, cursor_schema, list_input, object, page_output, paged, place, typed,
 };
 use crate::cursor;
 
@@ -139,10 +139,7 @@ async fn search(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
     if query.trim().is_empty() || query.len() > QUERY_LIMIT {
         return Err(Undone::failed("invalid_arguments", "The query must have a word, and at most 256 bytes."));
     }
-    let after = match cursor {
-        Some(cursor) => Some(cursor::read(&cursor).ok_or_else(unknown_cursor)?),
-        None => None,
-    };
+    let after = place(cursor.as_deref(), cursor::read)?;
     let page = work.workspace.search_documents(&query, after.as_ref()).await?;
     let hits = page.things.iter().map(|Hit { edition, excerpt }| {
         let mut hit = shown(edition);
@@ -187,10 +184,7 @@ struct Versions {
 
 async fn versions(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
     let Versions { id, cursor } = typed(arguments)?;
-    let before = match cursor {
-        Some(cursor) => Some(cursor::read_version(&cursor).ok_or_else(unknown_cursor)?),
-        None => None,
-    };
+    let before = place(cursor.as_deref(), cursor::read_version)?;
     let versions = work.workspace.document_versions(&known(&id)?, before).await?;
     let (versions, next) = versions.ok_or_else(unknown)?;
     let next = next.map(cursor::before_version);
@@ -292,13 +286,6 @@ fn shown(edition: &Edition) -> JsonObject {
     shown
 }
 
-fn paged(things: &str, page: Vec<Value>, next: Option<String>) -> Outcome {
-    let mut result = JsonObject::new();
-    result.insert(things.to_owned(), page.into());
-    result.extend(next.map(|next| ("nextCursor".to_owned(), next.into())));
-    Outcome::Structured(result.into())
-}
-
 fn search_input() -> Value {
     let query = json!({
         "type": "string",
@@ -343,11 +330,4 @@ fn title_schema() -> Value {
 
 fn content_schema() -> Value {
     json!({ "type": "string", "description": "The whole content, in Markdown; at most 256 KiB" })
-}
-
-fn object(value: Value) -> JsonObject {
-    match value {
-        Value::Object(object) => object,
-        _ => JsonObject::new(),
-    }
 }

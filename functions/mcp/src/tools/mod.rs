@@ -118,9 +118,9 @@ impl BuiltIn {
             .destructive(self.effect == Effect::Replaces)
             .idempotent(self.effect == Effect::Reads)
             .open_world(false);
-        Tool::new(self.name, self.description, object((self.input)()))
+        Tool::new(self.name, self.description, Arc::new(object((self.input)())))
             .with_title(self.title)
-            .with_raw_output_schema(object((self.output)()))
+            .with_raw_output_schema(Arc::new(object((self.output)())))
             .with_annotations(annotations)
     }
 }
@@ -188,12 +188,13 @@ struct Named {
 /// Where a list is to go on: nothing for its beginning.
 fn after(arguments: JsonObject) -> Result<Option<Name>, Undone> {
     let Onward { cursor } = typed(arguments)?;
-    let Some(cursor) = cursor else { return Ok(None) };
-    cursor::read(&cursor).map(Some).ok_or_else(unknown_cursor)
+    place(cursor.as_deref(), cursor::read)
 }
 
-fn unknown_cursor() -> Undone {
-    Undone::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.")
+/// Where `cursor` points, as `read` has it: nothing for the beginning.
+fn place<T>(cursor: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Undone> {
+    let unknown = || Undone::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.");
+    cursor.map(|cursor| read(cursor).ok_or_else(unknown)).transpose()
 }
 
 /// The name of the thing to be read; `unknown` says that there is none.
@@ -210,17 +211,16 @@ fn typed<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, Undone> {
 
 /// A page as [`list_output`] promises it.
 fn listed(things: &str, page: &Page<Summary>) -> Outcome {
-    let summaries: Vec<_> = page
-        .things
-        .iter()
-        .map(|Summary { name, title, description }| {
-            json!({ "name": name.as_str(), "title": title, "description": description })
-        })
-        .collect();
+    let summary = |Summary { name, title, description }: &Summary| json!({ "name": name.as_str(), "title": title, "description": description });
+    paged(things, page.things.iter().map(summary).collect(), page.next.as_ref().map(cursor::after))
+}
+
+/// A page as [`page_output`] promises it.
+fn paged(things: &str, page: Vec<Value>, next: Option<String>) -> Outcome {
     let mut result = JsonObject::new();
-    result.insert(things.to_owned(), summaries.into());
-    result.extend(page.next.as_ref().map(|next| ("nextCursor".to_owned(), cursor::after(next).into())));
-    Outcome::Structured(Value::Object(result))
+    result.insert(things.to_owned(), page.into());
+    result.extend(next.map(|next| ("nextCursor".to_owned(), next.into())));
+    Outcome::Structured(result.into())
 }
 
 fn list_input() -> Value {
@@ -263,10 +263,11 @@ fn read_input(description: &str) -> Value {
     })
 }
 
-fn object(schema: Value) -> Arc<JsonObject> {
+/// The members of a schema that is written as an object.
+fn object(schema: Value) -> JsonObject {
     match schema {
-        Value::Object(schema) => Arc::new(schema),
-        _ => Arc::default(),
+        Value::Object(members) => members,
+        _ => JsonObject::new(),
     }
 }
 

@@ -9,7 +9,7 @@ use shared::store::workspace::entity::{Batch, Entity};
 use shared::store::workspace::query::{Condition, Malformed, Place, Sort, Words};
 use shared::store::workspace::{Name, Workspace};
 
-use super::{Undone, unknown_cursor};
+use super::{Undone, place};
 use crate::cursor;
 
 /// What is asked for.
@@ -77,8 +77,8 @@ impl Search<'_> {
     }
 
     async fn by_id(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
-        let after = self.cursor.map(|cursor| cursor::read(cursor).ok_or_else(unknown_cursor)).transpose();
-        let (mut after, mut found, mut budget) = (after?, Found::default(), Budget::default());
+        let mut after = place(self.cursor, cursor::read)?;
+        let (mut found, mut budget) = (Found::default(), Budget::default());
         // Where every entity is a row, one more than the page holds tells whether it is the last.
         let all = self.words.is_none() && self.filter.is_empty();
         let most = if all { self.limit.0 + 1 } else { QUERY };
@@ -101,13 +101,7 @@ impl Search<'_> {
     }
 
     async fn sorted(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
-        let from = match self.cursor {
-            Some(cursor) => {
-                let place = cursor::read_place(cursor).and_then(|place| self.sort.read_place(&place));
-                Some(place.ok_or_else(unknown_cursor)?)
-            }
-            None => None,
-        };
+        let from = place(self.cursor, |cursor| self.sort.read_place(&cursor::read_place(cursor)?))?;
         let (mut after, mut found, mut budget) = (None, Found::default(), Budget::default());
         let mut best: Vec<(Place, Entity)> = Vec::new();
         loop {

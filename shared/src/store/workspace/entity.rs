@@ -75,7 +75,7 @@ impl Fields {
     /// # Errors
     /// When it is longer than [`JSON_LIMIT`] as JSON, or would not read back as it is.
     pub fn new(object: Map<String, Value>) -> Result<Self, Unfit> {
-        if object.iter().any(|(name, value)| is_magic(name) || has_magic(value)) {
+        if has_magic(&object) {
             return Err(Unfit::Member);
         }
         let text = serde_json::to_string(&object).map_err(|_| Unfit::Fields)?;
@@ -91,16 +91,15 @@ impl Fields {
 
 /// `serde_json` reads an object whose first member is named so as something else (its feature `raw_value`, which `lambda_http` turns
 /// on): kept, it would make every list that contains it unreadable.
-fn is_magic(name: &str) -> bool {
-    name.starts_with("$serde_json::")
-}
-
-fn has_magic(value: &Value) -> bool {
-    match value {
-        Value::Object(members) => members.iter().any(|(name, value)| is_magic(name) || has_magic(value)),
-        Value::Array(values) => values.iter().any(has_magic),
-        _ => false,
+fn has_magic(members: &Map<String, Value>) -> bool {
+    fn inside(value: &Value) -> bool {
+        match value {
+            Value::Object(members) => has_magic(members),
+            Value::Array(values) => values.iter().any(inside),
+            _ => false,
+        }
     }
+    members.iter().any(|(name, value)| name.starts_with("$serde_json::") || inside(value))
 }
 
 impl Workspace {
