@@ -51,8 +51,8 @@ async fn the_typescript_sdk_steps_up_when_it_cannot_refresh() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs packages of npm, which tests/run installs"]
 async fn the_typescript_client_connects_by_itself() {
+    let world = World::new().await;
     for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
-        let world = World::new().await;
         let script = "tests/clients/typescript-client/connect.mjs";
         let mut script = Script::start("node", script, &[&world.mcp_url(), mode]);
 
@@ -65,8 +65,8 @@ async fn the_typescript_client_connects_by_itself() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs packages of PyPI, which tests/run installs"]
 async fn the_python_sdk_connects_by_itself() {
+    let world = World::new().await;
     for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
-        let world = World::new().await;
         let python = at("target/clients/python/bin/python");
         let mut script = Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode]);
 
@@ -203,12 +203,12 @@ async fn the_inspector_connects_by_itself_again_and_again() {
 }
 
 /// What the server names to whoever shows no credentials.
-const NAMED: [&str; 3] = ["tools:execute", "skills:read", "views:read"];
+pub(crate) const NAMED: [&str; 3] = ["tools:execute", "skills:read", "views:read"];
 /// And what listing documents needs besides.
 const BEYOND: [&str; 4] = ["tools:execute", "skills:read", "views:read", "documents:read"];
 
 /// From what a client asks a person to do, to what it then sees; its tokens.
-async fn connects(world: &World, script: &mut Script, version: &str) -> Value {
+pub(crate) async fn connects(world: &World, script: &mut Script, version: &str) -> Value {
     let tokens = is_approved(world, script, &NAMED).await;
     let saw = said(script, "connected").await;
     assert_eq!(saw["version"], version);
@@ -218,7 +218,7 @@ async fn connects(world: &World, script: &mut Script, version: &str) -> Value {
 
 /// An operation beyond its scopes (MCP 2025-11-25 and 2026-07-28, authorization): it asks for what it has and what it lacks.
 /// Its new tokens, of a new grant.
-async fn steps_up(world: &World, script: &mut Script, before: &Value) -> Value {
+pub(crate) async fn steps_up(world: &World, script: &mut Script, before: &Value) -> Value {
     let tokens = is_approved(world, script, &BEYOND).await;
     assert_stepped_up(&said(script, "stepped up").await);
     assert_ne!(grant(before), grant(&tokens));
@@ -226,7 +226,7 @@ async fn steps_up(world: &World, script: &mut Script, before: &Value) -> Value {
 }
 
 /// An hour later it still lists `tool`, without having asked again.
-async fn stays(world: &World, mut script: Script, before: &Value, tool: &str) {
+pub(crate) async fn stays(world: &World, mut script: Script, before: &Value, tool: &str) {
     world.advance(3600);
     script.tells(&json!({ "seconds": 3600 })).await;
     let (later, tokens) = said_with_tokens(world, &mut script, "later").await;
@@ -253,14 +253,14 @@ async fn said_with_tokens(world: &World, script: &mut Script, event: &str) -> (V
 }
 
 /// The next event, which must be this one.
-async fn said(script: &mut Script, event: &str) -> Value {
+pub(crate) async fn said(script: &mut Script, event: &str) -> Value {
     let said = script.hears().await;
     assert_eq!(said["event"], event, "{said}");
     said
 }
 
 /// Ana approves what a client asks for, if it asks as it should; where she ends up.
-async fn approves(world: &World, url: &str, scopes: &[&str]) -> String {
+pub(crate) async fn approves(world: &World, url: &str, scopes: &[&str]) -> String {
     let parsed = url::Url::parse(url).unwrap();
     let parameters: BTreeMap<_, _> = parsed.query_pairs().into_owned().collect();
     assert!(url.starts_with(&world.at("/oauth/authorize?")), "{url}");
@@ -268,10 +268,10 @@ async fn approves(world: &World, url: &str, scopes: &[&str]) -> String {
     assert_eq!(parameters["code_challenge_method"], "S256");
     let asked: BTreeSet<_> = parameters["scope"].split(' ').filter(|scope| *scope != "offline_access").collect();
     assert_eq!(asked, scopes.iter().copied().collect(), "{url}");
-    assert_eq!(world.count("clients").await, 1);
 
     let ask = Ask { url: url.to_owned(), verifier: String::new(), state: parameters["state"].clone() };
     let landed = world.person("ana@example.com").approves(&ask, "acme").await;
+    assert_eq!(world.count("clients").await, 1);
     assert!(landed.location().starts_with(&parameters["redirect_uri"]), "{landed:?}");
     landed.location().to_owned()
 }
@@ -297,7 +297,7 @@ fn assert_stepped_up(saw: &Value) {
     assert_markdown(&saw["document"], "# Refund policy");
 }
 
-fn assert_has(names: &Value, wanted: &[&str]) {
+pub(crate) fn assert_has(names: &Value, wanted: &[&str]) {
     for name in wanted {
         assert!(names.as_array().unwrap().contains(&json!(name)), "{name} is not in {names}");
     }
@@ -344,7 +344,7 @@ fn remember(world: &World, tokens: &Value) {
     }
 }
 
-async fn remembered(world: &World, store: &InMemoryCredentialStore) -> Value {
+pub(crate) async fn remembered(world: &World, store: &InMemoryCredentialStore) -> Value {
     let Some(StoredCredentials { token_response: Some(tokens), .. }) = store.load().await.unwrap() else {
         panic!("no tokens")
     };

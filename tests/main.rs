@@ -10,6 +10,7 @@ mod budget;
 mod calling;
 mod clients;
 mod conformance;
+mod described_clients;
 mod discovery;
 mod documents;
 mod entities;

@@ -1,18 +1,21 @@
 //! A host of client ID metadata documents, which does whatever a test wants of it, and counts how often it is asked.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::World;
+use crate::authority;
 use crate::connector::Connector;
 
-/// The host. Vouch for its [`Self::origin`] in the system's `outbound_allow`: it is on this machine and has no certificate.
+/// The host. Vouch for its [`Self::origin`] in the system's `outbound_allow`: it is on this machine.
 pub struct Documents {
     origin: String,
     host: Arc<Mutex<Host>>,
@@ -42,18 +45,39 @@ struct Host {
 }
 
 impl Documents {
-    /// Starts a host.
+    /// Starts a host without a certificate.
     ///
     /// # Panics
     /// When it cannot listen.
     pub async fn serve() -> Self {
+        Self::listen(None).await
+    }
+
+    /// Starts a host with a certificate, for `localhost`, of an authority whose own is written to `authority`.
+    ///
+    /// # Panics
+    /// When it cannot listen or write.
+    pub async fn serve_https(authority: &Path) -> Self {
+        Self::listen(Some(authority::certify("localhost", authority))).await
+    }
+
+    async fn listen(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let origin = format!("http://{}", listener.local_addr().expect("its address"));
+        let address = listener.local_addr().expect("its address");
+        let origin =
+            if tls.is_some() { format!("https://localhost:{}", address.port()) } else { format!("http://{address}") };
         let host = Arc::new(Mutex::new(Host::default()));
         let shared = Arc::clone(&host);
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(answer(stream, Arc::clone(&shared)));
+                let (host, tls) = (Arc::clone(&shared), tls.clone());
+                tokio::spawn(async move {
+                    let Some(tls) = tls else { return answer(stream, host).await };
+                    // Who does not trust it hangs up, and the test sees that elsewhere.
+                    if let Ok(stream) = tls.accept(stream).await {
+                        answer(stream, host).await;
+                    }
+                });
             }
         });
         Self { origin, host, serving }
@@ -67,7 +91,7 @@ impl Documents {
         World::with(|options| options.outbound_allow.push(self.origin.clone())).await
     }
 
-    /// Its origin: `http://127.0.0.1:<port>`.
+    /// Its origin: `http://127.0.0.1:<port>`, or `https://localhost:<port>`.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
@@ -160,7 +184,7 @@ pub fn http(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
 }
 
 /// Whoever hangs up first, the other side's errors are none of a test's concern.
-async fn answer(mut stream: TcpStream, host: Arc<Mutex<Host>>) {
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, host: Arc<Mutex<Host>>) {
     let mut heard = Vec::new();
     while !heard.windows(4).any(|end| end == b"\r\n\r\n") {
         let mut more = [0; 1024];

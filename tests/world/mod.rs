@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "an actor that cannot go on ends its test")]
 
 pub mod answer;
+mod authority;
 pub mod calls;
 pub mod connector;
 pub mod documents;

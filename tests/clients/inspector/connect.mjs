@@ -1,16 +1,22 @@
 // Connects from the URL alone with the command line of MCP Inspector of npm, as it is. It wants Node 22, and a terminal.
 //
-//   node connect.mjs <MCP URL> <address to be answered at> <folder to remember in>
+//   node connect.mjs <MCP URL> <address to be answered at> <folder to remember in> [<address of its metadata document>]
 //
 // A line of JSON at a time. Out: where a person must approve, then what was seen. It hears by its own port where the person ended up.
 
 import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 
-const [url, callback, folder] = process.argv.slice(2)
+const [url, callback, folder, clientMetadataUrl] = process.argv.slice(2)
 const say = (event, said) => console.log(JSON.stringify({ event, ...said }))
 const package_ = new URL('node_modules/@modelcontextprotocol/inspector/', import.meta.url).pathname
 const words = [process.execPath, `${package_}clients/launcher/build/index.js`, '--cli', url, '--transport', 'http',
   '--method', 'tools/list', '--format', 'json', '--callback-url', callback]
+if (clientMetadataUrl) {
+  const config = `${folder}/client.json`
+  writeFileSync(config, JSON.stringify({ cimd: { enabled: true, clientMetadataUrl } }))
+  words.push('--client-config', config)
+}
 const inspector = spawn('script', ['-qec', words.map((word) => `'${word}'`).join(' '), '/dev/null'], {
   env: { PATH: '/usr/bin:/bin', HOME: folder, MCP_STORAGE_DIR: folder, MCP_INSPECTOR_SECRET_STORE: 'memory', TERM: 'dumb' },
   stdio: ['pipe', 'pipe', 'inherit'],

@@ -1,16 +1,16 @@
 // Connects from the URL alone through mcp-remote of npm, as it is: the bridge for clients that speak standard input and output only.
 //
-//   node connect.mjs <MCP URL> <port to listen on> <folder to remember in>
+//   node connect.mjs <MCP URL> <port to listen on> <folder to remember in> [<address of its metadata document>]
 //
 // A line of JSON at a time. Out: where a person must approve, then what was seen. It hears by its own port where the person ended up.
 
 import { spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
-const [url, port, folder] = process.argv.slice(2)
+const [url, port, folder, document] = process.argv.slice(2)
 const say = (event, said) => console.log(JSON.stringify({ event, ...said }))
 const program = new URL('node_modules/mcp-remote/dist/proxy.js', import.meta.url).pathname
-const bridge = spawn(process.execPath, [program, url, port, '--allow-http'], {
+const bridge = spawn(process.execPath, [program, url, port, '--allow-http', ...document ? ['--client-metadata-url', document] : []], {
   env: { PATH: '', HOME: folder, MCP_REMOTE_CONFIG_DIR: folder }, // no browser is found there
   stdio: ['pipe', 'pipe', 'pipe'],
 })

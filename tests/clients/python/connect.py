@@ -1,6 +1,6 @@
 """Connects from the URL alone with the official SDK of PyPI, as it is.
 
-    python connect.py <MCP URL> auto|legacy
+    python connect.py <MCP URL> auto|legacy [<address of its metadata document>]
 
 A line of JSON at a time. Out: where a person must approve, each set of tokens, what was seen. In: where the person ended up,
 each time, then how many seconds have passed.
@@ -64,13 +64,14 @@ async def names(client):
     return [tool.name for tool in (await client.list_tools(cache_mode="refresh")).tools]
 
 
-async def connect(url, mode):
+async def connect(url, mode, document=None):
     provider = OAuthClientProvider(
         server_url=url,
         client_metadata=OAuthClientMetadata(client_name="Python SDK", redirect_uris=["http://localhost:49161/callback"]),
         storage=Memory(),
         redirect_handler=send_the_person,
         callback_handler=come_back,
+        client_metadata_url=document,
     )
     async with (
         create_mcp_http_client(auth=provider) as http,

@@ -1,6 +1,6 @@
 // Connects from the URL alone with the official client of npm, of the line that knows both eras, as it is.
 //
-//   node connect.mjs <MCP URL> auto|legacy
+//   node connect.mjs <MCP URL> auto|legacy [<address of its metadata document>]
 //
 // A line of JSON at a time. Out: where a person must approve, each set of tokens, what was seen. In: where the person ended up,
 // each time, then how many seconds have passed.
@@ -17,6 +17,7 @@ const say = (event, said) => console.log(JSON.stringify({ event, ...said }))
 const kept = {}
 const authProvider = {
   redirectUrl: 'http://localhost:49163/callback',
+  clientMetadataUrl: process.argv[4],
   clientMetadata: {
     client_name: 'TypeScript client',
     redirect_uris: ['http://localhost:49163/callback'],

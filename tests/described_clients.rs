@@ -1,0 +1,205 @@
+//! Real clients, unmodified, connect by the metadata document at the https address that is their id, twice in a row.
+//!
+//! Our functions trust what the machine trusts, and learn that when they first reach out. So each test goes on in a process of its
+//! own, for which `SSL_CERT_FILE` names the authority that its host of documents is certified by.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use rmcp::transport::auth::{AuthorizationRequest, InMemoryCredentialStore, OAuthState};
+use serde_json::{Value, json};
+use world::World;
+use world::documents::Documents;
+
+use crate::clients::{NAMED, approves, assert_has, connects, remembered, said, stays, steps_up};
+use crate::script::{Script, at};
+
+/// Where the documents of these clients are.
+const PATH: &str = "/oauth/client.json";
+
+#[test]
+#[ignore = "needs packages of npm, which tests/run installs"]
+fn the_typescript_client_connects_by_its_document() {
+    over_https("the_typescript_client_connects_by_its_document", async |world, documents| {
+        let client_id = published(documents, "TypeScript client");
+        for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+            let script = "tests/clients/typescript-client/connect.mjs";
+            let mut script = Script::start("node", script, &[&world.mcp_url(), mode, &client_id]);
+            let first = connects(world, &mut script, version).await;
+            let second = steps_up(world, &mut script, &first).await;
+            stays(world, script, &second, "list_documents").await;
+            is_the_client_of(&second, &client_id);
+        }
+        // The second time is an hour after the first.
+        assert_eq!(documents.asked(PATH), 2);
+    });
+}
+
+#[test]
+#[ignore = "needs packages of PyPI, which tests/run installs"]
+fn the_python_sdk_connects_by_its_document() {
+    over_https("the_python_sdk_connects_by_its_document", async |world, documents| {
+        let client_id = published(documents, "Python SDK");
+        for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+            let python = at("target/clients/python/bin/python");
+            let mut script =
+                Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode, &client_id]);
+            let first = connects(world, &mut script, version).await;
+            let second = steps_up(world, &mut script, &first).await;
+            stays(world, script, &second, "list_documents").await;
+            is_the_client_of(&second, &client_id);
+        }
+        assert_eq!(documents.asked(PATH), 2);
+    });
+}
+
+#[test]
+fn the_rust_sdk_connects_by_its_document_a_hundred_times() {
+    over_https("the_rust_sdk_connects_by_its_document_a_hundred_times", async |world, documents| {
+        let client_id = published(documents, "Rust SDK");
+        for port in 0..100 {
+            let asks = AuthorizationRequest::new(format!("http://localhost:{}/callback", 50_000 + port))
+                .with_client_name("Rust SDK")
+                .with_client_metadata_url(&client_id);
+            is_the_client_of(&rust_sdk_connects(world, asks).await, &client_id);
+        }
+        assert_eq!(documents.asked(PATH), 1);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rust_sdk_connects_by_registration_a_hundred_times() {
+    let world = World::new().await;
+    for port in 0..100 {
+        let address = format!("http://localhost:{}/callback", 50_000 + port);
+        rust_sdk_connects(&world, AuthorizationRequest::new(address).with_client_name("Rust SDK")).await;
+    }
+    assert_eq!(world.count("clients").await, 1);
+}
+
+#[test]
+#[ignore = "needs packages of PyPI, which tests/run installs"]
+fn fastmcp_connects_by_its_document() {
+    over_https("fastmcp_connects_by_its_document", async |world, documents| {
+        let client_id = published(documents, "FastMCP Client");
+        let python = at("target/clients/fastmcp/bin/python");
+        let mut script =
+            Script::start(python, "tests/clients/fastmcp/connect.py", &[&world.mcp_url(), "2", &client_id]);
+        for _ in 0..2 {
+            is_sent(world, &mut script, &client_id).await;
+            has_listed(&said(&mut script, "connected").await);
+        }
+        script.ends().await;
+        assert_eq!(documents.asked(PATH), 1);
+    });
+}
+
+#[test]
+#[ignore = "needs packages of npm, which tests/run installs"]
+fn mcp_remote_connects_by_its_document() {
+    over_https("mcp_remote_connects_by_its_document", async |world, documents| {
+        let client_id = published(documents, "mcp-remote");
+        for port in ["49174", "49175"] {
+            let memory = memory("mcp-remote", port);
+            let arguments = [&world.mcp_url(), port, memory.to_str().unwrap(), &client_id];
+            let mut script = Script::start("node", "tests/clients/mcp-remote/connect.mjs", &arguments);
+            is_sent(world, &mut script, &client_id).await;
+            has_listed(&said(&mut script, "connected").await);
+            script.ends().await;
+            std::fs::remove_dir_all(memory).unwrap();
+        }
+        assert_eq!(documents.asked(PATH), 1);
+    });
+}
+
+#[test]
+#[ignore = "needs packages of npm, which tests/run installs"]
+fn the_inspector_connects_by_its_document() {
+    over_https("the_inspector_connects_by_its_document", async |world, documents| {
+        let client_id = published(documents, "MCP Inspector");
+        let node = at("tests/clients/conformance/node_modules/.bin/node");
+        for port in ["49176", "49177"] {
+            let (memory, callback) = (memory("inspector", port), format!("http://127.0.0.1:{port}/oauth/callback"));
+            let arguments = [&world.mcp_url(), &callback, memory.to_str().unwrap(), &client_id];
+            let mut script = Script::start(&node, "tests/clients/inspector/connect.mjs", &arguments);
+            is_sent(world, &mut script, &client_id).await;
+            has_listed(&said(&mut script, "connected").await);
+            script.ends().await;
+            std::fs::remove_dir_all(memory).unwrap();
+        }
+        assert_eq!(documents.asked(PATH), 1);
+    });
+}
+
+/// Plays `story` where a host of documents has a certificate that counts; afterwards there is one client, however often it connected.
+fn over_https(test: &str, story: impl AsyncFnOnce(&World, &Documents)) {
+    #[expect(clippy::disallowed_methods, reason = "what this test has told itself")]
+    let authority = std::env::var(AUTHORITY).ok();
+    let Some(authority) = authority else {
+        let authority = at("target/tmp").join(format!("{test}-{}.pem", std::process::id()));
+        std::fs::create_dir_all(at("target/tmp")).unwrap();
+        let again = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", &format!("described_clients::{test}"), "--include-ignored", "--nocapture"])
+            .envs([(AUTHORITY, &authority), ("SSL_CERT_FILE", &authority)])
+            .output()
+            .unwrap();
+        let said = [again.stdout, again.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(again.status.success() && said.contains("1 passed"), "{said}");
+        return std::fs::remove_file(authority).unwrap();
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let documents = Documents::serve_https(&PathBuf::from(authority)).await;
+        let world = documents.world().await;
+        story(&world, &documents).await;
+        assert_eq!(world.count("clients").await, 1);
+    });
+}
+
+const AUTHORITY: &str = "TEST_AUTHORITY";
+
+/// The id of a client that is answered at any port of this machine.
+fn published(documents: &Documents, name: &str) -> String {
+    let addresses = ["http://localhost/callback", "http://localhost/oauth/callback", "http://127.0.0.1/oauth/callback"];
+    documents.publish(PATH, &documents.document(PATH, name, &addresses));
+    documents.at(PATH)
+}
+
+/// From its URL to its tokens.
+async fn rust_sdk_connects(world: &World, asks: AuthorizationRequest) -> Value {
+    let mut state = OAuthState::new(world.mcp_url(), None).await.unwrap();
+    let store = InMemoryCredentialStore::new();
+    let OAuthState::Unauthorized(manager) = &mut state else { panic!("a new state") };
+    manager.set_credential_store(store.clone());
+    state.start_authorization(asks).await.unwrap();
+    let redirected = approves(world, &state.get_authorization_url().await.unwrap(), &NAMED).await;
+    state.handle_callback_url(&redirected).await.unwrap();
+    remembered(world, &store).await
+}
+
+/// It sends a person to authorize by that id, and is answered at its own port.
+async fn is_sent(world: &World, script: &mut Script, client_id: &str) {
+    let asked = said(script, "authorize").await;
+    let url = asked["url"].as_str().unwrap();
+    let named: Vec<_> = url::Url::parse(url).unwrap().query_pairs().into_owned().collect();
+    assert!(named.contains(&("client_id".to_owned(), client_id.to_owned())), "{url}");
+    let redirected = approves(world, url, &NAMED).await;
+    assert_eq!(world.get(&redirected).await.status, 200);
+}
+
+fn is_the_client_of(tokens: &Value, client_id: &str) {
+    let (_, claims) = world::claims(tokens["access_token"].as_str().unwrap());
+    assert_eq!(claims["client_id"], client_id);
+}
+
+fn has_listed(saw: &Value) {
+    assert!(saw.get("status").is_none_or(|status| *status == json!(0)), "{saw}");
+    assert_has(&saw["tools"], &["list_skills", "list_views", "roll_dice"]);
+}
+
+/// A folder for what a client remembers.
+fn memory(client: &str, port: &str) -> PathBuf {
+    let folder = at("target/tmp").join(format!("{client}-{}-{port}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}

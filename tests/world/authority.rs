@@ -1,0 +1,36 @@
+//! An authority that certifies hosts of a test.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::TlsAcceptor;
+
+/// The end of a connection for the host `name`, certified by a new authority. What whoever is to trust that has to know is written
+/// to `authority`, as PEM.
+///
+/// # Panics
+/// When it cannot be written.
+pub(crate) fn certify(name: &str, authority: &Path) -> TlsAcceptor {
+    let mut parameters = CertificateParams::default();
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(parameters, new_key()).expect("an authority");
+    std::fs::write(authority, issuer.pem()).expect("a file");
+
+    let key = new_key();
+    let parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+    let certificate = parameters.signed_by(&key, &issuer).expect("a certificate");
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key))
+        .expect("a configuration");
+    TlsAcceptor::from(Arc::new(config))
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate().expect("a key")
+}
