@@ -8,6 +8,7 @@
 //! | `template` | `template.yaml`, resolved for this machine |
 //! | `gateway` | API Gateway: requests to events, answers to HTTP |
 //! | `function` | the programs by name |
+//! | [`process`] | the same programs as they are deployed, each a process |
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
 //! | `direct` | the same way without a socket: for tests that make millions of calls |
@@ -24,6 +25,7 @@ pub mod folder;
 mod function;
 mod gateway;
 pub mod listener;
+pub mod process;
 mod signing_key;
 pub mod tables;
 pub mod template;
@@ -63,11 +65,13 @@ use demo::Demo;
 use direct::Direct;
 use folder::{Folder, NoFolder};
 use gateway::Gateway;
+use gateway::endpoint::Endpoint;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
+use process::{Fleet, Hears, Program};
 use tables::NoTables;
-use template::{TableDefinition, Template, Unusable};
+use template::{FunctionDefinition, TableDefinition, Template, Unusable};
 use wire::Wire;
 
 /// What a system is to be like.
@@ -94,12 +98,25 @@ pub struct Options {
     pub wire: Option<Arc<dyn Wire>>,
     /// Whether functions reach the tables and KMS without a socket.
     pub direct: bool,
+    /// Where the deployed programs are, if functions are to be processes of their own, which know no other clock than theirs.
+    pub programs: Option<Programs>,
     /// What kind of key signs. KMS has one of each kind.
     pub key_spec: Spec,
     /// Origins that tenants' tools may have although they are on this machine.
     pub outbound_allow: Vec<String>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
     pub parameters: BTreeMap<String, String>,
+}
+
+/// Programs to run, each as `<folder>/<name>/bootstrap`: where cargo-lambda puts them.
+#[derive(Clone)]
+pub struct Programs {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What is in the environment of each, besides what the template says.
+    pub variables: BTreeMap<String, String>,
+    /// Hears what they log.
+    pub hears: Hears,
 }
 
 /// Where a system keeps what it knows.
@@ -125,6 +142,7 @@ impl Default for Options {
             drop_headers: &[],
             wire: None,
             direct: false,
+            programs: None,
             key_spec: Spec::Rsa2048,
             outbound_allow: Vec::new(),
             parameters: BTreeMap::new(),
@@ -156,6 +174,9 @@ pub enum Failure {
     /// A program did not start.
     #[error("{0} does not start: {1}")]
     Function(String, Misconfigured),
+    /// A program as it is deployed did not.
+    #[error("the program of {0} does not start: {1}")]
+    Process(String, String),
     /// The tables.
     #[error(transparent)]
     Tables(#[from] NoTables),
@@ -298,7 +319,7 @@ impl System {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
+        let routes = start_functions(&template, &addresses, &client, &options.clock, options.programs.as_ref()).await?;
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
@@ -483,6 +504,21 @@ impl System {
     }
 }
 
+impl Programs {
+    fn program(&self, definition: &FunctionDefinition, addresses: &Addresses) -> Program {
+        let services = [("DYNAMODB", &addresses.dynamo), ("KMS", &addresses.kms), ("LAMBDA", &addresses.lambda)];
+        let services = services.map(|(name, address)| (format!("AWS_ENDPOINT_URL_{name}"), address.clone()));
+        let variables = definition.variables.clone().into_iter().chain(services).chain(self.variables.clone());
+        let name = definition.binary.clone();
+        Program {
+            binary: self.folder.join(&name).join("bootstrap"),
+            name,
+            variables: variables.collect(),
+            hears: Arc::clone(&self.hears),
+        }
+    }
+}
+
 /// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
 #[must_use]
 pub fn key_arn(spec: Spec) -> String {
@@ -538,13 +574,20 @@ async fn start_functions(
     addresses: &Addresses,
     client: &SharedHttpClient,
     clock: &Clock,
+    programs: Option<&Programs>,
 ) -> Result<Routes, Failure> {
     let mut routes = Routes::default();
     for definition in template.functions()? {
-        let aws = aws::config(&definition.binary, addresses, client);
-        let variables = definition.variables.clone();
-        let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
-        let endpoint = function::start(&definition, &environment).await?;
+        let endpoint = if let Some(programs) = programs {
+            let name = &definition.binary;
+            let fleet = Fleet::start(programs.program(&definition, addresses)).await;
+            Endpoint::of_fleet(fleet.map_err(|said| Failure::Process(name.clone(), said))?, name, definition.timeout)
+        } else {
+            let aws = aws::config(&definition.binary, addresses, client);
+            let variables = definition.variables.clone();
+            let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
+            function::start(&definition, &environment).await?
+        };
         for (method, path) in &definition.routes {
             let route = || format!("{method} {path}");
             let mapping = Mapping::parse(&template.response_parameters(method, path)?);

@@ -9,6 +9,7 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
 use super::refusal::Refusal;
+use crate::process::Fleet;
 
 /// HTTP APIs wait no longer for an integration, and no setting changes that.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +32,15 @@ impl Endpoint {
         Self::new(name, timeout, move |event| {
             let function = Arc::clone(&function);
             Box::pin(async move { lambda::invoke(&function, &event).await })
+        })
+    }
+
+    /// A program, each event to a process of it that has no other.
+    pub(crate) fn of_fleet(fleet: Fleet, name: &str, timeout: Duration) -> Arc<Self> {
+        let fleet = Arc::new(fleet);
+        Self::new(name, timeout, move |event| {
+            let fleet = Arc::clone(&fleet);
+            Box::pin(async move { Ok(fleet.invoke(event).await?) })
         })
     }
 
