@@ -5,7 +5,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "an actor that cannot go on ends its test")]
 
 pub mod answer;
-mod authority;
+pub mod authority;
 pub mod calls;
 pub mod connector;
 pub mod documents;
@@ -79,7 +79,7 @@ impl World {
         };
         change(&mut options);
         let (programs, watch) = programs::of_environment().unzip();
-        options.programs = programs;
+        options.programs = programs.or(options.programs);
         if let Some(watch) = &watch {
             watch.set(clock.load(Ordering::SeqCst));
         }
@@ -174,6 +174,14 @@ impl World {
     /// Never in practice.
     pub fn remember(&self, secret: &str) {
         self.secrets.lock().expect("unpoisoned").push(secret.to_owned());
+    }
+
+    /// Searches for none of them at the end: where there are thousands, and nothing is being tested.
+    ///
+    /// # Panics
+    /// Never in practice.
+    pub fn forgets_its_secrets(&self) {
+        self.secrets.lock().expect("unpoisoned").clear();
     }
 
     /// A client that registers itself, answered where Claude is.

@@ -477,6 +477,13 @@ impl System {
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
     }
 
+    /// The processes of a function, if it runs as such.
+    #[must_use]
+    pub fn fleet(&self, function: &str) -> Option<&Fleet> {
+        let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
+        endpoint.fleet.as_deref()
+    }
+
     /// Sends a request through the gateway without a socket.
     pub async fn ask(&self, request: Request<Body>) -> Response<Body> {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

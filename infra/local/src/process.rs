@@ -5,7 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -143,9 +143,17 @@ impl Drop for Process {
 }
 
 /// As many processes of a program as there are events at once. One that has answered takes the next event, as Lambda's do.
-pub(crate) struct Fleet {
+pub struct Fleet {
     program: Program,
     idle: Mutex<Vec<Process>>,
+    kept: Mutex<Kept>,
+}
+
+/// What whoever measures asks for.
+#[derive(Default)]
+struct Kept {
+    times: Vec<Duration>,
+    last: Option<String>,
 }
 
 impl Fleet {
@@ -160,20 +168,51 @@ impl Fleet {
             process.idle().await?;
             idle.push(process);
         }
-        Ok(Self { program, idle: Mutex::new(idle) })
+        Ok(Self { program, idle: Mutex::new(idle), kept: Mutex::default() })
     }
 
     /// The answer to `event`. A process that fails, or whose answer nobody waits for, is not used again.
     pub(crate) async fn invoke(&self, event: String) -> Result<String, String> {
-        let process = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let process = locked(&self.idle).pop();
         let mut process = match process {
             Some(process) => process,
             None => Process::start(&self.program).await.map_err(|error| error.to_string())?,
         };
+        locked(&self.kept).last = Some(event.clone());
+        let handed = Instant::now();
         let answer = process.invoke(event).await?;
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(process);
+        locked(&self.kept).times.push(handed.elapsed());
+        locked(&self.idle).push(process);
         Ok(answer)
     }
+
+    /// What is run.
+    #[must_use]
+    pub const fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// The processes that wait for an event.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        locked(&self.idle).iter().filter_map(Process::pid).collect()
+    }
+
+    /// How long each event took since this was last asked, from its handing over to its answer.
+    #[must_use]
+    pub fn take_times(&self) -> Vec<Duration> {
+        std::mem::take(&mut locked(&self.kept).times)
+    }
+
+    /// The last event.
+    #[must_use]
+    pub fn last(&self) -> Option<String> {
+        locked(&self.kept).last.clone()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What Lambda sets. The access key is how a watched wire knows who calls.

@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     timeout: Duration,
     invoke: Box<dyn Fn(String) -> Answering + Send + Sync>,
     log: Dispatch,
+    /// Its processes, if it has any of its own.
+    pub(crate) fleet: Option<Arc<Fleet>>,
 }
 
 impl Endpoint {
@@ -38,15 +40,26 @@ impl Endpoint {
     /// A program, each event to a process of it that has no other.
     pub(crate) fn of_fleet(fleet: Fleet, name: &str, timeout: Duration) -> Arc<Self> {
         let fleet = Arc::new(fleet);
-        Self::new(name, timeout, move |event| {
-            let fleet = Arc::clone(&fleet);
+        let asked = Arc::clone(&fleet);
+        let invoke = move |event| -> Answering {
+            let fleet = Arc::clone(&asked);
             Box::pin(async move { Ok(fleet.invoke(event).await?) })
-        })
+        };
+        Self::made(name, timeout, invoke, Some(fleet))
     }
 
     fn new(name: &str, timeout: Duration, invoke: impl Fn(String) -> Answering + Send + Sync + 'static) -> Arc<Self> {
+        Self::made(name, timeout, invoke, None)
+    }
+
+    fn made(
+        name: &str,
+        timeout: Duration,
+        invoke: impl Fn(String) -> Answering + Send + Sync + 'static,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Arc<Self> {
         let log = tracing::dispatcher::get_default(Clone::clone);
-        Arc::new(Self { name: name.to_owned(), timeout, invoke: Box::new(invoke), log })
+        Arc::new(Self { name: name.to_owned(), timeout, invoke: Box::new(invoke), log, fleet })
     }
 
     /// The answer to `event`. It is worked out to the end even if the caller has gone, as on Lambda.
