@@ -3,9 +3,14 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
+use local::delivery;
 use serde_json::Value;
 use shared::log;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -13,8 +18,9 @@ static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let form = tracing_subscriber::fmt().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
-        form.with_writer(|| Lines).try_init().expect("nobody else logs");
+        let form = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
+        let kept = form.with_writer(|| Lines).with_filter(LevelFilter::INFO);
+        tracing_subscriber::registry().with(kept).with(delivery::layer()).try_init().expect("nobody else logs");
     });
 }
 

@@ -339,7 +339,8 @@ impl World {
     pub fn audit(&self, event: &str) -> Vec<Value> {
         let mut events: Vec<_> = log::audit().into_iter().filter(|line| line["event"] == event).collect();
         for line in events.iter_mut().filter_map(Value::as_object_mut) {
-            line.retain(|name, _| !["timestamp", "level", "target"].contains(&name.as_str()));
+            let of_every_line = ["timestamp", "level", "target", "v", "function", "request", "invocation", "ip"];
+            line.retain(|name, _| !of_every_line.contains(&name.as_str()));
         }
         events
     }

@@ -11,11 +11,13 @@
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
 //! | `direct` | the same way without a socket: for tests that make millions of calls |
+//! | [`delivery`] | CloudWatch Logs: the audit's lines, to who hears them |
 //! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
 //! | [`flows`] | attempts to connect, told as they end |
 //! | `listener`, `folder` | ports and files |
 
 mod aws;
+pub mod delivery;
 pub mod demo;
 mod dice;
 mod direct;
@@ -60,9 +62,11 @@ use workspace_file::mistake::Mistakes;
 use workspace_file::plan::NotApplied;
 
 use aws::Addresses;
+use delivery::{Ear, Lines};
 use demo::Demo;
 use direct::Direct;
 use folder::{Folder, NoFolder};
+use function::Program;
 use gateway::Gateway;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
@@ -93,6 +97,8 @@ pub struct Options {
     pub drop_headers: &'static [&'static str],
     /// Who watches what the functions say to AWS.
     pub wire: Option<Arc<dyn Wire>>,
+    /// Whether who watches sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
+    pub watch_audit: bool,
     /// Whether functions reach the tables and KMS without a socket.
     pub direct: bool,
     /// What kind of key signs. KMS has one of each kind.
@@ -125,6 +131,7 @@ impl Default for Options {
             rename_challenge: false,
             drop_headers: &[],
             wire: None,
+            watch_audit: false,
             direct: false,
             key_spec: Spec::Rsa2048,
             outbound_allow: Vec::new(),
@@ -195,6 +202,8 @@ pub struct System {
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
+    ear: Arc<Ear>,
+    lines: Arc<Lines>,
     database: dynoxide::Database,
     definitions: Vec<TableDefinition>,
     signing_key: String,
@@ -289,6 +298,7 @@ impl System {
         let ([operators, client], wire) = clients(straight, options.wire);
         let told = template.table_variables()?;
         folder.as_deref().map_or(Ok(()), |folder| tell_operators(folder, &services.dynamo, &told))?;
+        let unwatched = operators.clone();
         let operators = aws::config("operator", &services, &operators);
         let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
         let demo = match tools_at {
@@ -300,7 +310,15 @@ impl System {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
+        let unwatched = if options.watch_audit { (&addresses, &client) } else { (&services, &unwatched) };
+        let lines = Lines::new();
+        let (routes, ear) =
+            start_functions(&template, (&addresses, &client), unwatched, &options.clock, &lines).await?;
+        servers.spawn({
+            let (lines, ear, clock, stopped) =
+                (Arc::clone(&lines), Arc::clone(&ear), options.clock.clone(), servers.stopped());
+            async move { lines.deliver(ear, clock, stopped).await }
+        });
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
@@ -322,6 +340,8 @@ impl System {
             kms,
             lambda,
             gateway,
+            ear,
+            lines,
             database,
             definitions,
             signing_key,
@@ -461,8 +481,21 @@ impl System {
     /// Hands `event`, an event's JSON, to a function as Lambda would, past the gateway; the answer's JSON. `None` when there
     /// is no such function, the error's text when it fails, panics or takes too long.
     pub async fn invoke(&self, function: &str, event: &str) -> Option<Result<String, String>> {
+        if function == "audit" {
+            let event = match serde_json::from_str(event) {
+                Ok(event) => event,
+                Err(error) => return Some(Err(error.to_string())),
+            };
+            return Some(self.ear.invoke(event).await.map(|()| "null".to_owned()));
+        }
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
+    }
+
+    /// The audit log: every line, once all that has been written until now has been heard.
+    pub async fn audit_log(&self) -> Vec<serde_json::Value> {
+        self.lines.heard().await;
+        self.ear.log()
     }
 
     /// Sends a request through the gateway without a socket.
@@ -541,19 +574,28 @@ async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<
     Ok(address)
 }
 
-/// Starts every function of the template, each with its own variables and name, and routes to it what it answers.
+/// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the one that
+/// hears, whose way to AWS is another.
 async fn start_functions(
     template: &Template,
-    addresses: &Addresses,
-    client: &SharedHttpClient,
+    ways: (&Addresses, &SharedHttpClient),
+    ways_of_audit: (&Addresses, &SharedHttpClient),
     clock: &Clock,
-) -> Result<Routes, Failure> {
-    let mut routes = Routes::default();
+    lines: &Arc<Lines>,
+) -> Result<(Routes, Arc<Ear>), Failure> {
+    let (mut routes, mut ear) = (Routes::default(), None);
     for definition in template.functions()? {
+        let (addresses, client) = if definition.binary == "audit" { ways_of_audit } else { ways };
         let aws = aws::config(&definition.binary, addresses, client);
         let variables = definition.variables.clone();
         let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
-        let endpoint = function::start(&definition, &environment).await?;
+        let endpoint = match function::start(&definition, &environment, lines).await? {
+            Program::Answers(endpoint) => endpoint,
+            Program::Hears(it) => {
+                ear = Some(it);
+                continue;
+            }
+        };
         for (method, path) in &definition.routes {
             let route = || format!("{method} {path}");
             let mapping = Mapping::parse(&template.response_parameters(method, path)?);
@@ -563,7 +605,7 @@ async fn start_functions(
             }
         }
     }
-    Ok(routes)
+    Ok((routes, ear.ok_or_else(|| Failure::NoProgram("that hears the audit".to_owned()))?))
 }
 
 fn open_supabase(

@@ -27,6 +27,8 @@ pub(crate) struct Template {
 pub(crate) struct FunctionDefinition {
     /// The program: its folder under `functions/`.
     pub(crate) binary: String,
+    /// What Lambda calls it.
+    pub(crate) name: String,
     /// After which Lambda ends it.
     pub(crate) timeout: Duration,
     /// What it is told, by name.
@@ -112,7 +114,14 @@ impl Template {
                 routes.push((method.to_owned(), path.to_owned()));
             }
             let binary = binary.ok_or_else(|| shape("Binary"))?.to_owned();
-            functions.push(FunctionDefinition { binary, timeout: Duration::from_secs(timeout), variables, routes });
+            let name = self.resolve_text(setting("/FunctionName").ok_or_else(|| shape("FunctionName"))?)?;
+            functions.push(FunctionDefinition {
+                binary,
+                name,
+                timeout: Duration::from_secs(timeout),
+                variables,
+                routes,
+            });
         }
         Ok(functions)
     }
