@@ -290,7 +290,7 @@ pub enum Event<'a> {
         tool: &'a str,
         /// The record, document, skill or view that it was to work on, by its id, if it names one.
         #[serde(skip_serializing_if = "Option::is_none")]
-        target: Option<&'a str>,
+        object: Option<&'a str>,
         /// How it ended.
         outcome: &'static str,
     },

@@ -117,11 +117,12 @@ impl<F: Function> Served<F> {
         let took = started.elapsed();
         let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let (function, request) = (F::NAME, trail.asked().request.as_deref().unwrap_or_default());
+        let invocation = trail.asked().invocation.as_str();
         let metrics = metrics(&trail, status, took);
         if status >= 500 {
-            tracing::error!(target: TARGET, function, %method, path, status, reason, microseconds, request, metrics, "answered");
+            tracing::error!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
         } else {
-            tracing::info!(target: TARGET, function, %method, path, status, reason, microseconds, request, metrics, "answered");
+            tracing::info!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
         }
         response
     }

@@ -43,11 +43,15 @@ pub(crate) fn show_last() {
     }
 }
 
+/// The lines that are JSON.
+pub(crate) fn all() -> Vec<Value> {
+    let text = String::from_utf8_lossy(&lines()).into_owned();
+    text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect()
+}
+
 /// The lines of the audit.
 pub(crate) fn audit() -> Vec<Value> {
-    let text = String::from_utf8_lossy(&lines()).into_owned();
-    let all = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    all.filter(|line| line["target"] == "audit").collect()
+    all().into_iter().filter(|line| line["target"] == "audit").collect()
 }
 
 fn lines() -> MutexGuard<'static, Vec<u8>> {

@@ -351,6 +351,12 @@ impl World {
         log::audit()
     }
 
+    /// Every line that this world's functions wrote about requests: of the audit, and one for each answer.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        log::all().into_iter().filter(|line| self.system.wrote(line)).collect()
+    }
+
     /// GET.
     pub async fn get(&self, url: &str) -> Answer {
         self.send(self.http.get(self.absolute(url))).await

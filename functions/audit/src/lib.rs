@@ -40,8 +40,8 @@ impl Listener for Audit {
         for event in events {
             match Line::read(&event) {
                 Some(line) => lines.push(line),
-                // Not the line itself: whatever it is, it is not what we write.
-                None => tracing::error!(id = event.id, "a line that is none of the audit"),
+                // Not the line itself: whatever it is, it is not what we write. By default the target would be this crate, `audit`.
+                None => tracing::error!(target: "deliveries", id = event.id, "a line that is none of the audit"),
             }
         }
         let activities: Vec<_> = lines.iter().filter_map(Line::activity).collect();

@@ -8,8 +8,8 @@ use shared::store::workspace::Name;
 use crate::operation::{Operation, Permitted};
 
 /// Tells the audit that something of the tenant was used, and how that ended, in one word. Lists are not worth telling.
-/// `target` is what a tool of ours was to work on.
-pub(crate) fn record(permitted: &Permitted, target: Option<&str>, outcome: &'static str) {
+/// `object` is what a tool of ours was to work on.
+pub(crate) fn record(permitted: &Permitted, object: Option<&str>, outcome: &'static str) {
     let access = &permitted.access;
     let (tenant, person) = (access.tenant().as_str(), access.person().as_str());
     let credential = match access.by() {
@@ -19,12 +19,12 @@ pub(crate) fn record(permitted: &Permitted, target: Option<&str>, outcome: &'sta
     let credential = credential.as_str();
     match &permitted.call.operation {
         Operation::BuiltIn(tool) => {
-            audit::record(&Event::ToolCalled { tenant, person, credential, tool: tool.name, target, outcome });
+            audit::record(&Event::ToolCalled { tenant, person, credential, tool: tool.name, object, outcome });
         }
         Operation::Registered(name) => {
             // What a tenant's tool takes is the tenant's own, and may be anything.
             let tool = name.as_str();
-            audit::record(&Event::ToolCalled { tenant, person, credential, tool, target: None, outcome });
+            audit::record(&Event::ToolCalled { tenant, person, credential, tool, object: None, outcome });
         }
         Operation::ReadResource(uri) => {
             let resource = &uri.to_string();
@@ -46,7 +46,7 @@ pub(crate) fn record(permitted: &Permitted, target: Option<&str>, outcome: &'sta
 
 /// The record, document, skill or view that arguments or a result name, if they do: `type/id`, `id` or `name`. What has not the
 /// form of an id is content, and no business of the audit.
-pub(crate) fn target(members: &Map<String, Value>) -> Option<String> {
+pub(crate) fn object(members: &Map<String, Value>) -> Option<String> {
     let member = |name| members.get(name).and_then(Value::as_str).and_then(Name::parse);
     match (member("type"), member("id")) {
         (Some(kind), Some(id)) => Some(format!("{kind}/{id}")),
@@ -72,7 +72,7 @@ mod tests {
             (json!({ "id": 7, "name": ["x"] }), None),
             (json!({ "title": "Draft", "query": "salary" }), None),
         ] {
-            assert_eq!(target(members.as_object().unwrap()).as_deref(), expected, "{members}");
+            assert_eq!(object(members.as_object().unwrap()).as_deref(), expected, "{members}");
         }
     }
 }

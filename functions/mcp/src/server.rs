@@ -255,18 +255,18 @@ impl ServerHandler for Serving {
     ) -> Result<CallToolResponse, ErrorData> {
         self.followed(async {
             let (work, arguments) = (self.work(), params.arguments.unwrap_or_default());
-            let named = audited::target(&arguments);
+            let named = audited::object(&arguments);
             let called = match &self.permitted.call.operation {
                 Operation::BuiltIn(tool) => (tool.run)(arguments, &work).await.map(Some),
                 Operation::Registered(name) => registered::call(name, arguments, &work).await,
                 _ => return Err(self.mistaken()),
             };
             // What has just been made is named by its result alone.
-            let target = named.or_else(|| match &called {
-                Ok(Some(Outcome::Structured(Value::Object(made)))) => audited::target(made),
+            let object = named.or_else(|| match &called {
+                Ok(Some(Outcome::Structured(Value::Object(made)))) => audited::object(made),
                 _ => None,
             });
-            audited::record(&self.permitted, target.as_deref(), tools::ending(&called));
+            audited::record(&self.permitted, object.as_deref(), tools::ending(&called));
             match called {
                 Ok(Some(outcome)) => Ok(self.complete(outcome.into())),
                 Ok(None) => Err(ErrorData::invalid_params("There is no such tool", None)),

@@ -92,6 +92,12 @@ impl Lines {
         format!("{:08x}-0000-4000-8000-{number:012x}", self.system)
     }
 
+    /// Whether one of this system's functions wrote `line`.
+    pub(crate) fn are(&self, line: &Value) -> bool {
+        let invocation = line.get("invocation").and_then(Value::as_str).unwrap_or_default();
+        invocation.starts_with(&format!("{:08x}-", self.system))
+    }
+
     /// Returns when all that was written before has been heard, or never will be.
     pub(crate) async fn heard(&self) {
         let (mark, reached) = oneshot::channel();

@@ -72,7 +72,7 @@ use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
 use tables::NoTables;
-use template::{TableDefinition, Template, Unusable};
+use template::{Metric, TableDefinition, Template, Unusable};
 use wire::Wire;
 
 /// What a system is to be like.
@@ -103,7 +103,7 @@ pub struct Options {
     pub direct: bool,
     /// What kind of key signs. KMS has one of each kind.
     pub key_spec: Spec,
-    /// Origins that tenants' tools may have although they are on this machine.
+    /// Origins that tenants' tools and clients' metadata documents may have although they are on this machine.
     pub outbound_allow: Vec<String>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
     pub parameters: BTreeMap<String, String>,
@@ -209,6 +209,8 @@ pub struct System {
     signing_key: String,
     policies: Vec<(String, String, String)>,
     queries: BTreeMap<String, String>,
+    alarms: BTreeMap<String, Vec<Metric>>,
+    filtered: Vec<Metric>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
     activities: Activities,
     clients: Clients,
@@ -278,6 +280,7 @@ impl System {
             ("SupabaseUrl", &supabase_url),
             ("SupabasePublishableKey", PUBLISHABLE_KEY),
             ("OutboundAllow", &outbound_allow.join(",")),
+            ("ClientMetadataAllow", &outbound_allow.join(",")),
             ("ToolFunctions", if options.demo { words::ARN } else { "" }),
         ];
         let signing_key = key_arn(options.key_spec);
@@ -332,6 +335,8 @@ impl System {
             workspaces: operator.workspaces()?,
             policies: template.policies()?,
             queries: template.queries()?,
+            alarms: template.alarms()?,
+            filtered: template.filtered_metrics()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             issuer,
             services,
@@ -472,6 +477,24 @@ impl System {
         &self.queries
     }
 
+    /// The alarms of the template, and the metrics that each is about.
+    #[must_use]
+    pub const fn alarms(&self) -> &BTreeMap<String, Vec<Metric>> {
+        &self.alarms
+    }
+
+    /// The metrics that the template draws from lines by filters.
+    #[must_use]
+    pub fn filtered_metrics(&self) -> &[Metric] {
+        &self.filtered
+    }
+
+    /// Whether a function of this system wrote `line`.
+    #[must_use]
+    pub fn wrote(&self, line: &serde_json::Value) -> bool {
+        self.lines.are(line)
+    }
+
     /// The environment variables of a function, as the template gives them.
     #[must_use]
     pub fn variables(&self, function: &str) -> Option<&BTreeMap<String, String>> {
@@ -523,6 +546,15 @@ impl System {
         }
         Ok(())
     }
+}
+
+/// What another text of the template would allow each function: `(function, action, ARN)`.
+///
+/// # Errors
+/// When the text cannot be followed.
+pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable> {
+    let parameters = [("ToolFunctions".to_owned(), words::ARN.to_owned())].into();
+    Template::of(text, parameters, key_arn(Spec::Rsa2048))?.policies()
 }
 
 /// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
