@@ -275,8 +275,8 @@ async fn each_query_finds_what_it_is_for() {
     let flow = log.iter().find(|line| line["event"] == "grant_used").unwrap()["flow"].as_str().unwrap();
     let one = events(&journeys.answer("One connection step by step", flow).await);
     assert_eq!(
-        one[..],
-        ["sign_in_asked", "consent_shown", "grant_approved", "grant_activated", "grant_used"],
+        one,
+        ["sign_in_asked", "consent_shown", "grant_approved", "grant_activated", "grant_used", "call_refused"],
         "{one:?}"
     );
 
