@@ -12,7 +12,9 @@ use crate::fault::Fault;
 use crate::invoker::Invoker;
 use crate::keys::public::PublicKeys;
 use crate::keys::signer::Signer;
+use crate::metrics::Timed;
 use crate::oauth::issuer::Issuer;
+use crate::store::activity::Activities;
 use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
@@ -65,8 +67,12 @@ impl Environment {
         let aws = aws.to_builder().timeout_config(timeouts()).retry_config(retries()).build();
         Self {
             variables: Box::new(variables),
-            dynamo: aws_sdk_dynamodb::Client::new(&aws),
-            kms: aws_sdk_kms::Client::new(&aws),
+            dynamo: aws_sdk_dynamodb::Client::from_conf(
+                aws_sdk_dynamodb::config::Builder::from(&aws).interceptor(Timed("DynamoDB")).build(),
+            ),
+            kms: aws_sdk_kms::Client::from_conf(
+                aws_sdk_kms::config::Builder::from(&aws).interceptor(Timed("KMS")).build(),
+            ),
             aws,
             clock,
         }
@@ -148,6 +154,14 @@ impl Environment {
     /// When the table is not named.
     pub fn workspaces(&self) -> Result<Workspaces, Misconfigured> {
         Ok(Workspaces::new(self.dynamo.clone(), self.required("TABLE_WORKSPACE")?))
+    }
+
+    /// The table of `TABLE_ACTIVITY`.
+    ///
+    /// # Errors
+    /// When the table is not named.
+    pub fn activities(&self) -> Result<Activities, Misconfigured> {
+        Ok(Activities::new(self.dynamo.clone(), self.required("TABLE_ACTIVITY")?))
     }
 
     /// The public halves of all keys of `SIGNING_KEYS`, in its order: the first signs.

@@ -12,11 +12,13 @@
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
 //! | `direct` | the same way without a socket: for tests that make millions of calls |
+//! | [`delivery`] | CloudWatch Logs: the audit's lines, to who hears them |
 //! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
 //! | [`flows`] | attempts to connect, told as they end |
 //! | `listener`, `folder` | ports and files |
 
 mod aws;
+pub mod delivery;
 pub mod demo;
 mod dice;
 mod direct;
@@ -45,6 +47,7 @@ use axum::http::{Request, Response};
 use shared::clock::Clock;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
+use shared::store::activity::Activities;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
@@ -61,17 +64,19 @@ use workspace_file::mistake::Mistakes;
 use workspace_file::plan::NotApplied;
 
 use aws::Addresses;
+use delivery::{Ear, Lines};
 use demo::Demo;
 use direct::Direct;
 use folder::{Folder, NoFolder};
+use function::Program;
 use gateway::Gateway;
 use gateway::endpoint::Endpoint;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
-use process::{Fleet, Hears, Program};
+use process::{Fleet, Hears};
 use tables::NoTables;
-use template::{FunctionDefinition, TableDefinition, Template, Unusable};
+use template::{FunctionDefinition, Metric, TableDefinition, Template, Unusable};
 use wire::Wire;
 
 /// What a system is to be like.
@@ -96,13 +101,15 @@ pub struct Options {
     pub drop_headers: &'static [&'static str],
     /// Who watches what the functions say to AWS.
     pub wire: Option<Arc<dyn Wire>>,
+    /// Whether who watches sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
+    pub watch_audit: bool,
     /// Whether functions reach the tables and KMS without a socket.
     pub direct: bool,
     /// Where the deployed programs are, if functions are to be processes of their own, which know no other clock than theirs.
     pub programs: Option<Programs>,
     /// What kind of key signs. KMS has one of each kind.
     pub key_spec: Spec,
-    /// Origins that tenants' tools may have although they are on this machine.
+    /// Origins that tenants' tools and clients' metadata documents may have although they are on this machine.
     pub outbound_allow: Vec<String>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
     pub parameters: BTreeMap<String, String>,
@@ -141,6 +148,7 @@ impl Default for Options {
             rename_challenge: false,
             drop_headers: &[],
             wire: None,
+            watch_audit: false,
             direct: false,
             programs: None,
             key_spec: Spec::Rsa2048,
@@ -215,12 +223,17 @@ pub struct System {
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
+    ear: Arc<Ear>,
+    lines: Arc<Lines>,
     database: dynoxide::Database,
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
     queries: BTreeMap<String, String>,
+    alarms: BTreeMap<String, Vec<Metric>>,
+    filtered: Vec<Metric>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
+    activities: Activities,
     clients: Clients,
     directory: Directory,
     grants: Grants,
@@ -288,6 +301,7 @@ impl System {
             ("SupabaseUrl", &supabase_url),
             ("SupabasePublishableKey", PUBLISHABLE_KEY),
             ("OutboundAllow", &outbound_allow.join(",")),
+            ("ClientMetadataAllow", &outbound_allow.join(",")),
             ("ToolFunctions", if options.demo { words::ARN } else { "" }),
         ];
         let signing_key = key_arn(options.key_spec);
@@ -308,6 +322,7 @@ impl System {
         let ([operators, client], wire) = clients(straight, options.wire);
         let told = template.table_variables()?;
         folder.as_deref().map_or(Ok(()), |folder| tell_operators(folder, &services.dynamo, &told))?;
+        let unwatched = operators.clone();
         let operators = aws::config("operator", &services, &operators);
         let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
         let demo = match tools_at {
@@ -319,12 +334,21 @@ impl System {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let routes = start_functions(&template, &addresses, &client, &options.clock, options.programs.as_ref()).await?;
+        let unwatched = if options.watch_audit { (&addresses, &client) } else { (&services, &unwatched) };
+        let lines = Lines::new();
+        let ways = Ways { functions: (&addresses, &client), audit: unwatched, programs: options.programs.as_ref() };
+        let (routes, ear) = start_functions(&template, &ways, &options.clock, &lines).await?;
+        servers.spawn({
+            let (lines, ear, clock, stopped) =
+                (Arc::clone(&lines), Arc::clone(&ear), options.clock.clone(), servers.stopped());
+            async move { lines.deliver(ear, clock, stopped).await }
+        });
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
+            activities: operator.activities()?,
             clients: operator.clients()?,
             directory: operator.directory()?,
             grants: operator.grants()?,
@@ -332,6 +356,8 @@ impl System {
             workspaces: operator.workspaces()?,
             policies: template.policies()?,
             queries: template.queries()?,
+            alarms: template.alarms()?,
+            filtered: template.filtered_metrics()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             issuer,
             services,
@@ -340,6 +366,8 @@ impl System {
             kms,
             lambda,
             gateway,
+            ear,
+            lines,
             database,
             definitions,
             signing_key,
@@ -410,6 +438,12 @@ impl System {
         &self.clients
     }
 
+    /// The table of what happened, likewise.
+    #[must_use]
+    pub const fn activities(&self) -> &Activities {
+        &self.activities
+    }
+
     /// The table of tenants and members, likewise.
     #[must_use]
     pub fn directory(&self) -> &Directory {
@@ -464,6 +498,24 @@ impl System {
         &self.queries
     }
 
+    /// The alarms of the template, and the metrics that each is about.
+    #[must_use]
+    pub const fn alarms(&self) -> &BTreeMap<String, Vec<Metric>> {
+        &self.alarms
+    }
+
+    /// The metrics that the template draws from lines by filters.
+    #[must_use]
+    pub fn filtered_metrics(&self) -> &[Metric] {
+        &self.filtered
+    }
+
+    /// Whether a function of this system wrote `line`.
+    #[must_use]
+    pub fn wrote(&self, line: &serde_json::Value) -> bool {
+        self.lines.are(line)
+    }
+
     /// The environment variables of a function, as the template gives them.
     #[must_use]
     pub fn variables(&self, function: &str) -> Option<&BTreeMap<String, String>> {
@@ -473,6 +525,13 @@ impl System {
     /// Hands `event`, an event's JSON, to a function as Lambda would, past the gateway; the answer's JSON. `None` when there
     /// is no such function, the error's text when it fails, panics or takes too long.
     pub async fn invoke(&self, function: &str, event: &str) -> Option<Result<String, String>> {
+        if function == "audit" {
+            let event = match serde_json::from_str(event) {
+                Ok(event) => event,
+                Err(error) => return Some(Err(error.to_string())),
+            };
+            return Some(self.ear.invoke(event).await.map(|()| "null".to_owned()));
+        }
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
     }
@@ -482,6 +541,12 @@ impl System {
     pub fn fleet(&self, function: &str) -> Option<&Fleet> {
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
         endpoint.fleet.as_deref()
+    }
+
+    /// The audit log: every line, once all that has been written until now has been heard.
+    pub async fn audit_log(&self) -> Vec<serde_json::Value> {
+        self.lines.heard().await;
+        self.ear.log()
     }
 
     /// Sends a request through the gateway without a socket.
@@ -512,18 +577,32 @@ impl System {
 }
 
 impl Programs {
-    fn program(&self, definition: &FunctionDefinition, addresses: &Addresses) -> Program {
+    fn program(&self, definition: &FunctionDefinition, addresses: &Addresses) -> process::Program {
         let services = [("DYNAMODB", &addresses.dynamo), ("KMS", &addresses.kms), ("LAMBDA", &addresses.lambda)];
         let services = services.map(|(name, address)| (format!("AWS_ENDPOINT_URL_{name}"), address.clone()));
         let variables = definition.variables.clone().into_iter().chain(services).chain(self.variables.clone());
-        let name = definition.binary.clone();
-        Program {
-            binary: self.folder.join(&name).join("bootstrap"),
-            name,
+        let hears = Arc::clone(&self.hears);
+        process::Program {
+            binary: self.folder.join(&definition.binary).join("bootstrap"),
+            name: definition.binary.clone(),
+            function: definition.name.clone(),
             variables: variables.collect(),
-            hears: Arc::clone(&self.hears),
+            hears: Arc::new(move |line| {
+                delivery::post(line);
+                hears(line);
+            }),
         }
     }
+}
+
+/// What another text of the template would allow each function: `(function, action, ARN)`.
+///
+/// # Errors
+/// When the text cannot be followed.
+pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable> {
+    let parameters = [("ToolFunctions".to_owned(), words::ARN.to_owned())].into();
+    Template::of(text, parameters, key_arn(Spec::Rsa2048))?.policies()
+}
 }
 
 /// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
@@ -575,25 +654,42 @@ async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<
     Ok(address)
 }
 
-/// Starts every function of the template, each with its own variables and name, and routes to it what it answers.
+/// How functions reach AWS, and what they are.
+struct Ways<'a> {
+    functions: (&'a Addresses, &'a SharedHttpClient),
+    /// The one that hears has another.
+    audit: (&'a Addresses, &'a SharedHttpClient),
+    /// What to run, if not what is linked in; the one that hears is, in any case.
+    programs: Option<&'a Programs>,
+}
+
+/// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the one that
+/// hears, whose way to AWS is another.
 async fn start_functions(
     template: &Template,
-    addresses: &Addresses,
-    client: &SharedHttpClient,
+    ways: &Ways<'_>,
     clock: &Clock,
-    programs: Option<&Programs>,
-) -> Result<Routes, Failure> {
-    let mut routes = Routes::default();
+    lines: &Arc<Lines>,
+) -> Result<(Routes, Arc<Ear>), Failure> {
+    let (mut routes, mut ear) = (Routes::default(), None);
     for definition in template.functions()? {
-        let endpoint = if let Some(programs) = programs {
-            let name = &definition.binary;
+        let hears = definition.binary == "audit";
+        let (addresses, client) = if hears { ways.audit } else { ways.functions };
+        let endpoint = if let Some(programs) = ways.programs.filter(|_| !hears) {
             let fleet = Fleet::start(programs.program(&definition, addresses)).await;
-            Endpoint::of_fleet(fleet.map_err(|said| Failure::Process(name.clone(), said))?, name, definition.timeout)
+            let failed = |said| Failure::Process(definition.binary.clone(), said);
+            Endpoint::of_fleet(fleet.map_err(failed)?, &definition, lines)
         } else {
             let aws = aws::config(&definition.binary, addresses, client);
             let variables = definition.variables.clone();
             let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
-            function::start(&definition, &environment).await?
+            match function::start(&definition, &environment, lines).await? {
+                Program::Answers(endpoint) => endpoint,
+                Program::Hears(it) => {
+                    ear = Some(it);
+                    continue;
+                }
+            }
         };
         for (method, path) in &definition.routes {
             let route = || format!("{method} {path}");
@@ -604,7 +700,7 @@ async fn start_functions(
             }
         }
     }
-    Ok(routes)
+    Ok((routes, ear.ok_or_else(|| Failure::NoProgram("that hears the audit".to_owned()))?))
 }
 
 fn open_supabase(
