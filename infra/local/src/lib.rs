@@ -603,7 +603,6 @@ pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable
     let parameters = [("ToolFunctions".to_owned(), words::ARN.to_owned())].into();
     Template::of(text, parameters, key_arn(Spec::Rsa2048))?.policies()
 }
-}
 
 /// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
 #[must_use]
