@@ -112,14 +112,14 @@ async fn the_whole_way_can_be_gone_with_tab_space_and_enter() {
         browser.tabs_to("Password").await;
         browser.types("ana-demo").await;
         browser.tabs_to("Sign in").await;
-        browser.keys(&["Enter"]).await;
+        browser.act(json!({ "act": "enter" })).await;
         browser.reaches("Claude wants to").await;
         browser.tabs_to("Acme").await;
         assert_eq!(browser.keys(&["Space"]).await["ticked"], true);
         browser.tabs_to("Read views").await;
         assert_eq!(browser.keys(&["Space"]).await["ticked"], false);
         browser.tabs_to("Approve").await;
-        browser.keys(&["Enter"]).await;
+        browser.act(json!({ "act": "enter" })).await;
 
         let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
         assert_eq!(tokens.scope, "tools:execute skills:read offline_access");
