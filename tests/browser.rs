@@ -340,7 +340,7 @@ async fn deciding_is_for_those_with_no_workspace_one_and_many() {
         world.system().directory().keep_tenant(&tenant).await.unwrap();
         world.gives_role(&id, "ben@example.com", if number % 2 == 0 { "viewer" } else { "member" }).await;
     }
-    let useless = "tools:execute entities:write offline_access";
+    let useless = "tools:execute chat:create offline_access";
     for (name, scope, reads, picture) in [
         ("nora", EVERYTHING, "not in any workspace", "consent-nowhere"),
         ("vera", EVERYTHING, "Your role: viewer.", "consent-one"),
