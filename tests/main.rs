@@ -26,6 +26,7 @@ mod journey;
 mod keys;
 mod metadata_documents;
 mod operation;
+mod pages;
 mod races;
 mod recovery;
 mod redirect_addresses;
