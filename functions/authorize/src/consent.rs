@@ -2,10 +2,9 @@
 
 use askama::Template;
 use http::StatusCode;
-use http::header::ORIGIN;
-use shared::http::answer;
+use shared::http::own_page;
 use shared::http::parameters::Parameters;
-use shared::http::style;
+use shared::http::shell::{Leads, Shell};
 use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use shared::lambda::{Request, Response};
@@ -19,7 +18,7 @@ use crate::destination::Destination;
 
 /// All that the page speaks of.
 pub(crate) struct Consent<'a> {
-    pub(crate) product: &'a str,
+    pub(crate) shell: &'a Shell,
     pub(crate) issuer: &'a Issuer,
     pub(crate) identity: &'a Identity,
     pub(crate) destination: &'a Destination,
@@ -60,8 +59,7 @@ pub(crate) enum Again {
 #[derive(Template)]
 #[template(path = "consent.html")]
 struct Page<'a> {
-    style: &'static str,
-    product: &'a str,
+    shell: &'a Shell,
     client: &'a str,
     named: bool,
     host: String,
@@ -154,8 +152,7 @@ impl<'a> Consent<'a> {
             .collect();
         let way_back = asked::way_back(parameters);
         let page = Page {
-            style: style::STYLE,
-            product: self.product,
+            shell: self.shell,
             client: client.name.as_deref().unwrap_or("An application without a name"),
             named: client.name.is_some(),
             host: self.destination.redirect_uri().host(),
@@ -193,16 +190,13 @@ impl<'a> Consent<'a> {
             Some(Again::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        match page.render() {
-            Ok(html) => answer::page(status, &style::policy_leading_anywhere(), html),
-            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
-        }
+        self.shell.page(status, Leads::Anywhere, None, page.render())
     }
 
     /// What the person decided, or why they have to be asked again.
     pub(crate) fn read(&self, request: &Request, parameters: &Parameters) -> Result<Choice<'a>, Again> {
         let confirmation = parameters.value("confirmation").unwrap_or_default();
-        if !from_our_page(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), confirmation) {
+        if !own_page::sent(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), confirmation) {
             return Err(Again::Forged);
         }
         match parameters.value("decision") {
@@ -270,14 +264,6 @@ impl Again {
             Self::Unavailable => "That did not work just now; nothing was connected. Please try again in a moment.",
         }
     }
-}
-
-/// Besides the anti-forgery value: what a browser says of where a form comes from. An `Origin` of `null` is what
-/// `Referrer-Policy: no-referrer` makes of our own.
-fn from_our_page(request: &Request, issuer: &Issuer) -> bool {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    header("sec-fetch-site").is_none_or(|site| site == "same-origin")
-        && header(ORIGIN.as_str()).is_none_or(|origin| origin == "null" || origin == issuer.as_str())
 }
 
 fn field(scope: Scope) -> String {

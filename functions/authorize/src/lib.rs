@@ -17,6 +17,7 @@ use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::http::answer;
 use shared::http::parameters::{Malformed, Parameters};
+use shared::http::shell::Shell;
 use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, LONGEST_WAY_BACK};
 use shared::lambda::{Function, Request, Response};
@@ -44,7 +45,7 @@ pub struct Authorize {
     directory: Directory,
     grants: Grants,
     issuer: Issuer,
-    product: String,
+    shell: Shell,
     clock: Clock,
 }
 
@@ -62,7 +63,7 @@ impl Authorize {
             directory: environment.directory()?,
             grants: environment.grants()?,
             issuer: environment.issuer()?,
-            product: environment.product_name()?,
+            shell: Shell::new(environment)?,
             clock: environment.clock(),
         })
     }
@@ -84,7 +85,7 @@ impl Authorize {
         };
         let standings: Vec<_> = standings.into_iter().filter(|it| asked.resource.serves(&it.tenant)).collect();
         let consent = Consent {
-            product: &self.product,
+            shell: &self.shell,
             issuer: &self.issuer,
             identity: &self.identity,
             destination: &destination,
@@ -190,7 +191,7 @@ impl Function for Authorize {
                 };
                 answered.unwrap_or_else(|stranded| {
                     attempt::stranded(parameters.as_ref().ok(), &stranded, now);
-                    stranded.page(&self.product)
+                    stranded.page(&self.shell)
                 })
             }
             _ => answer::method_not_allowed("GET, POST"),

@@ -5,7 +5,7 @@ use http::StatusCode;
 use shared::fault::Fault;
 use shared::http::answer;
 use shared::http::parameters::Malformed;
-use shared::http::style;
+use shared::http::shell::{Leads, Shell};
 use shared::lambda::Response;
 use thiserror::Error;
 
@@ -33,8 +33,7 @@ pub(crate) enum Stranded {
 #[derive(Template)]
 #[template(path = "stranded.html")]
 struct Page<'a> {
-    style: &'static str,
-    product: &'a str,
+    shell: &'a Shell,
     title: &'static str,
     what: &'static str,
     advice: &'a str,
@@ -54,7 +53,7 @@ impl Stranded {
         }
     }
 
-    pub(crate) fn page(&self, product: &str) -> Response {
+    pub(crate) fn page(&self, shell: &Shell) -> Response {
         const AGAIN: &str = "Go back to the application, remove the connector and add it again.";
         const TELL: &str =
             "Try again in a moment. If it stays like this, tell those who make the application about its description:";
@@ -94,10 +93,7 @@ impl Stranded {
                 "Wait a moment, then reload this page.",
             ),
         };
-        let page = Page { style: style::STYLE, product, title, what, advice };
-        match page.render() {
-            Ok(html) => answer::because(answer::page(status, &style::policy(&[]), html), self),
-            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
-        }
+        let page = Page { shell, title, what, advice };
+        answer::because(shell.page(status, Leads::HOME, None, page.render()), self)
     }
 }

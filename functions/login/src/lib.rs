@@ -20,6 +20,7 @@ use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer::{because, empty, method_not_allowed, see_other};
 use shared::http::parameters::Parameters;
+use shared::http::shell::Shell;
 use shared::identity::Identity;
 use shared::identity::cookies::Jar;
 use shared::identity::signed_in::SIGN_OUT;
@@ -40,7 +41,7 @@ use crate::ways::Ways;
 pub struct Login {
     identity: Identity,
     issuer: Issuer,
-    product: String,
+    shell: Shell,
     ways: Ways,
     clock: Clock,
 }
@@ -55,7 +56,7 @@ impl Login {
         Ok(Self {
             identity: Identity::new(environment)?,
             issuer: environment.issuer()?,
-            product: environment.product_name()?,
+            shell: Shell::new(environment)?,
             ways: Ways::default(),
             clock: environment.clock(),
         })
@@ -101,10 +102,11 @@ impl Login {
                 match (alive, &back.next) {
                     (true, Some(next)) => Ok(see_other(&next.on(&self.issuer))),
                     (true, None) => Ok(shown(
+                        &self.shell,
                         StatusCode::OK,
                         None,
                         &SignedInPage {
-                            product: &self.product,
+                            shell: &self.shell,
                             who: person.email.as_deref().unwrap_or(person.person.as_str()),
                             confirmation: &person.anti_forgery(SIGN_OUT),
                         },
@@ -183,8 +185,8 @@ impl Login {
             encoded(&self.callback(&flow)),
             flow.challenge(),
         );
-        let page = LeavingPage { product: &self.product, provider: &provider.name, to: &to };
-        let mut response = shown(StatusCode::OK, None, &page);
+        let page = LeavingPage { shell: &self.shell, provider: &provider.name, to: &to };
+        let mut response = shown(&self.shell, StatusCode::OK, None, &page);
         flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
         Ok(response)
     }
@@ -267,7 +269,7 @@ impl Login {
         let offered = self.ways.offered(self.identity.supabase(), now).await;
         let door = Door::of(request, &self.issuer);
         let page = SignInPage {
-            product: &self.product,
+            shell: &self.shell,
             connecting: back.next.as_ref().is_some_and(Next::is_a_connection),
             problem: why.map(Refusal::sentence),
             offered: &offered,
@@ -275,7 +277,7 @@ impl Login {
             email: back.email.as_deref().unwrap_or_default(),
             confirmation: &door.confirmation(),
         };
-        let mut response = shown(why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        let mut response = shown(&self.shell, why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
         door.open(&mut response, &self.issuer);
         response
     }
@@ -283,14 +285,14 @@ impl Login {
     fn code_page(&self, request: &Request, back: &Back, why: Option<&Refusal>) -> Response {
         let door = Door::of(request, &self.issuer);
         let page = CodePage {
-            product: &self.product,
+            shell: &self.shell,
             problem: why.map(Refusal::sentence),
             next: back.next.as_ref().map_or("", Next::as_str),
             email: back.email.as_deref().unwrap_or_default(),
             confirmation: &door.confirmation(),
             start: &self.start(back.next.as_ref()),
         };
-        let mut response = shown(why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        let mut response = shown(&self.shell, why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
         door.open(&mut response, &self.issuer);
         response
     }
