@@ -10,7 +10,7 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 #[test]
 fn functions_depend_on_nothing_of_aws_and_not_on_each_other() {
     let functions = names(&format!("{ROOT}/functions"));
-    assert_eq!(functions, ["authorize", "login", "mcp", "register", "revoke", "token", "wellknown"]);
+    assert_eq!(functions, ["admin", "authorize", "login", "mcp", "register", "revoke", "token", "wellknown"]);
 
     for function in &functions {
         let manifest = read(&format!("{ROOT}/functions/{function}/Cargo.toml"));
@@ -107,6 +107,7 @@ fn every_dependency_has_its_reason() {
     let (_, rest) = manifest.split_once("[workspace.dependencies]").expect("dependencies");
     let ours = [
         "shared",
+        "admin",
         "authorize",
         "login",
         "mcp",

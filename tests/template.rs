@@ -30,6 +30,20 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
         ("login", "GET POST", "/auth/login /auth/login/password /auth/login/code /auth/login/verify"),
         ("login", "POST", "/auth/login/social /auth/logout"),
         ("login", "GET", "/auth/callback"),
+        (
+            "admin",
+            "GET",
+            "/admin /admin/{tenant}/connections /admin/{tenant}/keys /admin/{tenant}/activity \
+             /admin/api/openapi.json /admin/api/me/connections /admin/api/tenants/{tenant}/connections \
+             /admin/api/tenants/{tenant}/activity",
+        ),
+        (
+            "admin",
+            "GET POST",
+            "/admin/end /admin/{tenant}/connections/end /admin/{tenant}/keys/new /admin/{tenant}/keys/revoke \
+             /admin/api/tenants/{tenant}/keys",
+        ),
+        ("admin", "POST", "/admin/api/tenants/{tenant}/connections/end /admin/api/tenants/{tenant}/keys/revoke"),
     ] {
         for path in paths.split_whitespace() {
             promised.extend(methods.split(' ').map(|method| (format!("{method} {path}"), function.to_owned())));
@@ -109,7 +123,10 @@ async fn policies_allow_what_is_done_and_no_more() {
     let allowed = world.system().policies().iter().map(|(function, action, arn)| Made {
         function: function.clone(),
         action: action.clone(),
-        on: arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned(),
+        on: match arn.split_once('/') {
+            Some((_, on)) => on.to_owned(),
+            None => arn.rsplit(':').next().unwrap_or_default().to_owned(),
+        },
     });
 
     let (allowed, made): (BTreeSet<_>, BTreeSet<_>) = (allowed.collect(), calls.made().into_iter().collect());

@@ -16,6 +16,7 @@ pub(crate) async fn start(
     let (name, timeout) = (definition.binary.as_str(), definition.timeout);
     let misconfigured = |reason| Failure::Function(name.to_owned(), reason);
     Ok(match name {
+        "admin" => Endpoint::of(admin::Admin::new(environment).await.map_err(misconfigured)?, name, timeout),
         "wellknown" => {
             Endpoint::of(wellknown::WellKnown::new(environment).await.map_err(misconfigured)?, name, timeout)
         }
