@@ -10,6 +10,8 @@ mod budget;
 mod calling;
 mod clients;
 mod conformance;
+mod console;
+mod console_api;
 mod discovery;
 mod documents;
 mod entities;

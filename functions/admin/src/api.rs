@@ -156,7 +156,9 @@ impl Admin {
         let standing = self.directory.standing(&known.maker, &known.tenant).await?;
         let standing = standing.ok_or_else(|| refused("maker_gone", Refusal::MakerGone))?;
         let manager = Manager::of_key(&shown, &known, standing);
-        manager.ok_or_else(|| unproven(Unproven::AnotherSecret))?.map_err(|beyond| refused("scope", Refusal::NotTheirs(beyond)))
+        manager
+            .ok_or_else(|| unproven(Unproven::AnotherSecret))?
+            .map_err(|beyond| refused("scope", Refusal::NotTheirs(beyond)))
     }
 
     async fn api_own(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {
@@ -208,12 +210,7 @@ impl Admin {
         Ok(json(StatusCode::OK, &Ended { ended: swept.ended, next }))
     }
 
-    async fn api_keys(
-        &self,
-        manager: &Manager,
-        parameters: &Parameters,
-        now: Timestamp,
-    ) -> Result<Response, Refusal> {
+    async fn api_keys(&self, manager: &Manager, parameters: &Parameters, now: Timestamp) -> Result<Response, Refusal> {
         let after = cursor::read(parameters.value("after"), keys::Place::parse)?;
         let (keys, next) = self.keys.of_tenant(manager.tenant(), after.as_ref(), now).await?;
         let next = next.map(|place| cursor::write(&place.to_text()));
@@ -289,14 +286,25 @@ impl Happened {
     /// With what concerns a tenant, and not what only an operator needs.
     fn of(activity: &Activity) -> Self {
         const MEMBERS: [&str; 14] = [
-            "by", "client", "credential", "grant", "host", "key", "outcome", "person", "prompt", "reason", "resource", "scope",
-            "tool", "verdict",
+            "by",
+            "client",
+            "credential",
+            "grant",
+            "host",
+            "key",
+            "outcome",
+            "person",
+            "prompt",
+            "reason",
+            "resource",
+            "scope",
+            "tool",
+            "verdict",
         ];
         let words = told::words(activity, told::text(activity, "client"));
         let text = if words.detail.is_empty() { words.what } else { format!("{}: {}", words.what, words.detail) };
-        let details = MEMBERS.iter().filter_map(|name| {
-            activity.line.get(*name).map(|value| ((*name).to_owned(), value.clone()))
-        });
+        let details =
+            MEMBERS.iter().filter_map(|name| activity.line.get(*name).map(|value| ((*name).to_owned(), value.clone())));
         Self {
             at: Timestamp::from_seconds(activity.at.div_euclid(1000)).to_rfc3339(),
             event: activity.event.clone(),

@@ -98,14 +98,20 @@ impl Admin {
             let (title, sentence) = match (&what, &found) {
                 (What::OfPerson(person), _) => (
                     "End all connections of this person?".to_owned(),
-                    format!("Every application that works as {person} in {} loses its access at once.", Visible(manager.name())),
+                    format!(
+                        "Every application that works as {person} in {} loses its access at once.",
+                        Visible(manager.name())
+                    ),
                 ),
                 (What::OfClient(id), _) => {
                     let client = self.clients.find(id, visit.now).await?;
                     let client = name(client.as_ref(), id);
                     (
                         format!("End all connections of {client}?"),
-                        format!("{client} loses its access to {} at once, for everyone who connected it.", Visible(manager.name())),
+                        format!(
+                            "{client} loses its access to {} at once, for everyone who connected it.",
+                            Visible(manager.name())
+                        ),
                     )
                 }
                 (What::One(_), Some(grant)) => {
@@ -119,7 +125,8 @@ impl Admin {
                 }
                 (What::One(_), None) => return Err(Refusal::NotThere),
             };
-            let again = "Whoever may still connect it can do so again; to prevent that, take them out of the workspace first.";
+            let again =
+                "Whoever may still connect it can do so again; to prevent that, take them out of the workspace first.";
             return Ok(self.ask(
                 visit,
                 &bar,

@@ -45,13 +45,7 @@ impl Ender<'_> {
         Ok(Swept { ended, next })
     }
 
-    async fn end(
-        &self,
-        id: &GrantId,
-        client: &ClientId,
-        tenant: &TenantId,
-        person: &PersonId,
-    ) -> Result<bool, Fault> {
+    async fn end(&self, id: &GrantId, client: &ClientId, tenant: &TenantId, person: &PersonId) -> Result<bool, Fault> {
         let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
         let (reason, by) = (self.why.as_str(), Some(self.by.as_str()));
         audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by });

@@ -20,13 +20,8 @@ use crate::when::When;
 use crate::{Admin, Visit, cursor, permission};
 
 /// Days for which a key can be made; nothing is for ever.
-const LIVES: [(&str, &str); 5] = [
-    ("7", "7 days"),
-    ("30", "30 days"),
-    ("90", "90 days"),
-    ("365", "a year"),
-    ("never", "until it is revoked"),
-];
+const LIVES: [(&str, &str); 5] =
+    [("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("never", "until it is revoked")];
 const USUAL: &str = "90";
 
 #[derive(Template)]
@@ -133,7 +128,7 @@ impl Admin {
         match visit.parameters.value("step") {
             Some("describe") => {
                 visit.confirmed(&describing())?;
-                Ok(match Described::read(visit) {
+                Ok(match Described::read(visit, manager) {
                     Ok(described) => self.confirm_key(visit, manager, &described),
                     Err(wrong) => self.key_form(visit, manager, wrong),
                 })
@@ -254,11 +249,11 @@ impl Admin {
 }
 
 impl Described {
-    /// As the form has it.
-    fn read(visit: &Visit<'_>) -> Result<Self, Vec<Wrong>> {
+    /// As the form has it: what it did not offer cannot be ticked.
+    fn read(visit: &Visit<'_>, manager: &Manager) -> Result<Self, Vec<Wrong>> {
         let value = |name: &str| visit.parameters.value(name);
         let name = value("name").and_then(KeyName::parse);
-        let ticked = Scope::ALL.into_iter().filter(|scope| value(&field(*scope)).is_some());
+        let ticked = manager.permissions().iter().filter(|scope| value(&field(*scope)).is_some());
         let scopes = Some(ticked.fold(Scopes::NONE, Scopes::with)).filter(|scopes| !scopes.permissions().is_empty());
         let days = value("life").and_then(life);
         let wrong = [(name.is_none(), Wrong::Name), (scopes.is_none(), Wrong::Scopes), (days.is_none(), Wrong::Life)];

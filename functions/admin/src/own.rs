@@ -30,8 +30,7 @@ impl Admin {
     pub(crate) async fn own(&self, visit: &Visit<'_>) -> Result<Response, Refusal> {
         let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
         let (person, tables) = (&visit.person.person, (&self.directory, &self.clients));
-        let (standings, connections) =
-            self.grants.connected_by(person, after.as_ref(), tables, visit.now).await?;
+        let (standings, connections) = self.grants.connected_by(person, after.as_ref(), tables, visit.now).await?;
         let bar = Bar::own(&self.identity, &visit.person, &standings);
         let page = Page {
             shell: &self.shell,
@@ -47,8 +46,7 @@ impl Admin {
     pub(crate) async fn end_own(&self, visit: &Visit<'_>) -> Result<Response, Refusal> {
         let bar = Bar::own(&self.identity, &visit.person, &[]);
         let person = &visit.person.person;
-        let ender =
-            Ender { grants: &self.grants, why: Ending::Person, by: person.to_string(), now: visit.now };
+        let ender = Ender { grants: &self.grants, why: Ending::Person, by: person.to_string(), now: visit.now };
         let Some(id) = visit.parameters.value("connection") else {
             let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
             if visit.parameters.value("all") != Some("yes") {

@@ -120,11 +120,15 @@ impl Refusal {
     /// The answer that scripts get.
     pub(crate) fn json(&self) -> Response {
         let (error, error_description) = match self {
-            Self::Malformed(_) | Self::Body => ("invalid_request", "The request is not what the description of this API says."),
+            Self::Malformed(_) | Self::Body => {
+                ("invalid_request", "The request is not what the description of this API says.")
+            }
             Self::Cursor => ("invalid_request", "The cursor is not one that was given out here."),
             Self::Unmade(Unmade::NoPermission) => ("invalid_request", "A key needs at least one permission."),
             Self::Unmade(Unmade::Expired) => ("invalid_request", "The key would have expired already."),
-            Self::Unmade(Unmade::Again) | Self::Stale | Self::Forged => ("invalid_request", "That was done before, or is too old."),
+            Self::Unmade(Unmade::Again) | Self::Stale | Self::Forged => {
+                ("invalid_request", "That was done before, or is too old.")
+            }
             Self::Nobody => ("invalid_token", "Send an API key as a bearer, or a session for what only reads."),
             Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => {
                 ("invalid_token", "The API key is not valid, or no longer.")
@@ -145,10 +149,9 @@ impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Malformed(_)
-            | Self::Body
-            | Self::Cursor
-            | Self::Unmade(Unmade::NoPermission | Unmade::Expired) => StatusCode::BAD_REQUEST,
+            Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(Unmade::NoPermission | Unmade::Expired) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NotTheirs(_) | Self::Forged | Self::Unmade(Unmade::Beyond(_)) => StatusCode::FORBIDDEN,
             Self::NotThere => StatusCode::NOT_FOUND,
