@@ -50,6 +50,8 @@ pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("login/callback", 400, ""),
     ("login/code-reloaded", 303, ""),
     ("login/code", 403, ""),
+    ("login/factor-reloaded", 303, ""),
+    ("login/factor", 403, ""),
     ("login/logout", 403, ""),
     ("login/page-next-elsewhere", 200, ""),
     ("login/page-posted", 303, ""),

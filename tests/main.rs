@@ -25,6 +25,7 @@ mod isolation;
 mod journey;
 mod keys;
 mod metadata_documents;
+mod pages;
 mod races;
 mod recovery;
 mod redirect_addresses;

@@ -4,6 +4,7 @@
 //! an error travel to the client; a client that is known by its metadata document is looked up when they have. GET writes nothing but
 //! what such a document says, and may be repeated; POST carries the whole request again and is checked again.
 
+mod approved;
 mod asked;
 mod attempt;
 mod consent;
@@ -29,6 +30,7 @@ use shared::store::directory::{Directory, Standing};
 use shared::store::grants::Grants;
 use shared::store::wanted::Wanted;
 
+use approved::Approved;
 use asked::Asked;
 use attempt::Attempt;
 use consent::{Again, Choice, Consent};
@@ -94,9 +96,10 @@ impl Authorize {
             standings: &standings,
             wanted: &wanted,
         };
+        let before = Approved::is_of(request, parameters, &person);
         let page = |again| {
             attempt.shown(&person.person, again);
-            consent.page(again, parameters)
+            consent.page(again, before, parameters)
         };
         if !deciding {
             return Ok(page(None));
@@ -109,7 +112,7 @@ impl Authorize {
             }
             Ok(Choice::Approve(choice)) => match self.identity.still_signed_in(&person).await {
                 Ok(true) => Ok(match self.approve(&attempt, &consent, &choice, now).await {
-                    Ok(code) => destination.deliver(&code),
+                    Ok(code) => Approved::remembered(destination.deliver(&code), parameters, &person, &self.issuer),
                     Err(fault) => answer::because(page(Some(Again::Unavailable)), &fault),
                 }),
                 Ok(false) => self.sign_in(&attempt, parameters),

@@ -8,7 +8,7 @@ use shared::oauth::issuer::Issuer;
 use shared::oauth::secret::{Secret, from_text, to_text};
 
 use crate::next::Next;
-use crate::refusal::{Back, Refusal, Refused};
+use crate::refusal::{Back, Refusal, Refused, Step};
 use crate::session;
 
 /// A form that this browser was shown by us.
@@ -87,7 +87,7 @@ pub(crate) fn remembered(request: &Request) -> Back {
         // Which addresses there are, Supabase decides; this is what is not one in any case.
         (3..=320).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control)
     });
-    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), awaits_code: false }
+    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), step: Step::SignIn }
 }
 
 const NAME: &str = "mcp-login";

@@ -3,6 +3,8 @@
 use askama::Template;
 use http::StatusCode;
 use shared::http::shell::{Leads, Shell};
+use shared::http::visible::Visible;
+use shared::identity::halfway::Factor;
 use shared::lambda::Response;
 
 use crate::next::Next;
@@ -31,6 +33,20 @@ pub(crate) struct CodePage<'a> {
     pub(crate) email: &'a str,
     pub(crate) confirmation: &'a str,
     pub(crate) start: &'a str,
+}
+
+/// Where a second factor is shown.
+#[derive(Template)]
+#[template(path = "factor.html")]
+pub(crate) struct FactorPage<'a> {
+    pub(crate) shell: &'a Shell,
+    pub(crate) problem: Option<&'static str>,
+    pub(crate) next: &'a str,
+    pub(crate) who: Option<&'a str>,
+    pub(crate) authenticators: Vec<&'a Factor>,
+    pub(crate) confirmation: &'a str,
+    /// The anti-forgery value for signing out.
+    pub(crate) sign_out: &'a str,
 }
 
 /// On the way to a provider.

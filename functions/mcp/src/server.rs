@@ -17,13 +17,14 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use shared::access::Access;
 use shared::clock::Timestamp;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer;
 use shared::keys::signer::Signer;
 use shared::lambda::{Body, Response};
-use shared::store::workspace::Workspaces;
+use shared::store::workspace::{Name, Workspaces};
 
 use crate::message::{Era, LEGACY, MODERN};
 use crate::operation::{Operation, Permitted};
@@ -84,6 +85,11 @@ impl Server {
             Implementation::new("amble-connect", env!("CARGO_PKG_VERSION")).with_title(environment.product_name()?);
         let reach = Arc::new(Reach::new(environment, signer)?);
         Ok(Self { workspaces: environment.workspaces()?, reach, about: Arc::new(about) })
+    }
+
+    /// Whether the tenant of `access` has a tool of that name.
+    pub(crate) async fn has_tool(&self, access: &Access, name: &Name) -> Result<bool, Fault> {
+        Ok(self.workspaces.of(access).tool(name).await?.is_some())
     }
 
     /// Serves a call. rmcp is given the request that its own client would have made: all else has been settled before.

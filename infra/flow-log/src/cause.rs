@@ -38,7 +38,7 @@ impl Attempt {
             (Step::ConsentShown, "nothing_allowed") => {
                 &[Cause("the person's role allows nothing of what is asked", "give them a role that does")]
             }
-            (Step::ConsentShown, "forged") => &[
+            (Step::ConsentShown, "forged" | "another_account") => &[
                 Cause("the page was open for too long, or the account has changed", "ask the person to connect again"),
                 Cause("the form came from another site or a rewriting proxy", "open the address in a plain browser"),
             ],
