@@ -85,6 +85,6 @@ pub(crate) fn proof(person: &SignedIn, path: &str, fields: &[(&'static str, Stri
 
 /// Values come parsed, so that none holds a line break.
 fn purpose(path: &str, fields: &[(&'static str, String)]) -> String {
-    let fields: String = fields.iter().map(|(name, value)| format!("\n{name}={value}")).collect();
-    format!("console {path}{fields}")
+    let fields = fields.iter().map(|(name, value)| format!("{name}={value}"));
+    std::iter::once(format!("console {path}")).chain(fields).collect::<Vec<_>>().join("\n")
 }

@@ -54,12 +54,11 @@ impl Admin {
             None
         };
         let filter = (person.and_then(PersonId::parse), client.and_then(ClientId::parse));
-        let listed = match wrong {
-            Some(_) => Connections { found: Vec::new(), next: None },
-            None => {
-                let (filter, tables) = ((filter.0.as_ref(), filter.1.as_ref()), (&self.directory, &self.clients));
-                self.grants.connected_in(manager.tenant(), filter, after.as_ref(), tables, visit.now).await?
-            }
+        let listed = if wrong.is_some() {
+            Connections { found: Vec::new(), next: None }
+        } else {
+            let (filter, tables) = ((filter.0.as_ref(), filter.1.as_ref()), (&self.directory, &self.clients));
+            self.grants.connected_in(manager.tenant(), filter, after.as_ref(), tables, visit.now).await?
         };
         let next = listed.next.map(|place| {
             let parts = [("person", person), ("client", client), ("after", Some(&*cursor::write(&place.to_text())))];
@@ -144,8 +143,8 @@ impl Admin {
         visit.confirmed(&fields)?;
         let ender = self.ender(manager, visit.now);
         if let Some(grant) = &found {
-            let ended = ender.one(grant).await?;
-            return Ok(self.tell(visit, &bar, &Outcome::of_one(ended, &back)));
+            let outcome = Outcome::of_one(ender.one(grant).await?, &back);
+            return Ok(self.tell(visit, &bar, &outcome));
         }
         let (person, client) = match &what {
             What::OfPerson(person) => (Some(person), None),

@@ -85,7 +85,14 @@ struct MadePage<'a> {
 struct Described {
     name: KeyName,
     scopes: Scopes,
-    days: Option<u64>,
+    life: Life,
+}
+
+/// For how long.
+#[derive(Clone, Copy)]
+enum Life {
+    Days(u64),
+    UntilRevoked,
 }
 
 /// What of a description cannot be.
@@ -165,8 +172,8 @@ impl Admin {
         let bar = Bar::of_tenant(&self.identity, &visit.person, manager, "keys");
         let name = Visible(described.name.as_str());
         let may = permission::titles(described.scopes).join(", ");
-        let life = match described.days {
-            Some(days) => format!("It works until {}, or until it is revoked.", When(end(days, visit.now))),
+        let life = match described.life.end(visit.now) {
+            Some(end) => format!("It works until {}, or until it is revoked.", When(end)),
             None => "It works until it is revoked.".to_owned(),
         };
         let question = Question {
@@ -199,8 +206,8 @@ impl Admin {
         if !self.identity.still_signed_in(&visit.person).await? {
             return Err(Refusal::SignedOut);
         }
-        let Described { name, scopes, days } = described;
-        let expires = days.map(|days| end(days, shown));
+        let Described { name, scopes, life } = described;
+        let expires = life.end(shown);
         let (through, standing) = (manager.through(Some(&form)), manager.standing());
         let (key, known) = self.keys.make_through(through, standing, name, scopes, expires, visit.now).await?;
         let page = MadePage {
@@ -255,10 +262,10 @@ impl Described {
         let name = value("name").and_then(KeyName::parse);
         let ticked = manager.permissions().iter().filter(|scope| value(&field(*scope)).is_some());
         let scopes = Some(ticked.fold(Scopes::NONE, Scopes::with)).filter(|scopes| !scopes.permissions().is_empty());
-        let days = value("life").and_then(life);
-        let wrong = [(name.is_none(), Wrong::Name), (scopes.is_none(), Wrong::Scopes), (days.is_none(), Wrong::Life)];
-        match (name, scopes, days) {
-            (Some(name), Some(scopes), Some(days)) => Ok(Self { name, scopes, days }),
+        let life = value("life").and_then(Life::parse);
+        let wrong = [(name.is_none(), Wrong::Name), (scopes.is_none(), Wrong::Scopes), (life.is_none(), Wrong::Life)];
+        match (name, scopes, life) {
+            (Some(name), Some(scopes), Some(life)) => Ok(Self { name, scopes, life }),
             _ => Err(wrong.into_iter().filter_map(|(is, wrong)| is.then_some(wrong)).collect()),
         }
     }
@@ -269,7 +276,7 @@ impl Described {
         Some(Self {
             name: value("name").and_then(KeyName::parse)?,
             scopes: Scopes::parse(value("may")?),
-            days: value("life").and_then(life)?,
+            life: value("life").and_then(Life::parse)?,
         })
     }
 
@@ -278,21 +285,34 @@ impl Described {
             ("step", "make".to_owned()),
             ("name", self.name.as_str().to_owned()),
             ("may", self.scopes.to_string()),
-            ("life", self.days.map_or_else(|| "never".to_owned(), |days| days.to_string())),
+            ("life", self.life.to_text()),
             ("form", form.to_text()),
             ("shown", shown.seconds().to_string()),
         ]
     }
 }
 
-/// Days; within, nothing for ever.
-fn life(text: &str) -> Option<Option<u64>> {
-    let (days, _) = LIVES.iter().find(|(days, _)| *days == text)?;
-    Some(days.parse().ok())
-}
+impl Life {
+    /// One of those that the form offers.
+    fn parse(text: &str) -> Option<Self> {
+        let (days, _) = LIVES.iter().find(|(days, _)| *days == text)?;
+        Some(days.parse().map_or(Self::UntilRevoked, Self::Days))
+    }
 
-fn end(days: u64, from: Timestamp) -> Timestamp {
-    from.plus(Duration::from_hours(24 * days))
+    fn to_text(self) -> String {
+        match self {
+            Self::Days(days) => days.to_string(),
+            Self::UntilRevoked => "never".to_owned(),
+        }
+    }
+
+    /// When it is over, if it began at `from`.
+    fn end(self, from: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Days(days) => Some(from.plus(Duration::from_hours(24 * days))),
+            Self::UntilRevoked => None,
+        }
+    }
 }
 
 fn describing() -> [(&'static str, String); 1] {

@@ -78,8 +78,8 @@ impl Admin {
             ));
         }
         visit.confirmed(&fields)?;
-        let ended = ender.one(&grant).await?;
-        Ok(self.tell(visit, &bar, &Outcome::of_one(ended, HOME)))
+        let outcome = Outcome::of_one(ender.one(&grant).await?, HOME);
+        Ok(self.tell(visit, &bar, &outcome))
     }
 
     async fn end_all_own(
