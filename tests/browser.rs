@@ -112,14 +112,14 @@ async fn the_whole_way_can_be_gone_with_tab_space_and_enter() {
         browser.tabs_to("Password").await;
         browser.types("ana-demo").await;
         browser.tabs_to("Sign in").await;
-        browser.keys(&["Enter"]).await;
+        browser.act(json!({ "act": "enter" })).await;
         browser.reaches("Claude wants to").await;
         browser.tabs_to("Acme").await;
         assert_eq!(browser.keys(&["Space"]).await["ticked"], true);
         browser.tabs_to("Read views").await;
         assert_eq!(browser.keys(&["Space"]).await["ticked"], false);
         browser.tabs_to("Approve").await;
-        browser.keys(&["Enter"]).await;
+        browser.act(json!({ "act": "enter" })).await;
 
         let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
         assert_eq!(tokens.scope, "tools:execute skills:read offline_access");
@@ -340,7 +340,7 @@ async fn deciding_is_for_those_with_no_workspace_one_and_many() {
         world.system().directory().keep_tenant(&tenant).await.unwrap();
         world.gives_role(&id, "ben@example.com", if number % 2 == 0 { "viewer" } else { "member" }).await;
     }
-    let useless = "tools:execute entities:write offline_access";
+    let useless = "tools:execute chat:create offline_access";
     for (name, scope, reads, picture) in [
         ("nora", EVERYTHING, "not in any workspace", "consent-nowhere"),
         ("vera", EVERYTHING, "Your role: viewer.", "consent-one"),

@@ -130,7 +130,7 @@ pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Beyond> {
         return Ok(Permitted { access, call, _witness: () });
     }
     let tool = match call.operation {
-        Operation::Registered(name) => Some(name),
+        Operation::Registered(name) => Some(Box::new(name)),
         _ => None,
     };
     Err(Beyond { access, needed, tool })

@@ -18,7 +18,7 @@ pub(crate) struct Beyond {
     /// What it takes.
     pub(crate) needed: Scopes,
     /// The tenant's tool that was called, if it was to be one: nobody knows yet whether there is one of that name.
-    pub(crate) tool: Option<Name>,
+    pub(crate) tool: Option<Box<Name>>,
 }
 
 impl Mcp {
@@ -28,7 +28,7 @@ impl Mcp {
         let (granted, person, tenant) = (access.scopes(), access.person(), access.tenant());
         let wanted = needed.difference(granted).intersection(Scopes::OFFERED);
         let forgotten = match access.by() {
-            By::Token { grant, client } if !wanted.is_empty() => match self.is_there(&access, tool.as_ref()).await {
+            By::Token { grant, client } if !wanted.is_empty() => match self.is_there(&access, tool.as_deref()).await {
                 // What does not exist is not wanted: a model's slip would have a person asked for the right to run tools. The answer is
                 // the same, so that it tells nobody which tools there are.
                 Ok(false) => None,

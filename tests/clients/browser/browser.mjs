@@ -73,6 +73,7 @@ const acts = {
     for (const key of keys) await page.keyboard.press(key)
     return focused()
   },
+  enter: () => page.keyboard.press('Enter'),
   type: ({ text }) => page.keyboard.type(text),
   choose: ({ label }) => page.getByRole('radio', { name: label }).check(),
   tick: ({ label }) => page.getByRole('checkbox', { name: label }).check(),
