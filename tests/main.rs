@@ -12,6 +12,8 @@ mod calling;
 mod clients;
 mod conformance;
 mod described_clients;
+mod console;
+mod console_api;
 mod discovery;
 mod documents;
 mod entities;

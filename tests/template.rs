@@ -6,6 +6,7 @@ use serde_json::json;
 use world::World;
 use world::calls::{Calls, Made};
 use world::documents::Documents;
+use world::person::Form;
 
 /// What is served, and by whom.
 #[tokio::test(flavor = "multi_thread")]
@@ -34,6 +35,20 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
         ),
         ("login", "POST", "/auth/login/social /auth/logout"),
         ("login", "GET", "/auth/callback"),
+        (
+            "admin",
+            "GET",
+            "/admin /admin/{tenant}/connections /admin/{tenant}/keys /admin/{tenant}/activity \
+             /admin/api/openapi.json /admin/api/me/connections /admin/api/tenants/{tenant}/connections \
+             /admin/api/tenants/{tenant}/activity",
+        ),
+        (
+            "admin",
+            "GET POST",
+            "/admin/end /admin/{tenant}/connections/end /admin/{tenant}/keys/new /admin/{tenant}/keys/revoke \
+             /admin/api/tenants/{tenant}/keys",
+        ),
+        ("admin", "POST", "/admin/api/tenants/{tenant}/connections/end /admin/api/tenants/{tenant}/keys/revoke"),
     ] {
         for path in paths.split_whitespace() {
             promised.extend(methods.split(' ').map(|method| (format!("{method} {path}"), function.to_owned())));
@@ -111,12 +126,16 @@ async fn policies_allow_what_is_done_and_no_more() {
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
     assert_eq!(ana.approves(&connector.ask("skills:read"), "acme").await.status, 303);
 
+    uses_the_console(&world).await;
     assert!(!world.system().audit_log().await.is_empty());
 
     let allowed = world.system().policies().iter().map(|(function, action, arn)| Made {
         function: function.clone(),
         action: action.clone(),
-        on: arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned(),
+        on: match arn.split_once('/') {
+            Some((_, on)) => on.to_owned(),
+            None => arn.rsplit(':').next().unwrap_or_default().to_owned(),
+        },
     });
     let (allowed, made): (BTreeSet<_>, BTreeSet<_>) = (allowed.collect(), calls.made().into_iter().collect());
 
@@ -160,6 +179,35 @@ fn a_changed_policy_is_seen() {
         }
     }
     assert!(changed > 15, "{changed}");
+}
+
+/// What people and scripts do at `/admin`: each once.
+async fn uses_the_console(world: &World) {
+    let (ana, person) = (world.person("ana@example.com"), world.person_id("ana@example.com"));
+    let (_, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    let (key, known) = world.makes_key("ana@example.com", "acme", "connections:manage", None).await;
+    ana.signs_in("/admin").await;
+    for page in ["connections", "keys", "activity"] {
+        assert_eq!(ana.open(&format!("/admin/acme/{page}")).await.status, 200);
+        // The second use of a key within the hour is a read.
+        let url = world.at(&format!("/admin/api/tenants/acme/{page}"));
+        let asked = world.http().get(url).header("authorization", format!("Bearer {key}"));
+        assert_eq!(world.send(asked).await.status, 200);
+    }
+    for (page, field, value) in [
+        ("/admin/end", "connection", grant),
+        ("/admin/acme/connections/end", "person", person.to_string()),
+        ("/admin/acme/keys/revoke", "key", known.id.to_text()),
+    ] {
+        let asked = ana.open(&format!("{page}?{field}={value}")).await;
+        assert_eq!(ana.submit(&Form::find(&asked, field).expect("a question")).await.status, 200, "{page}");
+    }
+    let form = Form::find(&ana.open("/admin/acme/keys/new").await, "step").unwrap();
+    let form = form.with("name", "a").with("life", "7").with("may:skills:read", "1");
+    let made = ana.submit(&Form::find(&ana.submit(&form).await, "step").unwrap()).await;
+    let shown = made.body.split_once("<code class=\"secret\" id=\"key\">").expect("a key").1;
+    world.remember(shown.split_once('<').unwrap().0);
 }
 
 async fn writes_and_deletes_a_document(world: &World) {

@@ -12,7 +12,7 @@ pub struct Made {
     pub function: String,
     /// `dynamodb:GetItem`, `lambda:InvokeFunction` and so on.
     pub action: String,
-    /// Name of the table or function, or id of the key.
+    /// Name of the table or function, id of the key, or `table/index/name`.
     pub on: String,
 }
 
@@ -97,6 +97,11 @@ fn actions(call: &Call) -> Vec<Made> {
             .flat_map(|item| item.as_object().into_iter().flatten())
             .map(|(kind, write)| made(&format!("dynamodb:{kind}Item"), &text(&write["TableName"])))
             .collect(),
+        (Service::DynamoDb, "Query") if call.body["IndexName"].is_string() => {
+            let index = format!("/index/{}", text(&call.body["IndexName"]));
+            let Made { function, action, on } = made("dynamodb:Query", &text(&call.body["TableName"]));
+            vec![Made { function, action, on: on + &index }]
+        }
         (Service::DynamoDb, operation) => {
             vec![made(&format!("dynamodb:{operation}"), &text(&call.body["TableName"]))]
         }

@@ -57,6 +57,25 @@ impl Clients {
         self.read(items.pop().flatten(), now)
     }
 
+    /// Those of `ids` that still count, each once, in one call per hundred.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn find_all(&self, ids: &[ClientId], now: Timestamp) -> Result<Vec<Client>, Fault> {
+        let mut distinct: Vec<_> = ids.iter().collect();
+        distinct.sort_by_key(|id| id.as_str());
+        distinct.dedup();
+        if distinct.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = distinct.into_iter().map(|id| self.key(id)).collect();
+        let mut found = Vec::new();
+        for item in read_together(&self.dynamo, &keys).await? {
+            found.extend(self.read(item, now)?);
+        }
+        Ok(found)
+    }
+
     /// Keeps a client; whether anything was written. The id of a registered one says what it contains, so writing it again changes
     /// nothing but, perhaps, how long it is kept. That of a confidential one was chosen, and is kept once.
     ///

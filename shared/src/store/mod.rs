@@ -4,6 +4,7 @@
 
 pub mod activity;
 pub mod clients;
+pub mod connections;
 pub mod directory;
 pub mod grants;
 mod item;
