@@ -32,7 +32,7 @@ from samtranslator.translator.translator import Translator
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login"}
-TABLES = {"Clients", "Grants", "Keys", "Directory", "Workspace"}
+TABLES = {"Activity", "Clients", "Directory", "Grants", "Keys", "Workspace"}
 MCP = {"/api/mcp/server", "/api/mcp/server/{tenant}"}
 NAMED = re.compile(r"(?<=/)\{([a-z]+)\}(?=/|$)")  # stands for one segment
 SECRETS = {"code", "code_verifier", "client_secret", "token", "refresh_token", "password"}  # that of RFC 7636 appendix B is public
@@ -258,7 +258,7 @@ def what_must_last_lasts(house):
             if table["BillingMode"] != "PAY_PER_REQUEST" or not table["DeletionProtectionEnabled"] or not table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
                 yield f"{name} is not on demand, protected and recoverable"
             expires = table.get("TimeToLiveSpecification") == {"AttributeName": "expires", "Enabled": True}
-            if expires != (name in {"Clients", "Grants", "Keys", "Workspace"}):
+            if expires != (name in TABLES - {"Directory"}):
                 yield f"{name} {'expires' if expires else 'never expires'}"
             keys = [key["AttributeName"] for index in [table, *table.get("GlobalSecondaryIndexes", [])] for key in index["KeySchema"]]
             if set(keys) != {definition["AttributeName"] for definition in table["AttributeDefinitions"]}:

@@ -204,6 +204,9 @@ pub enum Event<'a> {
         person: &'a str,
         /// Why.
         reason: &'static str,
+        /// Who did it, if not the client or what we found: a person, or a key as `key <id>`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
     },
     /// A grant ended.
     GrantEnded {
@@ -217,6 +220,9 @@ pub enum Event<'a> {
         person: &'a str,
         /// Why.
         reason: &'static str,
+        /// Who did it, if not the client or what we found: a person, or a key as `key <id>`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
     },
     /// A call needed more than its access token carries: the next consent page will offer it.
     ScopeWanted {
@@ -241,6 +247,9 @@ pub enum Event<'a> {
         person: &'a str,
         /// What it may do.
         scope: &'a str,
+        /// The key that it was made with, as `key <id>`, if a script did it in its maker's name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
     },
     /// An API key was revoked.
     KeyRevoked {
@@ -251,6 +260,9 @@ pub enum Event<'a> {
         /// Who revoked it; nobody when the operator did.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
+        /// The key that it was revoked with, as `key <id>`, if a script did it in its maker's name.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
     },
     /// An API key was shown and refused. One that is mistyped names no key, so there is nothing to say of it.
     KeyRefused {

@@ -13,6 +13,7 @@ use crate::invoker::Invoker;
 use crate::keys::public::PublicKeys;
 use crate::keys::signer::Signer;
 use crate::oauth::issuer::Issuer;
+use crate::store::activity::Activities;
 use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
@@ -148,6 +149,14 @@ impl Environment {
     /// When the table is not named.
     pub fn workspaces(&self) -> Result<Workspaces, Misconfigured> {
         Ok(Workspaces::new(self.dynamo.clone(), self.required("TABLE_WORKSPACE")?))
+    }
+
+    /// The table of `TABLE_ACTIVITY`.
+    ///
+    /// # Errors
+    /// When the table is not named.
+    pub fn activities(&self) -> Result<Activities, Misconfigured> {
+        Ok(Activities::new(self.dynamo.clone(), self.required("TABLE_ACTIVITY")?))
     }
 
     /// The public halves of all keys of `SIGNING_KEYS`, in its order: the first signs.

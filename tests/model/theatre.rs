@@ -108,6 +108,7 @@ impl Theatre {
             resource: Resource::from_stored(&self.system.mcp_url()).expect("ours"),
             scopes,
             at: now,
+            email: None,
         };
         let verifier = to_text(Secret::<32>::random().expose());
         let challenge = Challenge::from_digest(Digest::of(verifier.as_bytes()));

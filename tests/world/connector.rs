@@ -101,6 +101,7 @@ impl Connector<'_> {
             resource: Resource::from_stored(&self.world.mcp_url()).expect("ours"),
             scopes,
             at: now,
+            email: Some(email.to_owned()),
         };
         let challenge = Challenge::from_digest(Digest::of(ask.verifier.as_bytes()));
         let redirect_uri = RedirectUri::parse(&self.redirect_uri).expect("an address");

@@ -166,6 +166,7 @@ impl Authorize {
             resource: asked.resource.clone(),
             scopes: choice.scopes,
             at: now,
+            email: person.email.clone(),
         };
         let (grant, code) =
             Grant::approve(approval, choice.effective(), asked.challenge, destination.redirect_uri().clone());

@@ -98,7 +98,7 @@ impl Mcp {
         let (access, active) = Access::of_token(&token, &grant, resource, now).map_err(unfounded)?;
         if claims.generation > active.seen {
             // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
-            match self.grants.seen(&id, claims.generation).await? {
+            match self.grants.seen(&id, claims.generation, now).await? {
                 Turn::Won if active.seen == 0 => attempt::arrived(&grant, now),
                 Turn::Won => {}
                 Turn::Lost(latest) if latest.in_use(now).is_some() => {}

@@ -76,9 +76,9 @@ impl Revoke {
             let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
             let reason = Ending::Revoked.as_str();
             // Before the write, so that no crash can hide it.
-            audit::record(&Event::GrantEnding { grant, client, tenant, person, reason });
+            audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by: None });
             if self.grants.end(id, Ending::Revoked, now).await? {
-                audit::record(&Event::GrantEnded { grant, client, tenant, person, reason });
+                audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by: None });
             }
         }
         Ok(())

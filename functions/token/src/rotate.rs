@@ -32,7 +32,7 @@ impl Token {
         if let Err(refusal) = within(&grant.approval, &asked) {
             // It earns nothing, but it was presented: whoever shows the one before from now on has not lost its answer.
             if verdict == Verdict::Current {
-                self.grants.seen(&grant.id, family.generation).await?;
+                self.grants.seen(&grant.id, family.generation, now).await?;
             }
             return Err(refusal);
         }
@@ -114,9 +114,9 @@ impl Token {
         let Approval { client, tenant, person, .. } = approval;
         let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
         let reason = why.as_str();
-        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason });
+        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by: None });
         if self.grants.end(id, why, now).await? {
-            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason });
+            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by: None });
         }
         Ok(())
     }

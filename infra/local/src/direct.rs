@@ -95,6 +95,7 @@ fn ask_table(database: &Database, operation: &str, body: &[u8]) -> (u16, String)
         "PutItem" => perform(body, |request| database.put_item(request)),
         "UpdateItem" => perform(body, |request| database.update_item(request)),
         "DeleteItem" => perform(body, |request| database.delete_item(request)),
+        "BatchWriteItem" => perform(body, |request| database.batch_write_item(request)),
         "BatchGetItem" => perform(body, |request| database.batch_get_item(request)),
         "Query" => perform(body, |request| database.query(request)),
         "TransactWriteItems" => perform(body, |request| database.transact_write_items(request)),

@@ -43,6 +43,7 @@ use axum::http::{Request, Response};
 use shared::clock::Clock;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
+use shared::store::activity::Activities;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
@@ -200,6 +201,7 @@ pub struct System {
     policies: Vec<(String, String, String)>,
     queries: BTreeMap<String, String>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
+    activities: Activities,
     clients: Clients,
     directory: Directory,
     grants: Grants,
@@ -304,6 +306,7 @@ impl System {
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
+            activities: operator.activities()?,
             clients: operator.clients()?,
             directory: operator.directory()?,
             grants: operator.grants()?,
@@ -387,6 +390,12 @@ impl System {
     #[must_use]
     pub fn clients(&self) -> &Clients {
         &self.clients
+    }
+
+    /// The table of what happened, likewise.
+    #[must_use]
+    pub const fn activities(&self) -> &Activities {
+        &self.activities
     }
 
     /// The table of tenants and members, likewise.

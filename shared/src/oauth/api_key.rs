@@ -1,5 +1,6 @@
 //! API keys: `sk_`, then base64url of id, secret and checksum.
 
+use crate::oauth::client_name::deceives;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 
 const PREFIX: &str = "sk_";
@@ -22,7 +23,7 @@ impl KeyId {
     }
 }
 
-/// What the maker of a key calls it: 1 to 64 characters on one line, with none of space around them.
+/// What the maker of a key calls it: 1 to 64 characters on one line, none of which deceives, with no space around them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyName(String);
 
@@ -31,7 +32,7 @@ impl KeyName {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.trim();
-        let fits = (1..=64).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+        let fits = (1..=64).contains(&name.chars().count()) && !name.chars().any(deceives);
         fits.then(|| Self(name.to_owned()))
     }
 
@@ -103,6 +104,8 @@ mod tests {
             ("", None),
             (" \t ", None),
             ("two\nlines", None),
+            ("in\u{202e}verted", None),
+            ("in\u{200b}visible", None),
         ] {
             assert_eq!(KeyName::parse(text).as_ref().map(KeyName::as_str), name, "{text:?}");
         }

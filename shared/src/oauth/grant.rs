@@ -74,6 +74,8 @@ pub struct Approval {
     pub scopes: Scopes,
     /// When.
     pub at: Timestamp,
+    /// The address that the person's session named then, which nobody may have verified: an id alone tells an administrator little.
+    pub email: Option<String>,
 }
 
 /// What a code is bound to. Kept after the exchange, to tell a replay with the right verifier from one without.
@@ -128,6 +130,8 @@ pub struct Active {
     pub family: Option<Family>,
     /// The newest generation of which mcp has seen an access token.
     pub seen: u32,
+    /// When the first token of that generation was, so that the last use is known to the hour; nothing if none ever was.
+    pub used: Option<Timestamp>,
 }
 
 /// Why a grant ended.
@@ -141,14 +145,22 @@ pub enum Ending {
     RefreshReplayed,
     /// The person is no longer in the tenant.
     MembershipGone,
-    /// Somebody other than the client: an administrator, or the person.
+    /// An administrator of the tenant.
     Administrator,
+    /// The person, other than through the client.
+    Person,
 }
 
 impl Ending {
     /// Every reason.
-    pub const ALL: [Self; 5] =
-        [Self::Revoked, Self::CodeReplayed, Self::RefreshReplayed, Self::MembershipGone, Self::Administrator];
+    pub const ALL: [Self; 6] = [
+        Self::Revoked,
+        Self::CodeReplayed,
+        Self::RefreshReplayed,
+        Self::MembershipGone,
+        Self::Administrator,
+        Self::Person,
+    ];
 
     /// As the table and the audit write it.
     #[must_use]
@@ -159,6 +171,7 @@ impl Ending {
             Self::RefreshReplayed => "refresh_replayed",
             Self::MembershipGone => "membership_gone",
             Self::Administrator => "administrator",
+            Self::Person => "person",
         }
     }
 }
@@ -330,6 +343,6 @@ impl Proven {
     pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {
         let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
         let (family, token) = stays.then(|| Family::found(&self.grant.id, now)).unzip();
-        (Active { since: now, family, seen: 0 }, token)
+        (Active { since: now, family, seen: 0, used: None }, token)
     }
 }

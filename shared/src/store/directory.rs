@@ -164,7 +164,7 @@ impl Directory {
         delete.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
-    async fn memberships(&self, person: &PersonId) -> Result<Vec<Item>, Fault> {
+    pub(super) async fn memberships(&self, person: &PersonId) -> Result<Vec<Item>, Fault> {
         const CALL: &str = "DynamoDB.Query";
         let mut found = Vec::new();
         let mut start = None;
@@ -194,17 +194,17 @@ impl Directory {
         put.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
-    fn tenant<'a>(&'a self, tenant: &TenantId) -> Key<'a> {
+    pub(super) fn tenant<'a>(&'a self, tenant: &TenantId) -> Key<'a> {
         Key { table: &self.table, attributes: vec![("pk", format!("tenant#{tenant}")), ("sk", "tenant".to_owned())] }
     }
 
-    fn membership<'a>(&'a self, person: &PersonId, tenant: &TenantId) -> Key<'a> {
+    pub(super) fn membership<'a>(&'a self, person: &PersonId, tenant: &TenantId) -> Key<'a> {
         let attributes = vec![("pk", format!("person#{person}")), ("sk", format!("tenant#{tenant}"))];
         Key { table: &self.table, attributes }
     }
 
     /// A membership of a tenant that is gone gives nothing.
-    fn stand(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Standing>, Fault> {
+    pub(super) fn stand(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Standing>, Fault> {
         let Some(tenant) = tenant else { return Ok(None) };
         let read = || {
             Some(Standing {

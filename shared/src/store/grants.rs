@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", created: 1795…,
-//!                code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
+//!                email?: "ana@example.com", code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
-//! active       + { since: 1795…, seen: 0 }, and if it can be refreshed
+//! active       + { since: 1795…, seen: 0, used?: 1795… }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
 //!                  answered?: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
@@ -200,19 +200,20 @@ impl Grants {
         self.decide(update).await
     }
 
-    /// Remembers that mcp has seen an access token of `generation`. Lost, if one of it or a later one was seen before, or the grant has
+    /// Remembers that mcp has seen an access token of `generation`, and when. Lost, if one of it or a later one was seen before, or the grant has
     /// ended since.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn seen(&self, id: &GrantId, generation: u32) -> Result<Turn, Fault> {
+    pub async fn seen(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<Turn, Fault> {
         let update = self
             .update(id)
             .condition_expression("#state = :active AND seen < :seen")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":seen", Value::from(generation).0)
-            .update_expression("SET seen = :seen");
+            .expression_attribute_values(":now", Value::from(now).0)
+            .update_expression("SET seen = :seen, used = :now");
         self.decide(update).await
     }
 
@@ -228,12 +229,12 @@ impl Grants {
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
-                 REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen",
+                 REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used",
             );
         Ok(matches!(self.decide(update).await?, Turn::Won))
     }
 
-    fn key<'a>(&'a self, id: &GrantId) -> Key<'a> {
+    pub(super) fn key<'a>(&'a self, id: &GrantId) -> Key<'a> {
         Key { table: &self.table, attributes: vec![("id", id.to_text())] }
     }
 
@@ -270,7 +271,7 @@ impl Grants {
         }
     }
 
-    fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
+    pub(super) fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
         item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
     }
 }
@@ -307,6 +308,7 @@ fn write(grant: &Grant) -> Item {
         .with("resource", approval.resource.to_string())
         .with("scope", approval.scopes.to_string())
         .with("created", approval.at)
+        .with_some("email", approval.email.as_deref())
         .with("code", binding.code.as_bytes().as_slice())
         .with("challenge", binding.challenge.as_digest().as_bytes().as_slice())
         .with("redirect_uri", binding.redirect_uri.as_str())
@@ -324,6 +326,7 @@ fn read(item: &Item) -> Option<Grant> {
                 None => None,
             },
             seen: item.number("seen")?,
+            used: if item.has("used") { Some(item.time("used")?) } else { None },
         }),
         "ended" => Life::Ended {
             why: Ending::ALL.into_iter().find(|why| Some(why.as_str()) == item.text("why"))?,
@@ -340,6 +343,7 @@ fn read(item: &Item) -> Option<Grant> {
             resource: Resource::from_stored(item.text("resource")?)?,
             scopes: Scopes::parse(item.text("scope")?),
             at: item.time("created")?,
+            email: item.text("email").map(str::to_owned),
         },
         binding: Binding {
             code: Digest::from_bytes(item.bytes("code")?)?,

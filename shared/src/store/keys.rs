@@ -1,9 +1,12 @@
 //! API keys, by id; an index by tenant.
 //!
 //! ```text
-//! { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>", created: 1795…, expires?: 1795…,
-//!   used?: 1795… }
+//! key   { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>", created: 1795…,
+//!         expires?: 1795…, used?: 1795… }
+//! form  { id: "form#…", expires: 1795… }
 //! ```
+//!
+//! The second says that a form has made its key: sent again it makes no other, even if that one is revoked meanwhile.
 //!
 //! A revoked key is deleted. `used` is the last use, to the hour: a key that has proven itself is marked by the same call that reads
 //! it, once an hour, so that being let in costs one call to this table, whatever is written.
@@ -14,8 +17,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamo;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 use thiserror::Error;
 
 use super::directory::Standing;
@@ -25,7 +29,7 @@ use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::api_key::{ApiKey, KeyId, KeyName};
 use crate::oauth::scope::Scopes;
-use crate::oauth::secret::Digest;
+use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
 
 /// How exactly the last use is known.
@@ -74,6 +78,9 @@ pub enum Unmade {
     /// Its time would have passed already.
     #[error("an expiry that has passed")]
     Expired,
+    /// The form has made its key.
+    #[error("a form that was sent before")]
+    Again,
     /// DynamoDB failed.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -89,6 +96,24 @@ pub enum Unproven {
     /// Its time has passed.
     Expired,
 }
+
+/// Who had a key made or revoked in the name of a person.
+#[derive(Clone, Copy)]
+pub enum Through<'a> {
+    /// The person, as far as we know.
+    Themself,
+    /// The person, with a form of ours that counts once.
+    Form(&'a FormId),
+    /// A script with a key of theirs.
+    Key(&'a KeyId),
+}
+
+/// A form that makes a key: 16 random bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormId([u8; 16]);
+
+/// How long a form that makes a key may lie open.
+pub const FORM_LIFETIME: Duration = Duration::from_hours(1);
 
 /// Where a tenant's list of keys goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,7 +140,22 @@ impl Keys {
         expires: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(ApiKey, KnownKey), Unmade> {
-        const CALL: &str = "DynamoDB.PutItem";
+        self.make_through(Through::Themself, maker, name, scopes, expires, now).await
+    }
+
+    /// As [`Self::make`], by a form or a script.
+    ///
+    /// # Errors
+    /// Likewise, and when the form has made its key.
+    pub async fn make_through(
+        &self,
+        through: Through<'_>,
+        maker: &Standing,
+        name: KeyName,
+        scopes: Scopes,
+        expires: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(ApiKey, KnownKey), Unmade> {
         let scopes = scopes.permissions();
         let beyond = scopes.difference(maker.role.permissions);
         if scopes.is_empty() {
@@ -147,12 +187,42 @@ impl Keys {
             .with("maker", known.maker.as_str())
             .with("created", known.created)
             .with_some("expires", known.expires);
-        // The id is random, so a second write can only be the SDK's own retry: no condition, which would refuse what succeeded.
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let (tenant, person) = (known.tenant.as_str(), known.maker.as_str());
-        audit::record(&Event::KeyMade { key: &id, tenant, person, scope: &scope });
+        match through {
+            Through::Form(form) => self.put_once(&id, item, form, now).await?,
+            Through::Themself | Through::Key(_) => self.put(item).await?,
+        }
+        let (tenant, person, by) = (known.tenant.as_str(), known.maker.as_str(), through.key());
+        audit::record(&Event::KeyMade { key: &id, tenant, person, scope: &scope, by: by.as_deref() });
         Ok((key, known))
+    }
+
+    /// The id is random, so a second write can only be the SDK's own retry: no condition, which would refuse what succeeded.
+    async fn put(&self, item: Item) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.PutItem";
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
+        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+    }
+
+    /// The key and that its form has made it, or neither; the token tells the SDK's own retry from a form that is sent again.
+    async fn put_once(&self, id: &str, key: Item, form: &FormId, now: Timestamp) -> Result<(), Unmade> {
+        const CALL: &str = "DynamoDB.TransactWriteItems";
+        let mark = Item::default().with("id", format!("form#{}", form.to_text()));
+        let mark = mark.with("expires", now.plus(2 * FORM_LIFETIME));
+        let mark = Put::builder().table_name(&self.table).set_item(Some(mark.into_inner()));
+        let key = Put::builder().table_name(&self.table).set_item(Some(key.into_inner()));
+        let mut transaction = self.dynamo.transact_write_items().client_request_token(id);
+        for put in [mark.condition_expression("attribute_not_exists(id)"), key] {
+            let put = put.build().map_err(|error| Fault::new(CALL, error.to_string()))?;
+            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
+        }
+        let Err(error) = transaction.send().await else { return Ok(()) };
+        let refused = match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
+            }
+            _ => false,
+        };
+        Err(if refused { Unmade::Again } else { Fault::of_aws(CALL, &error).into() })
     }
 
     /// The key of that id, if its time has not passed. Proves nothing: see [`Self::prove`].
@@ -240,6 +310,20 @@ impl Keys {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn revoke(&self, tenant: &TenantId, id: &KeyId, by: Option<&PersonId>) -> Result<bool, Fault> {
+        self.revoke_through(Through::Themself, tenant, id, by).await
+    }
+
+    /// As [`Self::revoke`], by a form or a script.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn revoke_through(
+        &self,
+        through: Through<'_>,
+        tenant: &TenantId,
+        id: &KeyId,
+        by: Option<&PersonId>,
+    ) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let deleted = self
             .dynamo
@@ -256,8 +340,13 @@ impl Keys {
                 _ => Err(Fault::of_aws(CALL, &error)),
             };
         }
-        let person = by.map(PersonId::as_str);
-        audit::record(&Event::KeyRevoked { key: &id.to_text(), tenant: tenant.as_str(), person });
+        let (person, with) = (by.map(PersonId::as_str), through.key());
+        audit::record(&Event::KeyRevoked {
+            key: &id.to_text(),
+            tenant: tenant.as_str(),
+            person,
+            by: with.as_deref(),
+        });
         Ok(true)
     }
 
@@ -307,6 +396,35 @@ impl Keys {
 impl KnownKey {
     fn is_alive(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
+    }
+}
+
+impl Through<'_> {
+    fn key(&self) -> Option<String> {
+        match self {
+            Self::Key(id) => Some(format!("key {}", id.to_text())),
+            Self::Themself | Self::Form(_) => None,
+        }
+    }
+}
+
+impl FormId {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(*Secret::random().expose())
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        to_text(&self.0)
+    }
+
+    /// From text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        from_text(text).map(Self)
     }
 }
 

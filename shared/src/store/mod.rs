@@ -2,7 +2,9 @@
 //!
 //! Each file documents its items, with an example of each state. Expired items linger for days, so readers check the time.
 
+pub mod activity;
 pub mod clients;
+pub mod connections;
 pub mod directory;
 pub mod grants;
 mod item;

@@ -1,0 +1,203 @@
+//! What has happened in each tenant lately, by time: the lines of the audit that name it, for those who look after it.
+//!
+//! ```text
+//! { tenant: "acme", at: "2026-11-22T09:30:00.123Z#3779…", millis: 1795…123, event: "grant_ended", line: "{…}", expires: 1803… }
+//! ```
+//!
+//! `at` ends in the id that CloudWatch gives an event, and everything else follows from the event: a line that is delivered twice is
+//! written twice, with the same result. The audit log itself is CloudWatch's, and keeps lines for longer.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client as Dynamo;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use serde_json::{Map, Value as Json};
+
+use super::item::{Item, Value, unreadable};
+use crate::clock::Timestamp;
+use crate::fault::Fault;
+use crate::oauth::tenant::TenantId;
+
+/// How long an event is shown.
+pub const KEPT: Duration = Duration::from_hours(90 * 24);
+
+/// The table of what happened.
+#[derive(Clone)]
+pub struct Activities {
+    dynamo: Dynamo,
+    table: String,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Activity {
+    /// Where.
+    pub tenant: TenantId,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub at: i64,
+    /// Tells it from others of the same millisecond.
+    pub id: String,
+    /// What: `event` of the line.
+    pub event: String,
+    /// The line of the audit.
+    pub line: Map<String, Json>,
+}
+
+/// Where a tenant's events go on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(String);
+
+impl Place {
+    /// From text, as it was given out. What is no place is harmless: it is compared with others, within one tenant.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        const LONGEST: usize = 256;
+        let sound = (1..=LONGEST).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        sound.then(|| Self(text.to_owned()))
+    }
+
+    /// As text, for a cursor.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Activity {
+    /// Where it stands among its tenant's events.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        let second = Timestamp::from_seconds(self.at.div_euclid(1000)).to_rfc3339();
+        Place(format!("{}.{:03}Z#{}", second.trim_end_matches('Z'), self.at.rem_euclid(1000), self.id))
+    }
+
+    fn expires(&self) -> Timestamp {
+        Timestamp::from_seconds(self.at.div_euclid(1000)).plus(KEPT)
+    }
+}
+
+impl Activities {
+    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+        Self { dynamo, table }
+    }
+
+    /// Keeps events, in one call per 25. What is kept already stays as it is.
+    ///
+    /// # Errors
+    /// When DynamoDB fails; then some may be kept, and trying again is right.
+    pub async fn keep(&self, activities: &[Activity]) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.BatchWriteItem";
+        const MOST: usize = 25;
+
+        // A batch may not name an item twice.
+        let distinct: HashMap<_, _> =
+            activities.iter().map(|activity| ((&activity.tenant, activity.place().0), activity)).collect();
+        let items = distinct.into_iter().map(|((_, place), activity)| item(activity, &place).into_inner());
+        let puts = items.map(|item| PutRequest::builder().set_item(Some(item)).build());
+        let writes = puts.map(|put| put.map(|put| WriteRequest::builder().put_request(put).build()));
+        let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| Fault::new(CALL, error.to_string()))?;
+        for chunk in writes.chunks(MOST) {
+            let mut wanted = HashMap::from([(self.table.clone(), chunk.to_vec())]);
+            // As for reads: some may be left for another call, not more than one.
+            for _ in 0..2 {
+                let answer = self.dynamo.batch_write_item().set_request_items(Some(wanted)).send().await;
+                let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
+                wanted = answer.unprocessed_items.unwrap_or_default();
+                if wanted.is_empty() {
+                    break;
+                }
+            }
+            if !wanted.is_empty() {
+                return Err(Fault::new(CALL, "items left unprocessed twice"));
+            }
+        }
+        Ok(())
+    }
+
+    /// At most `most` events of `tenant`, the newest first, and where to go on if there may be more.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn latest(
+        &self,
+        tenant: &TenantId,
+        before: Option<&Place>,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<(Vec<Activity>, Option<Place>), Fault> {
+        const CALL: &str = "DynamoDB.Query";
+        let mut query = self
+            .dynamo
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("tenant = :tenant")
+            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
+            .scan_index_forward(false)
+            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+        if let Some(Place(before)) = before {
+            query = query
+                .key_condition_expression("tenant = :tenant AND #at < :before")
+                .expression_attribute_names("#at", "at")
+                .expression_attribute_values(":before", AttributeValue::S(before.clone()));
+        }
+        let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let activities = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
+        let mut activities = activities.collect::<Result<Vec<_>, _>>()?;
+        let next = activities.last().filter(|_| page.last_evaluated_key.is_some()).map(Activity::place);
+        activities.retain(|activity| activity.expires() > now);
+        Ok((activities, next))
+    }
+
+    fn read(&self, item: &Item) -> Result<Activity, Fault> {
+        let read = || {
+            Some(Activity {
+                tenant: TenantId::parse(item.text("tenant")?)?,
+                at: item.number("millis")?,
+                id: item.text("at")?.split_once('#')?.1.to_owned(),
+                event: item.text("event")?.to_owned(),
+                line: serde_json::from_str(item.text("line")?).ok()?,
+            })
+        };
+        read().ok_or_else(|| unreadable(&self.table))
+    }
+}
+
+fn item(activity: &Activity, place: &str) -> Item {
+    Item::default()
+        .with("tenant", activity.tenant.as_str())
+        .with("at", place)
+        .with("millis", Value(AttributeValue::N(activity.at.to_string())))
+        .with("event", activity.event.as_str())
+        .with("line", Json::Object(activity.line.clone()).to_string())
+        .with("expires", activity.expires())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_stand_in_the_order_of_time() {
+        let at = |at, id: &str| Activity {
+            tenant: TenantId::parse("acme").unwrap(),
+            at,
+            id: id.to_owned(),
+            event: "grant_ended".to_owned(),
+            line: Map::new(),
+        };
+        let place = |millis, id| at(millis, id).place().0;
+        assert_eq!(place(1_795_339_800_007, "7"), "2026-11-22T09:30:00.007Z#7");
+        assert!(place(1_795_339_800_999, "9") < place(1_795_339_801_000, "1"));
+        assert!(place(1_795_339_800_007, "1") < place(1_795_339_800_007, "2"));
+        assert_eq!(at(1_795_339_800_007, "7").expires(), Timestamp::from_seconds(1_795_339_800).plus(KEPT));
+    }
+
+    #[test]
+    fn what_a_place_can_be() {
+        assert!(Place::parse("2026-11-22T09:30:00.007Z#7").is_some());
+        for none in ["", "a b", "a\nb", "\u{e9}", &"a".repeat(257)] {
+            assert_eq!(Place::parse(none), None);
+        }
+    }
+}
