@@ -5,7 +5,8 @@
 
 `sam validate --lint` accepts much that fails or is dangerous once deployed, so the template is also transformed here,
 linted again as CloudFormation, and asked one question per function below. Questions about what is deployed are asked
-of both shapes: with our sign-in pages on the execute-api address, and without them on a custom domain with a rotated key.
+of both shapes: with our sign-in pages and the product's memberships on the execute-api address, and without them on a custom domain
+with a rotated key.
 """
 
 import base64
@@ -31,7 +32,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login"}
+FUNCTIONS = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Membership", "Login"}
 TABLES = {"Activity", "Clients", "Directory", "Grants", "Keys", "Workspace"}
 MCP = {"/api/mcp/server", "/api/mcp/server/{tenant}"}
 NAMED = re.compile(r"(?<=/)\{([a-z]+)\}(?=/|$)")  # stands for one segment
@@ -87,6 +88,7 @@ def parameters_refuse_what_cannot_work(house):
         ("ClientMetadataHosts", ["", "claude.ai", "claude.ai,app.example"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
         ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
+        ("MembershipSecrets", ["", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
         ("PreviousSigningKeys", ["", key, f"{key},{key}"], ["alias/x", f"{key},", f"{key}, {key}", "*"]),
     ]:
         pattern = re.compile(house.template["Parameters"][name]["AllowedPattern"])
@@ -128,7 +130,7 @@ def cors_belongs_to_the_functions(house):
             yield f"{shape}: API Gateway answers OPTIONS itself, on authorize too"
         for route, function in shape.routes.items():
             crossed = f"OPTIONS {route.split(' ')[1]}" in shape.routes
-            if crossed != (function not in {"Authorize", "Login"}):
+            if crossed != (function not in {"Authorize", "Login", "Membership"}):
                 yield f"{shape}: {route} {'has' if crossed else 'lacks'} OPTIONS"
 
 
@@ -137,9 +139,11 @@ def login_is_left_out_for_another(house):
     ours = {route for route in with_login.routes if route.split(" ")[1].startswith("/auth/")}
     if not ours or {with_login.routes[route] for route in ours} != {"Login"}:
         yield "the routes under /auth/ are not Login's"
-    if without.routes.keys() != with_login.routes.keys() - ours:
-        yield "a LoginUrl takes away other routes than those under /auth/"
+    hook = {"POST /hooks/membership"}
+    if without.routes.keys() != with_login.routes.keys() - ours - hook:
+        yield "a LoginUrl takes away other routes than those under /auth/, or no MembershipSecrets more than /hooks/membership"
     yield from (f"{name} stays although LoginUrl is given" for name in without.resources if name.startswith("Login"))
+    yield from (f"{name} stays although there are no MembershipSecrets" for name in without.resources if name.startswith("Membership"))
 
 
 def every_route_may_invoke_its_function(house):
@@ -258,8 +262,8 @@ def what_must_last_lasts(house):
             if table["BillingMode"] != "PAY_PER_REQUEST" or not table["DeletionProtectionEnabled"] or not table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
                 yield f"{name} is not on demand, protected and recoverable"
             expires = table.get("TimeToLiveSpecification") == {"AttributeName": "expires", "Enabled": True}
-            if expires != (name in TABLES - {"Directory"}):
-                yield f"{name} {'expires' if expires else 'never expires'}"
+            if not expires:
+                yield f"{name} never expires"
             keys = [key["AttributeName"] for index in [table, *table.get("GlobalSecondaryIndexes", [])] for key in index["KeySchema"]]
             if set(keys) != {definition["AttributeName"] for definition in table["AttributeDefinitions"]}:
                 yield f"{name} defines other attributes than its keys use"
@@ -293,7 +297,7 @@ def functions_are_the_packages(house):
         if package != name.lower() or f"functions/{package}" not in members or function["Metadata"]["BuildMethod"] != "rust-cargolambda":
             yield f"{name} is not built from a package of its name"
     for shape in house.shapes:
-        if shape.functions != FUNCTIONS - (set() if shape.login else {"Login"}):
+        if shape.functions != FUNCTIONS - (set() if shape.login else {"Login", "Membership"}):
             yield f"{shape}: the functions are {sorted(shape.functions)}"
         for name in shape.functions:
             properties = shape.resources[name]["Properties"]
@@ -410,7 +414,7 @@ class House:
         managed = {"AWSLambdaBasicExecutionRole": f"arn:aws:iam::aws:policy/{BASIC}"}
         with contextlib.redirect_stdout(io.StringIO()):
             self.transformed = Translator(managed, Parser(), boto_session=boto3.Session()).translate(packaged, {"Issuer": "https://connect.example.com"})
-        self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools"})]
+        self.shapes = [Shape(self.transformed, {"HostsLogin", "FollowsMembership"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools"})]
 
 
 def route_of(asked, routes):

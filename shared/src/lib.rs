@@ -15,7 +15,7 @@
 //! | [`log`] | all: the form of log lines |
 //! | [`oauth`] | all |
 //! | [`outbound`] | authorize, mcp |
-//! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
+//! | [`store`] | register, authorize, token, revoke, mcp, membership; the local system writes through it |
 
 pub mod access;
 pub mod audit;

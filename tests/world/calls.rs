@@ -97,6 +97,10 @@ fn actions(call: &Call) -> Vec<Made> {
             .flat_map(|item| item.as_object().into_iter().flatten())
             .map(|(kind, write)| made(&format!("dynamodb:{kind}Item"), &text(&write["TableName"])))
             .collect(),
+        // An index has an ARN of its own.
+        (Service::DynamoDb, "Query") if call.body["IndexName"].is_string() => {
+            vec![made("dynamodb:Query", &text(&call.body["IndexName"]))]
+        }
         (Service::DynamoDb, operation) => {
             vec![made(&format!("dynamodb:{operation}"), &text(&call.body["TableName"]))]
         }

@@ -26,6 +26,9 @@ pub(crate) async fn start(
         "token" => Endpoint::of(token::Token::new(environment).await.map_err(misconfigured)?, name, timeout),
         "revoke" => Endpoint::of(revoke::Revoke::new(environment).await.map_err(misconfigured)?, name, timeout),
         "mcp" => Endpoint::of(mcp::Mcp::new(environment).await.map_err(misconfigured)?, name, timeout),
+        "membership" => {
+            Endpoint::of(membership::Membership::new(environment).await.map_err(misconfigured)?, name, timeout)
+        }
         "login" => Endpoint::of(login::Login::new(environment).await.map_err(misconfigured)?, name, timeout),
         _ => return Err(Failure::NoProgram(name.to_owned())),
     })

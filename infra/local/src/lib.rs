@@ -215,6 +215,8 @@ pub struct System {
 
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
+/// What deliveries to `/hooks/membership` are signed with; no secret either.
+pub const MEMBERSHIP_SECRET: &str = "whsec_bG9jYWwtbWVtYmVyc2hpcC13ZWJob29rLXNlY3JldCE=";
 /// What holds for as long as the folder is locked.
 const RUNNING_FILE: &str = "running.json";
 /// Where the sign-in service is kept in a folder.
@@ -269,6 +271,7 @@ impl System {
             ("SupabaseUrl", &supabase_url),
             ("SupabasePublishableKey", PUBLISHABLE_KEY),
             ("OutboundAllow", &outbound_allow.join(",")),
+            ("MembershipSecrets", MEMBERSHIP_SECRET),
             ("ToolFunctions", if options.demo { words::ARN } else { "" }),
         ];
         let signing_key = key_arn(options.key_spec);
@@ -692,7 +695,7 @@ mod tests {
         let acme = shared::oauth::tenant::TenantId::parse(acme).unwrap();
         let ben = shared::oauth::tenant::PersonId::parse(ben).unwrap();
         assert!(system.directory().standing(&ben, &acme).await.unwrap().is_some());
-        system.directory().remove_member(&acme, &ben).await.unwrap();
+        system.directory().remove_member(&acme, &ben, system.clock().now()).await.unwrap();
         system.shutdown().await.unwrap();
 
         let again = System::start(options()).await.unwrap();
