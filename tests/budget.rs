@@ -75,4 +75,9 @@ async fn every_request_stays_within_its_budget() {
 
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
     assert_eq!(spent(), (2, 0), "revoke");
+
+    assert_eq!(world.tells("ben@example.com", "acme", Some("member"), Some("viewer"), 1).await.status, 204);
+    assert_eq!(spent(), (2, 0), "membership, of someone who has connected nothing");
+    assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("viewer"), 2).await.status, 204);
+    assert_eq!(spent(), (4, 0), "membership, of someone with one connection: its role, and one call for each");
 }

@@ -106,6 +106,7 @@ async fn policies_allow_what_is_done_and_no_more() {
     let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
     assert_eq!(ana.approves(&connector.ask("skills:read"), "acme").await.status, 303);
+    assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("admin"), 1).await.status, 204);
 
     let allowed = world.system().policies().iter().map(|(function, action, arn)| Made {
         function: function.clone(),

@@ -12,6 +12,7 @@ pub mod documents;
 pub mod lambda;
 mod log;
 pub mod person;
+pub mod product;
 pub mod schedule;
 
 use std::future::Future;

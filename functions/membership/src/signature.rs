@@ -54,17 +54,14 @@ impl Secrets {
     }
 
     /// The body, if one of the signatures is by one of the secrets and was made just now.
-    pub(crate) fn open<'a>(
-        &self,
-        headers: &HeaderMap,
-        body: &'a [u8],
-        now: Timestamp,
-    ) -> Result<Signed<'a>, Unsigned> {
+    pub(crate) fn open<'a>(&self, headers: &HeaderMap, body: &'a [u8], now: Timestamp) -> Result<Signed<'a>, Unsigned> {
         const MOST: usize = 16;
 
         let id = only(headers, "webhook-id")?;
         // Without a dot: where the id ends and the time begins must not be a matter of opinion.
-        if !(1..=128).contains(&id.len()) || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)) {
+        if !(1..=128).contains(&id.len())
+            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        {
             return Err(Unsigned::Malformed);
         }
         let time = only(headers, "webhook-timestamp")?;

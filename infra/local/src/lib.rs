@@ -68,7 +68,7 @@ use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
 use tables::NoTables;
-use template::{TableDefinition, Template, Unusable};
+use template::{FunctionDefinition, TableDefinition, Template, Unusable};
 use wire::Wire;
 
 /// What a system is to be like.
@@ -201,6 +201,9 @@ pub struct System {
     policies: Vec<(String, String, String)>,
     queries: BTreeMap<String, String>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
+    template: Template,
+    addresses: Addresses,
+    client: SharedHttpClient,
     activities: Activities,
     clients: Clients,
     directory: Directory,
@@ -318,6 +321,9 @@ impl System {
             policies: template.policies()?,
             queries: template.queries()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
+            template,
+            addresses,
+            client,
             issuer,
             services,
             supabase_url,
@@ -468,6 +474,23 @@ impl System {
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
     }
 
+    /// Deploys a function anew with other values of some of its variables. What has been asked of it is answered as before.
+    ///
+    /// # Errors
+    /// When there is no such function, or it does not start.
+    pub async fn redeploy(&self, function: &str, changes: &[(&str, &str)]) -> Result<(), Failure> {
+        let definition = self.template.functions()?.into_iter().find(|definition| definition.binary == function);
+        let mut definition = definition.ok_or_else(|| Failure::NoProgram(function.to_owned()))?;
+        definition.variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let environment = environment(&definition, &self.addresses, &self.client, &self.clock());
+        let next = function::start(&definition, &environment).await?;
+        // One endpoint stands behind all routes of a function.
+        if let Some((_, endpoint)) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function) {
+            endpoint.becomes(&next);
+        }
+        Ok(())
+    }
+
     /// Sends a request through the gateway without a socket.
     pub async fn ask(&self, request: Request<Body>) -> Response<Body> {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -553,10 +576,7 @@ async fn start_functions(
 ) -> Result<Routes, Failure> {
     let mut routes = Routes::default();
     for definition in template.functions()? {
-        let aws = aws::config(&definition.binary, addresses, client);
-        let variables = definition.variables.clone();
-        let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
-        let endpoint = function::start(&definition, &environment).await?;
+        let endpoint = function::start(&definition, &environment(&definition, addresses, client, clock)).await?;
         for (method, path) in &definition.routes {
             let route = || format!("{method} {path}");
             let mapping = Mapping::parse(&template.response_parameters(method, path)?);
@@ -567,6 +587,18 @@ async fn start_functions(
         }
     }
     Ok(routes)
+}
+
+/// What a function is given.
+fn environment(
+    definition: &FunctionDefinition,
+    addresses: &Addresses,
+    client: &SharedHttpClient,
+    clock: &Clock,
+) -> Environment {
+    let aws = aws::config(&definition.binary, addresses, client);
+    let variables = definition.variables.clone();
+    Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone())
 }
 
 fn open_supabase(

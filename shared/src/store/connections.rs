@@ -173,7 +173,8 @@ impl Grants {
             let from = start.as_ref().map(|place| whose.start(place));
             let query = query.scan_index_forward(false).limit(PASSED_OVER).set_exclusive_start_key(from);
             let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
-            let place = |item: &Item| Some(Place { created: item.time("created")?, id: GrantId::parse(item.text("id")?)? });
+            let place =
+                |item: &Item| Some(Place { created: item.time("created")?, id: GrantId::parse(item.text("id")?)? });
             start = match page.last_evaluated_key.map(Item::new) {
                 Some(last) => Some(place(&last).ok_or_else(|| unreadable(&self.table))?),
                 None => None,
@@ -258,7 +259,9 @@ impl Whose<'_> {
             query = query.expression_attribute_values(":issued", text("issued"));
         }
         let (index, key, of) = match self {
-            Self::Person(person) | Self::Tenant { person: Some(person), .. } => ("by_person", "person", person.as_str()),
+            Self::Person(person) | Self::Tenant { person: Some(person), .. } => {
+                ("by_person", "person", person.as_str())
+            }
             Self::Tenant { tenant, .. } => ("by_tenant", "tenant", tenant.as_str()),
         };
         if let Self::Tenant { tenant, person: Some(_), .. } = self {

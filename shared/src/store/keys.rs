@@ -19,7 +19,9 @@ use aws_sdk_dynamodb::Client as Dynamo;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
 use thiserror::Error;
 
 use super::directory::Standing;
@@ -341,12 +343,7 @@ impl Keys {
             };
         }
         let (person, with) = (by.map(PersonId::as_str), through.key());
-        audit::record(&Event::KeyRevoked {
-            key: &id.to_text(),
-            tenant: tenant.as_str(),
-            person,
-            by: with.as_deref(),
-        });
+        audit::record(&Event::KeyRevoked { key: &id.to_text(), tenant: tenant.as_str(), person, by: with.as_deref() });
         Ok(true)
     }
 

@@ -1,7 +1,7 @@
 //! A function, as Lambda holds it: an event's JSON in, an answer's JSON out, within its time.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use shared::lambda::{self, Function};
@@ -14,13 +14,14 @@ use super::refusal::Refusal;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Answering = Pin<Box<dyn Future<Output = Result<String, lambda::Error>> + Send>>;
+type Program = Arc<dyn Fn(String) -> Answering + Send + Sync>;
 
 /// A function of any type.
 pub(crate) struct Endpoint {
     /// Its program.
     pub(crate) name: String,
     timeout: Duration,
-    invoke: Box<dyn Fn(String) -> Answering + Send + Sync>,
+    program: RwLock<Program>,
     log: Dispatch,
 }
 
@@ -36,13 +37,23 @@ impl Endpoint {
 
     fn new(name: &str, timeout: Duration, invoke: impl Fn(String) -> Answering + Send + Sync + 'static) -> Arc<Self> {
         let log = tracing::dispatcher::get_default(Clone::clone);
-        Arc::new(Self { name: name.to_owned(), timeout, invoke: Box::new(invoke), log })
+        Arc::new(Self { name: name.to_owned(), timeout, program: RwLock::new(Arc::new(invoke)), log })
+    }
+
+    /// Becomes what `next` is, from the next invocation on: what has begun is worked out as it was.
+    pub(crate) fn becomes(&self, next: &Self) {
+        *self.program.write().unwrap_or_else(PoisonError::into_inner) = next.program();
+    }
+
+    fn program(&self) -> Program {
+        Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The answer to `event`. It is worked out to the end even if the caller has gone, as on Lambda.
     pub(crate) async fn invoke(&self, event: String) -> Result<String, Refusal> {
         let limit = self.timeout.min(PATIENCE);
-        let work = tokio::time::timeout(limit, (self.invoke)(event)).with_subscriber(self.log.clone());
+        let program = self.program();
+        let work = tokio::time::timeout(limit, program(event)).with_subscriber(self.log.clone());
         match tokio::spawn(work).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => Err(Refusal::Failed(error.to_string())),
