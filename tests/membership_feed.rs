@@ -217,6 +217,8 @@ async fn a_row_that_changes_its_tenant_is_two_changes() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_else_is_believed() {
+    const STALE: &str = "webhook-timestamp is more than five minutes off.";
+    const UNSIGNED: &str = "The delivery is not signed as it must be.";
     let world = World::new().await;
     let body = &world.change(BEN, "acme", Some("member"), None, 1).to_string();
     let other = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlcg==";
@@ -230,8 +232,6 @@ async fn nobody_else_is_believed() {
         headers.push((name, value.to_owned()));
         headers
     };
-    const STALE: &str = "webhook-timestamp is more than five minutes off.";
-    const UNSIGNED: &str = "The delivery is not signed as it must be.";
     for (headers, sentence) in [
         (Vec::new(), UNSIGNED),
         (signed("change_1", now, body, other), UNSIGNED),
@@ -286,7 +286,7 @@ async fn two_secrets_count_while_one_replaces_the_other() {
     }
 }
 
-/// What infra/supabase/membership.sql made on a PostgreSQL (infra/supabase/check.sql), as pg_net sends it.
+/// What infra/supabase/membership.sql made on a database (infra/supabase/check.sql), as `pg_net` sends it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_signs_is_believed() {
     let world = World::new().await;

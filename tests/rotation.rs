@@ -1,10 +1,9 @@
 //! The signing key is replaced while people work (README, "Replacing the signing key").
 //!
-//! A deployment replaces one function after another, in an order that nobody knows. `SIGNING_KEYS` names keys: the first signs, all
-//! verify. Three deployments, each of which must be safe in every order: the new key verifies, the new key signs, and, when what
-//! the old one signed has expired, it is dropped.
+//! A deployment replaces one function after another, in an order that nobody knows. The parameter `SigningKeys` names keys: the first
+//! signs, all verify. Three deployments, each of which must be safe in every order: the new key verifies, the new key signs, and,
+//! when what the old one signed has expired, it is dropped.
 
-use local::key_arn;
 use serde_json::{Value, json};
 use stand_ins::kms::key::Spec;
 use world::World;
@@ -57,10 +56,9 @@ fn kid(token: &str) -> String {
 }
 
 /// One function after another, while both go on working; what they hold is published at every moment.
-async fn deploy(world: &World, keys: &[Spec], order: &[&str], (one, other): (&mut AtWork<'_>, &mut AtWork<'_>)) {
-    let keys = keys.iter().map(|key| key_arn(*key)).collect::<Vec<_>>().join(",");
+async fn deploy(world: &World, keys: &str, order: &[&str], (one, other): (&mut AtWork<'_>, &mut AtWork<'_>)) {
     for function in order {
-        let changes = [("SIGNING_KEYS", keys.as_str())];
+        let changes = [("SigningKeys", keys)];
         let (deployed, ()) = tokio::join!(world.system().redeploy(function, &changes), other.works());
         deployed.unwrap();
         one.works().await;
@@ -91,12 +89,12 @@ async fn world() -> World {
 async fn no_call_and_no_refresh_fails_in_whatever_order_functions_are_replaced() {
     let world = world().await;
     let (mut one, mut other) = (AtWork::new(&world).await, AtWork::new(&world).await);
-    let (mut old, mut new) = (Spec::Rsa2048, Spec::EccNistP256);
+    let (mut old, mut new) = ("first", "second");
     for order in orders(&FUNCTIONS) {
         // From RSA to ECC and back, each time in another order.
-        deploy(&world, &[old, new], &order, (&mut one, &mut other)).await;
+        deploy(&world, &format!("{old},{new}"), &order, (&mut one, &mut other)).await;
         let before = kid(&one.access[0]);
-        deploy(&world, &[new, old], &order, (&mut one, &mut other)).await;
+        deploy(&world, &format!("{new},{old}"), &order, (&mut one, &mut other)).await;
         let kids: std::collections::BTreeSet<_> = one.access.iter().map(|token| kid(token)).collect();
         assert!(kids.len() == 2 && kids.contains(&before), "tokens of both keys are alive: {kids:?}");
         // A token of the old key can still be given back.
@@ -111,7 +109,7 @@ async fn no_call_and_no_refresh_fails_in_whatever_order_functions_are_replaced()
             let tokens = at_work.connector.refresh(&at_work.refresh).await.tokens(&world);
             (at_work.access, at_work.refresh) = (vec![tokens.access], tokens.refresh.unwrap());
         }
-        deploy(&world, &[new], &order, (&mut one, &mut other)).await;
+        deploy(&world, new, &order, (&mut one, &mut other)).await;
         assert_eq!(published(&world).await, [kid(&one.access[0])]);
         (old, new) = (new, old);
     }
@@ -122,13 +120,13 @@ async fn no_call_and_no_refresh_fails_in_whatever_order_functions_are_replaced()
 async fn a_key_that_signs_at_once_is_refused_by_whom_it_has_not_reached() {
     let world = world().await;
     let at_work = AtWork::new(&world).await;
-    let keys = [key_arn(Spec::EccNistP256), key_arn(Spec::Rsa2048)].join(",");
-    world.system().redeploy("token", &[("SIGNING_KEYS", &keys)]).await.unwrap();
+    let keys = [("SigningKeys", "second,first")];
+    world.system().redeploy("token", &keys).await.unwrap();
 
     let tokens = at_work.connector.refresh(&at_work.refresh).await.tokens(&world);
 
     at_work.calls(&tokens.access, 401).await;
-    world.system().redeploy("mcp", &[("SIGNING_KEYS", &keys)]).await.unwrap();
+    world.system().redeploy("mcp", &keys).await.unwrap();
     at_work.calls(&tokens.access, 200).await;
 }
 
@@ -140,7 +138,7 @@ async fn what_a_key_signed_that_is_gone_is_refused() {
     let gone = at_work.access[0].clone();
     at_work.calls(&gone, 200).await;
     for function in FUNCTIONS {
-        world.system().redeploy(function, &[("SIGNING_KEYS", &key_arn(Spec::EccNistP256))]).await.unwrap();
+        world.system().redeploy(function, &[("SigningKeys", "second")]).await.unwrap();
     }
 
     let refused = at_work.connector.call(&gone, "ping", json!({})).await;

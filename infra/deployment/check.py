@@ -6,7 +6,7 @@
 `sam validate --lint` accepts much that fails or is dangerous once deployed, so the template is also transformed here,
 linted again as CloudFormation, and asked one question per function below. Questions about what is deployed are asked
 of both shapes: with our sign-in pages and the product's memberships on the execute-api address, and without them on a custom domain
-with a rotated key.
+with one signing key replacing the other.
 """
 
 import base64
@@ -72,7 +72,6 @@ def parameters_are_all_used(house):
 
 
 def parameters_refuse_what_cannot_work(house):
-    key = "arn:aws:kms:eu-west-1:123456789012:key/0"
     function = "arn:aws:lambda:eu-west-1:123456789012:function:invoices"
     for name, good, bad in [
         ("Issuer", ["https://connect.example.com", "https://abc123.execute-api.us-east-1.amazonaws.com"], ["", "http://connect.example.com", "https://connect.example.com/", "https://connect.example.com/x", "https://Connect.example.com", "https://connect.example.com:443", "https://localhost", "https://a.b?c", " https://a.b"]),
@@ -89,7 +88,6 @@ def parameters_refuse_what_cannot_work(house):
         ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
         ("MembershipSecrets", ["", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
-        ("PreviousSigningKeys", ["", key, f"{key},{key}"], ["alias/x", f"{key},", f"{key}, {key}", "*"]),
     ]:
         pattern = re.compile(house.template["Parameters"][name]["AllowedPattern"])
         yield from (f"{name} refuses {value!r}" for value in good if not pattern.fullmatch(value))
@@ -229,9 +227,11 @@ def only_token_and_mcp_sign(house):
         if sorted(function for function, _ in signing) != ["Mcp", "Token"]:
             yield f"{shape}: signing is allowed to {[function for function, _ in signing]}"
         for function, statement in signing:
-            if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != {"Fn::GetAtt": ["SigningKey", "Arn"]}:
-                yield f"{shape}: {function} may sign more than tokens with the first key"
-        for statement in shape.resources["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]:
+            if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != [{"Fn::GetAtt": [key, "Arn"]} for key in sorted(shape.keys, reverse=True)]:
+                yield f"{shape}: {function} may sign more than tokens, or with other keys than there are"
+        if len({json.dumps({**key, "KeySpec": ""}) for key in shape.keys.values()}) != 1:
+            yield f"{shape}: the signing keys differ in more than their spec"
+        for statement in (statement for key in shape.keys.values() for statement in key["KeyPolicy"]["Statement"]):
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             if any("*" in action or action in {"kms:CreateGrant", "kms:ReplicateKey"} for action in actions):
                 yield f"{shape}: {statement['Sid']} in the key's policy allows more than it names, or passing it on"
@@ -255,7 +255,7 @@ def what_must_last_lasts(house):
         tables = {name: shape.resources[name] for name in TABLES}
         if shape.of("AWS::DynamoDB::Table").keys() != TABLES:
             yield f"{shape}: the tables are {sorted(shape.of('AWS::DynamoDB::Table'))}"
-        for name, resource in {**tables, "SigningKey": shape.resources["SigningKey"]}.items():
+        for name, resource in {**tables, **{key: shape.resources[key] for key in shape.keys}}.items():
             if resource.get("DeletionPolicy") != "Retain" or resource.get("UpdateReplacePolicy") != "Retain":
                 yield f"{name} is deleted with the stack"
         for name, table in ((name, resource["Properties"]) for name, resource in tables.items()):
@@ -388,6 +388,7 @@ class Shape:
         self.api = self.resources["Api"]["Properties"]
         self.stage = self.resources["ApiApiGatewayDefaultStage"]["Properties"]
         self.functions = set(self.of("AWS::Lambda::Function"))
+        self.keys = self.of("AWS::KMS::Key")
         self.routes = {
             f"{method.upper()} {path}": re.search(r"functions/\$\{(\w+)\.Arn\}", operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"])[1]
             for path, methods in self.api["Body"]["paths"].items()
@@ -414,7 +415,7 @@ class House:
         managed = {"AWSLambdaBasicExecutionRole": f"arn:aws:iam::aws:policy/{BASIC}"}
         with contextlib.redirect_stdout(io.StringIO()):
             self.transformed = Translator(managed, Parser(), boto_session=boto3.Session()).translate(packaged, {"Issuer": "https://connect.example.com"})
-        self.shapes = [Shape(self.transformed, {"HostsLogin", "FollowsMembership"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools"})]
+        self.shapes = [Shape(self.transformed, {"HostsLogin", "FollowsMembership", "HasFirstKey"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "HasSecondKey", "BothKeys", "SecondSigns", "InvokesTools", "HasFirstKey"})]
 
 
 def route_of(asked, routes):

@@ -90,7 +90,7 @@ begin
   for which in
     select sequence from amble_connect.outbox
     where done is null and changed > clock_timestamp() - interval '7 days'
-      and coalesce(sent, '-infinity') < clock_timestamp() - least(power(2, least(tries, 6) - 1), 60) * interval '1 minute'
+      and coalesce(sent, '-infinity') < clock_timestamp() - least(power(2, least(tries, 7) - 1), 60) * interval '1 minute'
     order by sequence limit 500 for update skip locked
   loop
     perform amble_connect.send(which);

@@ -201,9 +201,7 @@ pub struct System {
     policies: Vec<(String, String, String)>,
     queries: BTreeMap<String, String>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
-    template: Template,
-    addresses: Addresses,
-    client: SharedHttpClient,
+    deployed: Deployed,
     activities: Activities,
     clients: Clients,
     directory: Directory,
@@ -214,6 +212,13 @@ pub struct System {
     demo: Option<Demo>,
     servers: Servers,
     folder: Option<Arc<Folder>>,
+}
+
+/// What functions were deployed from, to deploy them anew.
+struct Deployed {
+    template: Template,
+    addresses: Addresses,
+    client: SharedHttpClient,
 }
 
 /// Of the sign-in service; no secret, like all of its kind.
@@ -278,8 +283,7 @@ impl System {
             ("ToolFunctions", if options.demo { words::ARN } else { "" }),
         ];
         let signing_key = key_arn(options.key_spec);
-        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
-        let template = Template::new(parameters.chain(options.parameters).collect(), signing_key.clone())?;
+        let template = describe(&parameters, options.parameters, options.key_spec)?;
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
@@ -321,9 +325,7 @@ impl System {
             policies: template.policies()?,
             queries: template.queries()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
-            template,
-            addresses,
-            client,
+            deployed: Deployed { template, addresses, client },
             issuer,
             services,
             supabase_url,
@@ -389,7 +391,7 @@ impl System {
         &self.lambda
     }
 
-    /// ARN of the key that signs. That of another kind is [`key_arn`].
+    /// ARN of the first key. That of another kind is [`key_arn`].
     #[must_use]
     pub fn signing_key(&self) -> &str {
         &self.signing_key
@@ -474,15 +476,16 @@ impl System {
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
     }
 
-    /// Deploys a function anew with other values of some of its variables. What has been asked of it is answered as before.
+    /// Deploys a function anew with other values of some parameters. What has been asked of it is answered as before.
     ///
     /// # Errors
     /// When there is no such function, or it does not start.
     pub async fn redeploy(&self, function: &str, changes: &[(&str, &str)]) -> Result<(), Failure> {
-        let definition = self.template.functions()?.into_iter().find(|definition| definition.binary == function);
-        let mut definition = definition.ok_or_else(|| Failure::NoProgram(function.to_owned()))?;
-        definition.variables.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let environment = environment(&definition, &self.addresses, &self.client, &self.clock());
+        let Deployed { template, addresses, client } = &self.deployed;
+        let definitions = template.with(changes)?.functions()?;
+        let definition = definitions.into_iter().find(|definition| definition.binary == function);
+        let definition = definition.ok_or_else(|| Failure::NoProgram(function.to_owned()))?;
+        let environment = environment(&definition, addresses, client, &self.clock());
         let next = function::start(&definition, &environment).await?;
         // One endpoint stands behind all routes of a function.
         if let Some((_, endpoint)) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function) {
@@ -518,7 +521,7 @@ impl System {
     }
 }
 
-/// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
+/// ARN of the key of that kind. KMS has both in every system: the one that does not sign is the template's `SecondSigningKey`.
 #[must_use]
 pub fn key_arn(spec: Spec) -> String {
     format!("arn:aws:kms:us-east-1:111122223333:key/{}", signing_key::id(spec))
@@ -587,6 +590,16 @@ async fn start_functions(
         }
     }
     Ok(routes)
+}
+
+/// The template with these parameters and those that go over them, its first key of kind `spec`.
+fn describe(given: &[(&str, &str)], over: BTreeMap<String, String>, spec: Spec) -> Result<Template, Unusable> {
+    let other = match spec {
+        Spec::Rsa2048 => Spec::EccNistP256,
+        Spec::EccNistP256 => Spec::Rsa2048,
+    };
+    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Template::new(given.chain(over).collect(), [key_arn(spec), key_arn(other)])
 }
 
 /// What a function is given.
