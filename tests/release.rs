@@ -1,10 +1,12 @@
 //! The binaries that are deployed, run as Lambda runs them.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
+use local::process::{Process, Program};
 use serde_json::Value;
 use world::World;
-use world::lambda::Lambda;
 
 /// Every release binary answers its events as the function in the local system does.
 #[tokio::test(flavor = "multi_thread")]
@@ -16,11 +18,18 @@ async fn each_release_binary_answers_its_events() {
         let mut variables = world.system().variables(&function).expect("a function").clone();
         variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), world.system().dynamo_url().to_owned());
         variables.insert("AWS_ENDPOINT_URL_KMS".to_owned(), world.system().kms_url().to_owned());
-        let binary = format!("{}/../target/lambda/{function}/bootstrap", env!("CARGO_MANIFEST_DIR"));
-        let mut lambda = Lambda::start(&PathBuf::from(binary), &variables).await;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lambda");
+        let program = Program {
+            binary: folder.join(&function).join("bootstrap"),
+            name: function,
+            variables,
+            hears: Arc::new(|_| {}),
+        };
+        let mut process = Process::start(&program).await.unwrap();
 
         for (name, event) in events {
-            let answer = lambda.invoke(&event).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let answer = tokio::time::timeout(Duration::from_secs(10), process.invoke(event)).await;
+            let answer = answer.expect("an answer in time").unwrap_or_else(|error| panic!("{name}: {error}"));
 
             let answer: Value = serde_json::from_str(&answer).expect("JSON");
             let expected = crate::events::ANSWERS.iter().find(|(known, ..)| *known == name).expect("in the table");

@@ -14,7 +14,8 @@ use tokio_rustls::TlsAcceptor;
 ///
 /// # Panics
 /// When it cannot be written.
-pub(crate) fn certify(name: &str, authority: &Path) -> TlsAcceptor {
+#[must_use]
+pub fn certify(name: &str, authority: &Path) -> TlsAcceptor {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(parameters, new_key()).expect("an authority");

@@ -28,6 +28,11 @@ pub(crate) fn since(length: usize) -> String {
     String::from_utf8_lossy(&lines()[length..]).into_owned()
 }
 
+/// A line of a function that is a process.
+pub(crate) fn hear(line: &str) {
+    lines().extend_from_slice(format!("{line}\n").as_bytes());
+}
+
 /// Shows the last lines beside a test that failed.
 pub(crate) fn show_last() {
     let text = String::from_utf8_lossy(&lines()).into_owned();

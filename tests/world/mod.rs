@@ -5,14 +5,14 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "an actor that cannot go on ends its test")]
 
 pub mod answer;
-mod authority;
+pub mod authority;
 pub mod calls;
 pub mod connector;
 pub mod documents;
-pub mod lambda;
 mod log;
 pub mod person;
 pub mod product;
+mod programs;
 pub mod schedule;
 
 use std::future::Future;
@@ -38,6 +38,7 @@ use stand_ins::supabase::Supabase;
 use answer::Answer;
 use connector::{Connector, Tokens};
 use person::Person;
+use programs::Watch;
 
 /// Where hosted clients are answered.
 pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
@@ -47,6 +48,8 @@ pub struct World {
     system: System,
     http: reqwest::Client,
     clock: Arc<AtomicI64>,
+    /// The clock of functions that are processes.
+    watch: Option<Watch>,
     secrets: Mutex<Vec<String>>,
     /// What was logged before it knew any secret.
     logged: usize,
@@ -76,11 +79,16 @@ impl World {
             ..Options::default()
         };
         change(&mut options);
+        let (programs, watch) = programs::of_environment().unzip();
+        options.programs = programs.or(options.programs);
+        if let Some(watch) = &watch {
+            watch.set(clock.load(Ordering::SeqCst));
+        }
         let system = System::start(options).await.expect("the system starts");
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
-        let world = Self { http: http.expect("a client"), system, clock, secrets: Mutex::default(), logged };
+        let world = Self { http: http.expect("a client"), system, clock, watch, secrets: Mutex::default(), logged };
         world.remember(&world.api_key());
         world
     }
@@ -147,7 +155,10 @@ impl World {
 
     /// Lets time pass.
     pub fn advance(&self, seconds: i64) {
-        self.clock.fetch_add(seconds, Ordering::SeqCst);
+        let before = self.clock.fetch_add(seconds, Ordering::SeqCst);
+        if let Some(watch) = &self.watch {
+            watch.set(before + seconds);
+        }
     }
 
     /// 43 random characters.
@@ -164,6 +175,14 @@ impl World {
     /// Never in practice.
     pub fn remember(&self, secret: &str) {
         self.secrets.lock().expect("unpoisoned").push(secret.to_owned());
+    }
+
+    /// Searches for none of them at the end: where there are thousands, and nothing is being tested.
+    ///
+    /// # Panics
+    /// Never in practice.
+    pub fn forgets_its_secrets(&self) {
+        self.secrets.lock().expect("unpoisoned").clear();
     }
 
     /// A client that registers itself, answered where Claude is.

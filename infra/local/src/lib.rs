@@ -8,6 +8,7 @@
 //! | `template` | `template.yaml`, resolved for this machine |
 //! | `gateway` | API Gateway: requests to events, answers to HTTP |
 //! | `function` | the programs by name |
+//! | [`process`] | the same programs as they are deployed, each a process |
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
 //! | `direct` | the same way without a socket: for tests that make millions of calls |
@@ -24,6 +25,7 @@ pub mod folder;
 mod function;
 mod gateway;
 pub mod listener;
+pub mod process;
 mod signing_key;
 pub mod tables;
 pub mod template;
@@ -64,9 +66,11 @@ use demo::Demo;
 use direct::Direct;
 use folder::{Folder, NoFolder};
 use gateway::Gateway;
+use gateway::endpoint::Endpoint;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
+use process::{Fleet, Hears, Program};
 use tables::NoTables;
 use template::{FunctionDefinition, TableDefinition, Template, Unusable};
 use wire::Wire;
@@ -95,12 +99,25 @@ pub struct Options {
     pub wire: Option<Arc<dyn Wire>>,
     /// Whether functions reach the tables and KMS without a socket.
     pub direct: bool,
+    /// Where the deployed programs are, if functions are to be processes of their own, which know no other clock than theirs.
+    pub programs: Option<Programs>,
     /// What kind of key signs. KMS has one of each kind.
     pub key_spec: Spec,
     /// Origins that tenants' tools may have although they are on this machine.
     pub outbound_allow: Vec<String>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
     pub parameters: BTreeMap<String, String>,
+}
+
+/// Programs to run, each as `<folder>/<name>/bootstrap`: where cargo-lambda puts them.
+#[derive(Clone)]
+pub struct Programs {
+    /// The folder.
+    pub folder: PathBuf,
+    /// What is in the environment of each, besides what the template says.
+    pub variables: BTreeMap<String, String>,
+    /// Hears what they log.
+    pub hears: Hears,
 }
 
 /// Where a system keeps what it knows.
@@ -126,6 +143,7 @@ impl Default for Options {
             drop_headers: &[],
             wire: None,
             direct: false,
+            programs: None,
             key_spec: Spec::Rsa2048,
             outbound_allow: Vec::new(),
             parameters: BTreeMap::new(),
@@ -157,6 +175,9 @@ pub enum Failure {
     /// A program did not start.
     #[error("{0} does not start: {1}")]
     Function(String, Misconfigured),
+    /// A program as it is deployed did not.
+    #[error("the program of {0} does not start: {1}")]
+    Process(String, String),
     /// The tables.
     #[error(transparent)]
     Tables(#[from] NoTables),
@@ -214,11 +235,13 @@ pub struct System {
     folder: Option<Arc<Folder>>,
 }
 
-/// What functions were deployed from, to deploy them anew.
+/// What functions are deployed from, once and again.
 struct Deployed {
     template: Template,
     addresses: Addresses,
     client: SharedHttpClient,
+    clock: Clock,
+    programs: Option<Programs>,
 }
 
 /// Of the sign-in service; no secret, like all of its kind.
@@ -310,8 +333,9 @@ impl System {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
+        let deployed = Deployed { template, addresses, client, clock: clock.clone(), programs: options.programs };
+        let routes = start_functions(&deployed).await?;
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
@@ -322,10 +346,10 @@ impl System {
             grants: operator.grants()?,
             keys: operator.keys()?,
             workspaces: operator.workspaces()?,
-            policies: template.policies()?,
-            queries: template.queries()?,
-            variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
-            deployed: Deployed { template, addresses, client },
+            policies: deployed.template.policies()?,
+            queries: deployed.template.queries()?,
+            variables: deployed.template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
+            deployed,
             issuer,
             services,
             supabase_url,
@@ -481,17 +505,22 @@ impl System {
     /// # Errors
     /// When there is no such function, or it does not start.
     pub async fn redeploy(&self, function: &str, changes: &[(&str, &str)]) -> Result<(), Failure> {
-        let Deployed { template, addresses, client } = &self.deployed;
-        let definitions = template.with(changes)?.functions()?;
+        let definitions = self.deployed.template.with(changes)?.functions()?;
         let definition = definitions.into_iter().find(|definition| definition.binary == function);
         let definition = definition.ok_or_else(|| Failure::NoProgram(function.to_owned()))?;
-        let environment = environment(&definition, addresses, client, &self.clock());
-        let next = function::start(&definition, &environment).await?;
+        let next = self.deployed.start(&definition).await?;
         // One endpoint stands behind all routes of a function.
         if let Some((_, endpoint)) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function) {
             endpoint.becomes(&next);
         }
         Ok(())
+    }
+
+    /// The processes of a function, if it runs as such.
+    #[must_use]
+    pub fn fleet(&self, function: &str) -> Option<Arc<Fleet>> {
+        let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
+        endpoint.fleet()
     }
 
     /// Sends a request through the gateway without a socket.
@@ -518,6 +547,36 @@ impl System {
             folder.write(SUPABASE_FILE, self.supabase.save()?.as_bytes())?;
         }
         Ok(())
+    }
+}
+
+impl Deployed {
+    async fn start(&self, definition: &FunctionDefinition) -> Result<Arc<Endpoint>, Failure> {
+        if let Some(programs) = &self.programs {
+            let name = &definition.binary;
+            let fleet = Fleet::start(programs.program(definition, &self.addresses)).await;
+            let fleet = fleet.map_err(|said| Failure::Process(name.clone(), said))?;
+            return Ok(Endpoint::of_fleet(fleet, name, definition.timeout));
+        }
+        let aws = aws::config(&definition.binary, &self.addresses, &self.client);
+        let variables = definition.variables.clone();
+        let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, self.clock.clone());
+        function::start(definition, &environment).await
+    }
+}
+
+impl Programs {
+    fn program(&self, definition: &FunctionDefinition, addresses: &Addresses) -> Program {
+        let services = [("DYNAMODB", &addresses.dynamo), ("KMS", &addresses.kms), ("LAMBDA", &addresses.lambda)];
+        let services = services.map(|(name, address)| (format!("AWS_ENDPOINT_URL_{name}"), address.clone()));
+        let variables = definition.variables.clone().into_iter().chain(services).chain(self.variables.clone());
+        let name = definition.binary.clone();
+        Program {
+            binary: self.folder.join(&name).join("bootstrap"),
+            name,
+            variables: variables.collect(),
+            hears: Arc::clone(&self.hears),
+        }
     }
 }
 
@@ -571,15 +630,11 @@ async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<
 }
 
 /// Starts every function of the template, each with its own variables and name, and routes to it what it answers.
-async fn start_functions(
-    template: &Template,
-    addresses: &Addresses,
-    client: &SharedHttpClient,
-    clock: &Clock,
-) -> Result<Routes, Failure> {
+async fn start_functions(deployed: &Deployed) -> Result<Routes, Failure> {
+    let template = &deployed.template;
     let mut routes = Routes::default();
     for definition in template.functions()? {
-        let endpoint = function::start(&definition, &environment(&definition, addresses, client, clock)).await?;
+        let endpoint = deployed.start(&definition).await?;
         for (method, path) in &definition.routes {
             let route = || format!("{method} {path}");
             let mapping = Mapping::parse(&template.response_parameters(method, path)?);
@@ -600,18 +655,6 @@ fn describe(given: &[(&str, &str)], over: BTreeMap<String, String>, spec: Spec) 
     };
     let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Template::new(given.chain(over).collect(), [key_arn(spec), key_arn(other)])
-}
-
-/// What a function is given.
-fn environment(
-    definition: &FunctionDefinition,
-    addresses: &Addresses,
-    client: &SharedHttpClient,
-    clock: &Clock,
-) -> Environment {
-    let aws = aws::config(&definition.binary, addresses, client);
-    let variables = definition.variables.clone();
-    Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone())
 }
 
 fn open_supabase(

@@ -9,20 +9,26 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
 use super::refusal::Refusal;
+use crate::process::Fleet;
 
 /// HTTP APIs wait no longer for an integration, and no setting changes that.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 type Answering = Pin<Box<dyn Future<Output = Result<String, lambda::Error>> + Send>>;
-type Program = Arc<dyn Fn(String) -> Answering + Send + Sync>;
 
 /// A function of any type.
 pub(crate) struct Endpoint {
     /// Its program.
     pub(crate) name: String,
     timeout: Duration,
-    program: RwLock<Program>,
+    running: RwLock<Arc<Running>>,
     log: Dispatch,
+}
+
+/// What it runs, until it is deployed anew.
+struct Running {
+    invoke: Box<dyn Fn(String) -> Answering + Send + Sync>,
+    fleet: Option<Arc<Fleet>>,
 }
 
 impl Endpoint {
@@ -35,25 +41,51 @@ impl Endpoint {
         })
     }
 
+    /// A program, each event to a process of it that has no other.
+    pub(crate) fn of_fleet(fleet: Fleet, name: &str, timeout: Duration) -> Arc<Self> {
+        let fleet = Arc::new(fleet);
+        let asked = Arc::clone(&fleet);
+        let invoke = move |event| -> Answering {
+            let fleet = Arc::clone(&asked);
+            Box::pin(async move { Ok(fleet.invoke(event).await?) })
+        };
+        Self::made(name, timeout, invoke, Some(fleet))
+    }
+
     fn new(name: &str, timeout: Duration, invoke: impl Fn(String) -> Answering + Send + Sync + 'static) -> Arc<Self> {
+        Self::made(name, timeout, invoke, None)
+    }
+
+    fn made(
+        name: &str,
+        timeout: Duration,
+        invoke: impl Fn(String) -> Answering + Send + Sync + 'static,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Arc<Self> {
         let log = tracing::dispatcher::get_default(Clone::clone);
-        Arc::new(Self { name: name.to_owned(), timeout, program: RwLock::new(Arc::new(invoke)), log })
+        let running = RwLock::new(Arc::new(Running { invoke: Box::new(invoke), fleet }));
+        Arc::new(Self { name: name.to_owned(), timeout, running, log })
     }
 
     /// Becomes what `next` is, from the next invocation on: what has begun is worked out as it was.
     pub(crate) fn becomes(&self, next: &Self) {
-        *self.program.write().unwrap_or_else(PoisonError::into_inner) = next.program();
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = next.running();
     }
 
-    fn program(&self) -> Program {
-        Arc::clone(&self.program.read().unwrap_or_else(PoisonError::into_inner))
+    /// Its processes, if it has any of its own.
+    pub(crate) fn fleet(&self) -> Option<Arc<Fleet>> {
+        self.running().fleet.clone()
+    }
+
+    fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.running.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The answer to `event`. It is worked out to the end even if the caller has gone, as on Lambda.
     pub(crate) async fn invoke(&self, event: String) -> Result<String, Refusal> {
         let limit = self.timeout.min(PATIENCE);
-        let program = self.program();
-        let work = tokio::time::timeout(limit, program(event)).with_subscriber(self.log.clone());
+        let running = self.running();
+        let work = tokio::time::timeout(limit, (running.invoke)(event)).with_subscriber(self.log.clone());
         match tokio::spawn(work).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => Err(Refusal::Failed(error.to_string())),

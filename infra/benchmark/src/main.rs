@@ -1,0 +1,90 @@
+//! What the deployed programs cost. Builds nothing: `cargo lambda build --release` comes before (README, "Performance").
+//!
+//! ```text
+//! benchmark [--requests N] [--json FILE]    measures target/lambda, prints Markdown, keeps the figures
+//! benchmark compare BEFORE.json AFTER.json  two such files side by side
+//! ```
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | `warm` | requests of one kind after another: time, processor, calls, memory |
+//! | `cold` | a process from its start to its first answer, with TLS to AWS and a share of a processor |
+//! | `process_cost` | what the kernel knows of a process |
+//! | `figures`, `report` | what was measured, and how it is shown |
+
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for people at a terminal"
+)]
+
+mod cold;
+mod figures;
+mod process_cost;
+mod quota;
+mod report;
+mod tls;
+mod warm;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use figures::Figures;
+
+/// Where cargo-lambda puts the programs.
+const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/lambda");
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let words: Vec<_> = arguments.iter().map(String::as_str).collect();
+    let mut requests = 1000;
+    let mut json = None;
+    match words.as_slice() {
+        ["compare", before, after] => {
+            println!("{}", report::comparison(&Figures::read(Path::new(before)), &Figures::read(Path::new(after))));
+            return ExitCode::SUCCESS;
+        }
+        options => {
+            for pair in options.chunks(2) {
+                match pair {
+                    ["--requests", number] => requests = number.parse().expect("a number"),
+                    ["--json", path] => json = Some(PathBuf::from(path)),
+                    other => {
+                        eprintln!("what is {other:?}? [--requests N] [--json FILE] | compare BEFORE AFTER");
+                        return ExitCode::from(2);
+                    }
+                }
+            }
+        }
+    }
+    let programs = Path::new(PROGRAMS);
+    let (warm, scenes) = warm::measure(programs, requests).await;
+    let cold = cold::measure(programs, &scenes).await;
+    let figures = Figures { sizes: sizes(programs, &scenes), warm, cold };
+    println!("{}", report::tables(&figures));
+    if let Some(path) = json {
+        figures.write(&path);
+    }
+    ExitCode::SUCCESS
+}
+
+/// Bytes of each binary, as it is and compressed as in the archive that Lambda is given.
+fn sizes(programs: &Path, scenes: &BTreeMap<String, cold::Scene>) -> BTreeMap<String, (u64, u64)> {
+    use flate2::Compression;
+    use flate2::write::DeflateEncoder;
+    use std::io::Write;
+
+    scenes
+        .keys()
+        .map(|name| {
+            let binary = std::fs::read(programs.join(name).join("bootstrap")).expect("a program that was built");
+            let mut archive = DeflateEncoder::new(Vec::new(), Compression::new(6));
+            archive.write_all(&binary).expect("memory");
+            let compressed = archive.finish().expect("memory").len();
+            (name.clone(), (binary.len() as u64, compressed as u64))
+        })
+        .collect()
+}

@@ -1,0 +1,307 @@
+//! Requests of one kind after another, through the gateway, to processes that have answered before.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use local::process::{Fleet, Process, Program};
+use local::{Options, Programs};
+use serde_json::json;
+use world::World;
+use world::calls::Calls;
+use world::connector::{Connector, Tokens};
+use world::person::Form;
+
+use crate::cold::Scene;
+use crate::figures::{Spread, Warm};
+use crate::process_cost::{ran, resident};
+
+/// Codes are exchanged before they expire.
+const AT_ONCE: usize = 200;
+/// How many requests of a kind tell how many calls it makes.
+const COUNTED: usize = 20;
+
+/// What a client and a person do, each kind of request `requests` times; and the last event of each program.
+pub(crate) async fn measure(programs: &Path, requests: usize) -> (Vec<Warm>, BTreeMap<String, Scene>) {
+    let calls = Calls::default();
+    let wire = calls.wire();
+    let counted = world(programs, |options| options.wire = Some(wire)).await;
+    let mut counting = Course { world: &counted, calls: Some(&calls), rows: Vec::new() };
+    counting.run(COUNTED).await;
+    let counts = counting.rows;
+
+    let world = world(programs, |_| {}).await;
+    let mut course = Course { world: &world, calls: None, rows: Vec::new() };
+    let fresh: BTreeMap<_, _> = course.programs().map(|(name, fleet)| (name, memory(fleet))).collect();
+    course.run(requests).await;
+    let mut rows: Vec<_> = course
+        .rows
+        .into_iter()
+        .zip(counts)
+        .map(|(row, counted)| row.figures(fresh.get(row.program).copied().unwrap_or_default(), counted.calls))
+        .collect();
+
+    let mut scenes = BTreeMap::new();
+    for (name, _) in (Course { world: &world, calls: None, rows: Vec::new() }).programs() {
+        let fleet = world.system().fleet(name).expect("it is a process");
+        let event = fleet.last().unwrap_or_default();
+        if !event.is_empty() {
+            scenes.insert(name.to_owned(), Scene { variables: fleet.program().variables.clone(), event });
+        }
+    }
+    let event = scenes["wellknown"].event.clone();
+    let variables = BTreeMap::new();
+    rows.insert(0, empty(programs, requests, &event).await);
+    scenes.insert("empty".to_owned(), Scene { variables, event });
+    // Which are many, and looked for in everything that was stored.
+    world.forgets_its_secrets();
+    counted.forgets_its_secrets();
+    (rows, scenes)
+}
+
+async fn world(programs: &Path, change: impl FnOnce(&mut Options)) -> World {
+    let tools = std::env::temp_dir().join(format!("benchmark-{}.yaml", std::process::id()));
+    std::fs::write(&tools, fifty_tools()).expect("a file");
+    World::with(|options| {
+        options.clock = shared::clock::Clock::system();
+        let hears: local::process::Hears = Arc::new(|_| {});
+        options.programs = Some(Programs { folder: programs.to_owned(), variables: BTreeMap::new(), hears });
+        options.workspace = Some(tools);
+        change(options);
+    })
+    .await
+}
+
+/// A tenant of Ana's with as many tools as `tools/list` is measured with.
+fn fifty_tools() -> String {
+    let mut file = "tenants:\n  fifty:\n    name: Fifty tools\n    members:\n      \
+                    5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01: { name: Ana, role: owner }\n    tools:\n"
+        .to_owned();
+    for number in 0..50 {
+        let _ = write!(
+            file,
+            "      create_invoice_{number}:\n        title: Create an invoice of kind {number}\n        description: Creates \
+             an invoice for a customer and returns its number.\n        url: https://tools.example.com/{number}\n        \
+             timeout_seconds: 10\n        input_schema:\n          type: object\n          properties:\n            customer: {{ type: \
+             string, description: Number of the customer }}\n            amount: {{ type: number, minimum: 0 }}\n          \
+             required: [customer, amount]\n"
+        );
+    }
+    file
+}
+
+/// The processor and the memory of a function that does nothing.
+async fn empty(programs: &Path, requests: usize, event: &str) -> Warm {
+    let program = Program {
+        binary: programs.join("empty").join("bootstrap"),
+        name: "empty".to_owned(),
+        variables: BTreeMap::new(),
+        hears: Arc::new(|_| {}),
+    };
+    let mut process = Process::start(&program).await.expect("it starts");
+    process.idle().await.expect("it asks");
+    let pid = process.pid().expect("it runs");
+    let fresh = resident(pid);
+    process.invoke(event.to_owned()).await.expect("an answer");
+    let (before, mut took) = (ran(pid), Vec::new());
+    for _ in 0..requests {
+        let handed = std::time::Instant::now();
+        process.invoke(event.to_owned()).await.expect("an answer");
+        took.push(handed.elapsed());
+    }
+    process.idle().await.expect("it asks");
+    let row = Row {
+        program: "empty",
+        kind: "any request",
+        requests,
+        took,
+        ran: ran(pid) - before,
+        resident: resident(pid),
+        calls: BTreeMap::new(),
+    };
+    row.figures(fresh, BTreeMap::new())
+}
+
+/// What is measured of one kind of request.
+struct Row {
+    program: &'static str,
+    kind: &'static str,
+    requests: usize,
+    took: Vec<Duration>,
+    ran: Duration,
+    resident: u64,
+    calls: BTreeMap<String, f64>,
+}
+
+impl Row {
+    fn figures(&self, fresh: u64, calls: BTreeMap<String, f64>) -> Warm {
+        let took = Spread::of(self.took.iter().map(|took| took.as_secs_f64() * 1e6).collect());
+        #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
+        let processor = self.ran.as_secs_f64() * 1e6 / self.requests as f64;
+        Warm {
+            program: self.program.to_owned(),
+            kind: self.kind.to_owned(),
+            requests: self.requests,
+            median: took.median,
+            p99: took.p99,
+            processor,
+            resident: (fresh, self.resident),
+            calls,
+        }
+    }
+}
+
+struct Course<'w> {
+    world: &'w World,
+    calls: Option<&'w Calls>,
+    rows: Vec<Row>,
+}
+
+impl Course<'_> {
+    fn programs(&self) -> impl Iterator<Item = (&'static str, &Fleet)> {
+        ["wellknown", "register", "authorize", "token", "revoke", "mcp"]
+            .into_iter()
+            .map(|name| (name, self.world.system().fleet(name).expect("it is a process")))
+    }
+
+    /// Every kind of request, `times` times.
+    async fn run(&mut self, times: usize) {
+        let world = self.world;
+        let ana = world.person("ana@example.com");
+        ana.signs_in("/auth/login").await;
+        world.get("/.well-known/jwks.json").await;
+
+        let before = self.before("wellknown");
+        for _ in 0..times {
+            assert_eq!(world.get("/.well-known/oauth-authorization-server").await.status, 200);
+        }
+        self.after(before, "a document", times).await;
+
+        let before = self.before("register");
+        for number in 0..times {
+            world.connector(&format!("Claude {number}")).await;
+        }
+        self.after(before, "a new client", times).await;
+
+        let connector = world.connector("Claude").await;
+        let ask = connector.ask("tools:execute skills:read offline_access");
+        ana.open(&ask.url).await;
+        let before = self.before("authorize");
+        for _ in 0..times {
+            assert_eq!(ana.open(&ask.url).await.status, 200);
+        }
+        self.after(before, "page", times).await;
+
+        let page = ana.open(&ask.url).await;
+        let form = Form::find(&page, "decision").expect("a consent page");
+        let form = form.with("tenant", "fifty").with("decision", "approve");
+        let mut tokens = Vec::new();
+        for part in parts(times) {
+            let mut codes = Vec::new();
+            let before = self.before("authorize");
+            for _ in 0..part {
+                codes.push(ana.submit(&form).await.redirected()["code"].clone());
+            }
+            self.after(before, "approve", part).await;
+            let before = self.before("token");
+            for code in codes {
+                tokens.push(connector.exchange(&ask, &code).await.tokens(world));
+            }
+            self.after(before, "code", part).await;
+        }
+        self.calls_of_mcp(&connector, &tokens).await;
+
+        let before = self.before("token");
+        for tokens in &mut tokens {
+            let refresh = tokens.refresh.as_deref().expect("a refresh token");
+            *tokens = connector.refresh(refresh).await.tokens(world);
+        }
+        self.after(before, "refresh", times).await;
+
+        let before = self.before("revoke");
+        for tokens in &tokens {
+            assert_eq!(connector.revoke(tokens.refresh.as_deref().expect("a refresh token")).await.status, 200);
+        }
+        self.after(before, "a refresh token", times).await;
+    }
+
+    async fn calls_of_mcp(&mut self, connector: &Connector<'_>, tokens: &[Tokens]) {
+        let before = self.before("mcp");
+        for tokens in tokens {
+            assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
+        }
+        self.after(before, "first call of a generation", tokens.len()).await;
+
+        let access = &tokens[0].access;
+        let before = self.before("mcp");
+        for _ in tokens {
+            assert_eq!(connector.call(access, "ping", json!({})).await.status, 200);
+        }
+        self.after(before, "admitted", tokens.len()).await;
+
+        let listed = connector.call(access, "tools/list", json!({})).await.json();
+        assert!(listed["result"]["tools"].as_array().is_some_and(|tools| tools.len() >= 50), "{listed}");
+        let before = self.before("mcp");
+        for _ in tokens {
+            assert_eq!(connector.call(access, "tools/list", json!({})).await.status, 200);
+        }
+        self.after(before, "tools/list of 50 tools", tokens.len()).await;
+    }
+
+    /// Begins a row of requests to `program`.
+    fn before(&self, program: &'static str) -> Before {
+        let fleet = self.world.system().fleet(program).expect("it is a process");
+        drop(fleet.take_times());
+        if let Some(calls) = self.calls {
+            calls.forget();
+        }
+        Before { program, ran: fleet.pids().into_iter().map(ran).sum() }
+    }
+
+    /// Ends it.
+    async fn after(&mut self, before: Before, kind: &'static str, requests: usize) {
+        // What follows an answer is part of it.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let Before { program, ran: ran_before } = before;
+        let fleet = self.world.system().fleet(program).expect("it is a process");
+        let ran = fleet.pids().into_iter().map(ran).sum::<Duration>() - ran_before;
+        let (took, resident) = (fleet.take_times(), memory(fleet));
+        let calls = self.calls.map(|calls| per_request(calls, requests)).unwrap_or_default();
+        match self.rows.iter_mut().find(|row| row.program == program && row.kind == kind) {
+            Some(row) => {
+                row.requests += requests;
+                row.took.extend(took);
+                row.ran += ran;
+                row.resident = resident;
+            }
+            None => self.rows.push(Row { program, kind, requests, took, ran, resident, calls }),
+        }
+    }
+}
+
+struct Before {
+    program: &'static str,
+    ran: Duration,
+}
+
+/// So many, in parts whose codes do not expire meanwhile.
+fn parts(times: usize) -> impl Iterator<Item = usize> {
+    (0..times).step_by(AT_ONCE).map(move |from| AT_ONCE.min(times - from))
+}
+
+/// The largest of a program's processes.
+fn memory(fleet: &Fleet) -> u64 {
+    fleet.pids().into_iter().map(resident).max().unwrap_or_default()
+}
+
+fn per_request(calls: &Calls, requests: usize) -> BTreeMap<String, f64> {
+    let mut counts = BTreeMap::<String, f64>::new();
+    for call in calls.take() {
+        *counts.entry(call.action).or_default() += 1.0;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
+    counts.values_mut().for_each(|count| *count /= requests as f64);
+    counts
+}
