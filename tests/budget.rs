@@ -95,4 +95,8 @@ async fn every_request_stays_within_its_budget() {
     let form = Form::find(&asked, "connection").unwrap();
     assert_eq!(ana.submit(&form).await.status, 200);
     assert_eq!(spent(), (3, 0), "console, one ended: to be let in, the grant, its end");
+    assert_eq!(world.tells("ben@example.com", "acme", Some("member"), Some("viewer"), 1).await.status, 204);
+    assert_eq!(spent(), (2, 0), "membership, of someone who has connected nothing");
+    assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("viewer"), 2).await.status, 204);
+    assert_eq!(spent(), (4, 0), "membership, of someone with one connection: its role, and one call for each");
 }

@@ -28,6 +28,7 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
         ("token", "POST OPTIONS", "/oauth/token"),
         ("revoke", "POST OPTIONS", "/oauth/revoke"),
         ("mcp", "POST GET DELETE OPTIONS", "/api/mcp/server /api/mcp/server/{tenant}"),
+        ("membership", "POST", "/hooks/membership"),
         (
             "login",
             "GET POST",
@@ -125,6 +126,7 @@ async fn policies_allow_what_is_done_and_no_more() {
     let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
     assert_eq!(ana.approves(&connector.ask("skills:read"), "acme").await.status, 303);
+    assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("admin"), 1).await.status, 204);
 
     uses_the_console(&world).await;
     assert!(!world.system().audit_log().await.is_empty());

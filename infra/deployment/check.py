@@ -5,7 +5,8 @@
 
 `sam validate --lint` accepts much that fails or is dangerous once deployed, so the template is also transformed here,
 linted again as CloudFormation, and asked one question per function below. Questions about what is deployed are asked
-of both shapes: with our sign-in pages on the execute-api address, and without them on a custom domain with a rotated key.
+of both shapes: with our sign-in pages and the product's memberships on the execute-api address, and without them on a custom domain
+with one signing key replacing the other.
 """
 
 import base64
@@ -31,7 +32,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 ROOT = Path(__file__).resolve().parents[2]
-ANSWERING = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login", "Admin"}  # the others have no route
+ANSWERING = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login", "Admin", "Membership"}  # the others have no route
 FUNCTIONS = ANSWERING | {"Audit"}
 TABLES = {"Activity", "Clients", "Directory", "Grants", "Keys", "Workspace"}
 MCP = {"/api/mcp/server", "/api/mcp/server/{tenant}"}
@@ -72,7 +73,6 @@ def parameters_are_all_used(house):
 
 
 def parameters_refuse_what_cannot_work(house):
-    key = "arn:aws:kms:eu-west-1:123456789012:key/0"
     function = "arn:aws:lambda:eu-west-1:123456789012:function:invoices"
     for name, good, bad in [
         ("Issuer", ["https://connect.example.com", "https://abc123.execute-api.us-east-1.amazonaws.com"], ["", "http://connect.example.com", "https://connect.example.com/", "https://connect.example.com/x", "https://Connect.example.com", "https://connect.example.com:443", "https://localhost", "https://a.b?c", " https://a.b"]),
@@ -93,7 +93,7 @@ def parameters_refuse_what_cannot_work(house):
         ("ClientMetadataAllow", ["", "https://apps.example.com"], ["*", "apps.example.com"]),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a@b", "a@example.com,b@example.com", "a b@example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
-        ("PreviousSigningKeys", ["", key, f"{key},{key}"], ["alias/x", f"{key},", f"{key}, {key}", "*"]),
+        ("MembershipSecrets", ["", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
     ]:
         pattern = re.compile(house.template["Parameters"][name]["AllowedPattern"])
         yield from (f"{name} refuses {value!r}" for value in good if not pattern.fullmatch(value))
@@ -134,7 +134,7 @@ def cors_belongs_to_the_functions(house):
             yield f"{shape}: API Gateway answers OPTIONS itself, on authorize too"
         for route, function in shape.routes.items():
             crossed = f"OPTIONS {route.split(' ')[1]}" in shape.routes
-            if crossed != (function not in {"Admin", "Authorize", "Login"}):
+            if crossed != (function not in {"Admin", "Authorize", "Login", "Membership"}):
                 yield f"{shape}: {route} {'has' if crossed else 'lacks'} OPTIONS"
 
 
@@ -143,9 +143,11 @@ def login_is_left_out_for_another(house):
     ours = {route for route in with_login.routes if route.split(" ")[1].startswith("/auth/")}
     if not ours or {with_login.routes[route] for route in ours} != {"Login"}:
         yield "the routes under /auth/ are not Login's"
-    if without.routes.keys() != with_login.routes.keys() - ours:
-        yield "a LoginUrl takes away other routes than those under /auth/"
+    hook = {"POST /hooks/membership"}
+    if without.routes.keys() != with_login.routes.keys() - ours - hook:
+        yield "a LoginUrl takes away other routes than those under /auth/, or no MembershipSecrets more than /hooks/membership"
     yield from (f"{name} stays although LoginUrl is given" for name in without.resources if name.startswith("Login"))
+    yield from (f"{name} stays although there are no MembershipSecrets" for name in without.resources if name.startswith("Membership"))
 
 
 def every_route_may_invoke_its_function(house):
@@ -234,9 +236,11 @@ def only_token_and_mcp_sign(house):
         if sorted(function for function, _ in signing) != ["Mcp", "Token"]:
             yield f"{shape}: signing is allowed to {[function for function, _ in signing]}"
         for function, statement in signing:
-            if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != {"Fn::GetAtt": ["SigningKey", "Arn"]}:
-                yield f"{shape}: {function} may sign more than tokens with the first key"
-        for statement in shape.resources["SigningKey"]["Properties"]["KeyPolicy"]["Statement"]:
+            if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != [{"Fn::GetAtt": [key, "Arn"]} for key in sorted(shape.keys, reverse=True)]:
+                yield f"{shape}: {function} may sign more than tokens, or with other keys than there are"
+        if len({json.dumps({**key, "KeySpec": ""}) for key in shape.keys.values()}) != 1:
+            yield f"{shape}: the signing keys differ in more than their spec"
+        for statement in (statement for key in shape.keys.values() for statement in key["KeyPolicy"]["Statement"]):
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
             if any("*" in action or action in {"kms:CreateGrant", "kms:ReplicateKey"} for action in actions):
                 yield f"{shape}: {statement['Sid']} in the key's policy allows more than it names, or passing it on"
@@ -260,15 +264,15 @@ def what_must_last_lasts(house):
         tables = {name: shape.resources[name] for name in TABLES}
         if shape.of("AWS::DynamoDB::Table").keys() != TABLES:
             yield f"{shape}: the tables are {sorted(shape.of('AWS::DynamoDB::Table'))}"
-        for name, resource in {**tables, "SigningKey": shape.resources["SigningKey"]}.items():
+        for name, resource in {**tables, **{key: shape.resources[key] for key in shape.keys}}.items():
             if resource.get("DeletionPolicy") != "Retain" or resource.get("UpdateReplacePolicy") != "Retain":
                 yield f"{name} is deleted with the stack"
         for name, table in ((name, resource["Properties"]) for name, resource in tables.items()):
             if table["BillingMode"] != "PAY_PER_REQUEST" or not table["DeletionProtectionEnabled"] or not table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
                 yield f"{name} is not on demand, protected and recoverable"
             expires = table.get("TimeToLiveSpecification") == {"AttributeName": "expires", "Enabled": True}
-            if expires != (name in TABLES - {"Directory"}):
-                yield f"{name} {'expires' if expires else 'never expires'}"
+            if not expires:
+                yield f"{name} never expires"
             keys = [key["AttributeName"] for index in [table, *table.get("GlobalSecondaryIndexes", [])] for key in index["KeySchema"]]
             if set(keys) != {definition["AttributeName"] for definition in table["AttributeDefinitions"]}:
                 yield f"{name} defines other attributes than its keys use"
@@ -352,7 +356,7 @@ def functions_are_the_packages(house):
         if package != name.lower() or f"functions/{package}" not in members or function["Metadata"]["BuildMethod"] != "rust-cargolambda":
             yield f"{name} is not built from a package of its name"
     for shape in house.shapes:
-        if shape.functions != FUNCTIONS - (set() if shape.login else {"Login"}):
+        if shape.functions != FUNCTIONS - (set() if shape.login else {"Login", "Membership"}):
             yield f"{shape}: the functions are {sorted(shape.functions)}"
         for name in shape.functions:
             properties = shape.resources[name]["Properties"]
@@ -445,6 +449,7 @@ class Shape:
         self.api = self.resources["Api"]["Properties"]
         self.stage = self.resources["ApiApiGatewayDefaultStage"]["Properties"]
         self.functions = set(self.of("AWS::Lambda::Function"))
+        self.keys = self.of("AWS::KMS::Key")
         self.routes = {
             f"{method.upper()} {path}": re.search(r"functions/\$\{(\w+)\.Arn\}", operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"])[1]
             for path, methods in self.api["Body"]["paths"].items()
@@ -469,7 +474,10 @@ class House:
         packaged = yaml_parse((ROOT / "template.yaml").read_text())
         packaged["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # where `sam build` and `sam package` would have put it
         self.transformed = self.translate(packaged, "https://connect.example.com")
-        self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools", "BoundsMcp", "Mails"})]
+        self.shapes = [
+            Shape(self.transformed, {"HostsLogin", "FollowsMembership", "HasFirstKey"}),
+            Shape(self.transformed, {"OwnDomain", "OwnZone", "HasFirstKey", "HasSecondKey", "BothKeys", "SecondSigns", "InvokesTools", "BoundsMcp", "Mails"}),
+        ]
 
     @staticmethod
     def translate(template, issuer):

@@ -80,7 +80,9 @@ impl Access {
         let access = Self {
             tenant: approval.tenant.clone(),
             person: approval.person.clone(),
-            scopes: Scopes::parse(&claims.scope).intersection(approval.scopes).permissions(),
+            scopes: active
+                .leaves(Scopes::parse(&claims.scope).intersection(approval.scopes), claims.generation)
+                .permissions(),
             by: By::Token { grant: grant.id.clone(), client: approval.client.clone() },
         };
         Ok((access, active))

@@ -234,6 +234,33 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
+    /// The product told how a membership has changed.
+    MembershipFollowed {
+        /// Where.
+        tenant: &'a str,
+        /// Whose.
+        person: &'a str,
+        /// The role that they have since; none if they left.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        role: Option<&'a str>,
+        /// The number of the change.
+        change: u64,
+        /// Applied, repeated, or superseded by a later one.
+        outcome: &'static str,
+    },
+    /// What was issued under a grant can do no more than this, as the person's role has changed.
+    GrantLimited {
+        /// The grant.
+        grant: &'a str,
+        /// Its client.
+        client: &'a str,
+        /// Its tenant.
+        tenant: &'a str,
+        /// Its person.
+        person: &'a str,
+        /// What the role allows.
+        scope: &'a str,
+    },
     /// A call needed more than its access token carries: the next consent page will offer it.
     ScopeWanted {
         /// The grant that fell short.

@@ -16,7 +16,7 @@
 //! | [`metrics`] | all: counted and timed in `lambda` and where calls are made |
 //! | [`oauth`] | all |
 //! | [`outbound`] | authorize, mcp |
-//! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
+//! | [`store`] | register, authorize, token, revoke, mcp, membership; the local system writes through it |
 //! | [`trail`] | all: what lines about one request share |
 
 pub mod access;

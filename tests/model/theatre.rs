@@ -132,7 +132,7 @@ impl Theatre {
         let directory = self.system.directory();
         match role {
             Some(role) => directory.keep_member(&tenant(), person, role.name()).await.expect("kept"),
-            None => directory.remove_member(&tenant(), person).await.expect("removed"),
+            None => directory.remove_member(&tenant(), person, self.system.clock().now()).await.expect("removed"),
         }
     }
 

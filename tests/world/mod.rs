@@ -11,6 +11,7 @@ pub mod connector;
 pub mod documents;
 mod log;
 pub mod person;
+pub mod product;
 mod programs;
 pub mod schedule;
 
@@ -297,7 +298,7 @@ impl World {
     /// When it cannot be done.
     pub async fn removes(&self, tenant: &str, email: &str) {
         let (tenant, person) = (TenantId::parse(tenant).expect("a tenant"), self.person_id(email));
-        self.system.directory().remove_member(&tenant, &person).await.expect("removed");
+        self.system.directory().remove_member(&tenant, &person, self.system.clock().now()).await.expect("removed");
     }
 
     /// Makes an API key of a member.

@@ -233,6 +233,7 @@ pub struct System {
     alarms: BTreeMap<String, Vec<Metric>>,
     filtered: Vec<Metric>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
+    deployed: Deployed,
     activities: Activities,
     clients: Clients,
     directory: Directory,
@@ -245,8 +246,23 @@ pub struct System {
     folder: Option<Arc<Folder>>,
 }
 
+/// What functions are deployed from, once and again.
+struct Deployed {
+    template: Template,
+    /// How functions reach AWS …
+    functions: (Addresses, SharedHttpClient),
+    /// … and the one that hears.
+    audit: (Addresses, SharedHttpClient),
+    clock: Clock,
+    lines: Arc<Lines>,
+    /// What to run, if not what is linked in; the one that hears is, in any case.
+    programs: Option<Programs>,
+}
+
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
+/// What deliveries to `/hooks/membership` are signed with; no secret either.
+pub const MEMBERSHIP_SECRET: &str = "whsec_bG9jYWwtbWVtYmVyc2hpcC13ZWJob29rLXNlY3JldCE=";
 /// What holds for as long as the folder is locked.
 const RUNNING_FILE: &str = "running.json";
 /// Where the sign-in service is kept in a folder.
@@ -302,11 +318,11 @@ impl System {
             ("SupabasePublishableKey", PUBLISHABLE_KEY),
             ("OutboundAllow", &outbound_allow.join(",")),
             ("ClientMetadataAllow", &outbound_allow.join(",")),
+            ("MembershipSecrets", MEMBERSHIP_SECRET),
             ("ToolFunctions", if options.demo { words::ARN } else { "" }),
         ];
         let signing_key = key_arn(options.key_spec);
-        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
-        let template = Template::new(parameters.chain(options.parameters).collect(), signing_key.clone())?;
+        let template = describe(&parameters, options.parameters, options.key_spec)?;
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
@@ -334,16 +350,23 @@ impl System {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let unwatched = if options.watch_audit { (&addresses, &client) } else { (&services, &unwatched) };
+        let unwatched = if options.watch_audit { (addresses.clone(), client.clone()) } else { (services.clone(), unwatched) };
         let lines = Lines::new();
-        let ways = Ways { functions: (&addresses, &client), audit: unwatched, programs: options.programs.as_ref() };
-        let (routes, ear) = start_functions(&template, &ways, &options.clock, &lines).await?;
+        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
+        let deployed = Deployed {
+            template,
+            functions: (addresses, client),
+            audit: unwatched,
+            clock: clock.clone(),
+            lines: Arc::clone(&lines),
+            programs: options.programs,
+        };
+        let (routes, ear) = start_functions(&deployed).await?;
         servers.spawn({
             let (lines, ear, clock, stopped) =
-                (Arc::clone(&lines), Arc::clone(&ear), options.clock.clone(), servers.stopped());
+                (Arc::clone(&lines), Arc::clone(&ear), clock.clone(), servers.stopped());
             async move { lines.deliver(ear, clock, stopped).await }
         });
-        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
@@ -354,11 +377,12 @@ impl System {
             grants: operator.grants()?,
             keys: operator.keys()?,
             workspaces: operator.workspaces()?,
-            policies: template.policies()?,
-            queries: template.queries()?,
-            alarms: template.alarms()?,
-            filtered: template.filtered_metrics()?,
-            variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
+            policies: deployed.template.policies()?,
+            queries: deployed.template.queries()?,
+            alarms: deployed.template.alarms()?,
+            filtered: deployed.template.filtered_metrics()?,
+            variables: deployed.template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
+            deployed,
             issuer,
             services,
             supabase_url,
@@ -426,7 +450,7 @@ impl System {
         &self.lambda
     }
 
-    /// ARN of the key that signs. That of another kind is [`key_arn`].
+    /// ARN of the first key. That of another kind is [`key_arn`].
     #[must_use]
     pub fn signing_key(&self) -> &str {
         &self.signing_key
@@ -536,11 +560,27 @@ impl System {
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
     }
 
+    /// Deploys a function anew with other values of some parameters. What has been asked of it is answered as before.
+    ///
+    /// # Errors
+    /// When there is no such function, or it does not start.
+    pub async fn redeploy(&self, function: &str, changes: &[(&str, &str)]) -> Result<(), Failure> {
+        let definitions = self.deployed.template.with(changes)?.functions()?;
+        let definition = definitions.into_iter().find(|definition| definition.binary == function);
+        let definition = definition.ok_or_else(|| Failure::NoProgram(function.to_owned()))?;
+        let Program::Answers(next) = self.deployed.start(&definition).await? else { return Ok(()) };
+        // One endpoint stands behind all routes of a function.
+        if let Some((_, endpoint)) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function) {
+            endpoint.becomes(&next);
+        }
+        Ok(())
+    }
+
     /// The processes of a function, if it runs as such.
     #[must_use]
-    pub fn fleet(&self, function: &str) -> Option<&Fleet> {
+    pub fn fleet(&self, function: &str) -> Option<Arc<Fleet>> {
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
-        endpoint.fleet.as_deref()
+        endpoint.fleet()
     }
 
     /// The audit log: every line, once all that has been written until now has been heard.
@@ -576,6 +616,22 @@ impl System {
     }
 }
 
+impl Deployed {
+    async fn start(&self, definition: &FunctionDefinition) -> Result<Program, Failure> {
+        let hears = definition.binary == "audit";
+        let (addresses, client) = if hears { &self.audit } else { &self.functions };
+        if let Some(programs) = self.programs.as_ref().filter(|_| !hears) {
+            let fleet = Fleet::start(programs.program(definition, addresses)).await;
+            let fleet = fleet.map_err(|said| Failure::Process(definition.binary.clone(), said))?;
+            return Ok(Program::Answers(Endpoint::of_fleet(fleet, definition, &self.lines)));
+        }
+        let aws = aws::config(&definition.binary, addresses, client);
+        let variables = definition.variables.clone();
+        let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, self.clock.clone());
+        function::start(definition, &environment, &self.lines).await
+    }
+}
+
 impl Programs {
     fn program(&self, definition: &FunctionDefinition, addresses: &Addresses) -> process::Program {
         let services = [("DYNAMODB", &addresses.dynamo), ("KMS", &addresses.kms), ("LAMBDA", &addresses.lambda)];
@@ -604,7 +660,7 @@ pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable
     Template::of(text, parameters, key_arn(Spec::Rsa2048))?.policies()
 }
 
-/// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
+/// ARN of the key of that kind. KMS has both in every system: the one that does not sign is the template's `SecondSigningKey`.
 #[must_use]
 pub fn key_arn(spec: Spec) -> String {
     format!("arn:aws:kms:us-east-1:111122223333:key/{}", signing_key::id(spec))
@@ -653,41 +709,17 @@ async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<
     Ok(address)
 }
 
-/// How functions reach AWS, and what they are.
-struct Ways<'a> {
-    functions: (&'a Addresses, &'a SharedHttpClient),
-    /// The one that hears has another.
-    audit: (&'a Addresses, &'a SharedHttpClient),
-    /// What to run, if not what is linked in; the one that hears is, in any case.
-    programs: Option<&'a Programs>,
-}
-
 /// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the one that
-/// hears, whose way to AWS is another.
-async fn start_functions(
-    template: &Template,
-    ways: &Ways<'_>,
-    clock: &Clock,
-    lines: &Arc<Lines>,
-) -> Result<(Routes, Arc<Ear>), Failure> {
+/// hears.
+async fn start_functions(deployed: &Deployed) -> Result<(Routes, Arc<Ear>), Failure> {
+    let template = &deployed.template;
     let (mut routes, mut ear) = (Routes::default(), None);
     for definition in template.functions()? {
-        let hears = definition.binary == "audit";
-        let (addresses, client) = if hears { ways.audit } else { ways.functions };
-        let endpoint = if let Some(programs) = ways.programs.filter(|_| !hears) {
-            let fleet = Fleet::start(programs.program(&definition, addresses)).await;
-            let failed = |said| Failure::Process(definition.binary.clone(), said);
-            Endpoint::of_fleet(fleet.map_err(failed)?, &definition, lines)
-        } else {
-            let aws = aws::config(&definition.binary, addresses, client);
-            let variables = definition.variables.clone();
-            let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
-            match function::start(&definition, &environment, lines).await? {
-                Program::Answers(endpoint) => endpoint,
-                Program::Hears(it) => {
-                    ear = Some(it);
-                    continue;
-                }
+        let endpoint = match deployed.start(&definition).await? {
+            Program::Answers(endpoint) => endpoint,
+            Program::Hears(it) => {
+                ear = Some(it);
+                continue;
             }
         };
         for (method, path) in &definition.routes {
@@ -700,6 +732,16 @@ async fn start_functions(
         }
     }
     Ok((routes, ear.ok_or_else(|| Failure::NoProgram("that hears the audit".to_owned()))?))
+}
+
+/// The template with these parameters and those that go over them, its first key of kind `spec`.
+fn describe(given: &[(&str, &str)], over: BTreeMap<String, String>, spec: Spec) -> Result<Template, Unusable> {
+    let other = match spec {
+        Spec::Rsa2048 => Spec::EccNistP256,
+        Spec::EccNistP256 => Spec::Rsa2048,
+    };
+    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Template::new(given.chain(over).collect(), [key_arn(spec), key_arn(other)])
 }
 
 fn open_supabase(
@@ -828,7 +870,7 @@ mod tests {
         let acme = shared::oauth::tenant::TenantId::parse(acme).unwrap();
         let ben = shared::oauth::tenant::PersonId::parse(ben).unwrap();
         assert!(system.directory().standing(&ben, &acme).await.unwrap().is_some());
-        system.directory().remove_member(&acme, &ben).await.unwrap();
+        system.directory().remove_member(&acme, &ben, system.clock().now()).await.unwrap();
         system.shutdown().await.unwrap();
 
         let again = System::start(options()).await.unwrap();

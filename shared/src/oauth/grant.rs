@@ -132,6 +132,26 @@ pub struct Active {
     pub seen: u32,
     /// When the first token of that generation was, so that the last use is known to the hour; nothing if none ever was.
     pub used: Option<Timestamp>,
+    /// What its tokens may still do, if the person's role has changed since some were issued.
+    pub limit: Option<Limit>,
+}
+
+/// What a role that has changed leaves of tokens that were issued before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// What the role allows.
+    pub allowed: Scopes,
+    /// The last generation that is bound by it: one more than was current, which a refresh may have been making by the old role.
+    pub through: u32,
+}
+
+impl Active {
+    /// What is left of `scopes`, carried by an access token of `generation`.
+    #[must_use]
+    pub fn leaves(&self, scopes: Scopes, generation: u32) -> Scopes {
+        let limit = self.limit.filter(|limit| generation <= limit.through);
+        limit.map_or(scopes, |limit| scopes.intersection(limit.allowed))
+    }
 }
 
 /// Why a grant ended.
@@ -343,6 +363,6 @@ impl Proven {
     pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {
         let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
         let (family, token) = stays.then(|| Family::found(&self.grant.id, now)).unzip();
-        (Active { since: now, family, seen: 0, used: None }, token)
+        (Active { since: now, family, seen: 0, used: None, limit: None }, token)
     }
 }

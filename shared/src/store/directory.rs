@@ -2,15 +2,23 @@
 //!
 //! ```text
 //! tenant      { pk: "tenant#acme", sk: "tenant", name: "Acme", roles?: { "editor": ["documents:write"] } }
-//! membership  { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor" }
+//! membership  { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", change?: 17 }
+//! former one  { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, expires: 1797… }
 //! ```
+//!
+//! `change` numbers what the product told of a membership, if it does (`functions/membership`): what arrives late does not undo what
+//! came after it, so a membership that ends leaves that behind for a month. It names no tenant, and is in no index.
+//! An operator's word has no number and leaves it as it is: it wins over all that has arrived, and the product's next word over it.
 //!
 //! A role is defined once, in its tenant, so that changing it changes what all its members may do at once.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamo;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::clients::Clients;
 use super::grants::Grants;
@@ -23,6 +31,11 @@ use crate::oauth::client::{Client, ClientId};
 use crate::oauth::role::Role;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
+
+/// The attribute that numbers the last change that the product told.
+const CHANGE: &str = "change";
+/// The attribute that only a former membership has.
+const LEFT: &str = "left";
 
 /// The table of tenants and memberships.
 #[derive(Clone)]
@@ -55,6 +68,20 @@ pub struct Standing {
     pub role: Role,
 }
 
+/// For how long what ended is remembered: longer than the product goes on telling.
+const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+
+/// What became of a change that the product told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Followed {
+    /// It counts from now on.
+    Applied,
+    /// It was the last one that was told, and still is.
+    Repeated,
+    /// A later one was told before.
+    Superseded,
+}
+
 impl Directory {
     pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
         Self { dynamo, table }
@@ -70,6 +97,22 @@ impl Directory {
         let tenant = items.pop().flatten();
         let Some(membership) = items.pop().flatten() else { return Ok(None) };
         self.stand(&membership, tenant)
+    }
+
+    /// The same, with the number of the membership's last change that the product told, 0 if it told none.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn standing_and_change(
+        &self,
+        person: &PersonId,
+        tenant: &TenantId,
+    ) -> Result<(Option<Standing>, u64), Fault> {
+        let keys = [self.membership(person, tenant), self.tenant(tenant)];
+        let mut items = read_together(&self.dynamo, &keys).await?;
+        let tenant = items.pop().flatten();
+        let Some(membership) = items.pop().flatten() else { return Ok((None, 0)) };
+        Ok((self.stand(&membership, tenant)?, self.change(&membership)?))
     }
 
     /// A client, where `person` stands everywhere, by name of the tenant, and what the client has wanted of them there: what a consent
@@ -144,24 +187,81 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn keep_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), Fault> {
-        let item = Item::default()
-            .with("pk", format!("person#{person}"))
-            .with("sk", format!("tenant#{tenant}"))
-            .with("tenant", tenant.as_str())
-            .with("person", person.as_str())
-            .with("role", role);
-        self.put(item).await
+        const CALL: &str = "DynamoDB.UpdateItem";
+        let key = self.membership(person, tenant).attribute_values();
+        let update = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .update_expression("SET tenant = :tenant, person = :person, #role = :role REMOVE #left, expires")
+            .expression_attribute_names("#role", "role")
+            .expression_attribute_names("#left", LEFT)
+            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
+            .expression_attribute_values(":person", Value::from(person.as_str()).0)
+            .expression_attribute_values(":role", Value::from(role).0);
+        update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     /// Takes a person out of a tenant.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove_member(&self, tenant: &TenantId, person: &PersonId) -> Result<(), Fault> {
-        const CALL: &str = "DynamoDB.DeleteItem";
+    pub async fn remove_member(&self, tenant: &TenantId, person: &PersonId, now: Timestamp) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.UpdateItem";
         let key = self.membership(person, tenant).attribute_values();
-        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key)).send().await;
-        delete.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let update = self
+            .dynamo
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .condition_expression("attribute_exists(#role)")
+            .update_expression("SET #left = :now, expires = :expires REMOVE tenant, person, #role")
+            .expression_attribute_names("#role", "role")
+            .expression_attribute_names("#left", LEFT)
+            .expression_attribute_values(":now", Value::from(now).0)
+            .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0);
+        let Err(error) = update.send().await else { return Ok(()) };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
+            _ => Err(Fault::of_aws(CALL, &error)),
+        }
+    }
+
+    /// Follows what the product says of a membership: the role that it has since the change of that number, or that it has ended.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn follow(
+        &self,
+        (person, tenant): (&PersonId, &TenantId),
+        role: Option<&str>,
+        change: u64,
+        now: Timestamp,
+    ) -> Result<Followed, Fault> {
+        const CALL: &str = "DynamoDB.PutItem";
+        let item = Item::new(self.membership(person, tenant).attribute_values()).with(CHANGE, numbered(change));
+        let item = match role {
+            Some(role) => item.with("tenant", tenant.as_str()).with("person", person.as_str()).with("role", role),
+            None => item.with(LEFT, now).with("expires", now.plus(REMEMBERED)),
+        };
+        let put = self
+            .dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.into_inner()))
+            .condition_expression("attribute_not_exists(#change) OR #change < :change")
+            .expression_attribute_names("#change", CHANGE)
+            .expression_attribute_values(":change", numbered(change).0)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else { return Ok(Followed::Applied) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unreadable(&self.table))?;
+                Ok(if self.change(&known)? == change { Followed::Repeated } else { Followed::Superseded })
+            }
+            _ => Err(Fault::of_aws(CALL, &error)),
+        }
     }
 
     pub(super) async fn memberships(&self, person: &PersonId) -> Result<Vec<Item>, Fault> {
@@ -180,7 +280,8 @@ impl Directory {
                 .send()
                 .await
                 .map_err(|error| Fault::of_aws(CALL, &error))?;
-            found.extend(page.items.unwrap_or_default().into_iter().map(Item::new));
+            let items = page.items.unwrap_or_default().into_iter().map(Item::new);
+            found.extend(items.filter(|membership| !membership.has(LEFT)));
             start = page.last_evaluated_key;
             if start.is_none() {
                 return Ok(found);
@@ -203,9 +304,14 @@ impl Directory {
         Key { table: &self.table, attributes }
     }
 
-    /// A membership of a tenant that is gone gives nothing.
+    fn change(&self, membership: &Item) -> Result<u64, Fault> {
+        let known = membership.has(CHANGE).then(|| membership.number(CHANGE).ok_or_else(|| unreadable(&self.table)));
+        Ok(known.transpose()?.unwrap_or(0))
+    }
+
+    /// A membership that has ended, or of a tenant that is gone, gives nothing.
     pub(super) fn stand(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Standing>, Fault> {
-        let Some(tenant) = tenant else { return Ok(None) };
+        let Some(tenant) = tenant.filter(|_| !membership.has(LEFT)) else { return Ok(None) };
         let read = || {
             Some(Standing {
                 person: PersonId::parse(membership.text("person")?)?,
@@ -216,6 +322,11 @@ impl Directory {
         };
         read().map(Some).ok_or_else(|| unreadable(&self.table))
     }
+}
+
+/// The number of a change, as an attribute.
+pub(super) fn numbered(change: u64) -> Value {
+    Value(AttributeValue::N(change.to_string()))
 }
 
 /// The role that the tenant defines, else the built-in one, else one that allows nothing: a role that is renamed in two writes

@@ -8,6 +8,9 @@
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
 //!                  answered?: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
+//!
+//! Issued and active, once the person's role has changed, + { limited_to: "skills:read", limited_through: 2, limited_by: 17 }:
+//! what tokens up to that generation may still do, and the number of the membership's change that says so.
 //! ```
 //!
 //! Beside them, what clients wanted beyond their grants: [`super::wanted`].
@@ -27,13 +30,14 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::clients::Clients;
+use super::directory::numbered;
 use super::item::{Item, Value, unreadable};
 use super::wanted::Wanted;
 use super::{Key, read_together};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
-use crate::oauth::grant::{Active, Approval, Binding, Ending, Grant, GrantId, Life, Proven};
+use crate::oauth::grant::{Active, Approval, Binding, Ending, Grant, GrantId, Life, Limit, Proven};
 use crate::oauth::pkce::Challenge;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh::{Family, Salt};
@@ -229,7 +233,34 @@ impl Grants {
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
-                 REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used",
+                 REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
+                 limited_to, limited_through, limited_by",
+            );
+        Ok(matches!(self.decide(update).await?, Turn::Won))
+    }
+
+    /// Lets what was issued under a grant do no more than `allowed`, which follows from the change of the membership of number
+    /// `change`. Whether this call did: a later change, and the end of a grant, stay. What the next refresh issues is its own affair,
+    /// unless that has begun already.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn limit(&self, id: &GrantId, allowed: Scopes, change: u64) -> Result<bool, Fault> {
+        let number = |number: u32| Value::from(number).0;
+        let update = self
+            .update(id)
+            .condition_expression(
+                "#state IN (:issued, :active) AND (attribute_not_exists(limited_by) OR limited_by <= :change)",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":issued", AttributeValue::S("issued".to_owned()))
+            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":change", numbered(change).0)
+            .expression_attribute_values(":allowed", Value::from(allowed.to_string()).0)
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":one", number(1))
+            .update_expression(
+                "SET limited_to = :allowed, limited_by = :change, limited_through = if_not_exists(generation, :none) + :one",
             );
         Ok(matches!(self.decide(update).await?, Turn::Won))
     }
@@ -317,8 +348,16 @@ fn write(grant: &Grant) -> Item {
 }
 
 fn read(item: &Item) -> Option<Grant> {
+    let limit = if item.has("limited_to") {
+        Some(Limit { allowed: Scopes::parse(item.text("limited_to")?), through: item.number("limited_through")? })
+    } else {
+        None
+    };
     let life = match item.text("state")? {
-        "issued" => Life::Issued { effective: Scopes::parse(item.text("effective")?) },
+        "issued" => {
+            let effective = Scopes::parse(item.text("effective")?);
+            Life::Issued { effective: limit.map_or(effective, |limit| effective.intersection(limit.allowed)) }
+        }
         "active" => Life::Active(Active {
             since: item.time("since")?,
             family: match item.bytes("family_digest") {
@@ -327,6 +366,7 @@ fn read(item: &Item) -> Option<Grant> {
             },
             seen: item.number("seen")?,
             used: if item.has("used") { Some(item.time("used")?) } else { None },
+            limit,
         }),
         "ended" => Life::Ended {
             why: Ending::ALL.into_iter().find(|why| Some(why.as_str()) == item.text("why"))?,

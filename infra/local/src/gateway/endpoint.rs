@@ -1,7 +1,7 @@
 //! A function, as Lambda holds it: an event's JSON in, an answer's JSON out, within its time.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use shared::lambda::{self, Function, Served};
@@ -23,10 +23,14 @@ pub(crate) struct Endpoint {
     /// Its program.
     pub(crate) name: String,
     timeout: Duration,
-    invoke: Box<dyn Fn(String) -> Answering + Send + Sync>,
+    running: RwLock<Arc<Running>>,
     log: Dispatch,
-    /// Its processes, if it has any of its own.
-    pub(crate) fleet: Option<Arc<Fleet>>,
+}
+
+/// What it runs, until it is deployed anew.
+struct Running {
+    invoke: Box<dyn Fn(String) -> Answering + Send + Sync>,
+    fleet: Option<Arc<Fleet>>,
 }
 
 impl Endpoint {
@@ -62,13 +66,29 @@ impl Endpoint {
         fleet: Option<Arc<Fleet>>,
     ) -> Arc<Self> {
         let log = tracing::dispatcher::get_default(Clone::clone);
-        Arc::new(Self { name: name.to_owned(), timeout, invoke: Box::new(invoke), log, fleet })
+        let running = RwLock::new(Arc::new(Running { invoke: Box::new(invoke), fleet }));
+        Arc::new(Self { name: name.to_owned(), timeout, running, log })
+    }
+
+    /// Becomes what `next` is, from the next invocation on: what has begun is worked out as it was.
+    pub(crate) fn becomes(&self, next: &Self) {
+        *self.running.write().unwrap_or_else(PoisonError::into_inner) = next.running();
+    }
+
+    /// Its processes, if it has any of its own.
+    pub(crate) fn fleet(&self) -> Option<Arc<Fleet>> {
+        self.running().fleet.clone()
+    }
+
+    fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.running.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The answer to `event`. It is worked out to the end even if the caller has gone, as on Lambda.
     pub(crate) async fn invoke(&self, event: String) -> Result<String, Refusal> {
         let limit = self.timeout.min(PATIENCE);
-        let work = tokio::time::timeout(limit, (self.invoke)(event)).with_subscriber(self.log.clone());
+        let running = self.running();
+        let work = tokio::time::timeout(limit, (running.invoke)(event)).with_subscriber(self.log.clone());
         match tokio::spawn(work).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => Err(Refusal::Failed(error.to_string())),

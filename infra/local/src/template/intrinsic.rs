@@ -87,7 +87,7 @@ impl Template {
             "AWS::URLSuffix" => Ok("amazonaws.com".to_owned()),
             _ => match self.type_of(name) {
                 Some("AWS::DynamoDB::Table") => Ok(super::table_name(name)),
-                Some("AWS::KMS::Key") => Ok(self.signing_key.clone()),
+                Some("AWS::KMS::Key") => Ok(self.key(name)),
                 // What CloudFormation would make up; nothing here asks for it.
                 Some(_) => Ok(format!("{}-{name}", super::STACK)),
                 None => Err(Unusable::Reference(name.to_owned())),
@@ -97,12 +97,17 @@ impl Template {
 
     fn attribute(&self, resource: &str, attribute: &str) -> Result<String, Unusable> {
         match (self.type_of(resource), attribute) {
-            (Some("AWS::KMS::Key"), "Arn") => Ok(self.signing_key.clone()),
+            (Some("AWS::KMS::Key"), "Arn") => Ok(self.key(resource)),
             (Some("AWS::DynamoDB::Table"), "Arn") => {
                 Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", super::table_name(resource)))
             }
             _ => Err(Unusable::Reference(format!("{resource}.{attribute}"))),
         }
+    }
+
+    fn key(&self, resource: &str) -> String {
+        let [first, second] = &self.signing_keys;
+        if resource == "SecondSigningKey" { second.clone() } else { first.clone() }
     }
 
     /// `${Name}`, `${Resource.Attribute}`; `${!Name}` stands for itself.

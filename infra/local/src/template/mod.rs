@@ -19,8 +19,8 @@ const ACCOUNT: &str = "111122223333";
 pub(crate) struct Template {
     root: Value,
     parameters: BTreeMap<String, String>,
-    /// ARN of the key behind the resource of type `AWS::KMS::Key`.
-    signing_key: String,
+    /// ARNs of the keys behind `SigningKey` and `SecondSigningKey`.
+    signing_keys: [String; 2],
 }
 
 /// A function that the template deploys.
@@ -78,15 +78,15 @@ pub enum Unusable {
 impl Template {
     /// With `parameters` over the template's defaults. Patterns of parameters are CloudFormation's to check: they demand
     /// https, which nobody has at home.
-    pub(crate) fn new(parameters: BTreeMap<String, String>, signing_key: String) -> Result<Self, Unusable> {
-        Self::of(TEXT, parameters, signing_key)
+    pub(crate) fn new(parameters: BTreeMap<String, String>, signing_keys: [String; 2]) -> Result<Self, Unusable> {
+        Self::of(TEXT, parameters, signing_keys)
     }
 
     /// Another text of it.
     pub(crate) fn of(
         text: &str,
         mut parameters: BTreeMap<String, String>,
-        signing_key: String,
+        signing_keys: [String; 2],
     ) -> Result<Self, Unusable> {
         let root = yaml::read(text)?;
         let declared = member(&root, "Parameters")?;
@@ -99,7 +99,14 @@ impl Template {
                 parameters.entry(name.clone()).or_insert(default);
             }
         }
-        Ok(Self { root, parameters, signing_key })
+        Ok(Self { root, parameters, signing_keys })
+    }
+
+    /// The same with other values of some parameters.
+    pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Result<Self, Unusable> {
+        let mut parameters = self.parameters.clone();
+        parameters.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Self::new(parameters, self.signing_keys.clone())
     }
 
     /// The functions whose conditions hold.
@@ -309,7 +316,7 @@ mod tests {
             [("Issuer", "http://localhost:1"), ("ProductName", "Amble"), ("SupabaseUrl", "http://localhost:2")];
         let required = required.iter().chain(&[("SupabasePublishableKey", "sb_publishable_x")]);
         let parameters = required.chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Template::new(parameters.collect(), "arn:key".to_owned()).unwrap()
+        Template::new(parameters.collect(), ["arn:one".to_owned(), "arn:two".to_owned()]).unwrap()
     }
 
     fn variables(template: &Template, binary: &str) -> BTreeMap<String, String> {
@@ -325,9 +332,28 @@ mod tests {
 
     #[test]
     fn conditions_decide() {
-        assert_eq!(variables(&template(&[]), "token")["SIGNING_KEYS"], "arn:key");
-        let rotated = template(&[("PreviousSigningKeys", "arn:old")]);
-        assert_eq!(variables(&rotated, "token")["SIGNING_KEYS"], "arn:key,arn:old");
+        assert_eq!(variables(&template(&[]), "token")["SIGNING_KEYS"], "arn:one");
+        for (keys, told) in [
+            ("first", "arn:one"),
+            ("first,second", "arn:one,arn:two"),
+            ("second,first", "arn:two,arn:one"),
+            ("second", "arn:two"),
+        ] {
+            let template = template(&[("SigningKeys", keys)]);
+            for function in ["mcp", "revoke", "token", "wellknown"] {
+                assert_eq!(variables(&template, function)["SIGNING_KEYS"], told, "{function}");
+                let may = template
+                    .policies()
+                    .unwrap()
+                    .into_iter()
+                    .filter(|(of, action, _)| of == function && action == "kms:GetPublicKey");
+                let (mut may, mut told): (Vec<_>, Vec<_>) =
+                    (may.map(|(_, _, on)| on).collect(), told.split(',').collect());
+                may.sort();
+                told.sort_unstable();
+                assert_eq!(may, told, "{function}");
+            }
+        }
 
         let binaries = |template: Template| -> Vec<_> {
             template.functions().unwrap().into_iter().map(|function| function.binary).collect()
@@ -340,7 +366,7 @@ mod tests {
     fn what_is_not_declared_is_refused() {
         let unknown = [("Isuer".to_owned(), String::new())];
         assert!(
-            matches!(Template::new(unknown.into(), String::new()), Err(Unusable::Reference(name)) if name == "Isuer")
+            matches!(Template::new(unknown.into(), [String::new(), String::new()]), Err(Unusable::Reference(name)) if name == "Isuer")
         );
     }
 

@@ -1,0 +1,95 @@
+//! `POST /hooks/membership`: the product's database tells how memberships change, and what people have connected follows at once.
+//!
+//! Each change has a number. It may arrive twice, late, or out of order: the table keeps the number of the last one that counts.
+//! The sender repeats what was not answered 2xx, and everything once more after a minute: that catches what was being approved,
+//! by the membership as it was, while the change arrived.
+
+mod change;
+mod reaction;
+mod refusal;
+mod signature;
+
+use http::{Method, StatusCode};
+use shared::audit::{self, Event};
+use shared::clock::{Clock, Timestamp};
+use shared::environment::{Environment, Misconfigured};
+use shared::http::{answer, body};
+use shared::lambda::{Function, Request, Response};
+use shared::store::directory::{Directory, Followed};
+use shared::store::grants::Grants;
+
+use change::{Change, Told};
+use refusal::Refusal;
+use signature::Secrets;
+
+/// Follows the product's memberships.
+pub struct Membership {
+    directory: Directory,
+    grants: Grants,
+    secrets: Secrets,
+    clock: Clock,
+}
+
+impl Membership {
+    /// A delivery of ours has some 300 bytes.
+    const LIMIT: usize = 16 * 1024;
+
+    /// With the tables of members and grants, and the secrets that deliveries are signed with.
+    ///
+    /// # Errors
+    /// When a setting is missing, or a secret is none.
+    #[expect(clippy::unused_async, reason = "every function is made in the same way")]
+    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        const SECRETS: &str = "MEMBERSHIP_SECRETS";
+        let secrets = Secrets::parse(&environment.required(SECRETS)?);
+        Ok(Self {
+            directory: environment.directory()?,
+            grants: environment.grants()?,
+            secrets: secrets.ok_or(Misconfigured::Unusable(SECRETS, "whsec_ and base64 of 24 to 64 bytes, each"))?,
+            clock: environment.clock(),
+        })
+    }
+
+    async fn follow(&self, request: &Request, now: Timestamp) -> Result<(), Refusal> {
+        let body = body::bytes(request);
+        if body.len() > Self::LIMIT {
+            return Err(Refusal::TooLarge);
+        }
+        let signed = self.secrets.open(request.headers(), body, now)?;
+        let Told { changes, number } = Told::read(request, signed)?;
+        for Change { person, tenant, role } in &changes {
+            let followed = self.directory.follow((person, tenant), role.as_deref(), number, now).await?;
+            audit::record(&Event::MembershipFollowed {
+                tenant: tenant.as_str(),
+                person: person.as_str(),
+                role: role.as_deref(),
+                change: number,
+                outcome: match followed {
+                    Followed::Applied => "applied",
+                    Followed::Repeated => "repeated",
+                    Followed::Superseded => "superseded",
+                },
+            });
+            // Again if it is repeated: the first time may have ended in the middle. Whatever superseded it is repeated as well.
+            if followed != Followed::Superseded {
+                self.react(person, tenant, now).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Function for Membership {
+    const NAME: &'static str = "membership";
+
+    async fn handle(&self, request: Request) -> Response {
+        match *request.method() {
+            Method::POST => match self.follow(&request, self.clock.now()).await {
+                // Whatever has become of it, the sender need not come back.
+                Ok(()) => answer::no_store(answer::empty(StatusCode::NO_CONTENT)),
+                Err(refusal) => refusal.answer(&request),
+            },
+            _ => answer::method_not_allowed("POST"),
+        }
+    }
+}

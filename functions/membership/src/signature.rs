@@ -1,0 +1,241 @@
+//! Who speaks: Standard Webhooks 1.0.0, signed with a secret that both sides hold ("Verifying webhook authenticity").
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit, Mac};
+use http::HeaderMap;
+use sha2::Sha256;
+use shared::clock::Timestamp;
+use subtle::{Choice, ConstantTimeEq};
+
+/// How far the sender's clock may be from ours, and how long a delivery may be under way.
+const TOLERANCE: Duration = Duration::from_mins(5);
+
+/// The secrets that count: more than one while the sender moves from one to the next.
+pub(crate) struct Secrets(Vec<Key>);
+
+/// A body that somebody signed who holds one of the secrets. Only [`Secrets::open`] makes one outside of tests.
+pub(crate) struct Signed<'a>(pub(crate) &'a [u8]);
+
+/// Why a delivery is not taken for the product's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsigned {
+    /// A header is not there.
+    Missing,
+    /// A header is there twice. API Gateway joins them with a comma.
+    Repeated,
+    /// A header is not what the standard says.
+    Malformed,
+    /// It was signed too long ago, or in the future.
+    Stale,
+    /// No signature of a version that we know is right.
+    Unproven,
+}
+
+impl Unsigned {
+    /// For the sender. Which secret was wrong, and how, stays unsaid.
+    pub(crate) const fn sentence(self) -> &'static str {
+        match self {
+            Self::Stale => "webhook-timestamp is more than five minutes off.",
+            _ => "The delivery is not signed as it must be.",
+        }
+    }
+}
+
+/// An HMAC-SHA256 key, padded to a block of the hash with zeros (RFC 2104 §2): a key of that length cannot be refused.
+struct Key([u8; 64]);
+
+impl Secrets {
+    /// `whsec_…`, several separated by commas.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.split(',').map(|text| Key::parse(text.trim())).collect::<Option<_>>().map(Self)
+    }
+
+    /// The body, if one of the signatures is by one of the secrets and was made just now.
+    pub(crate) fn open<'a>(&self, headers: &HeaderMap, body: &'a [u8], now: Timestamp) -> Result<Signed<'a>, Unsigned> {
+        const MOST: usize = 16;
+
+        let id = only(headers, "webhook-id")?;
+        // Without a dot: where the id ends and the time begins must not be a matter of opinion.
+        if !(1..=128).contains(&id.len())
+            || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        {
+            return Err(Unsigned::Malformed);
+        }
+        let time = only(headers, "webhook-timestamp")?;
+        if !(1..=12).contains(&time.len()) || !time.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Unsigned::Malformed);
+        }
+        let seconds: i64 = time.parse().map_err(|_| Unsigned::Malformed)?;
+        let signatures = only(headers, "webhook-signature")?.split(' ').map(Signature::parse);
+        let signatures = signatures.collect::<Result<Vec<_>, _>>()?;
+        if signatures.len() > MOST {
+            return Err(Unsigned::Malformed);
+        }
+        if now.seconds().abs_diff(seconds) > TOLERANCE.as_secs() {
+            return Err(Unsigned::Stale);
+        }
+        // Every secret with every signature, so that the time it takes does not tell which was right.
+        let parts = [id.as_bytes(), b".", time.as_bytes(), b".", body];
+        let proven = self.0.iter().map(|key| key.mac(&parts)).fold(Choice::from(0), |proven, mac| {
+            signatures.iter().flatten().fold(proven, |proven, signature| proven | mac.ct_eq(&signature.0))
+        });
+        if bool::from(proven) { Ok(Signed(body)) } else { Err(Unsigned::Unproven) }
+    }
+}
+
+impl Key {
+    /// The standard's text form: 24 to 64 bytes in base64 behind a prefix.
+    fn parse(text: &str) -> Option<Self> {
+        let bytes = STANDARD.decode(text.strip_prefix("whsec_")?).ok()?;
+        let mut key = [0; 64];
+        key.get_mut(..bytes.len()).filter(|key| key.len() >= 24)?.copy_from_slice(&bytes);
+        Some(Self(key))
+    }
+
+    fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        let mut mac = Hmac::<Sha256>::new(&self.0.into());
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// A signature of version 1.
+struct Signature([u8; 32]);
+
+impl Signature {
+    /// `v1,<base64>`; nothing, if it is of a version that we do not know.
+    fn parse(text: &str) -> Result<Option<Self>, Unsigned> {
+        let (version, signature) = text.split_once(',').ok_or(Unsigned::Malformed)?;
+        if version.is_empty() || signature.contains(',') {
+            return Err(Unsigned::Malformed);
+        }
+        if version != "v1" {
+            return Ok(None);
+        }
+        let bytes = STANDARD.decode(signature).map_err(|_| Unsigned::Malformed)?;
+        Ok(Some(Self(bytes.try_into().map_err(|_| Unsigned::Malformed)?)))
+    }
+}
+
+/// The value of a header that may occur once. The signatures have commas of their own, and are told apart where they are read.
+fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unsigned> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Err(Unsigned::Missing),
+        (Some(value), None) => value.to_str().map_err(|_| Unsigned::Malformed),
+        (Some(_), Some(_)) => Err(Unsigned::Repeated),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    /// The example of the specification's reference libraries.
+    const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    const BODY: &[u8] = br#"{"test": 2432232314}"#;
+    const TIME: i64 = 1_614_265_330;
+
+    fn opened(secrets: &str, headers: &[(&'static str, &str)], body: &[u8], at: i64) -> Result<(), Unsigned> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        let secrets = Secrets::parse(secrets).unwrap();
+        secrets.open(&map, body, Timestamp::from_seconds(at)).map(|Signed(opened)| assert_eq!(opened, body))
+    }
+
+    fn headers<'a>(id: &'a str, time: &'a str, signature: &'a str) -> [(&'static str, &'a str); 3] {
+        [("webhook-id", id), ("webhook-timestamp", time), ("webhook-signature", signature)]
+    }
+
+    const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
+
+    #[test]
+    fn the_example_of_the_standard_is_signed_and_nothing_beside_it() {
+        let sound = headers(ID, "1614265330", SIGNATURE);
+        let other = &format!("whsec_{}", STANDARD.encode([7; 32]));
+        assert_eq!(opened(SECRET, &sound, BODY, TIME), Ok(()));
+        assert_eq!(opened(&format!("{other}, {SECRET}"), &sound, BODY, TIME), Ok(()));
+        assert_eq!(opened(&format!("{SECRET},{other}"), &sound, BODY, TIME), Ok(()));
+        let several = format!("v1,{} v1a,c29tZXRoaW5n {SIGNATURE} v2,x", STANDARD.encode([0; 32]));
+        assert_eq!(opened(SECRET, &headers(ID, "1614265330", &several), BODY, TIME), Ok(()));
+
+        assert_eq!(opened(other, &sound, BODY, TIME), Err(Unsigned::Unproven));
+        assert_eq!(opened(SECRET, &sound, b"{}", TIME), Err(Unsigned::Unproven));
+        assert_eq!(opened(SECRET, &headers("msg_x", "1614265330", SIGNATURE), BODY, TIME), Err(Unsigned::Unproven));
+        assert_eq!(opened(SECRET, &headers(ID, "1614265331", SIGNATURE), BODY, TIME), Err(Unsigned::Unproven));
+        let unknown = SIGNATURE.replace("v1,", "v1a,");
+        assert_eq!(opened(SECRET, &headers(ID, "1614265330", &unknown), BODY, TIME), Err(Unsigned::Unproven));
+    }
+
+    #[test]
+    fn a_signature_counts_for_five_minutes() {
+        let sound = headers(ID, "1614265330", SIGNATURE);
+        for (seconds, verdict) in
+            [(-301, Err(Unsigned::Stale)), (-300, Ok(())), (300, Ok(())), (301, Err(Unsigned::Stale))]
+        {
+            assert_eq!(opened(SECRET, &sound, BODY, TIME + seconds), verdict, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn each_header_is_there_once_and_is_what_it_should_be() {
+        let sound = headers(ID, "1614265330", SIGNATURE);
+        for name in 0..3 {
+            let without: Vec<_> = (0..3).filter(|place| *place != name).map(|place| sound[place]).collect();
+            assert_eq!(opened(SECRET, &without, BODY, TIME), Err(Unsigned::Missing));
+            let twice: Vec<_> = sound.iter().chain([&sound[name]]).copied().collect();
+            assert_eq!(opened(SECRET, &twice, BODY, TIME), Err(Unsigned::Repeated));
+            let joined = format!("{0},{0}", sound[name].1);
+            let mut joined_headers = sound;
+            joined_headers[name].1 = &joined;
+            assert_eq!(opened(SECRET, &joined_headers, BODY, TIME), Err(Unsigned::Malformed));
+        }
+        let (long, sixteen) = ("a".repeat(129), [SIGNATURE; 17].join(" "));
+        for malformed in [
+            headers("", "1614265330", SIGNATURE),
+            headers("msg.1", "1614265330", SIGNATURE),
+            headers(&long, "1614265330", SIGNATURE),
+            headers(ID, "", SIGNATURE),
+            headers(ID, "+1614265330", SIGNATURE),
+            headers(ID, "-1", SIGNATURE),
+            headers(ID, "1614265330.0", SIGNATURE),
+            headers(ID, "1614265330000000", SIGNATURE),
+            headers(ID, "1614265330", ""),
+            headers(ID, "1614265330", "v1"),
+            headers(ID, "1614265330", "v1,"),
+            headers(ID, "1614265330", "v1,c2hvcnQ="),
+            headers(ID, "1614265330", "v1,g0hM9SsE-OTPJTGt_tmIKtSyZlE3uFJELVlNIOLJ1OE="),
+            headers(ID, "1614265330", &sixteen),
+        ] {
+            assert_eq!(opened(SECRET, &malformed, BODY, TIME), Err(Unsigned::Malformed), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_secret_is() {
+        let of = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![1; bytes]));
+        for (text, is) in [
+            (of(24), true),
+            (of(64), true),
+            (of(23), false),
+            (of(65), false),
+            (format!("{},{}", of(32), of(24)), true),
+            (format!("{},", of(32)), false),
+            (of(32).replace("whsec_", ""), false),
+            ("whsec_!".to_owned(), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(Secrets::parse(&text).is_some(), is, "{text}");
+        }
+    }
+}

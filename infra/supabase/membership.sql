@@ -1,0 +1,109 @@
+-- Tells Amble Connect how memberships change: paste into Supabase's SQL editor, or run with psql as postgres. Repeatable.
+--
+-- Beforehand, under Database, Extensions: pg_net and pg_cron; and, with the template's MembershipSecrets and NextMembership:
+--   select vault.create_secret('whsec_' || encode(extensions.gen_random_bytes(32), 'base64'), 'amble_connect_secret');
+--   select vault.create_secret('https://connect.example.com/hooks/membership', 'amble_connect_url');
+-- At the end: the name of your table of members, and of its columns of tenant, person and role.
+--
+-- A change is kept in an outbox by the transaction that makes it, and sent when that commits. It is sent again until an answer
+-- is 2xx, for a week; and once more after a minute in any case, for what was being approved meanwhile. Changes of one membership
+-- are numbered in the order in which its row was locked. TRUNCATE is not told: afterwards, resync (last lines).
+
+create extension if not exists pgcrypto with schema extensions;
+create schema if not exists amble_connect;
+revoke all on schema amble_connect from public;
+
+-- Begins at the time, so that an outbox that is made anew does not number below what the other side has seen.
+create sequence if not exists amble_connect.change;
+select setval('amble_connect.change', greatest(last_value, (extract(epoch from clock_timestamp()) * 1000000)::bigint)) from amble_connect.change;
+
+create table if not exists amble_connect.outbox (
+  sequence bigint primary key default nextval('amble_connect.change'),
+  told jsonb not null,                                    -- type, record, old_record
+  changed timestamptz not null default clock_timestamp(),
+  sent timestamptz,                                       -- the last time
+  tries int not null default 0,
+  request bigint,                                         -- pg_net's number of the last one
+  done timestamptz
+);
+create index if not exists outbox_open on amble_connect.outbox (sequence) where done is null;
+alter table amble_connect.outbox enable row level security; -- and no policy: nobody but its owner
+
+-- Sends one change, signed as Standard Webhooks. pg_net does it after the commit.
+create or replace function amble_connect.send(which bigint) returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  secret text := (select decrypted_secret from vault.decrypted_secrets where name = 'amble_connect_secret');
+  url text := (select decrypted_secret from vault.decrypted_secrets where name = 'amble_connect_url');
+  at bigint := extract(epoch from clock_timestamp())::bigint;
+  id text := 'change_' || which;
+  body jsonb := (select told || jsonb_build_object('sequence', sequence) from amble_connect.outbox where sequence = which);
+  signature text;
+begin
+  if secret is null or url is null or body is null then
+    raise exception 'amble_connect: the vault has no amble_connect_secret or amble_connect_url, or there is no change %', which;
+  end if;
+  signature := encode(extensions.hmac(convert_to(id || '.' || at || '.' || body::text, 'UTF8'), decode(substr(secret, 7), 'base64'), 'sha256'), 'base64');
+  update amble_connect.outbox set sent = clock_timestamp(), tries = tries + 1, request = net.http_post(
+    url := url,
+    body := body,
+    headers := jsonb_build_object('content-type', 'application/json', 'webhook-id', id, 'webhook-timestamp', at::text, 'webhook-signature', 'v1,' || signature),
+    timeout_milliseconds := 10000
+  ) where sequence = which;
+end $$;
+
+-- What a row is to Amble Connect.
+create or replace function amble_connect.row_of(member jsonb, names text[]) returns jsonb
+language sql immutable set search_path = '' as $$
+  select case when member is not null then jsonb_build_object('tenant', member ->> names[1], 'person', lower(member ->> names[2]), 'role', member ->> names[3]) end
+$$;
+
+-- Of the table of members: keeps the change, and sends it. If that cannot be, the product goes on, and redeliver() tries again.
+create or replace function amble_connect.tell() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  names text[] := array[tg_argv[0], tg_argv[1], tg_argv[2]];
+  record jsonb := amble_connect.row_of(case when tg_op <> 'DELETE' then to_jsonb(new) end, names);
+  old_record jsonb := amble_connect.row_of(case when tg_op <> 'INSERT' then to_jsonb(old) end, names);
+  which bigint;
+begin
+  if record is distinct from old_record then
+    insert into amble_connect.outbox (told) values (jsonb_build_object('type', tg_op, 'record', record, 'old_record', old_record)) returning sequence into which;
+    begin
+      perform amble_connect.send(which);
+    exception when others then
+      raise warning 'amble_connect: change % is not sent yet: %', which, sqlerrm;
+    end;
+  end if;
+  return null;
+end $$;
+
+-- Every minute: what was answered 2xx a minute or more after the change is done; of the rest, what has waited long enough is sent
+-- again, at most an hour apart. What a week has not delivered stays in the outbox: repair, and resync.
+create or replace function amble_connect.redeliver() returns void
+language plpgsql security definer set search_path = '' as $$
+declare
+  which bigint;
+begin
+  update amble_connect.outbox o set done = clock_timestamp() from net._http_response r
+    where o.done is null and r.id = o.request and r.status_code between 200 and 299 and o.sent >= o.changed + interval '1 minute';
+  for which in
+    select sequence from amble_connect.outbox
+    where done is null and changed > clock_timestamp() - interval '7 days'
+      and coalesce(sent, '-infinity') < clock_timestamp() - least(power(2, least(tries, 7) - 1), 60) * interval '1 minute'
+    order by sequence limit 500 for update skip locked
+  loop
+    perform amble_connect.send(which);
+  end loop;
+  delete from amble_connect.outbox where done < clock_timestamp() - interval '7 days';
+end $$;
+
+revoke all on all functions in schema amble_connect from public;
+select cron.schedule('amble-connect', '* * * * *', 'select amble_connect.redeliver()');
+
+-- Yours: the table, and its columns of tenant, person (the id in auth.users) and role.
+create or replace trigger amble_connect after insert or update or delete on public.memberships
+  for each row execute function amble_connect.tell('tenant_id', 'user_id', 'role');
+
+-- To resync: tells every membership there is, within a minute. Who is none any more is for `amble apply` to take out.
+-- insert into amble_connect.outbox (told) select jsonb_build_object('type', 'INSERT', 'record', amble_connect.row_of(to_jsonb(m), array['tenant_id', 'user_id', 'role']), 'old_record', null) from public.memberships m;
