@@ -12,6 +12,7 @@ mod clients;
 mod conformance;
 mod console;
 mod console_api;
+mod console_pages;
 mod discovery;
 mod documents;
 mod entities;
