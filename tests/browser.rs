@@ -11,7 +11,7 @@ use world::{CALLBACK, World, claims};
 use crate::pages;
 use crate::script::{Script, at};
 
-const WITHOUT_JAVASCRIPT: &str = "--without-javascript";
+pub(crate) const WITHOUT_JAVASCRIPT: &str = "--without-javascript";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
@@ -409,48 +409,48 @@ const EVERYTHING: &str = "tools:execute skills:read views:read entities:read ent
 const LOGO: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyOCAyOCI+PGNpcmNsZSBjeD0iMTQiIGN5PSIxNCIgcj0iMTMiIGZpbGw9IiMwZjc2NmUiLz48L3N2Zz4=";
 
 /// A browser in one person's hands.
-struct Browser<'w> {
+pub(crate) struct Browser<'w> {
     world: &'w World,
     script: Script,
 }
 
 impl<'w> Browser<'w> {
-    fn start(world: &'w World, arguments: &[&str]) -> Self {
+    pub(crate) fn start(world: &'w World, arguments: &[&str]) -> Self {
         Self { world, script: Script::start("node", "tests/clients/browser/browser.mjs", arguments) }
     }
 
-    async fn act(&mut self, act: Value) -> Value {
+    pub(crate) async fn act(&mut self, act: Value) -> Value {
         self.script.tells(&act).await;
         let done = self.script.hears().await;
         assert!(done.get("failed").is_none(), "{act}: {}", done["failed"].as_str().unwrap_or_default());
         done
     }
 
-    async fn open(&mut self, url: &str) {
+    pub(crate) async fn open(&mut self, url: &str) {
         self.act(json!({ "act": "open", "url": url })).await;
     }
 
-    async fn fill(&mut self, label: &str, value: &str) {
+    pub(crate) async fn fill(&mut self, label: &str, value: &str) {
         self.act(json!({ "act": "fill", "label": label, "value": value })).await;
     }
 
-    async fn press(&mut self, name: &str) {
+    pub(crate) async fn press(&mut self, name: &str) {
         self.act(json!({ "act": "press", "name": name })).await;
     }
 
     /// Waits for the page of that heading; what there is to read.
-    async fn reaches(&mut self, heading: &str) -> String {
+    pub(crate) async fn reaches(&mut self, heading: &str) -> String {
         self.page(heading).await["text"].as_str().unwrap().to_owned()
     }
 
     /// The page of that heading, which its own content security policy must leave whole.
-    async fn page(&mut self, heading: &str) -> Value {
+    pub(crate) async fn page(&mut self, heading: &str) -> Value {
         let page = self.act(json!({ "act": "reach", "heading": heading })).await;
         assert_eq!(page["violations"], json!([]), "{heading}");
         page
     }
 
-    async fn signs_in(&mut self, name: &str) {
+    pub(crate) async fn signs_in(&mut self, name: &str) {
         self.reaches("Sign in to").await;
         self.fill("E-mail address", &format!("{name}@example.com")).await;
         self.fill("Password", &format!("{name}-demo")).await;
@@ -458,7 +458,7 @@ impl<'w> Browser<'w> {
     }
 
     /// The parameters that the browser brings back to the client.
-    async fn lands(&mut self, ask: &Ask) -> BTreeMap<String, String> {
+    pub(crate) async fn lands(&mut self, ask: &Ask) -> BTreeMap<String, String> {
         let page = self.page("Elsewhere").await;
         let url = url::Url::parse(page["url"].as_str().unwrap()).unwrap();
         assert!(url.as_str().starts_with(&format!("{CALLBACK}?")), "{url}");
@@ -468,23 +468,23 @@ impl<'w> Browser<'w> {
         parameters
     }
 
-    async fn code(&mut self, ask: &Ask) -> String {
+    pub(crate) async fn code(&mut self, ask: &Ask) -> String {
         let code = self.lands(ask).await.remove("code").expect("a code");
         self.world.remember(&code);
         code
     }
 
     /// Presses keys; what has the focus then.
-    async fn keys(&mut self, keys: &[&str]) -> Value {
+    pub(crate) async fn keys(&mut self, keys: &[&str]) -> Value {
         self.act(json!({ "act": "keys", "keys": keys })).await
     }
 
-    async fn types(&mut self, text: &str) {
+    pub(crate) async fn types(&mut self, text: &str) {
         self.act(json!({ "act": "type", "text": text })).await;
     }
 
     /// Goes on with the Tab key until what is labelled so has the focus; each stop on the way must be seen to have it.
-    async fn tabs_to(&mut self, name: &str) {
+    pub(crate) async fn tabs_to(&mut self, name: &str) {
         for _ in 0..40 {
             let focused = self.keys(&["Tab"]).await;
             assert!(focused["tag"] == "body" || focused["seen"] == true, "the focus is not seen: {focused}");
@@ -495,19 +495,19 @@ impl<'w> Browser<'w> {
         panic!("{name} cannot be reached by Tab");
     }
 
-    async fn tree(&mut self) -> String {
+    pub(crate) async fn tree(&mut self) -> String {
         self.act(json!({ "act": "tree" })).await["tree"].as_str().unwrap().to_owned()
     }
 
     /// Pictures for people to look at; nothing may be cut off at the side, and axe must find nothing.
-    async fn pictures(&mut self, name: &str) {
+    pub(crate) async fn pictures(&mut self, name: &str) {
         let path = at("target/screenshots").join(name);
         let done = self.act(json!({ "act": "picture", "path": path })).await;
         assert_eq!(done["wider"], json!([]), "{name}");
         assert_eq!(done["wrong"], json!([]), "{name}: {:#}", done["wrong"]);
     }
 
-    async fn ends(self) {
+    pub(crate) async fn ends(self) {
         self.script.ends().await;
     }
 }

@@ -14,6 +14,7 @@ mod conformance;
 mod described_clients;
 mod console;
 mod console_api;
+mod console_pages;
 mod discovery;
 mod documents;
 mod entities;
