@@ -76,6 +76,7 @@ use template::{Metric, TableDefinition, Template, Unusable};
 use wire::Wire;
 
 /// What a system is to be like.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Where it listens; port 0 is any free one. Loopback only.
     pub listen: SocketAddr,
@@ -256,8 +257,7 @@ impl System {
         let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
         servers.serve(supabase_listener, &supabase.router());
         if let Some(folder) = &folder {
-            let keeping = keep_supabase(Arc::clone(&supabase), Arc::clone(folder));
-            let stopped = servers.stopped();
+            let (keeping, stopped) = (keep_supabase(Arc::clone(&supabase), Arc::clone(folder)), servers.stopped());
             servers.spawn(async move {
                 tokio::select! { () = keeping => {}, () = stopped => {} }
             });
@@ -274,18 +274,10 @@ impl System {
             tools_at = Some(origin);
         }
 
-        let parameters = [
-            ("Issuer", issuer.as_str()),
-            ("ProductName", "Amble"),
-            ("SupabaseUrl", &supabase_url),
-            ("SupabasePublishableKey", PUBLISHABLE_KEY),
-            ("OutboundAllow", &outbound_allow.join(",")),
-            ("ClientMetadataAllow", &outbound_allow.join(",")),
-            ("ToolFunctions", if options.demo { words::ARN } else { "" }),
-        ];
         let signing_key = key_arn(options.key_spec);
-        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
-        let template = Template::new(parameters.chain(options.parameters).collect(), signing_key.clone())?;
+        let parameters =
+            parameters((&issuer, &supabase_url), &outbound_allow.join(","), options.demo).chain(options.parameters);
+        let template = Template::new(parameters.collect(), signing_key.clone())?;
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
@@ -317,11 +309,7 @@ impl System {
         let lines = Lines::new();
         let (routes, ear) =
             start_functions(&template, (&addresses, &client), unwatched, &options.clock, &lines).await?;
-        servers.spawn({
-            let (lines, ear, clock, stopped) =
-                (Arc::clone(&lines), Arc::clone(&ear), options.clock.clone(), servers.stopped());
-            async move { lines.deliver(ear, clock, stopped).await }
-        });
+        deliver(&lines, &ear, &options.clock, &mut servers);
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
@@ -548,6 +536,24 @@ impl System {
     }
 }
 
+/// What the template's parameters are on this machine.
+fn parameters(
+    (issuer, supabase_url): (&str, &str),
+    outbound_allow: &str,
+    demo: bool,
+) -> impl Iterator<Item = (String, String)> + use<> {
+    let parameters = [
+        ("Issuer", issuer),
+        ("ProductName", "Amble"),
+        ("SupabaseUrl", supabase_url),
+        ("SupabasePublishableKey", PUBLISHABLE_KEY),
+        ("OutboundAllow", outbound_allow),
+        ("ClientMetadataAllow", outbound_allow),
+        ("ToolFunctions", if demo { words::ARN } else { "" }),
+    ];
+    parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
+}
+
 /// What another text of the template would allow each function: `(function, action, ARN)`.
 ///
 /// # Errors
@@ -604,6 +610,12 @@ async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<
     let address = format!("http://127.0.0.1:{}", listener.port);
     servers.serve(listener, router);
     Ok(address)
+}
+
+/// Has what functions write for the audit heard for as long as anything is served.
+fn deliver(lines: &Arc<Lines>, ear: &Arc<Ear>, clock: &Clock, servers: &mut Servers) {
+    let (lines, ear, clock, stopped) = (Arc::clone(lines), Arc::clone(ear), clock.clone(), servers.stopped());
+    servers.spawn(async move { lines.deliver(ear, clock, stopped).await });
 }
 
 /// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the one that
