@@ -222,7 +222,8 @@ fn schema() -> Value {
     let (mut event, mut members, mut required) = (Value::Null, Map::new(), Vec::new());
     for line in body.lines().map(str::trim) {
         if let Some(more) = line.strip_prefix("/// ") {
-            comment = format!("{comment} {more}").trim().to_owned();
+            comment.push_str(if comment.is_empty() { "" } else { " " });
+            comment.push_str(more);
         } else if let Some(name) = line.strip_suffix(" {") {
             let name = name.chars().fold(String::new(), |snake, letter| match letter {
                 'A'..='Z' if !snake.is_empty() => format!("{snake}_{}", letter.to_ascii_lowercase()),

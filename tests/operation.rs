@@ -150,7 +150,7 @@ fn drawn(lines: &[Value]) -> BTreeMap<(String, String, BTreeMap<String, String>)
 /// One line for each request, its metrics among its members, and every metric comes to what happened.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_metric_counts_what_happened() {
-    let journeys = Journeys::made().await;
+    let journeys = Box::pin(Journeys::made()).await;
     let lines = journeys.world.lines();
 
     let drawn = drawn(&lines);
@@ -201,7 +201,7 @@ async fn each_alarm_listens_to_what_is_said() {
         ("AWS/DynamoDB", "WriteThrottleEvents"),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     ];
-    let journeys = Journeys::made().await;
+    let journeys = Box::pin(Journeys::made()).await;
     let stranded = World::with(|options| {
         options.parameters.insert("SupabaseUrl".to_owned(), "http://127.0.0.1:9".to_owned());
     })
@@ -226,7 +226,7 @@ async fn each_alarm_listens_to_what_is_said() {
 /// The saved queries, answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_query_finds_what_it_is_for() {
-    let journeys = Journeys::made().await;
+    let journeys = Box::pin(Journeys::made()).await;
     let (world, ana) = (&journeys.world, journeys.world.person_id("ana@example.com"));
     let events = |rows: &[serde_json::Map<String, Value>]| -> Vec<String> {
         rows.iter().map(|row| row["event"].as_str().expect("an event").to_owned()).collect()
@@ -288,7 +288,8 @@ async fn each_query_finds_what_it_is_for() {
 
     let answers = journeys.answer("Answers by function and status", "").await;
     let total: u64 = answers.iter().map(|row| row["answers"].as_u64().unwrap()).sum();
-    assert_eq!(total as usize, world.lines().iter().filter(|line| line["target"] == "request").count());
+    let requests = world.lines().iter().filter(|line| line["target"] == "request").count();
+    assert_eq!(usize::try_from(total), Ok(requests));
     assert!(answers.iter().any(|row| row["function"] == "token" && row["status"] == 503));
     assert_eq!(world.system().queries().len(), 9, "each is asked here");
 }

@@ -38,10 +38,11 @@ impl Listener for Audit {
         let Delivery::Lines(events) = Delivery::read(&event)? else { return Ok(()) };
         let mut lines = Vec::with_capacity(events.len());
         for event in events {
-            match Line::read(&event) {
-                Some(line) => lines.push(line),
+            if let Some(line) = Line::read(&event) {
+                lines.push(line);
+            } else {
                 // Not the line itself: whatever it is, it is not what we write. By default the target would be this crate, `audit`.
-                None => tracing::error!(target: "deliveries", id = event.id, "a line that is none of the audit"),
+                tracing::error!(target: "deliveries", id = event.id, "a line that is none of the audit");
             }
         }
         let activities: Vec<_> = lines.iter().filter_map(Line::activity).collect();

@@ -1,6 +1,7 @@
 //! A call that may be made, handed to rmcp's stateless streamable HTTP service and back, in process.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Method;
@@ -157,10 +158,13 @@ impl Serving {
     }
 
     /// rmcp works in tasks of its own, where the request's trail does not reach by itself.
-    async fn followed<F: Future>(&self, work: F) -> F::Output {
-        match &self.trail {
-            Some(trail) => trail.clone().follow(work).await,
-            None => work.await,
+    fn followed<'a, T: 'a>(
+        &'a self,
+        work: impl Future<Output = T> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+        match self.trail.clone() {
+            Some(trail) => Box::pin(trail.follow(work)),
+            None => Box::pin(work),
         }
     }
 

@@ -33,6 +33,7 @@ static SYSTEMS: Mutex<BTreeMap<u64, UnboundedSender<Sent>>> = Mutex::new(BTreeMa
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// A layer of the log: takes lines of the audit to where they are delivered.
+#[must_use]
 pub fn layer<S>() -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

@@ -80,6 +80,7 @@ use template::{FunctionDefinition, Metric, TableDefinition, Template, Unusable};
 use wire::Wire;
 
 /// What a system is to be like.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Where it listens; port 0 is any free one. Loopback only.
     pub listen: SocketAddr,
@@ -293,8 +294,7 @@ impl System {
         let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
         servers.serve(supabase_listener, &supabase.router());
         if let Some(folder) = &folder {
-            let keeping = keep_supabase(Arc::clone(&supabase), Arc::clone(folder));
-            let stopped = servers.stopped();
+            let (keeping, stopped) = (keep_supabase(Arc::clone(&supabase), Arc::clone(folder)), servers.stopped());
             servers.spawn(async move {
                 tokio::select! { () = keeping => {}, () = stopped => {} }
             });
@@ -311,18 +311,10 @@ impl System {
             tools_at = Some(origin);
         }
 
-        let parameters = [
-            ("Issuer", issuer.as_str()),
-            ("ProductName", "Amble"),
-            ("SupabaseUrl", &supabase_url),
-            ("SupabasePublishableKey", PUBLISHABLE_KEY),
-            ("OutboundAllow", &outbound_allow.join(",")),
-            ("ClientMetadataAllow", &outbound_allow.join(",")),
-            ("MembershipSecrets", MEMBERSHIP_SECRET),
-            ("ToolFunctions", if options.demo { words::ARN } else { "" }),
-        ];
         let signing_key = key_arn(options.key_spec);
-        let template = describe(&parameters, options.parameters, options.key_spec)?;
+        let parameters =
+            parameters((&issuer, &supabase_url), &outbound_allow.join(","), options.demo).chain(options.parameters);
+        let template = Template::new(parameters.collect(), signing_keys(options.key_spec))?;
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
@@ -352,21 +344,17 @@ impl System {
         };
         let unwatched = if options.watch_audit { (addresses.clone(), client.clone()) } else { (services.clone(), unwatched) };
         let lines = Lines::new();
-        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let deployed = Deployed {
             template,
             functions: (addresses, client),
             audit: unwatched,
-            clock: clock.clone(),
+            clock: options.clock.clone(),
             lines: Arc::clone(&lines),
             programs: options.programs,
         };
         let (routes, ear) = start_functions(&deployed).await?;
-        servers.spawn({
-            let (lines, ear, clock, stopped) =
-                (Arc::clone(&lines), Arc::clone(&ear), clock.clone(), servers.stopped());
-            async move { lines.deliver(ear, clock, stopped).await }
-        });
+        deliver(&lines, &ear, &options.clock, &mut servers);
+        let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
 
@@ -651,13 +639,32 @@ impl Programs {
     }
 }
 
+/// What the template's parameters are on this machine.
+fn parameters(
+    (issuer, supabase_url): (&str, &str),
+    outbound_allow: &str,
+    demo: bool,
+) -> impl Iterator<Item = (String, String)> + use<> {
+    let parameters = [
+        ("Issuer", issuer),
+        ("ProductName", "Amble"),
+        ("SupabaseUrl", supabase_url),
+        ("SupabasePublishableKey", PUBLISHABLE_KEY),
+        ("OutboundAllow", outbound_allow),
+        ("ClientMetadataAllow", outbound_allow),
+        ("MembershipSecrets", MEMBERSHIP_SECRET),
+        ("ToolFunctions", if demo { words::ARN } else { "" }),
+    ];
+    parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
+}
+
 /// What another text of the template would allow each function: `(function, action, ARN)`.
 ///
 /// # Errors
 /// When the text cannot be followed.
 pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable> {
     let parameters = [("ToolFunctions".to_owned(), words::ARN.to_owned())].into();
-    Template::of(text, parameters, key_arn(Spec::Rsa2048))?.policies()
+    Template::of(text, parameters, signing_keys(Spec::Rsa2048))?.policies()
 }
 
 /// ARN of the key of that kind. KMS has both in every system: the one that does not sign is the template's `SecondSigningKey`.
@@ -709,6 +716,12 @@ async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<
     Ok(address)
 }
 
+/// Has what functions write for the audit heard for as long as anything is served.
+fn deliver(lines: &Arc<Lines>, ear: &Arc<Ear>, clock: &Clock, servers: &mut Servers) {
+    let (lines, ear, clock, stopped) = (Arc::clone(lines), Arc::clone(ear), clock.clone(), servers.stopped());
+    servers.spawn(async move { lines.deliver(ear, clock, stopped).await });
+}
+
 /// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the one that
 /// hears.
 async fn start_functions(deployed: &Deployed) -> Result<(Routes, Arc<Ear>), Failure> {
@@ -734,14 +747,13 @@ async fn start_functions(deployed: &Deployed) -> Result<(Routes, Arc<Ear>), Fail
     Ok((routes, ear.ok_or_else(|| Failure::NoProgram("that hears the audit".to_owned()))?))
 }
 
-/// The template with these parameters and those that go over them, its first key of kind `spec`.
-fn describe(given: &[(&str, &str)], over: BTreeMap<String, String>, spec: Spec) -> Result<Template, Unusable> {
+/// The key that signs, of kind `spec`, and the other one.
+fn signing_keys(spec: Spec) -> [String; 2] {
     let other = match spec {
         Spec::Rsa2048 => Spec::EccNistP256,
         Spec::EccNistP256 => Spec::Rsa2048,
     };
-    let given = given.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Template::new(given.chain(over).collect(), [key_arn(spec), key_arn(other)])
+    [key_arn(spec), key_arn(other)]
 }
 
 fn open_supabase(
