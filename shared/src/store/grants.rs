@@ -270,7 +270,7 @@ impl Grants {
         }
     }
 
-    fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
+    pub(super) fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
         item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
     }
 }
