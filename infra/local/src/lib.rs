@@ -208,6 +208,7 @@ pub struct System {
     keys: Keys,
     workspaces: Workspaces,
     operator: Environment,
+    tables: BTreeMap<String, String>,
     demo: Option<Demo>,
     servers: Servers,
     folder: Option<Arc<Folder>>,
@@ -287,8 +288,9 @@ impl System {
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
         let straight = options.direct.then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
-        let told = template.table_variables()?;
-        folder.as_deref().map_or(Ok(()), |folder| tell_operators(folder, &services.dynamo, &told))?;
+        let tables = template.table_variables()?;
+        tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
+        let told = tables.clone();
         let operators = aws::config("operator", &services, &operators);
         let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
         let demo = match tools_at {
@@ -326,6 +328,7 @@ impl System {
             definitions,
             signing_key,
             operator,
+            tables,
             demo,
             servers,
             folder,
@@ -452,6 +455,12 @@ impl System {
         &self.queries
     }
 
+    /// The names of all tables, by the variables that functions know them by.
+    #[must_use]
+    pub const fn tables(&self) -> &BTreeMap<String, String> {
+        &self.tables
+    }
+
     /// The environment variables of a function, as the template gives them.
     #[must_use]
     pub fn variables(&self, function: &str) -> Option<&BTreeMap<String, String>> {
@@ -521,9 +530,20 @@ async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
     }
 }
 
-/// Writes down where the tables are, for `amble --local`.
-fn tell_operators(folder: &Folder, dynamo: &str, tables: &BTreeMap<String, String>) -> Result<(), NoFolder> {
-    let running = serde_json::json!({ "dynamo": dynamo, "tables": tables });
+/// Writes down where the tables are, what people paste, and who may try it, for `amble --local`; nowhere without a folder.
+fn tell_operators(
+    folder: Option<&Folder>,
+    issuer: &str,
+    dynamo: &str,
+    tables: &BTreeMap<String, String>,
+    demo: bool,
+) -> Result<(), NoFolder> {
+    let Some(folder) = folder else { return Ok(()) };
+    let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
+    let mut running = serde_json::json!({ "dynamo": dynamo, "tables": tables, "mcp_url": mcp_url });
+    if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
+        running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
+    }
     folder.write(RUNNING_FILE, running.to_string().as_bytes())
 }
 
