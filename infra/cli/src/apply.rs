@@ -90,17 +90,13 @@ async fn surplus<'f>(desk: &Desk, file: &'f WorkspaceFile) -> Result<Vec<Surplus
 
 /// A line for each change, and how many there are.
 fn summary(plan: &Plan<'_>, surplus: &[Surplus<'_>]) -> String {
-    let mut text: String = plan.changes().iter().map(|change| format!("{change}\n")).collect();
-    for Surplus { tenant, person } in surplus {
-        text += &format!("- tenant {tenant}: member {person}\n");
-    }
+    let mut lines: Vec<_> = plan.changes().iter().map(ToString::to_string).collect();
+    lines.extend(surplus.iter().map(|Surplus { tenant, person }| format!("- tenant {tenant}: member {person}")));
     let created = plan.changes().iter().filter(|change| *change.effect() == Effect::Creates).count();
     let changed = plan.changes().len() - created;
-    text += &format!("{created} to create, {changed} to change, ");
-    if !surplus.is_empty() {
-        text += &format!("{} to remove, ", surplus.len());
-    }
-    text + &format!("{} as they are\n", plan.left_alone())
+    let removed = if surplus.is_empty() { String::new() } else { format!("{} to remove, ", surplus.len()) };
+    lines.push(format!("{created} to create, {changed} to change, {removed}{} as they are\n", plan.left_alone()));
+    lines.join("\n")
 }
 
 fn said(plan: &Plan<'_>, surplus: &[Surplus<'_>], text: &str, applied: bool) -> Said {

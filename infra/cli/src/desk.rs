@@ -18,6 +18,8 @@ pub(crate) struct Desk {
     pub(crate) trail: Trail,
     /// Whether what is said is for a script.
     json: bool,
+    /// Whether somebody watches.
+    on_terminal: bool,
     noted: RefCell<Vec<Map<String, Value>>>,
 }
 
@@ -26,7 +28,7 @@ impl Desk {
         let Open { environment, aws, audit_group } = deployment.open().await?;
         let now = environment.clock().now();
         let trail = Trail::of(&environment, &aws, audit_group);
-        Ok(Self { environment, now, trail, json, noted: RefCell::default() })
+        Ok(Self { environment, now, trail, json, on_terminal: io::stderr().is_terminal(), noted: RefCell::default() })
     }
 
     /// Notes something that was done, for the audit.
@@ -49,7 +51,7 @@ impl Desk {
         if yes {
             return Ok(());
         }
-        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        if self.json || !io::stdin().is_terminal() || !self.on_terminal {
             return Err(Failed::Unconfirmed(format!("this {what}")));
         }
         let mut answer = String::new();
@@ -69,7 +71,7 @@ impl Desk {
 
     /// How far it is, on a terminal: one line that is written over.
     pub(crate) fn progress(&self, text: &str) {
-        if io::stderr().is_terminal() {
+        if self.on_terminal {
             let _ = write!(io::stderr(), "\r\u{1b}[K{text}");
         }
     }

@@ -288,9 +288,8 @@ impl System {
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
         let straight = options.direct.then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
-        let tables = template.table_variables()?;
+        let (tables, told) = (template.table_variables()?, template.table_variables()?);
         tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
-        let told = tables.clone();
         let operators = aws::config("operator", &services, &operators);
         let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
         let demo = match tools_at {

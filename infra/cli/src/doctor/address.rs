@@ -1,6 +1,6 @@
 //! The address itself: written as clients compare it, known to the world, and served with TLS that the world trusts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -55,10 +55,10 @@ pub(crate) async fn check(target: &Target) -> Check {
         check.broken("no_such_name", format!("{host} has no address"), "Nobody can reach it.", ADDRESS);
         return check;
     }
-    if !found.iter().any(|address| address.is_ipv4()) {
+    if !found.iter().any(SocketAddr::is_ipv4) {
         check.broken("no_ipv4", format!("{host} has no IPv4 address"), "Claude comes by IPv4.", ADDRESS);
     }
-    if let Some(inside) = found.iter().map(|address| address.ip()).find(|address| is_inside(*address)) {
+    if let Some(inside) = found.iter().map(SocketAddr::ip).find(|address| is_inside(*address)) {
         check.broken(
             "not_public",
             format!("{host} is {inside}, which is not on the internet"),
@@ -100,7 +100,7 @@ fn is_inside(address: IpAddr) -> bool {
 }
 
 /// Greets as a browser does; the versions of TLS and HTTP that were agreed upon.
-async fn handshake(host: &str, address: std::net::SocketAddr) -> Result<String, String> {
+async fn handshake(host: &str, address: SocketAddr) -> Result<String, String> {
     let said = |error: &dyn std::fmt::Display| error.to_string();
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut config = ClientConfig::with_platform_verifier().map_err(|error| said(&error))?;
@@ -117,7 +117,7 @@ async fn handshake(host: &str, address: std::net::SocketAddr) -> Result<String, 
         if !tls.is_handshaking() {
             break;
         }
-        let mut heard = [0; 16 * 1024];
+        let mut heard = vec![0; 16 * 1024];
         let length = stream.read(&mut heard).await.map_err(|error| said(&error))?;
         let Some(mut heard) = heard.get(..length).filter(|heard| !heard.is_empty()) else {
             return Err("the connection was closed".to_owned());

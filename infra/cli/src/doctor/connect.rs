@@ -52,23 +52,22 @@ impl Connection<'_> {
         let Some(tokens) = self.exchange(&mut check, &code, &verifier).await else { return check };
         self.look_at(&mut check, &tokens.access);
         // From here on there is something to revoke, whatever fails.
-        let newest = match &tokens.refresh {
-            Some(refresh) => self.refresh(&mut check, refresh).await.unwrap_or(tokens),
-            None => {
-                check.broken(
-                    "no_refresh_token",
-                    "the exchange gave no refresh token",
-                    "People are signed out every hour.",
-                    "Have the metadata list offline_access, and leave “Stay connected” ticked.",
-                );
-                tokens
-            }
+        let newest = if let Some(refresh) = &tokens.refresh {
+            self.refresh(&mut check, refresh).await.unwrap_or(tokens)
+        } else {
+            check.broken(
+                "no_refresh_token",
+                "the exchange gave no refresh token",
+                "People are signed out every hour.",
+                "Have the metadata list offline_access, and leave “Stay connected” ticked.",
+            );
+            tokens
         };
         self.call(&mut check, &newest.access, 200).await;
         let token = newest.refresh.as_deref().unwrap_or(&newest.access);
         self.revoke(&mut check, token).await;
         self.call(&mut check, &newest.access, 401).await;
-        if self.documents.takes_documents {
+        if self.documents.by_description {
             self.by_document(&mut check, &mut browser, &verifier, &state).await;
         }
         if check.is_well() {

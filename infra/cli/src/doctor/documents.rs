@@ -18,7 +18,7 @@ pub(crate) struct Documents {
     /// What a connection asks for.
     pub(crate) scopes: Vec<String>,
     /// Whether Claude would come with the address of its own description.
-    pub(crate) takes_documents: bool,
+    pub(crate) by_description: bool,
 }
 
 const BY_TEMPLATE: &str = "Serve it with the function wellknown: compare the route in template.yaml, the API's stage ($default) and whatever stands in front of it.";
@@ -142,7 +142,7 @@ pub(crate) async fn server(
     let [authorize, token, register, revoke, jwks] =
         ["authorization_endpoint", "token_endpoint", "registration_endpoint", "revocation_endpoint", "jwks_uri"]
             .map(&mut endpoint);
-    let takes_documents = document.get("client_id_metadata_document_supported") == Some(&Value::Bool(true));
+    let by_description = document.get("client_id_metadata_document_supported") == Some(&Value::Bool(true));
     if check.is_well() {
         check.saw(format!("issuer {issuer} at both places"));
     }
@@ -156,7 +156,7 @@ pub(crate) async fn server(
         jwks,
         issuer,
         scopes,
-        takes_documents,
+        by_description,
     };
     (check, Some(documents))
 }

@@ -116,27 +116,15 @@ impl Report {
     }
 
     pub(crate) fn said(&self) -> Said {
-        let mut text = format!("{}\n\n", self.url);
-        for check in &self.checks {
-            text += format!("{:<8} {:<13} {}", check.word(), check.name, check.seen.join("; ")).trim_end();
-            text += "\n";
-            // What several places have in common is explained once.
-            let codes = check.findings.iter().map(|finding| finding.code).collect::<BTreeSet<_>>();
-            for code in codes {
-                let same: Vec<_> = check.findings.iter().filter(|finding| finding.code == code).collect();
-                for Finding { verdict, seen, .. } in &same {
-                    text += &format!("         {}: {seen} [{code}]\n", verdict.word());
-                }
-                if let Some(Finding { breaks, remedy, .. }) = same.first() {
-                    text += &format!("           {breaks}\n           To do: {remedy}\n");
-                }
-            }
-        }
         let (broken, weak) = (self.count(Verdict::Broken), self.count(Verdict::Weak));
-        text += &match (broken, weak) {
-            (0, 0) => "\nAll well.\n".to_owned(),
-            _ => format!("\n{broken} broken, {weak} weak.\n"),
+        let end = match (broken, weak) {
+            (0, 0) => "All well.".to_owned(),
+            _ => format!("{broken} broken, {weak} weak."),
         };
+        let mut lines = vec![self.url.clone(), String::new()];
+        lines.extend(self.checks.iter().flat_map(Check::lines));
+        lines.extend([String::new(), end, String::new()]);
+        let text = lines.join("\n");
         let checks: Vec<_> = self.checks.iter().map(Check::json).collect();
         Said { text, json: json!({ "url": self.url, "well": self.is_well(), "checks": checks }) }
     }
@@ -147,6 +135,22 @@ impl Report {
 }
 
 impl Check {
+    fn lines(&self) -> Vec<String> {
+        let line = format!("{:<8} {:<13} {}", self.word(), self.name, self.seen.join("; "));
+        let mut lines = vec![line.trim_end().to_owned()];
+        // What several places have in common is explained once.
+        let codes: BTreeSet<_> = self.findings.iter().map(|finding| finding.code).collect();
+        for code in codes {
+            let same: Vec<_> = self.findings.iter().filter(|finding| finding.code == code).collect();
+            let places = same.iter().map(|Finding { verdict, seen, .. }| (verdict.word(), seen));
+            lines.extend(places.map(|(verdict, seen)| format!("         {verdict}: {seen} [{code}]")));
+            if let Some(Finding { breaks, remedy, .. }) = same.first() {
+                lines.extend([format!("           {breaks}"), format!("           To do: {remedy}")]);
+            }
+        }
+        lines
+    }
+
     fn json(&self) -> Value {
         let finding = |Finding { code, verdict, seen, breaks, remedy }: &Finding| json!({ "code": code, "verdict": verdict.word(), "seen": seen, "breaks": breaks, "remedy": remedy });
         let findings: Vec<_> = self.findings.iter().map(finding).collect();

@@ -115,16 +115,13 @@ async fn examine(target: Target, person: Option<&TestPerson>) -> Result<Report, 
         checks.push(check);
         checks.push(refusals::authorize(&probe, &target, documents, client.as_deref()).await);
         checks.push(refusals::tokens(&probe, documents, client.as_deref()).await);
-        checks.push(match (person, &client) {
-            (Some(person), Some(client)) => {
-                let (target, keys, now) = (&target, keys.as_slice(), Clock::system().now());
-                Connection { probe: &probe, target, documents, client, person, keys, now }.check().await
-            }
-            _ => {
-                let mut check = Check::new("connect");
-                check.skip("give --person and --password-env to try a whole connection");
-                check
-            }
+        checks.push(if let (Some(person), Some(client)) = (person, &client) {
+            let (target, keys, now) = (&target, keys.as_slice(), Clock::system().now());
+            Connection { probe: &probe, target, documents, client, person, keys, now }.check().await
+        } else {
+            let mut check = Check::new("connect");
+            check.skip("give --person and --password-env to try a whole connection");
+            check
         });
     }
     checks.push(clock(&probe, &target).await);

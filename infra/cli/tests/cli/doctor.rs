@@ -93,7 +93,7 @@ async fn whatever_is_broken_is_found_and_named() {
     assert_eq!(findings(&well), [] as [Value; 0]);
 
     let mut wrong = Vec::new();
-    for Case { name, whole, change, expected } in cases(&front.origin) {
+    for Case { name, whole, change, expected } in cases() {
         front.does(Some(change));
         let words =
             if whole { [&["doctor", &url, "--json"], &WITH_ANA[..]].concat() } else { vec!["doctor", &url, "--json"] };
@@ -202,9 +202,7 @@ fn is(asked: &Asked, method: &str, path: &str) -> bool {
 }
 
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn cases(origin: &str) -> Vec<Case> {
-    let at = origin.to_owned();
-    let (a, b, c, d, e) = (at.clone(), at.clone(), at.clone(), at.clone(), at.clone());
+fn cases() -> Vec<Case> {
     let registered = AtomicUsize::new(0);
     vec![
         // The challenge.
@@ -246,8 +244,9 @@ fn cases(origin: &str) -> Vec<Case> {
         ),
         case(
             "the challenge names the document of something else",
-            move |asked, answer| {
-                let text = format!("Bearer error=\"invalid_token\", resource_metadata=\"{a}{RESOURCE_ROOT}\"");
+            |asked, answer| {
+                let text =
+                    format!("Bearer error=\"invalid_token\", resource_metadata=\"{}{RESOURCE_ROOT}\"", asked.origin);
                 if is_mcp(asked) { answer.with(CHALLENGE, &text) } else { answer }
             },
             &[
@@ -295,8 +294,12 @@ fn cases(origin: &str) -> Vec<Case> {
         // The documents.
         case(
             "the resource's metadata is redirected",
-            move |asked, answer| {
-                if is(asked, "GET", RESOURCE) { Answer::redirect(302, &format!("{b}{RESOURCE}/")) } else { answer }
+            |asked, answer| {
+                if is(asked, "GET", RESOURCE) {
+                    Answer::redirect(302, &format!("{}{RESOURCE}/", asked.origin))
+                } else {
+                    answer
+                }
             },
             &[
                 "broken resource: redirected: GET {at}/.well-known/oauth-protected-resource/api/mcp/server answers 302 to {at}/.well-known/oauth-protected-resource/api/mcp/server/ (no content type)",
@@ -353,8 +356,8 @@ fn cases(origin: &str) -> Vec<Case> {
         ),
         case(
             "the metadata is of another issuer",
-            move |asked, answer| {
-                let (from, to) = (format!("\"issuer\":\"{c}\""), "\"issuer\":\"https://old.example.com\"");
+            |asked, answer| {
+                let (from, to) = (format!("\"issuer\":\"{}\"", asked.origin), "\"issuer\":\"https://old.example.com\"");
                 if is_server(asked) { answer.replacing(&from, to) } else { answer }
             },
             &[
@@ -363,8 +366,8 @@ fn cases(origin: &str) -> Vec<Case> {
         ),
         case(
             "the issuer has a slash at its end, everywhere",
-            move |asked, answer| {
-                let (from, to) = (format!("{d}\""), format!("{d}/\""));
+            |asked, answer| {
+                let (from, to) = (format!("{}\"", asked.origin), format!("{}/\"", asked.origin));
                 if is_server(asked) || is_resource(asked) { answer.replacing(&from, &to) } else { answer }
             },
             &["broken resource: issuer_slash: the issuer is {at}/, with a slash at its end"],
@@ -380,8 +383,8 @@ fn cases(origin: &str) -> Vec<Case> {
         ),
         case(
             "the resource names no authorization server",
-            move |asked, answer| {
-                if is_resource(asked) { answer.replacing(&format!("[\"{e}\"]"), "[]") } else { answer }
+            |asked, answer| {
+                if is_resource(asked) { answer.replacing(&format!("[\"{}\"]", asked.origin), "[]") } else { answer }
             },
             &[
                 "broken resource: empty_member: authorization_servers is [] in {at}/.well-known/oauth-protected-resource/api/mcp/server",

@@ -20,6 +20,7 @@ pub(crate) type Change = Arc<dyn Fn(&Asked, Answer) -> Answer + Send + Sync>;
 
 #[derive(Clone)]
 struct Inner {
+    origin: String,
     to: Arc<Mutex<String>>,
     http: reqwest::Client,
     change: Arc<Mutex<Option<Change>>>,
@@ -28,6 +29,8 @@ struct Inner {
 /// What was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    /// Of the front.
+    pub(crate) origin: String,
     pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) body: String,
@@ -45,12 +48,12 @@ impl Front {
     pub(crate) async fn start() -> Self {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let inner = Inner { to: Arc::default(), http, change: Arc::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let inner = Inner { origin: origin.clone(), to: Arc::default(), http, change: Arc::default() };
         let parameters = [("Issuer".to_owned(), origin.clone())].into();
         let system = System::start(Options { demo: true, parameters, ..Options::default() }).await.unwrap();
-        *inner.to.lock().unwrap() = system.issuer().to_owned();
+        system.issuer().clone_into(&mut inner.to.lock().unwrap());
         let router = Router::new().fallback(pass).with_state(inner.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { origin, _system: system, inner }
@@ -104,21 +107,22 @@ impl Answer {
 }
 
 async fn pass(State(inner): State<Inner>, request: Request) -> Response<Body> {
-    let (head, body) = request.into_parts();
+    let (asked, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let to = inner.to.lock().unwrap().clone();
-    let target = head.uri.path_and_query().unwrap().as_str();
-    let mut headers = head.headers.clone();
+    let target = asked.uri.path_and_query().unwrap().as_str();
+    let mut headers = asked.headers.clone();
     headers.remove("host");
-    let sent = inner.http.request(head.method.clone(), format!("{to}{target}")).headers(headers).body(body.clone());
+    let sent = inner.http.request(asked.method.clone(), format!("{to}{target}")).headers(headers).body(body.clone());
     let heard = sent.send().await.unwrap();
     let status = heard.status().as_u16();
     let headers =
         heard.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
     let answer = Answer { status, headers, body: heard.text().await.unwrap() };
     let asked = Asked {
-        method: head.method.to_string(),
-        path: head.uri.path().to_owned(),
+        origin: inner.origin.clone(),
+        method: asked.method.to_string(),
+        path: asked.uri.path().to_owned(),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
     let change = inner.change.lock().unwrap().clone();

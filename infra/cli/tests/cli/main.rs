@@ -1,6 +1,6 @@
 //! `amble`, the program itself, against the local system and a stack of moto's.
 
-#![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod applying;
 mod clients;

@@ -285,3 +285,65 @@ async fn the_audit_is_followed() {
         assert!(shown.lines().any(|line| line.ends_with(&told)), "{shown}");
     }
 }
+
+/// On a stack the audit is a log group: what an operator did stands there, with who they are for AWS.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs moto at MOTO_URL: tests/run starts it"]
+#[expect(clippy::disallowed_methods, reason = "the address is a setting of the test run")]
+async fn the_audit_of_a_stack_is_its_log_group() {
+    let world = world().await;
+    let moto = std::env::var("MOTO_URL").unwrap();
+    let stack = format!("amble-audit-{}", std::process::id());
+    let table = |keys: &[(&str, &str)]| {
+        let attributes: Vec<_> =
+            keys.iter().map(|(name, _)| json!({ "AttributeName": name, "AttributeType": "S" })).collect();
+        let keys: Vec<_> = keys.iter().map(|(name, kind)| json!({ "AttributeName": name, "KeyType": kind })).collect();
+        let properties =
+            json!({ "AttributeDefinitions": attributes, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST" });
+        json!({ "Type": "AWS::DynamoDB::Table", "Properties": properties })
+    };
+    let output = |name: &str| json!({ "Value": { "Ref": name } });
+    let template = json!({
+        "Resources": {
+            "Clients": table(&[("id", "HASH")]),
+            "Directory": table(&[("pk", "HASH"), ("sk", "RANGE")]),
+            "Activity": table(&[("tenant", "HASH"), ("at", "RANGE")]),
+            "Audit": { "Type": "AWS::Logs::LogGroup", "Properties": { "LogGroupName": format!("/{stack}/audit") } },
+        },
+        "Outputs": {
+            "TableClients": output("Clients"),
+            "TableDirectory": output("Directory"),
+            "TableActivity": output("Activity"),
+            "AuditLogGroup": output("Audit"),
+        },
+    });
+    let template = template.to_string();
+    let form =
+        [("Action", "CreateStack"), ("StackName", &stack), ("TemplateBody", &template), ("Version", "2010-05-15")];
+    let scope = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/cloudformation/aws4_request";
+    let request = world.http().post(&moto).header("authorization", scope);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let made = world.send(request.body(world::person::encoded(&form))).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let (amble, at) = (Amble::of_environment(&moto), ["--stack", stack.as_str()]);
+
+    amble.says(&[&["tenant", "add", "initech", "Initech"], &at[..]].concat()).await;
+    amble.says(&[&["client", "block", "c_bad"], &at[..]].concat()).await;
+
+    let told = amble.tells(&[&["audit", "show"], &at[..]].concat()).await;
+    let events: Vec<_> = told["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (&line["event"], &line["tenant"], &line["client"]))
+        .collect();
+    let nothing = Value::Null;
+    assert_eq!(
+        events,
+        [(&json!("tenant_added"), &json!("initech"), &nothing), (&json!("client_blocked"), &nothing, &json!("c_bad")),],
+        "{told}"
+    );
+    for line in told["events"].as_array().unwrap() {
+        assert!(line["by"].as_str().unwrap().starts_with("operator arn:aws:"), "{line}");
+    }
+}
