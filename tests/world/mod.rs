@@ -31,6 +31,7 @@ use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::Digest as Hidden;
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::clients::Kept;
 use shared::store::directory::Standing;
 use shared::store::keys::KnownKey;
 use stand_ins::supabase::Supabase;
@@ -222,7 +223,7 @@ impl World {
             refreshes: true,
             kind: Kind::Confidential { secrets: vec![LiveSecret { digest: Hidden::of(secret.as_bytes()), made }] },
         };
-        assert!(self.system.clients().keep(&client).await.expect("kept"), "{id} is there already");
+        assert_eq!(self.system.clients().keep(&client).await.expect("kept"), Kept::Written, "{id}");
         Connector {
             world: self,
             client_id: id.to_owned(),

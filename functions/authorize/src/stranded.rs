@@ -20,6 +20,8 @@ pub(crate) enum Stranded {
     NoClient,
     #[error("unknown client")]
     UnknownClient,
+    #[error("a client that an operator blocked")]
+    Blocked,
     #[error("a client's description of itself cannot be used: {0}")]
     Document(#[from] Unfit),
     #[error("no redirect_uri, and not exactly one registered whose port is known")]
@@ -46,6 +48,7 @@ impl Stranded {
             Self::Malformed(_) => "malformed",
             Self::NoClient => "no_client",
             Self::UnknownClient => "unknown_client",
+            Self::Blocked => "blocked_client",
             Self::Document(_) => "client_document",
             Self::NoAddress => "no_address",
             Self::Address => "address",
@@ -73,6 +76,12 @@ impl Stranded {
                 "This application is not known here",
                 "It may have been registered so long ago that its registration has expired. Nothing was connected.",
                 AGAIN,
+            ),
+            Self::Blocked => (
+                StatusCode::FORBIDDEN,
+                "This application is blocked here",
+                "Those who run this service do not let this application connect. Nothing was connected.",
+                "If you need it, ask your administrator.",
             ),
             Self::Document(_) => (
                 StatusCode::BAD_REQUEST,

@@ -242,6 +242,7 @@ pub struct System {
     keys: Keys,
     workspaces: Workspaces,
     operator: Environment,
+    tables: BTreeMap<String, String>,
     demo: Option<Demo>,
     servers: Servers,
     folder: Option<Arc<Folder>>,
@@ -328,8 +329,8 @@ impl System {
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
         let straight = options.direct.then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
-        let told = template.table_variables()?;
-        folder.as_deref().map_or(Ok(()), |folder| tell_operators(folder, &services.dynamo, &told))?;
+        let (tables, told) = (template.table_variables()?, template.table_variables()?);
+        tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
         let unwatched = operators.clone();
         let operators = aws::config("operator", &services, &operators);
         let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
@@ -384,6 +385,7 @@ impl System {
             definitions,
             signing_key,
             operator,
+            tables,
             demo,
             servers,
             folder,
@@ -508,6 +510,12 @@ impl System {
     #[must_use]
     pub const fn queries(&self) -> &BTreeMap<String, String> {
         &self.queries
+    }
+
+    /// The names of all tables, by the variables that functions know them by.
+    #[must_use]
+    pub const fn tables(&self) -> &BTreeMap<String, String> {
+        &self.tables
     }
 
     /// The alarms of the template, and the metrics that each is about.
@@ -696,9 +704,20 @@ async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
     }
 }
 
-/// Writes down where the tables are, for `amble --local`.
-fn tell_operators(folder: &Folder, dynamo: &str, tables: &BTreeMap<String, String>) -> Result<(), NoFolder> {
-    let running = serde_json::json!({ "dynamo": dynamo, "tables": tables });
+/// Writes down where the tables are, what people paste, and who may try it, for `amble --local`; nowhere without a folder.
+fn tell_operators(
+    folder: Option<&Folder>,
+    issuer: &str,
+    dynamo: &str,
+    tables: &BTreeMap<String, String>,
+    demo: bool,
+) -> Result<(), NoFolder> {
+    let Some(folder) = folder else { return Ok(()) };
+    let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
+    let mut running = serde_json::json!({ "dynamo": dynamo, "tables": tables, "mcp_url": mcp_url });
+    if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
+        running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
+    }
     folder.write(RUNNING_FILE, running.to_string().as_bytes())
 }
 
