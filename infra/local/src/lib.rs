@@ -305,7 +305,6 @@ impl System {
             ("MembershipSecrets", MEMBERSHIP_SECRET),
             ("ToolFunctions", if options.demo { words::ARN } else { "" }),
         ];
-        let signing_key = key_arn(options.key_spec);
         let template = describe(&parameters, options.parameters, options.key_spec)?;
 
         let definitions = template.tables()?;
@@ -359,7 +358,7 @@ impl System {
             gateway,
             database,
             definitions,
-            signing_key,
+            signing_key: key_arn(options.key_spec),
             operator,
             demo,
             servers,
