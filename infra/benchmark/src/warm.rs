@@ -34,7 +34,7 @@ pub(crate) async fn measure(programs: &Path, requests: usize) -> (Vec<Warm>, BTr
 
     let world = world(programs, |_| {}).await;
     let mut course = Course { world: &world, calls: None, rows: Vec::new() };
-    let fresh: BTreeMap<_, _> = course.programs().map(|(name, fleet)| (name, memory(fleet))).collect();
+    let fresh: BTreeMap<_, _> = course.programs().map(|(name, fleet)| (name, memory(&fleet))).collect();
     course.run(requests).await;
     let mut rows: Vec<_> = course
         .rows
@@ -160,7 +160,7 @@ struct Course<'w> {
 }
 
 impl Course<'_> {
-    fn programs(&self) -> impl Iterator<Item = (&'static str, &Fleet)> {
+    fn programs(&self) -> impl Iterator<Item = (&'static str, Arc<Fleet>)> {
         ["wellknown", "register", "authorize", "token", "revoke", "mcp"]
             .into_iter()
             .map(|name| (name, self.world.system().fleet(name).expect("it is a process")))
@@ -267,7 +267,7 @@ impl Course<'_> {
         let Before { program, ran: ran_before } = before;
         let fleet = self.world.system().fleet(program).expect("it is a process");
         let ran = fleet.pids().into_iter().map(ran).sum::<Duration>() - ran_before;
-        let (took, resident) = (fleet.take_times(), memory(fleet));
+        let (took, resident) = (fleet.take_times(), memory(&fleet));
         let calls = self.calls.map(|calls| per_request(calls, requests)).unwrap_or_default();
         match self.rows.iter_mut().find(|row| row.program == program && row.kind == kind) {
             Some(row) => {
