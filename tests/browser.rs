@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use world::connector::Ask;
+use shared::oauth::tenant::TenantId;
+use shared::store::directory::Tenant;
+use world::connector::{Ask, Connector};
 use world::{CALLBACK, World, claims};
 
+use crate::pages;
 use crate::script::{Script, at};
 
-const WITHOUT_JAVASCRIPT: &str = "--without-javascript";
+pub(crate) const WITHOUT_JAVASCRIPT: &str = "--without-javascript";
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium and a package of npm, which tests/run installs"]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
 async fn the_token_carries_what_was_left_and_the_role_allows() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
         let world = World::new().await;
@@ -37,7 +40,7 @@ async fn the_token_carries_what_was_left_and_the_role_allows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium and a package of npm, which tests/run installs"]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
 async fn a_code_from_a_mail_signs_in() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
         let world = World::new().await;
@@ -69,7 +72,7 @@ async fn a_code_from_a_mail_signs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium and a package of npm, which tests/run installs"]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
 async fn a_social_provider_signs_in() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
         let world = World::new().await;
@@ -92,18 +95,153 @@ async fn a_social_provider_signs_in() {
     }
 }
 
+/// WCAG 2.2 §2.1.1, §2.4.7: all of it by keyboard, and at each step one sees where one is.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs Chromium and a package of npm, which tests/run installs"]
-async fn pages_fit_phones_and_desks_light_and_dark() {
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn the_whole_way_can_be_gone_with_tab_space_and_enter() {
+    for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
+        let world = World::new().await;
+        let connector = world.connector("Claude").await;
+        let ask = connector.ask("tools:execute skills:read views:read offline_access");
+        let mut browser = Browser::start(&world, arguments);
+
+        browser.open(&ask.url).await;
+        browser.reaches("Sign in to").await;
+        browser.tabs_to("E-mail address").await;
+        browser.types("ana@example.com").await;
+        browser.tabs_to("Password").await;
+        browser.types("ana-demo").await;
+        browser.tabs_to("Sign in").await;
+        browser.act(json!({ "act": "enter" })).await;
+        browser.reaches("Claude wants to").await;
+        browser.tabs_to("Acme").await;
+        assert_eq!(browser.keys(&["Space"]).await["ticked"], true);
+        browser.tabs_to("Read views").await;
+        assert_eq!(browser.keys(&["Space"]).await["ticked"], false);
+        browser.tabs_to("Approve").await;
+        browser.act(json!({ "act": "enter" })).await;
+
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
+        assert_eq!(tokens.scope, "tools:execute skills:read offline_access");
+        browser.ends().await;
+    }
+}
+
+/// What a screen reader tells of the page on which people decide: one sentence, then where, what, for how long, and two buttons.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn a_screen_reader_tells_what_is_decided() {
     let world = World::new().await;
     let connector = world.connector("Claude").await;
-    let everything = connector.ask(
-        "tools:execute skills:read views:read entities:read entities:write documents:read documents:write chat:create \
-         offline_access",
-    );
+    let mut browser = Browser::start(&world, &[]);
+    browser.open(&connector.ask("tools:execute skills:read entities:write offline_access").url).await;
+    browser.signs_in("ana").await;
+    browser.reaches("Claude wants to").await;
+
+    let told = browser.tree().await;
+    let mut rest = told.as_str();
+    for said in [
+        "heading \"Claude wants to work in Amble as you\" [level=1]",
+        "You will be sent back to",
+        "claude.ai",
+        "we have not verified it",
+        "ana@example.com",
+        "button \"Not you?\"",
+        "group \"Which workspace?\"",
+        "radio \"Acme Your role: owner.\"",
+        "radio \"Globex Your role: viewer.\"",
+        "group \"What may Claude do there?\"",
+        "group \"See\"",
+        "checkbox \"Read skills Look up how your team does things.\" [checked]",
+        "group \"Create and change\"",
+        "checkbox \"Change records Create, change and delete records.\" [checked]",
+        "group \"Act through tools\"",
+        "checkbox \"Run tools",
+        "group \"For how long?\"",
+        "checkbox \"Stay connected",
+        "link \"your connections\"",
+        "button \"Approve\"",
+        "button \"Deny\"",
+    ] {
+        let (_, later) = rest.split_once(said).unwrap_or_else(|| panic!("{said} is not told, or too early:\n{told}"));
+        rest = later;
+    }
+
+    // With a workspace chosen, what the role in it does not allow is said, and cannot be ticked; with another, it can again.
+    browser.act(json!({ "act": "choose", "label": "Globex" })).await;
+    let told = browser.tree().await;
+    for said in [
+        "checkbox \"Change records Create, change and delete records. Your role in Globex (viewer) does not allow this.\" [disabled]",
+        "checkbox \"Read skills Look up how your team does things.\" [checked]",
+        "Your role in Globex does not allow: ",
+    ] {
+        assert!(told.contains(said), "{said}:\n{told}");
+    }
+    browser.act(json!({ "act": "choose", "label": "Acme" })).await;
+    let told = browser.tree().await;
+    assert!(told.contains("delete records.\" [checked]") && !told.contains("[disabled]"), "{told}");
+    browser.ends().await;
+}
+
+/// A second click is not a second connection.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn a_double_click_approves_once_and_the_way_back_is_told() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let mut browser = Browser::start(&world, &[]);
+    browser.open(&ask.url).await;
+    browser.signs_in("ben").await;
+    browser.reaches("Claude wants to").await;
+
+    browser.act(json!({ "act": "press", "name": "Approve", "clicks": 2 })).await;
+
+    browser.code(&ask).await;
+    assert_eq!(world.count("grants").await, 1);
+    browser.act(json!({ "act": "back" })).await;
+    assert!(browser.reaches("Claude wants to").await.contains("You have approved this already"));
+    browser.pictures("consent-approved").await;
+    browser.ends().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn the_second_factor_is_shown_on_the_way() {
+    for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
+        let world = pages::with_mia().await;
+        let connector = world.connector("Claude").await;
+        let ask = connector.ask("skills:read");
+        let mut browser = Browser::start(&world, arguments);
+
+        browser.open(&ask.url).await;
+        browser.signs_in("mia").await;
+        browser.reaches("One more step").await;
+        browser.pictures("factor").await;
+        browser.fill("Code", "000000").await;
+        browser.press("Continue").await;
+        assert!(browser.reaches("One more step").await.contains("wrong or has run out"));
+        browser.pictures("factor-refused").await;
+        browser.fill("Code", &pages::shown(&world)).await;
+        browser.press("Continue").await;
+        assert!(browser.reaches("Claude wants to").await.contains("mia@example.com"));
+        browser.press("Approve").await;
+
+        browser.code(&ask).await;
+        browser.ends().await;
+    }
+}
+
+/// Every state of signing in: it fits phones and desks, light and dark, and axe finds nothing.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn signing_in_is_for_everyone() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
     let mut browser = Browser::start(&world, &[]);
 
-    browser.open(&everything.url).await;
+    browser.open(&ask.url).await;
     browser.reaches("Sign in to").await;
     browser.pictures("sign-in").await;
     browser.fill("E-mail address", "ana@example.com").await;
@@ -111,81 +249,208 @@ async fn pages_fit_phones_and_desks_light_and_dark() {
     browser.press("Sign in").await;
     browser.reaches("Sign in to").await;
     browser.pictures("sign-in-refused").await;
-    browser.fill("E-mail address", "ana@example.com").await;
     browser.press("E-mail me a code").await;
     browser.reaches("Check your e-mail").await;
     browser.pictures("code").await;
+    browser.fill("Code", "000000").await;
+    browser.press("Continue").await;
+    browser.reaches("Check your e-mail").await;
+    browser.pictures("code-refused").await;
+    world.supabase().limit_rate(true);
+    browser.open(&ask.url).await;
+    browser.reaches("Sign in to").await;
+    browser.fill("E-mail address", "ana@example.com").await;
+    browser.fill("Password", "ana-demo").await;
+    browser.press("Sign in").await;
+    assert!(browser.reaches("Sign in to").await.contains("Wait a minute"));
+    browser.pictures("sign-in-limited").await;
+    world.supabase().limit_rate(false);
+    browser.open(&world.at("/auth/login")).await;
+    browser.signs_in("ana").await;
+    browser.reaches("You are signed in").await;
+    browser.pictures("signed-in").await;
+    browser.ends().await;
+}
+
+/// Every state of the page on which people decide.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn deciding_is_for_everyone() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let everything = connector.ask(EVERYTHING);
+    let mut browser = Browser::start(&world, &[]);
 
     browser.open(&everything.url).await;
     browser.signs_in("ana").await;
     browser.reaches("Claude wants to").await;
     browser.pictures("consent").await;
+    browser.act(json!({ "act": "choose", "label": "Globex" })).await;
+    browser.pictures("consent-chosen").await;
+    let (old, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    for tool in ["list_views", "roll_dice"] {
+        assert_eq!(old.tool(&tokens.access, tool, json!({})).await.status, 403);
+    }
+    browser.open(&old.ask("skills:read").url).await;
+    assert!(browser.reaches("Claude wants to").await.contains("Only if you want it"));
+    browser.pictures("consent-wanted").await;
+
     let local = world.connector_at("Claude Code", &["http://localhost:49163/callback"]).await;
     browser.open(&local.ask("tools:execute skills:read views:read offline_access").url).await;
     assert!(browser.reaches("Claude Code wants to").await.contains("on your own computer"));
     browser.pictures("consent-loopback").await;
+    let id = "https://claude.ai/oauth/client.json";
+    world.knows_document(id, "Claude", &[CALLBACK]).await;
+    let known = Connector { world: &world, client_id: id.to_owned(), redirect_uri: CALLBACK.to_owned(), secret: None };
+    browser.open(&known.ask(EVERYTHING).url).await;
+    assert!(browser.reaches("Claude wants to").await.contains("Verified"));
+    browser.pictures("consent-verified").await;
+    for (tenant, name) in [("globex", "consent-fixed"), ("nobody", "consent-outside")] {
+        let url = world.mcp_url_of(tenant);
+        browser.open(&connector.ask_with(&[("scope", Some(EVERYTHING)), ("resource", Some(&url))]).url).await;
+        browser.reaches("Claude wants to").await;
+        browser.pictures(name).await;
+    }
 
-    browser.open(&connector.ask_with(&[("client_id", Some("unknown"))]).url).await;
-    browser.reaches("This application is not known here").await;
-    browser.pictures("error").await;
-    browser.open(&world.at("/auth/login")).await;
-    browser.reaches("You are signed in").await;
-    browser.pictures("signed-in").await;
-    browser.ends().await;
-
-    let mut browser = Browser::start(&world, &[]);
-    browser.open(&everything.url).await;
-    browser.signs_in("nora").await;
-    assert!(browser.reaches("Claude wants to").await.contains("not in any workspace"));
-    browser.pictures("no-tenant").await;
-    browser.press("Go back").await;
-    assert_eq!(browser.lands(&everything).await["error"], "access_denied");
+    for (id, title) in [("unknown", "not known here"), ("", "not complete")] {
+        browser.open(&connector.ask_with(&[("client_id", Some(id))]).url).await;
+        browser.reaches(title).await;
+        browser.pictures(if id.is_empty() { "error-incomplete" } else { "error-unknown" }).await;
+    }
+    browser.open(&connector.ask_with(&[("redirect_uri", Some("https://evil.example/callback"))]).url).await;
+    browser.reaches("leads somewhere unexpected").await;
+    browser.pictures("error-address").await;
     browser.ends().await;
 }
 
+/// The page as those with one workspace see it, with none, with nothing to give, and with more than one can look through.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn deciding_is_for_those_with_no_workspace_one_and_many() {
+    let world = World::with(|options| {
+        for (name, value) in [("Logo", LOGO), ("AccentColor", "#0f766e"), ("SupportUrl", "mailto:help@example.com")] {
+            options.parameters.insert(name.to_owned(), value.to_owned());
+        }
+    })
+    .await;
+    let connector = world.connector("Claude").await;
+    for number in 1..=12 {
+        let (id, name) = (format!("team-{number}"), format!("Team {number} of the Northern Region"));
+        let tenant = Tenant { id: TenantId::parse(&id).unwrap(), name, roles: Vec::new() };
+        world.system().directory().keep_tenant(&tenant).await.unwrap();
+        world.gives_role(&id, "ben@example.com", if number % 2 == 0 { "viewer" } else { "member" }).await;
+    }
+    let useless = "tools:execute chat:create offline_access";
+    for (name, scope, reads, picture) in [
+        ("nora", EVERYTHING, "not in any workspace", "consent-nowhere"),
+        ("vera", EVERYTHING, "Your role: viewer.", "consent-one"),
+        ("vera", useless, "allows nothing of what is asked", "consent-useless"),
+        ("ben", EVERYTHING, "Find a workspace", "consent-many"),
+    ] {
+        let ask = connector.ask(scope);
+        let mut browser = Browser::start(&world, &[]);
+        browser.open(&ask.url).await;
+        browser.signs_in(name).await;
+        assert!(browser.reaches("Claude wants to").await.contains(reads), "{name}");
+        browser.pictures(picture).await;
+        if name == "ben" {
+            browser.fill("Find a workspace", "team 11").await;
+            let told = browser.tree().await;
+            assert!(
+                told.contains("Team 11") && !told.contains("Team 12") && told.contains("1 of 13 workspaces"),
+                "{told}"
+            );
+            browser.act(json!({ "act": "choose", "label": "Team 11" })).await;
+            browser.press("Approve").await;
+            browser.code(&ask).await;
+        } else if picture != "consent-one" {
+            browser.press("Go back").await;
+            assert_eq!(browser.lands(&ask).await["error"], "access_denied");
+        }
+        browser.ends().await;
+    }
+    // Without JavaScript all of them are there.
+    let mut browser = Browser::start(&world, &[WITHOUT_JAVASCRIPT]);
+    browser.open(&connector.ask(EVERYTHING).url).await;
+    browser.signs_in("ben").await;
+    let text = browser.reaches("Claude wants to").await;
+    assert!(text.contains("Team 12") && !text.contains("Find a workspace"), "{text}");
+    browser.pictures("consent-many-without-javascript").await;
+    browser.ends().await;
+}
+
+/// Between the page and the click another account has signed in.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn a_page_of_another_account_is_shown_anew() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let mut browser = Browser::start(&world, &[]);
+    browser.open(&ask.url).await;
+    browser.signs_in("vera").await;
+    browser.reaches("Claude wants to").await;
+    let ben = world.person("ben@example.com");
+    ben.signs_in("/auth/login").await;
+    browser.act(json!({ "act": "cookies", "header": ben.cookie_header(), "url": world.issuer() })).await;
+
+    browser.press("Approve").await;
+
+    let text = browser.reaches("Claude wants to").await;
+    assert!(text.contains("another account") && text.contains("ben@example.com"), "{text}");
+    browser.pictures("consent-another-account").await;
+    assert_eq!(world.count("grants").await, 0);
+    browser.ends().await;
+}
+
+const EVERYTHING: &str = "tools:execute skills:read views:read entities:read entities:write documents:read documents:write \
+                          chat:create offline_access";
+/// A circle.
+const LOGO: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHZpZXdCb3g9IjAgMCAyOCAyOCI+PGNpcmNsZSBjeD0iMTQiIGN5PSIxNCIgcj0iMTMiIGZpbGw9IiMwZjc2NmUiLz48L3N2Zz4=";
+
 /// A browser in one person's hands.
-struct Browser<'w> {
+pub(crate) struct Browser<'w> {
     world: &'w World,
     script: Script,
 }
 
 impl<'w> Browser<'w> {
-    fn start(world: &'w World, arguments: &[&str]) -> Self {
+    pub(crate) fn start(world: &'w World, arguments: &[&str]) -> Self {
         Self { world, script: Script::start("node", "tests/clients/browser/browser.mjs", arguments) }
     }
 
-    async fn act(&mut self, act: Value) -> Value {
+    pub(crate) async fn act(&mut self, act: Value) -> Value {
         self.script.tells(&act).await;
         let done = self.script.hears().await;
         assert!(done.get("failed").is_none(), "{act}: {}", done["failed"].as_str().unwrap_or_default());
         done
     }
 
-    async fn open(&mut self, url: &str) {
+    pub(crate) async fn open(&mut self, url: &str) {
         self.act(json!({ "act": "open", "url": url })).await;
     }
 
-    async fn fill(&mut self, label: &str, value: &str) {
+    pub(crate) async fn fill(&mut self, label: &str, value: &str) {
         self.act(json!({ "act": "fill", "label": label, "value": value })).await;
     }
 
-    async fn press(&mut self, name: &str) {
+    pub(crate) async fn press(&mut self, name: &str) {
         self.act(json!({ "act": "press", "name": name })).await;
     }
 
     /// Waits for the page of that heading; what there is to read.
-    async fn reaches(&mut self, heading: &str) -> String {
+    pub(crate) async fn reaches(&mut self, heading: &str) -> String {
         self.page(heading).await["text"].as_str().unwrap().to_owned()
     }
 
     /// The page of that heading, which its own content security policy must leave whole.
-    async fn page(&mut self, heading: &str) -> Value {
+    pub(crate) async fn page(&mut self, heading: &str) -> Value {
         let page = self.act(json!({ "act": "reach", "heading": heading })).await;
         assert_eq!(page["violations"], json!([]), "{heading}");
         page
     }
 
-    async fn signs_in(&mut self, name: &str) {
+    pub(crate) async fn signs_in(&mut self, name: &str) {
         self.reaches("Sign in to").await;
         self.fill("E-mail address", &format!("{name}@example.com")).await;
         self.fill("Password", &format!("{name}-demo")).await;
@@ -193,7 +458,7 @@ impl<'w> Browser<'w> {
     }
 
     /// The parameters that the browser brings back to the client.
-    async fn lands(&mut self, ask: &Ask) -> BTreeMap<String, String> {
+    pub(crate) async fn lands(&mut self, ask: &Ask) -> BTreeMap<String, String> {
         let page = self.page("Elsewhere").await;
         let url = url::Url::parse(page["url"].as_str().unwrap()).unwrap();
         assert!(url.as_str().starts_with(&format!("{CALLBACK}?")), "{url}");
@@ -203,20 +468,46 @@ impl<'w> Browser<'w> {
         parameters
     }
 
-    async fn code(&mut self, ask: &Ask) -> String {
+    pub(crate) async fn code(&mut self, ask: &Ask) -> String {
         let code = self.lands(ask).await.remove("code").expect("a code");
         self.world.remember(&code);
         code
     }
 
-    /// Pictures for people to look at; nothing may be cut off at the side.
-    async fn pictures(&mut self, name: &str) {
+    /// Presses keys; what has the focus then.
+    pub(crate) async fn keys(&mut self, keys: &[&str]) -> Value {
+        self.act(json!({ "act": "keys", "keys": keys })).await
+    }
+
+    pub(crate) async fn types(&mut self, text: &str) {
+        self.act(json!({ "act": "type", "text": text })).await;
+    }
+
+    /// Goes on with the Tab key until what is labelled so has the focus; each stop on the way must be seen to have it.
+    pub(crate) async fn tabs_to(&mut self, name: &str) {
+        for _ in 0..40 {
+            let focused = self.keys(&["Tab"]).await;
+            assert!(focused["tag"] == "body" || focused["seen"] == true, "the focus is not seen: {focused}");
+            if focused["name"] == name {
+                return;
+            }
+        }
+        panic!("{name} cannot be reached by Tab");
+    }
+
+    pub(crate) async fn tree(&mut self) -> String {
+        self.act(json!({ "act": "tree" })).await["tree"].as_str().unwrap().to_owned()
+    }
+
+    /// Pictures for people to look at; nothing may be cut off at the side, and axe must find nothing.
+    pub(crate) async fn pictures(&mut self, name: &str) {
         let path = at("target/screenshots").join(name);
         let done = self.act(json!({ "act": "picture", "path": path })).await;
         assert_eq!(done["wider"], json!([]), "{name}");
+        assert_eq!(done["wrong"], json!([]), "{name}: {:#}", done["wrong"]);
     }
 
-    async fn ends(self) {
+    pub(crate) async fn ends(self) {
         self.script.ends().await;
     }
 }

@@ -76,6 +76,25 @@ async fn every_request_stays_within_its_budget() {
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
     assert_eq!(spent(), (2, 0), "revoke");
 
+    let again = connector.approved("skills:read", "ana@example.com", "acme").await;
+    let tokens = connector.exchange(&again.0, &again.1).await.tokens(&world);
+    let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    calls.forget();
+    for (page, most) in [
+        ("/admin", 3),
+        ("/admin/acme/connections", 3),
+        ("/admin/acme/keys", 2),
+        ("/admin/acme/keys/new", 1),
+        ("/admin/acme/activity", 2),
+    ] {
+        assert_eq!(ana.open(page).await.status, 200);
+        assert_eq!(spent(), (most, 0), "{page}");
+    }
+    let asked = ana.open(&format!("/admin/acme/connections/end?connection={grant}")).await;
+    assert_eq!(spent(), (3, 0), "console, asked about one: to be let in, the grant, its client");
+    let form = Form::find(&asked, "connection").unwrap();
+    assert_eq!(ana.submit(&form).await.status, 200);
+    assert_eq!(spent(), (3, 0), "console, one ended: to be let in, the grant, its end");
     assert_eq!(world.tells("ben@example.com", "acme", Some("member"), Some("viewer"), 1).await.status, 204);
     assert_eq!(spent(), (2, 0), "membership, of someone who has connected nothing");
     assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("viewer"), 2).await.status, 204);

@@ -345,10 +345,12 @@ impl<'w> Scene<'w> {
                 let (ask, code) = connector.approved(SCOPE, ANA, "acme").await;
                 let tokens = connector.exchange(&ask, &code).await.tokens(self.world);
                 assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
-                let asked = self.form(connector).await;
-                let Asked::Approve(_, _, form) = &asked else { unreachable!("as it was just made") };
-                assert!(form.fields.iter().any(|(name, _)| name == "also:acme:views:read"), "{form:?}");
-                asked
+                match self.form(connector).await {
+                    Asked::Approve(connector, ask, form) => {
+                        Asked::Approve(connector, ask, form.with("also:acme:views:read", "1"))
+                    }
+                    asked => asked,
+                }
             }
             Operation::Exchange => {
                 let (ask, code) = self.claude.approved(SCOPE, ANA, "acme").await;

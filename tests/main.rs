@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod attacks;
+mod audit;
 mod authorization;
 mod bad_input;
 mod browser;
@@ -11,6 +12,9 @@ mod calling;
 mod clients;
 mod conformance;
 mod described_clients;
+mod console;
+mod console_api;
+mod console_pages;
 mod discovery;
 mod documents;
 mod entities;
@@ -25,6 +29,8 @@ mod journey;
 mod keys;
 mod membership_feed;
 mod metadata_documents;
+mod operation;
+mod pages;
 mod races;
 mod recovery;
 mod redirect_addresses;

@@ -21,7 +21,8 @@ async fn each_release_binary_answers_its_events() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lambda");
         let program = Program {
             binary: folder.join(&function).join("bootstrap"),
-            name: function,
+            name: function.clone(),
+            function,
             variables,
             hears: Arc::new(|_| {}),
         };

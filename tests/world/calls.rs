@@ -12,7 +12,7 @@ pub struct Made {
     pub function: String,
     /// `dynamodb:GetItem`, `lambda:InvokeFunction` and so on.
     pub action: String,
-    /// Name of the table or function, or id of the key.
+    /// Name of the table or function, id of the key, or `table/index/name`.
     pub on: String,
 }
 
@@ -84,11 +84,11 @@ fn actions(call: &Call) -> Vec<Made> {
             vec![made("lambda:InvokeFunction", name.rsplit(':').next().unwrap_or_default())]
         }
         (Service::Kms, operation) => vec![made(&format!("kms:{operation}"), &text(&call.body["KeyId"]))],
-        (Service::DynamoDb, "BatchGetItem") => call.body["RequestItems"]
+        (Service::DynamoDb, operation @ ("BatchGetItem" | "BatchWriteItem")) => call.body["RequestItems"]
             .as_object()
             .into_iter()
             .flatten()
-            .map(|(table, _)| made("dynamodb:BatchGetItem", table))
+            .map(|(table, _)| made(&format!("dynamodb:{operation}"), table))
             .collect(),
         (Service::DynamoDb, "TransactWriteItems") => call.body["TransactItems"]
             .as_array()
@@ -97,9 +97,10 @@ fn actions(call: &Call) -> Vec<Made> {
             .flat_map(|item| item.as_object().into_iter().flatten())
             .map(|(kind, write)| made(&format!("dynamodb:{kind}Item"), &text(&write["TableName"])))
             .collect(),
-        // An index has an ARN of its own.
         (Service::DynamoDb, "Query") if call.body["IndexName"].is_string() => {
-            vec![made("dynamodb:Query", &text(&call.body["IndexName"]))]
+            let index = format!("/index/{}", text(&call.body["IndexName"]));
+            let Made { function, action, on } = made("dynamodb:Query", &text(&call.body["TableName"]));
+            vec![Made { function, action, on: on + &index }]
         }
         (Service::DynamoDb, operation) => {
             vec![made(&format!("dynamodb:{operation}"), &text(&call.body["TableName"]))]

@@ -31,6 +31,7 @@ use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::Digest as Hidden;
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::clients::Kept;
 use shared::store::directory::Standing;
 use shared::store::keys::KnownKey;
 use stand_ins::supabase::Supabase;
@@ -222,7 +223,7 @@ impl World {
             refreshes: true,
             kind: Kind::Confidential { secrets: vec![LiveSecret { digest: Hidden::of(secret.as_bytes()), made }] },
         };
-        assert!(self.system.clients().keep(&client).await.expect("kept"), "{id} is there already");
+        assert_eq!(self.system.clients().keep(&client).await.expect("kept"), Kept::Written, "{id}");
         Connector {
             world: self,
             client_id: id.to_owned(),
@@ -360,7 +361,8 @@ impl World {
     pub fn audit(&self, event: &str) -> Vec<Value> {
         let mut events: Vec<_> = log::audit().into_iter().filter(|line| line["event"] == event).collect();
         for line in events.iter_mut().filter_map(Value::as_object_mut) {
-            line.retain(|name, _| !["timestamp", "level", "target"].contains(&name.as_str()));
+            let of_every_line = ["timestamp", "level", "target", "v", "function", "request", "invocation", "ip"];
+            line.retain(|name, _| !of_every_line.contains(&name.as_str()));
         }
         events
     }
@@ -369,6 +371,12 @@ impl World {
     #[must_use]
     pub fn audit_lines(&self) -> Vec<Value> {
         log::audit()
+    }
+
+    /// Every line that this world's functions wrote about requests: of the audit, and one for each answer.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        log::all().into_iter().filter(|line| self.system.wrote(line)).collect()
     }
 
     /// GET.

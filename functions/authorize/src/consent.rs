@@ -2,10 +2,10 @@
 
 use askama::Template;
 use http::StatusCode;
-use http::header::ORIGIN;
-use shared::http::answer;
+use shared::http::own_page;
 use shared::http::parameters::Parameters;
-use shared::http::style;
+use shared::http::shell::{Leads, Shell};
+use shared::http::visible::Visible;
 use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use shared::lambda::{Request, Response};
@@ -19,7 +19,7 @@ use crate::destination::Destination;
 
 /// All that the page speaks of.
 pub(crate) struct Consent<'a> {
-    pub(crate) product: &'a str,
+    pub(crate) shell: &'a Shell,
     pub(crate) issuer: &'a Issuer,
     pub(crate) identity: &'a Identity,
     pub(crate) destination: &'a Destination,
@@ -48,6 +48,8 @@ pub(crate) struct Approved<'a> {
 pub(crate) enum Again {
     /// The form is not one that we gave to this session for this request.
     Forged,
+    /// The page was shown to another account, which this browser was signed in with.
+    AnotherAccount,
     NoDecision,
     NoTenant,
     /// The address is for one tenant, and another was chosen.
@@ -60,8 +62,8 @@ pub(crate) enum Again {
 #[derive(Template)]
 #[template(path = "consent.html")]
 struct Page<'a> {
-    style: &'static str,
-    product: &'a str,
+    shell: &'a Shell,
+    script: &'static str,
     client: &'a str,
     named: bool,
     host: String,
@@ -70,15 +72,26 @@ struct Page<'a> {
     email: Option<&'a str>,
     /// Proof for signing out, where that is ours to do, and the way back.
     sign_out: Option<(String, &'a str)>,
-    sentence: Option<&'static str>,
+    told: Told,
     hidden: Vec<(&'static str, String)>,
     confirmation: String,
+    account: &'a str,
     place: Place<'a>,
     usable: bool,
-    scopes: Vec<ScopeChoice>,
+    groups: Vec<Group>,
     also: Vec<AlsoChoice<'a>>,
     /// Whether staying connected is ticked, if it is offered.
     stay: Option<bool>,
+    console: String,
+}
+
+/// What the page says first.
+enum Told {
+    Nothing,
+    /// Why it is shown again.
+    Problem(&'static str),
+    /// This browser has approved the same request a moment ago: back button, double click, opened twice.
+    Approved,
 }
 
 /// Where the connection can be.
@@ -89,6 +102,8 @@ enum Place<'a> {
     Outside(&'a str),
     /// In the one that the address is for.
     Fixed(TenantChoice<'a>),
+    /// In the only one that they are in.
+    Only(TenantChoice<'a>),
     Open(Vec<TenantChoice<'a>>),
 }
 
@@ -103,59 +118,78 @@ enum Vouched {
 
 struct TenantChoice<'a> {
     id: &'a str,
-    name: &'a str,
-    role: &'a str,
+    name: Visible<'a>,
+    role: Visible<'a>,
     checked: bool,
     /// The role allows nothing of what is offered.
     useless: bool,
-    /// What is asked and the role does not allow, in plain words.
+    /// What is asked and the role does not allow, in plain words and as scopes.
     missing: String,
+    lacks: Scopes,
+}
+
+/// Scopes of one kind.
+struct Group {
+    title: &'static str,
+    choices: Vec<ScopeChoice>,
 }
 
 struct ScopeChoice {
+    scope: &'static str,
     field: String,
     title: &'static str,
     hint: &'static str,
     checked: bool,
+    /// Where there is one tenant only: the role in it does not allow this.
+    barred: bool,
 }
 
-/// A scope that is offered in one tenant only.
+/// A scope that is offered in one tenant only, and only if the person wants it.
 struct AlsoChoice<'a> {
-    tenant: &'a str,
+    id: &'a str,
+    tenant: Visible<'a>,
     scope: ScopeChoice,
 }
 
+/// What makes the page pleasanter: with the tenant chosen, what its role allows; a search among many.
+const SCRIPT: &str = include_str!("consent.js");
+
 impl<'a> Consent<'a> {
-    /// The page; `again` with the reason and the choices that `parameters` hold, else as new.
-    pub(crate) fn page(&self, again: Option<Again>, parameters: &Parameters) -> Response {
+    /// The page; `again` with the reason and the choices that `parameters` hold, else as new. `approved`: this browser has approved the
+    /// same request before.
+    pub(crate) fn page(&self, again: Option<Again>, approved: bool, parameters: &Parameters) -> Response {
         let asked = self.asked.scopes.permissions();
         let ticked = |field: &str| again.is_none() || parameters.value(field).is_some();
-        let choice = |scope, field: String| {
-            let (title, hint) = words(scope);
-            ScopeChoice { checked: ticked(&field), field, title, hint }
+        let only = match self.standings {
+            [only] => Some(only),
+            _ => None,
+        };
+        let choice = |scope: Scope| {
+            let ((title, hint), field) = (words(scope), field(scope));
+            let barred = only.is_some_and(|only| !only.role.permissions.contains(scope));
+            ScopeChoice { scope: scope.as_str(), checked: !barred && ticked(&field), field, title, hint, barred }
         };
         let client = self.destination.client();
-        let tenants: Vec<_> = self
+        let mut tenants: Vec<_> = self
             .standings
             .iter()
             .map(|standing| {
-                let missing = asked.iter().filter(|scope| !standing.role.permissions.contains(*scope));
+                let lacks = asked.difference(standing.role.permissions);
                 TenantChoice {
                     id: standing.tenant.as_str(),
-                    name: &standing.name,
-                    role: &standing.role.name,
-                    checked: parameters.value("tenant").map_or(self.standings.len() == 1, |chosen| {
-                        again.is_some() && chosen == standing.tenant.as_str()
-                    }),
+                    name: Visible(&standing.name),
+                    role: Visible(&standing.role.name),
+                    checked: again.is_some() && parameters.value("tenant") == Some(standing.tenant.as_str()),
                     useless: asked.union(self.also(standing)).intersection(standing.role.permissions).is_empty(),
-                    missing: missing.map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase(),
+                    missing: lacks.iter().map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase(),
+                    lacks,
                 }
             })
             .collect();
         let way_back = asked::way_back(parameters);
         let page = Page {
-            style: style::STYLE,
-            product: self.product,
+            shell: self.shell,
+            script: SCRIPT,
             client: client.name.as_deref().unwrap_or("An application without a name"),
             named: client.name.is_some(),
             host: self.destination.redirect_uri().host(),
@@ -167,42 +201,65 @@ impl<'a> Consent<'a> {
             },
             email: self.person.email.as_deref(),
             sign_out: self.identity.hosts_login().then(|| (self.person.anti_forgery(SIGN_OUT), way_back.as_str())),
-            sentence: again.map(Again::sentence),
+            told: match again {
+                Some(again) => Told::Problem(again.sentence()),
+                None if approved => Told::Approved,
+                None => Told::Nothing,
+            },
             hidden: asked::repeated(parameters),
             confirmation: self.person.anti_forgery(&way_back),
+            account: self.person.person.as_str(),
             usable: tenants.iter().any(|tenant| !tenant.useless),
-            place: match self.asked.resource.tenant() {
-                None if tenants.is_empty() => Place::Nowhere,
-                None => Place::Open(tenants),
-                Some(only) => tenants.into_iter().next().map_or(Place::Outside(only.as_str()), Place::Fixed),
+            place: match (self.asked.resource.tenant(), tenants.len()) {
+                (None, 0) => Place::Nowhere,
+                (Some(only), 0) => Place::Outside(only.as_str()),
+                (None, 1) => Place::Only(tenants.remove(0)),
+                (Some(_), 1) => Place::Fixed(tenants.remove(0)),
+                _ => Place::Open(tenants),
             },
-            scopes: asked.iter().map(|scope| choice(scope, field(scope))).collect(),
+            groups: GROUPS
+                .iter()
+                .map(|(title, scopes)| Group {
+                    title,
+                    choices: scopes
+                        .iter()
+                        .filter(|scope| asked.contains(**scope))
+                        .map(|scope| choice(*scope))
+                        .collect(),
+                })
+                .filter(|group: &Group| !group.choices.is_empty())
+                .collect(),
             also: self
                 .standings
                 .iter()
                 .flat_map(|standing| self.also(standing).iter().map(move |scope| (standing, scope)))
-                .map(|(standing, scope)| AlsoChoice {
-                    tenant: &standing.name,
-                    scope: choice(scope, field_in(standing, scope)),
+                .map(|(standing, scope)| {
+                    let field = field_in(standing, scope);
+                    // Never ticked for them: who can make a call that is refused would otherwise choose what they approve.
+                    let checked = again.is_some() && parameters.value(&field).is_some();
+                    let scope = ScopeChoice { checked, field, barred: false, ..choice(scope) };
+                    AlsoChoice { id: standing.tenant.as_str(), tenant: Visible(&standing.name), scope }
                 })
                 .collect(),
             stay: self.asked.scopes.contains(Scope::OfflineAccess).then(|| ticked(&field(Scope::OfflineAccess))),
+            console: self.issuer.at("/admin"),
         };
         let status = match again {
             None => StatusCode::OK,
             Some(Again::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
             Some(_) => StatusCode::BAD_REQUEST,
         };
-        match page.render() {
-            Ok(html) => answer::page(status, &style::policy_leading_anywhere(), html),
-            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
-        }
+        self.shell.page(status, Leads::Anywhere, Some(SCRIPT), page.render())
     }
 
     /// What the person decided, or why they have to be asked again.
     pub(crate) fn read(&self, request: &Request, parameters: &Parameters) -> Result<Choice<'a>, Again> {
         let confirmation = parameters.value("confirmation").unwrap_or_default();
-        if !from_our_page(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), confirmation) {
+        // A hint, and no more: whose page it was decides only what is said.
+        if parameters.value("account").is_some_and(|account| account != self.person.person.as_str()) {
+            return Err(Again::AnotherAccount);
+        }
+        if !own_page::sent(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), confirmation) {
             return Err(Again::Forged);
         }
         match parameters.value("decision") {
@@ -248,6 +305,7 @@ impl Again {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Forged => "forged",
+            Self::AnotherAccount => "another_account",
             Self::NoDecision => "no_decision",
             Self::NoTenant => "no_tenant",
             Self::AnotherTenant => "another_tenant",
@@ -262,6 +320,9 @@ impl Again {
             Self::Forged => {
                 "This page was open for too long, or your account has changed. Please look again and decide."
             }
+            Self::AnotherAccount => {
+                "You are signed in with another account than when this page was opened; nothing was connected. Please look again and decide."
+            }
             Self::NoDecision => "Choose Approve or Deny.",
             Self::NoTenant => "Choose the workspace that this connection is for.",
             Self::AnotherTenant => "This address is for one workspace, and connects no other.",
@@ -272,14 +333,6 @@ impl Again {
     }
 }
 
-/// Besides the anti-forgery value: what a browser says of where a form comes from. An `Origin` of `null` is what
-/// `Referrer-Policy: no-referrer` makes of our own.
-fn from_our_page(request: &Request, issuer: &Issuer) -> bool {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    header("sec-fetch-site").is_none_or(|site| site == "same-origin")
-        && header(ORIGIN.as_str()).is_none_or(|origin| origin == "null" || origin == issuer.as_str())
-}
-
 fn field(scope: Scope) -> String {
     format!("allow:{}", scope.as_str())
 }
@@ -287,6 +340,13 @@ fn field(scope: Scope) -> String {
 fn field_in(standing: &Standing, scope: Scope) -> String {
     format!("also:{}:{}", standing.tenant, scope.as_str())
 }
+
+/// The order in which a page speaks of scopes.
+const GROUPS: [(&str, &[Scope]); 3] = [
+    ("See", &[Scope::SkillsRead, Scope::ViewsRead, Scope::EntitiesRead, Scope::DocumentsRead]),
+    ("Create and change", &[Scope::EntitiesWrite, Scope::DocumentsWrite, Scope::ChatCreate]),
+    ("Act through tools", &[Scope::ToolsExecute]),
+];
 
 /// A scope in plain words: a title, and what it means.
 const fn words(scope: Scope) -> (&'static str, &'static str) {

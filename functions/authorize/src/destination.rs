@@ -3,7 +3,7 @@
 use shared::http::answer;
 use shared::http::parameters::Parameters;
 use shared::lambda::Response;
-use shared::oauth::client::Client;
+use shared::oauth::client::{Client, Kind};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::redirect_uri::RedirectUri;
 use url::Url;
@@ -25,6 +25,9 @@ impl Destination {
     /// is on loopback, where the request alone knows the port.
     pub(crate) fn find(client: Option<Client>, parameters: &Parameters, issuer: &Issuer) -> Result<Self, Stranded> {
         let client = client.ok_or(Stranded::UnknownClient)?;
+        if let Kind::Blocked { .. } = client.kind {
+            return Err(Stranded::Blocked);
+        }
         let redirect_uri = match (parameters.value("redirect_uri"), client.redirect_uris.as_slice()) {
             (Some(asked), registered) => {
                 let asked = RedirectUri::parse(asked).ok_or(Stranded::Address)?;

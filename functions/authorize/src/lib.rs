@@ -4,6 +4,7 @@
 //! an error travel to the client; a client that is known by its metadata document is looked up when they have. GET writes nothing but
 //! what such a document says, and may be repeated; POST carries the whole request again and is checked again.
 
+mod approved;
 mod asked;
 mod attempt;
 mod consent;
@@ -17,6 +18,7 @@ use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::http::answer;
 use shared::http::parameters::{Malformed, Parameters};
+use shared::http::shell::Shell;
 use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, LONGEST_WAY_BACK};
 use shared::lambda::{Function, Request, Response};
@@ -28,6 +30,7 @@ use shared::store::directory::{Directory, Standing};
 use shared::store::grants::Grants;
 use shared::store::wanted::Wanted;
 
+use approved::Approved;
 use asked::Asked;
 use attempt::Attempt;
 use consent::{Again, Choice, Consent};
@@ -44,7 +47,7 @@ pub struct Authorize {
     directory: Directory,
     grants: Grants,
     issuer: Issuer,
-    product: String,
+    shell: Shell,
     clock: Clock,
 }
 
@@ -62,7 +65,7 @@ impl Authorize {
             directory: environment.directory()?,
             grants: environment.grants()?,
             issuer: environment.issuer()?,
-            product: environment.product_name()?,
+            shell: Shell::new(environment)?,
             clock: environment.clock(),
         })
     }
@@ -84,7 +87,7 @@ impl Authorize {
         };
         let standings: Vec<_> = standings.into_iter().filter(|it| asked.resource.serves(&it.tenant)).collect();
         let consent = Consent {
-            product: &self.product,
+            shell: &self.shell,
             issuer: &self.issuer,
             identity: &self.identity,
             destination: &destination,
@@ -93,9 +96,10 @@ impl Authorize {
             standings: &standings,
             wanted: &wanted,
         };
+        let before = Approved::is_of(request, parameters, &person);
         let page = |again| {
             attempt.shown(&person.person, again);
-            consent.page(again, parameters)
+            consent.page(again, before, parameters)
         };
         if !deciding {
             return Ok(page(None));
@@ -108,7 +112,7 @@ impl Authorize {
             }
             Ok(Choice::Approve(choice)) => match self.identity.still_signed_in(&person).await {
                 Ok(true) => Ok(match self.approve(&attempt, &consent, &choice, now).await {
-                    Ok(code) => destination.deliver(&code),
+                    Ok(code) => Approved::remembered(destination.deliver(&code), parameters, &person, &self.issuer),
                     Err(fault) => answer::because(page(Some(Again::Unavailable)), &fault),
                 }),
                 Ok(false) => self.sign_in(&attempt, parameters),
@@ -190,7 +194,7 @@ impl Function for Authorize {
                 };
                 answered.unwrap_or_else(|stranded| {
                     attempt::stranded(parameters.as_ref().ok(), &stranded, now);
-                    stranded.page(&self.product)
+                    stranded.page(&self.shell)
                 })
             }
             _ => answer::method_not_allowed("GET, POST"),

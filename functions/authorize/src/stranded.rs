@@ -5,7 +5,7 @@ use http::StatusCode;
 use shared::fault::Fault;
 use shared::http::answer;
 use shared::http::parameters::Malformed;
-use shared::http::style;
+use shared::http::shell::{Leads, Shell};
 use shared::lambda::Response;
 use thiserror::Error;
 
@@ -20,6 +20,8 @@ pub(crate) enum Stranded {
     NoClient,
     #[error("unknown client")]
     UnknownClient,
+    #[error("a client that an operator blocked")]
+    Blocked,
     #[error("a client's description of itself cannot be used: {0}")]
     Document(#[from] Unfit),
     #[error("no redirect_uri, and not exactly one registered whose port is known")]
@@ -33,8 +35,7 @@ pub(crate) enum Stranded {
 #[derive(Template)]
 #[template(path = "stranded.html")]
 struct Page<'a> {
-    style: &'static str,
-    product: &'a str,
+    shell: &'a Shell,
     title: &'static str,
     what: &'static str,
     advice: &'a str,
@@ -47,6 +48,7 @@ impl Stranded {
             Self::Malformed(_) => "malformed",
             Self::NoClient => "no_client",
             Self::UnknownClient => "unknown_client",
+            Self::Blocked => "blocked_client",
             Self::Document(_) => "client_document",
             Self::NoAddress => "no_address",
             Self::Address => "address",
@@ -54,7 +56,7 @@ impl Stranded {
         }
     }
 
-    pub(crate) fn page(&self, product: &str) -> Response {
+    pub(crate) fn page(&self, shell: &Shell) -> Response {
         const AGAIN: &str = "Go back to the application, remove the connector and add it again.";
         const TELL: &str =
             "Try again in a moment. If it stays like this, tell those who make the application about its description:";
@@ -75,6 +77,12 @@ impl Stranded {
                 "It may have been registered so long ago that its registration has expired. Nothing was connected.",
                 AGAIN,
             ),
+            Self::Blocked => (
+                StatusCode::FORBIDDEN,
+                "This application is blocked here",
+                "Those who run this service do not let this application connect. Nothing was connected.",
+                "If you need it, ask your administrator.",
+            ),
             Self::Document(_) => (
                 StatusCode::BAD_REQUEST,
                 "This application cannot be checked",
@@ -94,10 +102,7 @@ impl Stranded {
                 "Wait a moment, then reload this page.",
             ),
         };
-        let page = Page { style: style::STYLE, product, title, what, advice };
-        match page.render() {
-            Ok(html) => answer::because(answer::page(status, &style::policy(&[]), html), self),
-            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
-        }
+        let page = Page { shell, title, what, advice };
+        answer::because(shell.page(status, Leads::HOME, None, page.render()), self)
     }
 }

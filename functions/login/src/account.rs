@@ -3,8 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::fault::Fault;
+use shared::identity::halfway::FactorId;
 use shared::identity::supabase::{Answer, Ask, Bearer, Supabase};
 
 use crate::declined::Declined;
@@ -39,22 +40,47 @@ impl fmt::Display for Sent {
 
 pub(crate) async fn by_password(at: &Supabase, email: &str, password: &str) -> Result<Tokens, Refusal> {
     let body = json!({ "email": email, "password": password, "gotrue_meta_security": {} });
-    tokens(at, "Supabase.Password", "/token?grant_type=password", body, Declined::of_password).await
+    tokens(at, Ask::post("Supabase.Password", "/token?grant_type=password", body), Declined::of_password).await
 }
 
 pub(crate) async fn by_code(at: &Supabase, email: &str, code: &str) -> Result<Tokens, Refusal> {
     let body = json!({ "type": "email", "email": email, "token": code });
-    tokens(at, "Supabase.Verify", "/verify", body, Declined::of_code).await
+    tokens(at, Ask::post("Supabase.Verify", "/verify", body), Declined::of_code).await
 }
 
 pub(crate) async fn by_flow(at: &Supabase, code: &str, verifier: &str) -> Result<Tokens, Refusal> {
     let body = json!({ "auth_code": code, "code_verifier": verifier });
-    tokens(at, "Supabase.Exchange", "/token?grant_type=pkce", body, Declined::of_flow).await
+    tokens(at, Ask::post("Supabase.Exchange", "/token?grant_type=pkce", body), Declined::of_flow).await
 }
 
 pub(crate) async fn refresh(at: &Supabase, token: &str) -> Result<Tokens, Refusal> {
     let body = json!({ "refresh_token": token });
-    tokens(at, "Supabase.Refresh", "/token?grant_type=refresh_token", body, Declined::of_refresh).await
+    tokens(at, Ask::post("Supabase.Refresh", "/token?grant_type=refresh_token", body), Declined::of_refresh).await
+}
+
+/// Shows a second factor: the session that comes back has both. A challenge lives for five minutes and this one for a moment, so that
+/// the page that asks for the code keeps nothing.
+pub(crate) async fn by_factor(
+    at: &Supabase,
+    bearer: &Bearer,
+    factor: &FactorId,
+    code: &str,
+) -> Result<Tokens, Refusal> {
+    #[derive(Deserialize)]
+    struct Challenge {
+        id: FactorId,
+    }
+    const CALL: &str = "Supabase.Challenge";
+    let path = format!("/factors/{}/challenge", factor.as_str());
+    let answer = at.ask(Ask { bearer: Some(bearer), ..Ask::post(CALL, &path, json!({})) }).await?;
+    if !answer.status.is_success() {
+        return Err(declined(&answer, CALL, Declined::of_factor));
+    }
+    let challenge: Challenge = answer.read(CALL)?;
+    let path = format!("/factors/{}/verify", factor.as_str());
+    let body = json!({ "challenge_id": challenge.id.as_str(), "code": code });
+    let ask = Ask { bearer: Some(bearer), ..Ask::post("Supabase.Factor", &path, body) };
+    tokens(at, ask, Declined::of_factor).await
 }
 
 /// Has a code mailed, and a link to `callback`, to a person who exists; nobody is signed up by this.
@@ -92,14 +118,9 @@ pub(crate) async fn sign_out(at: &Supabase, bearer: &Bearer) -> Result<(), Fault
     Err(answer.fault(CALL))
 }
 
-async fn tokens(
-    at: &Supabase,
-    call: &'static str,
-    path: &str,
-    body: Value,
-    meaning: fn(&str) -> Option<Declined>,
-) -> Result<Tokens, Refusal> {
-    let answer = at.ask(Ask::post(call, path, body)).await?;
+async fn tokens(at: &Supabase, ask: Ask<'_>, meaning: fn(&str) -> Option<Declined>) -> Result<Tokens, Refusal> {
+    let call = ask.call;
+    let answer = at.ask(ask).await?;
     if answer.status.is_success() { Ok(answer.read(call)?) } else { Err(declined(&answer, call, meaning)) }
 }
 

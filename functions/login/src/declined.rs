@@ -11,6 +11,10 @@ pub(crate) enum Declined {
     Suspended,
     /// The wrong code, or one that is too old.
     Code,
+    /// The wrong code of an authenticator, or one that has run out.
+    Factor,
+    /// No authenticator that this page can ask for.
+    NoAuthenticator,
     /// Too much for now.
     TooMany,
     /// Signing in by e-mail is off.
@@ -46,6 +50,18 @@ impl Declined {
     pub(crate) fn of_code(code: &str) -> Option<Self> {
         match code {
             "otp_expired" | "validation_failed" | "user_not_found" => Some(Self::Code),
+            code => Self::of_any(code),
+        }
+    }
+
+    /// Of `POST /factors/{id}/challenge` and `…/verify`.
+    pub(crate) fn of_factor(code: &str) -> Option<Self> {
+        match code {
+            "mfa_verification_failed" | "mfa_challenge_expired" | "validation_failed" => Some(Self::Factor),
+            "mfa_factor_not_found" => Some(Self::NoAuthenticator),
+            "session_not_found" | "session_expired" | "user_not_found" | "bad_jwt" | "no_authorization" => {
+                Some(Self::Session)
+            }
             code => Self::of_any(code),
         }
     }
@@ -102,6 +118,8 @@ impl Declined {
             Self::Unconfirmed => "This address has not been confirmed yet. Have a code e-mailed to you to confirm it.",
             Self::Suspended => "This account is suspended. Ask whoever runs your workspace.",
             Self::Code => "That code is wrong or has expired. Check it, or send another one.",
+            Self::Factor => "That code is wrong or has run out. Type in the one that your authenticator app shows now.",
+            Self::NoAuthenticator => "That authenticator is not set up for this account. Choose another one.",
             Self::TooMany => "Too many attempts just now. Wait a minute, then try again.",
             Self::ByEmail => "Signing in by e-mail is switched off here. Choose another way.",
             Self::Captcha => "Signing in by e-mail needs a check that this page cannot show. Choose another way.",

@@ -1,7 +1,6 @@
 //! Forms of our own pages, and the proof that they are: signing somebody in as another is an attack too (login CSRF).
 
-use http::HeaderName;
-use http::header::ORIGIN;
+use shared::http::own_page;
 use shared::http::parameters::Parameters;
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
@@ -9,7 +8,7 @@ use shared::oauth::issuer::Issuer;
 use shared::oauth::secret::{Secret, from_text, to_text};
 
 use crate::next::Next;
-use crate::refusal::{Back, Refusal, Refused};
+use crate::refusal::{Back, Refusal, Refused, Step};
 use crate::session;
 
 /// A form that this browser was shown by us.
@@ -76,17 +75,9 @@ impl Door {
     }
 }
 
-/// Whether the browser says that the form is ours. `Sec-Fetch-Site` cannot be forged by a page; browsers from before 2023 send
-/// only `Origin`.
+/// Whether the browser says that the form is ours.
 pub(crate) fn from_our_page(request: &Request, issuer: &Issuer) -> Result<(), Refusal> {
-    let header = |name: &HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
-    let ours = match (header(&HeaderName::from_static("sec-fetch-site")), header(&ORIGIN)) {
-        // A page without a referrer sends `null`.
-        (Some(site), origin) => site == "same-origin" && origin.is_none_or(|it| it == issuer.as_str() || it == "null"),
-        (None, Some(origin)) => origin == issuer.as_str(),
-        (None, None) => false,
-    };
-    if ours { Ok(()) } else { Err(Refusal::AnotherSite) }
+    if own_page::sent(request, issuer) { Ok(()) } else { Err(Refusal::AnotherSite) }
 }
 
 /// What the page that sent a form, good or not, was about.
@@ -96,41 +87,7 @@ pub(crate) fn remembered(request: &Request) -> Back {
         // Which addresses there are, Supabase decides; this is what is not one in any case.
         (3..=320).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control)
     });
-    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), awaits_code: false }
+    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), step: Step::SignIn }
 }
 
 const NAME: &str = "mcp-login";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_form_of_another_site_is_not_ours() {
-        let issuer = Issuer::parse("https://connect.example.com").unwrap();
-        let own = Some("https://connect.example.com");
-        for (site, origin, good) in [
-            (Some("same-origin"), own, true),
-            (Some("same-origin"), Some("null"), true),
-            (Some("same-origin"), None, true),
-            (Some("same-origin"), Some("https://attacker.example"), false),
-            (Some("same-site"), own, false),
-            (Some("cross-site"), own, false),
-            (Some("cross-site"), Some("null"), false),
-            (Some("none"), None, false),
-            (None, own, true),
-            (None, Some("https://connect.example.com.attacker.example"), false),
-            (None, Some("null"), false),
-            (None, None, false),
-        ] {
-            let mut request = http::Request::post("/auth/login/password");
-            for (name, value) in [("sec-fetch-site", site), ("origin", origin)] {
-                if let Some(value) = value {
-                    request = request.header(name, value);
-                }
-            }
-            let request = request.body(shared::lambda::Body::Empty).unwrap();
-            assert_eq!(from_our_page(&request, &issuer).is_ok(), good, "{site:?} {origin:?}");
-        }
-    }
-}

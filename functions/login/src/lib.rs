@@ -1,7 +1,8 @@
 //! `/auth/…`: signs people in with Supabase Auth, for deployments whose product has no sign-in page on this origin.
 //!
 //! It keeps the session as `@supabase/ssr` would, so that one reader serves both kinds of deployment. Whatever goes wrong, the
-//! answer is a page on which one can go on.
+//! answer is a page on which one can go on. A person who has a second factor is signed in when both have been shown, and until then
+//! has a session that nothing but the page for it accepts.
 
 mod account;
 mod declined;
@@ -20,10 +21,12 @@ use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer::{because, empty, method_not_allowed, see_other};
 use shared::http::parameters::Parameters;
-use shared::identity::Identity;
+use shared::http::shell::Shell;
 use shared::identity::cookies::Jar;
+use shared::identity::halfway::Halfway;
 use shared::identity::signed_in::SIGN_OUT;
 use shared::identity::supabase::Bearer;
+use shared::identity::{Arrival, Identity};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 
@@ -32,15 +35,15 @@ use crate::declined::Declined;
 use crate::flow::Flow;
 use crate::form::{Door, Form};
 use crate::next::Next;
-use crate::page::{CodePage, LeavingPage, SignInPage, SignedInPage, shown};
-use crate::refusal::{Back, Refusal, Refused};
+use crate::page::{CodePage, FactorPage, LeavingPage, SignInPage, SignedInPage, shown};
+use crate::refusal::{Back, Refusal, Refused, Step};
 use crate::ways::Ways;
 
 /// The endpoint.
 pub struct Login {
     identity: Identity,
     issuer: Issuer,
-    product: String,
+    shell: Shell,
     ways: Ways,
     clock: Clock,
 }
@@ -55,7 +58,7 @@ impl Login {
         Ok(Self {
             identity: Identity::new(environment)?,
             issuer: environment.issuer()?,
-            product: environment.product_name()?,
+            shell: Shell::new(environment)?,
             ways: Ways::default(),
             clock: environment.clock(),
         })
@@ -72,14 +75,16 @@ impl Function for Login {
             (&Method::POST, "/auth/login/password") => self.by_password(&request, now).await,
             (&Method::POST, "/auth/login/code") => self.send_code(&request, now).await,
             (&Method::POST, "/auth/login/verify") => self.by_code(&request, now).await,
+            (&Method::POST, "/auth/login/factor") => self.by_factor(&request, now).await,
             (&Method::POST, "/auth/login/social") => self.leave_for_provider(&request, now).await,
             (&Method::GET, "/auth/callback") => self.come_back(&request, now).await,
             (&Method::POST, "/auth/logout") => self.sign_out(&request, now).await,
             // The answer to a form is a page at the form's address, and pages are reloaded.
             (&Method::POST, "/auth/login")
-            | (&Method::GET, "/auth/login/password" | "/auth/login/code" | "/auth/login/verify") => {
-                Ok(see_other(&self.start(form::remembered(&request).next.as_ref())))
-            }
+            | (
+                &Method::GET,
+                "/auth/login/password" | "/auth/login/code" | "/auth/login/verify" | "/auth/login/factor",
+            ) => Ok(see_other(&self.start(form::remembered(&request).next.as_ref()))),
             (_, path) => Ok(unserved(path)),
         };
         match answered {
@@ -94,17 +99,19 @@ impl Login {
     async fn arrive(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
         let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
         let back = Back { next: query.value("next").and_then(Next::parse), ..Back::default() };
-        match self.identity.signed_in(request, now).await.map_err(|fault| back.refused(fault))? {
-            Some(person) => {
+        match self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))? {
+            Arrival::Halfway(person) => Ok(self.factor_page(request, &person, &back, None)),
+            Arrival::SignedIn(person) => {
                 // Online, because authorize may have sent them here for a session that ended before its token did.
                 let alive = self.identity.still_signed_in(&person).await.map_err(|fault| back.refused(fault))?;
                 match (alive, &back.next) {
                     (true, Some(next)) => Ok(see_other(&next.on(&self.issuer))),
                     (true, None) => Ok(shown(
+                        &self.shell,
                         StatusCode::OK,
                         None,
                         &SignedInPage {
-                            product: &self.product,
+                            shell: &self.shell,
                             who: person.email.as_deref().unwrap_or(person.person.as_str()),
                             confirmation: &person.anti_forgery(SIGN_OUT),
                         },
@@ -112,7 +119,7 @@ impl Login {
                     (false, _) => Ok(self.without_session(request, self.sign_in_page(request, &back, None, now).await)),
                 }
             }
-            None => self.resume(request, &back, now).await,
+            Arrival::Nobody => self.resume(request, &back, now).await,
         }
     }
 
@@ -158,13 +165,34 @@ impl Login {
     async fn by_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
         let mut form = self.form(request)?;
         form.email()?;
-        form.back.awaits_code = true;
+        form.back.step = Step::Code;
         let code: String = form.value("token").unwrap_or_default().split_whitespace().collect();
         if !(6..=10).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(form.back.refused(Declined::Code));
         }
         let tokens = account::by_code(self.identity.supabase(), form.email()?, &code).await;
         self.welcome(request, tokens.map_err(|refusal| form.back.refused(refusal))?, &form.back, now).await
+    }
+
+    async fn by_factor(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let mut form = self.form(request)?;
+        form.back.step = Step::Factor;
+        let back = &form.back;
+        let person = match self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))? {
+            Arrival::Halfway(person) => person,
+            // Shown already, in another tab or by a second click.
+            Arrival::SignedIn(_) => return Ok(see_other(&self.start(back.next.as_ref()))),
+            Arrival::Nobody => return Err(back.refused(Declined::Session)),
+        };
+        let code: String = form.value("code").unwrap_or_default().split_whitespace().collect();
+        if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(back.refused(Declined::Factor));
+        }
+        let chosen = form.value("factor").unwrap_or_default();
+        let factor = person.authenticators().find(|factor| factor.id.as_str() == chosen);
+        let factor = factor.ok_or_else(|| back.refused(Declined::NoAuthenticator))?;
+        let tokens = account::by_factor(self.identity.supabase(), person.bearer(), &factor.id, &code).await;
+        self.welcome(request, tokens.map_err(|refusal| back.refused(refusal))?, back, now).await
     }
 
     /// On to the provider, by a page: as a redirect after a form, the provider's address and all that follow it would have to
@@ -183,8 +211,8 @@ impl Login {
             encoded(&self.callback(&flow)),
             flow.challenge(),
         );
-        let page = LeavingPage { product: &self.product, provider: &provider.name, to: &to };
-        let mut response = shown(StatusCode::OK, None, &page);
+        let page = LeavingPage { shell: &self.shell, provider: &provider.name, to: &to };
+        let mut response = shown(&self.shell, StatusCode::OK, None, &page);
         flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
         Ok(response)
     }
@@ -216,22 +244,28 @@ impl Login {
         form::from_our_page(request, &self.issuer)?;
         let fields = Parameters::of_body(request).map_err(Refusal::Malformed)?;
         let back = Back { next: fields.value("next").and_then(Next::parse), ..Back::default() };
-        let signed_in = self.identity.signed_in(request, now).await.map_err(|fault| back.refused(fault))?;
+        let arrival = self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))?;
+        let shown = fields.value("confirmation").unwrap_or_default();
+        let session = match &arrival {
+            Arrival::SignedIn(person) => Some((&person.bearer, person.allows(SIGN_OUT, shown))),
+            Arrival::Halfway(person) => Some((person.bearer(), person.allows(SIGN_OUT, shown))),
+            Arrival::Nobody => None,
+        };
         let mut response = self.without_session(request, see_other(&self.start(back.next.as_ref())));
         // Without a session that is good there is nothing to forge: the browser only forgets what it cannot use.
-        if let Some(person) = signed_in {
-            if !person.allows(SIGN_OUT, fields.value("confirmation").unwrap_or_default()) {
+        if let Some((bearer, allowed)) = session {
+            if !allowed {
                 return Err(back.refused(Refusal::NotConfirmed));
             }
             // This browser is signed out even if Supabase cannot be told.
-            if let Err(fault) = account::sign_out(self.identity.supabase(), &person.bearer).await {
+            if let Err(fault) = account::sign_out(self.identity.supabase(), bearer).await {
                 response = because(response, &fault);
             }
         }
         Ok(response)
     }
 
-    /// Keeps the session and goes where the person was going.
+    /// Keeps the session and goes where the person was going, by way of their second factor if they have one.
     async fn welcome(
         &self,
         request: &Request,
@@ -241,13 +275,16 @@ impl Login {
     ) -> Result<Response, Refused> {
         // Better told here than found out by being sent here again and again.
         let known = self.identity.recognise(Bearer::new(tokens.access_token.clone()), now).await;
-        if known.map_err(|fault| back.refused(fault))?.is_none() {
-            return Err(back.refused(Fault::new(
-                "Supabase.Token",
-                "its token is not one that we accept: is SUPABASE_ISSUER right, and the token that of a person?",
-            )));
-        }
-        let to = back.next.as_ref().map_or_else(|| self.start(None), |next| next.on(&self.issuer));
+        let to = match (known.map_err(|fault| back.refused(fault))?, &back.next) {
+            (Arrival::Nobody, _) => {
+                return Err(back.refused(Fault::new(
+                    "Supabase.Token",
+                    "its token is not one that we accept: is SUPABASE_ISSUER right, and the token that of a person?",
+                )));
+            }
+            (Arrival::SignedIn(_), Some(next)) => next.on(&self.issuer),
+            (Arrival::SignedIn(_) | Arrival::Halfway(_), next) => self.start(next.as_ref()),
+        };
         let mut response = see_other(&to);
         session::keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
         Door::close(&mut response, &self.issuer);
@@ -256,8 +293,12 @@ impl Login {
 
     async fn refuse(&self, request: &Request, refused: Refused, now: Timestamp) -> Response {
         let Refused { why, back } = refused;
-        let response = match (back.awaits_code, &back.email) {
-            (true, Some(_)) => self.code_page(request, &back, Some(&why)),
+        let response = match (back.step, &back.email) {
+            (Step::Code, Some(_)) => self.code_page(request, &back, Some(&why)),
+            (Step::Factor, _) => match self.identity.arrival(request, now).await {
+                Ok(Arrival::Halfway(person)) => self.factor_page(request, &person, &back, Some(&why)),
+                _ => self.sign_in_page(request, &back, Some(&why), now).await,
+            },
             _ => self.sign_in_page(request, &back, Some(&why), now).await,
         };
         because(response, &why)
@@ -267,7 +308,7 @@ impl Login {
         let offered = self.ways.offered(self.identity.supabase(), now).await;
         let door = Door::of(request, &self.issuer);
         let page = SignInPage {
-            product: &self.product,
+            shell: &self.shell,
             connecting: back.next.as_ref().is_some_and(Next::is_a_connection),
             problem: why.map(Refusal::sentence),
             offered: &offered,
@@ -275,7 +316,7 @@ impl Login {
             email: back.email.as_deref().unwrap_or_default(),
             confirmation: &door.confirmation(),
         };
-        let mut response = shown(why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        let mut response = shown(&self.shell, why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
         door.open(&mut response, &self.issuer);
         response
     }
@@ -283,14 +324,31 @@ impl Login {
     fn code_page(&self, request: &Request, back: &Back, why: Option<&Refusal>) -> Response {
         let door = Door::of(request, &self.issuer);
         let page = CodePage {
-            product: &self.product,
+            shell: &self.shell,
             problem: why.map(Refusal::sentence),
             next: back.next.as_ref().map_or("", Next::as_str),
             email: back.email.as_deref().unwrap_or_default(),
             confirmation: &door.confirmation(),
             start: &self.start(back.next.as_ref()),
         };
-        let mut response = shown(why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        let mut response = shown(&self.shell, why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        door.open(&mut response, &self.issuer);
+        response
+    }
+
+    fn factor_page(&self, request: &Request, person: &Halfway, back: &Back, why: Option<&Refusal>) -> Response {
+        let door = Door::of(request, &self.issuer);
+        let page = FactorPage {
+            shell: &self.shell,
+            problem: why.map(Refusal::sentence),
+            next: back.next.as_ref().map_or("", Next::as_str),
+            who: person.email(),
+            authenticators: person.authenticators().collect(),
+            confirmation: &door.confirmation(),
+            sign_out: &person.anti_forgery(SIGN_OUT),
+        };
+        let status = why.map_or(StatusCode::OK, Refusal::status);
+        let mut response = shown(&self.shell, status, back.next.as_ref(), &page);
         door.open(&mut response, &self.issuer);
         response
     }
@@ -323,7 +381,9 @@ impl Login {
 /// Another method is answered with those that there are.
 fn unserved(path: &str) -> Response {
     let methods = match path {
-        "/auth/login" | "/auth/login/password" | "/auth/login/code" | "/auth/login/verify" => "GET, POST",
+        "/auth/login" | "/auth/login/password" | "/auth/login/code" | "/auth/login/verify" | "/auth/login/factor" => {
+            "GET, POST"
+        }
         "/auth/login/social" | "/auth/logout" => "POST",
         "/auth/callback" => "GET",
         _ => return empty(StatusCode::NOT_FOUND),

@@ -2,9 +2,9 @@
 
 use askama::Template;
 use http::StatusCode;
-use http::header::{HeaderValue, REFERRER_POLICY};
-use shared::http::answer::{because, empty, page, set};
-use shared::http::style::{STYLE, policy};
+use shared::http::shell::{Leads, Shell};
+use shared::http::visible::Visible;
+use shared::identity::halfway::Factor;
 use shared::lambda::Response;
 
 use crate::next::Next;
@@ -14,7 +14,7 @@ use crate::ways::Offered;
 #[derive(Template)]
 #[template(path = "sign-in.html")]
 pub(crate) struct SignInPage<'a> {
-    pub(crate) product: &'a str,
+    pub(crate) shell: &'a Shell,
     pub(crate) connecting: bool,
     pub(crate) problem: Option<&'static str>,
     pub(crate) offered: &'a Offered,
@@ -27,7 +27,7 @@ pub(crate) struct SignInPage<'a> {
 #[derive(Template)]
 #[template(path = "code.html")]
 pub(crate) struct CodePage<'a> {
-    pub(crate) product: &'a str,
+    pub(crate) shell: &'a Shell,
     pub(crate) problem: Option<&'static str>,
     pub(crate) next: &'a str,
     pub(crate) email: &'a str,
@@ -35,11 +35,25 @@ pub(crate) struct CodePage<'a> {
     pub(crate) start: &'a str,
 }
 
+/// Where a second factor is shown.
+#[derive(Template)]
+#[template(path = "factor.html")]
+pub(crate) struct FactorPage<'a> {
+    pub(crate) shell: &'a Shell,
+    pub(crate) problem: Option<&'static str>,
+    pub(crate) next: &'a str,
+    pub(crate) who: Option<&'a str>,
+    pub(crate) authenticators: Vec<&'a Factor>,
+    pub(crate) confirmation: &'a str,
+    /// The anti-forgery value for signing out.
+    pub(crate) sign_out: &'a str,
+}
+
 /// On the way to a provider.
 #[derive(Template)]
 #[template(path = "leaving.html")]
 pub(crate) struct LeavingPage<'a> {
-    pub(crate) product: &'a str,
+    pub(crate) shell: &'a Shell,
     pub(crate) provider: &'a str,
     pub(crate) to: &'a str,
 }
@@ -48,21 +62,14 @@ pub(crate) struct LeavingPage<'a> {
 #[derive(Template)]
 #[template(path = "signed-in.html")]
 pub(crate) struct SignedInPage<'a> {
-    pub(crate) product: &'a str,
+    pub(crate) shell: &'a Shell,
     pub(crate) who: &'a str,
     pub(crate) confirmation: &'a str,
 }
 
 /// `template` as an answer. After its form the browser may be sent on to `next`, and from there to the client.
-pub(crate) fn shown(status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
+pub(crate) fn shown(shell: &Shell, status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
     let client = next.and_then(Next::client);
     let sources: Vec<&str> = client.as_deref().into_iter().collect();
-    let html = match template.render() {
-        Ok(html) => html,
-        Err(error) => return because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
-    };
-    let mut response = page(status, &policy(&sources), html);
-    // Not `no-referrer`: with that, browsers say of our own forms that they come from nowhere (`Origin: null`).
-    set(&mut response, REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-    response
+    shell.page(status, Leads::To(&sources), None, template.render())
 }

@@ -46,8 +46,19 @@ pub(crate) struct Refused {
 pub(crate) struct Back {
     pub(crate) next: Option<Next>,
     pub(crate) email: Option<String>,
-    /// Whether they are typing the code of a mail.
-    pub(crate) awaits_code: bool,
+    pub(crate) step: Step,
+}
+
+/// Which page they are on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Where the ways of signing in are.
+    #[default]
+    SignIn,
+    /// Where the code of a mail is typed in.
+    Code,
+    /// Where a second factor is shown.
+    Factor,
 }
 
 impl Back {

@@ -127,10 +127,13 @@ pub(crate) struct Permitted {
 pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Beyond> {
     let needed = call.operation.scopes();
     if access.scopes().covers(needed) {
-        Ok(Permitted { access, call, _witness: () })
-    } else {
-        Err(Beyond { access, needed })
+        return Ok(Permitted { access, call, _witness: () });
     }
+    let tool = match call.operation {
+        Operation::Registered(name) => Some(Box::new(name)),
+        _ => None,
+    };
+    Err(Beyond { access, needed, tool })
 }
 
 #[cfg(test)]
@@ -222,7 +225,7 @@ mod tests {
                     assert_eq!(permitted.call.operation, operation);
                     None
                 }
-                Err(Beyond { access, needed }) => {
+                Err(Beyond { access, needed, .. }) => {
                     assert_eq!(access.scopes(), Scopes::parse(scopes));
                     Some(needed.to_string())
                 }

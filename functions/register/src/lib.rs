@@ -15,7 +15,7 @@ use shared::http::{answer, cors};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::Client;
 use shared::oauth::redirect_uri::RedirectUri;
-use shared::store::clients::Clients;
+use shared::store::clients::{Clients, Kept};
 
 use application::Application;
 use refusal::Refusal;
@@ -38,7 +38,9 @@ impl Register {
 
     async fn register(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {
         let (client, asked) = Application::read(request)?.into_client(now)?;
-        self.clients.keep(&client).await?;
+        if self.clients.keep(&client).await? == Kept::Blocked {
+            return Err(Refusal::Blocked);
+        }
         audit::record(&Event::ClientRegistered { client: client.id.as_str() });
         Ok(answer::json(StatusCode::CREATED, &Registration::of(&client, &asked)))
     }

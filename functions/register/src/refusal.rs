@@ -22,6 +22,8 @@ pub(crate) enum Refusal {
     GrantTypes,
     #[error("response_types without code")]
     ResponseTypes,
+    #[error("a client that an operator blocked")]
+    Blocked,
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -44,6 +46,10 @@ impl Refusal {
             ),
             Self::GrantTypes => Told::new(Code::InvalidClientMetadata, "grant_types must contain authorization_code."),
             Self::ResponseTypes => Told::new(Code::InvalidClientMetadata, "response_types must contain code."),
+            Self::Blocked => Told::new(
+                Code::InvalidClientMetadata,
+                "This client is blocked here. Those who run the service can tell why.",
+            ),
             Self::Fault(_) => Told::UNAVAILABLE,
         }
     }

@@ -27,6 +27,7 @@ pub(crate) async fn measure(programs: &Path, scenes: &BTreeMap<String, Scene>) -
         let program = Program {
             binary: programs.join(name).join("bootstrap"),
             name: name.clone(),
+            function: name.clone(),
             variables: scene.variables.clone(),
             hears: Arc::new(|_| {}),
         };

@@ -97,6 +97,7 @@ async fn empty(programs: &Path, requests: usize, event: &str) -> Warm {
     let program = Program {
         binary: programs.join("empty").join("bootstrap"),
         name: "empty".to_owned(),
+        function: "empty".to_owned(),
         variables: BTreeMap::new(),
         hears: Arc::new(|_| {}),
     };

@@ -5,17 +5,17 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
-use shared::environment::Misconfigured;
-use shared::fault::Fault;
 use shared::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
-use shared::oauth::client_name;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, Secret, to_text};
-use shared::store::clients::{Clients, MOST_SECRETS};
-use thiserror::Error;
+use shared::store::clients::{Clients, Kept};
+use shared::store::operator::Whose;
 
-use crate::deployment::{Deployment, NotFound};
-use crate::said::{Said, table};
+use crate::arguments;
+use crate::desk::Desk;
+use crate::failed::Failed;
+use crate::grant;
+use crate::said::{Said, fields, table};
 
 /// What can be done to clients.
 #[derive(Subcommand)]
@@ -24,25 +24,35 @@ pub(crate) enum Command {
     #[command(after_help = "For Cowork and claude.ai:  --redirect-uri https://claude.ai/api/mcp/auth_callback")]
     Add {
         /// What it is to call itself: 1 to 64 letters, digits, `.`, `_` and `-`
-        #[arg(long, value_parser = chosen_id)]
+        #[arg(long, value_parser = arguments::chosen_client)]
         id: ClientId,
         /// What people are told it is
-        #[arg(long, value_parser = name)]
+        #[arg(long, value_parser = arguments::client_name)]
         name: String,
         /// Where it is answered: https, or http on a loopback host. May be given several times
-        #[arg(long = "redirect-uri", value_name = "URI", required = true, value_parser = redirect_uri)]
+        #[arg(long = "redirect-uri", value_name = "URI", required = true, value_parser = arguments::redirect_uri)]
         redirect_uris: Vec<RedirectUri>,
     },
     /// List all clients, those included that registered themselves
     List,
     /// Show one client
     Show {
-        #[arg(value_parser = known_id)]
+        #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
-    /// Forget a client: it gets no more tokens, and what it holds ends within the hour
+    /// Forget a client, and end what people connected with it. One that registered or described itself can come back: then block it
     Remove {
-        #[arg(value_parser = known_id)]
+        #[arg(value_parser = arguments::client)]
+        id: ClientId,
+    },
+    /// Shut a client out for good, known or not: what people connected with it ends, and nobody of that id registers or connects
+    Block {
+        #[arg(value_parser = arguments::client)]
+        id: ClientId,
+    },
+    /// Let a blocked client in again: it registers or describes itself anew, or is added anew
+    Unblock {
+        #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// Secrets of a client: add one, hand it over, remove the old one
@@ -55,17 +65,17 @@ pub(crate) enum Command {
 pub(crate) enum SecretCommand {
     /// Add another secret, which is shown this once; the others stay good
     Add {
-        #[arg(value_parser = known_id)]
+        #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// List the secrets: how each begins as it is kept, and when it was made
     List {
-        #[arg(value_parser = known_id)]
+        #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// Take a secret away, at once; never the last one
     Remove {
-        #[arg(value_parser = known_id)]
+        #[arg(value_parser = arguments::client)]
         id: ClientId,
         /// As `amble client secret list` calls it
         #[arg(value_name = "SECRET")]
@@ -73,58 +83,37 @@ pub(crate) enum SecretCommand {
     },
 }
 
-/// Why it was not done.
-#[derive(Debug, Error)]
-pub(crate) enum Failed {
-    #[error(transparent)]
-    Deployment(#[from] NotFound),
-    #[error(transparent)]
-    Environment(#[from] Misconfigured),
-    #[error(transparent)]
-    Fault(#[from] Fault),
-    #[error(
-        "there is a client {0} already; choose another id, or give it another secret with `amble client secret add {0}`"
-    )]
-    Exists(ClientId),
-    #[error("there is no client {0}; `amble client list` tells which there are")]
-    Unknown(ClientId),
-    #[error("{0} registered itself, and such a client has no secrets")]
-    Public(ClientId),
-    #[error("{0} has {MOST_SECRETS} secrets already; remove one first")]
-    TooMany(ClientId),
-    #[error("{0} has no secret {1}; `amble client secret list {0}` tells which it has")]
-    NoSecret(ClientId, String),
-    #[error("{1} is the last secret of {0}; add another first, or remove the client")]
-    Last(ClientId, String),
-}
-
-pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<Said, Failed> {
-    let environment = deployment.environment().await?;
-    let (clients, now) = (environment.clients()?, environment.clock().now());
+pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
+    let (clients, now) = (&desk.environment.clients()?, desk.now);
     match command {
-        Command::Add { id, name, redirect_uris } => add(&clients, id, name, redirect_uris, now).await,
+        Command::Add { id, name, redirect_uris } => add(desk, clients, id, name, redirect_uris).await,
         Command::List => Ok(all(&clients.list(now).await?)),
-        Command::Show { id } => Ok(one(&find(&clients, id, now).await?)),
-        Command::Remove { id } => remove(&clients, id).await,
-        Command::Secret(SecretCommand::Add { id }) => add_secret(&clients, id, now).await,
-        Command::Secret(SecretCommand::List { id }) => list_secrets(&clients, id, now).await,
-        Command::Secret(SecretCommand::Remove { id, listed }) => remove_secret(&clients, id, listed, now).await,
+        Command::Show { id } => Ok(one(&find(clients, id, now).await?)),
+        Command::Remove { id } => remove(desk, clients, id).await,
+        Command::Block { id } => block(desk, clients, &id).await,
+        Command::Unblock { id } => unblock(desk, clients, id).await,
+        Command::Secret(SecretCommand::Add { id }) => add_secret(desk, clients, id).await,
+        Command::Secret(SecretCommand::List { id }) => list_secrets(clients, id, now).await,
+        Command::Secret(SecretCommand::Remove { id, listed }) => remove_secret(desk, clients, id, listed).await,
     }
 }
 
 async fn add(
+    desk: &Desk,
     clients: &Clients,
     id: ClientId,
     name: String,
     redirect_uris: Vec<RedirectUri>,
-    now: Timestamp,
 ) -> Result<Said, Failed> {
-    let (text, secret) = new_secret(now);
+    let (text, secret) = new_secret(desk.now);
     let kind = Kind::Confidential { secrets: vec![secret] };
     let client = Client { id, name: Some(name), redirect_uris, refreshes: true, kind };
-    if !clients.keep(&client).await? {
-        return Err(Failed::Exists(client.id));
+    match clients.keep(&client).await? {
+        Kept::Written => {}
+        Kept::AsItWas => return Err(Failed::ClientExists(client.id)),
+        Kept::Blocked => return Err(Failed::Blocked(client.id)),
     }
+    note(desk, "client_added", &client.id);
     let mut json = described(&client);
     if let Some(json) = json.as_object_mut() {
         json.insert("client_secret".to_owned(), Value::from(text.as_str()));
@@ -133,45 +122,85 @@ async fn add(
     Ok(Said { text: format!("{id} is registered. {}", shown_once(&text)), json })
 }
 
-async fn remove(clients: &Clients, id: ClientId) -> Result<Said, Failed> {
-    if !clients.remove(&id).await? {
-        return Err(Failed::Unknown(id));
+/// The client first: from then on nothing that people approve leads to tokens.
+async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
+    let client = find(clients, id, desk.now).await?;
+    if let Kind::Blocked { .. } = client.kind {
+        return Err(Failed::Blocked(client.id));
     }
-    Ok(Said { text: format!("{id} is forgotten.\n"), json: json!({ "client_id": id.as_str() }) })
+    clients.remove(&client.id).await?;
+    note(desk, "client_removed", &client.id);
+    let ended = end_grants(desk, &client.id).await?;
+    let again = match client.kind {
+        Kind::Confidential { .. } | Kind::Blocked { .. } => String::new(),
+        Kind::Registered { .. } | Kind::Document(_) => {
+            format!(" It can come back by itself; `amble client block {}` keeps it out.", client.id)
+        }
+    };
+    let text = format!("{} is forgotten. Connections that ended: {ended}.{again}\n", client.id);
+    Ok(Said { text, json: json!({ "client_id": client.id.as_str(), "ended": ended }) })
 }
 
-async fn add_secret(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Said, Failed> {
-    let (text, secret) = new_secret(now);
-    if !clients.add_secret(&id, &secret).await? {
-        let client = find(clients, id, now).await?;
-        return Err(if secrets(&client).is_some() { Failed::TooMany(client.id) } else { Failed::Public(client.id) });
+async fn block(desk: &Desk, clients: &Clients, id: &ClientId) -> Result<Said, Failed> {
+    let known = clients.find(id, desk.now).await?;
+    clients.block(id, known.as_ref().and_then(|client| client.name.as_deref()), desk.now).await?;
+    note(desk, "client_blocked", id);
+    let ended = end_grants(desk, id).await?;
+    let text = format!("{id} is blocked. Connections that ended: {ended}.\n");
+    Ok(Said { text, json: json!({ "client_id": id.as_str(), "ended": ended }) })
+}
+
+async fn unblock(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
+    if !clients.unblock(&id).await? {
+        return Err(Failed::NotBlocked(id));
     }
+    note(desk, "client_unblocked", &id);
+    let text = format!("{id} is no longer blocked, and not known either until it comes again.\n");
+    Ok(Said { text, json: json!({ "client_id": id.as_str() }) })
+}
+
+async fn end_grants(desk: &Desk, id: &ClientId) -> Result<usize, Failed> {
+    grant::end_all(desk, &Whose::Client(id.clone()), grant::Why::Wanted).await
+}
+
+fn note(desk: &Desk, event: &str, id: &ClientId) {
+    desk.note(event, json!({ "client": id.as_str() }));
+}
+
+async fn add_secret(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
+    let (text, secret) = new_secret(desk.now);
+    if !clients.add_secret(&id, &secret).await? {
+        let client = find(clients, id, desk.now).await?;
+        return Err(if secrets(&client).is_some() { Failed::TooMany(client.id) } else { without_secrets(client) });
+    }
+    note(desk, "client_secret_added", &id);
     let json = json!({ "client_id": id.as_str(), "client_secret": text, "secret": listed_as(&secret) });
     Ok(Said { text: format!("{id} has another secret. {}", shown_once(&text)), json })
 }
 
 async fn list_secrets(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Said, Failed> {
     let client = find(clients, id, now).await?;
-    let Some(secrets) = secrets(&client) else { return Err(Failed::Public(client.id)) };
+    let Some(secrets) = secrets(&client) else { return Err(without_secrets(client)) };
     let rows: Vec<_> = secrets.iter().map(|secret| [listed_as(secret), secret.made.to_rfc3339()]).collect();
     Ok(Said { text: table(["SECRET", "MADE"], &rows), json: described(&client) })
 }
 
-async fn remove_secret(clients: &Clients, id: ClientId, listed: String, now: Timestamp) -> Result<Said, Failed> {
-    let client = find(clients, id, now).await?;
-    let Some(secrets) = secrets(&client) else { return Err(Failed::Public(client.id)) };
+async fn remove_secret(desk: &Desk, clients: &Clients, id: ClientId, listed: String) -> Result<Said, Failed> {
+    let client = find(clients, id, desk.now).await?;
+    let Some(secrets) = secrets(&client) else { return Err(without_secrets(client)) };
     let Some(secret) = secrets.iter().find(|secret| listed_as(secret) == listed) else {
         return Err(Failed::NoSecret(client.id, listed));
     };
     if !clients.remove_secret(&client.id, &secret.digest).await? {
-        return Err(Failed::Last(client.id, listed));
+        return Err(Failed::LastSecret(client.id, listed));
     }
+    note(desk, "client_secret_removed", &client.id);
     let text = format!("{} can no longer use {listed}.\n", client.id);
     Ok(Said { text, json: json!({ "client_id": client.id.as_str(), "secret": listed }) })
 }
 
 async fn find(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Client, Failed> {
-    clients.find(&id, now).await?.ok_or(Failed::Unknown(id))
+    clients.find(&id, now).await?.ok_or(Failed::NoClient(id))
 }
 
 /// A new secret, as the client is to show it, and what is kept of it. The prefix tells those who find it what it is.
@@ -190,8 +219,13 @@ fn listed_as(secret: &LiveSecret) -> String {
     to_text(secret.digest.as_bytes()).chars().take(8).collect()
 }
 
+/// Only a client that an operator added has any.
 fn secrets(client: &Client) -> Option<&[LiveSecret]> {
     if let Kind::Confidential { secrets } = &client.kind { Some(secrets) } else { None }
+}
+
+fn without_secrets(client: Client) -> Failed {
+    if let Kind::Blocked { .. } = client.kind { Failed::Blocked(client.id) } else { Failed::Public(client.id) }
 }
 
 fn all(clients: &[Client]) -> Said {
@@ -210,17 +244,16 @@ fn all(clients: &[Client]) -> Said {
 
 fn one(client: &Client) -> Said {
     let mut rows = vec![
-        ["Client".to_owned(), client.id.to_string()],
-        ["Name".to_owned(), client.name.clone().unwrap_or_default()],
-        ["Kept".to_owned(), kept(client)],
-        ["Stays connected".to_owned(), if client.refreshes { "yes" } else { "no" }.to_owned()],
+        ("Client", client.id.to_string()),
+        ("Name", client.name.clone().unwrap_or_default()),
+        ("Kept", kept(client)),
+        ("Stays connected", if client.refreshes { "yes" } else { "no" }.to_owned()),
     ];
-    rows.extend(client.redirect_uris.iter().map(|uri| ["Answered at".to_owned(), uri.as_str().to_owned()]));
+    rows.extend(client.redirect_uris.iter().map(|uri| ("Answered at", uri.as_str().to_owned())));
     for secret in secrets(client).unwrap_or_default() {
-        rows.push(["Secret".to_owned(), format!("{} of {}", listed_as(secret), secret.made.to_rfc3339())]);
+        rows.push(("Secret", format!("{} of {}", listed_as(secret), secret.made.to_rfc3339())));
     }
-    let text = rows.iter().map(|[what, value]| format!("{what:<17}{value}").trim_end().to_owned() + "\n").collect();
-    Said { text, json: described(client) }
+    Said { text: fields(&rows), json: described(client) }
 }
 
 /// For how long, and how it came.
@@ -229,6 +262,7 @@ fn kept(client: &Client) -> String {
         Kind::Registered { expires } => format!("registered itself, until {}", expires.to_rfc3339()),
         Kind::Document(known) => format!("describes itself, read {}", known.fetched.to_rfc3339()),
         Kind::Confidential { .. } => "by hand".to_owned(),
+        Kind::Blocked { since } => format!("blocked since {}", since.to_rfc3339()),
     }
 }
 
@@ -248,25 +282,7 @@ fn described(client: &Client) -> Value {
             let secret = |secret: &LiveSecret| json!({ "secret": listed_as(secret), "made": secret.made.to_rfc3339() });
             members.insert("secrets".to_owned(), secrets.iter().map(secret).collect())
         }
+        Kind::Blocked { since } => members.insert("blocked_since".to_owned(), Value::from(since.to_rfc3339())),
     };
     json
-}
-
-fn chosen_id(text: &str) -> Result<ClientId, String> {
-    let rule = "1 to 64 letters, digits, `.`, `_` and `-`, not beginning with c_, as those of clients that register themselves do";
-    ClientId::chosen(text).ok_or_else(|| rule.to_owned())
-}
-
-fn known_id(text: &str) -> Result<ClientId, String> {
-    ClientId::parse(text).ok_or_else(|| "an id has 1 to 256 characters and no spaces".to_owned())
-}
-
-fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
-    let rule = "an address is https, or http on localhost, 127.0.0.1 or [::1], written as a browser writes it, without a fragment";
-    RedirectUri::parse(text).map(|uri| uri.on_any_port()).ok_or_else(|| rule.to_owned())
-}
-
-fn name(text: &str) -> Result<String, String> {
-    let rule = "a name has 1 to 100 characters, none of them a control character or an invisible one";
-    client_name::parse(text).ok_or_else(|| rule.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Where the tables are: those of a stack, of a local system, or as the environment says.
+//! Where the tables and the audit are: those of a stack, of a local system, or as the environment says.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -27,7 +27,7 @@ pub(crate) struct Deployment {
 /// Why the tables are not found.
 #[derive(Debug, Error)]
 pub(crate) enum NotFound {
-    #[error("say which deployment: --stack NAME, --local[=DIR], or the name of its table of clients in TABLE_CLIENTS")]
+    #[error("say which deployment: --stack NAME, --local[=DIR], or the names of its tables in TABLE_CLIENTS and so on")]
     Unsaid,
     #[error("no AWS region is set; say it in AWS_REGION")]
     NoRegion,
@@ -41,29 +41,90 @@ pub(crate) enum NotFound {
     Unreadable(PathBuf, String),
 }
 
+/// A deployment that was found.
+pub(crate) struct Open {
+    pub(crate) environment: Environment,
+    pub(crate) aws: SdkConfig,
+    /// The log group that is its audit; a local system has none.
+    pub(crate) audit_group: Option<String>,
+}
+
 impl Deployment {
-    /// The way to its tables.
-    pub(crate) async fn environment(&self) -> Result<Environment, NotFound> {
-        let (aws, tables) = match (&self.stack, &self.local) {
+    /// The way to it.
+    pub(crate) async fn open(&self) -> Result<Open, NotFound> {
+        let (aws, settings) = match (&self.stack, &self.local) {
             (Some(stack), _) => {
                 let aws = aws().await?;
-                let tables = outputs(stack, &aws).await?;
-                (aws, tables)
+                let settings = outputs(stack, &aws).await?;
+                (aws, settings)
             }
-            (None, Some(folder)) => running_on(folder)?,
+            (None, Some(folder)) => {
+                let running = running_on(folder)?;
+                (running.aws(), running.tables)
+            }
             (None, None) => {
-                let name = variable(CLIENTS).ok_or(NotFound::Unsaid)?;
-                (aws().await?, BTreeMap::from([(CLIENTS.to_owned(), name)]))
+                let told = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+                let told: BTreeMap<_, _> = told.collect();
+                if told.is_empty() {
+                    return Err(NotFound::Unsaid);
+                }
+                (aws().await?, told)
             }
         };
-        Ok(Environment::new(move |name| tables.get(name).cloned(), &aws, Clock::system()))
+        let audit_group = settings.get(AUDIT_GROUP).cloned();
+        let environment = Environment::new(move |name| settings.get(name).cloned(), &aws, Clock::system());
+        Ok(Open { environment, aws, audit_group })
+    }
+
+    /// What people paste, if the stack or the local system tells.
+    pub(crate) async fn connector(&self) -> Result<Option<Connector>, NotFound> {
+        match (&self.stack, &self.local) {
+            (Some(stack), _) => {
+                let aws = aws().await?;
+                let url = outputs(stack, &aws).await?.remove(CONNECTOR);
+                Ok(Some(Connector {
+                    url: url.ok_or_else(|| NotFound::NoOutput(stack.clone(), "ConnectorUrl"))?,
+                    person: None,
+                }))
+            }
+            (None, Some(folder)) => {
+                let Running { mcp_url, person, .. } = running_on(folder)?;
+                Ok(mcp_url.map(|url| Connector { url, person }))
+            }
+            (None, None) => Ok(None),
+        }
     }
 }
 
-const CLIENTS: &str = "TABLE_CLIENTS";
+/// What people paste, and who may try it.
+pub(crate) struct Connector {
+    pub(crate) url: String,
+    pub(crate) person: Option<DemoPerson>,
+}
+
+/// Someone whose password is no secret.
+#[derive(Deserialize)]
+pub(crate) struct DemoPerson {
+    pub(crate) email: String,
+    pub(crate) password: String,
+}
+
+const AUDIT_GROUP: &str = "AUDIT_LOG_GROUP";
+const CONNECTOR: &str = "CONNECTOR_URL";
+
+/// What the environment may say, by the names that functions know.
+const SETTINGS: [&str; 7] = [
+    "TABLE_CLIENTS",
+    "TABLE_GRANTS",
+    "TABLE_KEYS",
+    "TABLE_DIRECTORY",
+    "TABLE_WORKSPACE",
+    "TABLE_ACTIVITY",
+    AUDIT_GROUP,
+];
 
 #[expect(clippy::disallowed_methods, reason = "this is where an operator's settings come in")]
-fn variable(name: &str) -> Option<String> {
+pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
@@ -73,7 +134,7 @@ async fn aws() -> Result<SdkConfig, NotFound> {
     if aws.region().is_some() { Ok(aws) } else { Err(NotFound::NoRegion) }
 }
 
-/// The tables of a stack, by the variables that its functions know them by: the output `TableClients` is `TABLE_CLIENTS`.
+/// The outputs of a stack that matter here, by the variables that functions know them by: `TableClients` is `TABLE_CLIENTS`.
 async fn outputs(stack: &str, aws: &SdkConfig) -> Result<BTreeMap<String, String>, NotFound> {
     let asked = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(stack).send().await;
     let described = asked.map_err(|error| {
@@ -87,11 +148,19 @@ async fn outputs(stack: &str, aws: &SdkConfig) -> Result<BTreeMap<String, String
     let tables: BTreeMap<_, _> = outputs
         .iter()
         .filter_map(|output| {
-            let table = output.output_key()?.strip_prefix("Table")?;
-            Some((format!("TABLE_{}", table.to_ascii_uppercase()), output.output_value()?.to_owned()))
+            let name = match output.output_key()? {
+                "AuditLogGroup" => AUDIT_GROUP.to_owned(),
+                "ConnectorUrl" => CONNECTOR.to_owned(),
+                key => format!("TABLE_{}", key.strip_prefix("Table")?.to_ascii_uppercase()),
+            };
+            Some((name, output.output_value()?.to_owned()))
         })
         .collect();
-    if tables.contains_key(CLIENTS) { Ok(tables) } else { Err(NotFound::NoOutput(stack.to_owned(), "TableClients")) }
+    if tables.contains_key("TABLE_CLIENTS") {
+        Ok(tables)
+    } else {
+        Err(NotFound::NoOutput(stack.to_owned(), "TableClients"))
+    }
 }
 
 /// What a local system writes into its folder when it starts, `running.json`. It is true for as long as the folder is locked.
@@ -99,9 +168,23 @@ async fn outputs(stack: &str, aws: &SdkConfig) -> Result<BTreeMap<String, String
 struct Running {
     dynamo: String,
     tables: BTreeMap<String, String>,
+    mcp_url: Option<String>,
+    person: Option<DemoPerson>,
 }
 
-fn running_on(folder: &Path) -> Result<(SdkConfig, BTreeMap<String, String>), NotFound> {
+impl Running {
+    fn aws(&self) -> SdkConfig {
+        let credentials = Credentials::new("operator", "local", None, None, "local");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(&self.dynamo)
+            .build()
+    }
+}
+
+fn running_on(folder: &Path) -> Result<Running, NotFound> {
     let path = folder.join("lock");
     let locked = match File::open(&path) {
         Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
@@ -114,13 +197,5 @@ fn running_on(folder: &Path) -> Result<(SdkConfig, BTreeMap<String, String>), No
     let path = folder.join("running.json");
     let running = std::fs::read(&path).map_err(|error| error.to_string());
     let running = running.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
-    let Running { dynamo, tables } = running.map_err(|reason| NotFound::Unreadable(path, reason))?;
-    let credentials = Credentials::new("operator", "local", None, None, "local");
-    let aws = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(dynamo)
-        .build();
-    Ok((aws, tables))
+    running.map_err(|reason| NotFound::Unreadable(path, reason))
 }

@@ -36,3 +36,8 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     };
     lines().map(line).collect()
 }
+
+/// What and its value, a line each.
+pub(crate) fn fields(rows: &[(&str, String)]) -> String {
+    rows.iter().map(|(what, value)| format!("{what:<17}{value}").trim_end().to_owned() + "\n").collect()
+}

@@ -38,7 +38,7 @@ impl Attempt {
             (Step::ConsentShown, "nothing_allowed") => {
                 &[Cause("the person's role allows nothing of what is asked", "give them a role that does")]
             }
-            (Step::ConsentShown, "forged") => &[
+            (Step::ConsentShown, "forged" | "another_account") => &[
                 Cause("the page was open for too long, or the account has changed", "ask the person to connect again"),
                 Cause("the form came from another site or a rewriting proxy", "open the address in a plain browser"),
             ],
@@ -119,6 +119,7 @@ fn stranded(reason: &str) -> &'static [Cause] {
             ),
             Cause("somebody else made the link", "if nobody was connecting, there is nothing to do: no code was sent"),
         ],
+        "blocked_client" => &[Cause("an operator blocked the application", "`amble client unblock` lets it in again")],
         "client_document" => &[Cause(
             "the client's metadata document cannot be fetched or used",
             "read the reason of client_document_failed in the audit; CLIENT_METADATA_HOSTS may name the hosts that are allowed",

@@ -72,6 +72,12 @@ pub(crate) fn people() -> impl Iterator<Item = Person> {
     })
 }
 
+/// Address and password of the first of them, for whoever tries a whole connection.
+pub(crate) fn first_person() -> (String, String) {
+    let [(name, _), ..] = PEOPLE;
+    (email(name), password(name))
+}
+
 /// Lays everything out, once per folder: what was changed since stays changed. Only the tools are written at every start, as
 /// the port at which they are served may be another; and `besides`, another workspace file, as it may have changed.
 pub(crate) async fn lay_out(

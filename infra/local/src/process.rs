@@ -25,8 +25,10 @@ use tokio::task::JoinHandle;
 pub struct Program {
     /// The binary.
     pub binary: PathBuf,
-    /// Its name as a function.
+    /// Its name.
     pub name: String,
+    /// What Lambda calls the function.
+    pub function: String,
     /// Its environment, of which it sees nothing else but what Lambda sets.
     pub variables: BTreeMap<String, String>,
     /// Hears what it writes, line by line.
@@ -41,7 +43,7 @@ pub struct Process {
     child: Child,
     started: Instant,
     handed: u64,
-    events: mpsc::Sender<String>,
+    events: mpsc::Sender<Event>,
     answers: mpsc::Receiver<Result<String, String>>,
     asked: watch::Receiver<Asked>,
     tasks: [JoinHandle<()>; 2],
@@ -54,8 +56,13 @@ struct Asked {
     first: Option<Instant>,
 }
 
+struct Event {
+    invocation: String,
+    text: String,
+}
+
 struct Runtime {
-    events: tokio::sync::Mutex<mpsc::Receiver<String>>,
+    events: tokio::sync::Mutex<mpsc::Receiver<Event>>,
     answers: mpsc::Sender<Result<String, String>>,
     asked: watch::Sender<Asked>,
     arn: String,
@@ -70,7 +77,7 @@ impl Process {
         let (events, waiting) = mpsc::channel(1);
         let (answered, answers) = mpsc::channel(1);
         let (asking, asked) = watch::channel(Asked::default());
-        let arn = format!("arn:aws:lambda:us-east-1:111122223333:function:{}", program.name);
+        let arn = format!("arn:aws:lambda:us-east-1:111122223333:function:{}", program.function);
         let runtime = Arc::new(Runtime { events: waiting.into(), answers: answered, asked: asking, arn });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?.to_string();
@@ -82,7 +89,7 @@ impl Process {
         let started = Instant::now();
         let mut child = Command::new(&program.binary)
             .env_clear()
-            .envs(lambda_variables(&program.name, &address))
+            .envs(lambda_variables(program, &address))
             .envs(&program.variables)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -111,8 +118,14 @@ impl Process {
     /// # Errors
     /// With what it reports to Lambda when it fails, or when it has ended.
     pub async fn invoke(&mut self, event: String) -> Result<String, String> {
+        let invocation = uuid::Uuid::from_bytes(*Secret::<16>::random().expose()).to_string();
+        self.invoke_as(invocation, event).await
+    }
+
+    /// As [`Self::invoke`], the invocation by a name of one's own.
+    async fn invoke_as(&mut self, invocation: String, text: String) -> Result<String, String> {
         self.handed += 1;
-        self.events.send(event).await.map_err(|_| "the Runtime API has ended".to_owned())?;
+        self.events.send(Event { invocation, text }).await.map_err(|_| "the Runtime API has ended".to_owned())?;
         tokio::select! {
             answer = self.answers.recv() => answer.unwrap_or_else(|| Err("the Runtime API has ended".to_owned())),
             ended = self.child.wait() => Err(format!("it ended: {ended:?}")),
@@ -172,7 +185,7 @@ impl Fleet {
     }
 
     /// The answer to `event`. A process that fails, or whose answer nobody waits for, is not used again.
-    pub(crate) async fn invoke(&self, event: String) -> Result<String, String> {
+    pub(crate) async fn invoke(&self, event: String, invocation: String) -> Result<String, String> {
         let process = locked(&self.idle).pop();
         let mut process = match process {
             Some(process) => process,
@@ -180,7 +193,7 @@ impl Fleet {
         };
         locked(&self.kept).last = Some(event.clone());
         let handed = Instant::now();
-        let answer = process.invoke(event).await?;
+        let answer = process.invoke_as(invocation, event).await?;
         locked(&self.kept).times.push(handed.elapsed());
         locked(&self.idle).push(process);
         Ok(answer)
@@ -216,14 +229,14 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// What Lambda sets. The access key is how a watched wire knows who calls.
-fn lambda_variables(name: &str, address: &str) -> [(&'static str, String); 8] {
+fn lambda_variables(program: &Program, address: &str) -> [(&'static str, String); 8] {
     [
         ("AWS_LAMBDA_RUNTIME_API", address.to_owned()),
-        ("AWS_LAMBDA_FUNCTION_NAME", name.to_owned()),
+        ("AWS_LAMBDA_FUNCTION_NAME", program.function.clone()),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".to_owned()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256".to_owned()),
         ("AWS_REGION", "us-east-1".to_owned()),
-        ("AWS_ACCESS_KEY_ID", name.to_owned()),
+        ("AWS_ACCESS_KEY_ID", program.name.clone()),
         ("AWS_SECRET_ACCESS_KEY", "local".to_owned()),
         ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
     ]
@@ -244,14 +257,17 @@ async fn next(State(runtime): State<Arc<Runtime>>) -> impl IntoResponse {
         asked.first.get_or_insert_with(Instant::now);
     });
     let event = runtime.events.lock().await.recv().await;
-    let id = uuid::Uuid::from_bytes(*Secret::<16>::random().expose()).to_string();
+    let (status, invocation, text) = match event {
+        Some(Event { invocation, text }) => (StatusCode::OK, invocation, text),
+        None => (StatusCode::GONE, String::new(), String::new()),
+    };
     let headers = [
-        ("lambda-runtime-aws-request-id", id),
+        ("lambda-runtime-aws-request-id", invocation),
         // Far away: who waits for the answer decides how long.
         ("lambda-runtime-deadline-ms", "4102444800000".to_owned()),
         ("lambda-runtime-invoked-function-arn", runtime.arn.clone()),
     ];
-    (if event.is_some() { StatusCode::OK } else { StatusCode::GONE }, headers, event.unwrap_or_default())
+    (status, headers, text)
 }
 
 /// Whoever no longer waits for it has given up.

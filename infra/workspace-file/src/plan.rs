@@ -169,7 +169,15 @@ impl Change<'_> {
         &self.effect
     }
 
-    fn label(&self) -> String {
+    /// The tenant that it concerns.
+    #[must_use]
+    pub const fn tenant(&self) -> &TenantId {
+        self.tenant
+    }
+
+    /// What is written, in words that name it: `tenant acme: skill weekly-report`.
+    #[must_use]
+    pub fn label(&self) -> String {
         let id = self.tenant;
         match &self.subject {
             Subject::Tenant(_) => format!("tenant {id}"),

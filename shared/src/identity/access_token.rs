@@ -36,6 +36,7 @@ pub(super) struct Claims {
     role: String,
     pub(super) session_id: String,
     pub(super) email: Option<String>,
+    aal: Option<String>,
     #[serde(default)]
     is_anonymous: bool,
     client_id: Option<IgnoredAny>,
@@ -117,6 +118,11 @@ impl Claims {
             && !self.is_anonymous
             && !self.is_of_an_oauth_client();
         if good { PersonId::parse(&self.sub) } else { None }
+    }
+
+    /// Whether two factors were shown (`aal2`): then nothing is left to be shown.
+    pub(super) fn has_both_factors(&self) -> bool {
+        self.aal.as_deref() == Some("aal2")
     }
 
     /// Supabase's own OAuth server gives third parties tokens that are otherwise the same: in a cookie, one of them would let

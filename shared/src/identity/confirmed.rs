@@ -1,4 +1,4 @@
-//! Tokens that Supabase vouched for a moment ago.
+//! Tokens that Supabase vouched for a moment ago: there is a session, and no factor of its person is left to be shown.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};

@@ -6,6 +6,7 @@
 mod access_token;
 mod confirmed;
 pub mod cookies;
+pub mod halfway;
 mod jwks;
 pub mod signed_in;
 pub mod supabase;
@@ -19,6 +20,7 @@ use url::Url;
 use self::access_token::{Claims, Token};
 use self::confirmed::Confirmed;
 use self::cookies::Jar;
+use self::halfway::{Factor, Halfway};
 use self::jwks::Jwks;
 use self::signed_in::SignedIn;
 use self::supabase::{Answer, Ask, Bearer, Supabase};
@@ -41,6 +43,25 @@ pub struct Identity {
     issuer: Issuer,
     jwks: Mutex<Jwks>,
     confirmed: Confirmed,
+}
+
+/// Who comes with a request.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Nobody whose session is good.
+    Nobody,
+    /// A person with a second factor, who has shown only the first. They count as nobody until they have shown both.
+    Halfway(Halfway),
+    /// A person, with every factor that they have.
+    SignedIn(SignedIn),
+}
+
+/// What Supabase says about a token.
+enum Word {
+    /// It is no session any more, or that of another.
+    Ended,
+    /// It is one, of a person with these verified factors.
+    Lives(Vec<Factor>),
 }
 
 impl Identity {
@@ -71,48 +92,65 @@ impl Identity {
         Ok(Self { supabase, issuers, cookie, login, issuer, jwks, confirmed })
     }
 
-    /// The person whose session came with `request`, if it is good at `now`. Their sign-out elsewhere shows only in
-    /// [`Self::still_signed_in`]: access tokens live on for up to an hour.
+    /// The person whose session came with `request`, if it is good at `now` and has every factor that they have. Their sign-out elsewhere
+    /// shows within a minute, and at once only in [`Self::still_signed_in`]: access tokens live on for up to an hour.
     ///
     /// # Errors
     /// When Supabase had to be asked and did not answer.
     pub async fn signed_in(&self, request: &Request, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
+        match self.arrival(request, now).await? {
+            Arrival::SignedIn(person) => Ok(Some(person)),
+            Arrival::Halfway(_) | Arrival::Nobody => Ok(None),
+        }
+    }
+
+    /// Who comes with `request`, at `now`.
+    ///
+    /// # Errors
+    /// As [`Self::signed_in`].
+    pub async fn arrival(&self, request: &Request, now: Timestamp) -> Result<Arrival, Fault> {
         // A cookie may be there twice, one from a sibling domain; anything more is not worth asking about.
         let mut questions = 2;
         let jar = Jar::of(request);
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
-                if let Some(person) = self.judge(session.access_token, now, &mut questions).await? {
-                    return Ok(Some(person));
+                match self.judge(session.access_token, now, &mut questions).await? {
+                    Arrival::Nobody => {}
+                    somebody => return Ok(somebody),
                 }
             }
         }
-        Ok(None)
+        Ok(Arrival::Nobody)
     }
 
-    /// The person whom `token` stands for, if it is good at `now`: offline by the project's keys, by Supabase's word only
-    /// where there is no key for it (a shared secret, or a key newer than its publication).
+    /// The person whom `token` stands for, if it is good at `now`: offline by the project's keys, if two factors were shown; by
+    /// Supabase's word where there is no key for it (a shared secret, or a key newer than its publication) or where it alone knows
+    /// whether there is a second factor to be shown.
     ///
     /// # Errors
     /// As [`Self::signed_in`].
-    pub async fn recognise(&self, token: Bearer, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
+    pub async fn recognise(&self, token: Bearer, now: Timestamp) -> Result<Arrival, Fault> {
         self.judge(token, now, &mut 1).await
     }
 
     /// As [`Self::recognise`], asking online only as long as `questions` are left: an anonymous request must not cost many.
-    async fn judge(&self, token: Bearer, now: Timestamp, questions: &mut u8) -> Result<Option<SignedIn>, Fault> {
-        let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(None) };
+    async fn judge(&self, token: Bearer, now: Timestamp, questions: &mut u8) -> Result<Arrival, Fault> {
+        let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(Arrival::Nobody) };
         // Before the signature, so that only what could be a session makes us ask anybody.
-        let Some(person) = claims.person(&self.issuers, now) else { return Ok(None) };
-        let genuine = match self.jwks.lock().await.find(&self.supabase, &parsed, now).await? {
-            Some(key) => parsed.is_signed_by(&key),
+        let Some(person) = claims.person(&self.issuers, now) else { return Ok(Arrival::Nobody) };
+        let key = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
+        let offline = match key {
+            Some(key) if parsed.is_signed_by(&key) => claims.has_both_factors(),
             None if *questions > 0 && parsed.may_be_asked_about() => {
                 *questions -= 1;
-                self.is_confirmed(&token, &claims, now).await?
+                false
             }
-            None => false,
+            _ => return Ok(Arrival::Nobody),
         };
-        Ok(genuine.then(|| SignedIn::new(person, claims, token)))
+        let word = if offline { Word::Lives(Vec::new()) } else { self.lacking(&token, &claims, now).await? };
+        let Word::Lives(factors) = word else { return Ok(Arrival::Nobody) };
+        let person = SignedIn::new(person, claims, token);
+        Ok(if factors.is_empty() { Arrival::SignedIn(person) } else { Arrival::Halfway(Halfway::new(person, factors)) })
     }
 
     /// Whether the session still exists and its person may use it, by Supabase's word: the one online check, made at approval.
@@ -120,7 +158,12 @@ impl Identity {
     /// # Errors
     /// When Supabase gives no answer. That is no reason to sign in again.
     pub async fn still_signed_in(&self, person: &SignedIn) -> Result<bool, Fault> {
-        self.is_user(&person.bearer, person.person.as_str()).await
+        let word = self.ask_about(&person.bearer, person.person.as_str()).await?;
+        Ok(match word {
+            Word::Ended => false,
+            // A factor that was set up since they signed in is to be shown as well.
+            Word::Lives(factors) => person.has_both_factors || factors.is_empty(),
+        })
     }
 
     /// Where to send a browser that is not signed in, and that shall come back to `way_back`: a path on our origin, with its
@@ -151,28 +194,35 @@ impl Identity {
         &self.supabase
     }
 
-    async fn is_confirmed(&self, token: &Bearer, claims: &Claims, now: Timestamp) -> Result<bool, Fault> {
+    /// The factors that are left to be shown, if there is a session.
+    async fn lacking(&self, token: &Bearer, claims: &Claims, now: Timestamp) -> Result<Word, Fault> {
         if self.confirmed.knows(token, now) {
-            return Ok(true);
+            return Ok(Word::Lives(Vec::new()));
         }
-        let good = self.is_user(token, &claims.sub).await?;
-        if good {
-            self.confirmed.remember(token, now);
-        }
-        Ok(good)
+        Ok(match self.ask_about(token, &claims.sub).await? {
+            Word::Lives(factors) if factors.is_empty() || claims.has_both_factors() => {
+                self.confirmed.remember(token, now);
+                Word::Lives(Vec::new())
+            }
+            word => word,
+        })
     }
 
-    /// `GET /user`, which verifies the token and looks up its session and its person.
-    async fn is_user(&self, bearer: &Bearer, person: &str) -> Result<bool, Fault> {
+    /// `GET /user`, which verifies the token and looks up its session and its person. What the cookie says of factors, nobody signed.
+    async fn ask_about(&self, bearer: &Bearer, person: &str) -> Result<Word, Fault> {
         #[derive(Deserialize)]
         struct User {
             id: String,
+            #[serde(default)]
+            factors: Vec<Factor>,
         }
         let answer = self.supabase.ask(Ask { bearer: Some(bearer), ..Ask::get(USER, "/user") }).await?;
         if answer.status == StatusCode::OK {
-            return Ok(answer.read::<User>(USER)?.id == person);
+            let user: User = answer.read(USER)?;
+            let verified = user.factors.into_iter().filter(Factor::is_verified).collect();
+            return Ok(if user.id == person { Word::Lives(verified) } else { Word::Ended });
         }
-        if denies(&answer) { Ok(false) } else { Err(answer.fault(USER)) }
+        if denies(&answer) { Ok(Word::Ended) } else { Err(answer.fault(USER)) }
     }
 }
 

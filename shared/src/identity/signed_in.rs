@@ -19,6 +19,7 @@ pub struct SignedIn {
     pub until: Timestamp,
     /// For asking Supabase about them.
     pub bearer: Bearer,
+    pub(super) has_both_factors: bool,
     session: Secret<32>,
 }
 
@@ -29,13 +30,14 @@ impl SignedIn {
     pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer) -> Self {
         // The session's id is random and known to its browser (and its project) alone. Unlike the token it survives a refresh,
         // so a form that lay open for an hour still counts.
+        let has_both_factors = claims.has_both_factors();
         let session = Sha256::new()
             .chain_update("amble connect: forms of a session\0")
             .chain_update(person.as_str())
             .chain_update(claims.session_id);
         let session = Secret::from_bytes(session.finalize().into());
         let email = claims.email.filter(|email| !email.is_empty());
-        Self { person, email, until: Timestamp::from_seconds(claims.exp), bearer, session }
+        Self { person, email, until: Timestamp::from_seconds(claims.exp), bearer, has_both_factors, session }
     }
 
     /// What a form for `purpose` carries, so that only a page of ours, shown within this session, can have been its source.

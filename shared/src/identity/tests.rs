@@ -29,7 +29,11 @@ async fn every_fixture_is_read_and_verified_as_it_says() {
     let fixtures = fixtures();
     let cases = fixtures["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 19);
-    let project = Project::answering([("/.well-known/jwks.json", 200, fixtures["jwks"].to_string())]).await;
+    let project = Project::answering([
+        ("/.well-known/jwks.json", 200, fixtures["jwks"].to_string()),
+        ("/user", 200, json!({ "id": PERSON }).to_string()),
+    ])
+    .await;
     for case in cases {
         let name = case["name"].as_str().unwrap();
         let identity = project.identity(&[("SESSION_COOKIE", case["storage_key"].as_str().unwrap())]);
@@ -103,7 +107,7 @@ async fn only_a_browser_session_of_this_project_counts() {
     ] {
         let token = signed(&json!({ "alg": "ES256", "kid": KID, "typ": "JWT" }), &claims(&[(member, value.clone())]));
         let found = identity.recognise(Bearer::new(token), NOW).await.unwrap();
-        assert_eq!(found.is_some(), good, "{member}: {value}");
+        assert_eq!(found.person().is_some(), good, "{member}: {value}");
     }
 }
 
@@ -125,12 +129,12 @@ async fn only_the_key_decides_how_a_token_is_verified() {
         (json!({ "alg": "ES256", "kid": KID, "typ": "at+jwt" }), "another kind of token"),
     ] {
         let token = signed(&header, &claims(&[]));
-        assert!(identity.recognise(Bearer::new(token), NOW).await.unwrap().is_none(), "{why}");
+        assert!(identity.recognise(Bearer::new(token), NOW).await.unwrap().person().is_none(), "{why}");
     }
     let good = signed(&json!({ "alg": "ES256", "kid": KID }), &claims(&[]));
     let changed = good.replacen('.', ".A", 1);
-    assert!(identity.recognise(Bearer::new(changed), NOW).await.unwrap().is_none());
-    assert!(identity.recognise(Bearer::new(good), NOW).await.unwrap().is_some());
+    assert!(identity.recognise(Bearer::new(changed), NOW).await.unwrap().person().is_none());
+    assert!(identity.recognise(Bearer::new(good), NOW).await.unwrap().person().is_some());
 }
 
 #[tokio::test]
@@ -142,14 +146,14 @@ async fn keys_are_fetched_once_and_outlive_a_failure_for_an_hour() {
     let at = |minutes: u64| NOW.plus(std::time::Duration::from_secs(60 * minutes));
 
     for minute in [0, 1, 9] {
-        assert!(identity.recognise(good(), at(minute)).await.unwrap().is_some());
+        assert!(identity.recognise(good(), at(minute)).await.unwrap().person().is_some());
     }
     assert_eq!(project.calls(), 1);
 
     let silent = Project::answering([("/.well-known/jwks.json", 500, String::new())]).await;
     let mut failing = silent.identity(&[]);
     failing.jwks = identity.jwks;
-    assert!(failing.recognise(good(), at(59)).await.unwrap().is_some());
+    assert!(failing.recognise(good(), at(59)).await.unwrap().person().is_some());
     assert!(failing.recognise(good(), at(61)).await.is_err());
 }
 
@@ -165,7 +169,7 @@ async fn a_token_of_a_shared_secret_is_asked_about() {
     let token = signed(&json!({ "alg": "HS256", "typ": "JWT" }), &claims(&[]));
     let ask = async |seconds| {
         let at = NOW.plus(std::time::Duration::from_secs(seconds));
-        identity.recognise(Bearer::new(token.clone()), at).await.unwrap().is_some()
+        identity.recognise(Bearer::new(token.clone()), at).await.unwrap().person().is_some()
     };
 
     assert!(ask(0).await && ask(59).await);
@@ -174,7 +178,7 @@ async fn a_token_of_a_shared_secret_is_asked_about() {
     assert_eq!(project.calls(), 3);
 
     let another = Bearer::new(signed(&json!({ "alg": "HS256" }), &claims(&[("sub", json!(PERSON.replace('0', "1")))])));
-    assert!(identity.recognise(another, NOW).await.unwrap().is_none());
+    assert!(identity.recognise(another, NOW).await.unwrap().person().is_none());
 }
 
 /// What each answer of `GET /user` means.
@@ -202,9 +206,52 @@ async fn at_approval_supabase_says_whether_the_session_still_is() {
         ])
         .await;
         let identity = project.identity(&[]);
-        let person = identity.recognise(Bearer::new(token(&[])), NOW).await.unwrap().unwrap();
+        let person = identity.recognise(Bearer::new(token(&[])), NOW).await.unwrap().person().unwrap();
 
         assert_eq!(identity.still_signed_in(&person).await.ok(), expected, "{status} {body}");
+    }
+}
+
+/// Supabase's "if enrolled": a verified factor is to be shown, and only Supabase knows whether there is one.
+#[tokio::test]
+async fn a_person_with_a_second_factor_is_signed_in_when_both_were_shown() {
+    let factor = |kind: &str, status: &str| json!({ "id": "34e770dd-9ff9-416c-87fa-43b31d7ef225", "friendly_name": "Phone", "factor_type": kind, "status": status });
+    for (aal, factors, arrives) in [
+        (json!("aal1"), json!([]), "signed in"),
+        (json!("aal1"), Value::Null, "signed in"),
+        (json!("aal1"), json!([factor("totp", "unverified")]), "signed in"),
+        (json!("aal1"), json!([factor("totp", "verified")]), "halfway"),
+        (json!("aal1"), json!([factor("webauthn", "verified")]), "halfway"),
+        (Value::Null, json!([factor("totp", "verified")]), "halfway"),
+        (json!("aal3"), json!([factor("totp", "verified")]), "halfway"),
+        (json!("aal2"), json!([factor("totp", "verified")]), "signed in"),
+        (json!("aal1"), json!("not a list"), "fault"),
+        (json!("aal1"), json!([{ "id": "../user", "factor_type": "totp", "status": "verified" }]), "fault"),
+    ] {
+        let mut user = json!({ "id": PERSON, "factors": factors });
+        if factors.is_null() {
+            user = json!({ "id": PERSON });
+        }
+        let project = Project::answering([
+            ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string()),
+            ("/user", 200, user.to_string()),
+        ])
+        .await;
+        let identity = project.identity(&[]);
+
+        let arrival = identity.recognise(Bearer::new(token(&[("aal", aal.clone())])), NOW).await;
+
+        let said = match &arrival {
+            Ok(Arrival::SignedIn(_)) => "signed in",
+            Ok(Arrival::Halfway(_)) => "halfway",
+            Ok(Arrival::Nobody) => "nobody",
+            Err(_) => "fault",
+        };
+        assert_eq!(said, arrives, "{aal} {factors}");
+        if let Ok(Arrival::SignedIn(person)) = arrival {
+            assert!(identity.still_signed_in(&person).await.unwrap(), "{aal} {factors}");
+            assert_eq!(project.calls(), 3 - usize::from(aal == "aal2"), "{aal} {factors}");
+        }
     }
 }
 
@@ -212,8 +259,9 @@ async fn at_approval_supabase_says_whether_the_session_still_is() {
 async fn a_form_counts_for_its_purpose_and_session_whatever_token_the_session_has() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
     let identity = project.identity(&[]);
-    let person =
-        async |changes: &[(&str, Value)]| identity.recognise(Bearer::new(token(changes)), NOW).await.unwrap().unwrap();
+    let person = async |changes: &[(&str, Value)]| {
+        identity.recognise(Bearer::new(token(changes)), NOW).await.unwrap().person().unwrap()
+    };
     let ana = person(&[]).await;
     let refreshed = person(&[("exp", json!(NOW.seconds() + 9)), ("iat", json!(NOW.seconds()))]).await;
     let elsewhere = person(&[("session_id", json!("5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c34"))]).await;
@@ -245,6 +293,15 @@ async fn the_way_to_the_login_page_leads_back() {
     ] {
         let identity = Identity::new(&environment("https://p.example.com", &[("LOGIN_URL", login)])).unwrap();
         assert_eq!(identity.login(back), expected);
+    }
+}
+
+impl Arrival {
+    fn person(self) -> Option<SignedIn> {
+        match self {
+            Self::SignedIn(person) => Some(person),
+            Self::Halfway(_) | Self::Nobody => None,
+        }
     }
 }
 
@@ -312,7 +369,7 @@ fn claims(changes: &[(&str, Value)]) -> Value {
     let mut claims = json!({
         "iss": ISSUER, "sub": PERSON, "aud": "authenticated", "role": "authenticated",
         "exp": NOW.seconds() + 3600, "iat": NOW.seconds(), "email": "ana@example.com",
-        "session_id": "5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33", "is_anonymous": false,
+        "session_id": "5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33", "is_anonymous": false, "aal": "aal2",
     });
     for (member, value) in changes {
         claims[*member] = value.clone();

@@ -104,6 +104,11 @@ pub enum Kind {
     },
     /// It describes itself in a document at the address that is its id: public, as nobody gave it a secret.
     Document(Provenance),
+    /// An operator shut it out: it is answered nowhere and proves nothing.
+    Blocked {
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 /// Where and when the description of a client came from its document.
@@ -134,7 +139,7 @@ impl Client {
     pub fn is_alive(&self, now: Timestamp) -> bool {
         match &self.kind {
             Kind::Registered { expires } | Kind::Document(Provenance { expires, .. }) => now < *expires,
-            Kind::Confidential { .. } => true,
+            Kind::Confidential { .. } | Kind::Blocked { .. } => true,
         }
     }
 
@@ -142,7 +147,7 @@ impl Client {
     /// name; PKCE and the binding of grants to clients carry the weight.
     ///
     /// # Errors
-    /// When a confidential client does not show one of its secrets, or a public one shows any.
+    /// When a confidential client does not show one of its secrets, or a public one shows any; always for one that is blocked.
     pub fn authenticate(self, credentials: &Credentials) -> Result<Authenticated, Unauthenticated> {
         let proven = match (&self.kind, &credentials.secret) {
             (Kind::Registered { .. } | Kind::Document(_), None) => true,
@@ -150,7 +155,9 @@ impl Client {
                 // Every secret is compared, so that the time tells nothing.
                 secrets.iter().fold(false, |found, secret| found | secret.digest.matches(shown))
             }
-            (Kind::Registered { .. } | Kind::Document(_), Some(_)) | (Kind::Confidential { .. }, None) => false,
+            (Kind::Registered { .. } | Kind::Document(_), Some(_))
+            | (Kind::Confidential { .. }, None)
+            | (Kind::Blocked { .. }, _) => false,
         };
         if proven && credentials.id == self.id { Ok(Authenticated(self)) } else { Err(Unauthenticated) }
     }

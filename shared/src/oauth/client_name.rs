@@ -13,7 +13,8 @@ pub fn parse(text: &str) -> Option<String> {
 
 /// Control characters, and those that reorder text or show nothing (Unicode's `Default_Ignorable_Code_Point`, blanks that are
 /// not spaces).
-pub(crate) fn deceives(character: char) -> bool {
+#[must_use]
+pub fn deceives(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

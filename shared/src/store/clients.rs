@@ -5,21 +5,25 @@
 //! confidential  { id: "acme-cowork", kind: "confidential", name: "Acme", redirect_uris: […], refreshes: true, secrets: { "<digest>": 1795… } }
 //! document      { id: "https://claude.ai/oauth/…", kind: "document", name: "Claude", redirect_uris: ["https://…"], refreshes: true,
 //!                 fetched: 1795…, fresh: 1795…, digest: <32 bytes>, expires: 1795… }
+//! blocked       { id: "c_…", kind: "blocked", name?: "Claude", since: 1795… }
 //! ```
 //!
 //! Of each secret its digest in base64url and when it was made: a map, so that one can be added or taken away by itself.
 //!
 //! `expires` is set when a client is first seen, and after that only approvals move it: a document that is fetched again stays as
 //! long as the grants that rest on it.
+//!
+//! A blocked client is a tombstone that only an operator lays and takes away: every other write here is conditional on its absence.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client as Dynamo;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
 
 use super::item::{Item, Value, unreadable};
 use super::{Key, read_together};
@@ -35,6 +39,20 @@ pub const UNUSED: Duration = Duration::from_hours(30 * 24);
 
 /// How many secrets a client may have at once: one in use, one to come, and room for mistakes.
 pub const MOST_SECRETS: usize = 5;
+
+/// What became of a client that was to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// It was written.
+    Written,
+    /// It was there, and for long enough.
+    AsItWas,
+    /// It is blocked, and stays so.
+    Blocked,
+}
+
+/// The kind of a tombstone.
+const BLOCKED: &str = "blocked";
 
 /// The table of clients.
 #[derive(Clone)]
@@ -57,12 +75,31 @@ impl Clients {
         self.read(items.pop().flatten(), now)
     }
 
-    /// Keeps a client; whether anything was written. The id of a registered one says what it contains, so writing it again changes
-    /// nothing but, perhaps, how long it is kept. That of a confidential one was chosen, and is kept once.
+    /// Those of `ids` that still count, each once, in one call per hundred.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep(&self, client: &Client) -> Result<bool, Fault> {
+    pub async fn find_all(&self, ids: &[ClientId], now: Timestamp) -> Result<Vec<Client>, Fault> {
+        let mut distinct: Vec<_> = ids.iter().collect();
+        distinct.sort_by_key(|id| id.as_str());
+        distinct.dedup();
+        if distinct.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<_> = distinct.into_iter().map(|id| self.key(id)).collect();
+        let mut found = Vec::new();
+        for item in read_together(&self.dynamo, &keys).await? {
+            found.extend(self.read(item, now)?);
+        }
+        Ok(found)
+    }
+
+    /// Keeps a client, unless it is blocked. The id of a registered one says what it contains, so writing it again changes nothing
+    /// but, perhaps, how long it is kept. That of a confidential one was chosen, and is kept once.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn keep(&self, client: &Client) -> Result<Kept, Fault> {
         const CALL: &str = "DynamoDB.PutItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let item = Item::default()
@@ -95,15 +132,16 @@ impl Clients {
                 put.set_item(Some(item.with("kind", "confidential").with("secrets", secrets).into_inner()))
                     .condition_expression("attribute_not_exists(id)")
             }
+            Kind::Blocked { .. } => return Ok(Kept::Blocked),
         };
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) =>
-            {
-                Ok(false)
+        let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else { return Ok(Kept::Written) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
+                Ok(if there.text("kind") == Some(BLOCKED) { Kept::Blocked } else { Kept::AsItWas })
             }
-            Err(error) => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(Fault::of_aws(CALL, &error)),
         }
     }
 
@@ -163,7 +201,7 @@ impl Clients {
         update.expression_attribute_names("#digest", to_text(digest.as_bytes()))
     }
 
-    /// Forgets a client; whether there was one.
+    /// Forgets a client; whether there was one. One that comes by itself may come again: see [`Self::block`].
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -172,6 +210,35 @@ impl Clients {
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         let deleted = delete.return_values(ReturnValue::AllOld).send().await;
         Ok(deleted.map_err(|error| Fault::of_aws(CALL, &error))?.attributes.is_some())
+    }
+
+    /// Lays the tombstone of a client, known or not: nobody of that id registers, signs in or gets tokens until it is taken away.
+    /// `name` is what people knew it by. What it holds is for the caller to end.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn block(&self, id: &ClientId, name: Option<&str>, now: Timestamp) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.PutItem";
+        let item = Item::default().with("id", id.as_str()).with("kind", BLOCKED).with_some("name", name);
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
+        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+    }
+
+    /// Takes a tombstone away; whether there was one. The client is then as unknown as any other.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn unblock(&self, id: &ClientId) -> Result<bool, Fault> {
+        const CALL: &str = "DynamoDB.DeleteItem";
+        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+        let delete = delete.condition_expression("kind = :blocked");
+        let Err(error) = delete.expression_attribute_values(":blocked", Value::from(BLOCKED).0).send().await else {
+            return Ok(true);
+        };
+        match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
+            _ => Err(Fault::of_aws(CALL, &error)),
+        }
     }
 
     /// Keeps what the document of a known client says now, unless somebody has kept what was fetched later. How long the client is
@@ -226,7 +293,9 @@ impl Clients {
             .table_name(&self.table)
             .key("id", AttributeValue::S(client.id.as_str().to_owned()))
             .update_expression("SET expires = :expires")
-            .condition_expression("attribute_exists(id)")
+            // A tombstone that expires would let the client back in.
+            .condition_expression("attribute_exists(id) AND kind <> :blocked")
+            .expression_attribute_values(":blocked", Value::from(BLOCKED).0)
             .expression_attribute_values(":expires", AttributeValue::N(until.plus(SPARE).seconds().to_string()))
             .build()
             .ok()
@@ -255,6 +324,15 @@ fn changed(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Resul
 }
 
 fn read(item: &Item) -> Option<Client> {
+    if item.text("kind")? == BLOCKED {
+        return Some(Client {
+            id: ClientId::parse(item.text("id")?)?,
+            name: item.text("name").map(str::to_owned),
+            redirect_uris: Vec::new(),
+            refreshes: false,
+            kind: Kind::Blocked { since: item.time("since")? },
+        });
+    }
     let redirect_uris = item.texts("redirect_uris")?.into_iter().map(RedirectUri::parse).collect::<Option<_>>()?;
     let kind = match item.text("kind")? {
         "registered" => Kind::Registered { expires: item.time("expires")? },

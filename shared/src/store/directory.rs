@@ -40,8 +40,8 @@ const LEFT: &str = "left";
 /// The table of tenants and memberships.
 #[derive(Clone)]
 pub struct Directory {
-    dynamo: Dynamo,
-    table: String,
+    pub(super) dynamo: Dynamo,
+    pub(super) table: String,
 }
 
 /// A tenant.
@@ -152,13 +152,7 @@ impl Directory {
     /// When DynamoDB fails.
     pub async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, Fault> {
         let found = read_together(&self.dynamo, &[self.tenant(id)]).await?.pop().flatten();
-        let read = |item: &Item| {
-            let mut names: Vec<_> = if item.has("roles") { item.map("roles")?.keys().collect() } else { Vec::new() };
-            names.sort();
-            let roles = names.into_iter().map(|name| role_in(item, name)).collect::<Option<_>>()?;
-            Some(Tenant { id: id.clone(), name: item.text("name")?.to_owned(), roles })
-        };
-        found.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
+        found.map(|item| self.read_tenant(id.clone(), &item)).transpose()
     }
 
     /// Keeps a tenant and the roles it defines.
@@ -293,6 +287,17 @@ impl Directory {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner())).send().await;
         put.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+    }
+
+    pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, Fault> {
+        let read = |item: &Item| {
+            let mut names: Vec<_> = if item.has("roles") { item.map("roles")?.keys().collect() } else { Vec::new() };
+            names.sort();
+            let roles = names.into_iter().map(|name| role_in(item, name)).collect::<Option<_>>()?;
+            Some((item.text("name")?.to_owned(), roles))
+        };
+        let (name, roles) = read(item).ok_or_else(|| unreadable(&self.table))?;
+        Ok(Tenant { id, name, roles })
     }
 
     pub(super) fn tenant<'a>(&'a self, tenant: &TenantId) -> Key<'a> {

@@ -9,6 +9,7 @@ pub mod directory;
 pub mod grants;
 mod item;
 pub mod keys;
+pub mod operator;
 pub mod wanted;
 pub mod workspace;
 

@@ -64,19 +64,20 @@ impl Grants {
         update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
-    /// The write that strikes off what `approval` grants of what was wanted; none if it grants none of it.
+    /// The write that strikes off all that was wanted in the tenant of `approval`: the person has decided about it, granted or not, and is
+    /// not asked again until it is wanted again. None if nothing was.
     pub(super) fn settlement(&self, approval: &Approval, wanted: &Wanted, now: Timestamp) -> Option<Update> {
-        let granted = wanted.in_tenant(&approval.tenant).intersection(approval.scopes);
-        if granted.is_empty() {
+        let settled = wanted.in_tenant(&approval.tenant);
+        if settled.is_empty() {
             return None;
         }
         // An item that is gone meanwhile comes back empty, so that this cannot fail, and is swept like any other.
         Update::builder()
             .table_name(&self.table)
             .set_key(Some(key_of(&approval.person, &approval.client)))
-            .update_expression("DELETE #tenant :granted SET expires = :expires")
+            .update_expression("DELETE #tenant :settled SET expires = :expires")
             .expression_attribute_names("#tenant", attribute(&approval.tenant))
-            .expression_attribute_values(":granted", words(granted))
+            .expression_attribute_values(":settled", words(settled))
             .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0)
             .build()
             .ok()

@@ -5,7 +5,9 @@
 // A line of JSON at a time. In: an act, such as {"act": "press", "name": "Approve"}. Out: {"act": …, …} once it is done.
 // Only this machine is reached: what leaves it is caught and answered here.
 
+import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+import { createRequire } from 'node:module'
 import { chromium } from 'playwright-core'
 
 const browser = await chromium.launch({
@@ -18,6 +20,7 @@ const browser = await chromium.launch({
 })
 const context = await browser.newContext({
   javaScriptEnabled: !process.argv.includes('--without-javascript'),
+  viewport: { width: 1280, height: 800 },
   reducedMotion: 'reduce', // or pictures show colours on their way from light to dark
 })
 context.setDefaultTimeout(20_000)
@@ -33,14 +36,47 @@ wire.on('Fetch.requestPaused', ({ requestId }) => wire.send('Fetch.fulfillReques
   body: Buffer.from('<!doctype html><title>Elsewhere</title><h1>Elsewhere</h1>').toString('base64'),
 }))
 
+const scripted = !process.argv.includes('--without-javascript')
+const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
+
+// Through the debugger, which no content security policy keeps out.
+async function inspected() {
+  if (!await page.evaluate(() => 'axe' in window)) await page.evaluate(await readFile(axe, 'utf8'))
+  const { violations, incomplete } = await page.evaluate(() => window.axe.run(document, {
+    runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+  }))
+  const contrast = incomplete.filter((it) => it.id === 'color-contrast')
+  return [...violations, ...contrast].map(({ id, nodes }) => ({ id, at: nodes.map((node) => node.html.slice(0, 160)) }))
+}
+
+const focused = () => page.evaluate(() => {
+  const it = document.activeElement
+  const box = it.getBoundingClientRect()
+  const { outlineStyle, outlineWidth } = getComputedStyle(it.closest('label.choice') ?? it)
+  return {
+    tag: it.tagName.toLowerCase(),
+    name: (it.labels?.[0]?.innerText ?? it.innerText ?? '').split('\n')[0].trim(),
+    ticked: it.checked ?? null,
+    seen: outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 && box.bottom > 0 && box.top < innerHeight,
+  }
+})
+
 const violations = []
 page.on('console', (message) => { if (message.text().includes('Content Security Policy')) violations.push(message.text()) })
 
 const acts = {
   open: ({ url }) => page.goto(url),
   fill: ({ label, value }) => page.getByLabel(label, { exact: true }).fill(value),
-  press: ({ name }) => page.getByRole('button', { name, exact: true }).click(),
+  press: ({ name, clicks = 1 }) => page.getByRole('button', { name, exact: true }).click({ clickCount: clicks }),
+  /** Keys, one after the other, and what has the focus then. */
+  keys: async ({ keys }) => {
+    for (const key of keys) await page.keyboard.press(key)
+    return focused()
+  },
+  enter: () => page.keyboard.press('Enter'),
+  type: ({ text }) => page.keyboard.type(text),
   choose: ({ label }) => page.getByRole('radio', { name: label }).check(),
+  tick: ({ label }) => page.getByRole('checkbox', { name: label }).check(),
   untick: ({ label }) => page.getByRole('checkbox', { name: label }).uncheck(),
   /** Waits for a page of that heading. */
   reach: async ({ heading }) => {
@@ -55,9 +91,20 @@ const acts = {
     await other.close()
     return { text }
   },
-  /** The page on a phone and on a desk, light and dark. */
+  /** What a screen reader is told, as Playwright writes it down. */
+  tree: async () => ({ tree: await page.locator('body').ariaSnapshot() }),
+  back: async () => { await page.goBack() },
+  /** What another browser's cookies make of this one. */
+  cookies: async ({ header, url }) => {
+    await context.clearCookies()
+    await context.addCookies(header.split('; ').map((pair) => {
+      const at = pair.indexOf('=')
+      return { name: pair.slice(0, at), value: pair.slice(at + 1), url }
+    }))
+  },
+  /** The page on a phone and on a desk, light and dark: pictures, and what axe finds against WCAG 2.2 AA and its best practices. */
   picture: async ({ path }) => {
-    const wider = []
+    const [wider, wrong] = [[], []]
     for (const [width, height] of [[360, 740], [1280, 800]]) {
       for (const colorScheme of ['light', 'dark']) {
         await page.setViewportSize({ width, height })
@@ -65,9 +112,10 @@ const acts = {
         await page.screenshot({ path: `${path}-${width}-${colorScheme}.png`, fullPage: true })
         const across = await page.evaluate(() => document.documentElement.scrollWidth)
         if (across > width) wider.push({ width, across })
+        if (scripted) wrong.push(...(await inspected()).map((it) => ({ width, colorScheme, ...it })))
       }
     }
-    return { wider }
+    return { wider, wrong }
   },
 }
 

@@ -4,12 +4,14 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use shared::lambda::{self, Function};
+use shared::lambda::{self, Function, Served};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
 use super::refusal::Refusal;
+use crate::delivery::Lines;
 use crate::process::Fleet;
+use crate::template::FunctionDefinition;
 
 /// HTTP APIs wait no longer for an integration, and no setting changes that.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,23 +35,24 @@ struct Running {
 
 impl Endpoint {
     /// `function`, ended after `timeout` as Lambda would; its log lines go to whoever listens now.
-    pub(crate) fn of<F: Function>(function: F, name: &str, timeout: Duration) -> Arc<Self> {
-        let function = Arc::new(function);
-        Self::new(name, timeout, move |event| {
-            let function = Arc::clone(&function);
-            Box::pin(async move { lambda::invoke(&function, &event).await })
+    pub(crate) fn of<F: Function>(function: F, definition: &FunctionDefinition, lines: &Arc<Lines>) -> Arc<Self> {
+        let (served, lines) = (Arc::new(Served::of(function)), Arc::clone(lines));
+        let name = definition.name.clone();
+        Self::new(&definition.binary, definition.timeout, move |event| {
+            let (served, name, invocation) = (Arc::clone(&served), name.clone(), lines.invocation());
+            Box::pin(async move { lambda::invoke(&served, &event, &name, invocation).await })
         })
     }
 
     /// A program, each event to a process of it that has no other.
-    pub(crate) fn of_fleet(fleet: Fleet, name: &str, timeout: Duration) -> Arc<Self> {
-        let fleet = Arc::new(fleet);
+    pub(crate) fn of_fleet(fleet: Fleet, definition: &FunctionDefinition, lines: &Arc<Lines>) -> Arc<Self> {
+        let (fleet, lines) = (Arc::new(fleet), Arc::clone(lines));
         let asked = Arc::clone(&fleet);
         let invoke = move |event| -> Answering {
-            let fleet = Arc::clone(&asked);
-            Box::pin(async move { Ok(fleet.invoke(event).await?) })
+            let (fleet, invocation) = (Arc::clone(&asked), lines.invocation());
+            Box::pin(async move { Ok(fleet.invoke(event, invocation).await?) })
         };
-        Self::made(name, timeout, invoke, Some(fleet))
+        Self::made(&definition.binary, definition.timeout, invoke, Some(fleet))
     }
 
     fn new(name: &str, timeout: Duration, invoke: impl Fn(String) -> Answering + Send + Sync + 'static) -> Arc<Self> {

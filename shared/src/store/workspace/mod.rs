@@ -31,8 +31,8 @@ use crate::oauth::tenant::TenantId;
 /// The table of all tenants' things.
 #[derive(Clone)]
 pub struct Workspaces {
-    dynamo: Dynamo,
-    table: String,
+    pub(super) dynamo: Dynamo,
+    pub(super) table: String,
 }
 
 /// One tenant's things: every operation is within that tenant.

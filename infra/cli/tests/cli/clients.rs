@@ -1,79 +1,12 @@
 //! `amble client`, the program itself, against the local system and a stack of moto's.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-
 use local::Data;
 use serde_json::{Value, json};
-use tokio::process::Command;
+use shared::clock::Clock;
 use world::connector::Connector;
 use world::{CALLBACK, World};
 
-const TABLE: &str = "TABLE_CLIENTS";
-
-/// The program, with nothing in its environment but a way to AWS.
-struct Amble(Vec<(&'static str, String)>);
-
-/// How it ended.
-#[derive(Debug)]
-struct Ended {
-    status: i32,
-    out: String,
-    complaint: String,
-}
-
-impl Amble {
-    fn of_environment(endpoint: &str) -> Self {
-        let own = |text: &str| text.to_owned();
-        Self(vec![
-            ("AWS_ACCESS_KEY_ID", own("operator")),
-            ("AWS_SECRET_ACCESS_KEY", own("operator")),
-            ("AWS_REGION", own("us-east-1")),
-            ("AWS_ENDPOINT_URL", own(endpoint)),
-        ])
-    }
-
-    fn of(world: &World) -> Self {
-        let mut amble = Self::of_environment(world.system().dynamo_url());
-        amble.0.push((TABLE, world.system().variables("register").unwrap()[TABLE].clone()));
-        amble
-    }
-
-    async fn runs(&self, arguments: &[&str]) -> Ended {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_amble"));
-        command
-            .args(arguments)
-            .env_clear()
-            .envs(self.0.iter().map(|(name, value)| (*name, value)))
-            .stdin(Stdio::null());
-        let output = command.output().await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let status = output.status.code().unwrap();
-        Ended { status, out: text(output.stdout), complaint: text(output.stderr) }
-    }
-
-    async fn says(&self, arguments: &[&str]) -> String {
-        let ended = self.runs(arguments).await;
-        assert_eq!((ended.status, ended.complaint.as_str()), (0, ""), "{arguments:?} {ended:?}");
-        ended.out
-    }
-
-    async fn tells(&self, arguments: &[&str]) -> Value {
-        let said = self.says(&[arguments, &["--json"]].concat()).await;
-        assert_eq!(said.lines().count(), 1, "{said}");
-        serde_json::from_str(&said).unwrap()
-    }
-
-    /// What it complains about: one line, nothing said, and this status.
-    async fn complains(&self, status: i32, arguments: &[&str]) -> String {
-        let ended = self.runs(arguments).await;
-        assert_eq!((ended.status, ended.out.as_str()), (status, ""), "{arguments:?} {ended:?}");
-        assert!(!ended.complaint.contains("panicked"), "{ended:?}");
-        ended.complaint
-    }
-}
+use crate::program::{Amble, Folder, world};
 
 const ADD: [&str; 8] =
     ["client", "add", "--id", "acme-cowork", "--name", "Acme for Cowork", "--redirect-uri", CALLBACK];
@@ -87,7 +20,7 @@ fn connector<'w>(world: &'w World, secret: &str) -> Connector<'w> {
 /// Registered, connected, its secret replaced without a moment in which nothing works, and forgotten.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_lives_from_its_registration_to_its_end() {
-    let world = World::new().await;
+    let world = world().await;
     let amble = Amble::of(&world);
 
     let added = amble.tells(&ADD).await;
@@ -116,7 +49,8 @@ async fn a_client_lives_from_its_registration_to_its_end() {
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
 
-    amble.says(&["client", "remove", "acme-cowork"]).await;
+    let said = amble.says(&["client", "remove", "acme-cowork"]).await;
+    assert_eq!(said, "acme-cowork is forgotten. Connections that ended: 1.\n");
     let refused = with_second.refresh(&tokens.refresh.unwrap()).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     assert_eq!(world.count("clients").await, 0);
@@ -125,7 +59,7 @@ async fn a_client_lives_from_its_registration_to_its_end() {
 /// What it shows of clients, for people and for scripts; a secret only where it is made.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_listed_and_shown() {
-    let world = World::new().await;
+    let world = world().await;
     let amble = Amble::of(&world);
     assert_eq!(amble.says(&["client", "list"]).await, "There is no client yet.\n");
     assert_eq!(amble.tells(&["client", "list"]).await, json!({ "clients": [] }));
@@ -143,7 +77,7 @@ async fn clients_are_listed_and_shown() {
     assert!(lines[0].starts_with("CLIENT ") && lines[0].ends_with("ANSWERED AT"), "{list}");
     assert!(lines[1].starts_with("acme-cowork ") && lines[1].contains("  by hand  "), "{list}");
     assert!(lines[1].ends_with(&format!("Acme for Cowork  {CALLBACK} http://localhost/cb")), "{list}");
-    assert!(lines[2].starts_with(&registered) && lines[2].contains("registered itself, until 2026-12-2"), "{list}");
+    assert!(lines[2].starts_with(&registered) && lines[2].contains("registered itself, until 20"), "{list}");
 
     let shown = amble.says(&["client", "show", "acme-cowork"]).await;
     for line in ["Client           acme-cowork", "Name             Acme for Cowork", "Kept             by hand"] {
@@ -159,7 +93,7 @@ async fn clients_are_listed_and_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_done_is_said_and_not_done() {
-    let world = World::new().await;
+    let world = world().await;
     let amble = Amble::of(&world);
     let registered = world.connector("Claude").await.client_id;
     let secret = amble.tells(&ADD).await["client_secret"].as_str().unwrap().to_owned();
@@ -220,7 +154,7 @@ async fn what_cannot_be_done_is_said_and_not_done() {
 /// Two operators at once: one client, one secret that works.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_two_at_once_registers_it() {
-    let world = World::new().await;
+    let world = world().await;
     let amble = Amble::of(&world);
     let words = [&ADD[..], &["--json"]].concat();
 
@@ -236,13 +170,17 @@ async fn one_of_two_at_once_registers_it() {
 /// `--local` finds the system that runs on a folder, and says so when none does.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_system_is_found_by_its_folder() {
-    let folder = Folder::new();
+    let folder = Folder::new("clients");
     let local = format!("--local={}", folder.0.display());
     let amble = Amble(Vec::new());
     let words = ["client", "list", &local];
     assert!(amble.complains(1, &words).await.contains("no local system runs on"));
 
-    let world = World::with(|options| options.data = Data::Folder(folder.0.clone())).await;
+    let world = World::with(|options| {
+        options.data = Data::Folder(folder.0.clone());
+        options.clock = Clock::system();
+    })
+    .await;
     let registered = world.connector("Claude").await.client_id;
     assert_eq!(amble.tells(&words).await["clients"][0]["client_id"], registered);
     let secret = amble.tells(&[&ADD[..], &[&local]].concat()).await["client_secret"].as_str().unwrap().to_owned();
@@ -260,10 +198,10 @@ async fn it_says_what_it_misses() {
     let elsewhere = amble.complains(1, &["client", "list", "--stack", "prod"]).await;
     assert!(elsewhere.contains("the stack prod cannot be read in us-east-1"), "{elsewhere}");
 
-    let unreachable = Amble([&amble.0[..], &[(TABLE, "Clients".to_owned())]].concat());
+    let unreachable = Amble([&amble.0[..], &[("TABLE_CLIENTS".to_owned(), "Clients".to_owned())]].concat());
     let complaint = unreachable.complains(1, &["client", "list"]).await;
     assert!(complaint.contains("DynamoDB.Scan: no connection"), "{complaint}");
-    let no_region = Amble(unreachable.0.into_iter().filter(|(name, _)| *name != "AWS_REGION").collect());
+    let no_region = Amble(unreachable.0.into_iter().filter(|(name, _)| name != "AWS_REGION").collect());
     assert!(no_region.complains(1, &["client", "list"]).await.contains("AWS_REGION"));
     assert!(Amble(Vec::new()).says(&["--help"]).await.contains("--stack"));
 }
@@ -273,17 +211,21 @@ async fn it_says_what_it_misses() {
 #[ignore = "needs moto at MOTO_URL: tests/run starts it"]
 #[expect(clippy::disallowed_methods, reason = "the address is a setting of the test run")]
 async fn a_stack_is_found_by_its_outputs() {
-    let world = World::new().await;
+    let world = world().await;
     let moto = std::env::var("MOTO_URL").unwrap();
     let stack = format!("amble-{}", std::process::id());
     for (name, outputs) in [
-        (stack.clone(), json!({ "TableClients": { "Value": { "Ref": "Clients" } } })),
+        (
+            stack.clone(),
+            json!({ "TableClients": { "Value": { "Ref": "Clients" } }, "TableGrants": { "Value": { "Ref": "Grants" } } }),
+        ),
         (format!("{stack}-other"), json!({ "Bucket": { "Value": "none" } })),
     ] {
         let id = json!([{ "AttributeName": "id", "AttributeType": "S" }]);
         let key = json!([{ "AttributeName": "id", "KeyType": "HASH" }]);
         let table = json!({ "AttributeDefinitions": id, "KeySchema": key, "BillingMode": "PAY_PER_REQUEST" });
-        let template = json!({ "Resources": { "Clients": { "Type": "AWS::DynamoDB::Table", "Properties": table } }, "Outputs": outputs });
+        let table = json!({ "Type": "AWS::DynamoDB::Table", "Properties": table });
+        let template = json!({ "Resources": { "Clients": table, "Grants": table }, "Outputs": outputs });
         let template = template.to_string();
         let form =
             [("Action", "CreateStack"), ("StackName", &name), ("TemplateBody", &template), ("Version", "2010-05-15")];
@@ -312,19 +254,78 @@ async fn a_stack_is_found_by_its_outputs() {
     assert!(amble.complains(1, &["client", "list", "--stack", "nowhere"]).await.contains("does not exist"));
 }
 
-/// A folder that is gone with its test.
-struct Folder(PathBuf);
+/// Removed, it comes back by itself; blocked, it does not: not by registering, not at the pages, not for tokens; and unblocked it does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_client_stays_out() {
+    let world = world().await;
+    let amble = Amble::of(&world);
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let id = connector.client_id.clone();
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
 
-impl Folder {
-    fn new() -> Self {
-        let name = format!("amble-{}-{}", std::process::id(), line!());
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        Self(path)
+    let said = amble.says(&["client", "remove", &id]).await;
+    assert!(said.contains("Connections that ended: 1. It can come back by itself;"), "{said}");
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    assert_eq!(connector.client_id, id);
+    let ask = connector.ask("skills:read");
+    let code = world.person("ana@example.com").code(&ask, "acme").await;
+
+    let blocked = amble.tells(&["client", "block", &id]).await;
+    assert_eq!(blocked, json!({ "client_id": id, "ended": 2 }));
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+    for refused in [connector.exchange(&ask, &code).await, connector.refresh(&tokens.refresh.unwrap()).await] {
+        assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     }
+    let page = world.person("ben@example.com").visit(&connector.ask("skills:read").url).await;
+    assert_eq!(page.status, 403, "{page:?}");
+    assert!(page.body.contains("This application is blocked here") && page.header("location").is_none(), "{page:?}");
+    let metadata = json!({
+        "client_name": "Claude",
+        "redirect_uris": [CALLBACK],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    });
+    let refused = world.post_json("/oauth/register", &metadata).await;
+    let sentence = "This client is blocked here. Those who run the service can tell why.";
+    let expected = json!({ "error": "invalid_client_metadata", "error_description": sentence });
+    assert_eq!((refused.status, refused.json()), (400, expected));
+
+    let listed = amble.tells(&["client", "show", &id]).await;
+    assert_eq!(listed["client_name"], "Claude");
+    assert!(listed["blocked_since"].is_string(), "{listed}");
+    for (words, sentence) in [
+        (&["client", "remove", &id][..], "is blocked; `amble client unblock"),
+        (&["client", "secret", "add", &id], "is blocked; `amble client unblock"),
+        (&["client", "unblock", "nobody"], "nobody is not blocked"),
+    ] {
+        let complaint = amble.complains(1, words).await;
+        assert!(complaint.contains(sentence), "{complaint}");
+    }
+    amble.says(&["client", "unblock", &id]).await;
+    assert_eq!(world.connector("Claude").await.client_id, id);
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// One that describes itself, blocked before anybody brought it: nobody's document is even asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_document_is_not_fetched() {
+    let documents = world::documents::Documents::serve().await;
+    let world = World::with(|options| {
+        options.outbound_allow.push(documents.origin().to_owned());
+        options.clock = Clock::system();
+    })
+    .await;
+    let amble = Amble::of(&world);
+    let connector = documents.connector(&world, "/client.json", "Some Client", &["http://localhost/callback"]);
+    amble.says(&["client", "block", &connector.client_id]).await;
+
+    let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
+    assert_eq!(page.status, 403, "{page:?}");
+    assert!(page.body.contains("This application is blocked here"), "{page:?}");
+    assert_eq!(documents.asked("/client.json"), 0);
+
+    amble.says(&["client", "unblock", &connector.client_id]).await;
+    let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
+    assert_eq!((page.status, documents.asked("/client.json")), (200, 1), "{page:?}");
 }

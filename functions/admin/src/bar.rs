@@ -1,0 +1,65 @@
+//! The top of each page: who is signed in, and where one can go.
+
+use shared::identity::Identity;
+use shared::identity::signed_in::{SIGN_OUT, SignedIn};
+
+use crate::manager::Manager;
+use shared::http::visible::Visible;
+use shared::oauth::scope::Scope;
+use shared::store::directory::Standing;
+
+/// What the top shows.
+pub(crate) struct Bar {
+    /// As whom one is signed in.
+    pub(crate) who: String,
+    /// Proof for signing out, where that is ours to do.
+    pub(crate) sign_out: Option<String>,
+    /// What the tenant is called, on its pages.
+    pub(crate) tenant: Option<String>,
+    pub(crate) tabs: Vec<Tab>,
+}
+
+/// A way to another page.
+pub(crate) struct Tab {
+    pub(crate) href: String,
+    pub(crate) label: String,
+    pub(crate) current: bool,
+}
+
+impl Bar {
+    /// Of a person's own page: the tenants that they look after are beside it.
+    pub(crate) fn own(identity: &Identity, person: &SignedIn, standings: &[Standing]) -> Self {
+        let managed = standings.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
+        let tab = |standing: &Standing| Tab {
+            href: format!("/admin/{}/connections", standing.tenant),
+            label: Visible(&standing.name).to_string(),
+            current: false,
+        };
+        let mut tabs = vec![Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: true }];
+        tabs.extend(managed.map(tab));
+        Self { tabs, ..Self::of(identity, person) }
+    }
+
+    /// Of a page of a tenant.
+    pub(crate) fn of_tenant(identity: &Identity, person: &SignedIn, manager: &Manager, current: &str) -> Self {
+        let tab = |(page, label): (&str, &str)| Tab {
+            href: format!("/admin/{}/{page}", manager.tenant()),
+            label: label.to_owned(),
+            current: page == current,
+        };
+        let tabs = [("connections", "Connections"), ("keys", "API keys"), ("activity", "Activity")].map(tab);
+        let own = Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: false };
+        let tabs = tabs.into_iter().chain(std::iter::once(own)).collect();
+        Self { tenant: Some(Visible(manager.name()).to_string()), tabs, ..Self::of(identity, person) }
+    }
+
+    fn of(identity: &Identity, person: &SignedIn) -> Self {
+        let who = person.email.as_deref().unwrap_or(person.person.as_str());
+        Self {
+            who: Visible(who).to_string(),
+            sign_out: identity.hosts_login().then(|| person.anti_forgery(SIGN_OUT)),
+            tenant: None,
+            tabs: Vec::new(),
+        }
+    }
+}

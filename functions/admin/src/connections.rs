@@ -1,0 +1,188 @@
+//! `/admin/{tenant}/connections`: everything that is connected in a tenant.
+
+use askama::Template;
+use http::StatusCode;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use shared::http::shell::{Leads, Shell};
+use shared::http::visible::Visible;
+use shared::lambda::Response;
+use shared::oauth::client::ClientId;
+use shared::oauth::grant::{Ending, GrantId};
+use shared::oauth::tenant::PersonId;
+use shared::store::connections::{Connections, Place, Whose};
+
+use crate::bar::Bar;
+use crate::confirm::{Outcome, Question};
+use crate::ending::Ender;
+use crate::listed::{Row, name};
+use crate::manager::Manager;
+use crate::refusal::Refusal;
+use crate::{Admin, Visit, cursor};
+
+#[derive(Template)]
+#[template(path = "connections.html")]
+struct Page<'a> {
+    shell: &'a Shell,
+    bar: &'a Bar,
+    path: &'a str,
+    rows: Vec<Row>,
+    person: &'a str,
+    client: &'a str,
+    /// What of the filter cannot be.
+    wrong: Option<&'static str>,
+    first: bool,
+    next: Option<String>,
+}
+
+/// Which connections to end.
+enum What {
+    One(GrantId),
+    OfPerson(PersonId),
+    OfClient(ClientId),
+}
+
+impl Admin {
+    pub(crate) async fn connections(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
+        let value = |name| visit.parameters.value(name).map(str::trim);
+        let (person, client) = (value("person"), value("client"));
+        let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
+        let wrong = if person.is_some_and(|text| PersonId::parse(text).is_none()) {
+            Some("A person's id is what stands below their address in the list.")
+        } else if client.is_some_and(|text| ClientId::parse(text).is_none()) {
+            Some("No application has such an id.")
+        } else {
+            None
+        };
+        let filter = (person.and_then(PersonId::parse), client.and_then(ClientId::parse));
+        let listed = if wrong.is_some() {
+            Connections { found: Vec::new(), next: None }
+        } else {
+            let (filter, tables) = ((filter.0.as_ref(), filter.1.as_ref()), (&self.directory, &self.clients));
+            self.grants.connected_in(manager.tenant(), filter, after.as_ref(), tables, visit.now).await?
+        };
+        let next = listed.next.map(|place| {
+            let parts = [("person", person), ("client", client), ("after", Some(&*cursor::write(&place.to_text())))];
+            let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
+            parts.collect::<Vec<_>>().join("&")
+        });
+        let page = Page {
+            shell: &self.shell,
+            bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "connections"),
+            path: visit.path,
+            rows: listed.found.iter().map(Row::of).collect(),
+            person: person.unwrap_or_default(),
+            client: client.unwrap_or_default(),
+            wrong,
+            first: after.is_none(),
+            next,
+        };
+        let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        Ok(self.shell.page(status, Leads::HOME, None, page.render()))
+    }
+
+    /// Ends one, all of a person, or all of a client.
+    pub(crate) async fn end_connections(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
+        let (what, after) = (What::read(visit)?, cursor::read(visit.parameters.value("after"), Place::parse)?);
+        let bar = Bar::of_tenant(&self.identity, &visit.person, manager, "connections");
+        let back = format!("/admin/{}/connections", manager.tenant());
+        let found = match &what {
+            What::One(id) => {
+                let grant = self.grants.find(id).await?;
+                Some(grant.filter(|grant| grant.approval.tenant == *manager.tenant()).ok_or(Refusal::NotThere)?)
+            }
+            What::OfPerson(_) | What::OfClient(_) => None,
+        };
+        let mut fields = vec![what.field()];
+        if !visit.changes {
+            let (title, sentence) = match (&what, &found) {
+                (What::OfPerson(person), _) => (
+                    "End all connections of this person?".to_owned(),
+                    format!(
+                        "Every application that works as {person} in {} loses its access at once.",
+                        Visible(manager.name())
+                    ),
+                ),
+                (What::OfClient(id), _) => {
+                    let client = self.clients.find(id, visit.now).await?;
+                    let client = name(client.as_ref(), id);
+                    (
+                        format!("End all connections of {client}?"),
+                        format!(
+                            "{client} loses its access to {} at once, for everyone who connected it.",
+                            Visible(manager.name())
+                        ),
+                    )
+                }
+                (What::One(_), Some(grant)) => {
+                    let client = self.clients.find(&grant.approval.client, visit.now).await?;
+                    let client = name(client.as_ref(), &grant.approval.client);
+                    let whose = grant.approval.email.as_deref().unwrap_or(grant.approval.person.as_str());
+                    (
+                        format!("End the connection of {client}?"),
+                        format!("{client} can no longer work as {} in {}.", Visible(whose), Visible(manager.name())),
+                    )
+                }
+                (What::One(_), None) => return Err(Refusal::NotThere),
+            };
+            let again =
+                "Whoever may still connect it can do so again; to prevent that, take them out of the workspace first.";
+            return Ok(self.ask(
+                visit,
+                &bar,
+                &Question {
+                    title,
+                    sentences: vec![sentence, again.to_owned()],
+                    fields,
+                    button: if found.is_some() { "End the connection" } else { "End the connections" },
+                    danger: true,
+                    back,
+                },
+            ));
+        }
+        fields.extend(after.as_ref().map(|place| ("after", cursor::write(&place.to_text()))));
+        visit.confirmed(&fields)?;
+        let ender = self.ender(manager, visit.now);
+        if let Some(grant) = &found {
+            let outcome = Outcome::of_one(ender.one(grant).await?, &back);
+            return Ok(self.tell(visit, &bar, &outcome));
+        }
+        let (person, client) = match &what {
+            What::OfPerson(person) => (Some(person), None),
+            What::OfClient(client) => (None, Some(client)),
+            What::One(_) => return Err(Refusal::NotThere),
+        };
+        let swept = ender.some(Whose::Tenant { tenant: manager.tenant(), person, client }, after.as_ref()).await?;
+        Ok(self.tell(visit, &bar, &Outcome::of_many(swept, vec![what.field()], &back)))
+    }
+
+    /// Ends in the name of an administrator, or of their key.
+    pub(crate) fn ender(&self, manager: &Manager, now: shared::clock::Timestamp) -> Ender<'_> {
+        Ender { grants: &self.grants, why: Ending::Administrator, by: manager.by(), now }
+    }
+}
+
+impl What {
+    fn read(visit: &Visit<'_>) -> Result<Self, Refusal> {
+        let value = |name| visit.parameters.value(name);
+        let read = match (value("connection"), value("person"), value("client")) {
+            (Some(id), None, None) => GrantId::parse(id).map(Self::One),
+            (None, Some(id), None) => PersonId::parse(id).map(Self::OfPerson),
+            (None, None, Some(id)) => ClientId::parse(id).map(Self::OfClient),
+            _ => None,
+        };
+        read.ok_or(Refusal::NotThere)
+    }
+
+    fn field(&self) -> (&'static str, String) {
+        match self {
+            Self::One(id) => ("connection", id.to_text()),
+            Self::OfPerson(id) => ("person", id.to_string()),
+            Self::OfClient(id) => ("client", id.to_string()),
+        }
+    }
+}
+
+/// For a query. In templates, askama's `urlencode` does it.
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}

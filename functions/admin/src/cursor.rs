@@ -1,0 +1,39 @@
+//! Where a list goes on, as pages and scripts hold it: opaque to them, and only a place in a list that they may see anyway.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::refusal::Refusal;
+
+/// The cursor of a place.
+pub(crate) fn write(place: &str) -> String {
+    URL_SAFE_NO_PAD.encode(place)
+}
+
+/// The place of a cursor, if there is one.
+pub(crate) fn read<P>(cursor: Option<&str>, parse: impl Fn(&str) -> Option<P>) -> Result<Option<P>, Refusal> {
+    const LONGEST: usize = 512;
+    let Some(cursor) = cursor else { return Ok(None) };
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|_| cursor.len() <= LONGEST);
+    let place = bytes.and_then(|bytes| parse(&String::from_utf8(bytes).ok()?));
+    place.map(Some).ok_or(Refusal::Cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::store::connections::Place;
+
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_nothing_else_does() {
+        let text = "1795339800.AAAAAAAAAAAAAAAAAAAAAA";
+        let place = Place::parse(text).unwrap();
+        assert_eq!(place.to_text(), text);
+        assert_eq!(read(Some(&write(text)), Place::parse).unwrap(), Some(place));
+        assert_eq!(read(None, Place::parse).unwrap(), None);
+        for other in ["", "!", text, &write("1795339800"), &write("x.AAAAAAAAAAAAAAAAAAAAAA"), &"A".repeat(513)] {
+            assert!(read(Some(other), Place::parse).is_err(), "{other}");
+        }
+    }
+}

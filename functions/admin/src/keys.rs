@@ -1,0 +1,328 @@
+//! `/admin/{tenant}/keys`: the keys of a tenant's scripts. One is made in three steps: described, confirmed, and shown, once.
+
+use std::time::Duration;
+
+use askama::Template;
+use http::StatusCode;
+use shared::clock::Timestamp;
+use shared::http::shell::{Leads, Shell};
+use shared::http::visible::Visible;
+use shared::lambda::Response;
+use shared::oauth::api_key::{KeyId, KeyName};
+use shared::oauth::scope::{Scope, Scopes};
+use shared::store::keys::{FORM_LIFETIME, FormId, KnownKey, Place};
+
+use crate::bar::Bar;
+use crate::confirm::{Outcome, Question, proof};
+use crate::manager::Manager;
+use crate::refusal::Refusal;
+use crate::when::When;
+use crate::{Admin, Visit, cursor, permission};
+
+/// Days for which a key can be made; nothing is for ever.
+const LIVES: [(&str, &str); 5] =
+    [("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("never", "until it is revoked")];
+const USUAL: &str = "90";
+
+#[derive(Template)]
+#[template(path = "keys.html")]
+struct Page<'a> {
+    shell: &'a Shell,
+    bar: &'a Bar,
+    path: &'a str,
+    rows: Vec<Row>,
+    first: bool,
+    next: Option<String>,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    may: Vec<&'static str>,
+    maker: String,
+    /// Whoever looks made it.
+    own: bool,
+    made: When,
+    used: Option<When>,
+    expires: Option<When>,
+}
+
+#[derive(Template)]
+#[template(path = "new-key.html")]
+struct FormPage<'a> {
+    shell: &'a Shell,
+    bar: &'a Bar,
+    action: &'a str,
+    back: &'a str,
+    confirmation: String,
+    name: &'a str,
+    choices: Vec<Choice>,
+    lives: Vec<(&'static str, &'static str, bool)>,
+    wrong: Vec<Wrong>,
+    /// The name is among it.
+    unnamed: bool,
+}
+
+struct Choice {
+    field: String,
+    title: &'static str,
+    ticked: bool,
+}
+
+#[derive(Template)]
+#[template(path = "made-key.html")]
+struct MadePage<'a> {
+    shell: &'a Shell,
+    bar: &'a Bar,
+    back: &'a str,
+    name: String,
+    key: &'a str,
+    may: Vec<&'static str>,
+    expires: Option<When>,
+}
+
+/// What a key is to be.
+struct Described {
+    name: KeyName,
+    scopes: Scopes,
+    life: Life,
+}
+
+/// For how long.
+#[derive(Clone, Copy)]
+enum Life {
+    Days(u64),
+    UntilRevoked,
+}
+
+/// What of a description cannot be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    Name,
+    Scopes,
+    Life,
+}
+
+impl Admin {
+    pub(crate) async fn keys(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
+        let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
+        let (keys, next) = self.keys.of_tenant(manager.tenant(), after.as_ref(), visit.now).await?;
+        let row = |key: &KnownKey| Row {
+            id: key.id.to_text(),
+            name: Visible(key.name.as_str()).to_string(),
+            may: permission::titles(key.scopes),
+            maker: key.maker.to_string(),
+            own: key.maker == visit.person.person,
+            made: When(key.created),
+            used: key.used.map(When),
+            expires: key.expires.map(When),
+        };
+        let page = Page {
+            shell: &self.shell,
+            bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "keys"),
+            path: visit.path,
+            rows: keys.iter().map(row).collect(),
+            first: after.is_none(),
+            next: next.map(|place| cursor::write(&place.to_text())),
+        };
+        Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
+    }
+
+    pub(crate) async fn make_key(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
+        if !visit.changes {
+            return Ok(self.key_form(visit, manager, Vec::new()));
+        }
+        match visit.parameters.value("step") {
+            Some("describe") => {
+                visit.confirmed(&describing())?;
+                Ok(match Described::read(visit, manager) {
+                    Ok(described) => self.confirm_key(visit, manager, &described),
+                    Err(wrong) => self.key_form(visit, manager, wrong),
+                })
+            }
+            Some("make") => self.make_confirmed(visit, manager).await,
+            _ => Err(Refusal::Body),
+        }
+    }
+
+    fn key_form(&self, visit: &Visit<'_>, manager: &Manager, wrong: Vec<Wrong>) -> Response {
+        let value = |name: &str| visit.parameters.value(name);
+        let life = value("life").unwrap_or(USUAL);
+        let choice = |scope: Scope| {
+            let field = field(scope);
+            Choice { ticked: value(&field).is_some(), title: permission::title(scope), field }
+        };
+        let page = FormPage {
+            shell: &self.shell,
+            bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "keys"),
+            action: visit.path,
+            back: &keys_of(manager),
+            confirmation: proof(&visit.person, visit.path, &describing()),
+            name: value("name").unwrap_or_default(),
+            choices: manager.permissions().iter().map(choice).collect(),
+            lives: LIVES.iter().map(|(days, label)| (*days, *label, *days == life)).collect(),
+            unnamed: wrong.contains(&Wrong::Name),
+            wrong,
+        };
+        let status = if page.wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+        self.shell.page(status, Leads::HOME, None, page.render())
+    }
+
+    fn confirm_key(&self, visit: &Visit<'_>, manager: &Manager, described: &Described) -> Response {
+        let bar = Bar::of_tenant(&self.identity, &visit.person, manager, "keys");
+        let name = Visible(described.name.as_str());
+        let may = permission::titles(described.scopes).join(", ");
+        let life = match described.life.end(visit.now) {
+            Some(end) => format!("It works until {}, or until it is revoked.", When(end)),
+            None => "It works until it is revoked.".to_owned(),
+        };
+        let question = Question {
+            title: format!("Make the API key “{name}”?"),
+            sentences: vec![
+                format!("Whoever holds it may do this in {}, as you: {may}.", Visible(manager.name())),
+                life,
+                "It never may more than your own role allows, and stops working if you leave the workspace.".to_owned(),
+                "It is shown once, on the next page.".to_owned(),
+            ],
+            fields: described.fields(&FormId::random(), visit.now),
+            button: "Make the key",
+            danger: false,
+            back: keys_of(manager),
+        };
+        self.ask(visit, &bar, &question)
+    }
+
+    async fn make_confirmed(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
+        let value = |name: &str| visit.parameters.value(name);
+        let form = value("form").and_then(FormId::parse).ok_or(Refusal::Body)?;
+        let shown = value("shown").and_then(|text| text.parse().ok()).map(Timestamp::from_seconds);
+        let shown = shown.ok_or(Refusal::Body)?;
+        let described = Described::read_confirmed(visit).ok_or(Refusal::Body)?;
+        visit.confirmed(&described.fields(&form, shown))?;
+        if visit.now.since(shown) > FORM_LIFETIME {
+            return Err(Refusal::Stale);
+        }
+        // A key outlives the session: one that was ended elsewhere makes none.
+        if !self.identity.still_signed_in(&visit.person).await? {
+            return Err(Refusal::SignedOut);
+        }
+        let Described { name, scopes, life } = described;
+        let expires = life.end(shown);
+        let (through, standing) = (manager.through(Some(&form)), manager.standing());
+        let (key, known) = self.keys.make_through(through, standing, name, scopes, expires, visit.now).await?;
+        let page = MadePage {
+            shell: &self.shell,
+            bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "keys"),
+            back: &keys_of(manager),
+            name: Visible(known.name.as_str()).to_string(),
+            key: &key.to_text(),
+            may: permission::titles(known.scopes),
+            expires: known.expires.map(When),
+        };
+        Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
+    }
+
+    pub(crate) async fn revoke_key(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
+        let id = visit.parameters.value("key").and_then(KeyId::parse).ok_or(Refusal::NotThere)?;
+        let (bar, back) = (Bar::of_tenant(&self.identity, &visit.person, manager, "keys"), keys_of(manager));
+        let fields = vec![("key", id.to_text())];
+        if !visit.changes {
+            let known = self.keys.find(&id, visit.now).await?.filter(|key| key.tenant == *manager.tenant());
+            let known = known.ok_or(Refusal::NotThere)?;
+            let question = Question {
+                title: format!("Revoke the API key “{}”?", Visible(known.name.as_str())),
+                sentences: vec![
+                    "Whatever uses it is refused from the next call on.".to_owned(),
+                    "This cannot be undone: a new key has to be made and put in its place.".to_owned(),
+                ],
+                fields,
+                button: "Revoke the key",
+                danger: true,
+                back,
+            };
+            return Ok(self.ask(visit, &bar, &question));
+        }
+        visit.confirmed(&fields)?;
+        let person = Some(manager.person());
+        let revoked = self.keys.revoke_through(manager.through(None), manager.tenant(), &id, person).await?;
+        let (title, sentence) = if revoked {
+            ("The key is revoked", "It is refused from the next call on.")
+        } else {
+            ("The key was revoked before", "There was nothing left to revoke.")
+        };
+        let outcome = Outcome { title: title.to_owned(), sentence: sentence.to_owned(), back, rest: None };
+        Ok(self.tell(visit, &bar, &outcome))
+    }
+}
+
+impl Described {
+    /// As the form has it: what it did not offer cannot be ticked.
+    fn read(visit: &Visit<'_>, manager: &Manager) -> Result<Self, Vec<Wrong>> {
+        let value = |name: &str| visit.parameters.value(name);
+        let name = value("name").and_then(KeyName::parse);
+        let ticked = manager.permissions().iter().filter(|scope| value(&field(*scope)).is_some());
+        let scopes = Some(ticked.fold(Scopes::NONE, Scopes::with)).filter(|scopes| !scopes.permissions().is_empty());
+        let life = value("life").and_then(Life::parse);
+        let wrong = [(name.is_none(), Wrong::Name), (scopes.is_none(), Wrong::Scopes), (life.is_none(), Wrong::Life)];
+        match (name, scopes, life) {
+            (Some(name), Some(scopes), Some(life)) => Ok(Self { name, scopes, life }),
+            _ => Err(wrong.into_iter().filter_map(|(is, wrong)| is.then_some(wrong)).collect()),
+        }
+    }
+
+    /// As it was confirmed.
+    fn read_confirmed(visit: &Visit<'_>) -> Option<Self> {
+        let value = |name: &str| visit.parameters.value(name);
+        Some(Self {
+            name: value("name").and_then(KeyName::parse)?,
+            scopes: Scopes::parse(value("may")?),
+            life: value("life").and_then(Life::parse)?,
+        })
+    }
+
+    fn fields(&self, form: &FormId, shown: Timestamp) -> Vec<(&'static str, String)> {
+        vec![
+            ("step", "make".to_owned()),
+            ("name", self.name.as_str().to_owned()),
+            ("may", self.scopes.to_string()),
+            ("life", self.life.to_text()),
+            ("form", form.to_text()),
+            ("shown", shown.seconds().to_string()),
+        ]
+    }
+}
+
+impl Life {
+    /// One of those that the form offers.
+    fn parse(text: &str) -> Option<Self> {
+        let (days, _) = LIVES.iter().find(|(days, _)| *days == text)?;
+        Some(days.parse().map_or(Self::UntilRevoked, Self::Days))
+    }
+
+    fn to_text(self) -> String {
+        match self {
+            Self::Days(days) => days.to_string(),
+            Self::UntilRevoked => "never".to_owned(),
+        }
+    }
+
+    /// When it is over, if it began at `from`.
+    fn end(self, from: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Days(days) => Some(from.plus(Duration::from_hours(24 * days))),
+            Self::UntilRevoked => None,
+        }
+    }
+}
+
+fn describing() -> [(&'static str, String); 1] {
+    [("step", "describe".to_owned())]
+}
+
+fn field(scope: Scope) -> String {
+    format!("may:{}", scope.as_str())
+}
+
+fn keys_of(manager: &Manager) -> String {
+    format!("/admin/{}/keys", manager.tenant())
+}

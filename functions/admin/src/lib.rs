@@ -1,0 +1,154 @@
+//! `/admin`: what is connected, by whom, and how to end it; a tenant's API keys; and what has happened in it lately.
+//!
+//! Everyone sees and ends what is theirs. Whose role has `connections:manage` sees and ends what is their tenant's; to anybody else it
+//! looks as if that tenant were not there. Pages are for people who are signed in, `/admin/api/…` is the same for scripts with a key.
+//! A change is a POST that was asked about once, carries a value that only our page could give, and counts at the next call.
+
+mod activity;
+mod api;
+mod bar;
+mod confirm;
+mod connections;
+mod cursor;
+mod ending;
+mod keys;
+mod listed;
+mod manager;
+mod own;
+mod permission;
+mod refusal;
+mod route;
+mod told;
+mod when;
+
+use http::Method;
+use shared::clock::{Clock, Timestamp};
+use shared::environment::{Environment, Misconfigured};
+use shared::http::answer;
+use shared::http::own_page;
+use shared::http::parameters::Parameters;
+use shared::http::shell::Shell;
+use shared::identity::signed_in::SignedIn;
+use shared::identity::{Identity, LONGEST_WAY_BACK};
+use shared::lambda::{Function, Request, Response};
+use shared::oauth::issuer::Issuer;
+use shared::oauth::tenant::TenantId;
+use shared::store::activity::Activities;
+use shared::store::clients::Clients;
+use shared::store::directory::Directory;
+use shared::store::grants::Grants;
+use shared::store::keys::Keys;
+
+use crate::manager::Manager;
+use crate::refusal::Refusal;
+use crate::route::{Page, Route};
+
+/// The console.
+pub struct Admin {
+    identity: Identity,
+    clients: Clients,
+    directory: Directory,
+    grants: Grants,
+    keys: Keys,
+    activities: Activities,
+    issuer: Issuer,
+    shell: Shell,
+    clock: Clock,
+}
+
+/// A request for a page, by someone who is signed in.
+struct Visit<'a> {
+    path: &'a str,
+    parameters: Parameters,
+    person: SignedIn,
+    /// It is to change something.
+    changes: bool,
+    now: Timestamp,
+}
+
+impl Admin {
+    /// With the tables, and a way to know who is signed in.
+    ///
+    /// # Errors
+    /// When a setting is missing.
+    #[expect(clippy::unused_async, reason = "every function is made in the same way")]
+    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+        Ok(Self {
+            identity: Identity::new(environment)?,
+            clients: environment.clients()?,
+            directory: environment.directory()?,
+            grants: environment.grants()?,
+            keys: environment.keys()?,
+            activities: environment.activities()?,
+            issuer: environment.issuer()?,
+            shell: Shell::new(environment)?,
+            clock: environment.clock(),
+        })
+    }
+
+    async fn page(&self, request: &Request, route: &Route, now: Timestamp) -> Result<Response, Refusal> {
+        let changes = request.method() == Method::POST;
+        if changes && !own_page::sent(request, &self.issuer) {
+            return Err(Refusal::Forged);
+        }
+        let Some(person) = self.identity.signed_in(request, now).await? else {
+            return Ok(self.sign_in(request));
+        };
+        let parameters = if changes { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
+        let visit = Visit { path: request.uri().path(), parameters, person, changes, now };
+        let Route::Page(tenant, page) = route else {
+            return match route {
+                Route::EndOwn => self.end_own(&visit).await,
+                _ => self.own(&visit).await,
+            };
+        };
+        let manager = self.manager(&visit.person, tenant).await?;
+        match page {
+            Page::Connections => self.connections(&visit, &manager).await,
+            Page::EndConnections => self.end_connections(&visit, &manager).await,
+            Page::Keys => self.keys(&visit, &manager).await,
+            Page::MakeKey => self.make_key(&visit, &manager).await,
+            Page::RevokeKey => self.revoke_key(&visit, &manager).await,
+            Page::Activity => self.activity(&visit, &manager).await,
+        }
+    }
+
+    /// Whoever is no member learns nothing, not even that there is such a tenant.
+    async fn manager(&self, person: &SignedIn, tenant: &TenantId) -> Result<Manager, Refusal> {
+        let standing = self.directory.standing(&person.person, tenant).await?.ok_or(Refusal::NotThere)?;
+        Manager::of_person(standing).map_err(Refusal::NotTheirs)
+    }
+
+    /// Comes back to where one was; after a form, to the page it was on, as what a form says is not kept.
+    fn sign_in(&self, request: &Request) -> Response {
+        let path = request.uri().path();
+        let query = request.uri().query().filter(|_| request.method() == Method::GET);
+        let way_back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let way_back = if request.method() == Method::GET && way_back.len() <= LONGEST_WAY_BACK {
+            way_back.as_str()
+        } else {
+            "/admin"
+        };
+        answer::see_other(&self.identity.login(way_back))
+    }
+}
+
+impl Function for Admin {
+    const NAME: &'static str = "admin";
+
+    async fn handle(&self, request: Request) -> Response {
+        let Some(route) = Route::parse(request.uri().path()) else {
+            let api = request.uri().path().starts_with("/admin/api/");
+            return if api { Refusal::NotThere.json() } else { Refusal::NotThere.page(&self.shell) };
+        };
+        if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
+            return answer::method_not_allowed(route.methods());
+        }
+        let now = self.clock.now();
+        if route.is_api() {
+            self.api(&request, &route, now).await.unwrap_or_else(|refusal| refusal.json())
+        } else {
+            self.page(&request, &route, now).await.unwrap_or_else(|refusal| refusal.page(&self.shell))
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! A connection as it is listed: for people in words, for scripts in JSON.
+
+use serde::Serialize;
+use shared::clock::Timestamp;
+use shared::http::visible::Visible;
+use shared::oauth::client::{Client, ClientId};
+use shared::oauth::grant::Life;
+use shared::oauth::scope::{Scope, Scopes};
+use shared::store::connections::Connection;
+
+use crate::permission;
+use crate::when::When;
+
+/// A line of a page.
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) client: String,
+    pub(crate) from: String,
+    pub(crate) client_id: String,
+    pub(crate) tenant: String,
+    pub(crate) person: String,
+    pub(crate) email: Option<String>,
+    /// Nothing if the person is no longer a member.
+    pub(crate) role: Option<String>,
+    pub(crate) may: Vec<&'static str>,
+    /// Approved, and not allowed by the role as it is now.
+    pub(crate) withheld: Vec<&'static str>,
+    pub(crate) since: When,
+    pub(crate) used: Option<When>,
+    pub(crate) ends: When,
+}
+
+impl Row {
+    pub(crate) fn of(connection: &Connection) -> Self {
+        let Connection { grant, client, standing } = connection;
+        let (approval, may) = (&grant.approval, connection.effective());
+        Self {
+            id: grant.id.to_text(),
+            client: name(client.as_ref(), &approval.client),
+            from: origin(&approval.client),
+            client_id: approval.client.to_string(),
+            tenant: standing.as_ref().map_or_else(|| approval.tenant.to_string(), |it| Visible(&it.name).to_string()),
+            person: approval.person.to_string(),
+            email: approval.email.as_deref().map(|email| Visible(email).to_string()),
+            role: standing.as_ref().map(|standing| Visible(&standing.role.name).to_string()),
+            may: permission::titles(may),
+            withheld: permission::titles(approval.scopes.permissions().difference(may)),
+            since: When(approval.at),
+            used: used(connection).map(When),
+            ends: When(grant.expires()),
+        }
+    }
+}
+
+/// What the client calls itself.
+pub(crate) fn name(client: Option<&Client>, id: &ClientId) -> String {
+    match client {
+        Some(Client { name: Some(name), .. }) => Visible(name).to_string(),
+        Some(_) => "An application without a name".to_owned(),
+        None => Visible(id.as_str()).to_string(),
+    }
+}
+
+/// What is known of where it comes from.
+fn origin(id: &ClientId) -> String {
+    id.document_host().map_or_else(|| "its name is not verified".to_owned(), |host| format!("described by {host}"))
+}
+
+fn used(connection: &Connection) -> Option<Timestamp> {
+    match &connection.grant.life {
+        Life::Active(active) => active.used,
+        Life::Issued { .. } | Life::Ended { .. } => None,
+    }
+}
+
+/// As `components/schemas/Connection` of the description says.
+#[derive(Serialize)]
+pub(crate) struct Listed<'a> {
+    id: String,
+    tenant: &'a str,
+    person: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    client: ListedClient<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'a str>,
+    granted: Vec<&'static str>,
+    effective: Vec<&'static str>,
+    stays_connected: bool,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used: Option<String>,
+    expires: String,
+}
+
+#[derive(Serialize)]
+struct ListedClient<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    described_by: Option<String>,
+}
+
+impl<'a> Listed<'a> {
+    pub(crate) fn of(connection: &'a Connection) -> Self {
+        let Connection { grant, client, standing } = connection;
+        let approval = &grant.approval;
+        Self {
+            id: grant.id.to_text(),
+            tenant: approval.tenant.as_str(),
+            person: approval.person.as_str(),
+            email: approval.email.as_deref(),
+            client: ListedClient {
+                id: approval.client.as_str(),
+                name: client.as_ref().and_then(|client| client.name.as_deref()),
+                described_by: approval.client.document_host(),
+            },
+            role: standing.as_ref().map(|standing| standing.role.name.as_str()),
+            granted: names(approval.scopes.permissions()),
+            effective: names(connection.effective()),
+            stays_connected: approval.scopes.contains(Scope::OfflineAccess),
+            created: approval.at.to_rfc3339(),
+            last_used: used(connection).map(Timestamp::to_rfc3339),
+            expires: grant.expires().to_rfc3339(),
+        }
+    }
+}
+
+/// Scopes as the wire names them.
+pub(crate) fn names(scopes: Scopes) -> Vec<&'static str> {
+    scopes.iter().map(Scope::as_str).collect()
+}

@@ -1,0 +1,84 @@
+//! Who may look after a tenant. Nothing of a tenant is listed or changed without one.
+
+use shared::oauth::api_key::{ApiKey, KeyId};
+use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::directory::Standing;
+use shared::store::keys::{FormId, KnownKey, Through};
+
+/// Someone who may manage the connections and keys of one tenant, and what else they may there.
+pub(crate) struct Manager {
+    /// With no more permissions than what they showed gives them.
+    standing: Standing,
+    key: Option<KeyId>,
+}
+
+/// A member whose role, or whose key, is not for this.
+#[derive(Debug)]
+pub(crate) struct NotTheirs {
+    /// What the tenant is called.
+    pub(crate) tenant: String,
+    pub(crate) role: String,
+}
+
+impl Manager {
+    /// A person who is signed in and stands there.
+    pub(crate) fn of_person(standing: Standing) -> Result<Self, NotTheirs> {
+        Self::of(standing, None)
+    }
+
+    /// A key, as far as its maker's role allows now. Nobody when the secret is not the key's or `standing` is not its maker's.
+    pub(crate) fn of_key(shown: &ApiKey, known: &KnownKey, mut standing: Standing) -> Option<Result<Self, NotTheirs>> {
+        let theirs = shown.id == known.id
+            && known.digest.matches(&shown.secret.digest())
+            && standing.person == known.maker
+            && standing.tenant == known.tenant;
+        standing.role.permissions = standing.role.permissions.intersection(known.scopes).permissions();
+        theirs.then(|| Self::of(standing, Some(shown.id.clone())))
+    }
+
+    fn of(standing: Standing, key: Option<KeyId>) -> Result<Self, NotTheirs> {
+        if standing.role.permissions.contains(Scope::ConnectionsManage) {
+            Ok(Self { standing, key })
+        } else {
+            Err(NotTheirs { tenant: standing.name, role: standing.role.name })
+        }
+    }
+
+    pub(crate) const fn tenant(&self) -> &TenantId {
+        &self.standing.tenant
+    }
+
+    /// What the tenant is called.
+    pub(crate) fn name(&self) -> &str {
+        &self.standing.name
+    }
+
+    /// Who they are, or who made their key.
+    pub(crate) const fn person(&self) -> &PersonId {
+        &self.standing.person
+    }
+
+    pub(crate) const fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What a key of theirs may do at most.
+    pub(crate) const fn permissions(&self) -> Scopes {
+        self.standing.role.permissions.permissions()
+    }
+
+    /// For the audit: the person, or the key.
+    pub(crate) fn by(&self) -> String {
+        self.key.as_ref().map_or_else(|| self.person().to_string(), |key| format!("key {}", key.to_text()))
+    }
+
+    /// How keys are made and revoked by them; with a form of ours, if they have one.
+    pub(crate) fn through<'a>(&'a self, form: Option<&'a FormId>) -> Through<'a> {
+        match (&self.key, form) {
+            (Some(key), _) => Through::Key(key),
+            (None, Some(form)) => Through::Form(form),
+            (None, None) => Through::Themself,
+        }
+    }
+}

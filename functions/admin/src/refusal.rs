@@ -1,0 +1,168 @@
+//! Every way in which a page is not shown or a change not made, and what people and scripts are told.
+
+use askama::Template;
+use http::StatusCode;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use serde::Serialize;
+use shared::fault::Fault;
+use shared::http::answer;
+use shared::http::parameters::Malformed;
+use shared::http::shell::{Leads, Shell};
+use shared::http::visible::Visible;
+use shared::lambda::Response;
+use shared::store::keys::{Unmade, Unproven};
+use thiserror::Error;
+
+use crate::manager::NotTheirs;
+
+/// Why, for our log.
+#[derive(Debug, Error)]
+pub(crate) enum Refusal {
+    #[error("{0}")]
+    Malformed(#[from] Malformed),
+    #[error("a body that is not what it should be")]
+    Body,
+    #[error("a cursor that is none of ours")]
+    Cursor,
+    #[error("neither a person nor a key")]
+    Nobody,
+    #[error("a key that does not count: {0:?}")]
+    Key(Unproven),
+    /// What is shown as a bearer is not a key, or mistyped.
+    #[error("a bearer that is no key")]
+    NotAKey,
+    #[error("the maker of the key is no longer in its tenant")]
+    MakerGone,
+    #[error("a session that is over")]
+    SignedOut,
+    /// Of another tenant, or of nobody: they look alike.
+    #[error("not there, or not theirs")]
+    NotThere,
+    #[error("a role or key that is not for this")]
+    NotTheirs(NotTheirs),
+    #[error("a form that we did not give to this session for this")]
+    Forged,
+    #[error("a form that lay open too long")]
+    Stale,
+    #[error("a key that is not made: {0}")]
+    Unmade(Unmade),
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+#[derive(Template)]
+#[template(path = "refused.html")]
+struct Page<'a> {
+    shell: &'a Shell,
+    title: &'static str,
+    what: String,
+    advice: &'static str,
+}
+
+#[derive(Serialize)]
+struct Body {
+    error: &'static str,
+    error_description: &'static str,
+}
+
+impl Refusal {
+    /// The page that people get.
+    pub(crate) fn page(&self, shell: &Shell) -> Response {
+        const AGAIN: &str = "Nothing was changed. Go back, and do it again if you meant to.";
+        let (title, what, advice) = match self {
+            Self::NotThere => (
+                "There is nothing here",
+                "This page does not exist, or it is not for you to see.".to_owned(),
+                "Check the address, or ask an administrator of the workspace.",
+            ),
+            Self::NotTheirs(NotTheirs { tenant, role }) => (
+                "Your role does not allow this",
+                format!(
+                    "Looking after the connections of {} takes more than the role {}.",
+                    Visible(tenant),
+                    Visible(role)
+                ),
+                "An owner or administrator of the workspace can do it, or give you another role.",
+            ),
+            Self::Forged => (
+                "That did not come from this page",
+                "This page was open for too long, or your account has changed since, or something else than you sent it.".to_owned(),
+                AGAIN,
+            ),
+            Self::Stale => (
+                "That page was open for too long",
+                "A key is made within an hour of describing it.".to_owned(),
+                AGAIN,
+            ),
+            Self::Unmade(Unmade::Again) => (
+                "This key has been made already",
+                "It was shown once, when it was made, and cannot be shown again; no other was made.".to_owned(),
+                "If you did not keep it, revoke it in the list of keys and make another.",
+            ),
+            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => (
+                "That did not work just now",
+                "A part of our service did not answer.".to_owned(),
+                "Wait a moment, look at the list, and do what is left again.",
+            ),
+            Self::SignedOut | Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone => {
+                ("You are no longer signed in", "Your session has ended elsewhere.".to_owned(), "Sign in and do it again.")
+            }
+            Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(_) => (
+                "This link or form is not complete",
+                "It says something that cannot be understood.".to_owned(),
+                AGAIN,
+            ),
+        };
+        let rendered = Page { shell, title, what, advice }.render();
+        answer::because(shell.page(self.status(), Leads::HOME, None, rendered), self)
+    }
+
+    /// The answer that scripts get.
+    pub(crate) fn json(&self) -> Response {
+        let (error, error_description) = match self {
+            Self::Malformed(_) | Self::Body => {
+                ("invalid_request", "The request is not what the description of this API says.")
+            }
+            Self::Cursor => ("invalid_request", "The cursor is not one that was given out here."),
+            Self::Unmade(Unmade::NoPermission) => ("invalid_request", "A key needs at least one permission."),
+            Self::Unmade(Unmade::Expired) => ("invalid_request", "The key would have expired already."),
+            Self::Unmade(Unmade::Again) | Self::Stale | Self::Forged => {
+                ("invalid_request", "That was done before, or is too old.")
+            }
+            Self::Nobody => ("invalid_token", "Send an API key as a bearer, or a session for what only reads."),
+            Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => {
+                ("invalid_token", "The API key is not valid, or no longer.")
+            }
+            Self::NotThere => ("not_found", "There is nothing of that name here."),
+            Self::NotTheirs(_) => ("insufficient_scope", "This takes the permission connections:manage."),
+            Self::Unmade(Unmade::Beyond(_)) => ("insufficient_scope", "A key may not do more than who makes it."),
+            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => ("temporarily_unavailable", "Try again in a moment."),
+        };
+        let mut answer = answer::no_store(answer::json(self.status(), &Body { error, error_description }));
+        if self.status() == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1.
+            answer::set(&mut answer, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"admin\""));
+        }
+        answer::because(answer, self)
+    }
+
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(Unmade::NoPermission | Unmade::Expired) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::NotTheirs(_) | Self::Forged | Self::Unmade(Unmade::Beyond(_)) => StatusCode::FORBIDDEN,
+            Self::NotThere => StatusCode::NOT_FOUND,
+            Self::Stale | Self::Unmade(Unmade::Again) => StatusCode::CONFLICT,
+            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl From<Unmade> for Refusal {
+    fn from(unmade: Unmade) -> Self {
+        Self::Unmade(unmade)
+    }
+}

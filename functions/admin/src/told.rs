@@ -1,0 +1,104 @@
+//! Events of the audit in plain words.
+
+use shared::http::visible::Visible;
+use shared::store::activity::Activity;
+
+/// One event, for a person.
+pub(crate) struct Told {
+    pub(crate) what: String,
+    /// Who did it or whom it concerns.
+    pub(crate) by: String,
+    pub(crate) detail: String,
+    /// Worth a second look.
+    pub(crate) bad: bool,
+}
+
+/// A member of the line that is text.
+pub(crate) fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
+    activity.line.get(name)?.as_str()
+}
+
+/// Whether it says more than that all is well, or what another event says again.
+pub(crate) fn is_telling(activity: &Activity) -> bool {
+    let verdict = text(activity, "verdict").unwrap_or_default();
+    match activity.event.as_str() {
+        "grant_ending" => false,
+        "code_judged" => verdict != "proven",
+        "refresh_judged" => !matches!(verdict, "current" | "concurrent" | "lost_response"),
+        _ => true,
+    }
+}
+
+/// The event, whose client is called `client`.
+pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
+    let part = |name: &str| text(activity, name).map(|text| Visible(text).to_string()).unwrap_or_default();
+    let client = client.unwrap_or("An application");
+    let (mut bad, mut detail) = (false, part("scope"));
+    let what = match activity.event.as_str() {
+        "consent_shown" => format!("{client} asked to be connected"),
+        "grant_approved" => format!("{client} was approved"),
+        "grant_activated" => format!("{client} was connected"),
+        "grant_used" => format!("{client} made its first call"),
+        "grant_denied" => format!("{client} was denied"),
+        "grant_ended" => {
+            let reason = part("reason");
+            bad = matches!(reason.as_str(), "code_replayed" | "refresh_replayed");
+            detail = match reason.as_str() {
+                "revoked" => "disconnected in the application".to_owned(),
+                "administrator" => "by an administrator".to_owned(),
+                "person" => "by the person who had connected it".to_owned(),
+                "membership_gone" => "the person is no longer in the workspace".to_owned(),
+                "code_replayed" => "its code was used twice: it may have been stolen".to_owned(),
+                "refresh_replayed" => "an old token of it was used again: it may have been stolen".to_owned(),
+                _ => reason,
+            };
+            format!("The connection of {client} ended")
+        }
+        "token_refused" | "code_judged" => {
+            (bad, detail) = (true, sentence(&[part("reason"), part("verdict")]));
+            format!("{client} could not finish connecting")
+        }
+        "refresh_judged" => {
+            detail = sentence(&[part("verdict")]);
+            bad = detail == "replayed";
+            format!("{client} could not stay connected")
+        }
+        "call_refused" => {
+            (bad, detail) = (true, sentence(&[part("reason")]));
+            format!("A call of {client} was refused")
+        }
+        "scope_wanted" => format!("{client} wanted more than it may"),
+        "key_made" => "An API key was made".to_owned(),
+        "key_revoked" => "An API key was revoked".to_owned(),
+        "key_refused" => {
+            (bad, detail) = (true, sentence(&[part("reason"), part("scope")]));
+            "An API key was refused".to_owned()
+        }
+        "tool_called" => {
+            detail = sentence(&[part("target"), part("outcome")]);
+            format!("The tool {} was called", part("tool"))
+        }
+        "resource_read" => {
+            detail = sentence(&[part("outcome")]);
+            format!("{} was read", part("resource"))
+        }
+        "prompt_taken" => {
+            detail = sentence(&[part("outcome")]);
+            format!("The skill {} was used", part("prompt"))
+        }
+        other => sentence(&[Visible(other).to_string()]),
+    };
+    let by = match (part("by"), part("person")) {
+        (by, person) if by.is_empty() => person,
+        (by, _) => by,
+    };
+    let key = part("key");
+    let detail = if key.is_empty() { detail } else { sentence(&[format!("key {key}"), detail]) };
+    Told { what, by, detail, bad }
+}
+
+/// Words of the audit, side by side.
+fn sentence(parts: &[String]) -> String {
+    let parts = parts.iter().filter(|part| !part.is_empty()).map(|part| part.replace('_', " "));
+    parts.collect::<Vec<_>>().join(", ")
+}

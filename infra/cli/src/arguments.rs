@@ -1,0 +1,90 @@
+//! Values as an operator writes them, each read once.
+
+use shared::oauth::api_key::{KeyId, KeyName};
+use shared::oauth::client::ClientId;
+use shared::oauth::client_name;
+use shared::oauth::grant::GrantId;
+use shared::oauth::redirect_uri::RedirectUri;
+use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::tenant::{PersonId, TenantId};
+
+pub(crate) fn tenant(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).ok_or_else(|| "a tenant's id has 1 to 64 of `a-z 0-9 _ -`".to_owned())
+}
+
+pub(crate) fn person(text: &str) -> Result<PersonId, String> {
+    let rule =
+        "a person is named by their id at the sign-in service, a UUID such as 5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
+    PersonId::parse(&text.to_ascii_lowercase()).ok_or_else(|| rule.to_owned())
+}
+
+/// What people are told that a tenant or a role is.
+pub(crate) fn title(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let fits = (1..=100).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    if fits { Ok(text.to_owned()) } else { Err("1 to 100 characters, on one line".to_owned()) }
+}
+
+/// As the workspace file names things.
+pub(crate) fn role(text: &str) -> Result<String, String> {
+    let name = shared::store::workspace::Name::parse(text).map(|name| name.as_str().to_owned());
+    name.ok_or_else(|| "a role's name has 1 to 64 of `a-z 0-9 _ -`".to_owned())
+}
+
+pub(crate) fn permission(text: &str) -> Result<Scope, String> {
+    let known = || Scopes::EVERY_PERMISSION.iter();
+    let rule = || known().map(Scope::as_str).collect::<Vec<_>>().join(", ");
+    known().find(|scope| scope.as_str() == text).ok_or_else(|| format!("the permissions are {}", rule()))
+}
+
+pub(crate) fn grant(text: &str) -> Result<GrantId, String> {
+    GrantId::parse(text).ok_or_else(|| "a grant's id has 22 characters; `amble grant list` tells it".to_owned())
+}
+
+pub(crate) fn key(text: &str) -> Result<KeyId, String> {
+    KeyId::parse(text).ok_or_else(|| "a key's id has 16 characters; `amble key list` tells it".to_owned())
+}
+
+pub(crate) fn key_name(text: &str) -> Result<KeyName, String> {
+    KeyName::parse(text).ok_or_else(|| "a key's name has 1 to 64 characters, on one line".to_owned())
+}
+
+pub(crate) fn chosen_client(text: &str) -> Result<ClientId, String> {
+    let rule = "1 to 64 letters, digits, `.`, `_` and `-`, not beginning with c_, as those of clients that register themselves do";
+    ClientId::chosen(text).ok_or_else(|| rule.to_owned())
+}
+
+pub(crate) fn client(text: &str) -> Result<ClientId, String> {
+    ClientId::parse(text).ok_or_else(|| "an id has 1 to 256 characters and no spaces".to_owned())
+}
+
+pub(crate) fn client_name(text: &str) -> Result<String, String> {
+    let rule = "a name has 1 to 100 characters, none of them a control character or an invisible one";
+    client_name::parse(text).ok_or_else(|| rule.to_owned())
+}
+
+pub(crate) fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
+    let rule = "an address is https, or http on localhost, 127.0.0.1 or [::1], written as a browser writes it, without a fragment";
+    RedirectUri::parse(text).map(|uri| uri.on_any_port()).ok_or_else(|| rule.to_owned())
+}
+
+/// A span of time: `90s`, `15m`, `12h`, `30d`.
+pub(crate) fn span(text: &str) -> Result<std::time::Duration, String> {
+    let rule = || "a span of time is a number and s, m, h or d: 15m, 12h, 30d".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(rule)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(rule()),
+    };
+    let number: u32 = number.parse().map_err(|_| rule())?;
+    if number == 0 { Err(rule()) } else { Ok(std::time::Duration::from_secs(u64::from(number) * seconds)) }
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("written NAME=VALUE")?;
+    if name.is_empty() { Err("written NAME=VALUE".to_owned()) } else { Ok((name.to_owned(), value.to_owned())) }
+}

@@ -1,0 +1,38 @@
+//! `amble completions`: what a shell needs to complete commands.
+
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::Shell;
+use serde_json::json;
+
+use crate::Arguments;
+use crate::said::Said;
+
+/// For which shell.
+#[derive(Args)]
+#[command(
+    after_help = "bash:  source <(amble completions bash)\nzsh:   amble completions zsh > \"${fpath[1]}/_amble\"\nfish:  amble completions fish | source"
+)]
+pub(crate) struct Command {
+    shell: Known,
+}
+
+/// The shells that are known.
+#[derive(Clone, Copy, ValueEnum)]
+enum Known {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+pub(crate) fn run(command: &Command) -> Said {
+    let shell = match command.shell {
+        Known::Bash => Shell::Bash,
+        Known::Zsh => Shell::Zsh,
+        Known::Fish => Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "amble", &mut script);
+    let text = String::from_utf8_lossy(&script).into_owned();
+    let json = json!({ "script": text });
+    Said { text, json }
+}

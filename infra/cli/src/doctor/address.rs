@@ -1,0 +1,139 @@
+//! The address itself: written as clients compare it, known to the world, and served with TLS that the world trusts.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion};
+use rustls_platform_verifier::ConfigVerifierExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::Target;
+use super::finding::Check;
+use super::probe::{PATIENCE, is_here};
+
+const ADDRESS: &str =
+    "Point the host at the deployment (output NextAddress of the stack), and wait until the name is known everywhere.";
+const CERTIFICATE: &str =
+    "Give the parameter CertificateArn a certificate for this very host, and look at whatever ends TLS in front of it.";
+
+pub(crate) async fn check(target: &Target) -> Check {
+    let mut check = Check::new("address");
+    let url = &target.parsed;
+    if url.as_str() != target.url || target.url.ends_with('/') || url.query().is_some() {
+        check.broken(
+            "url_written",
+            format!("{} is not written as clients compare it: {}", target.url, url.as_str().trim_end_matches('/')),
+            "Claude compares the URL with the resource that the documents name, letter by letter.",
+            "Paste it in lower case, without a default port, a query or a slash at its end.",
+        );
+    }
+    if is_here(url) {
+        check.saw("on this machine, without TLS");
+        return check;
+    }
+    if url.scheme() != "https" {
+        check.broken(
+            "insecure",
+            format!("{} is not https", target.url),
+            "Claude connects to nothing else.",
+            CERTIFICATE,
+        );
+        return check;
+    }
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
+    if port != 443 {
+        check.broken("port", format!("the port is {port}"), "Claude reaches port 443 only.", "Serve it on port 443.");
+    }
+    let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
+    let found: Vec<_> = match found {
+        Ok(Ok(found)) => found.collect(),
+        _ => Vec::new(),
+    };
+    if found.is_empty() {
+        check.broken("no_such_name", format!("{host} has no address"), "Nobody can reach it.", ADDRESS);
+        return check;
+    }
+    if !found.iter().any(SocketAddr::is_ipv4) {
+        check.broken("no_ipv4", format!("{host} has no IPv4 address"), "Claude comes by IPv4.", ADDRESS);
+    }
+    if let Some(inside) = found.iter().map(SocketAddr::ip).find(|address| is_inside(*address)) {
+        check.broken(
+            "not_public",
+            format!("{host} is {inside}, which is not on the internet"),
+            "Claude comes from the internet and cannot get there.",
+            ADDRESS,
+        );
+    }
+    let Some(first) = found.iter().find(|address| address.is_ipv4()).or(found.first()) else { return check };
+    match tokio::time::timeout(PATIENCE, handshake(host, *first)).await {
+        Ok(Ok(tls)) => check.saw(format!("{host} is {}; {tls}", first.ip())),
+        Ok(Err(reason)) => check.broken(
+            "tls",
+            format!("no TLS with {host}: {reason}"),
+            "Claude connects to nothing that it cannot verify.",
+            CERTIFICATE,
+        ),
+        Err(_) => check.broken(
+            "tls",
+            format!("no TLS with {host} within ten seconds"),
+            "Claude gives up after ten seconds.",
+            ADDRESS,
+        ),
+    }
+    check
+}
+
+fn is_inside(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            address.is_private() || address.is_loopback() || address.is_link_local() || address.is_unspecified()
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_unspecified()
+        }
+    }
+}
+
+/// Greets as a browser does; the versions of TLS and HTTP that were agreed upon.
+async fn handshake(host: &str, address: SocketAddr) -> Result<String, String> {
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut config = ClientConfig::with_platform_verifier().map_err(|error| said(&error))?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| said(&error))?;
+    let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|error| said(&error))?;
+    let mut stream = TcpStream::connect(address).await.map_err(|error| said(&error))?;
+    while tls.is_handshaking() {
+        let mut out = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut out).map_err(|error| said(&error))?;
+        }
+        stream.write_all(&out).await.map_err(|error| said(&error))?;
+        if !tls.is_handshaking() {
+            break;
+        }
+        let mut heard = vec![0; 16 * 1024];
+        let length = stream.read(&mut heard).await.map_err(|error| said(&error))?;
+        let Some(mut heard) = heard.get(..length).filter(|heard| !heard.is_empty()) else {
+            return Err("the connection was closed".to_owned());
+        };
+        while !heard.is_empty() {
+            tls.read_tls(&mut heard).map_err(|error| said(&error))?;
+            tls.process_new_packets().map_err(|error| said(&error))?;
+        }
+    }
+    let version = match tls.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
+        _ => "TLS 1.2",
+    };
+    let http = match tls.alpn_protocol() {
+        Some(b"h2") => "HTTP/2",
+        _ => "HTTP/1.1",
+    };
+    Ok(format!("{version}, {http}"))
+}

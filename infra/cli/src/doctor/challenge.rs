@@ -1,0 +1,149 @@
+//! What the MCP server answers to whoever shows nothing: 401 to every method, with a challenge that says where to go (RFC 9728 §5.1).
+
+use reqwest::Method;
+
+use super::Target;
+use super::finding::Check;
+use super::probe::{Heard, Probe, Question};
+
+const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"amble doctor","version":"1"}}}"#;
+/// What API Gateway makes of the header's name.
+const RENAMED: &str = "x-amzn-remapped-www-authenticate";
+/// What the function sends besides, for the template to map back.
+const SPARE: &str = "x-challenge";
+
+const MAPPING: &str = "Keep the responseParameters of the route in template.yaml, which map X-Challenge back onto WWW-Authenticate for 401 and 403.";
+const FRONT: &str = "Look at what stands in front of the function: a firewall, a bot filter, an authorizer, a CDN.";
+
+pub(crate) async fn check(probe: &Probe, target: &Target) -> Check {
+    let mut check = Check::new("challenge");
+    let json = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+    for (method, body) in [(Method::POST, Some(CALL)), (Method::GET, None), (Method::DELETE, None)] {
+        let headers = if body.is_some() { &json[..] } else { &json[1..] };
+        let question = Question { method, url: &target.url, headers, body: body.map(str::to_owned) };
+        let Some(heard) = probe.ask(&mut check, question).await else { continue };
+        if refused(&mut check, &heard) {
+            judge(&mut check, target, &heard);
+        }
+    }
+    let question = Question {
+        method: Method::POST,
+        url: &target.url,
+        headers: &[json[0], json[1], ("authorization", "Bearer amble-doctor")],
+        body: Some(CALL.to_owned()),
+    };
+    if let Some(heard) = probe.ask(&mut check, question).await
+        && refused(&mut check, &heard)
+        && !heard.header("www-authenticate").unwrap_or_default().contains("invalid_token")
+        && heard.header("www-authenticate").is_some()
+    {
+        check.weak(
+            "invalid_token_unnamed",
+            "a token that is none is refused without error=\"invalid_token\"",
+            "Claude does not know that refreshing could help.",
+            MAPPING,
+        );
+    }
+    if check.is_well() {
+        check.saw("POST, GET and DELETE are refused with 401");
+    }
+    check
+}
+
+/// Whether it is the 401 that a client can do something with.
+fn refused(check: &mut Check, heard: &Heard) -> bool {
+    let (code, breaks, remedy) = match heard.status {
+        401 => return true,
+        200..=299 => (
+            "open",
+            "Whoever knows the URL is let in without signing in.",
+            "Take it down, and look which function answers this route.",
+        ),
+        300..=399 => (
+            "redirected",
+            "Claude follows no redirect with a POST: it cannot connect.",
+            "Serve the MCP server at this very address: no redirect to a slash, to www or from http.",
+        ),
+        403 => ("forbidden", "Claude takes 403 for final: it neither asks people to sign in nor connects.", FRONT),
+        500..=599 => ("failing", "Claude cannot connect.", "Read the log of the function mcp for that time."),
+        _ => (
+            "not_challenged",
+            "Claude asks with every method, and where it is not answered 401 it does not find out that it must sign in.",
+            "Lead every method of this path to the function mcp.",
+        ),
+    };
+    check.broken(code, heard.told(), breaks, remedy);
+    false
+}
+
+fn judge(check: &mut Check, target: &Target, heard: &Heard) {
+    let Some(challenge) = heard.header("www-authenticate") else {
+        if heard.header(RENAMED).is_some() {
+            check.broken(
+                "challenge_renamed",
+                format!("{} is answered with {RENAMED} in place of WWW-Authenticate", heard.what),
+                "Claude does not see the challenge: it has to guess where the documents are, and step-up does not work.",
+                MAPPING,
+            );
+        } else {
+            check.broken(
+                "challenge_missing",
+                format!("{} is answered 401 without WWW-Authenticate", heard.what),
+                "Claude has to guess where the documents are, and does not learn which permissions to ask for.",
+                MAPPING,
+            );
+        }
+        return;
+    };
+    if heard.header(SPARE).is_some() {
+        check.weak(
+            "challenge_unmapped",
+            format!("{} is answered with X-Challenge beside WWW-Authenticate", heard.what),
+            "The template's mapping is not in force; where API Gateway renames the header, nothing puts it back.",
+            MAPPING,
+        );
+    }
+    match parameter(challenge, "resource_metadata") {
+        Some(address) if address == target.resource_metadata() => {}
+        Some(address) if !address.starts_with("http") => check.broken(
+            "challenge_relative",
+            format!("resource_metadata is {address}, which is not absolute"),
+            "Claude cannot use it: it wants a whole address.",
+            "Leave WWW-Authenticate as the function mcp sends it.",
+        ),
+        Some(address) => check.broken(
+            "challenge_elsewhere",
+            format!("resource_metadata is {address}, not {}", target.resource_metadata()),
+            "Claude reads the document of something else, whose resource is not the URL that was pasted.",
+            "Paste the URL as the deployment knows itself, or set the parameter Issuer to its origin and deploy again.",
+        ),
+        None => check.broken(
+            "challenge_without_metadata",
+            format!("WWW-Authenticate is {challenge}, without resource_metadata"),
+            "Claude has to guess where the documents are.",
+            "Leave WWW-Authenticate as the function mcp sends it; an authorizer of API Gateway writes its own.",
+        ),
+    }
+    if !challenge.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer ")) {
+        check.broken(
+            "challenge_scheme",
+            format!("WWW-Authenticate is {challenge}, which is not Bearer"),
+            "Claude does not take it for a challenge of OAuth.",
+            "Leave WWW-Authenticate as the function mcp sends it.",
+        );
+    }
+    if heard.object().is_none_or(|body| !body.contains_key("resource_metadata")) {
+        check.weak(
+            "body_silent",
+            format!("the body of {} does not repeat the challenge", heard.what),
+            "Clients behind something that drops headers do not learn where to go.",
+            FRONT,
+        );
+    }
+}
+
+/// The value of a quoted parameter.
+fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
+    rest.split_once('"').map(|(value, _)| value)
+}

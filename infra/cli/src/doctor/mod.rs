@@ -1,0 +1,179 @@
+//! `amble doctor`: looks at a deployment as Claude does, and tells what keeps it from connecting.
+//!
+//! It reads, and writes twice: it registers one client, always the same, and with a test person it makes a connection, which it
+//! revokes. A file per thing that is looked at; what is found is a [`finding::Finding`], with what it breaks and what to do.
+
+mod address;
+mod browsers;
+mod challenge;
+mod connect;
+mod documents;
+mod finding;
+mod pages;
+mod probe;
+mod refusals;
+mod registration;
+
+use std::time::Duration;
+
+use clap::Args;
+use shared::clock::{Clock, Timestamp};
+use url::Url;
+
+use crate::deployment::{Connector, DemoPerson, Deployment, variable};
+use crate::failed::Failed;
+use crate::said::Said;
+use connect::Connection;
+use documents::Documents;
+use finding::{Check, Report};
+use probe::Probe;
+
+/// What is to be looked at.
+#[derive(Args)]
+#[command(after_help = "Exit status: 0 when nothing is broken, 1 when something is.")]
+pub(crate) struct Command {
+    /// The URL that people paste; not needed with --stack or --local
+    url: Option<String>,
+    /// The address of a test person, to connect as: needs a password at the sign-in service and a workspace to be in
+    #[arg(long, value_name = "EMAIL", requires = "password_env")]
+    person: Option<String>,
+    /// The variable of the environment that holds their password
+    #[arg(long, value_name = "VARIABLE", requires = "person")]
+    password_env: Option<String>,
+    /// The tenant that they connect; without, the first that is offered
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+/// The URL that people paste.
+pub(crate) struct Target {
+    pub(crate) url: String,
+    pub(crate) parsed: Url,
+    pub(crate) origin: String,
+    pub(crate) path: String,
+}
+
+/// Who tries to connect.
+pub(crate) struct TestPerson {
+    pub(crate) email: String,
+    pub(crate) password: String,
+    pub(crate) tenant: Option<String>,
+}
+
+impl Target {
+    fn parse(url: &str) -> Result<Self, Failed> {
+        let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host() && parsed.scheme().starts_with("http"));
+        let parsed = parsed.ok_or_else(|| Failed::NoUrl(format!("{url} is no URL; give the one that people paste")))?;
+        let (origin, path) = (parsed.origin().ascii_serialization(), parsed.path().trim_end_matches('/').to_owned());
+        Ok(Self { url: url.to_owned(), parsed, origin, path })
+    }
+
+    /// Where the resource's metadata is: its path inserted (RFC 9728 §3.1).
+    pub(crate) fn resource_metadata(&self) -> String {
+        format!("{}/.well-known/oauth-protected-resource{}", self.origin, self.path)
+    }
+
+    /// Where the pages are.
+    pub(crate) fn issuer_origin(&self, documents: &Documents) -> String {
+        Url::parse(&documents.authorize).map_or_else(|_| self.origin.clone(), |url| url.origin().ascii_serialization())
+    }
+}
+
+/// The report, and whether nothing is broken.
+pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Said, bool), Failed> {
+    let Command { url, person, password_env, tenant } = command;
+    let connector = deployment.connector().await?;
+    let (told, demo) = connector.map_or((None, None), |Connector { url, person }| (Some(url), person));
+    let url = url.or(told).ok_or_else(|| Failed::NoUrl("say which URL, --stack NAME or --local[=DIR]".to_owned()))?;
+    let person = match (person, password_env, demo) {
+        (Some(email), Some(name), _) => {
+            let password = variable(&name).ok_or(Failed::NoPassword(name))?;
+            Some(TestPerson { email, password, tenant })
+        }
+        (_, _, Some(DemoPerson { email, password })) => Some(TestPerson { email, password, tenant }),
+        _ => None,
+    };
+    let report = examine(Target::parse(&url)?, person.as_ref()).await?;
+    Ok((report.said(), report.is_well()))
+}
+
+async fn examine(target: Target, person: Option<&TestPerson>) -> Result<Report, Failed> {
+    let probe = Probe::new(&target.parsed).map_err(|error| Failed::NoUrl(error.to_string()))?;
+    let mut checks = vec![address::check(&target).await];
+    checks.push(challenge::check(&probe, &target).await);
+    let (check, found) = documents::resource(&probe, &target).await;
+    checks.push(check);
+    // Without the one document Claude looks for the other at the origin of the URL.
+    let found = found.unwrap_or_else(|| (target.origin.clone(), Vec::new()));
+    let (check, documents) = documents::server(&probe, &target, found).await;
+    checks.push(check);
+    if let Some(documents) = &documents {
+        let (check, keys) = documents::keys(&probe, documents).await;
+        checks.push(check);
+        checks.push(browsers::check(&probe, &target, documents).await);
+        let (check, client) = registration::check(&probe, documents).await;
+        checks.push(check);
+        checks.push(refusals::authorize(&probe, &target, documents, client.as_deref()).await);
+        checks.push(refusals::tokens(&probe, documents, client.as_deref()).await);
+        checks.push(if let (Some(person), Some(client)) = (person, &client) {
+            let (target, keys, now) = (&target, keys.as_slice(), Clock::system().now());
+            Connection { probe: &probe, target, documents, client, person, keys, now }.check().await
+        } else {
+            let mut check = Check::new("connect");
+            check.skip("give --person and --password-env to try a whole connection");
+            check
+        });
+    }
+    checks.push(clock(&probe, &target).await);
+    checks.push(speed(&probe));
+    Ok(Report::of(target.url, checks))
+}
+
+/// Whether the deployment's time is ours.
+async fn clock(probe: &Probe, target: &Target) -> Check {
+    const SKEW: u64 = 60;
+    let mut check = Check::new("clock");
+    let Some(heard) = probe.get(&mut check, &target.resource_metadata()).await else { return check };
+    check.saw(format!("{:?}", heard.version));
+    let now = Clock::system().now();
+    let told = heard.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    let told = told.and_then(|told| i64::try_from(told.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok());
+    match told.map(|told| (told, now.seconds().abs_diff(told))) {
+        None => check.skip("answers carry no Date"),
+        Some((_, apart)) if apart <= SKEW => check.saw(format!("{apart} s apart")),
+        Some((told, apart)) => check.broken(
+            "clock_skew",
+            format!("it is {} there and {} here: {apart} s apart", Timestamp::from_seconds(told).to_rfc3339(), now.to_rfc3339()),
+            "Tokens seem expired, or not yet valid, to whoever checks them by another clock.",
+            "Set this machine's clock; if it is right, look at what stands in front of the deployment and answers in its stead.",
+        ),
+    }
+    check
+}
+
+/// How long answers took.
+fn speed(probe: &Probe) -> Check {
+    const SLOW: Duration = Duration::from_secs(3);
+    let mut check = Check::new("speed");
+    let took = probe.took();
+    let Some((what, slowest)) = took.last() else {
+        check.skip("nothing was answered");
+        return check;
+    };
+    let median = took.get(took.len() / 2).map_or(Duration::ZERO, |(_, took)| *took);
+    check.saw(format!(
+        "{} answers, half of them within {} ms, all within {} ms",
+        took.len(),
+        median.as_millis(),
+        slowest.as_millis()
+    ));
+    if *slowest > SLOW {
+        check.weak(
+            "slow",
+            format!("{} took {} ms", what.split('?').next().unwrap_or_default(), slowest.as_millis()),
+            "Claude gives up after ten seconds, and people before.",
+            "Ask again: a first request starts a function. If it stays, look at the dashboard's latencies.",
+        );
+    }
+    check
+}

@@ -1,0 +1,749 @@
+//! `amble doctor`: all well where all is well; and whatever is broken on purpose is found, named, and nothing else is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use local::{Data, Options, System};
+use serde_json::{Value, json};
+
+use crate::front::{Answer, Asked, Change, Front};
+use crate::program::{Amble, Folder};
+
+const WITH_ANA: [&str; 4] = ["--person", "ana@example.com", "--password-env", "ANAS_PASSWORD"];
+
+fn amble() -> Amble {
+    Amble(Vec::new()).with("ANAS_PASSWORD", "ana-demo")
+}
+
+/// How long answers take is this machine's affair while tests run.
+fn findings(report: &Value) -> Vec<Value> {
+    let checks = report["checks"].as_array().unwrap().iter().filter(|check| check["check"] != "speed");
+    let found = checks.flat_map(|check| check["findings"].as_array().unwrap().iter().map(move |it| (check, it)));
+    found
+        .map(|(check, it)| {
+            json!(format!(
+                "{} {}: {}: {}",
+                it["verdict"].as_str().unwrap(),
+                check["check"].as_str().unwrap(),
+                it["code"].as_str().unwrap(),
+                it["seen"].as_str().unwrap()
+            ))
+        })
+        .collect()
+}
+
+/// The system as it is: nothing is found, whoever asks and however.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_local_system_is_well() {
+    let folder = Folder::new("doctor");
+    let data = Data::Folder(folder.0.clone());
+    let system = System::start(Options { demo: true, data, ..Options::default() }).await.unwrap();
+    let local = format!("--local={}", folder.0.display());
+
+    let report = amble().tells(&["doctor", &local]).await;
+    assert_eq!((findings(&report), &report["well"], &report["url"]), (vec![], &json!(true), &json!(system.mcp_url())));
+    let looked_at: Vec<_> = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| (check["check"].as_str().unwrap(), check["verdict"].as_str().unwrap()))
+        .collect();
+    let well = |name| (name, "well");
+    let expected = [
+        "address",
+        "challenge",
+        "resource",
+        "metadata",
+        "keys",
+        "browsers",
+        "registration",
+        "authorize",
+        "tokens",
+        "connect",
+        "clock",
+    ];
+    assert_eq!(looked_at[..11], expected.map(well), "{report}");
+
+    let text = amble().says(&["doctor", &system.mcp_url()]).await;
+    assert!(
+        text.starts_with(&format!("{}\n\nwell     address       on this machine, without TLS\n", system.mcp_url())),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nskipped  connect       give --person and --password-env to try a whole connection\n"),
+        "{text}"
+    );
+    let of_a_tenant =
+        amble().tells(&[&["doctor", &format!("{}/acme", system.mcp_url())], &WITH_ANA[..]].concat()).await;
+    assert_eq!(findings(&of_a_tenant), [] as [Value; 0]);
+
+    // One client for all of them, and no connection is left.
+    let items = system.items().unwrap();
+    let clients = items.iter().filter(|(_, item)| item["kind"]["S"] == "registered").count();
+    let grants: Vec<_> = items.iter().filter(|(_, item)| item["state"]["S"] == "active").collect();
+    assert_eq!((clients, grants), (1, vec![]));
+}
+
+/// Through the front that changes nothing, all is well too: what is found later is what was broken.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_broken_is_found_and_named() {
+    let front = Front::start().await;
+    let url = front.url();
+    let well = amble().tells(&[&["doctor", &url], &WITH_ANA[..]].concat()).await;
+    assert_eq!(findings(&well), [] as [Value; 0]);
+
+    let mut wrong = Vec::new();
+    for Case { name, whole, change, expected } in cases() {
+        front.does(Some(change));
+        let words =
+            if whole { [&["doctor", &url, "--json"], &WITH_ANA[..]].concat() } else { vec!["doctor", &url, "--json"] };
+        let ended = amble().runs(&words).await;
+        let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{name}: {ended:?}"));
+        let found: Vec<_> = findings(&report).into_iter().map(|line| json!(settled(line.as_str().unwrap()))).collect();
+        let expected: Vec<_> = expected.iter().map(|line| json!(line.replace("{at}", &front.origin))).collect();
+        if found != expected {
+            wrong.push(format!("{name}:\nexpected {}\nfound    {}", json!(expected), json!(found)));
+        }
+        let broken = expected.iter().any(|line| line.as_str().unwrap().starts_with("broken"));
+        assert_eq!((ended.status, &report["well"]), (i32::from(broken), &json!(!broken)), "{name}");
+        for finding in
+            report["checks"].as_array().unwrap().iter().flat_map(|check| check["findings"].as_array().unwrap())
+        {
+            for sentence in [&finding["breaks"], &finding["remedy"]] {
+                let sentence = sentence.as_str().unwrap();
+                assert!(sentence.len() > 10 && sentence.ends_with(['.', '?']), "{name}: {sentence}");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// What differs from run to run and machine to machine, by a name.
+fn settled(line: &str) -> String {
+    let cut = |from: &str, to: &str, name: &str| {
+        let (before, rest) = line.split_once(from)?;
+        let after = rest.split_once(to).map_or("", |(_, after)| after);
+        Some(format!("{before}{from}{name}{}{after}", if after.is_empty() { "" } else { to }))
+    };
+    cut("oauth/revoke: ", "\0", "{dns}")
+        .filter(|_| line.contains("no_answer"))
+        .or_else(|| cut("signed with the key ", ", which", "{kid}"))
+        .or_else(|| cut("clock_skew: ", "\0", "{clock}"))
+        .unwrap_or_else(|| line.to_owned())
+}
+
+/// Where nobody answers, that is what is said, and not a word more than needed.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nobody_answers_that_is_said() {
+    let ended = amble().runs(&["doctor", "http://127.0.0.1:1/api/mcp/server"]).await;
+    assert_eq!(ended.status, 1, "{ended:?}");
+    assert!(ended.out.contains("[no_answer]") && ended.out.contains("Connection refused"), "{ended:?}");
+    let ended = amble().runs(&["doctor", "http://amble-doctor.invalid/Api/"]).await;
+    assert_eq!(ended.status, 1, "{ended:?}");
+    for code in ["[url_written]", "[insecure]", "[no_answer]"] {
+        assert!(ended.out.contains(code), "{code} {ended:?}");
+    }
+    let ended = amble().runs(&["doctor", "https://amble-doctor.invalid/api/mcp/server"]).await;
+    assert!(ended.out.contains("[no_such_name]"), "{ended:?}");
+
+    // TLS, where there is none.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let ended = amble().runs(&["doctor", &format!("https://127.0.0.1:{port}/api/mcp/server")]).await;
+    assert!(ended.status == 1 && ended.out.contains("[no_answer]"), "{ended:?}");
+}
+
+struct Case {
+    name: &'static str,
+    /// With a whole connection.
+    whole: bool,
+    change: Change,
+    expected: Vec<&'static str>,
+}
+
+fn case(
+    name: &'static str,
+    change: impl Fn(&Asked, Answer) -> Answer + Send + Sync + 'static,
+    expected: &[&'static str],
+) -> Case {
+    Case { name, whole: false, change: Arc::new(change), expected: expected.to_vec() }
+}
+
+fn whole(
+    name: &'static str,
+    change: impl Fn(&Asked, Answer) -> Answer + Send + Sync + 'static,
+    expected: &[&'static str],
+) -> Case {
+    Case { whole: true, ..case(name, change, expected) }
+}
+
+const MCP: &str = "/api/mcp/server";
+const RESOURCE: &str = "/.well-known/oauth-protected-resource/api/mcp/server";
+const RESOURCE_ROOT: &str = "/.well-known/oauth-protected-resource";
+const SERVER: &str = "/.well-known/oauth-authorization-server";
+const JWKS: &str = "/.well-known/jwks.json";
+const CHALLENGE: &str = "www-authenticate";
+
+fn is_server(asked: &Asked) -> bool {
+    asked.method == "GET" && asked.path.starts_with(SERVER)
+}
+
+fn is_resource(asked: &Asked) -> bool {
+    asked.method == "GET" && asked.path.starts_with(RESOURCE_ROOT)
+}
+
+fn is_mcp(asked: &Asked) -> bool {
+    asked.path == MCP && asked.method != "OPTIONS"
+}
+
+fn is(asked: &Asked, method: &str, path: &str) -> bool {
+    asked.method == method && asked.path == path
+}
+
+#[expect(clippy::too_many_lines, reason = "a table")]
+fn cases() -> Vec<Case> {
+    let registered = AtomicUsize::new(0);
+    vec![
+        // The challenge.
+        case(
+            "API Gateway renames the challenge, and nothing maps it back",
+            |_, answer| match answer.header(CHALLENGE).map(str::to_owned) {
+                Some(text) => answer.without(CHALLENGE).with("x-amzn-remapped-www-authenticate", &text),
+                None => answer,
+            },
+            &[
+                "broken challenge: challenge_renamed: POST {at}/api/mcp/server is answered with x-amzn-remapped-www-authenticate in place of WWW-Authenticate",
+                "broken challenge: challenge_renamed: GET {at}/api/mcp/server is answered with x-amzn-remapped-www-authenticate in place of WWW-Authenticate",
+                "broken challenge: challenge_renamed: DELETE {at}/api/mcp/server is answered with x-amzn-remapped-www-authenticate in place of WWW-Authenticate",
+            ],
+        ),
+        case(
+            "a CDN drops the challenge of GET",
+            |asked, answer| if is(asked, "GET", MCP) { answer.without(CHALLENGE) } else { answer },
+            &["broken challenge: challenge_missing: GET {at}/api/mcp/server is answered 401 without WWW-Authenticate"],
+        ),
+        case(
+            "an authorizer writes a challenge of its own",
+            |asked, answer| if is_mcp(asked) { answer.with(CHALLENGE, "Bearer") } else { answer },
+            &[
+                "broken challenge: challenge_without_metadata: WWW-Authenticate is Bearer, without resource_metadata",
+                "broken challenge: challenge_scheme: WWW-Authenticate is Bearer, which is not Bearer",
+                "weak challenge: invalid_token_unnamed: a token that is none is refused without error=\"invalid_token\"",
+            ],
+        ),
+        case(
+            "the challenge names a relative address",
+            |asked, answer| {
+                let text = format!("Bearer error=\"invalid_token\", resource_metadata=\"{RESOURCE}\"");
+                if is_mcp(asked) { answer.with(CHALLENGE, &text) } else { answer }
+            },
+            &[
+                "broken challenge: challenge_relative: resource_metadata is /.well-known/oauth-protected-resource/api/mcp/server, which is not absolute",
+            ],
+        ),
+        case(
+            "the challenge names the document of something else",
+            |asked, answer| {
+                let text =
+                    format!("Bearer error=\"invalid_token\", resource_metadata=\"{}{RESOURCE_ROOT}\"", asked.origin);
+                if is_mcp(asked) { answer.with(CHALLENGE, &text) } else { answer }
+            },
+            &[
+                "broken challenge: challenge_elsewhere: resource_metadata is {at}/.well-known/oauth-protected-resource, not {at}/.well-known/oauth-protected-resource/api/mcp/server",
+            ],
+        ),
+        case(
+            "the mapping is not in force",
+            |asked, answer| if is(asked, "POST", MCP) { answer.with("x-challenge", "Bearer") } else { answer },
+            &[
+                "weak challenge: challenge_unmapped: POST {at}/api/mcp/server is answered with X-Challenge beside WWW-Authenticate",
+            ],
+        ),
+        case(
+            "a firewall answers 403",
+            |asked, answer| if is_mcp(asked) { Answer::page(403, "Forbidden") } else { answer },
+            &[
+                "broken challenge: forbidden: POST {at}/api/mcp/server answers 403 (text/html)",
+                "broken challenge: forbidden: GET {at}/api/mcp/server answers 403 (text/html)",
+                "broken challenge: forbidden: DELETE {at}/api/mcp/server answers 403 (text/html)",
+            ],
+        ),
+        case(
+            "GET is not routed",
+            |asked, answer| if is(asked, "GET", MCP) { answer.status(404) } else { answer },
+            &["broken challenge: not_challenged: GET {at}/api/mcp/server answers 404 (application/json)"],
+        ),
+        case(
+            "the server is redirected to a slash",
+            |asked, answer| if is(asked, "POST", MCP) { Answer::redirect(301, "/api/mcp/server/") } else { answer },
+            &[
+                "broken challenge: redirected: POST {at}/api/mcp/server answers 301 to /api/mcp/server/ (no content type)",
+            ],
+        ),
+        case(
+            "anybody is let in",
+            |asked, answer| if is(asked, "POST", MCP) { answer.status(200) } else { answer },
+            &["broken challenge: open: POST {at}/api/mcp/server answers 200 (application/json)"],
+        ),
+        case(
+            "the function fails",
+            |asked, answer| if is(asked, "DELETE", MCP) { answer.status(502) } else { answer },
+            &["broken challenge: failing: DELETE {at}/api/mcp/server answers 502 (application/json)"],
+        ),
+        // The documents.
+        case(
+            "the resource's metadata is redirected",
+            |asked, answer| {
+                if is(asked, "GET", RESOURCE) {
+                    Answer::redirect(302, &format!("{}{RESOURCE}/", asked.origin))
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken resource: redirected: GET {at}/.well-known/oauth-protected-resource/api/mcp/server answers 302 to {at}/.well-known/oauth-protected-resource/api/mcp/server/ (no content type)",
+                "broken browsers: cors_missing: GET {at}/.well-known/oauth-protected-resource/api/mcp/server has no Access-Control-Allow-Origin",
+            ],
+        ),
+        case(
+            "a single-page application answers for the documents",
+            |asked, answer| if is_resource(asked) { Answer::page(200, "App") } else { answer },
+            &[
+                "broken resource: not_json: GET {at}/.well-known/oauth-protected-resource/api/mcp/server answers 200 (text/html)",
+                "broken resource: not_json: GET {at}/.well-known/oauth-protected-resource answers 200 (text/html)",
+                "broken browsers: cors_missing: GET {at}/.well-known/oauth-protected-resource/api/mcp/server has no Access-Control-Allow-Origin",
+            ],
+        ),
+        case(
+            "what is not there is a page",
+            |asked, answer| {
+                if asked.path == "/.well-known/openid-configuration" { Answer::page(200, "App") } else { answer }
+            },
+            &["broken metadata: page_for_unknown: GET {at}/.well-known/openid-configuration answers 200 (text/html)"],
+        ),
+        case(
+            "a document has the wrong content type",
+            |asked, answer| {
+                if asked.path == JWKS { answer.with("content-type", "application/octet-stream") } else { answer }
+            },
+            &["broken keys: not_json: GET {at}/.well-known/jwks.json answers 200 (application/octet-stream)"],
+        ),
+        case(
+            "the resource's metadata is at one place only",
+            |asked, answer| if is(asked, "GET", RESOURCE_ROOT) { answer.status(404) } else { answer },
+            &[
+                "broken resource: document_missing: GET {at}/.well-known/oauth-protected-resource answers 404 (application/json)",
+            ],
+        ),
+        case(
+            "the server's metadata is at one place only",
+            |asked, answer| if is_server(asked) && asked.path != SERVER { answer.status(404) } else { answer },
+            &[
+                "broken metadata: document_missing: GET {at}/.well-known/oauth-authorization-server/api/mcp/server answers 404 (application/json)",
+            ],
+        ),
+        case(
+            "the two places disagree",
+            |asked, answer| {
+                if is(asked, "GET", SERVER) { answer.replacing("/oauth/revoke", "/oauth/end") } else { answer }
+            },
+            &[
+                "broken metadata: documents_disagree: the two documents differ in revocation_endpoint",
+                "broken browsers: preflight_refused: OPTIONS {at}/oauth/end answers 404 (application/json)",
+                "broken tokens: revocation_refused: a token that is none is answered 404 when it is revoked",
+            ],
+        ),
+        case(
+            "the metadata is of another issuer",
+            |asked, answer| {
+                let (from, to) = (format!("\"issuer\":\"{}\"", asked.origin), "\"issuer\":\"https://old.example.com\"");
+                if is_server(asked) { answer.replacing(&from, to) } else { answer }
+            },
+            &[
+                "broken metadata: issuer_differs: the document names the issuer “https://old.example.com”, and the protected resource names {at}",
+            ],
+        ),
+        case(
+            "the issuer has a slash at its end, everywhere",
+            |asked, answer| {
+                let (from, to) = (format!("{}\"", asked.origin), format!("{}/\"", asked.origin));
+                if is_server(asked) || is_resource(asked) { answer.replacing(&from, &to) } else { answer }
+            },
+            &["broken resource: issuer_slash: the issuer is {at}/, with a slash at its end"],
+        ),
+        case(
+            "the resource has a slash at its end",
+            |asked, answer| {
+                if is_resource(asked) { answer.replacing("/api/mcp/server\"", "/api/mcp/server/\"") } else { answer }
+            },
+            &[
+                "broken resource: resource_differs: resource is “{at}/api/mcp/server/”, and the URL that people paste is {at}/api/mcp/server",
+            ],
+        ),
+        case(
+            "the resource names no authorization server",
+            |asked, answer| {
+                if is_resource(asked) { answer.replacing(&format!("[\"{}\"]", asked.origin), "[]") } else { answer }
+            },
+            &[
+                "broken resource: empty_member: authorization_servers is [] in {at}/.well-known/oauth-protected-resource/api/mcp/server",
+                "broken resource: empty_member: authorization_servers is [] in {at}/.well-known/oauth-protected-resource",
+                "broken resource: no_authorization_server: authorization_servers is missing or empty",
+            ],
+        ),
+        case(
+            "a member is null",
+            |asked, answer| {
+                if is_server(asked) {
+                    answer.replacing("{\"issuer\"", "{\"op_policy_uri\":null,\"issuer\"")
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken metadata: empty_member: op_policy_uri is null in {at}/.well-known/oauth-authorization-server",
+                "broken metadata: empty_member: op_policy_uri is null in {at}/.well-known/oauth-authorization-server/api/mcp/server",
+            ],
+        ),
+        case(
+            "an endpoint is named without TLS, on another host",
+            |asked, answer| {
+                if is_server(asked) {
+                    replaced(answer, "revocation_endpoint", "http://connect.example.com/oauth/revoke")
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken metadata: insecure: revocation_endpoint is http://connect.example.com/oauth/revoke",
+                "broken metadata: endpoint_elsewhere: revocation_endpoint is http://connect.example.com/oauth/revoke, which is not on {at}",
+                "broken browsers: no_answer: OPTIONS http://connect.example.com/oauth/revoke: {dns}",
+                "broken tokens: no_answer: POST http://connect.example.com/oauth/revoke: {dns}",
+            ],
+        ),
+        case(
+            "PKCE is not offered",
+            |asked, answer| if is_server(asked) { answer.replacing("\"S256\"", "\"plain\"") } else { answer },
+            &["broken metadata: no_s256: code_challenge_methods_supported does not have S256"],
+        ),
+        case(
+            "public clients are not offered",
+            |asked, answer| if is_server(asked) { answer.replacing("\"none\",", "") } else { answer },
+            &["broken metadata: no_public_clients: token_endpoint_auth_methods_supported does not have none"],
+        ),
+        case(
+            "staying connected is not offered",
+            |asked, answer| {
+                if is_server(asked) {
+                    answer.replacing(",\"offline_access\"", "").replacing(",\"refresh_token\"", "")
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken metadata: no_refresh: grant_types_supported does not have refresh_token",
+                "broken metadata: no_offline_access: scopes_supported does not have offline_access",
+            ],
+        ),
+        case(
+            "clients that describe themselves are not taken, and answers are not named",
+            |asked, answer| {
+                if is_server(asked) { answer.replacing("supported\":true", "supported\":false") } else { answer }
+            },
+            &[
+                "weak metadata: no_client_documents: client_id_metadata_document_supported is not true",
+                "weak metadata: no_iss: authorization_response_iss_parameter_supported is not true",
+            ],
+        ),
+        case(
+            "a cache keeps the documents for a year",
+            |asked, answer| {
+                if is(asked, "GET", JWKS) { answer.with("cache-control", "public, max-age=31536000") } else { answer }
+            },
+            &["weak keys: cached_for_long: GET {at}/.well-known/jwks.json may be kept: public, max-age=31536000"],
+        ),
+        // The keys.
+        case(
+            "there is no key",
+            |asked, answer| {
+                if asked.path == JWKS { Answer { body: own_body("{\"keys\":[]}"), ..answer } } else { answer }
+            },
+            &["broken keys: jwks_empty: {at}/.well-known/jwks.json has no key"],
+        ),
+        case(
+            "a key shows its private part",
+            |asked, answer| {
+                let key = "{\"keys\":[{\"kty\":\"RSA\",\"alg\":\"RS256\",\"kid\":\"k\",\"n\":\"AQAB\",\"e\":\"AQAB\",\"d\":\"AQAB\"}]}";
+                if asked.path == JWKS { Answer { body: own_body(key), ..answer } } else { answer }
+            },
+            &["broken keys: jwks_private: the key “k” shows its private member d"],
+        ),
+        case(
+            "two keys have one name, and one is for something else",
+            |asked, answer| {
+                let keys = "{\"keys\":[{\"kty\":\"EC\",\"alg\":\"ES256\",\"kid\":\"k\"},{\"kty\":\"oct\",\"alg\":\"HS256\",\"kid\":\"k\"}]}";
+                if asked.path == JWKS { Answer { body: own_body(keys), ..answer } } else { answer }
+            },
+            &[
+                "broken keys: jwks_kid: the kid “k” is missing or occurs twice",
+                "broken keys: jwks_alg: the key “k” is “oct” for “HS256”",
+            ],
+        ),
+        // Browsers.
+        case(
+            "CORS is dropped from answers",
+            |asked, answer| {
+                if asked.method == "OPTIONS" { answer } else { answer.without("access-control-allow-origin") }
+            },
+            &[
+                "broken browsers: cors_missing: GET {at}/.well-known/oauth-protected-resource/api/mcp/server has no Access-Control-Allow-Origin",
+            ],
+        ),
+        case(
+            "OPTIONS is not routed at the token endpoint",
+            |asked, answer| if is(asked, "OPTIONS", "/oauth/token") { answer.status(405) } else { answer },
+            &["broken browsers: preflight_refused: OPTIONS {at}/oauth/token answers 405 (no content type)"],
+        ),
+        case(
+            "the API's own CORS answers preflights",
+            |asked, answer| {
+                if is(asked, "OPTIONS", MCP) {
+                    answer.with("access-control-allow-headers", "content-type")
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken browsers: preflight_narrow: OPTIONS {at}/api/mcp/server does not allow POST with authorization, mcp-protocol-version, mcp-method, mcp-name",
+            ],
+        ),
+        case(
+            "the challenge is not exposed",
+            |asked, answer| if is_mcp(asked) { answer.without("access-control-expose-headers") } else { answer },
+            &["broken browsers: challenge_unexposed: POST {at}/api/mcp/server does not expose WWW-Authenticate"],
+        ),
+        case(
+            "CORS covers the consent page",
+            |asked, answer| {
+                if asked.path == "/oauth/authorize" { answer.with("access-control-allow-origin", "*") } else { answer }
+            },
+            &["broken browsers: open_consent: OPTIONS {at}/oauth/authorize lets scripts of other origins in"],
+        ),
+        case(
+            "pages of Claude are not admitted",
+            |asked, answer| if is(asked, "OPTIONS", MCP) { answer.status(403) } else { answer },
+            &["weak browsers: origin_refused: OPTIONS {at}/api/mcp/server refuses pages of https://claude.ai"],
+        ),
+        // Registration.
+        case(
+            "each registration is another client",
+            move |asked, answer| {
+                let number = registered.fetch_add(usize::from(asked.path == "/oauth/register"), Ordering::SeqCst);
+                if is(asked, "POST", "/oauth/register") {
+                    replaced(answer, "client_id", &format!("c_{number}"))
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken registration: not_idempotent: the same registration gave c_1 and then c_2",
+                "broken authorize: no_sign_in: a good request is answered 400 (text/html; charset=utf-8)",
+                "broken tokens: invalid_grant_unsaid: a code that is none is answered 401 invalid_client, not 400 invalid_grant",
+                "broken tokens: invalid_grant_unsaid: a refresh token that is none is answered 401 invalid_client, not 400 invalid_grant",
+                "broken tokens: revocation_refused: a token that is none is answered 401 when it is revoked",
+            ],
+        ),
+        case(
+            "registration is refused",
+            |asked, answer| if is(asked, "POST", "/oauth/register") { answer.status(429) } else { answer },
+            &["broken registration: registration_refused: POST {at}/oauth/register answers 429 (application/json)"],
+        ),
+        case(
+            "a registration has a null and may be cached",
+            |asked, answer| {
+                if is(asked, "POST", "/oauth/register") {
+                    answer.replacing("{\"client_id\"", "{\"client_uri\":null,\"client_id\"").without("cache-control")
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken registration: empty_member: client_uri is null",
+                "weak registration: registration_cached: POST {at}/oauth/register may be kept by caches",
+            ],
+        ),
+        // Errors.
+        case(
+            "strangers are redirected",
+            |asked, answer| {
+                let to = "https://claude.ai/api/mcp/auth_callback?error=invalid_client";
+                if is(asked, "GET", "/oauth/authorize") && answer.status == 400 {
+                    Answer::redirect(302, to)
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken authorize: redirects_strangers: an unknown client is answered 302 with a redirect to https://claude.ai",
+                "broken authorize: redirects_strangers: an address that was not registered is answered 302 with a redirect to https://claude.ai",
+            ],
+        ),
+        case(
+            "people are sent on with 307, and errors are JSON",
+            |asked, answer| match (asked.path.as_str(), answer.status) {
+                ("/oauth/authorize", 303) => answer.status(307),
+                ("/oauth/authorize", 400) => answer.with("content-type", "application/json"),
+                _ => answer,
+            },
+            &[
+                "broken authorize: no_page_for_people: an unknown client is answered 400 (application/json)",
+                "broken authorize: no_page_for_people: an address that was not registered is answered 400 (application/json)",
+                "broken authorize: repeats_forms: people are sent on with 307",
+            ],
+        ),
+        case(
+            "pages may be framed",
+            |_, answer| answer.without("x-frame-options").without("content-security-policy"),
+            &["broken authorize: framable: GET {at}/oauth/authorize may be shown inside another page"],
+        ),
+        case(
+            "answers of the token endpoint are cached",
+            |asked, answer| {
+                if is(asked, "POST", "/oauth/token") { answer.with("cache-control", "max-age=60") } else { answer }
+            },
+            &["broken tokens: token_cached: answers of POST {at}/oauth/token may be kept: max-age=60"],
+        ),
+        case(
+            "an unknown client is a bad request",
+            |asked, answer| {
+                if is(asked, "POST", "/oauth/token") && answer.status == 401 { answer.status(400) } else { answer }
+            },
+            &[
+                "broken tokens: invalid_client_unsaid: an unknown client is answered 400 invalid_client, not 401 invalid_client",
+            ],
+        ),
+        case(
+            "a code that is none is a page",
+            |asked, answer| {
+                if is(asked, "POST", "/oauth/token") && answer.status == 400 {
+                    Answer::page(400, "Bad Request")
+                } else {
+                    answer
+                }
+            },
+            &[
+                "broken tokens: invalid_grant_unsaid: a code that is none is answered 400 without an error that can be read, not 400 invalid_grant",
+                "broken tokens: invalid_grant_unsaid: a refresh token that is none is answered 400 without an error that can be read, not 400 invalid_grant",
+            ],
+        ),
+        case(
+            "the token endpoint fails",
+            |asked, answer| if is(asked, "POST", "/oauth/token") { answer.status(500) } else { answer },
+            &[
+                "broken tokens: token_failing: an unknown client is answered 500 invalid_client, not 401 invalid_client",
+                "broken tokens: token_failing: a code that is none is answered 500 invalid_grant, not 400 invalid_grant",
+                "broken tokens: token_failing: a refresh token that is none is answered 500 invalid_grant, not 400 invalid_grant",
+            ],
+        ),
+        // Whole connections.
+        whole(
+            "approval is answered with 307",
+            |asked, answer| if is(asked, "POST", "/oauth/authorize") { answer.status(307) } else { answer },
+            &["broken connect: repeats_forms: approving is answered 307 without a heading"],
+        ),
+        whole(
+            "the answer is of another issuer",
+            |asked, answer| {
+                let location = answer.header("location").unwrap_or_default().to_owned();
+                match location.split_once("&iss=") {
+                    Some((before, _)) if asked.method == "POST" => {
+                        answer.with("location", &format!("{before}&iss=https%3A%2F%2Fevil.example"))
+                    }
+                    _ => answer,
+                }
+            },
+            &["broken connect: iss_differs: iss of the answer is https://evil.example, not {at}"],
+        ),
+        whole(
+            "a firewall stops the sign-in form",
+            |asked, answer| {
+                if asked.path == "/auth/login/password" { Answer::page(403, "Request blocked") } else { answer }
+            },
+            &["broken connect: not_signed_in: ana@example.com cannot sign in: 403 “Request blocked”"],
+        ),
+        whole(
+            "cookies are dropped",
+            |asked, answer| if asked.path == "/auth/login/password" { answer.without("set-cookie") } else { answer },
+            &["broken connect: no_consent_page: after signing in there is 200 “Sign in to Amble” at /auth/login"],
+        ),
+        whole(
+            "the exchange fails",
+            |asked, answer| {
+                if asked.body.contains("code_verifier") && answer.status == 200 {
+                    Answer::page(502, "Bad Gateway")
+                } else {
+                    answer
+                }
+            },
+            &["broken connect: exchange_failed: the exchange of the code is answered 502 without an access token"],
+        ),
+        whole(
+            "refreshing at once fails",
+            |asked, answer| {
+                let failing = asked.body.contains("grant_type=refresh_token") && answer.status == 200;
+                let json = "{\"error\":\"invalid_grant\"}";
+                if failing { Answer { status: 400, body: own_body(json), ..answer } } else { answer }
+            },
+            // The successor was made, and lost on its way: what it left is revoked all the same.
+            &["broken connect: refresh_failed: refreshing is answered 400 invalid_grant"],
+        ),
+        whole(
+            "calls with a good token are refused",
+            |asked, answer| if asked.body.contains("tools/list") { answer.status(401) } else { answer },
+            &["broken connect: call_refused: a call with a fresh token is answered 401"],
+        ),
+        whole(
+            "what was ended goes on",
+            |asked, answer| {
+                if asked.body.contains("tools/list") {
+                    Answer { status: 200, body: own_body("{\"tools\":[]}"), ..answer }
+                } else {
+                    answer
+                }
+            },
+            &["broken connect: still_let_in: a call after disconnecting is answered 200"],
+        ),
+        whole(
+            "another key set is served than tokens are signed with",
+            |asked, answer| if asked.path == JWKS { replaced_key(answer) } else { answer },
+            &[
+                "broken connect: unknown_key: the access token is signed with the key {kid}, which the key set does not have",
+            ],
+        ),
+        // The clock.
+        case(
+            "the clock is off",
+            |_, answer| answer.with("date", "Sat, 01 Jan 2000 00:00:00 GMT"),
+            &["broken clock: clock_skew: {clock}"],
+        ),
+    ]
+}
+
+/// With another value in a member.
+fn replaced(answer: Answer, member: &str, value: &str) -> Answer {
+    let Ok(mut body) = serde_json::from_str::<Value>(&answer.body) else { return answer };
+    body[member] = json!(value);
+    Answer { body: body.to_string(), ..answer }
+}
+
+/// With another id of the first key.
+fn replaced_key(answer: Answer) -> Answer {
+    let Ok(mut body) = serde_json::from_str::<Value>(&answer.body) else { return answer };
+    body["keys"][0]["kid"] = json!("another");
+    Answer { body: body.to_string(), ..answer }
+}
+
+fn own_body(text: &str) -> String {
+    text.to_owned()
+}

@@ -1,0 +1,116 @@
+//! The program, and a folder for what it works on.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use local::System;
+use serde_json::Value;
+use shared::clock::Clock;
+use tokio::process::Command;
+use world::World;
+
+/// A world at this machine's time, which is the program's.
+pub(crate) async fn world() -> World {
+    World::with(|options| options.clock = Clock::system()).await
+}
+
+/// The program, with nothing in its environment but a way to AWS.
+pub(crate) struct Amble(pub(crate) Vec<(String, String)>);
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) complaint: String,
+}
+
+impl Amble {
+    pub(crate) fn of_environment(endpoint: &str) -> Self {
+        let pairs = [
+            ("AWS_ACCESS_KEY_ID", "operator"),
+            ("AWS_SECRET_ACCESS_KEY", "operator"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL", endpoint),
+        ];
+        Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
+    }
+
+    pub(crate) fn of(world: &World) -> Self {
+        Self::of_tables(world.system(), world.system().dynamo_url())
+    }
+
+    /// The tables of a system, reached another way.
+    pub(crate) fn of_tables(system: &System, endpoint: &str) -> Self {
+        let mut amble = Self::of_environment(endpoint);
+        amble.0.extend(system.tables().iter().map(|(name, table)| (name.clone(), table.clone())));
+        amble
+    }
+
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_amble"));
+        command
+            .args(arguments)
+            .env_clear()
+            .envs(self.0.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(crate) async fn runs(&self, arguments: &[&str]) -> Ended {
+        let output = self.command(arguments).output().await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let status = output.status.code().unwrap();
+        Ended { status, out: text(output.stdout), complaint: text(output.stderr) }
+    }
+
+    pub(crate) async fn says(&self, arguments: &[&str]) -> String {
+        let ended = self.runs(arguments).await;
+        assert_eq!((ended.status, ended.complaint.as_str()), (0, ""), "{arguments:?} {ended:?}");
+        ended.out
+    }
+
+    pub(crate) async fn tells(&self, arguments: &[&str]) -> Value {
+        let said = self.says(&[arguments, &["--json"]].concat()).await;
+        assert_eq!(said.lines().count(), 1, "{said}");
+        serde_json::from_str(&said).unwrap()
+    }
+
+    /// What it complains about: nothing said, and this status.
+    pub(crate) async fn complains(&self, status: i32, arguments: &[&str]) -> String {
+        let ended = self.runs(arguments).await;
+        assert_eq!((ended.status, ended.out.as_str()), (status, ""), "{arguments:?} {ended:?}");
+        assert!(!ended.complaint.contains("panicked"), "{ended:?}");
+        ended.complaint
+    }
+}
+
+/// A folder that is gone with its test.
+pub(crate) struct Folder(pub(crate) PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let name = format!("amble-{}-{name}", std::process::id());
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    /// A file in it.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        std::fs::create_dir_all(&self.0).unwrap();
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,94 @@
+//! A person who has shown one factor of two.
+
+use serde::Deserialize;
+
+use super::signed_in::SignedIn;
+use super::supabase::Bearer;
+use crate::oauth::tenant::PersonId;
+
+/// A session at `aal1` of a person with a verified factor: good for showing that factor, for signing out, and for nothing else.
+#[derive(Debug)]
+pub struct Halfway {
+    person: SignedIn,
+    factors: Vec<Factor>,
+}
+
+/// A factor, as Supabase lists it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Factor {
+    /// Names it.
+    pub id: FactorId,
+    #[serde(default, rename = "friendly_name")]
+    name: Option<String>,
+    #[serde(rename = "factor_type")]
+    kind: String,
+    status: String,
+}
+
+/// A UUID: it becomes a part of a path.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(try_from = "String")]
+pub struct FactorId(PersonId);
+
+impl Halfway {
+    pub(super) const fn new(person: SignedIn, factors: Vec<Factor>) -> Self {
+        Self { person, factors }
+    }
+
+    /// Those of which a code can be typed in.
+    pub fn authenticators(&self) -> impl Iterator<Item = &Factor> {
+        self.factors.iter().filter(|factor| factor.kind == "totp")
+    }
+
+    /// As what we show them.
+    #[must_use]
+    pub fn email(&self) -> Option<&str> {
+        self.person.email.as_deref()
+    }
+
+    /// For showing the factor to Supabase.
+    #[must_use]
+    pub const fn bearer(&self) -> &Bearer {
+        &self.person.bearer
+    }
+
+    /// As [`SignedIn::anti_forgery`].
+    #[must_use]
+    pub fn anti_forgery(&self, purpose: &str) -> String {
+        self.person.anti_forgery(purpose)
+    }
+
+    /// As [`SignedIn::allows`].
+    #[must_use]
+    pub fn allows(&self, purpose: &str, shown: &str) -> bool {
+        self.person.allows(purpose, shown)
+    }
+}
+
+impl Factor {
+    /// What the person calls it.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref().filter(|name| !name.is_empty())
+    }
+
+    pub(super) fn is_verified(&self) -> bool {
+        self.status == "verified"
+    }
+}
+
+impl FactorId {
+    /// In lower case, as Supabase writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl TryFrom<String> for FactorId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        PersonId::parse(&text).map(Self).ok_or("not a UUID")
+    }
+}

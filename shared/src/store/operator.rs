@@ -1,0 +1,194 @@
+//! What only an operator asks, who holds the deployment itself: no function calls anything of this.
+//!
+//! Lists go by an index where one serves. Those that read a whole table say so.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client as Dynamo;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
+
+use super::directory::{Directory, Tenant};
+use super::grants::Grants;
+use super::item::{Item, Value, unreadable};
+use super::workspace::Workspaces;
+use super::{Key, read_together};
+use crate::fault::Fault;
+use crate::oauth::client::ClientId;
+use crate::oauth::grant::Grant;
+use crate::oauth::tenant::{PersonId, TenantId};
+
+const QUERY: &str = "DynamoDB.Query";
+const SCAN: &str = "DynamoDB.Scan";
+
+/// Whose grants are meant.
+#[derive(Clone, Debug)]
+pub enum Whose {
+    /// All in a tenant.
+    Tenant(TenantId),
+    /// All of a person, wherever.
+    Person(PersonId),
+    /// All of a client. No index leads to them: the whole table is read.
+    Client(ClientId),
+}
+
+/// Someone in a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Who.
+    pub person: PersonId,
+    /// What they are in it.
+    pub role: String,
+}
+
+impl Grants {
+    /// Every grant that is kept of someone, ended ones as well, the newest first; as the table has it, though an index that follows it
+    /// within moments says which there are.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn every_of(&self, whose: &Whose) -> Result<Vec<Grant>, Fault> {
+        let mut grants = match whose {
+            Whose::Tenant(tenant) => self.indexed("by_tenant", "tenant", tenant.as_str()).await?,
+            Whose::Person(person) => self.indexed("by_person", "person", person.as_str()).await?,
+            Whose::Client(client) => {
+                let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
+                let scan = scan
+                    .filter_expression("client = :client")
+                    .expression_attribute_values(":client", Value::from(client.as_str()).0);
+                let mut found = Vec::new();
+                let mut pages = scan.into_paginator().send();
+                while let Some(page) = pages.next().await {
+                    let items = page.map_err(|error| Fault::of_aws(SCAN, &error))?.items.unwrap_or_default();
+                    for item in items {
+                        found.extend(self.read(Some(Item::new(item)))?);
+                    }
+                }
+                found
+            }
+        };
+        grants.sort_by_key(|grant| (std::cmp::Reverse(grant.approval.at), *grant.id.as_bytes()));
+        Ok(grants)
+    }
+
+    async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Grant>, Fault> {
+        let query = self.dynamo.query().table_name(&self.table).index_name(index).projection_expression("id");
+        let found = all(by(query, attribute, value)).await?;
+        let ids: Option<Vec<_>> = found.iter().map(|item| item.text("id").map(str::to_owned)).collect();
+        let ids = ids.ok_or_else(|| unreadable(&self.table))?;
+        let keys: Vec<_> = ids.into_iter().map(|id| Key { table: &self.table, attributes: vec![("id", id)] }).collect();
+        let items = read_together(&self.dynamo, &keys).await?;
+        items.into_iter().filter_map(|item| self.read(item).transpose()).collect()
+    }
+}
+
+impl Directory {
+    /// Every tenant, by id. No index leads to them: the whole table is read.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn every_tenant(&self) -> Result<Vec<Tenant>, Fault> {
+        let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
+        let scan = scan
+            .filter_expression("sk = :tenant")
+            .expression_attribute_values(":tenant", AttributeValue::S("tenant".to_owned()));
+        let mut found = Vec::new();
+        let mut pages = scan.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let items = page.map_err(|error| Fault::of_aws(SCAN, &error))?.items.unwrap_or_default();
+            for item in items.into_iter().map(Item::new) {
+                let id = item.text("pk").and_then(|key| TenantId::parse(key.strip_prefix("tenant#")?));
+                found.push(self.read_tenant(id.ok_or_else(|| unreadable(&self.table))?, &item)?);
+            }
+        }
+        found.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
+        Ok(found)
+    }
+
+    /// Everyone in a tenant, by person, from an index that follows the table within moments.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn everyone_in(&self, tenant: &TenantId) -> Result<Vec<Member>, Fault> {
+        let query = self.dynamo.query().table_name(&self.table).index_name("by_tenant");
+        let read = |item: &Item| {
+            Some(Member { person: PersonId::parse(item.text("person")?)?, role: item.text("role")?.to_owned() })
+        };
+        let found = all(by(query, "tenant", tenant.as_str())).await?;
+        found.iter().map(|item| read(item).ok_or_else(|| unreadable(&self.table))).collect()
+    }
+
+    /// Removes a tenant itself; its members, grants, keys and things are for the caller to remove before.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.DeleteItem";
+        let key = self.tenant(tenant).attribute_values();
+        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key)).send().await;
+        delete.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+    }
+}
+
+impl Workspaces {
+    /// How many items a tenant's things are.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn size(&self, tenant: &TenantId) -> Result<usize, Fault> {
+        Ok(self.keys_of(tenant).await?.len())
+    }
+
+    /// Removes all that a tenant has; how many items that were. Interrupted, it goes on when it is called again.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn remove_all(&self, tenant: &TenantId) -> Result<usize, Fault> {
+        const MOST: usize = 25;
+        let keys = self.keys_of(tenant).await?;
+        for chunk in keys.chunks(MOST) {
+            remove(&self.dynamo, &self.table, chunk).await?;
+        }
+        Ok(keys.len())
+    }
+
+    async fn keys_of(&self, tenant: &TenantId) -> Result<Vec<Item>, Fault> {
+        let query = self.dynamo.query().table_name(&self.table).consistent_read(true);
+        let query = query.projection_expression("#tenant, #item").expression_attribute_names("#tenant", "tenant");
+        let query = query.expression_attribute_names("#item", "item");
+        all(by(query, "tenant", tenant.as_str())).await
+    }
+}
+
+fn by(query: QueryFluentBuilder, attribute: &str, value: &str) -> QueryFluentBuilder {
+    query
+        .key_condition_expression(format!("{attribute} = :value"))
+        .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
+}
+
+async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, Fault> {
+    let mut found = Vec::new();
+    let mut pages = query.into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let items = page.map_err(|error| Fault::of_aws(QUERY, &error))?.items.unwrap_or_default();
+        found.extend(items.into_iter().map(Item::new));
+    }
+    Ok(found)
+}
+
+async fn remove(dynamo: &Dynamo, table: &str, keys: &[Item]) -> Result<(), Fault> {
+    const CALL: &str = "DynamoDB.BatchWriteItem";
+    let deletes = keys.iter().map(|key| DeleteRequest::builder().set_key(Some(key.clone().into_inner())).build());
+    let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
+    let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| Fault::new(CALL, error.to_string()))?;
+    let mut wanted = HashMap::from([(table.to_owned(), writes)]);
+    // DynamoDB may leave some for another call.
+    for _ in 0..5 {
+        let answer = dynamo.batch_write_item().set_request_items(Some(wanted)).send().await;
+        wanted = answer.map_err(|error| Fault::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Fault::new(CALL, "items left unprocessed five times"))
+}

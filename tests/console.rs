@@ -1,0 +1,621 @@
+//! The console at `/admin`: what people and administrators see of connections and keys, and how they end them.
+
+use std::collections::BTreeSet;
+
+use scraper::{Html, Selector};
+use serde_json::{Value, json};
+use shared::oauth::role::Role;
+use shared::oauth::scope::Scopes;
+use shared::oauth::tenant::TenantId;
+use shared::store::activity::Activity;
+use shared::store::directory::Tenant;
+use world::World;
+use world::answer::Answer;
+use world::calls::Calls;
+use world::connector::{Connector, Tokens};
+use world::person::{Form, Person};
+
+const ANA: &str = "ana@example.com";
+const BEN: &str = "ben@example.com";
+const VERA: &str = "vera@example.com";
+const NORA: &str = "nora@example.com";
+const SCOPE: &str = "skills:read views:read offline_access";
+/// The most connections of one page, and of one ending.
+const PAGE: usize = shared::store::connections::PAGE;
+const BATCH: usize = 25;
+
+async fn in_console<'w>(world: &'w World, email: &str) -> Person<'w> {
+    let person = world.person(email);
+    let page = person.signs_in("/admin").await;
+    assert_eq!(page.status, 200, "{page:?}");
+    person
+}
+
+/// The texts of what `selector` finds, spaces collapsed.
+fn texts(page: &Answer, selector: &str) -> Vec<String> {
+    let (html, selector) = (Html::parse_document(&page.body), Selector::parse(selector).unwrap());
+    let text = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    html.select(&selector).map(|element| text(element.text().collect())).collect()
+}
+
+fn rows(page: &Answer) -> Vec<String> {
+    assert_eq!(page.status, 200, "{page:?}");
+    texts(page, "table.rows tbody tr")
+}
+
+fn links(page: &Answer, selector: &str) -> Vec<String> {
+    let (html, selector) = (Html::parse_document(&page.body), Selector::parse(selector).unwrap());
+    html.select(&selector).map(|link| link.value().attr("href").unwrap().to_owned()).collect()
+}
+
+fn heading(page: &Answer) -> String {
+    texts(page, "h1").concat()
+}
+
+/// Opens a question and says yes.
+async fn confirms(person: &Person<'_>, url: &str) -> Answer {
+    let page = person.open(url).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    person.submit(&question(&page)).await
+}
+
+/// The form of a question: beside it there may be that for signing out.
+fn question(page: &Answer) -> Form {
+    let html = Html::parse_document(&page.body);
+    let selector = Selector::parse("main form[method=post]").unwrap();
+    let form = html.select(&selector).next().unwrap_or_else(|| panic!("no question: {page:?}"));
+    let inputs = Selector::parse("input[type=hidden]").unwrap();
+    let fields = form.select(&inputs).map(|input| {
+        let attribute = |name| input.value().attr(name).unwrap_or_default().to_owned();
+        (attribute("name"), attribute("value"))
+    });
+    Form { action: form.value().attr("action").unwrap().to_owned(), fields: fields.collect() }
+}
+
+async fn works(connector: &Connector<'_>, tokens: &Tokens) -> bool {
+    match connector.call(&tokens.access, "ping", json!({})).await.status {
+        200 => true,
+        401 => false,
+        other => panic!("{other}"),
+    }
+}
+
+/// That the client's next call is refused, and so is its next refresh.
+async fn has_ended(connector: &Connector<'_>, tokens: &Tokens) {
+    assert!(!works(connector, tokens).await, "its next call counts");
+    let refreshed = connector.refresh(tokens.refresh.as_ref().unwrap()).await;
+    assert_eq!((refreshed.status, &refreshed.json()["error"]), (400, &json!("invalid_grant")));
+}
+
+/// A connection, approved without its pages.
+async fn connects<'w>(world: &World, connector: &Connector<'w>, email: &str, tenant: &str) -> Tokens {
+    let (ask, code) = connector.approved(SCOPE, email, tenant).await;
+    connector.exchange(&ask, &code).await.tokens(world)
+}
+
+fn grant_of(tokens: &Tokens) -> String {
+    world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned()
+}
+
+/// What the audit says of a grant's end.
+fn ends(world: &World, grant: &str) -> Vec<(String, String)> {
+    let events = world.audit("grant_ended").into_iter().filter(|event| event["grant"] == grant);
+    let text = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
+    events.map(|event| (text(&event, "reason"), text(&event, "by"))).collect()
+}
+
+/// Hands what the audit tells of these grants and keys of a tenant to its activity, as the function `audit` does. The log is that of
+/// all worlds.
+async fn delivers(world: &World, tenant: &str, concerned: &[&str]) {
+    let concerns = |line: &Value| ["grant", "key"].iter().any(|name| concerned.iter().any(|id| line[name] == **id));
+    let lines = world.audit_lines().into_iter().filter(|line| line["tenant"] == tenant && concerns(line));
+    let lines: Vec<_> = lines
+        .enumerate()
+        .map(|(place, line)| Activity {
+            tenant: TenantId::parse(tenant).unwrap(),
+            at: world.now() * 1000,
+            id: format!("{place:08}"),
+            event: line["event"].as_str().unwrap().to_owned(),
+            line: line.as_object().unwrap().clone(),
+        })
+        .collect();
+    world.system().activities().keep(&lines).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_sees_and_ends_what_is_theirs() {
+    let world = World::new().await;
+    let (claude, kept) = world.connected(ANA, "acme", SCOPE).await;
+    world.advance(60);
+    let cursor = world.connector("Cursor").await;
+    let ended = connects(&world, &cursor, ANA, "acme").await;
+    let other = connects(&world, &cursor, BEN, "acme").await;
+    assert!(works(&claude, &kept).await);
+    let used = world.now();
+    world.advance(60);
+
+    let ana = world.person(ANA);
+    let asked = world.get("/admin?after=").await;
+    assert_eq!(asked.status, 303);
+    assert!(asked.location().ends_with("/auth/login?next=/admin%3Fafter%3D"), "{}", asked.location());
+    let page = ana.signs_in("/admin").await;
+    let listed = rows(&page);
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    assert!(
+        listed[0].starts_with("Cursor its name is not verified Acme your role: owner Read skills, Read views"),
+        "{}",
+        listed[0]
+    );
+    assert!(listed[0].contains("never"), "{}", listed[0]);
+    assert!(
+        listed[1].contains("Claude") && listed[1].contains("2026-11-22 09:31 UTC within the hour after"),
+        "{used} {}",
+        listed[1]
+    );
+    assert_eq!(texts(&page, "nav.tabs a"), ["Your connections", "Acme"], "Ana is a viewer in Globex");
+
+    let question_page = ana.open(&links(&page, "td.act a")[0]).await;
+    assert_eq!(heading(&question_page), "End the connection of Cursor?");
+    assert!(works(&cursor, &ended).await, "asking changes nothing");
+    let told = ana.submit(&question(&question_page)).await;
+    assert_eq!((told.status, heading(&told).as_str()), (200, "The connection has ended"));
+
+    has_ended(&cursor, &ended).await;
+    assert!(works(&claude, &kept).await && works(&cursor, &other).await);
+    assert_eq!(ends(&world, &grant_of(&ended)), [("person".to_owned(), world.person_id(ANA).to_string())]);
+    assert_eq!(rows(&ana.open("/admin").await).len(), 1);
+
+    // Of another person, there is nothing to end.
+    let theirs = ana.open(&format!("/admin/end?connection={}", grant_of(&other))).await;
+    assert_eq!(theirs.status, 404);
+
+    let told = confirms(&ana, "/admin/end?all=yes").await;
+    assert_eq!(heading(&told), "1 connection has ended");
+    has_ended(&claude, &kept).await;
+    assert!(works(&cursor, &other).await);
+    let empty = ana.open("/admin").await;
+    assert_eq!(texts(&empty, ".empty"), ["You have not connected any application."]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_sees_and_ends_what_is_the_tenants() {
+    let world = World::new().await;
+    let [claude, cursor] = [world.connector("Claude").await, world.connector("Cursor").await];
+    let bens = connects(&world, &claude, BEN, "acme").await;
+    let veras = connects(&world, &claude, VERA, "acme").await;
+    let bens_other = connects(&world, &cursor, BEN, "acme").await;
+    let elsewhere = connects(&world, &claude, ANA, "globex").await;
+    let ana = in_console(&world, ANA).await;
+
+    let page = ana.open("/admin/acme/connections").await;
+    let listed = rows(&page);
+    assert_eq!(listed.len(), 3, "{listed:?}");
+    let (ben, vera) = (world.person_id(BEN), world.person_id(VERA));
+    assert!(listed.iter().any(|row| row.contains(BEN) && row.contains(ben.as_str()) && row.contains("role: member")));
+    assert!(!page.body.contains(&grant_of(&elsewhere)), "another tenant's");
+    let only = async |query: &str| rows(&ana.open(&format!("/admin/acme/connections?{query}")).await).len();
+    assert_eq!(only(&format!("person={ben}")).await, 2);
+    assert_eq!(only(&format!("client={}", cursor.client_id)).await, 1);
+    assert_eq!(only(&format!("person={vera}&client={}", claude.client_id)).await, 1);
+    assert_eq!(only(&format!("person={vera}&client={}", cursor.client_id)).await, 0);
+    let wrong = ana.open("/admin/acme/connections?person=ben").await;
+    assert_eq!((wrong.status, texts(&wrong, "[role=alert]").len()), (400, 1));
+
+    // What the role allows now, and what it does not.
+    world.gives_role("acme", BEN, "painter").await;
+    world.removes("acme", VERA).await;
+    let listed = rows(&ana.open("/admin/acme/connections").await);
+    let of = |email: &str| listed.iter().find(|row| row.contains(email)).unwrap().clone();
+    assert!(
+        of(BEN).contains("nothing now Approved, but not allowed by the role now: Read skills, Read views"),
+        "{}",
+        of(BEN)
+    );
+    assert!(of(VERA).contains("no longer a member"), "{}", of(VERA));
+
+    let told = confirms(&ana, &format!("/admin/acme/connections/end?connection={}", grant_of(&veras))).await;
+    assert_eq!(heading(&told), "The connection has ended");
+    assert!(!works(&claude, &veras).await && works(&claude, &bens).await);
+    let told = confirms(&ana, &format!("/admin/acme/connections/end?person={ben}")).await;
+    assert_eq!(heading(&told), "2 connections have ended");
+    for (connector, tokens) in [(&claude, &bens), (&cursor, &bens_other)] {
+        has_ended(connector, tokens).await;
+        let by = world.person_id(ANA).to_string();
+        assert_eq!(ends(&world, &grant_of(tokens)), [("administrator".to_owned(), by)]);
+    }
+    world.gives_role("acme", VERA, "viewer").await;
+    let (again, others) =
+        (connects(&world, &claude, VERA, "acme").await, connects(&world, &cursor, VERA, "acme").await);
+    let told = confirms(&ana, &format!("/admin/acme/connections/end?client={}", claude.client_id)).await;
+    assert_eq!(heading(&told), "1 connection has ended");
+    has_ended(&claude, &again).await;
+    assert!(works(&cursor, &others).await && works(&claude, &elsewhere).await);
+
+    // A code that nobody has exchanged is no connection yet, and never becomes one.
+    let (ask, code) = cursor.approved(SCOPE, VERA, "acme").await;
+    assert_eq!(
+        heading(&confirms(&ana, &format!("/admin/acme/connections/end?person={vera}")).await),
+        "2 connections have ended"
+    );
+    assert_eq!(cursor.exchange(&ask, &code).await.json()["error"], "invalid_grant");
+
+    let concerned = [&bens, &veras, &bens_other, &elsewhere, &again].map(grant_of);
+    delivers(&world, "acme", &concerned.each_ref().map(String::as_str)).await;
+    let activity = rows(&ana.open("/admin/acme/activity").await);
+    let ended = activity.iter().filter(|row| row.contains("The connection of Claude ended by an administrator"));
+    assert_eq!(ended.count(), 3, "{activity:#?}");
+    assert!(activity.iter().all(|row| !row.contains("globex")), "{activity:#?}");
+}
+
+/// Another tenant, whether it is there or not, looks the same from outside; and nothing in it can be reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_administrator_of_one_tenant_can_do_nothing_in_another() {
+    let world = World::new().await;
+    world.gives_role("globex", NORA, "owner").await;
+    let claude = world.connector("Claude").await;
+    let theirs = connects(&world, &claude, BEN, "acme").await;
+    let (key, known) = world.makes_key(ANA, "acme", "skills:read", None).await;
+    let nora = in_console(&world, NORA).await;
+    let (grant, ben, key_id) = (grant_of(&theirs), world.person_id(BEN), known.id.to_text());
+    let before = world.system().items().unwrap();
+
+    for page in [
+        "connections".to_owned(),
+        format!("connections?person={ben}"),
+        format!("connections/end?connection={grant}"),
+        format!("connections/end?person={ben}"),
+        format!("connections/end?client={}", claude.client_id),
+        "keys".to_owned(),
+        "keys/new".to_owned(),
+        format!("keys/revoke?key={key_id}"),
+        "activity".to_owned(),
+    ] {
+        let [there, not_there] =
+            [nora.open(&format!("/admin/acme/{page}")).await, nora.open(&format!("/admin/no-such/{page}")).await];
+        assert_eq!((there.status, &there.body), (404, &not_there.body), "{page}");
+        assert_eq!(not_there.status, 404);
+    }
+    // By way of her own tenant.
+    for page in [format!("connections/end?connection={grant}"), format!("keys/revoke?key={key_id}")] {
+        assert_eq!(nora.open(&format!("/admin/globex/{page}")).await.status, 404, "{page}");
+    }
+    // With a value of her own pages, for what is not hers.
+    let own = question(&nora.open(&format!("/admin/globex/connections/end?person={ben}")).await);
+    for (action, field, value) in [
+        ("/admin/acme/connections/end", "person", ben.as_str()),
+        ("/admin/acme/connections/end", "connection", &grant),
+        ("/admin/acme/keys/revoke", "key", &key_id),
+    ] {
+        let form = Form { action: action.to_owned(), ..own.clone().without("person") }.with(field, value);
+        assert_eq!(nora.submit(&form).await.status, 404, "{action}");
+    }
+    let told = nora.submit(&own).await;
+    assert_eq!(heading(&told), "No connection has ended", "those of Ben are in Acme");
+    assert_eq!(world.system().items().unwrap(), before);
+    assert!(works(&claude, &theirs).await);
+    assert_eq!(world.call(Some(&key), "ping", json!({})).await.status, 200);
+}
+
+/// Who is in the tenant, and may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_does_not_allow_it_manages_nothing() {
+    let world = World::new().await;
+    let vera = in_console(&world, VERA).await;
+    let ana = in_console(&world, ANA).await;
+    for (person, email, role) in [(&vera, VERA, "viewer"), (&vera, VERA, "member"), (&ana, ANA, "painter")] {
+        world.gives_role("acme", email, role).await;
+        for page in ["connections", "connections/end?all=yes", "keys", "keys/new", "activity"] {
+            let refused = person.open(&format!("/admin/acme/{page}")).await;
+            assert_eq!((refused.status, heading(&refused).as_str()), (403, "Your role does not allow this"), "{page}");
+        }
+    }
+    // Taken out between page and form.
+    world.gives_role("acme", ANA, "owner").await;
+    let question_page = ana.open(&format!("/admin/acme/connections/end?person={}", world.person_id(BEN))).await;
+    world.removes("acme", ANA).await;
+    assert_eq!(ana.submit(&question(&question_page)).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_site_or_session_sends_changes_nothing() {
+    let world = World::new().await;
+    let (claude, tokens) = world.connected(ANA, "acme", SCOPE).await;
+    let second = connects(&world, &claude, ANA, "acme").await;
+    let (ana, ben) = (in_console(&world, ANA).await, in_console(&world, BEN).await);
+    let url = format!("/admin/end?connection={}", grant_of(&tokens));
+    let form = question(&ana.open(&url).await);
+    let other_form = question(&ana.open(&format!("/admin/end?connection={}", grant_of(&second))).await);
+    let all = question(&ana.open("/admin/end?all=yes").await);
+    let value = |form: &Form| form.fields.iter().find(|(name, _)| name == "confirmation").unwrap().1.clone();
+    let bens = question(&ben.open("/admin/end?all=yes").await);
+
+    for (what, forged) in [
+        ("none", form.clone().without("confirmation")),
+        ("made up", form.clone().with("confirmation", "made-up")),
+        ("of another connection", form.clone().with("confirmation", &value(&other_form))),
+        ("of another question", form.clone().with("confirmation", &value(&all))),
+        ("of one, for all", all.clone().with("confirmation", &value(&form))),
+        ("of another page", Form { action: "/admin/acme/connections/end".to_owned(), ..form.clone() }),
+        (
+            "of all, from elsewhere in the list",
+            all.clone().with("after", "MTc5NTMzOTgwMC5BQUFBQUFBQUFBQUFBQUFBQUFBQUFB"),
+        ),
+        ("of another person", all.clone().with("confirmation", &value(&bens))),
+    ] {
+        let answer = ana.submit(&forged).await;
+        assert_eq!((answer.status, heading(&answer).as_str()), (403, "That did not come from this page"), "{what}");
+    }
+    for headers in [
+        &[("origin", "https://attacker.example"), ("sec-fetch-site", "cross-site")][..],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "none")],
+        &[("origin", "https://attacker.example")],
+        &[],
+    ] {
+        assert_eq!(ana.submit_with(&form, headers).await.status, 403, "{headers:?}");
+    }
+    // In another session: one's own after signing in again, and another's.
+    let again = in_console(&world, ANA).await;
+    assert_eq!(again.submit(&form).await.status, 403);
+    assert_eq!(ben.submit(&form).await.status, 404, "Ben has no such connection");
+    let nobody = world.person(ANA);
+    assert_eq!(nobody.submit(&form).await.location(), world.at("/auth/login?next=/admin"));
+    assert_eq!(ana.open(&url.replace("?", "?confirm=yes&")).await.status, 200);
+    assert!(works(&claude, &tokens).await && works(&claude, &second).await);
+
+    let told = ana.submit(&form).await;
+    assert_eq!(heading(&told), "The connection has ended");
+    // In the other tab, and by reloading.
+    assert_eq!(heading(&ana.submit(&form).await), "The connection had ended before");
+    assert_eq!(ends(&world, &grant_of(&tokens)).len(), 1);
+    for answer in [&told, &ana.open("/admin").await, &ana.open("/admin/acme/keys").await] {
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(policy.contains("form-action 'self'") && !policy.contains("script-src"), "{policy}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wrote_is_shown_as_text() {
+    const EVIL: &str = "<img src=x onerror=alert(1)>\"'\u{202e}";
+    let world = World::new().await;
+    let acme = Tenant {
+        id: TenantId::parse("acme").unwrap(),
+        name: format!("Acme {EVIL}"),
+        roles: vec![Role { name: EVIL.to_owned(), permissions: Scopes::EVERY_PERMISSION }],
+    };
+    world.system().directory().keep_tenant(&acme).await.unwrap();
+    let client = world.connector("</title><script>alert(1)</script>").await;
+    connects(&world, &client, BEN, "acme").await;
+    let document = "https://app.example/client.json?%22%3E%3Cscript%3E";
+    world.knows_document(document, EVIL, &[world::CALLBACK]).await;
+    let by_document = Connector {
+        world: &world,
+        client_id: document.to_owned(),
+        redirect_uri: world::CALLBACK.to_owned(),
+        secret: None,
+    };
+    let tokens = connects(&world, &by_document, ANA, "acme").await;
+    world.gives_role("acme", ANA, EVIL).await;
+    let ana = in_console(&world, ANA).await;
+
+    let form = question(&ana.open("/admin/acme/keys/new").await);
+    let named = |name: &str| form.clone().with("name", name).with("may:skills:read", "1").with("life", "7");
+    let wrong = ana.submit(&named(EVIL)).await;
+    assert_eq!((wrong.status, texts(&wrong, "[role=alert] li").len()), (400, 1), "{wrong:?}");
+    let asked = ana.submit(&named("\"><script>alert(1)</script>")).await;
+    let made = ana.submit(&question(&asked)).await;
+    world.remember(&texts(&made, "code.secret").concat());
+    delivers(&world, "acme", &[&grant_of(&tokens)]).await;
+
+    let mut pages = vec![wrong, asked, made];
+    for path in [
+        "/admin".to_owned(),
+        "/admin/acme/connections".to_owned(),
+        "/admin/acme/connections?person=%3Cscript%3E&client=%22%3E%3Cscript%3E".to_owned(),
+        format!("/admin/acme/connections/end?connection={}", grant_of(&tokens)),
+        format!("/admin/end?connection={}", grant_of(&tokens)),
+        "/admin/acme/keys".to_owned(),
+        "/admin/acme/activity".to_owned(),
+    ] {
+        pages.push(ana.open(&path).await);
+    }
+    world.gives_role("acme", ANA, "painter\u{202e}<script>").await;
+    pages.push(ana.open("/admin/acme/keys").await);
+    for page in &pages {
+        assert!(page.status < 404, "{page:?}");
+        let html = Html::parse_document(&page.body);
+        for element in ["script", "img", "[onerror]"] {
+            assert!(html.select(&Selector::parse(element).unwrap()).next().is_none(), "{element}: {}", page.body);
+        }
+        // But for what a form repeats, within its value.
+        let shown: String = texts(page, "body").concat();
+        assert!(!shown.contains('\u{202e}'), "{shown}");
+    }
+    assert!(rows(&pages[4]).iter().any(|row| row.contains("</title><script>alert(1)</script>")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_list_pages_through_in_order_and_ends_in_batches() {
+    let calls = Calls::default();
+    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let [claude, cursor] = [world.connector("Claude").await, world.connector("Cursor").await];
+    let (mut made, mut held) = (Vec::new(), Vec::new());
+    for number in 0..PAGE + BATCH {
+        // Some in the same second.
+        world.advance(i64::from(number % 3 == 0));
+        let tokens = connects(&world, &claude, BEN, "acme").await;
+        made.push(grant_of(&tokens));
+        held.push(tokens);
+    }
+    let others = connects(&world, &cursor, VERA, "acme").await;
+    // What has ended, or never began, is not there.
+    for number in 0..5 {
+        let ended = connects(&world, &cursor, BEN, "acme").await;
+        cursor.revoke(&ended.access).await;
+        cursor.approved(SCOPE, if number % 2 == 0 { BEN } else { ANA }, "acme").await;
+    }
+    world.advance(61);
+    let ana = in_console(&world, ANA).await;
+    let ben = world.person_id(BEN);
+    calls.forget();
+
+    let (mut url, mut found) = (format!("/admin/acme/connections?person={ben}"), Vec::new());
+    let mut pages = 0;
+    loop {
+        let page = ana.open(&url).await;
+        assert!(rows(&page).len() <= PAGE);
+        let of_page = links(&page, "td.act a").into_iter().map(|link| link.split_once('=').unwrap().1.to_owned());
+        found.extend(of_page);
+        pages += 1;
+        let Some(next) = links(&page, "nav.pages a[rel=next]").pop() else { break };
+        url = next;
+    }
+    let (distinct, all): (BTreeSet<_>, BTreeSet<_>) = (found.iter().collect(), made.iter().collect());
+    assert_eq!((found.len(), pages), (made.len(), 2));
+    assert_eq!(distinct, all);
+    let second = |id: &String| made.iter().position(|known| known == id).unwrap() / 3;
+    assert!(found.iter().map(second).is_sorted_by(|one, next| one >= next), "the newest first");
+    let _ = calls.take();
+    assert_eq!(calls.requests(), 3 * pages, "one to be let in, one to find, one to read");
+    for cursor in ["x", "!", "MTc5NTMzOTgwMA", &"A".repeat(600)] {
+        assert_eq!(ana.open(&format!("/admin/acme/connections?after={cursor}")).await.status, 400, "{cursor}");
+        assert_eq!(ana.open(&format!("/admin?after={cursor}")).await.status, 400, "{cursor}");
+    }
+
+    // All of Ben's, as many at once as are ended at once; what it costs is what is his.
+    let mut told = confirms(&ana, &format!("/admin/acme/connections/end?person={ben}")).await;
+    let mut ended = Vec::new();
+    loop {
+        ended.push(heading(&told));
+        if Html::parse_document(&told.body).select(&Selector::parse("main form[method=post]").unwrap()).next().is_none()
+        {
+            break;
+        }
+        calls.forget();
+        told = ana.submit(&question(&told)).await;
+        let made = calls.take();
+        let writes = made.iter().filter(|call| call.action == "dynamodb:UpdateItem").count();
+        assert!(writes <= BATCH && calls.requests() <= BATCH + 2, "{made:?}");
+    }
+    assert_eq!(ended, ["25 connections have ended", "25 connections have ended", "5 connections have ended"]);
+    for tokens in &held {
+        assert!(!works(&claude, tokens).await);
+    }
+    assert!(works(&cursor, &others).await);
+    assert_eq!(rows(&ana.open("/admin/acme/connections").await).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_shown_once_and_made_once() {
+    let world = World::new().await;
+    let ana = in_console(&world, ANA).await;
+    let count = async || world.count("keys").await;
+    let before = count().await;
+    let form = question(&ana.open("/admin/acme/keys/new").await);
+    let described = form.with("name", "nightly export").with("may:skills:read", "1").with("life", "30");
+
+    for (changed, field) in [
+        (described.clone().with("name", " \u{200b} "), "#name"),
+        (described.clone().without("may:skills:read"), "#may"),
+        (described.clone().with("life", "36500"), "#life"),
+    ] {
+        let wrong = ana.submit(&changed).await;
+        assert_eq!((wrong.status, links(&wrong, "[role=alert] a")), (400, vec![field.to_owned()]));
+    }
+    let asked = ana.submit(&described).await;
+    assert_eq!(heading(&asked), "Make the API key “nightly export”?");
+    let make = question(&asked);
+    // What was agreed to is what is made.
+    for (field, value) in
+        [("may", "skills:read tools:execute"), ("life", "never"), ("name", "other"), ("shown", "1999999999")]
+    {
+        assert_eq!(ana.submit(&make.clone().with(field, value)).await.status, 403, "{field}");
+    }
+    assert_eq!(count().await, before, "describing makes nothing");
+
+    let answers = world::all((0..4).map(|_| ana.submit(&make))).await;
+    let made: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!(made.len(), 1, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    assert_eq!(made[0].header("cache-control"), Some("no-store"));
+    let key = texts(made[0], "code.secret").concat();
+    world.remember(&key);
+    assert_eq!(count().await, before + 2, "the key, and that its form is spent");
+    assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 200);
+
+    let again = ana.submit(&make).await;
+    assert_eq!((again.status, heading(&again).as_str()), (409, "This key has been made already"));
+    let page = ana.open("/admin/acme/keys").await;
+    for page in [&page, &again] {
+        assert!(!page.body.contains("sk_"), "{page:?}");
+    }
+    let row = rows(&page).into_iter().find(|row| row.contains("nightly export")).unwrap();
+    assert!(row.contains("Read skills") && row.contains("by you; works until 2026-12-22"), "{row}");
+    assert!(row.contains("2026-11-22 09:30 UTC within the hour after"), "{row}");
+
+    let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id.to_text();
+    let told = confirms(&ana, &format!("/admin/acme/keys/revoke?key={id}")).await;
+    assert_eq!(heading(&told), "The key is revoked");
+    assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 401);
+    // Nor does reloading the page bring it, or another, back.
+    assert_eq!(ana.submit(&make).await.status, 409);
+    assert_eq!(count().await, before + 1);
+    let person = world.person_id(ANA).to_string();
+    let revoked: Vec<_> = world.audit("key_revoked").into_iter().filter(|event| event["key"] == id.as_str()).collect();
+    assert_eq!(revoked.len(), 1);
+    assert_eq!(revoked[0]["person"], person.as_str());
+    delivers(&world, "acme", &[&id]).await;
+    let activity = rows(&ana.open("/admin/acme/activity").await);
+    for what in ["An API key was made", "An API key was revoked"] {
+        assert!(
+            activity.iter().any(|row| row.contains(what) && row.contains(&id) && row.contains(&person)),
+            "{activity:#?}"
+        );
+    }
+
+    // A form that lay open for an hour; and a session that was ended elsewhere.
+    let fresh = async || question(&ana.submit(&described).await);
+    let stale = fresh().await;
+    world.advance(3601);
+    let ana = in_console(&world, ANA).await;
+    assert_eq!(ana.submit(&stale).await.status, 403, "another session");
+    let form = question(&ana.open("/admin/acme/keys/new").await);
+    let described = form.with("name", "nightly export").with("may:skills:read", "1").with("life", "30");
+    let form = question(&ana.submit(&described).await);
+    let cookies = ana.cookie_header();
+    let out = Form::find(&ana.open("/admin").await, "next").unwrap();
+    ana.submit(&out).await;
+    let request = world.http().post(world.at("/admin/acme/keys/new")).header("cookie", cookies);
+    let request =
+        request.header("content-type", "application/x-www-form-urlencoded").header("sec-fetch-site", "same-origin");
+    let refused = world.send(request.body(world::person::encoded(&form.fields))).await;
+    assert_eq!(refused.status, 401, "{refused:?}");
+    assert_eq!(count().await, before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_gets_no_more_than_its_maker_has() {
+    let world = World::new().await;
+    let keeper = Role { name: "keeper".to_owned(), permissions: Scopes::parse("skills:read connections:manage") };
+    let acme = Tenant { id: TenantId::parse("acme").unwrap(), name: "Acme".to_owned(), roles: vec![keeper] };
+    world.system().directory().keep_tenant(&acme).await.unwrap();
+    world.gives_role("acme", VERA, "keeper").await;
+    let vera = in_console(&world, VERA).await;
+    let page = vera.open("/admin/acme/keys/new").await;
+    assert_eq!(texts(&page, "label.choice"), ["Read skills", "Manage connections and keys"]);
+
+    let described = question(&page).with("name", "a").with("life", "7").with("may:tools:execute", "1");
+    assert_eq!(vera.submit(&described).await.status, 400, "what is not offered cannot be ticked");
+    let described = described.with("may:skills:read", "1").with("may:connections:manage", "1");
+    let asked = question(&vera.submit(&described).await);
+    assert!(asked.fields.contains(&("may".to_owned(), "skills:read connections:manage".to_owned())), "{asked:?}");
+    // Her role becomes less before she confirms.
+    let less = Role { name: "keeper".to_owned(), permissions: Scopes::parse("connections:manage") };
+    let acme = Tenant { roles: vec![less], ..acme };
+    world.system().directory().keep_tenant(&acme).await.unwrap();
+    assert_eq!(vera.submit(&asked).await.status, 403);
+}

@@ -1,0 +1,297 @@
+//! The console for scripts: what `/admin/api/openapi.json` promises is what is served, and it opens to those it names.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use local::wire::{Call, Decision, Failing};
+use serde_json::{Map, Value, json};
+use shared::oauth::api_key::ApiKey;
+use shared::oauth::tenant::TenantId;
+use shared::store::activity::Activity;
+use world::World;
+use world::answer::Answer;
+
+const ANA: &str = "ana@example.com";
+const BEN: &str = "ben@example.com";
+const SCOPE: &str = "skills:read offline_access";
+const MANAGES: &str = "skills:read connections:manage";
+const TENANT: &str = "/admin/api/tenants/{tenant}";
+
+/// Asks with what it is given, and holds each answer to the description.
+struct Script<'w> {
+    world: &'w World,
+    description: Value,
+    seen: BTreeSet<(String, String, u16)>,
+}
+
+/// What is shown with a request.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    Nothing,
+    Key(&'a str),
+    Session(&'a str),
+}
+
+impl<'w> Script<'w> {
+    async fn new(world: &'w World) -> Self {
+        let description = world.get("/admin/api/openapi.json").await;
+        assert_eq!(description.status, 200, "{description:?}");
+        Self { world, description: description.json(), seen: BTreeSet::new() }
+    }
+
+    async fn get(&mut self, path: &str, query: &str, shown: Shown<'_>) -> Answer {
+        self.ask("GET", path, query, shown, None).await
+    }
+
+    async fn post(&mut self, path: &str, shown: Shown<'_>, body: Value) -> Answer {
+        self.ask("POST", path, "", shown, Some(body)).await
+    }
+
+    async fn ask(&mut self, method: &str, path: &str, query: &str, shown: Shown<'_>, body: Option<Value>) -> Answer {
+        let url = self.world.at(&format!("{}{query}", path.replace("{tenant}", "acme")));
+        let request = self.world.http().request(method.parse().unwrap(), url);
+        let request = match shown {
+            Shown::Nothing => request,
+            Shown::Key(key) => request.header("authorization", format!("Bearer {key}")),
+            Shown::Session(cookies) => request.header("cookie", cookies),
+        };
+        let answer = self.world.send(match &body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        });
+        let answer = answer.await;
+        let operation = &self.description["paths"][path][method.to_lowercase()];
+        if let (Some(body), true) = (&body, answer.status < 400) {
+            self.fits(&operation["requestBody"]["content"]["application/json"]["schema"], body);
+        }
+        let promised = &operation["responses"][answer.status.to_string()];
+        let promised = match promised["$ref"].as_str() {
+            Some(reference) => self.description.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => promised,
+        };
+        assert!(promised.is_object(), "{method} {path} promises no {}: {answer:?}", answer.status);
+        self.fits(&promised["content"]["application/json"]["schema"], &answer.json());
+        for header in promised["headers"].as_object().into_iter().flatten().map(|(name, _)| name.to_lowercase()) {
+            assert!(answer.header(&header).is_some(), "{method} {path}: no {header}: {answer:?}");
+        }
+        if path != "/admin/api/openapi.json" {
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{method} {path}");
+        }
+        self.seen.insert((method.to_owned(), path.to_owned(), answer.status));
+        answer
+    }
+
+    fn fits(&self, schema: &Value, value: &Value) {
+        assert!(schema.is_object(), "no schema for {value}");
+        let mut schema = schema.clone();
+        schema["components"] = self.description["components"].clone();
+        jsonschema::validate(&schema, value).unwrap_or_else(|error| panic!("{error}: {value}"));
+    }
+}
+
+/// Every operation, every answer that it promises, and nothing that is served and not described.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_description_is_what_is_served() {
+    let failing = Arc::new(AtomicBool::new(false));
+    let fails = Arc::clone(&failing);
+    let world = World::with(|options| {
+        options.wire = Some(Arc::new(move |call: Call| {
+            let fails = fails.load(Ordering::SeqCst) && call.function == "admin";
+            async move { if fails { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass } }
+        }));
+    })
+    .await;
+    let (connector, tokens) = world.connected(ANA, "acme", SCOPE).await;
+    let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    let (key, known) = world.makes_key(ANA, "acme", MANAGES, None).await;
+    let (weak, _) = world.makes_key(ANA, "acme", "skills:read", None).await;
+    let (foreign, _) = {
+        world.gives_role("globex", BEN, "owner").await;
+        world.makes_key(BEN, "globex", MANAGES, None).await
+    };
+    let event = Activity {
+        tenant: TenantId::parse("acme").unwrap(),
+        at: world.now() * 1000,
+        id: "1".to_owned(),
+        event: "key_made".to_owned(),
+        line: Map::from_iter([("event".to_owned(), json!("key_made")), ("person".to_owned(), json!("a person"))]),
+    };
+    world.system().activities().keep(&[event]).await.unwrap();
+    let ana = world.person(ANA);
+    ana.signs_in("/admin").await;
+    let session = ana.cookie_header();
+    let (with_key, with_session) = (Shown::Key(&key), Shown::Session(&session));
+    let mut script = Script::new(&world).await;
+    let (own, end, keys, revoke) = (
+        "/admin/api/me/connections",
+        format!("{TENANT}/connections/end"),
+        format!("{TENANT}/keys"),
+        format!("{TENANT}/keys/revoke"),
+    );
+    let lists = [format!("{TENANT}/connections"), keys.clone(), format!("{TENANT}/activity")];
+
+    script.get("/admin/api/openapi.json", "", Shown::Nothing).await;
+    assert_eq!(script.get(own, "", with_session).await.json()["connections"][0]["id"], grant.as_str());
+    script.get(own, "?after=x", with_session).await;
+    for shown in [Shown::Nothing, with_key, Shown::Session("sb-x-auth-token=made-up")] {
+        assert_eq!(script.get(own, "", shown).await.status, 401);
+    }
+    for list in &lists {
+        for shown in [with_key, with_session] {
+            let page = script.get(list, "", shown).await;
+            let (name, items) =
+                page.json().as_object().unwrap().iter().next().map(|(n, v)| (n.clone(), v.clone())).unwrap();
+            assert!((page.status, items.as_array().map_or(0, Vec::len)) >= (200, 1), "{name}: {page:?}");
+        }
+        assert_eq!(script.get(list, "?after=!", with_key).await.status, 400);
+        assert_eq!(script.get(list, "", Shown::Nothing).await.status, 401);
+        assert_eq!(script.get(list, "", Shown::Key(&weak)).await.status, 403);
+        assert_eq!(script.get(list, "", Shown::Key(&foreign)).await.status, 404);
+    }
+    assert_eq!(script.get(&lists[0], "?person=nobody", with_key).await.status, 400);
+    let made =
+        script.post(&keys, with_key, json!({ "name": "a", "scopes": ["skills:read"], "expires_in_days": 1 })).await;
+    world.remember(made.json()["key"].as_str().unwrap());
+    for (path, good, bad, absent) in [
+        (
+            &end,
+            json!({ "connection": grant }),
+            json!({ "connection": grant, "person": known.maker.as_str() }),
+            json!({ "connection": "x" }),
+        ),
+        (&revoke, json!({ "key": made.json()["id"] }), json!({ "key": "x", "more": 1 }), json!({ "key": "x" })),
+        (
+            &keys,
+            json!({ "name": "b", "scopes": ["skills:read"] }),
+            json!({ "name": "b", "scopes": ["no:such"] }),
+            json!({}),
+        ),
+    ] {
+        assert_eq!(script.post(path, with_key, bad).await.status, 400, "{path}");
+        assert_eq!(
+            script.post(path, with_session, good.clone()).await.status,
+            401,
+            "{path}: a session changes nothing here"
+        );
+        assert_eq!(script.post(path, Shown::Key(&weak), good.clone()).await.status, 403, "{path}");
+        assert_eq!(script.post(path, Shown::Key(&foreign), good.clone()).await.status, 404, "{path}");
+        if *path != keys {
+            assert_eq!(script.post(path, with_key, absent).await.status, 404, "{path}");
+        }
+        let done = script.post(path, with_key, good).await;
+        assert!(done.status < 300, "{done:?}");
+        if let Some(key) = done.json()["key"].as_str() {
+            world.remember(key);
+        }
+    }
+    let refreshed = connector.refresh(&tokens.refresh.unwrap()).await;
+    assert_eq!(refreshed.json()["error"], "invalid_grant");
+    failing.store(true, Ordering::SeqCst);
+    script.get(own, "", with_session).await;
+    for list in &lists {
+        script.get(list, "", with_key).await;
+    }
+    for path in [&end, &keys, &revoke] {
+        script.post(path, with_key, json!({})).await;
+    }
+
+    let mut described = BTreeSet::new();
+    for (path, methods) in script.description["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let statuses = operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap());
+            described.extend(statuses.map(|status: u16| (method.to_uppercase(), path.clone(), status)));
+        }
+    }
+    assert_eq!(script.seen.symmetric_difference(&described).collect::<Vec<_>>(), Vec::<&(String, String, u16)>::new());
+    let routes = world.system().routes();
+    let served: BTreeSet<_> =
+        routes.keys().map(|route| (*route).to_owned()).filter(|route| route.contains(" /admin/api/")).collect();
+    let described: BTreeSet<_> = described.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+    assert_eq!(served, described);
+    assert_eq!(script.description["servers"], json!([{ "url": world.issuer() }]));
+}
+
+/// What a script ends is ended, in its maker's name and its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_ends_and_revokes_and_is_named() {
+    let world = World::new().await;
+    let (key, _) = world.makes_key(ANA, "acme", MANAGES, None).await;
+    let id = format!("key {}", ApiKey::parse(&key).unwrap().id.to_text());
+    let claude = world.connector("Claude").await;
+    let mut held = Vec::new();
+    for email in [BEN, BEN, ANA] {
+        let (ask, code) = claude.approved(SCOPE, email, "acme").await;
+        held.push(claude.exchange(&ask, &code).await.tokens(&world));
+    }
+    let mut script = Script::new(&world).await;
+    let with_key = Shown::Key(&key);
+
+    let listed =
+        script.get(&format!("{TENANT}/connections"), &format!("?person={}", world.person_id(BEN)), with_key).await;
+    assert_eq!(listed.json()["connections"].as_array().unwrap().len(), 2);
+    let asked = json!({ "person": world.person_id(BEN).as_str() });
+    let ended = script.post(&format!("{TENANT}/connections/end"), with_key, asked).await;
+    assert_eq!(ended.json(), json!({ "ended": 2 }));
+    for (tokens, status) in held.iter().zip([401, 401, 200]) {
+        assert_eq!(claude.call(&tokens.access, "ping", json!({})).await.status, status);
+    }
+    let events = world.audit("grant_ended").into_iter().filter(|event| event["by"] == id.as_str());
+    assert_eq!(events.map(|event| event["reason"].clone()).collect::<Vec<_>>(), ["administrator", "administrator"]);
+
+    let made = script
+        .post(
+            &format!("{TENANT}/keys"),
+            with_key,
+            json!({ "name": "second", "scopes": MANAGES.split(' ').collect::<Vec<_>>() }),
+        )
+        .await;
+    let second = made.json()["key"].as_str().unwrap().to_owned();
+    world.remember(&second);
+    assert_eq!(made.json()["maker"], world.person_id(ANA).as_str());
+    assert_eq!(world.audit("key_made").iter().filter(|event| event["by"] == id.as_str()).count(), 1);
+    let beyond = json!({ "name": "third", "scopes": ["tools:execute"] });
+    assert_eq!(script.post(&format!("{TENANT}/keys"), with_key, beyond).await.status, 403, "Ana may, her key may not");
+
+    // It may revoke itself; then it is nobody's.
+    let own = json!({ "key": ApiKey::parse(&second).unwrap().id.to_text() });
+    assert_eq!(script.post(&format!("{TENANT}/keys/revoke"), Shown::Key(&second), own).await.status, 200);
+    assert_eq!(script.get(&format!("{TENANT}/keys"), "", Shown::Key(&second)).await.status, 401);
+    assert_eq!(
+        script.get(&format!("{TENANT}/keys"), "", Shown::Key(&held[2].access)).await.status,
+        401,
+        "a connection's token"
+    );
+    world.gives_role("acme", ANA, "viewer").await;
+    assert_eq!(script.get(&format!("{TENANT}/keys"), "", with_key).await.status, 403);
+    world.removes("acme", ANA).await;
+    assert_eq!(script.get(&format!("{TENANT}/keys"), "", with_key).await.status, 401);
+}
+
+/// One key, once, and nothing but JSON.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_not_clear_is_refused() {
+    let world = World::new().await;
+    let (key, _) = world.makes_key(ANA, "acme", MANAGES, None).await;
+    let url = world.at("/admin/api/tenants/acme/connections/end");
+    let status = async |request: reqwest::RequestBuilder| world.send(request).await.status;
+    let post = |kind: &'static str, body: String| {
+        world.http().post(&url).header("authorization", format!("Bearer {key}")).header("content-type", kind).body(body)
+    };
+    let body = || json!({ "person": world.person_id(BEN).as_str() }).to_string();
+
+    assert_eq!(status(post("application/json; charset=utf-8", body())).await, 200);
+    assert_eq!(status(post("text/plain", body())).await, 400, "what a form of another site could send");
+    assert_eq!(status(post("application/x-www-form-urlencoded", "person=x".to_owned())).await, 400);
+    assert_eq!(status(post("application/json", "{".to_owned())).await, 400);
+    assert_eq!(status(post("application/json", format!("{{\"person\":\"{}\"}}", "a".repeat(20_000)))).await, 413);
+    let twice = post("application/json", body()).header("authorization", format!("Bearer {key}"));
+    assert_eq!(status(twice).await, 401);
+    for bearer in ["Bearer sk_mistyped".to_owned(), format!("Basic {key}"), key.clone(), "Bearer".to_owned()] {
+        let request = world.http().get(world.at("/admin/api/tenants/acme/keys")).header("authorization", &bearer);
+        assert_eq!(status(request).await, 401, "{bearer}");
+    }
+    let query = world.http().get(world.at(&format!("/admin/api/tenants/acme/keys?key={key}")));
+    assert_eq!(status(query).await, 401, "no credential in an address");
+    assert_eq!(world.get("/admin/api/tenants/Acme/keys").await.json()["error"], "not_found");
+}

@@ -1,0 +1,135 @@
+//! The console in a real browser: it fits phones and desks, light and dark, axe finds nothing, and no mouse or script is needed.
+
+use serde_json::{Map, Value, json};
+use shared::oauth::tenant::TenantId;
+use shared::store::activity::Activity;
+use world::World;
+use world::connector::Connector;
+
+use crate::browser::{Browser, WITHOUT_JAVASCRIPT};
+
+const SCOPE: &str = "skills:read views:read entities:write offline_access";
+
+async fn connects(world: &World, connector: &Connector<'_>, email: &str, tenant: &str) -> String {
+    let (ask, code) = connector.approved(SCOPE, email, tenant).await;
+    connector.exchange(&ask, &code).await.tokens(world).access
+}
+
+async fn happened(world: &World, lines: &[Value]) {
+    let lines: Vec<_> = lines
+        .iter()
+        .enumerate()
+        .map(|(place, line)| Activity {
+            tenant: TenantId::parse("acme").unwrap(),
+            at: world.now() * 1000 + i64::try_from(place).unwrap(),
+            id: place.to_string(),
+            event: line["event"].as_str().unwrap().to_owned(),
+            line: line.as_object().cloned().unwrap_or_else(Map::new),
+        })
+        .collect();
+    world.system().activities().keep(&lines).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn looking_after_connections_is_for_everyone() {
+    let world = World::new().await;
+    let mut browser = Browser::start(&world, &[]);
+    browser.open(&world.at("/admin")).await;
+    browser.signs_in("ana").await;
+    browser.reaches("Your connections").await;
+    browser.pictures("console-own-empty").await;
+
+    let claude = world.connector("Claude").await;
+    let long =
+        world.connector("An application whose name is so long that it has to be broken into several lines").await;
+    let used = connects(&world, &claude, "ana@example.com", "acme").await;
+    assert_eq!(claude.call(&used, "ping", json!({})).await.status, 200);
+    connects(&world, &claude, "ana@example.com", "globex").await;
+    connects(&world, &long, "ana@example.com", "acme").await;
+    for email in ["ben@example.com", "vera@example.com"] {
+        connects(&world, &claude, email, "acme").await;
+    }
+    world.removes("acme", "vera@example.com").await;
+    let person = world.person_id("ben@example.com");
+    for (path, heading, picture) in [
+        ("/admin".to_owned(), "Your connections", "console-own"),
+        ("/admin/end?all=yes".to_owned(), "End all your connections?", "console-end-all"),
+        ("/admin/acme/connections".to_owned(), "Connections of Acme", "console-connections"),
+        ("/admin/acme/connections?person=ben".to_owned(), "Connections of Acme", "console-connections-wrong"),
+        (
+            format!("/admin/acme/connections/end?person={person}"),
+            "End all connections of this person?",
+            "console-end-person",
+        ),
+        ("/admin/acme/keys".to_owned(), "API keys of Acme", "console-keys"),
+        ("/admin/acme/keys/new".to_owned(), "Make an API key", "console-new-key"),
+        ("/admin/acme/activity".to_owned(), "Activity in Acme", "console-activity-empty"),
+        ("/admin/no-such/keys".to_owned(), "There is nothing here", "console-not-there"),
+        ("/admin/globex/keys".to_owned(), "Your role does not allow this", "console-not-allowed"),
+    ] {
+        browser.open(&world.at(&path)).await;
+        browser.reaches(heading).await;
+        browser.pictures(picture).await;
+    }
+    happened(
+        &world,
+        &[
+            json!({ "event": "grant_approved", "client": claude.client_id, "person": person.as_str(), "scope": SCOPE }),
+            json!({ "event": "tool_called", "tool": "roll_dice", "person": person.as_str(), "outcome": "ok" }),
+            json!({ "event": "grant_ended", "client": claude.client_id, "person": person.as_str(), "reason": "refresh_replayed" }),
+        ],
+    )
+    .await;
+    browser.open(&world.at("/admin/acme/activity")).await;
+    assert!(browser.reaches("Activity in Acme").await.contains("it may have been stolen"));
+    browser.pictures("console-activity").await;
+
+    browser.open(&world.at("/admin/acme/keys/new")).await;
+    browser.reaches("Make an API key").await;
+    browser.fill("Name", "nightly export").await;
+    browser.press("Continue").await;
+    assert!(browser.reaches("Make an API key").await.contains("Tick at least one thing"));
+    browser.pictures("console-new-key-wrong").await;
+    browser.act(json!({ "act": "tick", "label": "Read skills" })).await;
+    browser.press("Continue").await;
+    browser.reaches("Make the API key").await;
+    browser.pictures("console-make-key").await;
+    browser.press("Make the key").await;
+    let page = browser.reaches("The key nightly export is made").await;
+    world.remember(page.lines().find(|line| line.starts_with("sk_")).expect("the key"));
+    browser.pictures("console-made-key").await;
+    browser.ends().await;
+}
+
+/// WCAG 2.2 §2.1.1, §2.4.7; and without JavaScript all the same.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn a_connection_is_ended_with_tab_and_enter() {
+    for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
+        let world = World::new().await;
+        let claude = world.connector("Claude").await;
+        let token = connects(&world, &claude, "ana@example.com", "acme").await;
+        assert_eq!(claude.call(&token, "ping", json!({})).await.status, 200);
+        let mut browser = Browser::start(&world, arguments);
+        browser.open(&world.at("/admin")).await;
+        browser.signs_in("ana").await;
+        browser.reaches("Your connections").await;
+
+        browser.tabs_to("Acme").await;
+        browser.keys(&["Enter"]).await;
+        browser.reaches("Connections of Acme").await;
+        // What it ends, a screen reader is told: what is seen is short.
+        assert!(browser.tree().await.contains("link \"End the connection of Claude and "));
+        browser.tabs_to("End").await;
+        browser.keys(&["Enter"]).await;
+        browser.reaches("End the connection of Claude?").await;
+        browser.tabs_to("End the connection").await;
+        browser.keys(&["Enter"]).await;
+        browser.reaches("The connection has ended").await;
+        browser.pictures("console-ended").await;
+
+        assert_eq!(claude.call(&token, "ping", json!({})).await.status, 401);
+        browser.ends().await;
+    }
+}

@@ -1,0 +1,383 @@
+//! Pages that people trust: what every page carries, and what is tried against the people who use them.
+
+use serde_json::json;
+use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::directory::Tenant;
+use stand_ins::supabase::secret::Secret;
+use stand_ins::supabase::seed::{Factor, Person as Account};
+use world::World;
+use world::answer::Answer;
+use world::person::{Form, Person};
+
+const ANA: &str = "ana@example.com";
+const FACTOR: &str = "34e770dd-9ff9-416c-87fa-43b31d7ef225";
+const MIA: &str = "mia@example.com";
+const MIA_ID: &str = "7c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e77";
+
+/// With Mia, a member of Acme who has an authenticator.
+pub(crate) async fn with_mia() -> World {
+    let secret = Secret::from("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP");
+    let factor = Factor { id: FACTOR.parse().unwrap(), friendly_name: "Phone".to_owned(), secret };
+    let mia =
+        Account { id: Some(MIA_ID.parse().unwrap()), factors: vec![factor], ..Account::new(MIA, "mia-demo", "Mia") };
+    let world = World::with(|options| options.people.push(mia)).await;
+    let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(MIA_ID).unwrap());
+    world.system().directory().keep_member(&acme, &id, "member").await.unwrap();
+    world
+}
+
+/// What Mia's authenticator shows.
+pub(crate) fn shown(world: &World) -> String {
+    world.supabase().totp_code(FACTOR.parse().unwrap()).unwrap()
+}
+
+/// Mia, as far as her password takes her.
+async fn halfway<'w>(world: &'w World, url: &str) -> (Person<'w>, Answer) {
+    let mia = Person::new(world, MIA, "mia-demo");
+    let page = mia.signs_in(url).await;
+    (mia, page)
+}
+
+fn is_armoured(page: &Answer, what: &str) {
+    let policy = page.header("content-security-policy").unwrap_or_else(|| panic!("{what}: {page:?}"));
+    for part in ["default-src 'none'", "style-src 'sha256-", "base-uri 'none'", "frame-ancestors 'none'"] {
+        assert!(policy.contains(part), "{what}: {policy}");
+    }
+    for unsafe_ in ["unsafe-inline", "unsafe-eval", "https:", "*"] {
+        assert!(!policy.contains(unsafe_) || what == "sign-in, connecting", "{what}: {policy}");
+    }
+    for (name, value) in [
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("content-type", "text/html; charset=utf-8"),
+    ] {
+        assert_eq!(page.header(name), Some(value), "{what}");
+    }
+    // Nothing is fetched from anywhere, and nothing is styled or scripted but by what the policy names.
+    for outside in
+        [" src=\"http", " href=\"http://fonts", "<link rel=\"stylesheet", " style=\"", " onclick=", "@import"]
+    {
+        assert!(!page.body.contains(outside), "{what}: {outside}");
+    }
+}
+
+/// OAuth 2.1 §7.10: no page of ours is shown inside another, kept, or told on.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_is_armoured() {
+    let world = with_mia().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let ana = world.person(ANA);
+
+    is_armoured(&ana.open("/auth/login").await, "sign-in");
+    is_armoured(&ana.visit(&ask.url).await, "sign-in, connecting");
+    let form = Form::find(&ana.open("/auth/login").await, "password").unwrap();
+    is_armoured(&ana.submit(&form.clone().with("email", ANA).with("password", "wrong")).await, "sign-in, refused");
+    let code = Form { action: "/auth/login/code".to_owned(), ..form.with("email", ANA) };
+    is_armoured(&ana.submit(&code).await, "code");
+    let social = Form::find(&ana.open("/auth/login").await, "provider").unwrap();
+    let leaving = ana.submit(&social.with("provider", "github")).await;
+    is_armoured(&leaving, "on to a provider");
+    is_armoured(&halfway(&world, "/auth/login").await.1, "second factor");
+    is_armoured(&ana.signs_in("/auth/login").await, "signed in");
+    let page = ana.open(&ask.url).await;
+    is_armoured(&page, "consent");
+    is_armoured(&ana.submit(&Form::find(&page, "decision").unwrap().with("decision", "approve")).await, "again");
+    is_armoured(&ana.open("/oauth/authorize").await, "stranded");
+}
+
+/// As the deployment says: name, logo, colour, help. A logo is in the page, which fetches nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_look_as_the_deployment_says() {
+    const LOGO: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4=";
+    let world = World::with(|options| {
+        for (name, value) in [
+            ("ProductName", "Räum & Söhne"),
+            ("Logo", LOGO),
+            ("AccentColor", "#ffcc00"),
+            ("SupportUrl", "https://help.example.com/connect?a=1&b=2"),
+        ] {
+            options.parameters.insert(name.to_owned(), value.to_owned());
+        }
+    })
+    .await;
+
+    let page = world.get("/auth/login").await;
+
+    for shown in [
+        "Sign in to Räum &#38; Söhne",
+        "<img src=\"data:image/svg+xml;base64,PHN2",
+        "href=\"https://help.example.com/connect?a=1&#38;b=2\"",
+        // Yellow, made legible.
+        "--accent:#7f6600",
+    ] {
+        assert!(page.body.contains(shown), "{shown}: {}", &page.body[..2000]);
+    }
+    assert!(page.header("content-security-policy").unwrap().contains("img-src data:;"));
+}
+
+/// What people named reads as what it is: markup is text, and a character that would turn the sentence around is seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_name_can_neither_script_nor_mislead() {
+    let world = World::new().await;
+    let (id, ana) = (TenantId::parse("evil").unwrap(), world.person_id(ANA));
+    let name = "</bdi><script>alert(1)</script>\u{202e}emcA\u{2066}\u{200b}".to_owned();
+    let directory = world.system().directory();
+    directory.keep_tenant(&Tenant { id: id.clone(), name, roles: Vec::new() }).await.unwrap();
+    directory.keep_member(&id, &ana, "owner").await.unwrap();
+    let connector = world.connector("Claude").await;
+
+    let page = world.person(ANA).signs_in(&connector.ask("skills:read").url).await;
+
+    assert_eq!(page.body.matches("<script").count(), 1, "ours alone");
+    assert!(!page.body.contains(['\u{202e}', '\u{2066}', '\u{200b}']), "{page:?}");
+    assert!(page.body.contains("&#60;/script&#62;\u{fffd}emcA\u{fffd}\u{fffd}</bdi>"), "{page:?}");
+}
+
+/// RFC 9700 §4.11.2: no form of ours leads anywhere else, whatever it says is next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_leads_nowhere_but_home() {
+    let world = World::new().await;
+    for next in
+        ["//evil.example/", "/\\evil.example", "https://evil.example/", "/\t//evil.example", "javascript:alert(1)"]
+    {
+        let ana = world.person(ANA);
+        let form = Form::find(&ana.open("/auth/login").await, "password").unwrap();
+        let signed_in = ana.submit(&form.with("email", ANA).with("password", "ana-demo").with("next", next)).await;
+        assert_eq!(signed_in.location(), world.at("/auth/login"), "{next}");
+
+        let out = Form::find(&ana.open("/auth/login").await, "confirmation").unwrap().with("next", next);
+        assert_eq!(ana.submit(&out).await.location(), world.at("/auth/login"), "{next}");
+    }
+}
+
+/// Nobody signs a person in, or out, from another site: not by a form, and not with the secret of another browser.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_signed_in_or_out_from_elsewhere() {
+    let world = World::new().await;
+    let (ana, ben) = (world.person(ANA), world.person("ben@example.com"));
+    let as_ben = Form::find(&ben.open("/auth/login").await, "password").unwrap();
+    let as_ben = as_ben.with("email", "ben@example.com").with("password", "ben-demo");
+
+    // Ben's page, sent by Ana's browser, which has a page of its own open.
+    ana.open("/auth/login").await;
+    let answer = ana.submit(&as_ben).await;
+    assert_eq!((answer.status, session_of(&ana)), (400, None), "{answer:?}");
+    for headers in [
+        vec![("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")],
+        vec![("sec-fetch-site", "same-site")],
+        vec![("origin", "https://evil.example")],
+        vec![],
+    ] {
+        let own = Form::find(&ben.open("/auth/login").await, "password").unwrap();
+        let own = own.with("email", "ben@example.com").with("password", "ben-demo");
+        let answer = ben.submit_with(&own, &headers).await;
+        assert_eq!((answer.status, session_of(&ben)), (403, None), "{headers:?}");
+    }
+
+    let page = ana.signs_in("/auth/login").await;
+    let out = Form::find(&page, "confirmation").unwrap();
+    assert_eq!(out.action, "/auth/logout");
+    let elsewhere = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    assert_eq!(ana.submit_with(&out, &elsewhere).await.status, 403);
+    assert_eq!(ana.submit(&out.clone().without("confirmation")).await.status, 400);
+    assert_eq!(ana.submit(&out.clone().with("confirmation", &world.random())).await.status, 400);
+    assert!(ana.open("/auth/login").await.body.contains("You are signed in"));
+    assert_eq!(ana.submit(&out).await.status, 303);
+    assert!(Form::find(&ana.open("/auth/login").await, "password").is_some());
+}
+
+/// Session fixation: whatever an attacker has planted in a browser before its owner signs in is of no use afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_planted_before_signing_in_is_worthless_after() {
+    let world = World::new().await;
+    let (ana, mallory) = (world.person(ANA), world.person("ben@example.com"));
+    // Mallory's own session, and the secret of a page that Mallory has seen.
+    mallory.signs_in("/auth/login").await;
+    let planted = session_of(&mallory).unwrap();
+    let seen = Form::find(&ana.open("/auth/login").await, "password").unwrap();
+
+    let answer = ana.submit(&seen.clone().with("email", ANA).with("password", "ana-demo")).await;
+    assert_eq!(answer.status, 303);
+    assert_ne!(session_of(&ana).unwrap(), planted);
+
+    let reused = ana.submit(&seen.with("email", "ben@example.com").with("password", "ben-demo")).await;
+    assert_eq!(reused.status, 400, "the secret of the page went with the sign-in");
+    // A browser in which both are: the planted one in chunks, which would be read where the new one is whole.
+    let (name, value) = planted;
+    let (one, two) = value.split_at(value.len() / 2);
+    let cookies = format!("{name}.0={one}; {name}.1={two}");
+    let page = world.send(world.http().get(world.at("/auth/login")).header("cookie", &cookies)).await;
+    assert!(page.body.contains("ben@example.com"), "the attack as such works: {page:?}");
+    let door = world.send(world.http().get(world.at("/auth/login"))).await;
+    let form = Form::find(&door, "password").unwrap().with("email", ANA).with("password", "ana-demo");
+    let door = door.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let posted = world.http().post(world.at(&form.action)).header("cookie", format!("{door}; {cookies}"));
+    let posted =
+        posted.header("content-type", "application/x-www-form-urlencoded").header("sec-fetch-site", "same-origin");
+    let signed_in = world.send(posted.body(world::person::encoded(&form.fields))).await;
+    assert_eq!(signed_in.status, 303, "{signed_in:?}");
+    for chunk in ["0", "1"] {
+        let gone = format!("{name}.{chunk}=; Path=/; Max-Age=0");
+        assert!(signed_in.headers("set-cookie").any(|set| set.starts_with(&gone)), "{chunk}: {signed_in:?}");
+    }
+}
+
+/// Between the page and the click, somebody else has signed in in this browser: nothing happens, and they are told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_one_account_decides_nothing_for_another() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap().with("tenant", "acme");
+    let ben = world.person("ben@example.com");
+    ben.signs_in("/auth/login").await;
+
+    for decision in ["approve", "deny"] {
+        let answer = ben.submit(&form.clone().with("decision", decision)).await;
+        assert_eq!((answer.status, answer.header("location")), (400, None), "{decision}");
+        assert!(answer.body.contains("signed in with another account than when this page was opened"), "{answer:?}");
+        assert!(answer.body.contains("ben@example.com") && !answer.body.contains(ANA), "{answer:?}");
+    }
+    // The hint is none of what decides.
+    let id = world.person_id("ben@example.com");
+    let claimed = ben.submit(&form.with("account", id.as_str()).with("decision", "approve")).await;
+    assert_eq!((claimed.status, world.count("grants").await), (400, 0));
+}
+
+/// Back button, double click, opened twice: the page says that it has been approved, and is good for another approval.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_again_after_its_approval_is_told_so() {
+    const TOLD: &str = "You have approved this already";
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+    for _ in 0..2 {
+        assert!(!ana.signs_in(&ask.url).await.body.contains(TOLD));
+    }
+    let approved = ana.approves(&ask, "acme").await;
+    let cookie = approved.header("set-cookie").unwrap();
+    assert!(cookie.ends_with("; Path=/; Max-Age=600; HttpOnly; SameSite=Lax"), "{cookie}");
+    let value = cookie.split(['=', ';']).nth(1).unwrap();
+
+    let page = ana.open(&ask.url).await;
+    assert!(page.body.contains(TOLD), "{page:?}");
+    assert!(!ana.open(&connector.ask("skills:read").url).await.body.contains(TOLD), "another request is new");
+    let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
+    assert_eq!(ana.submit(&form.clone().with("confirmation", value)).await.status, 400, "it is no confirmation");
+    let again = ana.submit(&form).await;
+    world.remember(&again.redirected()["code"]);
+    assert_eq!(world.count("grants").await, 2);
+}
+
+/// A second factor that Supabase knows of is asked for before anything is shown or done: whoever has only the password has nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_with_a_second_factor_shows_it_first() {
+    let world = with_mia().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+
+    let (mia, page) = halfway(&world, &ask.url).await;
+
+    assert!(page.status == 200 && page.body.contains("One more step"), "{page:?}");
+    assert!(!page.body.contains("Acme") && page.body.contains(MIA), "{page:?}");
+    let form = Form::find(&page, "code").unwrap();
+    let right = shown(&world);
+    let wrong = if right == "000000" { "000001" } else { "000000" };
+    for (code, status) in [(wrong, 400), ("", 400), ("12345", 400), ("not-it", 400)] {
+        let refused = mia.submit(&form.clone().with("code", code)).await;
+        assert_eq!(refused.status, status, "{code}");
+        assert!(refused.body.contains("That code is wrong or has run out"), "{refused:?}");
+        assert!(Form::find(&refused, "code").is_some(), "and can be typed in again");
+    }
+    let another = mia.submit(&form.clone().with("code", &right).with("factor", MIA_ID)).await;
+    assert_eq!(another.status, 400);
+    assert!(mia.open(&ask.url).await.location().contains("/auth/login?next="));
+
+    let done = mia.submit(&form.with("code", &right)).await;
+    assert_eq!(done.status, 303, "{done:?}");
+    let page = mia.visit(done.location()).await;
+    let consent = Form::find(&page, "decision").unwrap_or_else(|| panic!("{page:?}"));
+    let code = mia.submit(&consent.with("decision", "approve")).await.redirected()["code"].clone();
+    world.remember(&code);
+    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+    // Signed in once, with both, for as long as the session lives: also when its token has been refreshed.
+    assert_eq!(mia.open(&connector.ask("skills:read").url).await.status, 200);
+    world.advance(3601);
+    let page = mia.signs_in(&connector.ask("skills:read").url).await;
+    assert!(Form::find(&page, "decision").is_some(), "{page:?}");
+}
+
+/// The session that a product's own page has made is no better: at `aal1` it approves nothing, and leads to the second factor.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_with_one_factor_of_two_approves_nothing() {
+    let world = with_mia().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let (mia, page) = halfway(&world, "/auth/login").await;
+    let (name, value) = session_of(&mia).unwrap();
+    let cookies = format!("{name}={value}");
+
+    for (method, body) in
+        [("GET", String::new()), ("POST", world::person::encoded(&[("decision", "approve"), ("tenant", "acme")]))]
+    {
+        let url = url::Url::parse(&ask.url).unwrap();
+        let request = if method == "GET" {
+            world.http().get(url.as_str())
+        } else {
+            let form = format!("{}&{body}", url.query().unwrap());
+            world
+                .http()
+                .post(world.at("/oauth/authorize"))
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body(form)
+        };
+        let answer = world.send(request.header("cookie", &cookies).header("sec-fetch-site", "same-origin")).await;
+        assert_eq!(answer.status, 303, "{method}: {answer:?}");
+        assert!(answer.location().starts_with(&world.at("/auth/login?next=")), "{method}: {answer:?}");
+    }
+    assert_eq!(world.count("grants").await, 0);
+
+    // And out again, at Supabase too.
+    let out = Form::find(&page, "confirmation").unwrap();
+    assert_eq!((out.action.as_str(), mia.submit(&out).await.status), ("/auth/logout", 303));
+    let dead = world.send(world.http().get(world.at("/auth/login")).header("cookie", &cookies)).await;
+    assert!(Form::find(&dead, "password").is_some() && !dead.body.contains("One more step"), "{dead:?}");
+}
+
+/// What is refused helps, and says nothing about whether an address exists.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_helps_and_tells_nothing_about_addresses() {
+    let world = World::new().await;
+    let mut told = Vec::new();
+    for email in [ANA, "nobody-at-all@example.com"] {
+        let person = Person::new(&world, email, "wrong");
+        let form = Form::find(&person.open("/auth/login").await, "password").unwrap();
+        let secret = form.fields.iter().find(|(name, _)| name == "confirmation").unwrap().1.clone();
+        for action in ["/auth/login/password", "/auth/login/code"] {
+            let form =
+                Form { action: action.to_owned(), ..form.clone().with("email", email).with("password", "wrong") };
+            let answer = person.submit(&form).await;
+            told.push((answer.status, answer.body.replace(email, "").replace(&secret, "")));
+        }
+    }
+    assert_eq!((&told[0], &told[1]), (&told[2], &told[3]));
+    assert_eq!((told[0].0, told[1].0), (400, 200));
+
+    world.supabase().limit_rate(true);
+    let ana = world.person(ANA);
+    let form = Form::find(&ana.open("/auth/login").await, "password").unwrap();
+    let limited = ana.submit(&form.with("email", ANA).with("password", "ana-demo")).await;
+    assert_eq!(limited.status, 429);
+    assert!(limited.body.contains("Wait a minute, then try again") && limited.body.contains(ANA), "{limited:?}");
+}
+
+/// The session cookie of a browser, if it has one.
+fn session_of(person: &Person<'_>) -> Option<(String, String)> {
+    let cookies = person.cookie_header();
+    let found = cookies.split("; ").find(|pair| pair.starts_with("sb-"))?;
+    found.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()))
+}
