@@ -121,7 +121,7 @@ async fn only_what_differs_is_written() {
         written,
         [
             "PutItem tenant",
-            "PutItem tenant#acme",
+            "UpdateItem tenant#acme",
             "PutItem tool#roll_dice",
             "UpdateItem entity#invoice#2026-0111",
             "UpdateItem entity#invoice#2026-0113",
