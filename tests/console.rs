@@ -88,7 +88,7 @@ async fn has_ended(connector: &Connector<'_>, tokens: &Tokens) {
 }
 
 /// A connection, approved without its pages.
-async fn connects<'w>(world: &World, connector: &Connector<'w>, email: &str, tenant: &str) -> Tokens {
+async fn connects(world: &World, connector: &Connector<'_>, email: &str, tenant: &str) -> Tokens {
     let (ask, code) = connector.approved(SCOPE, email, tenant).await;
     connector.exchange(&ask, &code).await.tokens(world)
 }
@@ -361,7 +361,7 @@ async fn what_another_site_or_session_sends_changes_nothing() {
     assert_eq!(ben.submit(&form).await.status, 404, "Ben has no such connection");
     let nobody = world.person(ANA);
     assert_eq!(nobody.submit(&form).await.location(), world.at("/auth/login?next=/admin"));
-    assert_eq!(ana.open(&url.replace("?", "?confirm=yes&")).await.status, 200);
+    assert_eq!(ana.open(&url.replace('?', "?confirm=yes&")).await.status, 200);
     assert!(works(&claude, &tokens).await && works(&claude, &second).await);
 
     let told = ana.submit(&form).await;
@@ -529,16 +529,16 @@ async fn a_key_is_shown_once_and_made_once() {
     }
     let asked = ana.submit(&described).await;
     assert_eq!(heading(&asked), "Make the API key “nightly export”?");
-    let make = question(&asked);
+    let agreed = question(&asked);
     // What was agreed to is what is made.
     for (field, value) in
         [("may", "skills:read tools:execute"), ("life", "never"), ("name", "other"), ("shown", "1999999999")]
     {
-        assert_eq!(ana.submit(&make.clone().with(field, value)).await.status, 403, "{field}");
+        assert_eq!(ana.submit(&agreed.clone().with(field, value)).await.status, 403, "{field}");
     }
     assert_eq!(count().await, before, "describing makes nothing");
 
-    let answers = world::all((0..4).map(|_| ana.submit(&make))).await;
+    let answers = world::all((0..4).map(|_| ana.submit(&agreed))).await;
     let made: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
     assert_eq!(made.len(), 1, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
     assert_eq!(made[0].header("cache-control"), Some("no-store"));
@@ -547,7 +547,7 @@ async fn a_key_is_shown_once_and_made_once() {
     assert_eq!(count().await, before + 2, "the key, and that its form is spent");
     assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 200);
 
-    let again = ana.submit(&make).await;
+    let again = ana.submit(&agreed).await;
     assert_eq!((again.status, heading(&again).as_str()), (409, "This key has been made already"));
     let page = ana.open("/admin/acme/keys").await;
     for page in [&page, &again] {
@@ -562,7 +562,7 @@ async fn a_key_is_shown_once_and_made_once() {
     assert_eq!(heading(&told), "The key is revoked");
     assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 401);
     // Nor does reloading the page bring it, or another, back.
-    assert_eq!(ana.submit(&make).await.status, 409);
+    assert_eq!(ana.submit(&agreed).await.status, 409);
     assert_eq!(count().await, before + 1);
     let person = world.person_id(ANA).to_string();
     let revoked: Vec<_> = world.audit("key_revoked").into_iter().filter(|event| event["key"] == id.as_str()).collect();

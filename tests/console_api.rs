@@ -82,12 +82,41 @@ impl<'w> Script<'w> {
         answer
     }
 
+    /// Every answer that is described: method, path and status.
+    fn described(&self) -> BTreeSet<(String, String, u16)> {
+        let mut described = BTreeSet::new();
+        for (path, methods) in self.description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let statuses = operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap());
+                described.extend(statuses.map(|status: u16| (method.to_uppercase(), path.clone(), status)));
+            }
+        }
+        described
+    }
+
     fn fits(&self, schema: &Value, value: &Value) {
         assert!(schema.is_object(), "no schema for {value}");
         let mut schema = schema.clone();
         schema["components"] = self.description["components"].clone();
         jsonschema::validate(&schema, value).unwrap_or_else(|error| panic!("{error}: {value}"));
     }
+}
+
+async fn something_happened(world: &World) {
+    let event = Activity {
+        tenant: TenantId::parse("acme").unwrap(),
+        at: world.now() * 1000,
+        id: "1".to_owned(),
+        event: "key_made".to_owned(),
+        line: Map::from_iter([("event".to_owned(), json!("key_made")), ("person".to_owned(), json!("a person"))]),
+    };
+    world.system().activities().keep(&[event]).await.unwrap();
+}
+
+/// The routes of the API.
+fn served(world: &World) -> BTreeSet<String> {
+    let routes = world.system().routes();
+    routes.keys().map(|route| (*route).to_owned()).filter(|route| route.contains(" /admin/api/")).collect()
 }
 
 /// Every operation, every answer that it promises, and nothing that is served and not described.
@@ -110,14 +139,7 @@ async fn the_description_is_what_is_served() {
         world.gives_role("globex", BEN, "owner").await;
         world.makes_key(BEN, "globex", MANAGES, None).await
     };
-    let event = Activity {
-        tenant: TenantId::parse("acme").unwrap(),
-        at: world.now() * 1000,
-        id: "1".to_owned(),
-        event: "key_made".to_owned(),
-        line: Map::from_iter([("event".to_owned(), json!("key_made")), ("person".to_owned(), json!("a person"))]),
-    };
-    world.system().activities().keep(&[event]).await.unwrap();
+    something_happened(&world).await;
     let ana = world.person(ANA);
     ana.signs_in("/admin").await;
     let session = ana.cookie_header();
@@ -196,19 +218,10 @@ async fn the_description_is_what_is_served() {
         script.post(path, with_key, json!({})).await;
     }
 
-    let mut described = BTreeSet::new();
-    for (path, methods) in script.description["paths"].as_object().unwrap() {
-        for (method, operation) in methods.as_object().unwrap() {
-            let statuses = operation["responses"].as_object().unwrap().keys().map(|status| status.parse().unwrap());
-            described.extend(statuses.map(|status: u16| (method.to_uppercase(), path.clone(), status)));
-        }
-    }
+    let described = script.described();
     assert_eq!(script.seen.symmetric_difference(&described).collect::<Vec<_>>(), Vec::<&(String, String, u16)>::new());
-    let routes = world.system().routes();
-    let served: BTreeSet<_> =
-        routes.keys().map(|route| (*route).to_owned()).filter(|route| route.contains(" /admin/api/")).collect();
     let described: BTreeSet<_> = described.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
-    assert_eq!(served, described);
+    assert_eq!(served(&world), described);
     assert_eq!(script.description["servers"], json!([{ "url": world.issuer() }]));
 }
 

@@ -35,6 +35,8 @@ pub(crate) fn is_telling(activity: &Activity) -> bool {
 /// The event, whose client is called `client`.
 pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
     let part = |name: &str| text(activity, name).map(|text| Visible(text).to_string()).unwrap_or_default();
+    // A word of ours; ids and names of others stay as they are.
+    let word = |name: &str| part(name).replace('_', " ");
     let client = client.unwrap_or("An application");
     let scopes = || permission::titles(Scopes::parse(text(activity, "scope").unwrap_or_default())).join(", ");
     let (mut bad, mut detail) = (false, scopes());
@@ -59,50 +61,85 @@ pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
             format!("The connection of {client} ended")
         }
         "token_refused" | "code_judged" => {
-            (bad, detail) = (true, sentence(&[part("reason"), part("verdict")]));
+            (bad, detail) = (true, list(&[word("reason"), word("verdict")]));
             format!("{client} could not finish connecting")
         }
         "refresh_judged" => {
-            detail = sentence(&[part("verdict")]);
+            detail = word("verdict");
             bad = detail == "replayed";
             format!("{client} could not stay connected")
         }
         "call_refused" => {
-            (bad, detail) = (true, sentence(&[part("reason")]));
+            (bad, detail) = (true, word("reason"));
             format!("A call of {client} was refused")
         }
         "scope_wanted" => format!("{client} wanted more than it may"),
         "key_made" => "An API key was made".to_owned(),
         "key_revoked" => "An API key was revoked".to_owned(),
         "key_refused" => {
-            (bad, detail) = (true, sentence(&[part("reason"), scopes()]));
+            (bad, detail) = (true, list(&[word("reason"), scopes()]));
             "An API key was refused".to_owned()
         }
         "tool_called" => {
-            detail = sentence(&[part("target"), part("outcome")]);
+            detail = list(&[part("target"), word("outcome")]);
             format!("The tool {} was called", part("tool"))
         }
         "resource_read" => {
-            detail = sentence(&[part("outcome")]);
+            detail = word("outcome");
             format!("{} was read", part("resource"))
         }
         "prompt_taken" => {
-            detail = sentence(&[part("outcome")]);
+            detail = word("outcome");
             format!("The skill {} was used", part("prompt"))
         }
-        other => sentence(&[Visible(other).to_string()]),
+        other => Visible(other).to_string().replace('_', " "),
     };
     let by = match (part("by"), part("person")) {
         (by, person) if by.is_empty() => person,
         (by, _) => by,
     };
     let key = part("key");
-    let detail = if key.is_empty() { detail } else { sentence(&[format!("key {key}"), detail]) };
+    let detail = if key.is_empty() { detail } else { list(&[format!("key {key}"), detail]) };
     Told { what, by, detail, bad }
 }
 
-/// Words of the audit, side by side.
-fn sentence(parts: &[String]) -> String {
-    let parts = parts.iter().filter(|part| !part.is_empty()).map(|part| part.replace('_', " "));
+fn list(parts: &[String]) -> String {
+    let parts = parts.iter().map(String::as_str).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shared::oauth::tenant::TenantId;
+
+    use super::*;
+
+    #[test]
+    fn words_of_ours_are_plain_and_ids_stay_as_they_are() {
+        for (line, what, detail) in [
+            (
+                json!({ "event": "key_made", "key": "a_b-c_d", "scope": "skills:read" }),
+                "An API key was made",
+                "key a_b-c_d, Read skills",
+            ),
+            (
+                json!({ "event": "tool_called", "tool": "roll_dice", "target": "in_1", "outcome": "not_found" }),
+                "The tool roll_dice was called",
+                "in_1, not found",
+            ),
+            (json!({ "event": "call_refused", "reason": "not_in_use" }), "A call of Claude was refused", "not in use"),
+            (json!({ "event": "something_new", "person": "p" }), "something new", ""),
+        ] {
+            let activity = Activity {
+                tenant: TenantId::parse("acme").unwrap(),
+                at: 0,
+                id: "1".to_owned(),
+                event: line["event"].as_str().unwrap().to_owned(),
+                line: line.as_object().unwrap().clone(),
+            };
+            let told = words(&activity, Some("Claude"));
+            assert_eq!((told.what.as_str(), told.detail.as_str()), (what, detail));
+        }
+    }
 }
