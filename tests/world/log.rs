@@ -50,13 +50,18 @@ pub(crate) fn show_last() {
 
 /// The lines that are JSON.
 pub(crate) fn all() -> Vec<Value> {
-    let text = String::from_utf8_lossy(&lines()).into_owned();
-    text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect()
+    containing("{")
 }
 
 /// The lines of the audit.
 pub(crate) fn audit() -> Vec<Value> {
-    all().into_iter().filter(|line| line["target"] == "audit").collect()
+    containing(r#""target":"audit""#).into_iter().filter(|line| line["target"] == "audit").collect()
+}
+
+/// To parse every line takes long where there are many worlds.
+fn containing(text: &str) -> Vec<Value> {
+    let lines = String::from_utf8_lossy(&lines()).into_owned();
+    lines.lines().filter(|line| line.contains(text)).filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
 fn lines() -> MutexGuard<'static, Vec<u8>> {
