@@ -287,7 +287,8 @@ async fn the_audit_is_followed() {
     let shown = amble.says(&["audit", "show", "--tenant", "acme", &local]).await;
     // To the second, which they may share.
     for (person, role) in [(ANA, "admin"), (BEN, "viewer")] {
-        let told = format!("  member_role_set         by=operator  person={person}  role={role}  tenant=acme");
+        let told =
+            format!("  member_role_set         by=operator  function=amble  person={person}  role={role}  tenant=acme");
         assert!(shown.lines().any(|line| line.ends_with(&told)), "{shown}");
     }
 }
