@@ -502,7 +502,8 @@ async fn a_chat_begins_with_its_first_message() {
     let items = world.system().items().unwrap();
     let of = |id: &Value| {
         let id = id.as_str().unwrap();
-        items.iter().filter(|(_, item)| item.to_string().contains(id)).count()
+        let of_workspace = items.iter().filter(|(table, _)| table.ends_with("Workspace"));
+        of_workspace.filter(|(_, item)| item.to_string().contains(id)).count()
     };
     assert_eq!((of(&named["id"]), of(&unnamed["id"])), (2, 2));
 }

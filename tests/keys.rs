@@ -98,7 +98,7 @@ async fn a_key_is_never_more_than_its_maker() {
 
     world.removes("acme", ANA).await;
     assert_eq!(listed(&world, &key).await.status, 401);
-    assert_eq!(refusals(&world, &key), ["maker_gone"]);
+    assert_eq!(refusals(&world, &key), ["scope", "maker_gone"]);
 
     world.gives_role("acme", ANA, "owner").await;
     assert!(tool_names(&listed(&world, &key).await).contains("roll_dice"));

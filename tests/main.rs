@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod attacks;
+mod audit;
 mod authorization;
 mod bad_input;
 mod browser;
@@ -23,6 +24,7 @@ mod isolation;
 mod journey;
 mod keys;
 mod metadata_documents;
+mod operation;
 mod races;
 mod recovery;
 mod redirect_addresses;

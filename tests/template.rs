@@ -66,6 +66,7 @@ async fn policies_allow_what_is_done_and_no_more() {
     let (calls, documents) = (Calls::default(), Documents::serve().await);
     let world = World::with(|options| {
         options.wire = Some(calls.wire());
+        options.watch_audit = true;
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;
@@ -106,19 +107,55 @@ async fn policies_allow_what_is_done_and_no_more() {
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
     assert_eq!(ana.approves(&connector.ask("skills:read"), "acme").await.status, 303);
 
+    assert!(!world.system().audit_log().await.is_empty());
+
     let allowed = world.system().policies().iter().map(|(function, action, arn)| Made {
         function: function.clone(),
         action: action.clone(),
         on: arn.rsplit(['/', ':']).next().unwrap_or_default().to_owned(),
     });
-
     let (allowed, made): (BTreeSet<_>, BTreeSet<_>) = (allowed.collect(), calls.made().into_iter().collect());
-    let unused: Vec<_> = allowed.difference(&made).collect();
-    let forbidden: Vec<_> = made.difference(&allowed).collect();
-    assert!(
-        unused.is_empty() && forbidden.is_empty(),
-        "allowed and not done: {unused:#?}\ndone and not allowed: {forbidden:#?}"
-    );
+
+    assert_eq!(differences(&allowed, &made), (vec![], vec![]), "allowed and not done, done and not allowed");
+    // It would be seen: each action that is taken from a policy, and one that is added to each function and table.
+    for one in &allowed {
+        let mut less = allowed.clone();
+        less.remove(one);
+        assert_eq!(differences(&less, &made), (vec![], vec![one]));
+        let more = Made { action: "dynamodb:Scan".to_owned(), ..one.clone() };
+        let mut added = allowed.clone();
+        added.insert(more.clone());
+        assert_eq!(differences(&added, &made), (vec![&more], vec![]));
+    }
+}
+
+/// What is allowed and not done, and what is done and not allowed.
+fn differences<'a>(allowed: &'a BTreeSet<Made>, made: &'a BTreeSet<Made>) -> (Vec<&'a Made>, Vec<&'a Made>) {
+    (allowed.difference(made).collect(), made.difference(allowed).collect())
+}
+
+/// The same from the template's own text: a policy that has an action more, or less, allows something else than was done.
+#[test]
+fn a_changed_policy_is_seen() {
+    let text = include_str!("../template.yaml");
+    let policies =
+        |text: &str| -> BTreeSet<_> { local::policies_of(text).expect("the template").into_iter().collect() };
+    let known = policies(text);
+    let lines = text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("Action: [dynamodb:"));
+    let mut changed = 0;
+    for (at, line) in lines {
+        let first = line.split(['[', ',', ']']).nth(1).expect("an action");
+        let without = line.replacen(&format!("{first}, "), "", 1);
+        for other in [line.replace(first, &format!("{first}, dynamodb:DescribeTable")), without] {
+            let mutated: Vec<_> =
+                text.lines().enumerate().map(|(n, it)| if n == at { other.as_str() } else { it }).collect();
+            if other != line {
+                changed += 1;
+                assert_ne!(policies(&mutated.join("\n")), known, "line {}", at + 1);
+            }
+        }
+    }
+    assert!(changed > 15, "{changed}");
 }
 
 async fn writes_and_deletes_a_document(world: &World) {

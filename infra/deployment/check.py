@@ -31,7 +31,8 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login"}
+ANSWERING = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login"}  # the others have no route
+FUNCTIONS = ANSWERING | {"Audit"}
 TABLES = {"Activity", "Clients", "Directory", "Grants", "Keys", "Workspace"}
 MCP = {"/api/mcp/server", "/api/mcp/server/{tenant}"}
 NAMED = re.compile(r"(?<=/)\{([a-z]+)\}(?=/|$)")  # stands for one segment
@@ -86,6 +87,8 @@ def parameters_refuse_what_cannot_work(house):
         ("AllowedOrigins", ["", "https://a.example", "https://a.example,http://localhost:6274"], ["*", "https://a.example/", "https://a.example, https://b.example", "https://a.example,"]),
         ("ClientMetadataHosts", ["", "claude.ai", "claude.ai,app.example"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
         ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
+        ("ClientMetadataAllow", ["", "https://apps.example.com"], ["*", "apps.example.com"]),
+        ("AlarmEmail", ["", "ops@example.com"], ["ops", "a@b", "a@example.com,b@example.com", "a b@example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
         ("PreviousSigningKeys", ["", key, f"{key},{key}"], ["alias/x", f"{key},", f"{key}, {key}", "*"]),
     ]:
@@ -146,6 +149,8 @@ def every_route_may_invoke_its_function(house):
     for shape in house.shapes:
         permitted = {}
         for permission in shape.of("AWS::Lambda::Permission").values():
+            if permission["Principal"] == "logs.amazonaws.com":
+                continue  # asked below
             source, names = permission["SourceArn"]["Fn::Sub"]
             if names["__ApiId__"] != {"Ref": "Api"} or permission["Principal"] != "apigateway.amazonaws.com":
                 yield f"{shape}: something else than our API may invoke {permission['FunctionName']}"
@@ -159,8 +164,9 @@ def every_route_may_invoke_its_function(house):
 def throttles_name_routes_that_exist(house):
     for shape in house.shapes:
         yield from (f"{shape}: {route} is throttled and not there" for route in shape.stage["RouteSettings"] if route not in shape.routes)
-        if "POST /oauth/register" not in shape.stage["RouteSettings"]:
-            yield f"{shape}: register writes for anybody and has no throttle of its own"
+        for route in ["POST /oauth/register", "GET /oauth/authorize", "POST /oauth/authorize"]:
+            if route not in shape.stage["RouteSettings"]:
+                yield f"{shape}: {route} works for anybody and has no throttle of its own"
 
 
 def challenge_finds_its_header(house):
@@ -268,7 +274,9 @@ def what_must_last_lasts(house):
 def logs_end_and_tell_no_secret(house):
     for shape in house.shapes:
         groups = shape.of("AWS::Logs::LogGroup")
-        yield from (f"{name} is kept for ever" for name, group in groups.items() if group.get("RetentionInDays") != {"Ref": "LogRetentionDays"})
+        for name, group in groups.items():
+            if group.get("RetentionInDays") != {"Ref": "AuditRetentionDays" if name == "AuditLog" else "LogRetentionDays"}:
+                yield f"{name} is not kept for as long as its parameter says"
         for function in shape.functions:
             properties = shape.resources[function]["Properties"]
             logging_config, own = properties["LoggingConfig"], groups.get(f"{function}Log", {})
@@ -281,6 +289,54 @@ def logs_end_and_tell_no_secret(house):
         yield from (f"the access log tells {value}" for value in access.values() if value.removeprefix("$context.") not in allowed)
         if "$context.requestId" not in access.values():
             yield "API Gateway demands $context.requestId in the access log"
+
+
+def audit_hears_every_function_but_itself(house):
+    for shape in house.shapes:
+        filters, permissions = shape.of("AWS::Logs::SubscriptionFilter"), shape.of("AWS::Lambda::Permission")
+        heard = {f["LogGroupName"]["Ref"] for f in filters.values()}
+        if heard != {f"{function}Log" for function in shape.functions - {"Audit"}}:
+            yield f"{shape}: Audit hears {sorted(heard)}"
+        if any(f["FilterPattern"] != '{ $.target = "audit" }' or f["DestinationArn"] != {"Fn::GetAtt": ["Audit", "Arn"]} for f in filters.values()):
+            yield f"{shape}: something else than the audit's lines goes to Audit, or they go elsewhere"
+        telling = [p for p in permissions.values() if p["Principal"] == "logs.amazonaws.com"]
+        if {p["SourceArn"]["Fn::GetAtt"][0] for p in telling} != heard or any(p["FunctionName"] != {"Ref": "Audit"} or p["SourceAccount"] != {"Ref": "AWS::AccountId"} for p in telling):
+            yield f"{shape}: who may tell Audit is not who does"
+        audit = shape.resources["Audit"]["Properties"]
+        if audit["LoggingConfig"].get("SystemLogLevel") != "WARN":
+            yield "the platform writes into the audit log"
+        config = next(iter(shape.of("AWS::Lambda::EventInvokeConfig").values()))
+        if config["DestinationConfig"]["OnFailure"]["Destination"] != {"Fn::GetAtt": ["AuditUndelivered", "Arn"]}:
+            yield "what Audit cannot take is lost"
+        if shape.resources["AuditLog"].get("DeletionPolicy") != "Retain":
+            yield "the audit log is deleted with the stack"
+
+
+def alarms_reach_somebody(house):
+    for shape in house.shapes:
+        alarms = shape.of("AWS::CloudWatch::Alarm")
+        for name, alarm in alarms.items():
+            if alarm["AlarmActions"] != [{"Ref": "Alarms"}] or alarm["TreatMissingData"] != "notBreaching":
+                yield f"{name} tells nobody, or tells that nothing happened"
+            for metric in [alarm, *(m["MetricStat"]["Metric"] for m in alarm.get("Metrics", []) if "MetricStat" in m)]:
+                if "MetricName" in metric and metric["Namespace"] == "AmbleConnect" and {"Name": "Stack", "Value": {"Ref": "AWS::StackName"}} not in metric["Dimensions"]:
+                    yield f"{name} listens to other stacks as well"
+        body = next(iter(shape.of("AWS::CloudWatch::Dashboard").values()))["DashboardBody"]["Fn::Sub"]
+        json.loads(body)
+        shown = set(re.findall(r"\$\{(\w+)\.Arn\}", body))
+        if shown != alarms.keys():
+            yield f"the dashboard does not show {sorted(shown ^ alarms.keys())}"
+
+
+def an_alias_would_miss_changed_parameters(house):
+    """Why there is none. The day that SAM publishes a version for a changed parameter, this fails, and gradual deployment is sound."""
+    versions = []
+    for issuer in ["https://one.example.com", "https://other.example.com"]:
+        template = yaml_parse((ROOT / "template.yaml").read_text())
+        template["Globals"]["Function"].update(CodeUri="s3://bucket/code.zip", AutoPublishAlias="live", AutoPublishAliasAllProperties=True)
+        versions.append([name for name in house.translate(template, issuer)["Resources"] if name.startswith("TokenVersion")])
+    if versions[0] != versions[1]:
+        yield "SAM publishes a version when a parameter changes: an alias with gradual deployment can be had now"
 
 
 def functions_are_the_packages(house):
@@ -299,7 +355,7 @@ def functions_are_the_packages(house):
             properties = shape.resources[name]["Properties"]
             if properties["Runtime"] != "provided.al2023" or properties["Handler"] != "bootstrap" or properties["Architectures"] != [{"Ref": "Architecture"}]:
                 yield f"{name} does not run as built"
-            if not properties["Timeout"] < 30:
+            if name in ANSWERING and not properties["Timeout"] < 30:
                 yield f"{name} outlives API Gateway's 30 seconds"
             yield from (f"{name}: {key} is no Lambda setting" for key in properties["Environment"]["Variables"] if not re.fullmatch(r"[A-Z][A-Z_]+", key))
 
@@ -323,6 +379,8 @@ def events_are_as_aws_sends_them(house):
     routes, seen = house.shapes[0].routes, set()
     for path in sorted((ROOT / "events").glob("*/*.json")):
         name, event = path.relative_to(ROOT / "events"), json.loads(path.read_text())
+        if name.parts[0] == "audit":
+            continue  # sent by CloudWatch Logs; replayed by tests/audit.rs
         http, headers = event["requestContext"]["http"], event["headers"]
         asked = f"{http['method']} {http['path']}"
         route, named = route_of(asked, routes)
@@ -407,10 +465,14 @@ class House:
         self.template = yaml_parse((ROOT / "template.yaml").read_text())
         packaged = yaml_parse((ROOT / "template.yaml").read_text())
         packaged["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # where `sam build` and `sam package` would have put it
+        self.transformed = self.translate(packaged, "https://connect.example.com")
+        self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools", "BoundsMcp", "Mails"})]
+
+    @staticmethod
+    def translate(template, issuer):
         managed = {"AWSLambdaBasicExecutionRole": f"arn:aws:iam::aws:policy/{BASIC}"}
         with contextlib.redirect_stdout(io.StringIO()):
-            self.transformed = Translator(managed, Parser(), boto_session=boto3.Session()).translate(packaged, {"Issuer": "https://connect.example.com"})
-        self.shapes = [Shape(self.transformed, {"HostsLogin"}), Shape(self.transformed, {"OwnDomain", "OwnZone", "Rotated", "InvokesTools"})]
+            return Translator(managed, Parser(), boto_session=boto3.Session()).translate(template, {"Issuer": issuer})
 
 
 def route_of(asked, routes):

@@ -1,4 +1,8 @@
 //! What happened, for those who operate and those who investigate.
+//!
+//! Each event is a line of its own. `schema.json` beside `functions/audit` describes its members, and [`VERSION`] goes up when one of
+//! them changes its meaning or goes. Which request told it, and from where, is on every line: `function`, `request`, `invocation`
+//! and `ip`. The browser is not: the API's access log, which is kept for less long, has it under the same `request`.
 
 use std::fmt;
 
@@ -7,11 +11,17 @@ use tracing::field::{Field, Visit};
 
 use crate::clock::Timestamp;
 use crate::oauth::flow::Flow;
+use crate::trail::Trail;
+
+/// Of the members of lines.
+pub const VERSION: u32 = 1;
 
 /// The target of audit lines among all others.
 const TARGET: &str = "audit";
 /// The field that carries one until it is written.
 const FIELD: &str = "audit";
+/// The field that carries a line that is written again as it is.
+const LINE: &str = "line";
 
 /// One event of consequence. Names grants, clients, tenants and people; never a secret.
 #[derive(Debug, Serialize)]
@@ -258,6 +268,15 @@ pub enum Event<'a> {
         key: &'a str,
         /// Why.
         reason: &'static str,
+        /// Where it works, if it was let in and could not do what it called for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tenant: Option<&'a str>,
+        /// Whose it is, likewise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<&'a str>,
+        /// What was needed and not there, likewise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<&'a str>,
     },
     /// A tenant's tool was called.
     ToolCalled {
@@ -269,6 +288,9 @@ pub enum Event<'a> {
         credential: &'a str,
         /// Which tool.
         tool: &'a str,
+        /// The record, document, skill or view that it was to work on, by its id, if it names one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        object: Option<&'a str>,
         /// How it ended.
         outcome: &'static str,
     },
@@ -302,30 +324,36 @@ pub enum Event<'a> {
 
 /// Writes `event` as one line of the audit log.
 pub fn record(event: &Event<'_>) {
-    write(event);
+    write(event, None);
 }
 
 /// Writes `event` as a step of an attempt to connect, taken at `now`; without a flow where the request names none.
 pub fn step(flow: Option<Flow>, now: Timestamp, event: &Event<'_>) {
-    #[derive(Serialize)]
-    struct Step<'a> {
-        #[serde(flatten)]
-        event: &'a Event<'a>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        flow: Option<String>,
-        at: i64,
-    }
-    write(&Step { event, flow: flow.map(Flow::to_text), at: now.seconds() });
+    write(event, Some(Step { flow: flow.map(Flow::to_text), at: now.seconds() }));
+}
+
+/// Writes a line of the audit again: `line` is a JSON object on one line, and stays as it is.
+pub fn repeat(line: &str) {
+    tracing::info!(target: TARGET, line, "audit");
 }
 
 /// The JSON object that `event`, of all that is logged, tells the audit; nothing if it is not for the audit.
 #[must_use]
 pub fn told(event: &tracing::Event<'_>) -> Option<String> {
-    struct Told(Option<String>);
+    field(event, FIELD)
+}
+
+/// The line that `event`, of all that is logged, repeats; nothing if it is none of the audit.
+pub(crate) fn repeated(event: &tracing::Event<'_>) -> Option<String> {
+    field(event, LINE)
+}
+
+fn field(event: &tracing::Event<'_>, name: &'static str) -> Option<String> {
+    struct Told(&'static str, Option<String>);
     impl Visit for Told {
         fn record_str(&mut self, field: &Field, value: &str) {
-            if field.name() == FIELD {
-                self.0 = Some(value.to_owned());
+            if field.name() == self.0 {
+                self.1 = Some(value.to_owned());
             }
         }
         fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
@@ -333,13 +361,50 @@ pub fn told(event: &tracing::Event<'_>) -> Option<String> {
     if event.metadata().target() != TARGET {
         return None;
     }
-    let mut told = Told(None);
+    let mut told = Told(name, None);
     event.record(&mut told);
-    told.0
+    told.1
 }
 
-fn write(event: &impl Serialize) {
-    match serde_json::to_string(event) {
+#[derive(Serialize)]
+struct Step {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flow: Option<String>,
+    at: i64,
+}
+
+fn write(event: &Event<'_>, step: Option<Step>) {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        v: u32,
+        #[serde(flatten)]
+        event: &'a Event<'a>,
+        #[serde(flatten)]
+        step: Option<Step>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        function: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        invocation: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ip: Option<&'a str>,
+    }
+    let trail = Trail::current();
+    if let Some(trail) = &trail {
+        trail.measure(|measured| measured.told(event));
+    }
+    let asked = trail.as_ref().map(Trail::asked);
+    let line = Line {
+        v: VERSION,
+        event,
+        step,
+        function: asked.map(|asked| asked.function),
+        request: asked.and_then(|asked| asked.request.as_deref()),
+        invocation: asked.map(|asked| asked.invocation.as_str()),
+        ip: asked.and_then(|asked| asked.ip.as_deref()),
+    };
+    match serde_json::to_string(&line) {
         Ok(audit) => tracing::info!(target: TARGET, audit, "audit"),
         // Our own types: it would take a mistake in them.
         Err(error) => tracing::error!(%error, "an event of the audit was not written"),

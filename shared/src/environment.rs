@@ -12,6 +12,7 @@ use crate::fault::Fault;
 use crate::invoker::Invoker;
 use crate::keys::public::PublicKeys;
 use crate::keys::signer::Signer;
+use crate::metrics::Timed;
 use crate::oauth::issuer::Issuer;
 use crate::store::activity::Activities;
 use crate::store::clients::Clients;
@@ -66,8 +67,12 @@ impl Environment {
         let aws = aws.to_builder().timeout_config(timeouts()).retry_config(retries()).build();
         Self {
             variables: Box::new(variables),
-            dynamo: aws_sdk_dynamodb::Client::new(&aws),
-            kms: aws_sdk_kms::Client::new(&aws),
+            dynamo: aws_sdk_dynamodb::Client::from_conf(
+                aws_sdk_dynamodb::config::Builder::from(&aws).interceptor(Timed("DynamoDB")).build(),
+            ),
+            kms: aws_sdk_kms::Client::from_conf(
+                aws_sdk_kms::config::Builder::from(&aws).interceptor(Timed("KMS")).build(),
+            ),
             aws,
             clock,
         }

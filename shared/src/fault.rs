@@ -3,6 +3,8 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
+use crate::trail::Trail;
+
 /// A call to a service failed, for a reason that is not the client's.
 ///
 /// Answered as 503 with `Retry-After`: every step before a commit may be repeated, so trying again is right.
@@ -16,8 +18,11 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault of `call` with a reason for the log.
+    /// A fault of `call` with a reason for the log. Counted, if it hinders a request.
     pub fn new(call: &'static str, reason: impl Into<String>) -> Self {
+        if let Some(trail) = Trail::current() {
+            trail.measure(|measured| measured.fault(call));
+        }
         Self { call, reason: reason.into() }
     }
 

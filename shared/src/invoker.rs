@@ -7,6 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_lambda::Client;
+use aws_sdk_lambda::config::Builder;
 use aws_sdk_lambda::error::SdkError;
 use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
@@ -14,6 +15,7 @@ use aws_sdk_lambda::types::InvocationType;
 use thiserror::Error;
 
 use crate::fault::Fault;
+use crate::metrics::Timed;
 
 /// Invokes functions by their ARN. Which ones it may is IAM's to say.
 #[derive(Clone)]
@@ -47,7 +49,7 @@ impl Invoker {
         let aws = aws.to_builder().timeout_config(timeouts).retry_config(RetryConfig::disabled());
         // A function that works on silently is not a stalled connection.
         let aws = aws.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Self(Client::new(&aws.build()))
+        Self(Client::from_conf(Builder::from(&aws.build()).interceptor(Timed("Lambda")).build()))
     }
 
     /// Invokes `function` with `payload`, which is JSON, and waits at most `timeout` for what it returns, of at most `limit` bytes.

@@ -1,13 +1,20 @@
 //! Between a function and Lambda.
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use lambda_http::{Adapter, service_fn};
+use lambda_http::lambda_runtime::{self, Context, LambdaEvent};
+use lambda_http::request::RequestContext;
+use lambda_http::{Adapter, RequestExt, service_fn};
 pub use lambda_http::{Body, Error};
+use serde_json::{Map, Value, json};
+use tracing::field::{Field, Visit};
 
 use crate::http::answer::Reason;
+use crate::trail::{Asked, Trail};
 
 /// A request as API Gateway hands it over.
 pub type Request = ::http::Request<Body>;
@@ -24,48 +31,156 @@ pub trait Function: Send + Sync + 'static {
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
 }
 
+/// A function that is told of something and has nobody to answer.
+pub trait Listener: Send + Sync + 'static {
+    /// Takes in one event. Upon an error Lambda tells it again.
+    fn hear(&self, event: Value) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
 /// Serves `function` on Lambda until the environment is taken down.
 ///
 /// # Errors
 /// When the Runtime API is gone.
 pub async fn serve(function: impl Function) -> Result<(), Error> {
-    let function = Arc::new(function);
+    let served = Arc::new(Served::of(function));
     lambda_http::run(service_fn(move |request| {
-        let function = Arc::clone(&function);
-        async move { Ok::<_, Error>(observed(&*function, request).await) }
+        let served = Arc::clone(&served);
+        async move { Ok::<_, Error>(served.answer(request).await) }
     }))
     .await
 }
 
-/// What Lambda would answer to `event`: the event's JSON in, the answer's JSON out, through `lambda_http`'s own parser.
+/// Has `listener` hear events on Lambda until the environment is taken down.
+///
+/// # Errors
+/// When the Runtime API is gone.
+pub async fn listen(listener: impl Listener) -> Result<(), Error> {
+    let listener = Arc::new(listener);
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let listener = Arc::clone(&listener);
+        async move { listener.hear(event.payload).await }
+    }))
+    .await
+}
+
+/// What Lambda would answer to `event`: the event's JSON in, the answer's JSON out, through `lambda_http`'s own parser. `name` is
+/// what Lambda calls the function, and `invocation` this call of it.
 ///
 /// # Errors
 /// When `event` is not an event of API Gateway, as Lambda would report it.
-pub async fn invoke(function: &Arc<impl Function>, event: &str) -> Result<String, Error> {
-    use lambda_http::lambda_runtime::{Context, LambdaEvent};
+pub async fn invoke(
+    served: &Arc<Served<impl Function>>,
+    event: &str,
+    name: &str,
+    invocation: String,
+) -> Result<String, Error> {
     use lambda_http::{Service, request::LambdaRequest};
 
     let event: LambdaRequest = serde_json::from_str(event)?;
     let mut adapter = Adapter::from(service_fn(|request| {
-        let function = Arc::clone(function);
-        async move { Ok::<_, Error>(observed(&*function, request).await) }
+        let served = Arc::clone(served);
+        async move { Ok::<_, Error>(served.answer(request).await) }
     }));
-    let answer = adapter.call(LambdaEvent::new(event, Context::default())).await?;
+    let mut context = Context::default();
+    context.request_id = invocation;
+    context.env_config = Arc::new(lambda_runtime::Config { function_name: name.to_owned(), ..Default::default() });
+    let answer = adapter.call(LambdaEvent::new(event, context)).await?;
     Ok(serde_json::to_string(&answer)?)
 }
 
-/// The one log line of a request.
-async fn observed<F: Function>(function: &F, request: Request) -> Response {
-    let started = Instant::now();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = function.handle(request).await;
-    let status = response.status().as_u16();
-    let reason = response.extensions().get::<Reason>().map_or("", |reason| &reason.0);
-    let microseconds = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    if status >= 500 {
-        tracing::error!(function = F::NAME, %method, path, status, reason, microseconds, "answered");
-    } else {
-        tracing::info!(function = F::NAME, %method, path, status, reason, microseconds, "answered");
+/// A function in an execution environment.
+pub struct Served<F> {
+    function: F,
+    warm: AtomicBool,
+}
+
+/// The target of the one line of a request among all others.
+const TARGET: &str = "request";
+
+impl<F: Function> Served<F> {
+    /// In one that is new.
+    pub const fn of(function: F) -> Self {
+        Self { function, warm: AtomicBool::new(false) }
     }
-    response
+
+    /// The answer, and the one log line of a request.
+    async fn answer(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let trail = Trail::new(asked::<F>(&request));
+        if !self.warm.swap(true, Ordering::Relaxed) {
+            trail.measure(crate::metrics::Measured::cold);
+        }
+        let response = trail.clone().follow(self.function.handle(request)).await;
+        let status = response.status().as_u16();
+        let reason = response.extensions().get::<Reason>().map_or("", |reason| &reason.0);
+        let took = started.elapsed();
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let (function, request) = (F::NAME, trail.asked().request.as_deref().unwrap_or_default());
+        let invocation = trail.asked().invocation.as_str();
+        let metrics = metrics(&trail, status, took);
+        if status >= 500 {
+            tracing::error!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
+        } else {
+            tracing::info!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
+        }
+        response
+    }
+}
+
+fn asked<F: Function>(request: &Request) -> Asked {
+    let lambda = request.lambda_context_ref();
+    let name = lambda.map(|context| context.env_config.function_name.as_str()).unwrap_or_default();
+    let stack = name.strip_suffix(F::NAME).and_then(|name| name.strip_suffix('-')).map(str::to_owned);
+    let (id, ip) = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => (context.request_id.clone(), context.http.source_ip.clone()),
+        _ => (None, None),
+    };
+    let invocation = lambda.map(|context| context.request_id.clone()).unwrap_or_default();
+    Asked { function: F::NAME, stack, request: id, invocation, ip }
+}
+
+#[expect(clippy::disallowed_methods, reason = "CloudWatch wants the time in milliseconds")]
+fn metrics(trail: &Trail, status: u16, took: Duration) -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+    let mut members = Map::new();
+    trail.measure(|measured| members = measured.members(trail.asked(), status, took, now));
+    Value::Object(members).to_string()
+}
+
+/// The JSON object of the line that tells of an answer, with the metrics among its members; nothing if `event` is another.
+pub(crate) fn answered(event: &tracing::Event<'_>) -> Option<String> {
+    struct Told {
+        members: Map<String, Value>,
+        metrics: String,
+    }
+    impl Visit for Told {
+        fn record_u64(&mut self, field: &Field, value: u64) {
+            self.members.insert(field.name().to_owned(), json!(value));
+        }
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "metrics" {
+                value.clone_into(&mut self.metrics);
+            } else {
+                self.members.insert(field.name().to_owned(), json!(value));
+            }
+        }
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            self.members.insert(field.name().to_owned(), json!(format!("{value:?}")));
+        }
+    }
+    if event.metadata().target() != TARGET {
+        return None;
+    }
+    let mut told = Told { members: Map::new(), metrics: String::new() };
+    event.record(&mut told);
+    let mut line = Value::Object(told.members).to_string();
+    // Both are objects, and the first has members.
+    if let Some(metrics) = told.metrics.strip_prefix('{').filter(|rest| *rest != "}") {
+        line.pop();
+        line.push(',');
+        line.push_str(metrics);
+    }
+    Some(line)
 }

@@ -13,9 +13,11 @@
 //! | [`keys`] | token and mcp sign; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
 //! | [`log`] | all: the form of log lines |
+//! | [`metrics`] | all: counted and timed in `lambda` and where calls are made |
 //! | [`oauth`] | all |
 //! | [`outbound`] | authorize, mcp |
 //! | [`store`] | register, authorize, token, revoke, mcp; the local system writes through it |
+//! | [`trail`] | all: what lines about one request share |
 
 pub mod access;
 pub mod audit;
@@ -28,6 +30,8 @@ pub mod invoker;
 pub mod keys;
 pub mod lambda;
 pub mod log;
+pub mod metrics;
 pub mod oauth;
 pub mod outbound;
 pub mod store;
+pub mod trail;

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::audit;
+use crate::{audit, lambda};
 
 /// Writes lines to standard output, with timestamps, from now on.
 pub(crate) fn to_cloudwatch() {
@@ -21,7 +21,8 @@ pub(crate) fn to_cloudwatch() {
     tracing_subscriber::registry().with(lines).with(quiet).init();
 }
 
-/// The form of a line. Events of the audit are objects already: their members stand beside ours, not as text inside a text.
+/// The form of a line. Events of the audit and answers to requests are objects already: their members stand
+/// beside ours, not as text inside a text.
 pub struct Lines(Format<Json>);
 
 impl Default for Lines {
@@ -40,7 +41,10 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let told = audit::told(event);
+        if let Some(line) = audit::repeated(event) {
+            return writeln!(writer, "{line}");
+        }
+        let told = audit::told(event).or_else(|| lambda::answered(event));
         let Some(members) = told.as_deref().and_then(|object| object.strip_prefix('{')) else {
             return self.0.format_event(context, writer, event);
         };

@@ -3,7 +3,7 @@
 //! It reaches the public internet and nothing else: `https` on port 443, no redirect, no proxy, and only addresses that belong
 //! to no special use (RFC 6890 and the IANA registries that succeed it). A name is resolved once, every address of the answer is
 //! checked, and the connection goes to the addresses that were checked, so that a name which changes its mind gains nothing.
-//! `OUTBOUND_ALLOW` names the origins, `http` and internal ones included, that the operator vouches for.
+//! `OUTBOUND_ALLOW` (tools) and `CLIENT_METADATA_ALLOW` (metadata documents) name the origins, `http` and internal ones included, that the operator vouches for.
 
 use std::fmt;
 use std::io;
@@ -91,15 +91,16 @@ impl Outbound {
     /// How long a connection may take, TLS included.
     const CONNECT: Duration = Duration::from_secs(3);
 
-    /// With the origins of `OUTBOUND_ALLOW`. Opens nothing: certificates are read when the first question is asked.
+    /// With the origins that the setting of this name vouches for. Opens nothing: certificates are read when the first question is
+    /// asked.
     ///
     /// # Errors
     /// When an entry is not an origin.
-    pub fn new(environment: &Environment) -> Result<Self, Misconfigured> {
-        let allow = environment.optional("OUTBOUND_ALLOW").unwrap_or_default();
+    pub fn new(environment: &Environment, setting: &'static str) -> Result<Self, Misconfigured> {
+        let allow = environment.optional(setting).unwrap_or_default();
         let vouched = allow.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(origin);
         let vouched = vouched.collect::<Option<_>>();
-        let vouched = vouched.ok_or(Misconfigured::Unusable("OUTBOUND_ALLOW", "origins, separated by commas"))?;
+        let vouched = vouched.ok_or(Misconfigured::Unusable(setting, "origins, separated by commas"))?;
         Ok(Self::vouching_for(vouched))
     }
 

@@ -84,11 +84,11 @@ fn actions(call: &Call) -> Vec<Made> {
             vec![made("lambda:InvokeFunction", name.rsplit(':').next().unwrap_or_default())]
         }
         (Service::Kms, operation) => vec![made(&format!("kms:{operation}"), &text(&call.body["KeyId"]))],
-        (Service::DynamoDb, "BatchGetItem") => call.body["RequestItems"]
+        (Service::DynamoDb, operation @ ("BatchGetItem" | "BatchWriteItem")) => call.body["RequestItems"]
             .as_object()
             .into_iter()
             .flatten()
-            .map(|(table, _)| made("dynamodb:BatchGetItem", table))
+            .map(|(table, _)| made(&format!("dynamodb:{operation}"), table))
             .collect(),
         (Service::DynamoDb, "TransactWriteItems") => call.body["TransactItems"]
             .as_array()

@@ -3,9 +3,14 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
+use local::delivery;
 use serde_json::Value;
 use shared::log;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -13,8 +18,9 @@ static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let form = tracing_subscriber::fmt().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
-        form.with_writer(|| Lines).try_init().expect("nobody else logs");
+        let form = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
+        let kept = form.with_writer(|| Lines).with_filter(LevelFilter::INFO);
+        tracing_subscriber::registry().with(kept).with(delivery::layer()).try_init().expect("nobody else logs");
     });
 }
 
@@ -37,11 +43,15 @@ pub(crate) fn show_last() {
     }
 }
 
+/// The lines that are JSON.
+pub(crate) fn all() -> Vec<Value> {
+    let text = String::from_utf8_lossy(&lines()).into_owned();
+    text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).collect()
+}
+
 /// The lines of the audit.
 pub(crate) fn audit() -> Vec<Value> {
-    let text = String::from_utf8_lossy(&lines()).into_owned();
-    let all = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    all.filter(|line| line["target"] == "audit").collect()
+    all().into_iter().filter(|line| line["target"] == "audit").collect()
 }
 
 fn lines() -> MutexGuard<'static, Vec<u8>> {

@@ -340,7 +340,8 @@ impl World {
     pub fn audit(&self, event: &str) -> Vec<Value> {
         let mut events: Vec<_> = log::audit().into_iter().filter(|line| line["event"] == event).collect();
         for line in events.iter_mut().filter_map(Value::as_object_mut) {
-            line.retain(|name, _| !["timestamp", "level", "target"].contains(&name.as_str()));
+            let of_every_line = ["timestamp", "level", "target", "v", "function", "request", "invocation", "ip"];
+            line.retain(|name, _| !of_every_line.contains(&name.as_str()));
         }
         events
     }
@@ -349,6 +350,12 @@ impl World {
     #[must_use]
     pub fn audit_lines(&self) -> Vec<Value> {
         log::audit()
+    }
+
+    /// Every line that this world's functions wrote about requests: of the audit, and one for each answer.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        log::all().into_iter().filter(|line| self.system.wrote(line)).collect()
     }
 
     /// GET.

@@ -112,7 +112,8 @@ impl Mcp {
     async fn admit_key(&self, text: &str, resource: &Resource, now: Timestamp) -> Result<Access, Refusal> {
         let shown = ApiKey::parse(text).ok_or(Unadmitted::Mistyped)?;
         let refused = |reason, why: Unadmitted| {
-            audit::record(&Event::KeyRefused { key: &shown.id.to_text(), reason });
+            let key = &shown.id.to_text();
+            audit::record(&Event::KeyRefused { key, reason, tenant: None, person: None, scope: None });
             why
         };
         let unproven = |why: Unproven| refused(why.as_str(), Unadmitted::Key(why));

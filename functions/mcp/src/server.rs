@@ -1,6 +1,7 @@
 //! A call that may be made, handed to rmcp's stateless streamable HTTP service and back, in process.
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Method;
@@ -17,6 +18,7 @@ use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::Value;
 use shared::clock::Timestamp;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
@@ -24,13 +26,14 @@ use shared::http::answer;
 use shared::keys::signer::Signer;
 use shared::lambda::{Body, Response};
 use shared::store::workspace::Workspaces;
+use shared::trail::Trail;
 
 use crate::message::{Era, LEGACY, MODERN};
 use crate::operation::{Operation, Permitted};
 use crate::refusal::Refusal;
 use crate::resources::Uri;
 use crate::tools::registered::{self, Reach};
-use crate::tools::{self, BuiltIn, Undone, Work};
+use crate::tools::{self, BuiltIn, Outcome, Undone, Work};
 use crate::{audited, completion, cursor, prompts, resources};
 
 /// What calls are served with.
@@ -47,6 +50,7 @@ struct Serving {
     server: Server,
     permitted: Permitted,
     now: Timestamp,
+    trail: Option<Trail>,
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
@@ -90,7 +94,8 @@ impl Server {
     pub(crate) async fn run(&self, permitted: Permitted, now: Timestamp) -> Result<Response, Refusal> {
         let request = canonical(&permitted)?;
         let fault = Arc::new(Mutex::new(None));
-        let serving = Serving { server: self.clone(), permitted, now, fault: Arc::clone(&fault) };
+        let (trail, fault_seen) = (Trail::current(), Arc::clone(&fault));
+        let serving = Serving { server: self.clone(), permitted, now, trail, fault: fault_seen };
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true)
@@ -144,6 +149,17 @@ impl Serving {
     fn work(&self) -> Work<'_> {
         let access = &self.permitted.access;
         Work { access, workspace: self.server.workspaces.of(access), reach: &self.server.reach, now: self.now }
+    }
+
+    /// rmcp works in tasks of its own, where the request's trail does not reach by itself.
+    fn followed<'a, T: 'a>(
+        &'a self,
+        work: impl Future<Output = T> + Send + 'a,
+    ) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+        match self.trail.clone() {
+            Some(trail) => Box::pin(trail.follow(work)),
+            None => Box::pin(work),
+        }
     }
 
     fn complete(&self, result: CallToolResult) -> CallToolResponse {
@@ -217,20 +233,23 @@ impl ServerHandler for Serving {
         params: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let after = place(params, cursor::read)?;
-        let work = self.work();
-        let mut listed = Vec::new();
-        if after.is_none() {
-            let permitted = BuiltIn::all().filter(|tool| work.access.scopes().contains(tool.scope));
-            listed.extend(permitted.map(BuiltIn::describe));
-        }
-        let (more, next) = registered::list(&work, after.as_ref()).await.map_err(|fault| self.broken(fault))?;
-        listed.extend(more);
-        let mut result = ListToolsResult::with_all_items(listed);
-        result.next_cursor = next.as_ref().map(cursor::after);
-        result.meta = self.signed();
-        (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
-        Ok(result)
+        self.followed(async {
+            let after = place(params, cursor::read)?;
+            let work = self.work();
+            let mut listed = Vec::new();
+            if after.is_none() {
+                let permitted = BuiltIn::all().filter(|tool| work.access.scopes().contains(tool.scope));
+                listed.extend(permitted.map(BuiltIn::describe));
+            }
+            let (more, next) = registered::list(&work, after.as_ref()).await.map_err(|fault| self.broken(fault))?;
+            listed.extend(more);
+            let mut result = ListToolsResult::with_all_items(listed);
+            result.next_cursor = next.as_ref().map(cursor::after);
+            result.meta = self.signed();
+            (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
+            Ok(result)
+        })
+        .await
     }
 
     async fn call_tool(
@@ -238,21 +257,30 @@ impl ServerHandler for Serving {
         params: CallToolRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let (work, arguments) = (self.work(), params.arguments.unwrap_or_default());
-        let called = match &self.permitted.call.operation {
-            Operation::BuiltIn(tool) => (tool.run)(arguments, &work).await.map(Some),
-            Operation::Registered(name) => registered::call(name, arguments, &work).await,
-            _ => return Err(self.mistaken()),
-        };
-        audited::record(&self.permitted, tools::ending(&called));
-        match called {
-            Ok(Some(outcome)) => Ok(self.complete(outcome.into())),
-            Ok(None) => Err(ErrorData::invalid_params("There is no such tool", None)),
-            Err(Undone::Failed { message, .. }) => {
-                Ok(self.complete(CallToolResult::error(vec![ContentBlock::text(message)])))
+        self.followed(async {
+            let (work, arguments) = (self.work(), params.arguments.unwrap_or_default());
+            let named = audited::object(&arguments);
+            let called = match &self.permitted.call.operation {
+                Operation::BuiltIn(tool) => (tool.run)(arguments, &work).await.map(Some),
+                Operation::Registered(name) => registered::call(name, arguments, &work).await,
+                _ => return Err(self.mistaken()),
+            };
+            // What has just been made is named by its result alone.
+            let object = named.or_else(|| match &called {
+                Ok(Some(Outcome::Structured(Value::Object(made)))) => audited::object(made),
+                _ => None,
+            });
+            audited::record(&self.permitted, object.as_deref(), tools::ending(&called));
+            match called {
+                Ok(Some(outcome)) => Ok(self.complete(outcome.into())),
+                Ok(None) => Err(ErrorData::invalid_params("There is no such tool", None)),
+                Err(Undone::Failed { message, .. }) => {
+                    Ok(self.complete(CallToolResult::error(vec![ContentBlock::text(message)])))
+                }
+                Err(Undone::Fault(fault)) => Err(self.broken(fault)),
             }
-            Err(Undone::Fault(fault)) => Err(self.broken(fault)),
-        }
+        })
+        .await
     }
 
     async fn list_resources(
@@ -260,14 +288,17 @@ impl ServerHandler for Serving {
         params: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        let after = place(params, cursor::read_resource)?;
-        let listed = resources::list(&self.work(), after.as_ref()).await;
-        let (listed, next) = listed.map_err(|fault| self.broken(fault))?;
-        let mut result = ListResourcesResult::with_all_items(listed);
-        result.next_cursor = next.as_ref().map(cursor::after_resource);
-        result.meta = self.signed();
-        (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
-        Ok(result)
+        self.followed(async {
+            let after = place(params, cursor::read_resource)?;
+            let listed = resources::list(&self.work(), after.as_ref()).await;
+            let (listed, next) = listed.map_err(|fault| self.broken(fault))?;
+            let mut result = ListResourcesResult::with_all_items(listed);
+            result.next_cursor = next.as_ref().map(cursor::after_resource);
+            result.meta = self.signed();
+            (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
+            Ok(result)
+        })
+        .await
     }
 
     /// One page: no cursor is one of ours.
@@ -289,24 +320,27 @@ impl ServerHandler for Serving {
         _: ReadResourceRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let Operation::ReadResource(uri) = &self.permitted.call.operation else { return Err(self.mistaken()) };
-        let read = resources::read(&self.work(), uri).await;
-        let outcome = match &read {
-            Ok(Some(_)) => "answered",
-            Ok(None) => "not_found",
-            Err(_) => "fault",
-        };
-        audited::record(&self.permitted, outcome);
-        // In the modern era rmcp answers this by the code of that era.
-        let not_found = || {
-            let data = serde_json::json!({ "uri": uri.to_string() });
-            ErrorData::resource_not_found("There is no such resource", Some(data))
-        };
-        let contents = read.map_err(|fault| self.broken(fault))?.ok_or_else(not_found)?;
-        let mut result = ReadResourceResult::new(vec![contents]);
-        result.meta = self.signed();
-        (result.ttl_ms, result.cache_scope) = self.cached(READ_TTL);
-        Ok(result.into())
+        self.followed(async {
+            let Operation::ReadResource(uri) = &self.permitted.call.operation else { return Err(self.mistaken()) };
+            let read = resources::read(&self.work(), uri).await;
+            let outcome = match &read {
+                Ok(Some(_)) => "answered",
+                Ok(None) => "not_found",
+                Err(_) => "fault",
+            };
+            audited::record(&self.permitted, None, outcome);
+            // In the modern era rmcp answers this by the code of that era.
+            let not_found = || {
+                let data = serde_json::json!({ "uri": uri.to_string() });
+                ErrorData::resource_not_found("There is no such resource", Some(data))
+            };
+            let contents = read.map_err(|fault| self.broken(fault))?.ok_or_else(not_found)?;
+            let mut result = ReadResourceResult::new(vec![contents]);
+            result.meta = self.signed();
+            (result.ttl_ms, result.cache_scope) = self.cached(READ_TTL);
+            Ok(result.into())
+        })
+        .await
     }
 
     async fn list_prompts(
@@ -314,14 +348,17 @@ impl ServerHandler for Serving {
         params: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let after = place(params, cursor::read)?;
-        let listed = prompts::list(&self.work(), after.as_ref()).await;
-        let (listed, next) = listed.map_err(|fault| self.broken(fault))?;
-        let mut result = ListPromptsResult::with_all_items(listed);
-        result.next_cursor = next.as_ref().map(cursor::after);
-        result.meta = self.signed();
-        (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
-        Ok(result)
+        self.followed(async {
+            let after = place(params, cursor::read)?;
+            let listed = prompts::list(&self.work(), after.as_ref()).await;
+            let (listed, next) = listed.map_err(|fault| self.broken(fault))?;
+            let mut result = ListPromptsResult::with_all_items(listed);
+            result.next_cursor = next.as_ref().map(cursor::after);
+            result.meta = self.signed();
+            (result.ttl_ms, result.cache_scope) = self.cached(LIST_TTL);
+            Ok(result)
+        })
+        .await
     }
 
     async fn get_prompt(
@@ -329,17 +366,20 @@ impl ServerHandler for Serving {
         params: GetPromptRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        let Operation::GetPrompt(name) = &self.permitted.call.operation else { return Err(self.mistaken()) };
-        let got = prompts::get(&self.work(), name, &params.arguments.unwrap_or_default()).await;
-        let outcome = match &got {
-            Ok(_) => "answered",
-            Err(Unserved::Params(_)) => "invalid_params",
-            Err(Unserved::Fault(_)) => "fault",
-        };
-        audited::record(&self.permitted, outcome);
-        let mut result = got.map_err(|why| self.unserved(why))?;
-        result.meta = self.signed();
-        Ok(result.into())
+        self.followed(async {
+            let Operation::GetPrompt(name) = &self.permitted.call.operation else { return Err(self.mistaken()) };
+            let got = prompts::get(&self.work(), name, &params.arguments.unwrap_or_default()).await;
+            let outcome = match &got {
+                Ok(_) => "answered",
+                Err(Unserved::Params(_)) => "invalid_params",
+                Err(Unserved::Fault(_)) => "fault",
+            };
+            audited::record(&self.permitted, None, outcome);
+            let mut result = got.map_err(|why| self.unserved(why))?;
+            result.meta = self.signed();
+            Ok(result.into())
+        })
+        .await
     }
 
     async fn complete(
@@ -347,11 +387,14 @@ impl ServerHandler for Serving {
         _: CompleteRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        let Operation::Complete(completing) = &self.permitted.call.operation else { return Err(self.mistaken()) };
-        let completed = completion::complete(&self.work(), completing).await;
-        let mut result = CompleteResult::new(completed.map_err(|why| self.unserved(why))?);
-        result.meta = self.signed();
-        Ok(result)
+        self.followed(async {
+            let Operation::Complete(completing) = &self.permitted.call.operation else { return Err(self.mistaken()) };
+            let completed = completion::complete(&self.work(), completing).await;
+            let mut result = CompleteResult::new(completed.map_err(|why| self.unserved(why))?);
+            result.meta = self.signed();
+            Ok(result)
+        })
+        .await
     }
 }
 

@@ -34,7 +34,17 @@ impl Mcp {
                 });
                 self.grants.want(person, client, tenant, wanted, now).await.err()
             }
-            _ => None,
+            By::Token { .. } => None,
+            By::Key(key) => {
+                audit::record(&Event::KeyRefused {
+                    key: &key.to_text(),
+                    reason: "scope",
+                    tenant: Some(tenant.as_str()),
+                    person: Some(person.as_str()),
+                    scope: Some(&needed.difference(granted).to_string()),
+                });
+                None
+            }
         };
         Refusal::Scope { granted, needed, forgotten }
     }

@@ -5,28 +5,39 @@ use std::sync::Arc;
 use shared::environment::Environment;
 
 use crate::Failure;
+use crate::delivery::{Ear, Lines};
 use crate::gateway::endpoint::Endpoint;
 use crate::template::FunctionDefinition;
 
-/// Starts the program that `definition` names, in `environment`.
+/// A program that has started.
+pub(crate) enum Program {
+    /// It answers requests.
+    Answers(Arc<Endpoint>),
+    /// It hears what others write for the audit.
+    Hears(Arc<Ear>),
+}
+
+/// Starts the program that `definition` names, in `environment`. `lines` counts its invocations.
 pub(crate) async fn start(
     definition: &FunctionDefinition,
     environment: &Environment,
-) -> Result<Arc<Endpoint>, Failure> {
-    let (name, timeout) = (definition.binary.as_str(), definition.timeout);
-    let misconfigured = |reason| Failure::Function(name.to_owned(), reason);
-    Ok(match name {
-        "wellknown" => {
-            Endpoint::of(wellknown::WellKnown::new(environment).await.map_err(misconfigured)?, name, timeout)
-        }
-        "register" => Endpoint::of(register::Register::new(environment).await.map_err(misconfigured)?, name, timeout),
-        "authorize" => {
-            Endpoint::of(authorize::Authorize::new(environment).await.map_err(misconfigured)?, name, timeout)
-        }
-        "token" => Endpoint::of(token::Token::new(environment).await.map_err(misconfigured)?, name, timeout),
-        "revoke" => Endpoint::of(revoke::Revoke::new(environment).await.map_err(misconfigured)?, name, timeout),
-        "mcp" => Endpoint::of(mcp::Mcp::new(environment).await.map_err(misconfigured)?, name, timeout),
-        "login" => Endpoint::of(login::Login::new(environment).await.map_err(misconfigured)?, name, timeout),
-        _ => return Err(Failure::NoProgram(name.to_owned())),
+    lines: &Arc<Lines>,
+) -> Result<Program, Failure> {
+    let failed = |reason| Failure::Function(definition.binary.clone(), reason);
+    macro_rules! answers {
+        ($program:ty) => {
+            Program::Answers(Endpoint::of(<$program>::new(environment).await.map_err(failed)?, definition, lines))
+        };
+    }
+    Ok(match definition.binary.as_str() {
+        "wellknown" => answers!(wellknown::WellKnown),
+        "register" => answers!(register::Register),
+        "authorize" => answers!(authorize::Authorize),
+        "token" => answers!(token::Token),
+        "revoke" => answers!(revoke::Revoke),
+        "mcp" => answers!(mcp::Mcp),
+        "login" => answers!(login::Login),
+        "audit" => Program::Hears(Ear::of(audit::Audit::new(environment).await.map_err(failed)?, definition.timeout)),
+        unknown => return Err(Failure::NoProgram(unknown.to_owned())),
     })
 }

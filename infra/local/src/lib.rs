@@ -11,11 +11,13 @@
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`wire`] | the same way, watched: for tests |
 //! | `direct` | the same way without a socket: for tests that make millions of calls |
+//! | [`delivery`] | CloudWatch Logs: the audit's lines, to who hears them |
 //! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
 //! | [`flows`] | attempts to connect, told as they end |
 //! | `listener`, `folder` | ports and files |
 
 mod aws;
+pub mod delivery;
 pub mod demo;
 mod dice;
 mod direct;
@@ -60,18 +62,21 @@ use workspace_file::mistake::Mistakes;
 use workspace_file::plan::NotApplied;
 
 use aws::Addresses;
+use delivery::{Ear, Lines};
 use demo::Demo;
 use direct::Direct;
 use folder::{Folder, NoFolder};
+use function::Program;
 use gateway::Gateway;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
 use tables::NoTables;
-use template::{TableDefinition, Template, Unusable};
+use template::{Metric, TableDefinition, Template, Unusable};
 use wire::Wire;
 
 /// What a system is to be like.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 pub struct Options {
     /// Where it listens; port 0 is any free one. Loopback only.
     pub listen: SocketAddr,
@@ -93,11 +98,13 @@ pub struct Options {
     pub drop_headers: &'static [&'static str],
     /// Who watches what the functions say to AWS.
     pub wire: Option<Arc<dyn Wire>>,
+    /// Whether who watches sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
+    pub watch_audit: bool,
     /// Whether functions reach the tables and KMS without a socket.
     pub direct: bool,
     /// What kind of key signs. KMS has one of each kind.
     pub key_spec: Spec,
-    /// Origins that tenants' tools may have although they are on this machine.
+    /// Origins that tenants' tools and clients' metadata documents may have although they are on this machine.
     pub outbound_allow: Vec<String>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
     pub parameters: BTreeMap<String, String>,
@@ -125,6 +132,7 @@ impl Default for Options {
             rename_challenge: false,
             drop_headers: &[],
             wire: None,
+            watch_audit: false,
             direct: false,
             key_spec: Spec::Rsa2048,
             outbound_allow: Vec::new(),
@@ -195,11 +203,15 @@ pub struct System {
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
+    ear: Arc<Ear>,
+    lines: Arc<Lines>,
     database: dynoxide::Database,
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
     queries: BTreeMap<String, String>,
+    alarms: BTreeMap<String, Vec<Metric>>,
+    filtered: Vec<Metric>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
     activities: Activities,
     clients: Clients,
@@ -246,8 +258,7 @@ impl System {
         let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
         servers.serve(supabase_listener, &supabase.router());
         if let Some(folder) = &folder {
-            let keeping = keep_supabase(Arc::clone(&supabase), Arc::clone(folder));
-            let stopped = servers.stopped();
+            let (keeping, stopped) = (keep_supabase(Arc::clone(&supabase), Arc::clone(folder)), servers.stopped());
             servers.spawn(async move {
                 tokio::select! { () = keeping => {}, () = stopped => {} }
             });
@@ -264,17 +275,10 @@ impl System {
             tools_at = Some(origin);
         }
 
-        let parameters = [
-            ("Issuer", issuer.as_str()),
-            ("ProductName", "Amble"),
-            ("SupabaseUrl", &supabase_url),
-            ("SupabasePublishableKey", PUBLISHABLE_KEY),
-            ("OutboundAllow", &outbound_allow.join(",")),
-            ("ToolFunctions", if options.demo { words::ARN } else { "" }),
-        ];
         let signing_key = key_arn(options.key_spec);
-        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
-        let template = Template::new(parameters.chain(options.parameters).collect(), signing_key.clone())?;
+        let parameters =
+            parameters((&issuer, &supabase_url), &outbound_allow.join(","), options.demo).chain(options.parameters);
+        let template = Template::new(parameters.collect(), signing_key.clone())?;
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
@@ -290,8 +294,8 @@ impl System {
         let ([operators, client], wire) = clients(straight, options.wire);
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
         tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
-        let operators = aws::config("operator", &services, &operators);
-        let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
+        let unwatched = operators.clone();
+        let operator = operator(told, &aws::config("operator", &services, &operators), &options.clock);
         let demo = match tools_at {
             Some(at) => Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?),
             None => None,
@@ -301,7 +305,11 @@ impl System {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let routes = start_functions(&template, &addresses, &client, &options.clock).await?;
+        let unwatched = if options.watch_audit { (&addresses, &client) } else { (&services, &unwatched) };
+        let lines = Lines::new();
+        let (routes, ear) =
+            start_functions(&template, (&addresses, &client), unwatched, &options.clock, &lines).await?;
+        deliver(&lines, &ear, &options.clock, &mut servers);
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve(gateway_listener, &Arc::clone(&gateway).router());
@@ -315,6 +323,8 @@ impl System {
             workspaces: operator.workspaces()?,
             policies: template.policies()?,
             queries: template.queries()?,
+            alarms: template.alarms()?,
+            filtered: template.filtered_metrics()?,
             variables: template.functions()?.into_iter().map(|it| (it.binary, it.variables)).collect(),
             issuer,
             services,
@@ -323,6 +333,8 @@ impl System {
             kms,
             lambda,
             gateway,
+            ear,
+            lines,
             database,
             definitions,
             signing_key,
@@ -460,6 +472,24 @@ impl System {
         &self.tables
     }
 
+    /// The alarms of the template, and the metrics that each is about.
+    #[must_use]
+    pub const fn alarms(&self) -> &BTreeMap<String, Vec<Metric>> {
+        &self.alarms
+    }
+
+    /// The metrics that the template draws from lines by filters.
+    #[must_use]
+    pub fn filtered_metrics(&self) -> &[Metric] {
+        &self.filtered
+    }
+
+    /// Whether a function of this system wrote `line`.
+    #[must_use]
+    pub fn wrote(&self, line: &serde_json::Value) -> bool {
+        self.lines.are(line)
+    }
+
     /// The environment variables of a function, as the template gives them.
     #[must_use]
     pub fn variables(&self, function: &str) -> Option<&BTreeMap<String, String>> {
@@ -469,8 +499,21 @@ impl System {
     /// Hands `event`, an event's JSON, to a function as Lambda would, past the gateway; the answer's JSON. `None` when there
     /// is no such function, the error's text when it fails, panics or takes too long.
     pub async fn invoke(&self, function: &str, event: &str) -> Option<Result<String, String>> {
+        if function == "audit" {
+            let event = match serde_json::from_str(event) {
+                Ok(event) => event,
+                Err(error) => return Some(Err(error.to_string())),
+            };
+            return Some(self.ear.invoke(event).await.map(|()| "null".to_owned()));
+        }
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
         Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
+    }
+
+    /// The audit log: every line, once all that has been written until now has been heard.
+    pub async fn audit_log(&self) -> Vec<serde_json::Value> {
+        self.lines.heard().await;
+        self.ear.log()
     }
 
     /// Sends a request through the gateway without a socket.
@@ -500,6 +543,33 @@ impl System {
     }
 }
 
+/// What the template's parameters are on this machine.
+fn parameters(
+    (issuer, supabase_url): (&str, &str),
+    outbound_allow: &str,
+    demo: bool,
+) -> impl Iterator<Item = (String, String)> + use<> {
+    let parameters = [
+        ("Issuer", issuer),
+        ("ProductName", "Amble"),
+        ("SupabaseUrl", supabase_url),
+        ("SupabasePublishableKey", PUBLISHABLE_KEY),
+        ("OutboundAllow", outbound_allow),
+        ("ClientMetadataAllow", outbound_allow),
+        ("ToolFunctions", if demo { words::ARN } else { "" }),
+    ];
+    parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
+}
+
+/// What another text of the template would allow each function: `(function, action, ARN)`.
+///
+/// # Errors
+/// When the text cannot be followed.
+pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable> {
+    let parameters = [("ToolFunctions".to_owned(), words::ARN.to_owned())].into();
+    Template::of(text, parameters, key_arn(Spec::Rsa2048))?.policies()
+}
+
 /// ARN of the key of that kind. KMS has both in every system, so that one can be in `PreviousSigningKeys`.
 #[must_use]
 pub fn key_arn(spec: Spec) -> String {
@@ -527,6 +597,11 @@ async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
         Err(NoListener::Taken(_)) => Listener::bind(next_to(listen, 0)).await,
         bound => bound,
     }
+}
+
+/// The environment of whoever holds the tables.
+fn operator(tables: BTreeMap<String, String>, aws: &aws_config::SdkConfig, clock: &Clock) -> Environment {
+    Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 
 /// Writes down where the tables are, what people paste, and who may try it, for `amble --local`; nowhere without a folder.
@@ -560,19 +635,34 @@ async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<
     Ok(address)
 }
 
-/// Starts every function of the template, each with its own variables and name, and routes to it what it answers.
+/// Has what functions write for the audit heard for as long as anything is served.
+fn deliver(lines: &Arc<Lines>, ear: &Arc<Ear>, clock: &Clock, servers: &mut Servers) {
+    let (lines, ear, clock, stopped) = (Arc::clone(lines), Arc::clone(ear), clock.clone(), servers.stopped());
+    servers.spawn(async move { lines.deliver(ear, clock, stopped).await });
+}
+
+/// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the one that
+/// hears, whose way to AWS is another.
 async fn start_functions(
     template: &Template,
-    addresses: &Addresses,
-    client: &SharedHttpClient,
+    ways: (&Addresses, &SharedHttpClient),
+    ways_of_audit: (&Addresses, &SharedHttpClient),
     clock: &Clock,
-) -> Result<Routes, Failure> {
-    let mut routes = Routes::default();
+    lines: &Arc<Lines>,
+) -> Result<(Routes, Arc<Ear>), Failure> {
+    let (mut routes, mut ear) = (Routes::default(), None);
     for definition in template.functions()? {
+        let (addresses, client) = if definition.binary == "audit" { ways_of_audit } else { ways };
         let aws = aws::config(&definition.binary, addresses, client);
         let variables = definition.variables.clone();
         let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, clock.clone());
-        let endpoint = function::start(&definition, &environment).await?;
+        let endpoint = match function::start(&definition, &environment, lines).await? {
+            Program::Answers(endpoint) => endpoint,
+            Program::Hears(it) => {
+                ear = Some(it);
+                continue;
+            }
+        };
         for (method, path) in &definition.routes {
             let route = || format!("{method} {path}");
             let mapping = Mapping::parse(&template.response_parameters(method, path)?);
@@ -582,7 +672,7 @@ async fn start_functions(
             }
         }
     }
-    Ok(routes)
+    Ok((routes, ear.ok_or_else(|| Failure::NoProgram("that hears the audit".to_owned()))?))
 }
 
 fn open_supabase(

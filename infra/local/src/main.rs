@@ -8,10 +8,12 @@ use std::process::ExitCode;
 
 use local::demo::Demo;
 use local::flows::Flows;
-use local::{Data, Options, System};
+use local::{Data, Options, System, delivery};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -42,9 +44,16 @@ async fn main() -> ExitCode {
         .with_target("dynoxide", LevelFilter::ERROR)
         // It tells of every call three times.
         .with_target("rmcp", LevelFilter::ERROR);
-    let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+    // The metrics are CloudWatch's; people have enough with the rest.
+    let fields = debug_fn(|writer, field, value| match field.name() {
+        "metrics" => Ok(()),
+        "message" => write!(writer, "{value:?}"),
+        name => write!(writer, "{name}={value:?}"),
+    })
+    .delimited(" ");
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(fields).with_writer(io::stderr);
     let flows = Flows::default();
-    tracing_subscriber::registry().with(lines).with(flows.clone()).with(quiet).init();
+    tracing_subscriber::registry().with(lines).with(flows.clone()).with(delivery::layer()).with(quiet).init();
     ended(run(arguments, &flows).await)
 }
 

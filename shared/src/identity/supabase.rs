@@ -15,6 +15,7 @@ use url::{Host, Url};
 
 use crate::environment::{Environment, Misconfigured};
 use crate::fault::Fault;
+use crate::metrics;
 
 /// One project, spoken to with its publishable key.
 pub struct Supabase {
@@ -101,7 +102,7 @@ impl Supabase {
     /// # Errors
     /// When there is no answer, it is too large, or it sends us elsewhere.
     pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Fault> {
-        tokio::time::timeout(ask.within, self.answer(&ask))
+        metrics::timed("Supabase", tokio::time::timeout(ask.within, self.answer(&ask)))
             .await
             .map_err(|_| Fault::new(ask.call, "no answer in time"))?
     }

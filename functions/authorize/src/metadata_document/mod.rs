@@ -53,7 +53,11 @@ impl MetadataDocuments {
         if !hosts.iter().all(plain) {
             return Err(Misconfigured::Unusable("CLIENT_METADATA_HOSTS", "hosts in lower case, separated by commas"));
         }
-        Ok(Self { clients: environment.clients()?, outbound: Outbound::new(environment)?, hosts })
+        Ok(Self {
+            clients: environment.clients()?,
+            outbound: Outbound::new(environment, "CLIENT_METADATA_ALLOW")?,
+            hosts,
+        })
     }
 
     /// Judges an id by what it tells by itself, before anybody is asked anything. What is no address is none of this.

@@ -4,11 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::lambda::{self, Function};
+use shared::lambda::{self, Function, Served};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
 use super::refusal::Refusal;
+use crate::delivery::Lines;
+use crate::template::FunctionDefinition;
 
 /// HTTP APIs wait no longer for an integration, and no setting changes that.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,11 +28,12 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     /// `function`, ended after `timeout` as Lambda would; its log lines go to whoever listens now.
-    pub(crate) fn of<F: Function>(function: F, name: &str, timeout: Duration) -> Arc<Self> {
-        let function = Arc::new(function);
-        Self::new(name, timeout, move |event| {
-            let function = Arc::clone(&function);
-            Box::pin(async move { lambda::invoke(&function, &event).await })
+    pub(crate) fn of<F: Function>(function: F, definition: &FunctionDefinition, lines: &Arc<Lines>) -> Arc<Self> {
+        let (served, lines) = (Arc::new(Served::of(function)), Arc::clone(lines));
+        let name = definition.name.clone();
+        Self::new(&definition.binary, definition.timeout, move |event| {
+            let (served, name, invocation) = (Arc::clone(&served), name.clone(), lines.invocation());
+            Box::pin(async move { lambda::invoke(&served, &event, &name, invocation).await })
         })
     }
 

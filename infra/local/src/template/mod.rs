@@ -27,6 +27,8 @@ pub(crate) struct Template {
 pub(crate) struct FunctionDefinition {
     /// The program: its folder under `functions/`.
     pub(crate) binary: String,
+    /// What Lambda calls it.
+    pub(crate) name: String,
     /// After which Lambda ends it.
     pub(crate) timeout: Duration,
     /// What it is told, by name.
@@ -43,6 +45,17 @@ pub(crate) struct TableDefinition {
     pub(crate) create: Value,
     /// The attribute that says when an item ends.
     pub(crate) time_to_live: Option<String>,
+}
+
+/// A metric of CloudWatch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Metric {
+    /// Whose it is.
+    pub namespace: String,
+    /// What it is called there.
+    pub name: String,
+    /// What it is about; nothing is said of AWS's own.
+    pub dimensions: BTreeMap<String, String>,
 }
 
 /// Why the template cannot be followed.
@@ -65,8 +78,17 @@ pub enum Unusable {
 impl Template {
     /// With `parameters` over the template's defaults. Patterns of parameters are CloudFormation's to check: they demand
     /// https, which nobody has at home.
-    pub(crate) fn new(mut parameters: BTreeMap<String, String>, signing_key: String) -> Result<Self, Unusable> {
-        let root = yaml::read(TEXT)?;
+    pub(crate) fn new(parameters: BTreeMap<String, String>, signing_key: String) -> Result<Self, Unusable> {
+        Self::of(TEXT, parameters, signing_key)
+    }
+
+    /// Another text of it.
+    pub(crate) fn of(
+        text: &str,
+        mut parameters: BTreeMap<String, String>,
+        signing_key: String,
+    ) -> Result<Self, Unusable> {
+        let root = yaml::read(text)?;
         let declared = member(&root, "Parameters")?;
         if let Some(unknown) = parameters.keys().find(|name| !declared.contains_key(*name)) {
             return Err(Unusable::Reference(unknown.clone()));
@@ -112,7 +134,14 @@ impl Template {
                 routes.push((method.to_owned(), path.to_owned()));
             }
             let binary = binary.ok_or_else(|| shape("Binary"))?.to_owned();
-            functions.push(FunctionDefinition { binary, timeout: Duration::from_secs(timeout), variables, routes });
+            let name = self.resolve_text(setting("/FunctionName").ok_or_else(|| shape("FunctionName"))?)?;
+            functions.push(FunctionDefinition {
+                binary,
+                name,
+                timeout: Duration::from_secs(timeout),
+                variables,
+                routes,
+            });
         }
         Ok(functions)
     }
@@ -185,6 +214,45 @@ impl Template {
         let tables = self.resources("AWS::DynamoDB::Table")?;
         let variable = |logical: &str| format!("TABLE_{}", logical.to_ascii_uppercase());
         Ok(tables.into_iter().map(|(logical, _)| (variable(logical), table_name(logical))).collect())
+    }
+
+    /// The metrics that each alarm is about.
+    pub(crate) fn alarms(&self) -> Result<BTreeMap<String, Vec<Metric>>, Unusable> {
+        let mut alarms = BTreeMap::new();
+        for (logical, resource) in self.resources("AWS::CloudWatch::Alarm")? {
+            let own = resource.get("Properties").into_iter();
+            let several = resource.pointer("/Properties/Metrics").and_then(Value::as_array).into_iter().flatten();
+            let described = own.chain(several.filter_map(|metric| metric.pointer("/MetricStat/Metric")));
+            let described = described.filter(|metric| metric.get("MetricName").is_some());
+            let metrics = described.map(|metric| self.metric(metric)).collect::<Result<_, _>>()?;
+            alarms.insert(logical.to_owned(), metrics);
+        }
+        Ok(alarms)
+    }
+
+    /// The metrics that are drawn from lines by a filter: namespace and name.
+    pub(crate) fn filtered_metrics(&self) -> Result<Vec<Metric>, Unusable> {
+        let filters = self.resources("AWS::Logs::MetricFilter")?.into_iter();
+        let metrics = filters.filter_map(|(_, resource)| resource.pointer("/Properties/MetricTransformations/0"));
+        metrics
+            .map(|metric| {
+                let text = |name| self.resolve_text(metric.get(name).unwrap_or(&Value::Null));
+                let (namespace, name) = (text("MetricNamespace")?, text("MetricName")?);
+                Ok(Metric { namespace, name, dimensions: BTreeMap::new() })
+            })
+            .collect()
+    }
+
+    fn metric(&self, metric: &Value) -> Result<Metric, Unusable> {
+        let text = |value: Option<&Value>| self.resolve_text(value.unwrap_or(&Value::Null));
+        let namespace = text(metric.get("Namespace"))?;
+        let mut dimensions = BTreeMap::new();
+        let ours = namespace.starts_with(shared::metrics::NAMESPACE);
+        // Those of AWS's own metrics name resources, some of which there are not here.
+        for dimension in metric.get("Dimensions").and_then(Value::as_array).into_iter().flatten().filter(|_| ours) {
+            dimensions.insert(text(dimension.get("Name"))?, text(dimension.get("Value"))?);
+        }
+        Ok(Metric { namespace, name: text(metric.get("MetricName"))?, dimensions })
     }
 
     /// The saved queries by name, without the folder that they lie in.

@@ -46,7 +46,7 @@ impl Reach {
             Some(number) => number.parse().map_err(|_| Misconfigured::Unusable(NAME, "a whole number"))?,
             None => CALLS_PER_HOUR,
         };
-        let (issuer, outbound) = (environment.issuer()?, Outbound::new(environment)?);
+        let (issuer, outbound) = (environment.issuer()?, Outbound::new(environment, "OUTBOUND_ALLOW")?);
         Ok(Self { issuer, signer, outbound, invoker: environment.invoker(), calls_per_hour })
     }
 }

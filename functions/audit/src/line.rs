@@ -1,0 +1,87 @@
+//! A line of the audit, as a function wrote it.
+
+use serde_json::{Map, Value, json};
+use shared::oauth::tenant::TenantId;
+use shared::store::activity::Activity;
+
+use crate::delivery::Logged;
+
+/// The line, with CloudWatch's name for it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    id: String,
+    at: i64,
+    members: Map<String, Value>,
+}
+
+impl Line {
+    /// Nothing if it is none.
+    pub(crate) fn read(logged: &Logged) -> Option<Self> {
+        let members: Map<String, Value> = serde_json::from_str(&logged.message).ok()?;
+        let of_the_audit = members.get("target")? == "audit" && members.get("event")?.is_string();
+        let named = (1..=128).contains(&logged.id.len()) && logged.id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (of_the_audit && named).then(|| Self { id: logged.id.clone(), at: logged.timestamp, members })
+    }
+
+    /// As it was written, with `id`: who reads the audit log can tell a line that came twice.
+    pub(crate) fn to_text(&self) -> String {
+        let mut members = self.members.clone();
+        members.insert("id".to_owned(), json!(self.id));
+        Value::Object(members).to_string()
+    }
+
+    /// What a tenant's own people may see of it, if it names a tenant. From which address someone works is not theirs to know, nor
+    /// is how we find a line again.
+    pub(crate) fn activity(&self) -> Option<Activity> {
+        let member = |name| self.members.get(name).and_then(Value::as_str);
+        let (tenant, event) = (TenantId::parse(member("tenant")?)?, member("event")?.to_owned());
+        let mut line = self.members.clone();
+        line.retain(|name, _| !["ip", "invocation", "timestamp", "level", "target"].contains(&name.as_str()));
+        Some(Activity { tenant, at: self.at, id: self.id.clone(), event, line })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn logged(id: &str, message: &Value) -> Logged {
+        Logged { id: id.to_owned(), timestamp: 1_795_339_800_007, message: message.to_string() }
+    }
+
+    #[test]
+    fn what_is_a_line_of_the_audit() {
+        let line =
+            json!({ "target": "audit", "event": "grant_ended", "tenant": "acme", "ip": "192.0.2.7", "level": "INFO" });
+        let read = Line::read(&logged("37", &line)).unwrap();
+        let activity = read.activity().unwrap();
+        assert_eq!(
+            (activity.tenant.as_str(), activity.event.as_str(), activity.id.as_str()),
+            ("acme", "grant_ended", "37")
+        );
+        assert_eq!(Value::Object(activity.line), json!({ "event": "grant_ended", "tenant": "acme" }));
+        let mut expected = line.clone();
+        expected["id"] = json!("37");
+        assert_eq!(serde_json::from_str::<Value>(&read.to_text()).unwrap(), expected);
+
+        for (id, none) in [
+            ("37", json!({ "target": "request", "event": "x" })),
+            ("37", json!({ "target": "audit" })),
+            ("37", json!("audit")),
+            ("3#7", line),
+        ] {
+            assert!(Line::read(&logged(id, &none)).is_none(), "{none}");
+        }
+        assert!(Line::read(&Logged { id: "1".to_owned(), timestamp: 0, message: "{".to_owned() }).is_none());
+    }
+
+    #[test]
+    fn what_names_no_tenant_is_no_activity() {
+        for line in [
+            json!({ "target": "audit", "event": "client_registered", "client": "c_1" }),
+            json!({ "target": "audit", "event": "x", "tenant": "Not A Tenant" }),
+        ] {
+            assert!(Line::read(&logged("1", &line)).unwrap().activity().is_none(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! CloudWatch Logs on this machine: what functions write for the audit reaches the function that hears it, in the form it has on
+//! AWS, and no request waits for it.
+//!
+//! Lines are a process's, systems may be many: a line belongs to the system whose number its `invocation` begins with.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::lambda::{self, Listener};
+use shared::log;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tracing::instrument::WithSubscriber;
+use tracing::{Dispatch, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+
+/// Who waits for lines, by number.
+static SYSTEMS: Mutex<BTreeMap<u64, UnboundedSender<Sent>>> = Mutex::new(BTreeMap::new());
+/// The number of the next system.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A layer of the log: takes lines of the audit to where they are delivered.
+#[must_use]
+pub fn layer<S>() -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
+    lines.with_writer(|| Post).with_filter(Targets::new().with_target("audit", LevelFilter::INFO))
+}
+
+/// Takes one line at a time.
+struct Post;
+
+impl Write for Post {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line).trim_end().to_owned();
+        let told: Value = serde_json::from_str(&text).unwrap_or_default();
+        let member = |name: &str| told.get(name).and_then(Value::as_str).unwrap_or_default();
+        let system = member("invocation").split('-').next().and_then(|number| u64::from_str_radix(number, 16).ok());
+        if let Some(waiting) = system.and_then(|system| systems().get(&system).cloned()) {
+            // Nobody hears it any more when the system is about to go.
+            let _ = waiting.send(Sent::Line { function: member("function").to_owned(), text });
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+enum Sent {
+    /// A line that a function has written.
+    Line { function: String, text: String },
+    /// Tell when all before it has been heard.
+    Mark(oneshot::Sender<()>),
+}
+
+/// One system's invocations of its functions, and what they write.
+pub(crate) struct Lines {
+    system: u64,
+    invocations: AtomicU64,
+    sending: UnboundedSender<Sent>,
+    waiting: Mutex<Option<UnboundedReceiver<Sent>>>,
+}
+
+impl Lines {
+    pub(crate) fn new() -> Arc<Self> {
+        let (sending, waiting) = unbounded_channel();
+        let system = NEXT.fetch_add(1, Ordering::Relaxed);
+        systems().insert(system, sending.clone());
+        let waiting = Mutex::new(Some(waiting));
+        Arc::new(Self { system, invocations: AtomicU64::new(0), sending, waiting })
+    }
+
+    /// A name for the next invocation, in the form of Lambda's.
+    pub(crate) fn invocation(&self) -> String {
+        let number = self.invocations.fetch_add(1, Ordering::Relaxed);
+        format!("{:08x}-0000-4000-8000-{number:012x}", self.system)
+    }
+
+    /// Whether one of this system's functions wrote `line`.
+    pub(crate) fn are(&self, line: &Value) -> bool {
+        let invocation = line.get("invocation").and_then(Value::as_str).unwrap_or_default();
+        invocation.starts_with(&format!("{:08x}-", self.system))
+    }
+
+    /// Returns when all that was written before has been heard, or never will be.
+    pub(crate) async fn heard(&self) {
+        let (mark, reached) = oneshot::channel();
+        if self.sending.send(Sent::Mark(mark)).is_ok() {
+            let _ = reached.await;
+        }
+    }
+
+    /// Delivers what is written, in the order of time, until `stopped`, and then what is left.
+    pub(crate) async fn deliver(&self, ear: Arc<Ear>, clock: Clock, stopped: impl Future<Output = ()>) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut waiting) = waiting else { return };
+        tokio::pin!(stopped);
+        let mut count: u64 = 0;
+        loop {
+            let first = tokio::select! {
+                biased;
+                sent = waiting.recv() => sent,
+                () = &mut stopped => None,
+            };
+            let Some(first) = first else { return };
+            let mut batch: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+            let mut marks = Vec::new();
+            for sent in std::iter::once(first).chain(std::iter::from_fn(|| waiting.try_recv().ok())) {
+                match sent {
+                    Sent::Line { function, text } => {
+                        count += 1;
+                        let (id, timestamp) = (format!("{count:056}"), clock.now().seconds() * 1000);
+                        let line = json!({ "id": id, "timestamp": timestamp, "message": text });
+                        batch.entry(function).or_default().push(line);
+                    }
+                    Sent::Mark(mark) => marks.push(mark),
+                }
+            }
+            for (function, lines) in batch {
+                ear.hear(&delivery(&function, &lines)).await;
+            }
+            for mark in marks {
+                let _ = mark.send(());
+            }
+        }
+    }
+}
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        systems().remove(&self.system);
+    }
+}
+
+/// The event of lines that `function` wrote.
+fn delivery(function: &str, lines: &[Value]) -> Value {
+    let content = json!({
+        "messageType": "DATA_MESSAGE",
+        "owner": "111122223333",
+        "logGroup": format!("/aws/lambda/amble-connect-{function}"),
+        "logStream": "local",
+        "subscriptionFilters": ["audit"],
+        "logEvents": lines,
+    });
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    // Neither fails: both write to memory.
+    let _ = gzip.write_all(content.to_string().as_bytes());
+    let compressed = gzip.finish().unwrap_or_default();
+    json!({ "awslogs": { "data": STANDARD.encode(compressed) } })
+}
+
+type Hearing = std::pin::Pin<Box<dyn Future<Output = Result<(), lambda::Error>> + Send>>;
+
+/// The function that hears, and its own log group: nothing that it writes is delivered to it.
+pub(crate) struct Ear {
+    hear: Box<dyn Fn(Value) -> Hearing + Send + Sync>,
+    timeout: Duration,
+    log: Dispatch,
+    written: Written,
+}
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Ear {
+    pub(crate) fn of(listener: impl Listener, timeout: Duration) -> Arc<Self> {
+        let written = Written::default();
+        let writer = written.clone();
+        let lines = tracing_subscriber::fmt::layer()
+            .fmt_fields(JsonFields::new())
+            .event_format(log::Lines::default())
+            .with_writer(move || writer.clone())
+            .with_filter(LevelFilter::INFO);
+        let log = Dispatch::new(tracing_subscriber::registry().with(lines));
+        let listener = Arc::new(listener);
+        let hear = Box::new(move |event| -> Hearing {
+            let listener = Arc::clone(&listener);
+            Box::pin(async move { listener.hear(event).await })
+        });
+        Arc::new(Self { hear, timeout, log, written })
+    }
+
+    /// One invocation.
+    pub(crate) async fn invoke(&self, event: Value) -> Result<(), String> {
+        let work = tokio::time::timeout(self.timeout, (self.hear)(event)).with_subscriber(self.log.clone());
+        match tokio::spawn(work).await {
+            Ok(Ok(done)) => done.map_err(|error| error.to_string()),
+            Ok(Err(_)) => Err(format!("no answer within {:?}", self.timeout)),
+            Err(ended) => Err(ended.to_string()),
+        }
+    }
+
+    /// An asynchronous invocation: tried three times, as Lambda does it, but without its pauses.
+    async fn hear(&self, event: &Value) {
+        const TRIES: usize = 3;
+        for left in (0..TRIES).rev() {
+            match self.invoke(event.clone()).await {
+                Ok(()) => return,
+                Err(reason) if left == 0 => tracing::error!(reason, "lines of the audit were not heard"),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// The audit log: every line that the function has written.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let text = String::from_utf8_lossy(&self.written.bytes()).into_owned();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}
+
+fn systems() -> MutexGuard<'static, BTreeMap<u64, UnboundedSender<Sent>>> {
+    SYSTEMS.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,277 @@
+//! The audit: what its lines are, how they reach the audit log and the tenants' activity, and what happens when they do not.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use local::wire::{Call, Decision, Failing};
+use serde_json::{Map, Value, json};
+use shared::oauth::tenant::TenantId;
+use shared::store::activity::{Activity, Place};
+use world::World;
+
+const SCHEMA: &str = include_str!("../functions/audit/schema.json");
+
+/// Everything that is told arrives, once and as it was told, and fits the schema; a tenant sees its own part of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_reaches_the_log_and_the_tenant() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read entities:write").await;
+    assert_eq!(connector.tool(&tokens.access, "read_skill", json!({ "name": "house-style" })).await.status, 200);
+    assert_eq!(
+        connector.tool(&tokens.access, "read_entity", json!({ "type": "invoice", "id": "x" })).await.status,
+        200
+    );
+    assert_eq!(connector.revoke(&tokens.access).await.status, 200);
+    world.connected("ana@example.com", "globex", "skills:read").await;
+
+    let log = world.system().audit_log().await;
+
+    // The world and the delivery listen each for itself, a few microseconds apart.
+    let content = |mut line: Value| {
+        line.as_object_mut().unwrap().retain(|name, _| name != "id" && name != "timestamp");
+        line.to_string()
+    };
+    assert!(log.iter().all(|line| line["id"].is_string()));
+    let mut heard: Vec<_> = log.iter().cloned().map(content).collect();
+    let told = world.lines().into_iter().filter(|line| line["target"] == "audit");
+    let mut told: Vec<_> = told.map(content).collect();
+    heard.sort();
+    told.sort();
+    assert!(told.len() > 10);
+    assert_eq!(heard, told);
+    let schema = jsonschema::validator_for(&serde_json::from_str(SCHEMA).unwrap()).unwrap();
+    for line in &log {
+        assert!(
+            schema.is_valid(line),
+            "{line}: {:?}",
+            schema.iter_errors(line).map(|e| e.to_string()).collect::<Vec<_>>()
+        );
+        for member in ["function", "request", "invocation", "ip"] {
+            assert!(line[member].as_str().is_some_and(|text| !text.is_empty()), "{member} of {line}");
+        }
+    }
+    let targets: Vec<_> = log.iter().filter_map(|line| line["object"].as_str()).collect();
+    assert_eq!(targets, ["house-style", "invoice/x"]);
+
+    let (acme, globex) = (all(&world, "acme").await, all(&world, "globex").await);
+    let of = |tenant: &str| log.iter().filter(|line| line["tenant"] == tenant).count();
+    assert_eq!((acme.len(), globex.len()), (of("acme"), of("globex")));
+    assert_eq!(acme[0].event, "grant_ended", "the newest first");
+    assert!(acme.iter().chain(&globex).all(|activity| !activity.line.contains_key("ip")));
+    assert!(acme.iter().all(|activity| activity.line["tenant"] == "acme" && activity.line["event"] == activity.event));
+    assert!(all(&world, "initech").await.is_empty());
+}
+
+/// Lines of two systems in one process do not mix.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_system_hears_its_own() {
+    let [one, other] = [World::new().await, World::new().await];
+    one.connector("One").await;
+
+    assert_eq!((one.system().audit_log().await.len(), other.system().audit_log().await.len()), (1, 0));
+}
+
+/// `events/audit`: a delivery that comes twice is there once, what is no line is left out, and a trial is nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn deliveries_as_aws_sends_them() {
+    let world = World::new().await;
+    let hear = async |event: &str| world.system().invoke("audit", event).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(hear(&crate::events::event("audit/lines")).await.as_deref(), Ok("null"));
+    }
+    assert_eq!(hear(&crate::events::event("audit/control")).await.as_deref(), Ok("null"));
+
+    let activities = all(&world, "made-up-tenant").await;
+    assert_eq!(activities.len(), 1);
+    assert_eq!((activities[0].at, activities[0].event.as_str()), (1_795_341_628_123, "grant_approved"));
+    let log = world.system().audit_log().await;
+    let audited: Vec<_> = log.iter().filter(|line| line["target"] == "audit").collect();
+    assert_eq!(audited.len(), 4, "two lines, told twice");
+    assert_eq!(audited[0], audited[2]);
+    let unread = log.iter().filter(|line| line["level"] == "ERROR");
+    assert_eq!(unread.count(), 2, "what the alarm AuditUnread looks for");
+
+    for event in [r#"{"awslogs":{"data":"bm90IGd6aXA="}}"#, "{}", r#"{"awslogs":{"data":"%"}}"#] {
+        assert!(hear(event).await.is_err(), "{event}");
+    }
+}
+
+/// The table fails: requests notice nothing, and the lines are tried again until they are kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_is_tried_again() {
+    let failures = Arc::new(AtomicUsize::new(0));
+    let left = Arc::clone(&failures);
+    let wire = move |call: Call| {
+        let fails = call.function == "audit"
+            && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        async move { if fails { Decision::FailBefore(Failing::INTERNAL) } else { Decision::Pass } }
+    };
+    let world = World::with(|options| {
+        options.wire = Some(Arc::new(wire));
+        options.watch_audit = true;
+    })
+    .await;
+    // Twice what the SDK tries: two of three invocations fail.
+    failures.store(4, Ordering::SeqCst);
+    world.connected("ana@example.com", "acme", "skills:read").await;
+
+    let log = world.system().audit_log().await;
+
+    assert_eq!(failures.load(Ordering::SeqCst), 0);
+    let approved = log.iter().filter(|line| line["event"] == "grant_approved").count();
+    assert_eq!(approved, 1);
+    assert!(!all(&world, "acme").await.is_empty());
+}
+
+/// No request waits for the audit, whatever becomes of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_waits_for_it() {
+    let held: Arc<Mutex<usize>> = Arc::default();
+    let seen = Arc::clone(&held);
+    let wire = move |call: Call| {
+        let audit = call.function == "audit";
+        if audit {
+            *seen.lock().unwrap() += 1;
+        }
+        async move { if audit { Decision::Silence } else { Decision::Pass } }
+    };
+    let world = World::with(|options| {
+        options.wire = Some(Arc::new(wire));
+        options.watch_audit = true;
+    })
+    .await;
+
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+
+    assert!(world.lines().len() > 5);
+}
+
+/// The newest first, page by page, until they expire.
+#[tokio::test(flavor = "multi_thread")]
+async fn activities_in_pages() {
+    let world = World::new().await;
+    let tenant = TenantId::parse("acme").unwrap();
+    let activity = |number: i64| Activity {
+        tenant: tenant.clone(),
+        at: world.now() * 1000 + number / 2,
+        id: format!("{number:03}"),
+        event: "grant_ended".to_owned(),
+        line: Map::from_iter([("event".to_owned(), json!("grant_ended"))]),
+    };
+    let made: Vec<_> = (0..60).map(activity).collect();
+    let (activities, now) = (world.system().activities(), world.system().clock().now());
+    activities.keep(&made).await.unwrap();
+    activities.keep(&made[10..40]).await.unwrap();
+
+    let mut found = Vec::new();
+    let mut before: Option<Place> = None;
+    loop {
+        let (page, next) = activities.latest(&tenant, before.as_ref(), 7, now).await.unwrap();
+        found.extend(page);
+        match next {
+            Some(next) => before = Place::parse(next.as_str()),
+            None => break,
+        }
+    }
+    found.reverse();
+    assert_eq!(found, made);
+    world.advance(91 * 24 * 3600);
+    let now = world.system().clock().now();
+    assert!(activities.latest(&tenant, None, 7, now).await.unwrap().0.is_empty());
+}
+
+/// A key that may not do what it calls for leaves a trace in its tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_beyond_its_scope_is_told() {
+    let world = World::new().await;
+    let (key, known) = world.makes_key("ana@example.com", "acme", "skills:read", None).await;
+    let list_views = json!({ "name": "list_views", "arguments": {} });
+
+    assert_eq!(world.call(Some(&key), "tools/call", list_views).await.status, 403);
+
+    let told = world.audit("key_refused").into_iter().find(|line| line["key"] == known.id.to_text());
+    let person = world.person_id("ana@example.com");
+    assert_eq!(
+        told,
+        Some(json!({
+            "event": "key_refused",
+            "key": known.id.to_text(),
+            "reason": "scope",
+            "tenant": "acme",
+            "person": person.as_str(),
+            "scope": "views:read",
+        }))
+    );
+}
+
+/// The schema says of every event what the code says of it, and of no other.
+#[test]
+fn the_schema_is_that_of_the_code() {
+    let described = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    assert!(SCHEMA == described, "functions/audit/schema.json must be\n{described}");
+}
+
+/// Drawn from `shared::audit::Event` and the comments there.
+fn schema() -> Value {
+    const CODE: &str = include_str!("../shared/src/audit.rs");
+    let (_, rest) = CODE.split_once("pub enum Event<'a> {").expect("the events");
+    let (body, _) = rest.split_once("\n}\n").expect("their end");
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    let (mut events, mut comment) = (Vec::new(), String::new());
+    let (mut event, mut members, mut required) = (Value::Null, Map::new(), Vec::new());
+    for line in body.lines().map(str::trim) {
+        if let Some(more) = line.strip_prefix("/// ") {
+            comment.push_str(if comment.is_empty() { "" } else { " " });
+            comment.push_str(more);
+        } else if let Some(name) = line.strip_suffix(" {") {
+            let name = name.chars().fold(String::new(), |snake, letter| match letter {
+                'A'..='Z' if !snake.is_empty() => format!("{snake}_{}", letter.to_ascii_lowercase()),
+                _ => format!("{snake}{}", letter.to_ascii_lowercase()),
+            });
+            event = json!({ "title": name, "description": std::mem::take(&mut comment) });
+            (members, required) =
+                (Map::from_iter([("event".to_owned(), json!({ "const": name }))]), vec!["event".to_owned()]);
+        } else if line == "}," {
+            event["properties"] = Value::Object(std::mem::take(&mut members));
+            event["required"] = json!(std::mem::take(&mut required));
+            events.push(std::mem::take(&mut event));
+        } else if let Some((name, kind)) =
+            line.trim_end_matches(',').split_once(": ").filter(|_| !line.starts_with('#'))
+        {
+            members.insert(name.to_owned(), text(&std::mem::take(&mut comment)));
+            if !kind.starts_with("Option") {
+                required.push(name.to_owned());
+            }
+        }
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line of the audit log",
+        "type": "object",
+        "required": ["timestamp", "level", "target", "v", "event"],
+        "properties": {
+            "timestamp": text("When it was written, RFC 3339, UTC."),
+            "level": { "const": "INFO" },
+            "target": { "const": "audit" },
+            "v": { "const": shared::audit::VERSION, "description": "Of this schema: goes up when a member changes its meaning or goes." },
+            "event": text("What happened."),
+            "flow": text("The attempt to connect that this is a step of: the same from the consent page to the first call."),
+            "at": { "type": "integer", "description": "When the step was taken, in seconds since 1970-01-01 UTC." },
+            "function": text("The function that wrote it."),
+            "request": text("What API Gateway calls the request: `apigw-requestid` of the answer, `requestId` of the access log."),
+            "invocation": text("What Lambda calls the request."),
+            "ip": text("The address that the request came from, as API Gateway saw it. Of what hosted clients do, it is theirs."),
+            "id": text("CloudWatch's name for the line: a line that was delivered twice has it twice."),
+        },
+        "unevaluatedProperties": false,
+        "oneOf": events,
+    })
+}
+
+async fn all(world: &World, tenant: &str) -> Vec<Activity> {
+    world.system().audit_log().await;
+    let now = world.system().clock().now();
+    let tenant = TenantId::parse(tenant).unwrap();
+    world.system().activities().latest(&tenant, None, 1000, now).await.unwrap().0
+}

@@ -1,0 +1,295 @@
+//! What is watched: journeys, good and bad, and then every metric, alarm and saved query on the lines that they left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use local::wire::{Call, Decision, Failing, Service};
+use serde_json::{Value, json};
+use world::World;
+use world::connector::{Connector, Tokens};
+
+/// What becomes of calls to AWS: all pass, or those to KMS or to the tables fail.
+#[derive(Clone, Default)]
+struct Weather(Arc<AtomicUsize>);
+
+const FAIR: usize = 0;
+const NO_KMS: usize = 1;
+const NO_TABLES: usize = 2;
+
+impl Weather {
+    fn is(&self, weather: usize) {
+        self.0.store(weather, Ordering::SeqCst);
+    }
+}
+
+/// Everything that can be counted happens once at least: connections that come about, stall, are refused, replayed and revoked; keys;
+/// tools; and AWS failing.
+struct Journeys {
+    world: World,
+    connector: String,
+    grant: String,
+    key: String,
+    started: i64,
+}
+
+impl Journeys {
+    async fn made() -> Self {
+        let weather = Weather::default();
+        let now = weather.clone();
+        let world = World::with(|options| {
+            options.wire = Some(Arc::new(move |call: Call| {
+                let fails = match now.0.load(Ordering::SeqCst) {
+                    NO_KMS => call.service == Service::Kms,
+                    NO_TABLES => call.service == Service::DynamoDb,
+                    _ => false,
+                };
+                async move { if fails { Decision::FailBefore(Failing::INTERNAL) } else { Decision::Pass } }
+            }));
+        })
+        .await;
+        let started = world.now();
+
+        let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read entities:write").await;
+        works(&connector, &tokens).await;
+        let turned = connector.refresh(tokens.refresh.as_deref().unwrap()).await.tokens(&world);
+        weather.is(NO_KMS);
+        assert_eq!(connector.refresh(turned.refresh.as_deref().unwrap()).await.status, 503);
+        weather.is(NO_TABLES);
+        assert_eq!(connector.call(&turned.access, "tools/list", json!({})).await.status, 503);
+        weather.is(FAIR);
+        let grant = world::claims(&turned.access).1["grant"].as_str().unwrap().to_owned();
+        let id = connector.client_id.clone();
+        assert_eq!(connector.revoke(&turned.access).await.status, 200);
+        assert_eq!(connector.call(&turned.access, "tools/list", json!({})).await.status, 401);
+
+        // Stolen and used by two.
+        let (other, tokens) = world.connected("ana@example.com", "globex", "skills:read").await;
+        let first = tokens.refresh.unwrap();
+        let second = other.refresh(&first).await.tokens(&world).refresh.unwrap();
+        assert_eq!(other.refresh(&second).await.status, 200);
+        world.advance(61);
+        assert_eq!(other.refresh(&first).await.status, 400);
+
+        // Approved, and never heard of again.
+        let ask = connector.ask("skills:read");
+        let ana = world.person("ana@example.com");
+        ana.code(&ask, "acme").await;
+        // Refused.
+        let ask = connector.ask_with(&[("scope", Some("made:up"))]);
+        ana.open(&ask.url).await;
+        assert_eq!(world.get("/oauth/authorize?client_id=nobody").await.status, 400);
+
+        let (key, known) = world.makes_key("ana@example.com", "acme", "skills:read", None).await;
+        let list_views = json!({ "name": "list_views", "arguments": {} });
+        assert_eq!(world.call(Some(&key), "tools/call", list_views).await.status, 403);
+        let key = known.id.to_text();
+        world.advance(180);
+        let journeys = Self { connector: id, grant, key, started, world };
+        journeys.world.system().audit_log().await;
+        journeys
+    }
+
+    async fn answer(&self, name: &str, about: &str) -> Vec<serde_json::Map<String, Value>> {
+        let (placed, log) = (&self.world.system().queries()[name], self.world.system().audit_log().await);
+        let mut query = placed.clone();
+        if let Some((_, rest)) = placed.split_once("PUT THE ") {
+            let (what, _) = rest.split_once(" HERE").expect("a place");
+            query = placed.replace(&format!("PUT THE {what} HERE"), about);
+        }
+        let of_audit = !["One connection", "Stalled", "One request", "Answers"].iter().any(|own| name.starts_with(own));
+        let lines = if of_audit { log } else { self.world.lines() };
+        insights::answer(&query, &lines, self.world.now()).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+}
+
+async fn works(connector: &Connector<'_>, tokens: &Tokens) {
+    for (tool, arguments) in [
+        ("read_skill", json!({ "name": "house-style" })),
+        ("read_skill", json!({ "name": "made-up" })),
+        ("read_entity", json!({ "type": "invoice", "id": "made-up" })),
+    ] {
+        assert_eq!(connector.tool(&tokens.access, tool, arguments).await.status, 200);
+    }
+}
+
+/// Every value of every metric that CloudWatch would draw from `lines`: namespace, name, dimensions; and how much it comes to. Held
+/// to the specification of the format.
+fn drawn(lines: &[Value]) -> BTreeMap<(String, String, BTreeMap<String, String>), f64> {
+    let mut drawn = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.get("_aws").is_some()) {
+        assert!(line["_aws"]["Timestamp"].is_u64());
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
+        for directive in directives {
+            let metrics = directive["Metrics"].as_array().expect("metrics");
+            assert!((1..=100).contains(&metrics.len()), "{line}");
+            for (set, metric) in directive["Dimensions"]
+                .as_array()
+                .expect("sets of dimensions")
+                .iter()
+                .flat_map(|set| metrics.iter().map(move |metric| (set.as_array().expect("a set"), metric)))
+            {
+                assert!(set.len() <= 30);
+                let name = metric["Name"].as_str().expect("a name");
+                assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().expect("a unit")), "{metric}");
+                let value = line[name].as_f64().unwrap_or_else(|| panic!("{name} is no number in {line}"));
+                let dimensions = set.iter().map(|dimension| {
+                    let dimension = dimension.as_str().expect("a dimension");
+                    let value = line[dimension].as_str().unwrap_or_else(|| panic!("no {dimension} in {line}"));
+                    assert!((1..=1024).contains(&value.len()) && value.is_ascii());
+                    (dimension.to_owned(), value.to_owned())
+                });
+                let namespace = directive["Namespace"].as_str().expect("a namespace").to_owned();
+                *drawn.entry((namespace, name.to_owned(), dimensions.collect())).or_default() += value;
+            }
+        }
+    }
+    drawn
+}
+
+/// One line for each request, its metrics among its members, and every metric comes to what happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_metric_counts_what_happened() {
+    let journeys = Box::pin(Journeys::made()).await;
+    let lines = journeys.world.lines();
+
+    let drawn = drawn(&lines);
+
+    let requests: Vec<_> = lines.iter().filter(|line| line["target"] == "request").collect();
+    let ids: std::collections::BTreeSet<_> = requests.iter().map(|line| line["invocation"].to_string()).collect();
+    assert_eq!(ids.len(), requests.len(), "one line for each");
+    assert!(requests.iter().all(|line| line.get("_aws").is_some()));
+    let value = |name: &str, dimensions: &[(&str, &str)]| {
+        let stack = std::iter::once(&("Stack", "amble-connect"));
+        let all = stack.chain(dimensions).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        drawn.get(&("AmbleConnect".to_owned(), name.to_owned(), all)).copied().unwrap_or_default()
+    };
+    for (name, dimensions, expected) in [
+        ("Approvals", &[][..], 3.0),
+        ("Connections", &[], 1.0),
+        ("Replays", &[], 1.0),
+        ("Refreshes", &[("Verdict", "replayed")], 1.0),
+        ("Refreshes", &[("Verdict", "current")], 4.0),
+        ("Refreshes", &[], 5.0),
+        ("Refusals", &[("Reason", "scope")], 2.0),
+        ("Refusals", &[("Reason", "unknown_client")], 1.0),
+        ("Refusals", &[("Reason", "not_in_use")], 1.0),
+        ("Refusals", &[], 4.0),
+        ("Calls", &[("Outcome", "answered")], 1.0),
+        ("Calls", &[("Outcome", "fault")], 1.0),
+        ("Calls", &[("Outcome", "refused")], 2.0),
+        ("Faults", &[("Service", "KMS")], 1.0),
+        ("Faults", &[("Service", "DynamoDB")], 1.0),
+        ("ColdStarts", &[("Function", "token")], 1.0),
+    ] {
+        assert!((value(name, dimensions) - expected).abs() < 0.1, "{name} {dimensions:?}: {}", value(name, dimensions));
+    }
+    for (name, function) in [("DynamoDB", "token"), ("KMS", "token"), ("Supabase", "authorize"), ("DynamoDB", "mcp")] {
+        assert!(value(name, &[("Function", function)]) > 0.0, "{name} of {function}");
+    }
+}
+
+/// What an alarm listens to is said: by a line of these journeys, by a filter of the template, or by AWS.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_alarm_listens_to_what_is_said() {
+    /// AWS's own, as its documentation names them.
+    const OF_AWS: [(&str, &str); 6] = [
+        ("AWS/ApiGateway", "5xx"),
+        ("AWS/Lambda", "Errors"),
+        ("AWS/Lambda", "Throttles"),
+        ("AWS/DynamoDB", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    ];
+    let journeys = Box::pin(Journeys::made()).await;
+    let stranded = World::with(|options| {
+        options.parameters.insert("SupabaseUrl".to_owned(), "http://127.0.0.1:9".to_owned());
+    })
+    .await;
+    stranded.get("/auth/login").await;
+    let system = journeys.world.system();
+    let drawn = drawn(&[journeys.world.lines(), stranded.lines()].concat());
+
+    assert!(system.alarms().len() > 12);
+    for (alarm, metrics) in system.alarms() {
+        assert!(!metrics.is_empty(), "{alarm}");
+        for metric in metrics {
+            let of_aws = OF_AWS.contains(&(metric.namespace.as_str(), metric.name.as_str()));
+            let by_line =
+                drawn.contains_key(&(metric.namespace.clone(), metric.name.clone(), metric.dimensions.clone()));
+            let by_filter = system.filtered_metrics().contains(metric);
+            assert!(of_aws || by_line || by_filter, "{alarm} listens to {metric:?}, which nobody says");
+        }
+    }
+}
+
+/// The saved queries, answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_query_finds_what_it_is_for() {
+    let journeys = Box::pin(Journeys::made()).await;
+    let (world, ana) = (&journeys.world, journeys.world.person_id("ana@example.com"));
+    let events = |rows: &[serde_json::Map<String, Value>]| -> Vec<String> {
+        rows.iter().map(|row| row["event"].as_str().expect("an event").to_owned()).collect()
+    };
+    let log = world.system().audit_log().await;
+    let count = |fits: &dyn Fn(&Value) -> bool| log.iter().filter(|line| fits(line)).count();
+
+    let person = journeys.answer("Everything about a person", ana.as_str()).await;
+    assert_eq!(person.len(), count(&|line| line["person"] == ana.as_str()));
+    assert!(person.iter().all(|row| row["ip"] == "127.0.0.1" && row.contains_key("request")));
+
+    let client = journeys.answer("Everything about a client", &journeys.connector).await;
+    let of_client = |line: &Value| {
+        line["client"] == journeys.connector.as_str()
+            || line["credential"].as_str().is_some_and(|text| text.ends_with(&journeys.connector))
+    };
+    assert_eq!(client.len(), count(&of_client));
+    assert!(
+        events(&client).contains(&"tool_called".to_owned())
+            && events(&client).contains(&"client_registered".to_owned())
+    );
+
+    let grant = events(&journeys.answer("Everything about a grant", &journeys.grant).await);
+    assert_eq!((grant[0].as_str(), grant[grant.len() - 1].as_str()), ("grant_approved", "call_refused"), "{grant:?}");
+    for step in ["grant_activated", "grant_used", "tool_called", "refresh_judged", "grant_ending", "grant_ended"] {
+        assert!(grant.iter().any(|event| event == step), "{step} in {grant:?}");
+    }
+
+    let revoked = journeys.answer("Who revoked what", "").await;
+    let mut reasons: Vec<_> = revoked.iter().map(|row| row["reason"].as_str().unwrap()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["refresh_replayed", "revoked"]);
+
+    let refusals = journeys.answer("Refusals by reason", "").await;
+    let told: Vec<_> =
+        refusals.iter().map(|row| (row["event"].as_str(), row["reason"].as_str(), &row["refusals"])).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.contains(&(Some("key_refused"), Some("scope"), &json!(1))), "{told:?} {}", journeys.key);
+
+    let stalled = journeys.answer("Stalled connections", "").await;
+    let steps: Vec<_> = stalled.iter().map(|row| row["last_step"].as_str().unwrap()).collect();
+    assert!(steps.contains(&"grant_approved") && steps.contains(&"authorization_refused"), "{steps:?}");
+    assert!(!steps.contains(&"grant_used"));
+    assert!(stalled.iter().all(|row| row["since"].as_i64().unwrap() >= journeys.started));
+
+    let flow = log.iter().find(|line| line["event"] == "grant_used").unwrap()["flow"].as_str().unwrap();
+    let one = events(&journeys.answer("One connection step by step", flow).await);
+    assert_eq!(
+        one,
+        ["sign_in_asked", "consent_shown", "grant_approved", "grant_activated", "grant_used", "call_refused"],
+        "{one:?}"
+    );
+
+    let request = log.iter().find(|line| line["event"] == "refresh_judged").unwrap()["request"].as_str().unwrap();
+    let lines = journeys.answer("One request line by line", request).await;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!((&lines[1]["function"], &lines[1]["status"]), (&json!("token"), &json!(200)));
+    assert!(lines[1]["KMS"].as_f64().unwrap() > 0.0);
+
+    let answers = journeys.answer("Answers by function and status", "").await;
+    let total: u64 = answers.iter().map(|row| row["answers"].as_u64().unwrap()).sum();
+    let requests = world.lines().iter().filter(|line| line["target"] == "request").count();
+    assert_eq!(usize::try_from(total), Ok(requests));
+    assert!(answers.iter().any(|row| row["function"] == "token" && row["status"] == 503));
+    assert_eq!(world.system().queries().len(), 9, "each is asked here");
+}
