@@ -54,6 +54,15 @@ pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
     }
     desk.show(&summary(&plan, &surplus));
     desk.confirm(&format!("changes {all} things"), yes)?;
+    for described in file.tenants() {
+        let tenant = &described.tenant.id;
+        let changes = plan.changes().iter().filter(|change| change.tenant() == tenant).count()
+            + surplus.iter().filter(|surplus| surplus.tenant == tenant).count();
+        if changes > 0 {
+            desk.note("workspace_changing", json!({ "tenant": tenant.as_str(), "changes": changes }));
+        }
+    }
+    desk.tell().await;
     let mut done = 0;
     let step = |label: &str, done: &mut usize| {
         *done += 1;

@@ -163,7 +163,7 @@ impl About {
 
 /// When, what, and then whatever else the line says.
 fn readable(line: &Line) -> String {
-    const TOLD: [&str; 6] = ["event", "timestamp", "level", "target", "at", "version"];
+    const TOLD: [&str; 8] = ["event", "timestamp", "level", "target", "at", "v", "id", "invocation"];
     let event = line.members.get("event").and_then(Value::as_str).unwrap_or_default();
     let rest = line.members.iter().filter(|(name, _)| !TOLD.contains(&name.as_str()));
     let rest: Vec<_> = rest

@@ -128,6 +128,8 @@ async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Fa
     if let Kind::Blocked { .. } = client.kind {
         return Err(Failed::Blocked(client.id));
     }
+    // What the rest needs is not to be missed half-way.
+    desk.environment.grants()?;
     clients.remove(&client.id).await?;
     note(desk, "client_removed", &client.id);
     let ended = end_grants(desk, &client.id).await?;
@@ -143,6 +145,7 @@ async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Fa
 
 async fn block(desk: &Desk, clients: &Clients, id: &ClientId) -> Result<Said, Failed> {
     let known = clients.find(id, desk.now).await?;
+    desk.environment.grants()?;
     clients.block(id, known.as_ref().and_then(|client| client.name.as_deref()), desk.now).await?;
     note(desk, "client_blocked", id);
     let ended = end_grants(desk, id).await?;

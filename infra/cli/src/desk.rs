@@ -40,6 +40,15 @@ impl Desk {
         self.noted.borrow_mut().push(line);
     }
 
+    /// Tells the audit now what was noted: that something begins which may be interrupted. What it does not take is told again at
+    /// the end: whoever ends a stolen connection must not be kept from it by a log.
+    pub(crate) async fn tell(&self) {
+        let noted = self.noted.take();
+        if !noted.is_empty() && self.trail.write(noted.clone(), self.now).await.is_err() {
+            self.noted.borrow_mut().splice(0..0, noted);
+        }
+    }
+
     /// Tells the audit what was noted.
     pub(crate) async fn close(self) -> Result<(), Unwritten> {
         let noted = self.noted.take();

@@ -102,9 +102,13 @@ async fn end(desk: &Desk, grants: Vec<Grant>, why: Why) -> Result<usize, Failed>
     let alive: Vec<_> = grants.into_iter().filter(|grant| is_alive(grant, desk.now)).collect();
     let mut ended = 0;
     for grant in &alive {
+        note(desk, "grant_ending", grant, why);
+    }
+    desk.tell().await;
+    for grant in &alive {
         if table.end(&grant.id, why.ending(), desk.now).await? {
             ended += 1;
-            note(desk, grant, why);
+            note(desk, "grant_ended", grant, why);
             desk.progress(&format!("{ended} of {} connections ended", alive.len()));
         }
     }
@@ -116,14 +120,16 @@ async fn end_one(desk: &Desk, id: &GrantId) -> Result<Said, Failed> {
     if let Life::Ended { why, .. } = grant.life {
         return Err(Failed::GrantEnded(id.to_text(), why.as_str()));
     }
+    note(desk, "grant_ending", &grant, Why::Wanted);
+    desk.tell().await;
     if desk.environment.grants()?.end(id, Ending::Administrator, desk.now).await? {
-        note(desk, &grant, Why::Wanted);
+        note(desk, "grant_ended", &grant, Why::Wanted);
     }
     Ok(Said { text: format!("Grant {} has ended.\n", id.to_text()), json: json!({ "ended": 1 }) })
 }
 
-/// The line that a function writes when it ends one.
-fn note(desk: &Desk, grant: &Grant, why: Why) {
+/// The lines that a function writes before it ends one, and after.
+fn note(desk: &Desk, event: &str, grant: &Grant, why: Why) {
     let approval = &grant.approval;
     let line = json!({
         "grant": grant.id.to_text(),
@@ -132,7 +138,7 @@ fn note(desk: &Desk, grant: &Grant, why: Why) {
         "person": approval.person.as_str(),
         "reason": why.ending().as_str(),
     });
-    desk.note("grant_ended", line);
+    desk.note(event, line);
 }
 
 impl Why {

@@ -75,6 +75,9 @@ pub(crate) struct Removed {
 
 /// Takes a person out. The membership first: from then on nothing new can be connected, and every refresh ends what there is.
 pub(crate) async fn remove(desk: &Desk, tenant: &TenantId, person: &PersonId) -> Result<Removed, Failed> {
+    // What the rest needs is not to be missed half-way.
+    desk.environment.grants()?;
+    desk.environment.keys()?;
     desk.environment.directory()?.remove_member(tenant, person, desk.now).await?;
     desk.note("member_removed", json!({ "tenant": tenant.as_str(), "person": person.as_str() }));
     let keys = key::revoke_all(desk, tenant, |key| key.maker == *person).await?;

@@ -154,6 +154,8 @@ async fn remove(desk: &Desk, id: &TenantId, yes: bool) -> Result<Said, Failed> {
     let has = Has::of(desk, id).await?;
     let what = format!("removes tenant {id} ({}) with {}", tenant.name, has.words());
     desk.confirm(&what, yes)?;
+    desk.note("tenant_removing", json!({ "tenant": id.as_str(), "name": tenant.name }));
+    desk.tell().await;
     let directory = desk.environment.directory()?;
     let mut removed = Has::default();
     for member in directory.everyone_in(id).await? {

@@ -16,6 +16,9 @@ use shared::oauth::tenant::TenantId;
 use shared::store::activity::{Activities, Activity};
 use thiserror::Error;
 
+/// Of the schema of audit lines.
+const VERSION: u32 = 1;
+
 /// The way to the audit.
 pub(crate) struct Trail {
     group: Option<(Logs, String)>,
@@ -60,6 +63,8 @@ impl Trail {
             let common =
                 [("timestamp", now.to_rfc3339()), ("level", "INFO".to_owned()), ("target", "audit".to_owned())];
             line.extend(common.map(|(name, value)| (name.to_owned(), Value::from(value))));
+            line.insert("v".to_owned(), Value::from(VERSION));
+            line.insert("function".to_owned(), Value::from("amble"));
             line.insert("by".to_owned(), Value::from(by.as_str()));
         }
         let written = match self.to_group(&lines, now).await {

@@ -332,8 +332,7 @@ impl System {
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
         tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
         let unwatched = operators.clone();
-        let operators = aws::config("operator", &services, &operators);
-        let operator = Environment::new(move |name| told.get(name).cloned(), &operators, options.clock.clone());
+        let operator = operator(told, &aws::config("operator", &services, &operators), &options.clock);
         let demo = match tools_at {
             Some(at) => Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?),
             None => None,
@@ -703,6 +702,11 @@ async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
         Err(NoListener::Taken(_)) => Listener::bind(next_to(listen, 0)).await,
         bound => bound,
     }
+}
+
+/// The environment of whoever holds the tables.
+fn operator(tables: BTreeMap<String, String>, aws: &aws_config::SdkConfig, clock: &Clock) -> Environment {
+    Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 
 /// Writes down where the tables are, what people paste, and who may try it, for `amble --local`; nowhere without a folder.

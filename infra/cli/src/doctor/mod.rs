@@ -1,7 +1,7 @@
 //! `amble doctor`: looks at a deployment as Claude does, and tells what keeps it from connecting.
 //!
 //! It reads, and writes twice: it registers one client, always the same, and with a test person it makes a connection, which it
-//! revokes. A file per thing that is looked at; what is found is a [`finding::Finding`], with what it breaks and what to do.
+//! revokes. A file per thing that is looked at; what is found stands in [`finding`], with what it breaks and what to do.
 
 mod address;
 mod browsers;

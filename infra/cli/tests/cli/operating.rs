@@ -230,12 +230,18 @@ async fn what_is_wrong_is_said_and_not_done() {
     }
     assert_eq!(world.system().items().unwrap(), before);
 
-    let few = Amble::of_environment(world.system().dynamo_url()).with("TABLE_CLIENTS", "Clients");
+    let clients = &world.system().tables()["TABLE_CLIENTS"];
+    let few = Amble::of_environment(world.system().dynamo_url()).with("TABLE_CLIENTS", clients);
     let complaint = few.complains(1, &["tenant", "list"]).await;
     assert!(
         complaint.contains("TABLE_DIRECTORY is not set; name it in the environment, or say --stack"),
         "{complaint}"
     );
+    // Nothing is done by halves.
+    for words in [&["client", "block", "c_bad"][..], &["member", "remove", "acme", ANA]] {
+        assert!(few.complains(1, words).await.contains("is not set"), "{words:?}");
+    }
+    assert_eq!(world.system().items().unwrap(), before);
 }
 
 /// Every shell gets a script that knows the commands.
@@ -281,7 +287,8 @@ async fn the_audit_is_followed() {
     let shown = amble.says(&["audit", "show", "--tenant", "acme", &local]).await;
     // To the second, which they may share.
     for (person, role) in [(ANA, "admin"), (BEN, "viewer")] {
-        let told = format!("  member_role_set         by=operator  person={person}  role={role}  tenant=acme");
+        let told =
+            format!("  member_role_set         by=operator  function=amble  person={person}  role={role}  tenant=acme");
         assert!(shown.lines().any(|line| line.ends_with(&told)), "{shown}");
     }
 }
@@ -306,12 +313,14 @@ async fn the_audit_of_a_stack_is_its_log_group() {
     let template = json!({
         "Resources": {
             "Clients": table(&[("id", "HASH")]),
+            "Grants": table(&[("id", "HASH")]),
             "Directory": table(&[("pk", "HASH"), ("sk", "RANGE")]),
             "Activity": table(&[("tenant", "HASH"), ("at", "RANGE")]),
             "Audit": { "Type": "AWS::Logs::LogGroup", "Properties": { "LogGroupName": format!("/{stack}/audit") } },
         },
         "Outputs": {
             "TableClients": output("Clients"),
+            "TableGrants": output("Grants"),
             "TableDirectory": output("Directory"),
             "TableActivity": output("Activity"),
             "AuditLogGroup": output("Audit"),
