@@ -344,7 +344,7 @@ async fn deciding_is_for_those_with_no_workspace_one_and_many() {
     for (name, scope, reads, picture) in [
         ("nora", EVERYTHING, "not in any workspace", "consent-nowhere"),
         ("vera", EVERYTHING, "Your role: viewer.", "consent-one"),
-        ("vera", useless, "allows nothing of what is asked", "consent-useless"),
+        ("vera", useless, "asks to: run tools, start conversations. No role of yours", "consent-useless"),
         ("ben", EVERYTHING, "Find a workspace", "consent-many"),
     ] {
         let ask = connector.ask(scope);

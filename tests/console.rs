@@ -146,9 +146,9 @@ async fn a_person_sees_and_ends_what_is_theirs() {
         "{}",
         listed[0]
     );
-    assert!(listed[0].contains("never"), "{}", listed[0]);
+    assert!(listed[0].contains("never used"), "{}", listed[0]);
     assert!(
-        listed[1].contains("Claude") && listed[1].contains("2026-11-22 09:31 UTC within the hour after"),
+        listed[1].contains("Claude") && listed[1].contains("last used 2026-11-22 09:31 UTC or up to an hour later"),
         "{used} {}",
         listed[1]
     );
@@ -555,7 +555,7 @@ async fn a_key_is_shown_once_and_made_once() {
     }
     let row = rows(&page).into_iter().find(|row| row.contains("nightly export")).unwrap();
     assert!(row.contains("Read skills") && row.contains("by you; works until 2026-12-22"), "{row}");
-    assert!(row.contains("2026-11-22 09:30 UTC within the hour after"), "{row}");
+    assert!(row.contains("2026-11-22 09:30 UTC or up to an hour later"), "{row}");
 
     let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id.to_text();
     let told = confirms(&ana, &format!("/admin/acme/keys/revoke?key={id}")).await;

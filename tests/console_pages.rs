@@ -117,15 +117,15 @@ async fn a_connection_is_ended_with_tab_and_enter() {
         browser.reaches("Your connections").await;
 
         browser.tabs_to("Acme").await;
-        browser.keys(&["Enter"]).await;
+        browser.types("\n").await;
         browser.reaches("Connections of Acme").await;
         // What it ends, a screen reader is told: what is seen is short.
         assert!(browser.tree().await.contains("link \"End the connection of Claude and "));
         browser.tabs_to("End").await;
-        browser.keys(&["Enter"]).await;
+        browser.types("\n").await;
         browser.reaches("End the connection of Claude?").await;
         browser.tabs_to("End the connection").await;
-        browser.keys(&["Enter"]).await;
+        browser.types("\n").await;
         browser.reaches("The connection has ended").await;
         browser.pictures("console-ended").await;
 

@@ -10,7 +10,10 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 #[test]
 fn functions_depend_on_nothing_of_aws_and_not_on_each_other() {
     let functions = names(&format!("{ROOT}/functions"));
-    assert_eq!(functions, ["admin", "audit", "authorize", "login", "mcp", "membership", "register", "revoke", "token", "wellknown"]);
+    assert_eq!(
+        functions,
+        ["admin", "audit", "authorize", "login", "mcp", "membership", "register", "revoke", "token", "wellknown"]
+    );
 
     for function in &functions {
         let manifest = read(&format!("{ROOT}/functions/{function}/Cargo.toml"));

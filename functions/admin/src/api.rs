@@ -14,7 +14,7 @@ use shared::lambda::{Request, Response};
 use shared::oauth::api_key::{ApiKey, KeyId, KeyName};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::GrantId;
-use shared::oauth::scope::Scopes;
+use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::activity::Activity;
 use shared::store::connections::{Connections, Place, Whose};
@@ -145,7 +145,8 @@ impl Admin {
             return self.manager(&person, tenant).await;
         };
         let refused = |reason: &'static str, why: Refusal| {
-            audit::record(&Event::KeyRefused { key: &shown.id.to_text(), reason });
+            let key = &shown.id.to_text();
+            audit::record(&Event::KeyRefused { key, reason, tenant: None, person: None, scope: None });
             why
         };
         let unproven = |why: Unproven| refused(why.as_str(), Refusal::Key(why));
@@ -155,10 +156,17 @@ impl Admin {
         }
         let standing = self.directory.standing(&known.maker, &known.tenant).await?;
         let standing = standing.ok_or_else(|| refused("maker_gone", Refusal::MakerGone))?;
-        let manager = Manager::of_key(&shown, &known, standing);
-        manager
-            .ok_or_else(|| unproven(Unproven::AnotherSecret))?
-            .map_err(|beyond| refused("scope", Refusal::NotTheirs(beyond)))
+        let manager = Manager::of_key(&shown, &known, standing).ok_or_else(|| unproven(Unproven::AnotherSecret))?;
+        manager.map_err(|beyond| {
+            audit::record(&Event::KeyRefused {
+                key: &shown.id.to_text(),
+                reason: "scope",
+                tenant: Some(known.tenant.as_str()),
+                person: Some(known.maker.as_str()),
+                scope: Some(Scope::ConnectionsManage.as_str()),
+            });
+            Refusal::NotTheirs(beyond)
+        })
     }
 
     async fn api_own(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {

@@ -124,8 +124,12 @@ impl Admin {
                 }
                 (What::One(_), None) => return Err(Refusal::NotThere),
             };
-            let again =
-                "Whoever may still connect it can do so again; to prevent that, take them out of the workspace first.";
+            let again = match what {
+                What::OfPerson(_) | What::One(_) => {
+                    "They can connect again, unless they are taken out of the workspace first."
+                }
+                What::OfClient(_) => "Whoever is in the workspace can connect it again.",
+            };
             return Ok(self.ask(
                 visit,
                 &bar,

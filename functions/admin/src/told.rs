@@ -1,7 +1,10 @@
 //! Events of the audit in plain words.
 
 use shared::http::visible::Visible;
+use shared::oauth::scope::Scopes;
 use shared::store::activity::Activity;
+
+use crate::permission;
 
 /// One event, for a person.
 pub(crate) struct Told {
@@ -33,7 +36,8 @@ pub(crate) fn is_telling(activity: &Activity) -> bool {
 pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
     let part = |name: &str| text(activity, name).map(|text| Visible(text).to_string()).unwrap_or_default();
     let client = client.unwrap_or("An application");
-    let (mut bad, mut detail) = (false, part("scope"));
+    let scopes = || permission::titles(Scopes::parse(text(activity, "scope").unwrap_or_default())).join(", ");
+    let (mut bad, mut detail) = (false, scopes());
     let what = match activity.event.as_str() {
         "consent_shown" => format!("{client} asked to be connected"),
         "grant_approved" => format!("{client} was approved"),
@@ -71,7 +75,7 @@ pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
         "key_made" => "An API key was made".to_owned(),
         "key_revoked" => "An API key was revoked".to_owned(),
         "key_refused" => {
-            (bad, detail) = (true, sentence(&[part("reason"), part("scope")]));
+            (bad, detail) = (true, sentence(&[part("reason"), scopes()]));
             "An API key was refused".to_owned()
         }
         "tool_called" => {

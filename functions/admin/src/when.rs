@@ -13,6 +13,12 @@ impl When {
     pub(crate) fn exactly(self) -> String {
         self.0.to_rfc3339()
     }
+
+    /// `2026-11-22`.
+    pub(crate) fn day(self) -> String {
+        let text = self.exactly();
+        text.get(..10).unwrap_or(&text).to_owned()
+    }
 }
 
 impl fmt::Display for When {

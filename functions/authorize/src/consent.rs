@@ -78,6 +78,8 @@ struct Page<'a> {
     account: &'a str,
     place: Place<'a>,
     usable: bool,
+    /// What is asked, in plain words, where the person is in a tenant and no role of theirs allows any of it.
+    in_vain: Option<String>,
     groups: Vec<Group>,
     also: Vec<AlsoChoice<'a>>,
     /// Whether staying connected is ticked, if it is offered.
@@ -181,12 +183,13 @@ impl<'a> Consent<'a> {
                     role: Visible(&standing.role.name),
                     checked: again.is_some() && parameters.value("tenant") == Some(standing.tenant.as_str()),
                     useless: asked.union(self.also(standing)).intersection(standing.role.permissions).is_empty(),
-                    missing: lacks.iter().map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase(),
+                    missing: in_words(lacks),
                     lacks,
                 }
             })
             .collect();
         let way_back = asked::way_back(parameters);
+        let usable = tenants.iter().any(|tenant| !tenant.useless);
         let page = Page {
             shell: self.shell,
             script: SCRIPT,
@@ -209,7 +212,8 @@ impl<'a> Consent<'a> {
             hidden: asked::repeated(parameters),
             confirmation: self.person.anti_forgery(&way_back),
             account: self.person.person.as_str(),
-            usable: tenants.iter().any(|tenant| !tenant.useless),
+            usable,
+            in_vain: (!usable && !tenants.is_empty()).then(|| in_words(asked)),
             place: match (self.asked.resource.tenant(), tenants.len()) {
                 (None, 0) => Place::Nowhere,
                 (Some(only), 0) => Place::Outside(only.as_str()),
@@ -339,6 +343,10 @@ fn field(scope: Scope) -> String {
 
 fn field_in(standing: &Standing, scope: Scope) -> String {
     format!("also:{}:{}", standing.tenant, scope.as_str())
+}
+
+fn in_words(scopes: Scopes) -> String {
+    scopes.iter().map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase()
 }
 
 /// The order in which a page speaks of scopes.

@@ -6,6 +6,7 @@ use shared::oauth::client::ClientId;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::clients::MOST_SECRETS;
+use shared::store::keys::Unmade;
 use thiserror::Error;
 use workspace_file::mistake::Mistakes;
 use workspace_file::plan::NotApplied;
@@ -60,8 +61,8 @@ pub(crate) enum Failed {
     NoKey(TenantId, String),
     #[error("the role of {0} does not allow {1}, so no key of theirs can")]
     Beyond(PersonId, Scopes),
-    #[error("the time of the key would have passed already")]
-    KeyExpired,
+    #[error("no key was made: {0}")]
+    NoKeyMade(Unmade),
 
     #[error("there is no grant {0}; an ended one is kept for 30 days")]
     NoGrant(String),

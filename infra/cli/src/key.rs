@@ -116,8 +116,8 @@ async fn add(
     let made = desk.environment.keys()?.make(&standing, name, scopes, expires, desk.now).await;
     let (key, known) = made.map_err(|unmade| match unmade {
         Unmade::Beyond(beyond) => Failed::Beyond(person, beyond),
-        Unmade::NoPermission | Unmade::Expired => Failed::KeyExpired,
         Unmade::Fault(fault) => fault.into(),
+        other => Failed::NoKeyMade(other),
     })?;
     let mut json = described(&known);
     desk.note("key_made", json.clone());

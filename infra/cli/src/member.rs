@@ -75,7 +75,7 @@ pub(crate) struct Removed {
 
 /// Takes a person out. The membership first: from then on nothing new can be connected, and every refresh ends what there is.
 pub(crate) async fn remove(desk: &Desk, tenant: &TenantId, person: &PersonId) -> Result<Removed, Failed> {
-    desk.environment.directory()?.remove_member(tenant, person).await?;
+    desk.environment.directory()?.remove_member(tenant, person, desk.now).await?;
     desk.note("member_removed", json!({ "tenant": tenant.as_str(), "person": person.as_str() }));
     let keys = key::revoke_all(desk, tenant, |key| key.maker == *person).await?;
     let theirs = grant::Which { tenant: Some(tenant.clone()), person: Some(person.clone()), client: None };

@@ -157,7 +157,7 @@ async fn remove(desk: &Desk, id: &TenantId, yes: bool) -> Result<Said, Failed> {
     let directory = desk.environment.directory()?;
     let mut removed = Has::default();
     for member in directory.everyone_in(id).await? {
-        directory.remove_member(id, &member.person).await?;
+        directory.remove_member(id, &member.person, desk.now).await?;
         removed.members += 1;
         desk.note("member_removed", json!({ "tenant": id.as_str(), "person": member.person.as_str() }));
         desk.progress(&format!("{} of {} members removed", removed.members, has.members));

@@ -343,7 +343,8 @@ impl System {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let unwatched = if options.watch_audit { (addresses.clone(), client.clone()) } else { (services.clone(), unwatched) };
+        let unwatched =
+            if options.watch_audit { (addresses.clone(), client.clone()) } else { (services.clone(), unwatched) };
         let lines = Lines::new();
         let deployed = Deployed {
             template,
