@@ -82,6 +82,8 @@ async fn a_role_that_allows_less_counts_at_the_next_call_and_one_that_allows_mor
     let (connector, tokens) = world.connected(BEN, "acme", SCOPE).await;
     let (_, reading) = world.connected(BEN, "acme", "skills:read").await;
     assert_eq!(rolls(&world, &tokens.access).await.status, 200);
+    let ask = connector.ask(SCOPE);
+    let unused = world.person(BEN).code(&ask, "acme").await;
 
     assert_eq!(world.tells(BEN, "acme", Some("member"), Some("viewer"), 1).await.status, 204);
 
@@ -93,6 +95,11 @@ async fn a_role_that_allows_less_counts_at_the_next_call_and_one_that_allows_mor
     let limited = events(&world, "grant_limited", &grant_of(&tokens.access));
     assert_eq!(limited.len(), 1);
     assert_eq!(limited[0]["scope"], "skills:read views:read entities:read documents:read");
+
+    // What was approved before, and is exchanged now.
+    let late = connector.exchange(&ask, &unused).await.tokens(&world);
+    assert_eq!(late.scope, "skills:read entities:read offline_access");
+    assert_eq!((reads(&world, &late.access).await.status, rolls(&world, &late.access).await.status), (200, 403));
 
     // The token from before stays limited when a new one has been issued.
     let viewing = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);

@@ -671,7 +671,8 @@ fn parameters(
 /// # Errors
 /// When the text cannot be followed.
 pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable> {
-    let parameters = [("ToolFunctions".to_owned(), words::ARN.to_owned())].into();
+    let parameters = [("ToolFunctions", words::ARN), ("MembershipSecrets", MEMBERSHIP_SECRET)];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Template::of(text, parameters, signing_keys(Spec::Rsa2048))?.policies()
 }
 
