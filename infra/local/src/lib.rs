@@ -295,24 +295,14 @@ impl System {
         let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
         servers.serve(supabase_listener, &supabase.router());
         if let Some(folder) = &folder {
-            let (keeping, stopped) = (keep_supabase(Arc::clone(&supabase), Arc::clone(folder)), servers.stopped());
-            servers.spawn(async move {
-                tokio::select! { () = keeping => {}, () = stopped => {} }
-            });
+            keep_while_serving(&supabase, folder, &mut servers);
         }
 
         let mut outbound_allow = options.outbound_allow;
-        let mut tools_at = None;
-        if options.demo {
-            let listener = for_the_tool(options.listen).await?;
-            let origin = format!("http://127.0.0.1:{}", listener.port);
-            servers.serve(listener, &dice::router());
-            outbound_allow.push(origin.clone());
-            lambda.deploy(words::ARN, words::count);
-            tools_at = Some(origin);
-        }
+        let tools_at =
+            if options.demo { Some(serve_tools(options.listen, &mut servers, &lambda).await?) } else { None };
+        outbound_allow.extend(tools_at.clone());
 
-        let signing_key = key_arn(options.key_spec);
         let parameters =
             parameters((&issuer, &supabase_url), &outbound_allow.join(","), options.demo).chain(options.parameters);
         let template = Template::new(parameters.collect(), signing_keys(options.key_spec))?;
@@ -383,7 +373,7 @@ impl System {
             lines,
             database,
             definitions,
-            signing_key,
+            signing_key: key_arn(options.key_spec),
             operator,
             tables,
             demo,
@@ -697,6 +687,15 @@ fn clients(
     }
 }
 
+/// Serves the demo's tools, one by URL and one by ARN; the origin of the former.
+async fn serve_tools(listen: SocketAddr, servers: &mut Servers, lambda: &Lambda) -> Result<String, NoListener> {
+    let listener = for_the_tool(listen).await?;
+    let origin = format!("http://127.0.0.1:{}", listener.port);
+    servers.serve(listener, &dice::router());
+    lambda.deploy(words::ARN, words::count);
+    Ok(origin)
+}
+
 /// Where the tool is matters to nobody: it is registered anew at each start.
 async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
     match Listener::bind(next_to(listen, 2)).await {
@@ -805,6 +804,13 @@ fn open_supabase(
         }
         None => Ok(Supabase::new(seed, site, clock)?),
     }
+}
+
+fn keep_while_serving(supabase: &Arc<Supabase>, folder: &Arc<Folder>, servers: &mut Servers) {
+    let (keeping, stopped) = (keep_supabase(Arc::clone(supabase), Arc::clone(folder)), servers.stopped());
+    servers.spawn(async move {
+        tokio::select! { () = keeping => {}, () = stopped => {} }
+    });
 }
 
 /// Keeps what the sign-in service knows every few seconds, so that a crash signs nobody out.
