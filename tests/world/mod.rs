@@ -85,7 +85,7 @@ impl World {
         if let Some(watch) = &watch {
             watch.set(clock.load(Ordering::SeqCst));
         }
-        let system = System::start(options).await.expect("the system starts");
+        let system = Box::pin(System::start(options)).await.expect("the system starts");
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();

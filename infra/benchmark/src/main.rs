@@ -12,12 +12,8 @@
 //! | `process_cost` | what the kernel knows of a process |
 //! | `figures`, `report` | what was measured, and how it is shown |
 
-#![expect(
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for people at a terminal"
-)]
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what cannot be measured ends it")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people at a terminal")]
 
 mod cold;
 mod figures;
@@ -61,7 +57,7 @@ async fn main() -> ExitCode {
         }
     }
     let programs = Path::new(PROGRAMS);
-    let (warm, scenes) = warm::measure(programs, requests).await;
+    let (warm, scenes) = Box::pin(warm::measure(programs, requests)).await;
     let cold = cold::measure(programs, &scenes).await;
     let figures = Figures { sizes: sizes(programs, &scenes), warm, cold };
     println!("{}", report::tables(&figures));

@@ -118,7 +118,7 @@ async fn empty(programs: &Path, requests: usize, event: &str) -> Warm {
         kind: "any request",
         requests,
         took,
-        ran: ran(pid) - before,
+        ran: ran(pid).saturating_sub(before),
         resident: resident(pid),
         calls: BTreeMap::new(),
     };
@@ -267,7 +267,7 @@ impl Course<'_> {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let Before { program, ran: ran_before } = before;
         let fleet = self.world.system().fleet(program).expect("it is a process");
-        let ran = fleet.pids().into_iter().map(ran).sum::<Duration>() - ran_before;
+        let ran = fleet.pids().into_iter().map(ran).sum::<Duration>().saturating_sub(ran_before);
         let (took, resident) = (fleet.take_times(), memory(&fleet));
         let calls = self.calls.map(|calls| per_request(calls, requests)).unwrap_or_default();
         match self.rows.iter_mut().find(|row| row.program == program && row.kind == kind) {
@@ -303,6 +303,8 @@ fn per_request(calls: &Calls, requests: usize) -> BTreeMap<String, f64> {
         *counts.entry(call.action).or_default() += 1.0;
     }
     #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
-    counts.values_mut().for_each(|count| *count /= requests as f64);
+    for count in counts.values_mut() {
+        *count /= requests as f64;
+    }
     counts
 }
