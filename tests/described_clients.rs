@@ -3,7 +3,7 @@
 //! Our functions trust what the machine trusts, and learn that when they first reach out. So each test goes on in a process of its
 //! own, for which `SSL_CERT_FILE` names the authority that its host of documents is certified by.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rmcp::transport::auth::{AuthorizationRequest, InMemoryCredentialStore, OAuthState};
@@ -22,16 +22,8 @@ const PATH: &str = "/oauth/client.json";
 fn the_typescript_client_connects_by_its_document() {
     over_https("the_typescript_client_connects_by_its_document", async |world, documents| {
         let client_id = published(documents, "TypeScript client");
-        for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
-            let script = "tests/clients/typescript-client/connect.mjs";
-            let mut script = Script::start("node", script, &[&world.mcp_url(), mode, &client_id]);
-            let first = connects(world, &mut script, version).await;
-            let second = steps_up(world, &mut script, &first).await;
-            stays(world, script, &second, "list_documents").await;
-            is_the_client_of(&second, &client_id);
-        }
-        // The second time is an hour after the first.
-        assert_eq!(documents.asked(PATH), 2);
+        let script = "tests/clients/typescript-client/connect.mjs";
+        connects_in_both_eras(world, documents, Path::new("node"), script, &client_id).await;
     });
 }
 
@@ -40,16 +32,8 @@ fn the_typescript_client_connects_by_its_document() {
 fn the_python_sdk_connects_by_its_document() {
     over_https("the_python_sdk_connects_by_its_document", async |world, documents| {
         let client_id = published(documents, "Python SDK");
-        for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
-            let python = at("target/clients/python/bin/python");
-            let mut script =
-                Script::start(python, "tests/clients/python/connect.py", &[&world.mcp_url(), mode, &client_id]);
-            let first = connects(world, &mut script, version).await;
-            let second = steps_up(world, &mut script, &first).await;
-            stays(world, script, &second, "list_documents").await;
-            is_the_client_of(&second, &client_id);
-        }
-        assert_eq!(documents.asked(PATH), 2);
+        let python = at("target/clients/python/bin/python");
+        connects_in_both_eras(world, documents, &python, "tests/clients/python/connect.py", &client_id).await;
     });
 }
 
@@ -129,6 +113,19 @@ fn the_inspector_connects_by_its_document() {
         }
         assert_eq!(documents.asked(PATH), 1);
     });
+}
+
+/// A client that knows both eras, in one and then, an hour later, in the other.
+async fn connects_in_both_eras(world: &World, documents: &Documents, program: &Path, script: &str, client_id: &str) {
+    for (mode, version) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+        let mut script = Script::start(program, script, &[&world.mcp_url(), mode, client_id]);
+        let first = connects(world, &mut script, version).await;
+        let second = steps_up(world, &mut script, &first).await;
+        stays(world, script, &second, "list_documents").await;
+        is_the_client_of(&second, client_id);
+    }
+    // Once in each hour.
+    assert_eq!(documents.asked(PATH), 2);
 }
 
 /// Plays `story` where a host of documents has a certificate that counts; afterwards there is one client, however often it connected.

@@ -31,6 +31,7 @@ mod membership_feed;
 mod metadata_documents;
 mod operation;
 mod pages;
+mod product_sessions;
 mod races;
 mod recovery;
 mod redirect_addresses;

@@ -139,6 +139,14 @@ impl<'w> Person<'w> {
         cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
+    /// A cookie that another site of the product has set.
+    ///
+    /// # Panics
+    /// Never in practice.
+    pub fn has_cookie(&self, name: &str, value: &str) {
+        self.cookies.lock().expect("unpoisoned").insert(name.to_owned(), value.to_owned());
+    }
+
     /// Clears the browser's cookies.
     ///
     /// # Panics
