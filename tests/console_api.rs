@@ -229,7 +229,8 @@ async fn the_description_is_what_is_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_script_ends_and_revokes_and_is_named() {
     let world = World::new().await;
-    let (key, _) = world.makes_key(ANA, "acme", MANAGES, None).await;
+    let expires = world.now() + 7 * 24 * 3600;
+    let (key, _) = world.makes_key(ANA, "acme", MANAGES, Some(expires)).await;
     let id = format!("key {}", ApiKey::parse(&key).unwrap().id.to_text());
     let claude = world.connector("Claude").await;
     let mut held = Vec::new();
@@ -252,23 +253,26 @@ async fn a_script_ends_and_revokes_and_is_named() {
     let events = world.audit("grant_ended").into_iter().filter(|event| event["by"] == id.as_str());
     assert_eq!(events.map(|event| event["reason"].clone()).collect::<Vec<_>>(), ["administrator", "administrator"]);
 
-    let made = script
-        .post(
-            &format!("{TENANT}/keys"),
-            with_key,
-            json!({ "name": "second", "scopes": MANAGES.split(' ').collect::<Vec<_>>() }),
-        )
-        .await;
+    let made =
+        script.post(&format!("{TENANT}/keys"), with_key, json!({ "name": "second", "scopes": ["skills:read"] })).await;
+    let until = shared::clock::Timestamp::from_seconds(expires).to_rfc3339();
+    assert_eq!(made.json()["expires"], until, "no longer than the key it was made with");
     let second = made.json()["key"].as_str().unwrap().to_owned();
     world.remember(&second);
     assert_eq!(made.json()["maker"], world.person_id(ANA).as_str());
     assert_eq!(world.audit("key_made").iter().filter(|event| event["by"] == id.as_str()).count(), 1);
-    let beyond = json!({ "name": "third", "scopes": ["tools:execute"] });
-    assert_eq!(script.post(&format!("{TENANT}/keys"), with_key, beyond).await.status, 403, "Ana may, her key may not");
+    for beyond in ["tools:execute", "connections:manage"] {
+        let beyond = json!({ "name": "third", "scopes": [beyond] });
+        assert_eq!(
+            script.post(&format!("{TENANT}/keys"), with_key, beyond).await.status,
+            403,
+            "Ana may, her key may not"
+        );
+    }
 
-    // It may revoke itself; then it is nobody's.
-    let own = json!({ "key": ApiKey::parse(&second).unwrap().id.to_text() });
-    assert_eq!(script.post(&format!("{TENANT}/keys/revoke"), Shown::Key(&second), own).await.status, 200);
+    let theirs = json!({ "key": ApiKey::parse(&second).unwrap().id.to_text() });
+    assert_eq!(script.get(&format!("{TENANT}/keys"), "", Shown::Key(&second)).await.status, 403);
+    assert_eq!(script.post(&format!("{TENANT}/keys/revoke"), with_key, theirs).await.status, 200);
     assert_eq!(script.get(&format!("{TENANT}/keys"), "", Shown::Key(&second)).await.status, 401);
     assert_eq!(
         script.get(&format!("{TENANT}/keys"), "", Shown::Key(&held[2].access)).await.status,

@@ -169,7 +169,7 @@ def every_route_may_invoke_its_function(house):
 def throttles_name_routes_that_exist(house):
     for shape in house.shapes:
         yield from (f"{shape}: {route} is throttled and not there" for route in shape.stage["RouteSettings"] if route not in shape.routes)
-        for route in ["POST /oauth/register", "GET /oauth/authorize", "POST /oauth/authorize"]:
+        for route in ["POST /oauth/register", "GET /oauth/authorize", "POST /oauth/authorize", "GET /admin", "GET /admin/api/me/connections"]:
             if route not in shape.stage["RouteSettings"]:
                 yield f"{shape}: {route} works for anybody and has no throttle of its own"
 

@@ -225,7 +225,7 @@ impl Admin {
         Ok(json(StatusCode::OK, &KeysPage { keys: keys.iter().map(ListedKey::of).collect(), next }))
     }
 
-    /// Within what the key may do with which it is asked for, so that none begets a stronger one.
+    /// Within what the key may do with which it is asked for, and its time.
     async fn api_make_key(&self, manager: &Manager, asked: ToMake, now: Timestamp) -> Result<Response, Refusal> {
         const MOST_DAYS: u64 = 3650;
         let name = KeyName::parse(&asked.name).ok_or(Refusal::Body)?;
@@ -236,9 +236,10 @@ impl Admin {
         if !known || days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
             return Err(Refusal::Body);
         }
-        let expires = days.map(|days| now.plus(Duration::from_hours(24 * days)));
-        let (through, standing) = (manager.through(None), manager.standing());
-        let (key, known) = self.keys.make_through(through, standing, name, scopes, expires, now).await?;
+        let (standing, latest) = manager.heir();
+        let asked = days.map(|days| now.plus(Duration::from_hours(24 * days)));
+        let expires = asked.into_iter().chain(latest).min();
+        let (key, known) = self.keys.make_through(manager.through(None), &standing, name, scopes, expires, now).await?;
         Ok(json(StatusCode::CREATED, &MadeKey { listed: ListedKey::of(&known), key: key.to_text() }))
     }
 
@@ -293,18 +294,20 @@ impl ListedKey {
 impl Happened {
     /// With what concerns a tenant, and not what only an operator needs.
     fn of(activity: &Activity) -> Self {
-        const MEMBERS: [&str; 14] = [
+        const MEMBERS: [&str; 16] = [
             "by",
             "client",
             "credential",
             "grant",
             "host",
             "key",
+            "object",
             "outcome",
             "person",
             "prompt",
             "reason",
             "resource",
+            "role",
             "scope",
             "tool",
             "verdict",

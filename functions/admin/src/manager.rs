@@ -1,5 +1,6 @@
 //! Who may look after a tenant. Nothing of a tenant is listed or changed without one.
 
+use shared::clock::Timestamp;
 use shared::oauth::api_key::{ApiKey, KeyId};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
@@ -10,7 +11,13 @@ use shared::store::keys::{FormId, KnownKey, Through};
 pub(crate) struct Manager {
     /// With no more permissions than what they showed gives them.
     standing: Standing,
-    key: Option<KeyId>,
+    key: Option<Shown>,
+}
+
+/// The key that was shown.
+struct Shown {
+    id: KeyId,
+    expires: Option<Timestamp>,
 }
 
 /// A member whose role, or whose key, is not for this.
@@ -34,10 +41,10 @@ impl Manager {
             && standing.person == known.maker
             && standing.tenant == known.tenant;
         standing.role.permissions = standing.role.permissions.intersection(known.scopes).permissions();
-        theirs.then(|| Self::of(standing, Some(shown.id.clone())))
+        theirs.then(|| Self::of(standing, Some(Shown { id: shown.id.clone(), expires: known.expires })))
     }
 
-    fn of(standing: Standing, key: Option<KeyId>) -> Result<Self, NotTheirs> {
+    fn of(standing: Standing, key: Option<Shown>) -> Result<Self, NotTheirs> {
         if standing.role.permissions.contains(Scope::ConnectionsManage) {
             Ok(Self { standing, key })
         } else {
@@ -63,6 +70,17 @@ impl Manager {
         &self.standing
     }
 
+    /// In whose name a key is made with a key, and until when at most: it cannot make or end anything itself, and does not outlive the
+    /// one it was made with. Else whoever found a key could keep what it opens for ever.
+    pub(crate) fn heir(&self) -> (Standing, Option<Timestamp>) {
+        let mut standing = self.standing.clone();
+        let expires = self.key.as_ref().and_then(|key| key.expires);
+        if self.key.is_some() {
+            standing.role.permissions = standing.role.permissions.without(Scope::ConnectionsManage);
+        }
+        (standing, expires)
+    }
+
     /// What a key of theirs may do at most.
     pub(crate) const fn permissions(&self) -> Scopes {
         self.standing.role.permissions.permissions()
@@ -70,13 +88,13 @@ impl Manager {
 
     /// For the audit: the person, or the key.
     pub(crate) fn by(&self) -> String {
-        self.key.as_ref().map_or_else(|| self.person().to_string(), |key| format!("key {}", key.to_text()))
+        self.key.as_ref().map_or_else(|| self.person().to_string(), |key| format!("key {}", key.id.to_text()))
     }
 
     /// How keys are made and revoked by them; with a form of ours, if they have one.
     pub(crate) fn through<'a>(&'a self, form: Option<&'a FormId>) -> Through<'a> {
         match (&self.key, form) {
-            (Some(key), _) => Through::Key(key),
+            (Some(key), _) => Through::Key(&key.id),
             (None, Some(form)) => Through::Form(form),
             (None, None) => Through::Themself,
         }

@@ -81,7 +81,7 @@ pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
             "An API key was refused".to_owned()
         }
         "tool_called" => {
-            detail = list(&[part("target"), word("outcome")]);
+            detail = list(&[part("object"), word("outcome")]);
             format!("The tool {} was called", part("tool"))
         }
         "resource_read" => {

@@ -33,7 +33,8 @@ impl Audit {
 }
 
 impl Listener for Audit {
-    /// The table first: if that fails, Lambda tells the same again, and the log has it once.
+    /// The log first: whatever holds one tenant's table up, nobody's lines are missing there. If the table fails, Lambda tells the same
+    /// again.
     async fn hear(&self, event: Value) -> Result<(), Error> {
         let Delivery::Lines(events) = Delivery::read(&event)? else { return Ok(()) };
         let mut lines = Vec::with_capacity(events.len());
@@ -45,11 +46,10 @@ impl Listener for Audit {
                 tracing::error!(target: "deliveries", id = event.id, "a line that is none of the audit");
             }
         }
-        let activities: Vec<_> = lines.iter().filter_map(Line::activity).collect();
-        self.activities.keep(&activities).await?;
         for line in &lines {
             audit::repeat(&line.to_text());
         }
-        Ok(())
+        let activities: Vec<_> = lines.iter().filter_map(Line::activity).collect();
+        Ok(self.activities.keep(&activities).await?)
     }
 }
