@@ -74,6 +74,15 @@ async fn what_a_former_member_connected_ends_at_once() {
     assert_eq!(events(&world, "grant_ended", &grant).len(), 1);
     assert_eq!(world.tells(BEN, "acme", None, Some("member"), 6).await.status, 204);
     assert_eq!(role(&world, BEN, "acme").await, None);
+
+    // Who comes back has to connect and make keys anew.
+    assert_eq!(world.tells(BEN, "acme", None, Some("member"), 8).await.status, 204);
+    for token in [&tokens.access, &key] {
+        assert_eq!(
+            (reads(&world, token).await.status, role(&world, BEN, "acme").await),
+            (401, Some("member".to_owned()))
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,6 +127,8 @@ async fn policies_allow_what_is_done_and_no_more() {
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
     assert_eq!(ana.approves(&connector.ask("skills:read"), "acme").await.status, 303);
     assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("admin"), 1).await.status, 204);
+    world.makes_key("vera@example.com", "acme", "skills:read", None).await;
+    assert_eq!(world.tells("vera@example.com", "acme", Some("viewer"), None, 2).await.status, 204);
 
     uses_the_console(&world).await;
     assert!(!world.system().audit_log().await.is_empty());

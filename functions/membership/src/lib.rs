@@ -17,6 +17,7 @@ use shared::http::{answer, body};
 use shared::lambda::{Function, Request, Response};
 use shared::store::directory::{Directory, Followed};
 use shared::store::grants::Grants;
+use shared::store::keys::Keys;
 
 use change::{Change, Told};
 use refusal::Refusal;
@@ -26,6 +27,7 @@ use signature::Secrets;
 pub struct Membership {
     directory: Directory,
     grants: Grants,
+    keys: Keys,
     secrets: Secrets,
     clock: Clock,
 }
@@ -34,7 +36,7 @@ impl Membership {
     /// A delivery of ours has some 300 bytes.
     const LIMIT: usize = 16 * 1024;
 
-    /// With the tables of members and grants, and the secrets that deliveries are signed with.
+    /// With the tables of members, grants and keys, and the secrets that deliveries are signed with.
     ///
     /// # Errors
     /// When a setting is missing, or a secret is none.
@@ -45,6 +47,7 @@ impl Membership {
         Ok(Self {
             directory: environment.directory()?,
             grants: environment.grants()?,
+            keys: environment.keys()?,
             secrets: secrets.ok_or(Misconfigured::Unusable(SECRETS, "whsec_ and base64 of 24 to 64 bytes, each"))?,
             clock: environment.clock(),
         })
@@ -73,6 +76,9 @@ impl Membership {
             // Again if it is repeated: the first time may have ended in the middle. Whatever superseded it is repeated as well.
             if followed != Followed::Superseded {
                 self.react(person, tenant, now).await?;
+                if role.is_none() {
+                    self.revoke_keys(person, tenant, now).await?;
+                }
             }
         }
         Ok(())

@@ -43,6 +43,24 @@ impl Membership {
         }
     }
 
+    /// Revokes the keys that a former member made in `tenant`. They open nothing meanwhile, but would again if the person came back.
+    pub(crate) async fn revoke_keys(&self, person: &PersonId, tenant: &TenantId, now: Timestamp) -> Result<(), Fault> {
+        if self.directory.standing(person, tenant).await?.is_some() {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let (keys, next) = self.keys.of_tenant(tenant, after.as_ref(), now).await?;
+            for key in keys.iter().filter(|key| key.maker == *person) {
+                self.keys.revoke(tenant, &key.id, None).await?;
+            }
+            if next.is_none() {
+                return Ok(());
+            }
+            after = next;
+        }
+    }
+
     /// Says so before, as no crash may hide it, and after.
     async fn end(&self, open: &Open, now: Timestamp) -> Result<(), Fault> {
         let (grant, client) = (&open.id.to_text(), open.client.as_str());
