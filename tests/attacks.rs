@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use local::Options;
 use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
-use world::{World, claims};
+use world::connector::Connector;
+use world::{CALLBACK, World, claims};
 
 const DAY: i64 = 24 * 3600;
 
@@ -445,4 +448,31 @@ async fn what_others_wrote_is_text_on_our_pages() {
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
     assert_eq!(page.header("x-frame-options"), Some("DENY"));
+}
+
+/// The id of a grant is in every access token. Whoever knows nothing else of it leaves no line where its tenant would read it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_alone_writes_nothing_about_a_tenant() {
+    let world = World::new().await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let grant = claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    let made_up = |prefix: &str, length: usize| {
+        let id = URL_SAFE_NO_PAD.decode(&grant).unwrap();
+        format!("{prefix}{}", URL_SAFE_NO_PAD.encode([id, vec![7; length]].concat()))
+    };
+    let stranger =
+        Connector { world: &world, client_id: "Look_here".to_owned(), redirect_uri: CALLBACK.to_owned(), secret: None };
+
+    for client in [&stranger, &connector] {
+        let ask = client.ask("skills:read");
+        assert!(client.exchange(&ask, &made_up("ac_", 32)).await.status >= 400);
+        assert!(client.refresh(&made_up("rt_", 64)).await.status >= 400);
+    }
+
+    for event in ["token_refused", "code_judged", "refresh_judged"] {
+        let told: Vec<_> = world.audit(event).into_iter().filter(|line| line["grant"] == grant.as_str()).collect();
+        let known = told.iter().filter(|line| line.get("tenant").is_some() || line.get("person").is_some());
+        // The connection's own, from before.
+        assert_eq!(known.count(), usize::from(event == "code_judged"), "{told:?}");
+    }
 }

@@ -130,10 +130,12 @@ pub enum Event<'a> {
         grant: &'a str,
         /// Its client.
         client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Its tenant, if what was shown proves anything: the id alone is no secret.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tenant: Option<&'a str>,
+        /// Its person, likewise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<&'a str>,
         /// Proven, or the first condition that it does not meet.
         verdict: &'static str,
     },
@@ -155,7 +157,7 @@ pub enum Event<'a> {
         grant: Option<&'a str>,
         /// The client that the request names, proven or not.
         client: &'a str,
-        /// The grant's tenant, if there is such a grant.
+        /// Its tenant, if the code is the grant's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<&'a str>,
         /// Its person, likewise.
@@ -194,10 +196,12 @@ pub enum Event<'a> {
         grant: &'a str,
         /// Its client.
         client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Its tenant, if what was shown proves anything: the id alone is no secret.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        tenant: Option<&'a str>,
+        /// Its person, likewise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<&'a str>,
         /// Current, concurrent, lost response, replayed, stranger or expired.
         verdict: &'static str,
     },

@@ -258,7 +258,13 @@ mod tests {
     fn a_replay_on_a_cold_start() {
         let mut measured = Measured::default();
         let (grant, client, tenant, person) = ("g", "c", "acme", "p");
-        measured.told(&Event::RefreshJudged { grant, client, tenant, person, verdict: "replayed" });
+        measured.told(&Event::RefreshJudged {
+            grant,
+            client,
+            tenant: Some(tenant),
+            person: Some(person),
+            verdict: "replayed",
+        });
         measured.call("DynamoDB", Duration::from_millis(2));
         measured.call("DynamoDB", Duration::from_millis(3));
         measured.fault("KMS.Sign");

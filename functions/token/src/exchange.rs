@@ -23,7 +23,8 @@ impl Token {
         let refused = |grant: Option<&Grant>, refusal: &Refusal| refused(Some(&id), grant, credentials, refusal, now);
         let found = self.grants.find_with_client(&id, &self.clients, &credentials.id, now).await;
         let (client, grant) = found.map_err(Refusal::from).inspect_err(|refusal| refused(None, refusal))?;
-        let known = grant.clone();
+        // An id is no secret: whoever shows it with another code does not get to write about its tenant.
+        let known = grant.clone().filter(|grant| grant.sent(&asked.code));
         let issued = self.issue(asked, credentials, client, grant, now).await;
         issued.inspect_err(|refusal| refused(known.as_ref(), refusal))
     }
@@ -42,11 +43,12 @@ impl Token {
         let (approval, flow) = (grant.approval.clone(), Flow::of(&grant.binding.challenge));
 
         let judged = grant.prove(&asked.code, &client, asked.redirect_uri.as_deref(), &asked.verifier, now);
+        let theirs = !matches!(judged, Err(Unproven::AnotherCode));
         audit::record(&Event::CodeJudged {
             grant: &id.to_text(),
             client: approval.client.as_str(),
-            tenant: approval.tenant.as_str(),
-            person: approval.person.as_str(),
+            tenant: theirs.then_some(approval.tenant.as_str()),
+            person: theirs.then_some(approval.person.as_str()),
             verdict: judged.as_ref().map_or_else(|unproven| unproven.as_str(), |_| "proven"),
         });
         let proven = match judged {
@@ -92,7 +94,7 @@ impl Token {
     }
 }
 
-/// Tells the audit, with what is known of the grant that the code names. Somebody who shows another code takes no step of its attempt.
+/// Tells the audit, with the grant if the code is its own.
 pub(crate) fn refused(
     id: Option<&GrantId>,
     grant: Option<&Grant>,
@@ -100,7 +102,6 @@ pub(crate) fn refused(
     refusal: &Refusal,
     now: Timestamp,
 ) {
-    let grant = grant.filter(|_| !matches!(refusal, Refusal::Unproven(Unproven::AnotherCode)));
     let id = id.map(GrantId::to_text);
     let event = Event::TokenRefused {
         grant: id.as_deref(),

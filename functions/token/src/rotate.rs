@@ -130,11 +130,12 @@ fn within(approval: &Approval, asked: &RefreshAsked) -> Result<(), Refusal> {
 
 fn record(grant: &Grant, verdict: Verdict) {
     let Approval { client, tenant, person, .. } = &grant.approval;
+    let theirs = verdict != Verdict::Stranger;
     audit::record(&Event::RefreshJudged {
         grant: &grant.id.to_text(),
         client: client.as_str(),
-        tenant: tenant.as_str(),
-        person: person.as_str(),
+        tenant: theirs.then_some(tenant.as_str()),
+        person: theirs.then_some(person.as_str()),
         verdict: verdict.as_str(),
     });
 }

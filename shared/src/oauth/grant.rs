@@ -279,6 +279,12 @@ impl Grant {
         (Self { id, approval, binding, life: Life::Issued { effective } }, code)
     }
 
+    /// Whether `code` is the one it was born with.
+    #[must_use]
+    pub fn sent(&self, code: &Code) -> bool {
+        self.binding.code.matches(&code.secret.digest())
+    }
+
     /// OAuth 2.1 §4.1.3: the client that asked, with the code it was sent, at the address it asked from, holding the verifier it
     /// started with, in time, for the first time. A missing address is right (§10.2).
     ///
@@ -292,7 +298,7 @@ impl Grant {
         verifier: &Verifier,
         now: Timestamp,
     ) -> Result<Proven, Unproven> {
-        if !self.binding.code.matches(&code.secret.digest()) {
+        if !self.sent(code) {
             return Err(Unproven::AnotherCode);
         }
         if *client.id() != self.approval.client {
