@@ -124,7 +124,7 @@ mod tests {
                 "key a_b-c_d, Read skills",
             ),
             (
-                json!({ "event": "tool_called", "tool": "roll_dice", "target": "in_1", "outcome": "not_found" }),
+                json!({ "event": "tool_called", "tool": "roll_dice", "object": "in_1", "outcome": "not_found" }),
                 "The tool roll_dice was called",
                 "in_1, not found",
             ),
