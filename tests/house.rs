@@ -106,6 +106,16 @@ fn the_readme_shows_what_is_printed() {
     }
 }
 
+/// A bare `cargo run` starts the local system: one package alone says what it runs.
+#[test]
+fn a_bare_run_starts_the_local_system() {
+    let packages = names(&format!("{ROOT}/infra")).into_iter().map(|name| format!("{ROOT}/infra/{name}/Cargo.toml"));
+    let manifests = packages.filter_map(|path| std::fs::read_to_string(path).ok());
+    let running = manifests.filter(|manifest| manifest.contains("\ndefault-run"));
+    let names: Vec<_> = running.map(|manifest| manifest.lines().nth(1).unwrap().to_owned()).collect();
+    assert_eq!(names, ["name = \"local\""]);
+}
+
 /// Every dependency says why it is there.
 #[test]
 fn every_dependency_has_its_reason() {
