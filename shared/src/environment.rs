@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
 use thiserror::Error;
 
+use crate::aws::Way;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::invoker::Invoker;
-use crate::keys::public::PublicKeys;
+use crate::keys::public::{Keyring, PublicKeys};
 use crate::keys::signer::Signer;
 use crate::metrics::Timed;
 use crate::oauth::issuer::Issuer;
@@ -50,12 +52,10 @@ pub enum Misconfigured {
 }
 
 impl Environment {
-    /// From the variables and the credentials that Lambda gives; also starts the log.
-    pub async fn from_lambda() -> Self {
-        crate::log::to_cloudwatch();
-        let aws = aws_config::defaults(BehaviorVersion::latest()).load().await;
+    /// From the variables that Lambda gives.
+    pub(crate) fn of_lambda(aws: &Way) -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is where settings come in")]
-        Self::new(|name| std::env::var(name).ok(), &aws, Clock::system())
+        Self::new(|name| std::env::var(name).ok(), aws.config(), Clock::system())
     }
 
     /// From settings by name, a way to AWS and a clock.
@@ -64,7 +64,10 @@ impl Environment {
         aws: &SdkConfig,
         clock: Clock,
     ) -> Self {
-        let aws = aws.to_builder().timeout_config(timeouts()).retry_config(retries()).build();
+        // Answers are read whole, within the time that a try has: nothing streams that could stall.
+        let stalled = StalledStreamProtectionConfig::disabled();
+        let aws = aws.to_builder().timeout_config(timeouts()).retry_config(retries());
+        let aws = aws.stalled_stream_protection(stalled).build();
         Self {
             variables: Box::new(variables),
             dynamo: aws_sdk_dynamodb::Client::from_conf(
@@ -164,17 +167,20 @@ impl Environment {
         Ok(Activities::new(self.dynamo.clone(), self.required("TABLE_ACTIVITY")?))
     }
 
-    /// The public halves of all keys of `SIGNING_KEYS`, in its order: the first signs.
+    /// The keys of `SIGNING_KEYS`, in its order: the first signs. Their public halves are fetched when they are asked for.
+    ///
+    /// # Errors
+    /// When none is named.
+    pub fn keyring(&self) -> Result<Keyring, Misconfigured> {
+        Ok(Keyring::new(self.kms.clone(), self.required("SIGNING_KEYS")?))
+    }
+
+    /// The public halves of all keys of `SIGNING_KEYS`.
     ///
     /// # Errors
     /// When none is named or KMS does not give one.
     pub async fn public_keys(&self) -> Result<PublicKeys, Misconfigured> {
-        let names = self.required("SIGNING_KEYS")?;
-        let mut keys = PublicKeys::default();
-        for name in names.split(',').map(str::trim) {
-            keys.push(PublicKeys::fetch(&self.kms, name).await?);
-        }
-        Ok(keys)
+        Ok(self.keyring()?.fetch().await?)
     }
 
     /// Signs with the first key of `SIGNING_KEYS`.
@@ -195,12 +201,11 @@ impl Environment {
 }
 
 /// A client waits 10 s for a token (Claude's own limit) and a person for a page: the slowest request makes four calls, so
-/// each gets two seconds in all, and two tries within them.
+/// each gets two seconds in all: two tries and the pause between them.
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_millis(500))
         .operation_attempt_timeout(Duration::from_millis(900))
-        .operation_timeout(Duration::from_secs(2))
         .build()
 }
 

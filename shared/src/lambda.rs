@@ -13,6 +13,8 @@ pub use lambda_http::{Body, Error};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 
+use crate::aws::Way;
+use crate::environment::{Environment, Misconfigured};
 use crate::http::answer::Reason;
 use crate::trail::{Asked, Trail};
 
@@ -37,12 +39,14 @@ pub trait Listener: Send + Sync + 'static {
     fn hear(&self, event: Value) -> impl Future<Output = Result<(), Error>> + Send;
 }
 
-/// Serves `function` on Lambda until the environment is taken down.
+/// Makes a function and serves it on Lambda until the execution environment is taken down.
 ///
 /// # Errors
-/// When the Runtime API is gone.
-pub async fn serve(function: impl Function) -> Result<(), Error> {
-    let served = Arc::new(Served::of(function));
+/// When it cannot be made, or the Runtime API is gone.
+pub async fn serve<F: Function>(
+    function: impl AsyncFnOnce(&Environment) -> Result<F, Misconfigured>,
+) -> Result<(), Error> {
+    let served = Arc::new(Served::of(start(function).await?));
     lambda_http::run(service_fn(move |request| {
         let served = Arc::clone(&served);
         async move { Ok::<_, Error>(served.answer(request).await) }
@@ -50,17 +54,28 @@ pub async fn serve(function: impl Function) -> Result<(), Error> {
     .await
 }
 
-/// Has `listener` hear events on Lambda until the environment is taken down.
+/// Makes a listener and has it hear events on Lambda until the execution environment is taken down.
 ///
 /// # Errors
-/// When the Runtime API is gone.
-pub async fn listen(listener: impl Listener) -> Result<(), Error> {
-    let listener = Arc::new(listener);
+/// When it cannot be made, or the Runtime API is gone.
+pub async fn listen<L: Listener>(
+    listener: impl AsyncFnOnce(&Environment) -> Result<L, Misconfigured>,
+) -> Result<(), Error> {
+    let listener = Arc::new(start(listener).await?);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
         let listener = Arc::clone(&listener);
         async move { listener.hear(event.payload).await }
     }))
     .await
+}
+
+/// What `make` makes, and meanwhile a connection to the tables: a start has a whole processor, whatever the function's memory.
+async fn start<T>(make: impl AsyncFnOnce(&Environment) -> Result<T, Misconfigured>) -> Result<T, Misconfigured> {
+    crate::log::to_cloudwatch();
+    let aws = Way::of_lambda();
+    let environment = Environment::of_lambda(&aws);
+    let (made, ()) = tokio::join!(make(&environment), aws.to_tables());
+    made
 }
 
 /// What Lambda would answer to `event`: the event's JSON in, the answer's JSON out, through `lambda_http`'s own parser. `name` is

@@ -21,6 +21,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod aws;
 pub mod clock;
 pub mod environment;
 pub mod fault;

@@ -1,10 +1,9 @@
 //! `mcp` on Lambda.
 
 use mcp::Mcp;
-use shared::environment::Environment;
 use shared::lambda;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {
-    lambda::serve(Mcp::new(&Environment::from_lambda().await).await?).await
+    lambda::serve(Mcp::new).await
 }

@@ -8,11 +8,14 @@ mod protected_resource;
 use http::{Method, StatusCode};
 use serde::Serialize;
 use shared::environment::{Environment, Misconfigured};
+use shared::fault::Fault;
+use shared::http::told::Told;
 use shared::http::{answer, cors};
-use shared::keys::public::Jwk;
+use shared::keys::public::{Jwk, Keyring};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
+use tokio::sync::OnceCell;
 
 use authorization_server::AuthorizationServer;
 use protected_resource::ProtectedResource;
@@ -25,7 +28,9 @@ pub struct WellKnown {
     issuer: Issuer,
     product: String,
     authorization_server: AuthorizationServer,
-    keys: KeySet,
+    keyring: Keyring,
+    /// Fetched once, by whoever asks for it first: few do, and all others need not wait for KMS.
+    keys: OnceCell<KeySet>,
 }
 
 /// A JWK set (RFC 7517 §5).
@@ -35,24 +40,34 @@ struct KeySet {
 }
 
 impl WellKnown {
-    /// With the public keys, fetched here once per cold start.
+    /// As the settings say.
     ///
     /// # Errors
-    /// When a setting is missing or KMS does not answer.
+    /// When one is missing.
+    #[expect(clippy::unused_async, reason = "as every function is made")]
     pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
         let issuer = environment.issuer()?;
         Ok(Self {
             product: environment.product_name()?,
             authorization_server: AuthorizationServer::of(&issuer, &Resource::of(&issuer)),
-            keys: KeySet { keys: environment.public_keys().await?.iter().map(|key| key.jwk.clone()).collect() },
+            keyring: environment.keyring()?,
+            keys: OnceCell::new(),
             issuer,
         })
     }
 
-    /// The document at `path`, if there is one.
-    fn find(&self, path: &str) -> Option<Response> {
+    /// The document that is asked for, if there is one.
+    async fn find(&self, request: &Request) -> Option<Response> {
+        let path = request.uri().path();
         if path == "/.well-known/jwks.json" {
-            return Some(document(&self.keys));
+            let keys = self.keys.get_or_try_init(async || {
+                let keys = self.keyring.fetch().await?;
+                Ok::<_, Fault>(KeySet { keys: keys.iter().map(|key| key.jwk.clone()).collect() })
+            });
+            return Some(match keys.await {
+                Ok(keys) => document(keys),
+                Err(fault) => Told::UNAVAILABLE.answer(request, &fault),
+            });
         }
         if let Some(inserted) = path.strip_prefix("/.well-known/oauth-authorization-server") {
             return self.resource(inserted).map(|_| document(&self.authorization_server));
@@ -72,7 +87,7 @@ impl Function for WellKnown {
     const NAME: &'static str = "wellknown";
 
     async fn handle(&self, request: Request) -> Response {
-        let Some(found) = self.find(request.uri().path()) else {
+        let Some(found) = self.find(&request).await else {
             return cors::open(answer::empty(StatusCode::NOT_FOUND));
         };
         match *request.method() {

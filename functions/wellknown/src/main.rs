@@ -1,10 +1,9 @@
 //! `wellknown` on Lambda.
 
-use shared::environment::Environment;
 use shared::lambda;
 use wellknown::WellKnown;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {
-    lambda::serve(WellKnown::new(&Environment::from_lambda().await).await?).await
+    lambda::serve(WellKnown::new).await
 }

@@ -1,13 +1,15 @@
 //! What the deployed programs cost. Builds nothing: `cargo lambda build --release` comes before (OPERATING.md, "Measuring it").
 //!
 //! ```text
-//! benchmark [--requests N] [--json FILE]    measures target/lambda, prints Markdown, keeps the figures
-//! benchmark compare BEFORE.json AFTER.json  two such files side by side
+//! benchmark [--requests N] [--json FILE]             measures target/lambda, prints Markdown, keeps the figures
+//! benchmark growth [--requests N] [--grants N]       warm requests, with a thousand grants in the tables and with so many
+//! benchmark compare BEFORE.json AFTER.json           two files of figures side by side
 //! ```
 //!
 //! | module | what it is |
 //! | --- | --- |
 //! | `warm` | requests of one kind after another: time, processor, calls, memory |
+//! | `filling` | what else is in the tables |
 //! | `cold` | a process from its start to its first answer, with TLS to AWS and a share of a processor |
 //! | `process_cost` | what the kernel knows of a process |
 //! | `figures`, `report` | what was measured, and how it is shown |
@@ -17,6 +19,7 @@
 
 mod cold;
 mod figures;
+mod filling;
 mod process_cost;
 mod quota;
 mod report;
@@ -36,35 +39,56 @@ const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/lambda
 async fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let mut requests = 1000;
-    let mut json = None;
+    let programs = Path::new(PROGRAMS);
     match words.as_slice() {
         ["compare", before, after] => {
             println!("{}", report::comparison(&Figures::read(Path::new(before)), &Figures::read(Path::new(after))));
-            return ExitCode::SUCCESS;
+        }
+        ["growth", options @ ..] => {
+            let Some(Asked { requests, grants, json: None }) = asked(options) else { return usage() };
+            let (few, _) = Box::pin(warm::measure(programs, requests, FEW)).await;
+            let (many, _) = Box::pin(warm::measure(programs, requests, grants)).await;
+            println!("{}", report::growth(FEW, &few, grants, &many));
         }
         options => {
-            for pair in options.chunks(2) {
-                match pair {
-                    ["--requests", number] => requests = number.parse().expect("a number"),
-                    ["--json", path] => json = Some(PathBuf::from(path)),
-                    other => {
-                        eprintln!("what is {other:?}? [--requests N] [--json FILE] | compare BEFORE AFTER");
-                        return ExitCode::from(2);
-                    }
-                }
+            let Some(Asked { requests, json, .. }) = asked(options) else { return usage() };
+            let (warm, scenes) = Box::pin(warm::measure(programs, requests, FEW)).await;
+            let cold = cold::measure(programs, &scenes).await;
+            let figures = Figures { sizes: sizes(programs, &scenes), warm, cold };
+            println!("{}", report::tables(&figures));
+            if let Some(path) = json {
+                figures.write(&path);
             }
         }
     }
-    let programs = Path::new(PROGRAMS);
-    let (warm, scenes) = Box::pin(warm::measure(programs, requests)).await;
-    let cold = cold::measure(programs, &scenes).await;
-    let figures = Figures { sizes: sizes(programs, &scenes), warm, cold };
-    println!("{}", report::tables(&figures));
-    if let Some(path) = json {
-        figures.write(&path);
-    }
     ExitCode::SUCCESS
+}
+
+/// Grants in the tables, where their number is not what is asked.
+const FEW: usize = 1000;
+
+struct Asked {
+    requests: usize,
+    grants: usize,
+    json: Option<PathBuf>,
+}
+
+fn asked(options: &[&str]) -> Option<Asked> {
+    let mut asked = Asked { requests: 1000, grants: 1_000_000, json: None };
+    for pair in options.chunks(2) {
+        match pair {
+            ["--requests", number] => asked.requests = number.parse().ok()?,
+            ["--grants", number] => asked.grants = number.parse().ok()?,
+            ["--json", path] => asked.json = Some(PathBuf::from(path)),
+            _ => return None,
+        }
+    }
+    Some(asked)
+}
+
+fn usage() -> ExitCode {
+    eprintln!("benchmark [growth] [--requests N] [--grants N] [--json FILE] | compare BEFORE.json AFTER.json");
+    ExitCode::from(2)
 }
 
 /// Bytes of each binary, as it is and compressed as in the archive that Lambda is given.

@@ -43,6 +43,28 @@ fn warm(rows: &[Warm]) -> String {
     table
 }
 
+/// Warm requests with few grants in the tables, and with many.
+pub(crate) fn growth(few: usize, before: &[Warm], many: usize, after: &[Warm]) -> String {
+    let mut table = format!(
+        "| program | request | processor, ms: {few} grants | {many} grants | × | resident, MiB: {few} grants | {many} grants |\n\
+         | --- | --- | ---: | ---: | ---: | ---: | ---: |\n"
+    );
+    for (before, after) in before.iter().zip(after) {
+        let _ = writeln!(
+            table,
+            "| {} | {} | {:.3} | {:.3} | {:.2} | {:.1} | {:.1} |",
+            after.program,
+            after.kind,
+            before.processor / 1e3,
+            after.processor / 1e3,
+            after.processor / before.processor,
+            mebibytes(before.resident.1),
+            mebibytes(after.resident.1)
+        );
+    }
+    table
+}
+
 fn cold(rows: &[Cold]) -> String {
     let mut table = "| program | processor of | TLS | start to first question, ms | p99 | first answer, ms | p99 |\n\
                      | --- | --- | --- | ---: | ---: | ---: | ---: |\n"

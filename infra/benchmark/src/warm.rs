@@ -9,12 +9,14 @@ use std::time::Duration;
 use local::process::{Fleet, Process, Program};
 use local::{Options, Programs};
 use serde_json::json;
+use shared::store::connections::PAGE;
 use world::World;
 use world::calls::Calls;
 use world::connector::{Connector, Tokens};
-use world::person::Form;
+use world::person::{Form, Person};
 
 use crate::cold::Scene;
+use crate::filling::{LEAVING, TENANT, fill};
 use crate::figures::{Spread, Warm};
 use crate::process_cost::{ran, resident};
 
@@ -23,16 +25,19 @@ const AT_ONCE: usize = 200;
 /// How many requests of a kind tell how many calls it makes.
 const COUNTED: usize = 20;
 
-/// What a client and a person do, each kind of request `requests` times; and the last event of each program.
-pub(crate) async fn measure(programs: &Path, requests: usize) -> (Vec<Warm>, BTreeMap<String, Scene>) {
+/// What a client and a person do, each kind of request `requests` times, beside `others` grants that nothing of it concerns; and the
+/// last event of each program.
+pub(crate) async fn measure(programs: &Path, requests: usize, others: usize) -> (Vec<Warm>, BTreeMap<String, Scene>) {
     let calls = Calls::default();
     let wire = calls.wire();
     let counted = world(programs, |options| options.wire = Some(wire)).await;
+    fill(&counted, 2 * PAGE).await;
     let mut counting = Course { world: &counted, calls: Some(&calls), rows: Vec::new() };
     counting.run(COUNTED).await;
     let counts = counting.rows;
 
     let world = world(programs, |_| {}).await;
+    fill(&world, others).await;
     let mut course = Course { world: &world, calls: None, rows: Vec::new() };
     let fresh: BTreeMap<_, _> = course.programs().map(|(name, fleet)| (name, memory(&fleet))).collect();
     course.run(requests).await;
@@ -162,7 +167,7 @@ struct Course<'w> {
 
 impl Course<'_> {
     fn programs(&self) -> impl Iterator<Item = (&'static str, Arc<Fleet>)> {
-        ["wellknown", "register", "authorize", "token", "revoke", "mcp"]
+        ["wellknown", "register", "authorize", "token", "revoke", "mcp", "admin"]
             .into_iter()
             .map(|name| (name, self.world.system().fleet(name).expect("it is a process")))
     }
@@ -197,7 +202,7 @@ impl Course<'_> {
 
         let page = ana.open(&ask.url).await;
         let form = Form::find(&page, "decision").expect("a consent page");
-        let form = form.with("tenant", "fifty").with("decision", "approve");
+        let form = form.with("tenant", TENANT).with("decision", "approve");
         let mut tokens = Vec::new();
         for part in parts(times) {
             let mut codes = Vec::new();
@@ -226,6 +231,28 @@ impl Course<'_> {
             assert_eq!(connector.revoke(tokens.refresh.as_deref().expect("a refresh token")).await.status, 200);
         }
         self.after(before, "a refresh token", times).await;
+        self.administration(&ana, times.min(200)).await;
+    }
+
+    /// An administrator looks at a tenant with many connections, and ends all of those who leave.
+    async fn administration(&mut self, ana: &Person<'_>, times: usize) {
+        let connections = format!("/admin/{TENANT}/connections");
+        let before = self.before("admin");
+        for _ in 0..times {
+            assert_eq!(ana.open(&connections).await.status, 200);
+        }
+        self.after(before, "connections of a tenant", times).await;
+
+        let mut forms = Vec::new();
+        for person in LEAVING {
+            let question = ana.open(&format!("{connections}/end?person={person}")).await;
+            forms.push(Form::find(&question, "person").expect("a question"));
+        }
+        let before = self.before("admin");
+        for form in &forms {
+            assert_eq!(ana.submit(form).await.status, 303);
+        }
+        self.after(before, "25 connections ended", forms.len()).await;
     }
 
     async fn calls_of_mcp(&mut self, connector: &Connector<'_>, tokens: &[Tokens]) {

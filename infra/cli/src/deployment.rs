@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use serde::Deserialize;
 use shared::clock::Clock;
 use shared::environment::Environment;
@@ -130,7 +133,9 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// The operator's own way to AWS.
 async fn aws() -> Result<SdkConfig, NotFound> {
-    let aws = aws_config::load_defaults(BehaviorVersion::latest()).await;
+    // An operator may sit behind a proxy.
+    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await;
     if aws.region().is_some() { Ok(aws) } else { Err(NotFound::NoRegion) }
 }
 

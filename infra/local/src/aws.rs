@@ -1,7 +1,8 @@
-//! The way from a function to AWS, which here is this machine.
+//! Where the services of AWS are for a function: on this machine.
 
-use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
+
+use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 /// Where the three services are.
@@ -22,11 +23,6 @@ impl LoadServiceConfig for Addresses {
             _ => None,
         }
     }
-}
-
-/// A client without TLS, for one system: connections belong to the runtime that opened them.
-pub(crate) fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_http()
 }
 
 /// The configuration of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings gets in.

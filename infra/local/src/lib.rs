@@ -682,7 +682,7 @@ fn clients(
         let watched = Direct { wire, ..direct.clone() };
         ([SharedHttpClient::new(direct), SharedHttpClient::new(watched)], None)
     } else {
-        let client = aws::http_client();
+        let client = shared::aws::http_client();
         ([client.clone(), client], wire)
     }
 }
@@ -705,7 +705,7 @@ async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
 }
 
 /// The environment of whoever holds the tables.
-fn operator(tables: BTreeMap<String, String>, aws: &aws_config::SdkConfig, clock: &Clock) -> Environment {
+fn operator(tables: BTreeMap<String, String>, aws: &aws_types::SdkConfig, clock: &Clock) -> Environment {
     Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 

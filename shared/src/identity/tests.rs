@@ -357,7 +357,8 @@ fn environment(url: &str, settings: &[(&str, &str)]) -> Environment {
     ];
     let all: HashMap<String, String> =
         base.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let aws = aws_config::SdkConfig::builder().behavior_version(aws_config::BehaviorVersion::latest()).build();
+    let aws =
+        aws_types::SdkConfig::builder().behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest()).build();
     Environment::new(move |name| all.get(name).cloned(), &aws, Clock::new(|| NOW))
 }
 

@@ -8,8 +8,13 @@ use super::der::{BIT_STRING, Der, SEQUENCE};
 use crate::fault::Fault;
 use crate::oauth::secret::to_text;
 
+/// Keys by their names at KMS: ids, ARNs or aliases, separated by commas.
+pub struct Keyring {
+    kms: aws_sdk_kms::Client,
+    names: String,
+}
+
 /// All keys that verify, the one that signs first.
-#[derive(Default)]
 pub struct PublicKeys(Vec<PublicKey>);
 
 /// A key that verifies.
@@ -41,6 +46,24 @@ enum Material {
     Ec { crv: &'static str, kty: &'static str, x: String, y: String },
 }
 
+impl Keyring {
+    pub(crate) const fn new(kms: aws_sdk_kms::Client, names: String) -> Self {
+        Self { kms, names }
+    }
+
+    /// Fetches the public half of each.
+    ///
+    /// # Errors
+    /// As [`PublicKeys::fetch`].
+    pub async fn fetch(&self) -> Result<PublicKeys, Fault> {
+        let mut keys = Vec::new();
+        for name in self.names.split(',').map(str::trim) {
+            keys.push(PublicKeys::fetch(&self.kms, name).await?);
+        }
+        Ok(PublicKeys(keys))
+    }
+}
+
 impl PublicKeys {
     /// Fetches one key from KMS by id, ARN or alias.
     ///
@@ -51,11 +74,6 @@ impl PublicKeys {
         let answer = kms.get_public_key().key_id(name).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let spki = answer.public_key().ok_or_else(|| Fault::new(CALL, "no key in the answer"))?;
         PublicKey::from_spki(spki.as_ref()).ok_or_else(|| Fault::new(CALL, "neither an RSA nor a P-256 key"))
-    }
-
-    /// Adds a key.
-    pub fn push(&mut self, key: PublicKey) {
-        self.0.push(key);
     }
 
     /// Each key, the one that signs first.
