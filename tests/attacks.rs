@@ -10,6 +10,7 @@ use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use world::connector::Connector;
+use world::person::{Form, Person};
 use world::{CALLBACK, World, claims};
 
 const DAY: i64 = 24 * 3600;
@@ -475,4 +476,116 @@ async fn an_id_alone_writes_nothing_about_a_tenant() {
         // The connection's own, from before.
         assert_eq!(known.count(), usize::from(event == "code_judged"), "{told:?}");
     }
+}
+
+/// The cookie of a session as its browser holds it, and as anybody can write it.
+fn session_of(person: &Person<'_>) -> (String, Value) {
+    let header = person.cookie_header();
+    let (name, value) = header
+        .split("; ")
+        .filter_map(|cookie| cookie.split_once('='))
+        .find(|(_, value)| value.starts_with("base64-"))
+        .unwrap();
+    let text = URL_SAFE_NO_PAD.decode(value.trim_start_matches("base64-")).unwrap();
+    (name.to_owned(), serde_json::from_slice(&text).unwrap())
+}
+
+fn cookie(session: &Value) -> String {
+    format!("base64-{}", URL_SAFE_NO_PAD.encode(session.to_string()))
+}
+
+/// `token` with other members in its header and claims, and no longer signed.
+fn altered(token: &str, header: &Value, claims: &Value) -> String {
+    let (mut head, mut said) = world::claims(token);
+    for (part, changes) in [(&mut head, header), (&mut said, claims)] {
+        part.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    }
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.{}", part(&head), part(&said), token.rsplit_once('.').unwrap().1)
+}
+
+/// Supabase counts refreshes by our address, for everybody together: only a session that it signed makes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_somebody_made_up_is_not_refreshed() {
+    const TOKEN: &str = "/auth/v1/token";
+    let world = World::new().await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    let (name, session) = session_of(&ana);
+    let token = session["access_token"].as_str().unwrap();
+    let asked = || world.supabase().asked(TOKEN);
+    let before = asked();
+    world.advance(3601);
+
+    for forged in [
+        "x.y.z".to_owned(),
+        altered(token, &json!({}), &json!({ "email": "eve@example.com" })),
+        altered(token, &json!({ "alg": "HS256" }), &json!({})),
+        altered(token, &json!({ "kid": "5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33" }), &json!({})),
+        altered(token, &json!({}), &json!({ "exp": world.now() + 60 })),
+    ] {
+        let eve = world.person("ana@example.com");
+        eve.has_cookie(&name, &cookie(&json!({ "access_token": forged, "refresh_token": "made-up", "expires_at": 1 })));
+        let page = eve.open("/auth/login").await;
+        assert_eq!((page.status, asked()), (200, before), "{forged}");
+        assert!(Form::find(&page, "password").is_some(), "{page:?}");
+    }
+    // Whoever comes back within a month is still signed in, and once.
+    world.advance(30 * DAY - 3600);
+    assert_eq!((ana.open("/auth/login?next=/admin").await.status, asked()), (303, before + 1));
+    assert_eq!(ana.open("/admin").await.status, 200);
+    world.advance(31 * DAY);
+    assert!(Form::find(&ana.open("/auth/login").await, "password").is_some());
+    assert_eq!(asked(), before + 1);
+
+    // A shared secret signs what we cannot verify: after an hour one signs in anew.
+    world.supabase().use_shared_secret(true);
+    world.advance(600);
+    let ana = world.person("ana@example.com");
+    assert_eq!(ana.signs_in("/admin").await.status, 200);
+    let before = asked();
+    world.advance(3601);
+    assert!(Form::find(&ana.visit("/admin").await, "password").is_some());
+    assert_eq!(asked(), before);
+}
+
+/// No stranger has us ask Supabase: not where the project publishes its keys, and once a request where it shares a secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_up_token_is_asked_about_once_where_nobody_else_can_know() {
+    const USER: &str = "/auth/v1/user";
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    let (name, session) = session_of(&ana);
+    let token = session["access_token"].as_str().unwrap().to_owned();
+    let ask = connector.ask("skills:read");
+    let stranger = |kid: &str| {
+        let eve = world.person("ana@example.com");
+        let header = json!({ "alg": "HS256", "kid": kid });
+        for (place, twin) in ["sb-a-auth-token", "sb-b-auth-token", "sb-c-auth-token"].into_iter().enumerate() {
+            let forged = altered(&token, &header, &json!({ "exp": world.now() + 600 + place as i64, "aal": "aal2" }));
+            eve.has_cookie(twin, &cookie(&json!({ "access_token": forged, "refresh_token": "x", "expires_at": 1 })));
+        }
+        eve
+    };
+    let kid = world::claims(&token).0["kid"].as_str().unwrap().to_owned();
+    let asked = || world.supabase().asked(USER);
+    let before = asked();
+    for page in ["/admin", "/auth/login", "/admin/api/me/connections", &ask.url] {
+        for kid in [&kid, "another"] {
+            assert!(stranger(kid).open(page).await.status < 500);
+        }
+    }
+    assert_eq!(asked(), before, "{name}");
+
+    world.supabase().use_shared_secret(true);
+    world.advance(601);
+    for page in ["/admin", "/auth/login", "/admin/api/me/connections", &ask.url] {
+        let before = asked();
+        assert!(stranger("another").open(page).await.status < 500);
+        assert_eq!(asked(), before + 1, "{page}");
+    }
+    let ben = world.person("ben@example.com");
+    assert_eq!(ben.signs_in("/admin").await.status, 200, "who is signed in is so here as well");
 }

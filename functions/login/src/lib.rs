@@ -126,8 +126,8 @@ impl Login {
     /// The session's cookie outlives its access token by far: the refresh token in it makes a new one. Only here, where the
     /// cookies are ours; anywhere else a refresh would end the session.
     async fn resume(&self, request: &Request, back: &Back, now: Timestamp) -> Result<Response, Refused> {
-        let sessions = Jar::of(request).sessions(self.identity.cookie());
-        let Some(token) = sessions.iter().find_map(shared::identity::cookies::Session::refresh_token) else {
+        let refreshable = self.identity.refreshable(request, now).await.map_err(|fault| back.refused(fault))?;
+        let Some(token) = refreshable else {
             return Ok(self.sign_in_page(request, back, None, now).await);
         };
         match account::refresh(self.identity.supabase(), &token).await {
@@ -279,7 +279,7 @@ impl Login {
             (Arrival::Nobody, _) => {
                 return Err(back.refused(Fault::new(
                     "Supabase.Token",
-                    "its token is not one that we accept: is SUPABASE_ISSUER right, and the token that of a person?",
+                    "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
                 )));
             }
             (Arrival::SignedIn(_), Some(next)) => next.on(&self.issuer),
