@@ -589,3 +589,55 @@ async fn a_made_up_token_is_asked_about_once_where_nobody_else_can_know() {
     let ben = world.person("ben@example.com");
     assert_eq!(ben.signs_in("/admin").await.status, 200, "who is signed in is so here as well");
 }
+
+/// What one place tries in vain leaves Supabase's patience with us to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_only_tries_keeps_nobody_else_from_signing_in() {
+    const TOKEN: &str = "/auth/v1/token";
+    let world = World::new().await;
+    let (eve, ana) = (Person::new(&world, "eve@example.com", "guessed"), world.person("ana@example.com"));
+    let form = Form::find(&eve.open("/auth/login").await, "password").unwrap();
+    let form = form.with("email", "ana@example.com").with("password", "guessed");
+    let asked = || world.supabase().asked(TOKEN);
+
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        told.push(eve.submit(&form).await.status);
+    }
+    assert_eq!(asked(), 20, "{told:?}");
+    assert!(
+        told[..20].iter().all(|status| *status == 400) && told[20..].iter().all(|status| *status == 429),
+        "{told:?}"
+    );
+    // Nor by a code for a flow that nobody began.
+    let (id, begun) = ("AAAAAAAAAAAAAAAAAAAAAA", Form::find(&eve.open("/auth/login").await, "provider").unwrap());
+    eve.submit(&begun.with("provider", "github")).await;
+    let header = eve.cookie_header();
+    let flow =
+        header.split("; ").filter_map(|cookie| cookie.split_once('=')).find(|(name, _)| name.starts_with("mcp-login-"));
+    let (name, value) = flow.unwrap_or_else(|| panic!("{header}"));
+    eve.has_cookie(&format!("{}{id}", &name[..name.len() - id.len()]), value);
+    eve.open(&format!("/auth/callback?flow={id}&code=5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33")).await;
+    assert_eq!(asked(), 20);
+
+    // From elsewhere, one signs in; and from there again in a while.
+    let page = ana.open("/auth/login").await;
+    let mine = Form::find(&page, "password").unwrap().with("email", "ana@example.com").with("password", "ana-demo");
+    let elsewhere = reqwest::Client::builder()
+        .local_address(std::net::IpAddr::from([127, 0, 0, 2]))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap();
+    let request = elsewhere
+        .post(world.at("/auth/login/password"))
+        .header("cookie", ana.cookie_header())
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let answer = world.send(request.body(world::person::encoded(&mine.fields))).await;
+    assert_eq!((answer.status, asked()), (303, 21), "{answer:?}");
+    assert_eq!(ana.submit(&mine).await.status, 429);
+    world.advance(5);
+    assert_eq!(ana.submit(&mine).await.status, 303);
+    assert_eq!(asked(), 22);
+}
