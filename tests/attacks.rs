@@ -563,8 +563,8 @@ async fn a_made_up_token_is_asked_about_once_where_nobody_else_can_know() {
     let stranger = |kid: &str| {
         let eve = world.person("ana@example.com");
         let header = json!({ "alg": "HS256", "kid": kid });
-        for (place, twin) in ["sb-a-auth-token", "sb-b-auth-token", "sb-c-auth-token"].into_iter().enumerate() {
-            let forged = altered(&token, &header, &json!({ "exp": world.now() + 600 + place as i64, "aal": "aal2" }));
+        for (twin, seconds) in [("sb-a-auth-token", 600), ("sb-b-auth-token", 601), ("sb-c-auth-token", 602)] {
+            let forged = altered(&token, &header, &json!({ "exp": world.now() + seconds, "aal": "aal2" }));
             eve.has_cookie(twin, &cookie(&json!({ "access_token": forged, "refresh_token": "x", "expires_at": 1 })));
         }
         eve
