@@ -123,7 +123,7 @@ impl Admin {
             path: visit.path,
             rows: keys.iter().map(row).collect(),
             first: after.is_none(),
-            next: next.map(|place| cursor::write(&place.to_text())),
+            next: next.map(|place| cursor::query(&place.to_text())),
         };
         Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
     }
