@@ -48,7 +48,7 @@ impl Jwks {
     const PAUSE: Duration = Duration::from_secs(30);
 
     /// What is known of the key that `token` names. Made-up tokens must not turn us on Supabase, so it is asked only where nobody else
-    /// can know: about tokens of a shared secret, which is never published, if the project publishes no key at all; and about a key
+    /// can know: about tokens of a shared secret, which is never published, though the keys that will replace it are; and about a key
     /// that may be too new to be published everywhere, once per fetch, and freely while Supabase vouches for tokens of it.
     pub(super) async fn find(&mut self, at: &Supabase, token: &Token<'_>, now: Timestamp) -> Result<Found, Fault> {
         let mut fetched = false;
@@ -56,8 +56,8 @@ impl Jwks {
             fetched = self.refetch(at, now).await?;
         }
         if token.is_of_a_secret() {
-            let publishes = self.set.as_ref().is_some_and(|set| !set.keys.is_empty());
-            return Ok(if publishes { Found::None } else { Found::Unpublished });
+            let is_published = token.kid().is_some_and(|kid| self.key(kid).is_some());
+            return Ok(if is_published { Found::None } else { Found::Unpublished });
         }
         let Some(kid) = token.kid() else { return Ok(Found::None) };
         if self.key(kid).is_none() && !fetched {
