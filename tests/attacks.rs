@@ -10,6 +10,7 @@ use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use world::connector::Connector;
+use world::person::{Form, Person};
 use world::{CALLBACK, World, claims};
 
 const DAY: i64 = 24 * 3600;
@@ -475,4 +476,169 @@ async fn an_id_alone_writes_nothing_about_a_tenant() {
         // The connection's own, from before.
         assert_eq!(known.count(), usize::from(event == "code_judged"), "{told:?}");
     }
+}
+
+/// The cookie of a session as its browser holds it, and as anybody can write it.
+fn session_of(person: &Person<'_>) -> (String, Value) {
+    let header = person.cookie_header();
+    let (name, value) = header
+        .split("; ")
+        .filter_map(|cookie| cookie.split_once('='))
+        .find(|(_, value)| value.starts_with("base64-"))
+        .unwrap();
+    let text = URL_SAFE_NO_PAD.decode(value.trim_start_matches("base64-")).unwrap();
+    (name.to_owned(), serde_json::from_slice(&text).unwrap())
+}
+
+fn cookie(session: &Value) -> String {
+    format!("base64-{}", URL_SAFE_NO_PAD.encode(session.to_string()))
+}
+
+/// `token` with other members in its header and claims, and no longer signed.
+fn altered(token: &str, header: &Value, claims: &Value) -> String {
+    let (mut head, mut said) = world::claims(token);
+    for (part, changes) in [(&mut head, header), (&mut said, claims)] {
+        part.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    }
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.{}", part(&head), part(&said), token.rsplit_once('.').unwrap().1)
+}
+
+/// Supabase counts refreshes by our address, for everybody together: only a session that it signed makes one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_somebody_made_up_is_not_refreshed() {
+    const TOKEN: &str = "/auth/v1/token";
+    let world = World::new().await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    let (name, session) = session_of(&ana);
+    let token = session["access_token"].as_str().unwrap();
+    let asked = || world.supabase().asked(TOKEN);
+    let before = asked();
+    world.advance(3601);
+
+    for forged in [
+        "x.y.z".to_owned(),
+        altered(token, &json!({}), &json!({ "email": "eve@example.com" })),
+        altered(token, &json!({ "alg": "HS256" }), &json!({})),
+        altered(token, &json!({ "kid": "5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33" }), &json!({})),
+        altered(token, &json!({}), &json!({ "exp": world.now() + 60 })),
+    ] {
+        let eve = world.person("ana@example.com");
+        eve.has_cookie(&name, &cookie(&json!({ "access_token": forged, "refresh_token": "made-up", "expires_at": 1 })));
+        let page = eve.open("/auth/login").await;
+        assert_eq!((page.status, asked()), (200, before), "{forged}");
+        assert!(Form::find(&page, "password").is_some(), "{page:?}");
+    }
+    // Whoever comes back within a month is still signed in, and once.
+    world.advance(30 * DAY - 3600);
+    assert_eq!((ana.open("/auth/login?next=/admin").await.status, asked()), (303, before + 1));
+    assert_eq!(ana.open("/admin").await.status, 200);
+    world.advance(31 * DAY);
+    assert!(Form::find(&ana.open("/auth/login").await, "password").is_some());
+    assert_eq!(asked(), before + 1);
+
+    // A shared secret signs what we cannot verify: after an hour one signs in anew.
+    world.supabase().use_shared_secret(true);
+    world.advance(600);
+    let ana = world.person("ana@example.com");
+    assert_eq!(ana.signs_in("/admin").await.status, 200);
+    let before = asked();
+    world.advance(3601);
+    assert!(Form::find(&ana.visit("/admin").await, "password").is_some());
+    assert_eq!(asked(), before);
+}
+
+/// No stranger has us ask Supabase: not where the project publishes its keys, and once a request where it shares a secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_up_token_is_asked_about_once_where_nobody_else_can_know() {
+    const USER: &str = "/auth/v1/user";
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person("ana@example.com");
+    ana.signs_in("/auth/login").await;
+    let (name, session) = session_of(&ana);
+    let token = session["access_token"].as_str().unwrap().to_owned();
+    let ask = connector.ask("skills:read");
+    let stranger = |kid: &str| {
+        let eve = world.person("ana@example.com");
+        let header = json!({ "alg": "HS256", "kid": kid });
+        for (twin, seconds) in [("sb-a-auth-token", 600), ("sb-b-auth-token", 601), ("sb-c-auth-token", 602)] {
+            let forged = altered(&token, &header, &json!({ "exp": world.now() + seconds, "aal": "aal2" }));
+            eve.has_cookie(twin, &cookie(&json!({ "access_token": forged, "refresh_token": "x", "expires_at": 1 })));
+        }
+        eve
+    };
+    let kid = world::claims(&token).0["kid"].as_str().unwrap().to_owned();
+    let asked = || world.supabase().asked(USER);
+    let before = asked();
+    for page in ["/admin", "/auth/login", "/admin/api/me/connections", &ask.url] {
+        assert!(stranger(&kid).open(page).await.status < 500);
+    }
+    assert_eq!(asked(), before, "{name}: a published key is no secret");
+
+    // Whether or not the project has published the keys that will replace its secret.
+    for secret in [false, true] {
+        world.supabase().use_shared_secret(secret);
+        world.advance(601);
+        for page in ["/admin", "/auth/login", "/admin/api/me/connections", &ask.url] {
+            let before = asked();
+            assert!(stranger("another").open(page).await.status < 500);
+            assert_eq!(asked(), before + 1, "{page}, {secret}");
+        }
+    }
+    let ben = world.person("ben@example.com");
+    assert_eq!(ben.signs_in("/admin").await.status, 200, "who is signed in is so here as well");
+}
+
+/// What one place tries in vain leaves Supabase's patience with us to others.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_only_tries_keeps_nobody_else_from_signing_in() {
+    const TOKEN: &str = "/auth/v1/token";
+    let world = World::new().await;
+    let (eve, ana) = (Person::new(&world, "eve@example.com", "guessed"), world.person("ana@example.com"));
+    let form = Form::find(&eve.open("/auth/login").await, "password").unwrap();
+    let form = form.with("email", "ana@example.com").with("password", "guessed");
+    let asked = || world.supabase().asked(TOKEN);
+
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        told.push(eve.submit(&form).await.status);
+    }
+    assert_eq!(asked(), 20, "{told:?}");
+    assert!(
+        told[..20].iter().all(|status| *status == 400) && told[20..].iter().all(|status| *status == 429),
+        "{told:?}"
+    );
+    // Nor by a code for a flow that nobody began.
+    let (id, begun) = ("AAAAAAAAAAAAAAAAAAAAAA", Form::find(&eve.open("/auth/login").await, "provider").unwrap());
+    eve.submit(&begun.with("provider", "github")).await;
+    let header = eve.cookie_header();
+    let flow =
+        header.split("; ").filter_map(|cookie| cookie.split_once('=')).find(|(name, _)| name.starts_with("mcp-login-"));
+    let (name, value) = flow.unwrap_or_else(|| panic!("{header}"));
+    eve.has_cookie(&format!("{}{id}", &name[..name.len() - id.len()]), value);
+    eve.open(&format!("/auth/callback?flow={id}&code=5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33")).await;
+    assert_eq!(asked(), 20);
+
+    // From elsewhere, one signs in; and from there again in a while.
+    let page = ana.open("/auth/login").await;
+    let mine = Form::find(&page, "password").unwrap().with("email", "ana@example.com").with("password", "ana-demo");
+    let elsewhere = reqwest::Client::builder()
+        .local_address(std::net::IpAddr::from([127, 0, 0, 2]))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()
+        .unwrap();
+    let request = elsewhere
+        .post(world.at("/auth/login/password"))
+        .header("cookie", ana.cookie_header())
+        .header("sec-fetch-site", "same-origin")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let answer = world.send(request.body(world::person::encoded(&mine.fields))).await;
+    assert_eq!((answer.status, asked()), (303, 21), "{answer:?}");
+    assert_eq!(ana.submit(&mine).await.status, 429);
+    world.advance(5);
+    assert_eq!(ana.submit(&mine).await.status, 303);
+    assert_eq!(asked(), 22);
 }

@@ -6,7 +6,7 @@ use scraper::{Html, Selector};
 use serde_json::{Value, json};
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
-use shared::oauth::tenant::TenantId;
+use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use world::World;
 use world::answer::Answer;
@@ -603,4 +603,62 @@ async fn a_key_gets_no_more_than_its_maker_has() {
     let acme = Tenant { roles: vec![less], ..acme };
     world.system().directory().keep_tenant(&acme).await.unwrap();
     assert_eq!(vera.submit(&asked).await.status, 403);
+}
+
+/// A token is good for an hour after its session has ended elsewhere, with two factors without anybody being asked: enough to look, and
+/// to change nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_was_ended_elsewhere_changes_nothing() {
+    const USER: &str = "/auth/v1/user";
+    let world = crate::pages::with_mia().await;
+    let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(crate::pages::MIA_ID).unwrap());
+    world.system().directory().keep_member(&acme, &id, "owner").await.unwrap();
+    let mia = Person::new(&world, crate::pages::MIA, "mia-demo");
+    let page = mia.signs_in("/admin").await;
+    let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(&world));
+    assert_eq!(mia.submit(&factor).await.status, 303);
+    let claude = world.connector("Claude").await;
+    let ask = claude.ask(SCOPE);
+    let code = mia.code(&ask, "acme").await;
+    let kept = [claude.exchange(&ask, &code).await.tokens(&world), connects(&world, &claude, BEN, "acme").await];
+    let (key, known) = world.makes_key(ANA, "acme", "skills:read", None).await;
+    let describing = question(&mia.open("/admin/acme/keys/new").await);
+    let described = describing.with("name", "nightly").with("may:skills:read", "1").with("life", "30");
+    let mut forms = vec![described.clone(), question(&mia.submit(&described).await)];
+    for page in [
+        format!("/admin/end?connection={}", grant_of(&kept[0])),
+        "/admin/end?all=yes".to_owned(),
+        format!("/admin/acme/connections/end?connection={}", grant_of(&kept[1])),
+        format!("/admin/acme/connections/end?person={}", world.person_id(BEN)),
+        format!("/admin/acme/connections/end?client={}", claude.client_id),
+        format!("/admin/acme/keys/revoke?key={}", known.id.to_text()),
+    ] {
+        forms.push(question(&mia.open(&page).await));
+    }
+    let asked = world.supabase().asked(USER);
+    assert_eq!(mia.submit(&described).await.status, 200);
+    assert_eq!(world.supabase().asked(USER), asked + 1, "a change asks once");
+    assert_eq!(mia.open("/admin/acme/connections").await.status, 200);
+    assert_eq!(world.supabase().asked(USER), asked + 1, "a page does not");
+
+    world.supabase().sign_out_everywhere(crate::pages::MIA);
+
+    let before = world.system().items().unwrap();
+    for form in &forms {
+        let refused = mia.submit(form).await;
+        assert_eq!((refused.status, heading(&refused).as_str()), (401, "You are no longer signed in"), "{form:?}");
+    }
+    assert_eq!(world.system().items().unwrap(), before);
+    assert!(works(&claude, &kept[0]).await && works(&claude, &kept[1]).await);
+    assert_eq!(world.call(Some(&key), "ping", json!({})).await.status, 200);
+
+    // One factor: asked in letting them in, and not a second time.
+    let ana = in_console(&world, ANA).await;
+    let form = question(&ana.open("/admin/end?all=yes").await);
+    for seconds in [0, 61] {
+        world.advance(seconds);
+        let asked = world.supabase().asked(USER);
+        assert_eq!(ana.submit(&form).await.status, 200);
+        assert_eq!(world.supabase().asked(USER), asked + 1);
+    }
 }

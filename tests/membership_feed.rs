@@ -1,7 +1,7 @@
 //! The product tells how memberships change: what was connected follows at once, in whatever order it is told.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use local::wire::{Call, Decision, Failing, Service};
@@ -355,4 +355,87 @@ async fn what_ends_in_the_middle_is_finished_when_it_is_told_again() {
             }
         }
     }
+}
+
+/// Somebody may have connected more than one delivery is worked on for. Told again it goes on where it ended, and misses nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn hundreds_of_connections_are_limited_over_several_deliveries() {
+    const MANY: usize = 240;
+    const SLOW: Duration = Duration::from_millis(400);
+    let (limited, slow) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+    let (heard, left) = (Arc::clone(&limited), Arc::clone(&slow));
+    let wire = move |call: Call| {
+        let ours = call.function == "membership" && call.operation == "UpdateItem";
+        let waits = ours && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if ours {
+            heard.lock().unwrap().push(call.body["Key"]["id"]["S"].as_str().unwrap().to_owned());
+        }
+        async move {
+            if waits {
+                tokio::time::sleep(SLOW).await;
+            }
+            Decision::Pass
+        }
+    };
+    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    world.forgets_its_secrets();
+    let connector = world.connector("Claude").await;
+    let connects = async || {
+        let (ask, code) = connector.approved(SCOPE, BEN, "acme").await;
+        connector.exchange(&ask, &code).await.tokens(&world).access
+    };
+    let mut tokens = Vec::new();
+    for _ in 0..MANY {
+        world.advance(1);
+        tokens.push(connects().await);
+    }
+    let take = || std::mem::take(&mut *limited.lock().unwrap());
+    let tells = async |was, is, number| world.tells(BEN, "acme", Some(was), Some(is), number).await;
+    // However slow this machine is, each delivery does some of it.
+    let finishes = async |was, is, number| {
+        let mut writes = 0;
+        for _ in 0..20 {
+            world.advance(60);
+            let told = tells(was, is, number).await;
+            let some = take();
+            writes += some.len();
+            match told.status {
+                204 => return writes,
+                503 => assert!(some.len() >= 25, "{}", some.len()),
+                _ => panic!("{told:?}"),
+            }
+        }
+        panic!("it never ends");
+    };
+
+    slow.store(11, Ordering::SeqCst);
+    let told = tells("member", "viewer", 1).await;
+    assert_eq!((told.status, told.header("retry-after")), (503, Some("1")), "{told:?}");
+    let mut all = take();
+    assert!(all.len() >= 25 && all.len() < MANY / 2, "{}", all.len());
+    // Approved meanwhile by the membership as it was: before where the next one goes on.
+    tokens.push(connects().await);
+    slow.store(0, Ordering::SeqCst);
+    let told = tells("member", "viewer", 1).await;
+    let rest = take();
+    assert!(rest.iter().take(25).all(|id| !all.contains(id)), "it began anew");
+    all.extend(rest);
+    let more = if told.status == 204 { 0 } else { finishes("member", "viewer", 1).await };
+    // What was approved within half a minute of the beginning is met twice, and no more.
+    let writes = all.len() + more;
+    assert!(writes > MANY && writes < MANY + 100, "{} and {more}", all.len());
+    for token in tokens.iter().step_by(40).chain(tokens.last()) {
+        assert_eq!(rolls(&world, token).await.status, 403);
+    }
+
+    // Told once more, it begins anew; and so it does after an operator's word in between.
+    let again = finishes("member", "viewer", 1).await;
+    assert!(again > MANY, "{again}");
+    slow.store(11, Ordering::SeqCst);
+    assert_eq!(tells("viewer", "member", 2).await.status, 503);
+    let begun = take();
+    world.gives_role("acme", BEN, "viewer").await;
+    slow.store(0, Ordering::SeqCst);
+    tells("viewer", "member", 2).await;
+    assert_eq!(take()[..25], begun[..25]);
 }

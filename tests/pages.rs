@@ -11,8 +11,8 @@ use world::person::{Form, Person};
 
 const ANA: &str = "ana@example.com";
 const FACTOR: &str = "34e770dd-9ff9-416c-87fa-43b31d7ef225";
-const MIA: &str = "mia@example.com";
-const MIA_ID: &str = "7c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e77";
+pub(crate) const MIA: &str = "mia@example.com";
+pub(crate) const MIA_ID: &str = "7c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e77";
 
 /// With Mia, a member of Acme who has an authenticator.
 pub(crate) async fn with_mia() -> World {

@@ -51,6 +51,12 @@ impl Trail {
         TRAIL.scope(self, future).await
     }
 
+    /// Where the request came from, as API Gateway saw it.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        self.0.asked.ip.as_deref()
+    }
+
     pub(crate) fn asked(&self) -> &Asked {
         &self.0.asked
     }

@@ -64,7 +64,7 @@ impl Admin {
             path: visit.path,
             rows: activities.iter().map(row).collect(),
             first: before.is_none(),
-            next: next.map(|place| cursor::write(place.as_str())),
+            next: next.map(|place| cursor::query(place.as_str())),
         };
         Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
     }

@@ -10,6 +10,11 @@ pub(crate) fn write(place: &str) -> String {
     URL_SAFE_NO_PAD.encode(place)
 }
 
+/// The query of a page that goes on there.
+pub(crate) fn query(place: &str) -> String {
+    format!("after={}", write(place))
+}
+
 /// The place of a cursor, if there is one.
 pub(crate) fn read<P>(cursor: Option<&str>, parse: impl Fn(&str) -> Option<P>) -> Result<Option<P>, Refusal> {
     const LONGEST: usize = 512;

@@ -123,7 +123,7 @@ impl Admin {
             path: visit.path,
             rows: keys.iter().map(row).collect(),
             first: after.is_none(),
-            next: next.map(|place| cursor::write(&place.to_text())),
+            next: next.map(|place| cursor::query(&place.to_text())),
         };
         Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
     }
@@ -201,10 +201,6 @@ impl Admin {
         visit.confirmed(&described.fields(&form, shown))?;
         if visit.now.since(shown) > FORM_LIFETIME {
             return Err(Refusal::Stale);
-        }
-        // A key outlives the session: one that was ended elsewhere makes none.
-        if !self.identity.still_signed_in(&visit.person).await? {
-            return Err(Refusal::SignedOut);
         }
         let Described { name, scopes, life } = described;
         let expires = life.end(shown);

@@ -2,7 +2,8 @@
 //!
 //! Everyone sees and ends what is theirs. Whose role has `connections:manage` sees and ends what is their tenant's; to anybody else it
 //! looks as if that tenant were not there. Pages are for people who are signed in, `/admin/api/…` is the same for scripts with a key.
-//! A change is a POST that was asked about once, carries a value that only our page could give, and counts at the next call.
+//! A change is a POST that was asked about once, carries a value that only our page could give, is made in a session that lives by
+//! Supabase's word of this moment, and counts at the next call.
 
 mod activity;
 mod api;
@@ -94,6 +95,10 @@ impl Admin {
         let Some(person) = self.identity.signed_in(request, now).await? else {
             return Ok(self.sign_in(request));
         };
+        // A token outlives its session by up to an hour: enough to look, not to change anything.
+        if changes && !self.identity.still_signed_in(&person).await? {
+            return Err(Refusal::SignedOut);
+        }
         let parameters = if changes { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
         let visit = Visit { path: request.uri().path(), parameters, person, changes, now };
         let Route::Page(tenant, page) = route else {

@@ -19,6 +19,7 @@ use crate::{Admin, Visit, cursor};
 struct Page<'a> {
     shell: &'a Shell,
     bar: &'a Bar,
+    path: &'a str,
     rows: Vec<Row>,
     first: bool,
     next: Option<String>,
@@ -35,9 +36,10 @@ impl Admin {
         let page = Page {
             shell: &self.shell,
             bar: &bar,
+            path: HOME,
             rows: connections.found.iter().map(Row::of).collect(),
             first: after.is_none(),
-            next: connections.next.map(|place| cursor::write(&place.to_text())),
+            next: connections.next.map(|place| cursor::query(&place.to_text())),
         };
         Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
     }

@@ -5,6 +5,7 @@
 //! has a session that nothing but the page for it accepts.
 
 mod account;
+mod attempts;
 mod declined;
 mod flow;
 mod form;
@@ -31,6 +32,7 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 
 use crate::account::Tokens;
+use crate::attempts::Attempts;
 use crate::declined::Declined;
 use crate::flow::Flow;
 use crate::form::{Door, Form};
@@ -45,6 +47,7 @@ pub struct Login {
     issuer: Issuer,
     shell: Shell,
     ways: Ways,
+    attempts: Attempts,
     clock: Clock,
 }
 
@@ -60,6 +63,7 @@ impl Login {
             issuer: environment.issuer()?,
             shell: Shell::new(environment)?,
             ways: Ways::default(),
+            attempts: Attempts::default(),
             clock: environment.clock(),
         })
     }
@@ -126,11 +130,11 @@ impl Login {
     /// The session's cookie outlives its access token by far: the refresh token in it makes a new one. Only here, where the
     /// cookies are ours; anywhere else a refresh would end the session.
     async fn resume(&self, request: &Request, back: &Back, now: Timestamp) -> Result<Response, Refused> {
-        let sessions = Jar::of(request).sessions(self.identity.cookie());
-        let Some(token) = sessions.iter().find_map(shared::identity::cookies::Session::refresh_token) else {
+        let refreshable = self.identity.refreshable(request, now).await.map_err(|fault| back.refused(fault))?;
+        let Some(token) = refreshable else {
             return Ok(self.sign_in_page(request, back, None, now).await);
         };
-        match account::refresh(self.identity.supabase(), &token).await {
+        match self.attempts.of(account::refresh(self.identity.supabase(), &token), now).await {
             Ok(tokens) => self.welcome(request, tokens, back, now).await,
             Err(Refusal::Declined(Declined::TooMany)) => Err(back.refused(Refusal::Declined(Declined::TooMany))),
             Err(Refusal::Declined(_)) => {
@@ -144,7 +148,8 @@ impl Login {
         let form = self.form(request)?;
         let password = form.value("password").ok_or_else(|| form.back.refused(Declined::Credentials))?;
         let email = form.email()?;
-        let tokens = account::by_password(self.identity.supabase(), email, password).await;
+        let tokens = account::by_password(self.identity.supabase(), email, password);
+        let tokens = self.attempts.of(tokens, now).await;
         self.welcome(request, tokens.map_err(|refusal| form.back.refused(refusal))?, &form.back, now).await
     }
 
@@ -155,7 +160,11 @@ impl Login {
         let email = form.email()?;
         let flow = Flow::begin(form.back.next.clone(), now);
         let callback = self.callback(&flow);
-        let sent = account::send_code(self.identity.supabase(), email, &callback, &flow.challenge()).await;
+        let challenge = flow.challenge();
+        let sent = account::send_code(self.identity.supabase(), email, &callback, &challenge);
+        let sent = self.attempts.of(sent, now).await;
+        // Whether or not there is anybody: a code that is used costs a second call.
+        self.attempts.count_this(now);
         let sent = sent.map_err(|refusal| form.back.refused(refusal))?;
         let mut response = self.code_page(request, &form.back, None);
         flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
@@ -170,7 +179,8 @@ impl Login {
         if !(6..=10).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(form.back.refused(Declined::Code));
         }
-        let tokens = account::by_code(self.identity.supabase(), form.email()?, &code).await;
+        let tokens = account::by_code(self.identity.supabase(), form.email()?, &code);
+        let tokens = self.attempts.of(tokens, now).await;
         self.welcome(request, tokens.map_err(|refusal| form.back.refused(refusal))?, &form.back, now).await
     }
 
@@ -191,7 +201,8 @@ impl Login {
         let chosen = form.value("factor").unwrap_or_default();
         let factor = person.authenticators().find(|factor| factor.id.as_str() == chosen);
         let factor = factor.ok_or_else(|| back.refused(Declined::NoAuthenticator))?;
-        let tokens = account::by_factor(self.identity.supabase(), person.bearer(), &factor.id, &code).await;
+        let tokens = account::by_factor(self.identity.supabase(), person.bearer(), &factor.id, &code);
+        let tokens = self.attempts.of(tokens, now).await;
         self.welcome(request, tokens.map_err(|refusal| back.refused(refusal))?, back, now).await
     }
 
@@ -226,7 +237,9 @@ impl Login {
         let back = Back { next: flow.next.clone(), ..Back::default() };
         let outcome = match (query.value("code"), query.value("error_code").or_else(|| query.value("error"))) {
             (_, Some(code)) => Err(Refusal::Declined(Declined::of_callback(code))),
-            (Some(code), None) => account::by_flow(self.identity.supabase(), code, &flow.verifier).await,
+            (Some(code), None) => {
+                self.attempts.of(account::by_flow(self.identity.supabase(), code, &flow.verifier), now).await
+            }
             (None, None) => Err(Refusal::NoFlow),
         };
         let mut response = match outcome {
@@ -279,7 +292,7 @@ impl Login {
             (Arrival::Nobody, _) => {
                 return Err(back.refused(Fault::new(
                     "Supabase.Token",
-                    "its token is not one that we accept: is SUPABASE_ISSUER right, and the token that of a person?",
+                    "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
                 )));
             }
             (Arrival::SignedIn(_), Some(next)) => next.on(&self.issuer),

@@ -9,6 +9,8 @@ mod reaction;
 mod refusal;
 mod signature;
 
+use std::time::Instant;
+
 use http::{Method, StatusCode};
 use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
@@ -20,6 +22,7 @@ use shared::store::grants::Grants;
 use shared::store::keys::Keys;
 
 use change::{Change, Told};
+use reaction::{PATIENCE, Reaction};
 use refusal::Refusal;
 use signature::Secrets;
 
@@ -54,13 +57,15 @@ impl Membership {
     }
 
     async fn follow(&self, request: &Request, now: Timestamp) -> Result<(), Refusal> {
+        let until = Instant::now() + PATIENCE;
         let body = body::bytes(request);
         if body.len() > Self::LIMIT {
             return Err(Refusal::TooLarge);
         }
         let signed = self.secrets.open(request.headers(), body, now)?;
         let Told { changes, number } = Told::read(request, signed)?;
-        for Change { person, tenant, role } in &changes {
+        for change in &changes {
+            let Change { person, tenant, role } = change;
             let followed = self.directory.follow((person, tenant), role.as_deref(), number, now).await?;
             audit::record(&Event::MembershipFollowed {
                 tenant: tenant.as_str(),
@@ -69,16 +74,20 @@ impl Membership {
                 change: number,
                 outcome: match followed {
                     Followed::Applied => "applied",
-                    Followed::Repeated => "repeated",
+                    Followed::Repeated(_) => "repeated",
                     Followed::Superseded => "superseded",
                 },
             });
             // Again if it is repeated: the first time may have ended in the middle. Whatever superseded it is repeated as well.
-            if followed != Followed::Superseded {
-                self.react(person, tenant, now).await?;
-                if role.is_none() {
-                    self.revoke_keys(person, tenant, now).await?;
-                }
+            let reached = match followed {
+                Followed::Applied => None,
+                Followed::Repeated(reached) => reached,
+                Followed::Superseded => continue,
+            };
+            let reaction = Reaction { change, number, reached, until, now };
+            self.react(&reaction).await?;
+            if role.is_none() {
+                self.revoke_keys(&reaction).await?;
             }
         }
         Ok(())

@@ -29,6 +29,9 @@ pub(crate) enum Refusal {
     Role,
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// Told again, it goes on.
+    #[error("more connections than one delivery is worked on for")]
+    Unfinished,
 }
 
 impl Refusal {
@@ -47,7 +50,7 @@ impl Refusal {
             Self::Tenant => invalid("tenant must be 1 to 64 of a-z, 0-9, _ and -."),
             Self::Person => invalid("person must be a UUID in lower case."),
             Self::Role => invalid("role must have 1 to 64 characters, none of them control characters."),
-            Self::Fault(_) => Told::UNAVAILABLE,
+            Self::Fault(_) | Self::Unfinished => Told::UNAVAILABLE,
         };
         told.answer(request, self)
     }

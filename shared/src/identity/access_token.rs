@@ -1,5 +1,7 @@
 //! The access token of Supabase Auth: a JWT whose claims and signature are checked here.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
@@ -91,10 +93,12 @@ impl<'a> Token<'a> {
 
     /// Whether Supabase itself could have signed it with a key that it does not publish.
     pub(super) fn may_be_asked_about(&self) -> bool {
-        matches!(
-            self.header.alg.as_str(),
-            "HS256" | "HS384" | "HS512" | "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512"
-        )
+        self.is_of_a_secret() || matches!(self.header.alg.as_str(), "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512")
+    }
+
+    /// Whether it says that the project signed it with a secret that it shares.
+    pub(super) fn is_of_a_secret(&self) -> bool {
+        matches!(self.header.alg.as_str(), "HS256" | "HS384" | "HS512")
     }
 }
 
@@ -118,6 +122,12 @@ impl Claims {
             && !self.is_anonymous
             && !self.is_of_an_oauth_client();
         if good { PersonId::parse(&self.sub) } else { None }
+    }
+
+    /// The person whose session this is or, until `since` a moment ago, was.
+    pub(super) fn former_person(&self, issuers: &[String], since: Duration, now: Timestamp) -> Option<PersonId> {
+        let last = Timestamp::from_seconds(self.exp.saturating_sub(1)).min(now);
+        (now.since(last) <= since).then(|| self.person(issuers, last))?
     }
 
     /// Whether two factors were shown (`aal2`): then nothing is left to be shown.

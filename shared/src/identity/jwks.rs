@@ -19,10 +19,23 @@ use crate::fault::Fault;
 pub(super) struct Jwks {
     set: Option<Set>,
     tried: Option<Timestamp>,
+    /// A key that is not among them, and when Supabase last vouched for a token of it.
+    vouched: Option<(String, Timestamp)>,
+}
+
+/// What is known of a key.
+pub(super) enum Found {
+    /// The project publishes it.
+    Key(Key),
+    /// Supabase alone knows what a token of it is worth.
+    Unpublished,
+    /// It is nobody's.
+    None,
 }
 
 struct Set {
-    keys: Vec<(String, Key)>,
+    /// By id; without what it takes to verify, if it is of a kind that we do not know.
+    keys: Vec<(String, Option<Key>)>,
     fetched: Timestamp,
 }
 
@@ -34,28 +47,43 @@ impl Jwks {
     /// Between two fetches: tokens with made-up key ids must not turn us on Supabase.
     const PAUSE: Duration = Duration::from_secs(30);
 
-    /// The key that `token` names, if the project publishes it.
-    pub(super) async fn find(
-        &mut self,
-        at: &Supabase,
-        token: &Token<'_>,
-        now: Timestamp,
-    ) -> Result<Option<Key>, Fault> {
+    /// What is known of the key that `token` names. Made-up tokens must not turn us on Supabase, so it is asked only where nobody else
+    /// can know: about tokens of a shared secret, which is never published, though the keys that will replace it are; and about a key
+    /// that may be too new to be published everywhere, once per fetch, and freely while Supabase vouches for tokens of it.
+    pub(super) async fn find(&mut self, at: &Supabase, token: &Token<'_>, now: Timestamp) -> Result<Found, Fault> {
+        let mut fetched = false;
         if self.set.as_ref().is_none_or(|set| now.since(set.fetched) >= Self::FRESH) {
-            self.refetch(at, now).await?;
+            fetched = self.refetch(at, now).await?;
         }
-        let Some(kid) = token.kid() else { return Ok(None) };
-        if self.key(kid).is_none() {
-            self.refetch(at, now).await?;
+        if token.is_of_a_secret() {
+            let is_published = token.kid().is_some_and(|kid| self.key(kid).is_some());
+            return Ok(if is_published { Found::None } else { Found::Unpublished });
         }
-        Ok(self.key(kid).cloned())
+        let Some(kid) = token.kid() else { return Ok(Found::None) };
+        if self.key(kid).is_none() && !fetched {
+            fetched = self.refetch(at, now).await?;
+        }
+        let vouched = || self.vouched.as_ref().is_some_and(|(of, at)| of == kid && now.since(*at) < Self::STALE);
+        Ok(match self.key(kid) {
+            Some(Some(key)) => Found::Key(key.clone()),
+            Some(None) => Found::Unpublished,
+            None if fetched || vouched() => Found::Unpublished,
+            None => Found::None,
+        })
     }
 
-    /// Fetches, unless that was just tried. A failure is one only when there is nothing to go on with.
-    async fn refetch(&mut self, at: &Supabase, now: Timestamp) -> Result<(), Fault> {
+    /// Remembers that Supabase knows the key that `token` names, if it is not published yet.
+    pub(super) fn vouch(&mut self, token: &Token<'_>, now: Timestamp) {
+        if let Some(kid) = token.kid().filter(|kid| !token.is_of_a_secret() && self.key(kid).is_none()) {
+            self.vouched = Some((kid.to_owned(), now));
+        }
+    }
+
+    /// Fetches, unless that was just tried; whether it did. A failure is one only when there is nothing to go on with.
+    async fn refetch(&mut self, at: &Supabase, now: Timestamp) -> Result<bool, Fault> {
         let usable = self.set.as_ref().is_some_and(|set| now.since(set.fetched) < Self::STALE);
         if usable && self.tried.is_some_and(|tried| now.since(tried) < Self::PAUSE) {
-            return Ok(());
+            return Ok(false);
         }
         self.tried = Some(now);
         match fetch(at).await {
@@ -63,15 +91,15 @@ impl Jwks {
             Err(fault) if usable => tracing::warn!(%fault, "old keys serve on"),
             Err(fault) => return Err(fault),
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn key(&self, kid: &str) -> Option<&Key> {
+    fn key(&self, kid: &str) -> Option<&Option<Key>> {
         self.set.as_ref()?.keys.iter().find(|(known, _)| known == kid).map(|(_, key)| key)
     }
 }
 
-async fn fetch(at: &Supabase) -> Result<Vec<(String, Key)>, Fault> {
+async fn fetch(at: &Supabase) -> Result<Vec<(String, Option<Key>)>, Fault> {
     #[derive(Deserialize)]
     struct Document {
         keys: Vec<Value>,
@@ -82,7 +110,11 @@ async fn fetch(at: &Supabase) -> Result<Vec<(String, Key)>, Fault> {
         return Err(answer.fault(CALL));
     }
     // A key of a kind that we do not know must not cost us the others.
-    Ok(answer.read::<Document>(CALL)?.keys.into_iter().filter_map(key).collect())
+    let listed = |jwk: Value| {
+        let kid = jwk.get("kid")?.as_str()?.to_owned();
+        Some((kid, key(jwk).map(|(_, key)| key)))
+    };
+    Ok(answer.read::<Document>(CALL)?.keys.into_iter().filter_map(listed).collect())
 }
 
 /// A P-256 key for ES256 or an RSA key of 2048 bits or more for RS256, each for nothing else.

@@ -11,6 +11,8 @@ mod jwks;
 pub mod signed_in;
 pub mod supabase;
 
+use std::time::Duration;
+
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -21,7 +23,7 @@ use self::access_token::{Claims, Token};
 use self::confirmed::Confirmed;
 use self::cookies::Jar;
 use self::halfway::{Factor, Halfway};
-use self::jwks::Jwks;
+use self::jwks::{Found, Jwks};
 use self::signed_in::SignedIn;
 use self::supabase::{Answer, Ask, Bearer, Supabase};
 use crate::clock::Timestamp;
@@ -33,6 +35,9 @@ use crate::oauth::issuer::Issuer;
 /// The longest way back from signing in, in bytes: it has to fit a cookie. An authorization request with a long `state` has
 /// about 1 KB.
 pub const LONGEST_WAY_BACK: usize = 2048;
+
+/// How long after its last access token a session is still continued: as long as a connection may lie unused.
+const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
 
 /// Knows people by their session at Supabase Auth.
 pub struct Identity {
@@ -93,7 +98,7 @@ impl Identity {
     }
 
     /// The person whose session came with `request`, if it is good at `now` and has every factor that they have. Their sign-out elsewhere
-    /// shows within a minute, and at once only in [`Self::still_signed_in`]: access tokens live on for up to an hour.
+    /// shows within a minute, of a session with two factors within its token's hour, and at once only in [`Self::still_signed_in`].
     ///
     /// # Errors
     /// When Supabase had to be asked and did not answer.
@@ -109,8 +114,7 @@ impl Identity {
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn arrival(&self, request: &Request, now: Timestamp) -> Result<Arrival, Fault> {
-        // A cookie may be there twice, one from a sibling domain; anything more is not worth asking about.
-        let mut questions = 2;
+        let mut questions = 1;
         let jar = Jar::of(request);
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
@@ -123,41 +127,74 @@ impl Identity {
         Ok(Arrival::Nobody)
     }
 
-    /// The person whom `token` stands for, if it is good at `now`: offline by the project's keys, if two factors were shown; by
-    /// Supabase's word where there is no key for it (a shared secret, or a key newer than its publication) or where it alone knows
-    /// whether there is a second factor to be shown.
+    /// The person whom `token` stands for, which Supabase has just given out, if it is good at `now`: offline by the project's keys, if
+    /// two factors were shown; by Supabase's word where there is no key for it (a shared secret, or a key newer than its publication) or
+    /// where it alone knows whether there is a second factor to be shown.
     ///
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn recognise(&self, token: Bearer, now: Timestamp) -> Result<Arrival, Fault> {
+        if let Some((parsed, _)) = Token::parse(token.expose()) {
+            self.jwks.lock().await.vouch(&parsed, now);
+        }
         self.judge(token, now, &mut 1).await
     }
 
-    /// As [`Self::recognise`], asking online only as long as `questions` are left: an anonymous request must not cost many.
+    /// The refresh token of a session of ours whose access token ended no more than 30 days ago. It is one only beside an
+    /// access token that the project's keys have signed: Supabase counts refreshes by our address, and what anybody can make up must not
+    /// use up what people sign in with. A project that signs with a shared secret has no such proof: there one signs in anew.
+    ///
+    /// # Errors
+    /// When the project's keys cannot be had.
+    pub async fn refreshable(&self, request: &Request, now: Timestamp) -> Result<Option<String>, Fault> {
+        for session in Jar::of(request).sessions(&self.cookie) {
+            let Some((parsed, claims)) = Token::parse(session.access_token.expose()) else { continue };
+            if claims.former_person(&self.issuers, FORGOTTEN, now).is_none() {
+                continue;
+            }
+            let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
+            let signed = matches!(found, Found::Key(key) if parsed.is_signed_by(&key));
+            if let Some(token) = session.refresh_token().filter(|_| signed) {
+                return Ok(Some(token));
+            }
+        }
+        Ok(None)
+    }
+
+    /// As [`Self::recognise`], asking about a token without a key only as long as `questions` are left. Of all calls, `GET /user` is the
+    /// one that Supabase does not count by address, so what strangers ask keeps nobody out; and how often they can is for the
+    /// throttling of the routes that ask (template.yaml).
     async fn judge(&self, token: Bearer, now: Timestamp, questions: &mut u8) -> Result<Arrival, Fault> {
         let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(Arrival::Nobody) };
         // Before the signature, so that only what could be a session makes us ask anybody.
         let Some(person) = claims.person(&self.issuers, now) else { return Ok(Arrival::Nobody) };
-        let key = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
-        let offline = match key {
-            Some(key) if parsed.is_signed_by(&key) => claims.has_both_factors(),
-            None if *questions > 0 && parsed.may_be_asked_about() => {
-                *questions -= 1;
-                false
-            }
+        let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
+        let (unpublished, known) = (matches!(found, Found::Unpublished), self.confirmed.knows(&token, now));
+        match found {
+            Found::Key(key) if parsed.is_signed_by(&key) => {}
+            Found::Unpublished if known => {}
+            Found::Unpublished if *questions > 0 && parsed.may_be_asked_about() => *questions -= 1,
             _ => return Ok(Arrival::Nobody),
-        };
+        }
+        let offline = known || (!unpublished && claims.has_both_factors());
         let word = if offline { Word::Lives(Vec::new()) } else { self.lacking(&token, &claims, now).await? };
         let Word::Lives(factors) = word else { return Ok(Arrival::Nobody) };
-        let person = SignedIn::new(person, claims, token);
+        if unpublished {
+            self.jwks.lock().await.vouch(&parsed, now);
+        }
+        let person = SignedIn::new(person, claims, token, !offline);
         Ok(if factors.is_empty() { Arrival::SignedIn(person) } else { Arrival::Halfway(Halfway::new(person, factors)) })
     }
 
-    /// Whether the session still exists and its person may use it, by Supabase's word: the one online check, made at approval.
+    /// Whether the session still exists and its person may use it, by Supabase's word of this moment: for what outlives the session, or
+    /// is not for somebody who has ended it elsewhere.
     ///
     /// # Errors
     /// When Supabase gives no answer. That is no reason to sign in again.
     pub async fn still_signed_in(&self, person: &SignedIn) -> Result<bool, Fault> {
+        if person.just_asked {
+            return Ok(true);
+        }
         let word = self.ask_about(&person.bearer, person.person.as_str()).await?;
         Ok(match word {
             Word::Ended => false,
@@ -196,9 +233,6 @@ impl Identity {
 
     /// The factors that are left to be shown, if there is a session.
     async fn lacking(&self, token: &Bearer, claims: &Claims, now: Timestamp) -> Result<Word, Fault> {
-        if self.confirmed.knows(token, now) {
-            return Ok(Word::Lives(Vec::new()));
-        }
         Ok(match self.ask_about(token, &claims.sub).await? {
             Word::Lives(factors) if factors.is_empty() || claims.has_both_factors() => {
                 self.confirmed.remember(token, now);

@@ -20,6 +20,8 @@ pub struct SignedIn {
     /// For asking Supabase about them.
     pub bearer: Bearer,
     pub(super) has_both_factors: bool,
+    /// Supabase vouched for them a moment ago, in answering this very request.
+    pub(super) just_asked: bool,
     session: Secret<32>,
 }
 
@@ -27,7 +29,7 @@ pub struct SignedIn {
 pub const SIGN_OUT: &str = "sign out";
 
 impl SignedIn {
-    pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer) -> Self {
+    pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer, just_asked: bool) -> Self {
         // The session's id is random and known to its browser (and its project) alone. Unlike the token it survives a refresh,
         // so a form that lay open for an hour still counts.
         let has_both_factors = claims.has_both_factors();
@@ -37,7 +39,15 @@ impl SignedIn {
             .chain_update(claims.session_id);
         let session = Secret::from_bytes(session.finalize().into());
         let email = claims.email.filter(|email| !email.is_empty());
-        Self { person, email, until: Timestamp::from_seconds(claims.exp), bearer, has_both_factors, session }
+        Self {
+            person,
+            email,
+            until: Timestamp::from_seconds(claims.exp),
+            bearer,
+            has_both_factors,
+            just_asked,
+            session,
+        }
     }
 
     /// What a form for `purpose` carries, so that only a page of ours, shown within this session, can have been its source.

@@ -69,7 +69,8 @@ pub struct Open {
     pub tenant: TenantId,
     /// Its person.
     pub person: PersonId,
-    created: Timestamp,
+    /// When it was approved.
+    pub created: Timestamp,
     issued: bool,
 }
 

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! tenant      { pk: "tenant#acme", sk: "tenant", name: "Acme", roles?: { "editor": ["documents:write"] } }
-//! membership  { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", change?: 17 }
+//! membership  { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", change?: 17,
+//!               reached?: { began: 1795…, place: "1795….<grant>", down_to?: 1795… } }
 //! former one  { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, expires: 1797… }
 //! ```
 //!
 //! `change` numbers what the product told of a membership, if it does (`functions/membership`): what arrives late does not undo what
 //! came after it, so a membership that ends leaves that behind for a month. It names no tenant, and is in no index.
+//! `reached` is how far that change has been followed in what the person has connected, as long as some of it is left.
 //! An operator's word has no number and leaves it as it is: it wins over all that has arrived, and the product's next word over it.
 //!
 //! A role is defined once, in its tenant, so that changing it changes what all its members may do at once.
@@ -21,6 +23,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::clients::Clients;
+use super::connections::Place;
 use super::grants::Grants;
 use super::item::{Item, Value, unreadable};
 use super::wanted::Wanted;
@@ -72,14 +75,25 @@ pub struct Standing {
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
 /// What became of a change that the product told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Followed {
     /// It counts from now on.
     Applied,
-    /// It was the last one that was told, and still is.
-    Repeated,
+    /// It was the last one that was told, and still is; and how far it has been followed, if not to the end.
+    Repeated(Option<Reached>),
     /// A later one was told before.
     Superseded,
+}
+
+/// How far a change has been followed in what a person has connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// When going through them began.
+    pub began: Timestamp,
+    /// The last one that has followed, in the order of [`Grants::open`].
+    pub place: Place,
+    /// Those approved before have followed: it was gone through them already.
+    pub down_to: Option<Timestamp>,
 }
 
 impl Directory {
@@ -188,7 +202,7 @@ impl Directory {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key))
-            .update_expression("SET tenant = :tenant, person = :person, #role = :role REMOVE #left, expires")
+            .update_expression("SET tenant = :tenant, person = :person, #role = :role REMOVE #left, expires, reached")
             .expression_attribute_names("#role", "role")
             .expression_attribute_names("#left", LEFT)
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
@@ -210,7 +224,7 @@ impl Directory {
             .table_name(&self.table)
             .set_key(Some(key))
             .condition_expression("attribute_exists(#role)")
-            .update_expression("SET #left = :now, expires = :expires REMOVE tenant, person, #role")
+            .update_expression("SET #left = :now, expires = :expires REMOVE tenant, person, #role, reached")
             .expression_attribute_names("#role", "role")
             .expression_attribute_names("#left", LEFT)
             .expression_attribute_values(":now", Value::from(now).0)
@@ -252,8 +266,59 @@ impl Directory {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unreadable(&self.table))?;
-                Ok(if self.change(&known)? == change { Followed::Repeated } else { Followed::Superseded })
+                if self.change(&known)? != change {
+                    return Ok(Followed::Superseded);
+                }
+                let reached = |of: &Item| {
+                    let reached = Item::new(of.map("reached")?.clone());
+                    Some(Reached {
+                        began: reached.time("began")?,
+                        place: Place::parse(reached.text("place")?)?,
+                        down_to: if reached.has("down_to") { Some(reached.time("down_to")?) } else { None },
+                    })
+                };
+                let reached = known.has("reached").then(|| reached(&known).ok_or_else(|| unreadable(&self.table)));
+                Ok(Followed::Repeated(reached.transpose()?))
             }
+            _ => Err(Fault::of_aws(CALL, &error)),
+        }
+    }
+
+    /// Keeps how far `change`, to `role`, has been followed; nothing if it has been to the end. Unless another change counts by now.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn keep_reached(
+        &self,
+        (person, tenant): (&PersonId, &TenantId),
+        role: &str,
+        change: u64,
+        reached: Option<&Reached>,
+    ) -> Result<(), Fault> {
+        const CALL: &str = "DynamoDB.PutItem";
+        let reached = reached.map(|Reached { began, place, down_to }| {
+            let members = Item::default().with("began", *began).with("place", place.to_text());
+            Value(AttributeValue::M(members.with_some("down_to", *down_to).into_inner()))
+        });
+        let item = Item::new(self.membership(person, tenant).attribute_values())
+            .with(CHANGE, numbered(change))
+            .with("tenant", tenant.as_str())
+            .with("person", person.as_str())
+            .with("role", role)
+            .with_some("reached", reached);
+        let put = self
+            .dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item.into_inner()))
+            .condition_expression("#change = :change AND #role = :role")
+            .expression_attribute_names("#change", CHANGE)
+            .expression_attribute_names("#role", "role")
+            .expression_attribute_values(":change", numbered(change).0)
+            .expression_attribute_values(":role", Value::from(role).0);
+        let Err(error) = put.send().await else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
             _ => Err(Fault::of_aws(CALL, &error)),
         }
     }

@@ -45,8 +45,11 @@ use crate::supabase::secret::Secret;
 use crate::supabase::seed::Seed;
 use crate::supabase::state::State;
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::extract::{Request, State as Shared};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::Response;
 use axum::routing::{get, post};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use url::{Host, Url};
 use uuid::Uuid;
@@ -57,6 +60,7 @@ pub struct Supabase {
     providers: Vec<String>,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
     state: Mutex<State>,
+    asked: Mutex<BTreeMap<String, usize>>,
 }
 
 /// Where the project is and whom it sends people back to.
@@ -140,7 +144,7 @@ impl Supabase {
         Url::parse(&site.site_url).map_err(|_| Unfit::SiteUrl)?;
         let site = Site { url: site.url.trim_end_matches('/').to_owned(), ..site };
         state.settle(seed.people, clock())?;
-        Ok(Arc::new(Self { site, providers: seed.providers, clock, state: Mutex::new(state) }))
+        Ok(Arc::new(Self { site, providers: seed.providers, clock, state: Mutex::new(state), asked: Mutex::default() }))
     }
 
     /// Everything a restart must not lose, as JSON: keys, sessions, refresh tokens, one-time codes. It is as secret as they are.
@@ -175,7 +179,13 @@ impl Supabase {
             .route("/provider", get(provider::page).post(provider::choose))
             .route("/inbox/{email}", get(inbox::show))
             .layer(from_fn(refusal::speak))
+            .layer(from_fn_with_state(Arc::clone(self), count))
             .with_state(Arc::clone(self))
+    }
+
+    /// How often a path has been asked for: `/auth/v1/user` and so on.
+    pub fn asked(&self, path: &str) -> usize {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied().unwrap_or_default()
     }
 
     /// The mails sent to this address, oldest first.
@@ -238,4 +248,10 @@ impl Supabase {
     fn issuer(&self) -> String {
         format!("{}/auth/v1", self.site.url)
     }
+}
+
+async fn count(Shared(supabase): Shared<Arc<Supabase>>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    *supabase.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
+    next.run(request).await
 }
