@@ -29,7 +29,7 @@ use shared::oauth::api_key::KeyName;
 use shared::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
-use shared::oauth::secret::Digest as Hidden;
+use shared::oauth::secret::{Digest as Hidden, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::clients::Kept;
 use shared::store::directory::Standing;
@@ -82,6 +82,11 @@ impl World {
         change(&mut options);
         let (programs, watch) = programs::of_environment().unzip();
         options.programs = programs.or(options.programs);
+        options.dynamo = options.dynamo.or_else(tables_elsewhere);
+        if options.dynamo.is_some() {
+            // Others have tables there too.
+            options.stack = format!("world-{}", to_text(Secret::<9>::random().expose()));
+        }
         if let Some(watch) = &watch {
             watch.set(clock.load(Ordering::SeqCst));
         }
@@ -165,7 +170,7 @@ impl World {
     /// 43 random characters.
     #[must_use]
     pub fn random(&self) -> String {
-        let text = URL_SAFE_NO_PAD.encode(shared::oauth::secret::Secret::<32>::random().expose());
+        let text = to_text(Secret::<32>::random().expose());
         self.remember(&text);
         text
     }
@@ -494,6 +499,12 @@ impl Drop for World {
             assert!(!logged.contains(secret.as_str()), "a secret was logged: {secret}");
         }
     }
+}
+
+/// Where whoever runs the tests wants the tables: `TABLES_URL`, of moto or DynamoDB Local.
+fn tables_elsewhere() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "it is of whoever runs the tests")]
+    std::env::var("TABLES_URL").ok()
 }
 
 /// Header and claims of a JWT, unverified.
