@@ -71,10 +71,11 @@ impl Membership {
                     Followed::Applied => "applied",
                     Followed::Repeated => "repeated",
                     Followed::Superseded => "superseded",
+                    Followed::Stale => "stale",
                 },
             });
             // Again if it is repeated: the first time may have ended in the middle. Whatever superseded it is repeated as well.
-            if followed != Followed::Superseded {
+            if matches!(followed, Followed::Applied | Followed::Repeated) {
                 self.react(person, tenant, now).await?;
                 if role.is_none() {
                     self.revoke_keys(person, tenant, now).await?;
