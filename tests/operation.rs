@@ -212,6 +212,7 @@ async fn each_alarm_listens_to_what_is_said() {
     ];
     let journeys = Box::pin(Journeys::made()).await;
     let stranded = World::with(|options| {
+        journeys.world.system().stack().clone_into(&mut options.stack);
         options.parameters.insert("SupabaseUrl".to_owned(), "http://127.0.0.1:9".to_owned());
     })
     .await;

@@ -77,16 +77,14 @@ impl World {
         let mut options = Options {
             clock: Clock::new(move || Timestamp::from_seconds(told.load(Ordering::SeqCst))),
             demo: true,
+            dynamo: tables_elsewhere(),
+            // Where the tables are, others may have theirs.
+            stack: format!("world-{}", to_text(Secret::<9>::random().expose())),
             ..Options::default()
         };
         change(&mut options);
         let (programs, watch) = programs::of_environment().unzip();
         options.programs = programs.or(options.programs);
-        options.dynamo = options.dynamo.or_else(tables_elsewhere);
-        if options.dynamo.is_some() {
-            // Others have tables there too.
-            options.stack = format!("world-{}", to_text(Secret::<9>::random().expose()));
-        }
         if let Some(watch) = &watch {
             watch.set(clock.load(Ordering::SeqCst));
         }
