@@ -464,12 +464,11 @@ impl<'w> Scene<'w> {
                 self.world.post_json("/oauth/register", &metadata).await
             }
             Asked::Page(ask) => self.ana.open(&ask.url).await,
-            Asked::Approve(_, _, form) => self.ana.submit(form).await,
+            Asked::Approve(_, _, form) | Asked::End(form, _) => self.ana.submit(form).await,
             Asked::Exchange(ask, code) => self.claude.exchange(ask, code).await,
             Asked::Refresh(token) => self.claude.refresh(token).await,
             Asked::Revoke(tokens) => self.claude.revoke(&tokens.access).await,
             Asked::Call(token) => self.ping(token).await,
-            Asked::End(form, _) => self.ana.submit(form).await,
             Asked::Told(_, is, number) => self.world.tells(BEN, "acme", Some("member"), *is, *number).await,
         }
     }

@@ -233,7 +233,6 @@ pub struct System {
     /// Where the tables are instead.
     elsewhere: Option<Elsewhere>,
     definitions: Vec<TableDefinition>,
-    stack: String,
     signing_key: String,
     policies: Vec<(String, String, String)>,
     queries: BTreeMap<String, String>,
@@ -317,10 +316,7 @@ impl System {
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
-        let elsewhere = match options.dynamo {
-            Some(address) => Some(Elsewhere::with(address, &definitions).await?),
-            None => None,
-        };
+        let elsewhere = Elsewhere::of(options.dynamo, &definitions).await?;
         let dynamo = match &elsewhere {
             Some(elsewhere) => elsewhere.address().to_owned(),
             None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
@@ -383,7 +379,6 @@ impl System {
             database,
             elsewhere,
             definitions,
-            stack: options.stack,
             signing_key: key_arn(options.key_spec),
             operator,
             tables,
@@ -396,7 +391,7 @@ impl System {
     /// What the stack is called.
     #[must_use]
     pub fn stack(&self) -> &str {
-        &self.stack
+        &self.deployed.template.stack
     }
 
     /// The one origin: `http://localhost:<port>`.

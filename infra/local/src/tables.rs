@@ -76,8 +76,9 @@ pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&Folder>) -> 
 pub(crate) struct Elsewhere(String);
 
 impl Elsewhere {
-    /// Those of `definitions`, made at `address` if they are not there.
-    pub(crate) async fn with(address: String, definitions: &[TableDefinition]) -> Result<Self, NoTables> {
+    /// Those of `definitions`, made at `address` if they are not there; none without an address.
+    pub(crate) async fn of(address: Option<String>, definitions: &[TableDefinition]) -> Result<Option<Self>, NoTables> {
+        let Some(address) = address else { return Ok(None) };
         let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &address };
         for TableDefinition { name, create, time_to_live } in definitions {
             match service.ask(name, "CreateTable", create).await? {
@@ -94,7 +95,7 @@ impl Elsewhere {
                 }
             }
         }
-        Ok(Self(address))
+        Ok(Some(Self(address)))
     }
 
     pub(crate) fn address(&self) -> &str {

@@ -18,7 +18,7 @@ const ACCOUNT: &str = "111122223333";
 pub(crate) struct Template {
     root: Value,
     /// The stack's name, after which everything else is named.
-    stack: String,
+    pub(crate) stack: String,
     parameters: BTreeMap<String, String>,
     /// ARNs of the keys behind `SigningKey` and `SecondSigningKey`.
     signing_keys: [String; 2],
