@@ -106,7 +106,7 @@ pub struct Options {
     pub wire: Option<Arc<dyn Wire>>,
     /// Whether who watches sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
     pub watch_audit: bool,
-    /// Whether functions reach the tables and KMS without a socket.
+    /// Whether functions reach the tables and KMS without a socket, if both are in here.
     pub direct: bool,
     /// Where the deployed programs are, if functions are to be processes of their own, which know no other clock than theirs.
     pub programs: Option<Programs>,
@@ -322,7 +322,7 @@ impl System {
             None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
         };
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
-        let straight = options.direct.then(|| (database.clone(), Arc::clone(&kms)));
+        let straight = (options.direct && elsewhere.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
         tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
@@ -334,7 +334,10 @@ impl System {
         };
 
         let addresses = match wire {
-            Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
+            Some(wire) => {
+                let clock = options.programs.is_some().then(|| options.clock.clone());
+                wire::watch(wire, services.clone(), clock, &mut servers).await?
+            }
             None => services.clone(),
         };
         let unwatched =
