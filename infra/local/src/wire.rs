@@ -133,8 +133,8 @@ impl Failing {
     }
 }
 
-/// Puts `wire` before the services; the addresses at which functions are to find them. Its own answers are dated by `clock` if that
-/// is theirs: one refused by a service of another time looks to the SDK like a matter of clocks, and it asks again.
+/// Puts `wire` before the services; the addresses at which functions are to find them. Answers are dated by `clock` if that is
+/// theirs: a refusal by a service of another time looks to the SDK like a matter of clocks, and it asks again.
 pub(crate) async fn watch(
     wire: Arc<dyn Wire>,
     services: Addresses,
@@ -157,11 +157,14 @@ struct Watched {
 }
 
 async fn pass(State(watched): State<Arc<Watched>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
+    dated(decided(&watched, &uri, headers, body).await, watched.clock.as_ref())
+}
+
+async fn decided(watched: &Watched, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let Some(call) = Call::read(uri.path(), header("x-amz-target"), header("authorization"), &body) else {
         return answer(&Failing { status: 400, kind: "UnknownOperationException" });
     };
-    let answer = |failing: &Failing| dated(answer(failing), watched.clock.as_ref());
     let address = match call.service {
         Service::DynamoDb => &watched.services.dynamo,
         Service::Kms => &watched.services.kms,
