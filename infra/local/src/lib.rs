@@ -333,11 +333,9 @@ impl System {
             None => None,
         };
 
+        let turned = options.programs.is_some().then(|| options.clock.clone());
         let addresses = match wire {
-            Some(wire) => {
-                let clock = options.programs.is_some().then(|| options.clock.clone());
-                wire::watch(wire, services.clone(), clock, &mut servers).await?
-            }
+            Some(wire) => wire::watch(wire, services.clone(), turned, &mut servers).await?,
             None => services.clone(),
         };
         let unwatched =
