@@ -216,12 +216,46 @@ fn the_schema_is_that_of_the_code() {
     assert!(SCHEMA == described, "functions/audit/schema.json must be\n{described}");
 }
 
-/// Drawn from `shared::audit::Event` and the comments there.
+/// Drawn from `shared::audit::Event`, from the operator's `Deed`, and the comments there.
 fn schema() -> Value {
-    const CODE: &str = include_str!("../shared/src/audit.rs");
-    let (_, rest) = CODE.split_once("pub enum Event<'a> {").expect("the events");
-    let (body, _) = rest.split_once("\n}\n").expect("their end");
+    const EVENTS: &str = include_str!("../shared/src/audit.rs");
+    const DEEDS: &str = include_str!("../infra/cli/src/deed.rs");
     let text = |description: &str| json!({ "type": "string", "description": description });
+    let mut events = drawn(EVENTS, "pub enum Event<'a> {");
+    // Whatever an operator does says who they are, of all events not only those that may be another's.
+    for mut deed in drawn(DEEDS, "pub(crate) enum Deed<'a> {") {
+        deed["properties"]["by"] = text("`operator`, and who they are to AWS, where AWS is asked.");
+        deed["required"].as_array_mut().unwrap().push(json!("by"));
+        events.push(deed);
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A line of the audit log",
+        "type": "object",
+        "required": ["timestamp", "level", "target", "v", "event"],
+        "properties": {
+            "timestamp": text("When it was written, RFC 3339, UTC."),
+            "level": { "const": "INFO" },
+            "target": { "const": "audit" },
+            "v": { "const": shared::audit::VERSION, "description": "Of this schema: goes up when a member changes its meaning or goes." },
+            "event": text("What happened."),
+            "flow": text("The attempt to connect that this is a step of: the same from the consent page to the first call."),
+            "at": { "type": "integer", "description": "When the step was taken, in seconds since 1970-01-01 UTC." },
+            "function": text("The function that wrote it, or `amble`, the operator's command line."),
+            "request": text("What API Gateway calls the request: `apigw-requestid` of the answer, `requestId` of the access log."),
+            "invocation": text("What Lambda calls the request."),
+            "ip": text("The address that the request came from, as API Gateway saw it. Of what hosted clients do, it is theirs."),
+            "id": text("CloudWatch's name for the line: a line that was delivered twice has it twice."),
+        },
+        "unevaluatedProperties": false,
+        "oneOf": events,
+    })
+}
+
+/// What the variants of an enum say, each with its members and their comments.
+fn drawn(code: &str, head: &str) -> Vec<Value> {
+    let (_, rest) = code.split_once(head).expect("the events");
+    let (body, _) = rest.split_once("\n}\n").expect("their end");
     let (mut events, mut comment) = (Vec::new(), String::new());
     let (mut event, mut members, mut required) = (Value::Null, Map::new(), Vec::new());
     for line in body.lines().map(str::trim) {
@@ -243,34 +277,14 @@ fn schema() -> Value {
         } else if let Some((name, kind)) =
             line.trim_end_matches(',').split_once(": ").filter(|_| !line.starts_with('#'))
         {
-            members.insert(name.to_owned(), text(&std::mem::take(&mut comment)));
+            let json = if kind.ends_with("u64") { "integer" } else { "string" };
+            members.insert(name.to_owned(), json!({ "type": json, "description": std::mem::take(&mut comment) }));
             if !kind.starts_with("Option") {
                 required.push(name.to_owned());
             }
         }
     }
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "A line of the audit log",
-        "type": "object",
-        "required": ["timestamp", "level", "target", "v", "event"],
-        "properties": {
-            "timestamp": text("When it was written, RFC 3339, UTC."),
-            "level": { "const": "INFO" },
-            "target": { "const": "audit" },
-            "v": { "const": shared::audit::VERSION, "description": "Of this schema: goes up when a member changes its meaning or goes." },
-            "event": text("What happened."),
-            "flow": text("The attempt to connect that this is a step of: the same from the consent page to the first call."),
-            "at": { "type": "integer", "description": "When the step was taken, in seconds since 1970-01-01 UTC." },
-            "function": text("The function that wrote it."),
-            "request": text("What API Gateway calls the request: `apigw-requestid` of the answer, `requestId` of the access log."),
-            "invocation": text("What Lambda calls the request."),
-            "ip": text("The address that the request came from, as API Gateway saw it. Of what hosted clients do, it is theirs."),
-            "id": text("CloudWatch's name for the line: a line that was delivered twice has it twice."),
-        },
-        "unevaluatedProperties": false,
-        "oneOf": events,
-    })
+    events
 }
 
 async fn all(world: &World, tenant: &str) -> Vec<Activity> {

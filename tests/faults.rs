@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt};
@@ -16,6 +17,7 @@ use world::connector::{Ask, Connector, Tokens};
 use world::person::{Form, Person};
 
 const ANA: &str = "ana@example.com";
+const BEN: &str = "ben@example.com";
 const SCOPE: &str = "skills:read offline_access";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +33,7 @@ async fn whatever_fails_the_clients_retry_finishes_the_work() {
     let _ = std::io::stderr().write_all(table.as_bytes());
     let lost: Vec<_> = suffered.iter().filter(|row| row.had == Had::NewApproval).collect();
     assert!(lost.iter().all(|row| matches!(row.operation, Operation::Exchange | Operation::ExchangeOnce)));
-    assert_eq!((suffered.len(), lost.len()), (316, 6), "another call, or another loss, than there was");
+    assert_eq!((suffered.len(), lost.len()), (440, 6), "another call, or another loss, than there was");
 }
 
 /// The rows of the table of calls, and what they hide.
@@ -55,6 +57,14 @@ enum Operation {
     CallWithKey,
     /// Within the hour of its last use.
     CallWithKeyAgain,
+    /// In the console.
+    End,
+    /// A key, likewise.
+    RevokeKey,
+    /// The product tells that a member has left.
+    Left,
+    /// That their role allows less.
+    Demoted,
 }
 
 /// What can happen to a call.
@@ -186,7 +196,7 @@ impl Line {
 }
 
 impl Operation {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 18] = [
         Self::Register,
         Self::Page,
         Self::ApproveAndRenew,
@@ -201,6 +211,10 @@ impl Operation {
         Self::FirstCall,
         Self::CallWithKey,
         Self::CallWithKeyAgain,
+        Self::End,
+        Self::RevokeKey,
+        Self::Left,
+        Self::Demoted,
     ];
 
     const fn name(self) -> &'static str {
@@ -219,6 +233,10 @@ impl Operation {
             Self::FirstCall => "mcp, first of a generation",
             Self::CallWithKey => "mcp, let in by a key",
             Self::CallWithKeyAgain => "mcp, let in by it again",
+            Self::End => "console, connection ended",
+            Self::RevokeKey => "console, key revoked",
+            Self::Left => "membership, left",
+            Self::Demoted => "membership, less allowed",
         }
     }
 
@@ -262,6 +280,10 @@ enum Asked<'w> {
     Refresh(String),
     Revoke(Tokens),
     Call(String),
+    /// What it is to put an end to, token or key.
+    End(Form, String),
+    /// A member's token, their new role if they stay, and the number of the change.
+    Told(String, Option<&'static str>, u64),
 }
 
 struct Scene<'w> {
@@ -269,13 +291,15 @@ struct Scene<'w> {
     line: &'w Line,
     claude: Connector<'w>,
     ana: Person<'w>,
+    /// How many changes the product has told.
+    changes: AtomicU64,
 }
 
 impl<'w> Scene<'w> {
     async fn new(world: &'w World, line: &'w Line) -> Self {
         let ana = world.person(ANA);
         ana.signs_in("/auth/login").await;
-        Self { world, line, claude: world.connector("Claude").await, ana }
+        Self { world, line, claude: world.connector("Claude").await, ana, changes: AtomicU64::new(0) }
     }
 
     /// One request with one fault, or with none and an answer that never reaches the client.
@@ -379,7 +403,33 @@ impl<'w> Scene<'w> {
                 assert_eq!(self.ping(&key).await.status, 200);
                 Asked::Call(key)
             }
+            Operation::End => {
+                let tokens = self.connected().await;
+                let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+                let asked = self.ana.open(&format!("/admin/end?connection={grant}")).await;
+                Asked::End(Form::find(&asked, "connection").unwrap(), tokens.access)
+            }
+            Operation::RevokeKey => {
+                let (key, known) = self.world.makes_key(ANA, "acme", "skills:read", None).await;
+                let asked = self.ana.open(&format!("/admin/acme/keys/revoke?key={}", known.id.to_text())).await;
+                Asked::End(Form::find(&asked, "key").unwrap(), key)
+            }
+            Operation::Left => self.told(None).await,
+            Operation::Demoted => self.told(Some("viewer")).await,
         }
+    }
+
+    /// A connection of a member's, of whom the product has something to tell.
+    async fn told(&self, is: Option<&'static str>) -> Asked<'w> {
+        self.world.gives_role("acme", BEN, "member").await;
+        let (ask, code) = self.claude.approved("tools:execute offline_access", BEN, "acme").await;
+        let tokens = self.claude.exchange(&ask, &code).await.tokens(self.world);
+        assert_eq!(self.rolls(&tokens.access).await.status, 200);
+        Asked::Told(tokens.access, is, self.changes.fetch_add(1, Ordering::SeqCst) + 1)
+    }
+
+    async fn rolls(&self, token: &str) -> Answer {
+        self.claude.tool(token, "roll_dice", json!({})).await
     }
 
     /// A name that no client has had.
@@ -414,11 +464,12 @@ impl<'w> Scene<'w> {
                 self.world.post_json("/oauth/register", &metadata).await
             }
             Asked::Page(ask) => self.ana.open(&ask.url).await,
-            Asked::Approve(_, _, form) => self.ana.submit(form).await,
+            Asked::Approve(_, _, form) | Asked::End(form, _) => self.ana.submit(form).await,
             Asked::Exchange(ask, code) => self.claude.exchange(ask, code).await,
             Asked::Refresh(token) => self.claude.refresh(token).await,
             Asked::Revoke(tokens) => self.claude.revoke(&tokens.access).await,
             Asked::Call(token) => self.ping(token).await,
+            Asked::Told(_, is, number) => self.world.tells(BEN, "acme", Some("member"), *is, *number).await,
         }
     }
 
@@ -452,6 +503,14 @@ impl<'w> Scene<'w> {
                 assert_eq!(self.ping(&tokens.access).await.status, 401);
                 let refused = self.claude.refresh(tokens.refresh.as_ref().unwrap()).await;
                 assert_eq!(refused.json()["error"], "invalid_grant");
+            }
+            Asked::End(_, credential) => {
+                assert_eq!(answer.status, 200, "{answer:?}");
+                assert_eq!(self.ping(credential).await.status, 401);
+            }
+            Asked::Told(token, is, _) => {
+                assert_eq!(answer.status, 204, "{answer:?}");
+                assert_eq!(self.rolls(token).await.status, if is.is_some() { 403 } else { 401 });
             }
             Asked::Call(_) => {
                 assert_eq!((answer.status, &answer.json()["result"]), (200, &Value::Object(serde_json::Map::new())));

@@ -71,6 +71,13 @@ impl Journeys {
         world.advance(61);
         assert_eq!(other.refresh(&first).await.status, 400);
 
+        // Told out of order at once, which is nothing, and then as if the product had begun to number anew.
+        for (number, is) in [(2, Some("member")), (1, Some("viewer"))] {
+            assert_eq!(world.tells("ben@example.com", "acme", Some("member"), is, number).await.status, 204);
+        }
+        world.advance(2 * 3600 + 1);
+        assert_eq!(world.tells("ben@example.com", "acme", Some("member"), None, 1).await.status, 204);
+
         // Approved, and never heard of again.
         let ask = connector.ask("skills:read");
         let ana = world.person("ana@example.com");
@@ -160,14 +167,16 @@ async fn each_metric_counts_what_happened() {
     assert_eq!(ids.len(), requests.len(), "one line for each");
     assert!(requests.iter().all(|line| line.get("_aws").is_some()));
     let value = |name: &str, dimensions: &[(&str, &str)]| {
-        let stack = std::iter::once(&("Stack", "amble-connect"));
-        let all = stack.chain(dimensions).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let stack = [("Stack", journeys.world.system().stack())];
+        let all =
+            stack.iter().chain(dimensions).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         drawn.get(&("AmbleConnect".to_owned(), name.to_owned(), all)).copied().unwrap_or_default()
     };
     for (name, dimensions, expected) in [
         ("Approvals", &[][..], 3.0),
         ("Connections", &[], 1.0),
         ("Replays", &[], 1.0),
+        ("StaleChanges", &[], 1.0),
         ("Refreshes", &[("Verdict", "replayed")], 1.0),
         ("Refreshes", &[("Verdict", "current")], 4.0),
         ("Refreshes", &[], 5.0),
@@ -203,6 +212,7 @@ async fn each_alarm_listens_to_what_is_said() {
     ];
     let journeys = Box::pin(Journeys::made()).await;
     let stranded = World::with(|options| {
+        journeys.world.system().stack().clone_into(&mut options.stack);
         options.parameters.insert("SupabaseUrl".to_owned(), "http://127.0.0.1:9".to_owned());
     })
     .await;
@@ -260,6 +270,14 @@ async fn each_query_finds_what_it_is_for() {
     reasons.sort_unstable();
     assert_eq!(reasons, ["refresh_replayed", "revoked"]);
 
+    let idle = journeys.answer("Changes of memberships that do not count", "").await;
+    let told: Vec<_> = idle.iter().map(|row| (&row["outcome"], &row["change"], row.get("role"))).collect();
+    assert_eq!(
+        told,
+        [(&json!("stale"), &json!(1), None), (&json!("superseded"), &json!(1), Some(&json!("viewer")))],
+        "the latest first"
+    );
+
     let refusals = journeys.answer("Refusals by reason", "").await;
     let told: Vec<_> =
         refusals.iter().map(|row| (row["event"].as_str(), row["reason"].as_str(), &row["refusals"])).collect();
@@ -291,5 +309,5 @@ async fn each_query_finds_what_it_is_for() {
     let requests = world.lines().iter().filter(|line| line["target"] == "request").count();
     assert_eq!(usize::try_from(total), Ok(requests));
     assert!(answers.iter().any(|row| row["function"] == "token" && row["status"] == 503));
-    assert_eq!(world.system().queries().len(), 9, "each is asked here");
+    assert_eq!(world.system().queries().len(), 10, "each is asked here");
 }

@@ -218,7 +218,7 @@ pub enum Event<'a> {
         person: &'a str,
         /// Why.
         reason: &'static str,
-        /// Who did it, if not the client or what we found: a person, or a key as `key <id>`.
+        /// Who did it, if not the client or what we found: a person, a key as `key <id>`, or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
@@ -234,7 +234,7 @@ pub enum Event<'a> {
         person: &'a str,
         /// Why.
         reason: &'static str,
-        /// Who did it, if not the client or what we found: a person, or a key as `key <id>`.
+        /// Who did it, if not the client or what we found: a person, a key as `key <id>`, or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
@@ -249,7 +249,7 @@ pub enum Event<'a> {
         role: Option<&'a str>,
         /// The number of the change.
         change: u64,
-        /// Applied, repeated, or superseded by a later one.
+        /// Applied, repeated, superseded by a later one, or stale: a higher number has counted for hours.
         outcome: &'static str,
     },
     /// What was issued under a grant can do no more than this, as the person's role has changed.
@@ -288,7 +288,7 @@ pub enum Event<'a> {
         person: &'a str,
         /// What it may do.
         scope: &'a str,
-        /// The key that it was made with, as `key <id>`, if a script did it in its maker's name.
+        /// The key that it was made with, as `key <id>`, if a script did it in its maker's name; or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
@@ -301,7 +301,7 @@ pub enum Event<'a> {
         /// Who revoked it; nobody when the operator did.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
-        /// The key that it was revoked with, as `key <id>`, if a script did it in its maker's name.
+        /// The key that it was revoked with, as `key <id>`, if a script did it in its maker's name; or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },

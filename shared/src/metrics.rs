@@ -9,6 +9,7 @@
 //! | `Approvals` | | | a person approved a client |
 //! | `Connections` | | | the first call of a grant: a connection has come about |
 //! | `Replays` | | | a code or refresh token that was used before |
+//! | `StaleChanges` | | | a change of membership that did not count, as one with a higher number had for hours |
 //! | `Refreshes` | | verdict, all | a refresh token was judged |
 //! | `Refusals` | | reason, all | the audit's word for why something was refused |
 //! | `Calls` | | outcome, all | a request of the MCP server, as the audit says it ended, or as its status does |
@@ -62,6 +63,7 @@ impl Measured {
                 }
             }
             Event::CodeJudged { verdict: "replayed", .. } => self.count("Replays"),
+            Event::MembershipFollowed { outcome: "stale", .. } => self.count("StaleChanges"),
             Event::AuthorizationRefused { reason, .. }
             | Event::AuthorizationStranded { reason, .. }
             | Event::TokenRefused { reason, .. }
@@ -112,7 +114,7 @@ impl Measured {
         }
         line.directive(&[&["Stack", "Function"]], timed);
 
-        let plain = ["Approvals", "Connections", "Replays"];
+        let plain = ["Approvals", "Connections", "Replays", "StaleChanges"];
         let plain = plain.into_iter().filter_map(|name| Some((name, "Count", json!(self.counts.get(name)?)))).collect();
         line.directive(&[&["Stack"]], plain);
 

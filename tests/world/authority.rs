@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -16,13 +17,24 @@ use tokio_rustls::TlsAcceptor;
 /// When it cannot be written.
 #[must_use]
 pub fn certify(name: &str, authority: &Path) -> TlsAcceptor {
+    certify_until(name, authority, rcgen::date_time_ymd(4096, 1, 1).unix_timestamp())
+}
+
+/// The same, until a time in seconds since the epoch.
+///
+/// # Panics
+/// When it cannot be written.
+#[must_use]
+pub fn certify_until(name: &str, authority: &Path, end: i64) -> TlsAcceptor {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(parameters, new_key()).expect("an authority");
     std::fs::write(authority, issuer.pem()).expect("a file");
 
     let key = new_key();
-    let parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+    let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
+    let since_epoch = Duration::from_secs(end.try_into().expect("a time after the epoch"));
+    parameters.not_after = rcgen::date_time_ymd(1970, 1, 1) + since_epoch;
     let certificate = parameters.signed_by(&key, &issuer).expect("a certificate");
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

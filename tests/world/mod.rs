@@ -29,7 +29,7 @@ use shared::oauth::api_key::KeyName;
 use shared::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
-use shared::oauth::secret::Digest as Hidden;
+use shared::oauth::secret::{Digest as Hidden, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::clients::Kept;
 use shared::store::directory::Standing;
@@ -77,6 +77,9 @@ impl World {
         let mut options = Options {
             clock: Clock::new(move || Timestamp::from_seconds(told.load(Ordering::SeqCst))),
             demo: true,
+            dynamo: tables_elsewhere(),
+            // Where the tables are, others may have theirs.
+            stack: format!("world-{}", to_text(Secret::<9>::random().expose())),
             ..Options::default()
         };
         change(&mut options);
@@ -165,7 +168,7 @@ impl World {
     /// 43 random characters.
     #[must_use]
     pub fn random(&self) -> String {
-        let text = URL_SAFE_NO_PAD.encode(shared::oauth::secret::Secret::<32>::random().expose());
+        let text = to_text(Secret::<32>::random().expose());
         self.remember(&text);
         text
     }
@@ -494,6 +497,12 @@ impl Drop for World {
             assert!(!logged.contains(secret.as_str()), "a secret was logged: {secret}");
         }
     }
+}
+
+/// Where whoever runs the tests wants the tables: `TABLES_URL`, of moto or DynamoDB Local.
+fn tables_elsewhere() -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "it is of whoever runs the tests")]
+    std::env::var("TABLES_URL").ok()
 }
 
 /// Header and claims of a JWT, unverified.

@@ -28,6 +28,8 @@ pub(crate) fn is_telling(activity: &Activity) -> bool {
         "grant_ending" => false,
         "code_judged" => verdict != "proven",
         "refresh_judged" => !matches!(verdict, "current" | "concurrent" | "lost_response"),
+        // Told again, or overtaken on its way: nothing has changed.
+        "membership_followed" => matches!(text(activity, "outcome"), Some("applied" | "stale")),
         _ => true,
     }
 }
@@ -73,6 +75,15 @@ pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
             (bad, detail) = (true, word("reason"));
             format!("A call of {client} was refused")
         }
+        "grant_limited" => format!("What {client} may do was limited, as a role has changed"),
+        "membership_followed" => {
+            let role = part("role");
+            bad = part("outcome") == "stale";
+            let ignored = if bad { "ignored, as a later change is known" } else { "" };
+            detail = list(&[role.clone(), ignored.to_owned()]);
+            let what = if role.is_empty() { "The product let a member go" } else { "The product gave a member a role" };
+            what.to_owned()
+        }
         "scope_wanted" => format!("{client} wanted more than it may"),
         "key_made" => "An API key was made".to_owned(),
         "key_revoked" => "An API key was revoked".to_owned(),
@@ -115,6 +126,16 @@ mod tests {
 
     use super::*;
 
+    fn activity(line: &serde_json::Value) -> Activity {
+        Activity {
+            tenant: TenantId::parse("acme").unwrap(),
+            at: 0,
+            id: "1".to_owned(),
+            event: line["event"].as_str().unwrap().to_owned(),
+            line: line.as_object().unwrap().clone(),
+        }
+    }
+
     #[test]
     fn words_of_ours_are_plain_and_ids_stay_as_they_are() {
         for (line, what, detail) in [
@@ -129,17 +150,34 @@ mod tests {
                 "in_1, not found",
             ),
             (json!({ "event": "call_refused", "reason": "not_in_use" }), "A call of Claude was refused", "not in use"),
+            (
+                json!({ "event": "grant_limited", "scope": "skills:read" }),
+                "What Claude may do was limited, as a role has changed",
+                "Read skills",
+            ),
+            (
+                json!({ "event": "membership_followed", "role": "vice_editor", "change": 7, "outcome": "applied" }),
+                "The product gave a member a role",
+                "vice_editor",
+            ),
+            (
+                json!({ "event": "membership_followed", "change": 7, "outcome": "stale" }),
+                "The product let a member go",
+                "ignored, as a later change is known",
+            ),
             (json!({ "event": "something_new", "person": "p" }), "something new", ""),
         ] {
-            let activity = Activity {
-                tenant: TenantId::parse("acme").unwrap(),
-                at: 0,
-                id: "1".to_owned(),
-                event: line["event"].as_str().unwrap().to_owned(),
-                line: line.as_object().unwrap().clone(),
-            };
+            let activity = activity(&line);
             let told = words(&activity, Some("Claude"));
             assert_eq!((told.what.as_str(), told.detail.as_str()), (what, detail));
+            assert_eq!(
+                (is_telling(&activity), told.bad),
+                (true, what.contains("refused") || detail.starts_with("ignored"))
+            );
+        }
+        for outcome in ["repeated", "superseded"] {
+            let line = json!({ "event": "membership_followed", "change": 7, "outcome": outcome });
+            assert!(!is_telling(&activity(&line)), "{outcome}");
         }
     }
 }

@@ -76,13 +76,14 @@ impl Membership {
                     Followed::Applied => "applied",
                     Followed::Repeated(_) => "repeated",
                     Followed::Superseded => "superseded",
+                    Followed::Stale => "stale",
                 },
             });
             // Again if it is repeated: the first time may have ended in the middle. Whatever superseded it is repeated as well.
             let reached = match followed {
                 Followed::Applied => None,
                 Followed::Repeated(reached) => reached,
-                Followed::Superseded => continue,
+                Followed::Superseded | Followed::Stale => continue,
             };
             let reaction = Reaction { change, number, reached, until, now };
             self.react(&reaction).await?;

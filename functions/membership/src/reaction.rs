@@ -84,7 +84,7 @@ impl Membership {
     async fn keep_reached(&self, reaction: &Reaction<'_>, reached: Option<&Reached>) -> Result<(), Refusal> {
         let Change { person, tenant, role } = reaction.change;
         if let Some(role) = role {
-            self.directory.keep_reached((person, tenant), role, reaction.number, reached).await?;
+            self.directory.keep_reached((person, tenant), role, reaction.number, reached, reaction.now).await?;
         }
         Ok(())
     }

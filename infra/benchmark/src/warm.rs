@@ -16,8 +16,8 @@ use world::connector::{Connector, Tokens};
 use world::person::{Form, Person};
 
 use crate::cold::Scene;
-use crate::filling::{LEAVING, TENANT, fill};
 use crate::figures::{Spread, Warm};
+use crate::filling::{LEAVING, TENANT, fill};
 use crate::process_cost::{ran, resident};
 
 /// Codes are exchanged before they expire.

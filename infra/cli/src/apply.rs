@@ -11,6 +11,7 @@ use workspace_file::plan::{Change, Effect, Plan};
 use workspace_file::{Variables, WorkspaceFile};
 
 use crate::arguments;
+use crate::deed::Deed;
 use crate::desk::Desk;
 use crate::failed::Failed;
 use crate::member;
@@ -59,7 +60,10 @@ pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
         let changes = plan.changes().iter().filter(|change| change.tenant() == tenant).count()
             + surplus.iter().filter(|surplus| surplus.tenant == tenant).count();
         if changes > 0 {
-            desk.note("workspace_changing", json!({ "tenant": tenant.as_str(), "changes": changes }));
+            desk.note(&Deed::WorkspaceChanging {
+                tenant: tenant.as_str(),
+                changes: changes.try_into().unwrap_or(u64::MAX),
+            });
         }
     }
     desk.tell().await;
@@ -69,11 +73,9 @@ pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
         desk.progress(&format!("{done} of {all}: {label}"));
     };
     let applied = plan.apply(&directory, &workspaces, desk.now, |change| {
-        desk.note(
-            "workspace_changed",
-            json!({ "tenant": change.tenant().as_str(), "what": change.label(), "effect": effect(change) }),
-        );
-        step(&change.label(), &mut done);
+        let (tenant, what) = (change.tenant().as_str(), &change.label());
+        desk.note(&Deed::WorkspaceChanged { tenant, what, effect: effect(change) });
+        step(what, &mut done);
     });
     applied.await.inspect_err(|_| desk.arrived())?;
     for Surplus { tenant, person } in &surplus {

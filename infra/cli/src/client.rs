@@ -12,6 +12,7 @@ use shared::store::clients::{Clients, Kept};
 use shared::store::operator::Whose;
 
 use crate::arguments;
+use crate::deed::Deed;
 use crate::desk::Desk;
 use crate::failed::Failed;
 use crate::grant;
@@ -113,7 +114,7 @@ async fn add(
         Kept::AsItWas => return Err(Failed::ClientExists(client.id)),
         Kept::Blocked => return Err(Failed::Blocked(client.id)),
     }
-    note(desk, "client_added", &client.id);
+    desk.note(&Deed::ClientAdded { client: client.id.as_str() });
     let mut json = described(&client);
     if let Some(json) = json.as_object_mut() {
         json.insert("client_secret".to_owned(), Value::from(text.as_str()));
@@ -131,7 +132,7 @@ async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Fa
     // What the rest needs is not to be missed half-way.
     desk.environment.grants()?;
     clients.remove(&client.id).await?;
-    note(desk, "client_removed", &client.id);
+    desk.note(&Deed::ClientRemoved { client: client.id.as_str() });
     let ended = end_grants(desk, &client.id).await?;
     let again = match client.kind {
         Kind::Confidential { .. } | Kind::Blocked { .. } => String::new(),
@@ -147,7 +148,7 @@ async fn block(desk: &Desk, clients: &Clients, id: &ClientId) -> Result<Said, Fa
     let known = clients.find(id, desk.now).await?;
     desk.environment.grants()?;
     clients.block(id, known.as_ref().and_then(|client| client.name.as_deref()), desk.now).await?;
-    note(desk, "client_blocked", id);
+    desk.note(&Deed::ClientBlocked { client: id.as_str() });
     let ended = end_grants(desk, id).await?;
     let text = format!("{id} is blocked. Connections that ended: {ended}.\n");
     Ok(Said { text, json: json!({ "client_id": id.as_str(), "ended": ended }) })
@@ -157,7 +158,7 @@ async fn unblock(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, F
     if !clients.unblock(&id).await? {
         return Err(Failed::NotBlocked(id));
     }
-    note(desk, "client_unblocked", &id);
+    desk.note(&Deed::ClientUnblocked { client: id.as_str() });
     let text = format!("{id} is no longer blocked, and not known either until it comes again.\n");
     Ok(Said { text, json: json!({ "client_id": id.as_str() }) })
 }
@@ -166,17 +167,13 @@ async fn end_grants(desk: &Desk, id: &ClientId) -> Result<usize, Failed> {
     grant::end_all(desk, &Whose::Client(id.clone()), grant::Why::Wanted).await
 }
 
-fn note(desk: &Desk, event: &str, id: &ClientId) {
-    desk.note(event, json!({ "client": id.as_str() }));
-}
-
 async fn add_secret(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
     let (text, secret) = new_secret(desk.now);
     if !clients.add_secret(&id, &secret).await? {
         let client = find(clients, id, desk.now).await?;
         return Err(if secrets(&client).is_some() { Failed::TooMany(client.id) } else { without_secrets(client) });
     }
-    note(desk, "client_secret_added", &id);
+    desk.note(&Deed::ClientSecretAdded { client: id.as_str() });
     let json = json!({ "client_id": id.as_str(), "client_secret": text, "secret": listed_as(&secret) });
     Ok(Said { text: format!("{id} has another secret. {}", shown_once(&text)), json })
 }
@@ -197,7 +194,7 @@ async fn remove_secret(desk: &Desk, clients: &Clients, id: ClientId, listed: Str
     if !clients.remove_secret(&client.id, &secret.digest).await? {
         return Err(Failed::LastSecret(client.id, listed));
     }
-    note(desk, "client_secret_removed", &client.id);
+    desk.note(&Deed::ClientSecretRemoved { client: client.id.as_str() });
     let text = format!("{} can no longer use {listed}.\n", client.id);
     Ok(Said { text, json: json!({ "client_id": client.id.as_str(), "secret": listed }) })
 }

@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde_json::{Map, Value};
+use shared::audit::Event;
 use shared::clock::Timestamp;
 use shared::environment::Environment;
 
+use crate::deed::Deed;
 use crate::deployment::{Deployment, NotFound, Open};
 use crate::failed::Failed;
 use crate::trail::{Trail, Unwritten};
@@ -32,12 +34,23 @@ impl Desk {
     }
 
     /// Notes something that was done, for the audit.
-    pub(crate) fn note(&self, event: &str, what: Value) {
-        let mut line = Map::from_iter([("event".to_owned(), Value::from(event))]);
-        if let Value::Object(members) = what {
-            line.extend(members);
+    pub(crate) fn note(&self, deed: &Deed<'_>) {
+        self.note_line(serde_json::to_value(deed));
+    }
+
+    /// Notes something that functions do as well.
+    pub(crate) fn note_event(&self, event: &Event<'_>) {
+        self.note_line(serde_json::to_value(event));
+    }
+
+    fn note_line(&self, line: serde_json::Result<Value>) {
+        match line {
+            Ok(Value::Object(line)) => self.noted.borrow_mut().push(line),
+            // Our own types: it would take a mistake in them.
+            mistaken => {
+                let _ = writeln!(io::stderr(), "this was done, but the audit could not be told: {mistaken:?}");
+            }
         }
-        self.noted.borrow_mut().push(line);
     }
 
     /// Tells the audit now what was noted: that something begins which may be interrupted. What it does not take is told again at

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use shared::audit::Event;
 use shared::clock::Timestamp;
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Ending, Grant, GrantId, Life};
@@ -102,13 +103,13 @@ async fn end(desk: &Desk, grants: Vec<Grant>, why: Why) -> Result<usize, Failed>
     let alive: Vec<_> = grants.into_iter().filter(|grant| is_alive(grant, desk.now)).collect();
     let mut ended = 0;
     for grant in &alive {
-        note(desk, "grant_ending", grant, why);
+        note_ending(desk, grant, why);
     }
     desk.tell().await;
     for grant in &alive {
         if table.end(&grant.id, why.ending(), desk.now).await? {
             ended += 1;
-            note(desk, "grant_ended", grant, why);
+            note_ended(desk, grant, why);
             desk.progress(&format!("{ended} of {} connections ended", alive.len()));
         }
     }
@@ -120,25 +121,36 @@ async fn end_one(desk: &Desk, id: &GrantId) -> Result<Said, Failed> {
     if let Life::Ended { why, .. } = grant.life {
         return Err(Failed::GrantEnded(id.to_text(), why.as_str()));
     }
-    note(desk, "grant_ending", &grant, Why::Wanted);
+    note_ending(desk, &grant, Why::Wanted);
     desk.tell().await;
     if desk.environment.grants()?.end(id, Ending::Administrator, desk.now).await? {
-        note(desk, "grant_ended", &grant, Why::Wanted);
+        note_ended(desk, &grant, Why::Wanted);
     }
     Ok(Said { text: format!("Grant {} has ended.\n", id.to_text()), json: json!({ "ended": 1 }) })
 }
 
-/// The lines that a function writes before it ends one, and after.
-fn note(desk: &Desk, event: &str, grant: &Grant, why: Why) {
-    let approval = &grant.approval;
-    let line = json!({
-        "grant": grant.id.to_text(),
-        "client": approval.client.as_str(),
-        "tenant": approval.tenant.as_str(),
-        "person": approval.person.as_str(),
-        "reason": why.ending().as_str(),
+/// The line that a function writes before it ends one.
+fn note_ending(desk: &Desk, Grant { id, approval, .. }: &Grant, why: Why) {
+    desk.note_event(&Event::GrantEnding {
+        grant: &id.to_text(),
+        client: approval.client.as_str(),
+        tenant: approval.tenant.as_str(),
+        person: approval.person.as_str(),
+        reason: why.ending().as_str(),
+        by: None,
     });
-    desk.note(event, line);
+}
+
+/// And after.
+fn note_ended(desk: &Desk, Grant { id, approval, .. }: &Grant, why: Why) {
+    desk.note_event(&Event::GrantEnded {
+        grant: &id.to_text(),
+        client: approval.client.as_str(),
+        tenant: approval.tenant.as_str(),
+        person: approval.person.as_str(),
+        reason: why.ending().as_str(),
+        by: None,
+    });
 }
 
 impl Why {

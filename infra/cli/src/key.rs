@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use shared::audit::Event;
 use shared::oauth::api_key::{KeyId, KeyName};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
@@ -96,7 +97,8 @@ pub(crate) async fn revoke_all(
 async fn revoke(desk: &Desk, tenant: &TenantId, key: &KeyId) -> Result<bool, Failed> {
     let revoked = desk.environment.keys()?.revoke(tenant, key, None).await?;
     if revoked {
-        desk.note("key_revoked", json!({ "key": key.to_text(), "tenant": tenant.as_str() }));
+        let (key, tenant) = (&key.to_text(), tenant.as_str());
+        desk.note_event(&Event::KeyRevoked { key, tenant, person: None, by: None });
     }
     Ok(revoked)
 }
@@ -120,7 +122,13 @@ async fn add(
         other => Failed::NoKeyMade(other),
     })?;
     let mut json = described(&known);
-    desk.note("key_made", json.clone());
+    desk.note_event(&Event::KeyMade {
+        key: &known.id.to_text(),
+        tenant: known.tenant.as_str(),
+        person: known.maker.as_str(),
+        scope: &known.scopes.to_string(),
+        by: None,
+    });
     let text = key.to_text();
     if let Some(members) = json.as_object_mut() {
         members.insert("api_key".to_owned(), Value::from(text.as_str()));

@@ -11,6 +11,7 @@ mod arguments;
 mod audit;
 mod client;
 mod completions;
+mod deed;
 mod deployment;
 mod desk;
 mod doctor;

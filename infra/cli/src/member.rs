@@ -7,6 +7,7 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::operator::Member;
 
 use crate::arguments;
+use crate::deed::Deed;
 use crate::desk::Desk;
 use crate::failed::Failed;
 use crate::said::{Said, table};
@@ -79,7 +80,7 @@ pub(crate) async fn remove(desk: &Desk, tenant: &TenantId, person: &PersonId) ->
     desk.environment.grants()?;
     desk.environment.keys()?;
     desk.environment.directory()?.remove_member(tenant, person, desk.now).await?;
-    desk.note("member_removed", json!({ "tenant": tenant.as_str(), "person": person.as_str() }));
+    desk.note(&Deed::MemberRemoved { tenant: tenant.as_str(), person: person.as_str() });
     let keys = key::revoke_all(desk, tenant, |key| key.maker == *person).await?;
     let theirs = grant::Which { tenant: Some(tenant.clone()), person: Some(person.clone()), client: None };
     let grants = grant::end_which(desk, &theirs, grant::Why::Member).await?;
@@ -110,8 +111,13 @@ async fn keep(desk: &Desk, id: &TenantId, person: PersonId, role: String, new: b
     }
     directory.keep_member(id, &person, &role).await?;
     let member = Member { person, role };
-    desk.note(if new { "member_added" } else { "member_role_set" }, described(id, &member));
     let Member { person, role } = &member;
+    let (tenant, whose) = (id.as_str(), person.as_str());
+    desk.note(&if new {
+        Deed::MemberAdded { tenant, person: whose, role }
+    } else {
+        Deed::MemberRoleSet { tenant, person: whose, role }
+    });
     Ok(Said { text: format!("{person} is {role} in tenant {id}.\n"), json: described(id, &member) })
 }
 

@@ -9,6 +9,7 @@ use shared::store::directory::Tenant;
 use shared::store::operator::Whose;
 
 use crate::arguments;
+use crate::deed::Deed;
 use crate::desk::Desk;
 use crate::failed::Failed;
 use crate::grant;
@@ -129,7 +130,8 @@ async fn add(desk: &Desk, id: TenantId, name: String) -> Result<Said, Failed> {
         return Err(Failed::TenantExists(id));
     }
     let tenant = Tenant { id, name, roles: Vec::new() };
-    keep(desk, &tenant, "tenant_added").await?;
+    keep(desk, &tenant).await?;
+    desk.note(&Deed::TenantAdded { tenant: tenant.id.as_str(), name: &tenant.name });
     Ok(Said {
         text: format!("Tenant {0} is there; `amble member add {0} PERSON --role ROLE` lets people in.\n", tenant.id),
         json: described(&tenant),
@@ -138,14 +140,13 @@ async fn add(desk: &Desk, id: TenantId, name: String) -> Result<Said, Failed> {
 
 async fn rename(desk: &Desk, id: &TenantId, name: String) -> Result<Said, Failed> {
     let tenant = Tenant { name, ..find(desk, id).await? };
-    keep(desk, &tenant, "tenant_renamed").await?;
+    keep(desk, &tenant).await?;
+    desk.note(&Deed::TenantRenamed { tenant: tenant.id.as_str(), name: &tenant.name });
     Ok(Said { text: format!("Tenant {id} is now called {}.\n", tenant.name), json: described(&tenant) })
 }
 
-async fn keep(desk: &Desk, tenant: &Tenant, event: &str) -> Result<(), Failed> {
-    desk.environment.directory()?.keep_tenant(tenant).await?;
-    desk.note(event, json!({ "tenant": tenant.id.as_str(), "name": tenant.name }));
-    Ok(())
+async fn keep(desk: &Desk, tenant: &Tenant) -> Result<(), Failed> {
+    Ok(desk.environment.directory()?.keep_tenant(tenant).await?)
 }
 
 /// Members first: from then on nobody can connect. The tenant last: until then, doing it again goes on where it ended.
@@ -154,21 +155,21 @@ async fn remove(desk: &Desk, id: &TenantId, yes: bool) -> Result<Said, Failed> {
     let has = Has::of(desk, id).await?;
     let what = format!("removes tenant {id} ({}) with {}", tenant.name, has.words());
     desk.confirm(&what, yes)?;
-    desk.note("tenant_removing", json!({ "tenant": id.as_str(), "name": tenant.name }));
+    desk.note(&Deed::TenantRemoving { tenant: id.as_str(), name: &tenant.name });
     desk.tell().await;
     let directory = desk.environment.directory()?;
     let mut removed = Has::default();
     for member in directory.everyone_in(id).await? {
         directory.remove_member(id, &member.person, desk.now).await?;
         removed.members += 1;
-        desk.note("member_removed", json!({ "tenant": id.as_str(), "person": member.person.as_str() }));
+        desk.note(&Deed::MemberRemoved { tenant: id.as_str(), person: member.person.as_str() });
         desk.progress(&format!("{} of {} members removed", removed.members, has.members));
     }
     removed.keys = crate::key::revoke_all(desk, id, |_| true).await?;
     removed.grants = grant::end_all(desk, &Whose::Tenant(id.clone()), grant::Why::Member).await?;
     removed.things = desk.environment.workspaces()?.remove_all(id).await?;
     directory.remove_tenant(id).await?;
-    desk.note("tenant_removed", json!({ "tenant": id.as_str(), "name": tenant.name }));
+    desk.note(&Deed::TenantRemoved { tenant: id.as_str(), name: &tenant.name });
     let mut json = removed.json();
     if let Some(members) = json.as_object_mut() {
         members.insert("tenant".to_owned(), Value::from(id.as_str()));
@@ -183,10 +184,10 @@ async fn set_role(desk: &Desk, id: &TenantId, role: Role) -> Result<Said, Failed
     let mut tenant = find(desk, id).await?;
     tenant.roles.retain(|known| known.name != role.name);
     let text = format!("Role {} of tenant {id} allows {}.\n", role.name, role.permissions);
-    let told = json!({ "tenant": id.as_str(), "role": role.name, "scope": role.permissions.to_string() });
-    tenant.roles.push(role);
-    desk.environment.directory()?.keep_tenant(&tenant).await?;
-    desk.note("role_set", told);
+    tenant.roles.push(role.clone());
+    keep(desk, &tenant).await?;
+    let scope = &role.permissions.to_string();
+    desk.note(&Deed::RoleSet { tenant: id.as_str(), role: &role.name, scope });
     Ok(Said { text, json: described(&tenant) })
 }
 
@@ -203,7 +204,7 @@ async fn remove_role(desk: &Desk, id: &TenantId, role: String) -> Result<Said, F
     }
     tenant.roles.retain(|known| known.name != role);
     directory.keep_tenant(&tenant).await?;
-    desk.note("role_removed", json!({ "tenant": id.as_str(), "role": role }));
+    desk.note(&Deed::RoleRemoved { tenant: id.as_str(), role: &role });
     Ok(Said { text: format!("Tenant {id} no longer has a role {role}.\n"), json: described(&tenant) })
 }
 

@@ -8,6 +8,7 @@ use aws_sdk_cloudwatchlogs::Client as Logs;
 use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use serde_json::{Map, Value};
+use shared::audit;
 use shared::clock::Timestamp;
 use shared::environment::Environment;
 use shared::fault::Fault;
@@ -15,9 +16,6 @@ use shared::oauth::secret::{Secret, to_text};
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::{Activities, Activity};
 use thiserror::Error;
-
-/// Of the schema of audit lines.
-const VERSION: u32 = 1;
 
 /// The way to the audit.
 pub(crate) struct Trail {
@@ -63,7 +61,7 @@ impl Trail {
             let common =
                 [("timestamp", now.to_rfc3339()), ("level", "INFO".to_owned()), ("target", "audit".to_owned())];
             line.extend(common.map(|(name, value)| (name.to_owned(), Value::from(value))));
-            line.insert("v".to_owned(), Value::from(VERSION));
+            line.insert("v".to_owned(), Value::from(audit::VERSION));
             line.insert("function".to_owned(), Value::from("amble"));
             line.insert("by".to_owned(), Value::from(by.as_str()));
         }

@@ -75,7 +75,7 @@ use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
 use process::{Fleet, Hears};
-use tables::NoTables;
+use tables::{Elsewhere, NoTables};
 use template::{FunctionDefinition, Metric, TableDefinition, Template, Unusable};
 use wire::Wire;
 
@@ -88,6 +88,8 @@ pub struct Options {
     pub data: Data,
     /// Where the tables are, if not in here: `http://…` of moto or DynamoDB Local. Made there if they are not.
     pub dynamo: Option<String>,
+    /// What the stack is called: tables elsewhere are another system's if their names begin otherwise.
+    pub stack: String,
     /// Tells functions, gateway and sign-in the time.
     pub clock: Clock,
     /// Whether there are people, tenants and things to try it with.
@@ -104,7 +106,7 @@ pub struct Options {
     pub wire: Option<Arc<dyn Wire>>,
     /// Whether who watches sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
     pub watch_audit: bool,
-    /// Whether functions reach the tables and KMS without a socket.
+    /// Whether functions reach the tables and KMS without a socket, if both are in here.
     pub direct: bool,
     /// Where the deployed programs are, if functions are to be processes of their own, which know no other clock than theirs.
     pub programs: Option<Programs>,
@@ -142,6 +144,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data: Data::Memory,
             dynamo: None,
+            stack: STACK.to_owned(),
             clock: Clock::system(),
             demo: false,
             workspace: None,
@@ -227,6 +230,8 @@ pub struct System {
     ear: Arc<Ear>,
     lines: Arc<Lines>,
     database: dynoxide::Database,
+    /// Where the tables are instead.
+    elsewhere: Option<Elsewhere>,
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
@@ -261,6 +266,8 @@ struct Deployed {
     programs: Option<Programs>,
 }
 
+/// What the stack is called, if nobody says otherwise.
+const STACK: &str = "amble-connect";
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
 /// What deliveries to `/hooks/membership` are signed with; no secret either.
@@ -305,19 +312,17 @@ impl System {
 
         let parameters =
             parameters((&issuer, &supabase_url), &outbound_allow.join(","), options.demo).chain(options.parameters);
-        let template = Template::new(parameters.collect(), signing_keys(options.key_spec))?;
+        let template = Template::new(&options.stack, parameters.collect(), signing_keys(options.key_spec))?;
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
-        let dynamo = match options.dynamo {
-            Some(elsewhere) => {
-                tables::make_at(&elsewhere, &definitions).await?;
-                elsewhere
-            }
+        let elsewhere = Elsewhere::of(options.dynamo, &definitions).await?;
+        let dynamo = match &elsewhere {
+            Some(elsewhere) => elsewhere.address().to_owned(),
             None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
         };
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
-        let straight = options.direct.then(|| (database.clone(), Arc::clone(&kms)));
+        let straight = (options.direct && elsewhere.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
         tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
@@ -328,8 +333,9 @@ impl System {
             None => None,
         };
 
+        let turned = options.programs.is_some().then(|| options.clock.clone());
         let addresses = match wire {
-            Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
+            Some(wire) => wire::watch(wire, services.clone(), turned, &mut servers).await?,
             None => services.clone(),
         };
         let unwatched =
@@ -372,6 +378,7 @@ impl System {
             ear,
             lines,
             database,
+            elsewhere,
             definitions,
             signing_key: key_arn(options.key_spec),
             operator,
@@ -380,6 +387,12 @@ impl System {
             servers,
             folder,
         })
+    }
+
+    /// What the stack is called.
+    #[must_use]
+    pub fn stack(&self) -> &str {
+        &self.deployed.template.stack
     }
 
     /// The one origin: `http://localhost:<port>`.
@@ -581,12 +594,15 @@ impl System {
         gateway::serve(State(Arc::clone(&self.gateway)), ConnectInfo(peer), request).await
     }
 
-    /// Everything that is stored in here: table and item, in DynamoDB's JSON (binary values are base64).
+    /// Everything that is stored: table and item, in DynamoDB's JSON (binary values are base64).
     ///
     /// # Errors
     /// When the database fails.
     pub fn items(&self) -> Result<Vec<(String, serde_json::Value)>, Failure> {
-        Ok(tables::items(&self.database, &self.definitions)?)
+        Ok(match &self.elsewhere {
+            Some(elsewhere) => elsewhere.items(&self.definitions)?,
+            None => tables::items(&self.database, &self.definitions)?,
+        })
     }
 
     /// Stops: requests that have begun may finish, and what must be kept is kept.
@@ -663,7 +679,7 @@ fn parameters(
 pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable> {
     let parameters = [("ToolFunctions", words::ARN), ("MembershipSecrets", MEMBERSHIP_SECRET)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Template::of(text, parameters, signing_keys(Spec::Rsa2048))?.policies()
+    Template::of(text, STACK, parameters, signing_keys(Spec::Rsa2048))?.policies()
 }
 
 /// ARN of the key of that kind. KMS has both in every system: the one that does not sign is the template's `SecondSigningKey`.

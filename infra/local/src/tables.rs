@@ -27,9 +27,12 @@ pub enum NoTables {
     /// The folder holds a table that was made from another template.
     #[error("{1} holds a table {0} of another version; start on an empty folder with --data-dir DIR")]
     Differs(String, PathBuf),
-    /// A service elsewhere does not make one.
-    #[error("the table {0} cannot be made at {1}: {2}")]
+    /// A service elsewhere does not make or show one.
+    #[error("the table {0} at {1}: {2}")]
     Elsewhere(String, String, String),
+    /// Nobody could be sent to ask one elsewhere.
+    #[error("a thread: {0}")]
+    Thread(std::io::Error),
     /// The folder's name is not text.
     #[error("{0} cannot be the name of a database")]
     Name(PathBuf),
@@ -69,70 +72,116 @@ pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&Folder>) -> 
     Ok(database)
 }
 
-/// Makes the tables of `definitions` at another service's `address`, where some may be already.
-pub(crate) async fn make_at(address: &str, definitions: &[TableDefinition]) -> Result<(), NoTables> {
-    let client = Client::builder(TokioExecutor::new()).build_http();
-    for TableDefinition { name, create, time_to_live } in definitions {
-        let failed = |reason: String| NoTables::Elsewhere(name.clone(), address.to_owned(), reason);
-        match ask(&client, address, "CreateTable", create).await.map_err(failed)? {
-            (true, _) => {}
-            (false, answer) if answer.contains("ResourceInUseException") => continue,
-            (false, answer) => return Err(failed(answer)),
-        }
-        if let Some(attribute) = time_to_live {
-            let specification = json!({ "AttributeName": attribute, "Enabled": true });
-            let body = json!({ "TableName": name, "TimeToLiveSpecification": specification });
-            let (done, answer) = ask(&client, address, "UpdateTimeToLive", &body).await.map_err(failed)?;
-            if !done {
-                return Err(failed(answer));
+/// Tables at another service: moto's, say, or DynamoDB Local's.
+pub(crate) struct Elsewhere(String);
+
+impl Elsewhere {
+    /// Those of `definitions`, made at `address` if they are not there; none without an address.
+    pub(crate) async fn of(address: Option<String>, definitions: &[TableDefinition]) -> Result<Option<Self>, NoTables> {
+        let Some(address) = address else { return Ok(None) };
+        let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &address };
+        for TableDefinition { name, create, time_to_live } in definitions {
+            match service.ask(name, "CreateTable", create).await? {
+                (true, _) => {}
+                (false, answer) if answer.contains("ResourceInUseException") => continue,
+                (false, answer) => return Err(service.failed(name, answer)),
+            }
+            if let Some(attribute) = time_to_live {
+                let specification = json!({ "AttributeName": attribute, "Enabled": true });
+                let body = json!({ "TableName": name, "TimeToLiveSpecification": specification });
+                let (done, answer) = service.ask(name, "UpdateTimeToLive", &body).await?;
+                if !done {
+                    return Err(service.failed(name, answer));
+                }
             }
         }
+        Ok(Some(Self(address)))
     }
-    Ok(())
+
+    pub(crate) fn address(&self) -> &str {
+        &self.0
+    }
+
+    /// As [`items`]. Asked on a thread of its own: who asks may be on a runtime that must not wait, or be dropped at that moment.
+    pub(crate) fn items(&self, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, NoTables> {
+        let scanned = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.map_err(NoTables::Thread)?.block_on(self.scan(definitions))
+        };
+        std::thread::scope(|threads| threads.spawn(scanned).join())
+            .unwrap_or_else(|_| Err(NoTables::Thread(std::io::ErrorKind::Other.into())))
+    }
+
+    async fn scan(&self, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, NoTables> {
+        let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &self.0 };
+        let mut items = Vec::new();
+        for TableDefinition { name, .. } in definitions {
+            let mut next = Some(json!({ "TableName": name }));
+            while let Some(body) = next {
+                let (done, answer) = service.ask(name, "Scan", &body).await?;
+                if !done {
+                    return Err(service.failed(name, answer));
+                }
+                let page = serde_json::from_str(&answer).map_err(|error| failed(name, error))?;
+                next = turn(name, &page, body, &mut items);
+            }
+        }
+        Ok(items)
+    }
 }
 
-/// Whether it was done, and what was answered.
-/// Whole in form, which is all that stand-ins of DynamoDB look at.
-const UNVERIFIED: &str = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, \
-                          SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
+struct Service<'a> {
+    client: Client<HttpConnector, Body>,
+    address: &'a str,
+}
 
-async fn ask(
-    client: &Client<HttpConnector, Body>,
-    address: &str,
-    operation: &str,
-    body: &Value,
-) -> Result<(bool, String), String> {
-    const MOST: usize = 1 << 20;
+impl Service<'_> {
+    /// Whether it was done, and what was answered.
+    async fn ask(&self, table: &str, operation: &str, body: &Value) -> Result<(bool, String), NoTables> {
+        /// Whole in form, which is all that stand-ins of DynamoDB look at.
+        const UNVERIFIED: &str = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, \
+                                  SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
+        const MOST: usize = 4 << 20;
 
-    let request = Request::post(address)
-        .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
-        .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
-        .header(header::AUTHORIZATION, UNVERIFIED)
-        .body(Body::from(body.to_string()))
-        .map_err(|error| error.to_string())?;
-    let answer = client.request(request).await.map_err(|error| error.to_string())?;
-    let done = answer.status().is_success();
-    let text = axum::body::to_bytes(Body::new(answer.into_body()), MOST).await.map_err(|error| error.to_string())?;
-    Ok((done, String::from_utf8_lossy(&text).into_owned()))
+        let request = Request::post(self.address)
+            .header(header::CONTENT_TYPE, "application/x-amz-json-1.0")
+            .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
+            .header(header::AUTHORIZATION, UNVERIFIED)
+            .body(Body::from(body.to_string()))
+            .map_err(|error| self.failed(table, error.to_string()))?;
+        let answer = self.client.request(request).await.map_err(|error| self.failed(table, error.to_string()))?;
+        let done = answer.status().is_success();
+        let text = axum::body::to_bytes(Body::new(answer.into_body()), MOST).await;
+        let text = text.map_err(|error| self.failed(table, error.to_string()))?;
+        Ok((done, String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    fn failed(&self, table: &str, reason: String) -> NoTables {
+        NoTables::Elsewhere(table.to_owned(), self.address.to_owned(), reason)
+    }
 }
 
 /// Everything that is stored, as table and item in DynamoDB's JSON.
 pub(crate) fn items(database: &Database, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, NoTables> {
     let mut items = Vec::new();
     for TableDefinition { name, .. } in definitions {
-        let mut body = json!({ "TableName": name });
-        loop {
+        let mut next = Some(json!({ "TableName": name }));
+        while let Some(body) = next {
             let page = database.scan(request(name, body.clone())?)?;
             let page = serde_json::to_value(page).map_err(|error| failed(name, error))?;
-            let found = page.get("Items").and_then(Value::as_array);
-            items.extend(found.into_iter().flatten().map(|item| (name.clone(), item.clone())));
-            match (page.get("LastEvaluatedKey"), body.as_object_mut()) {
-                (Some(last), Some(body)) => body.insert("ExclusiveStartKey".to_owned(), last.clone()),
-                _ => break,
-            };
+            next = turn(name, &page, body, &mut items);
         }
     }
     Ok(items)
+}
+
+/// Takes a page's items; how to ask for the next, if there is one.
+fn turn(table: &str, page: &Value, asked: Value, items: &mut Vec<(String, Value)>) -> Option<Value> {
+    let found = page.get("Items").and_then(Value::as_array).into_iter().flatten();
+    items.extend(found.map(|item| (table.to_owned(), item.clone())));
+    let (last, mut next) = (page.get("LastEvaluatedKey")?, asked);
+    next.as_object_mut()?.insert("ExclusiveStartKey".to_owned(), last.clone());
+    Some(next)
 }
 
 fn request<T: DeserializeOwned>(table: &str, body: Value) -> Result<T, NoTables> {

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! tenant      { pk: "tenant#acme", sk: "tenant", name: "Acme", roles?: { "editor": ["documents:write"] } }
-//! membership  { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", change?: 17,
+//! membership  { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", change?: 17, told?: 1795…,
 //!               reached?: { began: 1795…, place: "1795….<grant>", down_to?: 1795… } }
-//! former one  { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, expires: 1797… }
+//! former one  { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, told?: 1795…, expires: 1797… }
 //! ```
 //!
 //! `change` numbers what the product told of a membership, if it does (`functions/membership`): what arrives late does not undo what
 //! came after it, so a membership that ends leaves that behind for a month. It names no tenant, and is in no index.
+//! `told` says since when that change counts; nothing is decided by it, but one that is late by more than [`LATE`] is worth a look.
 //! `reached` is how far that change has been followed in what the person has connected, as long as some of it is left.
 //! An operator's word has no number and leaves it as it is: it wins over all that has arrived, and the product's next word over it.
 //!
@@ -37,6 +38,8 @@ use crate::oauth::tenant::{PersonId, TenantId};
 
 /// The attribute that numbers the last change that the product told.
 const CHANGE: &str = "change";
+/// The attribute that says when it was told.
+const TOLD: &str = "told";
 /// The attribute that only a former membership has.
 const LEFT: &str = "left";
 
@@ -74,6 +77,9 @@ pub struct Standing {
 /// For how long what ended is remembered: longer than the product goes on telling.
 const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 
+/// By how much a change that was overtaken on its way is late at most: twice as long as the product waits until it tells again.
+pub const LATE: Duration = Duration::from_hours(2);
+
 /// What became of a change that the product told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Followed {
@@ -83,6 +89,8 @@ pub enum Followed {
     Repeated(Option<Reached>),
     /// A later one was told before.
     Superseded,
+    /// One with a higher number has counted for longer than [`LATE`]: the product numbers anew, or somebody replays.
+    Stale,
 }
 
 /// How far a change has been followed in what a person has connected.
@@ -248,7 +256,9 @@ impl Directory {
         now: Timestamp,
     ) -> Result<Followed, Fault> {
         const CALL: &str = "DynamoDB.PutItem";
-        let item = Item::new(self.membership(person, tenant).attribute_values()).with(CHANGE, numbered(change));
+        let item = Item::new(self.membership(person, tenant).attribute_values())
+            .with(CHANGE, numbered(change))
+            .with(TOLD, now);
         let item = match role {
             Some(role) => item.with("tenant", tenant.as_str()).with("person", person.as_str()).with("role", role),
             None => item.with(LEFT, now).with("expires", now.plus(REMEMBERED)),
@@ -267,7 +277,8 @@ impl Directory {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unreadable(&self.table))?;
                 if self.change(&known)? != change {
-                    return Ok(Followed::Superseded);
+                    let stale = known.time(TOLD).is_some_and(|told| told.plus(LATE) < now);
+                    return Ok(if stale { Followed::Stale } else { Followed::Superseded });
                 }
                 let reached = |of: &Item| {
                     let reached = Item::new(of.map("reached")?.clone());
@@ -294,6 +305,7 @@ impl Directory {
         role: &str,
         change: u64,
         reached: Option<&Reached>,
+        now: Timestamp,
     ) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
         let reached = reached.map(|Reached { began, place, down_to }| {
@@ -305,6 +317,7 @@ impl Directory {
             .with("tenant", tenant.as_str())
             .with("person", person.as_str())
             .with("role", role)
+            .with(TOLD, now)
             .with_some("reached", reached);
         let put = self
             .dynamo

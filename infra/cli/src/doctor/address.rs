@@ -2,14 +2,17 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion};
+use rustls::{CertificateError, ClientConfig, ClientConnection, Error, ProtocolVersion};
 use rustls_platform_verifier::ConfigVerifierExt;
+use shared::clock::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::Target;
+use super::certificate;
 use super::finding::Check;
 use super::probe::{PATIENCE, is_here};
 
@@ -18,7 +21,24 @@ const ADDRESS: &str =
 const CERTIFICATE: &str =
     "Give the parameter CertificateArn a certificate for this very host, and look at whatever ends TLS in front of it.";
 
-pub(crate) async fn check(target: &Target) -> Check {
+const RENEWAL: &str = "ACM renews by itself while the record that proves the domain is in its DNS: look at the certificate's renewal status \
+                       (`aws acm describe-certificate`). One that was imported: import its successor.";
+/// ACM renews sixty days before the end: what it has not done three weeks before needs somebody.
+const SOON: Duration = Duration::from_hours(21 * 24);
+
+/// What was agreed upon, and until when the certificate holds.
+struct Greeted {
+    tls: String,
+    expires: Option<String>,
+}
+
+/// Why there is no TLS.
+enum NoTls {
+    Expired,
+    Other(String),
+}
+
+pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
     let mut check = Check::new("address");
     let url = &target.parsed;
     if url.as_str() != target.url || target.url.ends_with('/') || url.query().is_some() {
@@ -68,8 +88,26 @@ pub(crate) async fn check(target: &Target) -> Check {
     }
     let Some(first) = found.iter().find(|address| address.is_ipv4()).or(found.first()) else { return check };
     match tokio::time::timeout(PATIENCE, handshake(host, *first)).await {
-        Ok(Ok(tls)) => check.saw(format!("{host} is {}; {tls}", first.ip())),
-        Ok(Err(reason)) => check.broken(
+        Ok(Ok(Greeted { tls, expires })) => {
+            check.saw(format!("{host} is {}; {tls}", first.ip()));
+            match expires {
+                Some(expires) if expires < now.plus(SOON).to_rfc3339() => check.weak(
+                    "certificate_expires",
+                    format!("the certificate of {host} holds until {expires}"),
+                    "From then on Claude connects to nothing here.",
+                    RENEWAL,
+                ),
+                Some(expires) => check.saw(format!("certificate until {expires}")),
+                None => check.skip("the certificate does not say until when it holds"),
+            }
+        }
+        Ok(Err(NoTls::Expired)) => check.broken(
+            "certificate_expired",
+            format!("the certificate of {host} holds no longer"),
+            "Claude connects to nothing that it cannot verify.",
+            RENEWAL,
+        ),
+        Ok(Err(NoTls::Other(reason))) => check.broken(
             "tls",
             format!("no TLS with {host}: {reason}"),
             "Claude connects to nothing that it cannot verify.",
@@ -99,9 +137,9 @@ fn is_inside(address: IpAddr) -> bool {
     }
 }
 
-/// Greets as a browser does; the versions of TLS and HTTP that were agreed upon.
-async fn handshake(host: &str, address: SocketAddr) -> Result<String, String> {
-    let said = |error: &dyn std::fmt::Display| error.to_string();
+/// Greets as a browser does.
+async fn handshake(host: &str, address: SocketAddr) -> Result<Greeted, NoTls> {
+    let said = |error: &dyn std::fmt::Display| NoTls::Other(error.to_string());
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut config = ClientConfig::with_platform_verifier().map_err(|error| said(&error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
@@ -120,11 +158,16 @@ async fn handshake(host: &str, address: SocketAddr) -> Result<String, String> {
         let mut heard = vec![0; 16 * 1024];
         let length = stream.read(&mut heard).await.map_err(|error| said(&error))?;
         let Some(mut heard) = heard.get(..length).filter(|heard| !heard.is_empty()) else {
-            return Err("the connection was closed".to_owned());
+            return Err(NoTls::Other("the connection was closed".to_owned()));
         };
         while !heard.is_empty() {
             tls.read_tls(&mut heard).map_err(|error| said(&error))?;
-            tls.process_new_packets().map_err(|error| said(&error))?;
+            tls.process_new_packets().map_err(|error| match error {
+                Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+                    NoTls::Expired
+                }
+                other => said(&other),
+            })?;
         }
     }
     let version = match tls.protocol_version() {
@@ -135,5 +178,6 @@ async fn handshake(host: &str, address: SocketAddr) -> Result<String, String> {
         Some(b"h2") => "HTTP/2",
         _ => "HTTP/1.1",
     };
-    Ok(format!("{version}, {http}"))
+    let expires = tls.peer_certificates().and_then(|chain| certificate::expires(chain.first()?));
+    Ok(Greeted { tls: format!("{version}, {http}"), expires })
 }

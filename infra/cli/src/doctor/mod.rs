@@ -5,6 +5,7 @@
 
 mod address;
 mod browsers;
+mod certificate;
 mod challenge;
 mod connect;
 mod documents;
@@ -99,7 +100,7 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Sa
 
 async fn examine(target: Target, person: Option<&TestPerson>) -> Result<Report, Failed> {
     let probe = Probe::new(&target.parsed).map_err(|error| Failed::NoUrl(error.to_string()))?;
-    let mut checks = vec![address::check(&target).await];
+    let mut checks = vec![address::check(&target, Clock::system().now()).await];
     checks.push(challenge::check(&probe, &target).await);
     let (check, found) = documents::resource(&probe, &target).await;
     checks.push(check);

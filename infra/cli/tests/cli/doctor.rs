@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use local::{Data, Options, System};
 use serde_json::{Value, json};
+use shared::clock::{Clock, Timestamp};
 
 use crate::front::{Answer, Asked, Change, Front};
 use crate::program::{Amble, Folder};
@@ -130,6 +131,49 @@ fn settled(line: &str) -> String {
         .or_else(|| cut("signed with the key ", ", which", "{kid}"))
         .or_else(|| cut("clock_skew: ", "\0", "{clock}"))
         .unwrap_or_else(|| line.to_owned())
+}
+
+/// A certificate that is about to end is told of before it does, and when it has.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_is_found() {
+    let folder = Folder::new("certificate");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let authority = folder.0.join("authority.pem");
+    let now = Clock::system().now().seconds();
+    for (days, found) in [
+        (22, None),
+        (20, Some("weak address: certificate_expires: the certificate of 0.0.0.0 holds until ")),
+        (-1, Some("broken address: certificate_expired: the certificate of 0.0.0.0 holds no longer")),
+    ] {
+        let end = now + days * 24 * 3600;
+        let tls = world::authority::certify_until("0.0.0.0", &authority, end);
+        let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let url = format!("https://0.0.0.0:{}/api/mcp/server", listener.local_addr().unwrap().port());
+        // Greets whoever comes, and says no more.
+        let greeting = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                drop(tls.accept(stream).await);
+            }
+        });
+
+        let amble = Amble(Vec::new()).with("SSL_CERT_FILE", authority.to_str().unwrap());
+        let ended = amble.runs(&["doctor", &url, "--json"]).await;
+
+        greeting.abort();
+        let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}"));
+        let all = findings(&report);
+        let told: Vec<_> =
+            all.iter().map(|line| line.as_str().unwrap()).filter(|line| line.contains(" address: ")).collect();
+        // It is at no place where Claude looks; of the certificate there is one finding, or none.
+        let [port, place, of_certificate @ ..] = &told[..] else { panic!("{told:?}") };
+        assert!(port.contains(" port: ") && place.contains(" not_public: "), "{told:?}");
+        let end = found.map(|found| {
+            let until = Timestamp::from_seconds(end).to_rfc3339();
+            if found.ends_with(' ') { format!("{found}{until}") } else { found.to_owned() }
+        });
+        assert_eq!(of_certificate, end.as_deref().as_slice(), "{days} days");
+    }
 }
 
 /// Where nobody answers, that is what is said, and not a word more than needed.

@@ -77,6 +77,12 @@ async fn a_tenant_lives_from_its_beginning_to_its_end() {
     ] {
         assert!(of_amble.contains(&event), "{event}: {of_amble:?}");
     }
+    let schema = serde_json::from_str(include_str!("../../../../functions/audit/schema.json")).unwrap();
+    let mine: Vec<_> = done["events"].as_array().unwrap().iter().filter(|line| line["function"] == "amble").collect();
+    assert!(mine.len() > 10, "{mine:?}");
+    for line in mine {
+        jsonschema::validate(&schema, line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
     assert!(!done.to_string().contains(&key), "{done}");
 }
 

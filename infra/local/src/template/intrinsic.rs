@@ -80,16 +80,16 @@ impl Template {
             return Ok(value.clone());
         }
         match name {
-            "AWS::StackName" => Ok(super::STACK.to_owned()),
+            "AWS::StackName" => Ok(self.stack.clone()),
             "AWS::Region" => Ok(REGION.to_owned()),
             "AWS::AccountId" => Ok(ACCOUNT.to_owned()),
             "AWS::Partition" => Ok("aws".to_owned()),
             "AWS::URLSuffix" => Ok("amazonaws.com".to_owned()),
             _ => match self.type_of(name) {
-                Some("AWS::DynamoDB::Table") => Ok(super::table_name(name)),
+                Some("AWS::DynamoDB::Table") => Ok(self.table_name(name)),
                 Some("AWS::KMS::Key") => Ok(self.key(name)),
                 // What CloudFormation would make up; nothing here asks for it.
-                Some(_) => Ok(format!("{}-{name}", super::STACK)),
+                Some(_) => Ok(format!("{}-{name}", self.stack)),
                 None => Err(Unusable::Reference(name.to_owned())),
             },
         }
@@ -99,7 +99,7 @@ impl Template {
         match (self.type_of(resource), attribute) {
             (Some("AWS::KMS::Key"), "Arn") => Ok(self.key(resource)),
             (Some("AWS::DynamoDB::Table"), "Arn") => {
-                Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", super::table_name(resource)))
+                Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", self.table_name(resource)))
             }
             _ => Err(Unusable::Reference(format!("{resource}.{attribute}"))),
         }

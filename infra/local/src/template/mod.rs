@@ -10,7 +10,6 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 const TEXT: &str = include_str!("../../../../template.yaml");
-const STACK: &str = "amble-connect";
 const REGION: &str = "us-east-1";
 /// The account of AWS's own examples.
 const ACCOUNT: &str = "111122223333";
@@ -18,6 +17,8 @@ const ACCOUNT: &str = "111122223333";
 /// The template with a value for each parameter.
 pub(crate) struct Template {
     root: Value,
+    /// The stack's name, after which everything else is named.
+    pub(crate) stack: String,
     parameters: BTreeMap<String, String>,
     /// ARNs of the keys behind `SigningKey` and `SecondSigningKey`.
     signing_keys: [String; 2],
@@ -78,13 +79,18 @@ pub enum Unusable {
 impl Template {
     /// With `parameters` over the template's defaults. Patterns of parameters are CloudFormation's to check: they demand
     /// https, which nobody has at home.
-    pub(crate) fn new(parameters: BTreeMap<String, String>, signing_keys: [String; 2]) -> Result<Self, Unusable> {
-        Self::of(TEXT, parameters, signing_keys)
+    pub(crate) fn new(
+        stack: &str,
+        parameters: BTreeMap<String, String>,
+        signing_keys: [String; 2],
+    ) -> Result<Self, Unusable> {
+        Self::of(TEXT, stack, parameters, signing_keys)
     }
 
     /// Another text of it.
     pub(crate) fn of(
         text: &str,
+        stack: &str,
         mut parameters: BTreeMap<String, String>,
         signing_keys: [String; 2],
     ) -> Result<Self, Unusable> {
@@ -99,14 +105,14 @@ impl Template {
                 parameters.entry(name.clone()).or_insert(default);
             }
         }
-        Ok(Self { root, parameters, signing_keys })
+        Ok(Self { root, stack: stack.to_owned(), parameters, signing_keys })
     }
 
     /// The same with other values of some parameters.
     pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Result<Self, Unusable> {
         let mut parameters = self.parameters.clone();
         parameters.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Self::new(parameters, self.signing_keys.clone())
+        Self::new(&self.stack, parameters, self.signing_keys.clone())
     }
 
     /// The functions whose conditions hold.
@@ -203,7 +209,7 @@ impl Template {
         let mut tables = Vec::new();
         for (logical, resource) in self.resources("AWS::DynamoDB::Table")? {
             let properties = self.resolve(resource.get("Properties").unwrap_or(&Value::Null))?;
-            let name = table_name(logical);
+            let name = self.table_name(logical);
             let mut create = json!({ "TableName": name });
             for taken in TAKEN {
                 if let (Some(value), Some(create)) = (properties.get(taken), create.as_object_mut()) {
@@ -220,7 +226,7 @@ impl Template {
     pub(crate) fn table_variables(&self) -> Result<BTreeMap<String, String>, Unusable> {
         let tables = self.resources("AWS::DynamoDB::Table")?;
         let variable = |logical: &str| format!("TABLE_{}", logical.to_ascii_uppercase());
-        Ok(tables.into_iter().map(|(logical, _)| (variable(logical), table_name(logical))).collect())
+        Ok(tables.into_iter().map(|(logical, _)| (variable(logical), self.table_name(logical))).collect())
     }
 
     /// The metrics that each alarm is about.
@@ -277,6 +283,10 @@ impl Template {
         Ok(queries)
     }
 
+    fn table_name(&self, logical: &str) -> String {
+        format!("{}-{logical}", self.stack)
+    }
+
     fn resources(&self, kind: &str) -> Result<Vec<(&str, &Value)>, Unusable> {
         let mut found = Vec::new();
         for (name, resource) in member(&self.root, "Resources")? {
@@ -303,10 +313,6 @@ fn texts(value: Option<&Value>) -> Option<Vec<String>> {
     }
 }
 
-fn table_name(logical: &str) -> String {
-    format!("{STACK}-{logical}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,7 +322,7 @@ mod tests {
             [("Issuer", "http://localhost:1"), ("ProductName", "Amble"), ("SupabaseUrl", "http://localhost:2")];
         let required = required.iter().chain(&[("SupabasePublishableKey", "sb_publishable_x")]);
         let parameters = required.chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Template::new(parameters.collect(), ["arn:one".to_owned(), "arn:two".to_owned()]).unwrap()
+        Template::new("amble-connect", parameters.collect(), ["arn:one".to_owned(), "arn:two".to_owned()]).unwrap()
     }
 
     fn variables(template: &Template, binary: &str) -> BTreeMap<String, String> {
@@ -366,7 +372,7 @@ mod tests {
     fn what_is_not_declared_is_refused() {
         let unknown = [("Isuer".to_owned(), String::new())];
         assert!(
-            matches!(Template::new(unknown.into(), [String::new(), String::new()]), Err(Unusable::Reference(name)) if name == "Isuer")
+            matches!(Template::new("amble-connect", unknown.into(), [String::new(), String::new()]), Err(Unusable::Reference(name)) if name == "Isuer")
         );
     }
 
