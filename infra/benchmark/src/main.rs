@@ -46,13 +46,13 @@ async fn main() -> ExitCode {
         }
         ["growth", options @ ..] => {
             let Some(Asked { requests, grants, json: None }) = asked(options) else { return usage() };
-            let (few, _) = Box::pin(warm::measure(programs, requests, FEW)).await;
-            let (many, _) = Box::pin(warm::measure(programs, requests, grants)).await;
+            let (few, ..) = Box::pin(warm::measure(programs, requests, FEW)).await;
+            let (many, ..) = Box::pin(warm::measure(programs, requests, grants)).await;
             println!("{}", report::growth(FEW, &few, grants, &many));
         }
         options => {
             let Some(Asked { requests, json, .. }) = asked(options) else { return usage() };
-            let (warm, scenes) = Box::pin(warm::measure(programs, requests, FEW)).await;
+            let (warm, scenes, _world) = Box::pin(warm::measure(programs, requests, FEW)).await;
             let cold = cold::measure(programs, &scenes).await;
             let figures = Figures { sizes: sizes(programs, &scenes), warm, cold };
             println!("{}", report::tables(&figures));

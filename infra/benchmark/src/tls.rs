@@ -18,6 +18,9 @@ pub(crate) async fn before(plain: &str, authority: &Path) -> String {
             tokio::spawn(async move {
                 // Whoever breaks off is killed on purpose.
                 if let (Ok(mut outside), Ok(mut inside)) = (tls.accept(stream).await, TcpStream::connect(plain).await) {
+                    // Or each answer waits 40 ms for an acknowledgement.
+                    let (tcp, _) = outside.get_ref();
+                    let _ = (tcp.set_nodelay(true), inside.set_nodelay(true));
                     let _ = copy_bidirectional(&mut outside, &mut inside).await;
                 }
             });
