@@ -1,7 +1,10 @@
 //! The well-known documents (RFC 8414, RFC 9728, RFC 7517).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use local::wire::{Call, Decision, Failing};
 use serde_json::json;
 use world::World;
 
@@ -83,6 +86,35 @@ async fn the_signing_key_is_published() {
     assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
     let thumbprint = world::digest(&format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]));
     assert_eq!(key["kid"], thumbprint);
+}
+
+/// Without KMS there are no keys to be published, which says nothing of the next moment; all else is answered without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_cannot_be_had_are_asked_for_again() {
+    let (refused, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let (refuses, counts) = (Arc::clone(&refused), Arc::clone(&asked));
+    let world = World::with(|options| {
+        options.wire = Some(Arc::new(move |call: Call| {
+            let ours = call.function == "wellknown";
+            counts.fetch_add(usize::from(ours), Ordering::SeqCst);
+            let fails = ours && refuses.load(Ordering::SeqCst);
+            async move { if fails { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass } }
+        }));
+    })
+    .await;
+
+    assert_eq!(world.get("/.well-known/oauth-authorization-server").await.status, 200);
+    assert_eq!(asked.load(Ordering::SeqCst), 0);
+    let answer = world.get("/.well-known/jwks.json").await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+
+    refused.store(false, Ordering::SeqCst);
+    for _ in 0..2 {
+        assert_eq!(world.get("/.well-known/jwks.json").await.status, 200);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "and then no more");
 }
 
 /// Clients probe for more than is served, and give up on anything but a plain 404.

@@ -90,6 +90,7 @@ async fn policies_allow_what_is_done_and_no_more() {
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;
+    assert_eq!(world.get("/.well-known/jwks.json").await.status, 200);
     let connector = world.connector("Claude").await;
     let ana = world.person("ana@example.com");
     let by_document = documents.connector(&world, "/client.json", "Some Client", &["http://localhost/callback"]);

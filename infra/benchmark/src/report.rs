@@ -148,10 +148,12 @@ fn flat(figures: &Figures) -> BTreeMap<String, f64> {
 }
 
 fn calls(calls: &BTreeMap<String, f64>) -> String {
-    let named = calls.iter().map(|(action, count)| {
-        let action = action.rsplit(':').next().unwrap_or(action);
-        if (count - 1.0).abs() < 0.01 { action.to_owned() } else { format!("{count:.2} {action}") }
-    });
+    let named =
+        calls.iter().map(
+            |(action, count)| {
+                if (count - 1.0).abs() < 0.01 { action.to_owned() } else { format!("{count:.2} {action}") }
+            },
+        );
     named.collect::<Vec<_>>().join(", ")
 }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use local::process::{Fleet, Process, Program};
+use local::wire::{Call, Decision};
 use local::{Options, Programs};
 use serde_json::json;
 use shared::store::connections::PAGE;
 use world::World;
-use world::calls::Calls;
 use world::connector::{Connector, Tokens};
 use world::person::{Form, Person};
 
@@ -22,6 +22,9 @@ use crate::process_cost::{ran, resident};
 
 /// Codes are exchanged before they expire.
 const AT_ONCE: usize = 200;
+/// How often each operation was asked for.
+type Calls = Arc<Mutex<BTreeMap<String, usize>>>;
+
 /// How many requests of a kind tell how many calls it makes.
 const COUNTED: usize = 20;
 
@@ -33,8 +36,12 @@ pub(crate) async fn measure(
     others: usize,
 ) -> (Vec<Warm>, BTreeMap<String, Scene>, World) {
     let calls = Calls::default();
-    let wire = calls.wire();
-    let counted = world(programs, |options| options.wire = Some(wire)).await;
+    let heard = calls.clone();
+    let wire = move |call: Call| {
+        *heard.lock().expect("unpoisoned").entry(call.operation).or_default() += 1;
+        async { Decision::Pass }
+    };
+    let counted = world(programs, |options| options.wire = Some(Arc::new(wire))).await;
     fill(&counted, 2 * PAGE).await;
     let mut counting = Course { world: &counted, calls: Some(&calls), rows: Vec::new() };
     counting.run(COUNTED).await;
@@ -295,7 +302,7 @@ impl Course<'_> {
         let fleet = self.world.system().fleet(program).expect("it is a process");
         drop(fleet.take_times());
         if let Some(calls) = self.calls {
-            calls.forget();
+            calls.lock().expect("unpoisoned").clear();
         }
         Before { program, ran: fleet.pids().into_iter().map(ran).sum() }
     }
@@ -337,13 +344,7 @@ fn memory(fleet: &Fleet) -> u64 {
 }
 
 fn per_request(calls: &Calls, requests: usize) -> BTreeMap<String, f64> {
-    let mut counts = BTreeMap::<String, f64>::new();
-    for call in calls.take() {
-        *counts.entry(call.action).or_default() += 1.0;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
-    for count in counts.values_mut() {
-        *count /= requests as f64;
-    }
-    counts
+    #[expect(clippy::cast_precision_loss, reason = "numbers of calls and requests")]
+    let each = |(operation, count)| (operation, count as f64 / requests as f64);
+    std::mem::take(&mut *calls.lock().expect("unpoisoned")).into_iter().map(each).collect()
 }

@@ -4,7 +4,7 @@
 //! whoever waits for its answer. The SDK's own client keeps a pool for many callers, with tasks, HTTP/2 and proxies.
 
 use std::fmt;
-use std::io;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -39,6 +39,7 @@ pub(super) struct Connections(Arc<Kept>);
 struct Kept {
     idle: Mutex<Vec<(Origin, Connection)>>,
     tls: OnceLock<Arc<ClientConfig>>,
+    authorities: Option<PathBuf>,
 }
 
 /// Where a service is.
@@ -90,6 +91,11 @@ impl HttpConnector for Connector {
 }
 
 impl Connections {
+    /// To services that these authorities vouch for: a file of PEM. Else those of Mozilla's list do.
+    pub(super) fn trusting(authorities: Option<PathBuf>) -> Self {
+        Self(Arc::new(Kept { authorities, ..Kept::default() }))
+    }
+
     /// The whole answer: those of the services that we ask are small.
     async fn ask(
         &self,
@@ -180,7 +186,7 @@ impl Connections {
         }
         let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
         let config = config.with_safe_default_protocol_versions()?;
-        let config = config.with_root_certificates(authorities()?).with_no_client_auth();
+        let config = config.with_root_certificates(authorities(self.0.authorities.as_deref())?).with_no_client_auth();
         Ok(Arc::clone(self.0.tls.get_or_init(|| Arc::new(config))))
     }
 }
@@ -227,18 +233,16 @@ impl Connection {
     }
 }
 
-/// Whom to believe who a service is: Mozilla's list as of the build, which costs a start nothing to read; or the file that
-/// `SSL_CERT_FILE` names.
-fn authorities() -> Result<RootCertStore, Failure> {
-    let Some(file) = super::variable("SSL_CERT_FILE") else {
-        return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() });
-    };
+/// Whom to believe who a service is: Mozilla's list as of the build, which costs a start nothing to read, if there is no `file`.
+fn authorities(file: Option<&Path>) -> Result<RootCertStore, Failure> {
+    let Some(file) = file else { return Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }) };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file)? {
         roots.add(certificate?)?;
     }
-    if roots.is_empty() {
-        return Err(io::Error::other("SSL_CERT_FILE names no authority").into());
-    }
-    Ok(roots)
+    if roots.is_empty() { Err("a file without an authority".into()) } else { Ok(roots) }
 }
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -25,7 +25,7 @@ pub(crate) struct Way {
 
 impl Way {
     pub(crate) fn of_lambda() -> Self {
-        let connections = Connections::default();
+        let connections = Connections::trusting(variable("SSL_CERT_FILE").map(Into::into));
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(variable("AWS_REGION").map(Region::new))
