@@ -91,14 +91,14 @@ async fn the_signing_key_is_published() {
 /// Without KMS there are no keys to be published, which says nothing of the next moment; all else is answered without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_cannot_be_had_are_asked_for_again() {
-    let (refused, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
-    let (refuses, counts) = (Arc::clone(&refused), Arc::clone(&asked));
+    let (fails, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
+    let (refusing, counts) = (Arc::clone(&fails), Arc::clone(&asked));
     let world = World::with(|options| {
         options.wire = Some(Arc::new(move |call: Call| {
             let ours = call.function == "wellknown";
             counts.fetch_add(usize::from(ours), Ordering::SeqCst);
-            let fails = ours && refuses.load(Ordering::SeqCst);
-            async move { if fails { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass } }
+            let refused = ours && refusing.load(Ordering::SeqCst);
+            async move { if refused { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass } }
         }));
     })
     .await;
@@ -110,7 +110,7 @@ async fn keys_that_cannot_be_had_are_asked_for_again() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.json()["error"], "temporarily_unavailable");
 
-    refused.store(false, Ordering::SeqCst);
+    fails.store(false, Ordering::SeqCst);
     for _ in 0..2 {
         assert_eq!(world.get("/.well-known/jwks.json").await.status, 200);
     }

@@ -74,8 +74,8 @@ async fn start<T>(make: impl AsyncFnOnce(&Environment) -> Result<T, Misconfigure
     crate::log::to_cloudwatch();
     let aws = Way::of_lambda();
     let environment = Environment::of_lambda(&aws);
-    let (made, ()) = tokio::join!(make(&environment), aws.to_tables());
-    made
+    let (started, ()) = tokio::join!(make(&environment), aws.to_tables());
+    started
 }
 
 /// What Lambda would answer to `event`: the event's JSON in, the answer's JSON out, through `lambda_http`'s own parser. `name` is

@@ -59,7 +59,7 @@ struct Connection {
 /// Why there is no answer.
 enum Failed {
     /// The connection had ended before the request was sent, which is as it was.
-    Unsent(Request<SdkBody>),
+    Unsent(Box<Request<SdkBody>>),
     /// Something may have been sent.
     Sent(Failure),
 }
@@ -126,7 +126,7 @@ impl Connections {
                     });
                 }
                 // The service has ended it since. The next one may be open.
-                Err(Failed::Unsent(unsent)) if !is_new => request = unsent,
+                Err(Failed::Unsent(unsent)) if !is_new => request = *unsent,
                 Err(Failed::Unsent(_)) => return Err(ConnectorError::io("it ended at once".into())),
                 Err(Failed::Sent(error)) => return Err(ConnectorError::io(error)),
             }
@@ -206,13 +206,13 @@ impl Connection {
         let Self { requests, driver, ended } = self;
         let answered = async {
             if requests.ready().await.is_err() {
-                return Err(Failed::Unsent(request));
+                return Err(Failed::Unsent(Box::new(request)));
             }
             let answer = match requests.try_send_request(request).await {
                 Ok(answer) => answer,
                 Err(mut refused) => {
                     return Err(match refused.take_message() {
-                        Some(unsent) => Failed::Unsent(unsent),
+                        Some(unsent) => Failed::Unsent(Box::new(unsent)),
                         None => Failed::Sent(refused.into_error().into()),
                     });
                 }

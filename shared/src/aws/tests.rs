@@ -1,5 +1,3 @@
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends")]
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
