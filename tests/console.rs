@@ -641,6 +641,15 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
     assert_eq!(mia.open("/admin/acme/connections").await.status, 200);
     assert_eq!(world.supabase().asked(USER), asked + 1, "a page does not");
 
+    // What takes power away works when Supabase does not; what gives it, or may, waits.
+    world.supabase().break_down(true);
+    assert_eq!(mia.submit(&described).await.status, 503);
+    let spare = connects(&world, &claude, BEN, "acme").await;
+    let end = question(&mia.open(&format!("/admin/acme/connections/end?connection={}", grant_of(&spare))).await);
+    assert_eq!(mia.submit(&end).await.status, 200);
+    has_ended(&claude, &spare).await;
+    world.supabase().break_down(false);
+
     world.supabase().sign_out_everywhere(crate::pages::MIA);
 
     let before = world.system().items().unwrap();

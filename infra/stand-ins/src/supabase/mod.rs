@@ -46,8 +46,9 @@ use crate::supabase::seed::Seed;
 use crate::supabase::state::State;
 use axum::Router;
 use axum::extract::{Request, State as Shared};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -231,6 +232,11 @@ impl Supabase {
         self.state().rate_limited = limited;
     }
 
+    /// While `true`, nothing behind its gateway answers: 502 to everything.
+    pub fn break_down(&self, down: bool) {
+        self.state().down = down;
+    }
+
     /// The code that a person's authenticator would show now for this factor of the seed.
     pub fn totp_code(&self, factor: Uuid) -> Option<String> {
         let now = self.now();
@@ -253,5 +259,6 @@ impl Supabase {
 async fn count(Shared(supabase): Shared<Arc<Supabase>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     *supabase.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
-    next.run(request).await
+    let down = supabase.state().down;
+    if down { StatusCode::BAD_GATEWAY.into_response() } else { next.run(request).await }
 }

@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) mails: Vec<Mail>,
     #[serde(skip)]
     pub(super) rate_limited: bool,
+    #[serde(skip)]
+    pub(super) down: bool,
 }
 
 /// Everyone, once the seed has been read; what happened to them, as it is saved.
@@ -54,6 +56,7 @@ impl State {
             challenges: BTreeMap::new(),
             mails: Vec::new(),
             rate_limited: false,
+            down: false,
         })
     }
 
