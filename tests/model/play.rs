@@ -404,20 +404,27 @@ impl<'t> Play<'t> {
         Ok(())
     }
 
-    async fn stored(&self) -> (&'static str, u32, u32) {
+    async fn stored(&self) -> Projected {
         match self.theatre.stored(&self.granted.id).await.life {
-            StoredLife::Issued { .. } => ("issued", 0, 0),
-            StoredLife::Active(active) => ("active", active.family.map_or(1, |family| family.generation), active.seen),
-            StoredLife::Ended { why, .. } => (why.as_str(), 0, 0),
+            StoredLife::Issued { .. } => ("issued", 0, 0, 0),
+            StoredLife::Active(active) => {
+                let since = (1, active.since);
+                let (generation, answered) = active.family.map_or(since, |family| (family.generation, family.answered));
+                ("active", generation, active.seen, answered.seconds())
+            }
+            StoredLife::Ended { why, .. } => (why.as_str(), 0, 0, 0),
         }
     }
 }
 
-/// As much of a grant as decides between candidates.
-fn projected(prediction: &Prediction) -> (&'static str, u32, u32) {
+/// As much of a grant as decides between candidates: its state, the current generation, the newest one seen, and when the family last
+/// earned anybody tokens.
+type Projected = (&'static str, u32, u32, i64);
+
+fn projected(prediction: &Prediction) -> Projected {
     match prediction.life {
-        Life::Issued => ("issued", 0, 0),
-        Life::Active(active) => ("active", active.generation, active.used),
-        Life::Ended(why) => (why, 0, 0),
+        Life::Issued => ("issued", 0, 0, 0),
+        Life::Active(active) => ("active", active.generation, active.used, active.answered),
+        Life::Ended(why) => (why, 0, 0, 0),
     }
 }

@@ -37,7 +37,7 @@ pub(crate) struct Active {
     /// When it was made.
     turned: i64,
     /// When the family last earned anybody tokens.
-    answered: i64,
+    pub(crate) answered: i64,
     /// The newest generation of which something was used.
     pub(crate) used: u32,
     stays: bool,
