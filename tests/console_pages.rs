@@ -64,7 +64,7 @@ async fn looking_after_connections_is_for_everyone() {
         ),
         ("/admin/acme/keys".to_owned(), "API keys of Acme", "console-keys"),
         ("/admin/acme/keys/new".to_owned(), "Make an API key", "console-new-key"),
-        ("/admin/acme/activity".to_owned(), "Activity in Acme", "console-activity-empty"),
+        ("/admin/acme/activity".to_owned(), "Activity in Acme", "console-activity-calm"),
         ("/admin/no-such/keys".to_owned(), "There is nothing here", "console-not-there"),
         ("/admin/globex/keys".to_owned(), "Your role does not allow this", "console-not-allowed"),
     ] {
