@@ -185,6 +185,7 @@ impl Running {
             .region(Region::from_static("us-east-1"))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .endpoint_url(&self.dynamo)
+            .http_client(shared::aws::http_client())
             .build()
     }
 }

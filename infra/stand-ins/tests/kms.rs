@@ -160,6 +160,7 @@ async fn the_sdk_signs_sees_refusals_and_retries_outages() {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("ANOTREAL", "notreal", None, None, "test"))
         .endpoint_url(endpoint)
+        .http_client(shared::aws::http_client())
         .build();
     let client = aws_sdk_kms::Client::from_conf(config);
     let sign = || {

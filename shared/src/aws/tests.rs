@@ -18,14 +18,17 @@ async fn service(answers: usize, tls: Option<TlsAcceptor>) -> (u16, Arc<AtomicUs
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             count.fetch_add(1, Ordering::SeqCst);
-            match &tls {
-                Some(tls) => {
-                    if let Ok(stream) = tls.accept(stream).await {
-                        answer(stream, answers).await;
+            let tls = tls.clone();
+            tokio::spawn(async move {
+                match tls {
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer(stream, answers).await;
+                        }
                     }
+                    None => answer(stream, answers).await,
                 }
-                None => answer(stream, answers).await,
-            }
+            });
         }
     });
     (port, connected)
