@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use thiserror::Error;
 
-use crate::aws::Way;
+use crate::aws::{CONNECT, Way};
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::invoker::Invoker;
@@ -203,10 +203,7 @@ impl Environment {
 /// A client waits 10 s for a token (Claude's own limit) and a person for a page: the slowest request makes four calls, so
 /// each gets two seconds in all: two tries and the pause between them.
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_millis(500))
-        .operation_attempt_timeout(Duration::from_millis(900))
-        .build()
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(Duration::from_millis(900)).build()
 }
 
 /// Reads and conditional writes may all be repeated (each condition holds once), so the SDK's own retries are safe; a third

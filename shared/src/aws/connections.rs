@@ -134,9 +134,9 @@ impl Connections {
     }
 
     /// Opens a connection to `url` for whoever asks there next.
-    pub(super) async fn prepare(&self, url: &str) -> Result<(), Failure> {
+    pub(super) async fn prepare(&self, url: &str, settings: &HttpConnectorSettings) -> Result<(), Failure> {
         let (origin, _) = Origin::of(url.parse()?)?;
-        let connection = self.connect(&origin).await?;
+        let connection = self.open(&origin, settings).await?;
         self.idle().push((origin, connection));
         Ok(())
     }

@@ -5,6 +5,7 @@
 mod connections;
 
 use std::env;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
@@ -12,10 +13,14 @@ use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoin
 use aws_sdk_dynamodb::config::{
     BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider, SharedHttpClient,
 };
+use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
 use aws_types::SdkConfig;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 use connections::Connections;
+
+/// How long a connection may take, TLS included: as much of a try as leaves time for the answer.
+pub(crate) const CONNECT: Duration = Duration::from_millis(500);
 
 /// The way that Lambda's variables describe.
 pub(crate) struct Way {
@@ -54,8 +59,9 @@ impl Way {
             .use_fips(false)
             .build();
         let Ok(place) = place else { return };
+        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
         let opened = match DefaultResolver::new().resolve_endpoint(&place).await {
-            Ok(endpoint) => self.connections.prepare(endpoint.url()).await,
+            Ok(endpoint) => self.connections.prepare(endpoint.url(), &settings).await,
             Err(error) => Err(error),
         };
         if let Err(error) = opened {

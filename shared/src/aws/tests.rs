@@ -94,7 +94,8 @@ async fn one_that_ends_without_an_answer_is_an_error() {
 async fn one_may_be_prepared() {
     let (port, connected) = service(9, None).await;
     let connections = Connections::default();
-    connections.prepare(&format!("http://127.0.0.1:{port}")).await.unwrap();
+    let settings = HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(5)).build();
+    connections.prepare(&format!("http://127.0.0.1:{port}"), &settings).await.unwrap();
     ask(&connections, format!("http://127.0.0.1:{port}/")).await.unwrap();
     assert_eq!(connected.load(Ordering::SeqCst), 1);
 }
