@@ -1,20 +1,13 @@
 //! The settings of a deployment and the clients of AWS, read once per cold start.
 
-use std::time::Duration;
-
-use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
-use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_types::SdkConfig;
 use thiserror::Error;
 
-use crate::aws::{CONNECT, Way};
+use crate::aws::{Dynamo, Service, Way};
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::invoker::Invoker;
 use crate::keys::public::{Keyring, PublicKeys};
 use crate::keys::signer::Signer;
-use crate::metrics::Timed;
 use crate::oauth::issuer::Issuer;
 use crate::store::activity::Activities;
 use crate::store::clients::Clients;
@@ -28,9 +21,7 @@ use crate::store::workspace::Workspaces;
 /// What a function takes from here is what it may do, and `template.yaml` says the same.
 pub struct Environment {
     variables: Box<Lookup>,
-    dynamo: aws_sdk_dynamodb::Client,
-    kms: aws_sdk_kms::Client,
-    aws: SdkConfig,
+    aws: Way,
     clock: Clock,
 }
 
@@ -55,30 +46,12 @@ impl Environment {
     /// From the variables that Lambda gives.
     pub(crate) fn of_lambda(aws: &Way) -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is where settings come in")]
-        Self::new(|name| std::env::var(name).ok(), aws.config(), Clock::system())
+        Self::new(|name| std::env::var(name).ok(), aws, Clock::system())
     }
 
     /// From settings by name, a way to AWS and a clock.
-    pub fn new(
-        variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-        aws: &SdkConfig,
-        clock: Clock,
-    ) -> Self {
-        // Answers are read whole, within the time that a try has: nothing streams that could stall.
-        let stalled = StalledStreamProtectionConfig::disabled();
-        let aws = aws.to_builder().timeout_config(timeouts()).retry_config(retries());
-        let aws = aws.stalled_stream_protection(stalled).build();
-        Self {
-            variables: Box::new(variables),
-            dynamo: aws_sdk_dynamodb::Client::from_conf(
-                aws_sdk_dynamodb::config::Builder::from(&aws).interceptor(Timed("DynamoDB")).build(),
-            ),
-            kms: aws_sdk_kms::Client::from_conf(
-                aws_sdk_kms::config::Builder::from(&aws).interceptor(Timed("KMS")).build(),
-            ),
-            aws,
-            clock,
-        }
+    pub fn new(variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static, aws: &Way, clock: Clock) -> Self {
+        Self { variables: Box::new(variables), aws: aws.clone(), clock }
     }
 
     /// The value of a setting.
@@ -124,7 +97,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn clients(&self) -> Result<Clients, Misconfigured> {
-        Ok(Clients::new(self.dynamo.clone(), self.required("TABLE_CLIENTS")?))
+        Ok(Clients::new(Dynamo::new(&self.aws), self.required("TABLE_CLIENTS")?))
     }
 
     /// The table of `TABLE_GRANTS`.
@@ -132,7 +105,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn grants(&self) -> Result<Grants, Misconfigured> {
-        Ok(Grants::new(self.dynamo.clone(), self.required("TABLE_GRANTS")?))
+        Ok(Grants::new(Dynamo::new(&self.aws), self.required("TABLE_GRANTS")?))
     }
 
     /// The table of `TABLE_KEYS`.
@@ -140,7 +113,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn keys(&self) -> Result<Keys, Misconfigured> {
-        Ok(Keys::new(self.dynamo.clone(), self.required("TABLE_KEYS")?))
+        Ok(Keys::new(Dynamo::new(&self.aws), self.required("TABLE_KEYS")?))
     }
 
     /// The table of `TABLE_DIRECTORY`.
@@ -148,7 +121,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn directory(&self) -> Result<Directory, Misconfigured> {
-        Ok(Directory::new(self.dynamo.clone(), self.required("TABLE_DIRECTORY")?))
+        Ok(Directory::new(Dynamo::new(&self.aws), self.required("TABLE_DIRECTORY")?))
     }
 
     /// The table of `TABLE_WORKSPACE`.
@@ -156,7 +129,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn workspaces(&self) -> Result<Workspaces, Misconfigured> {
-        Ok(Workspaces::new(self.dynamo.clone(), self.required("TABLE_WORKSPACE")?))
+        Ok(Workspaces::new(Dynamo::new(&self.aws), self.required("TABLE_WORKSPACE")?))
     }
 
     /// The table of `TABLE_ACTIVITY`.
@@ -164,7 +137,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn activities(&self) -> Result<Activities, Misconfigured> {
-        Ok(Activities::new(self.dynamo.clone(), self.required("TABLE_ACTIVITY")?))
+        Ok(Activities::new(Dynamo::new(&self.aws), self.required("TABLE_ACTIVITY")?))
     }
 
     /// The keys of `SIGNING_KEYS`, in its order: the first signs. Their public halves are fetched when they are asked for.
@@ -172,7 +145,7 @@ impl Environment {
     /// # Errors
     /// When none is named.
     pub fn keyring(&self) -> Result<Keyring, Misconfigured> {
-        Ok(Keyring::new(self.kms.clone(), self.required("SIGNING_KEYS")?))
+        Ok(Keyring::new(Service::new(&self.aws), &self.required("SIGNING_KEYS")?))
     }
 
     /// The public halves of all keys of `SIGNING_KEYS`.
@@ -188,9 +161,19 @@ impl Environment {
     /// # Errors
     /// As [`Self::public_keys`].
     pub async fn signer(&self) -> Result<Signer, Misconfigured> {
-        let names = self.required("SIGNING_KEYS")?;
-        let first = names.split(',').map(str::trim).next().unwrap_or_default();
-        Ok(Signer::new(self.kms.clone(), PublicKeys::fetch(&self.kms, first).await?, first.to_owned()))
+        let keyring = self.keyring()?;
+        let first = keyring.fetch_first().await?;
+        Ok(Signer::new(keyring, first))
+    }
+
+    /// As [`Self::signer`] and [`Self::public_keys`], with each key fetched once.
+    ///
+    /// # Errors
+    /// As [`Self::public_keys`].
+    pub async fn signer_and_public_keys(&self) -> Result<(Signer, PublicKeys), Misconfigured> {
+        let keyring = self.keyring()?;
+        let keys = keyring.fetch().await?;
+        Ok((Signer::new(keyring, keys.first().clone()), keys))
     }
 
     /// Invokes functions of AWS Lambda. Made here and not above: only who invokes something carries what that takes.
@@ -198,16 +181,4 @@ impl Environment {
     pub fn invoker(&self) -> Invoker {
         Invoker::new(&self.aws)
     }
-}
-
-/// A client waits 10 s for a token (Claude's own limit) and a person for a page: the slowest request makes four calls, so
-/// each gets two seconds in all: two tries and the pause between them.
-fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(Duration::from_millis(900)).build()
-}
-
-/// Reads and conditional writes may all be repeated (each condition holds once), so the SDK's own retries are safe; a third
-/// would outlive the caller's patience.
-fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(50))
 }

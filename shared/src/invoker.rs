@@ -2,24 +2,19 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::Client;
-use aws_sdk_lambda::config::Builder;
-use aws_sdk_lambda::config::StalledStreamProtectionConfig;
-use aws_sdk_lambda::config::retry::RetryConfig;
-use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::error::SdkError;
-use aws_sdk_lambda::operation::invoke::InvokeError;
+use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeInput};
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use aws_types::SdkConfig;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use thiserror::Error;
 
+use crate::aws::{Lambda, Patience, Service, Way};
 use crate::fault::Fault;
-use crate::metrics::Timed;
 
 /// Invokes functions by their ARN. Which ones it may is IAM's to say.
 #[derive(Clone)]
-pub struct Invoker(Client);
+pub struct Invoker(Service<Lambda>);
 
 /// Why a function returned nothing. The sentences may be shown to whoever chose it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -44,12 +39,8 @@ pub enum NotReturned {
 impl Invoker {
     /// With a way to AWS. The caller's patience is the only limit, and nothing is tried twice: a function may act on the first try
     /// although its answer is lost.
-    pub(crate) fn new(aws: &SdkConfig) -> Self {
-        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_millis(500)).build();
-        let aws = aws.to_builder().timeout_config(timeouts).retry_config(RetryConfig::disabled());
-        // A function that works on silently is not a stalled connection.
-        let aws = aws.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        Self(Client::from_conf(Builder::from(&aws.build()).interceptor(Timed("Lambda")).build()))
+    pub(crate) fn new(aws: &Way) -> Self {
+        Self(Service::waiting(aws, Patience { for_an_answer: None, tries: 1 }))
     }
 
     /// Invokes `function` with `payload`, which is JSON, and waits at most `timeout` for what it returns, of at most `limit` bytes.
@@ -63,8 +54,8 @@ impl Invoker {
         timeout: Duration,
         limit: usize,
     ) -> Result<Vec<u8>, NotReturned> {
-        let invoke = self.0.invoke().function_name(function).payload(Blob::new(payload));
-        let returned = invoke.invocation_type(InvocationType::RequestResponse).send();
+        let invoke = InvokeInput::builder().function_name(function).payload(Blob::new(payload));
+        let returned = self.0.send(invoke.invocation_type(InvocationType::RequestResponse));
         let returned = tokio::time::timeout(timeout, returned).await.map_err(|_| NotReturned::TimedOut)?;
         let returned = returned.map_err(|error| not_invoked(&error))?;
         let payload = returned.payload.map(Blob::into_inner).unwrap_or_default();
@@ -77,7 +68,7 @@ impl Invoker {
 }
 
 /// The whole reason goes to the log: an operator has forgotten a permission, or a function is gone.
-fn not_invoked(error: &SdkError<InvokeError>) -> NotReturned {
+fn not_invoked(error: &SdkError<InvokeError, HttpResponse>) -> NotReturned {
     tracing::warn!(reason = %Fault::of_aws("Lambda.Invoke", error), "a tool's function was not invoked");
     match error.as_service_error() {
         Some(InvokeError::TooManyRequestsException(_)) => NotReturned::Busy,

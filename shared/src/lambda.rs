@@ -13,7 +13,7 @@ pub use lambda_http::{Body, Error};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 
-use crate::aws::Way;
+use crate::aws::{self, Connections, Way};
 use crate::environment::{Environment, Misconfigured};
 use crate::http::answer::Reason;
 use crate::trail::{Asked, Trail};
@@ -72,9 +72,10 @@ pub async fn listen<L: Listener>(
 /// What `make` makes, and meanwhile a connection to the tables: a start has a whole processor, whatever the function's memory.
 async fn start<T>(make: impl AsyncFnOnce(&Environment) -> Result<T, Misconfigured>) -> Result<T, Misconfigured> {
     crate::log::to_cloudwatch();
-    let aws = Way::of_lambda();
+    let connections = Connections::of_lambda();
+    let aws = Way::of_lambda(&connections);
     let environment = Environment::of_lambda(&aws);
-    let (started, ()) = tokio::join!(make(&environment), aws.to_tables());
+    let (started, ()) = tokio::join!(make(&environment), aws::open_to_tables(&aws, &connections));
     started
 }
 

@@ -23,12 +23,6 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use aws_sdk_dynamodb::config::interceptors::{
-    BeforeSerializationInterceptorContextRef, FinalizerInterceptorContextRef,
-};
-use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodb::error::BoxError;
-use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde_json::{Map, Value, json};
 
 use crate::audit::Event;
@@ -177,52 +171,10 @@ const fn of_status(status: u16) -> &'static str {
 pub(crate) async fn timed<F: Future>(service: &'static str, future: F) -> F::Output {
     let began = Instant::now();
     let output = future.await;
-    took(service, began);
-    output
-}
-
-fn took(service: &'static str, began: Instant) {
     if let Some(trail) = Trail::current() {
         trail.measure(|measured| measured.call(service, began.elapsed()));
     }
-}
-
-/// Times every call of a client of the AWS SDK.
-#[derive(Debug)]
-pub(crate) struct Timed(pub(crate) &'static str);
-
-#[derive(Debug)]
-struct Began(Instant);
-
-impl Storable for Began {
-    type Storer = StoreReplace<Self>;
-}
-
-impl Intercept for Timed {
-    fn name(&self) -> &'static str {
-        "Timed"
-    }
-
-    fn read_before_execution(
-        &self,
-        _: &BeforeSerializationInterceptorContextRef<'_>,
-        bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        bag.interceptor_state().store_put(Began(Instant::now()));
-        Ok(())
-    }
-
-    fn read_after_execution(
-        &self,
-        _: &FinalizerInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        bag: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let Some(Began(began)) = bag.load::<Began>() {
-            took(self.0, *began);
-        }
-        Ok(())
-    }
+    output
 }
 
 #[cfg(test)]

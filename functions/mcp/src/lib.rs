@@ -54,7 +54,7 @@ impl Mcp {
     /// # Errors
     /// When a setting is missing or makes no sense, or KMS does not give a key.
     pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
-        let (keys, signer) = tokio::try_join!(environment.public_keys(), environment.signer())?;
+        let (signer, keys) = environment.signer_and_public_keys().await?;
         let issuer = environment.issuer()?;
         Ok(Self {
             clock: environment.clock(),

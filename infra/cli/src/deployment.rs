@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_types::service_config::ServiceConfigKey;
 use serde::Deserialize;
+use shared::aws::{CONNECT, Connections, Way};
 use shared::clock::Clock;
 use shared::environment::Environment;
 use thiserror::Error;
@@ -55,15 +58,17 @@ pub(crate) struct Open {
 impl Deployment {
     /// The way to it.
     pub(crate) async fn open(&self) -> Result<Open, NotFound> {
-        let (aws, settings) = match (&self.stack, &self.local) {
+        let (aws, way, settings) = match (&self.stack, &self.local) {
             (Some(stack), _) => {
-                let aws = aws().await?;
+                let (aws, way) = aws().await?;
                 let settings = outputs(stack, &aws).await?;
-                (aws, settings)
+                (aws, way, settings)
             }
             (None, Some(folder)) => {
                 let running = running_on(folder)?;
-                (running.aws(), running.tables)
+                // Nothing but the tables is asked there.
+                let aws = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
+                (aws, running.way(), running.tables)
             }
             (None, None) => {
                 let told = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
@@ -71,11 +76,12 @@ impl Deployment {
                 if told.is_empty() {
                     return Err(NotFound::Unsaid);
                 }
-                (aws().await?, told)
+                let (aws, way) = aws().await?;
+                (aws, way, told)
             }
         };
         let audit_group = settings.get(AUDIT_GROUP).cloned();
-        let environment = Environment::new(move |name| settings.get(name).cloned(), &aws, Clock::system());
+        let environment = Environment::new(move |name| settings.get(name).cloned(), &way, Clock::system());
         Ok(Open { environment, aws, audit_group })
     }
 
@@ -83,7 +89,7 @@ impl Deployment {
     pub(crate) async fn connector(&self) -> Result<Option<Connector>, NotFound> {
         match (&self.stack, &self.local) {
             (Some(stack), _) => {
-                let aws = aws().await?;
+                let (aws, _) = aws().await?;
                 let url = outputs(stack, &aws).await?.remove(CONNECTOR);
                 Ok(Some(Connector {
                     url: url.ok_or_else(|| NotFound::NoOutput(stack.clone(), "ConnectorUrl"))?,
@@ -131,12 +137,34 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The operator's own way to AWS.
-async fn aws() -> Result<SdkConfig, NotFound> {
+/// The operator's own way to AWS: for the SDK's clients, and for the tables.
+async fn aws() -> Result<(SdkConfig, Way), NotFound> {
     // An operator may sit behind a proxy.
-    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
+    let connector =
+        aws_smithy_http_client::Connector::builder().proxy_config(ProxyConfig::from_env()).connector_settings(settings);
+    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
+    let connector = SharedHttpConnector::new(connector);
+    let client = http_client_fn({
+        let connector = connector.clone();
+        move |_, _| connector.clone()
+    });
     let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await;
-    if aws.region().is_some() { Ok(aws) } else { Err(NotFound::NoRegion) }
+    let (Some(region), Some(credentials)) = (aws.region(), aws.credentials_provider()) else {
+        return Err(NotFound::NoRegion);
+    };
+    let way = Way::new(region.to_string(), credentials, connector, {
+        let aws = aws.clone();
+        move |service| elsewhere(&aws, service)
+    });
+    Ok((aws, way))
+}
+
+/// As the SDK's clients read `AWS_ENDPOINT_URL_DYNAMODB` and what a profile says of it.
+fn elsewhere(aws: &SdkConfig, service: &str) -> Option<String> {
+    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
+    let told = key.ok().and_then(|key| aws.service_config()?.load_config(key));
+    told.or_else(|| aws.endpoint_url().map(str::to_owned))
 }
 
 /// The outputs of a stack that matter here, by the variables that functions know them by: `TableClients` is `TABLE_CLIENTS`.
@@ -178,15 +206,11 @@ struct Running {
 }
 
 impl Running {
-    fn aws(&self) -> SdkConfig {
+    fn way(&self) -> Way {
         let credentials = Credentials::new("operator", "local", None, None, "local");
-        SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .endpoint_url(&self.dynamo)
-            .http_client(shared::aws::http_client())
-            .build()
+        let (credentials, dynamo) = (SharedCredentialsProvider::new(credentials), self.dynamo.clone());
+        let connector = SharedHttpConnector::new(Connections::default());
+        Way::new("us-east-1", credentials, connector, move |_| Some(dynamo.clone()))
     }
 }
 

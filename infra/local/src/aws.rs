@@ -1,9 +1,9 @@
 //! Where the services of AWS are for a function: on this machine.
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider, SharedHttpClient};
-
-use aws_types::SdkConfig;
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use shared::aws::Way;
 
 /// Where the three services are.
 #[derive(Clone, Debug)]
@@ -13,26 +13,15 @@ pub(crate) struct Addresses {
     pub(crate) lambda: String,
 }
 
-/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and `…_LAMBDA` would say it.
-impl LoadServiceConfig for Addresses {
-    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        match (key.env(), key.service_id()) {
-            ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamo.clone()),
-            ("AWS_ENDPOINT_URL", "KMS") => Some(self.kms.clone()),
-            ("AWS_ENDPOINT_URL", "Lambda") => Some(self.lambda.clone()),
-            _ => None,
-        }
-    }
-}
-
-/// The configuration of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings gets in.
-pub(crate) fn config(caller: &str, addresses: &Addresses, client: &SharedHttpClient) -> SdkConfig {
-    let credentials = Credentials::new(caller, "local", None, None, "local");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .service_config(addresses.clone())
-        .http_client(client.clone())
-        .build()
+/// The way of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings gets in.
+pub(crate) fn way(caller: &str, addresses: &Addresses, connector: &SharedHttpConnector) -> Way {
+    let credentials = SharedCredentialsProvider::new(Credentials::new(caller, "local", None, None, "local"));
+    let addresses = addresses.clone();
+    // As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and `…_LAMBDA` would say it.
+    Way::new("us-east-1", credentials, connector.clone(), move |service| match service {
+        "DynamoDB" => Some(addresses.dynamo.clone()),
+        "KMS" => Some(addresses.kms.clone()),
+        "Lambda" => Some(addresses.lambda.clone()),
+        _ => None,
+    })
 }

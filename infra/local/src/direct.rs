@@ -1,4 +1,4 @@
-//! The way to AWS without a socket: what the SDK would send is answered on the spot, watched or not, in the caller's own task.
+//! The way to AWS without a socket: what would be sent is answered on the spot, watched or not, in the caller's own task.
 //!
 //! For tests that make millions of calls. Nothing waits for the operating system, so tokio's clock, if it is paused, turns only
 //! while a call waits on purpose.
@@ -6,12 +6,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use dynoxide::{Database, DynoxideError};
@@ -32,12 +29,6 @@ pub(crate) struct Direct {
 impl fmt::Debug for Direct {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Direct")
-    }
-}
-
-impl HttpClient for Direct {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
     }
 }
 

@@ -40,7 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{Request, Response};
@@ -257,9 +257,9 @@ pub struct System {
 struct Deployed {
     template: Template,
     /// How functions reach AWS …
-    functions: (Addresses, SharedHttpClient),
+    functions: (Addresses, SharedHttpConnector),
     /// … and the one that hears.
-    audit: (Addresses, SharedHttpClient),
+    audit: (Addresses, SharedHttpConnector),
     clock: Clock,
     lines: Arc<Lines>,
     /// What to run, if not what is linked in; the one that hears is, in any case.
@@ -327,15 +327,14 @@ impl System {
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
         tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
         let unwatched = operators.clone();
-        let operator = operator(told, &aws::config("operator", &services, &operators), &options.clock);
+        let operator = operator(told, &aws::way("operator", &services, &operators), &options.clock);
         let demo = match tools_at {
             Some(at) => Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?),
             None => None,
         };
 
-        let turned = options.programs.is_some().then(|| options.clock.clone());
         let addresses = match wire {
-            Some(wire) => wire::watch(wire, services.clone(), turned, &mut servers).await?,
+            Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
         let unwatched =
@@ -627,7 +626,7 @@ impl Deployed {
             let fleet = fleet.map_err(|said| Failure::Process(definition.binary.clone(), said))?;
             return Ok(Program::Answers(Endpoint::of_fleet(fleet, definition, &self.lines)));
         }
-        let aws = aws::config(&definition.binary, addresses, client);
+        let aws = aws::way(&definition.binary, addresses, client);
         let variables = definition.variables.clone();
         let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, self.clock.clone());
         function::start(definition, &environment, &self.lines).await
@@ -692,13 +691,13 @@ pub fn key_arn(spec: Spec) -> String {
 fn clients(
     straight: Option<(dynoxide::Database, Arc<Kms>)>,
     wire: Option<Arc<dyn Wire>>,
-) -> ([SharedHttpClient; 2], Option<Arc<dyn Wire>>) {
+) -> ([SharedHttpConnector; 2], Option<Arc<dyn Wire>>) {
     if let Some((database, kms)) = straight {
         let direct = Direct { database, kms, wire: None };
         let watched = Direct { wire, ..direct.clone() };
-        ([SharedHttpClient::new(direct), SharedHttpClient::new(watched)], None)
+        ([SharedHttpConnector::new(direct), SharedHttpConnector::new(watched)], None)
     } else {
-        let client = shared::aws::http_client();
+        let client = SharedHttpConnector::new(shared::aws::Connections::default());
         ([client.clone(), client], wire)
     }
 }
@@ -721,7 +720,7 @@ async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
 }
 
 /// The environment of whoever holds the tables.
-fn operator(tables: BTreeMap<String, String>, aws: &aws_types::SdkConfig, clock: &Clock) -> Environment {
+fn operator(tables: BTreeMap<String, String>, aws: &shared::aws::Way, clock: &Clock) -> Environment {
     Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 

@@ -3,7 +3,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -14,7 +13,6 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use shared::clock::Clock;
 
 use crate::aws::Addresses;
 use crate::listener::{Listener, NoListener, Servers};
@@ -23,7 +21,7 @@ use crate::listener::{Listener, NoListener, Servers};
 ///
 /// Closures that return a future are wires.
 pub trait Wire: Send + Sync + 'static {
-    /// What becomes of `call`. A retry by the SDK is a call of its own.
+    /// What becomes of `call`. Each try of it is a call of its own.
     fn call(&self, call: Call) -> Pin<Box<dyn Future<Output = Decision> + Send + '_>>;
 }
 
@@ -113,9 +111,9 @@ pub struct Failing {
 }
 
 impl Failing {
-    /// 500 `InternalServerError`, which the SDK tries once more.
+    /// 500 `InternalServerError`, which is tried once more.
     pub const INTERNAL: Self = Self { status: 500, kind: "InternalServerError" };
-    /// 400 `AccessDeniedException`, which it does not.
+    /// 400 `AccessDeniedException`, which is not.
     pub const DENIED: Self = Self { status: 400, kind: "AccessDeniedException" };
     /// 400 `TransactionCanceledException`, because another transaction held an item at that moment.
     pub const IN_THE_WAY: Self = Self { status: 400, kind: "TransactionCanceledException" };
@@ -133,18 +131,16 @@ impl Failing {
     }
 }
 
-/// Puts `wire` before the services; the addresses at which functions are to find them. Answers are dated by `clock` if that is
-/// theirs: a refusal by a service of another time looks to the SDK like a matter of clocks, and it asks again.
+/// Puts `wire` before the services; the addresses at which functions are to find them.
 pub(crate) async fn watch(
     wire: Arc<dyn Wire>,
     services: Addresses,
-    clock: Option<Clock>,
     servers: &mut Servers,
 ) -> Result<Addresses, NoListener> {
     let listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let address = format!("http://127.0.0.1:{}", listener.port);
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let router = Router::new().fallback(pass).with_state(Arc::new(Watched { wire, services, clock, client }));
+    let router = Router::new().fallback(pass).with_state(Arc::new(Watched { wire, services, client }));
     servers.serve(listener, &router);
     Ok(Addresses { dynamo: address.clone(), kms: address.clone(), lambda: address })
 }
@@ -152,15 +148,10 @@ pub(crate) async fn watch(
 struct Watched {
     wire: Arc<dyn Wire>,
     services: Addresses,
-    clock: Option<Clock>,
     client: Client<HttpConnector, Body>,
 }
 
 async fn pass(State(watched): State<Arc<Watched>>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
-    dated(decided(&watched, &uri, headers, body).await, watched.clock.as_ref())
-}
-
-async fn decided(watched: &Watched, uri: &Uri, headers: HeaderMap, body: Bytes) -> Response<Body> {
     let header = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
     let Some(call) = Call::read(uri.path(), header("x-amz-target"), header("authorization"), &body) else {
         return answer(&Failing { status: 400, kind: "UnknownOperationException" });
@@ -199,15 +190,6 @@ async fn forward(
     }
     let request = request.body(Body::from(body)).map_err(|error| unreachable(&error))?;
     Ok(client.request(request).await.map_err(|error| unreachable(&error))?.map(Body::new))
-}
-
-fn dated(mut response: Response<Body>, clock: Option<&Clock>) -> Response<Body> {
-    let seconds = clock.and_then(|clock| u64::try_from(clock.now().seconds()).ok());
-    let date = seconds.map(|seconds| httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)));
-    if let Some(date) = date.and_then(|date| HeaderValue::from_str(&date).ok()) {
-        response.headers_mut().insert(header::DATE, date);
-    }
-    response
 }
 
 fn answer(failing: &Failing) -> Response<Body> {

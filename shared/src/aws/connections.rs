@@ -8,12 +8,9 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -29,11 +26,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
+use super::CONNECT;
+use super::service::Failure;
 
-/// Connections that wait for the next request.
+/// Connections to any service, which wait for the next request. They belong to the runtime that opened them.
 #[derive(Clone, Default)]
-pub(super) struct Connections(Arc<Kept>);
+pub struct Connections(Arc<Kept>);
 
 #[derive(Default)]
 struct Kept {
@@ -70,23 +68,10 @@ impl fmt::Debug for Connections {
     }
 }
 
-impl HttpClient for Connections {
-    fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Connector { connections: self.clone(), settings: settings.clone() })
-    }
-}
-
-/// The connections as one call wants them.
-#[derive(Debug)]
-struct Connector {
-    connections: Connections,
-    settings: HttpConnectorSettings,
-}
-
-impl HttpConnector for Connector {
+impl HttpConnector for Connections {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (connections, settings) = (self.connections.clone(), self.settings.clone());
-        HttpConnectorFuture::new(async move { connections.ask(request, &settings).await })
+        let connections = self.clone();
+        HttpConnectorFuture::new(async move { connections.ask(request).await })
     }
 }
 
@@ -97,11 +82,7 @@ impl Connections {
     }
 
     /// The whole answer: those of the services that we ask are small.
-    async fn ask(
-        &self,
-        request: HttpRequest,
-        settings: &HttpConnectorSettings,
-    ) -> Result<HttpResponse, ConnectorError> {
+    async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let mut request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
         // As a client of HTTP/1.1 says it (RFC 9112 §3.2): the path in the first line, the authority as `Host`.
         let (origin, path) = Origin::of(std::mem::take(request.uri_mut())).map_err(ConnectorError::user)?;
@@ -113,7 +94,7 @@ impl Connections {
             let is_new = kept.is_none();
             let mut connection = match kept {
                 Some(kept) => kept,
-                None => self.open(&origin, settings).await?,
+                None => self.open(&origin).await?,
             };
             match connection.exchange(request).await {
                 Ok(answer) => {
@@ -134,9 +115,9 @@ impl Connections {
     }
 
     /// Opens a connection to `url` for whoever asks there next.
-    pub(super) async fn prepare(&self, url: &str, settings: &HttpConnectorSettings) -> Result<(), Failure> {
+    pub(super) async fn prepare(&self, url: &str) -> Result<(), Failure> {
         let (origin, _) = Origin::of(url.parse()?)?;
-        let connection = self.open(&origin, settings).await?;
+        let connection = self.open(&origin).await?;
         self.idle().push((origin, connection));
         Ok(())
     }
@@ -151,12 +132,8 @@ impl Connections {
         Some(idle.swap_remove(place).1)
     }
 
-    async fn open(&self, origin: &Origin, settings: &HttpConnectorSettings) -> Result<Connection, ConnectorError> {
-        let opened = match settings.connect_timeout() {
-            Some(limit) => tokio::time::timeout(limit, self.connect(origin)).await,
-            None => Ok(self.connect(origin).await),
-        };
-        match opened {
+    async fn open(&self, origin: &Origin) -> Result<Connection, ConnectorError> {
+        match tokio::time::timeout(CONNECT, self.connect(origin)).await {
             Ok(connected) => connected.map_err(|error| ConnectorError::io(error).never_connected()),
             Err(elapsed) => Err(ConnectorError::timeout(elapsed.into()).never_connected()),
         }
@@ -244,5 +221,5 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, Failure> {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
+#[path = "connections_tests.rs"]
 mod tests;

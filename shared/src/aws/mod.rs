@@ -1,86 +1,122 @@
-//! The way from a function to AWS: where the services are, as whom they are asked, and the connections to them.
+//! The way from a function to AWS: where the services are, as whom they are asked, and how one call is made.
 //!
-//! Lambda gives all of it in variables, so nothing is looked for: no profile, no metadata service, no role of another account.
+//! What an operation's request and answer look like is the SDK's to know, and so are signatures, the services' addresses and which
+//! errors are worth another try. What lies between is ours: the SDK's orchestrator serves every service and every need, builds itself
+//! anew for each call, and takes more of the processor than the call does (README, What it costs to run).
 
 mod connections;
+mod question;
+mod service;
 
 use std::env;
-use std::time::Duration;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
-use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
-use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, IdentityCache, Region, SharedCredentialsProvider, SharedHttpClient,
-};
-use aws_smithy_runtime_api::client::http::HttpConnectorSettings;
-use aws_types::SdkConfig;
-use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
+use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
+use aws_sdk_dynamodb::config::Credentials;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_smithy_runtime_api::client::identity::Identity;
 
-use connections::Connections;
+pub use connections::Connections;
+pub(crate) use service::{Kms, Lambda, Patience, Service};
+
+use service::{DynamoDb, Failure};
 
 /// How long a connection may take, TLS included: as much of a try as leaves time for the answer.
-pub(crate) const CONNECT: Duration = Duration::from_millis(500);
+pub const CONNECT: Duration = Duration::from_millis(500);
 
-/// The way that Lambda's variables describe.
-pub(crate) struct Way {
-    config: SdkConfig,
-    connections: Connections,
+/// DynamoDB, as a function asks it.
+pub(crate) type Dynamo = Service<DynamoDb>;
+
+/// The way to all services.
+#[derive(Clone)]
+pub struct Way(Arc<Inner>);
+
+struct Inner {
+    region: String,
+    credentials: SharedCredentialsProvider,
+    identity: Mutex<Option<Identity>>,
+    connector: SharedHttpConnector,
+    elsewhere: Box<Elsewhere>,
+}
+
+/// The address of a service, by the SDK's name of it, that is not where its region says.
+type Elsewhere = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("region", &self.0.region).finish_non_exhaustive()
+    }
 }
 
 impl Way {
+    /// To the services of `region`, as whom `credentials` say, but to those that are `elsewhere`.
+    pub fn new(
+        region: impl Into<String>,
+        credentials: SharedCredentialsProvider,
+        connector: SharedHttpConnector,
+        elsewhere: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let (region, elsewhere) = (region.into(), Box::new(elsewhere));
+        Self(Arc::new(Inner { region, credentials, identity: Mutex::default(), connector, elsewhere }))
+    }
+
+    /// That which Lambda's variables describe: nothing is looked for, no profile, no metadata service, no role of another account.
+    pub(crate) fn of_lambda(connections: &Connections) -> Self {
+        let region = variable("AWS_REGION").unwrap_or_default();
+        let connector = SharedHttpConnector::new(connections.clone());
+        Self::new(region, SharedCredentialsProvider::new(Variables), connector, |service| {
+            let service = service.to_uppercase().replace(' ', "_");
+            variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"))
+        })
+    }
+
+    /// Whoever asks, until shortly before their credentials expire.
+    async fn identity(&self) -> Result<Identity, Failure> {
+        /// Longer than a call can take.
+        const AHEAD: Duration = Duration::from_mins(1);
+
+        let kept = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lasts = |identity: &Identity| identity.expiration().is_none_or(|end| end > signed_at() + AHEAD);
+        if let Some(identity) = kept.filter(lasts) {
+            return Ok(identity);
+        }
+        let identity = Identity::from(self.0.credentials.provide_credentials().await?);
+        *self.0.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
+        Ok(identity)
+    }
+}
+
+impl Connections {
+    /// To services that the authorities of `SSL_CERT_FILE` vouch for, if it is set.
     pub(crate) fn of_lambda() -> Self {
-        let connections = Connections::trusting(variable("SSL_CERT_FILE").map(Into::into));
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(variable("AWS_REGION").map(Region::new))
-            .credentials_provider(SharedCredentialsProvider::new(Variables))
-            // They are read from the variables: nothing is to be kept for later.
-            .identity_cache(IdentityCache::no_cache())
-            .service_config(Variables)
-            .http_client(SharedHttpClient::new(connections.clone()))
-            .build();
-        Self { config, connections }
-    }
-
-    pub(crate) const fn config(&self) -> &SdkConfig {
-        &self.config
-    }
-
-    /// Opens a connection to DynamoDB for a function that has tables. Whoever asks a table opens one anyway, if this fails.
-    pub(crate) async fn to_tables(&self) {
-        if !env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"TABLE_")) {
-            return;
-        }
-        let place = Params::builder()
-            .set_region(self.config.region().map(ToString::to_string))
-            .set_endpoint(address("AWS_ENDPOINT_URL", "DynamoDB"))
-            .use_dual_stack(false)
-            .use_fips(false)
-            .build();
-        let Ok(place) = place else { return };
-        let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
-        let opened = match DefaultResolver::new().resolve_endpoint(&place).await {
-            Ok(endpoint) => self.connections.prepare(endpoint.url(), &settings).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = opened {
-            tracing::warn!(%error, "no connection to DynamoDB yet");
-        }
+        Self::trusting(variable("SSL_CERT_FILE").map(Into::into))
     }
 }
 
-/// Connections of one's own, to any service. They belong to the runtime that opened them.
-#[must_use]
-pub fn http_client() -> SharedHttpClient {
-    SharedHttpClient::new(Connections::default())
+/// Opens a connection to DynamoDB for a function that has tables. Whoever asks a table opens one anyway, if this fails.
+pub(crate) async fn open_to_tables(way: &Way, connections: &Connections) {
+    if !env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"TABLE_")) {
+        return;
+    }
+    let opened = async { connections.prepare(Dynamo::new(way).endpoint().await?.url()).await };
+    if let Err(error) = opened.await {
+        tracing::warn!(%error, "no connection to DynamoDB yet");
+    }
 }
 
-/// The environment of the process.
+/// AWS compares it with its own time, so it is the machine's and no test turns it.
+#[expect(clippy::disallowed_methods, reason = "a signature's time is no matter of the request's")]
+fn signed_at() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The environment of the process, kept by Lambda for as long as the execution environment lives.
 #[derive(Debug)]
 struct Variables;
 
-/// Kept by Lambda for as long as the execution environment lives.
 impl ProvideCredentials for Variables {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
@@ -94,18 +130,6 @@ fn credentials() -> provider::Result {
     let required = |name| variable(name).ok_or_else(|| CredentialsError::not_loaded(format!("{name} is not set")));
     let (id, secret) = (required("AWS_ACCESS_KEY_ID")?, required("AWS_SECRET_ACCESS_KEY")?);
     Ok(Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "Lambda"))
-}
-
-/// `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and the like: a service that is not where its region says.
-impl LoadServiceConfig for Variables {
-    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
-        address(key.env(), key.service_id())
-    }
-}
-
-fn address(variable_name: &str, service: &str) -> Option<String> {
-    let service = service.to_uppercase().replace(' ', "_");
-    variable(&format!("{variable_name}_{service}")).or_else(|| variable(variable_name))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is where Lambda's own settings come in")]

@@ -383,8 +383,7 @@ fn environment(url: &str, settings: &[(&str, &str)]) -> Environment {
     ];
     let all: HashMap<String, String> =
         base.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let aws =
-        aws_types::SdkConfig::builder().behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest()).build();
+    let aws = crate::aws::Way::of_lambda(&crate::aws::Connections::default());
     Environment::new(move |name| all.get(name).cloned(), &aws, Clock::new(|| NOW))
 }
 

@@ -1,23 +1,30 @@
 //! The public halves of the signing keys.
 
+use aws_sdk_kms::operation::get_public_key::GetPublicKeyInput;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::der::{BIT_STRING, Der, SEQUENCE};
+use crate::aws::{Kms, Service};
 use crate::fault::Fault;
 use crate::oauth::secret::to_text;
 
-/// Keys by their names at KMS: ids, ARNs or aliases, separated by commas.
+/// Keys by their names at KMS: ids, ARNs or aliases. The first signs.
 pub struct Keyring {
-    kms: aws_sdk_kms::Client,
-    names: String,
+    pub(super) kms: Service<Kms>,
+    first: String,
+    others: Vec<String>,
 }
 
-/// All keys that verify, the one that signs first.
-pub struct PublicKeys(Vec<PublicKey>);
+/// All keys that verify, the one that signs apart.
+pub struct PublicKeys {
+    first: PublicKey,
+    others: Vec<PublicKey>,
+}
 
 /// A key that verifies.
+#[derive(Clone)]
 pub struct PublicKey {
     /// As RFC 7517 writes it.
     pub jwk: Jwk,
@@ -47,42 +54,54 @@ enum Material {
 }
 
 impl Keyring {
-    pub(crate) const fn new(kms: aws_sdk_kms::Client, names: String) -> Self {
-        Self { kms, names }
+    /// Of the keys that `names` names, separated by commas.
+    pub(crate) fn new(kms: Service<Kms>, names: &str) -> Self {
+        let mut names = names.split(',').map(|name| name.trim().to_owned());
+        Self { kms, first: names.next().unwrap_or_default(), others: names.collect() }
+    }
+
+    pub(super) fn first(&self) -> &str {
+        &self.first
     }
 
     /// Fetches the public half of each.
     ///
     /// # Errors
-    /// As [`PublicKeys::fetch`].
+    /// When KMS does not give one, or it is neither RSA nor P-256.
     pub async fn fetch(&self) -> Result<PublicKeys, Fault> {
-        let mut keys = Vec::new();
-        for name in self.names.split(',').map(str::trim) {
-            keys.push(PublicKeys::fetch(&self.kms, name).await?);
+        let (first, mut others) = (self.fetch_first().await?, Vec::new());
+        for name in &self.others {
+            others.push(self.fetch_one(name).await?);
         }
-        Ok(PublicKeys(keys))
+        Ok(PublicKeys { first, others })
+    }
+
+    /// Fetches the public half of the one that signs.
+    pub(crate) async fn fetch_first(&self) -> Result<PublicKey, Fault> {
+        self.fetch_one(&self.first).await
+    }
+
+    async fn fetch_one(&self, name: &str) -> Result<PublicKey, Fault> {
+        const CALL: &str = "KMS.GetPublicKey";
+        let answer = self.kms.send(GetPublicKeyInput::builder().key_id(name)).await;
+        let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let spki = answer.public_key().ok_or_else(|| Fault::new(CALL, "no key in the answer"))?;
+        PublicKey::from_spki(spki.as_ref()).ok_or_else(|| Fault::new(CALL, "neither an RSA nor a P-256 key"))
     }
 }
 
 impl PublicKeys {
-    /// Fetches one key from KMS by id, ARN or alias.
-    ///
-    /// # Errors
-    /// When KMS does not give it, or it is neither RSA nor P-256.
-    pub async fn fetch(kms: &aws_sdk_kms::Client, name: &str) -> Result<PublicKey, Fault> {
-        const CALL: &str = "KMS.GetPublicKey";
-        let answer = kms.get_public_key().key_id(name).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let spki = answer.public_key().ok_or_else(|| Fault::new(CALL, "no key in the answer"))?;
-        PublicKey::from_spki(spki.as_ref()).ok_or_else(|| Fault::new(CALL, "neither an RSA nor a P-256 key"))
-    }
-
     /// Each key, the one that signs first.
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
-        self.0.iter()
+        std::iter::once(&self.first).chain(&self.others)
+    }
+
+    pub(crate) const fn first(&self) -> &PublicKey {
+        &self.first
     }
 
     pub(super) fn find(&self, kid: &str) -> Option<&PublicKey> {
-        self.0.iter().find(|key| key.jwk.kid == kid)
+        self.iter().find(|key| key.jwk.kid == kid)
     }
 }
 

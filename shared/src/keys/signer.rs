@@ -1,12 +1,13 @@
 //! Signs with KMS: the private key never leaves it.
 
+use aws_sdk_kms::operation::sign::SignInput;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use jsonwebtoken::Algorithm;
 use serde::Serialize;
 
 use super::der::{Der, SEQUENCE};
-use super::public::PublicKey;
+use super::public::{Keyring, PublicKey};
 use crate::fault::Fault;
 use crate::oauth::secret::to_text;
 
@@ -14,9 +15,8 @@ const CALL: &str = "KMS.Sign";
 
 /// Makes compact JWTs (RFC 7515 §7.1) with one KMS key.
 pub struct Signer {
-    kms: aws_sdk_kms::Client,
+    keyring: Keyring,
     key: PublicKey,
-    name: String,
 }
 
 #[derive(Serialize)]
@@ -27,8 +27,9 @@ struct Header<'a> {
 }
 
 impl Signer {
-    pub(crate) const fn new(kms: aws_sdk_kms::Client, key: PublicKey, name: String) -> Self {
-        Self { kms, key, name }
+    /// With the first key of `keyring`, whose public half is `key`.
+    pub(crate) const fn new(keyring: Keyring, key: PublicKey) -> Self {
+        Self { keyring, key }
     }
 
     /// Signs `claims` as a JWT of media type `typ`.
@@ -52,16 +53,12 @@ impl Signer {
             _ => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,
         };
         // KMS hashes the message itself, up to 4,096 bytes: several times the largest that we make.
-        let answer = self
-            .kms
-            .sign()
-            .key_id(&self.name)
+        let sign = SignInput::builder()
+            .key_id(self.keyring.first())
             .message_type(MessageType::Raw)
             .message(Blob::new(message.as_bytes()))
-            .signing_algorithm(algorithm)
-            .send()
-            .await
-            .map_err(|error| Fault::of_aws(CALL, &error))?;
+            .signing_algorithm(algorithm);
+        let answer = self.keyring.kms.send(sign).await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let signature = answer.signature.map(Blob::into_inner).ok_or_else(|| Fault::new(CALL, "no signature"))?;
         match self.key.algorithm {
             Algorithm::ES256 => fixed(&signature).ok_or_else(|| Fault::new(CALL, "not an ECDSA signature")),

@@ -17,16 +17,17 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client as Dynamo;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemInput};
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemInput};
+use aws_sdk_dynamodb::operation::scan::ScanInput;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
 
 use super::item::{Item, Value, unreadable};
 use super::{Key, read_together};
+use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
@@ -107,7 +108,7 @@ impl Clients {
             .with_some("name", client.name.as_deref())
             .with("redirect_uris", uris)
             .with("refreshes", client.refreshes);
-        let put = self.dynamo.put_item().table_name(&self.table);
+        let put = PutItemInput::builder().table_name(&self.table);
         let put = match &client.kind {
             // Registering again must not shorten the life of a client in use.
             Kind::Registered { expires } => put
@@ -135,7 +136,7 @@ impl Clients {
             Kind::Blocked { .. } => return Ok(Kept::Blocked),
         };
         let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Kept::Written) };
+        let Err(error) = self.dynamo.send(put).await else { return Ok(Kept::Written) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
@@ -154,8 +155,8 @@ impl Clients {
         let mut found = Vec::new();
         let mut from = None;
         loop {
-            let page = self.dynamo.scan().table_name(&self.table).consistent_read(true).set_exclusive_start_key(from);
-            let page = page.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let page = ScanInput::builder().table_name(&self.table).consistent_read(true).set_exclusive_start_key(from);
+            let page = self.dynamo.send(page).await.map_err(|error| Fault::of_aws(CALL, &error))?;
             for item in page.items.unwrap_or_default() {
                 found.extend(self.read(Some(Item::new(item)), now)?);
             }
@@ -180,7 +181,7 @@ impl Clients {
             .expression_attribute_values(":confidential", AttributeValue::S("confidential".to_owned()))
             .expression_attribute_values(":most", AttributeValue::N(MOST_SECRETS.to_string()))
             .expression_attribute_values(":made", Value::from(secret.made).0);
-        changed(update.send().await)
+        changed(self.dynamo.send(update).await)
     }
 
     /// Takes a secret away; whether it could: the client has it, and another besides.
@@ -193,11 +194,11 @@ impl Clients {
             .update_expression("REMOVE secrets.#digest")
             .condition_expression("attribute_exists(secrets.#digest) AND size(secrets) > :one")
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        changed(update.send().await)
+        changed(self.dynamo.send(update).await)
     }
 
-    fn change_secrets(&self, id: &ClientId, digest: &Digest) -> UpdateItemFluentBuilder {
-        let update = self.dynamo.update_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+    fn change_secrets(&self, id: &ClientId, digest: &Digest) -> UpdateItemInputBuilder {
+        let update = UpdateItemInput::builder().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         update.expression_attribute_names("#digest", to_text(digest.as_bytes()))
     }
 
@@ -207,8 +208,8 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn remove(&self, id: &ClientId) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
-        let deleted = delete.return_values(ReturnValue::AllOld).send().await;
+        let delete = DeleteItemInput::builder().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+        let deleted = self.dynamo.send(delete.return_values(ReturnValue::AllOld)).await;
         Ok(deleted.map_err(|error| Fault::of_aws(CALL, &error))?.attributes.is_some())
     }
 
@@ -220,8 +221,8 @@ impl Clients {
     pub async fn block(&self, id: &ClientId, name: Option<&str>, now: Timestamp) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
         let item = Item::default().with("id", id.as_str()).with("kind", BLOCKED).with_some("name", name);
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
+        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     /// Takes a tombstone away; whether there was one. The client is then as unknown as any other.
@@ -230,9 +231,10 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn unblock(&self, id: &ClientId) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+        let delete = DeleteItemInput::builder().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         let delete = delete.condition_expression("kind = :blocked");
-        let Err(error) = delete.expression_attribute_values(":blocked", Value::from(BLOCKED).0).send().await else {
+        let delete = delete.expression_attribute_values(":blocked", Value::from(BLOCKED).0);
+        let Err(error) = self.dynamo.send(delete).await else {
             return Ok(true);
         };
         match error.as_service_error() {
@@ -249,9 +251,7 @@ impl Clients {
     pub async fn keep_refetched(&self, client: &Client, found: &Provenance) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let update = self
-            .dynamo
-            .update_item()
+        let update = UpdateItemInput::builder()
             .table_name(&self.table)
             .key("id", AttributeValue::S(client.id.as_str().to_owned()))
             .condition_expression("fetched <= :fetched")
@@ -266,7 +266,7 @@ impl Clients {
             .expression_attribute_values(":fetched", Value::from(found.fetched).0)
             .expression_attribute_values(":fresh", Value::from(found.fresh).0)
             .expression_attribute_values(":digest", Value::from(found.digest.as_bytes().as_slice()).0);
-        match update.send().await {
+        match self.dynamo.send(update).await {
             Ok(_) => Ok(()),
             Err(error)
                 if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>

@@ -18,9 +18,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client as Dynamo;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemInput};
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::clients::Clients;
@@ -29,6 +29,7 @@ use super::grants::Grants;
 use super::item::{Item, Value, unreadable};
 use super::wanted::Wanted;
 use super::{Key, read_together};
+use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
@@ -205,9 +206,7 @@ impl Directory {
     pub async fn keep_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let key = self.membership(person, tenant).attribute_values();
-        let update = self
-            .dynamo
-            .update_item()
+        let update = UpdateItemInput::builder()
             .table_name(&self.table)
             .set_key(Some(key))
             .update_expression("SET tenant = :tenant, person = :person, #role = :role REMOVE #left, expires, reached")
@@ -216,7 +215,7 @@ impl Directory {
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .expression_attribute_values(":person", Value::from(person.as_str()).0)
             .expression_attribute_values(":role", Value::from(role).0);
-        update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        self.dynamo.send(update).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     /// Takes a person out of a tenant.
@@ -226,9 +225,7 @@ impl Directory {
     pub async fn remove_member(&self, tenant: &TenantId, person: &PersonId, now: Timestamp) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let key = self.membership(person, tenant).attribute_values();
-        let update = self
-            .dynamo
-            .update_item()
+        let update = UpdateItemInput::builder()
             .table_name(&self.table)
             .set_key(Some(key))
             .condition_expression("attribute_exists(#role)")
@@ -237,7 +234,7 @@ impl Directory {
             .expression_attribute_names("#left", LEFT)
             .expression_attribute_values(":now", Value::from(now).0)
             .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0);
-        let Err(error) = update.send().await else { return Ok(()) };
+        let Err(error) = self.dynamo.send(update).await else { return Ok(()) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
             _ => Err(Fault::of_aws(CALL, &error)),
@@ -263,16 +260,14 @@ impl Directory {
             Some(role) => item.with("tenant", tenant.as_str()).with("person", person.as_str()).with("role", role),
             None => item.with(LEFT, now).with("expires", now.plus(REMEMBERED)),
         };
-        let put = self
-            .dynamo
-            .put_item()
+        let put = PutItemInput::builder()
             .table_name(&self.table)
             .set_item(Some(item.into_inner()))
             .condition_expression("attribute_not_exists(#change) OR #change < :change")
             .expression_attribute_names("#change", CHANGE)
             .expression_attribute_values(":change", numbered(change).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Followed::Applied) };
+        let Err(error) = self.dynamo.send(put).await else { return Ok(Followed::Applied) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unreadable(&self.table))?;
@@ -319,9 +314,7 @@ impl Directory {
             .with("role", role)
             .with(TOLD, now)
             .with_some("reached", reached);
-        let put = self
-            .dynamo
-            .put_item()
+        let put = PutItemInput::builder()
             .table_name(&self.table)
             .set_item(Some(item.into_inner()))
             .condition_expression("#change = :change AND #role = :role")
@@ -329,7 +322,7 @@ impl Directory {
             .expression_attribute_names("#role", "role")
             .expression_attribute_values(":change", numbered(change).0)
             .expression_attribute_values(":role", Value::from(role).0);
-        let Err(error) = put.send().await else { return Ok(()) };
+        let Err(error) = self.dynamo.send(put).await else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
             _ => Err(Fault::of_aws(CALL, &error)),
@@ -341,17 +334,13 @@ impl Directory {
         let mut found = Vec::new();
         let mut start = None;
         loop {
-            let page = self
-                .dynamo
-                .query()
+            let query = QueryInput::builder()
                 .table_name(&self.table)
                 .key_condition_expression("pk = :person")
                 .expression_attribute_values(":person", AttributeValue::S(format!("person#{person}")))
                 .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| Fault::of_aws(CALL, &error))?;
+                .set_exclusive_start_key(start);
+            let page = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
             let items = page.items.unwrap_or_default().into_iter().map(Item::new);
             found.extend(items.filter(|membership| !membership.has(LEFT)));
             start = page.last_evaluated_key;
@@ -363,8 +352,8 @@ impl Directory {
 
     async fn put(&self, item: Item) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner())).send().await;
-        put.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item.into_inner()));
+        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, Fault> {

@@ -16,15 +16,16 @@
 //! Beside them, what clients wanted beyond their grants: [`super::wanted`].
 //!
 //! Every transition is one conditional write whose refusal returns the item as it is: the table decides races. `made_by` names
-//! the write that made the state, so that the SDK's retry of a write whose answer was lost recognises its own.
+//! the write that made the state, so that another try of a write whose answer was lost recognises its own.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client as Dynamo;
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::get_item::GetItemInput;
+use aws_sdk_dynamodb::operation::put_item::PutItemInput;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput};
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -34,6 +35,7 @@ use super::directory::numbered;
 use super::item::{Item, Value, unreadable};
 use super::wanted::Wanted;
 use super::{Key, read_together};
+use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
@@ -82,8 +84,8 @@ impl Grants {
     /// When DynamoDB fails.
     pub async fn find(&self, id: &GrantId) -> Result<Option<Grant>, Fault> {
         const CALL: &str = "DynamoDB.GetItem";
-        let answer = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = answer.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let get = GetItemInput::builder().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
+        let answer = self.dynamo.send(get.consistent_read(true)).await.map_err(|error| Fault::of_aws(CALL, &error))?;
         self.read(answer.item.map(Item::new))
     }
 
@@ -117,7 +119,7 @@ impl Grants {
     ) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
 
-        // The id is random, so a second write can only be the SDK's own retry: no condition, which would refuse what succeeded.
+        // The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
         let item = write(grant).into_inner();
         let updates = [clients.renewal(client, now), self.settlement(&grant.approval, wanted, now)];
         let updates: Vec<_> =
@@ -125,11 +127,11 @@ impl Grants {
         if !updates.is_empty() {
             let put = Put::builder().table_name(&self.table).set_item(Some(item.clone())).build();
             let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
-            let mut transaction = self.dynamo.transact_write_items().client_request_token(grant.id.to_text());
+            let mut transaction = TransactWriteItemsInput::builder().client_request_token(grant.id.to_text());
             for write in std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates) {
                 transaction = transaction.transact_items(write);
             }
-            let kept = transaction.send().await;
+            let kept = self.dynamo.send(transaction).await;
             match kept {
                 Ok(_) => return Ok(()),
                 // Somebody else renews the client at this moment: many people share one that registers itself. Or it wants
@@ -138,8 +140,8 @@ impl Grants {
                 Err(error) => return Err(Fault::of_aws(CALL, &error)),
             }
         }
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item)).send().await;
-        put.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error))
+        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item));
+        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error))
     }
 
     /// Issued → active: the code is spent. Only the first of several wins.
@@ -269,16 +271,15 @@ impl Grants {
         Key { table: &self.table, attributes: vec![("id", id.to_text())] }
     }
 
-    fn update(&self, id: &GrantId) -> UpdateItemFluentBuilder {
-        self.dynamo
-            .update_item()
+    fn update(&self, id: &GrantId) -> UpdateItemInputBuilder {
+        UpdateItemInput::builder()
             .table_name(&self.table)
             .key("id", AttributeValue::S(id.to_text()))
             .return_values(ReturnValue::None)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    fn transition(&self, id: &GrantId, condition: &str, expires: Timestamp) -> UpdateItemFluentBuilder {
+    fn transition(&self, id: &GrantId, condition: &str, expires: Timestamp) -> UpdateItemInputBuilder {
         self.update(id)
             .condition_expression(condition)
             .expression_attribute_names("#state", "state")
@@ -286,9 +287,9 @@ impl Grants {
             .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
     }
 
-    async fn decide(&self, update: UpdateItemFluentBuilder) -> Result<Turn, Fault> {
+    async fn decide(&self, update: UpdateItemInputBuilder) -> Result<Turn, Fault> {
         let maker = update.get_expression_attribute_values().as_ref().and_then(|values| values.get(MADE_BY).cloned());
-        let Err(error) = update.send().await else { return Ok(Turn::Won) };
+        let Err(error) = self.dynamo.send(update).await else { return Ok(Turn::Won) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                 let made_by = refusal.item().and_then(|item| item.get("made_by"));
@@ -316,7 +317,7 @@ fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
     }
 }
 
-fn with_family(update: UpdateItemFluentBuilder, family: &Family) -> UpdateItemFluentBuilder {
+fn with_family(update: UpdateItemInputBuilder, family: &Family) -> UpdateItemInputBuilder {
     update
         .expression_attribute_values(":generation", Value::from(family.generation).0)
         .expression_attribute_values(":salt", Value::from(family.current.as_bytes().as_slice()).0)

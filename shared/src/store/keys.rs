@@ -15,10 +15,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client as Dynamo;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemInput};
+use aws_sdk_dynamodb::operation::get_item::GetItemInput;
+use aws_sdk_dynamodb::operation::put_item::PutItemInput;
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput};
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -27,6 +29,7 @@ use thiserror::Error;
 use super::directory::Standing;
 use super::item::{Item, Value, unreadable};
 use crate::audit::{self, Event};
+use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::api_key::{ApiKey, KeyId, KeyName};
@@ -198,26 +201,26 @@ impl Keys {
         Ok((key, known))
     }
 
-    /// The id is random, so a second write can only be the SDK's own retry: no condition, which would refuse what succeeded.
+    /// The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
     async fn put(&self, item: Item) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item.into_inner()));
+        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
-    /// The key and that its form has made it, or neither; the token tells the SDK's own retry from a form that is sent again.
+    /// The key and that its form has made it, or neither; the token tells another try from a form that is sent again.
     async fn put_once(&self, id: &str, key: Item, form: &FormId, now: Timestamp) -> Result<(), Unmade> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
         let mark = Item::default().with("id", format!("form#{}", form.to_text()));
         let mark = mark.with("expires", now.plus(2 * FORM_LIFETIME));
         let mark = Put::builder().table_name(&self.table).set_item(Some(mark.into_inner()));
         let key = Put::builder().table_name(&self.table).set_item(Some(key.into_inner()));
-        let mut transaction = self.dynamo.transact_write_items().client_request_token(id);
+        let mut transaction = TransactWriteItemsInput::builder().client_request_token(id);
         for put in [mark.condition_expression("attribute_not_exists(id)"), key] {
             let put = put.build().map_err(|error| Fault::new(CALL, error.to_string()))?;
             transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
         }
-        let Err(error) = transaction.send().await else { return Ok(()) };
+        let Err(error) = self.dynamo.send(transaction).await else { return Ok(()) };
         let refused = match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
@@ -285,19 +288,15 @@ impl Keys {
                 .with("id", id.to_text())
                 .into_inner()
         });
-        let page = self
-            .dynamo
-            .query()
+        let query = QueryInput::builder()
             .table_name(&self.table)
             .index_name("by_tenant")
             .key_condition_expression("tenant = :tenant")
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .scan_index_forward(false)
             .limit(MOST)
-            .set_exclusive_start_key(start)
-            .send()
-            .await
-            .map_err(|error| Fault::of_aws(CALL, &error))?;
+            .set_exclusive_start_key(start);
+        let page = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let keys = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
         let last = keys.last().filter(|_| page.last_evaluated_key.is_some());
@@ -327,16 +326,12 @@ impl Keys {
         by: Option<&PersonId>,
     ) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let deleted = self
-            .dynamo
-            .delete_item()
+        let delete = DeleteItemInput::builder()
             .table_name(&self.table)
             .key("id", AttributeValue::S(id.to_text()))
             .condition_expression("tenant = :tenant")
-            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
-            .send()
-            .await;
-        if let Err(error) = deleted {
+            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0);
+        if let Err(error) = self.dynamo.send(delete).await {
             return match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
                 _ => Err(Fault::of_aws(CALL, &error)),
@@ -349,8 +344,8 @@ impl Keys {
 
     async fn item(&self, id: &KeyId) -> Result<Option<Item>, Fault> {
         const CALL: &str = "DynamoDB.GetItem";
-        let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let get = GetItemInput::builder().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
+        let answer = self.dynamo.send(get.consistent_read(true)).await.map_err(|error| Fault::of_aws(CALL, &error))?;
         Ok(answer.item.map(Item::new))
     }
 
@@ -358,9 +353,7 @@ impl Keys {
     /// the item as it is then, or as it was.
     async fn mark(&self, id: &KeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
-        let marked = self
-            .dynamo
-            .update_item()
+        let mark = UpdateItemInput::builder()
             .table_name(&self.table)
             .key("id", AttributeValue::S(id.to_text()))
             .condition_expression(
@@ -372,10 +365,8 @@ impl Keys {
             .expression_attribute_values(":now", Value::from(now).0)
             .expression_attribute_values(":before", Value::from(now.minus(EXACTNESS)).0)
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let item = match marked {
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = match self.dynamo.send(mark).await {
             Ok(answer) => answer.attributes,
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => refusal.item().cloned(),

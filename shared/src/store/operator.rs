@@ -4,8 +4,12 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::Client as Dynamo;
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemInput;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemInput;
+use aws_sdk_dynamodb::operation::query::QueryInput;
+use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
+use aws_sdk_dynamodb::operation::scan::ScanInput;
+use aws_sdk_dynamodb::operation::scan::builders::ScanInputBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
 use super::directory::{Directory, Tenant};
@@ -13,6 +17,7 @@ use super::grants::Grants;
 use super::item::{Item, Value, unreadable};
 use super::workspace::Workspaces;
 use super::{Key, read_together};
+use crate::aws::Dynamo;
 use crate::fault::Fault;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
@@ -52,19 +57,12 @@ impl Grants {
             Whose::Tenant(tenant) => self.indexed("by_tenant", "tenant", tenant.as_str()).await?,
             Whose::Person(person) => self.indexed("by_person", "person", person.as_str()).await?,
             Whose::Client(client) => {
-                let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
+                let scan = ScanInput::builder().table_name(&self.table).consistent_read(true);
                 let scan = scan
                     .filter_expression("client = :client")
                     .expression_attribute_values(":client", Value::from(client.as_str()).0);
-                let mut found = Vec::new();
-                let mut pages = scan.into_paginator().send();
-                while let Some(page) = pages.next().await {
-                    let items = page.map_err(|error| Fault::of_aws(SCAN, &error))?.items.unwrap_or_default();
-                    for item in items {
-                        found.extend(self.read(Some(Item::new(item)))?);
-                    }
-                }
-                found
+                let found = whole(&self.dynamo, scan).await?;
+                found.into_iter().filter_map(|item| self.read(Some(item)).transpose()).collect::<Result<_, _>>()?
             }
         };
         grants.sort_by_key(|grant| (std::cmp::Reverse(grant.approval.at), *grant.id.as_bytes()));
@@ -72,8 +70,8 @@ impl Grants {
     }
 
     async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Grant>, Fault> {
-        let query = self.dynamo.query().table_name(&self.table).index_name(index).projection_expression("id");
-        let found = all(by(query, attribute, value)).await?;
+        let query = QueryInput::builder().table_name(&self.table).index_name(index).projection_expression("id");
+        let found = all(&self.dynamo, by(query, attribute, value)).await?;
         let ids: Option<Vec<_>> = found.iter().map(|item| item.text("id").map(str::to_owned)).collect();
         let ids = ids.ok_or_else(|| unreadable(&self.table))?;
         let keys: Vec<_> = ids.into_iter().map(|id| Key { table: &self.table, attributes: vec![("id", id)] }).collect();
@@ -88,18 +86,14 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn every_tenant(&self) -> Result<Vec<Tenant>, Fault> {
-        let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
+        let scan = ScanInput::builder().table_name(&self.table).consistent_read(true);
         let scan = scan
             .filter_expression("sk = :tenant")
             .expression_attribute_values(":tenant", AttributeValue::S("tenant".to_owned()));
         let mut found = Vec::new();
-        let mut pages = scan.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let items = page.map_err(|error| Fault::of_aws(SCAN, &error))?.items.unwrap_or_default();
-            for item in items.into_iter().map(Item::new) {
-                let id = item.text("pk").and_then(|key| TenantId::parse(key.strip_prefix("tenant#")?));
-                found.push(self.read_tenant(id.ok_or_else(|| unreadable(&self.table))?, &item)?);
-            }
+        for item in whole(&self.dynamo, scan).await? {
+            let id = item.text("pk").and_then(|key| TenantId::parse(key.strip_prefix("tenant#")?));
+            found.push(self.read_tenant(id.ok_or_else(|| unreadable(&self.table))?, &item)?);
         }
         found.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
         Ok(found)
@@ -110,11 +104,11 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn everyone_in(&self, tenant: &TenantId) -> Result<Vec<Member>, Fault> {
-        let query = self.dynamo.query().table_name(&self.table).index_name("by_tenant");
+        let query = QueryInput::builder().table_name(&self.table).index_name("by_tenant");
         let read = |item: &Item| {
             Some(Member { person: PersonId::parse(item.text("person")?)?, role: item.text("role")?.to_owned() })
         };
-        let found = all(by(query, "tenant", tenant.as_str())).await?;
+        let found = all(&self.dynamo, by(query, "tenant", tenant.as_str())).await?;
         found.iter().map(|item| read(item).ok_or_else(|| unreadable(&self.table))).collect()
     }
 
@@ -125,8 +119,8 @@ impl Directory {
     pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let key = self.tenant(tenant).attribute_values();
-        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key)).send().await;
-        delete.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let delete = DeleteItemInput::builder().table_name(&self.table).set_key(Some(key));
+        self.dynamo.send(delete).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 }
 
@@ -153,27 +147,45 @@ impl Workspaces {
     }
 
     async fn keys_of(&self, tenant: &TenantId) -> Result<Vec<Item>, Fault> {
-        let query = self.dynamo.query().table_name(&self.table).consistent_read(true);
+        let query = QueryInput::builder().table_name(&self.table).consistent_read(true);
         let query = query.projection_expression("#tenant, #item").expression_attribute_names("#tenant", "tenant");
         let query = query.expression_attribute_names("#item", "item");
-        all(by(query, "tenant", tenant.as_str())).await
+        all(&self.dynamo, by(query, "tenant", tenant.as_str())).await
     }
 }
 
-fn by(query: QueryFluentBuilder, attribute: &str, value: &str) -> QueryFluentBuilder {
+fn by(query: QueryInputBuilder, attribute: &str, value: &str) -> QueryInputBuilder {
     query
         .key_condition_expression(format!("{attribute} = :value"))
         .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
 }
 
-async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, Fault> {
-    let mut found = Vec::new();
-    let mut pages = query.into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let items = page.map_err(|error| Fault::of_aws(QUERY, &error))?.items.unwrap_or_default();
-        found.extend(items.into_iter().map(Item::new));
+/// What a query finds, on however many pages.
+async fn all(dynamo: &Dynamo, query: QueryInputBuilder) -> Result<Vec<Item>, Fault> {
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = dynamo.send(query.clone().set_exclusive_start_key(from)).await;
+        let page = page.map_err(|error| Fault::of_aws(QUERY, &error))?;
+        found.extend(page.items.unwrap_or_default().into_iter().map(Item::new));
+        from = page.last_evaluated_key;
+        if from.is_none() {
+            return Ok(found);
+        }
     }
-    Ok(found)
+}
+
+/// What a scan finds, on however many pages.
+async fn whole(dynamo: &Dynamo, scan: ScanInputBuilder) -> Result<Vec<Item>, Fault> {
+    let (mut found, mut from) = (Vec::new(), None);
+    loop {
+        let page = dynamo.send(scan.clone().set_exclusive_start_key(from)).await;
+        let page = page.map_err(|error| Fault::of_aws(SCAN, &error))?;
+        found.extend(page.items.unwrap_or_default().into_iter().map(Item::new));
+        from = page.last_evaluated_key;
+        if from.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 async fn remove(dynamo: &Dynamo, table: &str, keys: &[Item]) -> Result<(), Fault> {
@@ -184,7 +196,7 @@ async fn remove(dynamo: &Dynamo, table: &str, keys: &[Item]) -> Result<(), Fault
     let mut wanted = HashMap::from([(table.to_owned(), writes)]);
     // DynamoDB may leave some for another call.
     for _ in 0..5 {
-        let answer = dynamo.batch_write_item().set_request_items(Some(wanted)).send().await;
+        let answer = dynamo.send(BatchWriteItemInput::builder().set_request_items(Some(wanted))).await;
         wanted = answer.map_err(|error| Fault::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
         if wanted.is_empty() {
             return Ok(());

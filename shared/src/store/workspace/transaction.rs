@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput};
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use super::{Name, Workspace};
 use crate::fault::Fault;
+use crate::oauth::secret::{Secret, to_text};
 use crate::store::item::{Item, Value};
 
 const CALL: &str = "DynamoDB.TransactWriteItems";
@@ -82,15 +83,16 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Writes all of it or nothing. The SDK gives each call a token of its own, by which DynamoDB knows the retry of one that took
+    /// Writes all of it or nothing. Each call has a token of its own, by which DynamoDB knows the retry of one that took
     /// effect and answers it alike: a lost answer never looks like a condition that does not hold.
     ///
     /// # Errors
     /// When DynamoDB fails, or others were in the way each time.
     pub(super) async fn write(self) -> Result<Written, Fault> {
         for pause in PAUSES.map(Some).into_iter().chain([None]) {
-            let call = self.workspace.dynamo.transact_write_items().set_transact_items(Some(self.writes.clone()));
-            let Err(error) = call.send().await else { return Ok(Written::All) };
+            let call = TransactWriteItemsInput::builder().set_transact_items(Some(self.writes.clone()));
+            let call = call.client_request_token(to_text(Secret::<16>::random().expose()));
+            let Err(error) = self.workspace.dynamo.send(call).await else { return Ok(Written::All) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
                 return Err(Fault::of_aws(CALL, &error));

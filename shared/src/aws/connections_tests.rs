@@ -51,8 +51,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: usize)
 async fn ask(connections: &Connections, url: String) -> Result<String, ConnectorError> {
     let mut request = HttpRequest::empty();
     request.set_uri(url).unwrap();
-    let settings = HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(5)).build();
-    let answer = connections.ask(request, &settings).await?;
+    let answer = connections.ask(request).await?;
     Ok(String::from_utf8(answer.body().bytes().unwrap().to_vec()).unwrap())
 }
 
@@ -80,7 +79,7 @@ async fn one_that_the_service_has_ended_is_opened_anew() {
     assert_eq!(connected.load(Ordering::SeqCst), 3);
 }
 
-/// An answer that is none is an error that the SDK may try again.
+/// An answer that is none is an error that may be tried again.
 #[tokio::test]
 async fn one_that_ends_without_an_answer_is_an_error() {
     let (port, connected) = service(0, None).await;
@@ -94,8 +93,7 @@ async fn one_that_ends_without_an_answer_is_an_error() {
 async fn one_may_be_prepared() {
     let (port, connected) = service(9, None).await;
     let connections = Connections::default();
-    let settings = HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(5)).build();
-    connections.prepare(&format!("http://127.0.0.1:{port}"), &settings).await.unwrap();
+    connections.prepare(&format!("http://127.0.0.1:{port}")).await.unwrap();
     ask(&connections, format!("http://127.0.0.1:{port}/")).await.unwrap();
     assert_eq!(connected.load(Ordering::SeqCst), 1);
 }
