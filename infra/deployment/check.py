@@ -6,11 +6,12 @@
 `sam validate --lint` accepts much that fails or is dangerous once deployed, so the template is also transformed here,
 linted again as CloudFormation, and asked one question per function below. Questions about what is deployed are asked
 of both shapes: with our sign-in pages and the product's memberships on the execute-api address, and without them on a custom domain
-with one signing key replacing the other.
+with one signing key replacing the other. What SAM makes of Rollout and Tracing is asked of each.
 """
 
 import base64
 import contextlib
+import copy
 import io
 import json
 import logging
@@ -27,6 +28,7 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the transform asks f
 
 import boto3
 from cfnlint.api import ManualArgs, lint
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -34,11 +36,13 @@ from samtranslator.translator.translator import Translator
 ROOT = Path(__file__).resolve().parents[2]
 ANSWERING = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login", "Admin", "Membership"}  # the others have no route
 FUNCTIONS = ANSWERING | {"Audit"}
+ALIASED = ANSWERING - {"Membership"}  # those that a deployment reaches step by step
 TABLES = {"Activity", "Clients", "Directory", "Grants", "Keys", "Workspace"}
 MCP = {"/api/mcp/server", "/api/mcp/server/{tenant}"}
 NAMED = re.compile(r"(?<=/)\{([a-z]+)\}(?=/|$)")  # stands for one segment
 SECRETS = {"code", "code_verifier", "client_secret", "token", "refresh_token", "password"}  # that of RFC 7636 appendix B is public
 BASIC = "service-role/AWSLambdaBasicExecutionRole"  # SAM gives it to every function: its log lines
+XRAY = "AWSXrayWriteOnlyAccess"  # and this where Tracing is Active
 
 # ---------------------------------------------------------------------------------------------------------- The questions
 
@@ -52,15 +56,29 @@ def sam_finds_nothing(_):
 
 def cloudformation_finds_nothing(house):
     # W1028: SAM repeats a function's condition inside the condition that it puts around the function's routes.
-    for match in lint(json.dumps(house.transformed, indent=1), config=ManualArgs(regions=["us-east-1", "eu-west-1"], ignore_checks=["W1028"])):
-        yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
+    # W2001, W7001: SAM itself has used Rollout and Rollouts; that parameters are used is asked below.
+    for given, transformed in house.variants.items():
+        transformed = copy.deepcopy(transformed)
+        for name, value in given:
+            transformed["Parameters"][name].update(Default=value, AllowedValues=[value])  # what it was transformed for
+        for match in lint(json.dumps(transformed, indent=1), config=ManualArgs(regions=["us-east-1", "eu-west-1"], ignore_checks=["W1028", "W2001", "W7001"])):
+            yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
+
+
+def nothing_waits_for_itself(house):
+    for transformed in house.variants.values():
+        waits = {name: references({key: resource.get(key, {}) for key in ("Properties", "UpdatePolicy")}) | set(listed(resource.get("DependsOn", []))) for name, resource in transformed["Resources"].items()}
+        while free := {name for name, on in waits.items() if not on & waits.keys()}:
+            waits = {name: on for name, on in waits.items() if name not in free}
+        if waits:
+            yield f"in a circle, or behind one: {sorted(waits)}"
 
 
 def nothing_refers_to_what_is_left_out(house):
     for shape in house.shapes:
         known = shape.resources.keys() | house.template["Parameters"].keys()
         for name in sorted(references({"Resources": shape.resources, "Outputs": shape.outputs})):
-            if name not in known and not name.startswith("AWS::") and name not in {"__ApiId__", "__Stage__"}:
+            if name not in known and not name.startswith("AWS::"):
                 yield f"{shape}: {name} is referred to and not there"
 
 
@@ -161,7 +179,7 @@ def every_route_may_invoke_its_function(house):
                 yield f"{shape}: something else than our API may invoke {permission['FunctionName']}"
             method, path = source.split("${__Stage__}/")[1].split("/", 1)
             permitted[f"{method} /{path}"] = permission["FunctionName"]["Ref"]
-        routes = {NAMED.sub("*", route): function for route, function in shape.routes.items()}
+        routes = {NAMED.sub("*", route): shape.aliases.get(function, function) for route, function in shape.routes.items()}
         if permitted != routes:
             yield f"{shape}: permissions and routes differ: {sorted(set(permitted.items()) ^ set(routes.items()))}"
 
@@ -223,7 +241,7 @@ def policies_and_settings_agree(house):
                     yield f"{function} is told another name for {table}"
             for setting, value in settings.items():
                 parameter = value.get("Ref", "") if isinstance(value, dict) else ""
-                if not setting.startswith("TABLE_") and setting != "SIGNING_KEYS" and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
+                if not setting.startswith("TABLE_") and setting not in {"SIGNING_KEYS", "SETTINGS"} and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
                     yield f"{function}: {setting} is not the parameter of its name"
             if ("SIGNING_KEYS" in settings) != ("kms:GetPublicKey" in json.dumps(shape.statements(function))):
                 yield f"{function}: SIGNING_KEYS and kms:GetPublicKey do not go together"
@@ -335,15 +353,151 @@ def alarms_reach_somebody(house):
             yield f"the dashboard does not show {sorted(shown ^ alarms.keys())}"
 
 
-def an_alias_would_miss_changed_parameters(house):
-    """Why there is none. The day that SAM publishes a version for a changed parameter, this fails, and gradual deployment is sound."""
-    versions = []
-    for issuer in ["https://one.example.com", "https://other.example.com"]:
-        template = yaml_parse((ROOT / "template.yaml").read_text())
-        template["Globals"]["Function"].update(CodeUri="s3://bucket/code.zip", AutoPublishAlias="live", AutoPublishAliasAllProperties=True)
-        versions.append([name for name in house.translate(template, issuer)["Resources"] if name.startswith("TokenVersion")])
-    if versions[0] != versions[1]:
-        yield "SAM publishes a version when a parameter changes: an alias with gradual deployment can be had now"
+def settings_number_whatever_functions_are_told(house):
+    """What a version is made of, by whatever way, stands in Settings; else a change of it would be deployed and not be in force."""
+    parameters = house.template["Parameters"]
+    for transformed in house.variants.values():
+        resources, told = transformed["Resources"], set()
+        for function in ALIASED:
+            versioned = {key: value for key, value in resources[function]["Properties"].items() if key != "ReservedConcurrentExecutions"}  # counts at once
+            told |= references(versioned) | decided_by(versioned, transformed["Conditions"])
+        told &= parameters.keys() | TABLES | {name for name, resource in resources.items() if resource["Type"] == "AWS::KMS::Key"}
+        numbered = references(resources["Settings"]["Properties"]["Content"])
+        yield from (f"a changed {name} would be deployed and not be in force" for name in sorted(told - numbered))
+        yield from (f"{name} changes nothing that has versions, and would have all of them replaced" for name in sorted(numbered - told - {"Tracing"}))  # Tracing: told only if it is Active
+        yield from (f"{name} is a secret, and Settings tells it" for name in sorted(numbered & parameters.keys()) if parameters[name].get("NoEcho"))
+
+
+def a_change_publishes_versions(house):
+    """That CloudFormation replaces a version for its description and numbers settings for their content is said by their schemas."""
+    for kind, replacing, numbering in [("AWS::Lambda::Version", "Description", "Version"), ("AWS::AppConfig::HostedConfigurationVersion", "Content", "VersionNumber")]:
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+        if f"/properties/{replacing}" not in schema["createOnlyProperties"] or f"/properties/{numbering}" not in schema["readOnlyProperties"]:
+            yield f"{kind} is not replaced for another {replacing}, or has no {numbering} of its own"
+    names = [{name for name in house.variants[given]["Resources"] if "Version" in name} for given in [(), (("Rollout", "AllAtOnce"),)]]
+    if names[0] != names[1]:
+        yield "another Rollout alone would publish versions, and Lambda has nothing to publish"
+    for transformed in house.variants.values():
+        resources = transformed["Resources"]
+        versions = {r["Properties"]["FunctionName"]["Ref"]: name for name, r in resources.items() if r["Type"] == "AWS::Lambda::Version"}
+        aliases = {r["Properties"]["FunctionName"]["Ref"]: r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::Alias"}
+        if versions.keys() != ALIASED or aliases.keys() != ALIASED:
+            yield f"versions are published of {sorted(versions)}, and {sorted(aliases)} have an alias"
+        for function, version in versions.items():
+            if resources[version]["Properties"].get("Description") != {"Fn::Sub": "settings ${Settings.VersionNumber}"}:
+                yield f"{function}: no new version when a setting changes"
+            if resources[function]["Properties"]["Environment"]["Variables"].get("SETTINGS") != {"Fn::GetAtt": ["Settings", "VersionNumber"]}:
+                yield f"{function}: Lambda has nothing to publish when a setting changes, and the deployment fails"
+            if aliases.get(function, {}).get("FunctionVersion") != {"Fn::GetAtt": [version, "Version"]} or aliases[function]["Name"] != "live":
+                yield f"{function}: the alias live does not follow its version"
+            if resources[version].get("DeletionPolicy", "Delete") != "Delete" or "UpdateReplacePolicy" in resources[version]:
+                yield f"{function}: versions pile up, and after one has failed the same cannot be published again"
+            if house.template["Resources"][function]["Properties"].get("AutoPublishAliasAllProperties") is not True:
+                yield f"{function}: no new version when its text changes, only when its code does"
+
+
+def a_rollout_watches_and_goes_back(house):
+    for given, transformed in house.variants.items():
+        resources, shifts = transformed["Resources"], dict(given).get("Rollout") != "AllAtOnce"
+        groups = {name: r for name, r in resources.items() if r["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
+        if groups.keys() != ({f"{function}DeploymentGroup" for function in ALIASED} if shifts else set()):
+            yield f"{given}: CodeDeploy shifts {sorted(groups)}"
+        for function in ALIASED:
+            alias = resources[f"{function}Aliaslive"]
+            if alias.get("UpdatePolicy") != ({"CodeDeployLambdaAliasUpdate": {"ApplicationName": {"Ref": "ServerlessDeploymentApplication"}, "DeploymentGroupName": {"Ref": f"{function}DeploymentGroup"}}} if shifts else None):
+                yield f"{given}: {function}'s alias moves in another way"
+        for name, group in groups.items():
+            properties = group["Properties"]
+            if group.get("Condition") != resources[name.removesuffix("DeploymentGroup")].get("Condition"):
+                yield f"{name} does not come and go with its function"
+            if properties["DeploymentConfigName"]["Fn::Sub"] != ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": dict(given).get("Rollout", house.template["Parameters"]["Rollout"]["Default"])}]:
+                yield f"{name} does not go about it as Rollout says"
+            if not {"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"} <= set(properties["AutoRollbackConfiguration"]["Events"]) or not properties["AutoRollbackConfiguration"]["Enabled"] or not properties["AlarmConfiguration"]["Enabled"]:
+                yield f"{name} does not go back"
+            if {"VersionFails", "ServerErrors"} - watched(properties, resources) or len(watched(properties, resources)) != len(properties["AlarmConfiguration"]["Alarms"]):
+                yield f"{name} watches {sorted(watched(properties, resources))}"
+            if properties["ServiceRoleArn"] != {"Fn::GetAtt": ["RolloutRole", "Arn"]}:
+                yield f"{name} has another role"
+        if shifts != any(r["Type"] == "AWS::CodeDeploy::Application" for r in resources.values()) or "CodeDeployServiceRole" in resources:
+            yield f"{given}: CodeDeploy is there without need, or with a role of SAM's"
+    types, rollouts = house.template["Parameters"]["Rollout"]["AllowedValues"], house.template["Mappings"]["Rollouts"]
+    if rollouts != {kind: {"Shifts": kind != "AllAtOnce"} for kind in types}:
+        yield "Rollouts and Rollout do not agree"
+    for shape in house.shapes:
+        seen = {metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]: metric["MetricStat"]["Metric"] for metric in shape.resources["VersionFails"]["Properties"]["Metrics"][1:]}
+        if seen.keys() != shape.aliases.keys():
+            yield f"{shape}: VersionFails is about {sorted(seen)}"
+        for function, metric in seen.items():
+            name, resource, version = (dimension["Value"] for dimension in metric["Dimensions"])
+            if resource != {"Fn::Sub": f"${{{function}}}:live"} or version != shape.resources[shape.aliases[function]]["Properties"]["FunctionVersion"] or metric["MetricName"] != "Errors":
+                yield f"{shape}: VersionFails is not about {function}'s new version"
+
+
+def rollouts_may_only_move_aliases(house):
+    for shape in house.shapes:
+        role = shape.resources["RolloutRole"]["Properties"]
+        trusted = {"Effect": "Allow", "Principal": {"Service": "codedeploy.amazonaws.com"}, "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}}
+        if role["AssumeRolePolicyDocument"]["Statement"] != [trusted] or role.keys() != {"AssumeRolePolicyDocument", "Policies"}:
+            yield f"{shape}: others than CodeDeploy may roll out, or with more"
+        may = {action: statement["Resource"] for statement in shape.statements("Rollout") for action in statement["Action"]}
+        functions = [{"Fn::GetAtt": [function, "Arn"]} for function in shape.aliases]
+        aliases = [{"Fn::Sub": f"${{{function}.Arn}}:live"} for function in shape.aliases]
+        alarms = watched(shape.resources["TokenDeploymentGroup"]["Properties"], shape.resources)
+        arns = [{"Fn::GetAtt": [alarm, "Arn"]} for alarm in alarms - {"ServerErrors"}] + [{"Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-ServerErrors"}]
+        wanted = {"lambda:GetAlias": functions, "lambda:UpdateAlias": functions, "lambda:GetProvisionedConcurrencyConfig": aliases, "cloudwatch:DescribeAlarms": arns}
+        if {action: sorted(map(json.dumps, on)) for action, on in may.items()} != {action: sorted(map(json.dumps, on)) for action, on in wanted.items()}:
+            yield f"{shape}: CodeDeploy may do other things than move the aliases and see their alarms"
+
+
+def tracing_is_as_chosen(house):
+    for given, transformed in house.variants.items():
+        traced = dict(given).get("Tracing") == "Active"
+        for function in FUNCTIONS:
+            role, properties = transformed["Resources"][f"{function}Role"]["Properties"], transformed["Resources"][function]["Properties"]
+            if [arn.rpartition("policy/")[2] for arn in role["ManagedPolicyArns"]] != [BASIC] + [XRAY] * traced:
+                yield f"{given}: {function} has managed policies: {role['ManagedPolicyArns']}"
+            if properties.get("TracingConfig") != ({"Mode": {"Ref": "Tracing"}} if traced else None):
+                yield f"{given}: {function} is traced as {properties.get('TracingConfig')}"
+
+
+def what_would_undo_a_rollout_is_seen(house):
+    """The questions above, asked of a template that somebody has spoilt."""
+    def lacks(name):
+        def spoil(resources):
+            content = resources["Settings"]["Properties"]["Content"]["Fn::Sub"]
+            content[0] = re.sub(r"\$\{%s\}" % name, "", content[0])
+        return spoil
+
+    def at(*path, value):
+        def spoil(resources):
+            node = resources
+            for step in path[:-1]:
+                node = node[step]
+            node[path[-1]] = value
+        return spoil
+
+    version = next(name for name in house.transformed["Resources"] if name.startswith("TokenVersion"))
+    statements = ("RolloutRole", "Properties", "Policies", 0, "PolicyDocument", "Statement")
+    numbered = references({"Fn::Sub": house.transformed["Resources"]["Settings"]["Properties"]["Content"]["Fn::Sub"][0]})
+    for question, spoil, what in [
+        *((settings_number_whatever_functions_are_told, lacks(name), f"Settings without {name}") for name in sorted(numbered - {"KeyArns", "Tracing"})),
+        (settings_number_whatever_functions_are_told, at("Settings", "Properties", "Content", "Fn::Sub", 1, "KeyArns", value=""), "Settings without the keys' ARNs"),
+        (settings_number_whatever_functions_are_told, at("Settings", "Properties", "Content", "Fn::Sub", 1, "KeyArns", value={"Ref": "MembershipSecrets"}), "Settings with a secret"),
+        (settings_number_whatever_functions_are_told, at("Mcp", "Properties", "Timeout", value={"Fn::If": ["Mails", 1, 2]}), "a property that a condition decides"),
+        (a_change_publishes_versions, at(version, "Properties", "Description", value="settings"), "a version described otherwise"),
+        (a_change_publishes_versions, at(version, "DeletionPolicy", value="Retain"), "versions that are kept"),
+        (a_change_publishes_versions, at("Token", "Properties", "Environment", "Variables", "SETTINGS", value="1"), "a variable that says nothing"),
+        (every_route_may_invoke_its_function, at("Api", "Properties", "Body", "paths", "/api/mcp/server", "post", "x-amazon-apigateway-integration", "uri", value={"Fn::Sub": "functions/${Mcp.Arn}/invocations"}), "a route past the alias"),
+        (a_rollout_watches_and_goes_back, at("McpDeploymentGroup", "Properties", "AlarmConfiguration", "Alarms", value=[{"Name": {"Ref": "KmsFaults"}}]), "a rollout that watches nothing of its own"),
+        (a_rollout_watches_and_goes_back, at("LoginDeploymentGroup", "Condition", value="Mails"), "a group without its function"),
+        (nothing_waits_for_itself, at("McpDeploymentGroup", "Properties", "AlarmConfiguration", "Alarms", value=[{"Name": {"Ref": "ServerErrors"}}]), "an alarm that knows the API"),
+        (rollouts_may_only_move_aliases, at(*statements, 0, "Resource", value="*"), "a role for every function"),
+        (rollouts_may_only_move_aliases, at(*statements, 2, "Resource", value=["*"]), "a role for every alarm"),
+        (rollouts_may_only_move_aliases, at("RolloutRole", "Properties", "ManagedPolicyArns", value=["arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda"]), "AWS's policy"),
+        (tracing_is_as_chosen, at("Audit", "Properties", "TracingConfig", value={"Mode": "Active"}), "a function that is always traced"),
+    ]:
+        if not list(question(house.spoilt(spoil))):
+            yield f"{what} is not seen"
 
 
 def functions_are_the_packages(house):
@@ -450,14 +604,23 @@ class Shape:
         self.stage = self.resources["ApiApiGatewayDefaultStage"]["Properties"]
         self.functions = set(self.of("AWS::Lambda::Function"))
         self.keys = self.of("AWS::KMS::Key")
+        self.aliases = {alias["FunctionName"]["Ref"]: name for name, alias in self.of("AWS::Lambda::Alias").items()}
         self.routes = {
-            f"{method.upper()} {path}": re.search(r"functions/\$\{(\w+)\.Arn\}", operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"])[1]
+            f"{method.upper()} {path}": self.invoked(operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"])
             for path, methods in self.api["Body"]["paths"].items()
             for method, operation in methods.items()
         }
 
     def __str__(self):
         return "with login" if self.login else "without login"
+
+    def invoked(self, uri):
+        """The function that an integration invokes: by its alias, if it has one."""
+        text, names = (uri, {}) if isinstance(uri, str) else uri
+        name = re.search(r"functions/\$\{([\w.]+)\}/invocations", text)[1]
+        name = names[name]["Ref"] if name in names else name
+        functions = {alias: function for function, alias in self.aliases.items()} | {f"{function}.Arn": function for function in self.functions - self.aliases.keys()}
+        return functions.get(name, f"{name}, past an alias")
 
     def of(self, kind):
         return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] == kind}
@@ -467,23 +630,39 @@ class Shape:
 
 
 class House:
-    """The template as written, as CloudFormation gets it, and in its two shapes."""
+    """The template as written, as CloudFormation gets it by what SAM is given, and in its two shapes."""
 
     def __init__(self):
-        self.template = yaml_parse((ROOT / "template.yaml").read_text())
-        packaged = yaml_parse((ROOT / "template.yaml").read_text())
-        packaged["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # where `sam build` and `sam package` would have put it
-        self.transformed = self.translate(packaged, "https://connect.example.com")
+        self.template = self.read()
+        self.variants = {given: self.translate(**dict(given)) for given in [(), (("Rollout", "AllAtOnce"),), (("Tracing", "Active"),)]}
+        self.take_shape()
+
+    def take_shape(self):
+        self.transformed = self.variants[()]
         self.shapes = [
             Shape(self.transformed, {"HostsLogin", "FollowsMembership", "HasFirstKey"}),
             Shape(self.transformed, {"OwnDomain", "OwnZone", "HasFirstKey", "HasSecondKey", "BothKeys", "SecondSigns", "InvokesTools", "BoundsMcp", "Mails"}),
         ]
 
     @staticmethod
-    def translate(template, issuer):
-        managed = {"AWSLambdaBasicExecutionRole": f"arn:aws:iam::aws:policy/{BASIC}"}
+    def read():
+        return yaml_parse((ROOT / "template.yaml").read_text())
+
+    @classmethod
+    def translate(cls, **parameters):
+        template = cls.read()
+        template["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"  # where `sam build` and `sam package` would have put it
+        managed = {policy.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{policy}" for policy in (BASIC, XRAY)}
         with contextlib.redirect_stdout(io.StringIO()):
-            return Translator(managed, Parser(), boto_session=boto3.Session()).translate(template, {"Issuer": issuer})
+            return Translator(managed, Parser(), boto_session=boto3.Session()).translate(template, {"Issuer": "https://connect.example.com", **parameters})
+
+    def spoilt(self, spoil):
+        """Another, whose resources `spoil` has changed as they come out of the transform."""
+        other = copy.copy(self)
+        other.variants = {**self.variants, (): copy.deepcopy(self.transformed)}
+        spoil(other.variants[()]["Resources"])
+        other.take_shape()
+        return other
 
 
 def route_of(asked, routes):
@@ -522,12 +701,36 @@ def references(node):
             elif key == "Fn::GetAtt":
                 found.add((value if isinstance(value, str) else value[0]).split(".")[0])
             elif key == "Fn::Sub":
-                found |= {name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", value if isinstance(value, str) else value[0])}
+                text, own = (value, {}) if isinstance(value, str) else value
+                found |= {name.split(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text) if name not in own}
             found |= references(value)
     elif isinstance(node, list):
         for item in node:
             found |= references(item)
     return found
+
+
+def decided_by(node, conditions):
+    """Every parameter that a condition in it looks at."""
+    if isinstance(node, list):
+        return set().union(*(decided_by(item, conditions) for item in node))
+    if not isinstance(node, dict):
+        return set()
+    found = set().union(*(decided_by(value, conditions) for value in node.values()))
+    for name in [node["Fn::If"][0]] if "Fn::If" in node else [node["Condition"]] if isinstance(node.get("Condition"), str) else []:
+        found |= references(conditions[name]) | decided_by(conditions[name], conditions)
+    return found
+
+
+def watched(group, resources):
+    """The alarms that a deployment group names."""
+    names = {json.dumps(r["Properties"]["AlarmName"]): name for name, r in resources.items() if r["Type"] == "AWS::CloudWatch::Alarm"}
+    alarms = [alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]]
+    return {alarm.get("Ref") or names.get(json.dumps(alarm)) for alarm in alarms} - {None}
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
 
 
 def main():

@@ -10,7 +10,7 @@ import json
 import logging
 from collections import Counter
 
-from check import BASIC, House, Shape
+from check import BASIC, XRAY, House, Shape, listed
 
 
 def main():
@@ -18,13 +18,15 @@ def main():
     house = House()
     whole = Shape(house.transformed, house.transformed["Conditions"].keys())
     print("## What each function may do\n")
-    print(f"Besides its own log lines (`{BASIC}`). `<table>` is the table of that name, `<key>` the signing key.\n")
+    print(f"Besides its own log lines (`{BASIC}`), and traces where `Tracing` is `Active` (`{XRAY}`). `<table>` is the table of that name, `<key>` the signing key.\n")
     nothing = {"Action": "nothing", "Resource": []}
     rows = ((function, statement) for function in sorted(whole.functions) for statement in whole.statements(function) or [nothing])
     table(
         ("function", "actions", "on", "only if"),
         [(function, ", ".join(listed(s["Action"])), ", ".join(map(named, listed(s["Resource"]))) or "–", told(s.get("Condition"))) for function, s in rows],
     )
+    print("\n## What a deployment may do by CodeDeploy\n")
+    table(("actions", "on"), [(", ".join(listed(s["Action"])), ", ".join(map(named, listed(s["Resource"])))) for s in whole.statements("Rollout")])
     print("\n## What the signing keys' policies allow\n")
     statements = {json.dumps(s): s for key in whole.keys.values() for s in key["KeyPolicy"]["Statement"]}  # both keys' are the same
     table(
@@ -32,7 +34,8 @@ def main():
         [(s["Sid"], named(s["Principal"]), ", ".join(listed(s["Action"])), told(s.get("Condition"))) for s in statements.values()],
     )
     print("\n## What may call a function\n")
-    calls = {(p["Action"], p["Principal"], named(p["FunctionName"])) for p in whole.of("AWS::Lambda::Permission").values()}
+    by_alias = {alias: f"`<{function}>:live`" for function, alias in whole.aliases.items()}
+    calls = {(p["Action"], p["Principal"], by_alias.get(p["FunctionName"]["Ref"], named(p["FunctionName"]))) for p in whole.of("AWS::Lambda::Permission").values()}
     table(("function", "by", "action"), sorted((function, by, action) for action, by, function in calls))
     print("\n## What there is\n")
     kinds = Counter(resource["Type"] for resource in whole.resources.values())
@@ -44,10 +47,6 @@ def table(heads, rows):
     print(f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for row in rows:
         print("|", " | ".join(str(cell) for cell in row), "|")
-
-
-def listed(value):
-    return value if isinstance(value, list) else [value]
 
 
 def named(value):

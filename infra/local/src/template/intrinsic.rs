@@ -101,6 +101,8 @@ impl Template {
             (Some("AWS::DynamoDB::Table"), "Arn") => {
                 Ok(format!("arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{}", self.table_name(resource)))
             }
+            // Nothing is deployed here a second time.
+            (Some("AWS::AppConfig::HostedConfigurationVersion"), "VersionNumber") => Ok("1".to_owned()),
             _ => Err(Unusable::Reference(format!("{resource}.{attribute}"))),
         }
     }

@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn a_function_is_told_what_the_template_says_and_no_more() {
         let register = variables(&template(&[]), "register");
-        let told = [("TABLE_CLIENTS", "amble-connect-Clients")];
+        let told = [("SETTINGS", "1"), ("TABLE_CLIENTS", "amble-connect-Clients")];
         assert_eq!(register, told.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     }
 
