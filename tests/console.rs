@@ -652,12 +652,14 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
 
     world.supabase().sign_out_everywhere(crate::pages::MIA);
 
-    let before = world.system().items().unwrap();
+    // What happened before may still be on its way to the table of activity.
+    let stored = || world.system().items().unwrap().into_iter().filter(|(table, _)| !table.ends_with("Activity"));
+    let before: Vec<_> = stored().collect();
     for form in &forms {
         let refused = mia.submit(form).await;
         assert_eq!((refused.status, heading(&refused).as_str()), (401, "You are no longer signed in"), "{form:?}");
     }
-    assert_eq!(world.system().items().unwrap(), before);
+    assert_eq!(stored().collect::<Vec<_>>(), before);
     assert!(works(&claude, &kept[0]).await && works(&claude, &kept[1]).await);
     assert_eq!(world.call(Some(&key), "ping", json!({})).await.status, 200);
 

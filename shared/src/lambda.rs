@@ -13,7 +13,8 @@ pub use lambda_http::{Body, Error};
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 
-use crate::aws::{self, Connections, Way};
+use crate::aws::connections::Connections;
+use crate::aws::{self, Way};
 use crate::environment::{Environment, Misconfigured};
 use crate::http::answer::Reason;
 use crate::trail::{Asked, Trail};

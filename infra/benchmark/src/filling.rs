@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
-use shared::aws::Connections;
+use shared::aws::connections::Connections;
 use shared::oauth::secret::Secret;
 use world::World;
 

@@ -8,16 +8,16 @@ use std::path::{Path, PathBuf};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_runtime_api::client::http::{HttpConnectorSettings, SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use aws_types::service_config::ServiceConfigKey;
 use serde::Deserialize;
-use shared::aws::{CONNECT, Connections, Way};
+use shared::aws::Way;
+use shared::aws::connections::Connections;
 use shared::clock::Clock;
 use shared::environment::Environment;
 use thiserror::Error;
+
+use crate::http::Http;
 
 /// Which deployment is meant.
 #[derive(clap::Args)]
@@ -35,6 +35,8 @@ pub(crate) struct Deployment {
 pub(crate) enum NotFound {
     #[error("say which deployment: --stack NAME, --local[=DIR], or the names of its tables in TABLE_CLIENTS and so on")]
     Unsaid,
+    #[error("no HTTP from this machine: {0}")]
+    NoHttp(String),
     #[error("no AWS region is set; say it in AWS_REGION")]
     NoRegion,
     #[error("the stack {0} cannot be read in {1}: {2}")]
@@ -139,12 +141,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// The operator's own way to AWS: for the SDK's clients, and for the tables.
 async fn aws() -> Result<(SdkConfig, Way), NotFound> {
-    // An operator may sit behind a proxy.
-    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT).build();
-    let connector =
-        aws_smithy_http_client::Connector::builder().proxy_config(ProxyConfig::from_env()).connector_settings(settings);
-    let connector = connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build();
-    let connector = SharedHttpConnector::new(connector);
+    let connector = SharedHttpConnector::new(Http::new().map_err(|error| NotFound::NoHttp(error.to_string()))?);
     let client = http_client_fn({
         let connector = connector.clone();
         move |_, _| connector.clone()

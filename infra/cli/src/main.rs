@@ -17,6 +17,7 @@ mod desk;
 mod doctor;
 mod failed;
 mod grant;
+mod http;
 mod key;
 mod member;
 mod said;

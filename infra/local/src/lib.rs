@@ -697,7 +697,7 @@ fn clients(
         let watched = Direct { wire, ..direct.clone() };
         ([SharedHttpConnector::new(direct), SharedHttpConnector::new(watched)], None)
     } else {
-        let client = SharedHttpConnector::new(shared::aws::Connections::default());
+        let client = SharedHttpConnector::new(shared::aws::connections::Connections::default());
         ([client.clone(), client], wire)
     }
 }

@@ -16,7 +16,7 @@ use axum::http::Request;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use shared::aws::Connections;
+use shared::aws::connections::Connections;
 use stand_ins::kms::key::{Key, Spec};
 use stand_ins::kms::{Calls, Kms, Outage};
 use std::sync::Arc;

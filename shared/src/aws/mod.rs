@@ -4,7 +4,7 @@
 //! errors are worth another try. What lies between is ours: the SDK's orchestrator serves every service and every need, builds itself
 //! anew for each call, and takes more of the processor than the call does (README, What it costs to run).
 
-mod connections;
+pub mod connections;
 mod question;
 mod service;
 
@@ -19,13 +19,13 @@ use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_runtime_api::client::identity::Identity;
 
-pub use connections::Connections;
 pub(crate) use service::{Kms, Lambda, Patience, Service};
 
+use connections::Connections;
 use service::{DynamoDb, Failure};
 
 /// How long a connection may take, TLS included: as much of a try as leaves time for the answer.
-pub const CONNECT: Duration = Duration::from_millis(500);
+const CONNECT: Duration = Duration::from_millis(500);
 
 /// DynamoDB, as a function asks it.
 pub(crate) type Dynamo = Service<DynamoDb>;

@@ -110,7 +110,7 @@ impl<K: Known> Service<K> {
     ) -> Result<Q::Output, SdkError<Q::Error, HttpResponse>> {
         timed(K::ID, async {
             let input = question.into_input().map_err(SdkError::construction_failure)?;
-            let request = self.write(Q::operation(), input).map_err(SdkError::construction_failure)?;
+            let request = write(Q::operation(), input).map_err(SdkError::construction_failure)?;
             let mut tried = 1;
             loop {
                 let failed = match self.exchange(&request).await {
@@ -130,14 +130,6 @@ impl<K: Known> Service<K> {
             }
         })
         .await
-    }
-
-    /// The request as the operation writes it, without an address.
-    fn write(&self, operation: &FrozenLayer, input: Input) -> Result<HttpRequest, Failure> {
-        let serializer = operation.load::<SharedRequestSerializer>().ok_or("an operation without a form")?;
-        let mut request = serializer.serialize_input(input, &mut ConfigBag::base())?;
-        request.headers_mut().insert("user-agent", concat!("amble-connect/", env!("CARGO_PKG_VERSION")));
-        Ok(request)
     }
 
     /// One try.
@@ -188,6 +180,14 @@ impl<K: Known> Service<K> {
     }
 }
 
+/// The request as the operation writes it, without an address.
+fn write(operation: &FrozenLayer, input: Input) -> Result<HttpRequest, Failure> {
+    let serializer = operation.load::<SharedRequestSerializer>().ok_or("an operation without a form")?;
+    let mut request = serializer.serialize_input(input, &mut ConfigBag::base())?;
+    request.headers_mut().insert("user-agent", concat!("amble-connect/", env!("CARGO_PKG_VERSION")));
+    Ok(request)
+}
+
 /// Why a try gave nothing to read.
 enum Unanswered {
     /// It could not be made.
@@ -198,6 +198,7 @@ enum Unanswered {
 }
 
 /// What the answer says, as the operation reads it.
+#[expect(clippy::result_large_err, reason = "the error is the SDK's, as callers know it")]
 fn read<Q: Question>(answer: HttpResponse) -> Result<Q::Output, SdkError<Q::Error, HttpResponse>> {
     let Some(deserializer) = Q::operation().load::<SharedResponseDeserializer>() else {
         return Err(SdkError::response_error("an operation without a form", answer));

@@ -1,5 +1,4 @@
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
@@ -163,7 +162,8 @@ async fn a_request_says_who_asks() {
     for name in ["host", "x-amz-date", "x-amz-security-token", "x-amz-target"] {
         assert!(names.contains(&name), "{name} is not signed");
     }
-    let headers: String = names.iter().map(|name| format!("{name}:{}\n", header(name))).collect();
+    let headers: Vec<_> = names.iter().map(|name| format!("{name}:{}\n", header(name))).collect();
+    let headers = headers.concat();
     let body = digest(request.body().bytes().unwrap());
     let asked = digest(format!("POST\n/\n\n{headers}\n{signed}\n{body}").as_bytes());
     let key = [day, "eu-central-1", "dynamodb", "aws4_request"]
@@ -183,7 +183,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// An operator's credentials are fetched from somewhere, and end.
@@ -198,7 +198,7 @@ async fn credentials_are_kept_until_they_end() {
             Self: 'a,
         {
             *self.0.lock().unwrap() += 1;
-            let end = SystemTime::from(signed_at() + self.1);
+            let end = signed_at() + self.1;
             future::ProvideCredentials::ready(Ok(Credentials::new("AKID", "secret", None, Some(end), "test")))
         }
     }
