@@ -152,7 +152,7 @@ async fn a_code_used_twice_at_once_leaves_nobody_connected() {
     assert_eq!(ended(&world, &tokens.access).len(), 1);
 }
 
-/// A crash loses nothing. The table did it, its answer was lost, and the SDK tries once more.
+/// A crash loses nothing. The table did it, its answer was lost, and the function tries once more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_was_lost_counts_once() {
     let saboteur = Saboteur::default();

@@ -111,7 +111,7 @@ async fn what_fails_is_tried_again() {
         options.watch_audit = true;
     })
     .await;
-    // Twice what the SDK tries: two of three invocations fail.
+    // Twice what is tried: two of three invocations fail.
     failures.store(4, Ordering::SeqCst);
     world.connected("ana@example.com", "acme", "skills:read").await;
 

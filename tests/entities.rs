@@ -308,7 +308,7 @@ async fn an_id_is_given_once() {
     assert_eq!(creations.iter().filter(|made| made.is_ok()).count(), 1, "{creations:?}");
 }
 
-/// A write that took effect while its answer was lost: the SDK asks again, and nobody is told of a conflict.
+/// A write that took effect while its answer was lost: the function asks again, and nobody is told of a conflict.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_write_whose_answer_was_lost_is_no_conflict() {
     let lost: Arc<Mutex<Option<&str>>> = Arc::default();

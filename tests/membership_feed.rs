@@ -138,7 +138,7 @@ async fn a_refresh_that_was_under_way_is_bound_as_well() {
         async move {
             if turns {
                 reached.notify_one();
-                // Less than the SDK's patience.
+                // Less than a function's patience.
                 let _ = tokio::time::timeout(Duration::from_millis(700), go.notified()).await;
             }
             Decision::Pass

@@ -1,4 +1,4 @@
-//! The settings of a deployment and the clients of AWS, read once per cold start.
+//! The settings of a deployment and the way to AWS, read once per cold start.
 
 use thiserror::Error;
 
@@ -176,7 +176,7 @@ impl Environment {
         Ok((Signer::new(keyring, keys.first().clone()), keys))
     }
 
-    /// Invokes functions of AWS Lambda. Made here and not above: only who invokes something carries what that takes.
+    /// Invokes functions of AWS Lambda.
     #[must_use]
     pub fn invoker(&self) -> Invoker {
         Invoker::new(&self.aws)

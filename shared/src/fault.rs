@@ -1,5 +1,8 @@
 //! What went wrong on our side: AWS or Supabase did not do what was asked.
 
+use std::error::Error;
+use std::fmt::Debug;
+
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use thiserror::Error;
 
@@ -26,10 +29,12 @@ impl Fault {
         Self { call, reason: reason.into() }
     }
 
-    /// A fault from what the AWS SDK returned: the error's name and message, never the answer's body.
+    /// A fault from what a service of AWS returned: the error's name and message, never the answer's body. If none was returned, the
+    /// innermost of the reasons, which says most.
     pub fn of_aws<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
     where
-        E: ProvideErrorMetadata,
+        E: Error + ProvideErrorMetadata + 'static,
+        R: Debug,
     {
         let reason = match error {
             SdkError::ServiceError(error) => {
@@ -37,13 +42,18 @@ impl Fault {
                 format!("{}: {}", error.code().unwrap_or("unnamed"), error.message().unwrap_or_default())
             }
             SdkError::TimeoutError(_) => "no answer in time".to_owned(),
-            SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-                Some(error) => format!("no connection: {error}"),
-                None => "no connection".to_owned(),
-            },
+            SdkError::DispatchFailure(_) => format!("no connection: {}", innermost(error)),
             SdkError::ResponseError(_) => "an answer that is none".to_owned(),
-            _ => "the call could not be made".to_owned(),
+            _ => format!("the call could not be made: {}", innermost(error)),
         };
         Self::new(call, reason)
     }
+}
+
+fn innermost(error: &dyn Error) -> String {
+    let mut reason = error;
+    while let Some(inner) = reason.source() {
+        reason = inner;
+    }
+    reason.to_string()
 }

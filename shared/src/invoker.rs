@@ -9,7 +9,8 @@ use aws_sdk_lambda::types::InvocationType;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use thiserror::Error;
 
-use crate::aws::{Lambda, Patience, Service, Way};
+use crate::aws::patience::Patience;
+use crate::aws::{Lambda, Service, Way};
 use crate::fault::Fault;
 
 /// Invokes functions by their ARN. Which ones it may is IAM's to say.

@@ -5,11 +5,11 @@
 //! | [`access`] | mcp; apart, because the store hands a tenant's things to nobody without one |
 //! | [`audit`] | every function that decides something |
 //! | [`clock`] | all |
-//! | [`environment`] | all: settings and clients of AWS |
+//! | [`environment`] | all: settings, and what they lead to |
 //! | [`fault`] | all that call out |
 //! | [`http`] | all |
 //! | [`identity`] | authorize, login |
-//! | [`invoker`] | mcp; apart, because only `shared` knows the SDK of AWS |
+//! | [`invoker`] | mcp; apart, because only `shared` knows AWS |
 //! | [`keys`] | token and mcp sign; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
 //! | [`log`] | all: the form of log lines |

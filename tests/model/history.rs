@@ -118,7 +118,7 @@ pub(crate) struct Fault {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum FaultKind {
-    /// 500, before it takes effect; the SDK tries again.
+    /// 500, before it takes effect; it is tried again.
     Before,
     /// 500, after.
     After,

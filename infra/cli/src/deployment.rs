@@ -13,6 +13,7 @@ use aws_types::service_config::ServiceConfigKey;
 use serde::Deserialize;
 use shared::aws::Way;
 use shared::aws::connections::Connections;
+use shared::aws::patience::Patience;
 use shared::clock::Clock;
 use shared::environment::Environment;
 use thiserror::Error;
@@ -141,16 +142,16 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 /// The operator's own way to AWS: for the SDK's clients, and for the tables.
 async fn aws() -> Result<(SdkConfig, Way), NotFound> {
-    let connector = SharedHttpConnector::new(Http::new().map_err(|error| NotFound::NoHttp(error.to_string()))?);
-    let client = http_client_fn({
-        let connector = connector.clone();
-        move |_, _| connector.clone()
-    });
+    let http = Http::new().map_err(|error| NotFound::NoHttp(error.to_string()))?;
+    let connector = SharedHttpConnector::new(http.clone());
+    let client = http_client_fn(move |settings, _| SharedHttpConnector::new(http.within(settings)));
     let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await;
     let (Some(region), Some(credentials)) = (aws.region(), aws.credentials_provider()) else {
         return Err(NotFound::NoRegion);
     };
-    let way = Way::new(region.to_string(), credentials, connector, {
+    let (fips, dual_stack) = (aws.use_fips().unwrap_or(false), aws.use_dual_stack().unwrap_or(false));
+    let region = shared::aws::Region { name: region.to_string(), fips, dual_stack };
+    let way = Way::new(region, credentials, connector, Patience::OF_AN_OPERATOR, {
         let aws = aws.clone();
         move |service| elsewhere(&aws, service)
     });
@@ -207,7 +208,7 @@ impl Running {
         let credentials = Credentials::new("operator", "local", None, None, "local");
         let (credentials, dynamo) = (SharedCredentialsProvider::new(credentials), self.dynamo.clone());
         let connector = SharedHttpConnector::new(Connections::default());
-        Way::new("us-east-1", credentials, connector, move |_| Some(dynamo.clone()))
+        Way::new("us-east-1", credentials, connector, Patience::OF_AN_OPERATOR, move |_| Some(dynamo.clone()))
     }
 }
 

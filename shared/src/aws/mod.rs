@@ -5,6 +5,7 @@
 //! anew for each call, and takes more of the processor than the call does (README, What it costs to run).
 
 pub mod connections;
+pub mod patience;
 mod question;
 mod service;
 
@@ -19,9 +20,10 @@ use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use aws_smithy_runtime_api::client::identity::Identity;
 
-pub(crate) use service::{Kms, Lambda, Patience, Service};
+pub(crate) use service::{Kms, Lambda, Service};
 
 use connections::Connections;
+use patience::{Patience, Spare};
 use service::{DynamoDb, Failure};
 
 /// How long a connection may take, TLS included: as much of a try as leaves time for the answer.
@@ -35,11 +37,30 @@ pub(crate) type Dynamo = Service<DynamoDb>;
 pub struct Way(Arc<Inner>);
 
 struct Inner {
-    region: String,
+    region: Region,
     credentials: SharedCredentialsProvider,
     identity: Mutex<Option<Identity>>,
     connector: SharedHttpConnector,
+    patience: Patience,
+    spare: Spare,
     elsewhere: Box<Elsewhere>,
+}
+
+/// A region, and which of its endpoints.
+#[derive(Debug)]
+pub struct Region {
+    /// Such as `eu-central-1`.
+    pub name: String,
+    /// Those with cryptography that the United States have validated (FIPS 140).
+    pub fips: bool,
+    /// Those that IPv6 reaches as well.
+    pub dual_stack: bool,
+}
+
+impl From<&str> for Region {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), fips: false, dual_stack: false }
+    }
 }
 
 /// The address of a service, by the SDK's name of it, that is not where its region says.
@@ -54,20 +75,23 @@ impl fmt::Debug for Way {
 impl Way {
     /// To the services of `region`, as whom `credentials` say, but to those that are `elsewhere`.
     pub fn new(
-        region: impl Into<String>,
+        region: impl Into<Region>,
         credentials: SharedCredentialsProvider,
         connector: SharedHttpConnector,
+        patience: Patience,
         elsewhere: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let (region, elsewhere) = (region.into(), Box::new(elsewhere));
-        Self(Arc::new(Inner { region, credentials, identity: Mutex::default(), connector, elsewhere }))
+        let (identity, spare) = (Mutex::default(), Spare::default());
+        Self(Arc::new(Inner { region, credentials, identity, connector, patience, spare, elsewhere }))
     }
 
     /// That which Lambda's variables describe: nothing is looked for, no profile, no metadata service, no role of another account.
     pub(crate) fn of_lambda(connections: &Connections) -> Self {
         let region = variable("AWS_REGION").unwrap_or_default();
         let connector = SharedHttpConnector::new(connections.clone());
-        Self::new(region, SharedCredentialsProvider::new(Variables), connector, |service| {
+        let credentials = SharedCredentialsProvider::new(Variables);
+        Self::new(region.as_str(), credentials, connector, Patience::OF_A_PERSON, |service| {
             let service = service.to_uppercase().replace(' ', "_");
             variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"))
         })
@@ -83,7 +107,9 @@ impl Way {
         if let Some(identity) = kept.filter(lasts) {
             return Ok(identity);
         }
-        let identity = Identity::from(self.0.credentials.provide_credentials().await?);
+        // They may come from far: an operator's sign-in, a role of another account.
+        let asked = tokio::time::timeout(Duration::from_secs(30), self.0.credentials.provide_credentials());
+        let identity = Identity::from(asked.await.map_err(|_| "no credentials within 30 seconds")??);
         *self.0.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
         Ok(identity)
     }

@@ -20,8 +20,9 @@ use aws_smithy_types::endpoint::Endpoint;
 use aws_smithy_types::retry::ProvideErrorKind;
 use http_body_util::BodyExt;
 
+use super::patience::Patience;
 use super::question::Question;
-use super::{Way, signed_at};
+use super::{Region, Way, signed_at, variable};
 use crate::metrics::timed;
 
 pub(super) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -34,7 +35,7 @@ pub(crate) trait Known {
     const SIGNING_NAME: &'static str;
 
     /// Where it is in a region, or elsewhere.
-    fn endpoint(region: &str, elsewhere: Option<String>) -> impl Future<Output = Result<Endpoint, Failure>> + Send;
+    fn endpoint(region: &Region, elsewhere: Option<String>) -> impl Future<Output = Result<Endpoint, Failure>> + Send;
 }
 
 macro_rules! known {
@@ -47,11 +48,11 @@ macro_rules! known {
             const ID: &'static str = $id;
             const SIGNING_NAME: &'static str = $signing_name;
 
-            async fn endpoint(region: &str, elsewhere: Option<String>) -> Result<Endpoint, Failure> {
+            async fn endpoint(region: &Region, elsewhere: Option<String>) -> Result<Endpoint, Failure> {
                 use $sdk::config::endpoint::{DefaultResolver, Params, ResolveEndpoint};
 
-                let place = Params::builder().region(region).set_endpoint(elsewhere);
-                let place = place.use_dual_stack(false).use_fips(false).build()?;
+                let place = Params::builder().region(&region.name).set_endpoint(elsewhere);
+                let place = place.use_dual_stack(region.dual_stack).use_fips(region.fips).build()?;
                 DefaultResolver::new().resolve_endpoint(&place).await
             }
         }
@@ -61,22 +62,6 @@ macro_rules! known {
 known!(/** The tables. */ DynamoDb, "DynamoDB", "dynamodb", aws_sdk_dynamodb);
 known!(/** The signing keys. */ Kms, "KMS", "kms", aws_sdk_kms);
 known!(/** Functions that others wrote. */ Lambda, "Lambda", "lambda", aws_sdk_lambda);
-
-/// How long a caller waits.
-#[derive(Clone, Copy)]
-pub(crate) struct Patience {
-    /// For the answer to one try.
-    pub(crate) for_an_answer: Option<Duration>,
-    /// How often it tries.
-    pub(crate) tries: u32,
-}
-
-impl Patience {
-    /// A client waits 10 s for a token (Claude's own limit) and a person for a page: the slowest request makes four calls, so
-    /// each gets two seconds in all: two tries and the pause between them. Reads and conditional writes may all be repeated (each
-    /// condition holds once); a third would outlive the caller's patience.
-    const OF_A_PERSON: Self = Self { for_an_answer: Some(Duration::from_millis(900)), tries: 2 };
-}
 
 /// The longest pause before another try; a random part of it is waited, so that those who failed together do not return together.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -91,9 +76,8 @@ pub(crate) struct Service<K> {
 }
 
 impl<K: Known> Service<K> {
-    /// Asked with a person's patience.
     pub(crate) fn new(way: &Way) -> Self {
-        Self::waiting(way, Patience::OF_A_PERSON)
+        Self::waiting(way, way.0.patience)
     }
 
     pub(crate) fn waiting(way: &Way, patience: Patience) -> Self {
@@ -115,14 +99,17 @@ impl<K: Known> Service<K> {
             loop {
                 let failed = match self.exchange(&request).await {
                     Ok(answer) => match read::<Q>(answer) {
-                        Ok(output) => return Ok(output),
+                        Ok(output) => {
+                            self.way.0.spare.give(tried > 1);
+                            return Ok(output);
+                        }
                         Err(failed) => failed,
                     },
                     Err(Unanswered::Unsent(error)) => return Err(SdkError::construction_failure(error)),
                     Err(Unanswered::Lost(error)) => SdkError::dispatch_failure(error),
                     Err(Unanswered::TimedOut) => SdkError::timeout_error("no answer in time"),
                 };
-                if tried == self.patience.tries || !may_help(&failed) {
+                if tried == self.patience.tries || !may_help(&failed) || !self.way.0.spare.take() {
                     return Err(failed);
                 }
                 tried += 1;
@@ -160,7 +147,7 @@ impl<K: Known> Service<K> {
         let identity = self.way.identity().await?;
         let parameters = v4::SigningParams::builder().identity(&identity).settings(SigningSettings::default());
         let parameters = parameters.time(signed_at());
-        let parameters = parameters.region(&self.way.0.region).name(K::SIGNING_NAME).build()?.into();
+        let parameters = parameters.region(&self.way.0.region.name).name(K::SIGNING_NAME).build()?.into();
         let body = SignableBody::Bytes(request.body().bytes().unwrap_or_default());
         let signable = SignableRequest::new(request.method(), request.uri(), request.headers().iter(), body)?;
         let (headers, _) = sign(signable, &parameters)?.into_parts().0.into_parts();
@@ -185,6 +172,10 @@ fn write(operation: &FrozenLayer, input: Input) -> Result<HttpRequest, Failure> 
     let serializer = operation.load::<SharedRequestSerializer>().ok_or("an operation without a form")?;
     let mut request = serializer.serialize_input(input, &mut ConfigBag::base())?;
     request.headers_mut().insert("user-agent", concat!("amble-connect/", env!("CARGO_PKG_VERSION")));
+    // By it X-Ray joins what belongs together, and Lambda sees a function that invokes itself.
+    if let Some(trace) = variable("_X_AMZN_TRACE_ID") {
+        request.headers_mut().try_insert("x-amzn-trace-id", trace)?;
+    }
     Ok(request)
 }
 
@@ -222,7 +213,8 @@ fn read<Q: Question>(answer: HttpResponse) -> Result<Q::Output, SdkError<Q::Erro
 /// Whether the same question may be answered differently: nothing was heard, the service is overburdened or out of order.
 fn may_help<E: ProvideErrorKind>(failed: &SdkError<E, HttpResponse>) -> bool {
     match failed {
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) => true,
+        SdkError::TimeoutError(_) => true,
+        SdkError::DispatchFailure(error) => error.is_timeout() || error.is_io(),
         SdkError::ResponseError(error) => out_of_order(error.raw()),
         SdkError::ServiceError(error) => {
             let known = |codes: &[&str]| error.err().code().is_some_and(|code| codes.contains(&code));

@@ -69,7 +69,13 @@ impl Stage {
     }
 
     fn dynamo_as(&self, credentials: SharedCredentialsProvider) -> Dynamo {
-        Dynamo::new(&Way::new("eu-central-1", credentials, SharedHttpConnector::new(self.clone()), |_| None))
+        Dynamo::new(&Way::new(
+            "eu-central-1",
+            credentials,
+            SharedHttpConnector::new(self.clone()),
+            Patience::OF_A_PERSON,
+            |_| None,
+        ))
     }
 
     async fn get(&self) -> Result<GetItemOutput, SdkError<GetItemError, HttpResponse>> {
@@ -210,5 +216,22 @@ async fn credentials_are_kept_until_they_end() {
             dynamo.send(GetItemInput::builder().table_name("things")).await.unwrap();
         }
         assert_eq!(*asked.lock().unwrap(), fetched);
+    }
+}
+
+/// A service that is down for long is not asked twice as often as before.
+#[tokio::test(start_paused = true)]
+async fn further_tries_run_out_and_come_back() {
+    let stage = Stage::default();
+    let dynamo = stage.dynamo();
+    let get = || dynamo.send(GetItemInput::builder().table_name("things"));
+    for call in 1..=120 {
+        assert!(get().await.is_err());
+        assert_eq!(stage.heard(), if call <= 100 { 2 * call } else { 100 + call });
+    }
+
+    stage.0.lock().unwrap().0.extend([ITEM, ITEM, ITEM, ITEM, ITEM, OUT_OF_ORDER, ITEM]);
+    for _ in 0..6 {
+        assert!(get().await.is_ok(), "five calls make up for one try");
     }
 }

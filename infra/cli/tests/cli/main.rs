@@ -8,3 +8,4 @@ mod doctor;
 mod front;
 mod operating;
 mod program;
+mod reaching;
