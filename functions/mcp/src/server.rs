@@ -244,8 +244,9 @@ impl ServerHandler for Serving {
             let work = self.work();
             let mut listed = Vec::new();
             if after.is_none() {
-                let permitted = BuiltIn::all().filter(|tool| work.access.scopes().contains(tool.scope));
-                listed.extend(permitted.map(BuiltIn::describe));
+                let permitted =
+                    BuiltIn::described().iter().filter(|(tool, _)| work.access.scopes().contains(tool.scope));
+                listed.extend(permitted.map(|(_, described)| described.clone()));
             }
             let (more, next) = registered::list(&work, after.as_ref()).await.map_err(|fault| self.broken(fault))?;
             listed.extend(more);

@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
 use aws_smithy_types::config_bag::{FrozenLayer, Layer};
 use aws_smithy_types::retry::ProvideErrorKind;
 
+use super::items;
 use super::service::{DynamoDb, Failure, Kms, Known, Lambda};
 
 /// An operation with all that it is given: a builder of the SDK's.
@@ -24,10 +25,24 @@ pub(crate) trait Question {
 
     /// What it is given.
     fn into_input(self) -> Result<Input, Failure>;
+
+    /// What a body of status 200 says, where there is a shorter way to it than the SDK's and it is plain.
+    fn read(body: &[u8]) -> Option<Self::Output>;
+}
+
+/// By that way, if one is named.
+macro_rules! shorter {
+    ($body:ident) => {{
+        let _ = $body;
+        None
+    }};
+    ($body:ident, $read:path) => {
+        $read($body)
+    };
 }
 
 macro_rules! questions {
-    ($($Service:ident: $sdk:ident::$module:ident::{$Operation:ident, $Builder:ident, $Output:ident, $Error:ident};)+) => {$(
+    ($($Service:ident: $sdk:ident::$module:ident::{$Operation:ident, $Builder:ident, $Output:ident, $Error:ident} $(read by $read:path)?;)+) => {$(
         impl Question for $sdk::operation::$module::builders::$Builder {
             type Of = $Service;
             type Output = $sdk::operation::$module::$Output;
@@ -44,22 +59,26 @@ macro_rules! questions {
             fn into_input(self) -> Result<Input, Failure> {
                 Ok(Input::erase(self.build()?))
             }
+
+            fn read(body: &[u8]) -> Option<Self::Output> {
+                shorter!(body $(, $read)?)
+            }
         }
     )+};
 }
 
 questions! {
-    DynamoDb: aws_sdk_dynamodb::batch_get_item::{BatchGetItem, BatchGetItemInputBuilder, BatchGetItemOutput, BatchGetItemError};
+    DynamoDb: aws_sdk_dynamodb::batch_get_item::{BatchGetItem, BatchGetItemInputBuilder, BatchGetItemOutput, BatchGetItemError} read by items::got_together;
     DynamoDb: aws_sdk_dynamodb::batch_write_item::{BatchWriteItem, BatchWriteItemInputBuilder, BatchWriteItemOutput, BatchWriteItemError};
     DynamoDb: aws_sdk_dynamodb::delete_item::{DeleteItem, DeleteItemInputBuilder, DeleteItemOutput, DeleteItemError};
-    DynamoDb: aws_sdk_dynamodb::get_item::{GetItem, GetItemInputBuilder, GetItemOutput, GetItemError};
+    DynamoDb: aws_sdk_dynamodb::get_item::{GetItem, GetItemInputBuilder, GetItemOutput, GetItemError} read by items::got;
     DynamoDb: aws_sdk_dynamodb::put_item::{PutItem, PutItemInputBuilder, PutItemOutput, PutItemError};
-    DynamoDb: aws_sdk_dynamodb::query::{Query, QueryInputBuilder, QueryOutput, QueryError};
+    DynamoDb: aws_sdk_dynamodb::query::{Query, QueryInputBuilder, QueryOutput, QueryError} read by items::found;
     DynamoDb: aws_sdk_dynamodb::scan::{Scan, ScanInputBuilder, ScanOutput, ScanError};
     DynamoDb: aws_sdk_dynamodb::transact_write_items::{
         TransactWriteItems, TransactWriteItemsInputBuilder, TransactWriteItemsOutput, TransactWriteItemsError
     };
-    DynamoDb: aws_sdk_dynamodb::update_item::{UpdateItem, UpdateItemInputBuilder, UpdateItemOutput, UpdateItemError};
+    DynamoDb: aws_sdk_dynamodb::update_item::{UpdateItem, UpdateItemInputBuilder, UpdateItemOutput, UpdateItemError} read by items::updated;
     Kms: aws_sdk_kms::get_public_key::{GetPublicKey, GetPublicKeyInputBuilder, GetPublicKeyOutput, GetPublicKeyError};
     Kms: aws_sdk_kms::sign::{Sign, SignInputBuilder, SignOutput, SignError};
     Lambda: aws_sdk_lambda::invoke::{Invoke, InvokeInputBuilder, InvokeOutput, InvokeError};

@@ -5,8 +5,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::interceptors::context::Input;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
@@ -22,6 +20,7 @@ use http_body_util::BodyExt;
 
 use super::patience::Patience;
 use super::question::Question;
+use super::signature::Signer;
 use super::{Region, Way, signed_at, variable};
 use crate::metrics::timed;
 
@@ -72,6 +71,7 @@ pub(crate) struct Service<K> {
     way: Way,
     patience: Patience,
     endpoint: Arc<OnceLock<Endpoint>>,
+    signer: Arc<Signer>,
     known: PhantomData<fn() -> K>,
 }
 
@@ -81,7 +81,7 @@ impl<K: Known> Service<K> {
     }
 
     pub(crate) fn waiting(way: &Way, patience: Patience) -> Self {
-        Self { way: way.clone(), patience, endpoint: Arc::default(), known: PhantomData }
+        Self { way: way.clone(), patience, endpoint: Arc::default(), signer: Arc::default(), known: PhantomData }
     }
 
     /// Asks, and once more if that may help. The time that it takes is counted as the request's.
@@ -145,15 +145,8 @@ impl<K: Known> Service<K> {
         request.headers_mut().insert("host", authority);
 
         let identity = self.way.identity().await?;
-        let parameters = v4::SigningParams::builder().identity(&identity).settings(SigningSettings::default());
-        let parameters = parameters.time(signed_at());
-        let parameters = parameters.region(&self.way.0.region.name).name(K::SIGNING_NAME).build()?.into();
-        let body = SignableBody::Bytes(request.body().bytes().unwrap_or_default());
-        let signable = SignableRequest::new(request.method(), request.uri(), request.headers().iter(), body)?;
-        let (headers, _) = sign(signable, &parameters)?.into_parts().0.into_parts();
-        for header in headers {
-            request.headers_mut().insert(header.name(), header.value().to_owned());
-        }
+        let scope = (self.way.0.region.name.as_str(), K::SIGNING_NAME);
+        self.signer.sign(&mut request, scope, &identity, signed_at())?;
         Ok(request)
     }
 
@@ -188,9 +181,16 @@ enum Unanswered {
     TimedOut,
 }
 
-/// What the answer says, as the operation reads it.
+/// What the answer says.
 #[expect(clippy::result_large_err, reason = "the error is the SDK's, as callers know it")]
 fn read<Q: Question>(answer: HttpResponse) -> Result<Q::Output, SdkError<Q::Error, HttpResponse>> {
+    let plain = if answer.status().as_u16() == 200 { answer.body().bytes().and_then(Q::read) } else { None };
+    plain.map_or_else(|| sdk_reads::<Q>(answer), Ok)
+}
+
+/// … as the SDK's operation reads it.
+#[expect(clippy::result_large_err, reason = "the error is the SDK's, as callers know it")]
+pub(super) fn sdk_reads<Q: Question>(answer: HttpResponse) -> Result<Q::Output, SdkError<Q::Error, HttpResponse>> {
     let Some(deserializer) = Q::operation().load::<SharedResponseDeserializer>() else {
         return Err(SdkError::response_error("an operation without a form", answer));
     };

@@ -162,29 +162,36 @@ fn by(query: QueryInputBuilder, attribute: &str, value: &str) -> QueryInputBuild
 
 /// What a query finds, on however many pages.
 async fn all(dynamo: &Dynamo, query: QueryInputBuilder) -> Result<Vec<Item>, Fault> {
-    let (mut found, mut from) = (Vec::new(), None);
-    loop {
+    paged(async |from| {
         let page = dynamo.send(query.clone().set_exclusive_start_key(from)).await;
-        let page = page.map_err(|error| Fault::of_aws(QUERY, &error))?;
-        found.extend(page.items.unwrap_or_default().into_iter().map(Item::new));
-        from = page.last_evaluated_key;
-        if from.is_none() {
-            return Ok(found);
-        }
-    }
+        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(QUERY, &error))
+    })
+    .await
 }
 
 /// What a scan finds, on however many pages.
 async fn whole(dynamo: &Dynamo, scan: ScanInputBuilder) -> Result<Vec<Item>, Fault> {
+    paged(async |from| {
+        let page = dynamo.send(scan.clone().set_exclusive_start_key(from)).await;
+        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(SCAN, &error))
+    })
+    .await
+}
+
+type Attributes = HashMap<String, AttributeValue>;
+
+/// What `ask` answers, page after page, each being asked for with the key that the one before ended with.
+async fn paged(
+    ask: impl AsyncFn(Option<Attributes>) -> Result<(Option<Vec<Attributes>>, Option<Attributes>), Fault>,
+) -> Result<Vec<Item>, Fault> {
     let (mut found, mut from) = (Vec::new(), None);
     loop {
-        let page = dynamo.send(scan.clone().set_exclusive_start_key(from)).await;
-        let page = page.map_err(|error| Fault::of_aws(SCAN, &error))?;
-        found.extend(page.items.unwrap_or_default().into_iter().map(Item::new));
-        from = page.last_evaluated_key;
-        if from.is_none() {
+        let (items, last) = ask(from).await?;
+        found.extend(items.unwrap_or_default().into_iter().map(Item::new));
+        if last.is_none() {
             return Ok(found);
         }
+        from = last;
     }
 }
 

@@ -11,7 +11,7 @@ mod views;
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
 use serde::Deserialize;
@@ -111,8 +111,14 @@ impl BuiltIn {
         Self::all().find(|tool| tool.name == name)
     }
 
-    /// As a list shows it.
-    pub(crate) fn describe(&self) -> Tool {
+    /// Every one as a list shows it, in that order: made once, for schemas are hundreds of small pieces each.
+    pub(crate) fn described() -> &'static [(&'static Self, Tool)] {
+        static DESCRIBED: LazyLock<Vec<(&BuiltIn, Tool)>> =
+            LazyLock::new(|| BuiltIn::all().map(|tool| (tool, tool.describe())).collect());
+        &DESCRIBED
+    }
+
+    fn describe(&self) -> Tool {
         let annotations = ToolAnnotations::new()
             .read_only(self.effect == Effect::Reads)
             .destructive(self.effect == Effect::Replaces)
