@@ -141,7 +141,7 @@ async fn fastmcp_connects_by_itself_again_and_again() {
         let asked = said(&mut script, "authorize").await;
         let redirected = approves(&world, asked["url"].as_str().unwrap(), &NAMED).await;
         ports.insert(url::Url::parse(&redirected).unwrap().port());
-        assert_eq!(world.get(&redirected).await.status, 200);
+        assert_eq!(world.get_when_it_listens(&redirected).await.status, 200);
         let saw = said(&mut script, "connected").await;
         assert_has(&saw["tools"], &["list_skills", "list_views", "roll_dice"]);
         assert_eq!(saw["rolled"]["rolls"].as_array().unwrap().len(), 2, "{saw}");
@@ -167,7 +167,7 @@ async fn mcp_remote_connects_by_itself_again_and_again() {
             let asked = said(&mut script, "authorize").await;
             let redirected = approves(&world, asked["url"].as_str().unwrap(), &NAMED).await;
             assert_eq!(url::Url::parse(&redirected).unwrap().port(), port.parse().ok());
-            assert_eq!(world.get(&redirected).await.status, 200);
+            assert_eq!(world.get_when_it_listens(&redirected).await.status, 200);
         }
         let saw = said(&mut script, "connected").await;
         assert_has(&saw["tools"], &["list_skills", "list_views", "roll_dice"]);
@@ -192,7 +192,7 @@ async fn the_inspector_connects_by_itself_again_and_again() {
         let mut script = Script::start(&node, "tests/clients/inspector/connect.mjs", &arguments);
         let asked = said(&mut script, "authorize").await;
         let redirected = approves(&world, asked["url"].as_str().unwrap(), &NAMED).await;
-        assert_eq!(world.get(&redirected).await.status, 200);
+        assert_eq!(world.get_when_it_listens(&redirected).await.status, 200);
         let saw = said(&mut script, "connected").await;
         assert_eq!(saw["status"], 0, "{saw}");
         assert_has(&saw["tools"], &["list_skills", "list_views", "roll_dice"]);

@@ -181,7 +181,7 @@ async fn is_sent(world: &World, script: &mut Script, client_id: &str) {
     let named: Vec<_> = url::Url::parse(url).unwrap().query_pairs().into_owned().collect();
     assert!(named.contains(&("client_id".to_owned(), client_id.to_owned())), "{url}");
     let redirected = approves(world, url, &NAMED).await;
-    assert_eq!(world.get(&redirected).await.status, 200);
+    assert_eq!(world.get_when_it_listens(&redirected).await.status, 200);
 }
 
 fn is_the_client_of(tokens: &Value, client_id: &str) {

@@ -387,6 +387,20 @@ impl World {
         self.send(self.http.get(self.absolute(url))).await
     }
 
+    /// GET at a program that may still be about to listen: a client opens the browser first, and a person takes longer than it.
+    ///
+    /// # Panics
+    /// When nothing answers within ten seconds.
+    pub async fn get_when_it_listens(&self, url: &str) -> Answer {
+        for _ in 0..200 {
+            match self.http.get(url).send().await {
+                Err(error) if error.is_connect() => tokio::time::sleep(std::time::Duration::from_millis(50)).await,
+                answer => return Answer::read(answer.expect("an answer")).await,
+            }
+        }
+        panic!("nothing listens at {url}")
+    }
+
     /// A bare request.
     ///
     /// # Panics
