@@ -1,8 +1,8 @@
 //! The way from a function to AWS: where the services are, as whom they are asked, and how one call is made.
 //!
-//! What an operation's request and answer look like is the SDK's to know, and so are the services' addresses and which errors are
-//! worth another try. What lies between is ours: the SDK's orchestrator serves every service and every need, builds itself
-//! anew for each call, and takes more of the processor than the call does (README, What it costs to run).
+//! What an operation's request and answer look like is the SDK's to know (items are read by a shorter way as well), and so are the
+//! services' addresses and which errors are worth another try. What lies between is ours: the SDK's orchestrator serves every service
+//! and every need, builds itself anew for each call, and takes more of the processor than the call does (README, What it costs to run).
 
 pub mod connections;
 mod items;
