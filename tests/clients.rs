@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use world::connector::Ask;
 use world::{World, claims};
 
+use crate::callback_port::callback_port;
 use crate::script::{Script, at};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,10 +159,11 @@ async fn mcp_remote_connects_by_itself_again_and_again() {
     let folder = at("target/tmp").join(format!("mcp-remote-{}", std::process::id()));
 
     // Anew, on another port, and from what it remembers.
-    for (port, memory, asks) in [("49170", "one", true), ("49171", "another", true), ("49171", "another", false)] {
+    let (one, another) = (callback_port(), callback_port());
+    for (port, memory, asks) in [(&one, "one", true), (&another, "another", true), (&another, "another", false)] {
         let memory = folder.join(memory);
         std::fs::create_dir_all(&memory).unwrap();
-        let arguments = [&world.mcp_url(), port, memory.to_str().unwrap()];
+        let arguments = [&world.mcp_url(), port.as_str(), memory.to_str().unwrap()];
         let mut script = Script::start("node", "tests/clients/mcp-remote/connect.mjs", &arguments);
         if asks {
             let asked = said(&mut script, "authorize").await;
@@ -185,8 +187,9 @@ async fn the_inspector_connects_by_itself_again_and_again() {
     let node = at("tests/clients/conformance/node_modules/.bin/node");
     let folder = at("target/tmp").join(format!("inspector-{}", std::process::id()));
 
-    for port in ["49172", "49173"] {
-        let (memory, callback) = (folder.join(port), format!("http://127.0.0.1:{port}/oauth/callback"));
+    for _ in 0..2 {
+        let port = callback_port();
+        let (memory, callback) = (folder.join(&port), format!("http://127.0.0.1:{port}/oauth/callback"));
         std::fs::create_dir_all(&memory).unwrap();
         let arguments = [&world.mcp_url(), &callback, memory.to_str().unwrap()];
         let mut script = Script::start(&node, "tests/clients/inspector/connect.mjs", &arguments);

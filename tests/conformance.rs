@@ -27,6 +27,7 @@ use tokio::time::timeout;
 use world::World;
 use world::connector::Ask;
 
+use crate::callback_port::callback_port;
 use crate::script::at;
 
 /// Every scenario that a revision requires of a server, and two that are reported without being required.
@@ -58,8 +59,7 @@ async fn the_server_meets_the_requirements_of_both_revisions() {
 #[ignore = "needs packages of npm, which tests/run installs"]
 async fn the_authorization_server_meets_every_revision() {
     let world = World::new().await;
-    // Free again when the suite starts, which wants to be told one.
-    let port = listen().await.local_addr().unwrap().port().to_string();
+    let port = callback_port();
     let client = world.connector_at("Conformance suite", &[&format!("http://127.0.0.1:{port}/callback")]).await;
     let (issuer, resource, id) = (world.issuer(), world.mcp_url(), client.client_id.clone());
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use world::World;
 use world::documents::Documents;
 
+use crate::callback_port::callback_port;
 use crate::clients::{NAMED, approves, assert_has, connects, remembered, said, stays, steps_up};
 use crate::script::{Script, at};
 
@@ -83,9 +84,10 @@ fn fastmcp_connects_by_its_document() {
 fn mcp_remote_connects_by_its_document() {
     over_https("mcp_remote_connects_by_its_document", async |world, documents| {
         let client_id = published(documents, "mcp-remote");
-        for port in ["49174", "49175"] {
-            let memory = memory("mcp-remote", port);
-            let arguments = [&world.mcp_url(), port, memory.to_str().unwrap(), &client_id];
+        for _ in 0..2 {
+            let port = callback_port();
+            let memory = memory("mcp-remote", &port);
+            let arguments = [&world.mcp_url(), port.as_str(), memory.to_str().unwrap(), &client_id];
             let mut script = Script::start("node", "tests/clients/mcp-remote/connect.mjs", &arguments);
             is_sent(world, &mut script, &client_id).await;
             has_listed(&said(&mut script, "connected").await);
@@ -102,8 +104,9 @@ fn the_inspector_connects_by_its_document() {
     over_https("the_inspector_connects_by_its_document", async |world, documents| {
         let client_id = published(documents, "MCP Inspector");
         let node = at("tests/clients/conformance/node_modules/.bin/node");
-        for port in ["49176", "49177"] {
-            let (memory, callback) = (memory("inspector", port), format!("http://127.0.0.1:{port}/oauth/callback"));
+        for _ in 0..2 {
+            let port = callback_port();
+            let (memory, callback) = (memory("inspector", &port), format!("http://127.0.0.1:{port}/oauth/callback"));
             let arguments = [&world.mcp_url(), &callback, memory.to_str().unwrap(), &client_id];
             let mut script = Script::start(&node, "tests/clients/inspector/connect.mjs", &arguments);
             is_sent(world, &mut script, &client_id).await;

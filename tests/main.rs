@@ -8,6 +8,7 @@ mod authorization;
 mod bad_input;
 mod browser;
 mod budget;
+mod callback_port;
 mod calling;
 mod clients;
 mod conformance;

@@ -35,7 +35,7 @@ inspector.stdout.on('data', (bytes) => {
 })
 inspector.on('close', (status) => {
   const answer = shown.split('\n').find((line) => line.startsWith('{'))
-  if (!answer) throw new Error(`nothing was listed: ${shown}`)
-  const { result } = JSON.parse(answer)
-  say('connected', { status, tools: (result?.tools ?? []).map(({ name }) => name) })
+  const result = answer && JSON.parse(answer).result
+  if (!result) throw new Error(`nothing was listed: ${shown}`)
+  say('connected', { status, tools: result.tools.map(({ name }) => name) })
 })
