@@ -1,6 +1,5 @@
 //! Between a function and Lambda.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +9,14 @@ use lambda_http::lambda_runtime::{self, Context, LambdaEvent};
 use lambda_http::request::RequestContext;
 use lambda_http::{Adapter, RequestExt, service_fn};
 pub use lambda_http::{Body, Error};
-use serde_json::{Map, Value, json};
-use tracing::field::{Field, Visit};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::aws::connections::Connections;
 use crate::aws::{self, Way};
 use crate::environment::{Environment, Misconfigured};
 use crate::http::answer::Reason;
+use crate::metrics::Members;
 use crate::trail::{Asked, Trail};
 
 /// A request as API Gateway hands it over.
@@ -131,15 +131,11 @@ impl<F: Function> Served<F> {
         let response = trail.clone().follow(self.function.handle(request)).await;
         let status = response.status().as_u16();
         let reason = response.extensions().get::<Reason>().map_or("", |reason| &reason.0);
-        let took = started.elapsed();
-        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let (function, request) = (F::NAME, trail.asked().request.as_deref().unwrap_or_default());
-        let invocation = trail.asked().invocation.as_str();
-        let metrics = metrics(&trail, status, took);
-        if status >= 500 {
-            tracing::error!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
-        } else {
-            tracing::info!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
+        match line(&trail, method.as_str(), &path, status, reason, started.elapsed()) {
+            Ok(answered) if status >= 500 => tracing::error!(target: TARGET, answered, "answered"),
+            Ok(answered) => tracing::info!(target: TARGET, answered, "answered"),
+            // Our own types: it would take a mistake in them.
+            Err(error) => tracing::error!(%error, status, reason, "the line of a request was not written"),
         }
         response
     }
@@ -158,46 +154,47 @@ fn asked<F: Function>(request: &Request) -> Asked {
 }
 
 #[expect(clippy::disallowed_methods, reason = "CloudWatch wants the time in milliseconds")]
-fn metrics(trail: &Trail, status: u16, took: Duration) -> String {
+fn line(
+    trail: &Trail,
+    method: &str,
+    path: &str,
+    status: u16,
+    reason: &str,
+    took: Duration,
+) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        message: &'static str,
+        function: &'static str,
+        method: &'a str,
+        path: &'a str,
+        status: u16,
+        reason: &'a str,
+        microseconds: u64,
+        request: &'a str,
+        invocation: &'a str,
+        #[serde(flatten)]
+        metrics: Option<Members<'a>>,
+    }
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    let mut members = Map::new();
-    trail.measure(|measured| members = measured.members(trail.asked(), status, took, now));
-    Value::Object(members).to_string()
+    let asked = trail.asked();
+    let line = Line {
+        message: "answered",
+        function: asked.function,
+        method,
+        path,
+        status,
+        reason,
+        microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        request: asked.request.as_deref().unwrap_or_default(),
+        invocation: &asked.invocation,
+        metrics: trail.measure(|measured| measured.members(asked, status, took, now)),
+    };
+    serde_json::to_string(&line)
 }
 
-/// The JSON object of the line that tells of an answer, with the metrics among its members; nothing if `event` is another.
+/// The JSON object of the line that tells of an answer; nothing if `event` is another.
 pub(crate) fn answered(event: &tracing::Event<'_>) -> Option<String> {
-    struct Told {
-        members: Map<String, Value>,
-        metrics: String,
-    }
-    impl Visit for Told {
-        fn record_u64(&mut self, field: &Field, value: u64) {
-            self.members.insert(field.name().to_owned(), json!(value));
-        }
-        fn record_str(&mut self, field: &Field, value: &str) {
-            if field.name() == "metrics" {
-                value.clone_into(&mut self.metrics);
-            } else {
-                self.members.insert(field.name().to_owned(), json!(value));
-            }
-        }
-        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-            self.members.insert(field.name().to_owned(), json!(format!("{value:?}")));
-        }
-    }
-    if event.metadata().target() != TARGET {
-        return None;
-    }
-    let mut told = Told { members: Map::new(), metrics: String::new() };
-    event.record(&mut told);
-    let mut line = Value::Object(told.members).to_string();
-    // Both are objects, and the first has members.
-    if let Some(metrics) = told.metrics.strip_prefix('{').filter(|rest| *rest != "}") {
-        line.pop();
-        line.push(',');
-        line.push_str(metrics);
-    }
-    Some(line)
+    crate::log::text(event, TARGET, "answered")
 }

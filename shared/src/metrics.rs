@@ -23,13 +23,25 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use crate::audit::Event;
 use crate::trail::{Asked, Trail};
 
 /// Where CloudWatch keeps them.
 pub const NAMESPACE: &str = "AmbleConnect";
+
+/// Sets of members, by whose values a metric is told apart.
+type Dimensions = &'static [&'static [&'static str]];
+
+/// Metrics that are told apart by a word, the member that has it, and by what each is drawn.
+const BY_WORD: [(&str, &str, Dimensions); 4] = [
+    ("Refreshes", "Verdict", &[&["Stack"], &["Stack", "Verdict"]]),
+    ("Refusals", "Reason", &[&["Stack"], &["Stack", "Reason"]]),
+    ("Calls", "Outcome", &[&["Stack"], &["Stack", "Outcome"]]),
+    ("Faults", "Service", &[&["Stack"], &["Stack", "Service"]]),
+];
 
 /// What is counted of one request.
 #[derive(Debug, Default)]
@@ -94,63 +106,104 @@ impl Measured {
         *self.calls.entry(service).or_default() += took;
     }
 
-    /// The members that make a request's line one of metrics: `now` in milliseconds since 1970-01-01 UTC.
-    pub(crate) fn members(&self, asked: &Asked, status: u16, took: Duration, now: u64) -> Map<String, Value> {
-        let mut line = Line { members: Map::new(), directives: Vec::new() };
-        let Some(stack) = &asked.stack else { return line.members };
-        line.put("Stack", stack.as_str());
-        line.put("Function", asked.function);
+    /// The members that make a request's line one of metrics: `now` in milliseconds since 1970-01-01 UTC. Nothing where no stack
+    /// is named: there is nothing to draw metrics into.
+    pub(crate) fn members<'a>(&self, asked: &'a Asked, status: u16, took: Duration, now: u64) -> Option<Members<'a>> {
+        let mut members = Members { put: Vec::with_capacity(16), directives: Vec::with_capacity(6), now };
+        members.put("Stack", Member::Word(asked.stack.as_deref()?));
+        members.put("Function", Member::Word(asked.function));
 
-        let mut timed = vec![("Latency", "Milliseconds", json!(milliseconds(took)))];
-        timed.extend(self.calls.iter().map(|(service, took)| (*service, "Milliseconds", json!(milliseconds(*took)))));
+        let mut timed = vec![("Latency", Member::Milliseconds(milliseconds(took)))];
+        timed.extend(self.calls.iter().map(|(service, took)| (*service, Member::Milliseconds(milliseconds(*took)))));
         if self.cold {
-            timed.push(("ColdStarts", "Count", json!(1)));
+            timed.push(("ColdStarts", Member::Count(1)));
         }
-        line.directive(&[&["Stack", "Function"]], timed);
+        members.directive(&[&["Stack", "Function"]], timed);
 
         let plain = ["Approvals", "Connections", "Replays", "StaleChanges"];
-        let plain = plain.into_iter().filter_map(|name| Some((name, "Count", json!(self.counts.get(name)?)))).collect();
-        line.directive(&[&["Stack"]], plain);
+        let plain = plain.into_iter().filter_map(|name| Some((name, Member::Count(*self.counts.get(name)?)))).collect();
+        members.directive(&[&["Stack"]], plain);
 
         let outcome = (asked.function == "mcp").then(|| self.outcome.unwrap_or_else(|| of_status(status)));
         let calls = u32::from(outcome.is_some());
         let count = |name: &str| self.counts.get(name).copied().unwrap_or_default();
-        for (metric, dimension, value, count) in [
-            ("Refreshes", "Verdict", self.verdict, count("Refreshes")),
-            ("Refusals", "Reason", self.reason, count("Refusals")),
-            ("Calls", "Outcome", outcome, calls),
-            ("Faults", "Service", self.fault, count("Faults")),
-        ] {
-            if let Some(value) = value {
-                line.put(dimension, value);
-                line.directive(&[&["Stack"], &["Stack", dimension]], vec![(metric, "Count", json!(count))]);
+        let words = [
+            (self.verdict, count("Refreshes")),
+            (self.reason, count("Refusals")),
+            (outcome, calls),
+            (self.fault, count("Faults")),
+        ];
+        for ((metric, dimension, dimensions), (word, count)) in BY_WORD.into_iter().zip(words) {
+            if let Some(word) = word {
+                members.put(dimension, Member::Word(word));
+                members.directive(dimensions, vec![(metric, Member::Count(count))]);
             }
         }
-        line.members.insert("_aws".to_owned(), json!({ "Timestamp": now, "CloudWatchMetrics": line.directives }));
-        line.members
+        Some(members)
     }
 }
 
-struct Line {
-    members: Map<String, Value>,
-    directives: Vec<Value>,
+/// Members of a line's object, and `_aws`, which says which of them are metrics.
+pub(crate) struct Members<'a> {
+    put: Vec<(&'static str, Member<'a>)>,
+    directives: Vec<Directive>,
+    now: u64,
 }
 
-impl Line {
-    fn put(&mut self, name: &str, value: impl Into<Value>) {
-        self.members.insert(name.to_owned(), value.into());
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Member<'a> {
+    Word(&'a str),
+    Count(u32),
+    Milliseconds(f64),
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Directive {
+    namespace: &'static str,
+    dimensions: Dimensions,
+    metrics: Vec<Metric>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Metric {
+    name: &'static str,
+    unit: &'static str,
+}
+
+impl<'a> Members<'a> {
+    fn put(&mut self, name: &'static str, member: Member<'a>) {
+        self.put.push((name, member));
     }
 
     /// Metrics by dimensions whose values are put; none is no directive.
-    fn directive(&mut self, dimensions: &[&[&str]], metrics: Vec<(&'static str, &'static str, Value)>) {
+    fn directive(&mut self, dimensions: Dimensions, metrics: Vec<(&'static str, Member<'static>)>) {
         if metrics.is_empty() {
             return;
         }
-        let described: Vec<_> = metrics.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
-        self.directives.push(json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": described }));
-        for (name, _, value) in metrics {
-            self.put(name, value);
+        let unit = |member: &_| if matches!(member, Member::Milliseconds(_)) { "Milliseconds" } else { "Count" };
+        let described = metrics.iter().map(|(name, member)| Metric { name, unit: unit(member) }).collect();
+        self.directives.push(Directive { namespace: NAMESPACE, dimensions, metrics: described });
+        self.put.extend(metrics);
+    }
+}
+
+impl Serialize for Members<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Embedded<'a> {
+            timestamp: u64,
+            cloud_watch_metrics: &'a [Directive],
         }
+        let mut map = serializer.serialize_map(None)?;
+        for (name, member) in &self.put {
+            map.serialize_entry(name, member)?;
+        }
+        map.serialize_entry("_aws", &Embedded { timestamp: self.now, cloud_watch_metrics: &self.directives })?;
+        map.end()
     }
 }
 
@@ -179,6 +232,8 @@ pub(crate) async fn timed<F: Future>(service: &'static str, future: F) -> F::Out
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn asked(function: &'static str) -> Asked {
@@ -189,9 +244,10 @@ mod tests {
 
     #[test]
     fn a_request_of_which_nothing_is_told() {
-        let line = Measured::default().members(&asked("wellknown"), 200, TOOK, 1_795_339_800_007);
+        let asked = asked("wellknown");
+        let line = Measured::default().members(&asked, 200, TOOK, 1_795_339_800_007);
         assert_eq!(
-            Value::Object(line),
+            json!(line),
             json!({
                 "Stack": "amble",
                 "Function": "wellknown",
@@ -224,7 +280,7 @@ mod tests {
         measured.fault("KMS.Sign");
         measured.cold();
 
-        let line = Value::Object(measured.members(&asked("token"), 400, TOOK, 0));
+        let line = json!(measured.members(&asked("token"), 400, TOOK, 0));
 
         for (name, value) in [
             ("Refreshes", json!(1)),
@@ -253,7 +309,7 @@ mod tests {
     #[test]
     fn how_a_call_of_the_mcp_server_ended() {
         let outcome = |measured: &Measured, status| {
-            let line = measured.members(&asked("mcp"), status, TOOK, 0);
+            let line = json!(measured.members(&asked("mcp"), status, TOOK, 0));
             (line["Outcome"].clone(), line["Calls"].clone())
         };
         let mut told = Measured::default();
@@ -274,9 +330,8 @@ mod tests {
         }
     }
 
-    /// On a machine where no stack is named there is nothing to draw metrics into.
     #[test]
     fn no_stack_no_metrics() {
-        assert!(Measured::default().members(&Asked::default(), 200, TOOK, 0).is_empty());
+        assert!(Measured::default().members(&Asked::default(), 200, TOOK, 0).is_none());
     }
 }

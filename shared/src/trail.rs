@@ -61,8 +61,8 @@ impl Trail {
         &self.0.asked
     }
 
-    /// Adds to what is counted.
-    pub(crate) fn measure(&self, add: impl FnOnce(&mut Measured)) {
-        add(&mut self.0.measured.lock().unwrap_or_else(PoisonError::into_inner));
+    /// What `with` makes of what is counted, which it may add to.
+    pub(crate) fn measure<T>(&self, with: impl FnOnce(&mut Measured) -> T) -> T {
+        with(&mut self.0.measured.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
