@@ -4,10 +4,12 @@
 //! them changes its meaning or goes. Which request told it, and from where, is on every line: `function`, `request`, `invocation`
 //! and `ip`. The browser is not: the API's access log, which is kept for less long, has it under the same `request`.
 
+use std::fmt;
+
 use serde::Serialize;
+use tracing::field::{Field, Visit};
 
 use crate::clock::Timestamp;
-use crate::log;
 use crate::oauth::flow::Flow;
 use crate::trail::Trail;
 
@@ -381,12 +383,30 @@ pub fn repeat(line: &str) {
 /// The JSON object that `event`, of all that is logged, tells the audit; nothing if it is not for the audit.
 #[must_use]
 pub fn told(event: &tracing::Event<'_>) -> Option<String> {
-    log::text(event, TARGET, FIELD)
+    field(event, FIELD)
 }
 
 /// The line that `event`, of all that is logged, repeats; nothing if it is none of the audit.
 pub(crate) fn repeated(event: &tracing::Event<'_>) -> Option<String> {
-    log::text(event, TARGET, LINE)
+    field(event, LINE)
+}
+
+fn field(event: &tracing::Event<'_>, name: &'static str) -> Option<String> {
+    struct Told(&'static str, Option<String>);
+    impl Visit for Told {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == self.0 {
+                self.1 = Some(value.to_owned());
+            }
+        }
+        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
+    }
+    if event.metadata().target() != TARGET {
+        return None;
+    }
+    let mut told = Told(name, None);
+    event.record(&mut told);
+    told.1
 }
 
 #[derive(Serialize)]

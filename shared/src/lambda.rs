@@ -1,5 +1,6 @@
 //! Between a function and Lambda.
 
+use std::fmt::{self, Write as _};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,12 +12,12 @@ use lambda_http::{Adapter, RequestExt, service_fn};
 pub use lambda_http::{Body, Error};
 use serde::Serialize;
 use serde_json::Value;
+use tracing::field::{Field, Visit};
 
 use crate::aws::connections::Connections;
 use crate::aws::{self, Way};
 use crate::environment::{Environment, Misconfigured};
 use crate::http::answer::Reason;
-use crate::metrics::Members;
 use crate::trail::{Asked, Trail};
 
 /// A request as API Gateway hands it over.
@@ -131,11 +132,15 @@ impl<F: Function> Served<F> {
         let response = trail.clone().follow(self.function.handle(request)).await;
         let status = response.status().as_u16();
         let reason = response.extensions().get::<Reason>().map_or("", |reason| &reason.0);
-        match line(&trail, method.as_str(), &path, status, reason, started.elapsed()) {
-            Ok(answered) if status >= 500 => tracing::error!(target: TARGET, answered, "answered"),
-            Ok(answered) => tracing::info!(target: TARGET, answered, "answered"),
-            // Our own types: it would take a mistake in them.
-            Err(error) => tracing::error!(%error, status, reason, "the line of a request was not written"),
+        let took = started.elapsed();
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let (function, request) = (F::NAME, trail.asked().request.as_deref().unwrap_or_default());
+        let invocation = trail.asked().invocation.as_str();
+        let metrics = metrics(&trail, status, took);
+        if status >= 500 {
+            tracing::error!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
+        } else {
+            tracing::info!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
         }
         response
     }
@@ -153,48 +158,98 @@ fn asked<F: Function>(request: &Request) -> Asked {
     Asked { function: F::NAME, stack, request: id, invocation, ip }
 }
 
+/// The object whose members make a request's line one of metrics; nothing where there is nothing to draw them into.
 #[expect(clippy::disallowed_methods, reason = "CloudWatch wants the time in milliseconds")]
-fn line(
-    trail: &Trail,
-    method: &str,
-    path: &str,
-    status: u16,
-    reason: &str,
-    took: Duration,
-) -> Result<String, serde_json::Error> {
-    #[derive(Serialize)]
-    struct Line<'a> {
-        message: &'static str,
-        function: &'static str,
-        method: &'a str,
-        path: &'a str,
-        status: u16,
-        reason: &'a str,
-        microseconds: u64,
-        request: &'a str,
-        invocation: &'a str,
-        #[serde(flatten)]
-        metrics: Option<Members<'a>>,
-    }
+fn metrics(trail: &Trail, status: u16, took: Duration) -> String {
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let now = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-    let asked = trail.asked();
-    let line = Line {
-        message: "answered",
-        function: asked.function,
-        method,
-        path,
-        status,
-        reason,
-        microseconds: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        request: asked.request.as_deref().unwrap_or_default(),
-        invocation: &asked.invocation,
-        metrics: trail.measure(|measured| measured.members(asked, status, took, now)),
-    };
-    serde_json::to_string(&line)
+    let members = trail.measure(|measured| measured.members(trail.asked(), status, took, now));
+    members.map(|members| json(&members)).unwrap_or_default()
 }
 
-/// The JSON object of the line that tells of an answer; nothing if `event` is another.
+/// The JSON object of the line that tells of an answer, with the metrics among its members; nothing if `event` is another.
 pub(crate) fn answered(event: &tracing::Event<'_>) -> Option<String> {
-    crate::log::text(event, TARGET, "answered")
+    struct Told {
+        members: String,
+        metrics: String,
+    }
+    impl Told {
+        fn put(&mut self, field: &Field, value: &impl Serialize) {
+            let _ = write!(self.members, r#""{}":{},"#, field.name(), json(value));
+        }
+    }
+    impl Visit for Told {
+        fn record_u64(&mut self, field: &Field, value: u64) {
+            self.put(field, &value);
+        }
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "metrics" {
+                value.clone_into(&mut self.metrics);
+            } else {
+                self.put(field, &value);
+            }
+        }
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            self.put(field, &format!("{value:?}"));
+        }
+    }
+    if event.metadata().target() != TARGET {
+        return None;
+    }
+    let mut told = Told { members: "{".to_owned(), metrics: String::new() };
+    event.record(&mut told);
+    // Both are objects with members.
+    if let Some(metrics) = told.metrics.strip_prefix('{') {
+        told.members.push_str(metrics);
+    } else {
+        told.members.pop();
+        told.members.push('}');
+    }
+    Some(told.members)
+}
+
+/// Text, numbers and our own types: it would take a mistake in them to fail.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+    use tracing::{Event, Subscriber, subscriber};
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::{Context, SubscriberExt};
+
+    use super::*;
+
+    struct Ear(Arc<Mutex<Option<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Ear {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            *self.0.lock().unwrap() = answered(event);
+        }
+    }
+
+    fn line(tell: impl FnOnce()) -> Option<Value> {
+        let heard = Arc::default();
+        subscriber::with_default(tracing_subscriber::registry().with(Ear(Arc::clone(&heard))), tell);
+        let line = heard.lock().unwrap().take();
+        line.map(|line| serde_json::from_str(&line).unwrap())
+    }
+
+    #[test]
+    fn the_line_of_an_answer_is_an_object_with_metrics_or_without() {
+        let (path, metrics) = ("/\"\n", r#"{"Stack":"amble","_aws":{}}"#);
+        assert_eq!(
+            line(|| tracing::info!(target: TARGET, method = %"GET", path, status = 200_u16, metrics = "", "answered")),
+            Some(json!({ "method": "GET", "path": "/\"\n", "status": 200, "message": "answered" }))
+        );
+        assert_eq!(
+            line(|| tracing::error!(target: TARGET, path, metrics, "answered")),
+            Some(json!({ "path": "/\"\n", "message": "answered", "Stack": "amble", "_aws": {} }))
+        );
+        assert_eq!(line(|| tracing::info!(path, "answered")), None);
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer};
@@ -55,23 +54,4 @@ where
         let (level, target) = (event.metadata().level(), event.metadata().target());
         writeln!(writer, r#"","level":"{level}","target":"{target}",{members}"#)
     }
-}
-
-/// The text that `event` bears as `name`; nothing if it has another target, or no such text.
-pub(crate) fn text(event: &Event<'_>, target: &str, name: &'static str) -> Option<String> {
-    struct Text(&'static str, Option<String>);
-    impl Visit for Text {
-        fn record_str(&mut self, field: &Field, value: &str) {
-            if field.name() == self.0 {
-                self.1 = Some(value.to_owned());
-            }
-        }
-        fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
-    }
-    if event.metadata().target() != target {
-        return None;
-    }
-    let mut text = Text(name, None);
-    event.record(&mut text);
-    text.1
 }
