@@ -35,14 +35,6 @@ pub const NAMESPACE: &str = "AmbleConnect";
 /// Sets of members, by whose values a metric is told apart.
 type Dimensions = &'static [&'static [&'static str]];
 
-/// Metrics that are told apart by a word, the member that has it, and by what each is drawn.
-const BY_WORD: [(&str, &str, Dimensions); 4] = [
-    ("Refreshes", "Verdict", &[&["Stack"], &["Stack", "Verdict"]]),
-    ("Refusals", "Reason", &[&["Stack"], &["Stack", "Reason"]]),
-    ("Calls", "Outcome", &[&["Stack"], &["Stack", "Outcome"]]),
-    ("Faults", "Service", &[&["Stack"], &["Stack", "Service"]]),
-];
-
 /// What is counted of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
@@ -109,7 +101,7 @@ impl Measured {
     /// The members that make a request's line one of metrics: `now` in milliseconds since 1970-01-01 UTC. Nothing where no stack
     /// is named: there is nothing to draw metrics into.
     pub(crate) fn members<'a>(&self, asked: &'a Asked, status: u16, took: Duration, now: u64) -> Option<Members<'a>> {
-        let mut members = Members { put: Vec::with_capacity(16), directives: Vec::with_capacity(6), now };
+        let mut members = Members { put: Vec::new(), directives: Vec::new(), now };
         members.put("Stack", Member::Word(asked.stack.as_deref()?));
         members.put("Function", Member::Word(asked.function));
 
@@ -127,13 +119,13 @@ impl Measured {
         let outcome = (asked.function == "mcp").then(|| self.outcome.unwrap_or_else(|| of_status(status)));
         let calls = u32::from(outcome.is_some());
         let count = |name: &str| self.counts.get(name).copied().unwrap_or_default();
-        let words = [
-            (self.verdict, count("Refreshes")),
-            (self.reason, count("Refusals")),
-            (outcome, calls),
-            (self.fault, count("Faults")),
+        let by_word: [(_, _, Dimensions, _, _); 4] = [
+            ("Refreshes", "Verdict", &[&["Stack"], &["Stack", "Verdict"]], self.verdict, count("Refreshes")),
+            ("Refusals", "Reason", &[&["Stack"], &["Stack", "Reason"]], self.reason, count("Refusals")),
+            ("Calls", "Outcome", &[&["Stack"], &["Stack", "Outcome"]], outcome, calls),
+            ("Faults", "Service", &[&["Stack"], &["Stack", "Service"]], self.fault, count("Faults")),
         ];
-        for ((metric, dimension, dimensions), (word, count)) in BY_WORD.into_iter().zip(words) {
+        for (metric, dimension, dimensions, word, count) in by_word {
             if let Some(word) = word {
                 members.put(dimension, Member::Word(word));
                 members.directive(dimensions, vec![(metric, Member::Count(count))]);
