@@ -24,6 +24,7 @@ mod exchange;
 mod faults;
 mod flow_log;
 mod house;
+mod idle_connections;
 mod interleavings;
 mod isolation;
 mod journey;

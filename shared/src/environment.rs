@@ -1,8 +1,11 @@
-//! The settings of a deployment and the way to AWS, read once per cold start.
+//! The settings of a deployment and the clients of AWS, read and made once per cold start.
 
+use std::sync::OnceLock;
+
+use aws_config::SdkConfig;
 use thiserror::Error;
 
-use crate::aws::{Dynamo, Service, Way};
+use crate::aws;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::invoker::Invoker;
@@ -16,12 +19,14 @@ use crate::store::grants::Grants;
 use crate::store::keys::Keys;
 use crate::store::workspace::Workspaces;
 
-/// Everything a function is given: its variables, a way to AWS, and the time.
+/// Everything a function is given: its variables, clients of AWS, and the time.
 ///
 /// What a function takes from here is what it may do, and `template.yaml` says the same.
 pub struct Environment {
     variables: Box<Lookup>,
-    aws: Way,
+    aws: SdkConfig,
+    dynamodb: OnceLock<aws_sdk_dynamodb::Client>,
+    kms: OnceLock<aws_sdk_kms::Client>,
     clock: Clock,
 }
 
@@ -44,14 +49,27 @@ pub enum Misconfigured {
 
 impl Environment {
     /// From the variables that Lambda gives.
-    pub(crate) fn of_lambda(aws: &Way) -> Self {
+    pub(crate) fn of_lambda(aws: &SdkConfig) -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is where settings come in")]
         Self::new(|name| std::env::var(name).ok(), aws, Clock::system())
     }
 
-    /// From settings by name, a way to AWS and a clock.
-    pub fn new(variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static, aws: &Way, clock: Clock) -> Self {
-        Self { variables: Box::new(variables), aws: aws.clone(), clock }
+    /// From settings by name, the configuration of AWS's clients, and a clock.
+    pub fn new(
+        variables: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+        aws: &SdkConfig,
+        clock: Clock,
+    ) -> Self {
+        let (dynamodb, kms) = (OnceLock::new(), OnceLock::new());
+        Self { variables: Box::new(variables), aws: aws.clone(), dynamodb, kms, clock }
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.dynamodb.get_or_init(|| aws::dynamodb(&self.aws)).clone()
+    }
+
+    fn kms(&self) -> aws_sdk_kms::Client {
+        self.kms.get_or_init(|| aws::kms(&self.aws)).clone()
     }
 
     /// The value of a setting.
@@ -97,7 +115,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn clients(&self) -> Result<Clients, Misconfigured> {
-        Ok(Clients::new(Dynamo::new(&self.aws), self.required("TABLE_CLIENTS")?))
+        Ok(Clients::new(self.dynamodb(), self.required("TABLE_CLIENTS")?))
     }
 
     /// The table of `TABLE_GRANTS`.
@@ -105,7 +123,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn grants(&self) -> Result<Grants, Misconfigured> {
-        Ok(Grants::new(Dynamo::new(&self.aws), self.required("TABLE_GRANTS")?))
+        Ok(Grants::new(self.dynamodb(), self.required("TABLE_GRANTS")?))
     }
 
     /// The table of `TABLE_KEYS`.
@@ -113,7 +131,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn keys(&self) -> Result<Keys, Misconfigured> {
-        Ok(Keys::new(Dynamo::new(&self.aws), self.required("TABLE_KEYS")?))
+        Ok(Keys::new(self.dynamodb(), self.required("TABLE_KEYS")?))
     }
 
     /// The table of `TABLE_DIRECTORY`.
@@ -121,7 +139,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn directory(&self) -> Result<Directory, Misconfigured> {
-        Ok(Directory::new(Dynamo::new(&self.aws), self.required("TABLE_DIRECTORY")?))
+        Ok(Directory::new(self.dynamodb(), self.required("TABLE_DIRECTORY")?))
     }
 
     /// The table of `TABLE_WORKSPACE`.
@@ -129,7 +147,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn workspaces(&self) -> Result<Workspaces, Misconfigured> {
-        Ok(Workspaces::new(Dynamo::new(&self.aws), self.required("TABLE_WORKSPACE")?))
+        Ok(Workspaces::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?))
     }
 
     /// The table of `TABLE_ACTIVITY`.
@@ -137,7 +155,7 @@ impl Environment {
     /// # Errors
     /// When the table is not named.
     pub fn activities(&self) -> Result<Activities, Misconfigured> {
-        Ok(Activities::new(Dynamo::new(&self.aws), self.required("TABLE_ACTIVITY")?))
+        Ok(Activities::new(self.dynamodb(), self.required("TABLE_ACTIVITY")?))
     }
 
     /// The keys of `SIGNING_KEYS`, in its order: the first signs. Their public halves are fetched when they are asked for.
@@ -145,7 +163,7 @@ impl Environment {
     /// # Errors
     /// When none is named.
     pub fn keyring(&self) -> Result<Keyring, Misconfigured> {
-        Ok(Keyring::new(Service::new(&self.aws), &self.required("SIGNING_KEYS")?))
+        Ok(Keyring::new(self.kms(), &self.required("SIGNING_KEYS")?))
     }
 
     /// The public halves of all keys of `SIGNING_KEYS`.
@@ -179,6 +197,6 @@ impl Environment {
     /// Invokes functions of AWS Lambda.
     #[must_use]
     pub fn invoker(&self) -> Invoker {
-        Invoker::new(&self.aws)
+        Invoker::new(aws::lambda(&self.aws))
     }
 }

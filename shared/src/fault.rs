@@ -1,9 +1,10 @@
 //! What went wrong on our side: AWS or Supabase did not do what was asked.
 
 use std::error::Error;
-use std::fmt::Debug;
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
 use thiserror::Error;
 
 use crate::trail::Trail;
@@ -29,21 +30,24 @@ impl Fault {
         Self { call, reason: reason.into() }
     }
 
-    /// A fault from what a service of AWS returned: the error's name and message, never the answer's body. If none was returned, the
-    /// innermost of the reasons, which says most.
-    pub fn of_aws<E, R>(call: &'static str, error: &SdkError<E, R>) -> Self
+    /// A fault from what a service of AWS returned: the error's code and message and the id by which AWS knows the request, never
+    /// the answer's body. If nothing was returned, the innermost of the reasons, which says most.
+    pub fn of_aws<E>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: Error + ProvideErrorMetadata + 'static,
-        R: Debug,
     {
         let reason = match error {
             SdkError::ServiceError(error) => {
-                let error = error.err();
-                format!("{}: {}", error.code().unwrap_or("unnamed"), error.message().unwrap_or_default())
+                let (request, error) = (error.raw().request_id().unwrap_or("without an id"), error.err());
+                let (code, message) = (error.code().unwrap_or("unnamed"), error.message().unwrap_or_default());
+                format!("{code}: {message} (AWS request {request})")
             }
             SdkError::TimeoutError(_) => "no answer in time".to_owned(),
             SdkError::DispatchFailure(_) => format!("no connection: {}", innermost(error)),
-            SdkError::ResponseError(_) => "an answer that is none".to_owned(),
+            SdkError::ResponseError(error) => {
+                let request = error.raw().request_id().unwrap_or("without an id");
+                format!("a response that could not be parsed (AWS request {request})")
+            }
             _ => format!("the call could not be made: {}", innermost(error)),
         };
         Self::new(call, reason)

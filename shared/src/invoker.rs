@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
+use aws_sdk_lambda::config::http::HttpResponse;
 use aws_sdk_lambda::error::SdkError;
-use aws_sdk_lambda::operation::invoke::{InvokeError, InvokeInput};
+use aws_sdk_lambda::operation::invoke::InvokeError;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use thiserror::Error;
 
-use crate::aws::patience::Patience;
-use crate::aws::{Lambda, Service, Way};
 use crate::fault::Fault;
 
 /// Invokes functions by their ARN. Which ones it may is IAM's to say.
 #[derive(Clone)]
-pub struct Invoker(Service<Lambda>);
+pub struct Invoker(aws_sdk_lambda::Client);
 
 /// Why a function returned nothing. The sentences may be shown to whoever chose it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -38,10 +36,9 @@ pub enum NotReturned {
 }
 
 impl Invoker {
-    /// With a way to AWS. The caller's patience is the only limit, and nothing is tried twice: a function may act on the first try
-    /// although its answer is lost.
-    pub(crate) fn new(aws: &Way) -> Self {
-        Self(Service::waiting(aws, Patience { for_an_answer: None, tries: 1 }))
+    /// By a client that sets no limit but the caller's, and tries nothing twice.
+    pub(crate) const fn new(lambda: aws_sdk_lambda::Client) -> Self {
+        Self(lambda)
     }
 
     /// Invokes `function` with `payload`, which is JSON, and waits at most `timeout` for what it returns, of at most `limit` bytes.
@@ -55,8 +52,8 @@ impl Invoker {
         timeout: Duration,
         limit: usize,
     ) -> Result<Vec<u8>, NotReturned> {
-        let invoke = InvokeInput::builder().function_name(function).payload(Blob::new(payload));
-        let returned = self.0.send(invoke.invocation_type(InvocationType::RequestResponse));
+        let invoke = self.0.invoke().function_name(function).payload(Blob::new(payload));
+        let returned = invoke.invocation_type(InvocationType::RequestResponse).send();
         let returned = tokio::time::timeout(timeout, returned).await.map_err(|_| NotReturned::TimedOut)?;
         let returned = returned.map_err(|error| not_invoked(&error))?;
         let payload = returned.payload.map(Blob::into_inner).unwrap_or_default();

@@ -14,8 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 
-use crate::aws::connections::Connections;
-use crate::aws::{self, Way};
+use crate::aws::{self, http_connector};
 use crate::environment::{Environment, Misconfigured};
 use crate::http::answer::Reason;
 use crate::trail::{Asked, Trail};
@@ -74,10 +73,10 @@ pub async fn listen<L: Listener>(
 /// What `make` makes, and meanwhile a connection to the tables: a start has a whole processor, whatever the function's memory.
 async fn start<T>(make: impl AsyncFnOnce(&Environment) -> Result<T, Misconfigured>) -> Result<T, Misconfigured> {
     crate::log::to_cloudwatch();
-    let connections = Connections::of_lambda();
-    let aws = Way::of_lambda(&connections);
-    let environment = Environment::of_lambda(&aws);
-    let (started, ()) = tokio::join!(make(&environment), aws::open_to_tables(&aws, &connections));
+    let connector = http_connector::from_lambda()?;
+    let config = aws::sdk_config_from_lambda(&connector)?;
+    let environment = Environment::of_lambda(&config);
+    let (started, ()) = tokio::join!(make(&environment), aws::open_connection_to_tables(&connector, &config));
     started
 }
 

@@ -216,10 +216,15 @@ const fn of_status(status: u16) -> &'static str {
 pub(crate) async fn timed<F: Future>(service: &'static str, future: F) -> F::Output {
     let began = Instant::now();
     let output = future.await;
-    if let Some(trail) = Trail::current() {
-        trail.measure(|measured| measured.call(service, began.elapsed()));
-    }
+    time_of_call(service, began.elapsed());
     output
+}
+
+/// Adds what a call to `service` took to the request that made it.
+pub(crate) fn time_of_call(service: &'static str, took: Duration) {
+    if let Some(trail) = Trail::current() {
+        trail.measure(|measured| measured.call(service, took));
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
-use shared::aws::connections::Connections;
+use shared::aws::{http_connector, sdk_config};
 use shared::oauth::secret::Secret;
 use world::World;
 
@@ -45,14 +44,12 @@ pub(crate) async fn fill(world: &World, grants: usize) {
 }
 
 fn dynamo(world: &World) -> Client {
-    let connections = SharedHttpConnector::new(Connections::default());
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
+    let credentials = Credentials::new("filling", "local", None, None, "local");
+    let config = sdk_config(&http_connector::without_tls())
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("filling", "local", None, None, "local"))
-        .endpoint_url(world.system().dynamo_url())
-        .http_client(http_client_fn(move |_, _| connections.clone()));
-    Client::from_conf(config.build())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(world.system().dynamo_url());
+    Client::new(&config.build())
 }
 
 async fn any(dynamo: &Client, table: &str) -> Item {

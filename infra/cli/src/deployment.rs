@@ -4,21 +4,19 @@ use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
-use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
-use aws_types::service_config::ServiceConfigKey;
+use aws_smithy_types::timeout::TimeoutConfig;
 use serde::Deserialize;
-use shared::aws::Way;
-use shared::aws::connections::Connections;
-use shared::aws::patience::Patience;
+use shared::aws::{http_connector, retries, sdk_config};
 use shared::clock::Clock;
 use shared::environment::Environment;
 use thiserror::Error;
 
-use crate::http::Http;
+use crate::http;
 
 /// Which deployment is meant.
 #[derive(clap::Args)]
@@ -36,8 +34,6 @@ pub(crate) struct Deployment {
 pub(crate) enum NotFound {
     #[error("say which deployment: --stack NAME, --local[=DIR], or the names of its tables in TABLE_CLIENTS and so on")]
     Unsaid,
-    #[error("no HTTP from this machine: {0}")]
-    NoHttp(String),
     #[error("no AWS region is set; say it in AWS_REGION")]
     NoRegion,
     #[error("the stack {0} cannot be read in {1}: {2}")]
@@ -61,17 +57,15 @@ pub(crate) struct Open {
 impl Deployment {
     /// The way to it.
     pub(crate) async fn open(&self) -> Result<Open, NotFound> {
-        let (aws, way, settings) = match (&self.stack, &self.local) {
+        let (aws, settings) = match (&self.stack, &self.local) {
             (Some(stack), _) => {
-                let (aws, way) = aws().await?;
+                let aws = aws().await?;
                 let settings = outputs(stack, &aws).await?;
-                (aws, way, settings)
+                (aws, settings)
             }
             (None, Some(folder)) => {
                 let running = running_on(folder)?;
-                // Nothing but the tables is asked there.
-                let aws = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).build();
-                (aws, running.way(), running.tables)
+                (running.sdk_config(), running.tables)
             }
             (None, None) => {
                 let told = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
@@ -79,12 +73,12 @@ impl Deployment {
                 if told.is_empty() {
                     return Err(NotFound::Unsaid);
                 }
-                let (aws, way) = aws().await?;
-                (aws, way, told)
+                (aws().await?, told)
             }
         };
         let audit_group = settings.get(AUDIT_GROUP).cloned();
-        let environment = Environment::new(move |name| settings.get(name).cloned(), &way, Clock::system());
+        let tables = aws.to_builder().timeout_config(table_timeouts()).retry_config(retries()).build();
+        let environment = Environment::new(move |name| settings.get(name).cloned(), &tables, Clock::system());
         Ok(Open { environment, aws, audit_group })
     }
 
@@ -92,7 +86,7 @@ impl Deployment {
     pub(crate) async fn connector(&self) -> Result<Option<Connector>, NotFound> {
         match (&self.stack, &self.local) {
             (Some(stack), _) => {
-                let (aws, _) = aws().await?;
+                let aws = aws().await?;
                 let url = outputs(stack, &aws).await?.remove(CONNECTOR);
                 Ok(Some(Connector {
                     url: url.ok_or_else(|| NotFound::NoOutput(stack.clone(), "ConnectorUrl"))?,
@@ -140,29 +134,18 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The operator's own way to AWS: for the SDK's clients, and for the tables.
-async fn aws() -> Result<(SdkConfig, Way), NotFound> {
-    let http = Http::new().map_err(|error| NotFound::NoHttp(error.to_string()))?;
-    let connector = SharedHttpConnector::new(http.clone());
-    let client = http_client_fn(move |settings, _| SharedHttpConnector::new(http.within(settings)));
-    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(client).load().await;
-    let (Some(region), Some(credentials)) = (aws.region(), aws.credentials_provider()) else {
-        return Err(NotFound::NoRegion);
-    };
-    let (fips, dual_stack) = (aws.use_fips().unwrap_or(false), aws.use_dual_stack().unwrap_or(false));
-    let region = shared::aws::Region { name: region.to_string(), fips, dual_stack };
-    let way = Way::new(region, credentials, connector, Patience::OF_AN_OPERATOR, {
-        let aws = aws.clone();
-        move |service| elsewhere(&aws, service)
-    });
-    Ok((aws, way))
+/// What the operator's environment, profile or sign-in says of AWS.
+async fn aws() -> Result<SdkConfig, NotFound> {
+    let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client()).load().await;
+    if aws.region().is_some() { Ok(aws) } else { Err(NotFound::NoRegion) }
 }
 
-/// As the SDK's clients read `AWS_ENDPOINT_URL_DYNAMODB` and what a profile says of it.
-fn elsewhere(aws: &SdkConfig, service: &str) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id(service).env("AWS_ENDPOINT_URL").profile("endpoint_url").build();
-    let told = key.ok().and_then(|key| aws.service_config()?.load_config(key));
-    told.or_else(|| aws.endpoint_url().map(str::to_owned))
+/// An operator may sit behind a far proxy, and sees that something is under way.
+fn table_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(http::CONNECT_TIMEOUT)
+        .operation_attempt_timeout(Duration::from_secs(5))
+        .build()
 }
 
 /// The outputs of a stack that matter here, by the variables that functions know them by: `TableClients` is `TABLE_CLIENTS`.
@@ -204,11 +187,13 @@ struct Running {
 }
 
 impl Running {
-    fn way(&self) -> Way {
+    fn sdk_config(&self) -> SdkConfig {
         let credentials = Credentials::new("operator", "local", None, None, "local");
-        let (credentials, dynamo) = (SharedCredentialsProvider::new(credentials), self.dynamo.clone());
-        let connector = SharedHttpConnector::new(Connections::default());
-        Way::new("us-east-1", credentials, connector, Patience::OF_AN_OPERATOR, move |_| Some(dynamo.clone()))
+        sdk_config(&http_connector::without_tls())
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .endpoint_url(&self.dynamo)
+            .build()
     }
 }
 

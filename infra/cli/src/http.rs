@@ -1,65 +1,51 @@
-//! HTTP to AWS as the operator's machine does it: through its proxy (`HTTPS_PROXY`, `NO_PROXY`), and trusting whom it trusts.
+//! HTTP to AWS as the operator's machine does it: through its proxy (`HTTPS_PROXY`, `NO_PROXY`), trusting whom the machine trusts.
 
 use std::time::Duration;
 
-use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings};
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_types::body::SdkBody;
-use reqwest::redirect::Policy;
-use reqwest::{Body, Client, Request, Response};
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 
-/// A proxy may be far.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long a connection may take: a proxy may be far.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// For the SDK's clients and for the tables.
-#[derive(Clone, Debug)]
-pub(crate) struct Http {
-    proxied: Client,
-    direct: Client,
-    limit: Option<Duration>,
+/// For all clients of the SDK. Those that ask the machine itself for credentials say how long they read, and are given that.
+pub(crate) fn client() -> SharedHttpClient {
+    let settings = HttpConnectorSettings::builder().connect_timeout(CONNECT_TIMEOUT).build();
+    let connector = SharedHttpConnector::new(OperatorConnector {
+        proxied: connector(&settings, ProxyConfig::from_env()),
+        direct: connector(&settings, ProxyConfig::disabled()),
+    });
+    http_client_fn(move |settings, _| match settings.read_timeout() {
+        Some(_) => SharedHttpConnector::new(self::connector(settings, ProxyConfig::disabled())),
+        None => connector.clone(),
+    })
 }
 
-impl Http {
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
-        // Fails only when it is installed already.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = || Client::builder().redirect(Policy::none()).connect_timeout(CONNECT);
-        Ok(Self { proxied: client().build()?, direct: client().no_proxy().build()?, limit: None })
-    }
-
-    /// With the limits of whoever asks, if they say how long an answer may take: those who ask machines for credentials do.
-    pub(crate) fn within(&self, settings: &HttpConnectorSettings) -> Self {
-        let limit = settings.read_timeout().map(|read| read + settings.connect_timeout().unwrap_or(CONNECT));
-        Self { limit, ..self.clone() }
-    }
+/// Chooses by scheme. Without TLS only this machine and its like are called, for tables and credentials: no proxy may see them.
+#[derive(Debug)]
+struct OperatorConnector {
+    proxied: Connector,
+    direct: Connector,
 }
 
-impl HttpConnector for Http {
+impl HttpConnector for OperatorConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        // Without TLS only this machine and its like are asked, for credentials: no proxy may see them.
-        let is_direct = request.uri().starts_with("http://");
-        let (client, limit) = (if is_direct { &self.direct } else { &self.proxied }.clone(), self.limit);
-        HttpConnectorFuture::new(async move {
-            let mut request = outgoing(request).map_err(ConnectorError::user)?;
-            *request.timeout_mut() = limit;
-            let answer = client.execute(request).await.map_err(|error| match error {
-                error if error.is_timeout() => ConnectorError::timeout(error.into()),
-                error if error.is_connect() => ConnectorError::io(error.into()).never_connected(),
-                error => ConnectorError::io(error.into()),
-            })?;
-            incoming(answer).map_err(|error| ConnectorError::other(error, None))
-        })
+        if request.uri().starts_with("http://") { self.direct.call(request) } else { self.proxied.call(request) }
     }
 }
 
-fn outgoing(request: HttpRequest) -> Result<Request, Failure> {
-    let request = request.try_into_http1x()?;
-    Ok(Request::try_from(request.map(Body::wrap))?)
-}
-
-fn incoming(answer: Response) -> Result<HttpResponse, Failure> {
-    Ok(http::Response::<Body>::from(answer).map(SdkBody::from_body_1_x).try_into()?)
+fn connector(settings: &HttpConnectorSettings, proxy: ProxyConfig) -> Connector {
+    Connector::builder()
+        .connector_settings(settings.clone())
+        .sleep_impl(TokioSleep::new())
+        .proxy_config(proxy)
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build()
 }

@@ -1,10 +1,10 @@
 //! Where the services of AWS are for a function: on this machine.
 
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
-use shared::aws::Way;
-use shared::aws::patience::Patience;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
 /// Where the three services are.
 #[derive(Clone, Debug)]
@@ -14,15 +14,25 @@ pub(crate) struct Addresses {
     pub(crate) lambda: String,
 }
 
-/// The way of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings gets in.
-pub(crate) fn way(caller: &str, addresses: &Addresses, connector: &SharedHttpConnector) -> Way {
-    let credentials = SharedCredentialsProvider::new(Credentials::new(caller, "local", None, None, "local"));
-    let addresses = addresses.clone();
-    // As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and `…_LAMBDA` would say it.
-    Way::new("us-east-1", credentials, connector.clone(), Patience::OF_A_PERSON, move |service| match service {
-        "DynamoDB" => Some(addresses.dynamo.clone()),
-        "KMS" => Some(addresses.kms.clone()),
-        "Lambda" => Some(addresses.lambda.clone()),
-        _ => None,
-    })
+/// The configuration of the SDK's clients of `caller`, whose access key says who it is. Nothing of the machine's own AWS settings
+/// gets in.
+pub(crate) fn sdk_config(caller: &str, addresses: &Addresses, connector: &SharedHttpConnector) -> SdkConfig {
+    let credentials = Credentials::new(caller, "local", None, None, "local");
+    shared::aws::sdk_config(connector)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .service_config(addresses.clone())
+        .build()
+}
+
+/// As each function's environment variables `AWS_ENDPOINT_URL_DYNAMODB`, `…_KMS` and `…_LAMBDA` would say it.
+impl LoadServiceConfig for Addresses {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        match (key.env(), key.service_id()) {
+            ("AWS_ENDPOINT_URL", "DynamoDB") => Some(self.dynamo.clone()),
+            ("AWS_ENDPOINT_URL", "KMS") => Some(self.kms.clone()),
+            ("AWS_ENDPOINT_URL", "Lambda") => Some(self.lambda.clone()),
+            _ => None,
+        }
+    }
 }

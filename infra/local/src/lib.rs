@@ -40,6 +40,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
@@ -327,7 +328,7 @@ impl System {
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
         tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
         let unwatched = operators.clone();
-        let operator = operator(told, &aws::way("operator", &services, &operators), &options.clock);
+        let operator = operator(told, &aws::sdk_config("operator", &services, &operators), &options.clock);
         let demo = match tools_at {
             Some(at) => Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?),
             None => None,
@@ -626,7 +627,7 @@ impl Deployed {
             let fleet = fleet.map_err(|said| Failure::Process(definition.binary.clone(), said))?;
             return Ok(Program::Answers(Endpoint::of_fleet(fleet, definition, &self.lines)));
         }
-        let aws = aws::way(&definition.binary, addresses, client);
+        let aws = aws::sdk_config(&definition.binary, addresses, client);
         let variables = definition.variables.clone();
         let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, self.clock.clone());
         function::start(definition, &environment, &self.lines).await
@@ -697,7 +698,7 @@ fn clients(
         let watched = Direct { wire, ..direct.clone() };
         ([SharedHttpConnector::new(direct), SharedHttpConnector::new(watched)], None)
     } else {
-        let client = SharedHttpConnector::new(shared::aws::connections::Connections::default());
+        let client = shared::aws::http_connector::without_tls();
         ([client.clone(), client], wire)
     }
 }
@@ -720,7 +721,7 @@ async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
 }
 
 /// The environment of whoever holds the tables.
-fn operator(tables: BTreeMap<String, String>, aws: &shared::aws::Way, clock: &Clock) -> Environment {
+fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) -> Environment {
     Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 

@@ -7,16 +7,15 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, UnparsedPublicKey,
     VerificationAlgorithm,
 };
-use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_kms::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
-use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
-use shared::aws::connections::Connections;
+use shared::aws::{http_connector, sdk_config};
 use stand_ins::kms::key::{Key, Spec};
 use stand_ins::kms::{Calls, Kms, Outage};
 use std::sync::Arc;
@@ -157,15 +156,12 @@ async fn the_sdk_signs_sees_refusals_and_retries_outages() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let server = tokio::spawn(axum::serve(listener, kms.router()).into_future());
-    let connections = SharedHttpConnector::new(Connections::default());
-    let config = aws_sdk_kms::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("ANOTREAL", "notreal", None, None, "test"))
-        .endpoint_url(endpoint)
-        .http_client(http_client_fn(move |_, _| connections.clone()))
-        .build();
-    let client = aws_sdk_kms::Client::from_conf(config);
+    let credentials = Credentials::new("ANOTREAL", "notreal", None, None, "test");
+    let config = sdk_config(&http_connector::without_tls())
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .endpoint_url(endpoint);
+    let client = aws_sdk_kms::Client::new(&config.build());
     let sign = || {
         let digest = Blob::new(digest(&SHA256, b"header.claims").as_ref());
         let sign = client.sign().key_id("alias/tokens").message(digest).message_type(MessageType::Digest);

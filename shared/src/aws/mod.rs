@@ -1,166 +1,157 @@
-//! The way from a function to AWS: where the services are, as whom they are asked, and how one call is made.
-//!
-//! What an operation's request and answer look like is the SDK's to know (items are read by a shorter way as well), and so are the
-//! services' addresses and which errors are worth another try. What lies between is ours: the SDK's orchestrator serves every service
-//! and every need, builds itself anew for each call, and takes more of the processor than the call does (README, What it costs to run).
+//! The AWS SDK's clients: the settings that they share, and how each is built from them. A function builds each once per cold start.
 
-pub mod connections;
-mod items;
-pub mod patience;
-mod question;
-mod service;
-mod signature;
+mod call_timer;
+mod close_connection;
+pub mod http_connector;
 
 use std::env;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, SharedCredentialsProvider, future};
-use aws_sdk_dynamodb::config::Credentials;
-use aws_smithy_runtime_api::client::http::SharedHttpConnector;
-use aws_smithy_runtime_api::client::identity::Identity;
+use aws_config::environment::EnvironmentVariableCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::EnvConfigValue;
+use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Endpoint, Params, ResolveEndpoint};
+use aws_sdk_dynamodb::config::{SharedAsyncSleep, SharedCredentialsProvider, StalledStreamProtectionConfig};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_async::time::SystemTimeSource;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::os_shim_internal::Env;
+use aws_types::sdk_config::Builder;
+use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-pub(crate) use service::{Kms, Lambda, Service};
+use crate::environment::Misconfigured;
+use call_timer::CallTimer;
+use close_connection::CloseConnection;
 
-use connections::Connections;
-use patience::{Patience, Spare};
-use service::{DynamoDb, Failure};
+/// How long a connection may take, TLS included: as much of an attempt as leaves time for the answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// How long a connection may take, TLS included: as much of a try as leaves time for the answer.
-const CONNECT: Duration = Duration::from_millis(500);
-
-/// DynamoDB, as a function asks it.
-pub(crate) type Dynamo = Service<DynamoDb>;
-
-/// The way to all services.
-#[derive(Clone)]
-pub struct Way(Arc<Inner>);
-
-struct Inner {
-    region: Region,
-    credentials: SharedCredentialsProvider,
-    identity: Mutex<Option<Identity>>,
-    connector: SharedHttpConnector,
-    patience: Patience,
-    spare: Spare,
-    elsewhere: Box<Elsewhere>,
+/// What Lambda's variables say: region, credentials, FIPS and dual-stack endpoints, and endpoints of one's own. Nothing else is
+/// looked for: no profile, no metadata service, no role of another account.
+///
+/// # Errors
+/// When no region is named, or a variable says neither `true` nor `false`.
+pub(crate) fn sdk_config_from_lambda(connector: &SharedHttpConnector) -> Result<SdkConfig, Misconfigured> {
+    let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
+    Ok(sdk_config_from(Env::real(), connector)?.credentials_provider(credentials).build())
 }
 
-/// A region, and which of its endpoints.
-#[derive(Debug)]
-pub struct Region {
-    /// Such as `eu-central-1`.
-    pub name: String,
-    /// Those with cryptography that the United States have validated (FIPS 140).
-    pub fips: bool,
-    /// Those that IPv6 reaches as well.
-    pub dual_stack: bool,
+fn sdk_config_from(variables: Env, connector: &SharedHttpConnector) -> Result<Builder, Misconfigured> {
+    let region = variables.get("AWS_REGION").ok().filter(|region| !region.is_empty());
+    let region = Region::new(region.ok_or(Misconfigured::Missing("AWS_REGION"))?);
+    let mut config = sdk_config(connector).region(region);
+    config.set_use_fips(switch(&variables, "AWS_USE_FIPS_ENDPOINT")?);
+    config.set_use_dual_stack(switch(&variables, "AWS_USE_DUALSTACK_ENDPOINT")?);
+    Ok(config.service_config(EndpointUrls(variables)))
 }
 
-impl From<&str> for Region {
-    fn from(name: &str) -> Self {
-        Self { name: name.to_owned(), fips: false, dual_stack: false }
-    }
+/// What all callers share: the time limits and attempts of a request that somebody waits for.
+#[must_use]
+pub fn sdk_config(connector: &SharedHttpConnector) -> Builder {
+    let connector = connector.clone();
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SystemTimeSource::new())
+        .timeout_config(request_timeouts())
+        .retry_config(retries())
+        // An attempt's own limit covers the answer's body as well.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
 
-/// The address of a service, by the SDK's name of it, that is not where its region says.
-type Elsewhere = dyn Fn(&str) -> Option<String> + Send + Sync;
-
-impl fmt::Debug for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Way").field("region", &self.0.region).finish_non_exhaustive()
-    }
+/// A client waits 10 s for a token (Claude's own limit) and a person for a page. The slowest request makes four calls, so each gets
+/// two seconds in all: two attempts and the pause between them.
+fn request_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(Duration::from_millis(900))
+        .operation_timeout(Duration::from_secs(2))
+        .build()
 }
 
-impl Way {
-    /// To the services of `region`, as whom `credentials` say, but to those that are `elsewhere`.
-    pub fn new(
-        region: impl Into<Region>,
-        credentials: SharedCredentialsProvider,
-        connector: SharedHttpConnector,
-        patience: Patience,
-        elsewhere: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
-        let (region, elsewhere) = (region.into(), Box::new(elsewhere));
-        let (identity, spare) = (Mutex::default(), Spare::default());
-        Self(Arc::new(Inner { region, credentials, identity, connector, patience, spare, elsewhere }))
-    }
-
-    /// That which Lambda's variables describe: nothing is looked for, no profile, no metadata service, no role of another account.
-    pub(crate) fn of_lambda(connections: &Connections) -> Self {
-        let region = variable("AWS_REGION").unwrap_or_default();
-        let connector = SharedHttpConnector::new(connections.clone());
-        let credentials = SharedCredentialsProvider::new(Variables);
-        Self::new(region.as_str(), credentials, connector, Patience::OF_A_PERSON, |service| {
-            let service = service.to_uppercase().replace(' ', "_");
-            variable(&format!("AWS_ENDPOINT_URL_{service}")).or_else(|| variable("AWS_ENDPOINT_URL"))
-        })
-    }
-
-    /// Whoever asks, until shortly before their credentials expire.
-    async fn identity(&self) -> Result<Identity, Failure> {
-        /// Longer than a call can take.
-        const AHEAD: Duration = Duration::from_mins(1);
-
-        let kept = self.0.identity.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let lasts = |identity: &Identity| identity.expiration().is_none_or(|end| end > signed_at() + AHEAD);
-        if let Some(identity) = kept.filter(lasts) {
-            return Ok(identity);
-        }
-        // They may come from far: an operator's sign-in, a role of another account.
-        let asked = tokio::time::timeout(Duration::from_secs(30), self.0.credentials.provide_credentials());
-        let identity = Identity::from(asked.await.map_err(|_| "no credentials within 30 seconds")??);
-        *self.0.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
-        Ok(identity)
-    }
+/// Reads and conditional writes may all be repeated: each condition holds once. A third attempt would outlive the caller's patience.
+#[must_use]
+pub fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(50))
 }
 
-impl Connections {
-    /// To services that the authorities of `SSL_CERT_FILE` vouch for, if it is set.
-    pub(crate) fn of_lambda() -> Self {
-        Self::trusting(variable("SSL_CERT_FILE").map(Into::into))
-    }
+/// The tables.
+#[must_use]
+pub(crate) fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(CallTimer("DynamoDB"));
+    aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// Opens a connection to DynamoDB for a function that has tables. Whoever asks a table opens one anyway, if this fails.
-pub(crate) async fn open_to_tables(way: &Way, connections: &Connections) {
+/// The signing keys.
+#[must_use]
+pub(crate) fn kms(config: &SdkConfig) -> aws_sdk_kms::Client {
+    let config = aws_sdk_kms::config::Builder::from(config).interceptor(CallTimer("KMS"));
+    aws_sdk_kms::Client::from_conf(config.build())
+}
+
+/// Functions that others wrote. Whoever calls one says how long it may take, and nothing is tried twice: a function may act on the
+/// first attempt although its answer is lost. So no connection is kept either: a request on one that has gone silent would be lost.
+#[must_use]
+pub(crate) fn lambda(config: &SdkConfig) -> aws_sdk_lambda::Client {
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
+    let config = aws_sdk_lambda::config::Builder::from(config)
+        .interceptor(CallTimer("Lambda"))
+        .interceptor(CloseConnection)
+        .timeout_config(timeouts.disable_operation_attempt_timeout().disable_operation_timeout().build())
+        .retry_config(RetryConfig::disabled());
+    aws_sdk_lambda::Client::from_conf(config.build())
+}
+
+/// Opens a connection to DynamoDB for a function that has tables, while a start has a whole processor. If it fails, the first
+/// request opens one.
+pub(crate) async fn open_connection_to_tables(connector: &SharedHttpConnector, config: &SdkConfig) {
     if !env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"TABLE_")) {
         return;
     }
-    let opened = async { connections.prepare(Dynamo::new(way).endpoint().await?.url()).await };
+    let opened = async { http_connector::open_connection(connector, dynamodb_endpoint(config).await?.url()).await };
     if let Err(error) = opened.await {
         tracing::warn!(%error, "no connection to DynamoDB yet");
     }
 }
 
-/// AWS compares it with its own time, so it is the machine's and no test turns it.
-#[expect(clippy::disallowed_methods, reason = "a signature's time is no matter of the request's")]
-fn signed_at() -> SystemTime {
-    SystemTime::now()
+/// Where the client of [`dynamodb`] finds the tables: what the SDK's rules say of the same settings.
+async fn dynamodb_endpoint(config: &SdkConfig) -> Result<Endpoint, BoxError> {
+    let key =
+        ServiceConfigKey::builder().service_id("DynamoDB").env("AWS_ENDPOINT_URL").profile("endpoint_url").build()?;
+    let parameters = Params::builder()
+        .set_region(config.region().map(ToString::to_string))
+        .set_use_fips(config.use_fips())
+        .set_use_dual_stack(config.use_dual_stack())
+        .set_endpoint(config.service_config().and_then(|settings| settings.load_config(key)))
+        .build()?;
+    DefaultResolver::new().resolve_endpoint(&parameters).await
 }
 
-/// The environment of the process, kept by Lambda for as long as the execution environment lives.
+/// `AWS_ENDPOINT_URL_DYNAMODB` and its like, and `AWS_ENDPOINT_URL` (AWS SDKs and tools reference guide, "Service-specific
+/// endpoints").
 #[derive(Debug)]
-struct Variables;
+struct EndpointUrls(Env);
 
-impl ProvideCredentials for Variables {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::ready(credentials())
+impl LoadServiceConfig for EndpointUrls {
+    fn load_config(&self, key: ServiceConfigKey<'_>) -> Option<String> {
+        let value = EnvConfigValue::new().env(key.env()).service_id(key.service_id());
+        value.load(&self.0, None).map(|(value, _)| value.into_owned()).filter(|value| !value.is_empty())
     }
 }
 
-fn credentials() -> provider::Result {
-    let required = |name| variable(name).ok_or_else(|| CredentialsError::not_loaded(format!("{name} is not set")));
-    let (id, secret) = (required("AWS_ACCESS_KEY_ID")?, required("AWS_SECRET_ACCESS_KEY")?);
-    Ok(Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "Lambda"))
+/// A variable that says `true` or `false`, if it is set.
+fn switch(variables: &Env, name: &'static str) -> Result<Option<bool>, Misconfigured> {
+    match variables.get(name).unwrap_or_default().to_ascii_lowercase().as_str() {
+        "" => Ok(None),
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(Misconfigured::Unusable(name, "true or false")),
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where Lambda's own settings come in")]
-fn variable(name: &str) -> Option<String> {
-    env::var(name).ok().filter(|value| !value.is_empty())
-}
+#[cfg(test)]
+mod tests;

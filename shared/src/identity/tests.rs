@@ -383,7 +383,7 @@ fn environment(url: &str, settings: &[(&str, &str)]) -> Environment {
     ];
     let all: HashMap<String, String> =
         base.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    let aws = crate::aws::Way::of_lambda(&crate::aws::connections::Connections::default());
+    let aws = crate::aws::sdk_config(&crate::aws::http_connector::without_tls()).build();
     Environment::new(move |name| all.get(name).cloned(), &aws, Clock::new(|| NOW))
 }
 

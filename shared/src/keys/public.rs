@@ -1,18 +1,16 @@
 //! The public halves of the signing keys.
 
-use aws_sdk_kms::operation::get_public_key::GetPublicKeyInput;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::der::{BIT_STRING, Der, SEQUENCE};
-use crate::aws::{Kms, Service};
 use crate::fault::Fault;
 use crate::oauth::secret::to_text;
 
 /// Keys by their names at KMS: ids, ARNs or aliases. The first signs.
 pub struct Keyring {
-    pub(super) kms: Service<Kms>,
+    pub(super) kms: aws_sdk_kms::Client,
     first: String,
     others: Vec<String>,
 }
@@ -55,7 +53,7 @@ enum Material {
 
 impl Keyring {
     /// Of the keys that `names` names, separated by commas.
-    pub(crate) fn new(kms: Service<Kms>, names: &str) -> Self {
+    pub(crate) fn new(kms: aws_sdk_kms::Client, names: &str) -> Self {
         let mut names = names.split(',').map(|name| name.trim().to_owned());
         Self { kms, first: names.next().unwrap_or_default(), others: names.collect() }
     }
@@ -83,7 +81,7 @@ impl Keyring {
 
     async fn fetch_one(&self, name: &str) -> Result<PublicKey, Fault> {
         const CALL: &str = "KMS.GetPublicKey";
-        let answer = self.kms.send(GetPublicKeyInput::builder().key_id(name)).await;
+        let answer = self.kms.get_public_key().key_id(name).send().await;
         let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
         let spki = answer.public_key().ok_or_else(|| Fault::new(CALL, "no key in the answer"))?;
         PublicKey::from_spki(spki.as_ref()).ok_or_else(|| Fault::new(CALL, "neither an RSA nor a P-256 key"))

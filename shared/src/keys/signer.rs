@@ -1,6 +1,5 @@
 //! Signs with KMS: the private key never leaves it.
 
-use aws_sdk_kms::operation::sign::SignInput;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use jsonwebtoken::Algorithm;
@@ -53,12 +52,15 @@ impl Signer {
             _ => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,
         };
         // KMS hashes the message itself, up to 4,096 bytes: several times the largest that we make.
-        let sign = SignInput::builder()
+        let sign = self
+            .keyring
+            .kms
+            .sign()
             .key_id(self.keyring.first())
             .message_type(MessageType::Raw)
             .message(Blob::new(message.as_bytes()))
             .signing_algorithm(algorithm);
-        let answer = self.keyring.kms.send(sign).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = sign.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let signature = answer.signature.map(Blob::into_inner).ok_or_else(|| Fault::new(CALL, "no signature"))?;
         match self.key.algorithm {
             Algorithm::ES256 => fixed(&signature).ok_or_else(|| Fault::new(CALL, "not an ECDSA signature")),

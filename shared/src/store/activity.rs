@@ -10,13 +10,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemInput;
-use aws_sdk_dynamodb::operation::query::QueryInput;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Map, Value as Json};
 
 use super::item::{Item, Value, unreadable};
-use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::tenant::TenantId;
@@ -27,7 +24,7 @@ pub const KEPT: Duration = Duration::from_hours(90 * 24);
 /// The table of what happened.
 #[derive(Clone)]
 pub struct Activities {
-    dynamo: Dynamo,
+    dynamo: aws_sdk_dynamodb::Client,
     table: String,
 }
 
@@ -80,7 +77,7 @@ impl Activity {
 }
 
 impl Activities {
-    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+    pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamo, table }
     }
 
@@ -103,7 +100,7 @@ impl Activities {
             let mut wanted = HashMap::from([(self.table.clone(), chunk.to_vec())]);
             // As for reads: some may be left for another call, not more than one.
             for _ in 0..2 {
-                let answer = self.dynamo.send(BatchWriteItemInput::builder().set_request_items(Some(wanted))).await;
+                let answer = self.dynamo.batch_write_item().set_request_items(Some(wanted)).send().await;
                 let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
                 wanted = answer.unprocessed_items.unwrap_or_default();
                 if wanted.is_empty() {
@@ -129,7 +126,9 @@ impl Activities {
         now: Timestamp,
     ) -> Result<(Vec<Activity>, Option<Place>), Fault> {
         const CALL: &str = "DynamoDB.Query";
-        let mut query = QueryInput::builder()
+        let mut query = self
+            .dynamo
+            .query()
             .table_name(&self.table)
             .key_condition_expression("tenant = :tenant")
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
@@ -141,7 +140,7 @@ impl Activities {
                 .expression_attribute_names("#at", "at")
                 .expression_attribute_values(":before", AttributeValue::S(before.clone()));
         }
-        let page = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let activities = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut activities = activities.collect::<Result<Vec<_>, _>>()?;
         let next = activities.last().filter(|_| page.last_evaluated_key.is_some()).map(Activity::place);

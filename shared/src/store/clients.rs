@@ -18,16 +18,14 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemInput};
-use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemInput};
-use aws_sdk_dynamodb::operation::scan::ScanInput;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput, UpdateItemOutput};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
 
 use super::item::{Item, Value, unreadable};
 use super::{Key, read_together};
-use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
@@ -58,12 +56,12 @@ const BLOCKED: &str = "blocked";
 /// The table of clients.
 #[derive(Clone)]
 pub struct Clients {
-    pub(super) dynamo: Dynamo,
+    pub(super) dynamo: aws_sdk_dynamodb::Client,
     table: String,
 }
 
 impl Clients {
-    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+    pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamo, table }
     }
 
@@ -108,7 +106,7 @@ impl Clients {
             .with_some("name", client.name.as_deref())
             .with("redirect_uris", uris)
             .with("refreshes", client.refreshes);
-        let put = PutItemInput::builder().table_name(&self.table);
+        let put = self.dynamo.put_item().table_name(&self.table);
         let put = match &client.kind {
             // Registering again must not shorten the life of a client in use.
             Kind::Registered { expires } => put
@@ -136,7 +134,7 @@ impl Clients {
             Kind::Blocked { .. } => return Ok(Kept::Blocked),
         };
         let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = self.dynamo.send(put).await else { return Ok(Kept::Written) };
+        let Err(error) = put.send().await else { return Ok(Kept::Written) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
@@ -155,8 +153,8 @@ impl Clients {
         let mut found = Vec::new();
         let mut from = None;
         loop {
-            let page = ScanInput::builder().table_name(&self.table).consistent_read(true).set_exclusive_start_key(from);
-            let page = self.dynamo.send(page).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let page = self.dynamo.scan().table_name(&self.table).consistent_read(true).set_exclusive_start_key(from);
+            let page = page.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
             for item in page.items.unwrap_or_default() {
                 found.extend(self.read(Some(Item::new(item)), now)?);
             }
@@ -181,7 +179,7 @@ impl Clients {
             .expression_attribute_values(":confidential", AttributeValue::S("confidential".to_owned()))
             .expression_attribute_values(":most", AttributeValue::N(MOST_SECRETS.to_string()))
             .expression_attribute_values(":made", Value::from(secret.made).0);
-        changed(self.dynamo.send(update).await)
+        changed(update.send().await)
     }
 
     /// Takes a secret away; whether it could: the client has it, and another besides.
@@ -194,11 +192,11 @@ impl Clients {
             .update_expression("REMOVE secrets.#digest")
             .condition_expression("attribute_exists(secrets.#digest) AND size(secrets) > :one")
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        changed(self.dynamo.send(update).await)
+        changed(update.send().await)
     }
 
-    fn change_secrets(&self, id: &ClientId, digest: &Digest) -> UpdateItemInputBuilder {
-        let update = UpdateItemInput::builder().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+    fn change_secrets(&self, id: &ClientId, digest: &Digest) -> UpdateItemFluentBuilder {
+        let update = self.dynamo.update_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         update.expression_attribute_names("#digest", to_text(digest.as_bytes()))
     }
 
@@ -208,8 +206,8 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn remove(&self, id: &ClientId) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = DeleteItemInput::builder().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
-        let deleted = self.dynamo.send(delete.return_values(ReturnValue::AllOld)).await;
+        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+        let deleted = delete.return_values(ReturnValue::AllOld).send().await;
         Ok(deleted.map_err(|error| Fault::of_aws(CALL, &error))?.attributes.is_some())
     }
 
@@ -221,8 +219,8 @@ impl Clients {
     pub async fn block(&self, id: &ClientId, name: Option<&str>, now: Timestamp) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
         let item = Item::default().with("id", id.as_str()).with("kind", BLOCKED).with_some("name", name);
-        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
-        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
+        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     /// Takes a tombstone away; whether there was one. The client is then as unknown as any other.
@@ -231,10 +229,10 @@ impl Clients {
     /// When DynamoDB fails.
     pub async fn unblock(&self, id: &ClientId) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = DeleteItemInput::builder().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
+        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         let delete = delete.condition_expression("kind = :blocked");
         let delete = delete.expression_attribute_values(":blocked", Value::from(BLOCKED).0);
-        let Err(error) = self.dynamo.send(delete).await else {
+        let Err(error) = delete.send().await else {
             return Ok(true);
         };
         match error.as_service_error() {
@@ -251,7 +249,9 @@ impl Clients {
     pub async fn keep_refetched(&self, client: &Client, found: &Provenance) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let update = UpdateItemInput::builder()
+        let update = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .key("id", AttributeValue::S(client.id.as_str().to_owned()))
             .condition_expression("fetched <= :fetched")
@@ -266,7 +266,7 @@ impl Clients {
             .expression_attribute_values(":fetched", Value::from(found.fetched).0)
             .expression_attribute_values(":fresh", Value::from(found.fresh).0)
             .expression_attribute_values(":digest", Value::from(found.digest.as_bytes().as_slice()).0);
-        match self.dynamo.send(update).await {
+        match update.send().await {
             Ok(_) => Ok(()),
             Err(error)
                 if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>

@@ -5,8 +5,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::query::QueryInput;
-use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::clients::Clients;
@@ -172,10 +171,10 @@ impl Grants {
         let mut found: Vec<Open> = Vec::new();
         let mut start = after.cloned();
         for _ in 0..CALLS {
-            let query = whose.query(QueryInput::builder(), issued_too).table_name(&self.table);
+            let query = whose.query(self.dynamo.query(), issued_too).table_name(&self.table);
             let from = start.as_ref().map(|place| whose.start(place));
             let query = query.scan_index_forward(false).limit(PASSED_OVER).set_exclusive_start_key(from);
-            let page = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
             let place =
                 |item: &Item| Some(Place { created: item.time("created")?, id: GrantId::parse(item.text("id")?)? });
             start = match page.last_evaluated_key.map(Item::new) {
@@ -248,7 +247,7 @@ impl Connection {
 
 impl Whose<'_> {
     /// By the person where there is one, so that ending all of theirs is as much work as they have connections.
-    fn query(self, query: QueryInputBuilder, issued_too: bool) -> QueryInputBuilder {
+    fn query(self, query: QueryFluentBuilder, issued_too: bool) -> QueryFluentBuilder {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let mut filter = "#state = :active".to_owned();
         let mut query =

@@ -18,9 +18,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemInput};
-use aws_sdk_dynamodb::operation::query::QueryInput;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::clients::Clients;
@@ -29,7 +28,6 @@ use super::grants::Grants;
 use super::item::{Item, Value, unreadable};
 use super::wanted::Wanted;
 use super::{Key, read_together};
-use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
@@ -47,7 +45,7 @@ const LEFT: &str = "left";
 /// The table of tenants and memberships.
 #[derive(Clone)]
 pub struct Directory {
-    pub(super) dynamo: Dynamo,
+    pub(super) dynamo: aws_sdk_dynamodb::Client,
     pub(super) table: String,
 }
 
@@ -106,7 +104,7 @@ pub struct Reached {
 }
 
 impl Directory {
-    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+    pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamo, table }
     }
 
@@ -206,7 +204,9 @@ impl Directory {
     pub async fn keep_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let key = self.membership(person, tenant).attribute_values();
-        let update = UpdateItemInput::builder()
+        let update = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .set_key(Some(key))
             .update_expression("SET tenant = :tenant, person = :person, #role = :role REMOVE #left, expires, reached")
@@ -215,7 +215,7 @@ impl Directory {
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .expression_attribute_values(":person", Value::from(person.as_str()).0)
             .expression_attribute_values(":role", Value::from(role).0);
-        self.dynamo.send(update).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     /// Takes a person out of a tenant.
@@ -225,7 +225,9 @@ impl Directory {
     pub async fn remove_member(&self, tenant: &TenantId, person: &PersonId, now: Timestamp) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let key = self.membership(person, tenant).attribute_values();
-        let update = UpdateItemInput::builder()
+        let update = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .set_key(Some(key))
             .condition_expression("attribute_exists(#role)")
@@ -234,7 +236,7 @@ impl Directory {
             .expression_attribute_names("#left", LEFT)
             .expression_attribute_values(":now", Value::from(now).0)
             .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0);
-        let Err(error) = self.dynamo.send(update).await else { return Ok(()) };
+        let Err(error) = update.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
             _ => Err(Fault::of_aws(CALL, &error)),
@@ -260,14 +262,16 @@ impl Directory {
             Some(role) => item.with("tenant", tenant.as_str()).with("person", person.as_str()).with("role", role),
             None => item.with(LEFT, now).with("expires", now.plus(REMEMBERED)),
         };
-        let put = PutItemInput::builder()
+        let put = self
+            .dynamo
+            .put_item()
             .table_name(&self.table)
             .set_item(Some(item.into_inner()))
             .condition_expression("attribute_not_exists(#change) OR #change < :change")
             .expression_attribute_names("#change", CHANGE)
             .expression_attribute_values(":change", numbered(change).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = self.dynamo.send(put).await else { return Ok(Followed::Applied) };
+        let Err(error) = put.send().await else { return Ok(Followed::Applied) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unreadable(&self.table))?;
@@ -314,7 +318,9 @@ impl Directory {
             .with("role", role)
             .with(TOLD, now)
             .with_some("reached", reached);
-        let put = PutItemInput::builder()
+        let put = self
+            .dynamo
+            .put_item()
             .table_name(&self.table)
             .set_item(Some(item.into_inner()))
             .condition_expression("#change = :change AND #role = :role")
@@ -322,7 +328,7 @@ impl Directory {
             .expression_attribute_names("#role", "role")
             .expression_attribute_values(":change", numbered(change).0)
             .expression_attribute_values(":role", Value::from(role).0);
-        let Err(error) = self.dynamo.send(put).await else { return Ok(()) };
+        let Err(error) = put.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
             _ => Err(Fault::of_aws(CALL, &error)),
@@ -334,13 +340,15 @@ impl Directory {
         let mut found = Vec::new();
         let mut start = None;
         loop {
-            let query = QueryInput::builder()
+            let query = self
+                .dynamo
+                .query()
                 .table_name(&self.table)
                 .key_condition_expression("pk = :person")
                 .expression_attribute_values(":person", AttributeValue::S(format!("person#{person}")))
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
-            let page = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
             let items = page.items.unwrap_or_default().into_iter().map(Item::new);
             found.extend(items.filter(|membership| !membership.has(LEFT)));
             start = page.last_evaluated_key;
@@ -352,8 +360,8 @@ impl Directory {
 
     async fn put(&self, item: Item) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
-        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item.into_inner()));
-        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
+        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, Fault> {

@@ -21,11 +21,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::get_item::GetItemInput;
-use aws_sdk_dynamodb::operation::put_item::PutItemInput;
-use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput};
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemInputBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -35,7 +33,6 @@ use super::directory::numbered;
 use super::item::{Item, Value, unreadable};
 use super::wanted::Wanted;
 use super::{Key, read_together};
-use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
@@ -59,7 +56,7 @@ const REMEMBERED: Duration = Duration::from_hours(30 * 24);
 /// The table of grants.
 #[derive(Clone)]
 pub struct Grants {
-    pub(super) dynamo: Dynamo,
+    pub(super) dynamo: aws_sdk_dynamodb::Client,
     pub(super) table: String,
 }
 
@@ -74,7 +71,7 @@ pub enum Turn {
 }
 
 impl Grants {
-    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+    pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamo, table }
     }
 
@@ -84,8 +81,8 @@ impl Grants {
     /// When DynamoDB fails.
     pub async fn find(&self, id: &GrantId) -> Result<Option<Grant>, Fault> {
         const CALL: &str = "DynamoDB.GetItem";
-        let get = GetItemInput::builder().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = self.dynamo.send(get.consistent_read(true)).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
+        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         self.read(answer.item.map(Item::new))
     }
 
@@ -127,11 +124,11 @@ impl Grants {
         if !updates.is_empty() {
             let put = Put::builder().table_name(&self.table).set_item(Some(item.clone())).build();
             let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
-            let mut transaction = TransactWriteItemsInput::builder().client_request_token(grant.id.to_text());
+            let mut transaction = self.dynamo.transact_write_items().client_request_token(grant.id.to_text());
             for write in std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates) {
                 transaction = transaction.transact_items(write);
             }
-            let kept = self.dynamo.send(transaction).await;
+            let kept = transaction.send().await;
             match kept {
                 Ok(_) => return Ok(()),
                 // Somebody else renews the client at this moment: many people share one that registers itself. Or it wants
@@ -140,8 +137,8 @@ impl Grants {
                 Err(error) => return Err(Fault::of_aws(CALL, &error)),
             }
         }
-        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item));
-        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error))
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item));
+        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error))
     }
 
     /// Issued → active: the code is spent. Only the first of several wins.
@@ -271,15 +268,16 @@ impl Grants {
         Key { table: &self.table, attributes: vec![("id", id.to_text())] }
     }
 
-    fn update(&self, id: &GrantId) -> UpdateItemInputBuilder {
-        UpdateItemInput::builder()
+    fn update(&self, id: &GrantId) -> UpdateItemFluentBuilder {
+        self.dynamo
+            .update_item()
             .table_name(&self.table)
             .key("id", AttributeValue::S(id.to_text()))
             .return_values(ReturnValue::None)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
     }
 
-    fn transition(&self, id: &GrantId, condition: &str, expires: Timestamp) -> UpdateItemInputBuilder {
+    fn transition(&self, id: &GrantId, condition: &str, expires: Timestamp) -> UpdateItemFluentBuilder {
         self.update(id)
             .condition_expression(condition)
             .expression_attribute_names("#state", "state")
@@ -287,9 +285,9 @@ impl Grants {
             .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
     }
 
-    async fn decide(&self, update: UpdateItemInputBuilder) -> Result<Turn, Fault> {
+    async fn decide(&self, update: UpdateItemFluentBuilder) -> Result<Turn, Fault> {
         let maker = update.get_expression_attribute_values().as_ref().and_then(|values| values.get(MADE_BY).cloned());
-        let Err(error) = self.dynamo.send(update).await else { return Ok(Turn::Won) };
+        let Err(error) = update.send().await else { return Ok(Turn::Won) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                 let made_by = refusal.item().and_then(|item| item.get("made_by"));
@@ -317,7 +315,7 @@ fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
     }
 }
 
-fn with_family(update: UpdateItemInputBuilder, family: &Family) -> UpdateItemInputBuilder {
+fn with_family(update: UpdateItemFluentBuilder, family: &Family) -> UpdateItemFluentBuilder {
     update
         .expression_attribute_values(":generation", Value::from(family.generation).0)
         .expression_attribute_values(":salt", Value::from(family.current.as_bytes().as_slice()).0)

@@ -15,12 +15,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemInput};
-use aws_sdk_dynamodb::operation::get_item::GetItemInput;
-use aws_sdk_dynamodb::operation::put_item::PutItemInput;
-use aws_sdk_dynamodb::operation::query::QueryInput;
-use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput};
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
@@ -29,7 +26,6 @@ use thiserror::Error;
 use super::directory::Standing;
 use super::item::{Item, Value, unreadable};
 use crate::audit::{self, Event};
-use crate::aws::Dynamo;
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::api_key::{ApiKey, KeyId, KeyName};
@@ -43,7 +39,7 @@ const EXACTNESS: Duration = Duration::from_hours(1);
 /// The table of API keys.
 #[derive(Clone)]
 pub struct Keys {
-    dynamo: Dynamo,
+    dynamo: aws_sdk_dynamodb::Client,
     table: String,
     marked: Marked,
 }
@@ -128,7 +124,7 @@ pub struct Place {
 }
 
 impl Keys {
-    pub(crate) fn new(dynamo: Dynamo, table: String) -> Self {
+    pub(crate) fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamo, table, marked: Marked::default() }
     }
 
@@ -204,8 +200,8 @@ impl Keys {
     /// The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
     async fn put(&self, item: Item) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
-        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item.into_inner()));
-        self.dynamo.send(put).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
+        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     /// The key and that its form has made it, or neither; the token tells another try from a form that is sent again.
@@ -215,12 +211,12 @@ impl Keys {
         let mark = mark.with("expires", now.plus(2 * FORM_LIFETIME));
         let mark = Put::builder().table_name(&self.table).set_item(Some(mark.into_inner()));
         let key = Put::builder().table_name(&self.table).set_item(Some(key.into_inner()));
-        let mut transaction = TransactWriteItemsInput::builder().client_request_token(id);
+        let mut transaction = self.dynamo.transact_write_items().client_request_token(id);
         for put in [mark.condition_expression("attribute_not_exists(id)"), key] {
             let put = put.build().map_err(|error| Fault::new(CALL, error.to_string()))?;
             transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
         }
-        let Err(error) = self.dynamo.send(transaction).await else { return Ok(()) };
+        let Err(error) = transaction.send().await else { return Ok(()) };
         let refused = match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                 cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
@@ -288,7 +284,9 @@ impl Keys {
                 .with("id", id.to_text())
                 .into_inner()
         });
-        let query = QueryInput::builder()
+        let query = self
+            .dynamo
+            .query()
             .table_name(&self.table)
             .index_name("by_tenant")
             .key_condition_expression("tenant = :tenant")
@@ -296,7 +294,7 @@ impl Keys {
             .scan_index_forward(false)
             .limit(MOST)
             .set_exclusive_start_key(start);
-        let page = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let keys = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
         let last = keys.last().filter(|_| page.last_evaluated_key.is_some());
@@ -326,12 +324,14 @@ impl Keys {
         by: Option<&PersonId>,
     ) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = DeleteItemInput::builder()
+        let delete = self
+            .dynamo
+            .delete_item()
             .table_name(&self.table)
             .key("id", AttributeValue::S(id.to_text()))
             .condition_expression("tenant = :tenant")
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0);
-        if let Err(error) = self.dynamo.send(delete).await {
+        if let Err(error) = delete.send().await {
             return match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
                 _ => Err(Fault::of_aws(CALL, &error)),
@@ -344,8 +344,8 @@ impl Keys {
 
     async fn item(&self, id: &KeyId) -> Result<Option<Item>, Fault> {
         const CALL: &str = "DynamoDB.GetItem";
-        let get = GetItemInput::builder().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = self.dynamo.send(get.consistent_read(true)).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
+        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         Ok(answer.item.map(Item::new))
     }
 
@@ -353,7 +353,9 @@ impl Keys {
     /// the item as it is then, or as it was.
     async fn mark(&self, id: &KeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
-        let mark = UpdateItemInput::builder()
+        let mark = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .key("id", AttributeValue::S(id.to_text()))
             .condition_expression(
@@ -366,7 +368,7 @@ impl Keys {
             .expression_attribute_values(":before", Value::from(now.minus(EXACTNESS)).0)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let item = match self.dynamo.send(mark).await {
+        let item = match mark.send().await {
             Ok(answer) => answer.attributes,
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => refusal.item().cloned(),

@@ -13,11 +13,9 @@ pub mod operator;
 pub mod wanted;
 pub mod workspace;
 
-use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemInput;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use std::collections::HashMap;
 
-use crate::aws::Dynamo;
 use crate::fault::Fault;
 use item::Item;
 
@@ -34,7 +32,7 @@ impl Key<'_> {
 }
 
 /// The items at `keys`, in their order, from any tables, consistently, in one call per hundred.
-async fn read_together(dynamo: &Dynamo, keys: &[Key<'_>]) -> Result<Vec<Option<Item>>, Fault> {
+async fn read_together(dynamo: &aws_sdk_dynamodb::Client, keys: &[Key<'_>]) -> Result<Vec<Option<Item>>, Fault> {
     const CALL: &str = "DynamoDB.BatchGetItem";
     const MOST: usize = 100;
 
@@ -49,7 +47,7 @@ async fn read_together(dynamo: &Dynamo, keys: &[Key<'_>]) -> Result<Vec<Option<I
         }
         // DynamoDB may leave some keys for another call; more than one more means that the table is short of capacity.
         for _ in 0..2 {
-            let answer = dynamo.send(BatchGetItemInput::builder().set_request_items(Some(wanted))).await;
+            let answer = dynamo.batch_get_item().set_request_items(Some(wanted)).send().await;
             let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
             for (table, items) in answer.responses.unwrap_or_default() {
                 for item in items.into_iter().map(Item::new) {

@@ -4,12 +4,8 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::batch_write_item::BatchWriteItemInput;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemInput;
-use aws_sdk_dynamodb::operation::query::QueryInput;
-use aws_sdk_dynamodb::operation::query::builders::QueryInputBuilder;
-use aws_sdk_dynamodb::operation::scan::ScanInput;
-use aws_sdk_dynamodb::operation::scan::builders::ScanInputBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
 use super::directory::{Directory, Tenant};
@@ -17,7 +13,6 @@ use super::grants::Grants;
 use super::item::{Item, Value, unreadable};
 use super::workspace::Workspaces;
 use super::{Key, read_together};
-use crate::aws::Dynamo;
 use crate::fault::Fault;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
@@ -57,11 +52,11 @@ impl Grants {
             Whose::Tenant(tenant) => self.indexed("by_tenant", "tenant", tenant.as_str()).await?,
             Whose::Person(person) => self.indexed("by_person", "person", person.as_str()).await?,
             Whose::Client(client) => {
-                let scan = ScanInput::builder().table_name(&self.table).consistent_read(true);
+                let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
                 let scan = scan
                     .filter_expression("client = :client")
                     .expression_attribute_values(":client", Value::from(client.as_str()).0);
-                let found = whole(&self.dynamo, scan).await?;
+                let found = whole(scan).await?;
                 found.into_iter().filter_map(|item| self.read(Some(item)).transpose()).collect::<Result<_, _>>()?
             }
         };
@@ -70,8 +65,8 @@ impl Grants {
     }
 
     async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Grant>, Fault> {
-        let query = QueryInput::builder().table_name(&self.table).index_name(index).projection_expression("id");
-        let found = all(&self.dynamo, by(query, attribute, value)).await?;
+        let query = self.dynamo.query().table_name(&self.table).index_name(index).projection_expression("id");
+        let found = all(by(query, attribute, value)).await?;
         let ids: Option<Vec<_>> = found.iter().map(|item| item.text("id").map(str::to_owned)).collect();
         let ids = ids.ok_or_else(|| unreadable(&self.table))?;
         let keys: Vec<_> = ids.into_iter().map(|id| Key { table: &self.table, attributes: vec![("id", id)] }).collect();
@@ -86,12 +81,12 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn every_tenant(&self) -> Result<Vec<Tenant>, Fault> {
-        let scan = ScanInput::builder().table_name(&self.table).consistent_read(true);
+        let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
         let scan = scan
             .filter_expression("sk = :tenant")
             .expression_attribute_values(":tenant", AttributeValue::S("tenant".to_owned()));
         let mut found = Vec::new();
-        for item in whole(&self.dynamo, scan).await? {
+        for item in whole(scan).await? {
             let id = item.text("pk").and_then(|key| TenantId::parse(key.strip_prefix("tenant#")?));
             found.push(self.read_tenant(id.ok_or_else(|| unreadable(&self.table))?, &item)?);
         }
@@ -104,11 +99,11 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn everyone_in(&self, tenant: &TenantId) -> Result<Vec<Member>, Fault> {
-        let query = QueryInput::builder().table_name(&self.table).index_name("by_tenant");
+        let query = self.dynamo.query().table_name(&self.table).index_name("by_tenant");
         let read = |item: &Item| {
             Some(Member { person: PersonId::parse(item.text("person")?)?, role: item.text("role")?.to_owned() })
         };
-        let found = all(&self.dynamo, by(query, "tenant", tenant.as_str())).await?;
+        let found = all(by(query, "tenant", tenant.as_str())).await?;
         found.iter().map(|item| read(item).ok_or_else(|| unreadable(&self.table))).collect()
     }
 
@@ -119,8 +114,8 @@ impl Directory {
     pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let key = self.tenant(tenant).attribute_values();
-        let delete = DeleteItemInput::builder().table_name(&self.table).set_key(Some(key));
-        self.dynamo.send(delete).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key));
+        delete.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 }
 
@@ -147,32 +142,32 @@ impl Workspaces {
     }
 
     async fn keys_of(&self, tenant: &TenantId) -> Result<Vec<Item>, Fault> {
-        let query = QueryInput::builder().table_name(&self.table).consistent_read(true);
+        let query = self.dynamo.query().table_name(&self.table).consistent_read(true);
         let query = query.projection_expression("#tenant, #item").expression_attribute_names("#tenant", "tenant");
         let query = query.expression_attribute_names("#item", "item");
-        all(&self.dynamo, by(query, "tenant", tenant.as_str())).await
+        all(by(query, "tenant", tenant.as_str())).await
     }
 }
 
-fn by(query: QueryInputBuilder, attribute: &str, value: &str) -> QueryInputBuilder {
+fn by(query: QueryFluentBuilder, attribute: &str, value: &str) -> QueryFluentBuilder {
     query
         .key_condition_expression(format!("{attribute} = :value"))
         .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
 }
 
 /// What a query finds, on however many pages.
-async fn all(dynamo: &Dynamo, query: QueryInputBuilder) -> Result<Vec<Item>, Fault> {
+async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, Fault> {
     paged(async |from| {
-        let page = dynamo.send(query.clone().set_exclusive_start_key(from)).await;
+        let page = query.clone().set_exclusive_start_key(from).send().await;
         page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(QUERY, &error))
     })
     .await
 }
 
 /// What a scan finds, on however many pages.
-async fn whole(dynamo: &Dynamo, scan: ScanInputBuilder) -> Result<Vec<Item>, Fault> {
+async fn whole(scan: ScanFluentBuilder) -> Result<Vec<Item>, Fault> {
     paged(async |from| {
-        let page = dynamo.send(scan.clone().set_exclusive_start_key(from)).await;
+        let page = scan.clone().set_exclusive_start_key(from).send().await;
         page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(SCAN, &error))
     })
     .await
@@ -195,7 +190,7 @@ async fn paged(
     }
 }
 
-async fn remove(dynamo: &Dynamo, table: &str, keys: &[Item]) -> Result<(), Fault> {
+async fn remove(dynamo: &aws_sdk_dynamodb::Client, table: &str, keys: &[Item]) -> Result<(), Fault> {
     const CALL: &str = "DynamoDB.BatchWriteItem";
     let deletes = keys.iter().map(|key| DeleteRequest::builder().set_key(Some(key.clone().into_inner())).build());
     let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
@@ -203,7 +198,7 @@ async fn remove(dynamo: &Dynamo, table: &str, keys: &[Item]) -> Result<(), Fault
     let mut wanted = HashMap::from([(table.to_owned(), writes)]);
     // DynamoDB may leave some for another call.
     for _ in 0..5 {
-        let answer = dynamo.send(BatchWriteItemInput::builder().set_request_items(Some(wanted))).await;
+        let answer = dynamo.batch_write_item().set_request_items(Some(wanted)).send().await;
         wanted = answer.map_err(|error| Fault::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
         if wanted.is_empty() {
             return Ok(());

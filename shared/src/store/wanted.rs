@@ -10,7 +10,6 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemInput;
 use aws_sdk_dynamodb::types::{AttributeValue, Update};
 
 use super::Key;
@@ -56,13 +55,13 @@ impl Grants {
         if scopes.is_empty() {
             return Ok(());
         }
-        let update = UpdateItemInput::builder().table_name(&self.table).set_key(Some(key_of(person, client)));
+        let update = self.dynamo.update_item().table_name(&self.table).set_key(Some(key_of(person, client)));
         let update = update
             .update_expression("ADD #tenant :scopes SET expires = :expires")
             .expression_attribute_names("#tenant", attribute(tenant))
             .expression_attribute_values(":scopes", words(scopes))
             .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0);
-        self.dynamo.send(update).await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
     /// The write that strikes off all that was wanted in the tenant of `approval`: the person has decided about it, granted or not, and is

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Item, Workspace};
@@ -47,7 +47,9 @@ impl Workspace {
         };
         let key = Item::default().with("tenant", self.tenant.as_str()).with("item", format!("{KIND}{whose}#{hour}"));
         let number = |number: i64| AttributeValue::N(number.to_string());
-        let update = UpdateItemInput::builder()
+        let update = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .set_key(Some(key.into_inner()))
             .condition_expression("attribute_not_exists(#calls) OR #calls < :limit")
@@ -57,7 +59,7 @@ impl Workspace {
             .expression_attribute_values(":limit", number(limit.into()))
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":expires", number(resets.plus(Duration::from_hours(24)).seconds()));
-        match self.dynamo.send(update).await {
+        match update.send().await {
             Ok(_) => Ok(Budget::Granted),
             Err(error)
                 if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>

@@ -8,10 +8,9 @@
 //! Every change is one conditional write whose refusal returns the item as it is: nothing is overwritten unseen. `made_by` names the
 //! write that made the version, so that another try of a write whose answer was lost recognises its own.
 
-use aws_sdk_dynamodb::operation::delete_item::{DeleteItemError, DeleteItemInput};
-use aws_sdk_dynamodb::operation::put_item::{PutItemError, PutItemInput};
-use aws_sdk_dynamodb::operation::query::QueryInput;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemInput};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use serde_json::{Map, Value};
 
@@ -120,7 +119,9 @@ impl Workspace {
     pub async fn entities(&self, kind: &Name, after: Option<&Name>, most: u16) -> Result<Batch, Fault> {
         const CALL: &str = "DynamoDB.Query";
         let prefix = prefix(kind);
-        let query = QueryInput::builder()
+        let query = self
+            .dynamo
+            .query()
             .table_name(&self.table)
             .key_condition_expression("#tenant = :tenant AND begins_with(#item, :kind)")
             .expression_attribute_names("#tenant", "tenant")
@@ -130,7 +131,7 @@ impl Workspace {
             .set_exclusive_start_key(after.map(|after| self.key(&prefix, after)))
             .limit(i32::from(most))
             .consistent_read(true);
-        let answer = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let items: Vec<_> = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
         let bytes = items.iter().filter_map(|item| item.text("fields")).map(str::len).sum();
         let entities = items.iter().map(|item| read(kind, item)).collect::<Option<_>>();
@@ -162,13 +163,15 @@ impl Workspace {
             .with("updated", now)
             .with("updated_by", by.as_str())
             .with("made_by", maker.as_slice());
-        let put = PutItemInput::builder()
+        let put = self
+            .dynamo
+            .put_item()
             .table_name(&self.table)
             .set_item(Some(item.into_inner()))
             .condition_expression("attribute_not_exists(#item)")
             .expression_attribute_names("#item", "item")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = self.dynamo.send(put).await else {
+        let Err(error) = put.send().await else {
             let (kind, id, fields) = (kind.clone(), id.clone(), fields.object);
             return Ok(Changed::Made(Entity {
                 kind,
@@ -202,7 +205,9 @@ impl Workspace {
         const CALL: &str = "DynamoDB.UpdateItem";
         let maker = maker();
         let next = entity.version.saturating_add(1);
-        let update = UpdateItemInput::builder()
+        let update = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .set_key(Some(self.key(&prefix(&entity.kind), &entity.id)))
             .condition_expression("version = :version")
@@ -218,7 +223,7 @@ impl Workspace {
             .expression_attribute_values(":made_by", Attribute::from(maker.as_slice()).0)
             .return_values(ReturnValue::None)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = self.dynamo.send(update).await else {
+        let Err(error) = update.send().await else {
             let (fields, updated_by) = (fields.object, Some(by.clone()));
             return Ok(Changed::Made(Entity { version: next, fields, updated: now, updated_by, ..entity }));
         };
@@ -237,13 +242,15 @@ impl Workspace {
     /// When DynamoDB fails.
     pub async fn delete_entity(&self, entity: Entity) -> Result<Changed, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = DeleteItemInput::builder()
+        let delete = self
+            .dynamo
+            .delete_item()
             .table_name(&self.table)
             .set_key(Some(self.key(&prefix(&entity.kind), &entity.id)))
             .condition_expression("version = :version")
             .expression_attribute_values(":version", Attribute::from(entity.version).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = self.dynamo.send(delete).await else { return Ok(Changed::Made(entity)) };
+        let Err(error) = delete.send().await else { return Ok(Changed::Made(entity)) };
         match error.as_service_error() {
             Some(DeleteItemError::ConditionalCheckFailedException(refusal)) => match refusal.item().cloned() {
                 None => Ok(Changed::Made(entity)),
@@ -270,7 +277,9 @@ impl Workspace {
         now: Timestamp,
     ) -> Result<(), NotKept> {
         const CALL: &str = "DynamoDB.UpdateItem";
-        let update = UpdateItemInput::builder()
+        let update = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .set_key(Some(self.key(&prefix(kind), id)))
             .update_expression(
@@ -283,7 +292,7 @@ impl Workspace {
             .expression_attribute_values(":fields", AttributeValue::S(Fields::new(fields.clone())?.text))
             .expression_attribute_values(":now", Attribute::from(now).0)
             .expression_attribute_values(":made_by", Attribute::from(maker().as_slice()).0);
-        self.dynamo.send(update).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        update.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         Ok(())
     }
 

@@ -17,16 +17,12 @@ pub mod view;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::operation::get_item::GetItemInput;
-use aws_sdk_dynamodb::operation::put_item::PutItemInput;
-use aws_sdk_dynamodb::operation::query::QueryInput;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::item::{Item, unreadable};
 use crate::access::Access;
-use crate::aws::Dynamo;
 use crate::fault::Fault;
 use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::TenantId;
@@ -34,20 +30,20 @@ use crate::oauth::tenant::TenantId;
 /// The table of all tenants' things.
 #[derive(Clone)]
 pub struct Workspaces {
-    pub(super) dynamo: Dynamo,
+    pub(super) dynamo: aws_sdk_dynamodb::Client,
     pub(super) table: String,
 }
 
 /// One tenant's things: every operation is within that tenant.
 #[derive(Clone)]
 pub struct Workspace {
-    dynamo: Dynamo,
+    dynamo: aws_sdk_dynamodb::Client,
     table: String,
     tenant: TenantId,
 }
 
 impl Workspaces {
-    pub(crate) const fn new(dynamo: Dynamo, table: String) -> Self {
+    pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
         Self { dynamo, table }
     }
 
@@ -227,8 +223,8 @@ impl Workspace {
 
     async fn find<T>(&self, kind: &str, name: &Name, read: impl Fn(&Item) -> Option<T>) -> Result<Option<T>, Fault> {
         const CALL: &str = "DynamoDB.GetItem";
-        let get = GetItemInput::builder().table_name(&self.table).set_key(Some(self.key(kind, name)));
-        let answer = self.dynamo.send(get.consistent_read(true)).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let get = self.dynamo.get_item().table_name(&self.table).set_key(Some(self.key(kind, name)));
+        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let item = answer.item.map(Item::new);
         item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
     }
@@ -273,7 +269,9 @@ impl Workspace {
     /// Items of this tenant by the beginning of their sort key, as they are now, and the last one if there may be more.
     async fn query(&self, listing: Listing<'_>) -> Result<(Vec<Item>, Option<Item>), Fault> {
         const CALL: &str = "DynamoDB.Query";
-        let mut query = QueryInput::builder()
+        let mut query = self
+            .dynamo
+            .query()
             .table_name(&self.table)
             .consistent_read(true)
             .key_condition_expression("#tenant = :tenant AND begins_with(#item, :kind)")
@@ -290,15 +288,15 @@ impl Workspace {
                 query = query.expression_attribute_names(*short, *name);
             }
         }
-        let answer = self.dynamo.send(query).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let items = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
         Ok((items, answer.last_evaluated_key.map(Item::new)))
     }
 
     async fn put(&self, item: Item) -> Result<(), NotKept> {
         const CALL: &str = "DynamoDB.PutItem";
-        let put = PutItemInput::builder().table_name(&self.table).set_item(Some(item.into_inner()));
-        self.dynamo.send(put).await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
+        put.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItemsError, TransactWriteItemsInput};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use super::{Name, Workspace};
@@ -90,9 +90,9 @@ impl Transaction<'_> {
     /// When DynamoDB fails, or others were in the way each time.
     pub(super) async fn write(self) -> Result<Written, Fault> {
         for pause in PAUSES.map(Some).into_iter().chain([None]) {
-            let call = TransactWriteItemsInput::builder().set_transact_items(Some(self.writes.clone()));
+            let call = self.workspace.dynamo.transact_write_items().set_transact_items(Some(self.writes.clone()));
             let call = call.client_request_token(to_text(Secret::<16>::random().expose()));
-            let Err(error) = self.workspace.dynamo.send(call).await else { return Ok(Written::All) };
+            let Err(error) = call.send().await else { return Ok(Written::All) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
                 return Err(Fault::of_aws(CALL, &error));

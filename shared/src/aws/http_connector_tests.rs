@@ -1,11 +1,14 @@
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+
+use aws_sdk_dynamodb::error::ConnectorError;
 
 use super::*;
 
@@ -48,59 +51,48 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, answers: usize)
     stream.shutdown().await.unwrap();
 }
 
-async fn ask(connections: &Connections, url: String) -> Result<String, ConnectorError> {
+async fn call(connector: &SharedHttpConnector, url: String) -> Result<String, ConnectorError> {
     let mut request = HttpRequest::empty();
     request.set_uri(url).unwrap();
-    let answer = connections.ask(request).await?;
-    Ok(String::from_utf8(answer.body().bytes().unwrap().to_vec()).unwrap())
+    let answer = connector.call(request).await?;
+    Ok(String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
 }
 
-/// RFC 9112 §3.2.1: the path in the first line, the authority as `Host`; §9.3: the connection persists.
+/// RFC 9112 §9.3: the connection persists.
 #[tokio::test]
 async fn a_connection_is_kept() {
     let (port, connected) = service(9, None).await;
-    let connections = Connections::default();
+    let connector = without_tls();
     for _ in 0..3 {
-        let heard = ask(&connections, format!("http://127.0.0.1:{port}/a?b")).await.unwrap();
+        let heard = call(&connector, format!("http://127.0.0.1:{port}/a?b")).await.unwrap();
         assert_eq!(heard, format!("GET /a?b HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n"));
     }
     assert_eq!(connected.load(Ordering::SeqCst), 1);
 }
 
-/// RFC 9112 §9.5: the service may end it at any time, as it does while an execution environment sleeps.
+/// RFC 9112 §9.5: the service may close it at any time, as it does while an execution environment is frozen.
 #[tokio::test]
-async fn one_that_the_service_has_ended_is_opened_anew() {
+async fn a_closed_connection_is_replaced_by_a_new_one() {
     let (port, connected) = service(1, None).await;
-    let connections = Connections::default();
+    let connector = without_tls();
     for _ in 0..3 {
-        ask(&connections, format!("http://127.0.0.1:{port}/")).await.unwrap();
+        call(&connector, format!("http://127.0.0.1:{port}/")).await.unwrap();
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(connected.load(Ordering::SeqCst), 3);
 }
 
-/// An answer that is none is an error that may be tried again.
 #[tokio::test]
-async fn one_that_ends_without_an_answer_is_an_error() {
-    let (port, connected) = service(0, None).await;
-    let error = ask(&Connections::default(), format!("http://127.0.0.1:{port}/")).await.unwrap_err();
-    assert!(error.is_io(), "{error:?}");
-    assert_eq!(connected.load(Ordering::SeqCst), 1);
-}
-
-/// One that was opened before anybody asked is the one that is asked.
-#[tokio::test]
-async fn one_may_be_prepared() {
+async fn a_connection_that_was_opened_in_advance_is_used() {
     let (port, connected) = service(9, None).await;
-    let connections = Connections::default();
-    connections.prepare(&format!("http://127.0.0.1:{port}")).await.unwrap();
-    ask(&connections, format!("http://127.0.0.1:{port}/")).await.unwrap();
+    let connector = without_tls();
+    open_connection(&connector, &format!("http://127.0.0.1:{port}")).await.unwrap();
+    call(&connector, format!("http://127.0.0.1:{port}/")).await.unwrap();
     assert_eq!(connected.load(Ordering::SeqCst), 1);
 }
 
-/// Who is not vouched for is not asked.
 #[tokio::test]
-async fn a_service_proves_who_it_is() {
+async fn a_service_that_no_authority_certifies_is_not_called() {
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -110,12 +102,33 @@ async fn a_service_proves_who_it_is() {
 
     let file = std::env::temp_dir().join(format!("amble-authority-{}-{port}.pem", std::process::id()));
     std::fs::write(&file, key.cert.pem()).unwrap();
-    let trusting = Connections::trusting(Some(file.clone()));
-    let heard = ask(&trusting, format!("https://localhost:{port}/")).await.unwrap();
+    let trusting_it = trusting(Some(&file)).unwrap();
+    let heard = call(&trusting_it, format!("https://localhost:{port}/")).await.unwrap();
     std::fs::remove_file(file).unwrap();
     assert_eq!(heard, format!("GET / HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n"));
 
-    let other_name = ask(&trusting, format!("https://127.0.0.1:{port}/")).await.unwrap_err();
-    let by_mozilla = ask(&Connections::default(), format!("https://localhost:{port}/")).await.unwrap_err();
-    assert!(other_name.is_io() && by_mozilla.is_io(), "{other_name:?} {by_mozilla:?}");
+    let other_name = call(&trusting_it, format!("https://127.0.0.1:{port}/")).await.unwrap_err();
+    let by_amazon = call(&trusting(None).unwrap(), format!("https://localhost:{port}/")).await.unwrap_err();
+    assert!(other_name.is_io() && by_amazon.is_io(), "{other_name:?} {by_amazon:?}");
+}
+
+#[test]
+fn a_file_without_valid_certificates_is_refused() {
+    let file = std::env::temp_dir().join(format!("amble-certificates-{}.pem", std::process::id()));
+    let empty = "no certificate";
+    let invalid = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for text in [empty, invalid] {
+        std::fs::write(&file, text).unwrap();
+        assert!(trusting(Some(&file)).is_err(), "{text}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    assert!(trusting(Some(&file)).is_err(), "a file that is not there");
+}
+
+/// Their names and the ends of their validity: who adds or renews one sees what there is.
+#[test]
+fn amazons_authorities_are_five() {
+    let authorities = CertificateDer::pem_slice_iter(AMAZON_TRUST_SERVICES).collect::<Result<Vec<_>, _>>().unwrap();
+    let mut roots = RootCertStore::empty();
+    assert_eq!(roots.add_parsable_certificates(authorities), (5, 0));
 }

@@ -1,0 +1,188 @@
+use std::sync::{Arc, Mutex};
+
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sdk_dynamodb::config::http::{HttpRequest, HttpResponse};
+use aws_sdk_dynamodb::error::{ConnectorError, SdkError};
+use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
+
+use super::*;
+use crate::fault::Fault;
+
+/// A service that gives these answers in turn, and the requests that reached it.
+#[derive(Clone, Debug, Default)]
+struct Service(Arc<Mutex<(Vec<Answer>, Vec<HttpRequest>)>>);
+
+#[derive(Debug)]
+enum Answer {
+    Says(u16, &'static str),
+    Breaks,
+    Silence,
+}
+
+const ITEM: Answer = Answer::Says(200, r#"{"Item":{"id":{"S":"one"}}}"#);
+const THROTTLED: Answer = Answer::Says(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"Slow down."}"#,
+);
+const UNAVAILABLE: Answer = Answer::Says(503, "");
+const CONDITION_FAILED: Answer = Answer::Says(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","Message":"No.","Item":{"id":{"S":"one"}}}"#,
+);
+
+impl HttpConnector for Service {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let mut service = self.0.lock().unwrap();
+        service.1.push(request);
+        let answer = if service.0.is_empty() { Answer::Breaks } else { service.0.remove(0) };
+        HttpConnectorFuture::new(async move {
+            match answer {
+                Answer::Says(status, body) => {
+                    let mut answer = HttpResponse::new(status.try_into().unwrap(), body.into());
+                    answer.headers_mut().insert("x-amzn-requestid", "REQUEST1");
+                    Ok(answer)
+                }
+                Answer::Breaks => Err(ConnectorError::io("the line broke".into())),
+                Answer::Silence => std::future::pending().await,
+            }
+        })
+    }
+}
+
+impl Service {
+    fn with(answers: impl IntoIterator<Item = Answer>) -> Self {
+        Self(Arc::new(Mutex::new((answers.into_iter().collect(), Vec::new()))))
+    }
+
+    fn attempts(&self) -> usize {
+        self.0.lock().unwrap().1.len()
+    }
+
+    fn config(&self, variables: &[(&str, &str)]) -> Result<SdkConfig, Misconfigured> {
+        let config = sdk_config_from(Env::from_slice(variables), &SharedHttpConnector::new(self.clone()))?;
+        let credentials = Credentials::new("AKID", "secret", Some("session".into()), None, "test");
+        Ok(config.credentials_provider(SharedCredentialsProvider::new(credentials)).build())
+    }
+
+    fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        dynamodb(&self.config(&[("AWS_REGION", "eu-central-1")]).unwrap())
+    }
+
+    async fn get(&self) -> Result<GetItemOutput, SdkError<GetItemError>> {
+        self.dynamodb().get_item().table_name("things").key("id", AttributeValue::S("one".into())).send().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_failure_is_tried_once_more() {
+    for first in [THROTTLED, UNAVAILABLE, Answer::Breaks, Answer::Silence] {
+        let named = format!("{first:?}");
+        let service = Service::with([first, ITEM]);
+        let item = service.get().await.unwrap_or_else(|error| panic!("{named}: {error:?}")).item.unwrap();
+        assert_eq!(item["id"], AttributeValue::S("one".into()), "{named}");
+        assert_eq!(service.attempts(), 2, "{named}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_attempts_are_all_and_fit_into_two_seconds() {
+    let service = Service::with([THROTTLED, THROTTLED, ITEM]);
+    let error = service.get().await.unwrap_err();
+    assert!(matches!(error.as_service_error(), Some(GetItemError::ProvisionedThroughputExceededException(_))));
+    assert_eq!(service.attempts(), 2);
+
+    let began = tokio::time::Instant::now();
+    let service = Service::with([Answer::Silence, Answer::Silence, ITEM]);
+    assert!(matches!(service.get().await, Err(SdkError::TimeoutError(_))));
+    assert_eq!(service.attempts(), 2);
+    assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_that_does_not_hold_is_not_tried_again() {
+    let service = Service::with([CONDITION_FAILED, ITEM]);
+    let put = service.dynamodb().put_item().table_name("things").item("id", AttributeValue::S("one".into()));
+    let error = put.send().await.unwrap_err();
+    let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+        panic!("{error:?}")
+    };
+    assert_eq!(failed.item().unwrap()["id"], AttributeValue::S("one".into()));
+    assert_eq!(service.attempts(), 1);
+}
+
+/// A service that is down for long is not called twice as often as before: the SDK's retry quota.
+#[tokio::test(start_paused = true)]
+async fn attempts_run_out_while_a_service_is_down() {
+    let service = Service::default();
+    let dynamodb = service.dynamodb();
+    for _ in 0..200 {
+        assert!(dynamodb.get_item().table_name("things").send().await.is_err());
+    }
+    assert!(service.attempts() < 350, "{}", service.attempts());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_names_code_message_and_request() {
+    let error = Service::with([THROTTLED, THROTTLED]).get().await.unwrap_err();
+    assert_eq!(
+        Fault::of_aws("DynamoDB.GetItem", &error).to_string(),
+        "DynamoDB.GetItem: ProvisionedThroughputExceededException: Slow down. (AWS request REQUEST1)"
+    );
+    let error = Service::with([Answer::Says(200, "<html>"), ITEM]).get().await.unwrap_err();
+    let fault = Fault::of_aws("DynamoDB.GetItem", &error).to_string();
+    assert!(fault.ends_with("(AWS request REQUEST1)"), "{fault}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_is_never_invoked_twice_and_its_connection_not_kept() {
+    for first in [UNAVAILABLE, Answer::Breaks] {
+        let service = Service::with([first, Answer::Says(200, "{}")]);
+        let lambda = lambda(&service.config(&[("AWS_REGION", "eu-central-1")]).unwrap());
+        assert!(lambda.invoke().function_name("words").send().await.is_err());
+        let request = service.0.lock().unwrap().1.remove(0);
+        assert_eq!(request.headers().get("connection"), Some("close"));
+        assert!(!request.headers().get("authorization").unwrap().contains("connection"));
+        assert_eq!(service.attempts(), 0, "one attempt, which was taken above");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_are_those_of_the_variables() {
+    let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
+    let dual_stack = ("AWS_USE_DUALSTACK_ENDPOINT", "TRUE");
+    let own = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
+    let all = ("AWS_ENDPOINT_URL", "http://127.0.0.1:2");
+    let empty = ("AWS_ENDPOINT_URL", "");
+    let cases: [(&[_], _); 7] = [
+        (&[], "https://dynamodb.us-east-1.amazonaws.com/"),
+        (&[empty], "https://dynamodb.us-east-1.amazonaws.com/"),
+        (&[fips], "https://dynamodb-fips.us-east-1.amazonaws.com/"),
+        (&[dual_stack], "https://dynamodb.us-east-1.api.aws/"),
+        (&[own], "http://127.0.0.1:1/"),
+        (&[all], "http://127.0.0.1:2/"),
+        (&[own, all], "http://127.0.0.1:1/"),
+    ];
+    for (variables, expected) in cases {
+        let service = Service::with([ITEM]);
+        let config = service.config(&[&[("AWS_REGION", "us-east-1")], variables].concat()).unwrap();
+        dynamodb(&config).get_item().table_name("things").send().await.unwrap();
+        let request = service.0.lock().unwrap().1.remove(0);
+        assert_eq!(request.uri(), expected, "{variables:?}");
+        let opened = dynamodb_endpoint(&config).await.unwrap();
+        assert_eq!(opened.url().trim_end_matches('/'), expected.trim_end_matches('/'), "{variables:?}");
+    }
+}
+
+#[test]
+fn a_region_is_needed_and_switches_say_true_or_false() {
+    let service = Service::default();
+    let error = |variables: &[_]| service.config(variables).unwrap_err().to_string();
+    assert_eq!(error(&[("AWS_REGION", "")]), "AWS_REGION is not set");
+    assert_eq!(
+        error(&[("AWS_REGION", "us-east-1"), ("AWS_USE_FIPS_ENDPOINT", "yes")]),
+        "AWS_USE_FIPS_ENDPOINT is not usable: true or false"
+    );
+}
