@@ -88,6 +88,14 @@ impl Deployment {
         Ok(Open { environment, aws, audit_group })
     }
 
+    /// The operator's way to AWS, where it is a stack that is meant.
+    pub(crate) async fn aws_of_stack(&self) -> Result<Option<SdkConfig>, NotFound> {
+        match &self.stack {
+            Some(_) => Ok(Some(aws().await?.0)),
+            None => Ok(None),
+        }
+    }
+
     /// What people paste, if the stack or the local system tells.
     pub(crate) async fn connector(&self) -> Result<Option<Connector>, NotFound> {
         match (&self.stack, &self.local) {
