@@ -112,6 +112,7 @@ async fn what_only_aws_can_settle_is_looked_at_or_said_how_to() {
     ];
     let expected = expected.map(|(name, verdict)| (name.to_owned(), verdict.to_owned(), vec![]));
     assert_eq!((status, list(&report)), (0, expected.to_vec()), "{report}");
+    assert_eq!(seen(&report, "raw_query")[0], "a document with a quotation mark in the query: 400 by a function");
     assert_eq!(seen(&report, "raw_host")[0], "a host with a quotation mark: 400 by a function");
 
     let (_, report) = front.reports(None, &[]).await;
