@@ -100,3 +100,47 @@ async fn other_methods_are_not_found() {
         assert!(matches!(answer.status, 403 | 404), "{method} {path}: {answer:?}");
     }
 }
+
+/// What no client of HTTP would send, and every attacker can: the function refuses it, in its own kind of answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_and_hosts_that_are_none_are_refused_by_the_function() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let world = World::new().await;
+    let authority = world.issuer().strip_prefix("http://").unwrap().to_owned();
+    let json = "application/json";
+    for (line, host, kind) in [
+        ("GET /.well-known/jwks.json?a=\"", "", json),
+        ("POST /oauth/token?<", "", json),
+        ("POST /api/mcp/server? ", "", json),
+        ("GET /oauth/authorize?client_id=\"&state=\u{7f}", "", "text/html"),
+        ("GET /auth/login?next=>", "", "text/html"),
+        ("GET /admin?\"", "", "text/html"),
+        ("GET /admin/api/connections?\"", "", json),
+        ("GET /oauth/authorize", "\"", "text/html"),
+        ("POST /oauth/register", "<>", json),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(&authority).await.unwrap();
+        let request = format!("{line} HTTP/1.1\r\nHost: {authority}{host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{line}: {answer}"));
+        assert!(head.starts_with("HTTP/1.1 400 "), "{line}: {answer}");
+        for header in [&format!("content-type: {kind}"), "x-content-type-options: nosniff", "apigw-requestid: "] {
+            assert!(head.contains(header), "{line}: {head}");
+        }
+        let shape = if kind == json {
+            body.starts_with("{\"error\":") || body.contains("-32600")
+        } else {
+            body.contains("<h1>")
+        };
+        assert!(shape && !body.contains("made-up"), "{line}: {body}");
+    }
+    // One line for each, like any other request's.
+    let lines = world.lines().into_iter().filter(|line| line["target"] == "request");
+    let reasons: Vec<_> = lines.map(|line| line["reason"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(reasons.len(), 9, "{reasons:?}");
+    assert!(reasons.iter().all(|reason| reason.contains("is malformed")), "{reasons:?}");
+}

@@ -62,8 +62,8 @@ async fn every_request_stays_within_its_budget() {
     assert_eq!(rolled.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{rolled:?}");
     assert_eq!(
         spent(),
-        (5, 1),
-        "mcp, a tool by URL: two to be let in by a key, its registration, its budget, a signature"
+        (6, 1),
+        "mcp, a tool by URL: two to be let in by a key, its registration, that it begins and ends, a signature"
     );
     assert_eq!(world.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);
     assert_eq!(spent(), (0, 0), "mcp, a mistyped key");

@@ -10,6 +10,7 @@ mod browser;
 mod budget;
 mod callback_port;
 mod calling;
+mod capacity;
 mod clients;
 mod conformance;
 mod console;

@@ -373,25 +373,102 @@ async fn what_cannot_be_a_tool_is_not_kept() {
 
 /// What a call of a tool may cost, beyond being let in.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_costs_a_signature_at_most_and_two_calls_to_the_tables() {
+async fn a_call_costs_a_signature_at_most_and_three_calls_to_the_tables() {
     let calls = Calls::default();
     let world = World::with(|options| options.wire = Some(calls.wire())).await;
     let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
     connector.call(&tokens.access, "ping", json!({})).await;
-    for (tool, arguments, expected) in [
-        ("roll_dice", json!({}), vec!["dynamodb:GetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "kms:Sign"]),
-        (
-            "count_words",
-            json!({ "text": "a" }),
-            vec!["dynamodb:GetItem", "dynamodb:GetItem", "dynamodb:UpdateItem", "lambda:InvokeFunction"],
-        ),
-    ] {
+    for (tool, arguments, expected) in
+        [("roll_dice", json!({}), "kms:Sign"), ("count_words", json!({ "text": "a" }), "lambda:InvokeFunction")]
+    {
         calls.forget();
         let answer = connector.tool(&tokens.access, tool, arguments).await;
         assert_ne!(answer.json()["result"]["isError"], true, "{answer:?}");
         let made: Vec<_> = calls.take().into_iter().map(|made| made.action).collect();
-        assert_eq!(made, expected, "{tool}");
+        let (get, update) = ("dynamodb:GetItem", "dynamodb:UpdateItem");
+        assert_eq!(made, [get, get, update, expected, update], "{tool}");
     }
+}
+
+/// Slow tools of one tenant leave room for everybody else: a call holds an execution of `mcp` for as long as its tool takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_tools_of_a_tenant_are_few_at_a_time() {
+    let (world, server, origin) = served(|options| {
+        options.parameters.insert("ToolConcurrency".to_owned(), "2".to_owned());
+    })
+    .await;
+    let begin_of_span = 300 - world.now() % 300;
+    world.advance(begin_of_span);
+    keep(&world, &tool("slow", at(&format!("{origin}/slow")))).await;
+    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+    let globex = TenantId::parse("globex").unwrap();
+    let of_globex = tool("find", at(&format!("{origin}/find")));
+    world.system().workspaces().as_operator(&globex).keep_tool(&of_globex).await.unwrap();
+    world.gives_role("globex", "ana@example.com", "member").await;
+    let (ana, anas) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    let (ben, bens) = world.connected("ben@example.com", "acme", "tools:execute").await;
+    let (other, others) = world.connected("ana@example.com", "globex", "tools:execute").await;
+    let number = || json!({ "number": "1" });
+    let sentence = "The workspace's own tools have as many calls under way as they may at one time: 2. Wait for calls that you have \
+                    made to end, then try again, one at a time.";
+
+    let (one, two, busy, elsewhere) = tokio::join!(
+        ana.tool(&anas.access, "slow", number()),
+        ben.tool(&bens.access, "slow", number()),
+        async {
+            while server.0.lock().unwrap().len() < 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            ben.tool(&bens.access, "find", number()).await
+        },
+        async {
+            while server.0.lock().unwrap().len() < 2 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            other.tool(&others.access, "find", number()).await
+        },
+    );
+
+    assert_eq!(told(&busy), sentence);
+    assert_ne!(elsewhere.json()["result"]["isError"], true, "another tenant has its own: {elsewhere:?}");
+    for slow in [one, two] {
+        assert!(told(&slow).contains("in time"), "{slow:?}");
+    }
+    // Calls that have ended, even by their time limit, are no longer under way; one after another there may be any number.
+    for _ in 0..4 {
+        let found = ana.tool(&anas.access, "find", number()).await;
+        assert_ne!(found.json()["result"]["isError"], true, "{found:?}");
+    }
+}
+
+/// What a function that was ended in the middle of a call leaves behind counts for five minutes at most.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_never_said_that_they_ended_are_forgotten() {
+    let wire = |call: Call| async move {
+        let ends = call.body["UpdateExpression"] == "ADD #under_way :less";
+        if ends { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass }
+    };
+    let (world, server, origin) = served(|options| {
+        options.wire = Some(Arc::new(wire));
+        options.parameters.insert("ToolConcurrency".to_owned(), "2".to_owned());
+    })
+    .await;
+    let begin_of_span = 300 - world.now() % 300;
+    world.advance(begin_of_span);
+    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    let call = async || connector.tool(&tokens.access, "find", json!({ "number": "1" })).await;
+
+    for _ in 0..2 {
+        // That it cannot be said is not the caller's affair: the tool has answered.
+        assert_ne!(call().await.json()["result"]["isError"], true);
+    }
+    assert!(told(&call().await).contains("under way"));
+    world.advance(299);
+    assert!(told(&call().await).contains("under way"));
+    world.advance(1);
+    assert_ne!(call().await.json()["result"]["isError"], true);
+    assert_eq!(server.heard().len(), 3);
 }
 
 /// A call that cannot be counted is not made.

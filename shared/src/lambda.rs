@@ -8,15 +8,20 @@ use std::time::{Duration, Instant};
 
 use lambda_http::lambda_runtime::{self, Context, LambdaEvent};
 use lambda_http::request::RequestContext;
-use lambda_http::{Adapter, RequestExt, service_fn};
+use lambda_http::{Adapter, RequestExt, Service, service_fn};
 pub use lambda_http::{Body, Error};
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tracing::field::{Field, Visit};
 
 use crate::aws::{self, http_connector};
 use crate::environment::{Environment, Misconfigured};
-use crate::http::answer::Reason;
+use crate::event::Event;
+use crate::http::answer::{self, Reason};
+use crate::http::cors;
+use crate::http::parameters::Malformed;
+use crate::http::told::Told;
 use crate::trail::{Asked, Trail};
 
 /// A request as API Gateway hands it over.
@@ -32,6 +37,12 @@ pub trait Function: Send + Sync + 'static {
 
     /// Answers one request.
     fn handle(&self, request: Request) -> impl Future<Output = Response> + Send;
+
+    /// Answers a request that HTTP does not allow. `request` is what is left of it: method, path and where it came from. Whoever
+    /// serves pages answers with a page.
+    fn refuse(&self, request: Request, malformed: Malformed) -> impl Future<Output = Response> + Send {
+        async move { cors::open(answer::no_store(Told::from(malformed).answer(&request, &malformed))) }
+    }
 }
 
 /// A function that is told of something and has nobody to answer.
@@ -48,9 +59,9 @@ pub async fn serve<F: Function>(
     function: impl AsyncFnOnce(&Environment) -> Result<F, Misconfigured>,
 ) -> Result<(), Error> {
     let served = Arc::new(Served::of(start(function).await?));
-    lambda_http::run(service_fn(move |request| {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let served = Arc::clone(&served);
-        async move { Ok::<_, Error>(served.answer(request).await) }
+        async move { served.respond(event.payload.get(), event.context).await }
     }))
     .await
 }
@@ -91,18 +102,10 @@ pub async fn invoke(
     name: &str,
     invocation: String,
 ) -> Result<String, Error> {
-    use lambda_http::{Service, request::LambdaRequest};
-
-    let event: LambdaRequest = serde_json::from_str(event)?;
-    let mut adapter = Adapter::from(service_fn(|request| {
-        let served = Arc::clone(served);
-        async move { Ok::<_, Error>(served.answer(request).await) }
-    }));
     let mut context = Context::default();
     context.request_id = invocation;
     context.env_config = Arc::new(lambda_runtime::Config { function_name: name.to_owned(), ..Default::default() });
-    let answer = adapter.call(LambdaEvent::new(event, context)).await?;
-    Ok(serde_json::to_string(&answer)?)
+    Ok(serde_json::to_string(&served.respond(event, context).await?)?)
 }
 
 /// A function in an execution environment.
@@ -120,15 +123,28 @@ impl<F: Function> Served<F> {
         Self { function, warm: AtomicBool::new(false) }
     }
 
+    /// The answer to an event, as API Gateway takes it.
+    async fn respond(self: &Arc<Self>, event: &str, context: Context) -> Result<impl Serialize + use<F>, Error> {
+        let Event { request, malformed } = Event::parse(event)?;
+        let mut adapter = Adapter::from(service_fn(|request| {
+            let served = Arc::clone(self);
+            async move { Ok::<_, Error>(served.answer(request, malformed.map(Malformed::NotHttp)).await) }
+        }));
+        adapter.call(LambdaEvent::new(request, context)).await
+    }
+
     /// The answer, and the one log line of a request.
-    async fn answer(&self, request: Request) -> Response {
+    async fn answer(&self, request: Request, malformed: Option<Malformed>) -> Response {
         let started = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let trail = Trail::new(asked::<F>(&request));
         if !self.warm.swap(true, Ordering::Relaxed) {
             trail.measure(crate::metrics::Measured::cold);
         }
-        let response = trail.clone().follow(self.function.handle(request)).await;
+        let response = match malformed {
+            None => trail.clone().follow(self.function.handle(request)).await,
+            Some(malformed) => trail.clone().follow(self.function.refuse(request, malformed)).await,
+        };
         let status = response.status().as_u16();
         let reason = response.extensions().get::<Reason>().map_or("", |reason| &reason.0);
         let took = started.elapsed();

@@ -6,6 +6,7 @@
 //! | [`audit`] | every function that decides something |
 //! | [`clock`] | all |
 //! | [`environment`] | all: settings, and what they lead to |
+//! | [`event`] | all: what API Gateway sends, checked before anything reads it |
 //! | [`fault`] | all that call out |
 //! | [`http`] | all |
 //! | [`identity`] | authorize, login |
@@ -24,6 +25,7 @@ pub mod audit;
 pub mod aws;
 pub mod clock;
 pub mod environment;
+pub mod event;
 pub mod fault;
 pub mod http;
 pub mod identity;

@@ -1,8 +1,9 @@
 //! What functions say to AWS, overheard.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use local::wire::{Call, Decision, Service, Wire};
+use local::wire::{Call, Capacity, Decision, Service, Wire};
 use serde_json::Value;
 
 /// One action of one function on one table or key, as a policy would name it.
@@ -25,19 +26,14 @@ struct Heard {
     made: Vec<Made>,
     since: usize,
     requests: usize,
+    consumed: Capacity,
 }
 
 impl Calls {
     /// The wire that listens.
     #[must_use]
     pub fn wire(&self) -> Arc<dyn Wire> {
-        let calls = self.clone();
-        Arc::new(move |call: Call| {
-            let mut heard = calls.heard();
-            heard.since += 1;
-            heard.made.extend(actions(&call));
-            async { Decision::Pass }
-        })
+        Arc::new(self.clone())
     }
 
     /// All of it.
@@ -65,8 +61,29 @@ impl Calls {
         self.heard().requests
     }
 
+    /// What the tables say that was consumed since this was last asked.
+    #[must_use]
+    pub fn consumed(&self) -> Capacity {
+        std::mem::take(&mut self.heard().consumed)
+    }
+
     fn heard(&self) -> std::sync::MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wire for Calls {
+    fn call(&self, call: Call) -> Pin<Box<dyn Future<Output = Decision> + Send + '_>> {
+        let mut heard = self.heard();
+        heard.since += 1;
+        heard.made.extend(actions(&call));
+        Box::pin(std::future::ready(Decision::Pass))
+    }
+
+    fn consumed(&self, capacity: Capacity) {
+        let mut heard = self.heard();
+        heard.consumed.write += capacity.write;
+        heard.consumed.read += capacity.read;
     }
 }
 

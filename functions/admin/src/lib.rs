@@ -27,7 +27,7 @@ use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::http::answer;
 use shared::http::own_page;
-use shared::http::parameters::Parameters;
+use shared::http::parameters::{Malformed, Parameters};
 use shared::http::shell::Shell;
 use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, LONGEST_WAY_BACK};
@@ -156,8 +156,7 @@ impl Function for Admin {
 
     async fn handle(&self, request: Request) -> Response {
         let Some(route) = Route::parse(request.uri().path()) else {
-            let api = request.uri().path().starts_with("/admin/api/");
-            return if api { Refusal::NotThere.json() } else { Refusal::NotThere.page(&self.shell) };
+            return if is_api(&request) { Refusal::NotThere.json() } else { Refusal::NotThere.page(&self.shell) };
         };
         if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
             return answer::method_not_allowed(route.methods());
@@ -169,4 +168,13 @@ impl Function for Admin {
             self.page(&request, &route, now).await.unwrap_or_else(|refusal| refusal.page(&self.shell))
         }
     }
+
+    async fn refuse(&self, request: Request, malformed: Malformed) -> Response {
+        let refusal = Refusal::from(malformed);
+        if is_api(&request) { refusal.json() } else { refusal.page(&self.shell) }
+    }
+}
+
+fn is_api(request: &Request) -> bool {
+    request.uri().path().starts_with("/admin/api/")
 }

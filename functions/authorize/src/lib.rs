@@ -200,4 +200,10 @@ impl Function for Authorize {
             _ => answer::method_not_allowed("GET, POST"),
         }
     }
+
+    async fn refuse(&self, _: Request, malformed: Malformed) -> Response {
+        let stranded = Stranded::from(malformed);
+        attempt::stranded(None, &stranded, self.clock.now());
+        stranded.page(&self.shell)
+    }
 }

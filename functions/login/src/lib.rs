@@ -21,7 +21,7 @@ use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer::{because, empty, method_not_allowed, see_other};
-use shared::http::parameters::Parameters;
+use shared::http::parameters::{Malformed, Parameters};
 use shared::http::shell::Shell;
 use shared::identity::cookies::Jar;
 use shared::identity::halfway::Halfway;
@@ -93,8 +93,12 @@ impl Function for Login {
         };
         match answered {
             Ok(response) => response,
-            Err(refused) => self.refuse(&request, refused, now).await,
+            Err(refused) => self.explain(&request, refused, now).await,
         }
+    }
+
+    async fn refuse(&self, request: Request, malformed: Malformed) -> Response {
+        self.explain(&request, Refusal::Malformed(malformed).into(), self.clock.now()).await
     }
 }
 
@@ -246,7 +250,7 @@ impl Login {
             Ok(tokens) => self.welcome(request, tokens, &back, now).await?,
             // The flow may still end well: a reload then finds its verifier.
             Err(Refusal::Fault(fault)) => return Err(back.refused(fault)),
-            Err(refusal) => self.refuse(request, back.refused(refusal), now).await,
+            Err(refusal) => self.explain(request, back.refused(refusal), now).await,
         };
         flow.forget(&mut response, &self.issuer);
         Ok(response)
@@ -304,7 +308,7 @@ impl Login {
         Ok(response)
     }
 
-    async fn refuse(&self, request: &Request, refused: Refused, now: Timestamp) -> Response {
+    async fn explain(&self, request: &Request, refused: Refused, now: Timestamp) -> Response {
         let Refused { why, back } = refused;
         let response = match (back.step, &back.email) {
             (Step::Code, Some(_)) => self.code_page(request, &back, Some(&why)),

@@ -21,6 +21,7 @@ mod tools;
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
+use shared::http::parameters::Malformed;
 use shared::http::{answer, cors};
 use shared::keys::verifier::Verifier;
 use shared::lambda::{Function, Request, Response};
@@ -94,6 +95,12 @@ impl Function for Mcp {
         let answer = self.answer(&request, &resource, self.clock.now()).await;
         let answer = answer.unwrap_or_else(|refusal| refusal.answer(&Challenge::of(&resource)));
         // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
+        cors::open(answer::no_store(answer))
+    }
+
+    async fn refuse(&self, _: Request, malformed: Malformed) -> Response {
+        let refusal = Refusal::Malformed(message::not_http());
+        let answer = answer::because(refusal.answer(&Challenge::of(&Resource::of(&self.issuer))), &malformed);
         cors::open(answer::no_store(answer))
     }
 }

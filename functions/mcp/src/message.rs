@@ -269,6 +269,11 @@ fn invalid(id: Option<Value>, message: &'static str) -> Malformed {
     Malformed { id, ..bad_request(INVALID_REQUEST, message) }
 }
 
+/// Of a request that is none of HTTP.
+pub(crate) const fn not_http() -> Malformed {
+    bad_request(INVALID_REQUEST, "The request is malformed")
+}
+
 const fn bad_request(code: i32, message: &'static str) -> Malformed {
     malformed(StatusCode::BAD_REQUEST, code, message)
 }

@@ -15,6 +15,8 @@ use http::{Method, StatusCode};
 use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
+use shared::http::parameters::Malformed;
+use shared::http::told;
 use shared::http::{answer, body};
 use shared::lambda::{Function, Request, Response};
 use shared::store::directory::{Directory, Followed};
@@ -107,5 +109,10 @@ impl Function for Membership {
             },
             _ => answer::method_not_allowed("POST"),
         }
+    }
+
+    /// Not for browsers, and so without CORS.
+    async fn refuse(&self, request: Request, malformed: Malformed) -> Response {
+        told::Told::from(malformed).answer(&request, &malformed)
     }
 }

@@ -82,6 +82,14 @@ impl Deployment {
         Ok(Open { environment, aws, audit_group })
     }
 
+    /// What the operator's clients of AWS are made from, where it is a stack that is meant.
+    pub(crate) async fn aws_of_stack(&self) -> Result<Option<SdkConfig>, NotFound> {
+        match &self.stack {
+            Some(_) => Ok(Some(aws().await?)),
+            None => Ok(None),
+        }
+    }
+
     /// What people paste, if the stack or the local system tells.
     pub(crate) async fn connector(&self) -> Result<Option<Connector>, NotFound> {
         match (&self.stack, &self.local) {

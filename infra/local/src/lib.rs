@@ -353,7 +353,7 @@ impl System {
         deliver(&lines, &ear, &options.clock, &mut servers);
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
-        servers.serve(gateway_listener, &Arc::clone(&gateway).router());
+        servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
 
         Ok(Self {
             activities: operator.activities()?,
@@ -591,7 +591,7 @@ impl System {
     /// Sends a request through the gateway without a socket.
     pub async fn ask(&self, request: Request<Body>) -> Response<Body> {
         let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        gateway::serve(State(Arc::clone(&self.gateway)), ConnectInfo(peer), request).await
+        gateway::serve(State(Arc::clone(&self.gateway)), ConnectInfo(gateway::raw_query::Peer(peer)), request).await
     }
 
     /// Everything that is stored: table and item, in DynamoDB's JSON (binary values are base64).

@@ -11,6 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::instrument::WithSubscriber;
 
+use crate::gateway::raw_query::{Lenient, Peer};
+
 /// One port, on each loopback address that this machine has.
 pub(crate) struct Listener {
     sockets: Vec<TcpListener>,
@@ -84,6 +86,19 @@ impl Servers {
             let stopped = self.stopped();
             self.spawn(async move {
                 if let Err(error) = axum::serve(socket, service).with_graceful_shutdown(stopped).await {
+                    tracing::error!(%error, "a server ended");
+                }
+            });
+        }
+    }
+
+    /// Serves the API to whoever connects, whatever they send.
+    pub(crate) fn serve_api(&mut self, listener: Listener, router: &Router) {
+        for socket in listener.sockets {
+            let service = router.clone().into_make_service_with_connect_info::<Peer>();
+            let stopped = self.stopped();
+            self.spawn(async move {
+                if let Err(error) = axum::serve(Lenient(socket), service).with_graceful_shutdown(stopped).await {
                     tracing::error!(%error, "a server ended");
                 }
             });

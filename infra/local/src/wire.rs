@@ -23,6 +23,18 @@ use crate::listener::{Listener, NoListener, Servers};
 pub trait Wire: Send + Sync + 'static {
     /// What becomes of `call`. Each try of it is a call of its own.
     fn call(&self, call: Call) -> Pin<Box<dyn Future<Output = Decision> + Send + '_>>;
+
+    /// What a call consumed that was carried out, as the tables report it.
+    fn consumed(&self, _: Capacity) {}
+}
+
+/// What AWS bills for a call to the tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Capacity {
+    /// Write units, those of indexes included.
+    pub write: f64,
+    /// Read units.
+    pub read: f64,
 }
 
 impl<F, D> Wire for F
@@ -162,7 +174,11 @@ async fn pass(State(watched): State<Arc<Watched>>, uri: Uri, headers: HeaderMap,
         Service::Lambda => &watched.services.lambda,
     };
     let address = format!("{address}{}", uri.path());
-    let forwarded = async || forward(&watched.client, &address, headers, body).await;
+    let counts = (call.service == Service::DynamoDb).then(|| is_write(&call.operation));
+    let forwarded = async || match counts {
+        Some(writes) => count(&watched, &address, headers, &body, writes).await,
+        None => forward(&watched.client, &address, headers, body).await,
+    };
     match watched.wire.call(call).await {
         Decision::Pass => forwarded().await.unwrap_or_else(IntoResponse::into_response),
         Decision::FailBefore(failing) => answer(&failing),
@@ -175,6 +191,42 @@ async fn pass(State(watched): State<Arc<Watched>>, uri: Uri, headers: HeaderMap,
             Err(unreachable) => unreachable.into_response(),
         },
     }
+}
+
+fn is_write(operation: &str) -> bool {
+    ["PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"].contains(&operation)
+}
+
+/// Has the tables say what the call consumes, which functions have no use for.
+async fn count(
+    watched: &Watched,
+    address: &str,
+    mut headers: HeaderMap,
+    body: &[u8],
+    writes: bool,
+) -> Result<Response<Body>, (StatusCode, String)> {
+    let unreadable = |error: &dyn std::fmt::Display| (StatusCode::BAD_GATEWAY, error.to_string());
+    let mut asked: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    if let Some(asked) = asked.as_object_mut() {
+        asked.insert("ReturnConsumedCapacity".to_owned(), "TOTAL".into());
+    }
+    headers.remove(header::CONTENT_LENGTH);
+    let answer = forward(&watched.client, address, headers, asked.to_string().into()).await?;
+    let (head, body) = answer.into_parts();
+    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| unreadable(&error))?;
+    if head.status.is_success() {
+        let told: Value = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
+        let units = units(&told["ConsumedCapacity"]);
+        let (write, read) = if writes { (units, 0.0) } else { (0.0, units) };
+        watched.wire.consumed(Capacity { write, read });
+    }
+    Ok(Response::from_parts(head, Body::from(body)))
+}
+
+/// One table's, or a list of several tables'.
+fn units(told: &Value) -> f64 {
+    let of_one = |told: &Value| told["CapacityUnits"].as_f64().unwrap_or_default();
+    told.as_array().map_or_else(|| of_one(told), |tables| tables.iter().map(of_one).sum())
 }
 
 async fn forward(

@@ -4,6 +4,7 @@ use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use super::body;
+use crate::event::Part;
 use crate::lambda::Request;
 
 /// The parameters of a request. An empty value counts as left out (OAuth 2.1 §3.1, §3.2).
@@ -24,6 +25,9 @@ pub enum Malformed {
     /// Percent-encoding that does not decode to UTF-8.
     #[error("a parameter is not valid UTF-8")]
     NotUtf8,
+    /// A part that breaks the rules of HTTP.
+    #[error("the {0} is malformed")]
+    NotHttp(Part),
     /// A name that occurs twice.
     #[error("a parameter is repeated")]
     Repeated,

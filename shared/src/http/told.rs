@@ -67,6 +67,7 @@ impl From<Malformed> for Told {
                 Self::new(Code::InvalidRequest, "The body must be application/x-www-form-urlencoded.")
             }
             Malformed::NotUtf8 => Self::new(Code::InvalidRequest, "A parameter is not valid UTF-8."),
+            Malformed::NotHttp(_) => Self::new(Code::InvalidRequest, "The request is malformed."),
             Malformed::Repeated => Self::new(Code::InvalidRequest, "A parameter is repeated."),
         }
     }

@@ -110,6 +110,11 @@ impl Report {
         Self { url, checks }
     }
 
+    /// One more thing that was looked at.
+    pub(crate) fn add(&mut self, check: Check) {
+        self.checks.push(check);
+    }
+
     /// Whether nothing is broken.
     pub(crate) fn is_well(&self) -> bool {
         self.count(Verdict::Broken) == 0

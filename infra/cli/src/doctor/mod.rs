@@ -3,6 +3,7 @@
 //! It reads, and writes twice: it registers one client, always the same, and with a test person it makes a connection, which it
 //! revokes. A file per thing that is looked at; what is found stands in [`finding`], with what it breaks and what to do.
 
+mod account;
 mod address;
 mod browsers;
 mod certificate;
@@ -10,8 +11,10 @@ mod challenge;
 mod connect;
 mod documents;
 mod finding;
+mod first_deployment;
 mod pages;
 mod probe;
+mod raw;
 mod refusals;
 mod registration;
 
@@ -41,6 +44,9 @@ pub(crate) struct Command {
     /// The variable of the environment that holds their password
     #[arg(long, value_name = "VARIABLE", requires = "person")]
     password_env: Option<String>,
+    /// Look also at what only AWS can settle, once, after the first deployment of a stack
+    #[arg(long)]
+    first_deployment: bool,
     /// The tenant that they connect; without, the first that is offered
     #[arg(long)]
     tenant: Option<String>,
@@ -82,7 +88,7 @@ impl Target {
 
 /// The report, and whether nothing is broken.
 pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Said, bool), Failed> {
-    let Command { url, person, password_env, tenant } = command;
+    let Command { url, person, password_env, tenant, first_deployment } = command;
     let connector = deployment.connector().await?;
     let (told, demo) = connector.map_or((None, None), |Connector { url, person }| (Some(url), person));
     let url = url.or(told).ok_or_else(|| Failed::NoUrl("say which URL, --stack NAME or --local[=DIR]".to_owned()))?;
@@ -94,11 +100,14 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Sa
         (_, _, Some(DemoPerson { email, password })) => Some(TestPerson { email, password, tenant }),
         _ => None,
     };
-    let report = examine(Target::parse(&url)?, person.as_ref()).await?;
+    let mut report = examine(Target::parse(&url)?, person.as_ref(), first_deployment).await?;
+    if let Some(aws) = deployment.aws_of_stack().await? {
+        report.add(account::check(&aws).await);
+    }
     Ok((report.said(), report.is_well()))
 }
 
-async fn examine(target: Target, person: Option<&TestPerson>) -> Result<Report, Failed> {
+async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: bool) -> Result<Report, Failed> {
     let probe = Probe::new(&target.parsed).map_err(|error| Failed::NoUrl(error.to_string()))?;
     let mut checks = vec![address::check(&target, Clock::system().now()).await];
     checks.push(challenge::check(&probe, &target).await);
@@ -116,14 +125,21 @@ async fn examine(target: Target, person: Option<&TestPerson>) -> Result<Report, 
         checks.push(check);
         checks.push(refusals::authorize(&probe, &target, documents, client.as_deref()).await);
         checks.push(refusals::tokens(&probe, documents, client.as_deref()).await);
-        checks.push(if let (Some(person), Some(client)) = (person, &client) {
+        let connection = if let (Some(person), Some(client)) = (person, &client) {
             let (target, keys, now) = (&target, keys.as_slice(), Clock::system().now());
-            Connection { probe: &probe, target, documents, client, person, keys, now }.check().await
+            let check = Connection { probe: &probe, target, documents, client, person, keys, now }.check().await;
+            let well = check.is_well();
+            checks.push(check);
+            Some(well)
         } else {
             let mut check = Check::new("connect");
             check.skip("give --person and --password-env to try a whole connection");
-            check
-        });
+            checks.push(check);
+            None
+        };
+        if first_deployment {
+            checks.extend(first_deployment::checks(&target, documents, connection).await);
+        }
     }
     checks.push(clock(&probe, &target).await);
     checks.push(speed(&probe));

@@ -5,6 +5,7 @@
 mod applying;
 mod clients;
 mod doctor;
+mod first_deployment;
 mod front;
 mod operating;
 mod program;

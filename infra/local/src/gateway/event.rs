@@ -20,6 +20,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) route_key: &'a str,
     /// What the route's named segments stand for.
     pub(crate) path_parameters: BTreeMap<String, String>,
+    /// The query as it came.
+    pub(crate) query: &'a str,
     /// Who asks.
     pub(crate) peer: IpAddr,
     /// Host and port that were asked, and the host alone.
@@ -32,10 +34,9 @@ pub(crate) struct Circumstances<'a> {
 
 /// The event's JSON.
 pub(crate) fn of(head: &Parts, body: &[u8], circumstances: Circumstances<'_>) -> serde_json::Result<String> {
-    let Circumstances { route_key, path_parameters, peer, authority: (authority, host), now, request_id } =
+    let Circumstances { route_key, path_parameters, query, peer, authority: (authority, host), now, request_id } =
         circumstances;
     let path = decoded_path(head.uri.path());
-    let query = head.uri.query().unwrap_or_default();
     let mut headers = joined(&head.headers);
     let source_ip = peer.to_string();
     let forwarded = headers.remove("x-forwarded-for").map_or_else(String::new, |before| format!("{before}, "));
@@ -216,6 +217,7 @@ mod tests {
         let circumstances = Circumstances {
             route_key: "POST /a",
             path_parameters: BTreeMap::new(),
+            query: head.uri.query().unwrap_or_default(),
             peer: IpAddr::from([127, 0, 0, 1]),
             authority: ("localhost:8787", "localhost"),
             now: Timestamp::from_seconds(1_795_341_628),
@@ -278,6 +280,7 @@ mod tests {
         let circumstances = Circumstances {
             route_key: "GET /a/{id}",
             path_parameters: [("id".to_owned(), "x y".to_owned())].into(),
+            query: "",
             peer: IpAddr::from([127, 0, 0, 1]),
             authority: ("localhost", "localhost"),
             now: Timestamp::from_seconds(0),

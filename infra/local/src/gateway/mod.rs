@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod endpoint;
 mod event;
 pub(crate) mod mapping;
+pub(crate) mod raw_query;
 mod refusal;
 pub(crate) mod route;
 
@@ -19,6 +20,7 @@ use axum::response::IntoResponse;
 use shared::clock::Clock;
 
 use event::Circumstances;
+use raw_query::Peer;
 use refusal::Refusal;
 use route::Routes;
 
@@ -46,7 +48,8 @@ impl Gateway {
     }
 
     async fn answer(&self, peer: SocketAddr, request: Request, request_id: &str) -> Result<Response<Body>, Refusal> {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let raw_query = raw_query::take(&mut head.headers);
         if size_of(&head) > HEAD {
             return Err(Refusal::HeadersTooLarge);
         }
@@ -60,6 +63,7 @@ impl Gateway {
         let circumstances = Circumstances {
             route_key: &route.key,
             path_parameters,
+            query: raw_query.as_deref().or(head.uri.query()).unwrap_or_default(),
             peer: peer.ip(),
             authority,
             now: self.clock.now(),
@@ -78,7 +82,7 @@ impl Gateway {
 /// Answers one request of `peer`.
 pub(crate) async fn serve(
     State(gateway): State<Arc<Gateway>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     request: Request,
 ) -> Response<Body> {
     let request_id = event::request_id();
@@ -129,7 +133,7 @@ mod tests {
         // Its function always fails: 500 is what shows that a request got through to it.
         assert!(routes.add("POST", "/a", Endpoint::silent(), Mapping::default()));
         let gateway = Gateway { routes, clock: Clock::system(), renames_challenge: false, dropped: &[] };
-        let peer = ConnectInfo(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let peer = ConnectInfo(Peer(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))));
         let answer =
             Arc::new(gateway).router().oneshot(request.extension(peer).body(Body::from(body)).unwrap()).await.unwrap();
         assert!(answer.headers().contains_key("apigw-requestid"));

@@ -1,15 +1,21 @@
-//! How many calls of the tenant's own tools each grant or API key has made within an hour.
+//! How many calls of the tenant's own tools each grant or API key has made within an hour, and how many are under way.
 //!
 //! ```text
-//! { tenant: "acme", item: "budget#grant:<id>#498705", calls: 17, expires: 1795… }
+//! { tenant: "acme", item: "budget#498705", "calls#grant:<id>": 17, "calls#key:<id>": 3, "under_way#4": 2, expires: 1795… }
 //! ```
 //!
-//! The number in the key counts hours since 1970; an hour's item is of no use after it, and ends a day later.
+//! The number in the key counts hours since 1970; an hour's item is of no use after it, and ends a day later. One item for the whole
+//! tenant, so that one write decides both.
+//!
+//! A call is under way from the write that counts it until [`Workspace::end_call`]. A function that is ended in between never says
+//! so: such a call is forgotten when the next span of five minutes begins, which counts from nothing. So for as long as a tool may
+//! take (25 s), twice as many can be under way at the turn of a span, and no more at any other time.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::{Item, Workspace};
 use crate::access::{Access, By};
@@ -18,55 +24,112 @@ use crate::fault::Fault;
 
 const KIND: &str = "budget#";
 const HOUR: i64 = 3600;
+const SPAN: i64 = 300;
+const CALL: &str = "DynamoDB.UpdateItem";
+
+/// What a deployment allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls that one grant or API key may make in an hour.
+    pub per_hour: u32,
+    /// Calls of one tenant that may be under way at a time.
+    pub concurrency: u32,
+}
 
 /// What came of asking for one more call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Budget {
     /// It may be made, and has been counted.
-    Granted,
+    Granted(UnderWay),
     /// There have been as many as there may be.
     Spent {
         /// When the next hour begins.
         resets: Timestamp,
     },
+    /// As many are under way as may be.
+    Busy,
+}
+
+/// A call that is counted as under way until it is ended.
+#[derive(Debug)]
+#[must_use = "a call that is not ended counts as under way for minutes"]
+pub struct UnderWay {
+    item: String,
+    span: String,
 }
 
 impl Workspace {
-    /// Counts one more call by whoever `access` let in, unless it would be more than `limit` within the hour. The table decides, so
-    /// that calls at the same time cannot be more either.
+    /// Counts one more call by whoever `access` let in, unless it would be more than `limits` allow. The table decides, so that
+    /// calls at the same time cannot be more either.
     ///
     /// # Errors
     /// When DynamoDB fails: then there is no call.
-    pub async fn spend_call(&self, access: &Access, limit: u32, now: Timestamp) -> Result<Budget, Fault> {
-        const CALL: &str = "DynamoDB.UpdateItem";
+    pub async fn begin_call(&self, access: &Access, limits: Limits, now: Timestamp) -> Result<Budget, Fault> {
         let hour = now.seconds().div_euclid(HOUR);
         let resets = Timestamp::from_seconds((hour + 1).saturating_mul(HOUR));
-        let whose = match access.by() {
-            By::Token { grant, .. } => format!("grant:{}", grant.to_text()),
-            By::Key(key) => format!("key:{}", key.to_text()),
+        let calls = match access.by() {
+            By::Token { grant, .. } => format!("calls#grant:{}", grant.to_text()),
+            By::Key(key) => format!("calls#key:{}", key.to_text()),
         };
-        let key = Item::default().with("tenant", self.tenant.as_str()).with("item", format!("{KIND}{whose}#{hour}"));
-        let number = |number: i64| AttributeValue::N(number.to_string());
+        let item = format!("{KIND}{hour}");
+        let span = format!("under_way#{}", now.seconds().rem_euclid(HOUR) / SPAN);
         let update = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key.into_inner()))
-            .condition_expression("attribute_not_exists(#calls) OR #calls < :limit")
-            .update_expression("SET #expires = :expires ADD #calls :one")
-            .expression_attribute_names("#calls", "calls")
+            .update_of(&item)
+            .condition_expression(
+                "(attribute_not_exists(#calls) OR #calls < :per_hour) \
+                 AND (attribute_not_exists(#under_way) OR #under_way < :concurrency)",
+            )
+            .update_expression("SET #expires = :expires ADD #calls :one, #under_way :one")
+            .expression_attribute_names("#calls", &calls)
+            .expression_attribute_names("#under_way", &span)
             .expression_attribute_names("#expires", "expires")
-            .expression_attribute_values(":limit", number(limit.into()))
+            .expression_attribute_values(":per_hour", number(limits.per_hour.into()))
+            .expression_attribute_values(":concurrency", number(limits.concurrency.into()))
             .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":expires", number(resets.plus(Duration::from_hours(24)).seconds()));
+            .expression_attribute_values(":expires", number(resets.plus(Duration::from_hours(24)).seconds()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match update.send().await {
+            Ok(_) => return Ok(Budget::Granted(UnderWay { item, span })),
+            Err(error) => error,
+        };
+        let Some(UpdateItemError::ConditionalCheckFailedException(refused)) = error.as_service_error() else {
+            return Err(Fault::of_aws(CALL, &error));
+        };
+        let before = Item::new(refused.item.clone().unwrap_or_default());
+        let spent = before.number(&calls).is_some_and(|made: u32| made >= limits.per_hour);
+        Ok(if spent { Budget::Spent { resets } } else { Budget::Busy })
+    }
+
+    /// Says that a call has ended, however it did.
+    ///
+    /// # Errors
+    /// When DynamoDB fails: then the call counts as under way until the next span begins.
+    pub async fn end_call(&self, UnderWay { item, span }: UnderWay) -> Result<(), Fault> {
+        let update = self
+            .update_of(&item)
+            .condition_expression("#under_way > :none")
+            .update_expression("ADD #under_way :less")
+            .expression_attribute_names("#under_way", span)
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":less", number(-1));
         match update.send().await {
-            Ok(_) => Ok(Budget::Granted),
+            Ok(_) => Ok(()),
+            // The first try arrived and its answer was lost.
             Err(error)
                 if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>
             {
-                Ok(Budget::Spent { resets })
+                Ok(())
             }
             Err(error) => Err(Fault::of_aws(CALL, &error)),
         }
     }
+
+    fn update_of(&self, item: &str) -> UpdateItemFluentBuilder {
+        let key = Item::default().with("tenant", self.tenant.as_str()).with("item", item);
+        self.dynamo.update_item().table_name(&self.table).set_key(Some(key.into_inner()))
+    }
+}
+
+fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }

@@ -16,7 +16,7 @@ use shared::keys::signer::Signer;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::Scope;
 use shared::outbound::{Fetch, Outbound, Refused};
-use shared::store::workspace::budget::Budget;
+use shared::store::workspace::budget::{Budget, Limits, UnderWay};
 use shared::store::workspace::tool::Kind;
 use shared::store::workspace::{Name, tool};
 
@@ -30,24 +30,27 @@ pub(crate) struct Reach {
     signer: Signer,
     outbound: Outbound,
     invoker: Invoker,
-    calls_per_hour: u32,
+    limits: Limits,
 }
 
 /// The most bytes of arguments, as JSON.
 const ARGUMENTS_LIMIT: usize = 64 * 1024;
-/// Calls per hour and grant or key, where the deployment says nothing.
-const CALLS_PER_HOUR: u32 = 600;
+/// Where the deployment says nothing.
+const LIMITS: Limits = Limits { per_hour: 600, concurrency: 4 };
 
 impl Reach {
     /// With what it needs of the environment.
     pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, Misconfigured> {
-        const NAME: &str = "TOOL_CALLS_PER_HOUR";
-        let calls_per_hour = match environment.optional(NAME) {
-            Some(number) => number.parse().map_err(|_| Misconfigured::Unusable(NAME, "a whole number"))?,
-            None => CALLS_PER_HOUR,
+        let limit = |name: &'static str, otherwise| match environment.optional(name) {
+            Some(number) => number.parse().map_err(|_| Misconfigured::Unusable(name, "a whole number")),
+            None => Ok(otherwise),
+        };
+        let limits = Limits {
+            per_hour: limit("TOOL_CALLS_PER_HOUR", LIMITS.per_hour)?,
+            concurrency: limit("TOOL_CONCURRENCY", LIMITS.concurrency)?,
         };
         let (issuer, outbound) = (environment.issuer()?, Outbound::new(environment, "OUTBOUND_ALLOW")?);
-        Ok(Self { issuer, signer, outbound, invoker: environment.invoker(), calls_per_hour })
+        Ok(Self { issuer, signer, outbound, invoker: environment.invoker(), limits })
     }
 }
 
@@ -94,23 +97,42 @@ pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) ->
             Undone::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
         }
     })?;
-    let limit = work.reach.calls_per_hour;
-    if let Budget::Spent { resets } = work.workspace.spend_call(work.access, limit, work.now).await? {
-        let minutes = resets.since(work.now).as_secs().div_ceil(60);
-        return Err(Undone::failed(
-            "budget_spent",
-            format!(
-                "This connection has made its {limit} calls of the workspace's own tools for this hour. It may make more in \
-                 {minutes} minutes. Do not try again before, and tell the person."
-            ),
-        ));
-    }
+    let under_way = begin(work).await?;
     let context = Context::of(&tool, work);
-    match &tool.kind {
+    let outcome = match &tool.kind {
         Kind::Http { url } => post(url, &tool, &arguments, context, work).await,
         Kind::Lambda { function } => invoke(function, &tool, &arguments, &context, work).await,
+    };
+    if let Err(fault) = work.workspace.end_call(under_way).await {
+        // The tool has done its work, and that is what the caller must hear.
+        tracing::warn!(%fault, "a tool's call counts as under way although it has ended");
     }
-    .map(Some)
+    outcome.map(Some)
+}
+
+/// Counts the call, if it may be made.
+async fn begin(work: &Work<'_>) -> Result<UnderWay, Undone> {
+    let Limits { per_hour, concurrency } = work.reach.limits;
+    match work.workspace.begin_call(work.access, work.reach.limits, work.now).await? {
+        Budget::Granted(under_way) => Ok(under_way),
+        Budget::Spent { resets } => {
+            let minutes = resets.since(work.now).as_secs().div_ceil(60);
+            Err(Undone::failed(
+                "budget_spent",
+                format!(
+                    "This connection has made its {per_hour} calls of the workspace's own tools for this hour. It may make more in \
+                     {minutes} minutes. Do not try again before, and tell the person."
+                ),
+            ))
+        }
+        Budget::Busy => Err(Undone::failed(
+            "too_many_at_once",
+            format!(
+                "The workspace's own tools have as many calls under way as they may at one time: {concurrency}. Wait for calls that \
+                 you have made to end, then try again, one at a time."
+            ),
+        )),
+    }
 }
 
 /// A POST of the arguments, with a token that says on whose behalf.

@@ -1,0 +1,94 @@
+//! A request byte for byte as it stands here: clients of HTTP refuse to send what breaks its rules, and attackers do not.
+
+use std::io;
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use rustls_platform_verifier::ConfigVerifierExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::Url;
+
+use super::probe::PATIENCE;
+
+/// Much more than any answer that is of interest.
+const MOST: u64 = 256 * 1024;
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) enum Raw {
+    /// An answer of HTTP/1.
+    Answer {
+        status: u16,
+        /// Header names in lower case.
+        head: String,
+        body: String,
+    },
+    /// The connection was closed without one.
+    Closed,
+    /// There was no connection, or no answer in time; why.
+    Unreachable(String),
+}
+
+/// What is sent: to where `url` leads, its path with `suffix` after it, and its host with `of_host` after that.
+pub(crate) struct Sent<'a> {
+    pub(crate) method: &'static str,
+    pub(crate) url: &'a Url,
+    pub(crate) suffix: &'a str,
+    pub(crate) of_host: &'a str,
+}
+
+/// Sends a request, and waits for what comes back.
+pub(crate) async fn send(Sent { method, url, suffix, of_host }: Sent<'_>) -> Raw {
+    let (target, authority) =
+        (format!("{}{suffix}", url.path()), &url[url::Position::BeforeHost..url::Position::AfterPort]);
+    let host = format!("{authority}{of_host}");
+    let request = format!(
+        "{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: amble doctor\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    );
+    match tokio::time::timeout(PATIENCE, exchange(url, request.as_bytes())).await {
+        Ok(Ok(heard)) if heard.is_empty() => Raw::Closed,
+        Ok(Ok(heard)) => answer(&heard),
+        Ok(Err(error)) => Raw::Unreachable(error.to_string()),
+        Err(_) => Raw::Unreachable("no answer within ten seconds".to_owned()),
+    }
+}
+
+async fn exchange(origin: &Url, request: &[u8]) -> io::Result<Vec<u8>> {
+    let (Some(host), Some(port)) = (origin.host_str(), origin.port_or_known_default()) else {
+        return Err(io::Error::other("no host"));
+    };
+    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    if origin.scheme() != "https" {
+        return converse(stream, request).await;
+    }
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut config = ClientConfig::with_platform_verifier().map_err(io::Error::other)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    converse(TlsConnector::from(Arc::new(config)).connect(name, stream).await?, request).await
+}
+
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> io::Result<Vec<u8>> {
+    stream.write_all(request).await?;
+    let mut heard = Vec::new();
+    match stream.take(MOST).read_to_end(&mut heard).await {
+        // Who closes without saying goodbye has said all the same what there was to say.
+        Err(error) if heard.is_empty() && error.kind() != io::ErrorKind::ConnectionReset => Err(error),
+        _ => Ok(heard),
+    }
+}
+
+fn answer(heard: &[u8]) -> Raw {
+    let text = String::from_utf8_lossy(heard);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
+    let mut words = line.split(' ');
+    let is_http = words.next().is_some_and(|version| version.starts_with("HTTP/1."));
+    match words.next().and_then(|status| status.parse().ok()).filter(|_| is_http) {
+        Some(status) => Raw::Answer { status, head: headers.to_ascii_lowercase(), body: body.to_owned() },
+        None => Raw::Unreachable("what was answered is not HTTP".to_owned()),
+    }
+}

@@ -1,0 +1,318 @@
+//! The event of API Gateway, parsed before `lambda_http` makes a request of it.
+//!
+//! `lambda_http` panics at a host or a query that no URI may hold, and its types refuse the whole event for one header value.
+//! Either is an error of Lambda: it raises the alarms that roll a deployment back. And anybody can send such a request.
+//! So whatever a caller controls is checked here. A function answers a malformed request as it answers any other: with 400.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use lambda_http::aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpRequestContext};
+use lambda_http::http::{Method, header};
+use lambda_http::request::LambdaRequest;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use url::Url;
+
+/// API Gateway takes request line and headers together up to this many bytes. Percent-encoded, path and query of this size still
+/// fit into a URI of the crate `http`, which holds 65,534 bytes.
+const HEAD: usize = 10_240;
+/// A name in DNS, with a port.
+const HOST: usize = 255 + ":65535".len();
+
+/// Which part of a request breaks the rules of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// A path with a control character, `?` or `#`.
+    Path,
+    /// A query with a character that no URI may have (RFC 3986 §3.4).
+    Query,
+    /// A host that is none (RFC 9110 §7.2).
+    Host,
+    /// A body that is not the base64 that it should be.
+    Body,
+    /// A header with a control character (RFC 9110 §5.5), or text that is not Unicode.
+    Header,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Host => "host",
+            Self::Body => "body",
+            Self::Header => "header",
+        })
+    }
+}
+
+/// An event that `lambda_http` can turn into a request.
+pub(crate) struct Event {
+    pub(crate) request: LambdaRequest,
+    /// What was wrong with it. Then `request` has only the method, the path and where it came from.
+    pub(crate) malformed: Option<Part>,
+}
+
+impl Event {
+    /// From the event's JSON.
+    ///
+    /// # Errors
+    /// When it is not an event of API Gateway at all: that is a mistake of whoever deployed the function, and an error of Lambda.
+    pub(crate) fn parse(json: &str) -> serde_json::Result<Self> {
+        let (mut event, malformed) = match serde_json::from_str::<ApiGatewayV2httpRequest>(json) {
+            Ok(event) => match check(&event) {
+                Ok(()) => (event, None),
+                Err(part) => (remains(event.raw_path, event.request_context), Some(part)),
+            },
+            Err(error) => (envelope(json).ok_or(error)?, Some(Part::Header)),
+        };
+        // Nobody reads the scheme, and `lambda_http` panics at one that is none.
+        event.headers.remove("x-forwarded-proto");
+        Ok(Self { request: LambdaRequest::ApiGatewayV2(event), malformed })
+    }
+}
+
+fn check(event: &ApiGatewayV2httpRequest) -> Result<(), Part> {
+    if !is_path(event.raw_path.as_deref().unwrap_or("/")) {
+        return Err(Part::Path);
+    }
+    if !is_query(event.raw_query_string.as_deref().unwrap_or_default()) {
+        return Err(Part::Query);
+    }
+    let host = event.headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    if !host.or(event.request_context.domain_name.as_deref()).is_none_or(is_host) {
+        return Err(Part::Host);
+    }
+    if event.is_base64_encoded && event.body.as_deref().is_some_and(|body| STANDARD.decode(body).is_err()) {
+        return Err(Part::Body);
+    }
+    Ok(())
+}
+
+/// API Gateway has decoded it. The parser of URLs drops some control characters, and would cut the path at a `?` or `#`: the
+/// function would see another path than the one that chose its route.
+fn is_path(path: &str) -> bool {
+    path.len() <= HEAD && path.starts_with('/') && !path.contains(|char: char| char.is_control() || "?#".contains(char))
+}
+
+/// API Gateway hands over what was sent, decoded by nobody.
+fn is_query(query: &str) -> bool {
+    query.len() <= HEAD && !query.contains(|char: char| char.is_control() || " \"<>#".contains(char))
+}
+
+fn is_host(host: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
+    host.len() <= HOST && host.bytes().all(is_known) && Url::parse(&format!("https://{host}/")).is_ok()
+}
+
+/// What is left of a malformed request, so that the function can tell which of its addresses was asked, and the log who asked.
+fn remains(path: Option<String>, context: ApiGatewayV2httpRequestContext) -> ApiGatewayV2httpRequest {
+    let mut event = ApiGatewayV2httpRequest::default();
+    event.raw_path = Some(path.filter(|path| is_path(path)).unwrap_or_else(|| "/".to_owned()));
+    event.request_context.http.method = context.http.method;
+    event.request_context.http.source_ip = context.http.source_ip;
+    event.request_context.request_id = context.request_id;
+    event
+}
+
+/// The members that API Gateway itself writes, and the path, each read apart: whatever else there is may be unreadable.
+fn envelope(json: &str) -> Option<ApiGatewayV2httpRequest> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Envelope<'a> {
+        version: &'a str,
+        #[serde(borrow)]
+        raw_path: &'a RawValue,
+        #[serde(borrow)]
+        request_context: Context<'a>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Context<'a> {
+        request_id: String,
+        #[serde(borrow)]
+        http: Http<'a>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Http<'a> {
+        #[serde(borrow)]
+        method: &'a RawValue,
+        source_ip: Option<String>,
+    }
+    let envelope: Envelope<'_> = serde_json::from_str(json).ok()?;
+    let Envelope { version: "2.0", raw_path, request_context: Context { request_id, http } } = envelope else {
+        return None;
+    };
+    let text = |raw: &RawValue| serde_json::from_str::<String>(raw.get()).ok();
+    let mut context = ApiGatewayV2httpRequestContext::default();
+    let method = text(http.method).and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    context.http.method = method.unwrap_or_default();
+    context.http.source_ip = http.source_ip;
+    context.request_id = Some(request_id);
+    Some(remains(text(raw_path), context))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::lambda::{self, Function, Request, Response, Served};
+
+    /// Answers with the address that it was asked.
+    struct Echo;
+
+    impl Function for Echo {
+        const NAME: &'static str = "echo";
+
+        async fn handle(&self, request: Request) -> Response {
+            ::http::Response::new(request.uri().to_string().into())
+        }
+    }
+
+    fn event() -> Value {
+        json!({
+            "version": "2.0",
+            "routeKey": "POST /a",
+            "rawPath": "/a",
+            "rawQueryString": "b=c",
+            "headers": { "host": "connect.example.com", "x-forwarded-proto": "https" },
+            "requestContext": {
+                "domainName": "connect.example.com",
+                "http": { "method": "POST", "path": "/a", "sourceIp": "203.0.113.7", "userAgent": "made-up" },
+                "requestId": "made-up",
+                "stage": "$default",
+            },
+            "isBase64Encoded": false,
+        })
+    }
+
+    /// Status and body.
+    async fn answer(event: &str) -> Result<(u64, String), lambda::Error> {
+        let answer = lambda::invoke(&Arc::new(Served::of(Echo)), event, "amble-echo", "made-up".to_owned()).await?;
+        let answer: Value = serde_json::from_str(&answer)?;
+        Ok((answer["statusCode"].as_u64().unwrap(), answer["body"].as_str().unwrap_or_default().to_owned()))
+    }
+
+    const MALFORMED: &str = r#"{"error":"invalid_request","error_description":"The request is malformed."}"#;
+
+    #[tokio::test]
+    async fn what_http_does_not_allow_is_answered_400() {
+        let member = |pointer: &'static str, values: &'static [&'static str]| {
+            values.iter().map(move |value| (pointer, Value::from(*value)))
+        };
+        let malformed = member("/rawQueryString", &["\"", "a=<b>", "a b", "\u{7f}", "#", "\n", "\u{85}"])
+            .chain(member(
+                "/headers/host",
+                &["\"", "a\"b", "<a>", "a b", "a/b", "a?b", "a#b", "@a", "", "a:65536", "[::1", "1.2.3.4.5"],
+            ))
+            .chain(member("/headers/host", &["a\u{7f}", "a\nb", "ä.example"]))
+            .chain(member("/headers/x-forwarded-proto", &["\u{7f}"]))
+            .chain(member("/rawPath", &["", "a", ":1", "/a?b", "/a#b", "/a\n", "/\u{7f}"]))
+            .chain(member("/body", &["!", "YQ", "YR=="]));
+        for (pointer, value) in malformed {
+            let mut event = event();
+            if let Some(body) = pointer.strip_prefix("/body") {
+                assert_eq!(body, "");
+                event["body"] = value.clone();
+                event["isBase64Encoded"] = true.into();
+            } else {
+                *event.pointer_mut(pointer).unwrap() = value.clone();
+            }
+            let answer = answer(&event.to_string()).await.unwrap();
+            assert_eq!(answer, (400, MALFORMED.to_owned()), "{pointer} {value}");
+        }
+        let surrogate = event().to_string().replace("b=c", r"\ud800");
+        assert_eq!(answer(&surrogate).await.unwrap().0, 400);
+        let long = event().to_string().replace("b=c", &"a".repeat(HEAD + 1));
+        assert_eq!(answer(&long).await.unwrap().0, 400);
+    }
+
+    #[tokio::test]
+    async fn what_http_allows_arrives_as_it_was_sent() {
+        let with = async |pointer: &str, value: &str| {
+            let mut event = event();
+            *event.pointer_mut(pointer).unwrap() = value.into();
+            answer(&event.to_string()).await.unwrap()
+        };
+        let at = |address: &str| (200, format!("https://{address}"));
+        for query in ["a=%22&b='", "{}|^`\\", "a=ä", "a?b/c"] {
+            assert_eq!(with("/rawQueryString", query).await, at(&format!("connect.example.com/a?{query}")));
+        }
+        for host in ["localhost:8787", "[::1]:8787", "127.0.0.1", "a_b.example"] {
+            assert_eq!(with("/headers/host", host).await, at(&format!("{host}/a?b=c")));
+        }
+        assert_eq!(with("/rawPath", "/a b\"ä").await, at("connect.example.com/a%20b%22%C3%A4?b=c"));
+        assert_eq!(with("/headers/x-forwarded-proto", "no scheme").await, at("connect.example.com/a?b=c"));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_event_of_api_gateway_is_an_error_of_lambda() {
+        for json in ["{}", "null", r#"{"version":"1.0"}"#, r#"{"version":"2.0","requestContext":{}}"#] {
+            assert!(answer(json).await.is_err(), "{json}");
+        }
+    }
+
+    /// Whatever a caller may put where they can: characters that mean something, all others, and much of one.
+    fn text() -> impl Strategy<Value = String> {
+        let long = (any::<char>(), 0..70_000_usize).prop_map(|(char, times)| char.to_string().repeat(times));
+        prop_oneof![
+            4 => "[\\x00-\\x7f]{0,12}",
+            4 => "[a-z0-9/:@?#%\\[\\]. \"<>\\\\-]{0,16}",
+            2 => any::<String>(),
+            // Half of a character beyond the first 65,536: JSON may say it, and it is no text.
+            1 => Just("HALF".to_owned()),
+            1 => long,
+        ]
+    }
+
+    #[test]
+    fn nothing_that_a_caller_sends_is_an_error_of_lambda() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let path = prop_oneof![text(), text().prop_map(|rest| format!("/{rest}"))];
+        let query = || prop_oneof![Just(None), text().prop_map(Some)];
+        let headers =
+            proptest::collection::vec((prop_oneof!["host", "x-forwarded-proto", "content-type", text()], text()), 0..4);
+        let cookies = proptest::collection::vec(text(), 0..3);
+        let all = (path, query(), headers, cookies, query(), any::<bool>(), (text(), text()));
+        let mut runner = TestRunner::new(Config { cases: 4000, failure_persistence: None, ..Config::default() });
+
+        let outcome = runner.run(&all, |(path, query, headers, cookies, body, base64, (agent, domain))| {
+            let mut event = event();
+            event["requestContext"]["http"]["path"] = path.as_str().into();
+            event["requestContext"]["http"]["userAgent"] = agent.into();
+            event["requestContext"]["domainName"] = domain.into();
+            event["rawPath"] = path.into();
+            if let Some(query) = &query {
+                event["rawQueryString"] = query.as_str().into();
+                event["queryStringParameters"] = json!({ query: query });
+            }
+            for (name, value) in headers {
+                event["headers"][name] = value.into();
+            }
+            event["cookies"] = cookies.into();
+            event["body"] = body.into();
+            event["isBase64Encoded"] = base64.into();
+            let event = event.to_string().replace("HALF", r"\ud800");
+
+            let answer = runtime.block_on(answer(&event));
+
+            prop_assert!(answer.is_ok(), "{answer:?}: {event}");
+            let (status, address) = answer.unwrap();
+            let asked = address.split_once('?').map_or("", |(_, query)| query);
+            match status {
+                200 => prop_assert_eq!(asked, query.as_deref().unwrap_or("b=c")),
+                _ => prop_assert_eq!((status, address.as_str()), (400, MALFORMED)),
+            }
+            Ok(())
+        });
+        outcome.unwrap();
+    }
+}

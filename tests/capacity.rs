@@ -1,0 +1,56 @@
+//! What the tables bill for each request, as they report it themselves: units that are written, indexes included, and read.
+//! From here are the numbers of OPERATING.md, "What it costs".
+
+use local::wire::Capacity;
+use serde_json::json;
+use world::World;
+use world::calls::Calls;
+use world::person::Form;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_consumes_what_the_documents_say() {
+    let calls = Calls::default();
+    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let ana = world.person("ana@example.com");
+    let consumed = || {
+        let Capacity { write, read } = calls.consumed();
+        (write, read)
+    };
+
+    let connector = world.connector("Claude").await;
+    assert_eq!(consumed(), (1.0, 0.0), "register");
+    let ask = connector.ask("skills:read offline_access");
+    assert_eq!(ana.open(&ask.url).await.status, 303);
+    assert_eq!(consumed(), (0.0, 1.0), "authorize, sent to sign in");
+    ana.signs_in("/auth/login").await;
+    assert_eq!(consumed(), (0.0, 0.0), "signing in");
+    let page = ana.open(&ask.url).await;
+    assert_eq!(consumed(), (0.0, 5.0), "authorize, page shown");
+    let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
+    let code = ana.submit(&form).await.redirected()["code"].clone();
+    world.remember(&code);
+    // A transaction bills twice: the grant and what keeps the client from expiring; and a unit for each of the grant's two indexes.
+    assert_eq!(consumed(), (6.0, 5.0), "authorize, approved");
+    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    // The grant's state is in both of its indexes.
+    assert_eq!(consumed(), (3.0, 2.0), "token, code");
+    for (write, what) in [(1.0, "mcp, first call of a generation"), (0.0, "mcp, to be let in")] {
+        assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
+        assert_eq!(consumed(), (write, 1.0), "{what}");
+    }
+    let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_eq!(consumed(), (1.0, 4.0), "token, refresh");
+    for (write, read, what) in [(2.0, 2.0, "mcp, by an API key, first of an hour"), (0.0, 3.0, "later")] {
+        assert_eq!(world.call(Some(&world.api_key()), "ping", json!({})).await.status, 200);
+        assert_eq!(consumed(), (write, read), "mcp, by an API key, {what}");
+    }
+    let roll = json!({ "name": "roll_dice", "arguments": {} });
+    assert_eq!(world.call(Some(&world.api_key()), "tools/call", roll).await.status, 200);
+    assert_eq!(
+        consumed(),
+        (2.0, 4.0),
+        "mcp, a tool: that it begins and ends, and beside being let in, its registration"
+    );
+    assert_eq!(connector.revoke(&tokens.access).await.status, 200);
+    assert_eq!(consumed(), (3.0, 2.0), "revoke: the grant's state is in both of its indexes");
+}
