@@ -74,12 +74,13 @@ def sam_finds_nothing(_):
 def cloudformation_finds_nothing(house):
     # W1028: SAM repeats a function's condition inside the condition that it puts around the function's routes.
     # W2001, W7001: SAM itself has used Rollout and Rollouts; that parameters are used is asked below.
-    deployed = {tuple(given.items()): house.transformed for given in DEPLOYMENTS.values()}
+    deployed = {tuple(given.items()): house.translate(**(REQUIRED | given)) for given in DEPLOYMENTS.values()}
     for given, transformed in (house.variants | deployed).items():
         transformed = copy.deepcopy(transformed)
         for name, value in given:
             transformed["Parameters"][name].update(Default=value, AllowedValues=[value])  # what it was transformed for
-        for match in lint(json.dumps(transformed, indent=1), config=ManualArgs(regions=["us-east-1", "eu-west-1"], ignore_checks=["W1028", "W2001", "W7001"])):
+        regions = ["us-east-1", "eu-west-1"] if given in house.variants else ["us-east-1"]
+        for match in lint(json.dumps(transformed, indent=1), config=ManualArgs(regions=regions, ignore_checks=["W1028", "W2001", "W7001"])):
             yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
 
 
