@@ -30,6 +30,8 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the transform asks f
 import boto3
 from cfnlint.api import ManualArgs, lint
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+from samcli.commands.deploy.auth_utils import auth_per_resource
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -184,6 +186,13 @@ def placeholders_are_refused(house):
     for given, said in [({"HostedZoneId": "Z1"}, "CertificateArn"), ({"MonthlyBudget": "5"}, "AlarmEmail")]:
         if not any(said in sentence for sentence in Deployment(house.template, REQUIRED | given).refusals()):
             yield f"{given} is accepted without {said}"
+
+
+def a_guided_deployment_can_be_answered(house):
+    """`sam deploy --guided` asks about each route that it takes for open, with no as the default, and offers a NoEcho parameter no default at all."""
+    stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
+    yield from (f"SAM asks whether {function} may go without authentication" for function, known in auth_per_resource(stacks) if not known)
+    yield from (f"{name} cannot be left out" for name, described in house.template["Parameters"].items() if described.get("NoEcho") and not re.fullmatch(described["AllowedPattern"], "none"))
 
 
 def nothing_is_reserved_or_paid_unasked(house):
