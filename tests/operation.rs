@@ -202,10 +202,11 @@ async fn each_metric_counts_what_happened() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_alarm_listens_to_what_is_said() {
     /// AWS's own, as its documentation names them.
-    const OF_AWS: [(&str, &str); 6] = [
+    const OF_AWS: [(&str, &str); 7] = [
         ("AWS/ApiGateway", "5xx"),
         ("AWS/Lambda", "Errors"),
         ("AWS/Lambda", "Throttles"),
+        ("AWS/Lambda", "ClaimedAccountConcurrency"),
         ("AWS/DynamoDB", "ReadThrottleEvents"),
         ("AWS/DynamoDB", "WriteThrottleEvents"),
         ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),

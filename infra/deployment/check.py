@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Holds template.yaml, samconfig.toml and events/ to their promises, without an AWS account.
+"""Holds template.yaml, samconfig.toml, access.yaml and events/ to their promises, without an AWS account.
 
-    python infra/deployment/check.py        needs `pip install aws-sam-cli`, and no network
+    python infra/deployment/check.py        needs `pip install aws-sam-cli openapi-generator-cli`, Java, and no network
 
 `sam validate --lint` accepts much that fails or is dangerous once deployed, so the template is also transformed here,
 linted again as CloudFormation, and asked one question per function below. Questions about what is deployed are asked
 of both shapes: with our sign-in pages and the product's memberships on the execute-api address, and without them on a custom domain
-with one signing key replacing the other. What SAM makes of Rollout and Tracing is asked of each.
+with one signing key replacing the other. What SAM makes of Rollout and Tracing is asked of each. SAM, cfn-lint and the parser of API Gateway's
+importer look at every deployment in DEPLOYMENTS besides.
 """
 
 import base64
@@ -29,9 +30,15 @@ os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")  # the transform asks f
 import boto3
 from cfnlint.api import ManualArgs, lint
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+from samcli.commands.deploy.auth_utils import auth_per_resource
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
 from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
+
+import openapi
+import rights
+from intrinsics import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWERING = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login", "Admin", "Membership"}  # the others have no route
@@ -43,6 +50,18 @@ NAMED = re.compile(r"(?<=/)\{([a-z]+)\}(?=/|$)")  # stands for one segment
 SECRETS = {"code", "code_verifier", "client_secret", "token", "refresh_token", "password"}  # that of RFC 7636 appendix B is public
 BASIC = "service-role/AWSLambdaBasicExecutionRole"  # SAM gives it to every function: its log lines
 XRAY = "AWSXrayWriteOnlyAccess"  # and this where Tracing is Active
+REQUIRED = {"Issuer": "https://connect.amble.test", "ProductName": "Amble", "SupabaseUrl": "https://abcdefghijklmnopqrst.supabase.co", "SupabasePublishableKey": "sb_publishable_x"}
+OWN_DOMAIN = {"CertificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0-a", "HostedZoneId": "Z0123456789ABC"}
+DEPLOYMENTS = {
+    "by default": {},
+    "with a domain of its own": OWN_DOMAIN,
+    "with a login of its own": {"LoginUrl": "https://app.amble.test/sign-in"},
+    "with two keys": {"SigningKeys": "first,second", "SecondSigningKeySpec": "ECC_NIST_P256"},
+    "on x86_64": {"Architecture": "x86_64"},
+    "with memberships": {"MembershipSecrets": "whsec_" + "a" * 32},
+    "with all there is": OWN_DOMAIN
+    | {"SigningKeys": "second,first", "LoginUrl": "https://app.amble.test/sign-in", "ToolFunctions": "arn:aws:lambda:us-east-1:111122223333:function:a", "McpConcurrency": "50", "AlarmEmail": "ops@amble.test", "MonthlyBudget": "100", "DetailedMetrics": "Enabled"},
+}
 
 # ---------------------------------------------------------------------------------------------------------- The questions
 
@@ -57,12 +76,27 @@ def sam_finds_nothing(_):
 def cloudformation_finds_nothing(house):
     # W1028: SAM repeats a function's condition inside the condition that it puts around the function's routes.
     # W2001, W7001: SAM itself has used Rollout and Rollouts; that parameters are used is asked below.
-    for given, transformed in house.variants.items():
+    deployed = {tuple(given.items()): house.translate(**(REQUIRED | given)) for given in DEPLOYMENTS.values()}
+    for given, transformed in (house.variants | deployed).items():
         transformed = copy.deepcopy(transformed)
         for name, value in given:
             transformed["Parameters"][name].update(Default=value, AllowedValues=[value])  # what it was transformed for
-        for match in lint(json.dumps(transformed, indent=1), config=ManualArgs(regions=["us-east-1", "eu-west-1"], ignore_checks=["W1028", "W2001", "W7001"])):
+        regions = ["us-east-1", "eu-west-1"] if given in house.variants else ["us-east-1"]
+        for match in lint(json.dumps(transformed, indent=1), config=ManualArgs(regions=regions, ignore_checks=["W1028", "W2001", "W7001"])):
             yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
+
+
+def api_gateway_imports_without_a_word(house):
+    """The flag FailOnWarnings is off, so nobody would hear of it; a route could be left out."""
+    asked = {}
+    for name, given in DEPLOYMENTS.items():
+        body = Deployment(house.transformed, REQUIRED | given).value(house.transformed["Resources"]["Api"]["Properties"]["Body"])
+        document = json.dumps(body)
+        if document not in asked:
+            asked[document] = openapi.messages(body)
+        yield from (f"{name}: {message}" for message in asked[document])
+        if not body["paths"]:
+            yield f"{name}: there is nothing to import"
 
 
 def nothing_waits_for_itself(house):
@@ -111,7 +145,7 @@ def parameters_refuse_what_cannot_work(house):
         ("ClientMetadataAllow", ["", "https://apps.example.com"], ["*", "apps.example.com"]),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a@b", "a@example.com,b@example.com", "a b@example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
-        ("MembershipSecrets", ["", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
+        ("MembershipSecrets", ["", "none", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
     ]:
         pattern = re.compile(house.template["Parameters"][name]["AllowedPattern"])
         yield from (f"{name} refuses {value!r}" for value in good if not pattern.fullmatch(value))
@@ -119,12 +153,11 @@ def parameters_refuse_what_cannot_work(house):
 
 
 def configuration_fits_the_template(house):
-    for name, environment in tomllib.loads((ROOT / "samconfig.toml").read_text()).items():
-        if name == "version":
-            continue
+    for name, environment in configuration().items():
         if len(environment["global"]["parameters"]["stack_name"]) > 32:
             yield f"{name}: the stack's name has more than 32 characters, and the role in the key's policy is named after it"
-        given = dict(pair.split("=", 1) for pair in environment["deploy"]["parameters"]["parameter_overrides"])
+        yield from (f"{name}: {command} has values of its own, and sam build and sam deploy could differ" for command in environment if command != "global" and "parameter_overrides" in environment[command]["parameters"])
+        given = environment["global"]["parameters"]["parameter_overrides"]
         for parameter, value in given.items():
             described = house.template["Parameters"].get(parameter)
             if not described:
@@ -134,6 +167,48 @@ def configuration_fits_the_template(house):
             elif "AllowedValues" in described and value not in map(str, described["AllowedValues"]):
                 yield f"{name}: {parameter}={value} is refused"
         yield from (f"{name}: {p} is missing" for p, d in house.template["Parameters"].items() if "Default" not in d and p not in given)
+        if environment["deploy"]["parameters"].get("on_failure") != "DELETE":
+            yield f"{name}: a first deployment that fails leaves a stack that no second one can update"
+    names = [environment["global"]["parameters"]["stack_name"] for environment in configuration().values()]
+    yield from (f"who may change {one}-* may change {other}" for one in names for other in names if one != other and other.startswith(f"{one}-"))
+
+
+def placeholders_are_refused(house):
+    """Each by a sentence that says what belongs there; and what belongs there is not."""
+    for name, environment in configuration().items():
+        given = environment["global"]["parameters"]["parameter_overrides"]
+        placeholders = {p for p in given if p in REQUIRED.keys() | OWN_DOMAIN.keys()}
+        refusals = [sentence.partition(" ")[0] for sentence in Deployment(house.template, given).refusals() if "is still the placeholder" in sentence]
+        if sorted(refusals) != sorted(placeholders):
+            yield f"{name}: of {sorted(placeholders)} as they are committed, refused are {sorted(refusals)}"
+    for name, given in DEPLOYMENTS.items():
+        yield from (f"{name}: {sentence}" for sentence in Deployment(house.template, REQUIRED | given).refusals())
+    for given, said in [({"HostedZoneId": "Z1"}, "CertificateArn"), ({"MonthlyBudget": "5"}, "AlarmEmail")]:
+        if not any(said in sentence for sentence in Deployment(house.template, REQUIRED | given).refusals()):
+            yield f"{given} is accepted without {said}"
+
+
+def a_guided_deployment_can_be_answered(house):
+    """`sam deploy --guided` asks about each route that it takes for open, with no as the default, and offers a NoEcho parameter no default at all."""
+    stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
+    yield from (f"SAM asks whether {function} may go without authentication" for function, known in auth_per_resource(stacks) if not known)
+    yield from (f"{name} cannot be left out" for name, described in house.template["Parameters"].items() if described.get("NoEcho") and not re.fullmatch(described["AllowedPattern"], "none"))
+
+
+def nothing_is_reserved_or_paid_unasked(house):
+    plain = Shape(house.transformed, Deployment(house.transformed, REQUIRED).conditions())
+    if plain.stage["DefaultRouteSettings"]["DetailedMetricsEnabled"]:
+        yield "API Gateway keeps metrics of every route"
+    yield from (f"{name} reserves concurrency, which a new account refuses" for name, function in plain.of("AWS::Lambda::Function").items() if "ReservedConcurrentExecutions" in function)
+    if plain.of("AWS::Budgets::Budget"):
+        yield "there is a budget of nothing"
+    whole = Shape(house.transformed, Deployment(house.transformed, REQUIRED | DEPLOYMENTS["with all there is"]).conditions())
+    if not whole.stage["DefaultRouteSettings"]["DetailedMetricsEnabled"] or "ReservedConcurrentExecutions" not in whole.of("AWS::Lambda::Function")["Mcp"] or not whole.of("AWS::Budgets::Budget"):
+        yield "what is asked for is not there"
+    near = plain.of("AWS::CloudWatch::Alarm")["AccountNearConcurrency"]
+    percent, claimed = near["Metrics"]
+    if (near["Threshold"], percent["Expression"], claimed["MetricStat"]["Metric"]) != (80, {"Fn::Sub": "100 * claimed / ${AccountConcurrency}"}, {"Namespace": "AWS/Lambda", "MetricName": "ClaimedAccountConcurrency"}):
+        yield "no alarm at 80 % of AccountConcurrency"
 
 
 def routes_are_exact(house):
@@ -228,6 +303,15 @@ def policies_say_what_each_may_do(house):
                     yield f"{function}/{statement['Sid']} does more than query an index"
 
 
+def conditions_on_keys_are_about_one_item(house):
+    """AWS documents dynamodb:LeadingKeys for calls for one table. Batches and transactions are for several here, so nothing hangs on them."""
+    for shape in house.shapes:
+        for function in shape.functions:
+            for statement in shape.statements(function):
+                if "dynamodb:" in json.dumps(statement.get("Condition")) and (function, statement["Action"]) != ("Membership", ["dynamodb:PutItem"]):
+                    yield f"{shape}: {function}/{statement['Sid']} hangs on how IAM evaluates {statement['Condition']}"
+
+
 def policies_and_settings_agree(house):
     """A function that knows a table's or key's name may use it, and the other way round."""
     for shape in house.shapes:
@@ -258,10 +342,13 @@ def only_token_and_mcp_sign(house):
                 yield f"{shape}: {function} may sign more than tokens, or with other keys than there are"
         if len({json.dumps({**key, "KeySpec": ""}) for key in shape.keys.values()}) != 1:
             yield f"{shape}: the signing keys differ in more than their spec"
+        yield from (f"{shape}: {name} stays in one region, and cannot be changed later" for name, key in shape.keys.items() if key.get("MultiRegion") is not True)
         for statement in (statement for key in shape.keys.values() for statement in key["KeyPolicy"]["Statement"]):
             actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-            if any("*" in action or action in {"kms:CreateGrant", "kms:ReplicateKey"} for action in actions):
+            if any("*" in action or action == "kms:CreateGrant" for action in actions):
                 yield f"{shape}: {statement['Sid']} in the key's policy allows more than it names, or passing it on"
+            if statement["Sid"] == "AccountManages" and not {"kms:ReplicateKey", "kms:UpdatePrimaryRegion"} <= set(actions):
+                yield f"{shape}: no other region can have the key"
             roles = [role["Fn::Sub"].partition(":role/")[2] for role in statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", [])]
             if "kms:Sign" in actions and roles != ["${AWS::StackName}-TokenRole-*", "${AWS::StackName}-McpRole-*"]:
                 yield f"{shape}: {statement['Sid']} in the key's policy lets others sign"
@@ -282,9 +369,10 @@ def what_must_last_lasts(house):
         tables = {name: shape.resources[name] for name in TABLES}
         if shape.of("AWS::DynamoDB::Table").keys() != TABLES:
             yield f"{shape}: the tables are {sorted(shape.of('AWS::DynamoDB::Table'))}"
-        for name, resource in {**tables, **{key: shape.resources[key] for key in shape.keys}}.items():
-            if resource.get("DeletionPolicy") != "Retain" or resource.get("UpdateReplacePolicy") != "Retain":
-                yield f"{name} is deleted with the stack"
+        for name, resource in {**tables, **{key: shape.resources[key] for key in [*shape.keys, "AuditLog"]}}.items():
+            # A create that fails could not delete a table, which is protected.
+            if resource.get("DeletionPolicy") != ("Retain" if name in TABLES else "RetainExceptOnCreate") or resource.get("UpdateReplacePolicy") != "Retain":
+                yield f"{name} is deleted with the stack, or kept when its creation fails"
         for name, table in ((name, resource["Properties"]) for name, resource in tables.items()):
             if table["BillingMode"] != "PAY_PER_REQUEST" or not table["DeletionProtectionEnabled"] or not table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]:
                 yield f"{name} is not on demand, protected and recoverable"
@@ -294,6 +382,17 @@ def what_must_last_lasts(house):
             keys = [key["AttributeName"] for index in [table, *table.get("GlobalSecondaryIndexes", [])] for key in index["KeySchema"]]
             if set(keys) != {definition["AttributeName"] for definition in table["AttributeDefinitions"]}:
                 yield f"{name} defines other attributes than its keys use"
+
+
+def a_stack_can_be_made_again(house):
+    """What outlives a stack bears no name of ours, or the next stack of that name could not be made."""
+    for shape in house.shapes:
+        for name, resource in shape.resources.items():
+            if resource.get("DeletionPolicy", "Delete") == "Delete":
+                continue
+            schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
+            named = {identifier.rpartition("/")[2] for identifier in schema["primaryIdentifier"]} & resource["Properties"].keys()
+            yield from (f"{shape}: {name} outlives the stack and is always called the same ({identifier})" for identifier in named)
 
 
 def logs_end_and_tell_no_secret(house):
@@ -307,7 +406,7 @@ def logs_end_and_tell_no_secret(house):
             logging_config, own = properties["LoggingConfig"], groups.get(f"{function}Log", {})
             if logging_config["LogFormat"] != "JSON" or logging_config.get("LogGroup") != {"Ref": f"{function}Log"}:
                 yield f"{function} does not write JSON to a group of its own"
-            if own.get("LogGroupName") != {"Fn::Sub": f"/aws/lambda/{properties['FunctionName']['Fn::Sub']}"}:
+            if own.get("LogGroupName") != (None if function == "Audit" else {"Fn::Sub": f"/aws/lambda/{properties['FunctionName']['Fn::Sub']}"}):
                 yield f"{function}'s group is not named after it"
         access = json.loads(shape.stage["AccessLogSettings"]["Format"])
         allowed = {"requestId", "requestTime", "routeKey", "status", "identity.sourceIp", "identity.userAgent", "responseLatency", "integrationLatency", "responseLength", "error.message", "integrationErrorMessage"}
@@ -333,8 +432,6 @@ def audit_hears_every_function_but_itself(house):
         config = next(iter(shape.of("AWS::Lambda::EventInvokeConfig").values()))
         if config["DestinationConfig"]["OnFailure"]["Destination"] != {"Fn::GetAtt": ["AuditUndelivered", "Arn"]}:
             yield "what Audit cannot take is lost"
-        if shape.resources["AuditLog"].get("DeletionPolicy") != "Retain":
-            yield "the audit log is deleted with the stack"
 
 
 def alarms_reach_somebody(house):
@@ -442,9 +539,7 @@ def rollouts_may_only_move_aliases(house):
         may = {action: statement["Resource"] for statement in shape.statements("Rollout") for action in statement["Action"]}
         functions = [{"Fn::GetAtt": [function, "Arn"]} for function in shape.aliases]
         aliases = [{"Fn::Sub": f"${{{function}.Arn}}:live"} for function in shape.aliases]
-        alarms = watched(shape.resources["TokenDeploymentGroup"]["Properties"], shape.resources)
-        arns = [{"Fn::GetAtt": [alarm, "Arn"]} for alarm in alarms - {"ServerErrors"}] + [{"Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-ServerErrors"}]
-        wanted = {"lambda:GetAlias": functions, "lambda:UpdateAlias": functions, "lambda:GetProvisionedConcurrencyConfig": aliases, "cloudwatch:DescribeAlarms": arns}
+        wanted = {"lambda:GetAlias": functions, "lambda:UpdateAlias": functions, "lambda:GetProvisionedConcurrencyConfig": aliases, "cloudwatch:DescribeAlarms": "*"}
         if {action: sorted(map(json.dumps, on)) for action, on in may.items()} != {action: sorted(map(json.dumps, on)) for action, on in wanted.items()}:
             yield f"{shape}: CodeDeploy may do other things than move the aliases and see their alarms"
 
@@ -460,7 +555,7 @@ def tracing_is_as_chosen(house):
                 yield f"{given}: {function} is traced as {properties.get('TracingConfig')}"
 
 
-def what_would_undo_a_rollout_is_seen(house):
+def what_somebody_spoils_is_seen(house):
     """The questions above, asked of a template that somebody has spoilt."""
     def lacks(name):
         def spoil(resources):
@@ -478,6 +573,7 @@ def what_would_undo_a_rollout_is_seen(house):
 
     version = next(name for name in house.transformed["Resources"] if name.startswith("TokenVersion"))
     statements = ("RolloutRole", "Properties", "Policies", 0, "PolicyDocument", "Statement")
+    paths = ("Api", "Properties", "Body", "paths")
     numbered = references({"Fn::Sub": house.transformed["Resources"]["Settings"]["Properties"]["Content"]["Fn::Sub"][0]})
     for question, spoil, what in [
         *((settings_number_whatever_functions_are_told, lacks(name), f"Settings without {name}") for name in sorted(numbered - {"KeyArns", "Tracing"})),
@@ -492,9 +588,20 @@ def what_would_undo_a_rollout_is_seen(house):
         (a_rollout_watches_and_goes_back, at("LoginDeploymentGroup", "Condition", value="Mails"), "a group without its function"),
         (nothing_waits_for_itself, at("McpDeploymentGroup", "Properties", "AlarmConfiguration", "Alarms", value=[{"Name": {"Ref": "ServerErrors"}}]), "an alarm that knows the API"),
         (rollouts_may_only_move_aliases, at(*statements, 0, "Resource", value="*"), "a role for every function"),
-        (rollouts_may_only_move_aliases, at(*statements, 2, "Resource", value=["*"]), "a role for every alarm"),
+        (rollouts_may_only_move_aliases, at(*statements, 2, "Action", value=["cloudwatch:DescribeAlarms", "cloudwatch:SetAlarmState"]), "a role that raises alarms"),
         (rollouts_may_only_move_aliases, at("RolloutRole", "Properties", "ManagedPolicyArns", value=["arn:aws:iam::aws:policy/service-role/AWSCodeDeployRoleForLambda"]), "AWS's policy"),
         (tracing_is_as_chosen, at("Audit", "Properties", "TracingConfig", value={"Mode": "Active"}), "a function that is always traced"),
+        (api_gateway_imports_without_a_word, at(*paths, "/oauth/token", "post", "responses", value=None), "an operation without responses"),
+        (api_gateway_imports_without_a_word, at(*paths, "/admin/{tenant}/keys", "get", "parameters", value=[{"name": "tenant", "in": "path", "required": True}]), "a segment without schema"),
+        (api_gateway_imports_without_a_word, at("Api", "Properties", "Body", "servers", value=[{}]), "a server without URL"),
+        (a_stack_can_be_made_again, at("AuditLog", "Properties", "LogGroupName", value="audit"), "an audit log that keeps the next one out"),
+        (what_must_last_lasts, at("SigningKey", "DeletionPolicy", value="Retain"), "a key that stays when its creation fails"),
+        (what_must_last_lasts, at("Grants", "DeletionPolicy", value="RetainExceptOnCreate"), "a table whose deletion would fail"),
+        (only_token_and_mcp_sign, at("SigningKey", "Properties", "MultiRegion", value=False), "a key for one region"),
+        (conditions_on_keys_are_about_one_item, at("AuthorizeRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 2, "Condition", value={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["wanted#*"]}}), "a condition on a batch"),
+        (nothing_is_reserved_or_paid_unasked, at("ApiApiGatewayDefaultStage", "Properties", "DefaultRouteSettings", "DetailedMetricsEnabled", value=True), "metrics of every route"),
+        (nothing_is_reserved_or_paid_unasked, at("Token", "Properties", "ReservedConcurrentExecutions", value=5), "reserved concurrency"),
+        (nothing_is_reserved_or_paid_unasked, at("AccountNearConcurrency", "Properties", "Threshold", value=800), "an alarm at another share"),
     ]:
         if not list(question(house.spoilt(spoil))):
             yield f"{what} is not seen"
@@ -524,7 +631,7 @@ def functions_are_the_packages(house):
 def custom_domain_is_the_only_address(house):
     trial, owned = house.shapes
     for shape, closed in [(trial, False), (owned, True)]:
-        if shape.api["Body"]["servers"] != [{"x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": closed}}]:
+        if shape.api["Body"]["servers"] != [{"url": {"Ref": "Issuer"}, "x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": closed}}]:
             yield f"{shape}: the execute-api address is {'open' if closed else 'closed'}"
     if "Domain" in trial.resources:
         yield "without a certificate there is a custom domain"
@@ -633,16 +740,13 @@ class House:
     """The template as written, as CloudFormation gets it by what SAM is given, and in its two shapes."""
 
     def __init__(self):
-        self.template = self.read()
+        self.template, self.access = self.read(), rights.read()
         self.variants = {given: self.translate(**dict(given)) for given in [(), (("Rollout", "AllAtOnce"),), (("Tracing", "Active"),)]}
         self.take_shape()
 
     def take_shape(self):
         self.transformed = self.variants[()]
-        self.shapes = [
-            Shape(self.transformed, {"HostsLogin", "FollowsMembership", "HasFirstKey"}),
-            Shape(self.transformed, {"OwnDomain", "OwnZone", "HasFirstKey", "HasSecondKey", "BothKeys", "SecondSigns", "InvokesTools", "BoundsMcp", "Mails"}),
-        ]
+        self.shapes = [Shape(self.transformed, Deployment(self.transformed, REQUIRED | DEPLOYMENTS[name]).conditions()) for name in ("with memberships", "with all there is")]
 
     @staticmethod
     def read():
@@ -655,6 +759,11 @@ class House:
         managed = {policy.rpartition("/")[2]: f"arn:aws:iam::aws:policy/{policy}" for policy in (BASIC, XRAY)}
         with contextlib.redirect_stdout(io.StringIO()):
             return Translator(managed, Parser(), boto_session=boto3.Session()).translate(template, {"Issuer": "https://connect.example.com", **parameters})
+
+    def with_access(self, access):
+        other = copy.copy(self)
+        other.access = access
+        return other
 
     def spoilt(self, spoil):
         """Another, whose resources `spoil` has changed as they come out of the transform."""
@@ -729,6 +838,11 @@ def watched(group, resources):
     return {alarm.get("Ref") or names.get(json.dumps(alarm)) for alarm in alarms} - {None}
 
 
+def configuration():
+    """The environments of samconfig.toml."""
+    return {name: environment for name, environment in tomllib.loads((ROOT / "samconfig.toml").read_text()).items() if name != "version"}
+
+
 def listed(value):
     return value if isinstance(value, list) else [value]
 
@@ -736,7 +850,7 @@ def listed(value):
 def main():
     logging.disable(logging.WARNING)
     house, passed, failed = House(), 0, 0
-    questions = [f for f in list(globals().values()) if callable(f) and getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of this file, in order
+    questions = [f for f in [*globals().values(), *vars(rights).values()] if getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of both files, in order
     for question in questions:
         problems = list(dict.fromkeys(question(house)))
         passed, failed = passed + (not problems), failed + bool(problems)
