@@ -83,8 +83,8 @@ enum Noun {
 
 const WHERE: &str = "\
 Without --stack and --local, the tables are those that the functions' own variables name (TABLE_CLIENTS, TABLE_GRANTS, TABLE_KEYS,
-TABLE_DIRECTORY, TABLE_WORKSPACE, TABLE_ACTIVITY), and the audit is AUDIT_LOG_GROUP. Credentials and region are the environment's or
-those of AWS_PROFILE, if its keys stand in ~/.aws; for others, run `eval \"$(aws configure export-credentials --format env)\"` first.";
+TABLE_DIRECTORY, TABLE_WORKSPACE, TABLE_ACTIVITY), and the audit is AUDIT_LOG_GROUP. Credentials and region are those
+that the AWS SDK finds: of the environment, of AWS_PROFILE (also one that signs in with `aws sso login`), or of the machine.";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
