@@ -2,6 +2,7 @@
 
 use aws_config::SdkConfig;
 use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_lambda::types::AccountLimit;
 
 use super::finding::Check;
 
@@ -23,7 +24,7 @@ pub(crate) async fn check(aws: &SdkConfig) -> Check {
             return check;
         }
     };
-    let Some(limit) = settings.account_limit().map(|limit| limit.concurrent_executions()) else {
+    let Some(limit) = settings.account_limit().map(AccountLimit::concurrent_executions) else {
         check.skip("Lambda does not say how many functions may run at the same time");
         return check;
     };

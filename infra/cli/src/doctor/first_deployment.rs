@@ -57,7 +57,7 @@ async fn raw_host(url: &Url) -> Check {
 fn judge(check: &mut Check, what: &str, heard: &Raw, code: &'static str) {
     match heard {
         Raw::Answer { status: 500.., .. } => {
-            check.broken(code, format!("{what} is answered {}", told(heard)), NOT_OURS, LOOK)
+            check.broken(code, format!("{what} is answered {}", told(heard)), NOT_OURS, LOOK);
         }
         Raw::Unreachable(reason) => check.skip(format!("{what}: {reason}")),
         Raw::Answer { .. } | Raw::Closed => check.saw(format!("{what}: {}", told(heard))),
@@ -177,7 +177,7 @@ fn throttles() -> Check {
     check
 }
 
-/// CodeDeploy reads the alarms with a role of its own.
+/// `CodeDeploy` reads the alarms with a role of its own.
 fn rollback() -> Check {
     let mut check = Check::new("rollback");
     check.skip(

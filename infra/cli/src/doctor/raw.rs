@@ -81,8 +81,8 @@ async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8
     }
 }
 
-fn answer(heard: &[u8]) -> Raw {
-    let text = String::from_utf8_lossy(heard);
+fn answer(bytes: &[u8]) -> Raw {
+    let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
     let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let mut words = line.split(' ');
