@@ -216,7 +216,7 @@ async fn count(
     let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| unreadable(&error))?;
     if head.status.is_success() {
         let told: Value = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
-        let units = units(&told["ConsumedCapacity"]);
+        let units = told.get("ConsumedCapacity").map(units).unwrap_or_default();
         let (write, read) = if writes { (units, 0.0) } else { (0.0, units) };
         watched.wire.consumed(Capacity { write, read });
     }
@@ -225,7 +225,7 @@ async fn count(
 
 /// One table's, or a list of several tables'.
 fn units(told: &Value) -> f64 {
-    let of_one = |told: &Value| told["CapacityUnits"].as_f64().unwrap_or_default();
+    let of_one = |told: &Value| told.get("CapacityUnits").and_then(Value::as_f64).unwrap_or_default();
     told.as_array().map_or_else(|| of_one(told), |tables| tables.iter().map(of_one).sum())
 }
 

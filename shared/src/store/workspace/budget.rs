@@ -87,9 +87,8 @@ impl Workspace {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":expires", number(resets.plus(Duration::from_hours(24)).seconds()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match self.dynamo.send(update).await {
-            Ok(_) => return Ok(Budget::Granted(UnderWay { item, span })),
-            Err(error) => error,
+        let Err(error) = self.dynamo.send(update).await else {
+            return Ok(Budget::Granted(UnderWay { item, span }));
         };
         let Some(UpdateItemError::ConditionalCheckFailedException(refused)) = error.as_service_error() else {
             return Err(Fault::of_aws(CALL, &error));
