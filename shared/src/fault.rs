@@ -43,7 +43,9 @@ impl Fault {
                 format!("{code}: {message} (AWS request {request})")
             }
             SdkError::TimeoutError(_) => "no answer in time".to_owned(),
-            SdkError::DispatchFailure(_) => format!("no connection: {}", innermost(error)),
+            SdkError::DispatchFailure(failure) if failure.is_io() || failure.is_timeout() => {
+                format!("no connection: {}", innermost(error))
+            }
             SdkError::ResponseError(error) => {
                 let request = error.raw().request_id().unwrap_or("without an id");
                 format!("a response that could not be parsed (AWS request {request})")

@@ -216,7 +216,7 @@ async fn count(
     let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|error| unreadable(&error))?;
     if head.status.is_success() {
         let told: Value = serde_json::from_slice(&body).map_err(|error| unreadable(&error))?;
-        let units = units(told.get("ConsumedCapacity").unwrap_or(&Value::Null));
+        let units = told.get("ConsumedCapacity").map(units).unwrap_or_default();
         let (write, read) = if writes { (units, 0.0) } else { (0.0, units) };
         watched.wire.consumed(Capacity { write, read });
     }

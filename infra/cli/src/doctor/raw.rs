@@ -42,9 +42,9 @@ pub(crate) struct Sent<'a> {
 
 /// Sends a request, and waits for what comes back.
 pub(crate) async fn send(Sent { method, url, suffix, of_host }: Sent<'_>) -> Raw {
-    let (target, authority) =
-        (format!("{}{suffix}", url.path()), &url[url::Position::BeforeHost..url::Position::AfterPort]);
-    let host = format!("{authority}{of_host}");
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    let (target, host) =
+        (format!("{}{suffix}", url.path()), format!("{}{port}{of_host}", url.host_str().unwrap_or_default()));
     let request = format!(
         "{method} {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: amble doctor\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
