@@ -50,6 +50,7 @@ def test(deployment):
         "ToolFunctions": deploy_tool(emulator),
         "SigningKeys": "first,second",
         "AlarmEmail": "ops@example.com",
+        "MonthlyBudget": "100",
         **deployment.parameters,
     }
     template = transformed(parameters, BUCKET)
@@ -79,7 +80,7 @@ def test(deployment):
         deployment.membership_ends()
 
     with step("events"):
-        print(f"{replay(stack)} requests are answered as tests/events.rs says")
+        print("{} of {} events are sent through the API, and all are answered as tests/events.rs says".format(*replay(stack)))
 
     with step("amble doctor"):
         deployment.doctor()
