@@ -128,6 +128,14 @@ async fn what_is_no_tenants_id_is_not_found() {
         let answer = ana.open(&ask(&connector, &world.at(&path), "skills:read").url).await;
         assert_eq!((answer.status, answer.redirected()["error"].as_str()), (303, "invalid_target"), "{tenant}");
     }
+    // API Gateway hands the path over decoded: a control character in it is no tenant's id, and no HTTP.
+    let path = "/api/mcp/server/%00";
+    for (method, path) in [("POST", path), ("GET", path), ("DELETE", path)] {
+        let answer = world.request(method, path).await;
+        assert_eq!((answer.status, answer.header("www-authenticate")), (400, None), "{method} {path}");
+    }
+    let answer = ana.open(&ask(&connector, &world.at(path), "skills:read").url).await;
+    assert_eq!((answer.status, answer.redirected()["error"].as_str()), (303, "invalid_target"));
     for path in ["/api/mcp/server/", "/api/mcp/server/acme/", "/api/mcp/server/acme/x", "/api/mcp/server//acme"] {
         assert_eq!(world.request("POST", path).await.status, 404, "{path}");
     }
