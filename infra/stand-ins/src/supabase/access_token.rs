@@ -1,11 +1,51 @@
 //! What every way of signing in ends with: an access token, a refresh token and the user.
 
 use crate::supabase::Supabase;
+use crate::supabase::config::AccessTokenHook;
 use crate::supabase::refusal::Refusal;
 use crate::supabase::sessions::{Amr, Session};
 use crate::supabase::state::State;
-use serde_json::{Value, json};
+use axum::Json;
+use axum::http::HeaderValue;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
+
+/// The answer of `/token` and its like, with what GoTrue says of it in headers.
+pub(super) struct Issued {
+    pub(super) body: Map<String, Value>,
+    pub(super) session: Uuid,
+    pub(super) person: Uuid,
+    /// Whether a refresh repeated an earlier one; `None` where nothing was rotated.
+    pub(super) reused: Option<bool>,
+    /// Not after a second factor.
+    pub(super) names_session: bool,
+}
+
+impl IntoResponse for Issued {
+    fn into_response(self) -> Response {
+        let (session, person, reused, named) = (self.session, self.person, self.reused, self.names_session);
+        let mut response = Json(Value::Object(self.body)).into_response();
+        if named {
+            name_session(&mut response, session, person);
+        }
+        if let Some(reused) = reused {
+            let reused = HeaderValue::from_static(if reused { "true" } else { "false" });
+            response.headers_mut().insert("sb-auth-refresh-token-reuse", reused);
+        }
+        response
+    }
+}
+
+/// Whose session it is about, for the logs of the gateway.
+pub(super) fn name_session(response: &mut Response, session: Uuid, person: Uuid) {
+    for (name, id) in [("sb-auth-session-id", session), ("sb-auth-user-id", person)] {
+        // The text of a UUID is always a header's.
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            response.headers_mut().insert(name, id);
+        }
+    }
+}
 
 impl Supabase {
     /// Begins a session for this person and answers with its tokens. `provider` is the way in that `app_metadata` will list.
@@ -15,16 +55,18 @@ impl Supabase {
         person: Uuid,
         method: &str,
         provider: Option<&str>,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Issued, Refusal> {
+        state.ask_hook(person)?;
         let now = self.now();
         state.people.find_mut(person).ok_or(Refusal::Fault)?.signed_in(provider, now);
         let amr = Amr { method: method.to_owned(), timestamp: now };
-        let (session, refresh_token) = state.sessions.begin(person, amr)?;
+        let version = state.config.refresh_token_version;
+        let (session, refresh_token) = state.sessions.begin(person, amr, version)?;
         self.tokens(state, &session, &refresh_token)
     }
 
-    /// The answer of `/token` and its like.
-    pub(super) fn tokens(&self, state: &State, session: &Session, refresh_token: &str) -> Result<Value, Refusal> {
+    /// The answer for a session and its new refresh token.
+    pub(super) fn tokens(&self, state: &State, session: &Session, refresh_token: &str) -> Result<Issued, Refusal> {
         let account = state.people.find(session.person).ok_or(Refusal::Fault)?;
         let person = &account.person;
         let now = self.now();
@@ -52,22 +94,42 @@ impl Supabase {
             "is_anonymous": person.anonymous,
         });
         if let Some(claims) = claims.as_object_mut() {
-            if person.without_iss {
+            if person.without_iss || state.config.without_issuer {
                 claims.remove("iss");
             }
             if person.with_client_id {
                 claims.insert("client_id".to_owned(), json!(THIRD_PARTY));
                 claims.insert("scope".to_owned(), json!("openid email"));
             }
+            if let Some(AccessTokenHook::Keeps(kept)) = &state.config.access_token_hook {
+                claims.retain(|name, _| kept.contains(name));
+                // What comes back from a hook has been read and written once more.
+                claims.insert("aud".to_owned(), json!(["authenticated"]));
+            }
         }
-        Ok(json!({
-            "access_token": state.keyring.sign(&claims)?,
-            "token_type": "bearer",
-            "expires_in": LIFETIME,
-            "expires_at": issued_at + LIFETIME,
-            "refresh_token": refresh_token,
-            "user": account.user(),
-        }))
+        let members = [
+            ("access_token", json!(state.keyring.sign(&claims)?)),
+            ("token_type", json!("bearer")),
+            ("expires_in", json!(LIFETIME)),
+            ("expires_at", json!(issued_at + LIFETIME)),
+            ("refresh_token", json!(refresh_token)),
+            ("user", account.user()),
+        ];
+        let body = members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Ok(Issued { body, session: session.id, person: session.person, reused: None, names_session: true })
+    }
+}
+
+impl State {
+    /// Asked before anything is issued or spent, as the real one undoes everything when its hook refuses.
+    pub(super) fn ask_hook(&self, person: Uuid) -> Result<(), Refusal> {
+        match &self.config.access_token_hook {
+            Some(AccessTokenHook::Refuses(message)) => {
+                let refusal = Box::new(Refusal::ByHook(message.clone()));
+                Err(Refusal::InSession { refusal, session: crate::supabase::random::uuid()?, person })
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -24,6 +24,18 @@ pub(super) struct Record {
     updated_at: i64,
     confirmed_at: Option<i64>,
     last_sign_in_at: Option<i64>,
+    /// Of the last mail to a confirmed address.
+    #[serde(default)]
+    recovery_sent_at: Option<i64>,
+    /// Of the last mail to an unconfirmed one.
+    #[serde(default)]
+    confirmation_sent_at: Option<i64>,
+    /// Whether a mail, not an administrator, confirmed the address.
+    #[serde(default)]
+    confirmed_by_mail: bool,
+    /// Of the last time that a factor was asked for.
+    #[serde(default)]
+    challenged_at: Option<i64>,
     /// Ways in, in the order of first use.
     providers: Vec<String>,
 }
@@ -39,6 +51,10 @@ impl Account {
             updated_at: now,
             confirmed_at: person.confirmed.then_some(now),
             last_sign_in_at: None,
+            recovery_sent_at: None,
+            confirmation_sent_at: None,
+            confirmed_by_mail: false,
+            challenged_at: None,
             providers: vec!["email".to_owned()],
         });
         Some(Self { id, totp: totp.collect::<Option<_>>()?, record, person })
@@ -48,8 +64,24 @@ impl Account {
         self.record.confirmed_at.is_some()
     }
 
+    /// Whoever reads the mail or signs in at a provider owns the address.
     pub(super) fn confirm(&mut self, now: i64) {
-        self.record.confirmed_at.get_or_insert(now);
+        if self.record.confirmed_at.is_none() {
+            self.record.confirmed_at = Some(now);
+            self.record.confirmed_by_mail = true;
+        }
+    }
+
+    /// A mail was sent.
+    pub(super) fn mailed(&mut self, now: i64) {
+        let sent_at =
+            if self.is_confirmed() { &mut self.record.recovery_sent_at } else { &mut self.record.confirmation_sent_at };
+        *sent_at = Some(now);
+    }
+
+    /// A factor was asked for.
+    pub(super) fn challenged(&mut self, now: i64) {
+        self.record.challenged_at = Some(now);
     }
 
     /// The person has just signed in through `provider`.
@@ -72,12 +104,38 @@ impl Account {
 
     pub(super) fn user_metadata(&self) -> Value {
         let mut metadata = self.person.user_metadata.clone();
-        metadata.insert("email".to_owned(), json!(self.person.email));
         metadata.insert("email_verified".to_owned(), json!(self.is_confirmed()));
-        metadata.insert("full_name".to_owned(), json!(self.person.full_name));
-        metadata.insert("phone_verified".to_owned(), json!(false));
-        metadata.insert("sub".to_owned(), json!(self.id));
+        if !self.person.full_name.is_empty() {
+            metadata.insert("full_name".to_owned(), json!(self.person.full_name));
+        }
+        // What the last new provider said of the person.
+        if let Some(provider) = self.record.providers.iter().rfind(|provider| *provider != "email")
+            && let Value::Object(told) = self.told_by(provider)
+        {
+            metadata.extend(told);
+        }
         Value::Object(metadata)
+    }
+
+    /// What a provider says of the person.
+    fn told_by(&self, provider: &str) -> Value {
+        let subject = self.subject_at(provider);
+        json!({
+            "custom_claims": {},
+            "email": self.person.email,
+            "email_verified": true,
+            "full_name": self.person.full_name,
+            "iss": PROVIDER,
+            "name": self.person.full_name,
+            "phone_verified": false,
+            "provider_id": subject,
+            "sub": subject,
+        })
+    }
+
+    /// The provider's own id of the person.
+    fn subject_at(&self, provider: &str) -> String {
+        format!("{provider}-{}", uuid_of(&format!("{provider}/{}", self.person.email)).simple())
     }
 
     /// The `user` of token answers and of `GET /user`. Members without a value are left out, as in GoTrue.
@@ -103,6 +161,8 @@ impl Account {
         };
         add("email_confirmed_at", record.confirmed_at);
         add("confirmed_at", record.confirmed_at);
+        add("recovery_sent_at", record.recovery_sent_at);
+        add("confirmation_sent_at", record.confirmation_sent_at);
         add("last_sign_in_at", record.last_sign_in_at);
         add("banned_until", self.person.banned.then_some(BANNED_UNTIL));
         let factors: Vec<Value> = self
@@ -117,6 +177,8 @@ impl Account {
                     "status": "verified",
                     "created_at": rfc3339(record.created_at),
                     "updated_at": rfc3339(record.created_at),
+                    "phone": "",
+                    "last_challenged_at": rfc3339(record.challenged_at.unwrap_or(record.created_at)),
                 })
             })
             .collect();
@@ -128,17 +190,22 @@ impl Account {
 
     fn identity(&self, provider: &str) -> Value {
         let at = rfc3339(self.record.created_at);
-        json!({
-            "identity_id": uuid_of(&format!("{provider}:{}", self.id)),
-            "id": self.id,
-            "user_id": self.id,
-            "identity_data": {
+        let (id, data) = if provider == "email" {
+            let data = json!({
                 "email": self.person.email,
-                "email_verified": self.is_confirmed(),
-                "full_name": self.person.full_name,
+                "email_verified": self.record.confirmed_by_mail,
                 "phone_verified": false,
                 "sub": self.id,
-            },
+            });
+            (self.id.to_string(), data)
+        } else {
+            (self.subject_at(provider), self.told_by(provider))
+        };
+        json!({
+            "identity_id": uuid_of(&format!("{provider}:{}", self.id)),
+            "id": id,
+            "user_id": self.id,
+            "identity_data": data,
             "provider": provider,
             "last_sign_in_at": at,
             "created_at": at,
@@ -157,5 +224,7 @@ fn uuid_of(name: &str) -> Uuid {
     Builder::from_random_bytes(bytes).into_uuid()
 }
 
+/// The issuer of every provider here.
+const PROVIDER: &str = "http://provider.example";
 /// 2100-01-01: a ban of the seed has no end.
 const BANNED_UNTIL: i64 = 4_102_444_800;

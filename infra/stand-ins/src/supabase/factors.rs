@@ -1,8 +1,10 @@
 //! `POST /factors/{id}/challenge` and `…/verify`: the second factor, after which the session is `aal2`.
 
 use crate::supabase::Supabase;
+use crate::supabase::access_token::Issued;
 use crate::supabase::parameters;
 use crate::supabase::random;
+use crate::supabase::rate_limit;
 use crate::supabase::refusal::Refusal;
 use crate::supabase::sessions::Amr;
 use axum::Json;
@@ -17,6 +19,9 @@ use uuid::Uuid;
 /// A factor that was asked for.
 pub(super) struct Challenge {
     factor: Uuid,
+    /// Who asked.
+    address: Option<String>,
+    verified: bool,
     /// Unix seconds.
     expires_at: i64,
 }
@@ -28,10 +33,12 @@ pub(super) async fn challenge(
 ) -> Result<Json<Value>, Refusal> {
     let mut state = supabase.state();
     let me = supabase.signed_in(&state, &headers)?;
-    let factor = Uuid::parse_str(&factor).map_err(|_| Refusal::FactorNotFound)?;
-    state.people.find(me.person).and_then(|account| account.totp.get(&factor)).ok_or(Refusal::FactorNotFound)?;
-    let (id, expires_at) = (random::uuid()?, supabase.now() + LIFETIME);
-    state.challenges.insert(id, Challenge { factor, expires_at });
+    let factor = Uuid::parse_str(&factor).map_err(|_| Refusal::FactorIdNotUuid)?;
+    let (address, now) = (rate_limit::address(&headers), supabase.now());
+    let account = state.people.find_mut(me.person).filter(|account| account.totp.contains_key(&factor));
+    account.ok_or(Refusal::FactorNotFound)?.challenged(now);
+    let (id, expires_at) = (random::uuid()?, now + LIFETIME);
+    state.challenges.insert(id, Challenge { factor, address, verified: false, expires_at });
     Ok(Json(json!({ "id": id, "type": "totp", "expires_at": expires_at })))
 }
 
@@ -40,26 +47,37 @@ pub(super) async fn verify(
     headers: HeaderMap,
     Path(factor): Path<String>,
     body: Bytes,
-) -> Result<Json<Value>, Refusal> {
+) -> Result<Issued, Refusal> {
     let now = supabase.now();
     let mut state = supabase.state();
     let me = supabase.signed_in(&state, &headers)?;
-    let Asked { challenge_id, code } = parameters::json(&body)?;
-    let factor = Uuid::parse_str(&factor).map_err(|_| Refusal::FactorNotFound)?;
+    let Asked { challenge_id, code } = parameters::json(&body, "api.VerifyFactorParams")?;
+    let factor = Uuid::parse_str(&factor).map_err(|_| Refusal::FactorIdNotUuid)?;
     let account = state.people.find(me.person).ok_or(Refusal::FactorNotFound)?;
     let key = account.totp.get(&factor).ok_or(Refusal::FactorNotFound)?;
-    let id = challenge_id.and_then(|id| Uuid::parse_str(&id).ok()).ok_or(Refusal::FactorNotFound)?;
+    let id = challenge_id.and_then(|id| Uuid::parse_str(&id).ok()).ok_or(Refusal::ChallengeNotFound)?;
     let challenge = state.challenges.get(&id).filter(|challenge| challenge.factor == factor);
-    if challenge.ok_or(Refusal::FactorNotFound)?.expires_at < now {
+    let challenge = challenge.ok_or(Refusal::ChallengeNotFound)?;
+    // One that was used before is told in the same words.
+    if challenge.verified || challenge.address != rate_limit::address(&headers) {
+        return Err(Refusal::AddressMismatch);
+    }
+    if challenge.expires_at < now {
         return Err(Refusal::ChallengeExpired);
     }
     if !key.accepts(&code.unwrap_or_default(), now) {
         return Err(Refusal::WrongTotp);
     }
-    state.challenges.remove(&id);
+    state.ask_hook(me.person)?;
+    if let Some(challenge) = state.challenges.get_mut(&id) {
+        challenge.verified = true;
+    }
     let amr = Amr { method: "totp".to_owned(), timestamp: now };
-    let (session, refresh_token) = state.sessions.step_up(me.session, amr)?;
-    supabase.tokens(&state, &session, &refresh_token).map(Json)
+    let version = state.config.refresh_token_version;
+    let (session, refresh_token) = state.sessions.step_up(me.session, amr, version)?;
+    // A person who has a factor keeps no session that was made without one.
+    state.sessions.end(|other| other.person == me.person && other.aal() == "aal1");
+    Ok(Issued { names_session: false, ..supabase.tokens(&state, &session, &refresh_token)? })
 }
 
 #[derive(Deserialize)]

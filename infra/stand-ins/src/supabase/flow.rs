@@ -8,7 +8,6 @@ use aws_lc_rs::error::Unspecified;
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use url::Url;
 use uuid::Uuid;
 
 #[derive(Serialize, Deserialize)]
@@ -42,12 +41,12 @@ pub(super) enum Challenge {
 pub(super) struct Handover {
     pub(super) provider: String,
     /// Checked: on the site or on the allow list.
-    pub(super) redirect_to: Url,
+    pub(super) redirect_to: String,
     pub(super) flow: Option<Uuid>,
     /// Unix seconds.
     pub(super) since: i64,
-    /// The provider's own code, and for whom it is.
-    pub(super) grant: Option<(Uuid, Uuid)>,
+    /// The provider's own code, and the address of whom it is for.
+    pub(super) grant: Option<(Uuid, String)>,
 }
 
 impl Flow {
@@ -104,7 +103,8 @@ impl Challenge {
         match method.to_lowercase().as_str() {
             "s256" => Ok(Some(Self::S256(challenge.to_owned()))),
             "plain" => Ok(Some(Self::Plain(challenge.to_owned()))),
-            _ => Err(Refusal::Invalid("unsupported code_challenge method")),
+            // The real one takes this for its own failure.
+            _ => Err(Refusal::Fault),
         }
     }
 }

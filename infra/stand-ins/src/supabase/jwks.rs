@@ -4,7 +4,7 @@ use crate::supabase::Supabase;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, header};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::Arc;
 
 pub(super) async fn show(State(supabase): State<Arc<Supabase>>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
@@ -14,8 +14,8 @@ pub(super) async fn show(State(supabase): State<Arc<Supabase>>) -> ([(HeaderName
 pub(super) async fn openid_configuration(
     State(supabase): State<Arc<Supabase>>,
 ) -> ([(HeaderName, &'static str); 1], Json<Value>) {
-    let issuer = supabase.issuer();
-    (CACHED, Json(json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/.well-known/jwks.json") })))
+    (CACHED, Json(supabase.oauth_metadata()))
 }
 
-const CACHED: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=600")];
+/// How long the gateway's documents may be kept.
+pub(super) const CACHED: [(HeaderName, &str); 1] = [(header::CACHE_CONTROL, "public, max-age=600")];

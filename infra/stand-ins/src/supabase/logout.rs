@@ -18,7 +18,7 @@ pub(super) async fn end(
         "" | "global" => state.sessions.end(|session| session.person == me.person),
         "local" => state.sessions.end(|session| session.id == me.session),
         "others" => state.sessions.end(|session| session.person == me.person && session.id != me.session),
-        _ => return Err(Refusal::Invalid("Unsupported logout scope")),
+        scope => return Err(Refusal::LogoutScope(scope.to_owned())),
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -54,9 +54,21 @@ impl Supabase {
         state: &mut State,
         person: Uuid,
         pkce: bool,
-        redirect_to: &Url,
+        redirect_to: &str,
     ) -> Result<(), Refusal> {
         let account = state.people.find(person).ok_or(Refusal::Fault)?;
+        let authorized = &state.config.authorized_addresses;
+        if !(authorized.is_empty() || authorized.contains(&account.person.email)) {
+            return Err(Refusal::AddressNotAuthorized(account.person.email.clone()));
+        }
+        let hour = self.now() - HOUR;
+        let sent = state.mails.iter().filter(|mail| mail.sent_at > hour).count();
+        if state.config.mails_per_hour.is_some_and(|most| sent >= most) {
+            return Err(Refusal::MailsUsedUp);
+        }
+        if state.config.mail_server_down {
+            return Err(Refusal::MailFailed);
+        }
         let kind = if account.is_confirmed() { Kind::MagicLink } else { Kind::Signup };
         let (to, code, sent_at) = (account.person.email.clone(), random::code()?, self.now());
         let hash = format!("{}{}", if pkce { "pkce_" } else { "" }, hash(&to, &code));
@@ -64,8 +76,11 @@ impl Supabase {
         link.query_pairs_mut()
             .append_pair("token", &hash)
             .append_pair("type", kind.name())
-            .append_pair("redirect_to", redirect_to.as_str());
+            .append_pair("redirect_to", redirect_to);
         tracing::info!(%to, read_at = %format!("{}/inbox/{to}", self.site.url), "sign-in stand-in sent a mail");
+        if let Some(account) = state.people.find_mut(person) {
+            account.mailed(sent_at);
+        }
         state.codes.insert(person, OneTimeCode { hash, kind, sent_at });
         state.mails.push(Mail { to, sent_at, subject: kind.subject().to_owned(), code, link: link.to_string() });
         Ok(())
@@ -112,6 +127,7 @@ pub(super) fn hash(email: &str, code: &str) -> String {
 }
 
 /// Seconds (`MAILER_OTP_EXP` on the platform).
-const LIFETIME: i64 = 3600;
+const LIFETIME: i64 = HOUR;
+const HOUR: i64 = 3600;
 /// Seconds between two mails to one person.
 const INTERVAL: i64 = 60;

@@ -1,15 +1,18 @@
 //! A Supabase project as its callers meet it: the gateway's key check, GoTrue under `/auth/v1`, a mailbox and a social
 //! provider to sign in with. In memory, for loopback addresses only.
 //!
-//! Behaviour follows GoTrue v2.196.0 with platform settings: sign-up off, PKCE and implicit flows, refresh tokens of the
-//! first kind (12 characters) with a reuse interval of 10 s, codes of 6 digits that live an hour, tokens that live an hour.
-//! Not there: sign-up, recovery, phone, SSO, passkeys, captcha, enrolment of factors, PostgREST.
+//! Behaviour follows GoTrue v2.196.0: PKCE and implicit flows, refresh tokens with a reuse interval of 10 s, codes of 6
+//! digits that live an hour, tokens that live an hour. [`Config`] holds what an operator can set. A test plays recordings
+//! of the real server against it (`tests/supabase/recordings.rs`).
+//! Not there: sign-up, recovery, phone, SSO, passkeys, enrolment of factors, `PostgREST`.
 
 mod access_token;
 mod account;
 mod admin;
 mod authorize;
 mod callback;
+mod captcha;
+pub mod config;
 mod factors;
 mod flow;
 mod gateway;
@@ -18,12 +21,14 @@ mod inbox;
 mod jwks;
 mod logout;
 pub mod mail;
+mod oauth_server;
 mod otp;
 mod parameters;
 mod password;
 mod pkce;
 mod provider;
 mod random;
+mod rate_limit;
 mod redirect;
 mod refresh;
 mod refusal;
@@ -40,6 +45,7 @@ mod totp;
 mod user;
 mod verify;
 
+use crate::supabase::config::Config;
 use crate::supabase::mail::Mail;
 use crate::supabase::secret::Secret;
 use crate::supabase::seed::Seed;
@@ -169,6 +175,7 @@ impl Supabase {
             .route("/settings", get(settings::show))
             .route("/health", get(health::show))
             .route("/.well-known/openid-configuration", get(jwks::openid_configuration))
+            .route("/.well-known/oauth-authorization-server", get(oauth_server::metadata))
             .route_layer(from_fn_with_state(Arc::clone(self), gateway::demand_key));
         let open = Router::new()
             .route("/authorize", get(authorize::begin))
@@ -179,6 +186,7 @@ impl Supabase {
             .nest("/auth/v1", gated.merge(open))
             .route("/provider", get(provider::page).post(provider::choose))
             .route("/inbox/{email}", get(inbox::show))
+            .fallback(|| async { (StatusCode::NOT_FOUND, "404 page not found\n") })
             .layer(from_fn(refusal::speak))
             .layer(from_fn_with_state(Arc::clone(self), count))
             .with_state(Arc::clone(self))
@@ -225,6 +233,11 @@ impl Supabase {
     /// Ends every session of a person, as a sign-out elsewhere with scope `global` does.
     pub fn sign_out_everywhere(&self, email: &str) {
         self.state().sign_out_everywhere(email);
+    }
+
+    /// Changes what an operator set, as a restart with another environment does. Nobody is signed out by it.
+    pub fn configure(&self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.state().config);
     }
 
     /// While `true`, `/token`, `/otp` and `POST /verify` answer 429 `over_request_rate_limit`.

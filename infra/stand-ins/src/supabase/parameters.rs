@@ -4,6 +4,7 @@ use crate::supabase::refusal::Refusal;
 use axum::extract::{FromRequestParts, RawQuery};
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 use std::convert::Infallible;
 use url::form_urlencoded;
 
@@ -29,9 +30,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
     }
 }
 
-/// A JSON body whatever its content type says; members that are not asked for are ignored.
-pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|_| Refusal::BadJson)
+/// A JSON body whatever its content type says; members that are not asked for are ignored. `name` is what GoTrue calls the
+/// type, for it says so.
+pub(super) fn json<T: DeserializeOwned>(body: &[u8], name: &str) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal::BadJson(in_words_of_go(body, &error, name)))
+}
+
+/// The words of Go's `encoding/json` for the mistakes that there are most often.
+fn in_words_of_go(body: &[u8], error: &serde_json::Error, name: &str) -> String {
+    let first = body.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+    match (error.classify(), first) {
+        (Category::Eof, _) | (_, None) => "unexpected end of JSON input".to_owned(),
+        (Category::Data, Some(b'[')) => format!("json: cannot unmarshal array into Go value of type {name}"),
+        (Category::Data, _) => format!("json: cannot unmarshal into Go value of type {name}"),
+        (_, Some(first)) => format!("invalid character '{}' looking for beginning of value", char::from(first)),
+    }
 }
 
 /// An address in the form that accounts are found by.

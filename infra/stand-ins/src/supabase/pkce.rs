@@ -1,16 +1,17 @@
 //! `POST /token?grant_type=pkce`.
 
 use crate::supabase::Supabase;
+use crate::supabase::access_token::Issued;
 use crate::supabase::flow::Way;
 use crate::supabase::parameters;
 use crate::supabase::random;
 use crate::supabase::refusal::Refusal;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 impl Supabase {
-    pub(super) fn exchange_code(&self, body: &[u8]) -> Result<Value, Refusal> {
-        let asked: Asked = parameters::json(body)?;
+    pub(super) fn exchange_code(&self, body: &[u8]) -> Result<Issued, Refusal> {
+        let asked: Asked = parameters::json(body, "api.PKCEGrantParams")?;
         let (Some(code), Some(verifier)) = (given(asked.auth_code), given(asked.code_verifier)) else {
             return Err(Refusal::Invalid("invalid request: both auth code and code verifier should be non-empty"));
         };
@@ -22,19 +23,20 @@ impl Supabase {
             return Err(Refusal::FlowExpired);
         }
         flow.prove(&verifier)?;
-        let flow = state.flows.remove(at);
         let person = flow.person.ok_or(Refusal::FlowNotFound)?;
-        let provider = match &flow.way {
+        let way = flow.way.clone();
+        let provider = match &way {
             Way::Social { provider } => Some(provider.as_str()),
             Way::MagicLink | Way::Confirmation => None,
         };
-        let mut answer = self.sign_in(&mut state, person, flow.way.method(), provider)?;
-        if let (Some(provider), Some(members)) = (provider, answer.as_object_mut()) {
+        let mut issued = self.sign_in(&mut state, person, way.method(), provider)?;
+        state.flows.remove(at);
+        if let Some(provider) = provider {
             for name in ["provider_token", "provider_refresh_token"] {
-                members.insert(name.to_owned(), json!(format!("{provider}-{}", random::uuid()?)));
+                issued.body.insert(name.to_owned(), json!(format!("{provider}-{}", random::uuid()?)));
             }
         }
-        Ok(answer)
+        Ok(issued)
     }
 }
 

@@ -30,35 +30,41 @@ pub(super) async fn page(
         })
         .collect();
     people.sort_by(|one, other| one.email.cmp(&other.email));
-    let page = Page { provider: &handover.provider, site: handover.redirect_to.authority(), state: id, people };
+    let site = Url::parse(&handover.redirect_to).map_err(|_| Refusal::Fault)?;
+    let page = Page { provider: &handover.provider, site: site.authority(), state: id, people };
     let page = page.render().map_err(|_| Refusal::Fault)?;
     Ok((crate::supabase::inbox::PAGE_HEADERS, Html(page)))
 }
 
-/// The choice comes back as the provider's redirect to `/callback`.
+/// The choice comes back as the provider's redirect to `/callback`. `stranger` is the address of somebody whom the project
+/// may not know.
 pub(super) async fn choose(State(supabase): State<Arc<Supabase>>, body: Bytes) -> Result<Redirect, Refusal> {
     let form = Parameters::of_form(&body);
     let id = Uuid::parse_str(form.first("state")).map_err(|_| Refusal::UnknownState)?;
-    let callback = Url::parse(&format!("{}/callback?state={id}", supabase.issuer())).map_err(|_| Refusal::Fault)?;
+    let callback = format!("{}/callback?state={id}", supabase.issuer());
     let mut state = supabase.state();
-    let callback = match form.first("person") {
-        "" => {
+    let callback = match (form.first("person"), form.first("stranger")) {
+        ("", "") => {
             let (error, description) = match form.first("answer") {
                 "error" => ("server_error", "The provider is out of order"),
                 _ => ("access_denied", "The user denied the request"),
             };
-            with_query(callback, &[("error", error.to_owned()), ("error_description", description.to_owned())])
+            with_query(&callback, &[("error", error.to_owned()), ("error_description", description.to_owned())])
         }
-        person => {
-            let person = Uuid::parse_str(person).map_err(|_| Refusal::UnknownPerson)?;
-            state.people.find(person).ok_or(Refusal::UnknownPerson)?;
+        (person, stranger) => {
+            let email = if stranger.is_empty() {
+                let person = Uuid::parse_str(person).map_err(|_| Refusal::UnknownPerson)?;
+                state.people.find(person).ok_or(Refusal::UnknownPerson)?.person.email.clone()
+            } else {
+                stranger.to_lowercase()
+            };
             let handover = state.handovers.get_mut(&id).ok_or(Refusal::UnknownState)?;
             let code = random::uuid()?;
-            handover.grant = Some((code, person));
-            with_query(callback, &[("code", code.to_string())])
+            handover.grant = Some((code, email));
+            with_query(&callback, &[("code", code.to_string())])
         }
     };
-    Ok(Redirect::to(callback.as_str()))
+    Ok(Redirect::to(&callback))
 }
 
 #[derive(Template)]

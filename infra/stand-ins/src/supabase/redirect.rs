@@ -1,36 +1,31 @@
 //! Where people may be sent back to, and the addresses that send them (GoTrue `internal/utilities/request.go`).
 
 use crate::supabase::parameters::Parameters;
-use crate::supabase::refusal::Refusal;
 use crate::supabase::{Site, Supabase};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
 use url::{Host, Url, form_urlencoded};
 
 impl Supabase {
     /// The address asked for (header, then query), else the `Referer`, else `SITE_URL`: the first that is allowed. Nobody
     /// is told that theirs was not.
-    pub(super) fn redirect_to(&self, headers: &HeaderMap, parameters: &Parameters) -> Result<Url, Refusal> {
+    pub(super) fn redirect_to(&self, headers: &HeaderMap, parameters: &Parameters) -> String {
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let asked = match header("redirect_to") {
             "" => parameters.first("redirect_to"),
             asked => asked,
         };
-        let allowed =
-            [asked, header(header::REFERER.as_str())].into_iter().find_map(|address| self.site.allowed(address));
-        allowed.map_or_else(|| self.site_url(), Ok)
-    }
-
-    pub(super) fn site_url(&self) -> Result<Url, Refusal> {
-        Url::parse(&self.site.site_url).map_err(|_| Refusal::Fault)
+        let allowed = [asked, header(header::REFERER.as_str())].into_iter().find(|address| self.site.allows(address));
+        allowed.unwrap_or(&self.site.site_url).to_owned()
     }
 }
 
 impl Site {
-    fn allowed(&self, address: &str) -> Option<Url> {
+    fn allows(&self, address: &str) -> bool {
         if address.chars().any(|letter| letter <= ' ' || letter == '\u{7f}') {
-            return None;
+            return false;
         }
-        let (site, url) = (Url::parse(&self.site_url).ok()?, Url::parse(address).ok()?);
+        let (Ok(site), Ok(url)) = (Url::parse(&self.site_url), Url::parse(address)) else { return false };
         let loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -41,15 +36,14 @@ impl Site {
         let at_the_site = site.scheme() == url.scheme()
             && site.host() == url.host()
             && (loopback || site.port_or_known_default() == url.port_or_known_default());
-        let allowed = at_the_site
+        at_the_site
             || match url.host() {
                 Some(Host::Ipv4(_) | Host::Ipv6(_)) => loopback,
                 Some(Host::Domain(_)) | None => {
                     let compared = address.split('#').next().unwrap_or_default();
                     self.allow_list.iter().any(|glob| matches(glob, compared))
                 }
-            };
-        allowed.then_some(url)
+            }
     }
 }
 
@@ -73,22 +67,56 @@ fn matches(glob: &str, text: &str) -> bool {
     }
 }
 
-/// Sets parameters of the query, which comes out sorted, as from Go's `url.Values`.
-pub(super) fn with_query(mut url: Url, parameters: &[(&str, String)]) -> Url {
-    let mut pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+/// Sets parameters of the query, which comes out sorted, as from Go's `url.Values`. The rest of the address stays as it
+/// was written: an address without a path gets none.
+pub(super) fn with_query(url: &str, parameters: &[(&str, String)]) -> String {
+    let (url, fragment) = url.split_once('#').map_or((url, None), |(url, fragment)| (url, Some(fragment)));
+    let (address, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut pairs: Vec<(String, String)> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     pairs.retain(|(name, _)| parameters.iter().all(|(set, _)| set != name));
     pairs.extend(parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
-    url.set_query(Some(&form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()));
-    url
+    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    format!("{address}?{}{fragment}", sorted(pairs))
 }
 
-/// Sets the fragment to these parameters. The empty `sb` tells clients whose fragment it is.
-pub(super) fn with_fragment(mut url: Url, parameters: &[(&str, String)]) -> Url {
-    let fragment =
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(parameters).append_pair("sb", "").finish();
-    url.set_fragment(Some(&fragment));
-    url
+/// Sets the fragment to these parameters, sorted. The empty `sb` tells clients whose fragment it is.
+pub(super) fn with_fragment(url: &str, parameters: &[(&str, String)]) -> String {
+    let address = url.split('#').next().unwrap_or_default();
+    let pairs = parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    format!("{address}#{}", sorted(pairs.chain([("sb".to_owned(), String::new())]).collect()))
+}
+
+/// What went wrong, as a fragment. GoTrue encodes these twice.
+pub(super) fn with_error_fragment(url: &str, parameters: &[(&str, String)]) -> String {
+    with_fragment(url, parameters).replace('%', "%25").replacen(&url.replace('%', "%25"), url, 1)
+}
+
+/// A redirect as Go's `http.Redirect` writes it, with a page for browsers that do not follow.
+pub(super) fn redirect(status: StatusCode, location: &str) -> Response {
+    redirect_then(status, location, "")
+}
+
+/// The same, and more text after it.
+pub(super) fn redirect_then(status: StatusCode, location: &str, more: &str) -> Response {
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut link = String::new();
+    for letter in location.chars() {
+        match letter {
+            '&' => link.push_str("&amp;"),
+            '<' => link.push_str("&lt;"),
+            '>' => link.push_str("&gt;"),
+            '"' => link.push_str("&#34;"),
+            '\'' => link.push_str("&#39;"),
+            letter => link.push(letter),
+        }
+    }
+    let page = Html(format!("<a href=\"{link}\">{reason}</a>.\n\n{more}"));
+    (status, [(header::LOCATION, location)], page).into_response()
+}
+
+fn sorted(mut pairs: Vec<(String, String)>) -> String {
+    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 #[cfg(test)]
@@ -124,14 +152,25 @@ mod tests {
             ("\thttps://app.example.com/", false),
             ("", false),
         ] {
-            assert_eq!(site.allowed(address).is_some(), allowed, "{address}");
+            assert_eq!(site.allows(address), allowed, "{address}");
         }
     }
 
     #[test]
     fn a_query_that_is_there_is_kept() {
-        let url = Url::parse("https://a.example/cb?flow=1&code=old").unwrap();
+        let code = [("code", "new".to_owned())];
 
-        assert_eq!(with_query(url, &[("code", "new".to_owned())]).as_str(), "https://a.example/cb?code=new&flow=1");
+        assert_eq!(with_query("https://a.example/cb?flow=1&code=old", &code), "https://a.example/cb?code=new&flow=1");
+        assert_eq!(with_query("http://localhost:3000", &code), "http://localhost:3000?code=new");
+    }
+
+    /// As recorded.
+    #[test]
+    fn an_error_is_encoded_twice_in_a_fragment() {
+        let error = [("error_description", "no code: 5c1f".to_owned())];
+
+        let url = with_error_fragment("https://a.example/cb?x=%3A", &error);
+
+        assert_eq!(url, "https://a.example/cb?x=%3A#error_description=no+code%253A+5c1f&sb=");
     }
 }

@@ -1,29 +1,47 @@
 //! Every way the project says no, and the three forms it says it in (GoTrue `internal/api/errors.go`, the gateway's key check).
 
+use crate::supabase::access_token::name_session;
 use aws_lc_rs::error::Unspecified;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 #[derive(Clone, Debug)]
 pub(super) enum Refusal {
     NoApiKey,
     UnknownApiKey,
     SecretKeyInBrowser,
-    BadJson,
+    /// Why, in the words of Go.
+    BadJson(String),
     Invalid(&'static str),
     UnknownProvider(String),
     ProviderDisabled,
     UnsupportedGrantType,
-    NoRefreshToken,
     InvalidCredentials,
     EmailNotConfirmed,
     BannedAtSignIn,
     BannedAtRefresh,
     Banned,
     PhoneDisabled,
+    EmailDisabled,
+    MagicLinkDisabled,
+    Captcha(&'static str),
+    MailsUsedUp,
+    MailFailed,
+    AddressNotAuthorized(String),
+    /// By the custom access token hook, with its message.
+    ByHook(String),
+    /// Another one, about a session that is known.
+    InSession {
+        refusal: Box<Refusal>,
+        session: Uuid,
+        person: Uuid,
+    },
+    OAuthServerDisabled,
+    LogoutScope(String),
     OtpDisabled,
     SignupDisabled,
     TooSoon(i64),
@@ -38,20 +56,28 @@ pub(super) enum Refusal {
     RefreshTokenNotFound,
     RefreshTokenUsed,
     NoBearer,
-    BadJwt(&'static str),
+    BadJwt(String),
     UserOfTokenNotFound,
     SessionNotFound,
     NotAdmin,
     UserNotFound,
     UserIdNotUuid,
     FactorNotFound,
+    FactorIdNotUuid,
+    ChallengeNotFound,
+    AddressMismatch,
     ChallengeExpired,
     WrongTotp,
     NoState,
+    StateNotUuid,
     UnknownState,
     NoProviderCode,
-    UnknownProviderCode,
-    FromProvider { error: String, description: String },
+    /// The code's first characters.
+    UnknownProviderCode(String),
+    FromProvider {
+        error: String,
+        description: String,
+    },
     NotLoopback,
     UnknownPerson,
     Fault,
@@ -59,6 +85,8 @@ pub(super) enum Refusal {
 
 enum Told<'a> {
     Auth(StatusCode, &'static str, String),
+    /// The same without `X-Sb-Error-Code`: what GoTrue does not know as an error of its own.
+    Uncoded(StatusCode, &'static str, String),
     OAuth(&'a str, &'a str),
     Gateway(StatusCode, &'static str, Option<&'static str>),
 }
@@ -86,20 +114,36 @@ impl Refusal {
                     "Secret API keys can only be used in a protected environment and should never be used in a browser.",
                 ),
             ),
-            Self::BadJson => bad("bad_json", "Could not parse request body as JSON"),
+            Self::BadJson(why) => bad("bad_json", &format!("Could not parse request body as JSON: {why}")),
             Self::Invalid(message) => bad(INVALID, message),
             Self::UnknownProvider(name) => {
                 bad(INVALID, &format!("Unsupported provider: Provider {name} could not be found"))
             }
             Self::ProviderDisabled => bad(INVALID, "Unsupported provider: provider is not enabled"),
             Self::UnsupportedGrantType => bad("invalid_credentials", "unsupported_grant_type"),
-            Self::NoRefreshToken => Told::OAuth("invalid_request", "refresh_token required"),
             Self::InvalidCredentials => bad("invalid_credentials", "Invalid login credentials"),
             Self::EmailNotConfirmed => bad("email_not_confirmed", "Email not confirmed"),
             Self::BannedAtSignIn => bad("user_banned", "User is banned"),
             Self::BannedAtRefresh => bad("user_banned", "Invalid Refresh Token: User Banned"),
             Self::Banned => forbidden("user_banned", "User is banned"),
             Self::PhoneDisabled => bad("phone_provider_disabled", "Unsupported phone provider"),
+            Self::EmailDisabled => unprocessable("email_provider_disabled", "Email logins are disabled"),
+            Self::MagicLinkDisabled => unprocessable("email_provider_disabled", "Login with magic link is disabled"),
+            Self::Captcha(why) => bad("captcha_failed", &format!("captcha protection: request disallowed ({why})")),
+            Self::MailsUsedUp => too_many("over_email_send_rate_limit", "email rate limit exceeded".to_owned()),
+            Self::MailFailed => Told::Auth(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unexpected_failure",
+                "Error sending magic link email".to_owned(),
+            ),
+            Self::AddressNotAuthorized(address) => bad(
+                "email_address_not_authorized",
+                &format!("Email address \"{address}\" cannot be used as it is not authorized"),
+            ),
+            Self::ByHook(message) => Told::Uncoded(StatusCode::FORBIDDEN, "unknown", message.clone()),
+            Self::InSession { refusal, .. } => refusal.told(),
+            Self::OAuthServerDisabled => not_found("feature_disabled", "OAuth server is disabled"),
+            Self::LogoutScope(scope) => bad(INVALID, &format!("Unsupported logout scope \"{scope}\"")),
             Self::OtpDisabled => unprocessable("otp_disabled", "Signups not allowed for otp"),
             Self::SignupDisabled => unprocessable("signup_disabled", "Signups not allowed for this instance"),
             Self::TooSoon(seconds) => too_many(
@@ -125,7 +169,7 @@ impl Refusal {
             Self::NoBearer => Told::Auth(
                 StatusCode::UNAUTHORIZED,
                 "no_authorization",
-                "This endpoint requires a Bearer token".to_owned(),
+                "This endpoint requires a valid Bearer token".to_owned(),
             ),
             Self::BadJwt(why) => forbidden("bad_jwt", why),
             Self::UserOfTokenNotFound => forbidden("user_not_found", "User from sub claim in JWT does not exist"),
@@ -136,23 +180,31 @@ impl Refusal {
             Self::UserNotFound => not_found("user_not_found", "User not found"),
             Self::UserIdNotUuid => not_found(INVALID, "user_id must be an UUID"),
             Self::FactorNotFound => not_found("mfa_factor_not_found", "Factor not found"),
+            Self::FactorIdNotUuid => not_found(INVALID, "factor_id must be an UUID"),
+            Self::ChallengeNotFound => {
+                unprocessable("mfa_factor_not_found", "MFA factor with the provided challenge ID not found")
+            }
+            Self::AddressMismatch => {
+                unprocessable("mfa_ip_address_mismatch", "Challenge and verify IP addresses mismatch.")
+            }
             Self::ChallengeExpired => unprocessable(
                 "mfa_challenge_expired",
                 "MFA challenge has expired, verify against another challenge or create a new challenge.",
             ),
             Self::WrongTotp => unprocessable("mfa_verification_failed", "Invalid TOTP code entered"),
             Self::NoState => bad("bad_oauth_callback", "OAuth state parameter missing"),
-            Self::UnknownState => bad("bad_oauth_state", "OAuth callback with invalid state"),
+            Self::StateNotUuid => bad("bad_oauth_state", "OAuth state parameter is invalid"),
+            Self::UnknownState => bad("bad_oauth_state", "OAuth state not found or expired"),
             Self::NoProviderCode => bad("bad_oauth_callback", "OAuth callback with missing authorization code missing"),
-            Self::UnknownProviderCode => Told::Auth(
+            Self::UnknownProviderCode(begins) => Told::Auth(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "unexpected_failure",
-                "Unable to exchange external code".to_owned(),
+                format!("Unable to exchange external code: {begins}"),
             ),
             Self::FromProvider { error, description } => Told::OAuth(error, description),
             Self::NotLoopback => Told::Gateway(StatusCode::FORBIDDEN, "Only for this machine", None),
             Self::UnknownPerson => Told::Gateway(StatusCode::BAD_REQUEST, "Nobody of this name signs in here", None),
-            Self::Fault => Told::Auth(
+            Self::Fault => Told::Uncoded(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "unexpected_failure",
                 "Unexpected failure, please check server logs for more information".to_owned(),
@@ -166,7 +218,7 @@ impl Refusal {
             Told::OAuth(error, description) => {
                 vec![("error", error.to_owned()), ("error_description", description.to_owned())]
             }
-            Told::Auth(status, code, message) => {
+            Told::Auth(status, code, message) | Told::Uncoded(status, code, message) => {
                 let error = match (code, status) {
                     ("signup_disabled" | "user_banned" | "provider_email_needs_verification", _)
                     | (_, StatusCode::FORBIDDEN) => "access_denied",
@@ -182,6 +234,16 @@ impl Refusal {
         }
     }
 
+    /// The body that a caller gets who asks for no version.
+    pub(super) fn in_old_form(&self) -> String {
+        match self.told() {
+            Told::Auth(status, code, message) | Told::Uncoded(status, code, message) => {
+                in_form_of(None, status, code, &message).to_string()
+            }
+            Told::OAuth(..) | Told::Gateway(..) => String::new(),
+        }
+    }
+
     fn answer(&self, version: Option<&'static str>) -> Response {
         let mut response = match self.told() {
             Told::Gateway(status, message, None) => (status, axum::Json(json!({ "message": message }))).into_response(),
@@ -192,19 +254,29 @@ impl Refusal {
                 let body = json!({ "error": error, "error_description": description });
                 (StatusCode::BAD_REQUEST, axum::Json(body)).into_response()
             }
+            Told::Uncoded(status, code, message) => {
+                (status, axum::Json(in_form_of(version, status, code, &message))).into_response()
+            }
             Told::Auth(status, code, message) => {
-                let body = match version {
-                    Some(_) => json!({ "code": code, "message": message }),
-                    None => json!({ "code": status.as_u16(), "error_code": code, "msg": message }),
-                };
+                let body = in_form_of(version, status, code, &message);
                 let code = HeaderValue::from_static(code);
                 (status, [(HeaderName::from_static("x-sb-error-code"), code)], axum::Json(body)).into_response()
             }
         };
+        if let Self::InSession { session, person, .. } = self {
+            name_session(&mut response, *session, *person);
+        }
         if let (Some(version), false) = (version, matches!(self.told(), Told::Gateway(..))) {
             response.headers_mut().insert(VERSION, HeaderValue::from_static(version));
         }
         response
+    }
+}
+
+fn in_form_of(version: Option<&'static str>, status: StatusCode, code: &'static str, message: &str) -> Value {
+    match version {
+        Some(_) => json!({ "code": code, "message": message }),
+        None => json!({ "code": status.as_u16(), "error_code": code, "msg": message }),
     }
 }
 

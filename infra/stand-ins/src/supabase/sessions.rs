@@ -1,8 +1,13 @@
-//! Sessions and their refresh tokens: GoTrue's rotation of the first kind.
+//! Sessions and their refresh tokens. Tokens of version 2 look as the real ones do, and rotate here as the first ones do,
+//! but that the reuse of an old one ends the session itself.
 
+use crate::supabase::config::RefreshTokenVersion;
 use crate::supabase::random;
 use crate::supabase::refusal::Refusal;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::error::Unspecified;
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -29,6 +34,13 @@ pub(super) struct Amr {
     pub(super) timestamp: i64,
 }
 
+/// What a refresh gives.
+pub(super) struct Turned {
+    pub(super) token: String,
+    /// Whether the token is new, and not the successor of before once more.
+    pub(super) rotated: bool,
+}
+
 #[derive(Serialize, Deserialize)]
 struct RefreshToken {
     token: String,
@@ -40,9 +52,14 @@ struct RefreshToken {
 
 impl Sessions {
     /// Begins a session and gives its first refresh token.
-    pub(super) fn begin(&mut self, person: Uuid, amr: Amr) -> Result<(Session, String), Unspecified> {
+    pub(super) fn begin(
+        &mut self,
+        person: Uuid,
+        amr: Amr,
+        version: RefreshTokenVersion,
+    ) -> Result<(Session, String), Unspecified> {
         let session = Session { id: random::uuid()?, person, amr: vec![amr] };
-        let token = self.issue(session.id, None)?;
+        let token = self.issue(session.id, None, version)?;
         self.sessions.insert(session.id, session.clone());
         Ok((session, token))
     }
@@ -57,7 +74,7 @@ impl Sessions {
     }
 
     /// Spends a refresh token for the one that follows it.
-    pub(super) fn turn(&mut self, presented: &str, now: i64) -> Result<String, Refusal> {
+    pub(super) fn turn(&mut self, presented: &str, now: i64, version: RefreshTokenVersion) -> Result<Turned, Refusal> {
         let token = self.tokens.iter().find(|token| token.token == presented).ok_or(Refusal::RefreshTokenNotFound)?;
         let session = token.session;
         if let Some(revoked_at) = token.revoked_at {
@@ -66,21 +83,31 @@ impl Sessions {
                 && active.parent.as_deref() == Some(presented)
             {
                 // The answer that carried the successor was lost: here it is again, at any time.
-                return Ok(active.token.clone());
+                return Ok(Turned { token: active.token.clone(), rotated: false });
             }
             if now > revoked_at + REUSE_INTERVAL {
-                self.revoke_family(session, now);
+                if presented.len() == LENGTH_OF_FIRST {
+                    self.revoke_family(session, now);
+                } else {
+                    self.end(|found| found.id == session);
+                }
                 return Err(Refusal::RefreshTokenUsed);
             }
         }
         if let Some(token) = self.tokens.iter_mut().find(|token| token.token == presented) {
             token.revoked_at = Some(now);
         }
-        Ok(self.issue(session, Some(presented.to_owned()))?)
+        let token = self.issue(session, Some(presented.to_owned()), version)?;
+        Ok(Turned { token, rotated: true })
     }
 
     /// Adds a factor to the session and turns its refresh token.
-    pub(super) fn step_up(&mut self, id: Uuid, amr: Amr) -> Result<(Session, String), Refusal> {
+    pub(super) fn step_up(
+        &mut self,
+        id: Uuid,
+        amr: Amr,
+        version: RefreshTokenVersion,
+    ) -> Result<(Session, String), Refusal> {
         let session = self.sessions.get_mut(&id).ok_or(Refusal::SessionNotFound)?;
         let now = amr.timestamp;
         session.amr.retain(|earlier| earlier.method != amr.method);
@@ -91,7 +118,7 @@ impl Sessions {
             token.revoked_at = Some(now);
             token.token.clone()
         });
-        let token = self.issue(id, parent)?;
+        let token = self.issue(id, parent, version)?;
         Ok((session, token))
     }
 
@@ -107,8 +134,19 @@ impl Sessions {
         }
     }
 
-    fn issue(&mut self, session: Uuid, parent: Option<String>) -> Result<String, Unspecified> {
-        let token = random::refresh_token()?;
+    fn issue(
+        &mut self,
+        session: Uuid,
+        parent: Option<String>,
+        version: RefreshTokenVersion,
+    ) -> Result<String, Unspecified> {
+        let token = match version {
+            RefreshTokenVersion::One => random::refresh_token()?,
+            RefreshTokenVersion::Two => {
+                let counter = self.tokens.iter().filter(|token| token.session == session).count();
+                second_version(session, counter)?
+            }
+        };
         self.tokens.push(RefreshToken { token: token.clone(), session, parent, revoked_at: None });
         Ok(token)
     }
@@ -121,5 +159,31 @@ impl Session {
     }
 }
 
+/// Whether a text has the form of a refresh token, of either version.
+pub(super) fn is_refresh_token(text: &str) -> bool {
+    let second = |bytes: Vec<u8>| {
+        let (signed, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
+        (bytes.len() >= LENGTH_OF_SECOND && signed.first() == Some(&0) && sum == checksum(signed)).then_some(())
+    };
+    text.len() == LENGTH_OF_FIRST || BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(second).is_some()
+}
+
+/// Version, session and counter, as many bytes as the signature has, and the checksum.
+fn second_version(session: Uuid, counter: usize) -> Result<String, Unspecified> {
+    let counter = u8::try_from(counter % 128).unwrap_or_default();
+    let signature: [u8; 16] = random::bytes()?;
+    let mut token = [&[0], session.as_bytes().as_slice(), &[counter], &signature].concat();
+    token.extend(checksum(&token));
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(token))
+}
+
+fn checksum(bytes: &[u8]) -> Vec<u8> {
+    digest(&SHA256, bytes).as_ref().iter().copied().take(4).collect()
+}
+
+/// Characters of a token of version 1.
+const LENGTH_OF_FIRST: usize = 12;
+/// Bytes of a token of version 2.
+const LENGTH_OF_SECOND: usize = 38;
 /// Seconds, as on the platform; a self-hosted GoTrue has 0.
 const REUSE_INTERVAL: i64 = 10;

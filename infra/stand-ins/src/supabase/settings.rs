@@ -7,18 +7,19 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 pub(super) async fn show(State(supabase): State<Arc<Supabase>>) -> Json<Value> {
+    let config = supabase.state().config.clone();
     let enabled = |name: &str| supabase.providers.iter().any(|provider| provider == name);
     let social = SOCIAL.iter().map(|name| ((*name).to_owned(), json!(enabled(name))));
-    let others = [("anonymous_users", false), ("email", true), ("phone", false)];
+    let others = [("anonymous_users", false), ("email", config.email_enabled), ("phone", config.phone_enabled)];
     let others = others.into_iter().map(|(name, on)| (name.to_owned(), json!(on)));
     Json(json!({
         "external": social.chain(others).collect::<Map<_, _>>(),
-        "disable_signup": true,
+        "disable_signup": config.disable_signup,
         "mailer_autoconfirm": false,
         "phone_autoconfirm": false,
-        "sms_provider": "",
+        "sms_provider": if config.phone_enabled { "twilio" } else { "" },
         "saml_enabled": false,
-        "saml_private_key_next_configured": false,
+        "saml_private_key_next_configured": true,
         "passkeys_enabled": false,
     }))
 }

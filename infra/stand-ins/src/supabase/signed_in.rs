@@ -16,25 +16,20 @@ pub(super) struct SignedIn {
 
 impl Supabase {
     pub(super) fn signed_in(&self, state: &State, headers: &HeaderMap) -> Result<SignedIn, Refusal> {
+        let unverified =
+            |why: &str| Refusal::BadJwt(format!("invalid JWT: unable to parse or verify signature, {why}"));
         let claims = state.keyring.verify(bearer(headers)?).map_err(|bad| match bad {
-            BadSignature::Malformed => {
-                Refusal::BadJwt("invalid JWT: unable to parse or verify signature, token is malformed")
-            }
-            BadSignature::UnknownKey => {
-                Refusal::BadJwt("invalid JWT: unable to parse or verify signature, unrecognized JWT kid")
-            }
-            BadSignature::Wrong => {
-                Refusal::BadJwt("invalid JWT: unable to parse or verify signature, token signature is invalid")
-            }
+            BadSignature::Malformed(why) => unverified(&format!("token is malformed: {why}")),
+            BadSignature::UnknownKey => unverified("unrecognized JWT kid"),
+            BadSignature::Wrong(why) => unverified(&format!("token signature is invalid: {why}")),
         })?;
         if claims.get("exp").and_then(Value::as_i64).is_none_or(|exp| exp <= self.now()) {
-            return Err(Refusal::BadJwt(
-                "invalid JWT: unable to parse or verify signature, token has invalid claims: token is expired",
-            ));
+            return Err(unverified("token has invalid claims: token is expired"));
         }
         let id = |name| claims.get(name).and_then(Value::as_str).and_then(|text| Uuid::parse_str(text).ok());
-        let person = id("sub").ok_or(Refusal::BadJwt("invalid claim: missing sub claim"))?;
-        let session = id("session_id").ok_or(Refusal::BadJwt("invalid claim: session_id claim must be a UUID"))?;
+        let person = id("sub").ok_or(Refusal::BadJwt("invalid claim: missing sub claim".to_owned()))?;
+        let session =
+            id("session_id").ok_or(Refusal::BadJwt("invalid claim: session_id claim must be a UUID".to_owned()))?;
         let account = state.people.find(person).ok_or(Refusal::UserOfTokenNotFound)?;
         if account.person.banned {
             return Err(Refusal::Banned);

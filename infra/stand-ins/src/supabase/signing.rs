@@ -7,8 +7,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey,
 };
-use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::{DecodeError, Engine as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -38,13 +39,12 @@ struct StoredKey {
 
 #[derive(Serialize, Deserialize)]
 struct SharedSecret {
-    kid: Uuid,
     bytes: [u8; 32],
 }
 
 impl Keyring {
     pub(super) fn new() -> Result<Self, Unspecified> {
-        let shared = SharedSecret { kid: random::uuid()?, bytes: random::bytes()? };
+        let shared = SharedSecret { bytes: random::bytes()? };
         Ok(Self { keys: vec![SigningKey::generate()?], shared, shared_in_use: false })
     }
 
@@ -70,8 +70,12 @@ impl Keyring {
     /// A compact JWS (RFC 7515 §7.1).
     pub(super) fn sign(&self, claims: &Value) -> Result<String, Unspecified> {
         let key = self.keys.last().ok_or(Unspecified)?;
-        let (alg, kid) = if self.shared_in_use { ("HS256", self.shared.kid) } else { ("ES256", key.kid) };
-        let header = json!({ "alg": alg, "kid": kid, "typ": "JWT" });
+        // The shared secret has no id.
+        let header = if self.shared_in_use {
+            json!({ "alg": "HS256", "typ": "JWT" })
+        } else {
+            json!({ "alg": "ES256", "kid": key.kid, "typ": "JWT" })
+        };
         let [header, claims] = [&header, claims].map(|part| BASE64_URL_SAFE_NO_PAD.encode(part.to_string()));
         let message = format!("{header}.{claims}");
         let signature = if self.shared_in_use {
@@ -84,35 +88,55 @@ impl Keyring {
 
     /// The claims of a token that one of our unrevoked keys signed, whatever they say.
     pub(super) fn verify(&self, token: &str) -> Result<Value, BadSignature> {
-        let (message, signature) = token.rsplit_once('.').ok_or(BadSignature::Malformed)?;
-        let (header, claims) = message.split_once('.').ok_or(BadSignature::Malformed)?;
-        let [header, claims, signature] = [header, claims, signature]
-            .map(|part| BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|_| BadSignature::Malformed));
-        let header: Header = serde_json::from_slice(&header?).map_err(|_| BadSignature::Malformed)?;
-        let (message, signature) = (message.as_bytes(), signature?);
-        // The key decides the algorithm; the header only has to agree.
-        let verified = if header.kid == self.shared.kid && header.alg == "HS256" {
-            hmac::verify(&self.shared.key(), message, &signature)
-        } else {
-            let key = self.keys.iter().find(|key| key.kid == header.kid && header.alg == "ES256");
-            let point = key.ok_or(BadSignature::UnknownKey)?.pair.public_key();
-            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).verify(message, &signature)
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+            return Err(BadSignature::Malformed("token contains an invalid number of segments".to_owned()));
         };
-        verified.map_err(|_| BadSignature::Wrong)?;
-        serde_json::from_slice(&claims?).map_err(|_| BadSignature::Malformed)
+        let message = token.rsplit_once('.').map_or("", |(message, _)| message).as_bytes();
+        let header: Header = read("header", header)?;
+        // The key decides the algorithm; the header only has to agree.
+        match (header.alg.as_str(), header.kid) {
+            ("HS256", None) => hmac::verify(&self.shared.key(), message, &decoded("signature", signature)?)
+                .map_err(|_| BadSignature::Wrong("signature is invalid".to_owned()))?,
+            ("ES256", Some(kid)) => {
+                let key = self.keys.iter().find(|key| key.kid == kid).ok_or(BadSignature::UnknownKey)?;
+                UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.pair.public_key())
+                    .verify(message, &decoded("signature", signature)?)
+                    .map_err(|_| BadSignature::Wrong("crypto/ecdsa: verification error".to_owned()))?;
+            }
+            ("HS256" | "ES256", _) => return Err(BadSignature::UnknownKey),
+            (other, _) => return Err(BadSignature::Wrong(format!("signing method {other} is invalid"))),
+        }
+        read("claims", claims)
     }
 }
 
+/// Why a token is none of ours, in the words of the real one.
 pub(super) enum BadSignature {
-    Malformed,
+    Malformed(String),
     UnknownKey,
-    Wrong,
+    Wrong(String),
 }
 
 #[derive(Deserialize)]
 struct Header {
     alg: String,
-    kid: Uuid,
+    kid: Option<Uuid>,
+}
+
+fn read<T: DeserializeOwned>(name: &str, part: &str) -> Result<T, BadSignature> {
+    let bytes = decoded(name, part)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|_| BadSignature::Malformed(format!("could not JSON decode {name}: invalid character")))
+}
+
+fn decoded(name: &str, part: &str) -> Result<Vec<u8>, BadSignature> {
+    BASE64_URL_SAFE_NO_PAD.decode(part).map_err(|error| {
+        let at = match error {
+            DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol { offset: at, .. } => at,
+            DecodeError::InvalidLength(_) | DecodeError::InvalidPadding => part.len().saturating_sub(1),
+        };
+        BadSignature::Malformed(format!("could not base64 decode {name}: illegal base64 data at input byte {at}"))
+    })
 }
 
 impl SigningKey {

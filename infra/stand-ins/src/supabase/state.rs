@@ -2,9 +2,12 @@
 
 use crate::supabase::Unfit;
 use crate::supabase::account::{Account, Record};
+use crate::supabase::config::Config;
 use crate::supabase::factors::Challenge;
 use crate::supabase::flow::{Flow, Handover};
 use crate::supabase::mail::{Mail, OneTimeCode};
+use crate::supabase::rate_limit::Bucket;
+use crate::supabase::refusal::Refusal;
 use crate::supabase::seed::Person;
 use crate::supabase::sessions::Sessions;
 use crate::supabase::signing::Keyring;
@@ -32,6 +35,11 @@ pub(super) struct State {
     #[serde(skip)]
     pub(super) mails: Vec<Mail>,
     #[serde(skip)]
+    pub(super) config: Config,
+    /// By route and address.
+    #[serde(skip)]
+    pub(super) buckets: BTreeMap<(&'static str, String), Bucket>,
+    #[serde(skip)]
     pub(super) rate_limited: bool,
     #[serde(skip)]
     pub(super) down: bool,
@@ -55,6 +63,8 @@ impl State {
             handovers: BTreeMap::new(),
             challenges: BTreeMap::new(),
             mails: Vec::new(),
+            config: Config::default(),
+            buckets: BTreeMap::new(),
             rate_limited: false,
             down: false,
         })
@@ -115,6 +125,15 @@ impl People {
     /// Addresses compare in lower case.
     pub(super) fn find_by_email(&self, email: &str) -> Option<&Account> {
         self.all().find(|account| account.person.email == email.to_lowercase())
+    }
+
+    /// Somebody new, whose address is not confirmed yet. Gone after a restart: only the people of the seed stay.
+    pub(super) fn sign_up(&mut self, email: &str, now: i64) -> Result<Uuid, Refusal> {
+        let person = Person { password: None, confirmed: false, ..Person::new(email, "", "") };
+        let account = Account::of(person, &BTreeMap::new(), now).ok_or(Refusal::Fault)?;
+        let id = account.id;
+        self.accounts.insert(id, account);
+        Ok(id)
     }
 
     pub(super) fn set_banned(&mut self, email: &str, banned: bool) {

@@ -1,27 +1,28 @@
 //! `POST /token`: three ways to a session.
 
 use crate::supabase::Supabase;
+use crate::supabase::access_token::Issued;
 use crate::supabase::parameters::Parameters;
 use crate::supabase::refusal::Refusal;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use serde_json::Value;
+use axum::http::HeaderMap;
 use std::sync::Arc;
 
 pub(super) async fn issue(
     State(supabase): State<Arc<Supabase>>,
+    headers: HeaderMap,
     parameters: Parameters,
     body: Bytes,
-) -> Result<Json<Value>, Refusal> {
-    if supabase.state().rate_limited {
-        return Err(Refusal::RateLimited);
-    }
+) -> Result<Issued, Refusal> {
+    supabase.state().limit("/token", &headers, supabase.now())?;
     match parameters.first("grant_type") {
-        "password" => supabase.sign_in_by_password(&body),
+        "password" => {
+            supabase.state().check_captcha(&body)?;
+            supabase.sign_in_by_password(&body)
+        }
         "pkce" => supabase.exchange_code(&body),
         "refresh_token" => supabase.refresh(&body),
         _ => Err(Refusal::UnsupportedGrantType),
     }
-    .map(Json)
 }

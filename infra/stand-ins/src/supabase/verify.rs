@@ -1,21 +1,20 @@
 //! `GET` and `POST /verify`: the link of a mail and the code in it.
 
 use crate::supabase::Supabase;
+use crate::supabase::access_token::{Issued, name_session};
 use crate::supabase::flow::Way;
 use crate::supabase::mail::{self, Kind, OneTimeCode};
 use crate::supabase::parameters::{self, Parameters};
-use crate::supabase::redirect::{with_fragment, with_query};
+use crate::supabase::redirect::{redirect, with_error_fragment, with_fragment, with_query};
 use crate::supabase::refusal::Refusal;
 use crate::supabase::state::State as Known;
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::Redirect;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
-use url::Url;
 use uuid::Uuid;
 
 /// A browser follows the link: back to where it began, with a code, with tokens, or with what went wrong.
@@ -23,27 +22,42 @@ pub(super) async fn follow(
     State(supabase): State<Arc<Supabase>>,
     headers: HeaderMap,
     parameters: Parameters,
-) -> Result<Redirect, Refusal> {
+) -> Result<Response, Refusal> {
     let (token, kind) = (parameters.first("token"), parameters.first("type"));
+    supabase.state().limit("/verify", &headers, supabase.now())?;
     if kind.is_empty() {
         return Err(Refusal::Invalid("Verify requires a verification type"));
     }
     if token.is_empty() {
         return Err(Refusal::Invalid("Verify requires a token or a token hash"));
     }
-    let redirect_to = supabase.redirect_to(&headers, &parameters)?;
-    let back = supabase.follow_link(token, kind, redirect_to.clone()).unwrap_or_else(|refusal| {
-        tracing::info!(?refusal, "sign-in stand-in refused a link");
-        let told = refusal.for_redirect();
-        let url = if token.starts_with("pkce_") { with_query(redirect_to, &told) } else { redirect_to };
-        with_fragment(url, &told)
-    });
-    Ok(Redirect::to(back.as_str()))
+    let redirect_to = supabase.redirect_to(&headers, &parameters);
+    match supabase.follow_link(token, kind, &redirect_to) {
+        Ok((back, None)) => Ok(redirect(StatusCode::SEE_OTHER, &back)),
+        Ok((back, Some((session, person)))) => {
+            let mut response = redirect(StatusCode::SEE_OTHER, &back);
+            name_session(&mut response, session, person);
+            Ok(response)
+        }
+        Err(refusal) => {
+            tracing::info!(?refusal, "sign-in stand-in refused a link");
+            let told = refusal.for_redirect();
+            let url = if token.starts_with("pkce_") { with_query(&redirect_to, &told) } else { redirect_to };
+            Ok(redirect(StatusCode::SEE_OTHER, &with_error_fragment(&url, &told)))
+        }
+    }
 }
 
 /// The person types the code, or a page of the product passes the hash on.
-pub(super) async fn redeem(State(supabase): State<Arc<Supabase>>, body: Bytes) -> Result<Json<Value>, Refusal> {
-    let asked: Asked = parameters::json(&body)?;
+pub(super) async fn redeem(
+    State(supabase): State<Arc<Supabase>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Issued, Refusal> {
+    let now = supabase.now();
+    let mut state = supabase.state();
+    state.limit("/verify", &headers, now)?;
+    let asked: Asked = parameters::json(&body, "api.VerifyParams")?;
     let text = |text: Option<String>| text.unwrap_or_default();
     let (kind, token, hash) = (text(asked.kind), text(asked.token), text(asked.token_hash));
     let (email, others) = (text(asked.email), text(asked.phone) + &text(asked.redirect_to));
@@ -53,36 +67,46 @@ pub(super) async fn redeem(State(supabase): State<Arc<Supabase>>, body: Bytes) -
     if token.is_empty() == hash.is_empty() {
         return Err(Refusal::Invalid("Verify requires either a token or a token hash"));
     }
-    let mut state = supabase.state();
-    if state.rate_limited {
-        return Err(Refusal::RateLimited);
-    }
     let person = if hash.is_empty() {
         if email.is_empty() {
             return Err(Refusal::Invalid("Only an email address or phone number should be provided on verify"));
         }
         let email = parameters::email(&email)?;
+        // A ban is told before the code is looked at.
+        if state.people.find_by_email(&email).is_some_and(|account| account.person.banned) {
+            return Err(Refusal::Banned);
+        }
         let hash = mail::hash(&email, &token);
         // The code is good whether or not its mail was asked for with a challenge.
-        spend(&mut state, &kind, supabase.now(), |code| code.hash.strip_prefix("pkce_").unwrap_or(&code.hash) == hash)
+        find(&state, &kind, now, |code| code.hash.strip_prefix("pkce_").unwrap_or(&code.hash) == hash)
+            .ok_or(Refusal::CodeExpired)?
     } else {
         if !(email.is_empty() && others.is_empty()) {
             return Err(Refusal::Invalid("Only the token_hash and type should be provided"));
         }
-        spend(&mut state, &kind, supabase.now(), |code| code.hash == hash)
+        find(&state, &kind, now, |code| code.hash == hash).ok_or(Refusal::LinkExpired)?
     };
-    let (person, _) = person?.ok_or(Refusal::CodeExpired)?;
-    supabase.sign_in(&mut state, person, "otp", None).map(Json)
+    state.ask_hook(person)?;
+    spend(&mut state, person, now)?;
+    supabase.sign_in(&mut state, person, "otp", None)
 }
 
+/// Where the browser goes, and with which session and person where it carries their tokens.
+type Back = (String, Option<(Uuid, Uuid)>);
+
 impl Supabase {
-    fn follow_link(&self, hash: &str, kind: &str, redirect_to: Url) -> Result<Url, Refusal> {
+    fn follow_link(&self, hash: &str, kind: &str, redirect_to: &str) -> Result<Back, Refusal> {
+        if !matches!(kind, "magiclink" | "recovery" | "signup" | "invite" | "email_change" | "email") {
+            return Err(Refusal::Invalid("Unsupported verification type"));
+        }
         let mut state = self.state();
-        let (person, spent) =
-            spend(&mut state, kind, self.now(), |code| code.hash == hash)?.ok_or(Refusal::LinkExpired)?;
+        let person = find(&state, kind, self.now(), |code| code.hash == hash).ok_or(Refusal::LinkExpired)?;
+        let spent = spend(&mut state, person, self.now())?;
         if !spent.is_pkce() {
             let tokens = self.sign_in(&mut state, person, "otp", None)?;
-            return Ok(with_fragment(redirect_to, &fragment_of(&tokens, spent.kind.name())));
+            let mut fragment = fragment_of(&tokens.body);
+            fragment.push(("type", spent.kind.name().to_owned()));
+            return Ok((with_fragment(redirect_to, &fragment), Some((tokens.session, person))));
         }
         let way = match spent.kind {
             Kind::MagicLink => Way::MagicLink,
@@ -91,17 +115,12 @@ impl Supabase {
         let flow = state.flows.iter_mut().rfind(|flow| flow.person == Some(person) && flow.way == way);
         let flow = flow.ok_or(Refusal::NoFlowForLink)?;
         flow.since = self.now();
-        Ok(with_query(redirect_to, &[("code", flow.code.to_string())]))
+        Ok((with_query(redirect_to, &[("code", flow.code.to_string())]), None))
     }
 }
 
-/// Uses up the code that `is_meant`, and confirms the address that it was sent to.
-fn spend(
-    state: &mut Known,
-    kind: &str,
-    now: i64,
-    is_meant: impl Fn(&OneTimeCode) -> bool,
-) -> Result<Option<(Uuid, OneTimeCode)>, Refusal> {
+/// Whose code `is_meant`, if it is of this kind and still good.
+fn find(state: &Known, kind: &str, now: i64, is_meant: impl Fn(&OneTimeCode) -> bool) -> Option<Uuid> {
     let fits = |code: &OneTimeCode| match kind {
         "email" => true,
         // A link of either name redeems the code for people who are confirmed, for that is one column in GoTrue.
@@ -109,28 +128,29 @@ fn spend(
         "signup" | "invite" => code.kind == Kind::Signup,
         _ => false,
     };
-    if !matches!(kind, "email" | "magiclink" | "recovery" | "signup" | "invite" | "email_change") {
-        return Err(Refusal::Invalid("Unsupported verification type"));
-    }
     let found = state.codes.iter().find(|(_, code)| is_meant(code) && fits(code) && !code.is_expired(now));
-    let Some(person) = found.map(|(person, _)| *person) else { return Ok(None) };
+    found.map(|(person, _)| *person)
+}
+
+/// Uses up this person's code, and confirms the address that it was sent to.
+fn spend(state: &mut Known, person: Uuid, now: i64) -> Result<OneTimeCode, Refusal> {
     let account = state.people.find_mut(person).ok_or(Refusal::Fault)?;
     if account.person.banned {
         return Err(Refusal::Banned);
     }
     account.confirm(now);
-    Ok(state.codes.remove(&person).map(|code| (person, code)))
+    state.codes.remove(&person).ok_or(Refusal::Fault)
 }
 
 /// The answer of `/token` as the implicit flow carries it.
-pub(super) fn fragment_of(tokens: &Value, kind: &'static str) -> Vec<(&'static str, String)> {
+pub(super) fn fragment_of(tokens: &Map<String, Value>) -> Vec<(&'static str, String)> {
     let names = ["access_token", "expires_at", "expires_in", "refresh_token", "token_type"];
     let text = |name| match tokens.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
         None => String::new(),
     };
-    names.into_iter().map(|name| (name, text(name))).chain([("type", kind.to_owned())]).collect()
+    names.into_iter().map(|name| (name, text(name))).collect()
 }
 
 #[derive(Deserialize)]

@@ -18,7 +18,7 @@ async fn a_person_is_shown_to_the_secret_key_alone() {
     world.supabase.set_banned("ana@example.com", false);
     assert_eq!(world.get(&path, &[("apikey", SECRET)]).await.body, session["user"]);
     let bare = world.get(&path, &[("apikey", PUBLISHABLE), VERSION]).await;
-    bare.refused(401, "no_authorization", "This endpoint requires a Bearer token");
+    bare.refused(401, "no_authorization", "This endpoint requires a valid Bearer token");
     let token = session["access_token"].as_str().unwrap();
     world.as_user(Method::GET, &path, token, &Value::Null).await.refused(403, "not_admin", "User not allowed");
     let nobody = world.get(&format!("/auth/v1/admin/users/{}", Uuid::nil()), &[("apikey", SECRET), VERSION]).await;

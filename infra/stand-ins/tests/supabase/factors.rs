@@ -18,7 +18,8 @@ async fn a_second_factor_raises_the_session() {
     let code = world.supabase.totp_code(ANAS_PHONE).unwrap();
     let wrong = if code == "000000" { "000001" } else { "000000" };
     verify(&challenge.body["id"], wrong).await.refused(422, "mfa_verification_failed", "Invalid TOTP code entered");
-    verify(&Value::Null, &code).await.refused(404, "mfa_factor_not_found", "Factor not found");
+    let told = "MFA factor with the provided challenge ID not found";
+    verify(&Value::Null, &code).await.refused(422, "mfa_factor_not_found", told);
     world.advance(5);
 
     let raised = verify(&challenge.body["id"], &code).await;
@@ -48,4 +49,22 @@ async fn a_challenge_is_for_its_factor_and_for_five_minutes() {
     let body = json!({ "challenge_id": id, "code": world.supabase.totp_code(ANAS_PHONE) });
     let late = world.as_user(Method::POST, &format!("{path}/verify"), token, &body).await;
     assert_eq!((late.status, &late.body["code"]), (422, &json!("mfa_challenge_expired")));
+}
+
+/// Supabase ends them, since a person who has a factor is to be asked for it everywhere.
+#[tokio::test]
+async fn a_verified_factor_ends_the_sessions_without_one() {
+    let world = World::new();
+    let [other, mine] = [world.sign_in("ana@example.com").await, world.sign_in("ana@example.com").await];
+    let token = mine["access_token"].as_str().unwrap();
+    let path = format!("/auth/v1/factors/{ANAS_PHONE}");
+    let id = world.as_user(Method::POST, &format!("{path}/challenge"), token, &json!({})).await.body["id"].clone();
+    let body = json!({ "challenge_id": id, "code": world.supabase.totp_code(ANAS_PHONE) });
+
+    assert_eq!(world.as_user(Method::POST, &format!("{path}/verify"), token, &body).await.status, 200);
+
+    let other = other["access_token"].as_str().unwrap();
+    let gone = "Session from session_id claim in JWT does not exist";
+    world.as_user(Method::GET, "/auth/v1/user", other, &Value::Null).await.refused(403, "session_not_found", gone);
+    assert_eq!(world.as_user(Method::GET, "/auth/v1/user", token, &Value::Null).await.status, 200);
 }

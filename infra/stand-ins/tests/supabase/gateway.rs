@@ -77,8 +77,8 @@ async fn settings_and_health_are_whole() {
                 "notion": false, "spotify": false, "slack": false, "slack_oidc": false, "workos": false,
                 "twitch": false, "twitter": false, "email": true, "phone": false, "zoom": false,
             },
-            "disable_signup": true, "mailer_autoconfirm": false, "phone_autoconfirm": false, "sms_provider": "",
-            "saml_enabled": false, "saml_private_key_next_configured": false, "passkeys_enabled": false,
+            "disable_signup": false, "mailer_autoconfirm": false, "phone_autoconfirm": false, "sms_provider": "",
+            "saml_enabled": false, "saml_private_key_next_configured": true, "passkeys_enabled": false,
         })
     );
     let description = "GoTrue is a user registration and authentication API";

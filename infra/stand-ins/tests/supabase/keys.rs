@@ -54,7 +54,7 @@ async fn a_project_of_the_old_kind_lists_nothing() {
 
     let token = world.sign_in("ana@example.com").await["access_token"].clone();
 
-    assert_eq!(decoded(&token).0["alg"], "HS256");
+    assert_eq!(decoded(&token).0, json!({ "alg": "HS256", "typ": "JWT" }), "a shared secret has no id");
     assert_eq!(world.get(JWKS, &[]).await.body, json!({ "keys": [] }));
     assert_eq!(user(&world, &token).await, 200);
 }
@@ -64,7 +64,8 @@ async fn the_issuer_is_published() {
     let answer = World::new().get("/auth/v1/.well-known/openid-configuration", &[("apikey", PUBLISHABLE)]).await;
 
     let issuer = "http://127.0.0.1:54321/auth/v1";
-    assert_eq!(answer.body, json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/.well-known/jwks.json") }));
+    assert_eq!(answer.body["issuer"], issuer);
+    assert_eq!(answer.body["jwks_uri"], format!("{issuer}/.well-known/jwks.json"));
 }
 
 async fn user(world: &World, token: &Value) -> u16 {

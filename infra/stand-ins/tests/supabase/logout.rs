@@ -36,7 +36,7 @@ async fn who_is_not_signed_in_cannot_sign_out() {
     let token = world.sign_in("ana@example.com").await["access_token"].as_str().unwrap().to_owned();
     let logout = async |path: &str| world.as_user(Method::POST, path, &token, &Value::Null).await;
 
-    logout("/auth/v1/logout?scope=all").await.refused(400, "validation_failed", "Unsupported logout scope");
+    logout("/auth/v1/logout?scope=all").await.refused(400, "validation_failed", "Unsupported logout scope \"all\"");
     assert_eq!(logout("/auth/v1/logout").await.status, 204);
     let gone = "Session from session_id claim in JWT does not exist";
     logout("/auth/v1/logout").await.refused(403, "session_not_found", gone);

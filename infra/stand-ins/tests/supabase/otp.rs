@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 const CALLBACK: &str = "https://connect.example.com/auth/callback?flow=7";
 const VERIFIER: &str = "a-verifier-that-is-long-enough-to-be-one-0123456789";
+const BANNED: (u16, &str, &str) = (403, "user_banned", "User is banned");
 const EXPIRED: (u16, &str, &str) = (403, "otp_expired", "Token has expired or is invalid");
 
 #[tokio::test]
@@ -44,7 +45,8 @@ async fn a_code_is_refused_when_wrong_late_or_someone_elses() {
             json!({ "type": "email", "token_hash": "x", "email": "ana@example.com" }),
             invalid("Only the token_hash and type should be provided"),
         ),
-        (json!({ "type": "sms", "email": "a@b.c", "token": "1" }), invalid("Unsupported verification type")),
+        (json!({ "type": "sms", "email": "a@b.c", "token": "1" }), EXPIRED),
+        (json!({ "type": "email", "email": "banned@example.com", "token": "1" }), BANNED),
     ] {
         verify(body).await.refused(status, told, message);
     }
@@ -58,6 +60,7 @@ async fn mails_are_refused_to_strangers_and_to_the_impatient() {
     let world = World::new();
     let otp = async |body: Value| world.post("/auth/v1/otp", &body).await;
     let unknown = "nobody@example.com";
+    world.supabase.configure(|config| config.disable_signup = true);
 
     otp(json!({ "email": unknown })).await.refused(422, "signup_disabled", "Signups not allowed for this instance");
     let told = otp(json!({ "email": unknown, "create_user": false })).await;
@@ -114,7 +117,7 @@ async fn a_link_without_a_challenge_leads_back_with_tokens() {
     assert!(followed.location().starts_with("https://connect.example.com/auth/callback?flow=7#access_token="));
     let names: Vec<_> =
         followed.location().split('#').nth(1).unwrap().split('&').map(|p| p.split('=').next().unwrap()).collect();
-    assert_eq!(names, ["access_token", "expires_at", "expires_in", "refresh_token", "token_type", "type", "sb"]);
+    assert_eq!(names, ["access_token", "expires_at", "expires_in", "refresh_token", "sb", "token_type", "type"]);
     let user = world.as_user(Method::GET, "/auth/v1/user", &token, &Value::Null).await;
     assert_eq!(user.body["confirmed_at"], "2026-11-22T09:30:00Z", "following the link confirms the address");
 }

@@ -1,8 +1,9 @@
-//! Refresh tokens of the first kind.
+//! Refresh tokens.
 
 use crate::world::{START, World, decoded};
 use axum::http::Method;
 use serde_json::{Value, json};
+use stand_ins::supabase::config::RefreshTokenVersion;
 
 const USED: (u16, &str, &str) = (400, "refresh_token_already_used", "Invalid Refresh Token: Already Used");
 
@@ -59,12 +60,28 @@ async fn refusals_have_their_codes() {
     let not_found = (400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found");
 
     world.refresh(&json!("000000000000")).await.refused(not_found.0, not_found.1, not_found.2);
-    let none = world.refresh(&Value::Null).await;
-    let told = json!({ "error": "invalid_request", "error_description": "refresh_token required" });
-    assert_eq!((none.status, none.body), (400, told));
+    for malformed in [Value::Null, json!("short")] {
+        world.refresh(&malformed).await.refused(400, "validation_failed", "Refresh token is not valid");
+    }
     world.supabase.set_banned("ben@example.com", true);
     world.refresh(&token).await.refused(400, "user_banned", "Invalid Refresh Token: User Banned");
     world.supabase.set_banned("ben@example.com", false);
     world.supabase.sign_out_everywhere("ben@example.com");
     world.refresh(&token).await.refused(not_found.0, not_found.1, not_found.2);
+}
+
+#[tokio::test]
+async fn an_old_token_of_version_2_ends_the_session() {
+    let world = World::new();
+    world.supabase.configure(|config| config.refresh_token_version = RefreshTokenVersion::Two);
+    let first = world.sign_in("ana@example.com").await;
+    assert_eq!(first["refresh_token"].as_str().unwrap().len(), 51);
+    let second = world.refresh(&first["refresh_token"]).await.body["refresh_token"].clone();
+    let third = world.refresh(&second).await.body["refresh_token"].clone();
+    world.advance(11);
+
+    world.refresh(&first["refresh_token"]).await.refused(USED.0, USED.1, USED.2);
+
+    let not_found = (400, "refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found");
+    world.refresh(&third).await.refused(not_found.0, not_found.1, not_found.2);
 }

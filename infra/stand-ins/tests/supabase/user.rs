@@ -25,7 +25,7 @@ async fn without_a_users_token_there_is_no_user() {
 
         let answer = world.get(USER, &headers).await;
 
-        answer.refused(401, "no_authorization", "This endpoint requires a Bearer token");
+        answer.refused(401, "no_authorization", "This endpoint requires a valid Bearer token");
     }
 }
 
