@@ -92,6 +92,7 @@ enum Told<'a> {
 }
 
 impl Refusal {
+    #[expect(clippy::too_many_lines, reason = "a table with a row for each refusal")]
     fn told(&self) -> Told<'_> {
         const INVALID: &str = "validation_failed";
         let bad = |code, message: &str| Told::Auth(StatusCode::BAD_REQUEST, code, message.to_owned());
