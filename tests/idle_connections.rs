@@ -59,7 +59,7 @@ const CASES: [Case; 4] = [
         service: "Supabase",
         variable: "SUPABASE_URL",
         program: "authorize",
-        silence: Duration::from_secs(3),
+        silence: Duration::from_secs(2),
         retries: false,
     },
 ];
