@@ -11,6 +11,7 @@ use aws_config::environment::EnvironmentVariableCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::EnvConfigValue;
 use aws_sdk_dynamodb::config::endpoint::{DefaultResolver, Endpoint, Params, ResolveEndpoint};
+use aws_sdk_dynamodb::config::retry::{RetryPartition, TokenBucket};
 use aws_sdk_dynamodb::config::{SharedAsyncSleep, SharedCredentialsProvider, StalledStreamProtectionConfig};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -79,17 +80,26 @@ pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(50))
 }
 
+/// The SDK's quota of second attempts, so that a service that is down is not called twice as often as before. Each client has its
+/// own: by default all clients of a process share one, and several systems may run in one process.
+fn retry_quota(service: &'static str) -> RetryPartition {
+    RetryPartition::custom(service).token_bucket(TokenBucket::default()).build()
+}
+
 /// The tables.
 #[must_use]
 pub(crate) fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
-    let config = aws_sdk_dynamodb::config::Builder::from(config).interceptor(CallTimer("DynamoDB"));
+    let config = aws_sdk_dynamodb::config::Builder::from(config)
+        .interceptor(CallTimer("DynamoDB"))
+        .retry_partition(retry_quota("DynamoDB"));
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
 /// The signing keys.
 #[must_use]
 pub(crate) fn kms(config: &SdkConfig) -> aws_sdk_kms::Client {
-    let config = aws_sdk_kms::config::Builder::from(config).interceptor(CallTimer("KMS"));
+    let config =
+        aws_sdk_kms::config::Builder::from(config).interceptor(CallTimer("KMS")).retry_partition(retry_quota("KMS"));
     aws_sdk_kms::Client::from_conf(config.build())
 }
 
