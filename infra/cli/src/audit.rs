@@ -49,7 +49,7 @@ pub(crate) struct About {
     #[arg(long, value_parser = arguments::client)]
     client: Option<ClientId>,
     /// Of this grant
-    #[arg(long, value_parser = arguments::grant)]
+    #[arg(long, value_parser = arguments::grant, allow_hyphen_values = true)]
     grant: Option<GrantId>,
 }
 

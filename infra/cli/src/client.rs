@@ -79,7 +79,7 @@ pub(crate) enum SecretCommand {
         #[arg(value_parser = arguments::client)]
         id: ClientId,
         /// As `amble client secret list` calls it
-        #[arg(value_name = "SECRET")]
+        #[arg(value_name = "SECRET", allow_hyphen_values = true)]
         listed: String,
     },
 }

@@ -27,12 +27,12 @@ pub(crate) enum Command {
     },
     /// Show one grant
     Show {
-        #[arg(value_parser = arguments::grant)]
+        #[arg(value_parser = arguments::grant, allow_hyphen_values = true)]
         grant: GrantId,
     },
     /// End one grant, or all that fit: their tokens are refused from the next call on. Asks first if there may be several
     End {
-        #[arg(value_parser = arguments::grant, conflicts_with_all = ["tenant", "person", "client"])]
+        #[arg(value_parser = arguments::grant, allow_hyphen_values = true, conflicts_with_all = ["tenant", "person", "client"])]
         grant: Option<GrantId>,
         #[command(flatten)]
         which: Which,

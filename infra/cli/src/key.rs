@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Revoke {
         #[arg(value_parser = arguments::tenant)]
         tenant: TenantId,
-        #[arg(value_parser = arguments::key)]
+        #[arg(value_parser = arguments::key, allow_hyphen_values = true)]
         key: KeyId,
     },
 }

@@ -224,6 +224,11 @@ async fn what_is_wrong_is_said_and_not_done() {
         (&["key", "list", "nowhere"], "there is no tenant nowhere"),
         (&["key", "revoke", "acme", "AAAAAAAAAAAAAAAA"], "tenant acme has no key AAAAAAAAAAAAAAAA"),
         (&["grant", "show", "AAAAAAAAAAAAAAAAAAAAAA"], "there is no grant AAAAAAAAAAAAAAAAAAAAAA"),
+        // One id in 64 begins with a hyphen, and is no option.
+        (&["key", "revoke", "acme", "-xAAAAAAAAAAAAAA"], "tenant acme has no key -xAAAAAAAAAAAAAA"),
+        (&["grant", "show", "-xAAAAAAAAAAAAAAAAAAAA"], "there is no grant -xAAAAAAAAAAAAAAAAAAAA"),
+        (&["grant", "end", "-xAAAAAAAAAAAAAAAAAAAA", "--yes"], "there is no grant -xAAAAAAAAAAAAAAAAAAAA"),
+        (&["client", "secret", "remove", "nobody", "-xxHd07c"], "there is no client nobody"),
         (&["grant", "list"], "say which grants"),
         (&["grant", "end"], "say which grants"),
         (&["audit", "show"], "say --tenant"),
