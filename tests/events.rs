@@ -56,6 +56,8 @@ pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("login/code", 403, ""),
     ("login/factor-reloaded", 303, ""),
     ("login/factor", 403, ""),
+    ("login/leaving", 400, ""),
+    ("login/link", 403, ""),
     ("login/logout", 403, ""),
     ("login/page-malformed-query", 400, ""),
     ("login/page-next-elsewhere", 200, ""),

@@ -34,7 +34,8 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
             "GET POST",
             "/auth/login /auth/login/password /auth/login/code /auth/login/verify /auth/login/factor",
         ),
-        ("login", "POST", "/auth/login/social /auth/logout"),
+        ("login", "GET POST", "/auth/login/social"),
+        ("login", "POST", "/auth/login/link /auth/logout"),
         ("login", "GET", "/auth/callback"),
         (
             "admin",

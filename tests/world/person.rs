@@ -48,7 +48,15 @@ impl<'w> Person<'w> {
     /// # Panics
     /// When there are more than ten.
     pub async fn visit(&self, url: &str) -> Answer {
-        let mut answer = self.open(url).await;
+        let answer = self.open(url).await;
+        self.read(answer).await
+    }
+
+    /// The page to which an answer leads, on our origin: that after a form, say.
+    ///
+    /// # Panics
+    /// When there are more than ten redirects.
+    pub async fn read(&self, mut answer: Answer) -> Answer {
         for _ in 0..10 {
             match answer.header("location") {
                 Some(next) if (300..400).contains(&answer.status) && self.world.is_ours(next) => {
@@ -58,7 +66,7 @@ impl<'w> Person<'w> {
                 _ => return answer,
             }
         }
-        panic!("redirected in circles: {url}");
+        panic!("redirected in circles: {answer:?}");
     }
 
     /// Sends a form as a browser does from our own page.
@@ -67,6 +75,15 @@ impl<'w> Person<'w> {
     /// When nothing answers.
     pub async fn submit(&self, form: &Form) -> Answer {
         self.submit_with(form, &[("origin", "null"), ("sec-fetch-site", "same-origin")]).await
+    }
+
+    /// Sends a form, and the page to which it leads.
+    ///
+    /// # Panics
+    /// When nothing answers, or the redirects go in a circle.
+    pub async fn sends(&self, form: &Form) -> Answer {
+        let answer = self.submit(form).await;
+        self.read(answer).await
     }
 
     /// Sends a form with these headers beside the cookies.

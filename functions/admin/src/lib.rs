@@ -93,27 +93,32 @@ impl Admin {
             return Err(Refusal::Forged);
         }
         let Some(person) = self.identity.signed_in(request, now).await? else {
-            return Ok(self.sign_in(request));
+            return self.sign_in(request);
         };
         if changes {
             self.still_here(&person, matches!(route, Route::Page(_, Page::MakeKey))).await?;
         }
         let parameters = if changes { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
         let visit = Visit { path: request.uri().path(), parameters, person, changes, now };
+        let response = self.page_for(&visit, route).await?;
+        Ok(self.identity.recognized(request, response))
+    }
+
+    async fn page_for(&self, visit: &Visit<'_>, route: &Route) -> Result<Response, Refusal> {
         let Route::Page(tenant, page) = route else {
             return match route {
-                Route::EndOwn => self.end_own(&visit).await,
-                _ => self.own(&visit).await,
+                Route::EndOwn => self.end_own(visit).await,
+                _ => self.own(visit).await,
             };
         };
         let manager = self.manager(&visit.person, tenant).await?;
         match page {
-            Page::Connections => self.connections(&visit, &manager).await,
-            Page::EndConnections => self.end_connections(&visit, &manager).await,
-            Page::Keys => self.keys(&visit, &manager).await,
-            Page::MakeKey => self.make_key(&visit, &manager).await,
-            Page::RevokeKey => self.revoke_key(&visit, &manager).await,
-            Page::Activity => self.activity(&visit, &manager).await,
+            Page::Connections => self.connections(visit, &manager).await,
+            Page::EndConnections => self.end_connections(visit, &manager).await,
+            Page::Keys => self.keys(visit, &manager).await,
+            Page::MakeKey => self.make_key(visit, &manager).await,
+            Page::RevokeKey => self.revoke_key(visit, &manager).await,
+            Page::Activity => self.activity(visit, &manager).await,
         }
     }
 
@@ -138,7 +143,7 @@ impl Admin {
     }
 
     /// Comes back to where one was; after a form, to the page it was on, as what a form says is not kept.
-    fn sign_in(&self, request: &Request) -> Response {
+    fn sign_in(&self, request: &Request) -> Result<Response, Refusal> {
         let path = request.uri().path();
         let query = request.uri().query().filter(|_| request.method() == Method::GET);
         let way_back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
@@ -147,7 +152,8 @@ impl Admin {
         } else {
             "/admin"
         };
-        answer::see_other(&self.identity.login(way_back))
+        let redirect = self.identity.redirect_to_sign_in(request, way_back);
+        redirect.map_err(|_| Refusal::Unrecognized { again: self.identity.login(way_back) })
     }
 }
 

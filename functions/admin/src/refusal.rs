@@ -35,6 +35,8 @@ pub(crate) enum Refusal {
     MakerGone,
     #[error("a session that is over")]
     SignedOut,
+    #[error("came back from sign-in with a session that is not recognised")]
+    Unrecognized { again: String },
     /// Of another tenant, or of nobody: they look alike.
     #[error("not there, or not theirs")]
     NotThere,
@@ -57,6 +59,8 @@ struct Page<'a> {
     title: &'static str,
     what: String,
     advice: &'static str,
+    /// Where the button leads.
+    again: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -107,20 +111,30 @@ impl Refusal {
             Self::SignedOut | Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone => {
                 ("You are no longer signed in", "Your session has ended elsewhere.".to_owned(), "Sign in and do it again.")
             }
+            Self::Unrecognized { .. } => (
+                "Your session could not be recognised",
+                "You come from signing in, but the session in this browser is not one that counts here.".to_owned(),
+                "Sign in again. If it stays like this, tell those who run this service: they can check it with the doctor command.",
+            ),
             Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(_) => (
                 "This link or form is not complete",
                 "It says something that cannot be understood.".to_owned(),
                 AGAIN,
             ),
         };
-        let rendered = Page { shell, title, what, advice }.render();
+        let again = match self {
+            Self::Unrecognized { again } => Some(again.as_str()),
+            _ => None,
+        };
+        let rendered = Page { shell, title, what, advice, again }.render();
         answer::because(shell.page(self.status(), Leads::HOME, None, rendered), self)
     }
 
     /// The answer that scripts get.
     pub(crate) fn json(&self) -> Response {
         let (error, error_description) = match self {
-            Self::Malformed(_) | Self::Body => {
+            // Of pages alone: scripts are never sent to sign in.
+            Self::Malformed(_) | Self::Body | Self::Unrecognized { .. } => {
                 ("invalid_request", "The request is not what the description of this API says.")
             }
             Self::Cursor => ("invalid_request", "The cursor is not one that was given out here."),
@@ -149,9 +163,11 @@ impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
             Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(Unmade::NoPermission | Unmade::Expired) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Malformed(_)
+            | Self::Body
+            | Self::Cursor
+            | Self::Unrecognized { .. }
+            | Self::Unmade(Unmade::NoPermission | Unmade::Expired) => StatusCode::BAD_REQUEST,
             Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => StatusCode::UNAUTHORIZED,
             Self::NotTheirs(_) | Self::Forged | Self::Unmade(Unmade::Beyond(_)) => StatusCode::FORBIDDEN,
             Self::NotThere => StatusCode::NOT_FOUND,

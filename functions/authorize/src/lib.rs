@@ -75,7 +75,7 @@ impl Authorize {
         let person = self.identity.signed_in(request, now).await?;
         let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(Stranded::NoClient)?;
         self.documents.judge(&id)?;
-        let Some(person) = person else { return self.nobody(&id, parameters, now).await };
+        let Some(person) = person else { return self.nobody(request, &id, parameters, now).await };
         let (destination, standings, wanted) = self.find(&id, parameters, &person, now).await?;
         let attempt = Attempt::of(&destination, parameters, now);
         let asked = match Asked::read(&destination, parameters, &self.issuer) {
@@ -99,7 +99,7 @@ impl Authorize {
         let before = Approved::is_of(request, parameters, &person);
         let page = |again| {
             attempt.shown(&person.person, again);
-            consent.page(again, before, parameters)
+            self.identity.recognized(request, consent.page(again, before, parameters))
         };
         if !deciding {
             return Ok(page(None));
@@ -115,7 +115,7 @@ impl Authorize {
                     Ok(code) => Approved::remembered(destination.deliver(&code), parameters, &person, &self.issuer),
                     Err(fault) => answer::because(page(Some(Again::Unavailable)), &fault),
                 }),
-                Ok(false) => self.sign_in(&attempt, parameters),
+                Ok(false) => self.sign_in(request, &attempt, parameters),
                 Err(fault) => Ok(answer::because(page(Some(Again::Unavailable)), &fault)),
             },
         }
@@ -137,22 +137,32 @@ impl Authorize {
     }
 
     /// Nobody is signed in. What a client says at an address of its own is not even asked for: strangers must not send us anywhere.
-    async fn nobody(&self, id: &ClientId, parameters: &Parameters, now: Timestamp) -> Result<Response, Stranded> {
+    async fn nobody(
+        &self,
+        request: &Request,
+        id: &ClientId,
+        parameters: &Parameters,
+        now: Timestamp,
+    ) -> Result<Response, Stranded> {
         if id.is_address() {
-            return self.sign_in(&Attempt::of_document(id, parameters, now), parameters);
+            return self.sign_in(request, &Attempt::of_document(id, parameters, now), parameters);
         }
         let destination = Destination::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;
-        self.sign_in(&Attempt::of(&destination, parameters, now), parameters)
+        self.sign_in(request, &Attempt::of(&destination, parameters, now), parameters)
     }
 
     /// Sends the person to sign in, if they will find back.
-    fn sign_in(&self, attempt: &Attempt<'_>, parameters: &Parameters) -> Result<Response, Stranded> {
+    fn sign_in(&self, request: &Request, attempt: &Attempt<'_>, parameters: &Parameters) -> Result<Response, Stranded> {
         let way_back = asked::way_back(parameters);
         if way_back.len() > LONGEST_WAY_BACK {
             return Err(Malformed::TooLarge.into());
         }
+        let response = self
+            .identity
+            .redirect_to_sign_in(request, &way_back)
+            .map_err(|_| Stranded::Unrecognized { again: self.identity.login(&way_back) })?;
         attempt.sent_to_sign_in();
-        Ok(answer::see_other(&self.identity.login(&way_back)))
+        Ok(response)
     }
 
     async fn approve(

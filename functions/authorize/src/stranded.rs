@@ -28,6 +28,8 @@ pub(crate) enum Stranded {
     NoAddress,
     #[error("a redirect_uri that the client did not register")]
     Address,
+    #[error("came back from sign-in with a session that is not recognised")]
+    Unrecognized { again: String },
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -39,6 +41,8 @@ struct Page<'a> {
     title: &'static str,
     what: &'static str,
     advice: &'a str,
+    /// Where the button leads.
+    again: Option<&'a str>,
 }
 
 impl Stranded {
@@ -52,6 +56,7 @@ impl Stranded {
             Self::Document(_) => "client_document",
             Self::NoAddress => "no_address",
             Self::Address => "address",
+            Self::Unrecognized { .. } => "unrecognized_session",
             Self::Fault(_) => "unavailable",
         }
     }
@@ -95,6 +100,12 @@ impl Stranded {
                 "The application wants the answer at an address that it did not register. To keep you safe, nothing was sent there.",
                 "If you did not start this yourself, close the page. If you did, remove the connector in the application and add it again.",
             ),
+            Self::Unrecognized { .. } => (
+                StatusCode::BAD_REQUEST,
+                "Your session could not be recognised",
+                "You come from signing in, but the session in this browser is not one that counts here. Nothing was connected.",
+                "Sign in again. If it stays like this, tell those who run this service: they can check it with the doctor command.",
+            ),
             Self::Fault(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "That did not work just now",
@@ -102,7 +113,11 @@ impl Stranded {
                 "Wait a moment, then reload this page.",
             ),
         };
-        let page = Page { shell, title, what, advice };
+        let again = match self {
+            Self::Unrecognized { again } => Some(again.as_str()),
+            _ => None,
+        };
+        let page = Page { shell, title, what, advice, again };
         answer::because(shell.page(status, Leads::HOME, None, page.render()), self)
     }
 }

@@ -48,7 +48,26 @@ pub(crate) async fn by_code(at: &Supabase, email: &str, code: &str) -> Result<To
     tokens(at, Ask::post("Supabase.Verify", "/verify", body), Declined::of_code).await
 }
 
-pub(crate) async fn by_flow(at: &Supabase, code: &str, verifier: &str) -> Result<Tokens, Refusal> {
+/// With the hash that the link of a mail carries in place of its code.
+pub(crate) async fn by_link(at: &Supabase, token_hash: &str) -> Result<Tokens, Refusal> {
+    let body = json!({ "type": "email", "token_hash": token_hash });
+    tokens(at, Ask::post("Supabase.Verify", "/verify", body), Declined::of_link).await
+}
+
+/// Exchanges the code of a flow. `verifiers` are those of this browser, the flow's own first: Supabase tells of a wrong one
+/// and spends nothing, so the next is tried.
+pub(crate) async fn by_flow(at: &Supabase, code: &str, verifiers: &[String]) -> Result<Tokens, Refusal> {
+    let mut outcome = Err(Refusal::Declined(Declined::OtherFlow));
+    for verifier in verifiers {
+        outcome = exchange(at, code, verifier).await;
+        if !matches!(outcome, Err(Refusal::Declined(Declined::OtherFlow))) {
+            break;
+        }
+    }
+    outcome
+}
+
+async fn exchange(at: &Supabase, code: &str, verifier: &str) -> Result<Tokens, Refusal> {
     let body = json!({ "auth_code": code, "code_verifier": verifier });
     tokens(at, Ask::post("Supabase.Exchange", "/token?grant_type=pkce", body), Declined::of_flow).await
 }
@@ -58,9 +77,22 @@ pub(crate) async fn refresh(at: &Supabase, token: &str) -> Result<Tokens, Refusa
     tokens(at, Ask::post("Supabase.Refresh", "/token?grant_type=refresh_token", body), Declined::of_refresh).await
 }
 
-/// Shows a second factor: the session that comes back has both. A challenge lives for five minutes and this one for a moment, so that
-/// the page that asks for the code keeps nothing.
+/// Shows a second factor: the session that comes back has both. Supabase wants the challenge and the code from one address,
+/// and we may have several: then both are repeated once, together.
 pub(crate) async fn by_factor(
+    at: &Supabase,
+    bearer: &Bearer,
+    factor: &FactorId,
+    code: &str,
+) -> Result<Tokens, Refusal> {
+    match challenge_and_verify(at, bearer, factor, code).await {
+        Err(Refusal::Declined(Declined::AddressChanged)) => challenge_and_verify(at, bearer, factor, code).await,
+        outcome => outcome,
+    }
+}
+
+/// A challenge lives for five minutes and this one for a moment, so that the page that asks for the code keeps nothing.
+async fn challenge_and_verify(
     at: &Supabase,
     bearer: &Bearer,
     factor: &FactorId,

@@ -11,6 +11,8 @@ pub(crate) enum Declined {
     Suspended,
     /// The wrong code, or one that is too old.
     Code,
+    /// The link of a mail that was used, or is too old.
+    Link,
     /// The wrong code of an authenticator, or one that has run out.
     Factor,
     /// No authenticator that this page can ask for.
@@ -31,6 +33,10 @@ pub(crate) enum Declined {
     UnverifiedAddress,
     /// The flow ended, one way or the other.
     Over,
+    /// The newest flow of the person is not the one that this verifier is for.
+    OtherFlow,
+    /// A factor was checked from another address than it was asked for.
+    AddressChanged,
     /// The session ended.
     Session,
 }
@@ -54,11 +60,21 @@ impl Declined {
         }
     }
 
+    /// Of `POST /verify` with the hash of a link.
+    pub(crate) fn of_link(code: &str) -> Option<Self> {
+        match code {
+            "otp_expired" | "validation_failed" | "user_not_found" => Some(Self::Link),
+            code => Self::of_any(code),
+        }
+    }
+
     /// Of `POST /factors/{id}/challenge` and `…/verify`.
     pub(crate) fn of_factor(code: &str) -> Option<Self> {
         match code {
             "mfa_verification_failed" | "mfa_challenge_expired" | "validation_failed" => Some(Self::Factor),
             "mfa_factor_not_found" => Some(Self::NoAuthenticator),
+            // Also of a challenge that was used before, by a second click.
+            "mfa_ip_address_mismatch" => Some(Self::AddressChanged),
             "session_not_found" | "session_expired" | "user_not_found" | "bad_jwt" | "no_authorization" => {
                 Some(Self::Session)
             }
@@ -69,9 +85,8 @@ impl Declined {
     /// Of `POST /token?grant_type=pkce`.
     pub(crate) fn of_flow(code: &str) -> Option<Self> {
         match code {
-            "flow_state_not_found" | "flow_state_expired" | "bad_code_verifier" | "validation_failed" => {
-                Some(Self::Over)
-            }
+            "bad_code_verifier" => Some(Self::OtherFlow),
+            "flow_state_not_found" | "flow_state_expired" | "validation_failed" => Some(Self::Over),
             code => Self::of_any(code),
         }
     }
@@ -95,7 +110,8 @@ impl Declined {
             "access_denied" => Self::Cancelled,
             "signup_disabled" => Self::NoAccount,
             "provider_email_needs_verification" => Self::UnverifiedAddress,
-            code => Self::of_any(code).unwrap_or(Self::Over),
+            // An address that says so will say so again.
+            code => Self::of_any(code).filter(|declined| *declined != Self::TooMany).unwrap_or(Self::Over),
         }
     }
 
@@ -118,6 +134,7 @@ impl Declined {
             Self::Unconfirmed => "This address has not been confirmed yet. Have a code e-mailed to you to confirm it.",
             Self::Suspended => "This account is suspended. Ask whoever runs your workspace.",
             Self::Code => "That code is wrong or has expired. Check it, or send another one.",
+            Self::Link => "That mail was used already, link or code, or it is too old. Send another one.",
             Self::Factor => "That code is wrong or has run out. Type in the one that your authenticator app shows now.",
             Self::NoAuthenticator => "That authenticator is not set up for this account. Choose another one.",
             Self::TooMany => "Too many attempts just now. Wait a minute, then try again.",
@@ -130,6 +147,13 @@ impl Declined {
             }
             Self::UnverifiedAddress => "Your e-mail address is not verified there yet. Verify it, then try again.",
             Self::Over => "That sign-in took too long or was already used. Please start again.",
+            Self::OtherFlow => {
+                "Somebody asked for a mail to the same address after you did, so your mail is used up, its link and its code. \
+                 Ask for another one. The code of the next mail always works, whoever else asks."
+            }
+            Self::AddressChanged => {
+                "That code could not be checked this time. Type in the one that your authenticator app shows now."
+            }
             Self::Session => "Your session has ended. Please sign in again.",
         }
     }

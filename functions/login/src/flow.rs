@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use shared::clock::Timestamp;
+use shared::http::own_cookie;
 use shared::identity::cookies::Jar;
 use shared::lambda::Response;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::secret::{Digest, Secret, from_text, to_text};
 
+use crate::form::Door;
 use crate::next::Next;
 use crate::session;
 
@@ -20,19 +22,78 @@ pub(crate) struct Flow {
     pub(crate) id: String,
     pub(crate) verifier: String,
     pub(crate) next: Option<Next>,
+    /// Where a mail went, if it is one of a mail.
+    pub(crate) email: Option<String>,
     started: Timestamp,
 }
 
 impl Flow {
-    /// As long as the code of a mail lives.
-    const LIFE: Duration = Duration::from_hours(1);
+    /// Seconds between two mails to one address (`SMTP_MAX_FREQUENCY`).
+    const BETWEEN_MAILS: u64 = 60;
     /// Of several tabs, and of their size together: API Gateway takes heads of 10 KB, and a session has its share of that.
     const MOST: usize = 3;
     const ROOM: usize = 3000;
 
     pub(crate) fn begin(next: Option<Next>, now: Timestamp) -> Self {
         let verifier = to_text(Secret::<32>::random().expose());
-        Self { id: to_text(Secret::<16>::random().expose()), verifier, next, started: now }
+        Self { id: to_text(Secret::<16>::random().expose()), verifier, next, email: None, started: now }
+    }
+
+    /// The one of a mail. Supabase lets a link lead to the newest flow of a person, also when it sends no mail for it: so
+    /// whoever asks again in this browser, by a second click or in another tab, comes with the same verifier, and for the
+    /// same way back with the same flow.
+    pub(crate) fn by_mail(
+        jar: &Jar,
+        door: &Door,
+        email: &str,
+        next: Option<Next>,
+        issuer: &Issuer,
+        now: Timestamp,
+    ) -> Self {
+        let email = email.trim().to_lowercase();
+        let verifier = to_text(door.derive("verifier", &email).expose());
+        let id = Self::id_of_mail(door, &email, next.as_ref());
+        // Since the mail that is on its way, not since the last click.
+        let started = Self::of(jar, &id, issuer, now).map(|before| before.started);
+        let started = started.filter(|at| now.since(*at).as_secs() < Self::BETWEEN_MAILS).unwrap_or(now);
+        Self { id, verifier, next, email: Some(email), started }
+    }
+
+    fn id_of_mail(door: &Door, email: &str, next: Option<&Next>) -> String {
+        let about = format!("{email}\n{}", next.map_or("", Next::as_str));
+        let derived = door.derive("flow", &about);
+        // As long as a random one.
+        to_text(derived.expose().split_at(16).0)
+    }
+
+    /// The verifiers of this browser: this flow's, then those of the others, newest first.
+    pub(crate) fn verifiers(&self, jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<String> {
+        let mut verifiers = vec![self.verifier.clone()];
+        for (flow, _) in Self::open(jar, issuer, now) {
+            if !verifiers.contains(&flow.verifier) {
+                verifiers.push(flow.verifier);
+            }
+        }
+        verifiers
+    }
+
+    /// Seconds until Supabase sends another mail to this address.
+    pub(crate) fn mail_in(&self, now: Timestamp) -> u64 {
+        Self::BETWEEN_MAILS.saturating_sub(now.since(self.started).as_secs())
+    }
+
+    /// Those of this browser, newest first, with the length of what it keeps.
+    fn open(jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<(Self, usize)> {
+        let prefix = own_cookie::name(&name(""), issuer);
+        let mut open: Vec<(Self, usize)> = jar
+            .names()
+            .filter_map(|name| name.strip_prefix(&prefix))
+            .filter_map(|id| {
+                Some((Self::of(jar, id, issuer, now)?, jar.value(&own_cookie::name(&name(id), issuer))?.len()))
+            })
+            .collect();
+        open.sort_by_key(|(flow, _)| std::cmp::Reverse(flow.started));
+        open
     }
 
     pub(crate) fn challenge(&self) -> String {
@@ -42,19 +103,15 @@ impl Flow {
     /// The flow `id` that this browser began.
     pub(crate) fn of(jar: &Jar, id: &str, issuer: &Issuer, now: Timestamp) -> Option<Self> {
         from_text::<16>(id)?;
-        let flow = Self::parse(id, jar.value(&name(id, issuer))?)?;
-        (now.since(flow.started) < Self::LIFE).then_some(flow)
+        let flow = Self::parse(id, jar.value(&own_cookie::name(&name(id), issuer))?)?;
+        (now.since(flow.started) < Duration::from_secs(LIFE.into())).then_some(flow)
     }
 
     /// Gives it to the browser, and takes away the oldest of too many others.
     pub(crate) fn keep(&self, response: &mut Response, jar: &Jar, issuer: &Issuer, now: Timestamp) {
-        let (prefix, value) = (name("", issuer), self.value());
-        let mut others: Vec<(Self, usize)> = jar
-            .names()
-            .filter_map(|name| name.strip_prefix(&prefix))
-            .filter_map(|id| Some((Self::of(jar, id, issuer, now)?, jar.value(&name(id, issuer))?.len())))
-            .collect();
-        others.sort_by_key(|(flow, _)| std::cmp::Reverse(flow.started));
+        let value = self.value();
+        let mut others = Self::open(jar, issuer, now);
+        others.retain(|(flow, _)| flow.id != self.id);
         let mut room = Self::ROOM.saturating_sub(value.len());
         for (place, (flow, size)) in others.iter().enumerate() {
             if place + 1 < Self::MOST && *size <= room {
@@ -64,31 +121,36 @@ impl Flow {
                 flow.forget(response, issuer);
             }
         }
-        let life = i64::try_from(Self::LIFE.as_secs()).unwrap_or(0);
-        session::set_own(response, &name(&self.id, issuer), &value, Some(life), issuer);
+        own_cookie::set(response, &name(&self.id), &value, Some(LIFE), issuer);
     }
 
     pub(crate) fn forget(&self, response: &mut Response, issuer: &Issuer) {
-        session::set_own(response, &name(&self.id, issuer), "", Some(0), issuer);
+        own_cookie::set(response, &name(&self.id), "", Some(0), issuer);
     }
 
     fn value(&self) -> String {
         let next = self.next.as_ref().map_or("", Next::as_str);
-        format!("{}.{}.{}", self.started.seconds(), self.verifier, session::to_cookie(next))
+        let email = self.email.as_deref().unwrap_or_default();
+        let (next, email) = (session::to_cookie(next), session::to_cookie(email));
+        format!("{}.{}.{next}.{email}", self.started.seconds(), self.verifier)
     }
 
     fn parse(id: &str, value: &str) -> Option<Self> {
-        let mut parts = value.splitn(3, '.');
+        let mut parts = value.splitn(4, '.');
         let started = Timestamp::from_seconds(parts.next()?.parse().ok()?);
         let verifier = parts.next()?.to_owned();
         from_text::<32>(&verifier)?;
         let next = Next::parse(&session::from_cookie(parts.next()?)?);
-        Some(Self { id: id.to_owned(), verifier, next, started })
+        let email = session::from_cookie(parts.next()?).filter(|email| !email.is_empty());
+        Some(Self { id: id.to_owned(), verifier, next, email, started })
     }
 }
 
-fn name(id: &str, issuer: &Issuer) -> String {
-    session::own(&format!("mcp-login-{id}"), issuer)
+/// Seconds: as long as the code of a mail lives.
+const LIFE: u32 = 3600;
+
+fn name(id: &str) -> String {
+    format!("mcp-login-{id}")
 }
 
 #[cfg(test)]
@@ -123,7 +185,8 @@ mod tests {
     fn of_too_many_flows_the_oldest_go() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         let old: Vec<Flow> = (0..4u64).map(|age| Flow::begin(None, NOW.plus(Duration::from_secs(age)))).collect();
-        let header: Vec<_> = old.iter().map(|flow| format!("{}={}", name(&flow.id, &issuer), flow.value())).collect();
+        let header: Vec<_> =
+            old.iter().map(|flow| format!("{}={}", own_cookie::name(&name(&flow.id), &issuer), flow.value())).collect();
         let later = NOW.plus(Duration::from_secs(9));
         let mut response = empty(http::StatusCode::OK);
 

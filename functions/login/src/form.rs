@@ -1,15 +1,15 @@
 //! Forms of our own pages, and the proof that they are: signing somebody in as another is an attack too (login CSRF).
 
-use shared::http::own_page;
+use http::header::COOKIE;
 use shared::http::parameters::Parameters;
-use shared::identity::cookies::Jar;
+use shared::http::{own_cookie, own_page};
 use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::secret::{Secret, from_text, to_text};
 
+use crate::link::Link;
 use crate::next::Next;
 use crate::refusal::{Back, Refusal, Refused, Step};
-use crate::session;
 
 /// A form that this browser was shown by us.
 pub(crate) struct Form {
@@ -26,7 +26,8 @@ impl Form {
         let shown = fields.value("confirmation").and_then(from_text).map(Secret::from_bytes);
         match (Door::given(request, issuer), shown) {
             (Some(given), Some(shown)) if given.matches(&shown) => Ok(Self { fields, back }),
-            _ => Err(back.refused(Refusal::NotConfirmed)),
+            _ if request.headers().contains_key(COOKIE) => Err(back.refused(Refusal::OutOfDate)),
+            _ => Err(back.refused(Refusal::NoCookies)),
         }
     }
 
@@ -59,19 +60,24 @@ impl Door {
         to_text(self.secret.expose())
     }
 
+    /// A secret of this browser for `purpose` and what it is about, the same as long as the browser has the form's.
+    pub(crate) fn derive(&self, purpose: &str, about: &str) -> Secret<32> {
+        self.secret.mac(&[purpose.as_bytes(), &[0], about.as_bytes()])
+    }
+
     pub(crate) fn open(&self, response: &mut Response, issuer: &Issuer) {
         if self.is_new {
-            session::set_own(response, &session::own(NAME, issuer), &self.confirmation(), None, issuer);
+            own_cookie::set(response, NAME, &self.confirmation(), None, issuer);
         }
     }
 
     /// Who has signed in starts anew the next time.
     pub(crate) fn close(response: &mut Response, issuer: &Issuer) {
-        session::set_own(response, &session::own(NAME, issuer), "", Some(0), issuer);
+        own_cookie::set(response, NAME, "", Some(0), issuer);
     }
 
     fn given(request: &Request, issuer: &Issuer) -> Option<Secret<32>> {
-        Jar::of(request).value(&session::own(NAME, issuer)).and_then(from_text).map(Secret::from_bytes)
+        own_cookie::value(request, NAME, issuer).and_then(from_text).map(Secret::from_bytes)
     }
 }
 
@@ -87,7 +93,12 @@ pub(crate) fn remembered(request: &Request) -> Back {
         // Which addresses there are, Supabase decides; this is what is not one in any case.
         (3..=320).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control)
     });
-    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), step: Step::SignIn }
+    let step = match (Link::of(&fields), fields.value("flow")) {
+        (Some(link), _) => Step::Link(link),
+        (None, Some(flow)) => Step::Code(flow.to_owned()),
+        (None, None) => Step::SignIn,
+    };
+    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), step, ..Back::default() }
 }
 
 const NAME: &str = "mcp-login";

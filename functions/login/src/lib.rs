@@ -9,6 +9,7 @@ mod attempts;
 mod declined;
 mod flow;
 mod form;
+mod link;
 mod next;
 mod page;
 mod refusal;
@@ -21,13 +22,14 @@ use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer::{because, empty, method_not_allowed, see_other};
+use shared::http::notice;
 use shared::http::parameters::{Malformed, Parameters};
 use shared::http::shell::Shell;
 use shared::identity::cookies::Jar;
 use shared::identity::halfway::Halfway;
 use shared::identity::signed_in::SIGN_OUT;
 use shared::identity::supabase::Bearer;
-use shared::identity::{Arrival, Identity};
+use shared::identity::{Arrival, Identity, NoSession};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 
@@ -36,9 +38,13 @@ use crate::attempts::Attempts;
 use crate::declined::Declined;
 use crate::flow::Flow;
 use crate::form::{Door, Form};
+use crate::link::Link;
 use crate::next::Next;
-use crate::page::{CodePage, FactorPage, LeavingPage, SignInPage, SignedInPage, shown};
-use crate::refusal::{Back, Refusal, Refused, Step};
+use crate::page::{
+    COOKIES_SCRIPT, COUNTDOWN_SCRIPT, CodePage, FactorPage, LeavingPage, LinkPage, OtherBrowserPage, RetryPage,
+    SignInPage, SignedInPage, shown, with_script,
+};
+use crate::refusal::{Back, Problem, Refusal, Refused, Step};
 use crate::ways::Ways;
 
 /// The endpoint.
@@ -78,21 +84,27 @@ impl Function for Login {
             (&Method::GET, "/auth/login") => self.arrive(&request, now).await,
             (&Method::POST, "/auth/login/password") => self.by_password(&request, now).await,
             (&Method::POST, "/auth/login/code") => self.send_code(&request, now).await,
+            (&Method::GET, "/auth/login/code") => self.ask_for_code(&request, now),
             (&Method::POST, "/auth/login/verify") => self.by_code(&request, now).await,
+            (&Method::POST, "/auth/login/link") => self.by_link(&request, now).await,
             (&Method::POST, "/auth/login/factor") => self.by_factor(&request, now).await,
-            (&Method::POST, "/auth/login/social") => self.leave_for_provider(&request, now).await,
+            (&Method::POST, "/auth/login/social") => self.choose_provider(&request, now).await,
+            (&Method::GET, "/auth/login/social") => self.leave_for_provider(&request, now).await,
             (&Method::GET, "/auth/callback") => self.come_back(&request, now).await,
             (&Method::POST, "/auth/logout") => self.sign_out(&request, now).await,
-            // The answer to a form is a page at the form's address, and pages are reloaded.
+            // Where forms lead, no page is.
             (&Method::POST, "/auth/login")
-            | (
-                &Method::GET,
-                "/auth/login/password" | "/auth/login/code" | "/auth/login/verify" | "/auth/login/factor",
-            ) => Ok(see_other(&self.start(form::remembered(&request).next.as_ref()))),
+            | (&Method::GET, "/auth/login/password" | "/auth/login/verify" | "/auth/login/factor") => {
+                Ok(see_other(&self.start(form::remembered(&request).next.as_ref())))
+            }
             (_, path) => Ok(unserved(path)),
         };
         match answered {
             Ok(response) => response,
+            // A second click, or another tab: the first one has signed them in.
+            Err(refused) if refused.why.is_of_an_old_form() && self.is_signed_in(&request, now).await => {
+                self.go_on(refused.back.next.as_ref())
+            }
             Err(refused) => self.explain(&request, refused, now).await,
         }
     }
@@ -106,9 +118,12 @@ impl Login {
     /// The sign-in page, unless the person is signed in already, or was until an hour ago.
     async fn arrive(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
         let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
-        let back = Back { next: query.value("next").and_then(Next::parse), ..Back::default() };
+        let problem: Option<Problem> = notice::of(request, &self.issuer);
+        let email = problem.as_ref().and_then(|problem| problem.email.clone());
+        let back = Back { next: query.value("next").and_then(Next::parse), email, ..Back::default() };
+        let told = Told { problem: problem.as_ref(), status: StatusCode::OK };
         match self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))? {
-            Arrival::Halfway(person) => Ok(self.factor_page(request, &person, &back, None)),
+            Arrival::Halfway(person) => Ok(self.factor_page(request, &person, &back, told)),
             Arrival::SignedIn(person) => {
                 // Online, because authorize may have sent them here for a session that ended before its token did.
                 let alive = self.identity.still_signed_in(&person).await.map_err(|fault| back.refused(fault))?;
@@ -120,29 +135,36 @@ impl Login {
                         None,
                         &SignedInPage {
                             shell: &self.shell,
+                            problem: told.problem,
                             who: person.email.as_deref().unwrap_or(person.person.as_str()),
                             confirmation: &person.anti_forgery(SIGN_OUT),
                         },
                     )),
-                    (false, _) => Ok(self.without_session(request, self.sign_in_page(request, &back, None, now).await)),
+                    (false, _) => Ok(self.without_session(request, self.sign_in_page(request, &back, told, now).await)),
                 }
             }
-            Arrival::Nobody => self.resume(request, &back, now).await,
+            Arrival::Nobody(_) => self.resume(request, &back, told, now).await,
         }
     }
 
     /// The session's cookie outlives its access token by far: the refresh token in it makes a new one. Only here, where the
     /// cookies are ours; anywhere else a refresh would end the session.
-    async fn resume(&self, request: &Request, back: &Back, now: Timestamp) -> Result<Response, Refused> {
+    async fn resume(
+        &self,
+        request: &Request,
+        back: &Back,
+        told: Told<'_>,
+        now: Timestamp,
+    ) -> Result<Response, Refused> {
         let refreshable = self.identity.refreshable(request, now).await.map_err(|fault| back.refused(fault))?;
         let Some(token) = refreshable else {
-            return Ok(self.sign_in_page(request, back, None, now).await);
+            return Ok(self.sign_in_page(request, back, told, now).await);
         };
         match self.attempts.of(account::refresh(self.identity.supabase(), &token), now).await {
             Ok(tokens) => self.welcome(request, tokens, back, now).await,
             Err(Refusal::Declined(Declined::TooMany)) => Err(back.refused(Refusal::Declined(Declined::TooMany))),
             Err(Refusal::Declined(_)) => {
-                Ok(self.without_session(request, self.sign_in_page(request, back, None, now).await))
+                Ok(self.without_session(request, self.sign_in_page(request, back, told, now).await))
             }
             Err(refusal) => Err(back.refused(refusal)),
         }
@@ -162,7 +184,8 @@ impl Login {
     async fn send_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
         let form = self.form(request)?;
         let email = form.email()?;
-        let flow = Flow::begin(form.back.next.clone(), now);
+        let (jar, door) = (Jar::of(request), Door::of(request, &self.issuer));
+        let flow = Flow::by_mail(&jar, &door, email, form.back.next.clone(), &self.issuer, now);
         let callback = self.callback(&flow);
         let challenge = flow.challenge();
         let sent = account::send_code(self.identity.supabase(), email, &callback, &challenge);
@@ -170,15 +193,24 @@ impl Login {
         // Whether or not there is anybody: a code that is used costs a second call.
         self.attempts.count_this(now);
         let sent = sent.map_err(|refusal| form.back.refused(refusal))?;
-        let mut response = self.code_page(request, &form.back, None);
-        flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
+        let mut response = see_other(&self.code_address(&flow.id));
+        flow.keep(&mut response, &jar, &self.issuer, now);
         Ok(because(response, &sent))
     }
 
+    /// The page on which the code of a mail is typed in.
+    fn ask_for_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
+        let Some(id) = query.value("flow") else { return Ok(see_other(&self.start(None))) };
+        let flow = Flow::of(&Jar::of(request), id, &self.issuer, now).ok_or(Refusal::NoFlow)?;
+        let problem: Option<Problem> = notice::of(request, &self.issuer);
+        let told = Told { problem: problem.as_ref(), status: StatusCode::OK };
+        Ok(self.code_page(request, &flow, told, now))
+    }
+
     async fn by_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let mut form = self.form(request)?;
+        let form = self.form(request)?;
         form.email()?;
-        form.back.step = Step::Code;
         let code: String = form.value("token").unwrap_or_default().split_whitespace().collect();
         if !(6..=10).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(form.back.refused(Declined::Code));
@@ -189,14 +221,13 @@ impl Login {
     }
 
     async fn by_factor(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let mut form = self.form(request)?;
-        form.back.step = Step::Factor;
+        let form = self.form(request)?;
         let back = &form.back;
         let person = match self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))? {
             Arrival::Halfway(person) => person,
             // Shown already, in another tab or by a second click.
             Arrival::SignedIn(_) => return Ok(see_other(&self.start(back.next.as_ref()))),
-            Arrival::Nobody => return Err(back.refused(Declined::Session)),
+            Arrival::Nobody(_) => return Err(back.refused(Declined::Session)),
         };
         let code: String = form.value("code").unwrap_or_default().split_whitespace().collect();
         if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -210,15 +241,48 @@ impl Login {
         self.welcome(request, tokens.map_err(|refusal| back.refused(refusal))?, back, now).await
     }
 
+    /// The button of a link: only now its mail is used up.
+    async fn by_link(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let form = self.form(request)?;
+        let Step::Link(link) = &form.back.step else { return Err(form.back.refused(Refusal::NoFlow)) };
+        let flow = Flow::of(&Jar::of(request), &link.flow, &self.issuer, now).ok_or(Refusal::NoFlow)?;
+        let back = Back { next: flow.next.clone(), ..form.back.clone() };
+        let tokens = account::by_link(self.identity.supabase(), &link.token_hash);
+        let tokens = self.attempts.of(tokens, now).await.map_err(|refusal| match refusal {
+            Refusal::Declined(Declined::Link) => {
+                Back { step: Step::Code(flow.id.clone()), ..back.clone() }.refused(Declined::Link)
+            }
+            refusal => back.refused(refusal),
+        });
+        let mut response = self.welcome(request, tokens?, &back, now).await?;
+        flow.forget(&mut response, &self.issuer);
+        Ok(response)
+    }
+
+    /// The form of a provider's button.
+    async fn choose_provider(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let form = self.form(request)?;
+        let offered = self.ways.offered(self.identity.supabase(), now).await;
+        let chosen = form.value("provider").unwrap_or_default();
+        let provider = offered.provider(chosen).ok_or_else(|| form.back.refused(Declined::Provider))?;
+        let flow = Flow::begin(form.back.next.clone(), now);
+        let to =
+            format!("{}?flow={}&provider={}", self.issuer.at("/auth/login/social"), flow.id, encoded(&provider.id));
+        let mut response = see_other(&to);
+        flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
+        Ok(response)
+    }
+
     /// On to the provider, by a page: as a redirect after a form, the provider's address and all that follow it would have to
     /// be in the policy of the page before (`form-action`), and nobody knows them.
     async fn leave_for_provider(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let form = self.form(request)?;
+        let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
+        let flow = query.value("flow").and_then(|id| Flow::of(&Jar::of(request), id, &self.issuer, now));
+        let flow = flow.ok_or(Refusal::NoFlow)?;
+        let back = Back { next: flow.next.clone(), ..Back::default() };
         let offered = self.ways.offered(self.identity.supabase(), now).await;
-        let provider =
-            form.value("provider").and_then(|asked| offered.providers.iter().find(|known| known.id == asked));
-        let provider = provider.ok_or_else(|| form.back.refused(Declined::Provider))?;
-        let flow = Flow::begin(form.back.next.clone(), now);
+        let chosen = query.value("provider").unwrap_or_default();
+        let provider = offered.provider(chosen).ok_or_else(|| back.refused(Declined::Provider))?;
         let to = format!(
             "{}/authorize?provider={}&redirect_to={}&code_challenge={}&code_challenge_method=s256",
             self.identity.supabase().base(),
@@ -227,29 +291,38 @@ impl Login {
             flow.challenge(),
         );
         let page = LeavingPage { shell: &self.shell, provider: &provider.name, to: &to };
-        let mut response = shown(&self.shell, StatusCode::OK, None, &page);
-        flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
-        Ok(response)
+        Ok(shown(&self.shell, StatusCode::OK, None, &page))
     }
 
     /// From a provider or from the link in a mail.
     async fn come_back(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
         let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
         // Nobody else can finish a sign-in in this browser: the flow's verifier is only in its cookie (RFC 9700 §4.7).
-        let flow = query.value("flow").and_then(|id| Flow::of(&Jar::of(request), id, &self.issuer, now));
-        let flow = flow.ok_or(Refusal::NoFlow)?;
+        let jar = Jar::of(request);
+        let flow = query.value("flow").and_then(|id| Flow::of(&jar, id, &self.issuer, now));
+        let flow = match (flow, Link::of(&query)) {
+            (Some(flow), Some(link)) => return Ok(self.link_page(request, &flow, &link)),
+            (None, Some(_)) => return Err(Refusal::OtherBrowser.into()),
+            (flow, None) => flow.ok_or(Refusal::NoFlow)?,
+        };
         let back = Back { next: flow.next.clone(), ..Back::default() };
         let outcome = match (query.value("code"), query.value("error_code").or_else(|| query.value("error"))) {
             (_, Some(code)) => Err(Refusal::Declined(Declined::of_callback(code))),
             (Some(code), None) => {
-                self.attempts.of(account::by_flow(self.identity.supabase(), code, &flow.verifier), now).await
+                let verifiers = flow.verifiers(&jar, &self.issuer, now);
+                self.attempts.of(account::by_flow(self.identity.supabase(), code, &verifiers), now).await
             }
             (None, None) => Err(Refusal::NoFlow),
         };
         let mut response = match outcome {
             Ok(tokens) => self.welcome(request, tokens, &back, now).await?,
-            // The flow may still end well: a reload then finds its verifier.
-            Err(Refusal::Fault(fault)) => return Err(back.refused(fault)),
+            // The flow may still end well: the next try finds its verifier.
+            Err(refusal) if refusal.is_temporary() => return Err(back.refused(refusal)),
+            // Another mail can be asked for where the code of this one would have been typed in.
+            Err(refusal) if flow.email.is_some() => {
+                let back = Back { step: Step::Code(flow.id.clone()), ..back };
+                return Err(back.refused(refusal));
+            }
             Err(refusal) => self.explain(request, back.refused(refusal), now).await,
         };
         flow.forget(&mut response, &self.issuer);
@@ -266,13 +339,13 @@ impl Login {
         let session = match &arrival {
             Arrival::SignedIn(person) => Some((&person.bearer, person.allows(SIGN_OUT, shown))),
             Arrival::Halfway(person) => Some((person.bearer(), person.allows(SIGN_OUT, shown))),
-            Arrival::Nobody => None,
+            Arrival::Nobody(_) => None,
         };
         let mut response = self.without_session(request, see_other(&self.start(back.next.as_ref())));
         // Without a session that is good there is nothing to forge: the browser only forgets what it cannot use.
         if let Some((bearer, allowed)) = session {
             if !allowed {
-                return Err(back.refused(Refusal::NotConfirmed));
+                return Err(Back::default().refused(Refusal::NotSignedOut));
             }
             // This browser is signed out even if Supabase cannot be told.
             if let Err(fault) = account::sign_out(self.identity.supabase(), bearer).await {
@@ -292,15 +365,24 @@ impl Login {
     ) -> Result<Response, Refused> {
         // Better told here than found out by being sent here again and again.
         let known = self.identity.recognise(Bearer::new(tokens.access_token.clone()), now).await;
-        let to = match (known.map_err(|fault| back.refused(fault))?, &back.next) {
-            (Arrival::Nobody, _) => {
+        let to = match (known, &back.next) {
+            (Err(fault), next) => {
+                // There is a session, and what it came from is spent: only to look at it failed.
+                let start = self.start(next.as_ref());
+                let mut response = self.retry_page(&start, back, &Refusal::Fault(fault));
+                session::keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
+                return Ok(response);
+            }
+            (Ok(Arrival::Nobody(NoSession::Banned)), _) => return Err(back.refused(Declined::Suspended)),
+            (Ok(Arrival::Nobody(NoSession::Ended)), _) => return Err(back.refused(Declined::Session)),
+            (Ok(Arrival::Nobody(NoSession::NotOurs)), _) => {
                 return Err(back.refused(Fault::new(
                     "Supabase.Token",
                     "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
                 )));
             }
-            (Arrival::SignedIn(_), Some(next)) => next.on(&self.issuer),
-            (Arrival::SignedIn(_) | Arrival::Halfway(_), next) => self.start(next.as_ref()),
+            (Ok(Arrival::SignedIn(_)), Some(next)) => next.on(&self.issuer),
+            (Ok(Arrival::SignedIn(_) | Arrival::Halfway(_)), next) => self.start(next.as_ref()),
         };
         let mut response = see_other(&to);
         session::keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
@@ -308,64 +390,124 @@ impl Login {
         Ok(response)
     }
 
+    /// The page on which one can go on. A form is answered by a redirect to it: in the history stands what can be read again.
     async fn explain(&self, request: &Request, refused: Refused, now: Timestamp) -> Response {
         let Refused { why, back } = refused;
-        let response = match (back.step, &back.email) {
-            (Step::Code, Some(_)) => self.code_page(request, &back, Some(&why)),
-            (Step::Factor, _) => match self.identity.arrival(request, now).await {
-                Ok(Arrival::Halfway(person)) => self.factor_page(request, &person, &back, Some(&why)),
-                _ => self.sign_in_page(request, &back, Some(&why), now).await,
+        let problem = Problem::of(&why, &back);
+        let told = Told { problem: Some(&problem), status: why.status() };
+        let response = match (request.method(), &why) {
+            (&Method::POST, Refusal::AnotherSite | Refusal::Malformed(_)) => {
+                self.sign_in_page(request, &back, told, now).await
+            }
+            (&Method::POST, _) => notice::redirect(&self.address(&back), &problem, &self.issuer),
+            (_, Refusal::OtherBrowser) => {
+                shown(&self.shell, StatusCode::OK, None, &OtherBrowserPage { shell: &self.shell })
+            }
+            _ => match (request.uri().path_and_query(), &back.step) {
+                // A request without a form repeats itself.
+                (Some(address), _) if why.is_temporary() => {
+                    return self.retry_page(&self.issuer.at(address.as_str()), &back, &why);
+                }
+                (_, Step::Code(id)) => match Flow::of(&Jar::of(request), id, &self.issuer, now) {
+                    Some(flow) => self.code_page(request, &flow, told, now),
+                    None => self.sign_in_page(request, &back, told, now).await,
+                },
+                _ => self.sign_in_page(request, &back, told, now).await,
             },
-            _ => self.sign_in_page(request, &back, Some(&why), now).await,
         };
         because(response, &why)
     }
 
-    async fn sign_in_page(&self, request: &Request, back: &Back, why: Option<&Refusal>, now: Timestamp) -> Response {
+    /// Where one goes on after a refused form.
+    fn address(&self, back: &Back) -> String {
+        match &back.step {
+            Step::SignIn => self.start(back.next.as_ref()),
+            Step::Code(flow) => self.code_address(flow),
+            Step::Link(Link { flow, token_hash }) => {
+                format!("{}?flow={}&token_hash={token_hash}", self.issuer.at("/auth/callback"), encoded(flow))
+            }
+        }
+    }
+
+    async fn is_signed_in(&self, request: &Request, now: Timestamp) -> bool {
+        matches!(self.identity.arrival(request, now).await, Ok(Arrival::SignedIn(_) | Arrival::Halfway(_)))
+    }
+
+    /// To where they were going; who has yet to show a second factor does so on the way.
+    fn go_on(&self, next: Option<&Next>) -> Response {
+        see_other(&self.start(next))
+    }
+
+    fn retry_page(&self, again: &str, back: &Back, why: &Refusal) -> Response {
+        let start = self.start(back.next.as_ref());
+        let page = RetryPage { shell: &self.shell, problem: why.sentence(), again, start: &start };
+        because(shown(&self.shell, why.status(), back.next.as_ref(), &page), why)
+    }
+
+    async fn sign_in_page(&self, request: &Request, back: &Back, told: Told<'_>, now: Timestamp) -> Response {
         let offered = self.ways.offered(self.identity.supabase(), now).await;
         let door = Door::of(request, &self.issuer);
         let page = SignInPage {
             shell: &self.shell,
+            script: COOKIES_SCRIPT,
             connecting: back.next.as_ref().is_some_and(Next::is_a_connection),
-            problem: why.map(Refusal::sentence),
+            problem: told.problem,
             offered: &offered,
             next: back.next.as_ref().map_or("", Next::as_str),
             email: back.email.as_deref().unwrap_or_default(),
             confirmation: &door.confirmation(),
         };
-        let mut response = shown(&self.shell, why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        let mut response = with_script(&self.shell, told.status, back.next.as_ref(), Some(COOKIES_SCRIPT), &page);
         door.open(&mut response, &self.issuer);
         response
     }
 
-    fn code_page(&self, request: &Request, back: &Back, why: Option<&Refusal>) -> Response {
+    fn code_page(&self, request: &Request, flow: &Flow, told: Told<'_>, now: Timestamp) -> Response {
         let door = Door::of(request, &self.issuer);
         let page = CodePage {
             shell: &self.shell,
-            problem: why.map(Refusal::sentence),
-            next: back.next.as_ref().map_or("", Next::as_str),
-            email: back.email.as_deref().unwrap_or_default(),
+            script: COUNTDOWN_SCRIPT,
+            problem: told.problem,
+            flow: &flow.id,
+            next: flow.next.as_ref().map_or("", Next::as_str),
+            email: flow.email.as_deref().unwrap_or_default(),
             confirmation: &door.confirmation(),
-            start: &self.start(back.next.as_ref()),
+            start: &self.start(flow.next.as_ref()),
+            mail_in: flow.mail_in(now),
         };
-        let mut response = shown(&self.shell, why.map_or(StatusCode::OK, Refusal::status), back.next.as_ref(), &page);
+        let mut response = with_script(&self.shell, told.status, flow.next.as_ref(), Some(COUNTDOWN_SCRIPT), &page);
         door.open(&mut response, &self.issuer);
         response
     }
 
-    fn factor_page(&self, request: &Request, person: &Halfway, back: &Back, why: Option<&Refusal>) -> Response {
+    fn link_page(&self, request: &Request, flow: &Flow, link: &Link) -> Response {
+        let door = Door::of(request, &self.issuer);
+        let problem: Option<Problem> = notice::of(request, &self.issuer);
+        let page = LinkPage {
+            shell: &self.shell,
+            problem: problem.as_ref(),
+            email: flow.email.as_deref().unwrap_or_default(),
+            link,
+            confirmation: &door.confirmation(),
+            start: &self.start(flow.next.as_ref()),
+        };
+        let mut response = shown(&self.shell, StatusCode::OK, flow.next.as_ref(), &page);
+        door.open(&mut response, &self.issuer);
+        response
+    }
+
+    fn factor_page(&self, request: &Request, person: &Halfway, back: &Back, told: Told<'_>) -> Response {
         let door = Door::of(request, &self.issuer);
         let page = FactorPage {
             shell: &self.shell,
-            problem: why.map(Refusal::sentence),
+            problem: told.problem,
             next: back.next.as_ref().map_or("", Next::as_str),
             who: person.email(),
             authenticators: person.authenticators().collect(),
             confirmation: &door.confirmation(),
             sign_out: &person.anti_forgery(SIGN_OUT),
         };
-        let status = why.map_or(StatusCode::OK, Refusal::status);
-        let mut response = shown(&self.shell, status, back.next.as_ref(), &page);
+        let mut response = shown(&self.shell, told.status, back.next.as_ref(), &page);
         door.open(&mut response, &self.issuer);
         response
     }
@@ -390,18 +532,32 @@ impl Login {
         }
     }
 
+    fn code_address(&self, flow: &str) -> String {
+        format!("{}?flow={}", self.issuer.at("/auth/login/code"), encoded(flow))
+    }
+
     fn callback(&self, flow: &Flow) -> String {
         format!("{}?flow={}", self.issuer.at("/auth/callback"), flow.id)
     }
 }
 
+/// What a page says of a form before, and with which status.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    problem: Option<&'a Problem>,
+    status: StatusCode,
+}
+
 /// Another method is answered with those that there are.
 fn unserved(path: &str) -> Response {
     let methods = match path {
-        "/auth/login" | "/auth/login/password" | "/auth/login/code" | "/auth/login/verify" | "/auth/login/factor" => {
-            "GET, POST"
-        }
-        "/auth/login/social" | "/auth/logout" => "POST",
+        "/auth/login"
+        | "/auth/login/password"
+        | "/auth/login/code"
+        | "/auth/login/verify"
+        | "/auth/login/factor"
+        | "/auth/login/social" => "GET, POST",
+        "/auth/login/link" | "/auth/logout" => "POST",
         "/auth/callback" => "GET",
         _ => return empty(StatusCode::NOT_FOUND),
     };

@@ -7,7 +7,9 @@ use shared::http::visible::Visible;
 use shared::identity::halfway::Factor;
 use shared::lambda::Response;
 
+use crate::link::Link;
 use crate::next::Next;
+use crate::refusal::{Field, Problem};
 use crate::ways::Offered;
 
 /// The ways of signing in.
@@ -16,11 +18,29 @@ use crate::ways::Offered;
 pub(crate) struct SignInPage<'a> {
     pub(crate) shell: &'a Shell,
     pub(crate) connecting: bool,
-    pub(crate) problem: Option<&'static str>,
+    pub(crate) script: &'static str,
+    pub(crate) problem: Option<&'a Problem>,
     pub(crate) offered: &'a Offered,
     pub(crate) next: &'a str,
     pub(crate) email: &'a str,
     pub(crate) confirmation: &'a str,
+}
+
+impl SignInPage<'_> {
+    fn is_wrong(&self, field: Field) -> bool {
+        self.problem.is_some_and(|problem| problem.field == Some(field))
+    }
+}
+
+/// For what may succeed in a moment: its button repeats the request.
+#[derive(Template)]
+#[template(path = "retry.html")]
+pub(crate) struct RetryPage<'a> {
+    pub(crate) shell: &'a Shell,
+    pub(crate) problem: &'a str,
+    /// The same request once more.
+    pub(crate) again: &'a str,
+    pub(crate) start: &'a str,
 }
 
 /// Where the code of a mail is typed in.
@@ -28,11 +48,16 @@ pub(crate) struct SignInPage<'a> {
 #[template(path = "code.html")]
 pub(crate) struct CodePage<'a> {
     pub(crate) shell: &'a Shell,
-    pub(crate) problem: Option<&'static str>,
+    pub(crate) script: &'static str,
+    pub(crate) problem: Option<&'a Problem>,
+    /// The id of the mail's flow.
+    pub(crate) flow: &'a str,
     pub(crate) next: &'a str,
     pub(crate) email: &'a str,
     pub(crate) confirmation: &'a str,
     pub(crate) start: &'a str,
+    /// Seconds until another mail can be sent.
+    pub(crate) mail_in: u64,
 }
 
 /// Where a second factor is shown.
@@ -40,13 +65,32 @@ pub(crate) struct CodePage<'a> {
 #[template(path = "factor.html")]
 pub(crate) struct FactorPage<'a> {
     pub(crate) shell: &'a Shell,
-    pub(crate) problem: Option<&'static str>,
+    pub(crate) problem: Option<&'a Problem>,
     pub(crate) next: &'a str,
     pub(crate) who: Option<&'a str>,
     pub(crate) authenticators: Vec<&'a Factor>,
     pub(crate) confirmation: &'a str,
     /// The anti-forgery value for signing out.
     pub(crate) sign_out: &'a str,
+}
+
+/// Where the link of a mail is confirmed, so that only a person spends it.
+#[derive(Template)]
+#[template(path = "link.html")]
+pub(crate) struct LinkPage<'a> {
+    pub(crate) shell: &'a Shell,
+    pub(crate) problem: Option<&'a Problem>,
+    pub(crate) email: &'a str,
+    pub(crate) link: &'a Link,
+    pub(crate) confirmation: &'a str,
+    pub(crate) start: &'a str,
+}
+
+/// For the link of a mail that was asked for in another browser.
+#[derive(Template)]
+#[template(path = "other-browser.html")]
+pub(crate) struct OtherBrowserPage<'a> {
+    pub(crate) shell: &'a Shell,
 }
 
 /// On the way to a provider.
@@ -63,13 +107,31 @@ pub(crate) struct LeavingPage<'a> {
 #[template(path = "signed-in.html")]
 pub(crate) struct SignedInPage<'a> {
     pub(crate) shell: &'a Shell,
+    pub(crate) problem: Option<&'a Problem>,
     pub(crate) who: &'a str,
     pub(crate) confirmation: &'a str,
 }
 
 /// `template` as an answer. After its form the browser may be sent on to `next`, and from there to the client.
 pub(crate) fn shown(shell: &Shell, status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
+    with_script(shell, status, next, None, template)
+}
+
+/// `template` as an answer with a script of its own.
+pub(crate) fn with_script(
+    shell: &Shell,
+    status: StatusCode,
+    next: Option<&Next>,
+    script: Option<&str>,
+    template: &impl Template,
+) -> Response {
     let client = next.and_then(Next::client);
     let sources: Vec<&str> = client.as_deref().into_iter().collect();
-    shell.page(status, Leads::To(&sources), None, template.render())
+    shell.page(status, Leads::To(&sources), script, template.render())
 }
+
+/// Says before a password is typed that this browser keeps no cookies.
+pub(crate) const COOKIES_SCRIPT: &str = include_str!("cookies.js");
+
+/// Counts down until another mail can be sent.
+pub(crate) const COUNTDOWN_SCRIPT: &str = include_str!("countdown.js");

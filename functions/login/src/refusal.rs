@@ -1,11 +1,13 @@
 //! Everything that keeps a person from being signed in, and what they are told.
 
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use shared::fault::Fault;
 use shared::http::parameters::Malformed;
 use thiserror::Error;
 
 use crate::declined::Declined;
+use crate::link::Link;
 use crate::next::Next;
 
 /// Why not.
@@ -17,15 +19,24 @@ pub(crate) enum Refusal {
     /// The form did not come from a page of ours.
     #[error("the form came from another site")]
     AnotherSite,
-    /// The form does not carry what this browser was given: it is old, or cookies are blocked.
-    #[error("the form does not belong to this browser")]
-    NotConfirmed,
+    /// The form does not carry what this browser was given.
+    #[error("the form does not belong to this browser any more")]
+    OutOfDate,
+    /// The form came without any cookie.
+    #[error("the form came without a cookie")]
+    NoCookies,
+    /// The form for signing out is not of this session.
+    #[error("the form for signing out is of another session")]
+    NotSignedOut,
     /// Not an e-mail address.
     #[error("no usable e-mail address")]
     NoEmail,
     /// A way back from a sign-in that this browser did not begin.
     #[error("no such flow in this browser")]
     NoFlow,
+    /// The link of a mail, in a browser that did not ask for it.
+    #[error("the link of a mail in another browser")]
+    OtherBrowser,
     /// Supabase Auth said no.
     #[error("declined: {0:?}")]
     Declined(Declined),
@@ -41,6 +52,22 @@ pub(crate) struct Refused {
     pub(crate) back: Back,
 }
 
+/// What the page after a refused form tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    pub(crate) sentence: String,
+    pub(crate) field: Option<Field>,
+    /// What had been filled in.
+    pub(crate) email: Option<String>,
+}
+
+/// A field of the sign-in page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Field {
+    Email,
+    Password,
+}
+
 /// Where the person was: what must not be lost when a page is shown again.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Back {
@@ -50,15 +77,21 @@ pub(crate) struct Back {
 }
 
 /// Which page they are on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Where the ways of signing in are.
+    /// Where the ways of signing in are, or the second factor is shown.
     #[default]
     SignIn,
-    /// Where the code of a mail is typed in.
-    Code,
-    /// Where a second factor is shown.
-    Factor,
+    /// Where the code of a mail is typed in, by the id of its flow.
+    Code(String),
+    /// Where the link of a mail is confirmed.
+    Link(Link),
+}
+
+impl Problem {
+    pub(crate) fn of(why: &Refusal, back: &Back) -> Self {
+        Self { sentence: why.sentence().to_owned(), field: why.field(), email: back.email.clone() }
+    }
 }
 
 impl Back {
@@ -80,15 +113,39 @@ impl From<Declined> for Refusal {
 }
 
 impl Refusal {
+    /// Whether a form may be refused only because it was sent before.
+    pub(crate) const fn is_of_an_old_form(&self) -> bool {
+        matches!(self, Self::OutOfDate)
+    }
+
+    /// Whether the same request may succeed in a moment.
+    pub(crate) const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Declined(Declined::TooMany) | Self::Fault(_))
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::AnotherSite => StatusCode::FORBIDDEN,
             Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Declined(Declined::TooMany) => StatusCode::TOO_MANY_REQUESTS,
             Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Malformed(_) | Self::NotConfirmed | Self::NoEmail | Self::NoFlow | Self::Declined(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Malformed(_)
+            | Self::OutOfDate
+            | Self::NoCookies
+            | Self::NotSignedOut
+            | Self::NoEmail
+            | Self::NoFlow
+            | Self::OtherBrowser
+            | Self::Declined(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Which field of the form has to be filled in anew.
+    pub(crate) const fn field(&self) -> Option<Field> {
+        match self {
+            Self::NoEmail => Some(Field::Email),
+            Self::Declined(Declined::Credentials) => Some(Field::Password),
+            _ => None,
         }
     }
 
@@ -97,13 +154,18 @@ impl Refusal {
         match self {
             Self::Malformed(_) => "That request could not be read. Please sign in here.",
             Self::AnotherSite => "That form was sent from another site, so it was not used. Please sign in here.",
-            Self::NotConfirmed => {
-                "That form is out of date, or this browser does not keep cookies for this site. Allow cookies and try again."
+            Self::OutOfDate => "That form was out of date, so it was not used. Please fill in this one.",
+            Self::NoCookies => {
+                "This browser keeps no cookies for this site, and nobody can sign in without. Allow them and try again."
             }
+            Self::NotSignedOut => "You are still signed in: that form was out of date. Sign out here.",
             Self::NoEmail => "Enter your e-mail address, for example name@example.com.",
             Self::NoFlow => {
                 "This sign-in was not begun in this browser, or too long ago. Start again here; if you have a mail, \
                  ask for a code and type it in."
+            }
+            Self::OtherBrowser => {
+                "This mail was asked for in another browser. Nothing is used up: type its code in there."
             }
             Self::Declined(declined) => declined.sentence(),
             Self::Fault(_) => {

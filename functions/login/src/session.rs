@@ -32,17 +32,6 @@ pub(crate) fn forget(response: &mut Response, jar: &Jar, key: &str, issuer: &Iss
     }
 }
 
-/// The name of a cookie of ours alone: only this very host can have set it (RFC 6265bis §4.1.3.2). Loopback in the clear
-/// cannot keep that promise.
-pub(crate) fn own(name: &str, issuer: &Issuer) -> String {
-    if issuer.is_plain_http() { name.to_owned() } else { format!("__Host-{name}") }
-}
-
-/// Sets a cookie of ours; for as long as the browser runs if no age is given.
-pub(crate) fn set_own(response: &mut Response, name: &str, value: &str, age: Option<i64>, issuer: &Issuer) {
-    set(response, name, value, age, issuer);
-}
-
 /// Any text as what a cookie may hold.
 pub(crate) fn to_cookie(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(text)
@@ -134,20 +123,6 @@ mod tests {
         forget(&mut response, &jar(&browser), KEY, &issuer);
         receive(&mut browser, &response);
         assert!(browser.is_empty());
-    }
-
-    #[test]
-    fn cookies_are_for_this_host_alone_and_not_for_scripts() {
-        for (issuer, name, ending) in [
-            ("https://connect.example.com", "__Host-x", "x=y; Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure"),
-            ("http://localhost:8787", "x", "x=y; Path=/; Max-Age=9; HttpOnly; SameSite=Lax"),
-        ] {
-            let issuer = Issuer::parse(issuer).unwrap();
-            let mut response = empty(http::StatusCode::OK);
-            set_own(&mut response, &own("x", &issuer), "y", Some(9), &issuer);
-            let set = response.headers()[SET_COOKIE].to_str().unwrap();
-            assert!(set.starts_with(name) && set.ends_with(ending), "{set}");
-        }
     }
 
     fn jar(browser: &[(String, String)]) -> Jar {

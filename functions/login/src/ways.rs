@@ -28,6 +28,13 @@ pub(crate) struct Provider {
     pub(crate) name: String,
 }
 
+impl Offered {
+    /// The provider that a form names.
+    pub(crate) fn provider(&self, id: &str) -> Option<&Provider> {
+        self.providers.iter().find(|known| known.id == id)
+    }
+}
+
 impl Ways {
     const FRESH: Duration = Duration::from_mins(5);
 

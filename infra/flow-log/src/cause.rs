@@ -119,6 +119,13 @@ fn stranded(reason: &str) -> &'static [Cause] {
             ),
             Cause("somebody else made the link", "if nobody was connecting, there is nothing to do: no code was sent"),
         ],
+        "unrecognized_session" => &[
+            Cause(
+                "the session that sign-in made is not one that counts here",
+                "`amble doctor` compares SUPABASE_URL, SUPABASE_ISSUER and SESSION_COOKIE with the project",
+            ),
+            Cause("the person went back without signing in", "if it was once, there is nothing to do"),
+        ],
         "blocked_client" => &[Cause("an operator blocked the application", "`amble client unblock` lets it in again")],
         "client_document" => &[Cause(
             "the client's metadata document cannot be fetched or used",

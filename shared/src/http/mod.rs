@@ -5,6 +5,8 @@ pub mod answer;
 pub mod body;
 pub mod cors;
 pub mod credentials;
+pub mod notice;
+pub mod own_cookie;
 pub mod own_page;
 pub mod parameters;
 pub mod shell;

@@ -27,8 +27,9 @@ pub(super) struct Jwks {
 pub(super) enum Found {
     /// The project publishes it.
     Key(Key),
-    /// Supabase alone knows what a token of it is worth.
-    Unpublished,
+    /// Supabase alone knows what a token of it is worth. `vouched`: it has said lately that one of this key is good, or no
+    /// key of this kind is ever published.
+    Unpublished { vouched: bool },
     /// It is nobody's.
     None,
 }
@@ -47,9 +48,9 @@ impl Jwks {
     /// Between two fetches: tokens with made-up key ids must not turn us on Supabase.
     const PAUSE: Duration = Duration::from_secs(30);
 
-    /// What is known of the key that `token` names. Made-up tokens must not turn us on Supabase, so it is asked only where nobody else
-    /// can know: about tokens of a shared secret, which is never published, though the keys that will replace it are; and about a key
-    /// that may be too new to be published everywhere, once per fetch, and freely while Supabase vouches for tokens of it.
+    /// What is known of the key that `token` names. Supabase is asked only where nobody else can know: about tokens of a
+    /// shared secret, which is never published, though the keys that will replace it are; and about a key that is not
+    /// published where we look, which may be newer than our last fetch.
     pub(super) async fn find(&mut self, at: &Supabase, token: &Token<'_>, now: Timestamp) -> Result<Found, Fault> {
         let mut fetched = false;
         if self.set.as_ref().is_none_or(|set| now.since(set.fetched) >= Self::FRESH) {
@@ -57,18 +58,17 @@ impl Jwks {
         }
         if token.is_of_a_secret() {
             let is_published = token.kid().is_some_and(|kid| self.key(kid).is_some());
-            return Ok(if is_published { Found::None } else { Found::Unpublished });
+            return Ok(if is_published { Found::None } else { Found::Unpublished { vouched: true } });
         }
         let Some(kid) = token.kid() else { return Ok(Found::None) };
         if self.key(kid).is_none() && !fetched {
-            fetched = self.refetch(at, now).await?;
+            self.refetch(at, now).await?;
         }
-        let vouched = || self.vouched.as_ref().is_some_and(|(of, at)| of == kid && now.since(*at) < Self::STALE);
+        let vouched = self.vouched.as_ref().is_some_and(|(of, at)| of == kid && now.since(*at) < Self::STALE);
         Ok(match self.key(kid) {
             Some(Some(key)) => Found::Key(key.clone()),
-            Some(None) => Found::Unpublished,
-            None if fetched || vouched() => Found::Unpublished,
-            None => Found::None,
+            Some(None) => Found::Unpublished { vouched: true },
+            None => Found::Unpublished { vouched },
         })
     }
 

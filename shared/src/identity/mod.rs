@@ -8,6 +8,8 @@ mod confirmed;
 pub mod cookies;
 pub mod halfway;
 mod jwks;
+mod rate_limiter;
+pub mod sign_in_redirect;
 pub mod signed_in;
 pub mod supabase;
 
@@ -24,6 +26,7 @@ use self::confirmed::Confirmed;
 use self::cookies::Jar;
 use self::halfway::{Factor, Halfway};
 use self::jwks::{Found, Jwks};
+use self::rate_limiter::RateLimiter;
 use self::signed_in::SignedIn;
 use self::supabase::{Answer, Ask, Bearer, Supabase};
 use crate::clock::Timestamp;
@@ -48,23 +51,36 @@ pub struct Identity {
     issuer: Issuer,
     jwks: Mutex<Jwks>,
     confirmed: Confirmed,
+    /// Of questions about tokens whose key nobody vouched for.
+    questions: RateLimiter,
 }
 
 /// Who comes with a request.
 #[derive(Debug)]
 pub enum Arrival {
-    /// Nobody whose session is good.
-    Nobody,
+    /// Nobody whose session is good, and why, as far as anybody said.
+    Nobody(NoSession),
     /// A person with a second factor, who has shown only the first. They count as nobody until they have shown both.
     Halfway(Halfway),
     /// A person, with every factor that they have.
     SignedIn(SignedIn),
 }
 
+/// Why there is no session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSession {
+    /// None came, or its token is not one that we accept.
+    NotOurs,
+    /// It ended, or its person is gone.
+    Ended,
+    /// Its person is banned.
+    Banned,
+}
+
 /// What Supabase says about a token.
 enum Word {
-    /// It is no session any more, or that of another.
-    Ended,
+    /// It is no session.
+    Denied(NoSession),
     /// It is one, of a person with these verified factors.
     Lives(Vec<Factor>),
 }
@@ -93,8 +109,8 @@ impl Identity {
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
             .ok_or(Misconfigured::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
-        let (jwks, confirmed) = (Mutex::default(), Confirmed::default());
-        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, confirmed })
+        let (jwks, confirmed, questions) = (Mutex::default(), Confirmed::default(), RateLimiter::default());
+        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, confirmed, questions })
     }
 
     /// The person whose session came with `request`, if it is good at `now` and has every factor that they have. Their sign-out elsewhere
@@ -105,7 +121,7 @@ impl Identity {
     pub async fn signed_in(&self, request: &Request, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
         match self.arrival(request, now).await? {
             Arrival::SignedIn(person) => Ok(Some(person)),
-            Arrival::Halfway(_) | Arrival::Nobody => Ok(None),
+            Arrival::Halfway(_) | Arrival::Nobody(_) => Ok(None),
         }
     }
 
@@ -114,17 +130,17 @@ impl Identity {
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn arrival(&self, request: &Request, now: Timestamp) -> Result<Arrival, Fault> {
-        let mut questions = 1;
+        let (mut questions, mut why) = (1, NoSession::NotOurs);
         let jar = Jar::of(request);
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
                 match self.judge(session.access_token, now, &mut questions).await? {
-                    Arrival::Nobody => {}
+                    Arrival::Nobody(reason) => why = reason,
                     somebody => return Ok(somebody),
                 }
             }
         }
-        Ok(Arrival::Nobody)
+        Ok(Arrival::Nobody(why))
     }
 
     /// The person whom `token` stands for, which Supabase has just given out, if it is good at `now`: offline by the project's keys, if
@@ -165,20 +181,30 @@ impl Identity {
     /// one that Supabase does not count by address, so what strangers ask keeps nobody out; and how often they can is for the
     /// throttling of the routes that ask (template.yaml).
     async fn judge(&self, token: Bearer, now: Timestamp, questions: &mut u8) -> Result<Arrival, Fault> {
-        let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(Arrival::Nobody) };
+        const NOT_OURS: Arrival = Arrival::Nobody(NoSession::NotOurs);
+        let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(NOT_OURS) };
         // Before the signature, so that only what could be a session makes us ask anybody.
-        let Some(person) = claims.person(&self.issuers, now) else { return Ok(Arrival::Nobody) };
+        let Some(person) = claims.person(&self.issuers, now) else { return Ok(NOT_OURS) };
         let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
-        let (unpublished, known) = (matches!(found, Found::Unpublished), self.confirmed.knows(&token, now));
+        let (unpublished, known) = (matches!(found, Found::Unpublished { .. }), self.confirmed.knows(&token, now));
         match found {
             Found::Key(key) if parsed.is_signed_by(&key) => {}
-            Found::Unpublished if known => {}
-            Found::Unpublished if *questions > 0 && parsed.may_be_asked_about() => *questions -= 1,
-            _ => return Ok(Arrival::Nobody),
+            Found::Unpublished { .. } if known => {}
+            Found::Unpublished { vouched } if *questions > 0 && parsed.may_be_asked_about() => {
+                // Not asked is not signed out: who really has such a token comes again in a moment.
+                if !(vouched || self.questions.try_acquire(now)) {
+                    return Err(Fault::new(USER, "not asked: too many tokens of keys that are not published"));
+                }
+                *questions -= 1;
+            }
+            _ => return Ok(NOT_OURS),
         }
         let offline = known || (!unpublished && claims.has_both_factors());
         let word = if offline { Word::Lives(Vec::new()) } else { self.lacking(&token, &claims, now).await? };
-        let Word::Lives(factors) = word else { return Ok(Arrival::Nobody) };
+        let factors = match word {
+            Word::Lives(factors) => factors,
+            Word::Denied(why) => return Ok(Arrival::Nobody(why)),
+        };
         if unpublished {
             self.jwks.lock().await.vouch(&parsed, now);
         }
@@ -197,7 +223,7 @@ impl Identity {
         }
         let word = self.ask_about(&person.bearer, person.person.as_str()).await?;
         Ok(match word {
-            Word::Ended => false,
+            Word::Denied(_) => false,
             // A factor that was set up since they signed in is to be shown as well.
             Word::Lives(factors) => person.has_both_factors || factors.is_empty(),
         })
@@ -254,18 +280,23 @@ impl Identity {
         if answer.status == StatusCode::OK {
             let user: User = answer.read(USER)?;
             let verified = user.factors.into_iter().filter(Factor::is_verified).collect();
-            return Ok(if user.id == person { Word::Lives(verified) } else { Word::Ended });
+            return Ok(if user.id == person { Word::Lives(verified) } else { Word::Denied(NoSession::NotOurs) });
         }
-        if denies(&answer) { Ok(Word::Ended) } else { Err(answer.fault(USER)) }
+        denial(&answer).map(Word::Denied).ok_or_else(|| answer.fault(USER))
     }
 }
 
 /// Only Supabase Auth itself, by one of its codes, can say that a session is over; a gateway that refuses *us* cannot.
-fn denies(answer: &Answer) -> bool {
-    const CODES: [&str; 6] =
-        ["no_authorization", "bad_jwt", "session_not_found", "session_expired", "user_not_found", "user_banned"];
-    matches!(answer.status.as_u16(), 401 | 403 | 404)
-        && answer.code.as_deref().is_some_and(|code| CODES.contains(&code))
+fn denial(answer: &Answer) -> Option<NoSession> {
+    if !matches!(answer.status.as_u16(), 401 | 403 | 404) {
+        return None;
+    }
+    match answer.code.as_deref()? {
+        "no_authorization" | "bad_jwt" => Some(NoSession::NotOurs),
+        "session_not_found" | "session_expired" | "user_not_found" => Some(NoSession::Ended),
+        "user_banned" => Some(NoSession::Banned),
+        _ => None,
+    }
 }
 
 const USER: &str = "Supabase.User";

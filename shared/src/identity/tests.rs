@@ -183,9 +183,9 @@ async fn a_token_of_a_shared_secret_is_asked_about() {
 
 /// A key that is too new to be published everywhere counts by Supabase's word, and names of keys can be made up.
 #[tokio::test]
-async fn a_key_that_is_not_published_is_asked_about_with_pauses_until_it_is_known() {
+async fn a_key_that_is_not_published_is_asked_about_and_fetched_with_pauses() {
     for (status, answer, asked) in [
-        (403, json!({ "code": "bad_jwt", "message": "x" }), [(0, 1, 1), (29, 1, 1), (30, 2, 2), (31, 2, 2)]),
+        (403, json!({ "code": "bad_jwt", "message": "x" }), [(0, 1, 1), (29, 1, 2), (30, 2, 3), (31, 2, 4)]),
         (200, json!({ "id": PERSON }), [(0, 1, 1), (29, 1, 2), (30, 2, 3), (61, 3, 4)]),
     ] {
         let project = Project::answering([
@@ -270,7 +270,7 @@ async fn a_person_with_a_second_factor_is_signed_in_when_both_were_shown() {
         let said = match &arrival {
             Ok(Arrival::SignedIn(_)) => "signed in",
             Ok(Arrival::Halfway(_)) => "halfway",
-            Ok(Arrival::Nobody) => "nobody",
+            Ok(Arrival::Nobody(_)) => "nobody",
             Err(_) => "fault",
         };
         assert_eq!(said, arrives, "{aal} {factors}");
@@ -326,7 +326,7 @@ impl Arrival {
     fn person(self) -> Option<SignedIn> {
         match self {
             Self::SignedIn(person) => Some(person),
-            Self::Halfway(_) | Self::Nobody => None,
+            Self::Halfway(_) | Self::Nobody(_) => None,
         }
     }
 }

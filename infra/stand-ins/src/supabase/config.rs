@@ -15,6 +15,9 @@ pub struct Config {
     pub phone_enabled: bool,
     /// `SECURITY_CAPTCHA_ENABLED`, with the tokens that the captcha's provider would accept.
     pub captcha: Option<Captcha>,
+    /// The address in the condition of the template that we recommend (`MAILER_TEMPLATES_MAGIC_LINK` and
+    /// `MAILER_TEMPLATES_CONFIRMATION`): a mail that leads there links to it with the hash of its code.
+    pub callback_of_template: Option<String>,
     /// `SMTP_HOST` and `SMTP_PORT` lead nowhere.
     pub mail_server_down: bool,
     /// `EXTERNAL_EMAIL_AUTHORIZED_ADDRESSES`: nobody else gets a mail. Empty means everybody.
@@ -78,6 +81,7 @@ impl Default for Config {
             magic_link_enabled: true,
             phone_enabled: false,
             captcha: None,
+            callback_of_template: None,
             mail_server_down: false,
             authorized_addresses: Vec::new(),
             mails_per_hour: None,

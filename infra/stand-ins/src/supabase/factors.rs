@@ -54,17 +54,22 @@ pub(super) async fn verify(
     let Asked { challenge_id, code } = parameters::json(&body, "api.VerifyFactorParams")?;
     let factor = Uuid::parse_str(&factor).map_err(|_| Refusal::FactorIdNotUuid)?;
     let account = state.people.find(me.person).ok_or(Refusal::FactorNotFound)?;
-    let key = account.totp.get(&factor).ok_or(Refusal::FactorNotFound)?;
+    account.totp.get(&factor).ok_or(Refusal::FactorNotFound)?;
     let id = challenge_id.and_then(|id| Uuid::parse_str(&id).ok()).ok_or(Refusal::ChallengeNotFound)?;
     let challenge = state.challenges.get(&id).filter(|challenge| challenge.factor == factor);
     let challenge = challenge.ok_or(Refusal::ChallengeNotFound)?;
     // One that was used before is told in the same words.
-    if challenge.verified || challenge.address != rate_limit::address(&headers) {
+    let mismatch = challenge.verified || challenge.address != rate_limit::address(&headers);
+    let expired = challenge.expires_at < now;
+    if mismatch || state.addresses_changed > 0 {
+        state.addresses_changed = state.addresses_changed.saturating_sub(1);
         return Err(Refusal::AddressMismatch);
     }
-    if challenge.expires_at < now {
+    if expired {
         return Err(Refusal::ChallengeExpired);
     }
+    let account = state.people.find(me.person).ok_or(Refusal::FactorNotFound)?;
+    let key = account.totp.get(&factor).ok_or(Refusal::FactorNotFound)?;
     if !key.accepts(&code.unwrap_or_default(), now) {
         return Err(Refusal::WrongTotp);
     }

@@ -21,7 +21,7 @@ pub struct Mail {
     pub subject: String,
     /// Six digits to type.
     pub code: String,
-    /// `GET /verify` with the hash of the code.
+    /// `GET /verify` with the hash of the code, or the hash at our callback, by the project's template.
     pub link: String,
 }
 
@@ -72,17 +72,23 @@ impl Supabase {
         let kind = if account.is_confirmed() { Kind::MagicLink } else { Kind::Signup };
         let (to, code, sent_at) = (account.person.email.clone(), random::code()?, self.now());
         let hash = format!("{}{}", if pkce { "pkce_" } else { "" }, hash(&to, &code));
-        let mut link = Url::parse(&format!("{}/verify", self.issuer())).map_err(|_| Refusal::Fault)?;
-        link.query_pairs_mut()
-            .append_pair("token", &hash)
-            .append_pair("type", kind.name())
-            .append_pair("redirect_to", redirect_to);
+        let callback = state.config.callback_of_template.as_deref();
+        let link = if callback.is_some_and(|callback| redirect_to.starts_with(callback)) {
+            format!("{redirect_to}&token_hash={hash}")
+        } else {
+            let mut link = Url::parse(&format!("{}/verify", self.issuer())).map_err(|_| Refusal::Fault)?;
+            link.query_pairs_mut()
+                .append_pair("token", &hash)
+                .append_pair("type", kind.name())
+                .append_pair("redirect_to", redirect_to);
+            link.into()
+        };
         tracing::info!(%to, read_at = %format!("{}/inbox/{to}", self.site.url), "sign-in stand-in sent a mail");
         if let Some(account) = state.people.find_mut(person) {
             account.mailed(sent_at);
         }
         state.codes.insert(person, OneTimeCode { hash, kind, sent_at });
-        state.mails.push(Mail { to, sent_at, subject: kind.subject().to_owned(), code, link: link.to_string() });
+        state.mails.push(Mail { to, sent_at, subject: kind.subject().to_owned(), code, link });
         Ok(())
     }
 }

@@ -250,6 +250,22 @@ impl Supabase {
         self.state().down = down;
     }
 
+    /// While `true`, nothing answers at this path: 502.
+    pub fn break_down_at(&self, path: &str, down: bool) {
+        let mut state = self.state();
+        if down {
+            state.down_at.insert(path.to_owned());
+        } else {
+            state.down_at.remove(path);
+        }
+    }
+
+    /// The next so many verifications of a factor come from another address than their challenges, as from a network
+    /// with several ways out.
+    pub fn change_address(&self, times: u32) {
+        self.state().addresses_changed = times;
+    }
+
     /// The code that a person's authenticator would show now for this factor of the seed.
     pub fn totp_code(&self, factor: Uuid) -> Option<String> {
         let now = self.now();
@@ -272,6 +288,9 @@ impl Supabase {
 async fn count(Shared(supabase): Shared<Arc<Supabase>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     *supabase.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
-    let down = supabase.state().down;
+    let down = {
+        let state = supabase.state();
+        state.down || state.down_at.contains(request.uri().path())
+    };
     if down { StatusCode::BAD_GATEWAY.into_response() } else { next.run(request).await }
 }

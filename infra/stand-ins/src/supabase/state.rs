@@ -14,7 +14,7 @@ use crate::supabase::signing::Keyring;
 use crate::supabase::totp::TotpKey;
 use aws_lc_rs::error::Unspecified;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// What a restart must not lose is serialised, the rest is skipped.
@@ -43,6 +43,10 @@ pub(super) struct State {
     pub(super) rate_limited: bool,
     #[serde(skip)]
     pub(super) down: bool,
+    #[serde(skip)]
+    pub(super) down_at: BTreeSet<String>,
+    #[serde(skip)]
+    pub(super) addresses_changed: u32,
 }
 
 /// Everyone, once the seed has been read; what happened to them, as it is saved.
@@ -67,6 +71,8 @@ impl State {
             buckets: BTreeMap::new(),
             rate_limited: false,
             down: false,
+            down_at: BTreeSet::new(),
+            addresses_changed: 0,
         })
     }
 

@@ -1,0 +1,1 @@
+if (!navigator.cookieEnabled) document.getElementById("cookies").hidden = false;

@@ -1,0 +1,55 @@
+//! Cookies of ours alone: only this very host can have set one (RFC 6265bis §4.1.3.2), and no script reads it.
+
+use http::header::{COOKIE, HeaderValue, SET_COOKIE};
+
+use crate::lambda::{Request, Response};
+use crate::oauth::issuer::Issuer;
+
+/// The name under which the browser keeps it. Loopback in the clear cannot keep the promise of the prefix.
+#[must_use]
+pub fn name(name: &str, issuer: &Issuer) -> String {
+    if issuer.is_plain_http() { name.to_owned() } else { format!("__Host-{name}") }
+}
+
+/// What came with `request`.
+#[must_use]
+pub fn value<'a>(request: &'a Request, name: &str, issuer: &Issuer) -> Option<&'a str> {
+    let name = self::name(name, issuer);
+    let headers = request.headers().get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
+    let mut cookies = headers.flat_map(|header| header.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+    cookies.find_map(|(known, value)| (known == name).then_some(value))
+}
+
+/// Sets it for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. `value` is base64url.
+pub fn set(response: &mut Response, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
+    let name = self::name(name, issuer);
+    let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
+    let secure = if issuer.is_plain_http() { "" } else { "; Secure" };
+    let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::answer::empty;
+
+    #[test]
+    fn cookies_are_for_this_host_alone_and_not_for_scripts() {
+        for (issuer, kept, attributes) in [
+            ("https://connect.example.com", "__Host-x", "Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure"),
+            ("http://localhost:8787", "x", "Path=/; Max-Age=9; HttpOnly; SameSite=Lax"),
+        ] {
+            let issuer = Issuer::parse(issuer).unwrap();
+            let mut response = empty(http::StatusCode::OK);
+            set(&mut response, "x", "y", Some(9), &issuer);
+            assert_eq!(response.headers()[SET_COOKIE].to_str().unwrap(), format!("{kept}=y; {attributes}"));
+
+            let request = http::Request::get("/").header(COOKIE, format!("a=b; {kept}=y; xx=z"));
+            let request = request.body(crate::lambda::Body::Empty).unwrap();
+            assert_eq!((value(&request, "x", &issuer), value(&request, "z", &issuer)), (Some("y"), None));
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Signing in where it does not go straight: what a person repeats, what fails for a moment, what changes under way.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use scraper::{Html, Selector};
+use serde_json::{Value, json};
+use world::World;
+use world::answer::Answer;
+use world::person::{Form, Person};
+
+use crate::pages::{MIA, shown, with_mia};
+
+const ANA: &str = "ana@example.com";
+const BEN: &str = "ben@example.com";
+/// As `@supabase/ssr` names it for the project at 127.0.0.1.
+const SESSION_COOKIE: &str = "sb-127-auth-token";
+
+/// The form of the sign-in page at `url`, which has a mail sent.
+async fn mail_form(person: &Person<'_>, url: &str) -> Form {
+    let page = person.visit(url).await;
+    let form = Form::find(&page, "password").unwrap_or_else(|| panic!("no sign-in page: {page:?}"));
+    Form { action: "/auth/login/code".to_owned(), ..form.with("email", &person.email) }
+}
+
+/// Follows the link of the newest mail to this address; the address of our callback to which Supabase sends the browser.
+async fn follows_link(world: &World, email: &str) -> String {
+    let mail = world.supabase().inbox(email).pop().unwrap_or_else(|| panic!("no mail to {email}"));
+    world.get(&mail.link).await.location().to_owned()
+}
+
+/// Where the button of a page leads.
+fn button(page: &Answer) -> String {
+    let html = Html::parse_document(&page.body);
+    let selector = Selector::parse("a.button").unwrap();
+    let button = html.select(&selector).next().unwrap_or_else(|| panic!("no button: {page:?}"));
+    button.attr("href").unwrap().to_owned()
+}
+
+fn is_consent(page: &Answer) -> bool {
+    Form::find(page, "decision").is_some()
+}
+
+/// Whatever keeps a callback from being answered for a moment, the page's button repeats that very request, and it succeeds.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_fails_for_a_moment_can_be_repeated() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    type Cause<'a> = (&'a str, u16, &'a dyn Fn(bool));
+    let causes: [Cause<'_>; 2] = [
+        ("too many requests at Supabase", 429, &|on| world.supabase().limit_rate(on)),
+        ("Supabase does not answer", 503, &|on| world.supabase().break_down(on)),
+    ];
+    for (cause, status, fails) in causes {
+        let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+        ana.submit(&mail_form(&ana, &ask.url).await).await;
+        let callback = follows_link(&world, ANA).await;
+
+        fails(true);
+        for _ in 0..2 {
+            let page = ana.open(&callback).await;
+            assert_eq!(page.status, status, "{cause}: {page:?}");
+            assert_eq!(world.absolute(&button(&page)), callback, "{cause}");
+        }
+        fails(false);
+
+        let page = ana.visit(&callback).await;
+        assert!(is_consent(&page), "{cause}: {page:?}");
+        world.advance(61);
+    }
+}
+
+/// The same of our own limit on attempts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_beyond_our_own_limit_can_be_repeated() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+    ana.submit(&mail_form(&ana, &ask.url).await).await;
+    let callback = follows_link(&world, ANA).await;
+    let eve = Person::new(&world, ANA, "wrong");
+    let form = Form::find(&eve.open("/auth/login").await, "password").unwrap().with("email", ANA);
+    for _ in 0..20 {
+        eve.submit(&form.clone().with("password", "wrong")).await;
+    }
+
+    let page = ana.open(&callback).await;
+    assert_eq!(page.status, 429, "{page:?}");
+    world.advance(10);
+
+    let page = ana.visit(&button(&page)).await;
+    assert!(is_consent(&page), "{page:?}");
+}
+
+/// A session that was begun is kept when Supabase fails right after it: the code that it came from is spent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_survives_a_failure_right_after_its_exchange() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+    ana.submit(&mail_form(&ana, &ask.url).await).await;
+    let callback = follows_link(&world, ANA).await;
+    world.supabase().break_down_at("/auth/v1/user", true);
+
+    let page = ana.open(&callback).await;
+    assert_eq!(page.status, 503, "{page:?}");
+    world.supabase().break_down_at("/auth/v1/user", false);
+
+    let page = ana.visit(&button(&page)).await;
+    assert!(is_consent(&page), "{page:?}");
+}
+
+/// The project signs with a key that authorize has not fetched yet: Supabase is asked, and nobody goes in circles.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_newer_than_the_last_fetch_is_asked_about_at_once() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    assert!(is_consent(&world.person(ANA).signs_in(&connector.ask("skills:read").url).await));
+    world.supabase().rotate_key().unwrap();
+    let ben = world.person(BEN);
+
+    let page = ben.signs_in(&connector.ask("skills:read").url).await;
+
+    assert!(is_consent(&page), "{page:?}");
+}
+
+/// Made-up keys make us ask five times a second and no more; beyond that the answer is 503, and never to sign in.
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_keys_are_asked_about_five_times_a_second() {
+    const USER: &str = "/auth/v1/user";
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ask = connector.ask("skills:read");
+    let ana = world.person(ANA);
+    ana.signs_in(&ask.url).await;
+    let (name, value) = session_of(&ana);
+    for second in 0..2 {
+        let before = world.supabase().asked(USER);
+        let mut statuses = Vec::new();
+        for number in 0..8 {
+            let eve = Person::new(&world, "eve@example.com", "");
+            eve.has_cookie(&name, &with_key(&value, &format!("made-up-{second}-{number}")));
+            let answer = eve.open(&ask.url).await;
+            assert!(answer.status != 503 || answer.header("retry-after").is_some(), "{answer:?}");
+            statuses.push(answer.status);
+        }
+        assert_eq!(statuses, [303, 303, 303, 303, 303, 503, 503, 503], "in second {second}");
+        assert_eq!(world.supabase().asked(USER) - before, 5);
+        world.advance(1);
+    }
+}
+
+/// A request that comes back from signing in with a session that is none gets a page with the reason and one button.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_from_sign_in_unrecognised_gets_a_page() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    for url in [connector.ask("skills:read").url, world.at("/admin")] {
+        let ana = world.person(ANA);
+        ana.has_cookie(SESSION_COOKIE, "base64-bm90aGluZw");
+        let sent = ana.open(&url).await;
+        assert!(sent.location().contains("/auth/login?next="), "{sent:?}");
+
+        let page = ana.open(&url).await;
+
+        assert_eq!((page.status, page.header("location")), (400, None), "{page:?}");
+        assert!(page.body.contains("could not be recognised"), "{page:?}");
+        assert!(world.absolute(&button(&page)).starts_with(&world.at("/auth/login?next=")), "{page:?}");
+        // Without a session it is only somebody who has not signed in yet.
+        let ben = world.person(BEN);
+        for _ in 0..2 {
+            assert_eq!(ben.open(&url).await.status, 303);
+        }
+    }
+}
+
+/// A double click, and "Send another code" within the minute: Supabase keeps the newest challenge though it sends no mail.
+#[tokio::test(flavor = "multi_thread")]
+async fn asking_for_a_mail_again_leaves_the_first_one_good() {
+    for way in ["a double click", "send another code", "two addresses in between"] {
+        let world = World::new().await;
+        let connector = world.connector("Claude").await;
+        let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+        let form = mail_form(&ana, &ask.url).await;
+        let page = ana.sends(&form).await;
+        match way {
+            "a double click" => {
+                for _ in 0..5 {
+                    ana.submit(&form).await;
+                }
+            }
+            "send another code" => {
+                let again = Form { action: "/auth/login/code".to_owned(), ..Form::find(&page, "token").unwrap() };
+                assert!(ana.sends(&again).await.body.contains("Check your e-mail"));
+            }
+            _ => {
+                ana.submit(&form.clone().with("email", BEN)).await;
+                ana.submit(&form.clone().with("email", " ANA@example.com ")).await;
+            }
+        }
+        assert_eq!(world.supabase().inbox(ANA).len(), 1, "{way}");
+
+        let page = ana.visit(&follows_link(&world, ANA).await).await;
+
+        assert!(is_consent(&page), "{way}: {page:?}");
+    }
+}
+
+/// The response to the first of two clicks never arrived, and with it its cookie.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_works_though_the_answer_to_the_first_click_was_lost() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+    let form = mail_form(&ana, &ask.url).await;
+    let before = ana.cookie_header();
+    ana.submit(&form).await;
+    ana.forgets_cookies();
+    for (name, value) in before.split("; ").filter_map(|cookie| cookie.split_once('=')) {
+        ana.has_cookie(name, value);
+    }
+    ana.submit(&form).await;
+
+    let page = ana.visit(&follows_link(&world, ANA).await).await;
+
+    assert!(is_consent(&page), "{page:?}");
+}
+
+/// Each attempt keeps its own way back, and the address that comes back decides which.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_tabs_that_ask_for_a_mail_never_meet() {
+    let world = World::new().await;
+    let [one, other] = [world.connector("Claude").await, world.connector("Cursor").await];
+    let ana = world.person(ANA);
+    ana.submit(&mail_form(&ana, &one.ask("skills:read").url).await).await;
+    ana.submit(&mail_form(&ana, &other.ask("skills:read").url).await).await;
+    let mails = world.supabase().inbox(ANA);
+    assert_eq!(mails.len(), 1);
+
+    let page = ana.visit(&follows_link(&world, ANA).await).await;
+
+    assert!(is_consent(&page) && page.body.contains("Claude") && !page.body.contains("Cursor"), "{page:?}");
+}
+
+/// The newest challenge is another one of this browser: a wrong verifier spends nothing, so the others are tried.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_verifier_of_the_browser_is_tried() {
+    let world = World::new().await;
+    let ana = world.person(ANA);
+    ana.submit(&mail_form(&ana, "/auth/login").await).await;
+    // Signed in and out by password, so the browser begins anew.
+    let page = ana.signs_in("/auth/login").await;
+    ana.submit(&Form::find(&page, "confirmation").unwrap()).await;
+    ana.submit(&mail_form(&ana, "/auth/login").await).await;
+    assert_eq!(world.supabase().inbox(ANA).len(), 1);
+
+    let back = ana.visit(&follows_link(&world, ANA).await).await;
+
+    assert!(back.body.contains("You are signed in"), "{back:?}");
+}
+
+/// A stranger who asks for the same address makes the link useless: the page says so, and that the next code works.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_asks_for_the_same_mail_is_told_of() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, eve, ask) = (world.person(ANA), world.person(ANA), connector.ask("skills:read"));
+    ana.submit(&mail_form(&ana, &ask.url).await).await;
+    eve.submit(&mail_form(&eve, "/auth/login").await).await;
+
+    let page = ana.visit(&follows_link(&world, ANA).await).await;
+
+    assert_eq!(page.status, 400, "{page:?}");
+    for told in ["asked for a mail to the same address", "is used up", "The code of the next mail always works"] {
+        assert!(page.body.contains(told), "{told}: {page:?}");
+    }
+    assert!(page.body.contains("Another one can be sent in 60 s."), "{page:?}");
+    world.advance(60);
+    let form = Form::find(&page, "token").unwrap();
+    ana.submit(&Form { action: "/auth/login/code".to_owned(), ..form.clone() }).await;
+    eve.submit(&mail_form(&eve, "/auth/login").await).await;
+    let code = world.supabase().inbox(ANA).pop().unwrap().code;
+    let page = ana.sends(&form.with("token", &code)).await;
+    assert!(is_consent(&page), "{page:?}");
+}
+
+/// Supabase exchanges the code of somebody who was banned after they followed the link; `GET /user` says it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ban_between_link_and_exchange_is_told_as_one() {
+    let world = World::new().await;
+    let ana = world.person(ANA);
+    ana.submit(&mail_form(&ana, "/auth/login").await).await;
+    let callback = follows_link(&world, ANA).await;
+    world.supabase().set_banned(ANA, true);
+
+    let page = ana.open(&callback).await;
+
+    assert_eq!(page.status, 400, "{page:?}");
+    assert!(page.body.contains("This account is suspended"), "{page:?}");
+}
+
+/// Supabase wants a factor verified from the address that asked for it, and a Lambda has more than one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_factor_checked_from_another_address_is_asked_for_once_more() {
+    let world = with_mia().await;
+    let mia = Person::new(&world, MIA, "mia-demo");
+    let page = mia.signs_in("/auth/login").await;
+    let form = Form::find(&page, "code").unwrap().with("code", &shown(&world));
+    world.supabase().change_address(2);
+    let refused = mia.sends(&form).await;
+    assert!(refused.body.contains("could not be checked this time"), "{refused:?}");
+
+    world.supabase().change_address(1);
+    let signed_in = mia.submit(&form).await;
+
+    assert_eq!(signed_in.status, 303, "{signed_in:?}");
+}
+
+fn session_of(person: &Person<'_>) -> (String, String) {
+    let cookies = person.cookie_header();
+    let (name, value) = cookies.split("; ").find(|pair| pair.starts_with("sb-")).unwrap().split_once('=').unwrap();
+    (name.to_owned(), value.to_owned())
+}
+
+/// The same session, signed by nobody with a key of this name.
+fn with_key(cookie: &str, kid: &str) -> String {
+    let json = BASE64_URL_SAFE_NO_PAD.decode(cookie.strip_prefix("base64-").unwrap()).unwrap();
+    let mut session: Value = serde_json::from_slice(&json).unwrap();
+    let token = session["access_token"].as_str().unwrap().to_owned();
+    let claims = token.split('.').nth(1).unwrap();
+    let header = BASE64_URL_SAFE_NO_PAD.encode(json!({ "alg": "ES256", "kid": kid, "typ": "JWT" }).to_string());
+    session["access_token"] = json!(format!("{header}.{claims}.{}", BASE64_URL_SAFE_NO_PAD.encode([7; 64])));
+    format!("base64-{}", BASE64_URL_SAFE_NO_PAD.encode(session.to_string()))
+}
