@@ -379,6 +379,42 @@ async fn deciding_is_for_those_with_no_workspace_one_and_many() {
     browser.ends().await;
 }
 
+/// What was wrong with a form is told at an address that can be read again, with the choices, and with the focus where to go on.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn a_refused_approval_keeps_what_was_chosen() {
+    for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
+        let world = World::new().await;
+        let connector = world.connector("Claude").await;
+        let ask = connector.ask("skills:read views:read");
+        let mut browser = Browser::start(&world, arguments);
+        browser.open(&ask.url).await;
+        browser.signs_in("ana").await;
+        browser.reaches("Claude wants to").await;
+        browser.act(json!({ "act": "choose", "label": "Globex" })).await;
+        for scope in ["Read skills", "Read views"] {
+            browser.act(json!({ "act": "untick", "label": scope })).await;
+        }
+        browser.press("Approve").await;
+
+        browser.act(json!({ "act": "says", "text": "Leave at least one permission ticked" })).await;
+        browser.reaches("Claude wants to").await;
+        let focused = browser.keys(&[]).await;
+        assert_eq!((&focused["name"], &focused["ticked"]), (&json!("Read skills"), &json!(false)), "{focused}");
+        browser.act(json!({ "act": "reload" })).await;
+        browser.act(json!({ "act": "says", "text": "Leave at least one permission ticked" })).await;
+        browser.pictures("consent-refused").await;
+        browser.act(json!({ "act": "tick", "label": "Read skills" })).await;
+        browser.press("Approve").await;
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
+        assert_eq!(
+            (tokens.scope.as_str(), &claims(&tokens.access).1["tenant"]),
+            ("skills:read offline_access", &json!("globex"))
+        );
+        browser.ends().await;
+    }
+}
+
 /// Between the page and the click another account has signed in.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
@@ -436,6 +472,10 @@ impl<'w> Browser<'w> {
 
     pub(crate) async fn press(&mut self, name: &str) {
         self.act(json!({ "act": "press", "name": name })).await;
+    }
+
+    pub(crate) async fn press_link(&mut self, name: &str) {
+        self.act(json!({ "act": "follow", "name": name })).await;
     }
 
     /// Waits for the page of that heading; what there is to read.

@@ -99,8 +99,10 @@ async fn every_request_stays_within_its_budget() {
     let asked = ana.open(&format!("/admin/acme/connections/end?connection={grant}")).await;
     assert_eq!(spent(), (3, 0), "console, asked about one: to be let in, the grant, its client");
     let form = Form::find(&asked, "connection").unwrap();
-    assert_eq!(ana.submit(&form).await.status, 200);
-    assert_eq!(spent(), (3, 0), "console, one ended: to be let in, the grant, its end");
+    let ended = ana.submit(&form).await;
+    assert_eq!((ended.status, spent()), (303, (3, 0)), "console, one ended: to be let in, the grant, its end");
+    let told = ana.open(ended.location()).await;
+    assert_eq!((told.status, spent()), (200, (1, 0)), "console, told of it: to be let in");
     assert_eq!(world.tells("ben@example.com", "acme", Some("member"), Some("viewer"), 1).await.status, 204);
     assert_eq!(spent(), (2, 0), "membership, of someone who has connected nothing");
     assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("viewer"), 2).await.status, 204);

@@ -47,6 +47,11 @@ fn links(page: &Answer, selector: &str) -> Vec<String> {
     html.select(&selector).map(|link| link.value().attr("href").unwrap().to_owned()).collect()
 }
 
+/// How many elements `selector` finds.
+fn count_of(page: &Answer, selector: &str) -> usize {
+    Html::parse_document(&page.body).select(&Selector::parse(selector).unwrap()).count()
+}
+
 fn heading(page: &Answer) -> String {
     texts(page, "h1").concat()
 }
@@ -55,7 +60,7 @@ fn heading(page: &Answer) -> String {
 async fn confirms(person: &Person<'_>, url: &str) -> Answer {
     let page = person.open(url).await;
     assert_eq!(page.status, 200, "{page:?}");
-    person.submit(&question(&page)).await
+    person.sends(&question(&page)).await
 }
 
 /// The form of a question: beside it there may be that for signing out.
@@ -143,7 +148,7 @@ async fn a_person_sees_and_ends_what_is_theirs() {
     let question_page = ana.open(&links(&page, "td.act a")[0]).await;
     assert_eq!(heading(&question_page), "End the connection of Cursor?");
     assert!(works(&cursor, &ended).await, "asking changes nothing");
-    let told = ana.submit(&question(&question_page)).await;
+    let told = ana.sends(&question(&question_page)).await;
     assert_eq!((told.status, heading(&told).as_str()), (200, "The connection has ended"));
 
     has_ended(&cursor, &ended).await;
@@ -272,9 +277,9 @@ async fn an_administrator_of_one_tenant_can_do_nothing_in_another() {
         ("/admin/acme/keys/revoke", "key", &key_id),
     ] {
         let form = Form { action: action.to_owned(), ..own.clone().without("person") }.with(field, value);
-        assert_eq!(nora.submit(&form).await.status, 404, "{action}");
+        assert_eq!(heading(&nora.sends(&form).await), "There is nothing here", "{action}");
     }
-    let told = nora.submit(&own).await;
+    let told = nora.sends(&own).await;
     assert_eq!(heading(&told), "No connection has ended", "those of Ben are in Acme");
     assert_eq!(world.system().items().unwrap(), before);
     assert!(works(&claude, &theirs).await);
@@ -298,7 +303,7 @@ async fn a_role_that_does_not_allow_it_manages_nothing() {
     world.gives_role("acme", ANA, "owner").await;
     let question_page = ana.open(&format!("/admin/acme/connections/end?person={}", world.person_id(BEN))).await;
     world.removes("acme", ANA).await;
-    assert_eq!(ana.submit(&question(&question_page)).await.status, 404);
+    assert_eq!(heading(&ana.sends(&question(&question_page)).await), "There is nothing here");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -327,8 +332,7 @@ async fn what_another_site_or_session_sends_changes_nothing() {
         ),
         ("of another person", all.clone().with("confirmation", &value(&bens))),
     ] {
-        let answer = ana.submit(&forged).await;
-        assert_eq!((answer.status, heading(&answer).as_str()), (403, "That did not come from this page"), "{what}");
+        assert_eq!(heading(&ana.sends(&forged).await), "That did not come from this page", "{what}");
     }
     for headers in [
         &[("origin", "https://attacker.example"), ("sec-fetch-site", "cross-site")][..],
@@ -342,17 +346,17 @@ async fn what_another_site_or_session_sends_changes_nothing() {
     }
     // In another session: one's own after signing in again, and another's.
     let again = in_console(&world, ANA).await;
-    assert_eq!(again.submit(&form).await.status, 403);
-    assert_eq!(ben.submit(&form).await.status, 404, "Ben has no such connection");
+    assert_eq!(heading(&again.sends(&form).await), "That did not come from this page");
+    assert_eq!(heading(&ben.sends(&form).await), "There is nothing here", "Ben has no such connection");
     let nobody = world.person(ANA);
     assert_eq!(nobody.submit(&form).await.location(), world.at("/auth/login?next=/admin"));
     assert_eq!(ana.open(&url.replace('?', "?confirm=yes&")).await.status, 200);
     assert!(works(&claude, &tokens).await && works(&claude, &second).await);
 
-    let told = ana.submit(&form).await;
+    let told = ana.sends(&form).await;
     assert_eq!(heading(&told), "The connection has ended");
-    // In the other tab, and by reloading.
-    assert_eq!(heading(&ana.submit(&form).await), "The connection had ended before");
+    // In the other tab, and by going back.
+    assert_eq!(heading(&ana.sends(&form).await), "The connection had ended before");
     assert_eq!(ends(&world, &grant_of(&tokens)).len(), 1);
     for answer in [&told, &ana.open("/admin").await, &ana.open("/admin/acme/keys").await] {
         assert_eq!(answer.header("x-frame-options"), Some("DENY"));
@@ -390,9 +394,9 @@ async fn what_others_wrote_is_shown_as_text() {
 
     let form = question(&ana.open("/admin/acme/keys/new").await);
     let named = |name: &str| form.clone().with("name", name).with("may:skills:read", "1").with("life", "7");
-    let wrong = ana.submit(&named(EVIL)).await;
-    assert_eq!((wrong.status, texts(&wrong, "[role=alert] li").len()), (400, 1), "{wrong:?}");
-    let asked = ana.submit(&named("\"><script>alert(1)</script>")).await;
+    let wrong = ana.sends(&named(EVIL)).await;
+    assert_eq!((wrong.status, texts(&wrong, "[role=alert] li").len()), (200, 1), "{wrong:?}");
+    let asked = ana.sends(&named("\"><script>alert(1)</script>")).await;
     let made = ana.submit(&question(&asked)).await;
     world.remember(&texts(&made, "code.secret").concat());
     is_heard(&world).await;
@@ -414,9 +418,10 @@ async fn what_others_wrote_is_shown_as_text() {
     for page in &pages {
         assert!(page.status < 404, "{page:?}");
         let html = Html::parse_document(&page.body);
-        for element in ["script", "img", "[onerror]"] {
+        for element in ["img", "[onerror]"] {
             assert!(html.select(&Selector::parse(element).unwrap()).next().is_none(), "{element}: {}", page.body);
         }
+        assert!(texts(page, "script").iter().all(|script| script.starts_with("'use strict' ")), "{}", page.body);
         // But for what a form repeats, within its value.
         let shown: String = texts(page, "body").concat();
         assert!(!shown.contains('\u{202e}'), "{shown}");
@@ -482,10 +487,10 @@ async fn a_long_list_pages_through_in_order_and_ends_in_batches() {
             break;
         }
         calls.forget();
-        told = ana.submit(&question(&told)).await;
+        told = ana.sends(&question(&told)).await;
         let made = calls.take();
         let writes = made.iter().filter(|call| call.action == "dynamodb:UpdateItem").count();
-        assert!(writes <= BATCH && calls.requests() <= BATCH + 2, "{made:?}");
+        assert!(writes <= BATCH && calls.requests() <= BATCH + 3, "{made:?}");
     }
     assert_eq!(ended, ["25 connections have ended", "25 connections have ended", "5 connections have ended"]);
     for tokens in &held {
@@ -509,17 +514,23 @@ async fn a_key_is_shown_once_and_made_once() {
         (described.clone().without("may:skills:read"), "#may"),
         (described.clone().with("life", "36500"), "#life"),
     ] {
-        let wrong = ana.submit(&changed).await;
-        assert_eq!((wrong.status, links(&wrong, "[role=alert] a")), (400, vec![field.to_owned()]));
+        let wrong = ana.sends(&changed).await;
+        assert_eq!((wrong.status, links(&wrong, "[role=alert] a")), (200, vec![field.to_owned()]));
+        let (kept, typed) =
+            (Form::find(&wrong, "step").unwrap(), |name: &str| changed.fields.iter().any(|it| it.0 == name));
+        assert_eq!(kept.fields.iter().any(|(name, _)| name == "may:skills:read"), typed("may:skills:read"), "{kept:?}");
+        let focus = if field == "#may" { "[type=checkbox][autofocus]" } else { "[autofocus]" };
+        assert_eq!((count_of(&wrong, focus), count_of(&wrong, "[autofocus]")), (1, 1), "{field}: {wrong:?}");
     }
-    let asked = ana.submit(&described).await;
+    let asked = ana.sends(&described).await;
     assert_eq!(heading(&asked), "Make the API key “nightly export”?");
     let agreed = question(&asked);
     // What was agreed to is what is made.
     for (field, value) in
         [("may", "skills:read tools:execute"), ("life", "never"), ("name", "other"), ("shown", "1999999999")]
     {
-        assert_eq!(ana.submit(&agreed.clone().with(field, value)).await.status, 403, "{field}");
+        let refused = ana.sends(&agreed.clone().with(field, value)).await;
+        assert_eq!(heading(&refused), "That did not come from this page", "{field}");
     }
     assert_eq!(count().await, before, "describing makes nothing");
 
@@ -532,8 +543,8 @@ async fn a_key_is_shown_once_and_made_once() {
     assert_eq!(count().await, before + 2, "the key, and that its form is spent");
     assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 200);
 
-    let again = ana.submit(&agreed).await;
-    assert_eq!((again.status, heading(&again).as_str()), (409, "This key has been made already"));
+    let again = ana.sends(&agreed).await;
+    assert_eq!(heading(&again), "This key has been made already");
     let page = ana.open("/admin/acme/keys").await;
     for page in [&page, &again] {
         assert!(!page.body.contains("sk_"), "{page:?}");
@@ -547,7 +558,7 @@ async fn a_key_is_shown_once_and_made_once() {
     assert_eq!(heading(&told), "The key is revoked");
     assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 401);
     // Nor does reloading the page bring it, or another, back.
-    assert_eq!(ana.submit(&agreed).await.status, 409);
+    assert_eq!(heading(&ana.sends(&agreed).await), "This key has been made already");
     assert_eq!(count().await, before + 1);
     let person = world.person_id(ANA).to_string();
     let revoked: Vec<_> = world.audit("key_revoked").into_iter().filter(|event| event["key"] == id.as_str()).collect();
@@ -563,14 +574,14 @@ async fn a_key_is_shown_once_and_made_once() {
     }
 
     // A form that lay open for an hour; and a session that was ended elsewhere.
-    let fresh = async || question(&ana.submit(&described).await);
+    let fresh = async || question(&ana.sends(&described).await);
     let stale = fresh().await;
     world.advance(3601);
     let ana = in_console(&world, ANA).await;
-    assert_eq!(ana.submit(&stale).await.status, 403, "another session");
+    assert_eq!(heading(&ana.sends(&stale).await), "That did not come from this page", "another session");
     let form = question(&ana.open("/admin/acme/keys/new").await);
     let described = form.with("name", "nightly export").with("may:skills:read", "1").with("life", "30");
-    let form = question(&ana.submit(&described).await);
+    let form = question(&ana.sends(&described).await);
     let cookies = ana.cookie_header();
     let out = Form::find(&ana.open("/admin").await, "next").unwrap();
     ana.submit(&out).await;
@@ -578,7 +589,8 @@ async fn a_key_is_shown_once_and_made_once() {
     let request =
         request.header("content-type", "application/x-www-form-urlencoded").header("sec-fetch-site", "same-origin");
     let refused = world.send(request.body(world::person::encoded(&form.fields))).await;
-    assert_eq!(refused.status, 401, "{refused:?}");
+    assert_eq!(refused.status, 303, "{refused:?}");
+    assert!(!refused.body.contains("sk_"), "{refused:?}");
     assert_eq!(count().await, before + 1);
 }
 
@@ -594,15 +606,16 @@ async fn a_key_gets_no_more_than_its_maker_has() {
     assert_eq!(texts(&page, "label.choice"), ["Read skills", "Manage connections and keys"]);
 
     let described = question(&page).with("name", "a").with("life", "7").with("may:tools:execute", "1");
-    assert_eq!(vera.submit(&described).await.status, 400, "what is not offered cannot be ticked");
+    let wrong = vera.sends(&described).await;
+    assert_eq!(links(&wrong, "[role=alert] a"), ["#may"], "what is not offered cannot be ticked");
     let described = described.with("may:skills:read", "1").with("may:connections:manage", "1");
-    let asked = question(&vera.submit(&described).await);
+    let asked = question(&vera.sends(&described).await);
     assert!(asked.fields.contains(&("may".to_owned(), "skills:read connections:manage".to_owned())), "{asked:?}");
     // Her role becomes less before she confirms.
     let less = Role { name: "keeper".to_owned(), permissions: Scopes::parse("connections:manage") };
     let acme = Tenant { roles: vec![less], ..acme };
     world.system().directory().keep_tenant(&acme).await.unwrap();
-    assert_eq!(vera.submit(&asked).await.status, 403);
+    assert_eq!(heading(&vera.sends(&asked).await), "This link or form is not complete");
 }
 
 /// A token is good for an hour after its session has ended elsewhere, with two factors without anybody being asked: enough to look, and
@@ -624,7 +637,7 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
     let (key, known) = world.makes_key(ANA, "acme", "skills:read", None).await;
     let describing = question(&mia.open("/admin/acme/keys/new").await);
     let described = describing.with("name", "nightly").with("may:skills:read", "1").with("life", "30");
-    let mut forms = vec![described.clone(), question(&mia.submit(&described).await)];
+    let mut forms = vec![described.clone(), question(&mia.sends(&described).await)];
     for page in [
         format!("/admin/end?connection={}", grant_of(&kept[0])),
         "/admin/end?all=yes".to_owned(),
@@ -636,17 +649,18 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
         forms.push(question(&mia.open(&page).await));
     }
     let asked = world.supabase().asked(USER);
-    assert_eq!(mia.submit(&described).await.status, 200);
+    assert_eq!(mia.submit(&described).await.status, 303);
     assert_eq!(world.supabase().asked(USER), asked + 1, "a change asks once");
     assert_eq!(mia.open("/admin/acme/connections").await.status, 200);
     assert_eq!(world.supabase().asked(USER), asked + 1, "a page does not");
 
     // What takes power away works when Supabase does not; what gives it, or may, waits.
     world.supabase().break_down(true);
-    assert_eq!(mia.submit(&described).await.status, 503);
+    let waits = mia.sends(&described).await;
+    assert_eq!((waits.status, heading(&waits).as_str()), (503, "That did not work just now"));
     let spare = connects(&world, &claude, BEN, "acme").await;
     let end = question(&mia.open(&format!("/admin/acme/connections/end?connection={}", grant_of(&spare))).await);
-    assert_eq!(mia.submit(&end).await.status, 200);
+    assert_eq!(heading(&mia.sends(&end).await), "The connection has ended");
     has_ended(&claude, &spare).await;
     world.supabase().break_down(false);
 
@@ -656,8 +670,7 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
     let stored = || world.system().items().unwrap().into_iter().filter(|(table, _)| !table.ends_with("Activity"));
     let before: Vec<_> = stored().collect();
     for form in &forms {
-        let refused = mia.submit(form).await;
-        assert_eq!((refused.status, heading(&refused).as_str()), (401, "You are no longer signed in"), "{form:?}");
+        assert_eq!(heading(&mia.sends(form).await), "Your session had ended", "{form:?}");
     }
     assert_eq!(stored().collect::<Vec<_>>(), before);
     assert!(works(&claude, &kept[0]).await && works(&claude, &kept[1]).await);
@@ -669,7 +682,124 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
     for seconds in [0, 61] {
         world.advance(seconds);
         let asked = world.supabase().asked(USER);
-        assert_eq!(ana.submit(&form).await.status, 200);
+        assert_eq!(ana.submit(&form).await.status, 303);
         assert_eq!(world.supabase().asked(USER), asked + 1);
     }
+}
+
+/// Back and reload send no form: whatever a form is answered with stands at an address that is read. Browsers would ask, show nothing,
+/// or send it again without a word. The page with a new key is the one exception.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_of_a_form_stands_at_its_address() {
+    let world = World::new().await;
+    let (claude, first) = world.connected(ANA, "acme", SCOPE).await;
+    connects(&world, &claude, BEN, "acme").await;
+    let (_, known) = world.makes_key(ANA, "acme", "skills:read", None).await;
+    let ana = in_console(&world, ANA).await;
+    let describing = question(&ana.open("/admin/acme/keys/new").await);
+    let described = describing.clone().with("name", "nightly").with("may:skills:read", "1").with("life", "30");
+    let end = question(&ana.open(&format!("/admin/end?connection={}", grant_of(&first))).await);
+
+    let mut addresses = BTreeSet::new();
+    for (form, told) in [
+        (end.clone().with("confirmation", "made-up"), "That did not come from this page"),
+        (end.clone().with("connection", "none"), "There is nothing here"),
+        (end.clone(), "The connection has ended"),
+        (end, "The connection had ended before"),
+        (question(&ana.open("/admin/end?all=yes").await), "No connection has ended"),
+        (
+            question(&ana.open(&format!("/admin/acme/connections/end?person={}", world.person_id(BEN))).await),
+            "1 connection has ended",
+        ),
+        (
+            question(&ana.open(&format!("/admin/acme/keys/revoke?key={}", known.id.to_text())).await),
+            "The key is revoked",
+        ),
+        (describing.clone().without("step"), "This link or form is not complete"),
+        (describing, "Make an API key"),
+        (described, "Make the API key “nightly”?"),
+    ] {
+        let answer = ana.submit(&form).await;
+        let (address, _) = answer.location().split_once("?notice=").unwrap_or_else(|| panic!("{told}: {answer:?}"));
+        assert_eq!((answer.status, address), (303, world.at(&form.action).as_str()), "{told}");
+        assert_eq!((answer.body.as_str(), answer.header("cache-control")), ("", Some("no-store")), "{told}");
+        let cookie = answer.header("set-cookie").unwrap();
+        assert!(cookie.ends_with("; Path=/; Max-Age=300; HttpOnly; SameSite=Lax"), "{cookie}");
+        let [page, again] = [ana.open(answer.location()).await, ana.open(answer.location()).await];
+        assert_eq!((page.status, heading(&page).as_str()), (200, told));
+        assert_eq!(page.body, again.body, "{told}: a reload");
+        addresses.insert(answer.location().to_owned());
+    }
+    // What nobody remembers any more leads to the list, or to the form.
+    ana.has_cookie("mcp-notice", "x");
+    for address in addresses {
+        let page = ana.visit(&address).await;
+        let (path, heading) = (address.split('?').next().unwrap().to_owned(), heading(&page));
+        let known = ["Your connections", "Connections of Acme", "API keys of Acme", "Make an API key"];
+        assert!(page.status == 200 && known.contains(&heading.as_str()), "{path}: {page:?}");
+    }
+}
+
+/// Going back sends the form of "End all" again, in a browser that does not ask: what was connected since is not what was agreed to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_confirmation_counts_once() {
+    let world = World::new().await;
+    let (claude, first) = world.connected(ANA, "acme", SCOPE).await;
+    let ana = in_console(&world, ANA).await;
+    let id = world.person_id(ANA);
+    let mut tokens = first;
+    for url in [
+        "/admin/end?all=yes".to_owned(),
+        format!("/admin/acme/connections/end?person={id}"),
+        format!("/admin/acme/connections/end?client={}", claude.client_id),
+    ] {
+        let form = question(&ana.open(&url).await);
+        assert_eq!(heading(&ana.sends(&form).await), "1 connection has ended", "{url}");
+        has_ended(&claude, &tokens).await;
+        world.advance(1);
+        tokens = connects(&world, &claude, ANA, "acme").await;
+
+        assert_eq!(heading(&ana.sends(&form).await), "No connection has ended", "{url}");
+        assert!(works(&claude, &tokens).await, "{url}");
+        // The time is part of what was agreed to.
+        let later = form.with("shown", &world.now().to_string());
+        assert_eq!(heading(&ana.sends(&later).await), "That did not come from this page", "{url}");
+        assert!(works(&claude, &tokens).await, "{url}");
+    }
+}
+
+/// The page of a new key is the answer to its form, as the key waits nowhere. Sent again, the form makes no other, also when one goes
+/// back to the question and agrees again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_for_a_key_counts_once() {
+    let world = World::new().await;
+    let ana = in_console(&world, ANA).await;
+    let describing = question(&ana.open("/admin/acme/keys/new").await);
+    let described = describing.with("name", "nightly").with("may:skills:read", "1").with("life", "30");
+    let asked = ana.submit(&described).await;
+    let agreed = question(&ana.open(asked.location()).await);
+    let before = world.count("keys").await;
+    let made = ana.submit(&agreed).await;
+    assert_eq!((made.status, made.header("set-cookie")), (200, None), "{made:?}");
+    let key = texts(&made, "code.secret").concat();
+    world.remember(&key);
+    let kept = world.count("keys").await;
+    assert_eq!(kept, before + 2, "the key, and that its form is spent");
+
+    let back = question(&ana.open(asked.location()).await);
+    assert_eq!(back.fields, agreed.fields, "the question is the same");
+    for form in [&agreed, &back] {
+        let again = ana.sends(form).await;
+        assert_eq!(heading(&again), "This key has been made already");
+        assert!(!again.body.contains(&key), "{again:?}");
+    }
+    assert_eq!(world.count("keys").await, kept);
+    // It is selected as a whole in WebKit too; what copies it shows itself where there is JavaScript.
+    assert!(made.body.contains("-webkit-user-select: all; user-select: all;"), "{made:?}");
+    assert_eq!(
+        (texts(&made, "button[hidden]#copy").len(), texts(&made, "[role=status]#copied")),
+        (1, vec![String::new()])
+    );
+    let policy = made.header("content-security-policy").unwrap();
+    assert!(policy.contains("script-src 'sha256-"), "{policy}");
 }

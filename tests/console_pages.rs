@@ -90,15 +90,28 @@ async fn looking_after_connections_is_for_everyone() {
     browser.fill("Name", "nightly export").await;
     browser.press("Continue").await;
     assert!(browser.reaches("Make an API key").await.contains("Tick at least one thing"));
+    let focused = browser.keys(&[]).await;
+    assert_eq!(
+        (&focused["tag"], &focused["name"]),
+        (&json!("input"), &json!("Run tools")),
+        "the first of what may be ticked"
+    );
     browser.pictures("console-new-key-wrong").await;
     browser.act(json!({ "act": "tick", "label": "Read skills" })).await;
     browser.press("Continue").await;
     browser.reaches("Make the API key").await;
     browser.pictures("console-make-key").await;
-    browser.press("Make the key").await;
+    // A double click makes one key, and shows it.
+    browser.act(json!({ "act": "press", "name": "Make the key", "clicks": 2 })).await;
     let page = browser.reaches("The key nightly export is made").await;
-    world.remember(page.lines().find(|line| line.starts_with("sk_")).expect("the key"));
+    let key = page.lines().find(|line| line.starts_with("sk_")).expect("the key").to_owned();
+    world.remember(&key);
     browser.pictures("console-made-key").await;
+    let selected = browser.act(json!({ "act": "selected", "at": "#key" })).await;
+    assert_eq!(selected["text"].as_str().unwrap().trim(), key, "a double click selects all of it");
+    browser.press("Copy the key").await;
+    browser.act(json!({ "act": "says", "text": "Copied." })).await;
+    assert_eq!(browser.act(json!({ "act": "copied" })).await["text"], key.as_str());
     browser.ends().await;
 }
 
@@ -132,4 +145,34 @@ async fn a_connection_is_ended_with_tab_and_enter() {
         assert_eq!(claude.call(&token, "ping", json!({})).await.status, 401);
         browser.ends().await;
     }
+}
+
+/// A browser goes back and forth between a form and what it did, and reloads, without sending it again. A double click sends it once.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn going_back_and_forth_and_reloading_sends_no_form_again() {
+    let world = World::new().await;
+    let claude = world.connector("Claude").await;
+    connects(&world, &claude, "ana@example.com", "acme").await;
+    let mut browser = Browser::start(&world, &[]);
+    browser.open(&world.at("/admin/end?all=yes")).await;
+    browser.signs_in("ana").await;
+    browser.reaches("End all your connections?").await;
+    browser.act(json!({ "act": "press", "name": "End all connections", "clicks": 2 })).await;
+    browser.reaches("1 connection has ended").await;
+
+    world.advance(1);
+    let token = connects(&world, &claude, "ana@example.com", "acme").await;
+    browser.act(json!({ "act": "reload" })).await;
+    browser.reaches("1 connection has ended").await;
+    browser.act(json!({ "act": "back" })).await;
+    browser.reaches("End all your connections?").await;
+    browser.act(json!({ "act": "forward" })).await;
+    browser.reaches("1 connection has ended").await;
+    browser.press_link("Go back to the list").await;
+    browser.reaches("Your connections").await;
+    browser.act(json!({ "act": "back" })).await;
+    browser.reaches("1 connection has ended").await;
+    assert_eq!(claude.call(&token, "ping", json!({})).await.status, 200);
+    browser.ends().await;
 }

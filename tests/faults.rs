@@ -1,7 +1,8 @@
 //! A crash loses nothing: every call to AWS of every operation fails in every way, and the client does what clients
 //! do: it sends the same request again.
 //!
-//! The SDK tries each call twice, so what fails once should go unnoticed, and what fails twice is told as 503 with `Retry-After`.
+//! The SDK tries each call twice, so what fails once should go unnoticed, and what fails twice is told as 503 with `Retry-After`: to
+//! a form, by the page that it is answered with by a redirect.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -286,6 +287,13 @@ enum Asked<'w> {
     Told(String, Option<&'static str>, u64),
 }
 
+impl Asked<'_> {
+    /// It is a form of a page, whose answer is another page.
+    const fn is_form(&self) -> bool {
+        matches!(self, Self::Approve(..) | Self::End(..))
+    }
+}
+
 struct Scene<'w> {
     world: &'w World,
     line: &'w Line,
@@ -320,7 +328,11 @@ impl<'w> Scene<'w> {
             None => (false, operation.spends_a_code()),
         };
         let succeeded = fails.is_none_or(|(_, fault)| fault.goes_unnoticed());
-        if !succeeded {
+        if !succeeded && asked.is_form() {
+            let page = self.ana.open(answer.location()).await;
+            assert_eq!((answer.status, page.status), (303, 503), "{context}: {page:?}");
+            assert!(page.body.contains("That did not work just now"), "{context}: {page:?}");
+        } else if !succeeded {
             assert_eq!(answer.status, 503, "{context}");
             let soon = answer.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
             assert!(soon.is_some_and(|seconds| seconds > 0), "{context}");
@@ -505,7 +517,10 @@ impl<'w> Scene<'w> {
                 assert_eq!(refused.json()["error"], "invalid_grant");
             }
             Asked::End(_, credential) => {
-                assert_eq!(answer.status, 200, "{answer:?}");
+                let page = self.ana.open(answer.location()).await;
+                // The second time, that it had been done before.
+                let told = ["The connection ha", "The key is revoked", "The key was revoked"];
+                assert!(page.status == 200 && told.iter().any(|told| page.body.contains(told)), "{page:?}");
                 assert_eq!(self.ping(credential).await.status, 401);
             }
             Asked::Told(token, is, _) => {

@@ -1,6 +1,8 @@
 //! Pages that people trust: what every page carries, and what is tried against the people who use them.
 
 use serde_json::json;
+use shared::oauth::role::Role;
+use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use stand_ins::supabase::secret::Secret;
@@ -84,7 +86,7 @@ async fn every_page_is_armoured() {
     is_armoured(&ana.signs_in("/auth/login").await, "signed in");
     let page = ana.open(&ask.url).await;
     is_armoured(&page, "consent");
-    is_armoured(&ana.submit(&Form::find(&page, "decision").unwrap().with("decision", "approve")).await, "again");
+    is_armoured(&ana.sends(&Form::find(&page, "decision").unwrap().with("decision", "approve")).await, "again");
     is_armoured(&ana.open("/oauth/authorize").await, "stranded");
 }
 
@@ -134,6 +136,104 @@ async fn a_tenants_name_can_neither_script_nor_mislead() {
     assert_eq!(page.body.matches("<script").count(), 1, "ours alone");
     assert!(!page.body.contains(['\u{202e}', '\u{2066}', '\u{200b}']), "{page:?}");
     assert!(page.body.contains("&#60;/script&#62;\u{fffd}emcA\u{fffd}\u{fffd}</bdi>"), "{page:?}");
+}
+
+/// Browsers look for an icon: one that the page does not name at an address that its policy forbids, which they log.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_has_an_icon_that_its_policy_lets_in() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let ana = world.person(ANA);
+    ana.signs_in("/auth/login").await;
+    for page in ["/auth/login", &connector.ask("skills:read").url, "/oauth/authorize", "/admin", "/admin/no-such/keys"]
+    {
+        let page = ana.open(page).await;
+        assert!(page.body.contains("<link rel=\"icon\" href=\"data:image/svg+xml;base64,"), "{page:?}");
+        assert!(page.header("content-security-policy").unwrap().contains("img-src data:;"), "{page:?}");
+    }
+}
+
+/// What an emoji is written with and marks from right to left belong to a name. It is isolated, so that it moves nothing around it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_shown_as_it_is_written() {
+    const TEAM: &str = "👩\u{200d}💻 חברה\u{200f}!";
+    const ROLE: &str = "❤\u{fe0f} ראש\u{200f}";
+    let world = World::new().await;
+    let id = TenantId::parse("team").unwrap();
+    let role = Role { name: ROLE.to_owned(), permissions: Scopes::EVERY_PERMISSION };
+    let directory = world.system().directory();
+    directory.keep_tenant(&Tenant { id: id.clone(), name: TEAM.to_owned(), roles: vec![role] }).await.unwrap();
+    directory.keep_member(&id, &world.person_id(ANA), ROLE).await.unwrap();
+    let connector = world.connector("🏳\u{fe0f}\u{200d}🌈 Claude").await;
+    let ana = world.person(ANA);
+
+    let consent = ana.signs_in(&connector.ask("skills:read").url).await;
+    let form = Form::find(&ana.open("/admin/team/keys/new").await, "step").unwrap();
+    let form = form.with("name", "👩\u{200d}💻").with("may:skills:read", "1").with("life", "7");
+    let asked = ana.sends(&form).await;
+    let end = ana.open(&format!("/admin/team/connections/end?client={}", connector.client_id)).await;
+
+    for (page, names) in [
+        (&consent, [TEAM, ROLE, "🏳\u{fe0f}\u{200d}🌈 Claude"]),
+        (&asked, ["👩\u{200d}💻", TEAM, TEAM]),
+        (&end, ["🏳\u{fe0f}\u{200d}🌈 Claude", TEAM, TEAM]),
+    ] {
+        for name in names {
+            let isolated = page.body.contains(&format!("<bdi>{name}</bdi>"));
+            assert!(isolated || page.body.contains(&format!("<bdi class=\"name\">{name}</bdi>")), "{name}: {page:?}");
+        }
+        assert!(!page.body.contains('\u{fffd}'), "{page:?}");
+    }
+}
+
+/// Going back sends no form: what was wrong with one is told at the request's own address, with what was chosen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_approval_is_told_where_it_can_be_read_again() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ask) = (world.person(ANA), connector.ask("tools:execute skills:read offline_access"));
+    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap().with("decision", "approve");
+
+    let chosen = form.clone().without("allow:skills:read").without("allow:offline_access");
+    let refused = ana.submit(&chosen).await;
+    assert_eq!((refused.status, refused.header("cache-control")), (303, Some("no-store")), "{refused:?}");
+    assert!(refused.location().starts_with(&world.at("/oauth/authorize?")), "{refused:?}");
+    let [page, again] = [ana.open(refused.location()).await, ana.open(refused.location()).await];
+    assert_eq!((page.status, &page.body), (200, &again.body), "a reload tells it again");
+    assert!(page.body.contains("Choose the workspace that this connection is for"), "{page:?}");
+    let kept = Form::find(&page, "decision").unwrap().with("decision", "approve");
+    assert_eq!(sorted(&kept), sorted(&chosen));
+    assert!(page.body.contains("value=\"acme\" data-role=\"owner\" data-lacks=\"\" required autofocus"), "{page:?}");
+
+    let none = chosen.clone().with("tenant", "globex").without("allow:tools:execute");
+    let page = ana.sends(&none).await;
+    assert!(page.body.contains("Leave at least one permission ticked"), "{page:?}");
+    assert!(page.body.contains("value=\"globex\" data-role=\"viewer\"") && page.body.contains("required checked>"));
+    assert!(page.body.contains("name=\"allow:skills:read\" value=\"1\" autofocus"), "{page:?}");
+    // In another tab, or once it is forgotten, the page is as new.
+    let fresh = ana.open(&ask.url).await;
+    assert!(!fresh.body.contains("role=\"alert\"") && !fresh.body.contains("autofocus"), "{fresh:?}");
+    ana.has_cookie("mcp-notice", "x");
+    assert_eq!(ana.open(refused.location()).await.body, fresh.body);
+    // What somebody else may have sent chooses nothing.
+    let forged = chosen.with("tenant", "acme").with("confirmation", "made-up").with("also:acme:views:read", "1");
+    let page = ana.sends(&forged).await;
+    let kept = Form::find(&page, "decision").unwrap().with("decision", "approve");
+    assert!(page.body.contains("Please look again and decide"), "{page:?}");
+    assert_eq!(sorted(&kept), sorted(&form));
+
+    // And a request that cannot be served any more says so at its own address.
+    let gone = ana.submit(&form.with("client_id", "c_unknown")).await;
+    let page = ana.open(gone.location()).await;
+    assert_eq!((gone.status, page.status), (303, 400));
+    assert!(page.body.contains("This application is not known here"), "{page:?}");
+    assert_eq!(world.count("grants").await, 0);
+}
+
+fn sorted(form: &Form) -> Vec<(String, String)> {
+    let mut fields = form.fields.clone();
+    fields.sort();
+    fields
 }
 
 /// RFC 9700 §4.11.2: no form of ours leads anywhere else, whatever it says is next.
@@ -240,15 +340,16 @@ async fn a_page_of_one_account_decides_nothing_for_another() {
     ben.signs_in("/auth/login").await;
 
     for decision in ["approve", "deny"] {
-        let answer = ben.submit(&form.clone().with("decision", decision)).await;
-        assert_eq!((answer.status, answer.header("location")), (400, None), "{decision}");
+        let answer = ben.sends(&form.clone().with("decision", decision)).await;
+        assert!(Form::find(&answer, "decision").is_some(), "{decision}: {answer:?}");
         assert!(answer.body.contains("signed in with another account than when this page was opened"), "{answer:?}");
         assert!(answer.body.contains("ben@example.com") && !answer.body.contains(ANA), "{answer:?}");
     }
     // The hint is none of what decides.
     let id = world.person_id("ben@example.com");
-    let claimed = ben.submit(&form.with("account", id.as_str()).with("decision", "approve")).await;
-    assert_eq!((claimed.status, world.count("grants").await), (400, 0));
+    let claimed = ben.sends(&form.with("account", id.as_str()).with("decision", "approve")).await;
+    assert!(claimed.body.contains("Please look again and decide"), "{claimed:?}");
+    assert_eq!(world.count("grants").await, 0);
 }
 
 /// Back button, double click, opened twice: the page says that it has been approved, and is good for another approval.
@@ -270,7 +371,8 @@ async fn a_request_that_comes_again_after_its_approval_is_told_so() {
     assert!(page.body.contains(TOLD), "{page:?}");
     assert!(!ana.open(&connector.ask("skills:read").url).await.body.contains(TOLD), "another request is new");
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
-    assert_eq!(ana.submit(&form.clone().with("confirmation", value)).await.status, 400, "it is no confirmation");
+    let again = ana.sends(&form.clone().with("confirmation", value)).await;
+    assert!(again.body.contains("Please look again and decide"), "it is no confirmation: {again:?}");
     let again = ana.submit(&form).await;
     world.remember(&again.redirected()["code"]);
     assert_eq!(world.count("grants").await, 2);

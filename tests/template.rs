@@ -207,11 +207,11 @@ async fn uses_the_console(world: &World) {
         ("/admin/acme/keys/revoke", "key", known.id.to_text()),
     ] {
         let asked = ana.open(&format!("{page}?{field}={value}")).await;
-        assert_eq!(ana.submit(&Form::find(&asked, field).expect("a question")).await.status, 200, "{page}");
+        assert_eq!(ana.sends(&Form::find(&asked, field).expect("a question")).await.status, 200, "{page}");
     }
     let form = Form::find(&ana.open("/admin/acme/keys/new").await, "step").unwrap();
     let form = form.with("name", "a").with("life", "7").with("may:skills:read", "1");
-    let made = ana.submit(&Form::find(&ana.submit(&form).await, "step").unwrap()).await;
+    let made = ana.submit(&Form::find(&ana.sends(&form).await, "step").unwrap()).await;
     let shown = made.body.split_once("<code class=\"secret\" id=\"key\">").expect("a key").1;
     world.remember(shown.split_once('<').unwrap().0);
 }

@@ -5,6 +5,7 @@ use http::StatusCode;
 use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::http::shell::{Leads, Shell};
+use shared::http::visible::Isolated;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
 use shared::store::activity::{Activity, Place};
@@ -49,6 +50,7 @@ impl Admin {
         let row = |activity: &Activity| {
             let client = told::text(activity, "client").and_then(ClientId::parse);
             let client = client.map(|id| name(known.iter().find(|client| client.id == id), &id));
+            let client = client.as_deref().map(|name| Isolated(name).to_string());
             let told = told::words(activity, client.as_deref());
             Row {
                 at: When(Timestamp::from_seconds(activity.at.div_euclid(1000))),

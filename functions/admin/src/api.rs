@@ -206,11 +206,11 @@ impl Admin {
             }
             (None, Some(id), None) => {
                 let person = PersonId::parse(id).ok_or(Refusal::Body)?;
-                ender.some(whose(Some(&person), None), after.as_ref()).await?
+                ender.some(whose(Some(&person), None), None, after.as_ref()).await?
             }
             (None, None, Some(id)) => {
                 let client = ClientId::parse(id).ok_or(Refusal::Body)?;
-                ender.some(whose(None, Some(&client)), after.as_ref()).await?
+                ender.some(whose(None, Some(&client)), None, after.as_ref()).await?
             }
             _ => return Err(Refusal::Body),
         };

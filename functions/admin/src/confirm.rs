@@ -1,14 +1,24 @@
-//! The question before a change, and what came of it. Both are pages without script.
+//! The question before a change, and what came of it. Both work without script.
+
+use std::borrow::Cow;
 
 use askama::Template;
 use http::StatusCode;
+use shared::clock::Timestamp;
 use shared::http::shell::Leads;
 use shared::identity::signed_in::SignedIn;
 use shared::lambda::Response;
 
 use crate::bar::Bar;
+use crate::notice::EndedMany;
 use crate::refusal::Refusal;
 use crate::{Admin, Visit};
+
+/// The names and values of a form.
+pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
+
+/// Keeps a second click from sending a form twice: the answer that is shown would be that to the second.
+pub(crate) const ONCE: &str = include_str!("once.js");
 
 /// What is to be confirmed: a form with nothing to fill in.
 pub(crate) struct Question {
@@ -16,7 +26,7 @@ pub(crate) struct Question {
     /// What will happen.
     pub(crate) sentences: Vec<String>,
     /// What the form says, which is all that is agreed to.
-    pub(crate) fields: Vec<(&'static str, String)>,
+    pub(crate) fields: Fields,
     pub(crate) button: &'static str,
     /// It takes something away.
     pub(crate) danger: bool,
@@ -30,7 +40,7 @@ pub(crate) struct Outcome {
     pub(crate) sentence: String,
     pub(crate) back: String,
     /// The rest, if there was too much for once.
-    pub(crate) rest: Option<(Vec<(&'static str, String)>, &'static str)>,
+    pub(crate) rest: Option<(Fields, &'static str)>,
 }
 
 #[derive(Template)]
@@ -41,6 +51,7 @@ struct QuestionPage<'a> {
     action: &'a str,
     question: &'a Question,
     confirmation: String,
+    script: &'static str,
 }
 
 #[derive(Template)]
@@ -51,40 +62,96 @@ struct OutcomePage<'a> {
     action: &'a str,
     outcome: &'a Outcome,
     confirmation: String,
+    script: Option<&'static str>,
 }
 
 impl Admin {
     /// Asks, at the address where the answer goes.
     pub(crate) fn ask(&self, visit: &Visit<'_>, bar: &Bar, question: &Question) -> Response {
         let confirmation = proof(&visit.person, visit.path, &question.fields);
-        let page = QuestionPage { shell: &self.shell, bar, action: visit.path, question, confirmation };
-        self.shell.page(StatusCode::OK, Leads::HOME, None, page.render())
+        let page = QuestionPage { shell: &self.shell, bar, action: visit.path, question, confirmation, script: ONCE };
+        self.shell.page(StatusCode::OK, Leads::HOME, Some(ONCE), page.render())
     }
 
     /// Tells what came of it.
     pub(crate) fn tell(&self, visit: &Visit<'_>, bar: &Bar, outcome: &Outcome) -> Response {
         let confirmation = outcome.rest.as_ref().map(|(fields, _)| proof(&visit.person, visit.path, fields));
         let confirmation = confirmation.unwrap_or_default();
-        let page = OutcomePage { shell: &self.shell, bar, action: visit.path, outcome, confirmation };
-        self.shell.page(StatusCode::OK, Leads::HOME, None, page.render())
+        let script = outcome.rest.as_ref().map(|_| ONCE);
+        let page = OutcomePage { shell: &self.shell, bar, action: visit.path, outcome, confirmation, script };
+        self.shell.page(StatusCode::OK, Leads::HOME, script, page.render())
+    }
+}
+
+impl Outcome {
+    pub(crate) fn of_one(ended: bool, back: &str) -> Self {
+        let (title, sentence) = if ended {
+            ("The connection has ended", "Its application is refused from the next call on.")
+        } else {
+            ("The connection had ended before", "There was nothing left to end.")
+        };
+        Self::plain(title, sentence, back)
+    }
+
+    /// Of many, with the form that goes on.
+    pub(crate) fn of_many(many: &EndedMany, back: &str) -> Self {
+        let title = match many.ended {
+            0 => "No connection has ended".to_owned(),
+            1 => "1 connection has ended".to_owned(),
+            ended => format!("{ended} connections have ended"),
+        };
+        let sentence = match (many.ended, &many.rest) {
+            (_, Some(_)) => "That is as many as are ended at once. There may be more.",
+            (0, None) => "There was nothing left to end.",
+            (_, None) => {
+                "That is all that was connected when you were asked. Their applications are refused from the next call on."
+            }
+        };
+        let rest = many.rest.clone().map(|fields| (fields, "End the next"));
+        Self { title, rest, ..Self::plain("", sentence, back) }
+    }
+
+    pub(crate) fn of_key(revoked: bool, back: &str) -> Self {
+        let (title, sentence) = if revoked {
+            ("The key is revoked", "It is refused from the next call on.")
+        } else {
+            ("The key was revoked before", "There was nothing left to revoke.")
+        };
+        Self::plain(title, sentence, back)
+    }
+
+    fn plain(title: &str, sentence: &str, back: &str) -> Self {
+        Self { title: title.to_owned(), sentence: sentence.to_owned(), back: back.to_owned(), rest: None }
     }
 }
 
 impl Visit<'_> {
+    /// When the question was shown to which this form says yes: what has come about since is not what was agreed to, so that a form
+    /// which is sent again, by going back, ends nothing new.
+    pub(crate) fn shown(&self) -> Result<Timestamp, Refusal> {
+        let shown = self.parameters.value("shown").and_then(|text| text.parse().ok());
+        shown.map(Timestamp::from_seconds).ok_or(Refusal::Body)
+    }
+
     /// That exactly `fields` were confirmed, on a page that this session was shown.
-    pub(crate) fn confirmed(&self, fields: &[(&'static str, String)]) -> Result<(), Refusal> {
+    pub(crate) fn confirmed(&self, fields: &[(Cow<'static, str>, String)]) -> Result<(), Refusal> {
         let shown = self.parameters.value("confirmation").unwrap_or_default();
         if self.person.allows(&purpose(self.path, fields), shown) { Ok(()) } else { Err(Refusal::Forged) }
     }
 }
 
 /// For a form of ours at `path` that says `fields`.
-pub(crate) fn proof(person: &SignedIn, path: &str, fields: &[(&'static str, String)]) -> String {
+pub(crate) fn proof(person: &SignedIn, path: &str, fields: &[(Cow<'static, str>, String)]) -> String {
     person.anti_forgery(&purpose(path, fields))
 }
 
+/// The field that says when a form was shown.
+pub(crate) fn shown_at(now: Timestamp) -> (Cow<'static, str>, String) {
+    ("shown".into(), now.seconds().to_string())
+}
+
 /// Values come parsed, so that none holds a line break.
-fn purpose(path: &str, fields: &[(&'static str, String)]) -> String {
+fn purpose(path: &str, fields: &[(Cow<'static, str>, String)]) -> String {
     let fields = fields.iter().map(|(name, value)| format!("{name}={value}"));
     std::iter::once(format!("console {path}")).chain(fields).collect::<Vec<_>>().join("\n")
 }

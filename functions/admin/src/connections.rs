@@ -1,10 +1,12 @@
 //! `/admin/{tenant}/connections`: everything that is connected in a tenant.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::http::shell::{Leads, Shell};
-use shared::http::visible::Visible;
+use shared::http::visible::Isolated;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Ending, GrantId};
@@ -12,10 +14,11 @@ use shared::oauth::tenant::PersonId;
 use shared::store::connections::{Connections, Place, Whose};
 
 use crate::bar::Bar;
-use crate::confirm::{Outcome, Question};
+use crate::confirm::{Question, shown_at};
 use crate::ending::Ender;
 use crate::listed::{Row, name};
 use crate::manager::Manager;
+use crate::notice::Notice;
 use crate::refusal::Refusal;
 use crate::{Admin, Visit, cursor};
 
@@ -29,9 +32,16 @@ struct Page<'a> {
     person: &'a str,
     client: &'a str,
     /// What of the filter cannot be.
-    wrong: Option<&'static str>,
+    wrong: Option<Wrong>,
     first: bool,
     next: Option<String>,
+}
+
+/// A part of the filter that cannot be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    Person,
+    Client,
 }
 
 /// Which connections to end.
@@ -47,9 +57,9 @@ impl Admin {
         let (person, client) = (value("person"), value("client"));
         let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
         let wrong = if person.is_some_and(|text| PersonId::parse(text).is_none()) {
-            Some("A person's id is what stands below their address in the list.")
+            Some(Wrong::Person)
         } else if client.is_some_and(|text| ClientId::parse(text).is_none()) {
-            Some("No application has such an id.")
+            Some(Wrong::Client)
         } else {
             None
         };
@@ -82,9 +92,12 @@ impl Admin {
 
     /// Ends one, all of a person, or all of a client.
     pub(crate) async fn end_connections(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
-        let (what, after) = (What::read(visit)?, cursor::read(visit.parameters.value("after"), Place::parse)?);
         let bar = Bar::of_tenant(&self.identity, &visit.person, manager, "connections");
         let back = format!("/admin/{}/connections", manager.tenant());
+        if let Some(told) = self.outcome(visit, &bar, &back) {
+            return Ok(told);
+        }
+        let what = What::read(visit)?;
         let found = match &what {
             What::One(id) => {
                 let grant = self.grants.find(id).await?;
@@ -92,44 +105,47 @@ impl Admin {
             }
             What::OfPerson(_) | What::OfClient(_) => None,
         };
-        let mut fields = vec![what.field()];
         if !visit.changes {
+            let workspace = Isolated(manager.name());
             let (title, sentence) = match (&what, &found) {
                 (What::OfPerson(person), _) => (
                     "End all connections of this person?".to_owned(),
-                    format!(
-                        "Every application that works as {person} in {} loses its access at once.",
-                        Visible(manager.name())
-                    ),
+                    format!("Every application that works as {person} in {workspace} loses its access at once."),
                 ),
                 (What::OfClient(id), _) => {
                     let client = self.clients.find(id, visit.now).await?;
                     let client = name(client.as_ref(), id);
+                    let client = Isolated(&client);
                     (
                         format!("End all connections of {client}?"),
-                        format!(
-                            "{client} loses its access to {} at once, for everyone who connected it.",
-                            Visible(manager.name())
-                        ),
+                        format!("{client} loses its access to {workspace} at once, for everyone who connected it."),
                     )
                 }
                 (What::One(_), Some(grant)) => {
                     let client = self.clients.find(&grant.approval.client, visit.now).await?;
                     let client = name(client.as_ref(), &grant.approval.client);
+                    let client = Isolated(&client);
                     let whose = grant.approval.email.as_deref().unwrap_or(grant.approval.person.as_str());
                     (
                         format!("End the connection of {client}?"),
-                        format!("{client} can no longer work as {} in {}.", Visible(whose), Visible(manager.name())),
+                        format!("{client} can no longer work as {} in {workspace}.", Isolated(whose)),
                     )
                 }
                 (What::One(_), None) => return Err(Refusal::NotThere),
             };
             let again = match what {
-                What::OfPerson(_) | What::One(_) => {
-                    "They can connect again, unless they are taken out of the workspace first."
+                What::One(_) => "They can connect again, unless they are taken out of the workspace first.",
+                What::OfPerson(_) => {
+                    "What they connect from now on stays, unless they are taken out of the workspace first."
                 }
-                What::OfClient(_) => "Whoever is in the workspace can connect it again.",
+                What::OfClient(_) => {
+                    "Whoever is in the workspace can connect it again, and what they connect from now on stays."
+                }
             };
+            let mut fields = vec![what.field()];
+            if found.is_none() {
+                fields.push(shown_at(visit.now));
+            }
             return Ok(self.ask(
                 visit,
                 &bar,
@@ -143,20 +159,18 @@ impl Admin {
                 },
             ));
         }
-        fields.extend(after.as_ref().map(|place| ("after", cursor::write(&place.to_text()))));
-        visit.confirmed(&fields)?;
         let ender = self.ender(manager, visit.now);
-        if let Some(grant) = &found {
-            let outcome = Outcome::of_one(ender.one(grant).await?, &back);
-            return Ok(self.tell(visit, &bar, &outcome));
-        }
-        let (person, client) = match &what {
-            What::OfPerson(person) => (Some(person), None),
-            What::OfClient(client) => (None, Some(client)),
-            What::One(_) => return Err(Refusal::NotThere),
+        let tenant = manager.tenant();
+        let whose = match (&what, &found) {
+            (What::OfPerson(person), _) => Whose::Tenant { tenant, person: Some(person), client: None },
+            (What::OfClient(client), _) => Whose::Tenant { tenant, person: None, client: Some(client) },
+            (What::One(_), Some(grant)) => {
+                visit.confirmed(&[what.field()])?;
+                return Ok(self.told_next(visit, &Notice::Ended(ender.one(grant).await?)));
+            }
+            (What::One(_), None) => return Err(Refusal::NotThere),
         };
-        let swept = ender.some(Whose::Tenant { tenant: manager.tenant(), person, client }, after.as_ref()).await?;
-        Ok(self.tell(visit, &bar, &Outcome::of_many(swept, vec![what.field()], &back)))
+        self.end_many(visit, &ender, whose, vec![what.field(), shown_at(visit.shown()?)]).await
     }
 
     /// Ends in the name of an administrator, or of their key.
@@ -177,11 +191,11 @@ impl What {
         read.ok_or(Refusal::NotThere)
     }
 
-    fn field(&self) -> (&'static str, String) {
+    fn field(&self) -> (Cow<'static, str>, String) {
         match self {
-            Self::One(id) => ("connection", id.to_text()),
-            Self::OfPerson(id) => ("person", id.to_string()),
-            Self::OfClient(id) => ("client", id.to_string()),
+            Self::One(id) => ("connection".into(), id.to_text()),
+            Self::OfPerson(id) => ("person".into(), id.to_string()),
+            Self::OfClient(id) => ("client".into(), id.to_string()),
         }
     }
 }

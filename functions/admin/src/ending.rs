@@ -35,9 +35,14 @@ impl Ender<'_> {
         self.end(&grant.id, &approval.client, &approval.tenant, &approval.person).await
     }
 
-    /// The next of many, the newest first.
-    pub(crate) async fn some(&self, whose: Whose<'_>, after: Option<&Place>) -> Result<Swept, Fault> {
-        let (open, next) = self.grants.open(whose, after, BATCH, self.now).await?;
+    /// The next of many that were approved until `until`, the newest first.
+    pub(crate) async fn some(
+        &self,
+        whose: Whose<'_>,
+        until: Option<Timestamp>,
+        after: Option<&Place>,
+    ) -> Result<Swept, Fault> {
+        let (open, next) = self.grants.open(whose, until, after, BATCH, self.now).await?;
         let mut ended = 0;
         for open in &open {
             ended += usize::from(self.end(&open.id, &open.client, &open.tenant, &open.person).await?);

@@ -1,20 +1,24 @@
-//! `/admin/{tenant}/keys`: the keys of a tenant's scripts. One is made in three steps: described, confirmed, and shown, once.
+//! `/admin/{tenant}/keys`: the keys of a tenant's scripts. One is made in three steps: described, confirmed, and shown, once: that page
+//! alone answers its form by itself, as a secret may wait neither in a cookie nor in an address. The form counts once.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use askama::Template;
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 use shared::http::shell::{Leads, Shell};
-use shared::http::visible::Visible;
+use shared::http::visible::{Isolated, Visible};
 use shared::lambda::Response;
 use shared::oauth::api_key::{KeyId, KeyName};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::keys::{FORM_LIFETIME, FormId, KnownKey, Place};
 
 use crate::bar::Bar;
-use crate::confirm::{Outcome, Question, proof};
+use crate::confirm::{Fields, ONCE, Question, proof, shown_at};
 use crate::manager::Manager;
+use crate::notice::Notice;
 use crate::refusal::Refusal;
 use crate::when::When;
 use crate::{Admin, Visit, cursor, permission};
@@ -58,9 +62,12 @@ struct FormPage<'a> {
     name: &'a str,
     choices: Vec<Choice>,
     lives: Vec<(&'static str, &'static str, bool)>,
-    wrong: Vec<Wrong>,
+    wrong: &'a [Wrong],
     /// The name is among it.
     unnamed: bool,
+    /// The first of it.
+    focus: Option<Wrong>,
+    script: &'static str,
 }
 
 struct Choice {
@@ -79,6 +86,30 @@ struct MadePage<'a> {
     key: &'a str,
     may: Vec<&'static str>,
     expires: Option<When>,
+    script: &'static str,
+}
+
+/// Copies the key.
+const COPY: &str = include_str!("copy.js");
+
+/// A description of a key as it was typed, and what of it cannot be.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Draft {
+    name: String,
+    may: String,
+    life: String,
+    wrong: Vec<Wrong>,
+}
+
+/// A description of a key that has to be confirmed, in the form of that id.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct ToConfirm {
+    name: String,
+    may: String,
+    life: String,
+    form: String,
+    /// Seconds since 1970-01-01 UTC.
+    shown: i64,
 }
 
 /// What a key is to be.
@@ -96,7 +127,8 @@ enum Life {
 }
 
 /// What of a description cannot be.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Wrong {
     Name,
     Scopes,
@@ -130,27 +162,36 @@ impl Admin {
 
     pub(crate) async fn make_key(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
         if !visit.changes {
-            return Ok(self.key_form(visit, manager, Vec::new()));
+            let described = match &visit.notice {
+                Some(Notice::Described(described)) => described.read(),
+                _ => None,
+            };
+            return Ok(match (described, &visit.notice) {
+                (Some((described, fields)), _) => self.confirm_key(visit, manager, &described, fields),
+                (None, Some(Notice::NotDescribed(draft))) => self.key_form(visit, manager, draft),
+                (None, _) => self.key_form(visit, manager, &Draft::of(visit, manager, Vec::new())),
+            });
         }
         match visit.parameters.value("step") {
             Some("describe") => {
                 visit.confirmed(&describing())?;
-                Ok(match Described::read(visit, manager) {
-                    Ok(described) => self.confirm_key(visit, manager, &described),
-                    Err(wrong) => self.key_form(visit, manager, wrong),
-                })
+                let notice = match Described::read(visit, manager) {
+                    Ok(described) => Notice::Described(ToConfirm::of(&described, &FormId::random(), visit.now)),
+                    Err(wrong) => Notice::NotDescribed(Draft::of(visit, manager, wrong)),
+                };
+                Ok(self.told_next(visit, &notice))
             }
             Some("make") => self.make_confirmed(visit, manager).await,
             _ => Err(Refusal::Body),
         }
     }
 
-    fn key_form(&self, visit: &Visit<'_>, manager: &Manager, wrong: Vec<Wrong>) -> Response {
-        let value = |name: &str| visit.parameters.value(name);
-        let life = value("life").unwrap_or(USUAL);
-        let choice = |scope: Scope| {
-            let field = field(scope);
-            Choice { ticked: value(&field).is_some(), title: permission::title(scope), field }
+    fn key_form(&self, visit: &Visit<'_>, manager: &Manager, draft: &Draft) -> Response {
+        let ticked = Scopes::parse(&draft.may);
+        let choice = |scope: Scope| Choice {
+            field: field(scope),
+            title: permission::title(scope),
+            ticked: ticked.contains(scope),
         };
         let page = FormPage {
             shell: &self.shell,
@@ -158,19 +199,20 @@ impl Admin {
             action: visit.path,
             back: &keys_of(manager),
             confirmation: proof(&visit.person, visit.path, &describing()),
-            name: value("name").unwrap_or_default(),
+            name: &draft.name,
             choices: manager.permissions().iter().map(choice).collect(),
-            lives: LIVES.iter().map(|(days, label)| (*days, *label, *days == life)).collect(),
-            unnamed: wrong.contains(&Wrong::Name),
-            wrong,
+            lives: LIVES.iter().map(|(days, label)| (*days, *label, *days == draft.life)).collect(),
+            wrong: &draft.wrong,
+            unnamed: draft.wrong.contains(&Wrong::Name),
+            focus: draft.wrong.first().copied(),
+            script: ONCE,
         };
-        let status = if page.wrong.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-        self.shell.page(status, Leads::HOME, None, page.render())
+        self.shell.page(StatusCode::OK, Leads::HOME, Some(ONCE), page.render())
     }
 
-    fn confirm_key(&self, visit: &Visit<'_>, manager: &Manager, described: &Described) -> Response {
+    fn confirm_key(&self, visit: &Visit<'_>, manager: &Manager, described: &Described, fields: Fields) -> Response {
         let bar = Bar::of_tenant(&self.identity, &visit.person, manager, "keys");
-        let name = Visible(described.name.as_str());
+        let name = Isolated(described.name.as_str());
         let may = permission::titles(described.scopes).join(", ");
         let life = match described.life.end(visit.now) {
             Some(end) => format!("It works until {}, or until it is revoked.", When(end)),
@@ -179,12 +221,12 @@ impl Admin {
         let question = Question {
             title: format!("Make the API key “{name}”?"),
             sentences: vec![
-                format!("Whoever holds it may do this in {}, as you: {may}.", Visible(manager.name())),
+                format!("Whoever holds it may do this in {}, as you: {may}.", Isolated(manager.name())),
                 life,
                 "It never may more than your own role allows, and stops working if you leave the workspace.".to_owned(),
                 "It is shown once, on the next page.".to_owned(),
             ],
-            fields: described.fields(&FormId::random(), visit.now),
+            fields,
             button: "Make the key",
             danger: false,
             back: keys_of(manager),
@@ -195,8 +237,7 @@ impl Admin {
     async fn make_confirmed(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
         let value = |name: &str| visit.parameters.value(name);
         let form = value("form").and_then(FormId::parse).ok_or(Refusal::Body)?;
-        let shown = value("shown").and_then(|text| text.parse().ok()).map(Timestamp::from_seconds);
-        let shown = shown.ok_or(Refusal::Body)?;
+        let shown = visit.shown()?;
         let described = Described::read_confirmed(visit).ok_or(Refusal::Body)?;
         visit.confirmed(&described.fields(&form, shown))?;
         if visit.now.since(shown) > FORM_LIFETIME {
@@ -214,19 +255,23 @@ impl Admin {
             key: &key.to_text(),
             may: permission::titles(known.scopes),
             expires: known.expires.map(When),
+            script: COPY,
         };
-        Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
+        Ok(self.shell.page(StatusCode::OK, Leads::HOME, Some(COPY), page.render()))
     }
 
     pub(crate) async fn revoke_key(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
-        let id = visit.parameters.value("key").and_then(KeyId::parse).ok_or(Refusal::NotThere)?;
         let (bar, back) = (Bar::of_tenant(&self.identity, &visit.person, manager, "keys"), keys_of(manager));
-        let fields = vec![("key", id.to_text())];
+        if let Some(told) = self.outcome(visit, &bar, &back) {
+            return Ok(told);
+        }
+        let id = visit.parameters.value("key").and_then(KeyId::parse).ok_or(Refusal::NotThere)?;
+        let fields = vec![("key".into(), id.to_text())];
         if !visit.changes {
             let known = self.keys.find(&id, visit.now).await?.filter(|key| key.tenant == *manager.tenant());
             let known = known.ok_or(Refusal::NotThere)?;
             let question = Question {
-                title: format!("Revoke the API key “{}”?", Visible(known.name.as_str())),
+                title: format!("Revoke the API key “{}”?", Isolated(known.name.as_str())),
                 sentences: vec![
                     "Whatever uses it is refused from the next call on.".to_owned(),
                     "This cannot be undone: a new key has to be made and put in its place.".to_owned(),
@@ -241,13 +286,41 @@ impl Admin {
         visit.confirmed(&fields)?;
         let person = Some(manager.person());
         let revoked = self.keys.revoke_through(manager.through(None), manager.tenant(), &id, person).await?;
-        let (title, sentence) = if revoked {
-            ("The key is revoked", "It is refused from the next call on.")
-        } else {
-            ("The key was revoked before", "There was nothing left to revoke.")
-        };
-        let outcome = Outcome { title: title.to_owned(), sentence: sentence.to_owned(), back, rest: None };
-        Ok(self.tell(visit, &bar, &outcome))
+        Ok(self.told_next(visit, &Notice::Revoked(revoked)))
+    }
+}
+
+impl Draft {
+    fn of(visit: &Visit<'_>, manager: &Manager, wrong: Vec<Wrong>) -> Self {
+        // What is longer than any name can be is kept as far as shows that.
+        const MOST: usize = 100;
+        let value = |name: &str| visit.parameters.value(name);
+        let ticked = manager.permissions().iter().filter(|scope| value(&field(*scope)).is_some());
+        Self {
+            name: value("name").unwrap_or_default().chars().take(MOST).collect(),
+            may: ticked.fold(Scopes::NONE, Scopes::with).to_string(),
+            life: value("life").and_then(Life::parse).map_or_else(|| USUAL.to_owned(), Life::to_text),
+            wrong,
+        }
+    }
+}
+
+impl ToConfirm {
+    fn of(described: &Described, form: &FormId, shown: Timestamp) -> Self {
+        Self {
+            name: described.name.as_str().to_owned(),
+            may: described.scopes.to_string(),
+            life: described.life.to_text(),
+            form: form.to_text(),
+            shown: shown.seconds(),
+        }
+    }
+
+    /// What it describes, and the fields of the form in which that is confirmed.
+    fn read(&self) -> Option<(Described, Fields)> {
+        let described = Described::parse(&self.name, &self.may, &self.life)?;
+        let fields = described.fields(&FormId::parse(&self.form)?, Timestamp::from_seconds(self.shown));
+        Some((described, fields))
     }
 }
 
@@ -269,21 +342,21 @@ impl Described {
     /// As it was confirmed.
     fn read_confirmed(visit: &Visit<'_>) -> Option<Self> {
         let value = |name: &str| visit.parameters.value(name);
-        Some(Self {
-            name: value("name").and_then(KeyName::parse)?,
-            scopes: Scopes::parse(value("may")?),
-            life: value("life").and_then(Life::parse)?,
-        })
+        Self::parse(value("name")?, value("may")?, value("life")?)
     }
 
-    fn fields(&self, form: &FormId, shown: Timestamp) -> Vec<(&'static str, String)> {
+    fn parse(name: &str, may: &str, life: &str) -> Option<Self> {
+        Some(Self { name: KeyName::parse(name)?, scopes: Scopes::parse(may), life: Life::parse(life)? })
+    }
+
+    fn fields(&self, form: &FormId, shown: Timestamp) -> Fields {
         vec![
-            ("step", "make".to_owned()),
-            ("name", self.name.as_str().to_owned()),
-            ("may", self.scopes.to_string()),
-            ("life", self.life.to_text()),
-            ("form", form.to_text()),
-            ("shown", shown.seconds().to_string()),
+            ("step".into(), "make".to_owned()),
+            ("name".into(), self.name.as_str().to_owned()),
+            ("may".into(), self.scopes.to_string()),
+            ("life".into(), self.life.to_text()),
+            ("form".into(), form.to_text()),
+            shown_at(shown),
         ]
     }
 }
@@ -311,8 +384,8 @@ impl Life {
     }
 }
 
-fn describing() -> [(&'static str, String); 1] {
-    [("step", "describe".to_owned())]
+fn describing() -> [(Cow<'static, str>, String); 1] {
+    [("step".into(), "describe".to_owned())]
 }
 
 fn field(scope: Scope) -> String {

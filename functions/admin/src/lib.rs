@@ -3,7 +3,7 @@
 //! Everyone sees and ends what is theirs. Whose role has `connections:manage` sees and ends what is their tenant's; to anybody else it
 //! looks as if that tenant were not there. Pages are for people who are signed in, `/admin/api/…` is the same for scripts with a key.
 //! A change is a POST that was asked about once, carries a value that only our page could give, is made in a session that lives by
-//! Supabase's word of this moment, and counts at the next call.
+//! Supabase's word of this moment, counts at the next call, and is answered by a redirect to a page that tells what came of it.
 
 mod activity;
 mod api;
@@ -15,6 +15,7 @@ mod ending;
 mod keys;
 mod listed;
 mod manager;
+mod notice;
 mod own;
 mod permission;
 mod refusal;
@@ -41,6 +42,7 @@ use shared::store::grants::Grants;
 use shared::store::keys::Keys;
 
 use crate::manager::Manager;
+use crate::notice::Notice;
 use crate::refusal::Refusal;
 use crate::route::{Page, Route};
 
@@ -61,6 +63,8 @@ pub struct Admin {
 struct Visit<'a> {
     path: &'a str,
     parameters: Parameters,
+    /// What the form before this page did.
+    notice: Option<Notice>,
     person: SignedIn,
     /// It is to change something.
     changes: bool,
@@ -95,11 +99,15 @@ impl Admin {
         let Some(person) = self.identity.signed_in(request, now).await? else {
             return self.sign_in(request);
         };
+        let notice = if changes { None } else { shared::http::notice::of(request, &self.issuer) };
+        if let Some(Notice::Refused(kind)) = notice {
+            return Ok(kind.page(&self.shell));
+        }
         if changes {
             self.still_here(&person, matches!(route, Route::Page(_, Page::MakeKey))).await?;
         }
         let parameters = if changes { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
-        let visit = Visit { path: request.uri().path(), parameters, person, changes, now };
+        let visit = Visit { path: request.uri().path(), parameters, notice, person, changes, now };
         let response = self.page_for(&visit, route).await?;
         Ok(self.identity.recognized(request, response))
     }
@@ -120,6 +128,21 @@ impl Admin {
             Page::RevokeKey => self.revoke_key(visit, &manager).await,
             Page::Activity => self.activity(visit, &manager).await,
         }
+    }
+
+    /// A form of ours that is refused is answered like any other: by a redirect to its address, which tells why. What is none of ours
+    /// gets its page at once.
+    fn refused(&self, request: &Request, refusal: &Refusal) -> Response {
+        let ours = request.method() == Method::POST && own_page::sent(request, &self.issuer);
+        if !ours || matches!(refusal, Refusal::Malformed(_)) {
+            return refusal.page(&self.shell);
+        }
+        let address = self.issuer.at(request.uri().path());
+        let redirect = match refusal.kind() {
+            Some(kind) => shared::http::notice::redirect(&address, &Notice::Refused(kind), &self.issuer),
+            None => answer::see_other(&address),
+        };
+        answer::because(redirect, refusal)
     }
 
     /// A token outlives its session by up to an hour: enough to look, not to change anything. But what takes power away works when
@@ -171,7 +194,7 @@ impl Function for Admin {
         if route.is_api() {
             self.api(&request, &route, now).await.unwrap_or_else(|refusal| refusal.json())
         } else {
-            self.page(&request, &route, now).await.unwrap_or_else(|refusal| refusal.page(&self.shell))
+            self.page(&request, &route, now).await.unwrap_or_else(|refusal| self.refused(&request, &refusal))
         }
     }
 

@@ -3,12 +3,12 @@
 use askama::Template;
 use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shared::fault::Fault;
 use shared::http::answer;
 use shared::http::parameters::Malformed;
 use shared::http::shell::{Leads, Shell};
-use shared::http::visible::Visible;
+use shared::http::visible::Isolated;
 use shared::lambda::Response;
 use shared::store::keys::{Unmade, Unproven};
 use thiserror::Error;
@@ -57,7 +57,7 @@ pub(crate) enum Refusal {
 struct Page<'a> {
     shell: &'a Shell,
     title: &'static str,
-    what: String,
+    what: &'a str,
     advice: &'static str,
     /// Where the button leads.
     again: Option<&'a str>,
@@ -69,65 +69,62 @@ struct Body {
     error_description: &'static str,
 }
 
+/// What people are told, where no more has to be known for it than this: so that it can wait for the page after a form.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    NotThere,
+    Forged,
+    Stale,
+    MadeAlready,
+    Unavailable,
+    SignedOut,
+    Incomplete,
+}
+
 impl Refusal {
     /// The page that people get.
     pub(crate) fn page(&self, shell: &Shell) -> Response {
-        const AGAIN: &str = "Nothing was changed. Go back, and do it again if you meant to.";
         let (title, what, advice) = match self {
-            Self::NotThere => (
-                "There is nothing here",
-                "This page does not exist, or it is not for you to see.".to_owned(),
-                "Check the address, or ask an administrator of the workspace.",
-            ),
             Self::NotTheirs(NotTheirs { tenant, role }) => (
                 "Your role does not allow this",
                 format!(
                     "Looking after the connections of {} takes more than the role {}.",
-                    Visible(tenant),
-                    Visible(role)
+                    Isolated(tenant),
+                    Isolated(role)
                 ),
                 "An owner or administrator of the workspace can do it, or give you another role.",
             ),
-            Self::Forged => (
-                "That did not come from this page",
-                "This page was open for too long, or your account has changed since, or something else than you sent it.".to_owned(),
-                AGAIN,
-            ),
-            Self::Stale => (
-                "That page was open for too long",
-                "A key is made within an hour of describing it.".to_owned(),
-                AGAIN,
-            ),
-            Self::Unmade(Unmade::Again) => (
-                "This key has been made already",
-                "It was shown once, when it was made, and cannot be shown again; no other was made.".to_owned(),
-                "If you did not keep it, revoke it in the list of keys and make another.",
-            ),
-            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => (
-                "That did not work just now",
-                "A part of our service did not answer.".to_owned(),
-                "Wait a moment, look at the list, and do what is left again.",
-            ),
-            Self::SignedOut | Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone => {
-                ("You are no longer signed in", "Your session has ended elsewhere.".to_owned(), "Sign in and do it again.")
-            }
             Self::Unrecognized { .. } => (
                 "Your session could not be recognised",
                 "You come from signing in, but the session in this browser is not one that counts here.".to_owned(),
                 "Sign in again. If it stays like this, tell those who run this service: they can check it with the doctor command.",
             ),
-            Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(_) => (
-                "This link or form is not complete",
-                "It says something that cannot be understood.".to_owned(),
-                AGAIN,
-            ),
+            other => {
+                let (title, what, advice) = other.kind().unwrap_or(Kind::Incomplete).words();
+                (title, what.to_owned(), advice)
+            }
         };
         let again = match self {
             Self::Unrecognized { again } => Some(again.as_str()),
             _ => None,
         };
-        let rendered = Page { shell, title, what, advice, again }.render();
+        let rendered = Page { shell, title, what: &what, advice, again }.render();
         answer::because(shell.page(self.status(), Leads::HOME, None, rendered), self)
+    }
+
+    /// What the page after a form tells; nothing where its address tells by itself what stands in the way.
+    pub(crate) const fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::NotTheirs(_) | Self::Unrecognized { .. } => return None,
+            Self::NotThere => Kind::NotThere,
+            Self::Forged => Kind::Forged,
+            Self::Stale => Kind::Stale,
+            Self::Unmade(Unmade::Again) => Kind::MadeAlready,
+            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => Kind::Unavailable,
+            Self::SignedOut | Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone => Kind::SignedOut,
+            Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(_) => Kind::Incomplete,
+        })
     }
 
     /// The answer that scripts get.
@@ -173,6 +170,56 @@ impl Refusal {
             Self::NotThere => StatusCode::NOT_FOUND,
             Self::Stale | Self::Unmade(Unmade::Again) => StatusCode::CONFLICT,
             Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl Kind {
+    /// The page after a form that was refused. A fault of ours keeps its status, by which it is counted.
+    pub(crate) fn page(self, shell: &Shell) -> Response {
+        let (title, what, advice) = self.words();
+        let rendered = Page { shell, title, what, advice, again: None }.render();
+        match self {
+            Self::Unavailable => {
+                let page = shell.page(StatusCode::SERVICE_UNAVAILABLE, Leads::HOME, None, rendered);
+                answer::because(page, &"told after a form, whose own line says why")
+            }
+            _ => shell.page(StatusCode::OK, Leads::HOME, None, rendered),
+        }
+    }
+
+    const fn words(self) -> (&'static str, &'static str, &'static str) {
+        const AGAIN: &str = "Nothing was changed. Go back, and do it again if you meant to.";
+        match self {
+            Self::NotThere => (
+                "There is nothing here",
+                "This page does not exist, or it is not for you to see.",
+                "Check the address, or ask an administrator of the workspace.",
+            ),
+            Self::Forged => (
+                "That did not come from this page",
+                "This page was open for too long, or your account has changed since, or something else than you sent it.",
+                AGAIN,
+            ),
+            Self::Stale => ("That page was open for too long", "A key is made within an hour of describing it.", AGAIN),
+            Self::MadeAlready => (
+                "This key has been made already",
+                "It was shown once, when it was made, and cannot be shown again; no other was made.",
+                "If you did not keep it, revoke it in the list of keys and make another.",
+            ),
+            Self::Unavailable => (
+                "That did not work just now",
+                "A part of our service did not answer.",
+                "Wait a moment, look at the list, and do what is left again.",
+            ),
+            Self::SignedOut => (
+                "Your session had ended",
+                "It was ended elsewhere, so nothing was changed.",
+                "Sign in again, and do it once more.",
+            ),
+            Self::Incomplete => {
+                ("This link or form is not complete", "It says something that cannot be understood.", AGAIN)
+            }
         }
     }
 }

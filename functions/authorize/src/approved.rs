@@ -2,9 +2,8 @@
 //!
 //! A cookie, and a hint: nothing depends on it, and approving again makes another connection, as it does elsewhere.
 
-use http::header::{HeaderValue, SET_COOKIE};
+use shared::http::own_cookie;
 use shared::http::parameters::Parameters;
-use shared::identity::cookies::Jar;
 use shared::identity::signed_in::SignedIn;
 use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
@@ -20,9 +19,8 @@ impl Approved {
     const NAME: &str = "mcp-approved";
 
     /// Whether this browser's last approval was of the same request, within the same session.
-    pub(crate) fn is_of(request: &Request, parameters: &Parameters, person: &SignedIn) -> bool {
-        let jar = Jar::of(request);
-        let kept = [&format!("__Host-{}", Self::NAME), Self::NAME].into_iter().find_map(|name| jar.value(name));
+    pub(crate) fn is_of(request: &Request, parameters: &Parameters, person: &SignedIn, issuer: &Issuer) -> bool {
+        let kept = own_cookie::value(request, Self::NAME, issuer);
         kept.is_some_and(|kept| person.allows(&Self::purpose(parameters), kept))
     }
 
@@ -33,13 +31,8 @@ impl Approved {
         person: &SignedIn,
         issuer: &Issuer,
     ) -> Response {
-        // As for every cookie of ours: only this host can have set it, but for loopback in the clear (RFC 6265bis §4.1.3.2).
-        let (prefix, secure) = if issuer.is_plain_http() { ("", "") } else { ("__Host-", "; Secure") };
-        let (value, life) = (person.anti_forgery(&Self::purpose(parameters)), Self::LIFE);
-        let cookie = format!("{prefix}{}={value}; Path=/; Max-Age={life}; HttpOnly; SameSite=Lax{secure}", Self::NAME);
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
+        let value = person.anti_forgery(&Self::purpose(parameters));
+        own_cookie::set(&mut response, Self::NAME, &value, Some(Self::LIFE), issuer);
         response
     }
 

@@ -4,6 +4,12 @@ const form = document.getElementById('consent')
 const told = document.getElementById('told')
 const tenants = [...form.querySelectorAll('input[name=tenant][type=radio]')]
 const nameOf = (tenant) => tenant.parentElement.querySelector('.name').textContent
+// A name that may be read against the direction of the sentence that it is in.
+function isolated(name) {
+  const bdi = document.createElement('bdi')
+  bdi.textContent = name
+  return bdi
+}
 
 // What the role in the chosen workspace does not allow is shown where it would be ticked.
 function show() {
@@ -18,13 +24,13 @@ function show() {
     if (!bars && box.disabled) box.checked = box.dataset.was === '1'
     box.disabled = bars
     why.hidden = !bars
-    why.textContent = bars ? `Your role in ${nameOf(chosen)} (${chosen.dataset.role}) does not allow this.` : ''
+    why.replaceChildren(...(bars ? ['Your role in ', isolated(nameOf(chosen)), ' (', isolated(chosen.dataset.role), ') does not allow this.'] : []))
     if (bars) barred.push(label.querySelector('.title').textContent)
   }
   for (const label of form.querySelectorAll('[data-tenant]')) label.hidden = !!chosen && label.dataset.tenant !== chosen.value
   const also = document.getElementById('also')
   if (also) also.hidden = ![...also.querySelectorAll('[data-tenant]')].some((label) => !label.hidden)
-  if (chosen) told.textContent = barred.length ? `Your role in ${nameOf(chosen)} does not allow: ${barred.join(', ')}.` : `Your role in ${nameOf(chosen)} allows all of this.`
+  if (chosen) told.replaceChildren('Your role in ', isolated(nameOf(chosen)), barred.length ? ` does not allow: ${barred.join(', ')}.` : ' allows all of this.')
 }
 if (tenants.length) {
   form.classList.add('live')

@@ -2,6 +2,8 @@
 
 use askama::Template;
 use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use shared::http::answer;
 use shared::http::own_page;
 use shared::http::parameters::Parameters;
 use shared::http::shell::{Leads, Shell};
@@ -16,6 +18,7 @@ use shared::store::wanted::Wanted;
 
 use crate::asked::{self, Asked};
 use crate::destination::Destination;
+use crate::refused::Refused;
 
 /// All that the page speaks of.
 pub(crate) struct Consent<'a> {
@@ -44,7 +47,8 @@ pub(crate) struct Approved<'a> {
 }
 
 /// Why the page is shown again.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum Again {
     /// The form is not one that we gave to this session for this request.
     Forged,
@@ -123,6 +127,8 @@ struct TenantChoice<'a> {
     name: Visible<'a>,
     role: Visible<'a>,
     checked: bool,
+    /// The choice of a tenant is what is wrong, and this is where to begin.
+    focus: bool,
     /// The role allows nothing of what is offered.
     useless: bool,
     /// What is asked and the role does not allow, in plain words and as scopes.
@@ -142,6 +148,8 @@ struct ScopeChoice {
     title: &'static str,
     hint: &'static str,
     checked: bool,
+    /// What is ticked is what is wrong, and this is where to begin.
+    focus: bool,
     /// Where there is one tenant only: the role in it does not allow this.
     barred: bool,
 }
@@ -157,11 +165,12 @@ struct AlsoChoice<'a> {
 const SCRIPT: &str = include_str!("consent.js");
 
 impl<'a> Consent<'a> {
-    /// The page; `again` with the reason and the choices that `parameters` hold, else as new. `approved`: this browser has approved the
-    /// same request before.
-    pub(crate) fn page(&self, again: Option<Again>, approved: bool, parameters: &Parameters) -> Response {
+    /// The page: after a form that was refused with the reason and the choices that it held, else as new. `approved`: this browser has
+    /// approved the same request before.
+    pub(crate) fn page(&self, refused: Option<&Refused>, approved: bool, parameters: &Parameters) -> Response {
         let asked = self.asked.scopes.permissions();
-        let ticked = |field: &str| again.is_none() || parameters.value(field).is_some();
+        let ticked = |field: &str| refused.and_then(|refused| refused.has_ticked(field));
+        let again = refused.map(|refused| refused.again);
         let only = match self.standings {
             [only] => Some(only),
             _ => None,
@@ -169,7 +178,8 @@ impl<'a> Consent<'a> {
         let choice = |scope: Scope| {
             let ((title, hint), field) = (words(scope), field(scope));
             let barred = only.is_some_and(|only| !only.role.permissions.contains(scope));
-            ScopeChoice { scope: scope.as_str(), checked: !barred && ticked(&field), field, title, hint, barred }
+            let checked = !barred && ticked(&field).unwrap_or(true);
+            ScopeChoice { scope: scope.as_str(), checked, focus: false, field, title, hint, barred }
         };
         let client = self.destination.client();
         let mut tenants: Vec<_> = self
@@ -181,7 +191,8 @@ impl<'a> Consent<'a> {
                     id: standing.tenant.as_str(),
                     name: Visible(&standing.name),
                     role: Visible(&standing.role.name),
-                    checked: again.is_some() && parameters.value("tenant") == Some(standing.tenant.as_str()),
+                    checked: refused.is_some_and(|refused| refused.has_chosen(&standing.tenant)),
+                    focus: false,
                     useless: asked.union(self.also(standing)).intersection(standing.role.permissions).is_empty(),
                     missing: in_words(lacks),
                     lacks,
@@ -190,6 +201,10 @@ impl<'a> Consent<'a> {
             .collect();
         let way_back = asked::way_back(parameters);
         let usable = tenants.iter().any(|tenant| !tenant.useless);
+        let mut groups = Group::of(asked, choice);
+        if let Some(again) = again {
+            again.put_focus(&mut tenants, &mut groups);
+        }
         let page = Page {
             shell: self.shell,
             script: SCRIPT,
@@ -221,18 +236,7 @@ impl<'a> Consent<'a> {
                 (Some(_), 1) => Place::Fixed(tenants.remove(0)),
                 _ => Place::Open(tenants),
             },
-            groups: GROUPS
-                .iter()
-                .map(|(title, scopes)| Group {
-                    title,
-                    choices: scopes
-                        .iter()
-                        .filter(|scope| asked.contains(**scope))
-                        .map(|scope| choice(*scope))
-                        .collect(),
-                })
-                .filter(|group: &Group| !group.choices.is_empty())
-                .collect(),
+            groups,
             also: self
                 .standings
                 .iter()
@@ -240,20 +244,26 @@ impl<'a> Consent<'a> {
                 .map(|(standing, scope)| {
                     let field = field_in(standing, scope);
                     // Never ticked for them: who can make a call that is refused would otherwise choose what they approve.
-                    let checked = again.is_some() && parameters.value(&field).is_some();
+                    let checked = ticked(&field).unwrap_or(false);
                     let scope = ScopeChoice { checked, field, barred: false, ..choice(scope) };
                     AlsoChoice { id: standing.tenant.as_str(), tenant: Visible(&standing.name), scope }
                 })
                 .collect(),
-            stay: self.asked.scopes.contains(Scope::OfflineAccess).then(|| ticked(&field(Scope::OfflineAccess))),
+            stay: self
+                .asked
+                .scopes
+                .contains(Scope::OfflineAccess)
+                .then(|| ticked(&field(Scope::OfflineAccess)).unwrap_or(true)),
             console: self.issuer.at("/admin"),
         };
-        let status = match again {
-            None => StatusCode::OK,
-            Some(Again::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
-            Some(_) => StatusCode::BAD_REQUEST,
-        };
-        self.shell.page(status, Leads::Anywhere, Some(SCRIPT), page.render())
+        let page = |status| self.shell.page(status, Leads::Anywhere, Some(SCRIPT), page.render());
+        match again {
+            // A fault of ours keeps its status, by which it is counted.
+            Some(Again::Unavailable) => {
+                answer::because(page(StatusCode::SERVICE_UNAVAILABLE), &"told after a form, whose own line says why")
+            }
+            _ => page(StatusCode::OK),
+        }
     }
 
     /// What the person decided, or why they have to be asked again.
@@ -319,6 +329,30 @@ impl Again {
         }
     }
 
+    /// Where the page puts the focus: where what is wrong can be set right.
+    fn put_focus(self, tenants: &mut [TenantChoice<'_>], groups: &mut [Group]) {
+        let concerns_tenant = match self {
+            Self::NoTenant | Self::AnotherTenant | Self::NothingAllowed => tenants.len() > 1,
+            Self::NothingTicked => false,
+            Self::Forged | Self::AnotherAccount | Self::NoDecision | Self::Unavailable => return,
+        };
+        let usable = |tenant: &TenantChoice<'_>| !tenant.useless;
+        let chosen = tenants.iter().position(|tenant| tenant.checked && usable(tenant));
+        if concerns_tenant {
+            let first = chosen.or_else(|| tenants.iter().position(usable));
+            if let Some(tenant) = first.and_then(|first| tenants.get_mut(first)) {
+                tenant.focus = true;
+            }
+            return;
+        }
+        let lacks = chosen.and_then(|chosen| tenants.get(chosen)).map_or(Scopes::NONE, |tenant| tenant.lacks);
+        let allowed =
+            |choice: &ScopeChoice| !choice.barred && !lacks.iter().any(|scope| scope.as_str() == choice.scope);
+        if let Some(choice) = groups.iter_mut().flat_map(|group| &mut group.choices).find(|choice| allowed(choice)) {
+            choice.focus = true;
+        }
+    }
+
     const fn sentence(self) -> &'static str {
         match self {
             Self::Forged => {
@@ -334,6 +368,17 @@ impl Again {
             Self::NothingAllowed => "Your role in that workspace allows nothing of what is ticked.",
             Self::Unavailable => "That did not work just now; nothing was connected. Please try again in a moment.",
         }
+    }
+}
+
+impl Group {
+    /// Those that have a scope of what is asked.
+    fn of(asked: Scopes, choice: impl Fn(Scope) -> ScopeChoice) -> Vec<Self> {
+        let group = |(title, scopes): &(&'static str, &[Scope])| Self {
+            title: *title,
+            choices: scopes.iter().filter(|scope| asked.contains(**scope)).map(|scope| choice(*scope)).collect(),
+        };
+        GROUPS.iter().map(group).filter(|group| !group.choices.is_empty()).collect()
     }
 }
 

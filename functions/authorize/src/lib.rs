@@ -2,7 +2,8 @@
 //!
 //! Client and address are judged first, and until both are right every error is a page. Then the person signs in, and only then may
 //! an error travel to the client; a client that is known by its metadata document is looked up when they have. GET writes nothing but
-//! what such a document says, and may be repeated; POST carries the whole request again and is checked again.
+//! what such a document says, and may be repeated; POST carries the whole request again and is checked again. A form of ours is always
+//! answered by a redirect: to the client, or to the request's own page, which tells what was wrong with the form.
 
 mod approved;
 mod asked;
@@ -11,12 +12,15 @@ mod consent;
 mod destination;
 mod metadata_document;
 mod refusal;
+mod refused;
 mod stranded;
 
 use http::Method;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::http::answer;
+use shared::http::notice;
+use shared::http::own_page;
 use shared::http::parameters::{Malformed, Parameters};
 use shared::http::shell::Shell;
 use shared::identity::signed_in::SignedIn;
@@ -37,6 +41,7 @@ use consent::{Again, Choice, Consent};
 use destination::Destination;
 use metadata_document::MetadataDocuments;
 use refusal::Refusal;
+use refused::Refused;
 use stranded::Stranded;
 
 /// Asks people.
@@ -96,16 +101,19 @@ impl Authorize {
             standings: &standings,
             wanted: &wanted,
         };
-        let before = Approved::is_of(request, parameters, &person);
-        let page = |again| {
-            attempt.shown(&person.person, again);
-            self.identity.recognized(request, consent.page(again, before, parameters))
-        };
         if !deciding {
-            return Ok(page(None));
+            let refused: Option<Refused> = notice::of(request, &self.issuer);
+            attempt.shown(&person.person, refused.as_ref().map(|refused| refused.again));
+            let before = Approved::is_of(request, parameters, &person, &self.issuer);
+            let page = consent.page(refused.as_ref(), before, parameters);
+            return Ok(self.identity.recognized(request, page));
         }
+        let refuse = |again| {
+            attempt.shown(&person.person, Some(again));
+            Refused::of(again, parameters).redirect(parameters, &self.issuer)
+        };
         match consent.read(request, parameters) {
-            Err(again) => Ok(page(Some(again))),
+            Err(again) => Ok(refuse(again)),
             Ok(Choice::Deny) => {
                 attempt.denied(&person.person);
                 Ok(destination.refuse(&Refusal::Denied))
@@ -113,12 +121,23 @@ impl Authorize {
             Ok(Choice::Approve(choice)) => match self.identity.still_signed_in(&person).await {
                 Ok(true) => Ok(match self.approve(&attempt, &consent, &choice, now).await {
                     Ok(code) => Approved::remembered(destination.deliver(&code), parameters, &person, &self.issuer),
-                    Err(fault) => answer::because(page(Some(Again::Unavailable)), &fault),
+                    Err(fault) => answer::because(refuse(Again::Unavailable), &fault),
                 }),
                 Ok(false) => self.sign_in(request, &attempt, parameters),
-                Err(fault) => Ok(answer::because(page(Some(Again::Unavailable)), &fault)),
+                Err(fault) => Ok(answer::because(refuse(Again::Unavailable), &fault)),
             },
         }
+    }
+
+    /// The answer to a form of ours whose request cannot be served: that request's own page, which tells why, unless all is well again.
+    fn strand(&self, parameters: &Parameters, stranded: &Stranded) -> Response {
+        let redirect = match stranded {
+            Stranded::Fault(_) => Refused::of(Again::Unavailable, parameters).redirect(parameters, &self.issuer),
+            // There the session looks good until it is asked about.
+            Stranded::Unrecognized { .. } => Refused::of(Again::Forged, parameters).redirect(parameters, &self.issuer),
+            _ => answer::see_other(&self.issuer.at(&asked::way_back(parameters))),
+        };
+        answer::because(redirect, stranded)
     }
 
     /// Where the client may be answered, where the person stands, and what the client has wanted of them there.
@@ -203,8 +222,12 @@ impl Function for Authorize {
                     Err(malformed) => Err((*malformed).into()),
                 };
                 answered.unwrap_or_else(|stranded| {
-                    attempt::stranded(parameters.as_ref().ok(), &stranded, now);
-                    stranded.page(&self.shell)
+                    let parameters = parameters.as_ref().ok();
+                    attempt::stranded(parameters, &stranded, now);
+                    match parameters.filter(|_| deciding && own_page::sent(&request, &self.issuer)) {
+                        Some(parameters) => self.strand(parameters, &stranded),
+                        None => stranded.page(&self.shell),
+                    }
                 })
             }
             _ => answer::method_not_allowed("GET, POST"),

@@ -59,7 +59,7 @@ impl Membership {
         let Pass { began, mut after, down_to } = pass;
         let whose = Whose::Tenant { tenant, person: Some(person), client: None };
         loop {
-            let (open, next) = self.grants.open(whose, after.as_ref(), AT_ONCE, now).await?;
+            let (open, next) = self.grants.open(whose, None, after.as_ref(), AT_ONCE, now).await?;
             if !open.is_empty() {
                 // After the list, not before: whatever is in it was approved by this membership, or by an earlier one.
                 let (standing, change) = self.directory.standing_and_change(person, tenant).await?;

@@ -24,6 +24,7 @@ pub(super) const STYLE: &str = include_str!("style.css");
 pub struct Shell {
     product: String,
     logo: Option<String>,
+    icon: String,
     support: Option<String>,
     style: String,
     policy: String,
@@ -69,12 +70,12 @@ impl Shell {
 
     fn of(product: String, logo: Option<String>, accent: Accent, support: Option<String>) -> Self {
         let style = format!("{}{STYLE}", accent.properties());
-        let images = if logo.is_some() { "; img-src data:" } else { "" };
+        let icon = logo.clone().unwrap_or_else(|| icon(accent));
         let policy = format!(
-            "default-src 'none'; style-src '{}'; base-uri 'none'; frame-ancestors 'none'{images}",
+            "default-src 'none'; style-src '{}'; base-uri 'none'; frame-ancestors 'none'; img-src data:",
             hash(&style)
         );
-        Self { product, logo, support, style, policy }
+        Self { product, logo, icon, support, style, policy }
     }
 
     /// What the product is called.
@@ -93,6 +94,13 @@ impl Shell {
     #[must_use]
     pub fn logo(&self) -> Option<&str> {
         self.logo.as_deref()
+    }
+
+    /// What stands on the browser's tab: the logo, or else a square in the deployment's colour. A page without one makes browsers ask
+    /// for `/favicon.ico`, and complain that the page's policy forbids it.
+    #[must_use]
+    pub fn icon(&self) -> &str {
+        &self.icon
     }
 
     /// Where people find help.
@@ -139,6 +147,13 @@ fn is_image(address: &str) -> bool {
     const KINDS: [&str; 3] = ["svg+xml", "png", "webp"];
     let data = KINDS.iter().find_map(|kind| address.strip_prefix(&format!("data:image/{kind};base64,")));
     address.len() <= 2048 && data.is_some_and(|data| !data.is_empty() && STANDARD.decode(data).is_ok())
+}
+
+fn icon(accent: Accent) -> String {
+    let square = format!(
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="{accent}"/></svg>"#
+    );
+    format!("data:image/svg+xml;base64,{}", STANDARD.encode(square))
 }
 
 fn support(text: &str) -> Option<String> {
@@ -188,9 +203,17 @@ mod tests {
     #[test]
     fn only_what_a_page_has_is_let_in() {
         let bare = shell(None).policy(Leads::Anywhere, None);
-        assert!(!["img-src", "script-src", "form-action"].iter().any(|it| bare.contains(it)), "{bare}");
-        let full = shell(Some("data:image/png;base64,iVBORw0KGgo=")).policy(Leads::Anywhere, Some("let a = 1"));
+        assert!(!["script-src", "form-action"].iter().any(|it| bare.contains(it)), "{bare}");
+        let full = shell(None).policy(Leads::Anywhere, Some("let a = 1"));
         assert!(full.contains("; img-src data:;") && full.contains("; script-src 'sha256-"), "{full}");
+    }
+
+    #[test]
+    fn every_page_has_an_icon_in_itself() {
+        const LOGO: &str = "data:image/png;base64,iVBORw0KGgo=";
+        assert_eq!(shell(Some(LOGO)).icon(), LOGO);
+        let own = shell(None);
+        assert!(is_image(own.icon()) && own.policy(Leads::HOME, None).contains("; img-src data:;"), "{}", own.icon());
     }
 
     #[test]

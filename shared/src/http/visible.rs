@@ -2,17 +2,41 @@
 
 use std::fmt::{self, Write};
 
-use crate::oauth::client_name::deceives;
+use crate::oauth::client_name::judged;
 
 /// Displays as the text, with `�` in place of what is invisible or changes the direction of other text (Unicode Technical Report #36
-/// §2). Escaping is the template's affair, and so is `<bdi>`, within which text that reads from right to left moves nothing around it.
+/// §2). What an emoji or a script from right to left is written with stays as it is, so it belongs within `<bdi>` or [`Isolated`].
+/// Escaping is the template's affair.
 #[derive(Clone, Copy, Debug)]
 pub struct Visible<'a>(pub &'a str);
 
+/// Displays as [`Visible`] within a sentence of ours, and moves nothing around it: between the characters that mean what `<bdi>` does
+/// where there is no markup (Unicode Standard Annex #9 §2.3). A page makes `<bdi>` of them by [`parts`].
+#[derive(Clone, Copy, Debug)]
+pub struct Isolated<'a>(pub &'a str);
+
+const FIRST_STRONG_ISOLATE: char = '\u{2068}';
+const POP_DIRECTIONAL_ISOLATE: char = '\u{2069}';
+
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|character| f.write_char(if deceives(character) { '\u{fffd}' } else { character }))
+        judged(self.0).try_for_each(|(character, deceives)| f.write_char(if deceives { '\u{fffd}' } else { character }))
     }
+}
+
+impl fmt::Display for Isolated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{FIRST_STRONG_ISOLATE}{}{POP_DIRECTIONAL_ISOLATE}", Visible(self.0))
+    }
+}
+
+/// A sentence in parts: words of ours, each with what is isolated after it, if anything is.
+pub fn parts(sentence: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    // No name holds either of them: they deceive.
+    sentence.split(POP_DIRECTIONAL_ISOLATE).map(|part| match part.split_once(FIRST_STRONG_ISOLATE) {
+        Some((ours, theirs)) => (ours, Some(theirs)),
+        None => (part, None),
+    })
 }
 
 #[cfg(test)]
@@ -24,10 +48,18 @@ mod tests {
         for (text, shown) in [
             ("Acme", "Acme"),
             ("Müller 安 שלום", "Müller 安 שלום"),
+            ("👩\u{200d}💻 ב\u{200f}", "👩\u{200d}💻 ב\u{200f}"),
             ("moc.\u{202e}example", "moc.\u{fffd}example"),
             ("a\u{200b}b\u{2066}\u{0}", "a\u{fffd}b\u{fffd}\u{fffd}"),
         ] {
             assert_eq!(Visible(text).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn a_sentence_comes_apart_where_a_name_begins_and_ends() {
+        let sentence = format!("End {} in {}?", Isolated("a\u{2069}b"), Isolated("Acme"));
+        let parts: Vec<_> = parts(&sentence).collect();
+        assert_eq!(parts, [("End ", Some("a\u{fffd}b")), (" in ", Some("Acme")), ("?", None)]);
     }
 }

@@ -32,7 +32,7 @@ impl KeyName {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.trim();
-        let fits = (1..=64).contains(&name.chars().count()) && !name.chars().any(deceives);
+        let fits = (1..=64).contains(&name.chars().count()) && !deceives(name);
         fits.then(|| Self(name.to_owned()))
     }
 

@@ -7,14 +7,51 @@ pub const LONGEST: usize = 100;
 #[must_use]
 pub fn parse(text: &str) -> Option<String> {
     let name = text.trim();
-    let fits = (1..=LONGEST).contains(&name.chars().count()) && !name.chars().any(deceives);
+    let fits = (1..=LONGEST).contains(&name.chars().count()) && !deceives(name);
     fits.then(|| name.to_owned())
 }
 
+/// Whether anything in a name hides, or turns the text around it.
+#[must_use]
+pub fn deceives(name: &str) -> bool {
+    judged(name).any(|(_, deceives)| deceives)
+}
+
+/// Each character of a name, and whether it deceives where it stands. What is not seen by itself is let be where a script or an
+/// emoji is written with it, and there alone: within Latin letters it would make two names that look like one.
+pub fn judged(name: &str) -> impl Iterator<Item = (char, bool)> {
+    let right_to_left = name.chars().any(is_right_to_left);
+    let (mut before, mut in_flag): (Option<char>, bool) = (None, false);
+    name.char_indices().map(move |(at, character)| {
+        let written = match character {
+            // Marks of direction, in names that are written from right to left.
+            '\u{200e}' | '\u{200f}' | '\u{61c}' => right_to_left,
+            // Joiners: of Arabic and Indic scripts, and of emoji.
+            '\u{200c}' | '\u{200d}' => {
+                before.is_some_and(|it| it == EMOJI || ('\u{600}'..).contains(&it) && !is_unseen(it))
+            }
+            // The looks of an emoji, or of a digit on a key.
+            '\u{fe0e}' | EMOJI => before.is_some_and(|it| {
+                let on_key = it.is_ascii_digit() || matches!(it, '#' | '*');
+                !it.is_ascii() && !is_unseen(it)
+                    || on_key && name.get(at..).is_some_and(|rest| rest.starts_with("\u{fe0f}\u{20e3}"))
+            }),
+            // The letters of a region, after its flag (Unicode Technical Standard #51, annex C).
+            '\u{e0020}'..='\u{e007f}' => in_flag,
+            _ => false,
+        };
+        in_flag = character == '\u{1f3f4}' || in_flag && matches!(character, '\u{e0020}'..='\u{e007e}');
+        before = Some(character);
+        (character, is_unseen(character) && !written)
+    })
+}
+
+/// Asks for a character to be shown as an emoji.
+const EMOJI: char = '\u{fe0f}';
+
 /// Control characters, and those that reorder text or show nothing (Unicode's `Default_Ignorable_Code_Point`, blanks that are
 /// not spaces).
-#[must_use]
-pub fn deceives(character: char) -> bool {
+fn is_unseen(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -22,4 +59,58 @@ pub fn deceives(character: char) -> bool {
                 | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
                 | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
         )
+}
+
+/// Letters of Hebrew, Arabic and their kin (Unicode's blocks whose letters have the classes `R` and `AL`).
+fn is_right_to_left(character: char) -> bool {
+    matches!(
+        character,
+        '\u{5d0}'..='\u{60b}' | '\u{61e}'..='\u{65f}' | '\u{66d}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{fefc}'
+            | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}'
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_script_or_an_emoji_is_written_with_is_a_name() {
+        for name in [
+            "Räum & Söhne",
+            "❤\u{fe0f} Acme",
+            "👩\u{200d}💻 Team",
+            "🏳\u{fe0f}\u{200d}🌈",
+            "1\u{fe0f}\u{20e3} first",
+            "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+            "חברה בע\u{5f4}מ\u{200f}!",
+            "شرکت می\u{200c}شود",
+            "\u{200f}Acme שלום",
+        ] {
+            assert_eq!(parse(name).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn what_is_not_seen_is_no_name_elsewhere() {
+        for name in [
+            "Ac\u{200d}me",
+            "Ac\u{200c}me",
+            "Ac\u{200e}me",
+            "Acme\u{200f}",
+            "Acme\u{fe0f}",
+            "1\u{fe0f}",
+            "\u{200d}",
+            "\u{fe0f}\u{fe0f}",
+            "❤\u{fe0f}\u{fe0f}",
+            "a\u{e0067}",
+            "💻\u{e0067}",
+            "שלום\u{202e}",
+            "שלום\u{2067}",
+            "שלום\u{200b}",
+            "👩\u{200d}\u{200d}💻",
+        ] {
+            assert_eq!(parse(name), None, "{name:?}");
+        }
+    }
 }

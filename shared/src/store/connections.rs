@@ -95,7 +95,7 @@ impl Grants {
         now: Timestamp,
     ) -> Result<(Vec<Standing>, Connections), Fault> {
         let memberships = directory.memberships(person).await?;
-        let (open, next) = self.page(Whose::Person(person), false, after, PAGE, now).await?;
+        let (open, next) = self.page(Whose::Person(person), false, (None, after), PAGE, now).await?;
         let tenants: Vec<_> = memberships.iter().filter_map(|item| TenantId::parse(item.text("tenant")?)).collect();
         let items = self.read_listed(clients, &open, tenants.iter().map(|tenant| directory.tenant(tenant))).await?;
         let mut standings = Vec::new();
@@ -124,7 +124,7 @@ impl Grants {
         (directory, clients): (&Directory, &Clients),
         now: Timestamp,
     ) -> Result<Connections, Fault> {
-        let (open, next) = self.page(Whose::Tenant { tenant, person, client }, false, after, PAGE, now).await?;
+        let (open, next) = self.page(Whose::Tenant { tenant, person, client }, false, (None, after), PAGE, now).await?;
         if open.is_empty() {
             return Ok(Connections { found: Vec::new(), next });
         }
@@ -141,25 +141,26 @@ impl Grants {
     }
 
     /// Up to `most` grants that could still be used, the newest first, and where to go on: those in use, and those whose code may yet
-    /// be exchanged. Some may have expired since.
+    /// be exchanged. Some may have expired since. With `until`, only those that were approved by then.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn open(
         &self,
         whose: Whose<'_>,
+        until: Option<Timestamp>,
         after: Option<&Place>,
         most: usize,
         now: Timestamp,
     ) -> Result<(Vec<Open>, Option<Place>), Fault> {
-        self.page(whose, true, after, most, now).await
+        self.page(whose, true, (until, after), most, now).await
     }
 
     async fn page(
         &self,
         whose: Whose<'_>,
         issued_too: bool,
-        after: Option<&Place>,
+        (until, after): (Option<Timestamp>, Option<&Place>),
         most: usize,
         now: Timestamp,
     ) -> Result<(Vec<Open>, Option<Place>), Fault> {
@@ -171,7 +172,7 @@ impl Grants {
         let mut found: Vec<Open> = Vec::new();
         let mut start = after.cloned();
         for _ in 0..CALLS {
-            let query = whose.query(self.dynamo.query(), issued_too).table_name(&self.table);
+            let query = whose.query(self.dynamo.query(), issued_too, until).table_name(&self.table);
             let from = start.as_ref().map(|place| whose.start(place));
             let query = query.scan_index_forward(false).limit(PASSED_OVER).set_exclusive_start_key(from);
             let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
@@ -247,7 +248,7 @@ impl Connection {
 
 impl Whose<'_> {
     /// By the person where there is one, so that ending all of theirs is as much work as they have connections.
-    fn query(self, query: QueryFluentBuilder, issued_too: bool) -> QueryFluentBuilder {
+    fn query(self, query: QueryFluentBuilder, issued_too: bool, until: Option<Timestamp>) -> QueryFluentBuilder {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let mut filter = "#state = :active".to_owned();
         let mut query =
@@ -270,9 +271,14 @@ impl Whose<'_> {
             filter.push_str(" AND client = :client");
             query = query.expression_attribute_values(":client", text(client.as_str()));
         }
+        let mut condition = format!("{key} = :of");
+        if let Some(until) = until {
+            condition.push_str(" AND created <= :until");
+            query = query.expression_attribute_values(":until", AttributeValue::N(until.seconds().to_string()));
+        }
         query
             .index_name(index)
-            .key_condition_expression(format!("{key} = :of"))
+            .key_condition_expression(condition)
             .expression_attribute_values(":of", text(of))
             .filter_expression(filter)
     }

@@ -24,6 +24,7 @@ const context = await browser.newContext({
   reducedMotion: 'reduce', // or pictures show colours on their way from light to dark
 })
 context.setDefaultTimeout(20_000)
+await context.grantPermissions(['clipboard-read', 'clipboard-write'])
 const page = await context.newPage()
 
 // Playwright's own interception leaves out redirects, and this one comes as a redirect.
@@ -93,7 +94,19 @@ const acts = {
   },
   /** What a screen reader is told, as Playwright writes it down. */
   tree: async () => ({ tree: await page.locator('body').ariaSnapshot() }),
+  follow: ({ name }) => page.getByRole('link', { name, exact: true }).click(),
   back: async () => { await page.goBack() },
+  forward: async () => { await page.goForward() },
+  reload: async () => { await page.reload() },
+  /** Waits until the page says so. */
+  says: ({ text }) => page.getByText(text).waitFor(),
+  /** What a double click selects. */
+  selected: async ({ at }) => {
+    await page.locator(at).dblclick()
+    return { text: await page.evaluate(() => getSelection().toString()) }
+  },
+  /** What the page has put where one pastes from. */
+  copied: async () => ({ text: await page.evaluate(() => navigator.clipboard.readText()) }),
   /** What another browser's cookies make of this one. */
   cookies: async ({ header, url }) => {
     await context.clearCookies()
