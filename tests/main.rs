@@ -49,6 +49,7 @@ mod script;
 mod sequences;
 mod sign_in;
 mod sign_in_forms;
+mod sign_in_refused;
 mod step_up;
 mod template;
 mod tenant_addresses;

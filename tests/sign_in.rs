@@ -16,27 +16,27 @@ const BEN: &str = "ben@example.com";
 const SESSION_COOKIE: &str = "sb-127-auth-token";
 
 /// The form of the sign-in page at `url`, which has a mail sent.
-async fn mail_form(person: &Person<'_>, url: &str) -> Form {
+pub(crate) async fn mail_form(person: &Person<'_>, url: &str) -> Form {
     let page = person.visit(url).await;
     let form = Form::find(&page, "password").unwrap_or_else(|| panic!("no sign-in page: {page:?}"));
     Form { action: "/auth/login/code".to_owned(), ..form.with("email", &person.email) }
 }
 
 /// Follows the link of the newest mail to this address; the address of our callback to which Supabase sends the browser.
-async fn follows_link(world: &World, email: &str) -> String {
+pub(crate) async fn follows_link(world: &World, email: &str) -> String {
     let mail = world.supabase().inbox(email).pop().unwrap_or_else(|| panic!("no mail to {email}"));
     world.get(&mail.link).await.location().to_owned()
 }
 
 /// Where the button of a page leads.
-fn button(page: &Answer) -> String {
+pub(crate) fn button(page: &Answer) -> String {
     let html = Html::parse_document(&page.body);
     let selector = Selector::parse("a.button").unwrap();
     let button = html.select(&selector).next().unwrap_or_else(|| panic!("no button: {page:?}"));
     button.attr("href").unwrap().to_owned()
 }
 
-fn is_consent(page: &Answer) -> bool {
+pub(crate) fn is_consent(page: &Answer) -> bool {
     Form::find(page, "decision").is_some()
 }
 

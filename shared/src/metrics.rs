@@ -9,6 +9,7 @@
 //! | `Approvals` | | | a person approved a client |
 //! | `Connections` | | | the first call of a grant: a connection has come about |
 //! | `Replays` | | | a code or refresh token that was used before |
+//! | `SignInMailFailed` | | | Supabase could not send a mail to sign in with, for a setting of the project or its mail server |
 //! | `StaleChanges` | | | a change of membership that did not count, as one with a higher number had for hours |
 //! | `Refreshes` | | verdict, all | a refresh token was judged |
 //! | `Refusals` | | reason, all | the audit's word for why something was refused |
@@ -112,7 +113,7 @@ impl Measured {
         }
         members.directive(&[&["Stack", "Function"]], timed);
 
-        let plain = ["Approvals", "Connections", "Replays", "StaleChanges"];
+        let plain = ["Approvals", "Connections", "Replays", "SignInMailFailed", "StaleChanges"];
         let plain = plain.into_iter().filter_map(|name| Some((name, Member::Count(*self.counts.get(name)?)))).collect();
         members.directive(&[&["Stack"]], plain);
 
@@ -209,6 +210,13 @@ const fn of_status(status: u16) -> &'static str {
         0..400 => "answered",
         400..500 => "refused",
         _ => "fault",
+    }
+}
+
+/// Counts a mail that a person asked for to sign in with and that Supabase could not send.
+pub fn sign_in_mail_failed() {
+    if let Some(trail) = Trail::current() {
+        trail.measure(|measured| measured.count("SignInMailFailed"));
     }
 }
 

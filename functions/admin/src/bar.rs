@@ -54,7 +54,7 @@ impl Bar {
     }
 
     fn of(identity: &Identity, person: &SignedIn) -> Self {
-        let who = person.email.as_deref().unwrap_or(person.person.as_str());
+        let who = person.shown_as();
         Self {
             who: Visible(who).to_string(),
             sign_out: identity.hosts_login().then(|| person.anti_forgery(SIGN_OUT)),

@@ -73,7 +73,7 @@ struct Page<'a> {
     host: String,
     loopback: bool,
     vouched: Vouched,
-    email: Option<&'a str>,
+    who: &'a str,
     /// Proof for signing out, where that is ours to do, and the way back.
     sign_out: Option<(String, &'a str)>,
     told: Told,
@@ -217,7 +217,7 @@ impl<'a> Consent<'a> {
                 Some(host) => Vouched::By(host),
                 None => Vouched::ByNobody,
             },
-            email: self.person.email.as_deref(),
+            who: self.person.shown_as(),
             sign_out: self.identity.hosts_login().then(|| (self.person.anti_forgery(SIGN_OUT), way_back.as_str())),
             told: match again {
                 Some(again) => Told::Problem(again.sentence()),

@@ -1,6 +1,7 @@
 //! The calls to Supabase Auth that begin, renew and end a session.
 
 use std::fmt;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,6 +10,8 @@ use shared::identity::halfway::FactorId;
 use shared::identity::supabase::{Answer, Ask, Bearer, Supabase};
 
 use crate::declined::Declined;
+use crate::hook::HookMessage;
+use crate::mail::MailFailure;
 use crate::refusal::Refusal;
 
 /// A token response, without the person, whom nobody signed for. Has no `Debug`.
@@ -27,6 +30,8 @@ pub(crate) enum Sent {
     Mailed,
     /// Nobody has this address, or a mail to it is younger than a minute.
     Withheld(String),
+    /// Somebody has it, and the project could not send the mail.
+    Failed(MailFailure),
 }
 
 impl fmt::Display for Sent {
@@ -34,6 +39,7 @@ impl fmt::Display for Sent {
         match self {
             Self::Mailed => f.write_str("code mailed"),
             Self::Withheld(code) => write!(f, "no code mailed: {code}"),
+            Self::Failed(failure) => write!(f, "no code mailed: {failure}"),
         }
     }
 }
@@ -123,17 +129,27 @@ pub(crate) async fn send_code(at: &Supabase, email: &str, callback: &str, challe
         "email": email, "create_user": false, "data": {},
         "code_challenge": challenge, "code_challenge_method": "s256", "gotrue_meta_security": {},
     });
-    let answer = at.ask(Ask::post(CALL, &path, body)).await?;
+    let (ask, began) = (Ask::post(CALL, &path, body), Instant::now());
+    let within = ask.within;
+    let answer = match at.ask(ask).await {
+        Ok(answer) => answer,
+        // For who is not known, no mail server is asked that could be slow.
+        Err(_) if began.elapsed() >= within => return Ok(Sent::Failed(MailFailure::NoAnswer)),
+        Err(fault) => return Err(fault.into()),
+    };
     if answer.status.is_success() {
         return Ok(Sent::Mailed);
     }
+    if let Some(failure) = MailFailure::of(&answer) {
+        return Ok(Sent::Failed(failure));
+    }
     match answer.code.as_deref() {
-        // The first two: nobody is there. The third comes only for people who are there, so it must look the same; the mail
-        // that was sent a moment ago is as good.
+        // The first: nobody is there. The others come only for people who are there, so they must look the same; the mail that
+        // was sent a moment ago is as good.
         Some(code @ ("otp_disabled" | "signup_disabled" | "over_email_send_rate_limit" | "user_banned")) => {
             Ok(Sent::Withheld(code.to_owned()))
         }
-        Some("email_address_invalid" | "validation_failed") => Err(Refusal::NoEmail),
+        Some("validation_failed") => Err(Refusal::NoEmail),
         _ => Err(declined(&answer, CALL, Declined::of_any)),
     }
 }
@@ -157,8 +173,9 @@ async fn tokens(at: &Supabase, ask: Ask<'_>, meaning: fn(&str) -> Option<Decline
 }
 
 fn declined(answer: &Answer, call: &'static str, meaning: fn(&str) -> Option<Declined>) -> Refusal {
-    match answer.code.as_deref().and_then(meaning) {
-        Some(declined) => Refusal::Declined(declined),
-        None => Refusal::Fault(answer.fault(call)),
+    match (answer.code.as_deref().and_then(meaning), HookMessage::of(answer)) {
+        (Some(declined), _) => Refusal::Declined(declined),
+        (None, Some(message)) => Refusal::Hook(message),
+        (None, None) => Refusal::Fault(answer.fault(call)),
     }
 }

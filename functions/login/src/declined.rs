@@ -1,15 +1,20 @@
 //! What Supabase Auth refuses, by its codes, in what it means for the person.
 
+use shared::identity::NoSession;
+
 /// A refusal by Supabase Auth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Declined {
     /// The wrong password, or nobody has this address.
     Credentials,
-    /// The address was never confirmed.
+    /// The address was never confirmed. A code that is mailed to it confirms it.
     Unconfirmed,
+    /// The address was never confirmed, and nothing that this page can do confirms it: sign-up is off.
+    Unconfirmable,
     /// The account is banned.
     Suspended,
-    /// The wrong code, or one that is too old.
+    /// The wrong code, or one that is too old; or the account is banned, which Supabase looks up before the code. Told apart,
+    /// any code at all would say who is banned.
     Code,
     /// The link of a mail that was used, or is too old.
     Link,
@@ -31,6 +36,12 @@ pub(crate) enum Declined {
     NoAccount,
     /// The provider's address is not verified.
     UnverifiedAddress,
+    /// The provider, or Supabase with what the provider said, failed.
+    ProviderFailed,
+    /// The provider is out of order for the moment.
+    ProviderUnavailable,
+    /// The provider did not say which address they have.
+    NoAddress,
     /// The flow ended, one way or the other.
     Over,
     /// The newest flow of the person is not the one that this verifier is for.
@@ -55,7 +66,7 @@ impl Declined {
     /// Of `POST /verify`.
     pub(crate) fn of_code(code: &str) -> Option<Self> {
         match code {
-            "otp_expired" | "validation_failed" | "user_not_found" => Some(Self::Code),
+            "otp_expired" | "validation_failed" | "user_not_found" | "user_banned" => Some(Self::Code),
             code => Self::of_any(code),
         }
     }
@@ -104,14 +115,31 @@ impl Declined {
         }
     }
 
-    /// Of an `error_code`, or else an `error`, in the address of the callback. Whatever it is, the sign-in has failed.
-    pub(crate) fn of_callback(code: &str) -> Self {
+    /// Of an `error_code`, or else an `error`, in the address of the callback, with its description. Whatever it is,
+    /// the sign-in has failed: an address that says so will say so again. The provider's own words (RFC 6749
+    /// §4.1.2.1) come without an `error_code`.
+    pub(crate) fn of_callback(code: &str, description: &str) -> Self {
         match code {
             "access_denied" => Self::Cancelled,
             "signup_disabled" => Self::NoAccount,
             "provider_email_needs_verification" => Self::UnverifiedAddress,
-            // An address that says so will say so again.
-            code => Self::of_any(code).filter(|declined| *declined != Self::TooMany).unwrap_or(Self::Over),
+            "temporarily_unavailable" => Self::ProviderUnavailable,
+            "otp_expired"
+            | "flow_state_not_found"
+            | "flow_state_expired"
+            | "flow_state_already_used"
+            | "bad_oauth_state" => Self::Over,
+            // Supabase has one code for whatever goes wrong between it and a provider.
+            "unexpected_failure" if description.contains("user email from external provider") => Self::NoAddress,
+            code => Self::of_any(code).filter(|declined| *declined != Self::TooMany).unwrap_or(Self::ProviderFailed),
+        }
+    }
+
+    /// Of a session that is none.
+    pub(crate) const fn of_session(why: NoSession) -> Self {
+        match why {
+            NoSession::Banned => Self::Suspended,
+            NoSession::Ended | NoSession::NotOurs => Self::Session,
         }
     }
 
@@ -132,8 +160,15 @@ impl Declined {
                 "That e-mail address and password do not match. Check both, or have a code e-mailed to you."
             }
             Self::Unconfirmed => "This address has not been confirmed yet. Have a code e-mailed to you to confirm it.",
+            Self::Unconfirmable => {
+                "This address has not been confirmed, and no mail of this page can confirm it. \
+                 Ask whoever runs your workspace to do so."
+            }
             Self::Suspended => "This account is suspended. Ask whoever runs your workspace.",
-            Self::Code => "That code is wrong or has expired. Check it, or send another one.",
+            Self::Code => {
+                "That code is wrong or has expired, or the account is suspended. Check the code, or send another one. \
+                 If that does not help, ask whoever runs your workspace."
+            }
             Self::Link => "That mail was used already, link or code, or it is too old. Send another one.",
             Self::Factor => "That code is wrong or has run out. Type in the one that your authenticator app shows now.",
             Self::NoAuthenticator => "That authenticator is not set up for this account. Choose another one.",
@@ -146,6 +181,18 @@ impl Declined {
                 "There is no account for that sign-in. Use the one you already have, or ask whoever runs your workspace."
             }
             Self::UnverifiedAddress => "Your e-mail address is not verified there yet. Verify it, then try again.",
+            Self::ProviderFailed => {
+                "You are not signed in: the service that was to sign you in reported an error of its own. \
+                 Try again, or choose another way."
+            }
+            Self::ProviderUnavailable => {
+                "The service that was to sign you in is not available at the moment. \
+                 Try again in some minutes, or choose another way."
+            }
+            Self::NoAddress => {
+                "The service that was to sign you in did not tell your e-mail address, without which nobody is known \
+                 here. Allow it there to do so, or choose another way."
+            }
             Self::Over => "That sign-in took too long or was already used. Please start again.",
             Self::OtherFlow => {
                 "Somebody asked for a mail to the same address after you did, so your mail is used up, its link and its code. \
@@ -154,7 +201,10 @@ impl Declined {
             Self::AddressChanged => {
                 "That code could not be checked this time. Type in the one that your authenticator app shows now."
             }
-            Self::Session => "Your session has ended. Please sign in again.",
+            Self::Session => {
+                "Your session has ended, as it does when you sign out or use your authenticator app in another browser. \
+                 Please sign in again."
+            }
         }
     }
 }

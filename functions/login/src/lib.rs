@@ -9,7 +9,9 @@ mod attempts;
 mod declined;
 mod flow;
 mod form;
+mod hook;
 mod link;
+mod mail;
 mod next;
 mod page;
 mod refusal;
@@ -31,18 +33,21 @@ use shared::identity::signed_in::SIGN_OUT;
 use shared::identity::supabase::Bearer;
 use shared::identity::{Arrival, Identity, NoSession};
 use shared::lambda::{Function, Request, Response};
+use shared::metrics;
 use shared::oauth::issuer::Issuer;
+use tokio::time::Instant;
 
-use crate::account::Tokens;
+use crate::account::{Sent, Tokens};
 use crate::attempts::Attempts;
 use crate::declined::Declined;
 use crate::flow::Flow;
 use crate::form::{Door, Form};
+use crate::hook::HookMessage;
 use crate::link::Link;
 use crate::next::Next;
 use crate::page::{
-    COOKIES_SCRIPT, COUNTDOWN_SCRIPT, CodePage, FactorPage, LeavingPage, LinkPage, OtherBrowserPage, RetryPage,
-    SignInPage, SignedInPage, shown, with_script,
+    COOKIES_SCRIPT, COUNTDOWN_SCRIPT, CodePage, FactorPage, HookPage, LeavingPage, LinkPage, OtherBrowserPage,
+    RetryPage, SignInPage, SignedInPage, shown, with_script,
 };
 use crate::refusal::{Back, Problem, Refusal, Refused, Step};
 use crate::ways::Ways;
@@ -84,7 +89,7 @@ impl Function for Login {
             (&Method::GET, "/auth/login") => self.arrive(&request, now).await,
             (&Method::POST, "/auth/login/password") => self.by_password(&request, now).await,
             (&Method::POST, "/auth/login/code") => self.send_code(&request, now).await,
-            (&Method::GET, "/auth/login/code") => self.ask_for_code(&request, now),
+            (&Method::GET, "/auth/login/code") => self.ask_for_code(&request, now).await,
             (&Method::POST, "/auth/login/verify") => self.by_code(&request, now).await,
             (&Method::POST, "/auth/login/link") => self.by_link(&request, now).await,
             (&Method::POST, "/auth/login/factor") => self.by_factor(&request, now).await,
@@ -122,28 +127,33 @@ impl Login {
         let email = problem.as_ref().and_then(|problem| problem.email.clone());
         let back = Back { next: query.value("next").and_then(Next::parse), email, ..Back::default() };
         let told = Told { problem: problem.as_ref(), status: StatusCode::OK };
-        match self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))? {
-            Arrival::Halfway(person) => Ok(self.factor_page(request, &person, &back, told)),
-            Arrival::SignedIn(person) => {
+        let by_hook = problem.as_ref().and_then(|problem| problem.hook.as_ref());
+        match (self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))?, by_hook) {
+            (Arrival::Halfway(_) | Arrival::Nobody(_), Some(message)) => {
+                Ok(self.hook_page(message, &back, StatusCode::OK))
+            }
+            (Arrival::Halfway(person), _) => Ok(self.factor_page(request, &person, &back, told)),
+            (Arrival::SignedIn(person), _) => {
                 // Online, because authorize may have sent them here for a session that ended before its token did.
-                let alive = self.identity.still_signed_in(&person).await.map_err(|fault| back.refused(fault))?;
-                match (alive, &back.next) {
-                    (true, Some(next)) => Ok(see_other(&next.on(&self.issuer))),
-                    (true, None) => Ok(shown(
+                let signed_out = self.identity.signed_out(&person).await.map_err(|fault| back.refused(fault))?;
+                match (signed_out, &back.next) {
+                    (None, Some(next)) => Ok(see_other(&next.on(&self.issuer))),
+                    (None, None) => Ok(shown(
                         &self.shell,
                         StatusCode::OK,
                         None,
                         &SignedInPage {
                             shell: &self.shell,
                             problem: told.problem,
-                            who: person.email.as_deref().unwrap_or(person.person.as_str()),
+                            who: person.shown_as(),
                             confirmation: &person.anti_forgery(SIGN_OUT),
                         },
                     )),
-                    (false, _) => Ok(self.without_session(request, self.sign_in_page(request, &back, told, now).await)),
+                    (Some(why), _) => Ok(self.anew(request, &back, told, Declined::of_session(why), now).await),
                 }
             }
-            Arrival::Nobody(_) => self.resume(request, &back, told, now).await,
+            (Arrival::Nobody(NoSession::NotOurs), _) => self.resume(request, &back, told, now).await,
+            (Arrival::Nobody(why), _) => Ok(self.anew(request, &back, told, Declined::of_session(why), now).await),
         }
     }
 
@@ -162,12 +172,17 @@ impl Login {
         };
         match self.attempts.of(account::refresh(self.identity.supabase(), &token), now).await {
             Ok(tokens) => self.welcome(request, tokens, back, now).await,
-            Err(Refusal::Declined(Declined::TooMany)) => Err(back.refused(Refusal::Declined(Declined::TooMany))),
-            Err(Refusal::Declined(_)) => {
-                Ok(self.without_session(request, self.sign_in_page(request, back, told, now).await))
-            }
-            Err(refusal) => Err(back.refused(refusal)),
+            Err(refusal) if refusal.is_temporary() => Err(back.refused(refusal)),
+            Err(Refusal::Declined(declined)) => Ok(self.anew(request, back, told, declined, now).await),
+            Err(refusal) => Ok(self.without_session(request, self.explain(request, back.refused(refusal), now).await)),
         }
+    }
+
+    /// The sign-in page for somebody whose session is over, which the browser forgets.
+    async fn anew(&self, request: &Request, back: &Back, told: Told<'_>, why: Declined, now: Timestamp) -> Response {
+        let problem = Problem::of(&why.into(), back);
+        let told = Told { problem: told.problem.or(Some(&problem)), ..told };
+        self.without_session(request, self.sign_in_page(request, back, told, now).await)
     }
 
     async fn by_password(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
@@ -175,15 +190,25 @@ impl Login {
         let password = form.value("password").ok_or_else(|| form.back.refused(Declined::Credentials))?;
         let email = form.email()?;
         let tokens = account::by_password(self.identity.supabase(), email, password);
-        let tokens = self.attempts.of(tokens, now).await;
-        self.welcome(request, tokens.map_err(|refusal| form.back.refused(refusal))?, &form.back, now).await
+        let tokens = match self.attempts.of(tokens, now).await {
+            Ok(tokens) => tokens,
+            Err(refusal) => {
+                let offered = self.ways.offered(self.identity.supabase(), now).await;
+                return Err(form.back.refused(offered.suited(refusal)));
+            }
+        };
+        self.welcome(request, tokens, &form.back, now).await
     }
 
     /// Sends a mail with a code, and a link that works in this browser. The answer is the same whether or not there is anybody
     /// to send it to.
     async fn send_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        let answer_at = Instant::now() + mail::FLOOR;
         let form = self.form(request)?;
         let email = form.email()?;
+        if !self.ways.offered(self.identity.supabase(), now).await.email {
+            return Err(form.back.refused(Declined::ByEmail));
+        }
         let (jar, door) = (Jar::of(request), Door::of(request, &self.issuer));
         let flow = Flow::by_mail(&jar, &door, email, form.back.next.clone(), &self.issuer, now);
         let callback = self.callback(&flow);
@@ -193,19 +218,23 @@ impl Login {
         // Whether or not there is anybody: a code that is used costs a second call.
         self.attempts.count_this(now);
         let sent = sent.map_err(|refusal| form.back.refused(refusal))?;
+        if matches!(sent, Sent::Failed(_)) {
+            metrics::sign_in_mail_failed();
+        }
+        tokio::time::sleep_until(answer_at).await;
         let mut response = see_other(&self.code_address(&flow.id));
         flow.keep(&mut response, &jar, &self.issuer, now);
         Ok(because(response, &sent))
     }
 
     /// The page on which the code of a mail is typed in.
-    fn ask_for_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+    async fn ask_for_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
         let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
         let Some(id) = query.value("flow") else { return Ok(see_other(&self.start(None))) };
         let flow = Flow::of(&Jar::of(request), id, &self.issuer, now).ok_or(Refusal::NoFlow)?;
         let problem: Option<Problem> = notice::of(request, &self.issuer);
         let told = Told { problem: problem.as_ref(), status: StatusCode::OK };
-        Ok(self.code_page(request, &flow, told, now))
+        Ok(self.code_page(request, &flow, told, now).await)
     }
 
     async fn by_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
@@ -227,7 +256,7 @@ impl Login {
             Arrival::Halfway(person) => person,
             // Shown already, in another tab or by a second click.
             Arrival::SignedIn(_) => return Ok(see_other(&self.start(back.next.as_ref()))),
-            Arrival::Nobody(_) => return Err(back.refused(Declined::Session)),
+            Arrival::Nobody(why) => return Err(back.refused(Declined::of_session(why))),
         };
         let code: String = form.value("code").unwrap_or_default().split_whitespace().collect();
         if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -280,7 +309,7 @@ impl Login {
         let flow = query.value("flow").and_then(|id| Flow::of(&Jar::of(request), id, &self.issuer, now));
         let flow = flow.ok_or(Refusal::NoFlow)?;
         let back = Back { next: flow.next.clone(), ..Back::default() };
-        let offered = self.ways.offered(self.identity.supabase(), now).await;
+        let offered = self.ways.offered_now(self.identity.supabase(), now).await;
         let chosen = query.value("provider").unwrap_or_default();
         let provider = offered.provider(chosen).ok_or_else(|| back.refused(Declined::Provider))?;
         let to = format!(
@@ -307,7 +336,10 @@ impl Login {
         };
         let back = Back { next: flow.next.clone(), ..Back::default() };
         let outcome = match (query.value("code"), query.value("error_code").or_else(|| query.value("error"))) {
-            (_, Some(code)) => Err(Refusal::Declined(Declined::of_callback(code))),
+            (_, Some(code)) => {
+                let description = query.value("error_description").unwrap_or_default();
+                Err(Refusal::Declined(Declined::of_callback(code, description)))
+            }
             (Some(code), None) => {
                 let verifiers = flow.verifiers(&jar, &self.issuer, now);
                 self.attempts.of(account::by_flow(self.identity.supabase(), code, &verifiers), now).await
@@ -399,7 +431,11 @@ impl Login {
             (&Method::POST, Refusal::AnotherSite | Refusal::Malformed(_)) => {
                 self.sign_in_page(request, &back, told, now).await
             }
+            (&Method::POST, Refusal::Hook(_)) => {
+                notice::redirect(&self.start(back.next.as_ref()), &problem, &self.issuer)
+            }
             (&Method::POST, _) => notice::redirect(&self.address(&back), &problem, &self.issuer),
+            (_, Refusal::Hook(message)) => self.hook_page(message, &back, why.status()),
             (_, Refusal::OtherBrowser) => {
                 shown(&self.shell, StatusCode::OK, None, &OtherBrowserPage { shell: &self.shell })
             }
@@ -409,7 +445,7 @@ impl Login {
                     return self.retry_page(&self.issuer.at(address.as_str()), &back, &why);
                 }
                 (_, Step::Code(id)) => match Flow::of(&Jar::of(request), id, &self.issuer, now) {
-                    Some(flow) => self.code_page(request, &flow, told, now),
+                    Some(flow) => self.code_page(request, &flow, told, now).await,
                     None => self.sign_in_page(request, &back, told, now).await,
                 },
                 _ => self.sign_in_page(request, &back, told, now).await,
@@ -444,6 +480,12 @@ impl Login {
         because(shown(&self.shell, why.status(), back.next.as_ref(), &page), why)
     }
 
+    fn hook_page(&self, message: &HookMessage, back: &Back, status: StatusCode) -> Response {
+        let start = self.start(back.next.as_ref());
+        let page = HookPage { shell: &self.shell, message: message.text(), start: &start };
+        shown(&self.shell, status, back.next.as_ref(), &page)
+    }
+
     async fn sign_in_page(&self, request: &Request, back: &Back, told: Told<'_>, now: Timestamp) -> Response {
         let offered = self.ways.offered(self.identity.supabase(), now).await;
         let door = Door::of(request, &self.issuer);
@@ -462,7 +504,7 @@ impl Login {
         response
     }
 
-    fn code_page(&self, request: &Request, flow: &Flow, told: Told<'_>, now: Timestamp) -> Response {
+    async fn code_page(&self, request: &Request, flow: &Flow, told: Told<'_>, now: Timestamp) -> Response {
         let door = Door::of(request, &self.issuer);
         let page = CodePage {
             shell: &self.shell,
@@ -474,6 +516,7 @@ impl Login {
             confirmation: &door.confirmation(),
             start: &self.start(flow.next.as_ref()),
             mail_in: flow.mail_in(now),
+            confirms: self.ways.offered(self.identity.supabase(), now).await.confirms,
         };
         let mut response = with_script(&self.shell, told.status, flow.next.as_ref(), Some(COUNTDOWN_SCRIPT), &page);
         door.open(&mut response, &self.issuer);
@@ -502,7 +545,7 @@ impl Login {
             shell: &self.shell,
             problem: told.problem,
             next: back.next.as_ref().map_or("", Next::as_str),
-            who: person.email(),
+            who: person.shown_as(),
             authenticators: person.authenticators().collect(),
             confirmation: &door.confirmation(),
             sign_out: &person.anti_forgery(SIGN_OUT),

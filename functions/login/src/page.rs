@@ -43,6 +43,16 @@ pub(crate) struct RetryPage<'a> {
     pub(crate) start: &'a str,
 }
 
+/// For whom the project's own hook refuses.
+#[derive(Template)]
+#[template(path = "hook.html")]
+pub(crate) struct HookPage<'a> {
+    pub(crate) shell: &'a Shell,
+    /// What the hook says.
+    pub(crate) message: Option<&'a str>,
+    pub(crate) start: &'a str,
+}
+
 /// Where the code of a mail is typed in.
 #[derive(Template)]
 #[template(path = "code.html")]
@@ -58,6 +68,8 @@ pub(crate) struct CodePage<'a> {
     pub(crate) start: &'a str,
     /// Seconds until another mail can be sent.
     pub(crate) mail_in: u64,
+    /// Whether a mail also goes to an address that was never confirmed.
+    pub(crate) confirms: bool,
 }
 
 /// Where a second factor is shown.
@@ -67,7 +79,7 @@ pub(crate) struct FactorPage<'a> {
     pub(crate) shell: &'a Shell,
     pub(crate) problem: Option<&'a Problem>,
     pub(crate) next: &'a str,
-    pub(crate) who: Option<&'a str>,
+    pub(crate) who: &'a str,
     pub(crate) authenticators: Vec<&'a Factor>,
     pub(crate) confirmation: &'a str,
     /// The anti-forgery value for signing out.

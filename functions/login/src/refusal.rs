@@ -7,6 +7,7 @@ use shared::http::parameters::Malformed;
 use thiserror::Error;
 
 use crate::declined::Declined;
+use crate::hook::HookMessage;
 use crate::link::Link;
 use crate::next::Next;
 
@@ -40,6 +41,9 @@ pub(crate) enum Refusal {
     /// Supabase Auth said no.
     #[error("declined: {0:?}")]
     Declined(Declined),
+    /// The project's own hook said no.
+    #[error("refused by the project's access token hook")]
+    Hook(HookMessage),
     /// Supabase Auth did not do what was asked.
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -59,6 +63,8 @@ pub(crate) struct Problem {
     pub(crate) field: Option<Field>,
     /// What had been filled in.
     pub(crate) email: Option<String>,
+    /// What the project's hook said, if it was the one that refused.
+    pub(crate) hook: Option<HookMessage>,
 }
 
 /// A field of the sign-in page.
@@ -90,7 +96,8 @@ pub(crate) enum Step {
 
 impl Problem {
     pub(crate) fn of(why: &Refusal, back: &Back) -> Self {
-        Self { sentence: why.sentence().to_owned(), field: why.field(), email: back.email.clone() }
+        let hook = if let Refusal::Hook(message) = why { Some(message.clone()) } else { None };
+        Self { sentence: why.sentence().to_owned(), field: why.field(), email: back.email.clone(), hook }
     }
 }
 
@@ -125,7 +132,7 @@ impl Refusal {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::AnotherSite => StatusCode::FORBIDDEN,
+            Self::AnotherSite | Self::Hook(_) => StatusCode::FORBIDDEN,
             Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Declined(Declined::TooMany) => StatusCode::TOO_MANY_REQUESTS,
             Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -168,6 +175,7 @@ impl Refusal {
                 "This mail was asked for in another browser. Nothing is used up: type its code in there."
             }
             Self::Declined(declined) => declined.sentence(),
+            Self::Hook(_) => "This account may not sign in here.",
             Self::Fault(_) => {
                 "Sign-in is not answering at the moment. Your details were not the problem. Please try again."
             }

@@ -10,6 +10,9 @@ use shared::fault::Fault;
 use shared::identity::supabase::{Ask, Supabase};
 use tokio::sync::Mutex;
 
+use crate::declined::Declined;
+use crate::refusal::Refusal;
+
 /// What was offered when last asked.
 #[derive(Default)]
 pub(crate) struct Ways(Mutex<Option<(Offered, Timestamp)>>);
@@ -18,6 +21,8 @@ pub(crate) struct Ways(Mutex<Option<(Offered, Timestamp)>>);
 #[derive(Clone)]
 pub(crate) struct Offered {
     pub(crate) email: bool,
+    /// Whether a mail goes to an address that was never confirmed, and confirms it.
+    pub(crate) confirms: bool,
     pub(crate) providers: Vec<Provider>,
 }
 
@@ -29,6 +34,14 @@ pub(crate) struct Provider {
 }
 
 impl Offered {
+    /// A refusal that offers nothing which cannot work here.
+    pub(crate) fn suited(&self, refusal: Refusal) -> Refusal {
+        match refusal {
+            Refusal::Declined(Declined::Unconfirmed) if !self.confirms => Declined::Unconfirmable.into(),
+            refusal => refusal,
+        }
+    }
+
     /// The provider that a form names.
     pub(crate) fn provider(&self, id: &str) -> Option<&Provider> {
         self.providers.iter().find(|known| known.id == id)
@@ -46,12 +59,23 @@ impl Ways {
         {
             return offered.clone();
         }
-        match ask(at).await {
-            Ok(offered) => last.insert((offered, now)).0.clone(),
-            Err(fault) => {
-                tracing::warn!(%fault, "the ways of signing in are not known");
-                last.as_ref().map_or(Offered { email: true, providers: Vec::new() }, |(offered, _)| offered.clone())
-            }
+        renewed(&mut last, at, now).await
+    }
+
+    /// As the project says this very moment, for whoever is about to leave for a provider: what Supabase answers
+    /// there, of one that was switched off since, is not for people.
+    pub(crate) async fn offered_now(&self, at: &Supabase, now: Timestamp) -> Offered {
+        renewed(&mut *self.0.lock().await, at, now).await
+    }
+}
+
+async fn renewed(last: &mut Option<(Offered, Timestamp)>, at: &Supabase, now: Timestamp) -> Offered {
+    match ask(at).await {
+        Ok(offered) => last.insert((offered, now)).0.clone(),
+        Err(fault) => {
+            tracing::warn!(%fault, "the ways of signing in are not known");
+            let unknown = || Offered { email: true, confirms: true, providers: Vec::new() };
+            last.as_ref().map_or_else(unknown, |(offered, _)| offered.clone())
         }
     }
 }
@@ -60,16 +84,18 @@ async fn ask(at: &Supabase) -> Result<Offered, Fault> {
     #[derive(Deserialize)]
     struct Settings {
         external: BTreeMap<String, bool>,
+        #[serde(default)]
+        disable_signup: bool,
     }
     const CALL: &str = "Supabase.Settings";
     let answer = at.ask(Ask::get(CALL, "/settings")).await?;
     if answer.status != StatusCode::OK {
         return Err(answer.fault(CALL));
     }
-    let external = answer.read::<Settings>(CALL)?.external;
+    let Settings { external, disable_signup } = answer.read(CALL)?;
     let on = external.iter().filter(|(id, on)| **on && !matches!(id.as_str(), "email" | "phone" | "anonymous_users"));
     let providers = on.map(|(id, _)| Provider { id: id.clone(), name: name(id) }).collect();
-    Ok(Offered { email: external.get("email").copied().unwrap_or(false), providers })
+    Ok(Offered { email: external.get("email").copied().unwrap_or(false), confirms: !disable_signup, providers })
 }
 
 /// As the provider calls itself; one that we do not know, by its id.

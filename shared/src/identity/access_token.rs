@@ -38,6 +38,7 @@ pub(super) struct Claims {
     role: String,
     pub(super) session_id: String,
     pub(super) email: Option<String>,
+    pub(super) phone: Option<String>,
     aal: Option<String>,
     #[serde(default)]
     is_anonymous: bool,

@@ -40,10 +40,10 @@ impl Halfway {
         self.factors.iter().filter(|factor| factor.kind == "totp")
     }
 
-    /// As what we show them.
+    /// As [`SignedIn::shown_as`].
     #[must_use]
-    pub fn email(&self) -> Option<&str> {
-        self.person.email.as_deref()
+    pub fn shown_as(&self) -> &str {
+        self.person.shown_as()
     }
 
     /// For showing the factor to Supabase.

@@ -218,14 +218,22 @@ impl Identity {
     /// # Errors
     /// When Supabase gives no answer. That is no reason to sign in again.
     pub async fn still_signed_in(&self, person: &SignedIn) -> Result<bool, Fault> {
+        Ok(self.signed_out(person).await?.is_none())
+    }
+
+    /// As [`Self::still_signed_in`], with why not.
+    ///
+    /// # Errors
+    /// As [`Self::still_signed_in`].
+    pub async fn signed_out(&self, person: &SignedIn) -> Result<Option<NoSession>, Fault> {
         if person.just_asked {
-            return Ok(true);
+            return Ok(None);
         }
         let word = self.ask_about(&person.bearer, person.person.as_str()).await?;
         Ok(match word {
-            Word::Denied(_) => false,
+            Word::Denied(why) => Some(why),
             // A factor that was set up since they signed in is to be shown as well.
-            Word::Lives(factors) => person.has_both_factors || factors.is_empty(),
+            Word::Lives(factors) => (!person.has_both_factors && !factors.is_empty()).then_some(NoSession::Ended),
         })
     }
 

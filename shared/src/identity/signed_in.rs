@@ -13,8 +13,10 @@ use crate::oauth::tenant::PersonId;
 pub struct SignedIn {
     /// Who.
     pub person: PersonId,
-    /// As what we show them: their address, which nobody may have verified.
+    /// Their address, which nobody may have verified.
     pub email: Option<String>,
+    /// Their number, as E.164 writes it: somebody who signed in by phone may have no address.
+    pub phone: Option<String>,
     /// Until when the access token is good.
     pub until: Timestamp,
     /// For asking Supabase about them.
@@ -39,15 +41,26 @@ impl SignedIn {
             .chain_update(claims.session_id);
         let session = Secret::from_bytes(session.finalize().into());
         let email = claims.email.filter(|email| !email.is_empty());
+        let phone = claims.phone.filter(|phone| !phone.is_empty()).map(|phone| {
+            // Supabase leaves the sign out.
+            if phone.bytes().all(|byte| byte.is_ascii_digit()) { format!("+{phone}") } else { phone }
+        });
         Self {
             person,
             email,
+            phone,
             until: Timestamp::from_seconds(claims.exp),
             bearer,
             has_both_factors,
             just_asked,
             session,
         }
+    }
+
+    /// As whom a page tells them that they are signed in.
+    #[must_use]
+    pub fn shown_as(&self) -> &str {
+        self.email.as_deref().or(self.phone.as_deref()).unwrap_or(self.person.as_str())
     }
 
     /// What a form for `purpose` carries, so that only a page of ours, shown within this session, can have been its source.

@@ -45,7 +45,7 @@ pub struct Ask<'a> {
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
-    /// The code of a refusal. Its text is never looked at.
+    /// The code of a refusal.
     pub code: Option<String>,
     body: Vec<u8>,
 }
@@ -194,6 +194,17 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| {
             Fault::new(call, format!("{}, unreadable at line {} column {}", self.status, error.line(), error.column()))
         })
+    }
+
+    /// The text of a refusal, up to a few hundred characters: for what the project's own hook says to its people, and
+    /// where one code has several reasons. It may hold anything, so it is for no log.
+    #[must_use]
+    pub fn message(&self) -> Option<String> {
+        /// Characters.
+        const LONGEST: usize = 300;
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
+        let text = ["message", "msg"].into_iter().find_map(|name| body.get(name).and_then(Value::as_str))?.trim();
+        (!text.is_empty()).then(|| text.chars().take(LONGEST).collect())
     }
 
     /// As a fault: neither the success nor the refusal that was expected.

@@ -22,7 +22,7 @@ pub(super) async fn begin(
     if !SOCIAL.contains(&provider.as_str()) {
         return Err(Refusal::UnknownProvider(parameters.first("provider").to_owned()));
     }
-    if !supabase.providers.contains(&provider) {
+    if !supabase.providers.contains(&provider) || supabase.state().config.providers_off.contains(&provider) {
         return Err(Refusal::ProviderDisabled);
     }
     let redirect_to = supabase.redirect_to(&headers, &parameters);

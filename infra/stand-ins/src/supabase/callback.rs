@@ -67,6 +67,9 @@ impl Supabase {
             Some((granted, email)) if granted.to_string() == code => email,
             _ => return Err(Refusal::UnknownProviderCode(code.chars().take(4).collect())),
         };
+        if email.is_empty() {
+            return Err(Refusal::NoAddress);
+        }
         let now = self.now();
         let mut state = self.state();
         let known = state.people.find_by_email(&email).map(|account| account.id);

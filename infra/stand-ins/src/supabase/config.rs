@@ -1,5 +1,7 @@
 //! What an operator sets for the project: the part of GoTrue's environment that changes how people sign in.
 
+use std::time::Duration;
+
 /// Each field is named after its variable of GoTrue. The default is a project as Supabase creates it, with e-mail on,
 /// phone off and without limits by address.
 #[derive(Clone, Debug)]
@@ -13,6 +15,8 @@ pub struct Config {
     pub magic_link_enabled: bool,
     /// `EXTERNAL_PHONE_ENABLED`. No message is ever sent: nobody here has a phone.
     pub phone_enabled: bool,
+    /// Providers of the seed that are switched off by now (`EXTERNAL_…_ENABLED`).
+    pub providers_off: Vec<String>,
     /// `SECURITY_CAPTCHA_ENABLED`, with the tokens that the captcha's provider would accept.
     pub captcha: Option<Captcha>,
     /// The address in the condition of the template that we recommend (`MAILER_TEMPLATES_MAGIC_LINK` and
@@ -20,6 +24,8 @@ pub struct Config {
     pub callback_of_template: Option<String>,
     /// `SMTP_HOST` and `SMTP_PORT` lead nowhere.
     pub mail_server_down: bool,
+    /// How long the mail server takes for each mail, while whoever asked for it waits.
+    pub mail_takes: Duration,
     /// `EXTERNAL_EMAIL_AUTHORIZED_ADDRESSES`: nobody else gets a mail. Empty means everybody.
     pub authorized_addresses: Vec<String>,
     /// `RATE_LIMIT_EMAIL_SENT`: mails in an hour, for all people together.
@@ -80,9 +86,11 @@ impl Default for Config {
             email_enabled: true,
             magic_link_enabled: true,
             phone_enabled: false,
+            providers_off: Vec::new(),
             captcha: None,
             callback_of_template: None,
             mail_server_down: false,
+            mail_takes: Duration::ZERO,
             authorized_addresses: Vec::new(),
             mails_per_hour: None,
             burst: None,

@@ -18,57 +18,74 @@ pub(super) async fn send(
     parameters: Parameters,
     body: Bytes,
 ) -> Result<Json<Value>, Refusal> {
-    let now = supabase.now();
-    let mut state = supabase.state();
-    state.limit("/otp", &headers, now)?;
-    state.check_captcha(&body)?;
-    let asked: Asked = parameters::json(&body, "api.OtpParams")?;
-    let text = |text: Option<String>| text.unwrap_or_default();
-    let challenge = Challenge::read(&text(asked.code_challenge), &text(asked.code_challenge_method))?;
-    // Left out, GoTrue creates the person.
-    let create = asked.create_user.unwrap_or(true);
-    let email = match (text(asked.email), text(asked.phone)) {
-        (email, phone) if email.is_empty() && phone.is_empty() => {
-            return Err(Refusal::Invalid("One of email or phone must be set"));
+    let before = supabase.state().mails.len();
+    let sent = supabase.send_code(&headers, &parameters, &body);
+    let (after, takes) = {
+        let state = supabase.state();
+        (state.mails.len(), state.config.mail_takes)
+    };
+    if after > before {
+        tokio::time::sleep(takes).await;
+    }
+    sent
+}
+
+impl Supabase {
+    fn send_code(&self, headers: &HeaderMap, parameters: &Parameters, body: &Bytes) -> Result<Json<Value>, Refusal> {
+        let now = self.now();
+        let mut state = self.state();
+        state.limit("/otp", headers, now)?;
+        state.check_captcha(body)?;
+        let asked: Asked = parameters::json(body, "api.OtpParams")?;
+        let text = |text: Option<String>| text.unwrap_or_default();
+        let challenge = Challenge::read(&text(asked.code_challenge), &text(asked.code_challenge_method))?;
+        // Left out, GoTrue creates the person.
+        let create = asked.create_user.unwrap_or(true);
+        let email = match (text(asked.email), text(asked.phone)) {
+            (email, phone) if email.is_empty() && phone.is_empty() => {
+                return Err(Refusal::Invalid("One of email or phone must be set"));
+            }
+            // Nobody here has a phone.
+            (email, _) if email.is_empty() && state.config.phone_enabled && !create => {
+                return Err(Refusal::OtpDisabled);
+            }
+            (email, _) if email.is_empty() => return Err(Refusal::PhoneDisabled),
+            (email, phone) if phone.is_empty() => parameters::email(&email)?,
+            _ => return Err(Refusal::Invalid("Only an email address or phone number should be provided")),
+        };
+        let redirect_to = self.redirect_to(headers, parameters);
+        let known = state.people.find_by_email(&email).map(|account| (account.id, account.is_confirmed()));
+        if known.is_none() && !create {
+            return Err(Refusal::OtpDisabled);
         }
-        // Nobody here has a phone.
-        (email, _) if email.is_empty() && state.config.phone_enabled && !create => return Err(Refusal::OtpDisabled),
-        (email, _) if email.is_empty() => return Err(Refusal::PhoneDisabled),
-        (email, phone) if phone.is_empty() => parameters::email(&email)?,
-        _ => return Err(Refusal::Invalid("Only an email address or phone number should be provided")),
-    };
-    let redirect_to = supabase.redirect_to(&headers, &parameters);
-    let known = state.people.find_by_email(&email).map(|account| (account.id, account.is_confirmed()));
-    if known.is_none() && !create {
-        return Err(Refusal::OtpDisabled);
+        if !state.config.email_enabled {
+            return Err(Refusal::EmailDisabled);
+        }
+        if !state.config.magic_link_enabled {
+            return Err(Refusal::MagicLinkDisabled);
+        }
+        let confirmed = known.is_some_and(|(_, confirmed)| confirmed);
+        if !confirmed && state.config.disable_signup {
+            return Err(Refusal::SignupDisabled);
+        }
+        let person = match known {
+            Some((person, _)) => person,
+            None => state.people.sign_up(&email, now)?,
+        };
+        let pkce = challenge.is_some();
+        let way = if confirmed { Way::MagicLink } else { Way::Confirmation };
+        let mut flow = challenge.map(|challenge| Flow::new(challenge, way, Some(person), now)).transpose()?;
+        // A link leads to the newest flow of its person. Of the confirmed it is kept even if no mail goes out.
+        if confirmed {
+            state.flows.extend(flow.take());
+        }
+        if let Some(seconds) = state.codes.get(&person).and_then(|code| code.keeps_waiting(now)) {
+            return Err(Refusal::TooSoon(seconds));
+        }
+        self.send_mail(&mut state, person, pkce, &redirect_to)?;
+        state.flows.extend(flow);
+        Ok(Json(json!({})))
     }
-    if !state.config.email_enabled {
-        return Err(Refusal::EmailDisabled);
-    }
-    if !state.config.magic_link_enabled {
-        return Err(Refusal::MagicLinkDisabled);
-    }
-    let confirmed = known.is_some_and(|(_, confirmed)| confirmed);
-    if !confirmed && state.config.disable_signup {
-        return Err(Refusal::SignupDisabled);
-    }
-    let person = match known {
-        Some((person, _)) => person,
-        None => state.people.sign_up(&email, now)?,
-    };
-    let pkce = challenge.is_some();
-    let way = if confirmed { Way::MagicLink } else { Way::Confirmation };
-    let mut flow = challenge.map(|challenge| Flow::new(challenge, way, Some(person), now)).transpose()?;
-    // A link leads to the newest flow of its person. Of the confirmed it is kept even if no mail goes out.
-    if confirmed {
-        state.flows.extend(flow.take());
-    }
-    if let Some(seconds) = state.codes.get(&person).and_then(|code| code.keeps_waiting(now)) {
-        return Err(Refusal::TooSoon(seconds));
-    }
-    supabase.send_mail(&mut state, person, pkce, &redirect_to)?;
-    state.flows.extend(flow);
-    Ok(Json(json!({})))
 }
 
 #[derive(Deserialize)]

@@ -5,6 +5,7 @@ use crate::supabase::parameters::Parameters;
 use crate::supabase::random;
 use crate::supabase::redirect::with_query;
 use crate::supabase::refusal::Refusal;
+use crate::supabase::state::State as Known;
 use askama::Template;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -44,8 +45,10 @@ pub(super) async fn choose(State(supabase): State<Arc<Supabase>>, body: Bytes) -
     let callback = format!("{}/callback?state={id}", supabase.issuer());
     let mut state = supabase.state();
     let callback = match (form.first("person"), form.first("stranger")) {
+        ("", "") if form.first("answer") == "no address" => grant(&mut state, id, &callback, String::new())?,
         ("", "") => {
             let (error, description) = match form.first("answer") {
+                "unavailable" => ("temporarily_unavailable", "The provider is down for maintenance"),
                 "error" => ("server_error", "The provider is out of order"),
                 _ => ("access_denied", "The user denied the request"),
             };
@@ -58,13 +61,18 @@ pub(super) async fn choose(State(supabase): State<Arc<Supabase>>, body: Bytes) -
             } else {
                 stranger.to_lowercase()
             };
-            let handover = state.handovers.get_mut(&id).ok_or(Refusal::UnknownState)?;
-            let code = random::uuid()?;
-            handover.grant = Some((code, email));
-            with_query(&callback, &[("code", code.to_string())])
+            grant(&mut state, id, &callback, email)?
         }
     };
     Ok(Redirect::to(&callback))
+}
+
+/// The way back with the provider's code for somebody of this address; an empty one is not told.
+fn grant(state: &mut Known, id: Uuid, callback: &str, email: String) -> Result<String, Refusal> {
+    let handover = state.handovers.get_mut(&id).ok_or(Refusal::UnknownState)?;
+    let code = random::uuid()?;
+    handover.grant = Some((code, email));
+    Ok(with_query(callback, &[("code", code.to_string())]))
 }
 
 #[derive(Template)]

@@ -74,6 +74,7 @@ pub(super) enum Refusal {
     NoProviderCode,
     /// The code's first characters.
     UnknownProviderCode(String),
+    NoAddress,
     FromProvider {
         error: String,
         description: String,
@@ -201,6 +202,12 @@ impl Refusal {
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "unexpected_failure",
                 format!("Unable to exchange external code: {begins}"),
+            ),
+            // By its source (`internal/api/external.go`); no recording has it.
+            Self::NoAddress => Told::Auth(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "unexpected_failure",
+                "Error getting user email from external provider".to_owned(),
             ),
             Self::FromProvider { error, description } => Told::OAuth(error, description),
             Self::NotLoopback => Told::Gateway(StatusCode::FORBIDDEN, "Only for this machine", None),

@@ -36,6 +36,9 @@ pub struct Person {
     /// Banned from the start.
     #[serde(default)]
     pub banned: bool,
+    /// Tokens hold this number and no address, as those of somebody who signs in by phone.
+    #[serde(default)]
+    pub phone: Option<String>,
     /// Tokens say `is_anonymous: true`.
     #[serde(default)]
     pub anonymous: bool,
@@ -82,6 +85,7 @@ impl Person {
             full_name: full_name.to_owned(),
             confirmed: true,
             banned: false,
+            phone: None,
             anonymous: false,
             with_client_id: false,
             without_iss: false,

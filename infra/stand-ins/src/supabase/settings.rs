@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 pub(super) async fn show(State(supabase): State<Arc<Supabase>>) -> Json<Value> {
     let config = supabase.state().config.clone();
-    let enabled = |name: &str| supabase.providers.iter().any(|provider| provider == name);
+    let on = |provider: &&String| !config.providers_off.contains(*provider);
+    let enabled = |name: &str| supabase.providers.iter().filter(on).any(|provider| provider == name);
     let social = SOCIAL.iter().map(|name| ((*name).to_owned(), json!(enabled(name))));
     let others = [("anonymous_users", false), ("email", config.email_enabled), ("phone", config.phone_enabled)];
     let others = others.into_iter().map(|(name, on)| (name.to_owned(), json!(on)));
