@@ -106,6 +106,23 @@ fn the_readme_shows_what_is_printed() {
     }
 }
 
+/// The mail that an operator copies into their project is the file beside what its database runs.
+#[test]
+fn the_operating_manual_shows_the_mail_template_that_is_there() {
+    let manual = read(&format!("{ROOT}/OPERATING.md"));
+    let template = read(&format!("{ROOT}/infra/supabase/sign-in-mail.html"));
+    assert!(manual.contains(&format!("```html\n{template}```\n")), "{template}");
+    assert!(manual.contains("`infra/supabase/sign-in-mail.html`"));
+
+    // A code, and a link that comes back to us with its hash, in mails of ours alone; in all others what was there.
+    let (ours, others) = template.split_once("{{ else }}").unwrap();
+    for part in ["\"ISSUER/auth/callback\"", "{{ .Token }}", "\"{{ .RedirectTo }}&token_hash={{ .TokenHash }}\""] {
+        assert!(ours.contains(part) && !others.contains(part), "{part}");
+    }
+    assert!(others.contains("{{ .ConfirmationURL }}") && !ours.contains(".ConfirmationURL"));
+    assert!(others.trim_end().ends_with("{{ end }}"));
+}
+
 /// A bare `cargo run` starts the local system: one package alone says what it runs.
 #[test]
 fn a_bare_run_starts_the_local_system() {

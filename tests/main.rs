@@ -50,6 +50,7 @@ mod sequences;
 mod sign_in;
 mod sign_in_forms;
 mod sign_in_refused;
+mod sign_in_tokens;
 mod step_up;
 mod template;
 mod tenant_addresses;

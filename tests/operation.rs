@@ -8,6 +8,7 @@ use local::wire::{Call, Decision, Failing, Service};
 use serde_json::{Value, json};
 use world::World;
 use world::connector::{Connector, Tokens};
+use world::person::Form;
 
 /// What becomes of calls to AWS: all pass, or those to KMS or to the tables fail.
 #[derive(Clone, Default)]
@@ -86,6 +87,12 @@ impl Journeys {
         let ask = connector.ask_with(&[("scope", Some("made:up"))]);
         ana.open(&ask.url).await;
         assert_eq!(world.get("/oauth/authorize?client_id=nobody").await.status, 400);
+
+        // Asked for a mail, and there is none.
+        world.supabase().configure(|config| config.mail_server_down = true);
+        let ben = world.person("ben@example.com");
+        let form = Form::find(&ben.open("/auth/login").await, "password").unwrap().with("email", &ben.email);
+        ben.submit(&Form { action: "/auth/login/code".to_owned(), ..form }).await;
 
         let (key, known) = world.makes_key("ana@example.com", "acme", "skills:read", None).await;
         let list_views = json!({ "name": "list_views", "arguments": {} });
@@ -176,6 +183,7 @@ async fn each_metric_counts_what_happened() {
         ("Approvals", &[][..], 3.0),
         ("Connections", &[], 1.0),
         ("Replays", &[], 1.0),
+        ("SignInMailFailed", &[], 1.0),
         ("StaleChanges", &[], 1.0),
         ("Refreshes", &[("Verdict", "replayed")], 1.0),
         ("Refreshes", &[("Verdict", "current")], 4.0),

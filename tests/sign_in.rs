@@ -13,7 +13,7 @@ use crate::pages::{MIA, shown, with_mia};
 const ANA: &str = "ana@example.com";
 const BEN: &str = "ben@example.com";
 /// As `@supabase/ssr` names it for the project at 127.0.0.1.
-const SESSION_COOKIE: &str = "sb-127-auth-token";
+pub(crate) const SESSION_COOKIE: &str = "sb-127-auth-token";
 
 /// The form of the sign-in page at `url`, which has a mail sent.
 pub(crate) async fn mail_form(person: &Person<'_>, url: &str) -> Form {

@@ -30,8 +30,9 @@ use shared::http::answer;
 use shared::http::own_page;
 use shared::http::parameters::{Malformed, Parameters};
 use shared::http::shell::Shell;
+use shared::identity::sign_in_redirect::UnrecognizedSession;
 use shared::identity::signed_in::SignedIn;
-use shared::identity::{Identity, LONGEST_WAY_BACK};
+use shared::identity::{Identity, LONGEST_WAY_BACK, NotSignedIn};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
@@ -96,8 +97,9 @@ impl Admin {
         if changes && !own_page::sent(request, &self.issuer) {
             return Err(Refusal::Forged);
         }
-        let Some(person) = self.identity.signed_in(request, now).await? else {
-            return self.sign_in(request);
+        let person = match self.identity.arrival(request, now).await?.signed_in() {
+            Ok(person) => person,
+            Err(why) => return self.sign_in(request, why),
         };
         let notice = if changes { None } else { shared::http::notice::of(request, &self.issuer) };
         if let Some(Notice::Refused(kind)) = notice {
@@ -166,7 +168,7 @@ impl Admin {
     }
 
     /// Comes back to where one was; after a form, to the page it was on, as what a form says is not kept.
-    fn sign_in(&self, request: &Request) -> Result<Response, Refusal> {
+    fn sign_in(&self, request: &Request, why: NotSignedIn) -> Result<Response, Refusal> {
         let path = request.uri().path();
         let query = request.uri().query().filter(|_| request.method() == Method::GET);
         let way_back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
@@ -175,8 +177,8 @@ impl Admin {
         } else {
             "/admin"
         };
-        let redirect = self.identity.redirect_to_sign_in(request, way_back);
-        redirect.map_err(|_| Refusal::Unrecognized { again: self.identity.login(way_back) })
+        let redirect = self.identity.redirect_to_sign_in(request, way_back, why);
+        redirect.map_err(|UnrecognizedSession(why)| Refusal::Unrecognized { why, again: self.identity.login(way_back) })
     }
 }
 

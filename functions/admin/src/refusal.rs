@@ -9,6 +9,7 @@ use shared::http::answer;
 use shared::http::parameters::Malformed;
 use shared::http::shell::{Leads, Shell};
 use shared::http::visible::Isolated;
+use shared::identity::{HOOK_KEEPS, NoSession};
 use shared::lambda::Response;
 use shared::store::keys::{Unmade, Unproven};
 use thiserror::Error;
@@ -35,8 +36,8 @@ pub(crate) enum Refusal {
     MakerGone,
     #[error("a session that is over")]
     SignedOut,
-    #[error("came back from sign-in with a session that is not recognised")]
-    Unrecognized { again: String },
+    #[error("came back from sign-in with a session that is not recognised: {why:?}")]
+    Unrecognized { why: NoSession, again: String },
     /// Of another tenant, or of nobody: they look alike.
     #[error("not there, or not theirs")]
     NotThere,
@@ -95,6 +96,11 @@ impl Refusal {
                 ),
                 "An owner or administrator of the workspace can do it, or give you another role.",
             ),
+            Self::Unrecognized { why: NoSession::NoAmr, .. } => (
+                "Your session does not count here",
+                "It does not say how you signed in, so it may be another application's.".to_owned(),
+                HOOK_KEEPS,
+            ),
             Self::Unrecognized { .. } => (
                 "Your session could not be recognised",
                 "You come from signing in, but the session in this browser is not one that counts here.".to_owned(),
@@ -106,7 +112,7 @@ impl Refusal {
             }
         };
         let again = match self {
-            Self::Unrecognized { again } => Some(again.as_str()),
+            Self::Unrecognized { again, .. } => Some(again.as_str()),
             _ => None,
         };
         let rendered = Page { shell, title, what: &what, advice, again }.render();

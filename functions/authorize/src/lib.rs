@@ -23,8 +23,9 @@ use shared::http::notice;
 use shared::http::own_page;
 use shared::http::parameters::{Malformed, Parameters};
 use shared::http::shell::Shell;
+use shared::identity::sign_in_redirect::UnrecognizedSession;
 use shared::identity::signed_in::SignedIn;
-use shared::identity::{Identity, LONGEST_WAY_BACK};
+use shared::identity::{Identity, LONGEST_WAY_BACK, NoSession, NotSignedIn};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant};
@@ -77,10 +78,13 @@ impl Authorize {
 
     async fn answer(&self, request: &Request, parameters: &Parameters, now: Timestamp) -> Result<Response, Stranded> {
         let deciding = request.method() == Method::POST;
-        let person = self.identity.signed_in(request, now).await?;
+        let person = self.identity.arrival(request, now).await?.signed_in();
         let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(Stranded::NoClient)?;
         self.documents.judge(&id)?;
-        let Some(person) = person else { return self.nobody(request, &id, parameters, now).await };
+        let person = match person {
+            Ok(person) => person,
+            Err(why) => return self.nobody(request, &id, parameters, why, now).await,
+        };
         let (destination, standings, wanted) = self.find(&id, parameters, &person, now).await?;
         let attempt = Attempt::of(&destination, parameters, now);
         let asked = match Asked::read(&destination, parameters, &self.issuer) {
@@ -123,7 +127,7 @@ impl Authorize {
                     Ok(code) => Approved::remembered(destination.deliver(&code), parameters, &person, &self.issuer),
                     Err(fault) => answer::because(refuse(Again::Unavailable), &fault),
                 }),
-                Ok(false) => self.sign_in(request, &attempt, parameters),
+                Ok(false) => self.sign_in(request, &attempt, parameters, NotSignedIn::Nobody(NoSession::Ended)),
                 Err(fault) => Ok(answer::because(refuse(Again::Unavailable), &fault)),
             },
         }
@@ -161,25 +165,32 @@ impl Authorize {
         request: &Request,
         id: &ClientId,
         parameters: &Parameters,
+        why: NotSignedIn,
         now: Timestamp,
     ) -> Result<Response, Stranded> {
         if id.is_address() {
-            return self.sign_in(request, &Attempt::of_document(id, parameters, now), parameters);
+            return self.sign_in(request, &Attempt::of_document(id, parameters, now), parameters, why);
         }
         let destination = Destination::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;
-        self.sign_in(request, &Attempt::of(&destination, parameters, now), parameters)
+        self.sign_in(request, &Attempt::of(&destination, parameters, now), parameters, why)
     }
 
     /// Sends the person to sign in, if they will find back.
-    fn sign_in(&self, request: &Request, attempt: &Attempt<'_>, parameters: &Parameters) -> Result<Response, Stranded> {
+    fn sign_in(
+        &self,
+        request: &Request,
+        attempt: &Attempt<'_>,
+        parameters: &Parameters,
+        why: NotSignedIn,
+    ) -> Result<Response, Stranded> {
         let way_back = asked::way_back(parameters);
         if way_back.len() > LONGEST_WAY_BACK {
             return Err(Malformed::TooLarge.into());
         }
-        let response = self
-            .identity
-            .redirect_to_sign_in(request, &way_back)
-            .map_err(|_| Stranded::Unrecognized { again: self.identity.login(&way_back) })?;
+        let response =
+            self.identity.redirect_to_sign_in(request, &way_back, why).map_err(|UnrecognizedSession(why)| {
+                Stranded::Unrecognized { why, again: self.identity.login(&way_back) }
+            })?;
         attempt.sent_to_sign_in();
         Ok(response)
     }

@@ -6,6 +6,7 @@ use shared::fault::Fault;
 use shared::http::answer;
 use shared::http::parameters::Malformed;
 use shared::http::shell::{Leads, Shell};
+use shared::identity::{HOOK_KEEPS, NoSession};
 use shared::lambda::Response;
 use thiserror::Error;
 
@@ -28,8 +29,8 @@ pub(crate) enum Stranded {
     NoAddress,
     #[error("a redirect_uri that the client did not register")]
     Address,
-    #[error("came back from sign-in with a session that is not recognised")]
-    Unrecognized { again: String },
+    #[error("came back from sign-in with a session that is not recognised: {why:?}")]
+    Unrecognized { why: NoSession, again: String },
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -56,6 +57,7 @@ impl Stranded {
             Self::Document(_) => "client_document",
             Self::NoAddress => "no_address",
             Self::Address => "address",
+            Self::Unrecognized { why: NoSession::NoAmr, .. } => "session_without_amr",
             Self::Unrecognized { .. } => "unrecognized_session",
             Self::Fault(_) => "unavailable",
         }
@@ -100,6 +102,12 @@ impl Stranded {
                 "The application wants the answer at an address that it did not register. To keep you safe, nothing was sent there.",
                 "If you did not start this yourself, close the page. If you did, remove the connector in the application and add it again.",
             ),
+            Self::Unrecognized { why: NoSession::NoAmr, .. } => (
+                StatusCode::BAD_REQUEST,
+                "Your session does not count here",
+                "It does not say how you signed in, so it may be another application's. Nothing was connected.",
+                HOOK_KEEPS,
+            ),
             Self::Unrecognized { .. } => (
                 StatusCode::BAD_REQUEST,
                 "Your session could not be recognised",
@@ -114,7 +122,7 @@ impl Stranded {
             ),
         };
         let again = match self {
-            Self::Unrecognized { again } => Some(again.as_str()),
+            Self::Unrecognized { again, .. } => Some(again.as_str()),
             _ => None,
         };
         let page = Page { shell, title, what, advice, again };

@@ -1,6 +1,6 @@
 //! What Supabase Auth refuses, by its codes, in what it means for the person.
 
-use shared::identity::NoSession;
+use shared::identity::{HOOK_KEEPS, NoSession};
 
 /// A refusal by Supabase Auth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub(crate) enum Declined {
     AddressChanged,
     /// The session ended.
     Session,
+    /// The token does not say how the person signed in, and Supabase's own OAuth server is on.
+    NoAmr,
 }
 
 impl Declined {
@@ -139,6 +141,7 @@ impl Declined {
     pub(crate) const fn of_session(why: NoSession) -> Self {
         match why {
             NoSession::Banned => Self::Suspended,
+            NoSession::NoAmr => Self::NoAmr,
             NoSession::Ended | NoSession::NotOurs => Self::Session,
         }
     }
@@ -205,6 +208,7 @@ impl Declined {
                 "Your session has ended, as it does when you sign out or use your authenticator app in another browser. \
                  Please sign in again."
             }
+            Self::NoAmr => HOOK_KEEPS,
         }
     }
 }

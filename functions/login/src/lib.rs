@@ -407,6 +407,7 @@ impl Login {
             }
             (Ok(Arrival::Nobody(NoSession::Banned)), _) => return Err(back.refused(Declined::Suspended)),
             (Ok(Arrival::Nobody(NoSession::Ended)), _) => return Err(back.refused(Declined::Session)),
+            (Ok(Arrival::Nobody(NoSession::NoAmr)), _) => return Err(back.refused(Declined::NoAmr)),
             (Ok(Arrival::Nobody(NoSession::NotOurs)), _) => {
                 return Err(back.refused(Fault::new(
                     "Supabase.Token",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudformation::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_cloudformation::types::Stack;
 use aws_smithy_types::timeout::TimeoutConfig;
 use serde::Deserialize;
 use shared::aws::{http_connector, retries, sdk_config};
@@ -60,7 +61,7 @@ impl Deployment {
         let (aws, settings) = match (&self.stack, &self.local) {
             (Some(stack), _) => {
                 let aws = aws().await?;
-                let settings = outputs(stack, &aws).await?;
+                let settings = outputs(stack, &described(stack, &aws).await?)?;
                 (aws, settings)
             }
             (None, Some(folder)) => {
@@ -82,10 +83,10 @@ impl Deployment {
         Ok(Open { environment, aws, audit_group })
     }
 
-    /// What the operator's clients of AWS are made from, where it is a stack that is meant.
-    pub(crate) async fn aws_of_stack(&self) -> Result<Option<SdkConfig>, NotFound> {
+    /// What the operator's clients of AWS are made from, and the stack, where it is a stack that is meant.
+    pub(crate) async fn aws_of_stack(&self) -> Result<Option<(SdkConfig, &str)>, NotFound> {
         match &self.stack {
-            Some(_) => Ok(Some(aws().await?)),
+            Some(stack) => Ok(Some((aws().await?, stack))),
             None => Ok(None),
         }
     }
@@ -94,26 +95,61 @@ impl Deployment {
     pub(crate) async fn connector(&self) -> Result<Option<Connector>, NotFound> {
         match (&self.stack, &self.local) {
             (Some(stack), _) => {
-                let aws = aws().await?;
-                let url = outputs(stack, &aws).await?.remove(CONNECTOR);
+                let described = described(stack, &aws().await?).await?;
+                let url = outputs(stack, &described)?.remove(CONNECTOR);
                 Ok(Some(Connector {
                     url: url.ok_or_else(|| NotFound::NoOutput(stack.clone(), "ConnectorUrl"))?,
                     person: None,
+                    project: Project::of(&described),
                 }))
             }
             (None, Some(folder)) => {
-                let Running { mcp_url, person, .. } = running_on(folder)?;
-                Ok(mcp_url.map(|url| Connector { url, person }))
+                let Running { mcp_url, person, supabase, .. } = running_on(folder)?;
+                Ok(mcp_url.map(|url| Connector { url, person, project: supabase }))
             }
             (None, None) => Ok(None),
         }
     }
 }
 
-/// What people paste, and who may try it.
+/// What people paste, who may try it, and where they sign in.
 pub(crate) struct Connector {
     pub(crate) url: String,
     pub(crate) person: Option<DemoPerson>,
+    pub(crate) project: Option<Project>,
+}
+
+/// The Supabase project of a deployment.
+#[derive(Deserialize)]
+pub(crate) struct Project {
+    pub(crate) url: String,
+    pub(crate) publishable_key: String,
+    /// The `iss` of its tokens, if it is not the one that goes with `url`.
+    #[serde(default)]
+    pub(crate) issuer: Option<String>,
+    /// Whether people sign in on our own page.
+    #[serde(default = "yes")]
+    pub(crate) hosts_login: bool,
+}
+
+impl Project {
+    /// That of a stack, by its parameters.
+    fn of(stack: &Stack) -> Option<Self> {
+        let parameter = |name: &str| {
+            let found = stack.parameters().iter().find(|parameter| parameter.parameter_key() == Some(name))?;
+            found.parameter_value().filter(|value| !value.is_empty()).map(str::to_owned)
+        };
+        Some(Self {
+            url: parameter("SupabaseUrl")?,
+            publishable_key: parameter("SupabasePublishableKey")?,
+            issuer: parameter("SupabaseIssuer"),
+            hosts_login: parameter("LoginUrl").is_none(),
+        })
+    }
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// Someone whose password is no secret.
@@ -156,8 +192,8 @@ fn table_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// The outputs of a stack that matter here, by the variables that functions know them by: `TableClients` is `TABLE_CLIENTS`.
-async fn outputs(stack: &str, aws: &SdkConfig) -> Result<BTreeMap<String, String>, NotFound> {
+/// What CloudFormation says of a stack.
+async fn described(stack: &str, aws: &SdkConfig) -> Result<Stack, NotFound> {
     let asked = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(stack).send().await;
     let described = asked.map_err(|error| {
         let region = aws.region().cloned().unwrap_or_else(|| Region::from_static(""));
@@ -166,8 +202,14 @@ async fn outputs(stack: &str, aws: &SdkConfig) -> Result<BTreeMap<String, String
         let reason = reason.map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
         NotFound::Stack(stack.to_owned(), region, reason)
     })?;
-    let outputs = described.stacks().first().map(aws_sdk_cloudformation::types::Stack::outputs).unwrap_or_default();
-    let tables: BTreeMap<_, _> = outputs
+    let stacks = described.stacks.unwrap_or_default().into_iter().next();
+    stacks.ok_or_else(|| NotFound::NoOutput(stack.to_owned(), "TableClients"))
+}
+
+/// The outputs of a stack that matter here, by the variables that functions know them by: `TableClients` is `TABLE_CLIENTS`.
+fn outputs(stack: &str, described: &Stack) -> Result<BTreeMap<String, String>, NotFound> {
+    let tables: BTreeMap<_, _> = described
+        .outputs()
         .iter()
         .filter_map(|output| {
             let name = match output.output_key()? {
@@ -192,6 +234,7 @@ struct Running {
     tables: BTreeMap<String, String>,
     mcp_url: Option<String>,
     person: Option<DemoPerson>,
+    supabase: Option<Project>,
 }
 
 impl Running {

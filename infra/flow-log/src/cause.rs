@@ -126,6 +126,10 @@ fn stranded(reason: &str) -> &'static [Cause] {
             ),
             Cause("the person went back without signing in", "if it was once, there is nothing to do"),
         ],
+        "session_without_amr" => &[Cause(
+            "the project's custom access token hook drops `amr`, and Supabase's own OAuth server is on",
+            "have the hook keep the claims `amr` and `client_id`",
+        )],
         "blocked_client" => &[Cause("an operator blocked the application", "`amble client unblock` lets it in again")],
         "client_document" => &[Cause(
             "the client's metadata document cannot be fetched or used",

@@ -326,7 +326,7 @@ impl System {
         let straight = (options.direct && elsewhere.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
-        tell_operators(folder.as_deref(), &issuer, &services.dynamo, &tables, options.demo)?;
+        tell_operators(folder.as_deref(), (&issuer, &supabase_url), &services.dynamo, &tables, options.demo)?;
         let unwatched = operators.clone();
         let operator = operator(told, &aws::sdk_config("operator", &services, &operators), &options.clock);
         let demo = match tools_at {
@@ -725,17 +725,20 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
     Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 
-/// Writes down where the tables are, what people paste, and who may try it, for `amble --local`; nowhere without a folder.
+/// Writes down where the tables are, what people paste, where they sign in and who may try it, for `amble --local`; nowhere without a
+/// folder.
 fn tell_operators(
     folder: Option<&Folder>,
-    issuer: &str,
+    (issuer, supabase_url): (&str, &str),
     dynamo: &str,
     tables: &BTreeMap<String, String>,
     demo: bool,
 ) -> Result<(), NoFolder> {
     let Some(folder) = folder else { return Ok(()) };
     let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
-    let mut running = serde_json::json!({ "dynamo": dynamo, "tables": tables, "mcp_url": mcp_url });
+    let supabase = serde_json::json!({ "url": supabase_url, "publishable_key": PUBLISHABLE_KEY });
+    let mut running =
+        serde_json::json!({ "dynamo": dynamo, "tables": tables, "mcp_url": mcp_url, "supabase": supabase });
     if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
         running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
     }

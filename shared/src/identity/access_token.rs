@@ -43,8 +43,7 @@ pub(super) struct Claims {
     #[serde(default)]
     is_anonymous: bool,
     client_id: Option<IgnoredAny>,
-    #[serde(default)]
-    amr: Vec<Value>,
+    amr: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
@@ -136,14 +135,22 @@ impl Claims {
         self.aal.as_deref() == Some("aal2")
     }
 
+    /// Whether they say how the person signed in. A custom access token hook may have dropped that, and then nothing here tells whether
+    /// a person holds the token or a third party.
+    pub(super) fn name_a_method(&self) -> bool {
+        self.methods().next().is_some()
+    }
+
     /// Supabase's own OAuth server gives third parties tokens that are otherwise the same: in a cookie, one of them would let
     /// that third party approve itself here.
     fn is_of_an_oauth_client(&self) -> bool {
-        const METHOD: &str = "oauth_provider/authorization_code";
-        let method = |entry: &Value| {
-            entry.as_str() == Some(METHOD) || entry.get("method").and_then(Value::as_str) == Some(METHOD)
-        };
-        self.client_id.is_some() || self.amr.iter().any(method)
+        self.client_id.is_some() || self.methods().any(|method| method == "oauth_provider/authorization_code")
+    }
+
+    /// In the form of Supabase, and in that of RFC 8176.
+    fn methods(&self) -> impl Iterator<Item = &str> {
+        let entries = self.amr.iter().flatten();
+        entries.filter_map(|entry| entry.get("method").unwrap_or(entry).as_str()).filter(|method| !method.is_empty())
     }
 }
 

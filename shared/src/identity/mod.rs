@@ -8,6 +8,7 @@ mod confirmed;
 pub mod cookies;
 pub mod halfway;
 mod jwks;
+mod oauth_server;
 mod rate_limiter;
 pub mod sign_in_redirect;
 pub mod signed_in;
@@ -26,6 +27,7 @@ use self::confirmed::Confirmed;
 use self::cookies::Jar;
 use self::halfway::{Factor, Halfway};
 use self::jwks::{Found, Jwks};
+use self::oauth_server::OAuthServer;
 use self::rate_limiter::RateLimiter;
 use self::signed_in::SignedIn;
 use self::supabase::{Answer, Ask, Bearer, Supabase};
@@ -51,6 +53,7 @@ pub struct Identity {
     issuer: Issuer,
     jwks: Mutex<Jwks>,
     confirmed: Confirmed,
+    oauth_server: OAuthServer,
     /// Of questions about tokens whose key nobody vouched for.
     questions: RateLimiter,
 }
@@ -75,7 +78,23 @@ pub enum NoSession {
     Ended,
     /// Its person is banned.
     Banned,
+    /// Its token does not say how its person signed in (`amr`), and Supabase's own OAuth server is on: it may be a third party's, with
+    /// whatever scope. [`HOOK_KEEPS`] says what to do.
+    NoAmr,
 }
+
+/// Why a request is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotSignedIn {
+    /// Its person has a second factor, and has shown only the first.
+    Halfway,
+    /// There is no session.
+    Nobody(NoSession),
+}
+
+/// What to do about [`NoSession::NoAmr`], for the page.
+pub const HOOK_KEEPS: &str = "You are not signed in. Tell those who run this service: the OAuth server of their Supabase project \
+     is on, so its custom access token hook must keep the claims amr and client_id.";
 
 /// What Supabase says about a token.
 enum Word {
@@ -110,7 +129,8 @@ impl Identity {
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
             .ok_or(Misconfigured::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
         let (jwks, confirmed, questions) = (Mutex::default(), Confirmed::default(), RateLimiter::default());
-        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, confirmed, questions })
+        let oauth_server = OAuthServer::default();
+        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, confirmed, oauth_server, questions })
     }
 
     /// The person whose session came with `request`, if it is good at `now` and has every factor that they have. Their sign-out elsewhere
@@ -119,10 +139,7 @@ impl Identity {
     /// # Errors
     /// When Supabase had to be asked and did not answer.
     pub async fn signed_in(&self, request: &Request, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
-        match self.arrival(request, now).await? {
-            Arrival::SignedIn(person) => Ok(Some(person)),
-            Arrival::Halfway(_) | Arrival::Nobody(_) => Ok(None),
-        }
+        Ok(self.arrival(request, now).await?.signed_in().ok())
     }
 
     /// Who comes with `request`, at `now`.
@@ -135,6 +152,8 @@ impl Identity {
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
                 match self.judge(session.access_token, now, &mut questions).await? {
+                    // What says nothing takes no reason away.
+                    Arrival::Nobody(NoSession::NotOurs) => {}
                     Arrival::Nobody(reason) => why = reason,
                     somebody => return Ok(somebody),
                 }
@@ -170,7 +189,9 @@ impl Identity {
             }
             let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
             let signed = matches!(found, Found::Key(key) if parsed.is_signed_by(&key));
-            if let Some(token) = session.refresh_token().filter(|_| signed) {
+            if let Some(token) = session.refresh_token().filter(|_| signed)
+                && !self.may_be_a_third_partys(&claims, now).await?
+            {
                 return Ok(Some(token));
             }
         }
@@ -207,6 +228,9 @@ impl Identity {
         };
         if unpublished {
             self.jwks.lock().await.vouch(&parsed, now);
+        }
+        if self.may_be_a_third_partys(&claims, now).await? {
+            return Ok(Arrival::Nobody(NoSession::NoAmr));
         }
         let person = SignedIn::new(person, claims, token, !offline);
         Ok(if factors.is_empty() { Arrival::SignedIn(person) } else { Arrival::Halfway(Halfway::new(person, factors)) })
@@ -265,6 +289,12 @@ impl Identity {
         &self.supabase
     }
 
+    /// Whether a token with these claims may be one that Supabase's own OAuth server gave to a third party. For tokens that are known to
+    /// be Supabase's: what strangers make up must not have us ask.
+    async fn may_be_a_third_partys(&self, claims: &Claims, now: Timestamp) -> Result<bool, Fault> {
+        Ok(!claims.name_a_method() && self.oauth_server.is_on(&self.supabase, now).await?)
+    }
+
     /// The factors that are left to be shown, if there is a session.
     async fn lacking(&self, token: &Bearer, claims: &Claims, now: Timestamp) -> Result<Word, Fault> {
         Ok(match self.ask_about(token, &claims.sub).await? {
@@ -291,6 +321,20 @@ impl Identity {
             return Ok(if user.id == person { Word::Lives(verified) } else { Word::Denied(NoSession::NotOurs) });
         }
         denial(&answer).map(Word::Denied).ok_or_else(|| answer.fault(USER))
+    }
+}
+
+impl Arrival {
+    /// The person, if they are signed in, with every factor that they have.
+    ///
+    /// # Errors
+    /// Why they count as nobody.
+    pub fn signed_in(self) -> Result<SignedIn, NotSignedIn> {
+        match self {
+            Self::SignedIn(person) => Ok(person),
+            Self::Halfway(_) => Err(NotSignedIn::Halfway),
+            Self::Nobody(why) => Err(NotSignedIn::Nobody(why)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The redirect to the sign-in page, once per request: a browser must not go between us and that page in circles.
 
-use super::Identity;
 use super::cookies::Jar;
+use super::{Identity, NoSession, NotSignedIn};
 use crate::http::answer::see_other;
 use crate::http::own_cookie;
 use crate::lambda::{Request, Response};
@@ -10,19 +10,28 @@ use crate::oauth::secret::{Digest, to_text};
 /// The browser was sent to sign in a moment ago, and came back with a session that is none here.
 #[derive(Debug, thiserror::Error)]
 #[error("came back from sign-in with a session that is not recognised")]
-pub struct UnrecognizedSession;
+pub struct UnrecognizedSession(pub NoSession);
 
 impl Identity {
-    /// Sends the browser of `request` to sign in, to come back to `way_back`.
+    /// Sends the browser of `request` to sign in, to come back to `way_back`. `why` it counts as nobody's: who has yet to show a second
+    /// factor is not sent back from there.
     ///
     /// # Errors
     /// When the same request was sent there within the last minute, and came back with a session that nobody recognises: it
     /// would be sent back and forth.
-    pub fn redirect_to_sign_in(&self, request: &Request, way_back: &str) -> Result<Response, UnrecognizedSession> {
+    pub fn redirect_to_sign_in(
+        &self,
+        request: &Request,
+        way_back: &str,
+        why: NotSignedIn,
+    ) -> Result<Response, UnrecognizedSession> {
         let (jar, mark) = (Jar::of(request), to_text(Digest::of(way_back.as_bytes()).as_bytes()));
         let has_session = jar.keys(&self.cookie).iter().any(|key| jar.chunk_names(key).next().is_some());
-        if has_session && own_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str()) {
-            return Err(UnrecognizedSession);
+        if let NotSignedIn::Nobody(why) = why
+            && has_session
+            && own_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str())
+        {
+            return Err(UnrecognizedSession(why));
         }
         let mut response = see_other(&self.login(way_back));
         own_cookie::set(&mut response, NAME, &mark, Some(LIFE), &self.issuer);

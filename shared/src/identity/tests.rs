@@ -1,6 +1,5 @@
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -155,6 +154,116 @@ async fn keys_are_fetched_once_and_outlive_a_failure_for_an_hour() {
     failing.jwks = identity.jwks;
     assert!(failing.recognise(good(), at(59)).await.unwrap().person().is_some());
     assert!(failing.recognise(good(), at(61)).await.is_err());
+}
+
+/// Such a token may be that of a third party, of which a hook dropped the marks. Nothing else of what it says matters.
+#[tokio::test]
+async fn a_token_without_amr_is_nobody_where_supabases_own_oauth_server_is_on() {
+    let on = || (200, json!({ "issuer": ISSUER }).to_string());
+    let off = || (404, json!({ "code": "feature_disabled", "message": "OAuth server is disabled" }).to_string());
+    for (amr, (status, body), expected) in [
+        (Value::Null, on(), Some(Err(NotSignedIn::Nobody(NoSession::NoAmr)))),
+        (json!([]), on(), Some(Err(NotSignedIn::Nobody(NoSession::NoAmr)))),
+        (json!([{ "timestamp": 1 }, 1, { "method": "" }, ""]), on(), Some(Err(NotSignedIn::Nobody(NoSession::NoAmr)))),
+        (json!("password"), on(), Some(Err(NotSignedIn::Nobody(NoSession::NotOurs)))),
+        (json!(["pwd"]), on(), Some(Ok(()))),
+        (json!([{ "method": "password", "timestamp": 1 }]), on(), Some(Ok(()))),
+        (Value::Null, off(), Some(Ok(()))),
+        // Whoever else answers, and whatever else Supabase says: nobody knows.
+        (Value::Null, (404, "404 page not found".to_owned()), None),
+        (Value::Null, (404, json!({ "code": "not_found", "message": "x" }).to_string()), None),
+        (Value::Null, (403, json!({ "code": "feature_disabled", "message": "x" }).to_string()), None),
+        (Value::Null, (200, "<!doctype html>".to_owned()), None),
+        (Value::Null, (200, json!({}).to_string()), None),
+        (Value::Null, (302, json!({ "issuer": ISSUER }).to_string()), None),
+        (Value::Null, (401, json!({ "message": "Invalid API key" }).to_string()), None),
+        (Value::Null, (500, json!({ "code": "unexpected_failure", "message": "x" }).to_string()), None),
+    ] {
+        let project = Project::answering([
+            ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string()),
+            ("/user", 200, json!({ "id": PERSON }).to_string()),
+            (OAUTH_SERVER, status, body.clone()),
+        ])
+        .await;
+        let identity = project.identity(&[]);
+        for aal in ["aal1", "aal2"] {
+            let token = token(&[("amr", amr.clone()), ("aal", json!(aal))]);
+            let cookie = json!({ "access_token": token, "refresh_token": "x", "expires_at": 1 });
+
+            let arrival = identity.arrival(&request(&format!("sb-127-auth-token={cookie}")), NOW).await;
+
+            let found = arrival.ok().map(|arrival| arrival.signed_in().map(|_| ()));
+            assert_eq!(found, expected, "{amr} {aal} {status} {body}");
+        }
+    }
+}
+
+/// Once, whoever waits for the answer and how many; after an hour again. Strangers cannot have it asked.
+#[tokio::test]
+async fn whether_that_server_is_on_is_asked_once_an_hour() {
+    let jwks = || ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string());
+    let disabled = json!({ "code": "feature_disabled", "message": "x" }).to_string();
+    let project = Project::answering([jwks(), (OAUTH_SERVER, 404, disabled)]).await;
+    let identity = Arc::new(project.identity(&[]));
+    let after = |seconds| NOW.plus(Duration::from_secs(seconds));
+    let unsaid = token(&[("amr", Value::Null), ("exp", json!(NOW.seconds() + 9_000))]);
+
+    let (claims, other) = (unsaid.rsplit_once('.').unwrap().0, token(&[]));
+    let made_up = format!("{claims}.{}", other.rsplit_once('.').unwrap().1);
+    assert!(identity.recognise(Bearer::new(made_up), NOW).await.unwrap().person().is_none());
+    assert!(identity.recognise(Bearer::new(other), NOW).await.unwrap().person().is_some());
+    assert_eq!(project.calls_of(OAUTH_SERVER), 0);
+
+    assert_eq!(at_once(&identity, &unsaid, 20, NOW).await, [Some(true); 20]);
+    assert_eq!(at_once(&identity, &unsaid, 1, after(3599)).await, [Some(true)]);
+    assert_eq!(project.calls_of(OAUTH_SERVER), 1);
+    assert_eq!(at_once(&identity, &unsaid, 1, after(3600)).await, [Some(true)]);
+    assert_eq!(project.calls_of(OAUTH_SERVER), 2);
+}
+
+/// Those who wait are not let go one after another, each when its own question has failed.
+#[tokio::test]
+async fn whether_that_server_is_on_is_not_asked_again_at_once_where_there_is_no_answer() {
+    let jwks = ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string());
+    let project = Project::answering([jwks, (OAUTH_SERVER, 500, String::new())]).await;
+    let identity = Arc::new(project.identity(&[]));
+    let unsaid = token(&[("amr", Value::Null)]);
+    for (second, asked) in [(0, 1), (1, 1), (2, 2)] {
+        let at = NOW.plus(Duration::from_secs(second));
+        assert_eq!(at_once(&identity, &unsaid, 20, at).await, [None; 20]);
+        assert_eq!(project.calls_of(OAUTH_SERVER), asked, "{second}");
+    }
+}
+
+/// Whether `token` is taken for a person's, if that can be said, of so many requests at the same time.
+async fn at_once(identity: &Arc<Identity>, token: &str, requests: usize, now: Timestamp) -> Vec<Option<bool>> {
+    let mut all = tokio::task::JoinSet::new();
+    for _ in 0..requests {
+        let (identity, token) = (Arc::clone(identity), Bearer::new(token.to_owned()));
+        all.spawn(async move { identity.recognise(token, now).await.ok().map(|arrival| arrival.person().is_some()) });
+    }
+    all.join_all().await
+}
+
+/// The refresh token beside it would be the third party's as well.
+#[tokio::test]
+async fn a_session_without_amr_is_not_continued_where_that_server_is_on() {
+    let ended = token(&[("amr", Value::Null), ("exp", json!(NOW.seconds() - 1)), ("iat", json!(NOW.seconds() - 3601))]);
+    let cookie = json!({ "access_token": ended, "refresh_token": "theirs", "expires_at": 1 });
+    let request = request(&format!("sb-127-auth-token={cookie}"));
+    for (status, body, expected) in [
+        (200, json!({ "issuer": ISSUER }), Some(None)),
+        (404, json!({ "code": "feature_disabled", "message": "x" }), Some(Some("theirs".to_owned()))),
+        (502, json!({}), None),
+    ] {
+        let project = Project::answering([
+            ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string()),
+            (OAUTH_SERVER, status, body.to_string()),
+        ])
+        .await;
+
+        assert_eq!(project.identity(&[]).refreshable(&request, NOW).await.ok(), expected, "{status} {body}");
+    }
 }
 
 /// No key, so Supabase is asked, and its word counts for a minute.
@@ -324,28 +433,26 @@ async fn the_way_to_the_login_page_leads_back() {
 
 impl Arrival {
     fn person(self) -> Option<SignedIn> {
-        match self {
-            Self::SignedIn(person) => Some(person),
-            Self::Halfway(_) | Self::Nobody(_) => None,
-        }
+        self.signed_in().ok()
     }
 }
+
+const OAUTH_SERVER: &str = "/.well-known/oauth-authorization-server";
 
 /// A loopback server that answers each path of Supabase's Auth with one answer, and counts.
 struct Project {
     url: String,
-    calls: Arc<AtomicUsize>,
+    calls: Arc<std::sync::Mutex<Vec<&'static str>>>,
 }
 
 impl Project {
     async fn answering<const N: usize>(answers: [(&'static str, u16, String); N]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let calls = Arc::new(AtomicUsize::new(0));
+        let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
         let counted = Arc::clone(&calls);
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                counted.fetch_add(1, Ordering::Relaxed);
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
                     head.push(stream.read_u8().await.unwrap());
@@ -354,7 +461,8 @@ impl Project {
                 assert!(head.contains("apikey: sb_publishable_test"), "{head}");
                 let path = head.split(' ').nth(1).unwrap();
                 let found = answers.iter().find(|(known, ..)| path == format!("/auth/v1{known}"));
-                let (_, status, body) = found.unwrap_or_else(|| panic!("nobody expected {path}"));
+                let (known, status, body) = found.unwrap_or_else(|| panic!("nobody expected {path}"));
+                counted.lock().unwrap().push(*known);
                 let answer = format!(
                     "HTTP/1.1 {status} X\r\nLocation: /elsewhere\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                     body.len()
@@ -371,7 +479,11 @@ impl Project {
     }
 
     fn calls(&self) -> usize {
-        self.calls.load(Ordering::Relaxed)
+        self.calls.lock().unwrap().len()
+    }
+
+    fn calls_of(&self, path: &str) -> usize {
+        self.calls.lock().unwrap().iter().filter(|known| **known == path).count()
     }
 }
 
@@ -396,6 +508,7 @@ fn claims(changes: &[(&str, Value)]) -> Value {
         "iss": ISSUER, "sub": PERSON, "aud": "authenticated", "role": "authenticated",
         "exp": NOW.seconds() + 3600, "iat": NOW.seconds(), "email": "ana@example.com",
         "session_id": "5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33", "is_anonymous": false, "aal": "aal2",
+        "amr": [{ "method": "password", "timestamp": NOW.seconds() }],
     });
     for (member, value) in changes {
         claims[*member] = value.clone();

@@ -17,6 +17,8 @@ mod probe;
 mod raw;
 mod refusals;
 mod registration;
+mod sign_in_mails;
+mod supabase;
 
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ use clap::Args;
 use shared::clock::{Clock, Timestamp};
 use url::Url;
 
-use crate::deployment::{Connector, DemoPerson, Deployment, variable};
+use crate::deployment::{Connector, DemoPerson, Deployment, Project, variable};
 use crate::failed::Failed;
 use crate::said::Said;
 use connect::Connection;
@@ -44,6 +46,12 @@ pub(crate) struct Command {
     /// The variable of the environment that holds their password
     #[arg(long, value_name = "VARIABLE", requires = "person")]
     password_env: Option<String>,
+    /// The address of the Supabase project; not needed with --stack or --local
+    #[arg(long, value_name = "URL", requires = "supabase_key")]
+    supabase: Option<String>,
+    /// Its publishable key
+    #[arg(long, value_name = "PUBLISHABLE", requires = "supabase")]
+    supabase_key: Option<String>,
     /// Look also at what only AWS can settle, once, after the first deployment of a stack
     #[arg(long)]
     first_deployment: bool,
@@ -88,9 +96,14 @@ impl Target {
 
 /// The report, and whether nothing is broken.
 pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Said, bool), Failed> {
-    let Command { url, person, password_env, tenant, first_deployment } = command;
+    let Command { url, person, password_env, supabase, supabase_key, tenant, first_deployment } = command;
     let connector = deployment.connector().await?;
-    let (told, demo) = connector.map_or((None, None), |Connector { url, person }| (Some(url), person));
+    let (told, demo, project) =
+        connector.map_or((None, None, None), |Connector { url, person, project }| (Some(url), person, project));
+    let project = match (supabase, supabase_key) {
+        (Some(url), Some(publishable_key)) => Some(Project { url, publishable_key, issuer: None, hosts_login: true }),
+        _ => project,
+    };
     let url = url.or(told).ok_or_else(|| Failed::NoUrl("say which URL, --stack NAME or --local[=DIR]".to_owned()))?;
     let person = match (person, password_env, demo) {
         (Some(email), Some(name), _) => {
@@ -101,8 +114,19 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Sa
         _ => None,
     };
     let mut report = examine(Target::parse(&url)?, person.as_ref(), first_deployment).await?;
-    if let Some(aws) = deployment.aws_of_stack().await? {
+    report.add(match &project {
+        Some(project) => supabase::check(project, person.as_ref()).await?,
+        None => {
+            let mut check = Check::new("supabase");
+            check.skip("give --supabase and --supabase-key to look at the project that people sign in with");
+            check
+        }
+    });
+    if let Some((aws, stack)) = deployment.aws_of_stack().await? {
         report.add(account::check(&aws).await);
+        if project.as_ref().is_some_and(|project| project.hosts_login) {
+            report.add(sign_in_mails::check(&aws, stack, Clock::system().now()).await);
+        }
     }
     Ok((report.said(), report.is_well()))
 }

@@ -54,6 +54,22 @@ impl Probe {
 
     /// Asks; an answer that does not come is a finding.
     pub(crate) async fn ask(&self, check: &mut Check, question: Question<'_>) -> Option<Heard> {
+        match self.hear(question).await {
+            Ok(heard) => Some(heard),
+            Err(reason) => {
+                check.broken(
+                    "no_answer",
+                    reason,
+                    "Claude cannot connect: it waits ten seconds for an answer and then gives up.",
+                    "Look whether the address leads to the deployment, and at the function's log for that time.",
+                );
+                None
+            }
+        }
+    }
+
+    /// Asks; what was asked, and why no answer came.
+    pub(crate) async fn hear(&self, question: Question<'_>) -> Result<Heard, String> {
         let Question { method, url, headers, body } = question;
         let what = format!("{method} {url}");
         let request = headers
@@ -70,17 +86,9 @@ impl Probe {
         match heard.await {
             Ok(heard) => {
                 self.took.borrow_mut().push((what, begun.elapsed()));
-                Some(heard)
+                Ok(heard)
             }
-            Err(error) => {
-                check.broken(
-                    "no_answer",
-                    format!("{what}: {}", reason(&error)),
-                    "Claude cannot connect: it waits ten seconds for an answer and then gives up.",
-                    "Look whether the address leads to the deployment, and at the function's log for that time.",
-                );
-                None
-            }
+            Err(error) => Err(format!("{what}: {}", reason(&error))),
         }
     }
 

@@ -64,6 +64,16 @@ async fn the_local_system_is_well() {
         "clock",
     ];
     assert_eq!(looked_at[..11], expected.map(well), "{report}");
+    let supabase = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "supabase").unwrap();
+    let issuer = format!("tokens of {}/auth/v1", system.supabase_url());
+    let seen = [
+        "e-mail sign-in on (external.email)",
+        "providers: github, google",
+        &issuer,
+        "its own OAuth server off",
+        "tokens say how people signed in (amr)",
+    ];
+    assert_eq!((&supabase["verdict"], &supabase["seen"]), (&json!("well"), &json!(seen)));
 
     let text = amble().says(&["doctor", &system.mcp_url()]).await;
     assert!(

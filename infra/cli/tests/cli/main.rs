@@ -10,3 +10,4 @@ mod front;
 mod operating;
 mod program;
 mod reaching;
+mod supabase;
