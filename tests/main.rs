@@ -11,6 +11,7 @@ mod budget;
 mod callback_port;
 mod calling;
 mod capacity;
+mod captcha;
 mod clients;
 mod conformance;
 mod console;

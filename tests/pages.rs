@@ -1,5 +1,6 @@
 //! Pages that people trust: what every page carries, and what is tried against the people who use them.
 
+use local::Options;
 use serde_json::json;
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
@@ -18,11 +19,20 @@ pub(crate) const MIA_ID: &str = "7c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e77";
 
 /// With Mia, a member of Acme who has an authenticator.
 pub(crate) async fn with_mia() -> World {
+    with_mia_and(|_| {}).await
+}
+
+/// The same, whose options `change` may set.
+pub(crate) async fn with_mia_and(change: impl FnOnce(&mut Options)) -> World {
     let secret = Secret::from("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP");
     let factor = Factor { id: FACTOR.parse().unwrap(), friendly_name: "Phone".to_owned(), secret };
     let mia =
         Account { id: Some(MIA_ID.parse().unwrap()), factors: vec![factor], ..Account::new(MIA, "mia-demo", "Mia") };
-    let world = World::with(|options| options.people.push(mia)).await;
+    let world = World::with(|options| {
+        options.people.push(mia);
+        change(options);
+    })
+    .await;
     let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(MIA_ID).unwrap());
     world.system().directory().keep_member(&acme, &id, "member").await.unwrap();
     world
@@ -31,6 +41,15 @@ pub(crate) async fn with_mia() -> World {
 /// What Mia's authenticator shows.
 pub(crate) fn shown(world: &World) -> String {
     world.supabase().totp_code(FACTOR.parse().unwrap()).unwrap()
+}
+
+/// The page that Mia comes to by her password, sent with these fields besides.
+pub(crate) async fn mia_signed_in(world: &World, fields: &[(&str, &str)]) -> Answer {
+    let mia = Person::new(world, MIA, "mia-demo");
+    let form = Form::find(&mia.open("/auth/login").await, "password").unwrap();
+    let form = form.with("email", MIA).with("password", "mia-demo");
+    let answer = mia.submit(&fields.iter().fold(form, |form, (name, value)| form.with(name, value))).await;
+    mia.visit(answer.location()).await
 }
 
 /// Mia, as far as her password takes her.

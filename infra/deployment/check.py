@@ -58,6 +58,7 @@ DEPLOYMENTS = {
     "with a login of its own": {"LoginUrl": "https://app.amble.test/sign-in"},
     "with two keys": {"SigningKeys": "first,second", "SecondSigningKeySpec": "ECC_NIST_P256"},
     "on x86_64": {"Architecture": "x86_64"},
+    "with a captcha": {"CaptchaProvider": "turnstile", "CaptchaSiteKey": "1x00000000000000000000AA"},
     "with memberships": {"MembershipSecrets": "whsec_" + "a" * 32},
     "with all there is": OWN_DOMAIN
     | {"SigningKeys": "second,first", "LoginUrl": "https://app.amble.test/sign-in", "ToolFunctions": "arn:aws:lambda:us-east-1:111122223333:function:a", "McpConcurrency": "50", "AlarmEmail": "ops@amble.test", "MonthlyBudget": "100", "DetailedMetrics": "Enabled"},
@@ -139,6 +140,7 @@ def parameters_refuse_what_cannot_work(house):
         ("SupabaseIssuer", ["", "https://auth.example.com/auth/v1"], ["https://auth.example.com/auth/v1/", "auth.example.com"]),
         ("SessionCookie", ["", "acme-session"], ["a b", "a;b", "a=b"]),
         ("LoginUrl", ["", "https://connect.example.com/sign-in"], ["/sign-in", "http://connect.example.com/sign-in", "https://a.b/#c", "https://a.b/ c"]),
+        ("CaptchaSiteKey", ["", "1x00000000000000000000AA", "0x4AAAAAAADnPIDROrmt1Wwj", "10000000-ffff-ffff-ffff-000000000001"], ["1x0000000000000000000000000000000AA", "0x0000000000000000000000000000000000000000", "ES_0123456789", "10000000-ffff", '1x0"><script>']),
         ("AllowedOrigins", ["", "https://a.example", "https://a.example,http://localhost:6274"], ["*", "https://a.example/", "https://a.example, https://b.example", "https://a.example,"]),
         ("ClientMetadataHosts", ["", "claude.ai", "claude.ai,app.example"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
         ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
@@ -183,7 +185,12 @@ def placeholders_are_refused(house):
             yield f"{name}: of {sorted(placeholders)} as they are committed, refused are {sorted(refusals)}"
     for name, given in DEPLOYMENTS.items():
         yield from (f"{name}: {sentence}" for sentence in Deployment(house.template, REQUIRED | given).refusals())
-    for given, said in [({"HostedZoneId": "Z1"}, "CertificateArn"), ({"MonthlyBudget": "5"}, "AlarmEmail")]:
+    for given, said in [
+        ({"HostedZoneId": "Z1"}, "CertificateArn"),
+        ({"MonthlyBudget": "5"}, "AlarmEmail"),
+        ({"CaptchaProvider": "turnstile"}, "CaptchaSiteKey"),
+        ({"CaptchaSiteKey": "1x00000000000000000000AA"}, "CaptchaProvider"),
+    ]:
         if not any(said in sentence for sentence in Deployment(house.template, REQUIRED | given).refusals()):
             yield f"{given} is accepted without {said}"
 

@@ -9,6 +9,7 @@ use shared::fault::Fault;
 use shared::identity::halfway::FactorId;
 use shared::identity::supabase::{Answer, Ask, Bearer, Supabase};
 
+use crate::captcha::{Proof, Unproven};
 use crate::declined::Declined;
 use crate::hook::HookMessage;
 use crate::mail::MailFailure;
@@ -44,9 +45,15 @@ impl fmt::Display for Sent {
     }
 }
 
-pub(crate) async fn by_password(at: &Supabase, email: &str, password: &str) -> Result<Tokens, Refusal> {
-    let body = json!({ "email": email, "password": password, "gotrue_meta_security": {} });
-    tokens(at, Ask::post("Supabase.Password", "/token?grant_type=password", body), Declined::of_password).await
+pub(crate) async fn by_password(
+    at: &Supabase,
+    email: &str,
+    password: &str,
+    captcha: &Proof,
+) -> Result<Tokens, Refusal> {
+    let body = json!({ "email": email, "password": password, "gotrue_meta_security": captcha });
+    let ask = Ask::post("Supabase.Password", "/token?grant_type=password", body);
+    tokens(at, ask, Declined::of_password).await.map_err(|refusal| captcha.explain(refusal))
 }
 
 pub(crate) async fn by_code(at: &Supabase, email: &str, code: &str) -> Result<Tokens, Refusal> {
@@ -122,12 +129,18 @@ async fn challenge_and_verify(
 }
 
 /// Has a code mailed, and a link to `callback`, to a person who exists; nobody is signed up by this.
-pub(crate) async fn send_code(at: &Supabase, email: &str, callback: &str, challenge: &str) -> Result<Sent, Refusal> {
+pub(crate) async fn send_code(
+    at: &Supabase,
+    email: &str,
+    callback: &str,
+    challenge: &str,
+    captcha: &Proof,
+) -> Result<Sent, Refusal> {
     const CALL: &str = "Supabase.Otp";
     let path = format!("/otp?redirect_to={}", crate::encoded(callback));
     let body = json!({
         "email": email, "create_user": false, "data": {},
-        "code_challenge": challenge, "code_challenge_method": "s256", "gotrue_meta_security": {},
+        "code_challenge": challenge, "code_challenge_method": "s256", "gotrue_meta_security": captcha,
     });
     let (ask, began) = (Ask::post(CALL, &path, body), Instant::now());
     let within = ask.within;
@@ -150,7 +163,7 @@ pub(crate) async fn send_code(at: &Supabase, email: &str, callback: &str, challe
             Ok(Sent::Withheld(code.to_owned()))
         }
         Some("validation_failed") => Err(Refusal::NoEmail),
-        _ => Err(declined(&answer, CALL, Declined::of_any)),
+        _ => Err(captcha.explain(declined(&answer, CALL, Declined::of_any))),
     }
 }
 
@@ -173,6 +186,9 @@ async fn tokens(at: &Supabase, ask: Ask<'_>, meaning: fn(&str) -> Option<Decline
 }
 
 fn declined(answer: &Answer, call: &'static str, meaning: fn(&str) -> Option<Declined>) -> Refusal {
+    if answer.code.as_deref() == Some("captcha_failed") {
+        return Unproven::Refused.into();
+    }
     match (answer.code.as_deref().and_then(meaning), HookMessage::of(answer)) {
         (Some(declined), _) => Refusal::Declined(declined),
         (None, Some(message)) => Refusal::Hook(message),

@@ -36,7 +36,7 @@ impl Attempts {
             return Err(Declined::TooMany.into());
         }
         let outcome = attempt.await;
-        if let (Some(place), Err(Refusal::Declined(_) | Refusal::Hook(_))) = (place, &outcome) {
+        if let (Some(place), Err(Refusal::Declined(_) | Refusal::Hook(_) | Refusal::Captcha(_))) = (place, &outcome) {
             self.count(place, now);
         }
         outcome

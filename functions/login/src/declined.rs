@@ -26,8 +26,6 @@ pub(crate) enum Declined {
     TooMany,
     /// Signing in by e-mail is off.
     ByEmail,
-    /// The project asks for a captcha.
-    Captcha,
     /// A provider that is not offered.
     Provider,
     /// The person said no at the provider.
@@ -152,7 +150,6 @@ impl Declined {
             "user_banned" => Some(Self::Suspended),
             "over_request_rate_limit" | "over_email_send_rate_limit" => Some(Self::TooMany),
             "email_provider_disabled" => Some(Self::ByEmail),
-            "captcha_failed" => Some(Self::Captcha),
             _ => None,
         }
     }
@@ -177,7 +174,6 @@ impl Declined {
             Self::NoAuthenticator => "That authenticator is not set up for this account. Choose another one.",
             Self::TooMany => "Too many attempts just now. Wait a minute, then try again.",
             Self::ByEmail => "Signing in by e-mail is switched off here. Choose another way.",
-            Self::Captcha => "Signing in by e-mail needs a check that this page cannot show. Choose another way.",
             Self::Provider => "That way of signing in is not offered here. Choose another one.",
             Self::Cancelled => "The sign-in was cancelled. You can try again or choose another way.",
             Self::NoAccount => {

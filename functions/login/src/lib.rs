@@ -6,6 +6,7 @@
 
 mod account;
 mod attempts;
+mod captcha;
 mod declined;
 mod flow;
 mod form;
@@ -39,6 +40,7 @@ use tokio::time::Instant;
 
 use crate::account::{Sent, Tokens};
 use crate::attempts::Attempts;
+use crate::captcha::{Proof, Widget};
 use crate::declined::Declined;
 use crate::flow::Flow;
 use crate::form::{Door, Form};
@@ -47,7 +49,7 @@ use crate::link::Link;
 use crate::next::Next;
 use crate::page::{
     COOKIES_SCRIPT, COUNTDOWN_SCRIPT, CodePage, FactorPage, HookPage, LeavingPage, LinkPage, OtherBrowserPage,
-    RetryPage, SignInPage, SignedInPage, shown, with_script,
+    RetryPage, SignInPage, SignedInPage, shown, with_captcha,
 };
 use crate::refusal::{Back, Problem, Refusal, Refused, Step};
 use crate::ways::Ways;
@@ -58,6 +60,7 @@ pub struct Login {
     issuer: Issuer,
     shell: Shell,
     ways: Ways,
+    captcha: Option<Widget>,
     attempts: Attempts,
     clock: Clock,
 }
@@ -74,6 +77,7 @@ impl Login {
             issuer: environment.issuer()?,
             shell: Shell::new(environment)?,
             ways: Ways::default(),
+            captcha: Widget::new(environment)?,
             attempts: Attempts::default(),
             clock: environment.clock(),
         })
@@ -189,7 +193,8 @@ impl Login {
         let form = self.form(request)?;
         let password = form.value("password").ok_or_else(|| form.back.refused(Declined::Credentials))?;
         let email = form.email()?;
-        let tokens = account::by_password(self.identity.supabase(), email, password);
+        let captcha = Proof::of(self.captcha.as_ref(), &form).map_err(|why| form.back.refused(why))?;
+        let tokens = account::by_password(self.identity.supabase(), email, password, &captcha);
         let tokens = match self.attempts.of(tokens, now).await {
             Ok(tokens) => tokens,
             Err(refusal) => {
@@ -209,11 +214,12 @@ impl Login {
         if !self.ways.offered(self.identity.supabase(), now).await.email {
             return Err(form.back.refused(Declined::ByEmail));
         }
+        let captcha = Proof::of(self.captcha.as_ref(), &form).map_err(|why| form.back.refused(why))?;
         let (jar, door) = (Jar::of(request), Door::of(request, &self.issuer));
         let flow = Flow::by_mail(&jar, &door, email, form.back.next.clone(), &self.issuer, now);
         let callback = self.callback(&flow);
         let challenge = flow.challenge();
-        let sent = account::send_code(self.identity.supabase(), email, &callback, &challenge);
+        let sent = account::send_code(self.identity.supabase(), email, &callback, &challenge, &captcha);
         let sent = self.attempts.of(sent, now).await;
         // Whether or not there is anybody: a code that is used costs a second call.
         self.attempts.count_this(now);
@@ -489,6 +495,7 @@ impl Login {
 
     async fn sign_in_page(&self, request: &Request, back: &Back, told: Told<'_>, now: Timestamp) -> Response {
         let offered = self.ways.offered(self.identity.supabase(), now).await;
+        let captcha = self.captcha.as_ref().filter(|_| offered.email);
         let door = Door::of(request, &self.issuer);
         let page = SignInPage {
             shell: &self.shell,
@@ -499,14 +506,15 @@ impl Login {
             next: back.next.as_ref().map_or("", Next::as_str),
             email: back.email.as_deref().unwrap_or_default(),
             confirmation: &door.confirmation(),
+            captcha,
         };
-        let mut response = with_script(&self.shell, told.status, back.next.as_ref(), Some(COOKIES_SCRIPT), &page);
+        let mut response = with_captcha(captcha, &self.shell, told.status, back.next.as_ref(), COOKIES_SCRIPT, &page);
         door.open(&mut response, &self.issuer);
         response
     }
 
     async fn code_page(&self, request: &Request, flow: &Flow, told: Told<'_>, now: Timestamp) -> Response {
-        let door = Door::of(request, &self.issuer);
+        let (door, captcha) = (Door::of(request, &self.issuer), self.captcha.as_ref());
         let page = CodePage {
             shell: &self.shell,
             script: COUNTDOWN_SCRIPT,
@@ -518,8 +526,9 @@ impl Login {
             start: &self.start(flow.next.as_ref()),
             mail_in: flow.mail_in(now),
             confirms: self.ways.offered(self.identity.supabase(), now).await.confirms,
+            captcha,
         };
-        let mut response = with_script(&self.shell, told.status, flow.next.as_ref(), Some(COUNTDOWN_SCRIPT), &page);
+        let mut response = with_captcha(captcha, &self.shell, told.status, flow.next.as_ref(), COUNTDOWN_SCRIPT, &page);
         door.open(&mut response, &self.issuer);
         response
     }

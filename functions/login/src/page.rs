@@ -2,11 +2,12 @@
 
 use askama::Template;
 use http::StatusCode;
-use shared::http::shell::{Leads, Shell};
+use shared::http::shell::{Leads, Shell, ThirdParty};
 use shared::http::visible::Visible;
 use shared::identity::halfway::Factor;
 use shared::lambda::Response;
 
+use crate::captcha::{self, Widget};
 use crate::link::Link;
 use crate::next::Next;
 use crate::refusal::{Field, Problem};
@@ -24,6 +25,8 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) next: &'a str,
     pub(crate) email: &'a str,
     pub(crate) confirmation: &'a str,
+    /// In the form that sends a password or asks for a mail.
+    pub(crate) captcha: Option<&'a Widget>,
 }
 
 impl SignInPage<'_> {
@@ -70,6 +73,8 @@ pub(crate) struct CodePage<'a> {
     pub(crate) mail_in: u64,
     /// Whether a mail also goes to an address that was never confirmed.
     pub(crate) confirms: bool,
+    /// In the form that asks for another mail.
+    pub(crate) captcha: Option<&'a Widget>,
 }
 
 /// Where a second factor is shown.
@@ -126,20 +131,35 @@ pub(crate) struct SignedInPage<'a> {
 
 /// `template` as an answer. After its form the browser may be sent on to `next`, and from there to the client.
 pub(crate) fn shown(shell: &Shell, status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
-    with_script(shell, status, next, None, template)
+    answered(ThirdParty::NONE, shell, status, next, &[], template)
 }
 
-/// `template` as an answer with a script of its own.
-pub(crate) fn with_script(
+/// The same with a script of its own and, if the page has one, a captcha's widget and its script.
+pub(crate) fn with_captcha(
+    captcha: Option<&Widget>,
     shell: &Shell,
     status: StatusCode,
     next: Option<&Next>,
-    script: Option<&str>,
+    script: &str,
+    template: &impl Template,
+) -> Response {
+    match captcha {
+        Some(widget) => answered(widget.third_party(), shell, status, next, &[script, captcha::SCRIPT], template),
+        None => answered(ThirdParty::NONE, shell, status, next, &[script], template),
+    }
+}
+
+fn answered(
+    third_party: ThirdParty,
+    shell: &Shell,
+    status: StatusCode,
+    next: Option<&Next>,
+    scripts: &[&str],
     template: &impl Template,
 ) -> Response {
     let client = next.and_then(Next::client);
     let sources: Vec<&str> = client.as_deref().into_iter().collect();
-    shell.page(status, Leads::To(&sources), script, template.render())
+    shell.page_with(third_party, status, Leads::To(&sources), scripts, template.render())
 }
 
 /// Says before a password is typed that this browser keeps no cookies.

@@ -6,6 +6,7 @@ use shared::fault::Fault;
 use shared::http::parameters::Malformed;
 use thiserror::Error;
 
+use crate::captcha::Unproven;
 use crate::declined::Declined;
 use crate::hook::HookMessage;
 use crate::link::Link;
@@ -38,6 +39,9 @@ pub(crate) enum Refusal {
     /// The link of a mail, in a browser that did not ask for it.
     #[error("the link of a mail in another browser")]
     OtherBrowser,
+    /// The captcha.
+    #[error(transparent)]
+    Captcha(#[from] Unproven),
     /// Supabase Auth said no.
     #[error("declined: {0:?}")]
     Declined(Declined),
@@ -143,6 +147,7 @@ impl Refusal {
             | Self::NoEmail
             | Self::NoFlow
             | Self::OtherBrowser
+            | Self::Captcha(_)
             | Self::Declined(_) => StatusCode::BAD_REQUEST,
         }
     }
@@ -174,6 +179,7 @@ impl Refusal {
             Self::OtherBrowser => {
                 "This mail was asked for in another browser. Nothing is used up: type its code in there."
             }
+            Self::Captcha(unproven) => unproven.sentence(),
             Self::Declined(declined) => declined.sentence(),
             Self::Hook(_) => "This account may not sign in here.",
             Self::Fault(_) => {

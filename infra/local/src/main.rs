@@ -10,6 +10,7 @@ use local::demo::Demo;
 use local::flows::Flows;
 use local::{Data, Options, System, delivery};
 use serde::Serialize;
+use stand_ins::captcha::{Captcha, HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -26,6 +27,8 @@ Usage: cargo run [-- OPTIONS]
   --data-dir DIR       where to keep what must outlive this run (.data)
   --in-memory          keep nothing
   --workspace FILE     a workspace file to apply over the demo, at every start
+  --captcha PROVIDER   demand a captcha to sign in by e-mail: turnstile or hcaptcha, whose own widget for tests
+                       your browser fetches
   --json               print one line of JSON when ready, for scripts
   --rename-challenge   rename WWW-Authenticate on its way out, as API Gateway may do
   --help               print this
@@ -61,9 +64,13 @@ async fn run(arguments: Arguments, flows: &Flows) -> Result<(), String> {
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let Arguments { listen, data, workspace, json, rename_challenge } = arguments;
-    let options = Options { listen, data, demo: true, workspace, rename_challenge, ..Options::default() };
+    let Arguments { listen, data, workspace, captcha, json, rename_challenge } = arguments;
+    let parameters = captcha.iter().flat_map(captcha_parameters).collect();
+    let options = Options { listen, data, demo: true, workspace, rename_challenge, parameters, ..Options::default() };
     let system = System::start(options).await.map_err(|failure| failure.to_string())?;
+    if captcha.is_some() {
+        system.supabase().configure(|config| config.captcha = Some(Captcha::new()));
+    }
     let demo = system.demo().ok_or("the demo is missing")?;
     tell(&if json { machine_readable(&system, demo)? } else { readable(&system, demo) })?;
     let clock = system.clock();
@@ -80,6 +87,8 @@ struct Arguments {
     listen: SocketAddr,
     data: Data,
     workspace: Option<PathBuf>,
+    /// Its provider, and its site key.
+    captcha: Option<(&'static str, &'static str)>,
     json: bool,
     rename_challenge: bool,
 }
@@ -92,7 +101,7 @@ enum Asked {
 impl Arguments {
     fn read(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Asked, String> {
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
-        let (mut folder, mut workspace) = (None, None);
+        let (mut folder, mut workspace, mut captcha) = (None, None, None);
         let (mut in_memory, mut json, mut rename_challenge) = (false, false, false);
         while let Some(word) = words.next() {
             let mut value = |name| words.next().ok_or(format!("{name} needs a value"));
@@ -103,6 +112,13 @@ impl Arguments {
                 "--rename-challenge" => rename_challenge = true,
                 "--data-dir" => folder = Some(PathBuf::from(value("--data-dir")?)),
                 "--workspace" => workspace = Some(PathBuf::from(value("--workspace")?)),
+                "--captcha" => {
+                    captcha = Some(match value("--captcha")?.to_str() {
+                        Some("turnstile") => ("turnstile", TURNSTILE_TEST_SITE_KEY),
+                        Some("hcaptcha") => ("hcaptcha", HCAPTCHA_TEST_SITE_KEY),
+                        _ => return Err("--captcha needs turnstile or hcaptcha".to_owned()),
+                    });
+                }
                 "--listen" => {
                     let address = value("--listen")?;
                     let parsed = address.to_str().and_then(|address| address.parse().ok());
@@ -116,8 +132,14 @@ impl Arguments {
             (true, None) => Data::Memory,
             (false, folder) => Data::Folder(folder.unwrap_or_else(|| PathBuf::from(".data"))),
         };
-        Ok(Asked::Run(Self { listen, data, workspace, json, rename_challenge }))
+        Ok(Asked::Run(Self { listen, data, workspace, captcha, json, rename_challenge }))
     }
+}
+
+/// As the template takes them.
+fn captcha_parameters((provider, site_key): &(&str, &str)) -> [(String, String); 2] {
+    [("CaptchaProvider", *provider), ("CaptchaSiteKey", *site_key)]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 fn readable(system: &System, demo: &Demo) -> String {

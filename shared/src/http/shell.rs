@@ -5,6 +5,7 @@
 //! to build it of stands at the top of `style.css`.
 
 use std::fmt::{Display, Write};
+use std::slice;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -27,7 +28,7 @@ pub struct Shell {
     icon: String,
     support: Option<String>,
     style: String,
-    policy: String,
+    style_hash: String,
 }
 
 /// Where the forms of a page lead. Chromium holds the redirect after a form to `form-action` too (w3c/webappsec-csp issue 8).
@@ -43,6 +44,25 @@ pub enum Leads<'a> {
 impl Leads<'_> {
     /// To our own origin only.
     pub const HOME: Self = Self::To(&[]);
+}
+
+/// What a page lets in from elsewhere, by the directives of CSP3 §6.1. Constants of the code: no setting and no client writes
+/// a policy.
+#[derive(Clone, Copy, Debug)]
+pub struct ThirdParty {
+    /// Where scripts come from.
+    pub script_src: &'static [&'static str],
+    /// Where frames come from.
+    pub frame_src: &'static [&'static str],
+    /// Where stylesheets come from.
+    pub style_src: &'static [&'static str],
+    /// Where scripts of the page connect to.
+    pub connect_src: &'static [&'static str],
+}
+
+impl ThirdParty {
+    /// Nothing, as on nearly every page.
+    pub const NONE: Self = Self { script_src: &[], frame_src: &[], style_src: &[], connect_src: &[] };
 }
 
 impl Shell {
@@ -71,11 +91,8 @@ impl Shell {
     fn of(product: String, logo: Option<String>, accent: Accent, support: Option<String>) -> Self {
         let style = format!("{}{STYLE}", accent.properties());
         let icon = logo.clone().unwrap_or_else(|| icon(accent));
-        let policy = format!(
-            "default-src 'none'; style-src '{}'; base-uri 'none'; frame-ancestors 'none'; img-src data:",
-            hash(&style)
-        );
-        Self { product, logo, icon, support, style, policy }
+        let style_hash = hash(&style);
+        Self { product, logo, icon, support, style, style_hash }
     }
 
     /// What the product is called.
@@ -117,17 +134,33 @@ impl Shell {
         script: Option<&str>,
         rendered: Result<String, impl Display>,
     ) -> Response {
+        self.page_with(ThirdParty::NONE, status, leads, script.as_slice(), rendered)
+    }
+
+    /// The same with several scripts of ours, and something of `third_party`.
+    pub fn page_with(
+        &self,
+        third_party: ThirdParty,
+        status: StatusCode,
+        leads: Leads<'_>,
+        scripts: &[&str],
+        rendered: Result<String, impl Display>,
+    ) -> Response {
         match rendered {
-            Ok(html) => answer::page(status, &self.policy(leads, script), html),
+            Ok(html) => answer::page(status, &self.policy(third_party, leads, scripts), html),
             Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
         }
     }
 
-    fn policy(&self, leads: Leads<'_>, script: Option<&str>) -> String {
-        let mut policy = self.policy.clone();
-        if let Some(script) = script {
-            let _ = write!(policy, "; script-src '{}'", hash(script));
-        }
+    fn policy(&self, third_party: ThirdParty, leads: Leads<'_>, scripts: &[&str]) -> String {
+        let ThirdParty { script_src, frame_src, style_src, connect_src } = third_party;
+        let mut policy = "default-src 'none'".to_owned();
+        add(&mut policy, "style-src", slice::from_ref(&self.style_hash), style_src);
+        policy.push_str("; base-uri 'none'; frame-ancestors 'none'; img-src data:");
+        let hashes: Vec<String> = scripts.iter().map(|script| hash(script)).collect();
+        add(&mut policy, "script-src", &hashes, script_src);
+        add(&mut policy, "frame-src", &[], frame_src);
+        add(&mut policy, "connect-src", &[], connect_src);
         if let Leads::To(sources) = leads {
             policy.push_str("; form-action 'self'");
             for source in sources.iter().map(|source| expressible(source)) {
@@ -138,6 +171,20 @@ impl Shell {
             }
         }
         policy
+    }
+}
+
+/// Adds a directive to `policy` that allows what has one of these hashes or comes from these sources, if there are any.
+fn add(policy: &mut String, directive: &str, hashes: &[String], sources: &[&str]) {
+    if hashes.is_empty() && sources.is_empty() {
+        return;
+    }
+    let _ = write!(policy, "; {directive}");
+    for hash in hashes {
+        let _ = write!(policy, " '{hash}'");
+    }
+    for source in sources {
+        let _ = write!(policy, " {source}");
     }
 }
 
@@ -183,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_policy_names_where_forms_lead_and_nothing_a_client_could_smuggle_in() {
-        let own = shell(None).policy(Leads::HOME, None);
+        let own = shell(None).policy(ThirdParty::NONE, Leads::HOME, &[]);
         assert!(own.starts_with("default-src 'none'; style-src 'sha256-"), "{own}");
         for (source, ending) in [
             ("https://claude.ai", "form-action 'self' https://claude.ai"),
@@ -195,16 +242,16 @@ mod tests {
             ("*", "form-action 'self'"),
             ("", "form-action 'self'"),
         ] {
-            let policy = shell(None).policy(Leads::To(&[source]), None);
+            let policy = shell(None).policy(ThirdParty::NONE, Leads::To(&[source]), &[]);
             assert!(policy.ends_with(ending), "{source}: {policy}");
         }
     }
 
     #[test]
     fn only_what_a_page_has_is_let_in() {
-        let bare = shell(None).policy(Leads::Anywhere, None);
+        let bare = shell(None).policy(ThirdParty::NONE, Leads::Anywhere, &[]);
         assert!(!["script-src", "form-action"].iter().any(|it| bare.contains(it)), "{bare}");
-        let full = shell(None).policy(Leads::Anywhere, Some("let a = 1"));
+        let full = shell(None).policy(ThirdParty::NONE, Leads::Anywhere, &["let a = 1"]);
         assert!(full.contains("; img-src data:;") && full.contains("; script-src 'sha256-"), "{full}");
     }
 
@@ -213,7 +260,34 @@ mod tests {
         const LOGO: &str = "data:image/png;base64,iVBORw0KGgo=";
         assert_eq!(shell(Some(LOGO)).icon(), LOGO);
         let own = shell(None);
-        assert!(is_image(own.icon()) && own.policy(Leads::HOME, None).contains("; img-src data:;"), "{}", own.icon());
+        assert!(
+            is_image(own.icon()) && own.policy(ThirdParty::NONE, Leads::HOME, &[]).contains("; img-src data:;"),
+            "{}",
+            own.icon()
+        );
+    }
+
+    #[test]
+    fn a_third_party_is_let_in_by_the_directives_that_it_needs() {
+        let host = &["https://check.example"];
+        let third_party = ThirdParty { script_src: host, frame_src: host, ..ThirdParty::NONE };
+        let shell = shell(None);
+        let policy = shell.policy(third_party, Leads::HOME, &["let a = 1"]);
+        let expected = format!(
+            "default-src 'none'; style-src '{}'; base-uri 'none'; frame-ancestors 'none'; img-src data:; \
+             script-src '{}' https://check.example; frame-src https://check.example; form-action 'self'",
+            shell.style_hash,
+            hash("let a = 1")
+        );
+        assert_eq!(policy, expected);
+        let policy =
+            shell.policy(ThirdParty { style_src: host, connect_src: host, ..third_party }, Leads::Anywhere, &[]);
+        let expected = format!(
+            "default-src 'none'; style-src '{}' https://check.example; base-uri 'none'; frame-ancestors 'none'; img-src data:; \
+             script-src https://check.example; frame-src https://check.example; connect-src https://check.example",
+            shell.style_hash
+        );
+        assert_eq!(policy, expected);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 // A browser for a person to act in: headless Chromium.
 //
-//   node browser.mjs [--without-javascript]
+//   node browser.mjs [--without-javascript] [--captcha=<address>]
 //
 // A line of JSON at a time. In: an act, such as {"act": "press", "name": "Approve"}. Out: {"act": …, …} once it is done.
-// Only this machine is reached: what leaves it is caught and answered here.
+// Only this machine is reached: what leaves it is caught and answered here. The hosts of a captcha's provider are played by its
+// stand-in at <address>.
 
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
@@ -27,15 +28,27 @@ context.setDefaultTimeout(20_000)
 await context.grantPermissions(['clipboard-read', 'clipboard-write'])
 const page = await context.newPage()
 
+const captcha = process.argv.find((argument) => argument.startsWith('--captcha='))?.slice('--captcha='.length)
+
 // Playwright's own interception leaves out redirects, and this one comes as a redirect.
 const wire = await context.newCDPSession(page)
 await wire.send('Fetch.enable', { patterns: [{ urlPattern: 'https://*' }] })
-wire.on('Fetch.requestPaused', ({ requestId }) => wire.send('Fetch.fulfillRequest', {
-  requestId,
-  responseCode: 200,
-  responseHeaders: [{ name: 'content-type', value: 'text/html; charset=utf-8' }],
-  body: Buffer.from('<!doctype html><title>Elsewhere</title><h1>Elsewhere</h1>').toString('base64'),
-}))
+wire.on('Fetch.requestPaused', async ({ requestId, request }) => {
+  const { hostname, pathname } = new URL(request.url)
+  if (!captcha || !/^(challenges\.cloudflare|([a-z]+\.)?hcaptcha)\.com$/.test(hostname)) {
+    const body = Buffer.from('<!doctype html><title>Elsewhere</title><h1>Elsewhere</h1>').toString('base64')
+    const responseHeaders = [{ name: 'content-type', value: 'text/html; charset=utf-8' }]
+    return wire.send('Fetch.fulfillRequest', { requestId, responseCode: 200, responseHeaders, body })
+  }
+  try {
+    const answer = await fetch(captcha + pathname)
+    const responseHeaders = [...answer.headers].map(([name, value]) => ({ name, value }))
+    const body = Buffer.from(await answer.arrayBuffer()).toString('base64')
+    await wire.send('Fetch.fulfillRequest', { requestId, responseCode: answer.status, responseHeaders, body })
+  } catch {
+    await wire.send('Fetch.failRequest', { requestId, errorReason: 'BlockedByClient' })
+  }
+})
 
 const scripted = !process.argv.includes('--without-javascript')
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')

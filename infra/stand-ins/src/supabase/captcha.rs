@@ -23,8 +23,7 @@ impl State {
         let token = body.gotrue_meta_security.and_then(|meta| meta.captcha_token).filter(|token| !token.is_empty());
         match token {
             None => Err(Refusal::Captcha("no captcha_token found")),
-            Some(token) if captcha.accepted.contains(&token) => Ok(()),
-            Some(_) => Err(Refusal::Captcha("invalid-input-response")),
+            Some(token) => captcha.check(&token).map_err(Refusal::Captcha),
         }
     }
 }

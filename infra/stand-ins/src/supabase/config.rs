@@ -1,6 +1,9 @@
 //! What an operator sets for the project: the part of GoTrue's environment that changes how people sign in.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::captcha::Captcha;
 
 /// Each field is named after its variable of GoTrue. The default is a project as Supabase creates it, with e-mail on,
 /// phone off and without limits by address.
@@ -17,8 +20,8 @@ pub struct Config {
     pub phone_enabled: bool,
     /// Providers of the seed that are switched off by now (`EXTERNAL_…_ENABLED`).
     pub providers_off: Vec<String>,
-    /// `SECURITY_CAPTCHA_ENABLED`, with the tokens that the captcha's provider would accept.
-    pub captcha: Option<Captcha>,
+    /// `SECURITY_CAPTCHA_ENABLED`, with the provider that is asked about tokens.
+    pub captcha: Option<Arc<Captcha>>,
     /// The address in the condition of the template that we recommend (`MAILER_TEMPLATES_MAGIC_LINK` and
     /// `MAILER_TEMPLATES_CONFIRMATION`): a mail that leads there links to it with the hash of its code.
     pub callback_of_template: Option<String>,
@@ -40,13 +43,6 @@ pub struct Config {
     pub without_issuer: bool,
     /// `OAUTH_SERVER_ENABLED`: Supabase's own OAuth server.
     pub oauth_server_enabled: bool,
-}
-
-/// A check that a person is one.
-#[derive(Clone, Debug)]
-pub struct Captcha {
-    /// The tokens of the widget that are good.
-    pub accepted: Vec<String>,
 }
 
 /// What the project's custom access token hook does.

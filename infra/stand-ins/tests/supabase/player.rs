@@ -7,7 +7,8 @@ use crate::placeholders::Placeholders;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request};
 use serde_json::Value;
-use stand_ins::supabase::config::{AccessTokenHook, Captcha, Config, RefreshTokenVersion};
+use stand_ins::captcha::Captcha;
+use stand_ins::supabase::config::{AccessTokenHook, Config, RefreshTokenVersion};
 use stand_ins::supabase::secret::Secret;
 use stand_ins::supabase::seed::{Factor, Person, Seed};
 use stand_ins::supabase::{Site, Supabase};
@@ -86,7 +87,7 @@ impl Player {
             Some("HOOK_CUSTOM_ACCESS_TOKEN: required claims") => {
                 config.access_token_hook = Some(AccessTokenHook::keeps_required());
             }
-            Some("SECURITY_CAPTCHA_ENABLED=true") => config.captcha = Some(Captcha { accepted: Vec::new() }),
+            Some("SECURITY_CAPTCHA_ENABLED=true") => config.captcha = Some(Captcha::new()),
             Some("SMTP_PORT=a closed one") => config.mail_server_down = true,
             Some("RATE_LIMIT_EMAIL_SENT=1") => config.mails_per_hour = Some(1),
             Some("EXTERNAL_EMAIL_AUTHORIZED_ADDRESSES=team@example.org") => {
