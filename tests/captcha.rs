@@ -197,7 +197,7 @@ async fn the_policy_is_open_for_the_provider_where_its_widget_is_and_nowhere_els
             assert!(has_widget(page, provider), "{what}: {page:?}");
             let [style, scripts] = ["style", "script"].map(|element| digests_of(page, element));
             let expected = format!(
-                "default-src 'none'; style-src {style}{}; base-uri 'none'; frame-ancestors 'none'; script-src {scripts}{}; \
+                "default-src 'none'; style-src {style}{}; base-uri 'none'; frame-ancestors 'none'; img-src data:; script-src {scripts}{}; \
                  form-action 'self'",
                 provider.style_src, provider.script_src
             );

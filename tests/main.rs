@@ -53,6 +53,7 @@ mod sign_in_forms;
 mod sign_in_refused;
 mod sign_in_tokens;
 mod step_up;
+mod supabase;
 mod template;
 mod tenant_addresses;
 mod tools;

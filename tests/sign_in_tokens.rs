@@ -76,7 +76,7 @@ async fn a_third_partys_token_that_a_hook_stripped_is_nobodys_session() {
         let page = ola.visit(&url).await;
 
         names_the_claims(&page);
-        assert!(page.status == 400 && Form::find(&page, "password").is_some(), "{page:?}");
+        assert!(Form::find(&page, "password").is_some(), "{page:?}");
         assert!(!ola.cookie_header().contains("mcp-approved"), "{url}");
     }
     let ola = planted(&world).await;

@@ -13,6 +13,7 @@ mod log;
 pub mod person;
 pub mod product;
 mod programs;
+pub mod project;
 pub mod schedule;
 
 use std::future::Future;
@@ -70,9 +71,17 @@ impl World {
     /// # Panics
     /// When it does not start.
     pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+        Self::at_time(1_795_339_800, change).await
+    }
+
+    /// The same, beginning at a time in seconds since the epoch.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn at_time(now: i64, change: impl FnOnce(&mut Options)) -> Self {
         log::listen();
         let logged = log::length();
-        let clock = Arc::new(AtomicI64::new(1_795_339_800));
+        let clock = Arc::new(AtomicI64::new(now));
         let told = Arc::clone(&clock);
         let mut options = Options {
             clock: Clock::new(move || Timestamp::from_seconds(told.load(Ordering::SeqCst))),
@@ -93,7 +102,9 @@ impl World {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build();
         let world = Self { http: http.expect("a client"), system, clock, watch, secrets: Mutex::default(), logged };
-        world.remember(&world.api_key());
+        if let Some(demo) = world.system.demo() {
+            world.remember(&demo.api_key);
+        }
         world
     }
 
@@ -104,9 +115,12 @@ impl World {
     }
 
     /// The sign-in service.
+    ///
+    /// # Panics
+    /// When it is a project apart.
     #[must_use]
     pub fn supabase(&self) -> &Arc<Supabase> {
-        self.system.supabase()
+        self.system.supabase().expect("the stand-in is in here")
     }
 
     /// The issuer.

@@ -96,10 +96,6 @@ impl Widget {
         &self.site_key
     }
 
-    pub(crate) const fn script(&self) -> &'static str {
-        SCRIPT
-    }
-
     /// The provider's own script.
     pub(crate) const fn source(&self) -> &'static str {
         match self.provider {

@@ -98,7 +98,7 @@ pub(crate) fn remembered(request: &Request) -> Back {
         (None, Some(flow)) => Step::Code(flow.to_owned()),
         (None, None) => Step::SignIn,
     };
-    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), step, ..Back::default() }
+    Back { next: fields.value("next").and_then(Next::parse), email: email.map(str::to_owned), step }
 }
 
 const NAME: &str = "mcp-login";

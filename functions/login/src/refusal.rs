@@ -57,7 +57,7 @@ pub(crate) enum Refusal {
 #[derive(Debug)]
 pub(crate) struct Refused {
     pub(crate) why: Refusal,
-    pub(crate) back: Back,
+    pub(crate) back: Box<Back>,
 }
 
 /// What the page after a refused form tells.
@@ -107,13 +107,13 @@ impl Problem {
 
 impl Back {
     pub(crate) fn refused(&self, why: impl Into<Refusal>) -> Refused {
-        Refused { why: why.into(), back: self.clone() }
+        Refused { why: why.into(), back: Box::new(self.clone()) }
     }
 }
 
 impl From<Refusal> for Refused {
     fn from(why: Refusal) -> Self {
-        Self { why, back: Back::default() }
+        Self { why, back: Box::default() }
     }
 }
 

@@ -12,10 +12,12 @@ use shared::store::directory::Standing;
 use shared::store::keys::Unmade;
 use stand_ins::supabase::seed::Person;
 use uuid::Uuid;
+use workspace_file::plan::Plan;
 use workspace_file::{Variables, WorkspaceFile};
 
 use crate::Failure;
 use crate::folder::Folder;
+use crate::member::{self, Member, Membership};
 
 /// What is there, for whoever tries it.
 #[derive(Clone, Serialize)]
@@ -87,24 +89,11 @@ pub(crate) async fn lay_out(
     folder: Option<&Folder>,
 ) -> Result<Demo, Failure> {
     let now = operator.clock().now();
-    let (directory, workspaces, keys) = (operator.directory()?, operator.workspaces()?, operator.keys()?);
-    let variables = Variables::from([("TOOLS_AT".to_owned(), tools_at.to_owned())]);
-    let mut files = vec![WorkspaceFile::parse(FILE, "infra/local/demo.yaml", None, &variables)?];
-    if let Some(path) = besides {
-        files.push(WorkspaceFile::read(path, &variables)?);
-    }
+    let (directory, keys) = (operator.directory()?, operator.keys()?);
+    let files = files(tools_at, besides)?;
     let kept = folder.map(|folder| folder.read(KEY_FILE)).transpose()?.flatten();
     let kept = kept.and_then(|text| ApiKey::parse(std::str::from_utf8(&text).ok()?.trim()));
-    for (position, file) in files.iter().enumerate() {
-        let plan = file.plan(&directory, &workspaces).await?;
-        let plan = if position == 0 && kept.is_some() { plan.of_tools() } else { plan };
-        let tell = |change: &_| {
-            if position > 0 {
-                tracing::info!("{change}");
-            }
-        };
-        plan.apply(&directory, &workspaces, now, tell).await?;
-    }
+    apply(operator, &files, |plan| if kept.is_some() { plan.of_tools() } else { plan }).await?;
     let key = match kept {
         // One that was revoked stays revoked.
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
@@ -121,12 +110,7 @@ pub(crate) async fn lay_out(
             key
         }
     };
-    let mut tenants: Vec<_> = Vec::new();
-    for described in files.iter().flat_map(WorkspaceFile::tenants) {
-        if !tenants.contains(&&described.tenant.id) {
-            tenants.push(&described.tenant.id);
-        }
-    }
+    let tenants = tenants(&files);
     let mut people = Vec::new();
     for (name, id) in &PEOPLE {
         let mut person =
@@ -142,6 +126,61 @@ pub(crate) async fn lay_out(
         people.push(person);
     }
     Ok(Demo { people, api_key: key.to_text() })
+}
+
+/// The same for a project of one's own: its tenants and their things, without the demo's people and their key; `members` are
+/// let in, at every start. `laid_out`: this folder was before.
+pub(crate) async fn lay_out_without_people(
+    operator: &Environment,
+    tools_at: &str,
+    besides: Option<&Path>,
+    laid_out: bool,
+    members: &[(PersonId, &Member)],
+) -> Result<Vec<Membership>, Failure> {
+    let files = files(tools_at, besides)?;
+    apply(operator, &files, |plan| if laid_out { plan.of_tools() } else { plan.without_members() }).await?;
+    member::let_in(operator, members, &tenants(&files)).await
+}
+
+/// The demo's own file, and the one besides.
+fn files(tools_at: &str, besides: Option<&Path>) -> Result<Vec<WorkspaceFile>, Failure> {
+    let variables = Variables::from([("TOOLS_AT".to_owned(), tools_at.to_owned())]);
+    let mut files = vec![WorkspaceFile::parse(FILE, "infra/local/demo.yaml", None, &variables)?];
+    if let Some(path) = besides {
+        files.push(WorkspaceFile::read(path, &variables)?);
+    }
+    Ok(files)
+}
+
+/// Writes what differs: of the demo's own file what `of_the_demo` leaves, of the one besides all of it.
+async fn apply(
+    operator: &Environment,
+    files: &[WorkspaceFile],
+    of_the_demo: impl Fn(Plan<'_>) -> Plan<'_>,
+) -> Result<(), Failure> {
+    let (now, directory, workspaces) = (operator.clock().now(), operator.directory()?, operator.workspaces()?);
+    for (position, file) in files.iter().enumerate() {
+        let plan = file.plan(&directory, &workspaces).await?;
+        let plan = if position == 0 { of_the_demo(plan) } else { plan };
+        let tell = |change: &_| {
+            if position > 0 {
+                tracing::info!("{change}");
+            }
+        };
+        plan.apply(&directory, &workspaces, now, tell).await?;
+    }
+    Ok(())
+}
+
+/// Each tenant of the files once.
+fn tenants(files: &[WorkspaceFile]) -> Vec<&TenantId> {
+    let mut tenants = Vec::new();
+    for described in files.iter().flat_map(WorkspaceFile::tenants) {
+        if !tenants.contains(&&described.tenant.id) {
+            tenants.push(&described.tenant.id);
+        }
+    }
+    tenants
 }
 
 /// As it was laid out. If she has left since, her key is made all the same, and refused wherever it is shown.

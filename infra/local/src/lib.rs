@@ -14,6 +14,7 @@
 //! | `direct` | the same way without a socket: for tests that make millions of calls |
 //! | [`delivery`] | CloudWatch Logs: the audit's lines, to who hears them |
 //! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
+//! | [`project`], [`member`] | a Supabase project of one's own in place of the stand-in, and its people's places |
 //! | [`flows`] | attempts to connect, told as they end |
 //! | `listener`, `folder` | ports and files |
 
@@ -27,7 +28,9 @@ pub mod folder;
 mod function;
 mod gateway;
 pub mod listener;
+pub mod member;
 pub mod process;
+pub mod project;
 mod signing_key;
 pub mod tables;
 pub mod template;
@@ -75,7 +78,9 @@ use gateway::endpoint::Endpoint;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
+use member::{Membership, NotLetIn};
 use process::{Fleet, Hears};
+use project::Project;
 use tables::{Elsewhere, NoTables};
 use template::{FunctionDefinition, Metric, TableDefinition, Template, Unusable};
 use wire::Wire;
@@ -95,6 +100,8 @@ pub struct Options {
     pub clock: Clock,
     /// Whether there are people, tenants and things to try it with.
     pub demo: bool,
+    /// Whose people sign in, if not those of the stand-in. Of the demo there are the tenants and their things then.
+    pub project: Option<Project>,
     /// A workspace file that is applied at every start; with the demo only.
     pub workspace: Option<PathBuf>,
     /// Who can sign in besides.
@@ -148,6 +155,7 @@ impl Default for Options {
             stack: STACK.to_owned(),
             clock: Clock::system(),
             demo: false,
+            project: None,
             workspace: None,
             people: Vec::new(),
             rename_challenge: false,
@@ -199,6 +207,12 @@ pub enum Failure {
     /// The sign-in service.
     #[error("the sign-in stand-in: {0}")]
     Supabase(#[from] Unfit),
+    /// A project of one's own.
+    #[error(transparent)]
+    Project(#[from] project::Unusable),
+    /// Somebody whom the command line names is not let in.
+    #[error(transparent)]
+    NotLetIn(#[from] NotLetIn),
     /// What the sign-in service left in the folder is not text.
     #[error("the saved state of the sign-in stand-in is not text")]
     SupabaseState,
@@ -224,7 +238,7 @@ pub struct System {
     issuer: String,
     services: Addresses,
     supabase_url: String,
-    supabase: Arc<Supabase>,
+    supabase: Option<Arc<Supabase>>,
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
@@ -250,6 +264,7 @@ pub struct System {
     operator: Environment,
     tables: BTreeMap<String, String>,
     demo: Option<Demo>,
+    memberships: Vec<Membership>,
     servers: Servers,
     folder: Option<Arc<Folder>>,
 }
@@ -284,14 +299,21 @@ impl System {
     /// # Errors
     /// When a port is taken, the folder is in use or of another version, or the template cannot be followed.
     pub async fn start(options: Options) -> Result<Self, Failure> {
+        // First, for nothing is to be left behind by a project that is not there.
+        let members = match &options.project {
+            Some(project) => project.reach().await?,
+            None => Vec::new(),
+        };
         let folder = match &options.data {
             Data::Memory => None,
             Data::Folder(path) => Some(Arc::new(Folder::open(path)?)),
         };
+        let filled = match &folder {
+            Some(folder) => project::is_filled(folder, options.project.as_ref(), SUPABASE_FILE)?,
+            None => false,
+        };
         let gateway_listener = Listener::bind(options.listen).await?;
-        let supabase_listener = Listener::bind(next_to(options.listen, 1)).await?;
         let issuer = format!("http://localhost:{}", gateway_listener.port);
-        let supabase_url = format!("http://localhost:{}", supabase_listener.port);
         let mut servers = Servers::new();
 
         let kms = Kms::new(signing_key::open(folder.as_deref())?);
@@ -299,20 +321,30 @@ impl System {
         let lambda = Lambda::new();
         let lambda_address = serve_anywhere(&mut servers, &lambda.router()).await?;
 
-        let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
-        let supabase = open_supabase(people.collect(), &issuer, &supabase_url, &options.clock, folder.as_deref())?;
-        servers.serve(supabase_listener, &supabase.router());
-        if let Some(folder) = &folder {
-            keep_while_serving(&supabase, folder, &mut servers);
-        }
+        let (supabase, supabase_url) = match &options.project {
+            Some(project) => (None, project.url().to_owned()),
+            None => {
+                let listener = Listener::bind(next_to(options.listen, 1)).await?;
+                let url = format!("http://localhost:{}", listener.port);
+                let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
+                let supabase = open_supabase(people.collect(), &issuer, &url, &options.clock, folder.as_deref())?;
+                servers.serve(listener, &supabase.router());
+                if let Some(folder) = &folder {
+                    keep_while_serving(&supabase, folder, &mut servers);
+                }
+                (Some(supabase), url)
+            }
+        };
+        let publishable_key = options.project.as_ref().map_or(PUBLISHABLE_KEY, Project::publishable_key);
 
         let mut outbound_allow = options.outbound_allow;
         let tools_at =
             if options.demo { Some(serve_tools(options.listen, &mut servers, &lambda).await?) } else { None };
         outbound_allow.extend(tools_at.clone());
 
+        let sign_in = (supabase_url.as_str(), publishable_key);
         let parameters =
-            parameters((&issuer, &supabase_url), &outbound_allow.join(","), options.demo).chain(options.parameters);
+            parameters(&issuer, sign_in, &outbound_allow.join(","), options.demo).chain(options.parameters);
         let template = Template::new(&options.stack, parameters.collect(), signing_keys(options.key_spec))?;
 
         let definitions = template.tables()?;
@@ -326,13 +358,24 @@ impl System {
         let straight = (options.direct && elsewhere.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
-        tell_operators(folder.as_deref(), (&issuer, &supabase_url), &services.dynamo, &tables, options.demo)?;
+        let people_of_the_demo = options.demo && options.project.is_none();
+        tell_operators(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, people_of_the_demo)?;
         let unwatched = operators.clone();
         let operator = operator(told, &aws::sdk_config("operator", &services, &operators), &options.clock);
-        let demo = match tools_at {
-            Some(at) => Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?),
-            None => None,
-        };
+        let (mut demo, mut memberships) = (None, Vec::new());
+        match (tools_at, &options.project) {
+            (Some(at), None) => {
+                demo = Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?);
+            }
+            (Some(at), Some(project)) => {
+                let besides = options.workspace.as_deref();
+                memberships = demo::lay_out_without_people(&operator, &at, besides, filled, &members).await?;
+                if let Some(folder) = &folder {
+                    project::keep(folder, project)?;
+                }
+            }
+            (None, _) => {}
+        }
 
         let addresses = match wire {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
@@ -384,6 +427,7 @@ impl System {
             operator,
             tables,
             demo,
+            memberships,
             servers,
             folder,
         })
@@ -425,10 +469,10 @@ impl System {
         &self.supabase_url
     }
 
-    /// The sign-in service.
+    /// The stand-in of the sign-in service, unless a project of one's own is in its place.
     #[must_use]
-    pub fn supabase(&self) -> &Arc<Supabase> {
-        &self.supabase
+    pub const fn supabase(&self) -> Option<&Arc<Supabase>> {
+        self.supabase.as_ref()
     }
 
     /// KMS.
@@ -495,6 +539,12 @@ impl System {
     #[must_use]
     pub fn demo(&self) -> Option<&Demo> {
         self.demo.as_ref()
+    }
+
+    /// Who of a project of one's own is in the tenants, as of the start.
+    #[must_use]
+    pub fn memberships(&self) -> &[Membership] {
+        &self.memberships
     }
 
     /// Every route, as `GET /path`, with the function that answers it.
@@ -611,8 +661,8 @@ impl System {
     /// When the folder cannot be written.
     pub async fn shutdown(self) -> Result<(), Failure> {
         self.servers.stop().await;
-        if let Some(folder) = &self.folder {
-            folder.write(SUPABASE_FILE, self.supabase.save()?.as_bytes())?;
+        if let (Some(folder), Some(supabase)) = (&self.folder, &self.supabase) {
+            folder.write(SUPABASE_FILE, supabase.save()?.as_bytes())?;
         }
         Ok(())
     }
@@ -655,7 +705,8 @@ impl Programs {
 
 /// What the template's parameters are on this machine.
 fn parameters(
-    (issuer, supabase_url): (&str, &str),
+    issuer: &str,
+    (supabase_url, publishable_key): (&str, &str),
     outbound_allow: &str,
     demo: bool,
 ) -> impl Iterator<Item = (String, String)> + use<> {
@@ -663,7 +714,7 @@ fn parameters(
         ("Issuer", issuer),
         ("ProductName", "Amble"),
         ("SupabaseUrl", supabase_url),
-        ("SupabasePublishableKey", PUBLISHABLE_KEY),
+        ("SupabasePublishableKey", publishable_key),
         ("OutboundAllow", outbound_allow),
         ("ClientMetadataAllow", outbound_allow),
         ("MembershipSecrets", MEMBERSHIP_SECRET),
@@ -729,14 +780,15 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
 /// folder.
 fn tell_operators(
     folder: Option<&Folder>,
-    (issuer, supabase_url): (&str, &str),
+    issuer: &str,
+    (supabase_url, publishable_key): (&str, &str),
     dynamo: &str,
     tables: &BTreeMap<String, String>,
     demo: bool,
 ) -> Result<(), NoFolder> {
     let Some(folder) = folder else { return Ok(()) };
     let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
-    let supabase = serde_json::json!({ "url": supabase_url, "publishable_key": PUBLISHABLE_KEY });
+    let supabase = serde_json::json!({ "url": supabase_url, "publishable_key": publishable_key });
     let mut running =
         serde_json::json!({ "dynamo": dynamo, "tables": tables, "mcp_url": mcp_url, "supabase": supabase });
     if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {

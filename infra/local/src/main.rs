@@ -1,16 +1,18 @@
 //! `cargo run`: Amble Connect on this machine.
 
+mod arguments;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use arguments::{Arguments, Asked, HELP};
 use local::demo::Demo;
 use local::flows::Flows;
-use local::{Data, Options, System, delivery};
+use local::member::Membership;
+use local::{Options, System, delivery};
 use serde::Serialize;
-use stand_ins::captcha::{Captcha, HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
+use stand_ins::captcha::Captcha;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -18,28 +20,14 @@ use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-const HELP: &str = "\
-Amble Connect on this machine: an OAuth 2.1 authorization server and the MCP server it protects.
-
-Usage: cargo run [-- OPTIONS]
-
-  --listen ADDR        where to listen: an address of this machine and a port, 0 for any (127.0.0.1:8787)
-  --data-dir DIR       where to keep what must outlive this run (.data)
-  --in-memory          keep nothing
-  --workspace FILE     a workspace file to apply over the demo, at every start
-  --captcha PROVIDER   demand a captcha to sign in by e-mail: turnstile or hcaptcha, whose own widget for tests
-                       your browser fetches
-  --json               print one line of JSON when ready, for scripts
-  --rename-challenge   rename WWW-Authenticate on its way out, as API Gateway may do
-  --help               print this
-";
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = match Arguments::read(std::env::args_os().skip(1)) {
+    #[expect(clippy::disallowed_methods, reason = "a command line would show it to others")]
+    let secret_key = std::env::var("SUPABASE_SECRET_KEY").ok().filter(|key| !key.is_empty());
+    let arguments = match Arguments::read(std::env::args_os().skip(1), secret_key.as_deref()) {
         Ok(Asked::Help) => return ended(tell(HELP)),
-        Ok(Asked::Run(arguments)) => arguments,
-        Err(mistake) => return ended(Err(format!("{mistake}; --help tells what there is"))),
+        Ok(Asked::Run(arguments)) => *arguments,
+        Err(mistake) => return ended(Err(mistake.to_string())),
     };
     let quiet = Targets::new()
         .with_default(LevelFilter::INFO)
@@ -64,15 +52,14 @@ async fn run(arguments: Arguments, flows: &Flows) -> Result<(), String> {
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let Arguments { listen, data, workspace, captcha, json, rename_challenge } = arguments;
+    let Arguments { listen, data, workspace, project, captcha, json, rename_challenge } = arguments;
     let parameters = captcha.iter().flat_map(captcha_parameters).collect();
-    let options = Options { listen, data, demo: true, workspace, rename_challenge, parameters, ..Options::default() };
-    let system = System::start(options).await.map_err(|failure| failure.to_string())?;
-    if captcha.is_some() {
-        system.supabase().configure(|config| config.captcha = Some(Captcha::new()));
+    let options = Options { listen, data, demo: true, project, workspace, rename_challenge, ..Options::default() };
+    let system = System::start(Options { parameters, ..options }).await.map_err(|failure| failure.to_string())?;
+    if let (Some(_), Some(supabase)) = (captcha, system.supabase()) {
+        supabase.configure(|config| config.captcha = Some(Captcha::new()));
     }
-    let demo = system.demo().ok_or("the demo is missing")?;
-    tell(&if json { machine_readable(&system, demo)? } else { readable(&system, demo) })?;
+    tell(&if json { machine_readable(&system)? } else { readable(&system) })?;
     let clock = system.clock();
     tokio::select! {
         _ = terminated.recv() => {},
@@ -83,70 +70,32 @@ async fn run(arguments: Arguments, flows: &Flows) -> Result<(), String> {
     system.shutdown().await.map_err(|failure| failure.to_string())
 }
 
-struct Arguments {
-    listen: SocketAddr,
-    data: Data,
-    workspace: Option<PathBuf>,
-    /// Its provider, and its site key.
-    captcha: Option<(&'static str, &'static str)>,
-    json: bool,
-    rename_challenge: bool,
-}
-
-enum Asked {
-    Help,
-    Run(Arguments),
-}
-
-impl Arguments {
-    fn read(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Asked, String> {
-        let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
-        let (mut folder, mut workspace, mut captcha) = (None, None, None);
-        let (mut in_memory, mut json, mut rename_challenge) = (false, false, false);
-        while let Some(word) = words.next() {
-            let mut value = |name| words.next().ok_or(format!("{name} needs a value"));
-            match word.to_str().unwrap_or_default() {
-                "--help" | "-h" => return Ok(Asked::Help),
-                "--in-memory" => in_memory = true,
-                "--json" => json = true,
-                "--rename-challenge" => rename_challenge = true,
-                "--data-dir" => folder = Some(PathBuf::from(value("--data-dir")?)),
-                "--workspace" => workspace = Some(PathBuf::from(value("--workspace")?)),
-                "--captcha" => {
-                    captcha = Some(match value("--captcha")?.to_str() {
-                        Some("turnstile") => ("turnstile", TURNSTILE_TEST_SITE_KEY),
-                        Some("hcaptcha") => ("hcaptcha", HCAPTCHA_TEST_SITE_KEY),
-                        _ => return Err("--captcha needs turnstile or hcaptcha".to_owned()),
-                    });
-                }
-                "--listen" => {
-                    let address = value("--listen")?;
-                    let parsed = address.to_str().and_then(|address| address.parse().ok());
-                    listen = parsed.ok_or("--listen needs an address and a port, such as 127.0.0.1:8787")?;
-                }
-                _ => return Err(format!("{} is not an option", word.display())),
-            }
-        }
-        let data = match (in_memory, folder) {
-            (true, Some(_)) => return Err("--in-memory and --data-dir exclude each other".to_owned()),
-            (true, None) => Data::Memory,
-            (false, folder) => Data::Folder(folder.unwrap_or_else(|| PathBuf::from(".data"))),
-        };
-        Ok(Asked::Run(Self { listen, data, workspace, captcha, json, rename_challenge }))
-    }
-}
-
 /// As the template takes them.
 fn captcha_parameters((provider, site_key): &(&str, &str)) -> [(String, String); 2] {
     [("CaptchaProvider", *provider), ("CaptchaSiteKey", *site_key)]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
-fn readable(system: &System, demo: &Demo) -> String {
+fn readable(system: &System) -> String {
     let mcp_url = system.mcp_url();
     let mut text =
         format!("\nAmble Connect is running. Add this URL to an MCP client as a custom connector:\n\n  {mcp_url}\n\n");
-    text += "Sign in as one of these (address and password):\n\n";
+    text += &match system.demo() {
+        Some(demo) => who_of_the_demo(system, demo),
+        None => who_of_the_project(system),
+    };
+    let _ = write!(
+        text,
+        "\
+         Claude Code         claude mcp add --transport http amble {mcp_url}\n\
+         See the challenge   curl -si -X POST {mcp_url}\n\n\
+         Ctrl-C stops it.\n\n"
+    );
+    text
+}
+
+fn who_of_the_demo(system: &System, demo: &Demo) -> String {
+    let mut text = "Sign in as one of these (address and password):\n\n".to_owned();
     for person in &demo.people {
         let tenants: Vec<_> =
             person.tenants.iter().map(|tenant| format!("{} in {}", tenant.role, tenant.name)).collect();
@@ -159,24 +108,57 @@ fn readable(system: &System, demo: &Demo) -> String {
         text,
         "\n\
          Codes by e-mail     {inbox}/inbox/ana@example.com\n\
-         A key for scripts   {}\n\
-         Claude Code         claude mcp add --transport http amble {mcp_url}\n\
-         See the challenge   curl -si -X POST {mcp_url}\n\n\
-         Ctrl-C stops it.\n\n",
+         A key for scripts   {}\n",
         demo.api_key
     );
     text
 }
 
-fn machine_readable(system: &System, demo: &Demo) -> Result<String, String> {
+fn who_of_the_project(system: &System) -> String {
+    let mut text = format!("The people of {} sign in. ", system.supabase_url());
+    if system.memberships().is_empty() {
+        text += "None of them is in a workspace yet: sign in, and the page shows\n\
+                 your user id. Then start again with --member ID=owner@acme.\n\n";
+    } else {
+        text += "In a workspace are:\n\n";
+        for Membership { person, role, name, .. } in system.memberships() {
+            let _ = writeln!(text, "  {person}  {role} in {name}");
+        }
+        text += "\n";
+    }
+    let _ = writeln!(text, "To be allowed there {}", redirect_urls(system));
+    text
+}
+
+/// What the project's list of redirect addresses must have.
+fn redirect_urls(system: &System) -> String {
+    format!("{}/auth/callback**", system.issuer())
+}
+
+fn machine_readable(system: &System) -> Result<String, String> {
     #[derive(Serialize)]
     struct Line<'a> {
         mcp_url: String,
         issuer: &'a str,
+        supabase_url: &'a str,
         #[serde(flatten)]
-        demo: &'a Demo,
+        demo: Option<&'a Demo>,
+        #[serde(flatten)]
+        project: Option<Project<'a>>,
     }
-    let line = Line { mcp_url: system.mcp_url(), issuer: system.issuer(), demo };
+    #[derive(Serialize)]
+    struct Project<'a> {
+        members: &'a [Membership],
+        redirect_urls: String,
+    }
+    let project = Project { members: system.memberships(), redirect_urls: redirect_urls(system) };
+    let line = Line {
+        mcp_url: system.mcp_url(),
+        issuer: system.issuer(),
+        supabase_url: system.supabase_url(),
+        demo: system.demo(),
+        project: system.demo().is_none().then_some(project),
+    };
     serde_json::to_string(&line).map(|line| line + "\n").map_err(|error| error.to_string())
 }
 

@@ -2,9 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
+
+use local::{Options, System};
+use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -38,4 +41,73 @@ fn an_attempt_that_stops_is_told_at_once() {
     assert!(told.into_iter().any(|told| told));
     program.kill().unwrap();
     program.wait().unwrap();
+}
+
+/// The demo's Ana, who is somebody of the project that the stand-in of another system is.
+const ANA: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
+const PUBLISHABLE_KEY: &str = "sb_publishable_local";
+const SECRET_KEY: &str = "sb_secret_local";
+
+/// The program with a project, in memory, on any port.
+fn with_project(url: &str, key: &str, members: &[&str]) -> Child {
+    let members = members.iter().flat_map(|member| ["--member", member]);
+    Command::new(env!("CARGO_BIN_EXE_local"))
+        .args(["--in-memory", "--json", "--listen", "127.0.0.1:0", "--supabase", url, "--supabase-key", key])
+        .args(members)
+        .env("SUPABASE_SECRET_KEY", SECRET_KEY)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// The people of a project sign in, by user id and by address; the demo's people and their key are absent, and no key is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_takes_the_place_of_the_demo() {
+    let apart = System::start(Options { demo: true, ..Options::default() }).await.unwrap();
+    let members = [&format!("{ANA}=owner@acme"), "vera@example.com=viewer@globex"];
+    let mut program = with_project(apart.supabase_url(), PUBLISHABLE_KEY, &members);
+    let mut ready = String::new();
+    BufReader::new(program.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let told: Value = serde_json::from_str(&ready).unwrap();
+    let host = told["issuer"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let mut socket = TcpStream::connect(host).unwrap();
+    write!(socket, "GET /auth/login HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    program.kill().unwrap();
+    let output = program.wait_with_output().unwrap();
+
+    let expected = json!({
+        "mcp_url": format!("http://{host}/api/mcp/server"),
+        "issuer": format!("http://{host}"),
+        "supabase_url": apart.supabase_url(),
+        "members": [
+            { "person": ANA, "role": "owner", "tenant": "acme", "name": "Acme" },
+            { "person": "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e03", "role": "viewer", "tenant": "globex", "name": "Globex" },
+        ],
+        "redirect_urls": format!("http://{host}/auth/callback**"),
+    });
+    assert_eq!(told, expected);
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Continue with Google"), "{answer}");
+    let said = ready + &String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains(SECRET_KEY) && !said.contains(PUBLISHABLE_KEY), "{said}");
+}
+
+/// A project that cannot be used ends the program with a sentence, in which there is no key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_cannot_be_used_ends_the_program() {
+    let apart = System::start(Options { demo: true, ..Options::default() }).await.unwrap();
+    for (url, key, said) in [
+        (apart.supabase_url(), "sb_publishable_other", "does not take this publishable key"),
+        (apart.supabase_url(), "sb_secret_local", "--supabase-key was given a secret key"),
+        ("http://127.0.0.1:1", PUBLISHABLE_KEY, "nothing answers at http://127.0.0.1:1 (Connection refused"),
+        ("https://supabase.com/dashboard", PUBLISHABLE_KEY, "--supabase needs the address of a project without a path"),
+    ] {
+        let output = with_project(url, key, &[]).wait_with_output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{told}");
+        assert!(told.starts_with("Amble Connect: ") && told.contains(said), "{told}");
+        assert!(!told.contains(key) && !told.contains(SECRET_KEY), "{told}");
+    }
 }

@@ -3,14 +3,14 @@
 //
 //   node supabase-js.mjs <url> <folder with node_modules of @supabase/ssr@0.12.7 and @supabase/supabase-js@2.119.1>
 //
-// Further: the publishable key, an e-mail address and its password; the defaults are those of examples/supabase.rs.
+// Further: the publishable key, an e-mail address and its password; the defaults are those of tests/stand_in.rs.
 // Prints one line per step and exits 0, or fails at the first that is not as it should be.
 
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 
-const [url, modules = '.', key = 'sb_publishable_local', email = 'ana@example.com',
+const [url, modules = '.', key = 'sb_publishable_apart', email = 'ana@example.com',
   password = 'correct horse battery staple'] = process.argv.slice(2)
 const { createServerClient } = createRequire(path.resolve(modules, 'index.js'))('@supabase/ssr')
 globalThis.WebSocket ??= class {} // realtime-js insists on one, Node 20 has none

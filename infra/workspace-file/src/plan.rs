@@ -122,6 +122,13 @@ impl<'f> Plan<'f> {
         self
     }
 
+    /// Leaves the members out, whose ids are of another sign-in service.
+    #[must_use]
+    pub fn without_members(mut self) -> Self {
+        self.changes.retain(|change| !matches!(change.subject, Subject::Member(_)));
+        self
+    }
+
     /// Does it, telling of each change when it is done. Whoever is interrupted plans again, and goes on where it ended.
     ///
     /// # Errors

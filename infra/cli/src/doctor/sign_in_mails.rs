@@ -15,10 +15,10 @@ const SPAN: Duration = Duration::from_hours(24);
 /// Of what CloudWatch gives at a time.
 const MOST_PAGES: usize = 50;
 
-/// Lines that name what has to be changed.
-const PATTERN: &str = "{ $.level = \"WARN\" && $.setting = \"*\" }";
+/// The lines of requests that count one. Their reason names what has to be changed.
+const PATTERN: &str = "{ $.SignInMailFailed > 0 }";
 
-/// By the setting that a line names, and the last for any other: what is found, what it means, and what to do.
+/// By the setting that a reason names, and the last for any other: what is found, what it means, and what to do.
 const SETTINGS: [(&str, &str, &str, &str); 7] = [
     (
         "EXTERNAL_EMAIL_MAGIC_LINK_ENABLED",
@@ -103,10 +103,11 @@ async fn reasons(aws: &SdkConfig, group: &str, now: Timestamp) -> Result<(BTreeM
         })?;
         for event in page.events.unwrap_or_default() {
             let line: Value = event.message().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-            let text = |name: &str| line.get(name).and_then(Value::as_str);
-            let Some(setting) = text("setting") else { continue };
-            let reason = format!("{}: {setting}", text("message").unwrap_or("Supabase sent no mail"));
-            let of_reason: &mut Failures = reasons.entry(reason).or_default();
+            if line.get("SignInMailFailed").is_none() {
+                continue;
+            }
+            let reason = line.get("reason").and_then(Value::as_str).unwrap_or("no reason given");
+            let of_reason: &mut Failures = reasons.entry(reason.to_owned()).or_default();
             of_reason.times += 1;
             of_reason.last = of_reason.last.max(event.timestamp.unwrap_or_default());
         }

@@ -71,7 +71,7 @@ async fn what_the_project_is_set_to_is_told_in_the_words_of_its_settings() {
         ("that server, and nothing dropped", true, |config| config.oauth_server_enabled = true, vec![]),
     ];
     for (name, with_ana, set, expected) in cases {
-        system.supabase().configure(|config| {
+        system.supabase().unwrap().configure(|config| {
             *config = Config::default();
             set(config);
         });
@@ -103,12 +103,12 @@ async fn a_project_that_does_not_do_what_it_must_is_found_and_named() {
     let (check, found) = findings(&system, "http://127.0.0.1:1", KEY, true).await;
     assert!(found.len() == 1 && found[0].starts_with("broken supabase_no_answer: GET {project}"), "{check}");
 
-    system.supabase().break_down_at(SERVER, true);
+    system.supabase().unwrap().break_down_at(SERVER, true);
     let (check, found) = findings(&system, &at, KEY, true).await;
     assert_eq!(found.len(), 1, "{check}");
     assert!(found[0].starts_with("weak oauth_server_unknown: GET {at}") && found[0].contains("answers 502"), "{check}");
-    system.supabase().break_down_at(SERVER, false);
-    system.supabase().use_shared_secret(true);
+    system.supabase().unwrap().break_down_at(SERVER, false);
+    system.supabase().unwrap().use_shared_secret(true);
     let (check, found) = findings(&system, &at, KEY, true).await;
     assert_eq!(
         found,
@@ -117,7 +117,7 @@ async fn a_project_that_does_not_do_what_it_must_is_found_and_named() {
     );
 
     // The doctor's sessions are gone.
-    assert_eq!(system.supabase().asked("/auth/v1/logout"), 2);
+    assert_eq!(system.supabase().unwrap().asked("/auth/v1/logout"), 2);
 }
 
 /// Settings that the stand-in does not have.
@@ -202,7 +202,7 @@ async fn aws(request: Request, stack: String, pages: Option<Vec<Value>>) -> Resp
     let asked: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         (&asked["logGroupName"], &asked["filterPattern"]),
-        (&json!("/aws/lambda/amble-login"), &json!("{ $.level = \"WARN\" && $.setting = \"*\" }"))
+        (&json!("/aws/lambda/amble-login"), &json!("{ $.SignInMailFailed > 0 }"))
     );
     let kind = [("content-type", "application/x-amz-json-1.1")];
     let Some(pages) = pages else {
@@ -221,7 +221,8 @@ async fn mails_that_failed_are_told_with_the_setting_to_change() {
     let system = system().await;
     let now = Clock::system().now().seconds();
     let event = |ago: i64, setting: &str| {
-        let line = json!({ "level": "WARN", "target": "login::mail", "message": "Supabase sent no mail: why", "setting": setting });
+        let reason = format!("no code mailed: why; look at {setting}");
+        let line = json!({ "target": "request", "function": "login", "SignInMailFailed": 1, "reason": reason });
         json!({ "timestamp": (now - ago) * 1000, "message": line.to_string() })
     };
     let pages = vec![
@@ -245,7 +246,7 @@ async fn mails_that_failed_are_told_with_the_setting_to_change() {
     let found: Vec<_> = mails["findings"].as_array().unwrap().iter().map(|it| (&it["code"], &it["seen"])).collect();
     let seen = |times: u8, ago: i64, setting: &str| {
         let last = Timestamp::from_seconds(now - ago).to_rfc3339();
-        json!(format!("{times} failed in the last day, the last at {last}: Supabase sent no mail: why: {setting}"))
+        json!(format!("{times} failed in the last day, the last at {last}: no code mailed: why; look at {setting}"))
     };
     let expected = [
         (json!("mail_failed"), seen(1, 80, "SOMETHING_NEW")),

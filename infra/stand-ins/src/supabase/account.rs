@@ -1,6 +1,6 @@
 //! A person as GoTrue keeps them: what the seed says, and what has happened since.
 
-use crate::supabase::seed::Person;
+use crate::supabase::seed::{Factor, Person};
 use crate::supabase::timestamp::rfc3339;
 use crate::supabase::totp::TotpKey;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -14,6 +14,8 @@ pub(super) struct Account {
     pub(super) person: Person,
     /// By factor id.
     pub(super) totp: BTreeMap<Uuid, TotpKey>,
+    /// Set up, and not verified yet.
+    unverified: Vec<Factor>,
     pub(super) record: Record,
 }
 
@@ -57,7 +59,7 @@ impl Account {
             challenged_at: None,
             providers: vec!["email".to_owned()],
         });
-        Some(Self { id, totp: totp.collect::<Option<_>>()?, record, person })
+        Some(Self { id, totp: totp.collect::<Option<_>>()?, unverified: Vec::new(), record, person })
     }
 
     pub(super) fn is_confirmed(&self) -> bool {
@@ -69,6 +71,37 @@ impl Account {
         if self.record.confirmed_at.is_none() {
             self.record.confirmed_at = Some(now);
             self.record.confirmed_by_mail = true;
+        }
+    }
+
+    /// By an administrator's word.
+    pub(super) fn confirm_for(&mut self, now: i64) {
+        self.record.confirmed_at.get_or_insert(now);
+    }
+
+    pub(super) fn created_at(&self) -> i64 {
+        self.record.created_at
+    }
+
+    /// Those that count, then those that do not yet; and whether each counts.
+    pub(super) fn factors(&self) -> impl Iterator<Item = (&Factor, bool)> {
+        let verified = self.person.factors.iter().map(|factor| (factor, true));
+        verified.chain(self.unverified.iter().map(|factor| (factor, false)))
+    }
+
+    pub(super) fn enroll(&mut self, factor: Factor, key: TotpKey) {
+        self.totp.insert(factor.id, key);
+        self.unverified.push(factor);
+    }
+
+    /// A code of the factor was right: from now on it counts, and the others that do not are dropped.
+    pub(super) fn verified(&mut self, factor: Uuid) {
+        for unverified in std::mem::take(&mut self.unverified) {
+            if unverified.id == factor {
+                self.person.factors.push(unverified);
+            } else {
+                self.totp.remove(&unverified.id);
+            }
         }
     }
 
@@ -166,15 +199,13 @@ impl Account {
         add("last_sign_in_at", record.last_sign_in_at);
         add("banned_until", self.person.banned.then_some(BANNED_UNTIL));
         let factors: Vec<Value> = self
-            .person
-            .factors
-            .iter()
-            .map(|factor| {
+            .factors()
+            .map(|(factor, verified)| {
                 json!({
                     "id": factor.id,
                     "friendly_name": factor.friendly_name,
                     "factor_type": "totp",
-                    "status": "verified",
+                    "status": if verified { "verified" } else { "unverified" },
                     "created_at": rfc3339(record.created_at),
                     "updated_at": rfc3339(record.created_at),
                     "phone": "",

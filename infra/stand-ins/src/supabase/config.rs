@@ -12,6 +12,8 @@ use crate::captcha::Captcha;
 pub struct Config {
     /// `DISABLE_SIGNUP`: nobody gets a new account, and nobody confirms an address.
     pub disable_signup: bool,
+    /// `MAILER_AUTOCONFIRM`: every address counts as confirmed. Only the settings tell it here, where nobody signs up.
+    pub mailer_autoconfirm: bool,
     /// `EXTERNAL_EMAIL_ENABLED`
     pub email_enabled: bool,
     /// `EXTERNAL_EMAIL_MAGIC_LINK_ENABLED`: of mails alone; passwords work without it.
@@ -79,6 +81,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             disable_signup: false,
+            mailer_autoconfirm: false,
             email_enabled: true,
             magic_link_enabled: true,
             phone_enabled: false,

@@ -78,6 +78,7 @@ pub(super) async fn verify(
         challenge.verified = true;
     }
     let amr = Amr { method: "totp".to_owned(), timestamp: now };
+    state.people.find_mut(me.person).ok_or(Refusal::Fault)?.verified(factor);
     let version = state.config.refresh_token_version;
     let (session, refresh_token) = state.sessions.step_up(me.session, amr, version)?;
     // A person who has a factor keeps no session that was made without one.

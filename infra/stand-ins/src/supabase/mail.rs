@@ -70,30 +70,42 @@ impl Supabase {
             return Err(Refusal::MailFailed);
         }
         let kind = if account.is_confirmed() { Kind::MagicLink } else { Kind::Signup };
-        let (to, code, sent_at) = (account.person.email.clone(), random::code()?, self.now());
-        let hash = format!("{}{}", if pkce { "pkce_" } else { "" }, hash(&to, &code));
+        let (to, sent_at) = (account.person.email.clone(), self.now());
+        let (code, one_time) = OneTimeCode::new(&to, kind, pkce, sent_at)?;
         let callback = state.config.callback_of_template.as_deref();
         let link = if callback.is_some_and(|callback| redirect_to.starts_with(callback)) {
-            format!("{redirect_to}&token_hash={hash}")
+            format!("{redirect_to}&token_hash={}", one_time.hash)
         } else {
-            let mut link = Url::parse(&format!("{}/verify", self.issuer())).map_err(|_| Refusal::Fault)?;
-            link.query_pairs_mut()
-                .append_pair("token", &hash)
-                .append_pair("type", kind.name())
-                .append_pair("redirect_to", redirect_to);
-            link.into()
+            self.link(&one_time, redirect_to)?
         };
         tracing::info!(%to, read_at = %format!("{}/inbox/{to}", self.site.url), "sign-in stand-in sent a mail");
         if let Some(account) = state.people.find_mut(person) {
             account.mailed(sent_at);
         }
-        state.codes.insert(person, OneTimeCode { hash, kind, sent_at });
+        state.codes.insert(person, one_time);
         state.mails.push(Mail { to, sent_at, subject: kind.subject().to_owned(), code, link });
         Ok(())
+    }
+
+    /// The link of a mail with this code.
+    pub(super) fn link(&self, code: &OneTimeCode, redirect_to: &str) -> Result<String, Refusal> {
+        let mut link = Url::parse(&format!("{}/verify", self.issuer())).map_err(|_| Refusal::Fault)?;
+        link.query_pairs_mut()
+            .append_pair("token", &code.hash)
+            .append_pair("type", code.kind.name())
+            .append_pair("redirect_to", redirect_to);
+        Ok(link.into())
     }
 }
 
 impl OneTimeCode {
+    /// The digits of a new one, and what is kept of it.
+    pub(super) fn new(email: &str, kind: Kind, pkce: bool, sent_at: i64) -> Result<(String, Self), Refusal> {
+        let code = random::code()?;
+        let hash = format!("{}{}", if pkce { "pkce_" } else { "" }, hash(email, &code));
+        Ok((code, Self { hash, kind, sent_at }))
+    }
+
     pub(super) fn is_expired(&self, now: i64) -> bool {
         now > self.sent_at + LIFETIME
     }

@@ -4,7 +4,7 @@
 //! Behaviour follows GoTrue v2.196.0: PKCE and implicit flows, refresh tokens with a reuse interval of 10 s, codes of 6
 //! digits that live an hour, tokens that live an hour. [`Config`] holds what an operator can set. A test plays recordings
 //! of the real server against it (`tests/supabase/recordings.rs`).
-//! Not there: sign-up, recovery, phone, SSO, passkeys, enrolment of factors, `PostgREST`.
+//! Not there: sign-up, recovery, phone, SSO, passkeys, factors other than TOTP, `PostgREST`.
 
 mod access_token;
 mod account;
@@ -13,6 +13,7 @@ mod authorize;
 mod callback;
 mod captcha;
 pub mod config;
+mod enroll;
 mod factors;
 mod flow;
 mod gateway;
@@ -41,7 +42,7 @@ mod signing;
 mod state;
 mod timestamp;
 mod token;
-mod totp;
+pub mod totp;
 mod user;
 mod verify;
 
@@ -171,7 +172,10 @@ impl Supabase {
             .route("/logout", post(logout::end))
             .route("/factors/{id}/challenge", post(factors::challenge))
             .route("/factors/{id}/verify", post(factors::verify))
-            .route("/admin/users/{id}", get(admin::user))
+            .route("/factors", post(enroll::enroll))
+            .route("/admin/users", get(admin::users).post(admin::create))
+            .route("/admin/users/{id}", get(admin::user).put(admin::update).delete(admin::delete))
+            .route("/admin/generate_link", post(admin::generate_link))
             .route("/settings", get(settings::show))
             .route("/health", get(health::show))
             .route("/.well-known/openid-configuration", get(jwks::openid_configuration))
@@ -227,7 +231,10 @@ impl Supabase {
 
     /// Deletes a person with every session.
     pub fn remove(&self, email: &str) {
-        self.state().remove(email);
+        let mut state = self.state();
+        if let Some(id) = state.people.find_by_email(email).map(|account| account.id) {
+            state.remove(id);
+        }
     }
 
     /// Ends every session of a person, as a sign-out elsewhere with scope `global` does.

@@ -21,7 +21,7 @@ impl Supabase {
 }
 
 impl Site {
-    fn allows(&self, address: &str) -> bool {
+    pub(super) fn allows(&self, address: &str) -> bool {
         if address.chars().any(|letter| letter <= ' ' || letter == '\u{7f}') {
             return false;
         }

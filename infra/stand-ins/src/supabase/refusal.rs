@@ -62,6 +62,15 @@ pub(super) enum Refusal {
     NotAdmin,
     UserNotFound,
     UserIdNotUuid,
+    EmailExists,
+    /// What is no duration.
+    BanDuration(String),
+    Pagination,
+    /// Of a link that is not made here.
+    LinkType(String),
+    /// The name that another factor has.
+    FactorNameTaken(String),
+    InsufficientAal,
     FactorNotFound,
     FactorIdNotUuid,
     ChallengeNotFound,
@@ -181,6 +190,19 @@ impl Refusal {
             Self::NotAdmin => forbidden("not_admin", "User not allowed"),
             Self::UserNotFound => not_found("user_not_found", "User not found"),
             Self::UserIdNotUuid => not_found(INVALID, "user_id must be an UUID"),
+            Self::EmailExists => {
+                unprocessable("email_exists", "A user with this email address has already been registered")
+            }
+            Self::BanDuration(text) => {
+                bad(INVALID, &format!("invalid format for ban duration: time: invalid duration \"{text}\""))
+            }
+            Self::Pagination => bad(INVALID, "Bad Pagination Parameters: it is no positive number"),
+            Self::LinkType(kind) => bad(INVALID, &format!("Invalid email action link type requested: {kind}")),
+            Self::FactorNameTaken(name) => unprocessable(
+                "mfa_factor_name_conflict",
+                &format!("A factor with the friendly name \"{name}\" for this user already exists"),
+            ),
+            Self::InsufficientAal => forbidden("insufficient_aal", "AAL2 required to enroll a new factor"),
             Self::FactorNotFound => not_found("mfa_factor_not_found", "Factor not found"),
             Self::FactorIdNotUuid => not_found(INVALID, "factor_id must be an UUID"),
             Self::ChallengeNotFound => {

@@ -16,7 +16,7 @@ pub(super) async fn show(State(supabase): State<Arc<Supabase>>) -> Json<Value> {
     Json(json!({
         "external": social.chain(others).collect::<Map<_, _>>(),
         "disable_signup": config.disable_signup,
-        "mailer_autoconfirm": false,
+        "mailer_autoconfirm": config.mailer_autoconfirm,
         "phone_autoconfirm": false,
         "sms_provider": if config.phone_enabled { "twilio" } else { "" },
         "saml_enabled": false,

@@ -95,13 +95,11 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, email: &str) {
-        if let Some(id) = self.people.find_by_email(email).map(|account| account.id) {
-            self.people.accounts.remove(&id);
-            self.sessions.end(|session| session.person == id);
-            self.codes.remove(&id);
-            self.flows.retain(|flow| flow.person != Some(id));
-        }
+    pub(super) fn remove(&mut self, person: Uuid) {
+        self.people.accounts.remove(&person);
+        self.sessions.end(|session| session.person == person);
+        self.codes.remove(&person);
+        self.flows.retain(|flow| flow.person != Some(person));
     }
 
     pub(super) fn sign_out_everywhere(&mut self, email: &str) {
@@ -135,7 +133,11 @@ impl People {
 
     /// Somebody new, whose address is not confirmed yet. Gone after a restart: only the people of the seed stay.
     pub(super) fn sign_up(&mut self, email: &str, now: i64) -> Result<Uuid, Refusal> {
-        let person = Person { password: None, confirmed: false, ..Person::new(email, "", "") };
+        self.add(Person { password: None, confirmed: false, ..Person::new(email, "", "") }, now)
+    }
+
+    /// Somebody new, gone after a restart as well.
+    pub(super) fn add(&mut self, person: Person, now: i64) -> Result<Uuid, Refusal> {
         let account = Account::of(person, &BTreeMap::new(), now).ok_or(Refusal::Fault)?;
         let id = account.id;
         self.accounts.insert(id, account);

@@ -3,11 +3,13 @@
 use crate::supabase::secret::Secret;
 use aws_lc_rs::hmac;
 
-pub(super) struct TotpKey(hmac::Key);
+/// What a person's authenticator and the project share.
+pub struct TotpKey(hmac::Key);
 
 impl TotpKey {
     /// `None` when the secret is not base32 (RFC 4648 §6, padding and case ignored).
-    pub(super) fn of(secret: &Secret) -> Option<Self> {
+    #[must_use]
+    pub fn of(secret: &Secret) -> Option<Self> {
         let (mut bytes, mut bits, mut held) = (Vec::new(), 0_u32, 0_u32);
         for letter in secret.expose().trim_end_matches('=').bytes() {
             let value = match letter.to_ascii_uppercase() {
@@ -25,7 +27,8 @@ impl TotpKey {
     }
 
     /// RFC 4226 §5.3 at the step of `now`, Unix seconds.
-    pub(super) fn code(&self, now: i64) -> String {
+    #[must_use]
+    pub fn code(&self, now: i64) -> String {
         let tag = hmac::sign(&self.0, &now.div_euclid(STEP).to_be_bytes());
         let tag = tag.as_ref();
         let offset = usize::from(tag.last().copied().unwrap_or_default() & 0xf);
@@ -39,11 +42,40 @@ impl TotpKey {
     }
 }
 
+/// RFC 4648 §6, without padding.
+pub(super) fn base32(bytes: &[u8]) -> String {
+    const LETTERS: [char; 32] = [
+        'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'S', 'T', 'U', 'V',
+        'W', 'X', 'Y', 'Z', '2', '3', '4', '5', '6', '7',
+    ];
+    let (mut text, mut bits, mut held) = (String::new(), 0_u32, 0_u32);
+    let letter = |value: u32| LETTERS.get(usize::try_from(value & 0x1f).unwrap_or_default()).copied();
+    for byte in bytes {
+        (held, bits) = ((held << 8 | u32::from(*byte)) & 0xfff, bits + 8);
+        while bits >= 5 {
+            bits -= 5;
+            text.extend(letter(held >> bits));
+        }
+    }
+    if bits > 0 {
+        text.extend(letter(held << (5 - bits)));
+    }
+    text
+}
+
 const STEP: i64 = 30;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 4648 §10.
+    #[test]
+    fn secrets_are_written_in_base32() {
+        for (bytes, text) in [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")] {
+            assert_eq!(base32(bytes.as_bytes()), text);
+        }
+    }
 
     /// RFC 6238 appendix B, SHA-1, cut to 6 digits.
     #[test]

@@ -1,6 +1,8 @@
 use crate::world::{ANAS_PHONE, START, World, decoded};
 use axum::http::Method;
 use serde_json::{Value, json};
+use stand_ins::supabase::secret::Secret;
+use stand_ins::supabase::totp::TotpKey;
 
 #[tokio::test]
 async fn a_second_factor_raises_the_session() {
@@ -67,4 +69,44 @@ async fn a_verified_factor_ends_the_sessions_without_one() {
     let gone = "Session from session_id claim in JWT does not exist";
     world.as_user(Method::GET, "/auth/v1/user", other, &Value::Null).await.refused(403, "session_not_found", gone);
     assert_eq!(world.as_user(Method::GET, "/auth/v1/user", token, &Value::Null).await.status, 200);
+}
+
+/// A factor that was set up counts once a code of it was right, and the next one takes a session with both.
+#[tokio::test]
+async fn a_factor_that_is_set_up_counts_once_it_is_verified() {
+    let world = World::new();
+    let session = world.sign_in("ben@example.com").await;
+    let token = session["access_token"].as_str().unwrap();
+    let enroll = async |token: &str, name: &str| {
+        let body = json!({ "factor_type": "totp", "friendly_name": name });
+        world.as_user(Method::POST, "/auth/v1/factors", token, &body).await
+    };
+
+    let enrolled = enroll(token, "Phone").await;
+
+    let id = enrolled.body["id"].as_str().unwrap();
+    assert_eq!((enrolled.status, &enrolled.body["type"]), (200, &json!("totp")));
+    let (secret, uri) = (enrolled.body["totp"]["secret"].as_str().unwrap(), &enrolled.body["totp"]["uri"]);
+    assert!(uri.as_str().unwrap().ends_with(&format!("&period=30&secret={secret}")), "{uri}");
+    let status = async || {
+        let user = world.as_user(Method::GET, "/auth/v1/user", token, &Value::Null).await;
+        user.body["factors"][0]["status"].clone()
+    };
+    assert_eq!(status().await, "unverified");
+    let twice = enroll(token, "Phone").await;
+    let told = "A factor with the friendly name \"Phone\" for this user already exists";
+    twice.refused(422, "mfa_factor_name_conflict", told);
+    let path = format!("/auth/v1/factors/{id}");
+    let challenge = world.as_user(Method::POST, &format!("{path}/challenge"), token, &json!({})).await;
+    let key = TotpKey::of(&Secret::from(secret)).unwrap();
+    let body = json!({ "challenge_id": challenge.body["id"], "code": key.code(START) });
+    let verified = world.as_user(Method::POST, &format!("{path}/verify"), token, &body).await;
+    assert_eq!(decoded(&verified.body["access_token"]).1["aal"], "aal2");
+    assert_eq!(status().await, "verified");
+    let weaker = world.sign_in("ben@example.com").await;
+    let refused = enroll(weaker["access_token"].as_str().unwrap(), "Tablet").await;
+    refused.refused(403, "insufficient_aal", "AAL2 required to enroll a new factor");
+    let odd = json!({ "factor_type": "pigeon" });
+    let odd = world.as_user(Method::POST, "/auth/v1/factors", token, &odd).await;
+    odd.refused(400, "validation_failed", "factor_type needs to be totp, phone, or webauthn");
 }

@@ -1,23 +1,30 @@
 //! Serves the sign-in stand-in by itself on a free port of 127.0.0.1, with one person, and prints its address as the first
-//! line: for driving it by hand and with `tests/supabase-js.mjs`.
+//! line: a project apart, for driving it by hand, with `infra/stand-ins/tests/supabase-js.mjs`, and from tests.
+//!
+//!   supabase-stand-in <publishable key> <secret key>
 
-use stand_ins::supabase::secret::Secret;
-use stand_ins::supabase::seed::{Person, Seed};
-use stand_ins::supabase::{Site, Supabase};
 use std::io::{Error, Write as _};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use stand_ins::supabase::secret::Secret;
+use stand_ins::supabase::seed::{Person, Seed};
+use stand_ins::supabase::{Site, Supabase};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
+    let mut keys = std::env::args().skip(1);
+    let (Some(publishable_key), Some(secret_key)) = (keys.next(), keys.next()) else {
+        return Err(Error::other("two arguments are needed: its publishable key and its secret key"));
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let site = Site {
         url: url.clone(),
         site_url: "http://localhost:3000".to_owned(),
         allow_list: Vec::new(),
-        publishable_key: "sb_publishable_local".to_owned(),
-        secret_key: Secret::from("sb_secret_local"),
+        publishable_key,
+        secret_key: Secret::from(secret_key),
     };
     let people = vec![Person::new("ana@example.com", "correct horse battery staple", "Ana Müller")];
     let seed = Seed { people, providers: vec!["google".to_owned()] };

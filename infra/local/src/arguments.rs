@@ -1,0 +1,248 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use local::Data;
+use local::member::Member;
+use local::project::{Project, Unusable};
+use stand_ins::captcha::{HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
+use thiserror::Error;
+
+pub(crate) const HELP: &str = "\
+Amble Connect on this machine: an OAuth 2.1 authorization server and the MCP server it protects.
+
+Usage: cargo run [-- OPTIONS]
+
+  --listen ADDR        where to listen: an address of this machine and a port, 0 for any (127.0.0.1:8787)
+  --data-dir DIR       where to keep what must outlive this run (.data; of a project, a folder of its own in there)
+  --in-memory          keep nothing
+  --workspace FILE     a workspace file to apply over the demo, at every start
+  --supabase URL       let the people of this Supabase project sign in, in place of the demo's
+  --supabase-key KEY   its publishable key
+  --member ID=ROLE@TENANT
+                       somebody of that project who is in a workspace, by user id; as often as needed. By address too, if
+                       SUPABASE_SECRET_KEY holds a secret key of the project
+  --captcha PROVIDER   demand a captcha of the demo's people to sign in by e-mail: turnstile or hcaptcha, whose own widget
+                       for tests your browser fetches
+  --json               print one line of JSON when ready, for scripts
+  --rename-challenge   rename WWW-Authenticate on its way out, as API Gateway may do
+  --help               print this
+";
+
+/// What the system is to be like.
+pub(crate) struct Arguments {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data: Data,
+    pub(crate) workspace: Option<PathBuf>,
+    pub(crate) project: Option<Project>,
+    /// Its provider, and its site key.
+    pub(crate) captcha: Option<(&'static str, &'static str)>,
+    pub(crate) json: bool,
+    pub(crate) rename_challenge: bool,
+}
+
+/// What was asked for.
+pub(crate) enum Asked {
+    Help,
+    Run(Box<Arguments>),
+}
+
+/// What is wrong with it. A word of the command line is repeated only if it can be no key.
+#[derive(Debug, Error)]
+pub(crate) enum Mistake {
+    #[error("{0} is not an option; --help tells what there is")]
+    NoOption(String),
+    #[error("a word of the command line belongs to no option; --help tells what there is")]
+    NoPlace,
+    #[error("{0} needs a value; --help tells what there is")]
+    NoValue(&'static str),
+    #[error("--listen needs an address and a port, such as 127.0.0.1:8787")]
+    Listen,
+    #[error("--captcha needs turnstile or hcaptcha")]
+    Captcha,
+    #[error("--captcha is for the demo's people, and excludes --supabase")]
+    CaptchaOfAProject,
+    #[error("--in-memory and --data-dir exclude each other")]
+    Folder,
+    #[error("--supabase and --supabase-key go together")]
+    HalfAProject,
+    #[error("--member is for the people of a project, and needs --supabase; the demo's people have their places")]
+    MemberOfTheDemo,
+    #[error(
+        "--member needs ID=ROLE@TENANT, such as 5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01=owner@acme: the page shows their user \
+         id to whoever has signed in and is in no workspace"
+    )]
+    Member,
+    #[error(transparent)]
+    Project(#[from] Unusable),
+}
+
+impl Arguments {
+    /// Reads the words after the program's name. `secret_key` is that of the environment, which only whoever names a member by
+    /// address needs.
+    pub(crate) fn read(mut words: impl Iterator<Item = OsString>, secret_key: Option<&str>) -> Result<Asked, Mistake> {
+        let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
+        let (mut folder, mut workspace, mut members) = (None, None, Vec::new());
+        let (mut url, mut key, mut captcha) = (None, None, None);
+        let (mut in_memory, mut json, mut rename_challenge) = (false, false, false);
+        while let Some(word) = words.next() {
+            let mut value = |name| words.next().ok_or(Mistake::NoValue(name));
+            match word.to_str().unwrap_or_default() {
+                "--help" | "-h" => return Ok(Asked::Help),
+                "--in-memory" => in_memory = true,
+                "--json" => json = true,
+                "--rename-challenge" => rename_challenge = true,
+                "--data-dir" => folder = Some(PathBuf::from(value("--data-dir")?)),
+                "--workspace" => workspace = Some(PathBuf::from(value("--workspace")?)),
+                "--supabase" => url = Some(value("--supabase")?.to_string_lossy().into_owned()),
+                "--supabase-key" => key = Some(value("--supabase-key")?.to_string_lossy().into_owned()),
+                "--member" => {
+                    let member = value("--member")?;
+                    members.push(member.to_str().and_then(Member::parse).ok_or(Mistake::Member)?);
+                }
+                "--captcha" => {
+                    captcha = Some(match value("--captcha")?.to_str() {
+                        Some("turnstile") => ("turnstile", TURNSTILE_TEST_SITE_KEY),
+                        Some("hcaptcha") => ("hcaptcha", HCAPTCHA_TEST_SITE_KEY),
+                        _ => return Err(Mistake::Captcha),
+                    });
+                }
+                "--listen" => {
+                    let address = value("--listen")?;
+                    let parsed = address.to_str().and_then(|address| address.parse().ok());
+                    listen = parsed.ok_or(Mistake::Listen)?;
+                }
+                option if option.starts_with('-') => {
+                    return Err(Mistake::NoOption(option.split('=').next().unwrap_or_default().to_owned()));
+                }
+                _ => return Err(Mistake::NoPlace),
+            }
+        }
+        let project = match (url, key) {
+            (Some(_), Some(_)) if captcha.is_some() => return Err(Mistake::CaptchaOfAProject),
+            (Some(url), Some(key)) => {
+                let project = Project::parse(&url, &key)?;
+                let project = match secret_key.filter(|_| members.iter().any(|member| member.address().is_some())) {
+                    Some(secret_key) => project.with_secret_key(secret_key)?,
+                    None => project,
+                };
+                Some(project.with_members(members)?)
+            }
+            (None, None) if members.is_empty() => None,
+            (None, None) => return Err(Mistake::MemberOfTheDemo),
+            _ => return Err(Mistake::HalfAProject),
+        };
+        let data = match (in_memory, folder) {
+            (true, Some(_)) => return Err(Mistake::Folder),
+            (true, None) => Data::Memory,
+            (false, Some(folder)) => Data::Folder(folder),
+            (false, None) => Data::Folder(default_folder(project.as_ref())),
+        };
+        Ok(Asked::Run(Box::new(Self { listen, data, workspace, project, captcha, json, rename_challenge })))
+    }
+}
+
+/// Of each project its own: the ids of one's people are nobody in another, and the demo's API key opens what the demo has.
+fn default_folder(project: Option<&Project>) -> PathBuf {
+    let folder = PathBuf::from(".data");
+    match project.and_then(|project| project.url().split_once("://")) {
+        Some((_, host)) => folder.join(host.replace([':', '[', ']'], "-")),
+        None => folder,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://abcdefgh.supabase.co";
+    const KEY: &str = "sb_publishable_x";
+    const ANA: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01=owner@acme";
+
+    fn read(words: &[&str], secret_key: Option<&str>) -> Result<Arguments, String> {
+        match Arguments::read(words.iter().map(OsString::from), secret_key) {
+            Ok(Asked::Run(arguments)) => Ok(*arguments),
+            Ok(Asked::Help) => Err("help".to_owned()),
+            Err(mistake) => Err(mistake.to_string()),
+        }
+    }
+
+    fn folder(arguments: Arguments) -> Option<String> {
+        match arguments.data {
+            Data::Folder(folder) => Some(folder.display().to_string()),
+            Data::Memory => None,
+        }
+    }
+
+    #[test]
+    fn without_a_project_it_is_the_demo() {
+        let arguments = read(&[], Some("sb_secret_x")).unwrap();
+        assert!(arguments.project.is_none());
+        assert_eq!(folder(arguments).as_deref(), Some(".data"));
+    }
+
+    #[test]
+    fn each_project_has_a_folder_of_its_own() {
+        for (url, expected) in [(URL, ".data/abcdefgh.supabase.co"), ("http://[::1]:54321", ".data/---1--54321")] {
+            let arguments = read(&["--supabase", url, "--supabase-key", KEY, "--member", ANA], None).unwrap();
+            assert_eq!(arguments.project.as_ref().unwrap().url(), url);
+            assert_eq!(folder(arguments).as_deref(), Some(expected));
+        }
+        let named = ["--supabase", URL, "--supabase-key", KEY, "--data-dir", "here"];
+        assert_eq!(folder(read(&named, None).unwrap()).as_deref(), Some("here"));
+    }
+
+    /// By user id, as often as one likes; by address only with a secret key.
+    #[test]
+    fn members_are_named() {
+        let project = ["--supabase", URL, "--supabase-key", KEY, "--member", ANA, "--member"];
+        let by_address = [&project[..], &["ben@example.com=viewer@acme"]].concat();
+        assert!(read(&[&project[..], &[ANA]].concat(), None).is_ok());
+        assert!(read(&by_address, Some("sb_secret_x")).is_ok());
+        let refused = read(&by_address, None).err().unwrap();
+        assert!(refused.contains("ben@example.com") && refused.contains("SUPABASE_SECRET_KEY"), "{refused}");
+    }
+
+    #[test]
+    fn a_mistake_says_what_to_do() {
+        for (words, said) in [
+            (&["--supabase", URL][..], "--supabase and --supabase-key go together"),
+            (&["--supabase-key", KEY], "--supabase and --supabase-key go together"),
+            (&["--supabase", URL, "--supabase-key"], "--supabase-key needs a value"),
+            (&["--member", ANA], "needs --supabase"),
+            (&["--supabase", URL, "--supabase-key", KEY, "--member", "ana=owner@acme"], "ID=ROLE@TENANT"),
+            (&["--supabase", "abcdefgh", "--supabase-key", KEY], "the address of a project"),
+            (&["--supabase", URL, "--supabase-key", "x"], "publishable key"),
+            (&["--supabase", URL, "--supabase-key", "sb_secret_x"], "SUPABASE_SECRET_KEY"),
+            (&["--captcha", "x"], "--captcha needs turnstile or hcaptcha"),
+            (
+                &["--supabase", URL, "--supabase-key", KEY, "--captcha", "turnstile"],
+                "--captcha is for the demo's people",
+            ),
+            (&["--in-memory", "--data-dir", "x"], "exclude each other"),
+            (&["--listen", "here"], "127.0.0.1:8787"),
+            (&["--frobnicate"], "--frobnicate is not an option"),
+        ] {
+            let told = read(words, None).err().unwrap();
+            assert!(told.contains(said), "{words:?}: {told}");
+        }
+    }
+
+    /// Whatever was mistyped, what may be a key is not repeated on a terminal.
+    #[test]
+    fn no_mistake_repeats_a_key() {
+        for words in [
+            &["--supabase", URL, "sb_secret_x"][..],
+            &["--supabase-key=sb_secret_x"],
+            &["sb_secret_x"],
+            &["--supabase", "sb_secret_x", "--supabase-key", KEY],
+            &["--supabase", URL, "--supabase-key", "sb_secret_x"],
+            &["--supabase", URL, "--supabase-key", KEY, "--member", "sb_secret_x"],
+        ] {
+            let told = read(words, None).err().unwrap();
+            assert!(!told.contains("sb_secret_x"), "{told}");
+        }
+    }
+}

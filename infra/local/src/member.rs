@@ -1,0 +1,148 @@
+//! Who of a project's people is in a tenant: as `--member` says it, and as it turned out.
+
+use serde::Serialize;
+use shared::environment::Environment;
+use shared::oauth::role::Role;
+use shared::oauth::tenant::{PersonId, TenantId};
+use thiserror::Error;
+
+use crate::Failure;
+
+/// One person, one tenant: `ID=ROLE@TENANT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub(crate) who: Who,
+    role: String,
+    tenant: TenantId,
+}
+
+/// How they are named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Id(PersonId),
+    /// In lower case.
+    Address(String),
+}
+
+/// A membership that there is.
+#[derive(Clone, Debug, Serialize, PartialEq, Eq)]
+pub struct Membership {
+    /// The person's id.
+    pub person: String,
+    /// Their role.
+    pub role: String,
+    /// The tenant's id.
+    pub tenant: String,
+    /// The tenant's name.
+    pub name: String,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, Error)]
+pub enum NotLetIn {
+    /// There is no such tenant.
+    #[error("--member names the workspace {0}, and there is none of that id; there are: {1}")]
+    NoTenant(TenantId, String),
+    /// It has no such role.
+    #[error("--member names the role {0}, which workspace {1} does not have; it has: {2}")]
+    NoRole(String, TenantId, String),
+}
+
+impl Member {
+    /// From `ID=ROLE@TENANT`, where the id is a user id of the project or, to be looked up there, an address.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (who, place) = text.rsplit_once('=')?;
+        let (role, tenant) = place.rsplit_once('@')?;
+        let who = who.trim().to_lowercase();
+        let who = match (PersonId::parse(&who), who.split_once('@')) {
+            (Some(id), _) => Who::Id(id),
+            (None, Some((name, host))) if !name.is_empty() && host.contains(|letter| letter != '@') => {
+                Who::Address(who)
+            }
+            _ => return None,
+        };
+        let role = Some(role.trim()).filter(|role| !role.is_empty())?.to_owned();
+        Some(Self { who, role, tenant: TenantId::parse(tenant.trim())? })
+    }
+
+    /// The address that names them, if one does.
+    #[must_use]
+    pub fn address(&self) -> Option<&str> {
+        match &self.who {
+            Who::Address(address) => Some(address),
+            Who::Id(_) => None,
+        }
+    }
+}
+
+/// Lets members in, all or none, and tells who is in the tenants then.
+pub(crate) async fn let_in(
+    operator: &Environment,
+    members: &[(PersonId, &Member)],
+    tenants: &[&TenantId],
+) -> Result<Vec<Membership>, Failure> {
+    let directory = operator.directory()?;
+    for (_, Member { role, tenant, .. }) in members {
+        let Some(found) = directory.find(tenant).await? else {
+            let known: Vec<_> = tenants.iter().map(|tenant| tenant.as_str()).collect();
+            return Err(NotLetIn::NoTenant(tenant.clone(), known.join(", ")).into());
+        };
+        let own: Vec<_> = found.roles.iter().map(|role| role.name.as_str()).collect();
+        if Role::built_in(role).is_none() && !own.contains(&role.as_str()) {
+            let known: Vec<_> = ["owner", "admin", "member", "viewer"].into_iter().chain(own).collect();
+            return Err(NotLetIn::NoRole(role.clone(), tenant.clone(), known.join(", ")).into());
+        }
+    }
+    for (person, Member { role, tenant, .. }) in members {
+        directory.keep_member(tenant, person, role).await?;
+    }
+    let mut told = Vec::new();
+    for tenant in tenants {
+        let Some(found) = directory.find(tenant).await? else { continue };
+        told.extend(directory.everyone_in(tenant).await?.into_iter().map(|member| Membership {
+            person: member.person.to_string(),
+            role: member.role,
+            tenant: tenant.to_string(),
+            name: found.name.clone(),
+        }));
+    }
+    Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
+
+    #[test]
+    fn a_member_is_somebody_as_something_somewhere() {
+        let id = PersonId::parse(ID).unwrap();
+        let address = |text: &str| Who::Address(text.to_owned());
+        for (text, who, role, tenant) in [
+            (format!("{ID}=owner@acme"), Who::Id(id.clone()), "owner", "acme"),
+            (format!("{}=editor@acme", ID.to_uppercase()), Who::Id(id), "editor", "acme"),
+            ("Ana@Example.com=owner@globex".to_owned(), address("ana@example.com"), "owner", "globex"),
+            ("a=b@example.com=owner@globex".to_owned(), address("a=b@example.com"), "owner", "globex"),
+        ] {
+            let tenant = TenantId::parse(tenant).unwrap();
+            assert_eq!(Member::parse(&text), Some(Member { who, role: role.to_owned(), tenant }), "{text}");
+        }
+        for text in [
+            "",
+            ID,
+            "owner@acme",
+            "=owner@acme",
+            "ana=owner@acme",
+            "@example.com=owner@acme",
+            "ana@=owner@acme",
+            "ana@example.com=owner",
+            "ana@example.com=@acme",
+            "ana@example.com=owner@",
+            "ana@example.com=owner@Acme Inc",
+        ] {
+            assert_eq!(Member::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! A Supabase project of one's own, whose people sign in in place of those of the stand-in.
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Client;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::redirect::Policy;
+use serde::Deserialize;
+use serde_json::Value;
+use shared::oauth::tenant::PersonId;
+use thiserror::Error;
+use url::{Host, Url};
+
+use crate::folder::{Folder, NoFolder};
+use crate::member::{Member, Who};
+
+/// Where the project is, what opens it, and who of its people is a member of what.
+pub struct Project {
+    url: String,
+    publishable_key: String,
+    secret_key: Option<HeaderValue>,
+    members: Vec<Member>,
+}
+
+/// Why a project cannot be used, and what to do. None of it has a key in it.
+#[derive(Debug, Error)]
+pub enum Unusable {
+    /// The address is none of a project.
+    #[error(
+        "--supabase needs the address of a project without a path, such as https://abcdefgh.supabase.co or \
+         http://127.0.0.1:54321; http is for this machine alone"
+    )]
+    Address,
+    /// The key has not the form of one.
+    #[error(
+        "--supabase-key needs the project's publishable key (sb_publishable_…) or its older anon key: the dashboard shows \
+         it under Project Settings, API Keys, and `supabase status` on this machine"
+    )]
+    Key,
+    /// The key opens everything.
+    #[error(
+        "--supabase-key was given a secret key, which a command line shows to others: give the publishable key here, and a \
+         secret one in SUPABASE_SECRET_KEY if members are to be named by address"
+    )]
+    SecretKey,
+    /// The secret key cannot be sent.
+    #[error("SUPABASE_SECRET_KEY is not a key: copy it again, it is one line without spaces")]
+    SecretKeyForm,
+    /// There is no answer.
+    #[error(
+        "nothing answers at {0} ({1}): check the address and this machine's connection; restore the project in the \
+         dashboard if it is paused, or run `supabase start` if it is on this machine"
+    )]
+    Silent(String, String),
+    /// Something else is there.
+    #[error("what answers at {0} is not Supabase Auth ({1}): check the address")]
+    NotSupabase(String, String),
+    /// It has failed.
+    #[error(
+        "the project at {0} does not work at the moment ({1}): try again in a minute, and restore it if it is paused"
+    )]
+    Failing(String, String),
+    /// The publishable key is not its.
+    #[error(
+        "the project at {0} does not take this publishable key: copy it again from Project Settings, API Keys, and check that \
+         it is of this project"
+    )]
+    WrongKey(String),
+    /// The secret key is not its.
+    #[error("the project at {0} does not take the key in SUPABASE_SECRET_KEY: copy a secret key of this project")]
+    WrongSecretKey(String),
+    /// A member is named by address, and nobody can be asked.
+    #[error(
+        "--member {0}=… names a person by address, which takes a secret key of the project in SUPABASE_SECRET_KEY; a user id \
+         takes none, and the page shows it to whoever has signed in"
+    )]
+    NoSecretKey(String),
+    /// Addresses prove nothing in this project.
+    #[error(
+        "the project at {0} takes every address as confirmed without a mail (\"Confirm email\" is off), so whoever took the \
+         address {1} would get its place: name the person by user id"
+    )]
+    Autoconfirm(String, String),
+    /// Nobody has the address.
+    #[error("nobody in the project at {0} has the address {1}: let them sign up first, or name them by user id")]
+    Nobody(String, String),
+    /// The person has not confirmed it.
+    #[error(
+        "nobody has confirmed the address {0} yet, so it may be anybody's: confirm it, or name the person by user id"
+    )]
+    Unconfirmed(String),
+    /// The folder has another's people.
+    #[error(
+        "the folder is kept for {0}, whose people are not those that would sign in now: choose another one with --data-dir DIR"
+    )]
+    Folder(String),
+}
+
+impl Project {
+    /// The project at an address, for whoever has its publishable key.
+    ///
+    /// # Errors
+    /// When one of them cannot be what it should be.
+    pub fn parse(url: &str, publishable_key: &str) -> Result<Self, Unusable> {
+        let parsed = Url::parse(url).map_err(|_| Unusable::Address)?;
+        let loopback = match parsed.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && loopback);
+        let bare = parsed.path() == "/" && parsed.query().is_none() && parsed.fragment().is_none();
+        if !secure || !bare || !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(Unusable::Address);
+        }
+        match role_of(publishable_key) {
+            Some(Role::Publishable) => {}
+            Some(Role::Secret) => return Err(Unusable::SecretKey),
+            None => return Err(Unusable::Key),
+        }
+        let url = parsed.origin().ascii_serialization();
+        Ok(Self { url, publishable_key: publishable_key.to_owned(), secret_key: None, members: Vec::new() })
+    }
+
+    /// With a key that may look people up.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn with_secret_key(self, key: &str) -> Result<Self, Unusable> {
+        let mut key = HeaderValue::from_str(key.trim()).map_err(|_| Unusable::SecretKeyForm)?;
+        key.set_sensitive(true);
+        Ok(Self { secret_key: Some(key), ..self })
+    }
+
+    /// With people who are in tenants.
+    ///
+    /// # Errors
+    /// When one is named by address and there is no secret key.
+    pub fn with_members(self, members: Vec<Member>) -> Result<Self, Unusable> {
+        if let (Some(address), None) = (members.iter().find_map(Member::address), &self.secret_key) {
+            return Err(Unusable::NoSecretKey(address.to_owned()));
+        }
+        Ok(Self { members, ..self })
+    }
+
+    /// Where it is: scheme, host and port.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn publishable_key(&self) -> &str {
+        &self.publishable_key
+    }
+
+    /// Asks whether it is there and takes the keys, and who the members are.
+    pub(crate) async fn reach(&self) -> Result<Vec<(PersonId, &Member)>, Unusable> {
+        // An error says that there is one already, which is as good: ours is the only provider in the build.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(PATIENCE).build();
+        let client = client.map_err(|error| self.silent(&error))?;
+        let mut key = HeaderValue::from_str(&self.publishable_key).map_err(|_| Unusable::Key)?;
+        key.set_sensitive(true);
+        let settings = self.ask(&client, "/settings", &key, &|| Unusable::WrongKey(self.url.clone())).await?;
+        let settings: Settings = self.read(settings)?;
+        let mut members = Vec::new();
+        for member in &self.members {
+            let person = match &member.who {
+                Who::Id(person) => person.clone(),
+                Who::Address(address) if settings.mailer_autoconfirm => {
+                    return Err(Unusable::Autoconfirm(self.url.clone(), address.clone()));
+                }
+                Who::Address(address) => self.person_at(&client, address).await?,
+            };
+            members.push((person, member));
+        }
+        Ok(members)
+    }
+
+    /// Who has confirmed this address. Whoever has not may have taken it from somebody.
+    async fn person_at(&self, client: &Client, address: &str) -> Result<PersonId, Unusable> {
+        let key = self.secret_key.as_ref().ok_or_else(|| Unusable::NoSecretKey(address.to_owned()))?;
+        let filter: String = url::form_urlencoded::byte_serialize(address.as_bytes()).collect();
+        // The filter is not in Supabase's documents: where there is none, all pages are looked through.
+        for page in 1.. {
+            let path = format!("/admin/users?page={page}&per_page={PAGE}&filter={filter}");
+            let users = self.ask(client, &path, key, &|| Unusable::WrongSecretKey(self.url.clone())).await?;
+            let Users { users } = self.read(users)?;
+            if let Some(user) = users.iter().find(|user| user.email.eq_ignore_ascii_case(address)) {
+                let confirmed = user.email_confirmed_at.is_some() && !user.is_anonymous;
+                let id = PersonId::parse(&user.id).filter(|_| confirmed);
+                return id.ok_or_else(|| Unusable::Unconfirmed(address.to_owned()));
+            }
+            if users.len() < PAGE {
+                break;
+            }
+        }
+        Err(Unusable::Nobody(self.url.clone(), address.to_owned()))
+    }
+
+    async fn ask(
+        &self,
+        client: &Client,
+        path: &str,
+        key: &HeaderValue,
+        wrong_key: &(dyn Fn() -> Unusable + Sync),
+    ) -> Result<Vec<u8>, Unusable> {
+        let mut request = client.get(format!("{}/auth/v1{path}", self.url)).header(ACCEPT, "application/json");
+        request = request.header("apikey", key);
+        // An older secret key is a token as well; a new one may stand there if it is the same.
+        if let Ok(mut bearer) = HeaderValue::from_bytes(&[b"Bearer ", key.as_bytes()].concat())
+            && path.starts_with("/admin/")
+        {
+            bearer.set_sensitive(true);
+            request = request.header(AUTHORIZATION, bearer);
+        }
+        let response = request.send().await.map_err(|error| self.silent(&error))?;
+        let status = response.status();
+        match status.as_u16() {
+            200 => response.bytes().await.map(|bytes| bytes.to_vec()).map_err(|error| self.silent(&error)),
+            401 | 403 => Err(wrong_key()),
+            429 | 500.. => Err(Unusable::Failing(self.url.clone(), status.to_string())),
+            _ => Err(Unusable::NotSupabase(self.url.clone(), status.to_string())),
+        }
+    }
+
+    fn read<T: for<'de> Deserialize<'de>>(&self, body: Vec<u8>) -> Result<T, Unusable> {
+        let unlike = |_| Unusable::NotSupabase(self.url.clone(), "its answer is another one's".to_owned());
+        serde_json::from_slice(&body).map_err(unlike)
+    }
+
+    fn silent(&self, error: &reqwest::Error) -> Unusable {
+        if error.is_timeout() {
+            return Unusable::Silent(self.url.clone(), format!("not within {} seconds", PATIENCE.as_secs()));
+        }
+        // The innermost cause is the one that helps: refused, no such host, a certificate.
+        let mut cause = error.source();
+        while let Some(inner) = cause.and_then(std::error::Error::source) {
+            cause = Some(inner);
+        }
+        Unusable::Silent(self.url.clone(), cause.map_or_else(|| "no connection".to_owned(), ToString::to_string))
+    }
+}
+
+/// Whether a folder has been filled for the people who are to sign in: those of `project`, or of the stand-in.
+///
+/// # Errors
+/// When it was filled for others.
+pub(crate) fn is_filled(folder: &Folder, project: Option<&Project>, stand_in: &str) -> Result<bool, crate::Failure> {
+    let kept = folder.read(FILE)?.map(|url| String::from_utf8_lossy(&url).into_owned());
+    let of_stand_in = folder.read(stand_in)?.is_some();
+    match (kept, project) {
+        (None, None) => Ok(of_stand_in),
+        (None, Some(_)) if !of_stand_in => Ok(false),
+        (Some(kept), Some(project)) if kept == project.url => Ok(true),
+        (Some(kept), _) => Err(Unusable::Folder(format!("the project at {kept}")).into()),
+        (None, Some(_)) => Err(Unusable::Folder("the people of the demo".to_owned()).into()),
+    }
+}
+
+/// Writes down for whose people a folder was filled.
+pub(crate) fn keep(folder: &Folder, project: &Project) -> Result<(), NoFolder> {
+    folder.write(FILE, project.url.as_bytes())
+}
+
+/// Holds the address of the project.
+const FILE: &str = "project";
+const PATIENCE: Duration = Duration::from_secs(10);
+/// As many people as GoTrue lists at once.
+const PAGE: usize = 1000;
+
+enum Role {
+    Publishable,
+    Secret,
+}
+
+/// What a key opens, by its form; `None` when it has that of no key.
+fn role_of(key: &str) -> Option<Role> {
+    let word = |text: &str| {
+        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    };
+    if let Some(rest) = key.strip_prefix("sb_publishable_") {
+        return word(rest).then_some(Role::Publishable);
+    }
+    if key.starts_with("sb_secret_") {
+        return Some(Role::Secret);
+    }
+    // The older keys are tokens.
+    let claims = URL_SAFE_NO_PAD.decode(key.split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    match claims.get("role")?.as_str()? {
+        "anon" if key.split('.').all(word) => Some(Role::Publishable),
+        "service_role" => Some(Role::Secret),
+        _ => None,
+    }
+}
+
+/// `GET /settings`, of which one member is asked for; that the other is there says whose answer it is.
+#[derive(Deserialize)]
+struct Settings {
+    #[serde(rename = "external")]
+    _external: serde::de::IgnoredAny,
+    mailer_autoconfirm: bool,
+}
+
+#[derive(Deserialize)]
+struct Users {
+    users: Vec<User>,
+}
+
+#[derive(Deserialize)]
+struct User {
+    id: String,
+    #[serde(default)]
+    email: String,
+    email_confirmed_at: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    is_anonymous: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sb_publishable_x-1_Y";
+
+    #[test]
+    fn a_project_is_an_origin() {
+        for (url, origin) in [
+            ("https://abcdefgh.supabase.co", Some("https://abcdefgh.supabase.co")),
+            ("https://abcdefgh.supabase.co/", Some("https://abcdefgh.supabase.co")),
+            ("http://127.0.0.1:54321", Some("http://127.0.0.1:54321")),
+            ("http://localhost:54321/", Some("http://localhost:54321")),
+            ("http://[::1]:54321", Some("http://[::1]:54321")),
+            ("http://abcdefgh.supabase.co", None),
+            ("https://abcdefgh.supabase.co/auth/v1", None),
+            ("https://abcdefgh.supabase.co?x=1", None),
+            ("https://ana:secret@abcdefgh.supabase.co", None),
+            ("abcdefgh.supabase.co", None),
+            ("ftp://abcdefgh.supabase.co", None),
+            ("", None),
+        ] {
+            match (Project::parse(url, KEY), origin) {
+                (Ok(project), Some(origin)) => assert_eq!(project.url(), origin, "{url}"),
+                (Err(Unusable::Address), None) => {}
+                _ => panic!("{url}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_key_is_the_one_that_browsers_may_have() {
+        let token = |role: &str| format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(role));
+        let project = |key: &str| Project::parse("https://abcdefgh.supabase.co", key).map(|_| ());
+        assert!(project(KEY).is_ok());
+        assert!(project(&token(r#"{"role":"anon"}"#)).is_ok());
+        for secret in ["sb_secret_x".to_owned(), token(r#"{"role":"service_role"}"#)] {
+            let said = project(&secret).unwrap_err();
+            assert!(matches!(said, Unusable::SecretKey), "{said}");
+            assert!(!said.to_string().contains(&secret), "{said}");
+        }
+        for no_key in ["", "x", "sb_publishable_", "sb_publishable_a b", "a.b.c", &token(r#"{"role":"admin"}"#)] {
+            assert!(matches!(project(no_key), Err(Unusable::Key)), "{no_key}");
+        }
+    }
+}
