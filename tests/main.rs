@@ -7,6 +7,7 @@ mod audit;
 mod authorization;
 mod bad_input;
 mod browser;
+mod browsers;
 mod budget;
 mod callback_port;
 mod calling;

@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 /// When it cannot be written.
 #[must_use]
 pub fn certify(name: &str, authority: &Path) -> TlsAcceptor {
-    certify_until(name, authority, rcgen::date_time_ymd(4096, 1, 1).unix_timestamp())
+    certify_until(name, authority, END)
 }
 
 /// The same, until a time in seconds since the epoch.
@@ -26,10 +26,22 @@ pub fn certify(name: &str, authority: &Path) -> TlsAcceptor {
 /// When it cannot be written.
 #[must_use]
 pub fn certify_until(name: &str, authority: &Path, end: i64) -> TlsAcceptor {
+    let (acceptor, issuer) = issue(name, end);
+    std::fs::write(authority, issuer).expect("a file");
+    acceptor
+}
+
+/// The same for whoever asks for no authority: nobody can know it.
+#[must_use]
+pub fn certify_for_anyone(name: &str) -> TlsAcceptor {
+    issue(name, END).0
+}
+
+/// The end of a connection, and who certifies it, as PEM.
+fn issue(name: &str, end: i64) -> (TlsAcceptor, String) {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let issuer = CertifiedIssuer::self_signed(parameters, new_key()).expect("an authority");
-    std::fs::write(authority, issuer.pem()).expect("a file");
 
     let key = new_key();
     let mut parameters = CertificateParams::new([name.to_owned()]).expect("a name");
@@ -41,8 +53,11 @@ pub fn certify_until(name: &str, authority: &Path, end: i64) -> TlsAcceptor {
         .with_safe_default_protocol_versions()
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key))
         .expect("a configuration");
-    TlsAcceptor::from(Arc::new(config))
+    (TlsAcceptor::from(Arc::new(config)), issuer.pem())
 }
+
+/// 4096-01-01
+const END: i64 = 67_090_118_400;
 
 fn new_key() -> KeyPair {
     KeyPair::generate().expect("a key")

@@ -39,7 +39,7 @@ pub mod words;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,7 @@ use axum::http::{Request, Response};
 use shared::clock::Clock;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
+use shared::oauth::tenant::PersonId;
 use shared::store::activity::Activities;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -78,7 +79,7 @@ use gateway::endpoint::Endpoint;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use listener::{Listener, NoListener, Servers};
-use member::{Membership, NotLetIn};
+use member::{Member, Membership, NotLetIn};
 use process::{Fleet, Hears};
 use project::Project;
 use tables::{Elsewhere, NoTables};
@@ -304,14 +305,7 @@ impl System {
             Some(project) => project.reach().await?,
             None => Vec::new(),
         };
-        let folder = match &options.data {
-            Data::Memory => None,
-            Data::Folder(path) => Some(Arc::new(Folder::open(path)?)),
-        };
-        let filled = match &folder {
-            Some(folder) => project::is_filled(folder, options.project.as_ref(), SUPABASE_FILE)?,
-            None => false,
-        };
+        let (folder, filled) = open_folder(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
         let issuer = format!("http://localhost:{}", gateway_listener.port);
         let mut servers = Servers::new();
@@ -321,19 +315,14 @@ impl System {
         let lambda = Lambda::new();
         let lambda_address = serve_anywhere(&mut servers, &lambda.router()).await?;
 
-        let (supabase, supabase_url) = match &options.project {
-            Some(project) => (None, project.url().to_owned()),
-            None => {
-                let listener = Listener::bind(next_to(options.listen, 1)).await?;
-                let url = format!("http://localhost:{}", listener.port);
-                let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
-                let supabase = open_supabase(people.collect(), &issuer, &url, &options.clock, folder.as_deref())?;
-                servers.serve(listener, &supabase.router());
-                if let Some(folder) = &folder {
-                    keep_while_serving(&supabase, folder, &mut servers);
-                }
-                (Some(supabase), url)
-            }
+        let (supabase, supabase_url) = if let Some(project) = &options.project {
+            (None, project.url().to_owned())
+        } else {
+            let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
+            let at = next_to(options.listen, 1);
+            let (supabase, url) =
+                serve_supabase(at, people.collect(), &issuer, &options.clock, folder.as_ref(), &mut servers).await?;
+            (Some(supabase), url)
         };
         let publishable_key = options.project.as_ref().map_or(PUBLISHABLE_KEY, Project::publishable_key);
 
@@ -358,24 +347,13 @@ impl System {
         let straight = (options.direct && elsewhere.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], wire) = clients(straight, options.wire);
         let (tables, told) = (template.table_variables()?, template.table_variables()?);
-        let people_of_the_demo = options.demo && options.project.is_none();
-        tell_operators(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, people_of_the_demo)?;
+        let has_people = options.demo && options.project.is_none();
+        tell_operators(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, has_people)?;
         let unwatched = operators.clone();
         let operator = operator(told, &aws::sdk_config("operator", &services, &operators), &options.clock);
-        let (mut demo, mut memberships) = (None, Vec::new());
-        match (tools_at, &options.project) {
-            (Some(at), None) => {
-                demo = Some(demo::lay_out(&operator, &at, options.workspace.as_deref(), folder.as_deref()).await?);
-            }
-            (Some(at), Some(project)) => {
-                let besides = options.workspace.as_deref();
-                memberships = demo::lay_out_without_people(&operator, &at, besides, filled, &members).await?;
-                if let Some(folder) = &folder {
-                    project::keep(folder, project)?;
-                }
-            }
-            (None, _) => {}
-        }
+        let (project, besides) = (options.project.as_ref(), options.workspace.as_deref());
+        let (demo, memberships) =
+            lay_out(&operator, tools_at.as_deref(), project, besides, folder.as_deref(), filled, &members).await?;
 
         let addresses = match wire {
             Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
@@ -849,6 +827,54 @@ fn signing_keys(spec: Spec) -> [String; 2] {
         Spec::EccNistP256 => Spec::Rsa2048,
     };
     [key_arn(spec), key_arn(other)]
+}
+
+/// The folder, if there is one, and whether it holds this system's workspaces already.
+fn open_folder(options: &Options) -> Result<(Option<Arc<Folder>>, bool), Failure> {
+    let Data::Folder(path) = &options.data else { return Ok((None, false)) };
+    let folder = Arc::new(Folder::open(path)?);
+    let filled = project::is_filled(&folder, options.project.as_ref(), SUPABASE_FILE)?;
+    Ok((Some(folder), filled))
+}
+
+/// The demo, or what a project of one's own has in its stead: nobody but `members`. `filled` says that the folder holds it already.
+async fn lay_out(
+    operator: &Environment,
+    tools_at: Option<&str>,
+    project: Option<&Project>,
+    besides: Option<&Path>,
+    folder: Option<&Folder>,
+    filled: bool,
+    members: &[(PersonId, &Member)],
+) -> Result<(Option<Demo>, Vec<Membership>), Failure> {
+    let Some(tools_at) = tools_at else { return Ok((None, Vec::new())) };
+    let Some(project) = project else {
+        return Ok((Some(demo::lay_out(operator, tools_at, besides, folder).await?), Vec::new()));
+    };
+    let memberships = demo::lay_out_without_people(operator, tools_at, besides, filled, members).await?;
+    if let Some(folder) = folder {
+        project::keep(folder, project)?;
+    }
+    Ok((None, memberships))
+}
+
+/// The stand-in, served at `at`, and its address.
+async fn serve_supabase(
+    at: SocketAddr,
+    people: Vec<Person>,
+    issuer: &str,
+    clock: &Clock,
+    folder: Option<&Arc<Folder>>,
+    servers: &mut Servers,
+) -> Result<(Arc<Supabase>, String), Failure> {
+    let listener = Listener::bind(at).await?;
+    let url = format!("http://localhost:{}", listener.port);
+    let supabase = open_supabase(people, issuer, &url, clock, folder.map(Arc::as_ref))?;
+    servers.serve(listener, &supabase.router());
+    if let Some(folder) = folder {
+        keep_while_serving(&supabase, folder, servers);
+    }
+    Ok((supabase, url))
 }
 
 fn open_supabase(

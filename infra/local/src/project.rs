@@ -166,7 +166,7 @@ impl Project {
         let mut key = HeaderValue::from_str(&self.publishable_key).map_err(|_| Unusable::Key)?;
         key.set_sensitive(true);
         let settings = self.ask(&client, "/settings", &key, &|| Unusable::WrongKey(self.url.clone())).await?;
-        let settings: Settings = self.read(settings)?;
+        let settings: Settings = self.read(&settings)?;
         let mut members = Vec::new();
         for member in &self.members {
             let person = match &member.who {
@@ -189,7 +189,7 @@ impl Project {
         for page in 1.. {
             let path = format!("/admin/users?page={page}&per_page={PAGE}&filter={filter}");
             let users = self.ask(client, &path, key, &|| Unusable::WrongSecretKey(self.url.clone())).await?;
-            let Users { users } = self.read(users)?;
+            let Users { users } = self.read(&users)?;
             if let Some(user) = users.iter().find(|user| user.email.eq_ignore_ascii_case(address)) {
                 let confirmed = user.email_confirmed_at.is_some() && !user.is_anonymous;
                 let id = PersonId::parse(&user.id).filter(|_| confirmed);
@@ -228,9 +228,9 @@ impl Project {
         }
     }
 
-    fn read<T: for<'de> Deserialize<'de>>(&self, body: Vec<u8>) -> Result<T, Unusable> {
+    fn read<T: for<'de> Deserialize<'de>>(&self, body: &[u8]) -> Result<T, Unusable> {
         let unlike = |_| Unusable::NotSupabase(self.url.clone(), "its answer is another one's".to_owned());
-        serde_json::from_slice(&body).map_err(unlike)
+        serde_json::from_slice(body).map_err(unlike)
     }
 
     fn silent(&self, error: &reqwest::Error) -> Unusable {

@@ -114,13 +114,12 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Sa
         _ => None,
     };
     let mut report = examine(Target::parse(&url)?, person.as_ref(), first_deployment).await?;
-    report.add(match &project {
-        Some(project) => supabase::check(project, person.as_ref()).await?,
-        None => {
-            let mut check = Check::new("supabase");
-            check.skip("give --supabase and --supabase-key to look at the project that people sign in with");
-            check
-        }
+    report.add(if let Some(project) = &project {
+        supabase::check(project, person.as_ref()).await?
+    } else {
+        let mut check = Check::new("supabase");
+        check.skip("give --supabase and --supabase-key to look at the project that people sign in with");
+        check
     });
     if let Some((aws, stack)) = deployment.aws_of_stack().await? {
         report.add(account::check(&aws).await);
