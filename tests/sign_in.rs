@@ -43,9 +43,10 @@ pub(crate) fn is_consent(page: &Answer) -> bool {
 /// Whatever keeps a callback from being answered for a moment, the page's button repeats that very request, and it succeeds.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_that_fails_for_a_moment_can_be_repeated() {
+    type Cause<'a> = (&'a str, u16, &'a dyn Fn(bool));
+
     let world = World::new().await;
     let connector = world.connector("Claude").await;
-    type Cause<'a> = (&'a str, u16, &'a dyn Fn(bool));
     let causes: [Cause<'_>; 2] = [
         ("too many requests at Supabase", 429, &|on| world.supabase().limit_rate(on)),
         ("Supabase does not answer", 503, &|on| world.supabase().break_down(on)),
@@ -256,6 +257,34 @@ async fn every_verifier_of_the_browser_is_tried() {
     let back = ana.visit(&follows_link(&world, ANA).await).await;
 
     assert!(back.body.contains("You are signed in"), "{back:?}");
+}
+
+/// Whoever sends any number of cookies has us try no more verifiers than a browser is given: Supabase counts what comes from us, so
+/// its limit is everybody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_verifiers_are_tried_than_a_browser_is_given() {
+    const TOKEN: &str = "/auth/v1/token";
+    let world = World::new().await;
+    let (ana, eve) = (world.person(ANA), world.person(ANA));
+    ana.submit(&mail_form(&ana, "/auth/login").await).await;
+    let callback = follows_link(&world, ANA).await;
+    // A live code, and verifiers that are none of it.
+    eve.submit(&mail_form(&eve, "/auth/login").await).await;
+    let cookies = eve.cookie_header();
+    let (_, kept) = cookies.split("; ").find_map(|cookie| cookie.split_once("mcp-login-")?.1.split_once('=')).unwrap();
+    let mut parts: Vec<_> = kept.split('.').map(str::to_owned).collect();
+    let id = callback.split("flow=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+    for number in 0..50_u8 {
+        parts[1] = BASE64_URL_SAFE_NO_PAD.encode([number; 32]);
+        let id = if number == 0 { id.clone() } else { BASE64_URL_SAFE_NO_PAD.encode([number; 16]) };
+        eve.has_cookie(&format!("mcp-login-{id}"), &parts.join("."));
+    }
+    let before = world.supabase().asked(TOKEN);
+
+    let page = eve.open(&callback).await;
+
+    assert!(page.body.contains("asked for a mail to the same address"), "{page:?}");
+    assert_eq!(world.supabase().asked(TOKEN) - before, 3);
 }
 
 /// A stranger who asks for the same address makes the link useless: the page says so, and that the next code works.

@@ -131,3 +131,30 @@ async fn the_page_on_the_way_to_a_provider_can_be_read_again() {
     let elsewhere = eve.open(&address).await;
     assert!(elsewhere.status == 400 && !elsewhere.body.contains("Continue with GitHub\""), "{elsewhere:?}");
 }
+
+/// The second of two clicks is told that its code is spent; the browser has the session of the first by then, and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_was_sent_twice_goes_on() {
+    let world = World::new().await;
+    let connector = world.connector("Claude").await;
+    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+    let form = Form::find(&ana.visit(&ask.url).await, "password").unwrap().with("email", ANA);
+    let typing = ana.sends(&Form { action: "/auth/login/code".to_owned(), ..form }).await;
+    let code = world.supabase().inbox(ANA).pop().unwrap().code;
+    let form = Form::find(&typing, "token").unwrap().with("token", &code);
+    let before = ana.cookie_header();
+
+    assert_eq!(ana.submit(&form).await.status, 303);
+    let session = ana.cookie_header();
+    ana.forgets_cookies();
+    for (name, value) in before.split("; ").filter_map(|cookie| cookie.split_once('=')) {
+        ana.has_cookie(name, value);
+    }
+    let second = ana.submit(&form).await;
+    for (name, value) in session.split("; ").filter_map(|cookie| cookie.split_once('=')) {
+        ana.has_cookie(name, value);
+    }
+
+    let page = ana.read(second).await;
+    assert!(Form::find(&page, "decision").is_some(), "{page:?}");
+}

@@ -291,8 +291,9 @@ async fn a_known_address_is_not_told_by_the_time_that_its_mail_takes() {
         took.push(began.elapsed());
     }
     assert_eq!(world.supabase().inbox(ANA).len(), 1);
-    let (least, most) = (took.iter().min().unwrap(), took.iter().max().unwrap());
-    assert!(*least >= Duration::from_secs(2) && *most - *least < Duration::from_millis(500), "{took:?}");
+    let (least, most) = (*took.iter().min().unwrap(), *took.iter().max().unwrap());
+    // By less than the mail takes.
+    assert!(least >= Duration::from_secs(2) && most < least + Duration::from_secs(1), "{took:?}");
 }
 
 /// A mail server that does not answer, which only a known address would show.
@@ -349,6 +350,7 @@ async fn a_provider_that_was_switched_off_is_a_page_of_ours() {
     let ana = world.person(ANA);
     let form = Form::find(&ana.visit("/auth/login").await, "provider").unwrap();
     world.supabase().configure(|config| config.providers_off = vec!["github".to_owned()]);
+    world.advance(5);
 
     let page = ana.sends(&form.with("provider", "github")).await;
 

@@ -1,7 +1,9 @@
 //! Serves the sign-in stand-in by itself on a free port of 127.0.0.1, with one person, and prints its address as the first
 //! line: a project apart, for driving it by hand, with `infra/stand-ins/tests/supabase-js.mjs`, and from tests.
 //!
-//!   supabase-stand-in <publishable key> <secret key>
+//! ```text
+//! supabase-stand-in PUBLISHABLE_KEY SECRET_KEY
+//! ```
 
 use std::io::{Error, Write as _};
 use std::sync::Arc;

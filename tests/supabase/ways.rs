@@ -332,14 +332,6 @@ async fn by_the_client_of_supabase_itself() {
         .await;
 }
 
-/// What is left, for whoever runs them against a real project.
-#[tokio::test(flavor = "multi_thread")]
-async fn in_ways_that_need_somebody() {
-    not_tried("providers", "they need somebody who signs in there");
-    not_tried("factors other than TOTP", "they need a phone or a key");
-    not_tried("a captcha", "it is there to keep programs out");
-}
-
 fn acme() -> shared::oauth::tenant::TenantId {
     shared::oauth::tenant::TenantId::parse("acme").unwrap()
 }

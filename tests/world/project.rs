@@ -90,7 +90,13 @@ impl Project {
     /// Whether what it sends reaches nobody.
     #[must_use]
     pub fn is_on_this_machine(&self) -> bool {
-        self.url.starts_with("http://")
+        let host = url::Url::parse(&self.url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
+        match host {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        }
     }
 
     /// Runs a test, and then removes the people whom it made, also when it failed.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use askama::Template;
 use http::StatusCode;
 use shared::clock::Timestamp;
-use shared::http::shell::Leads;
+use shared::http::shell::{Leads, ONCE};
 use shared::identity::signed_in::SignedIn;
 use shared::lambda::Response;
 
@@ -16,9 +16,6 @@ use crate::{Admin, Visit};
 
 /// The names and values of a form.
 pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
-
-/// Keeps a second click from sending a form twice: the answer that is shown would be that to the second.
-pub(crate) const ONCE: &str = include_str!("once.js");
 
 /// What is to be confirmed: a form with nothing to fill in.
 pub(crate) struct Question {

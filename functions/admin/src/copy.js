@@ -4,6 +4,8 @@ const button = document.getElementById('copy')
 const key = document.getElementById('key')
 const told = document.getElementById('copied')
 button.hidden = false
+// Firefox selects nothing of it by a double click.
+key.addEventListener('dblclick', () => getSelection().selectAllChildren(key))
 button.addEventListener('click', async () => {
   try {
     await navigator.clipboard.writeText(key.textContent)

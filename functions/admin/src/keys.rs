@@ -8,7 +8,7 @@ use askama::Template;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
-use shared::http::shell::{Leads, Shell};
+use shared::http::shell::{Leads, ONCE, Shell};
 use shared::http::visible::{Isolated, Visible};
 use shared::lambda::Response;
 use shared::oauth::api_key::{KeyId, KeyName};
@@ -16,7 +16,7 @@ use shared::oauth::scope::{Scope, Scopes};
 use shared::store::keys::{FORM_LIFETIME, FormId, KnownKey, Place};
 
 use crate::bar::Bar;
-use crate::confirm::{Fields, ONCE, Question, proof, shown_at};
+use crate::confirm::{Fields, Question, proof, shown_at};
 use crate::manager::Manager;
 use crate::notice::Notice;
 use crate::refusal::Refusal;

@@ -9,7 +9,7 @@ use shared::http::answer;
 use shared::http::parameters::Malformed;
 use shared::http::shell::{Leads, Shell};
 use shared::http::visible::Isolated;
-use shared::identity::{HOOK_KEEPS, NoSession};
+use shared::identity::{HOOK_KEEPS, NoSession, NotSignedIn};
 use shared::lambda::Response;
 use shared::store::keys::{Unmade, Unproven};
 use thiserror::Error;
@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
     #[error("a session that is over")]
     SignedOut,
     #[error("came back from sign-in with a session that is not recognised: {why:?}")]
-    Unrecognized { why: NoSession, again: String },
+    Unrecognized { why: NotSignedIn, again: String },
     /// Of another tenant, or of nobody: they look alike.
     #[error("not there, or not theirs")]
     NotThere,
@@ -96,10 +96,15 @@ impl Refusal {
                 ),
                 "An owner or administrator of the workspace can do it, or give you another role.",
             ),
-            Self::Unrecognized { why: NoSession::NoAmr, .. } => (
+            Self::Unrecognized { why: NotSignedIn::Nobody(NoSession::NoAmr), .. } => (
                 "Your session does not count here",
                 "It does not say how you signed in, so it may be another application's.".to_owned(),
                 HOOK_KEEPS,
+            ),
+            Self::Unrecognized { why: NotSignedIn::Halfway, .. } => (
+                "Your second step is missing",
+                "You signed in without the second step that your account asks for.".to_owned(),
+                "Sign in again with both steps. If you are not asked for the second one, tell those who run this service.",
             ),
             Self::Unrecognized { .. } => (
                 "Your session could not be recognised",

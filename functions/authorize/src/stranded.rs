@@ -6,7 +6,7 @@ use shared::fault::Fault;
 use shared::http::answer;
 use shared::http::parameters::Malformed;
 use shared::http::shell::{Leads, Shell};
-use shared::identity::{HOOK_KEEPS, NoSession};
+use shared::identity::{HOOK_KEEPS, NoSession, NotSignedIn};
 use shared::lambda::Response;
 use thiserror::Error;
 
@@ -30,7 +30,7 @@ pub(crate) enum Stranded {
     #[error("a redirect_uri that the client did not register")]
     Address,
     #[error("came back from sign-in with a session that is not recognised: {why:?}")]
-    Unrecognized { why: NoSession, again: String },
+    Unrecognized { why: NotSignedIn, again: String },
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -57,7 +57,7 @@ impl Stranded {
             Self::Document(_) => "client_document",
             Self::NoAddress => "no_address",
             Self::Address => "address",
-            Self::Unrecognized { why: NoSession::NoAmr, .. } => "session_without_amr",
+            Self::Unrecognized { why: NotSignedIn::Nobody(NoSession::NoAmr), .. } => "session_without_amr",
             Self::Unrecognized { .. } => "unrecognized_session",
             Self::Fault(_) => "unavailable",
         }
@@ -102,11 +102,17 @@ impl Stranded {
                 "The application wants the answer at an address that it did not register. To keep you safe, nothing was sent there.",
                 "If you did not start this yourself, close the page. If you did, remove the connector in the application and add it again.",
             ),
-            Self::Unrecognized { why: NoSession::NoAmr, .. } => (
+            Self::Unrecognized { why: NotSignedIn::Nobody(NoSession::NoAmr), .. } => (
                 StatusCode::BAD_REQUEST,
                 "Your session does not count here",
                 "It does not say how you signed in, so it may be another application's. Nothing was connected.",
                 HOOK_KEEPS,
+            ),
+            Self::Unrecognized { why: NotSignedIn::Halfway, .. } => (
+                StatusCode::BAD_REQUEST,
+                "Your second step is missing",
+                "You signed in without the second step that your account asks for. Nothing was connected.",
+                "Sign in again with both steps. If you are not asked for the second one, tell those who run this service.",
             ),
             Self::Unrecognized { .. } => (
                 StatusCode::BAD_REQUEST,

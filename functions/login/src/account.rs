@@ -9,7 +9,7 @@ use shared::fault::Fault;
 use shared::identity::halfway::FactorId;
 use shared::identity::supabase::{Answer, Ask, Bearer, Supabase};
 
-use crate::captcha::{Proof, Unproven};
+use crate::captcha::{CaptchaError, CaptchaToken};
 use crate::declined::Declined;
 use crate::hook::HookMessage;
 use crate::mail::MailFailure;
@@ -29,7 +29,7 @@ pub(crate) struct Tokens {
 #[derive(Debug)]
 pub(crate) enum Sent {
     Mailed,
-    /// Nobody has this address, or a mail to it is younger than a minute.
+    /// Nobody has this address, a mail to it is younger than a minute, or the account is banned.
     Withheld(String),
     /// Somebody has it, and the project could not send the mail.
     Failed(MailFailure),
@@ -49,7 +49,7 @@ pub(crate) async fn by_password(
     at: &Supabase,
     email: &str,
     password: &str,
-    captcha: &Proof,
+    captcha: &CaptchaToken,
 ) -> Result<Tokens, Refusal> {
     let body = json!({ "email": email, "password": password, "gotrue_meta_security": captcha });
     let ask = Ask::post("Supabase.Password", "/token?grant_type=password", body);
@@ -67,20 +67,8 @@ pub(crate) async fn by_link(at: &Supabase, token_hash: &str) -> Result<Tokens, R
     tokens(at, Ask::post("Supabase.Verify", "/verify", body), Declined::of_link).await
 }
 
-/// Exchanges the code of a flow. `verifiers` are those of this browser, the flow's own first: Supabase tells of a wrong one
-/// and spends nothing, so the next is tried.
-pub(crate) async fn by_flow(at: &Supabase, code: &str, verifiers: &[String]) -> Result<Tokens, Refusal> {
-    let mut outcome = Err(Refusal::Declined(Declined::OtherFlow));
-    for verifier in verifiers {
-        outcome = exchange(at, code, verifier).await;
-        if !matches!(outcome, Err(Refusal::Declined(Declined::OtherFlow))) {
-            break;
-        }
-    }
-    outcome
-}
-
-async fn exchange(at: &Supabase, code: &str, verifier: &str) -> Result<Tokens, Refusal> {
+/// Exchanges the code of a flow. Supabase tells of a wrong verifier and spends nothing, so another may be tried.
+pub(crate) async fn by_flow(at: &Supabase, code: &str, verifier: &str) -> Result<Tokens, Refusal> {
     let body = json!({ "auth_code": code, "code_verifier": verifier });
     tokens(at, Ask::post("Supabase.Exchange", "/token?grant_type=pkce", body), Declined::of_flow).await
 }
@@ -134,7 +122,7 @@ pub(crate) async fn send_code(
     email: &str,
     callback: &str,
     challenge: &str,
-    captcha: &Proof,
+    captcha: &CaptchaToken,
 ) -> Result<Sent, Refusal> {
     const CALL: &str = "Supabase.Otp";
     let path = format!("/otp?redirect_to={}", crate::encoded(callback));
@@ -187,7 +175,7 @@ async fn tokens(at: &Supabase, ask: Ask<'_>, meaning: fn(&str) -> Option<Decline
 
 fn declined(answer: &Answer, call: &'static str, meaning: fn(&str) -> Option<Declined>) -> Refusal {
     if answer.code.as_deref() == Some("captcha_failed") {
-        return Unproven::Refused.into();
+        return CaptchaError::Refused.into();
     }
     match (answer.code.as_deref().and_then(meaning), HookMessage::of(answer)) {
         (Some(declined), _) => Refusal::Declined(declined),

@@ -30,14 +30,14 @@ enum Provider {
 /// What a form brings to prove that its sender is a person, as Supabase wants it (`gotrue_meta_security`): a token of the
 /// widget, or nothing where there is none. Has no `Debug`.
 #[derive(Serialize)]
-pub(crate) struct Proof {
+pub(crate) struct CaptchaToken {
     #[serde(skip_serializing_if = "Option::is_none")]
     captcha_token: Option<String>,
 }
 
 /// Why a form proves nothing.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum Unproven {
+pub(crate) enum CaptchaError {
     /// The project demands what this deployment does not show.
     #[error("the project demands a captcha: deploy with its CaptchaProvider and CaptchaSiteKey")]
     NotSetUp,
@@ -151,11 +151,11 @@ impl Provider {
     }
 }
 
-impl Proof {
+impl CaptchaToken {
     /// What `form` brings, if a widget was in it.
-    pub(crate) fn of(widget: Option<&Widget>, form: &Form) -> Result<Self, Unproven> {
+    pub(crate) fn of(widget: Option<&Widget>, form: &Form) -> Result<Self, CaptchaError> {
         let captcha_token = match widget {
-            Some(widget) => Some(form.value(widget.field()).ok_or(Unproven::Missing)?.to_owned()),
+            Some(widget) => Some(form.value(widget.field()).ok_or(CaptchaError::Missing)?.to_owned()),
             None => None,
         };
         Ok(Self { captcha_token })
@@ -164,13 +164,13 @@ impl Proof {
     /// Supabase's refusal, in what it means where no widget was shown.
     pub(crate) fn explain(&self, refusal: Refusal) -> Refusal {
         match (refusal, &self.captcha_token) {
-            (Refusal::Captcha(_), None) => Refusal::Captcha(Unproven::NotSetUp),
+            (Refusal::Captcha(_), None) => Refusal::Captcha(CaptchaError::NotSetUp),
             (refusal, _) => refusal,
         }
     }
 }
 
-impl Unproven {
+impl CaptchaError {
     /// For the person.
     pub(crate) const fn sentence(self) -> &'static str {
         match self {

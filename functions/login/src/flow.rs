@@ -66,7 +66,8 @@ impl Flow {
         to_text(derived.expose().split_at(16).0)
     }
 
-    /// The verifiers of this browser: this flow's, then those of the others, newest first.
+    /// The verifiers of this browser: this flow's, then those of the others, newest first, and no more than a browser is given: a
+    /// stranger may send any number of cookies.
     pub(crate) fn verifiers(&self, jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<String> {
         let mut verifiers = vec![self.verifier.clone()];
         for (flow, _) in Self::open(jar, issuer, now) {
@@ -74,6 +75,7 @@ impl Flow {
                 verifiers.push(flow.verifier);
             }
         }
+        verifiers.truncate(Self::MOST);
         verifiers
     }
 

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use http::StatusCode;
-use shared::http::shell::{Leads, Shell, ThirdParty};
+use shared::http::shell::{Leads, ONCE, Shell, ThirdParty};
 use shared::http::visible::Visible;
 use shared::identity::halfway::Factor;
 use shared::lambda::Response;
@@ -98,6 +98,7 @@ pub(crate) struct LinkPage<'a> {
     pub(crate) shell: &'a Shell,
     pub(crate) problem: Option<&'a Problem>,
     pub(crate) email: &'a str,
+    pub(crate) next: &'a str,
     pub(crate) link: &'a Link,
     pub(crate) confirmation: &'a str,
     pub(crate) start: &'a str,
@@ -134,7 +135,12 @@ pub(crate) fn shown(shell: &Shell, status: StatusCode, next: Option<&Next>, temp
     answered(ThirdParty::NONE, shell, status, next, &[], template)
 }
 
-/// The same with a script of its own and, if the page has one, a captcha's widget and its script.
+/// The same, with a form that a second click does not send again.
+pub(crate) fn with_form(shell: &Shell, status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
+    answered(ThirdParty::NONE, shell, status, next, &[ONCE], template)
+}
+
+/// The same with a script of its own besides and, if the page has one, a captcha's widget and its script.
 pub(crate) fn with_captcha(
     captcha: Option<&Widget>,
     shell: &Shell,
@@ -144,8 +150,8 @@ pub(crate) fn with_captcha(
     template: &impl Template,
 ) -> Response {
     match captcha {
-        Some(widget) => answered(widget.third_party(), shell, status, next, &[script, captcha::SCRIPT], template),
-        None => answered(ThirdParty::NONE, shell, status, next, &[script], template),
+        Some(widget) => answered(widget.third_party(), shell, status, next, &[script, ONCE, captcha::SCRIPT], template),
+        None => answered(ThirdParty::NONE, shell, status, next, &[script, ONCE], template),
     }
 }
 

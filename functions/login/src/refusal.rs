@@ -6,7 +6,7 @@ use shared::fault::Fault;
 use shared::http::parameters::Malformed;
 use thiserror::Error;
 
-use crate::captcha::Unproven;
+use crate::captcha::CaptchaError;
 use crate::declined::Declined;
 use crate::hook::HookMessage;
 use crate::link::Link;
@@ -41,7 +41,7 @@ pub(crate) enum Refusal {
     OtherBrowser,
     /// The captcha.
     #[error(transparent)]
-    Captcha(#[from] Unproven),
+    Captcha(#[from] CaptchaError),
     /// Supabase Auth said no.
     #[error("declined: {0:?}")]
     Declined(Declined),
@@ -137,6 +137,8 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::AnotherSite | Self::Hook(_) => StatusCode::FORBIDDEN,
+            // Nothing failed: the page says where to go on.
+            Self::OtherBrowser => StatusCode::OK,
             Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Declined(Declined::TooMany) => StatusCode::TOO_MANY_REQUESTS,
             Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -146,7 +148,6 @@ impl Refusal {
             | Self::NotSignedOut
             | Self::NoEmail
             | Self::NoFlow
-            | Self::OtherBrowser
             | Self::Captcha(_)
             | Self::Declined(_) => StatusCode::BAD_REQUEST,
         }

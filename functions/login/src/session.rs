@@ -1,15 +1,104 @@
-//! Cookies as we write them: a session as `@supabase/ssr` would, and our own.
+//! A session: kept as `@supabase/ssr` would, and ended.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::Method;
 use http::header::{HeaderValue, SET_COOKIE};
 use serde_json::json;
 use shared::clock::Timestamp;
+use shared::fault::Fault;
+use shared::http::answer::{because, see_other};
+use shared::http::parameters::Parameters;
 use shared::identity::cookies::Jar;
-use shared::lambda::Response;
+use shared::identity::signed_in::SIGN_OUT;
+use shared::identity::supabase::Bearer;
+use shared::identity::{Arrival, NoSession};
+use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 
 use crate::account::Tokens;
+use crate::declined::Declined;
+use crate::form::Door;
+use crate::next::Next;
+use crate::refusal::{Back, Refusal, Refused};
+use crate::{Login, account, form};
+
+impl Login {
+    /// Keeps the session and goes where the person was going, by way of their second factor if they have one.
+    pub(crate) async fn welcome(
+        &self,
+        request: &Request,
+        tokens: Tokens,
+        back: &Back,
+        now: Timestamp,
+    ) -> Result<Response, Refused> {
+        // Better told here than found out by being sent here again and again.
+        let known = self.identity.recognise(Bearer::new(tokens.access_token.clone()), now).await;
+        let to = match (known, &back.next) {
+            (Err(fault), next) => {
+                // There is a session, and what it came from is spent: only to look at it failed.
+                let (start, why) = (self.start(next.as_ref()), Refusal::Fault(fault));
+                let mut response = if request.method() == Method::POST {
+                    because(see_other(&start), &why)
+                } else {
+                    self.retry_page(&start, back, &why)
+                };
+                keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
+                return Ok(response);
+            }
+            (Ok(Arrival::Nobody(NoSession::Banned)), _) => return Err(back.refused(Declined::Suspended)),
+            (Ok(Arrival::Nobody(NoSession::Ended)), _) => return Err(back.refused(Declined::Session)),
+            (Ok(Arrival::Nobody(NoSession::NoAmr)), _) => return Err(back.refused(Declined::NoAmr)),
+            (Ok(Arrival::Nobody(NoSession::NotOurs)), _) => {
+                return Err(back.refused(Fault::new(
+                    "Supabase.Token",
+                    "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
+                )));
+            }
+            (Ok(Arrival::SignedIn(_)), Some(next)) => next.on(&self.issuer),
+            (Ok(Arrival::SignedIn(_) | Arrival::Halfway(_)), next) => self.start(next.as_ref()),
+        };
+        let mut response = see_other(&to);
+        keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
+        Door::close(&mut response, &self.issuer);
+        Ok(response)
+    }
+
+    /// Lets the browser forget every session that came with `request`.
+    pub(crate) fn without_session(&self, request: &Request, mut response: Response) -> Response {
+        let jar = Jar::of(request);
+        for key in jar.keys(self.identity.cookie()) {
+            forget(&mut response, &jar, &key, &self.issuer);
+        }
+        response
+    }
+
+    /// Ends the session in this browser, and at Supabase.
+    pub(crate) async fn sign_out(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
+        form::from_our_page(request, &self.issuer)?;
+        let fields = Parameters::of_body(request).map_err(Refusal::Malformed)?;
+        let back = Back { next: fields.value("next").and_then(Next::parse), ..Back::default() };
+        let arrival = self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))?;
+        let shown = fields.value("confirmation").unwrap_or_default();
+        let session = match &arrival {
+            Arrival::SignedIn(person) => Some((&person.bearer, person.allows(SIGN_OUT, shown))),
+            Arrival::Halfway(person) => Some((person.bearer(), person.allows(SIGN_OUT, shown))),
+            Arrival::Nobody(_) => None,
+        };
+        let mut response = self.without_session(request, see_other(&self.start(back.next.as_ref())));
+        // Without a session that is good there is nothing to forge: the browser only forgets what it cannot use.
+        if let Some((bearer, allowed)) = session {
+            if !allowed {
+                return Err(Back::default().refused(Refusal::NotSignedOut));
+            }
+            // This browser is signed out even if Supabase cannot be told.
+            if let Err(fault) = account::sign_out(self.identity.supabase(), bearer).await {
+                response = because(response, &fault);
+            }
+        }
+        Ok(response)
+    }
+}
 
 /// Keeps a session under `key`, tokens only, and clears every older chunk that came with the request, which would otherwise be
 /// read in its stead.

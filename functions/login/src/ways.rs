@@ -50,22 +50,28 @@ impl Offered {
 
 impl Ways {
     const FRESH: Duration = Duration::from_mins(5);
+    /// So that whoever leaves again and again has us ask once.
+    const NOW: Duration = Duration::from_secs(5);
 
     /// As the project says. If it says nothing, what it last said, or e-mail: a page that might work is better than none.
     pub(crate) async fn offered(&self, at: &Supabase, now: Timestamp) -> Offered {
+        self.offered_within(Self::FRESH, at, now).await
+    }
+
+    /// As the project says now, for whoever is about to leave for a provider: what Supabase answers there, of one that was switched
+    /// off since, is not for people.
+    pub(crate) async fn offered_now(&self, at: &Supabase, now: Timestamp) -> Offered {
+        self.offered_within(Self::NOW, at, now).await
+    }
+
+    async fn offered_within(&self, age: Duration, at: &Supabase, now: Timestamp) -> Offered {
         let mut last = self.0.lock().await;
         if let Some((offered, asked)) = &*last
-            && now.since(*asked) < Self::FRESH
+            && now.since(*asked) < age
         {
             return offered.clone();
         }
         renewed(&mut last, at, now).await
-    }
-
-    /// As the project says this very moment, for whoever is about to leave for a provider: what Supabase answers
-    /// there, of one that was switched off since, is not for people.
-    pub(crate) async fn offered_now(&self, at: &Supabase, now: Timestamp) -> Offered {
-        renewed(&mut *self.0.lock().await, at, now).await
     }
 }
 

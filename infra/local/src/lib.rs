@@ -301,18 +301,14 @@ impl System {
     /// When a port is taken, the folder is in use or of another version, or the template cannot be followed.
     pub async fn start(options: Options) -> Result<Self, Failure> {
         // First, for nothing is to be left behind by a project that is not there.
-        let members = match &options.project {
-            Some(project) => project.reach().await?,
-            None => Vec::new(),
-        };
+        let members = if let Some(project) = &options.project { project.reach().await? } else { Vec::new() };
         let (folder, filled) = open_folder(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
         let issuer = format!("http://localhost:{}", gateway_listener.port);
         let mut servers = Servers::new();
 
-        let kms = Kms::new(signing_key::open(folder.as_deref())?);
+        let (kms, lambda) = (Kms::new(signing_key::open(folder.as_deref())?), Lambda::new());
         let kms_address = serve_anywhere(&mut servers, &kms.router()).await?;
-        let lambda = Lambda::new();
         let lambda_address = serve_anywhere(&mut servers, &lambda.router()).await?;
 
         let (supabase, supabase_url) = if let Some(project) = &options.project {

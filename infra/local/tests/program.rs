@@ -58,7 +58,7 @@ fn with_project(url: &str, key: &str, members: &[&str]) -> Child {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap_or_else(|error| panic!("it does not start: {error}"))
 }
 
 /// The people of a project sign in, by user id and by address; the demo's people and their key are absent, and no key is shown.

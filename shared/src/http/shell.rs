@@ -21,6 +21,9 @@ use crate::lambda::Response;
 /// The one stylesheet, but for the deployment's colour.
 pub(super) const STYLE: &str = include_str!("style.css");
 
+/// A script for pages with forms: a second click sends nothing.
+pub const ONCE: &str = include_str!("once.js");
+
 /// The look of a deployment.
 pub struct Shell {
     product: String,

@@ -214,7 +214,9 @@ impl Identity {
             Found::Unpublished { vouched } if *questions > 0 && parsed.may_be_asked_about() => {
                 // Not asked is not signed out: who really has such a token comes again in a moment.
                 if !(vouched || self.questions.try_acquire(now)) {
-                    return Err(Fault::new(USER, "not asked: too many tokens of keys that are not published"));
+                    // Not counted: Supabase has done nothing wrong, and strangers must not raise its alarm.
+                    let reason = "not asked: too many tokens of keys that are not published".to_owned();
+                    return Err(Fault { call: USER, reason });
                 }
                 *questions -= 1;
             }

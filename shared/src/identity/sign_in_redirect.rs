@@ -1,7 +1,7 @@
 //! The redirect to the sign-in page, once per request: a browser must not go between us and that page in circles.
 
 use super::cookies::Jar;
-use super::{Identity, NoSession, NotSignedIn};
+use super::{Identity, NotSignedIn};
 use crate::http::answer::see_other;
 use crate::http::own_cookie;
 use crate::lambda::{Request, Response};
@@ -10,11 +10,10 @@ use crate::oauth::secret::{Digest, to_text};
 /// The browser was sent to sign in a moment ago, and came back with a session that is none here.
 #[derive(Debug, thiserror::Error)]
 #[error("came back from sign-in with a session that is not recognised")]
-pub struct UnrecognizedSession(pub NoSession);
+pub struct UnrecognizedSession(pub NotSignedIn);
 
 impl Identity {
-    /// Sends the browser of `request` to sign in, to come back to `way_back`. `why` it counts as nobody's: who has yet to show a second
-    /// factor is not sent back from there.
+    /// Sends the browser of `request` to sign in, to come back to `way_back`. `why` it counts as nobody's.
     ///
     /// # Errors
     /// When the same request was sent there within the last minute, and came back with a session that nobody recognises: it
@@ -27,10 +26,9 @@ impl Identity {
     ) -> Result<Response, UnrecognizedSession> {
         let (jar, mark) = (Jar::of(request), to_text(Digest::of(way_back.as_bytes()).as_bytes()));
         let has_session = jar.keys(&self.cookie).iter().any(|key| jar.chunk_names(key).next().is_some());
-        if let NotSignedIn::Nobody(why) = why
-            && has_session
-            && own_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str())
-        {
+        // Our own page asks for the second factor, and sends nobody on before.
+        let is_asked_for_more = why == NotSignedIn::Halfway && self.hosts_login();
+        if has_session && !is_asked_for_more && own_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str()) {
             return Err(UnrecognizedSession(why));
         }
         let mut response = see_other(&self.login(way_back));

@@ -21,29 +21,62 @@ pub fn deceives(name: &str) -> bool {
 /// emoji is written with it, and there alone: within Latin letters it would make two names that look like one.
 pub fn judged(name: &str) -> impl Iterator<Item = (char, bool)> {
     let right_to_left = name.chars().any(is_right_to_left);
-    let (mut before, mut in_flag): (Option<char>, bool) = (None, false);
+    let (mut before, mut of_flag): (Option<char>, usize) = (None, 0);
     name.char_indices().map(move |(at, character)| {
         let written = match character {
             // Marks of direction, in names that are written from right to left.
             '\u{200e}' | '\u{200f}' | '\u{61c}' => right_to_left,
-            // Joiners: of Arabic and Indic scripts, and of emoji.
-            '\u{200c}' | '\u{200d}' => {
-                before.is_some_and(|it| it == EMOJI || ('\u{600}'..).contains(&it) && !is_unseen(it))
-            }
+            // Joiners: of Arabic and Indic scripts, and between emoji.
+            '\u{200c}' | '\u{200d}' => before.is_some_and(|it| {
+                let next = name.get(at + character.len_utf8()..).and_then(|rest| rest.chars().next());
+                is_joined(it) || (it == EMOJI || is_emoji(it)) && next.is_some_and(is_emoji)
+            }),
             // The looks of an emoji, or of a digit on a key.
             '\u{fe0e}' | EMOJI => before.is_some_and(|it| {
                 let on_key = it.is_ascii_digit() || matches!(it, '#' | '*');
-                !it.is_ascii() && !is_unseen(it)
-                    || on_key && name.get(at..).is_some_and(|rest| rest.starts_with("\u{fe0f}\u{20e3}"))
+                is_emoji(it) || on_key && name.get(at..).is_some_and(|rest| rest.starts_with("\u{fe0f}\u{20e3}"))
             }),
             // The letters of a region, after its flag (Unicode Technical Standard #51, annex C).
-            '\u{e0020}'..='\u{e007f}' => in_flag,
+            '\u{e0020}'..='\u{e007f}' => of_flag > 0,
             _ => false,
         };
-        in_flag = character == '\u{1f3f4}' || in_flag && matches!(character, '\u{e0020}'..='\u{e007e}');
+        of_flag = if character == FLAG {
+            name.get(at + character.len_utf8()..).map_or(0, region_letters)
+        } else {
+            of_flag.saturating_sub(1)
+        };
         before = Some(character);
         (character, is_unseen(character) && !written)
     })
+}
+
+/// How many letters of a region `text` begins with, the end among them: none if there is no end within six.
+fn region_letters(text: &str) -> usize {
+    let letters = text.chars().take_while(|it| matches!(it, '\u{e0020}'..='\u{e007e}')).take(7).count();
+    let ended = text.chars().nth(letters) == Some('\u{e007f}');
+    if ended && (1..=6).contains(&letters) { letters + 1 } else { 0 }
+}
+
+/// A flag that letters of a region may follow.
+const FLAG: char = '\u{1f3f4}';
+
+/// Letters of the scripts that are written with joiners: from Arabic to Sinhala, Tibetan, Myanmar, Khmer and Mongolian.
+fn is_joined(character: char) -> bool {
+    let letters = matches!(
+        character,
+        '\u{600}'..='\u{dff}' | '\u{f00}'..='\u{109f}' | '\u{1780}'..='\u{18af}'
+    );
+    letters && !is_unseen(character)
+}
+
+/// What is shown as an emoji, or can be (Unicode Technical Standard #51, `emoji-data.txt`, by its ranges).
+fn is_emoji(character: char) -> bool {
+    matches!(
+        character,
+        '\u{a9}' | '\u{ae}' | '\u{203c}' | '\u{2049}' | '\u{2122}' | '\u{2139}' | '\u{2194}'..='\u{21aa}'
+            | '\u{231a}'..='\u{23fa}' | '\u{24c2}' | '\u{25aa}'..='\u{25fe}' | '\u{2600}'..='\u{27bf}'
+            | '\u{2934}'..='\u{2b55}' | '\u{3030}' | '\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}'
+    )
 }
 
 /// Asks for a character to be shown as an emoji.
@@ -105,6 +138,13 @@ mod tests {
             "❤\u{fe0f}\u{fe0f}",
             "a\u{e0067}",
             "💻\u{e0067}",
+            "🏴\u{e0067}\u{e0062}",
+            "🏴\u{e0061}\u{e0061}\u{e0061}\u{e0061}\u{e0061}\u{e0061}\u{e0061}\u{e007f}",
+            "Mü\u{fe0f}ller",
+            "Việ\u{200d}t",
+            "Claude’\u{200d}s",
+            "Claude™\u{200d}",
+            "あ\u{200d}い",
             "שלום\u{202e}",
             "שלום\u{2067}",
             "שלום\u{200b}",

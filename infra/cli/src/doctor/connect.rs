@@ -113,6 +113,10 @@ impl Connection<'_> {
             }
             return None;
         };
+        if page.heard.body.contains("id=\"captcha\"") {
+            check.skip("the sign-in page demands a captcha, which the doctor cannot pass");
+            return None;
+        }
         let form = form.with("email", &self.person.email).with("password", &self.person.password);
         let heard = browser.submit(check, &page, &form).await?;
         let next = heard.header("location").filter(|_| heard.is_redirect()).and_then(|next| page.url.join(next).ok());
@@ -126,6 +130,15 @@ impl Connection<'_> {
             return None;
         };
         let page = browser.visit(check, next.as_str(), &self.target.issuer_origin(self.documents)).await?;
+        if Form::find(&page, "decision").is_none() && next.query_pairs().any(|(name, _)| name == "notice") {
+            check.broken(
+                "not_signed_in",
+                format!("{} cannot sign in: the sign-in page refuses the form", self.person.email),
+                "This person cannot connect.",
+                "Check the password, and that the person may sign in with one at Supabase.",
+            );
+            return None;
+        }
         if Form::find(&page, "decision").is_none() {
             check.broken(
                 "no_consent_page",

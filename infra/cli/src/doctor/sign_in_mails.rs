@@ -72,7 +72,7 @@ pub(crate) async fn check(aws: &SdkConfig, stack: &str, now: Timestamp) -> Check
     let mut check = Check::new("sign_in_mails");
     let group = format!("/aws/lambda/{stack}-login");
     match reasons(aws, &group, now).await {
-        Err(reason) => check.skip(format!("needs logs:FilterLogEvents on {group}: {reason}")),
+        Err(reason) => check.skip(format!("{group} could not be read, which takes logs:FilterLogEvents: {reason}")),
         Ok((reasons, all)) => {
             let looked_at = if all { "in the last day" } else { "in the part of the last day that was looked at" };
             if reasons.is_empty() {

@@ -727,6 +727,17 @@ fn cases() -> Vec<Case> {
             &["broken connect: not_signed_in: ana@example.com cannot sign in: 403 “Request blocked”"],
         ),
         whole(
+            "the password is wrong",
+            |asked, answer| {
+                if asked.path == "/auth/login/password" {
+                    answer.without("set-cookie").with("location", "/auth/login?notice=AAAAAAAA")
+                } else {
+                    answer
+                }
+            },
+            &["broken connect: not_signed_in: ana@example.com cannot sign in: the sign-in page refuses the form"],
+        ),
+        whole(
             "cookies are dropped",
             |asked, answer| if asked.path == "/auth/login/password" { answer.without("set-cookie") } else { answer },
             &["broken connect: no_consent_page: after signing in there is 200 “Sign in to Amble” at /auth/login"],

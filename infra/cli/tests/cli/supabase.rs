@@ -259,13 +259,14 @@ async fn mails_that_failed_are_told_with_the_setting_to_change() {
     ];
     let mut expected: Vec<_> = expected.iter().map(|(code, seen)| (code, seen)).collect();
     let mut found = found;
-    (expected.sort_by_key(|it| it.0.to_string()), found.sort_by_key(|it| it.0.to_string()));
+    expected.sort_by_key(|it| it.0.to_string());
+    found.sort_by_key(|it| it.0.to_string());
     assert_eq!((&mails["verdict"], found), (&json!("weak"), expected), "{mails}");
     assert_eq!(check(&report, "supabase")["findings"], json!([]), "by the stack's parameters: {report}");
 
     for (pages, verdict, seen) in [
         (Some(vec![]), "well", "no mail failed in the last day"),
-        (None, "skipped", "needs logs:FilterLogEvents on /aws/lambda/amble-login: not allowed"),
+        (None, "skipped", "/aws/lambda/amble-login could not be read, which takes logs:FilterLogEvents: not allowed"),
     ] {
         let report = of_stack(&system, "", pages).await.tells(&["doctor", "--stack", "amble"]).await;
         let mails = check(&report, "sign_in_mails");
