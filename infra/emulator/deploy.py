@@ -19,7 +19,7 @@ from connection import equal
 from emulator import BUCKET, Emulator, Stack, supabase
 from events import replay
 from omissions import omissions_are_needed, permissions_are_enforced
-from operation import Deployment, deploy_tool
+from operation import PUBLISHABLE_KEY, Deployment, deploy_tool
 from resources import everything_is_deployed, items, live_versions, only_what_is_retained_is_left, print_counts, retained
 from template import ROOT, deployable, named_anew, transformed
 
@@ -31,7 +31,7 @@ def main(programs=TARGET / "lambda"):
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"  # all of it is on this machine
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     emulator = Emulator(TARGET / "ministack/bin/python", TARGET / "ministack-unread.jsonl")
-    with emulator.running(TARGET / "ministack.log"), supabase(TARGET / "debug/examples/supabase") as sign_in:
+    with emulator.running(TARGET / "ministack.log"), supabase(TARGET / "debug/supabase-stand-in", PUBLISHABLE_KEY) as sign_in:
         emulator.upload(Path(programs))
         deployment = Deployment(Stack(emulator, "amble-connect"), sign_in)
         try:
