@@ -6,16 +6,13 @@ use world::connector::Connector;
 
 use super::browser::Browser;
 use super::engine::Engine;
-use super::local_client;
 use super::ways::{BEN, asks_for_a_mail};
+use super::{begins_to_connect, local_client};
 use crate::pages::{shown, with_mia};
 
 pub(super) async fn after_a_password(engine: Engine) {
     let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     browser.fills_in("ben").await;
     browser.fill("Password", "wrong").await;
     browser.sends("Sign in").await;
@@ -34,10 +31,7 @@ pub(super) async fn after_a_password(engine: Engine) {
 
 pub(super) async fn after_a_code(engine: Engine) {
     let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     asks_for_a_mail(&browser).await;
     browser.reads_the_page_again().await;
     browser.fill("Code", "000000").await;
@@ -60,10 +54,7 @@ pub(super) async fn after_a_code(engine: Engine) {
 
 pub(super) async fn after_a_second_factor(engine: Engine) {
     let world = with_mia().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     browser.signs_in("mia").await;
     browser.reaches("One more step").await;
     browser.reads_the_page_again().await;
@@ -86,10 +77,7 @@ pub(super) async fn after_a_second_factor(engine: Engine) {
 /// Who comes back from the client is told that it is done.
 pub(super) async fn after_an_approval(engine: Engine) {
     let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     browser.signs_in("ben").await;
     browser.reaches("Claude wants to").await;
     browser.approves(&connector, &ask).await;
@@ -105,10 +93,7 @@ pub(super) async fn after_an_approval(engine: Engine) {
 /// Between the page and the click another account has signed in: the answer is a page, which stands in the history.
 pub(super) async fn after_a_form_of_another_account(engine: Engine) {
     let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     browser.signs_in("vera").await;
     browser.reaches("Claude wants to").await;
     let ben = world.person(BEN);

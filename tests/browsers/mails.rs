@@ -5,16 +5,13 @@ use world::World;
 use super::LATENCY;
 use super::browser::Browser;
 use super::engine::Engine;
-use super::local_client;
 use super::ways::{BEN, asks_for_a_mail, follows_the_link, uses_our_template};
+use super::{begins_to_connect, local_client};
 
 /// The first mail is the only one within a minute, so its link has to work.
 pub(super) async fn a_double_click_leaves_the_mail_good(engine: Engine) {
     let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     browser.reaches("Sign in to").await;
     browser.fill("E-mail address", BEN).await;
     browser.network.slow(LATENCY);
@@ -30,10 +27,7 @@ pub(super) async fn a_double_click_leaves_the_mail_good(engine: Engine) {
 
 pub(super) async fn asking_for_another_code_at_once_leaves_the_link_good(engine: Engine) {
     let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     asks_for_a_mail(&browser).await;
     let sent = browser.network.asked("POST /auth/login/code");
 

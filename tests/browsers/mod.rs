@@ -18,9 +18,10 @@ mod webdriver;
 
 use std::time::Duration;
 
+use browser::Browser;
 use engine::Engine;
 use world::World;
-use world::connector::Connector;
+use world::connector::{Ask, Connector};
 
 /// Of a request on a slow network: two clicks are sent before the first is answered.
 const LATENCY: Duration = Duration::from_millis(100);
@@ -28,6 +29,15 @@ const LATENCY: Duration = Duration::from_millis(100);
 /// A client on the same machine, where every engine has a page to show.
 async fn local_client<'w>(world: &'w World, name: &str) -> Connector<'w> {
     world.connector_at(name, &["http://localhost:49163/callback"]).await
+}
+
+/// A client of this machine, what it asks for, and a browser in which it begins.
+async fn begins_to_connect(world: &World, engine: Engine) -> (Connector<'_>, Ask, Browser<'_>) {
+    let connector = local_client(world, "Claude").await;
+    let ask = connector.ask("skills:read");
+    let browser = Browser::start(world, engine).await;
+    browser.open(&ask.url).await;
+    (connector, ask, browser)
 }
 
 macro_rules! in_every_engine {

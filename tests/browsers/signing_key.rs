@@ -4,7 +4,7 @@ use world::World;
 
 use super::browser::Browser;
 use super::engine::Engine;
-use super::local_client;
+use super::{begins_to_connect, local_client};
 
 pub(super) async fn a_new_key_under_way_leads_to_no_circle(engine: Engine) {
     let world = World::new().await;
@@ -27,10 +27,7 @@ pub(super) async fn a_new_key_under_way_leads_to_no_circle(engine: Engine) {
 /// One page with the reason, and a button that leads out of it.
 pub(super) async fn a_session_that_nobody_recognises_leads_to_a_page(engine: Engine) {
     let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(&world, engine).await;
-    browser.open(&ask.url).await;
+    let (connector, ask, browser) = begins_to_connect(&world, engine).await;
     browser.reaches("Sign in to").await;
     browser.has_cookies("sb-127-auth-token=base64-bm90aGluZw").await;
 

@@ -56,12 +56,3 @@ if (search) {
   })
   box.addEventListener('keydown', (event) => { if (event.key === 'Enter') event.preventDefault() })
 }
-
-// A second click is not a second approval. An application may leave this page open, where one can try again.
-let sent = false
-form.addEventListener('submit', (event) => {
-  if (sent) event.preventDefault()
-  sent = true
-  setTimeout(() => { sent = false }, 5000)
-})
-addEventListener('pageshow', () => { sent = false })

@@ -1,12 +1,14 @@
 //! The consent page, and what comes back from it.
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::http::answer;
 use shared::http::own_page;
 use shared::http::parameters::Parameters;
-use shared::http::shell::{Leads, Shell};
+use shared::http::shell::{Leads, ONCE, Shell};
 use shared::http::visible::Visible;
 use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
@@ -67,7 +69,7 @@ pub(crate) enum Again {
 #[template(path = "consent.html")]
 struct Page<'a> {
     shell: &'a Shell,
-    script: &'static str,
+    script: &'a str,
     client: &'a str,
     named: bool,
     host: String,
@@ -162,7 +164,8 @@ struct AlsoChoice<'a> {
 }
 
 /// What makes the page pleasanter: with the tenant chosen, what its role allows; a search among many.
-const SCRIPT: &str = include_str!("consent.js");
+/// A second click is not a second approval: the page's own script, and the one of all pages with forms.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| include_str!("consent.js").to_owned() + ONCE);
 
 impl<'a> Consent<'a> {
     /// The page: after a form that was refused with the reason and the choices that it held, else as new. `approved`: this browser has
@@ -207,7 +210,7 @@ impl<'a> Consent<'a> {
         }
         let page = Page {
             shell: self.shell,
-            script: SCRIPT,
+            script: &SCRIPT,
             client: client.name.as_deref().unwrap_or("An application without a name"),
             named: client.name.is_some(),
             host: self.destination.redirect_uri().host(),
@@ -256,7 +259,7 @@ impl<'a> Consent<'a> {
                 .then(|| ticked(&field(Scope::OfflineAccess)).unwrap_or(true)),
             console: self.issuer.at("/admin"),
         };
-        let page = |status| self.shell.page(status, Leads::Anywhere, Some(SCRIPT), page.render());
+        let page = |status| self.shell.page(status, Leads::Anywhere, Some(&SCRIPT), page.render());
         match again {
             // A fault of ours keeps its status, by which it is counted.
             Some(Again::Unavailable) => {

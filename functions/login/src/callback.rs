@@ -22,7 +22,7 @@ impl Login {
         let flow = match (flow, Link::of(&query)) {
             (Some(flow), Some(_)) if self.is_signed_in(request, now).await => return Ok(self.go_on(flow.next.as_ref())),
             (Some(flow), Some(link)) => return Ok(self.link_page(request, &flow, &link)),
-            (None, Some(_)) => return Err(Refusal::OtherBrowser.into()),
+            (None, Some(_)) => return Ok(self.other_browser_page()),
             (flow, None) => flow.ok_or(Refusal::NoFlow)?,
         };
         let back = Back { next: flow.next.clone(), ..Back::default() };

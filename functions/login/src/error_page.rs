@@ -10,7 +10,7 @@ use shared::lambda::{Request, Response};
 use crate::flow::Flow;
 use crate::hook::HookMessage;
 use crate::link::Link;
-use crate::page::{HookPage, OtherBrowserPage, RetryPage, shown};
+use crate::page::{HookPage, RetryPage, shown};
 use crate::refusal::{Back, Problem, Refusal, Refused, Step};
 use crate::{Login, encoded};
 
@@ -29,9 +29,6 @@ impl Login {
             }
             (&Method::POST, _) => notice::redirect(&self.address(&back), &problem, &self.issuer),
             (_, Refusal::Hook(message)) => self.hook_page(message, &back, why.status()),
-            (_, Refusal::OtherBrowser) => {
-                shown(&self.shell, why.status(), None, &OtherBrowserPage { shell: &self.shell })
-            }
             _ => match (request.uri().path_and_query(), &back.step) {
                 // A request without a form repeats itself.
                 (Some(address), _) if why.is_temporary() => {

@@ -100,7 +100,7 @@ impl Function for Login {
         match answered {
             Ok(response) => response,
             // A second click, or another tab: the first one has signed them in.
-            Err(refused) if refused.why.is_of_an_old_form() && self.is_signed_in(&request, now).await => {
+            Err(refused) if matches!(refused.why, Refusal::OutOfDate) && self.is_signed_in(&request, now).await => {
                 self.go_on(refused.back.next.as_ref())
             }
             Err(refused) => self.explain(&request, refused, now).await,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use http::StatusCode;
 use shared::clock::Timestamp;
+use shared::http::answer::because;
 use shared::http::notice;
 use shared::http::parameters::Parameters;
 use shared::identity::cookies::Jar;
@@ -14,7 +15,7 @@ use crate::declined::Declined;
 use crate::flow::Flow;
 use crate::form::{Door, Form};
 use crate::next::Next;
-use crate::page::{LinkPage, with_form};
+use crate::page::{LinkPage, OtherBrowserPage, shown, with_form};
 use crate::refusal::{Back, Problem, Refusal, Refused, Step};
 use crate::{Login, account};
 
@@ -52,6 +53,12 @@ impl Login {
         let mut response = with_form(&self.shell, StatusCode::OK, flow.next.as_ref(), &page);
         door.open(&mut response, &self.issuer);
         response
+    }
+
+    /// For a link that was asked for in another browser. Nothing failed: the page says where to go on.
+    pub(crate) fn other_browser_page(&self) -> Response {
+        let page = shown(&self.shell, StatusCode::OK, None, &OtherBrowserPage { shell: &self.shell });
+        because(page, &"the link of a mail in another browser")
     }
 }
 

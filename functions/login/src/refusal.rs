@@ -36,9 +36,6 @@ pub(crate) enum Refusal {
     /// A way back from a sign-in that this browser did not begin.
     #[error("no such flow in this browser")]
     NoFlow,
-    /// The link of a mail, in a browser that did not ask for it.
-    #[error("the link of a mail in another browser")]
-    OtherBrowser,
     /// The captcha.
     #[error(transparent)]
     Captcha(#[from] CaptchaError),
@@ -124,11 +121,6 @@ impl From<Declined> for Refusal {
 }
 
 impl Refusal {
-    /// Whether a form may be refused only because it was sent before.
-    pub(crate) const fn is_of_an_old_form(&self) -> bool {
-        matches!(self, Self::OutOfDate)
-    }
-
     /// Whether the same request may succeed in a moment.
     pub(crate) const fn is_temporary(&self) -> bool {
         matches!(self, Self::Declined(Declined::TooMany) | Self::Fault(_))
@@ -137,8 +129,6 @@ impl Refusal {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::AnotherSite | Self::Hook(_) => StatusCode::FORBIDDEN,
-            // Nothing failed: the page says where to go on.
-            Self::OtherBrowser => StatusCode::OK,
             Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Declined(Declined::TooMany) => StatusCode::TOO_MANY_REQUESTS,
             Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -176,9 +166,6 @@ impl Refusal {
             Self::NoFlow => {
                 "This sign-in was not begun in this browser, or too long ago. Start again here; if you have a mail, \
                  ask for a code and type it in."
-            }
-            Self::OtherBrowser => {
-                "This mail was asked for in another browser. Nothing is used up: type its code in there."
             }
             Self::Captcha(unproven) => unproven.sentence(),
             Self::Declined(declined) => declined.sentence(),

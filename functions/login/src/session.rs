@@ -3,11 +3,10 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
-use http::header::{HeaderValue, SET_COOKIE};
 use serde_json::json;
 use shared::clock::Timestamp;
 use shared::fault::Fault;
-use shared::http::answer::{because, see_other};
+use shared::http::answer::{because, see_other, set_cookie};
 use shared::http::parameters::Parameters;
 use shared::identity::cookies::Jar;
 use shared::identity::signed_in::SIGN_OUT;
@@ -46,15 +45,13 @@ impl Login {
                 keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
                 return Ok(response);
             }
-            (Ok(Arrival::Nobody(NoSession::Banned)), _) => return Err(back.refused(Declined::Suspended)),
-            (Ok(Arrival::Nobody(NoSession::Ended)), _) => return Err(back.refused(Declined::Session)),
-            (Ok(Arrival::Nobody(NoSession::NoAmr)), _) => return Err(back.refused(Declined::NoAmr)),
             (Ok(Arrival::Nobody(NoSession::NotOurs)), _) => {
                 return Err(back.refused(Fault::new(
                     "Supabase.Token",
                     "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
                 )));
             }
+            (Ok(Arrival::Nobody(why)), _) => return Err(back.refused(Declined::of_session(why))),
             (Ok(Arrival::SignedIn(_)), Some(next)) => next.on(&self.issuer),
             (Ok(Arrival::SignedIn(_) | Arrival::Halfway(_)), next) => self.start(next.as_ref()),
         };
@@ -105,10 +102,10 @@ impl Login {
 pub(crate) fn keep(response: &mut Response, tokens: &Tokens, jar: &Jar, key: &str, issuer: &Issuer, now: Timestamp) {
     let chunks = chunks(key, &value(tokens, now));
     for stale in jar.chunk_names(key).filter(|name| chunks.iter().all(|(fresh, _)| fresh != name)) {
-        set(response, stale, "", Some(0), issuer);
+        set_cookie(response, stale, "", Some(0), issuer);
     }
     for (name, chunk) in &chunks {
-        set(response, name, chunk, Some(LIFE), issuer);
+        set_cookie(response, name, chunk, Some(LIFE), issuer);
     }
 }
 
@@ -117,7 +114,7 @@ pub(crate) fn forget(response: &mut Response, jar: &Jar, key: &str, issuer: &Iss
     let mut names: Vec<&str> = jar.chunk_names(key).collect();
     names.dedup();
     for name in names {
-        set(response, name, "", Some(0), issuer);
+        set_cookie(response, name, "", Some(0), issuer);
     }
 }
 
@@ -129,16 +126,6 @@ pub(crate) fn to_cookie(text: &str) -> String {
 /// The text of [`to_cookie`].
 pub(crate) fn from_cookie(value: &str) -> Option<String> {
     String::from_utf8(URL_SAFE_NO_PAD.decode(value).ok()?).ok()
-}
-
-fn set(response: &mut Response, name: &str, value: &str, age: Option<i64>, issuer: &Issuer) {
-    let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
-    let secure = if issuer.is_plain_http() { "" } else { "; Secure" };
-    let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
-    // Names come from a request, in which only what is a header's text arrives.
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
 }
 
 fn value(tokens: &Tokens, now: Timestamp) -> String {
@@ -170,11 +157,12 @@ fn chunks(key: &str, value: &str) -> Vec<(String, String)> {
 const CHUNK: usize = 3180;
 
 /// 400 days, the longest that browsers keep anything.
-const LIFE: i64 = 34_560_000;
+const LIFE: u32 = 34_560_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::SET_COOKIE;
     use shared::http::answer::empty;
 
     const KEY: &str = "sb-ref-auth-token";

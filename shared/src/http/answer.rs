@@ -2,13 +2,14 @@
 
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA,
-    REFERRER_POLICY, RETRY_AFTER, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    REFERRER_POLICY, RETRY_AFTER, SET_COOKIE, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{Response, StatusCode};
 use lambda_http::Body;
 use serde::Serialize;
 
 use crate::lambda::Response as Answer;
+use crate::oauth::issuer::Issuer;
 
 /// Why the request was refused, for the one log line at the edge; the client never sees it.
 #[derive(Clone, Debug)]
@@ -89,6 +90,17 @@ pub fn cacheable(mut response: Answer, seconds: u32) -> Answer {
 pub fn because(mut response: Answer, reason: &impl std::fmt::Display) -> Answer {
     response.extensions_mut().insert(Reason(reason.to_string()));
     response
+}
+
+/// Sets a cookie that no script reads, for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. What is no
+/// header's text sets nothing.
+pub fn set_cookie(response: &mut Answer, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
+    let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
+    let secure = if issuer.is_plain_http() { "" } else { "; Secure" };
+    let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
 }
 
 /// Sets one header, replacing what was there.

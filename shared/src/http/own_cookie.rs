@@ -1,7 +1,8 @@
 //! Cookies of ours alone: only this very host can have set one (RFC 6265bis §4.1.3.2), and no script reads it.
 
-use http::header::{COOKIE, HeaderValue, SET_COOKIE};
+use http::header::COOKIE;
 
+use crate::http::answer;
 use crate::lambda::{Request, Response};
 use crate::oauth::issuer::Issuer;
 
@@ -22,19 +23,14 @@ pub fn value<'a>(request: &'a Request, name: &str, issuer: &Issuer) -> Option<&'
 
 /// Sets it for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. `value` is base64url.
 pub fn set(response: &mut Response, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
-    let name = self::name(name, issuer);
-    let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
-    let secure = if issuer.is_plain_http() { "" } else { "; Secure" };
-    let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
-    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
+    answer::set_cookie(response, &self::name(name, issuer), value, age, issuer);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::answer::empty;
+    use http::header::SET_COOKIE;
 
     #[test]
     fn cookies_are_for_this_host_alone_and_not_for_scripts() {
