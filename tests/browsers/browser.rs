@@ -250,10 +250,15 @@ impl<'w> Browser<'w> {
         done(self.running.session.post("window", &json!({ "handle": tab })).await);
     }
 
-    /// Forgets who is signed in.
+    /// Forgets who is signed in. `WebKit` answers before its cookies are gone, so the page has to say it.
     pub(crate) async fn forgets_cookies(&self) {
         self.open("/auth/login").await;
-        done(self.running.session.delete("cookie").await);
+        self.waits("nobody signed in", async || {
+            done(self.running.session.delete("cookie").await);
+            self.open("/auth/login").await;
+            self.page().await.filter(|page| page.heading.contains("Sign in to"))
+        })
+        .await;
     }
 
     /// Keeps these cookies for the system, as if it had set them.
