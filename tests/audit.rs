@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use local::wire::{Call, Decision, Failing};
 use serde_json::{Map, Value, json};
 use shared::oauth::tenant::TenantId;
-use shared::store::activity::{Activity, Place};
+use shared::store::activity::{Activity, Cursor};
 use world::World;
 
 const SCHEMA: &str = include_str!("../functions/audit/schema.json");
@@ -165,16 +165,16 @@ async fn activities_in_pages() {
     };
     let made: Vec<_> = (0..60).map(activity).collect();
     let (activities, now) = (world.system().activities(), world.system().clock().now());
-    activities.keep(&made).await.unwrap();
-    activities.keep(&made[10..40]).await.unwrap();
+    activities.put(&made).await.unwrap();
+    activities.put(&made[10..40]).await.unwrap();
 
     let mut found = Vec::new();
-    let mut before: Option<Place> = None;
+    let mut before: Option<Cursor> = None;
     loop {
         let (page, next) = activities.latest(&tenant, before.as_ref(), 7, now).await.unwrap();
         found.extend(page);
         match next {
-            Some(next) => before = Place::parse(next.as_str()),
+            Some(next) => before = Cursor::parse(next.as_str()),
             None => break,
         }
     }

@@ -337,7 +337,7 @@ async fn deciding_is_for_those_with_no_workspace_one_and_many() {
     for number in 1..=12 {
         let (id, name) = (format!("team-{number}"), format!("Team {number} of the Northern Region"));
         let tenant = Tenant { id: TenantId::parse(&id).unwrap(), name, roles: Vec::new() };
-        world.system().directory().keep_tenant(&tenant).await.unwrap();
+        world.system().directory().put_tenant(&tenant).await.unwrap();
         world.gives_role(&id, "ben@example.com", if number % 2 == 0 { "viewer" } else { "member" }).await;
     }
     let useless = "tools:execute chat:create offline_access";

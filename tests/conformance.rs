@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::Name;
 use shared::store::workspace::skill::{Argument, Skill};
-use shared::store::workspace::tool::{Kind, Tool};
+use shared::store::workspace::tool::{Tool, ToolEndpoint};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
@@ -128,7 +128,7 @@ async fn lay_out(world: &World, origin: &str) {
             content: content.to_owned(),
             arguments,
         };
-        acme.keep_skill(&skill).await.unwrap();
+        acme.put_skill(&skill).await.unwrap();
     }
     let any = json!({ "type": "object" });
     for (called, input) in [
@@ -149,14 +149,14 @@ async fn lay_out(world: &World, origin: &str) {
             description: WHY.to_owned(),
             input_schema: object(input),
             output_schema: None,
-            kind: Kind::Http { url: format!("{origin}/{called}") },
+            kind: ToolEndpoint::Http { url: format!("{origin}/{called}") },
             timeout: Duration::from_secs(5),
             read_only: true,
             destructive: false,
             idempotent: true,
             open_world: false,
         };
-        acme.keep_tool(&tool).await.unwrap();
+        acme.put_tool(&tool).await.unwrap();
     }
 }
 

@@ -375,9 +375,9 @@ async fn what_others_wrote_is_shown_as_text() {
     let acme = Tenant {
         id: TenantId::parse("acme").unwrap(),
         name: format!("Acme {EVIL}"),
-        roles: vec![Role { name: EVIL.to_owned(), permissions: Scopes::EVERY_PERMISSION }],
+        roles: vec![Role { name: EVIL.to_owned(), permissions: Scopes::ALL_PERMISSIONS }],
     };
-    world.system().directory().keep_tenant(&acme).await.unwrap();
+    world.system().directory().put_tenant(&acme).await.unwrap();
     let client = world.connector("</title><script>alert(1)</script>").await;
     connects(&world, &client, BEN, "acme").await;
     let document = "https://app.example/client.json?%22%3E%3Cscript%3E";
@@ -599,7 +599,7 @@ async fn a_key_gets_no_more_than_its_maker_has() {
     let world = World::new().await;
     let keeper = Role { name: "keeper".to_owned(), permissions: Scopes::parse("skills:read connections:manage") };
     let acme = Tenant { id: TenantId::parse("acme").unwrap(), name: "Acme".to_owned(), roles: vec![keeper] };
-    world.system().directory().keep_tenant(&acme).await.unwrap();
+    world.system().directory().put_tenant(&acme).await.unwrap();
     world.gives_role("acme", VERA, "keeper").await;
     let vera = in_console(&world, VERA).await;
     let page = vera.open("/admin/acme/keys/new").await;
@@ -614,7 +614,7 @@ async fn a_key_gets_no_more_than_its_maker_has() {
     // Her role becomes less before she confirms.
     let less = Role { name: "keeper".to_owned(), permissions: Scopes::parse("connections:manage") };
     let acme = Tenant { roles: vec![less], ..acme };
-    world.system().directory().keep_tenant(&acme).await.unwrap();
+    world.system().directory().put_tenant(&acme).await.unwrap();
     assert_eq!(heading(&vera.sends(&asked).await), "This link or form is not complete");
 }
 
@@ -625,7 +625,7 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
     const USER: &str = "/auth/v1/user";
     let world = crate::pages::with_mia().await;
     let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(crate::pages::MIA_ID).unwrap());
-    world.system().directory().keep_member(&acme, &id, "owner").await.unwrap();
+    world.system().directory().put_member(&acme, &id, "owner").await.unwrap();
     let mia = Person::new(&world, crate::pages::MIA, "mia-demo");
     let page = mia.signs_in("/admin").await;
     let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(&world));

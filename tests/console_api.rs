@@ -110,7 +110,7 @@ async fn something_happened(world: &World) {
         event: "key_made".to_owned(),
         line: Map::from_iter([("event".to_owned(), json!("key_made")), ("person".to_owned(), json!("a person"))]),
     };
-    world.system().activities().keep(&[event]).await.unwrap();
+    world.system().activities().put(&[event]).await.unwrap();
 }
 
 /// The routes of the API.

@@ -27,7 +27,7 @@ async fn happened(world: &World, lines: &[Value]) {
             line: line.as_object().cloned().unwrap_or_else(Map::new),
         })
         .collect();
-    world.system().activities().keep(&lines).await.unwrap();
+    world.system().activities().put(&lines).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
-use shared::store::workspace::document::Reading;
+use shared::store::workspace::document::DocumentLookup;
 use shared::store::workspace::{Name, Workspace};
 use world::World;
 
@@ -273,7 +273,7 @@ async fn a_search_finds_every_word_and_goes_on_where_it_stopped() {
     for number in 0..45 {
         let id = Name::parse(&format!("note-{number:02}")).unwrap();
         let filler = if number < 8 { "x".repeat(256 * 1024 - 7) } else { String::new() };
-        acme.keep_document(&id, "Note", &format!("{filler} needle"), now(&world)).await.unwrap();
+        acme.put_document(&id, "Note", &format!("{filler} needle"), now(&world)).await.unwrap();
     }
     let (mut ids, mut cursor, mut pages) = (Vec::new(), None, Vec::new());
     loop {
@@ -310,11 +310,11 @@ async fn lists_of_documents_and_of_versions_page_through_all() {
     let acme = acme(&world);
     for number in 0..130 {
         let id = Name::parse(&format!("paper-{number:03}")).unwrap();
-        acme.keep_document(&id, "Paper", "…", now(&world)).await.unwrap();
+        acme.put_document(&id, "Paper", "…", now(&world)).await.unwrap();
     }
     let busy = Name::parse("paper-000").unwrap();
     for version in 2..=110 {
-        acme.keep_document(&busy, "Paper", &format!("{version}"), now(&world)).await.unwrap();
+        acme.put_document(&busy, "Paper", &format!("{version}"), now(&world)).await.unwrap();
     }
     let pages = async |tool: &str, arguments: Value, things: &str| {
         let (mut all, mut arguments) = (Vec::new(), arguments);
@@ -469,19 +469,21 @@ async fn an_operator_brings_back_what_was_deleted() {
     done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
     done(&world, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
 
-    let deleted = acme.deleted_documents(None).await.unwrap().things;
+    let deleted = acme.deleted_documents(None).await.unwrap().items;
     assert_eq!(deleted.iter().map(|edition| (&edition.id, edition.version)).collect::<Vec<_>>(), [(&name, 2)]);
     assert!(acme.restore_document(&name).await.unwrap());
     assert!(!acme.restore_document(&name).await.unwrap());
-    assert!(acme.deleted_documents(None).await.unwrap().things.is_empty());
+    assert!(acme.deleted_documents(None).await.unwrap().items.is_empty());
     let read = done(&world, &token, "read_document", json!({ "id": id, "version": 1 })).await;
     assert_eq!((&read["content"], &read["currentVersion"]), (&json!("first"), &json!(2)));
 
     // A document that is laid out again under its id goes on with its history, and one that says the same stays as it is.
     done(&world, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
     for (content, version) in [("third", 3), ("third", 3), ("fourth", 4)] {
-        acme.keep_document(&name, "Plan", content, now(&world)).await.unwrap();
-        let Reading::Found(document, current) = acme.document(&name, None).await.unwrap() else { panic!("gone") };
+        acme.put_document(&name, "Plan", content, now(&world)).await.unwrap();
+        let DocumentLookup::Found(document, current) = acme.document(&name, None).await.unwrap() else {
+            panic!("gone")
+        };
         assert_eq!((document.content.as_str(), current), (content, version));
     }
     let history = done(&world, &token, "list_document_versions", json!({ "id": id })).await;

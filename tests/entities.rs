@@ -81,12 +81,12 @@ async fn key(world: &World, scopes: &str) -> String {
 async fn open_type(workspace: &Workspace, kind: &str) {
     let (title, description) = ("A thing".to_owned(), "Anything".to_owned());
     let schema = json!({ "type": "object" }).as_object().unwrap().clone();
-    workspace.keep_entity_type(&EntityType { name: name(kind), title, description, schema }).await.unwrap();
+    workspace.put_entity_type(&EntityType { name: name(kind), title, description, schema }).await.unwrap();
 }
 
 async fn keep(workspace: &Workspace, kind: &str, id: &str, fields: Value) {
     let fields = fields.as_object().unwrap().clone();
-    workspace.keep_entity(&name(kind), &name(id), &fields, Timestamp::from_seconds(0)).await.unwrap();
+    workspace.put_entity(&name(kind), &name(id), &fields, Timestamp::from_seconds(0)).await.unwrap();
 }
 
 fn ids(page: &Value, rows: &str) -> Vec<String> {
@@ -528,7 +528,7 @@ async fn a_view_has_rows_only_for_those_who_may_read_entities() {
         description: "Everything".to_owned(),
         definition: Definition::parse(json!({ "type": "thing" }).as_object().unwrap()).unwrap(),
     };
-    acme.keep_view(&all).await.unwrap();
+    acme.put_view(&all).await.unwrap();
     assert_eq!(sees_all.done("read_view", json!({ "name": "all" })).await["rows"], json!([]));
     open_type(&acme, "thing").await;
     keep(&acme, "thing", "one", json!({ "a": { "b": 1 }, "c": null })).await;

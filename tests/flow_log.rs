@@ -7,12 +7,12 @@ use ::flow_log::attempt::Verdict;
 use ::flow_log::table;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
-use shared::oauth::flow::Flow;
-use shared::oauth::grant::{Code, Ending};
-use shared::oauth::pkce::Challenge;
+use shared::oauth::connection_attempt::ConnectionAttempt;
+use shared::oauth::grant::{AuthorizationCode, RevocationReason};
+use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::resource::Resource;
 use shared::oauth::secret::Digest;
-use shared::store::wanted::Wanted;
+use shared::store::pending_scopes::PendingScopes;
 use world::connector::Ask;
 use world::person::Form;
 use world::{World, digest};
@@ -168,18 +168,18 @@ async fn a_token_that_does_not_count_tells_why() {
     for (reason, cause) in [("audience", "another address of this server"), ("not_in_use", "grant_ended")] {
         let ask = connector.ask("skills:read");
         let code = ana.code(&ask, "acme").await;
-        let id = Code::parse(&code).unwrap().grant;
+        let id = AuthorizationCode::parse(&code).unwrap().grant;
         let mut grant = system.grants().find(&id).await.unwrap().unwrap();
         if reason == "audience" {
             // As if it had been asked for there.
             grant.approval.resource = Resource::from_stored(&world.mcp_url_of("acme")).unwrap();
             let client = system.clients().find(&grant.approval.client, grant.approval.at).await.unwrap().unwrap();
             let now = system.clock().now();
-            system.grants().keep(&grant, system.clients(), &client, &Wanted::default(), now).await.unwrap();
+            system.grants().put(&grant, system.clients(), &client, &PendingScopes::default(), now).await.unwrap();
         }
         let tokens = connector.exchange_with(&ask, &code, &[("resource", None)]).await.tokens(&world);
         if reason == "not_in_use" {
-            assert!(system.grants().end(&id, Ending::Administrator, system.clock().now()).await.unwrap());
+            assert!(system.grants().revoke(&id, RevocationReason::Administrator, system.clock().now()).await.unwrap());
         }
 
         assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
@@ -310,7 +310,7 @@ async fn the_readme_shows_a_table_that_is_printed() {
 const QUERIES: [&str; 2] = ["One connection step by step", "Stalled connections"];
 
 fn flow(ask: &Ask) -> String {
-    Flow::of(&Challenge::from_digest(Digest::of(ask.verifier.as_bytes()))).to_text()
+    ConnectionAttempt::from_challenge(&CodeChallenge::from_digest(Digest::of(ask.verifier.as_bytes()))).attempt_id()
 }
 
 /// What the audit has of an attempt.

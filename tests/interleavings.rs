@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use serde_json::json;
-use shared::oauth::grant::{Code, Ending, Grant, GrantId, Life};
-use shared::oauth::refresh::{RefreshToken, Verdict};
+use shared::oauth::grant::{AuthorizationCode, Grant, GrantId, GrantState, RevocationReason};
+use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState};
 use world::answer::Answer;
 use world::connector::{Ask, Connector, Tokens};
 use world::schedule::Actor::{One, Other};
@@ -70,7 +70,7 @@ async fn a_refresh_and_a_revocation() {
                 assert_eq!(revoked.status, 200, "{play:?}");
                 let in_time = play.before((One, WRITE), (Other, WRITE));
                 let tokens = scene.earned(&refreshed, in_time, play);
-                scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], Ending::Revoked, play).await;
+                scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::Client, play).await;
             })
             .await;
 
@@ -95,7 +95,7 @@ async fn two_exchanges_of_one_code() {
             let won = play.before((One, WRITE), (Other, WRITE));
             let (one, other) = (scene.earned(&one, won, play), scene.earned(&other, !won, play));
             let grant = Connection::of(&one.or(other).unwrap());
-            scene.is_over(&grant.id, &[Some(&grant.tokens)], Ending::CodeReplayed, play).await;
+            scene.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::CodeReplayed, play).await;
         })
         .await;
 
@@ -112,14 +112,14 @@ async fn an_exchange_and_the_end() {
     let schedules = stage
         .every(async |play| {
             let (ask, code) = scene.approved().await;
-            let id = Code::parse(&code).unwrap().grant;
+            let id = AuthorizationCode::parse(&code).unwrap().grant;
 
             let (exchanged, ()) =
                 play.play(scene.claude.exchange(&ask, &code), scene.ended_by_an_administrator(&stage, &id)).await;
 
             let in_time = play.before((One, WRITE), (Other, OPERATOR));
             let tokens = scene.earned(&exchanged, in_time, play);
-            scene.is_over(&id, &[tokens.as_ref()], Ending::Administrator, play).await;
+            scene.is_over(&id, &[tokens.as_ref()], RevocationReason::Administrator, play).await;
             refuses(&scene.claude.exchange(&ask, &code).await, play);
         })
         .await;
@@ -146,7 +146,7 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
             refuses(&replayed, play);
             assert_eq!(revoked.status, 200, "{play:?}");
             let replay = play.before((One, WRITE), (Other, WRITE));
-            let why = if replay { Ending::CodeReplayed } else { Ending::Revoked };
+            let why = if replay { RevocationReason::CodeReplayed } else { RevocationReason::Client };
             scene.is_over(&grant.id, &[Some(&grant.tokens)], why, play).await;
             ended.push(grant.id);
         })
@@ -164,7 +164,9 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
 
             refuses(&replayed, play);
             let tokens = scene.earned(&refreshed, play.before((Other, WRITE), (One, WRITE)), play);
-            scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], Ending::CodeReplayed, play).await;
+            scene
+                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::CodeReplayed, play)
+                .await;
             ended.push(grant.id);
         })
         .await;
@@ -192,7 +194,9 @@ async fn a_refresh_and_the_end() {
                 .await;
 
             let tokens = scene.earned(&refreshed, play.before((One, WRITE), (Other, OPERATOR)), play);
-            scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], Ending::Administrator, play).await;
+            scene
+                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::Administrator, play)
+                .await;
         })
         .await;
 
@@ -222,7 +226,9 @@ async fn a_refresh_and_a_removal() {
             if let Some(tokens) = &tokens {
                 refuses(&scene.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);
             }
-            scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], Ending::MembershipGone, play).await;
+            scene
+                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::MembershipGone, play)
+                .await;
             world.gives_role("acme", ANA, "owner").await;
         })
         .await;
@@ -255,7 +261,12 @@ async fn a_refresh_and_a_retry_of_the_one_before() {
                     scene.lives(&grant.id, &[&grant.tokens, again, newest], play).await;
                 } else {
                     scene
-                        .is_over(&grant.id, &[Some(&grant.tokens), newest.as_ref()], Ending::RefreshReplayed, play)
+                        .is_over(
+                            &grant.id,
+                            &[Some(&grant.tokens), newest.as_ref()],
+                            RevocationReason::RefreshReplayed,
+                            play,
+                        )
                         .await;
                 }
             })
@@ -289,7 +300,7 @@ async fn the_first_call_of_a_generation_and_a_retry_of_the_one_before() {
                     assert_eq!(again.refresh, grant.tokens.refresh, "{play:?}");
                     scene.lives(&grant.id, &[&grant.tokens, again], play).await;
                 } else {
-                    scene.is_over(&grant.id, &[Some(&grant.tokens)], Ending::RefreshReplayed, play).await;
+                    scene.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::RefreshReplayed, play).await;
                 }
             })
             .await;
@@ -318,7 +329,7 @@ async fn a_call_and_the_end() {
 
                 let in_time = play.before((One, last), (Other, OPERATOR));
                 assert_eq!(called.status, if in_time { 200 } else { 401 }, "{play:?}");
-                scene.is_over(&grant.id, &[Some(&grant.tokens)], Ending::Administrator, play).await;
+                scene.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::Administrator, play).await;
             })
             .await;
 
@@ -366,7 +377,7 @@ async fn the_first_calls_of_two_generations() {
             world.advance(61);
             refuses(&scene.claude.refresh(&earlier.latest()).await, play);
             let held = [Some(&earlier.tokens), Some(&later.tokens)];
-            scene.is_over(&earlier.id, &held, Ending::RefreshReplayed, play).await;
+            scene.is_over(&earlier.id, &held, RevocationReason::RefreshReplayed, play).await;
         })
         .await;
 
@@ -421,7 +432,7 @@ impl<'w> Scene<'w> {
     async fn ended_by_an_administrator(&self, stage: &Stage, id: &GrantId) {
         stage.step(OPERATOR).await;
         let (system, now) = (self.world.system(), self.world.system().clock().now());
-        system.grants().end(id, Ending::Administrator, now).await.unwrap();
+        system.grants().revoke(id, RevocationReason::Administrator, now).await.unwrap();
     }
 
     /// The tokens in `answer` if it should hold some; or else it must refuse.
@@ -442,8 +453,9 @@ impl<'w> Scene<'w> {
     async fn lives(&self, id: &GrantId, held: &[&Tokens], play: &Play) {
         let (stored, now) = (self.stored(id).await, self.world.system().clock().now());
         let refresh: BTreeSet<_> = held.iter().filter_map(|tokens| tokens.refresh.as_deref()).collect();
-        let verdict = |token: &str| stored.judge(&RefreshToken::parse(token).unwrap(), now).0;
-        let current: Vec<_> = refresh.into_iter().filter(|token| verdict(token) == Verdict::Current).collect();
+        let verdict = |token: &str| stored.classify(&RefreshToken::parse(token).unwrap(), now).0;
+        let current: Vec<_> =
+            refresh.into_iter().filter(|token| verdict(token) == RefreshTokenState::Current).collect();
         assert_eq!(current.len(), 1, "{play:?}");
         for tokens in held {
             let expired = claims(&tokens.access).1["exp"].as_i64().unwrap() <= self.world.now();
@@ -454,9 +466,9 @@ impl<'w> Scene<'w> {
     }
 
     /// The grant ended for that reason, and nothing of it is accepted any more, whoever earned it and when.
-    async fn is_over(&self, id: &GrantId, held: &[Option<&Tokens>], why: Ending, play: &Play) {
-        let life = self.stored(id).await.life;
-        assert!(matches!(life, Life::Ended { why: told, .. } if told == why), "{play:?} {life:?}");
+    async fn is_over(&self, id: &GrantId, held: &[Option<&Tokens>], why: RevocationReason, play: &Play) {
+        let state = self.stored(id).await.state;
+        assert!(matches!(state, GrantState::Revoked { reason: told, .. } if told == why), "{play:?} {state:?}");
         for tokens in held.iter().flatten() {
             assert_eq!(self.ping(tokens).await.status, 401, "{play:?}");
             refuses(&self.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
-use shared::oauth::api_key::{ApiKey, KeyName};
+use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::TenantId;
-use shared::store::keys::{KnownKey, Place, Unmade};
+use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError, Cursor};
 use world::World;
 use world::answer::Answer;
 use world::calls::Calls;
@@ -25,7 +25,7 @@ fn tool_names(answer: &Answer) -> BTreeSet<String> {
     tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
-async fn kept(world: &World, key: &str) -> Option<KnownKey> {
+async fn kept(world: &World, key: &str) -> Option<ApiKeyRecord> {
     let (id, now) = (ApiKey::parse(key).unwrap().id, world.system().clock().now());
     world.system().keys().find(&id, now).await.unwrap()
 }
@@ -113,17 +113,21 @@ async fn a_key_is_made_for_something_that_its_maker_may_do_and_for_some_time() {
     let world = World::new().await;
     let now = world.system().clock().now();
     let make = async |email: &str, tenant: &str, scopes: &str, expires: Option<Timestamp>| {
-        let (standing, name) = (world.standing(email, tenant).await, KeyName::parse("a script").unwrap());
+        let (membership, name) = (world.membership(email, tenant).await, ApiKeyName::parse("a script").unwrap());
         let keys = world.system().keys();
-        keys.make(&standing, name, Scopes::parse(scopes), expires, now).await.map(|(_, known)| known.scopes.to_string())
+        keys.create(&membership, name, Scopes::parse(scopes), expires, now)
+            .await
+            .map(|(_, known)| known.scopes.to_string())
     };
 
-    assert!(matches!(make(ANA, "acme", "", None).await, Err(Unmade::NoPermission)));
-    assert!(matches!(make(ANA, "acme", "offline_access", None).await, Err(Unmade::NoPermission)));
-    assert!(matches!(make(ANA, "acme", ALL, Some(now)).await, Err(Unmade::Expired)));
+    assert!(matches!(make(ANA, "acme", "", None).await, Err(CreateApiKeyError::NoPermission)));
+    assert!(matches!(make(ANA, "acme", "offline_access", None).await, Err(CreateApiKeyError::NoPermission)));
+    assert!(matches!(make(ANA, "acme", ALL, Some(now)).await, Err(CreateApiKeyError::ExpiryInPast)));
     let beyond = make("ben@example.com", "acme", "skills:read connections:manage", None).await;
-    assert!(matches!(beyond, Err(Unmade::Beyond(scopes)) if scopes.to_string() == "connections:manage"));
-    assert!(matches!(make(ANA, "globex", "tools:execute", None).await, Err(Unmade::Beyond(_))));
+    assert!(
+        matches!(beyond, Err(CreateApiKeyError::ExceedsRole(scopes)) if scopes.to_string() == "connections:manage")
+    );
+    assert!(matches!(make(ANA, "globex", "tools:execute", None).await, Err(CreateApiKeyError::ExceedsRole(_))));
     let soon = Some(Timestamp::from_seconds(world.now() + 1));
     let known = make(ANA, "acme", "entities:write offline_access", soon).await;
     assert_eq!(known.unwrap(), "entities:read entities:write");
@@ -294,14 +298,14 @@ async fn the_keys_of_a_tenant_page_through_in_order() {
     let (keys, now) = (world.system().keys(), world.system().clock().now());
     let acme = TenantId::parse("acme").unwrap();
 
-    let (mut found, mut after, mut pages) = (Vec::new(), None::<Place>, 0);
+    let (mut found, mut after, mut pages) = (Vec::new(), None::<Cursor>, 0);
     loop {
         let (page, next) = keys.of_tenant(&acme, after.as_ref(), now).await.unwrap();
         assert!(page.iter().all(|key| key.tenant == acme && key.name.as_str() != ""));
         found.extend(page);
         pages += 1;
         let Some(next) = next else { break };
-        assert_eq!(Place::parse(&next.to_text()).as_ref(), Some(&next));
+        assert_eq!(Cursor::parse(&next.to_text()).as_ref(), Some(&next));
         after = Some(next);
     }
 
@@ -310,6 +314,6 @@ async fn the_keys_of_a_tenant_page_through_in_order() {
     let ids: BTreeSet<_> = found.iter().map(|key| key.id.to_text()).collect();
     assert_eq!((found.len(), ids), (111, made.into_iter().collect()));
     for text in ["", ".", "1", "x.AAAAAAAAAAAAAAAA", "1.short"] {
-        assert_eq!(Place::parse(text), None, "{text}");
+        assert_eq!(Cursor::parse(text), None, "{text}");
     }
 }

@@ -34,8 +34,8 @@ fn events(world: &World, event: &str, grant: &str) -> Vec<Value> {
 
 async fn role(world: &World, email: &str, tenant: &str) -> Option<String> {
     let tenant = shared::oauth::tenant::TenantId::parse(tenant).unwrap();
-    let standing = world.system().directory().standing(&world.person_id(email), &tenant).await.unwrap();
-    standing.map(|standing| standing.role.name)
+    let membership = world.system().directory().membership(&world.person_id(email), &tenant).await.unwrap();
+    membership.map(|membership| membership.role.name)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +227,7 @@ async fn a_row_that_changes_its_tenant_is_two_changes() {
 
     let id = shared::oauth::tenant::TenantId::parse("initech").unwrap();
     let tenant = shared::store::directory::Tenant { id, name: "Initech".to_owned(), roles: Vec::new() };
-    world.system().directory().keep_tenant(&tenant).await.unwrap();
+    world.system().directory().put_tenant(&tenant).await.unwrap();
     assert_eq!(role(&world, BEN, "initech").await.as_deref(), Some("viewer"));
 }
 

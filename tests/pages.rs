@@ -34,7 +34,7 @@ pub(crate) async fn with_mia_and(change: impl FnOnce(&mut Options)) -> World {
     })
     .await;
     let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(MIA_ID).unwrap());
-    world.system().directory().keep_member(&acme, &id, "member").await.unwrap();
+    world.system().directory().put_member(&acme, &id, "member").await.unwrap();
     world
 }
 
@@ -146,8 +146,8 @@ async fn a_tenants_name_can_neither_script_nor_mislead() {
     let (id, ana) = (TenantId::parse("evil").unwrap(), world.person_id(ANA));
     let name = "</bdi><script>alert(1)</script>\u{202e}emcA\u{2066}\u{200b}".to_owned();
     let directory = world.system().directory();
-    directory.keep_tenant(&Tenant { id: id.clone(), name, roles: Vec::new() }).await.unwrap();
-    directory.keep_member(&id, &ana, "owner").await.unwrap();
+    directory.put_tenant(&Tenant { id: id.clone(), name, roles: Vec::new() }).await.unwrap();
+    directory.put_member(&id, &ana, "owner").await.unwrap();
     let connector = world.connector("Claude").await;
 
     let page = world.person(ANA).signs_in(&connector.ask("skills:read").url).await;
@@ -179,10 +179,10 @@ async fn a_name_is_shown_as_it_is_written() {
     const ROLE: &str = "❤\u{fe0f} ראש\u{200f}";
     let world = World::new().await;
     let id = TenantId::parse("team").unwrap();
-    let role = Role { name: ROLE.to_owned(), permissions: Scopes::EVERY_PERMISSION };
+    let role = Role { name: ROLE.to_owned(), permissions: Scopes::ALL_PERMISSIONS };
     let directory = world.system().directory();
-    directory.keep_tenant(&Tenant { id: id.clone(), name: TEAM.to_owned(), roles: vec![role] }).await.unwrap();
-    directory.keep_member(&id, &world.person_id(ANA), ROLE).await.unwrap();
+    directory.put_tenant(&Tenant { id: id.clone(), name: TEAM.to_owned(), roles: vec![role] }).await.unwrap();
+    directory.put_member(&id, &world.person_id(ANA), ROLE).await.unwrap();
     let connector = world.connector("🏳\u{fe0f}\u{200d}🌈 Claude").await;
     let ana = world.person(ANA);
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use local::Options;
 use serde_json::json;
-use shared::oauth::grant::{GrantId, Life};
+use shared::oauth::grant::{GrantId, GrantState};
 use world::calls::Calls;
 use world::schedule::StandStill;
 use world::{World, claims};
@@ -84,7 +84,7 @@ async fn race_for_a_successor(options: impl FnOnce(&mut Options)) {
     let id = GrantId::parse(claims(&first.access).1["grant"].as_str().unwrap()).unwrap();
     let grant = world.system().grants().find(&id).await.unwrap().unwrap();
     assert!(
-        matches!(&grant.life, Life::Active(active) if active.family.as_ref().unwrap().generation == 2),
+        matches!(&grant.state, GrantState::Active(active) if active.family.as_ref().unwrap().generation == 2),
         "{grant:?}"
     );
     let next = claude.refresh(successors.first().unwrap()).await.tokens(&world);

@@ -29,7 +29,7 @@ enum Next {
 
 use Next::{AsksThePerson, ComesBack, Mends, RegistersAgain};
 
-/// Refusals by the name of their reason in an endpoint's `refusal.rs`.
+/// Refusals by the name of their reason in an endpoint's `error.rs`.
 #[derive(Default)]
 struct Refused(Vec<(&'static str, Answer, Next)>);
 
@@ -38,10 +38,10 @@ impl Refused {
         self.0.push((reason, answer, next));
     }
 
-    /// Holds each to what it should be, and demands every reason of `source` but those that are tested in `elsewhere`.
-    fn hold_to(self, source: &str, elsewhere: &[&str]) {
+    /// Holds each to what it should be, and demands every variant of `error` in `source` but those that are tested in `elsewhere`.
+    fn hold_to(self, source: &str, error: &str, elsewhere: &[&str]) {
         for (reason, answer, next) in &self.0 {
-            let error = answer.json()["error"].as_str().unwrap().to_owned();
+            let code = answer.json()["error"].as_str().unwrap().to_owned();
             let expected = match next {
                 RegistersAgain => (401, "invalid_client"),
                 AsksThePerson => (400, "invalid_grant"),
@@ -49,13 +49,13 @@ impl Refused {
                 Mends(code) => (400, *code),
                 ComesBack => (503, "temporarily_unavailable"),
             };
-            assert_eq!((answer.status, error.as_str()), expected, "{reason}: {answer:?}");
+            assert_eq!((answer.status, code.as_str()), expected, "{reason}: {answer:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{reason}");
             assert_eq!(answer.header("retry-after").is_some(), *next == ComesBack, "{reason}");
             assert_eq!(answer.header("location"), None, "{reason}");
         }
         let source = std::fs::read_to_string(at(source)).unwrap();
-        let (_, reasons) = source.split_once("enum Refusal {").unwrap();
+        let (_, reasons) = source.split_once(&format!("enum {error} {{")).unwrap();
         let (reasons, _) = reasons.split_once("\n}").unwrap();
         let reasons: BTreeSet<_> = reasons
             .lines()
@@ -100,31 +100,39 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
     // The request.
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", client.client_id.as_str())];
     let twice = [&form[..], &form[..1]].concat();
-    refused.add("Malformed", world.post_form("/oauth/token", &twice).await, Mends("invalid_request"));
+    refused.add("MalformedRequest", world.post_form("/oauth/token", &twice).await, Mends("invalid_request"));
     let as_json = world.post_bytes("/oauth/token", "application/json", b"{}").await;
-    refused.add("Malformed", as_json, Mends("invalid_request"));
+    refused.add("MalformedRequest", as_json, Mends("invalid_request"));
     let not_utf8 = world.post_bytes("/oauth/token", "application/x-www-form-urlencoded", b"grant_type=%ff").await;
-    refused.add("Malformed", not_utf8, Mends("invalid_request"));
+    refused.add("MalformedRequest", not_utf8, Mends("invalid_request"));
     let large = world.post_form("/oauth/token", &[("grant_type", "x".repeat(100_000).as_str())]).await;
-    refused.add("Malformed", large, Mends("too large"));
+    refused.add("MalformedRequest", large, Mends("too large"));
     for name in ["grant_type", "code", "code_verifier"] {
-        refused.add("Missing", exchange(&[(name, None)]).await, Mends("invalid_request"));
-        refused.add("Missing", exchange(&[(name, Some(""))]).await, Mends("invalid_request"));
+        refused.add("MissingParameter", exchange(&[(name, None)]).await, Mends("invalid_request"));
+        refused.add("MissingParameter", exchange(&[(name, Some(""))]).await, Mends("invalid_request"));
     }
-    refused.add("Missing", world.post_form("/oauth/token", &[form[0], form[2]]).await, Mends("invalid_request"));
+    refused.add(
+        "MissingParameter",
+        world.post_form("/oauth/token", &[form[0], form[2]]).await,
+        Mends("invalid_request"),
+    );
     for kind in ["password", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", "Refresh_Token"] {
-        refused.add("GrantType", exchange(&[("grant_type", Some(kind))]).await, Mends("unsupported_grant_type"));
+        refused.add(
+            "UnsupportedGrantType",
+            exchange(&[("grant_type", Some(kind))]).await,
+            Mends("unsupported_grant_type"),
+        );
     }
-    refused.add("NotAVerifier", exchange(&[("code_verifier", Some("short"))]).await, Mends("invalid_request"));
+    refused.add("MalformedCodeVerifier", exchange(&[("code_verifier", Some("short"))]).await, Mends("invalid_request"));
 
     // Who asks.
-    refused.add("Unnamed", exchange(&[("client_id", None)]).await, Mends("invalid_request"));
+    refused.add("ClientCredentials", exchange(&[("client_id", None)]).await, Mends("invalid_request"));
     let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
     let with_header =
         async |value: &str| world.post_form_with("/oauth/token", &form, &[("authorization", value)]).await;
-    refused.add("Unnamed", with_header(&basic("another:x")).await, Mends("invalid_request"));
-    refused.add("Unnamed", with_header("Basic nonsense").await, RegistersAgain);
-    refused.add("Unnamed", with_header("Bearer x").await, RegistersAgain);
+    refused.add("ClientCredentials", with_header(&basic("another:x")).await, Mends("invalid_request"));
+    refused.add("ClientCredentials", with_header("Basic nonsense").await, RegistersAgain);
+    refused.add("ClientCredentials", with_header("Bearer x").await, RegistersAgain);
     for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
         refused.add("UnknownClient", exchange(&[("client_id", Some(unknown))]).await, RegistersAgain);
         let nonsense = [("client_id", Some(unknown)), ("code", Some("nonsense"))];
@@ -132,13 +140,13 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
         let form = [("grant_type", "refresh_token"), ("refresh_token", "nonsense"), ("client_id", unknown)];
         refused.add("UnknownClient", world.post_form("/oauth/token", &form).await, RegistersAgain);
     }
-    refused.add("Unauthenticated", exchange(&[("client_secret", Some("made up"))]).await, RegistersAgain);
-    refused.add("Unauthenticated", secret(None).await, RegistersAgain);
-    refused.add("Unauthenticated", secret(Some("wrong")).await, RegistersAgain);
+    refused.add("ClientAuthentication", exchange(&[("client_secret", Some("made up"))]).await, RegistersAgain);
+    refused.add("ClientAuthentication", secret(None).await, RegistersAgain);
+    refused.add("ClientAuthentication", secret(Some("wrong")).await, RegistersAgain);
 
     // The code.
     for nonsense in ["ac_x", "nonsense", "rt_x"] {
-        refused.add("NotACode", exchange(&[("code", Some(nonsense))]).await, AsksThePerson);
+        refused.add("MalformedCode", exchange(&[("code", Some(nonsense))]).await, AsksThePerson);
     }
     let nobodys = format!("ac_{}", "A".repeat(code.len() - 3));
     refused.add("UnknownCode", exchange(&[("code", Some(&nobodys))]).await, AsksThePerson);
@@ -150,21 +158,21 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
         ("redirect_uri", "https://claude.ai/elsewhere"),
         ("client_id", &other.client_id),
     ] {
-        refused.add("Unproven", exchange(&[(name, Some(value))]).await, AsksThePerson);
+        refused.add("Code", exchange(&[(name, Some(value))]).await, AsksThePerson);
     }
     let elsewhere = Some("https://elsewhere.example/mcp");
-    refused.add("Target", exchange(&[("resource", elsewhere)]).await, Mends("invalid_target"));
+    refused.add("InvalidTarget", exchange(&[("resource", elsewhere)]).await, Mends("invalid_target"));
     broken.store(true, Ordering::SeqCst);
-    refused.add("Fault", exchange(&[]).await, ComesBack);
+    refused.add("Upstream", exchange(&[]).await, ComesBack);
     broken.store(false, Ordering::SeqCst);
     // Nothing of all that has spent it.
     let tokens = exchange(&[]).await.tokens(&world);
-    refused.add("Unproven", exchange(&[]).await, AsksThePerson);
-    refused.add("Ended", client.refresh(&tokens.refresh.unwrap()).await, AsksThePerson);
+    refused.add("Code", exchange(&[]).await, AsksThePerson);
+    refused.add("GrantRevoked", client.refresh(&tokens.refresh.unwrap()).await, AsksThePerson);
     let late = client.ask("skills:read");
     let code = ana.code(&late, "acme").await;
     world.advance(61);
-    refused.add("Unproven", client.exchange(&late, &code).await, AsksThePerson);
+    refused.add("Code", client.exchange(&late, &code).await, AsksThePerson);
 
     // The refresh token.
     let approved = async || {
@@ -173,31 +181,31 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
     };
     let token = approved().await;
     for nonsense in ["rt_x", "nonsense", "ac_x"] {
-        refused.add("NotARefreshToken", client.refresh(nonsense).await, AsksThePerson);
+        refused.add("MalformedRefreshToken", client.refresh(nonsense).await, AsksThePerson);
     }
     let nobodys = format!("rt_{}", "A".repeat(token.len() - 3));
     refused.add("UnknownGrant", client.refresh(&nobodys).await, AsksThePerson);
-    refused.add("AnotherClient", other.refresh(&token).await, AsksThePerson);
+    refused.add("ClientMismatch", other.refresh(&token).await, AsksThePerson);
     let stranger = format!("{}{}", &token[..25], "A".repeat(token.len() - 25));
-    refused.add("Judged", client.refresh(&stranger).await, AsksThePerson);
+    refused.add("RefreshToken", client.refresh(&stranger).await, AsksThePerson);
     for scope in ["entities:write", "skills:read\u{e9}"] {
-        refused.add("Scope", client.refresh_with(&token, &[("scope", scope)]).await, Mends("invalid_scope"));
+        refused.add("InvalidScope", client.refresh_with(&token, &[("scope", scope)]).await, Mends("invalid_scope"));
     }
     let elsewhere = [("resource", "https://elsewhere.example/mcp")];
-    refused.add("Target", client.refresh_with(&token, &elsewhere).await, Mends("invalid_target"));
+    refused.add("InvalidTarget", client.refresh_with(&token, &elsewhere).await, Mends("invalid_target"));
     broken.store(true, Ordering::SeqCst);
-    refused.add("Fault", client.refresh(&token).await, ComesBack);
+    refused.add("Upstream", client.refresh(&token).await, ComesBack);
     broken.store(false, Ordering::SeqCst);
     let second = client.refresh(&token).await.tokens(&world).refresh.unwrap();
     let third = client.refresh(&second).await.tokens(&world).refresh.unwrap();
-    refused.add("Judged", client.refresh(&token).await, AsksThePerson);
-    refused.add("Ended", client.refresh(&third).await, AsksThePerson);
+    refused.add("RefreshToken", client.refresh(&token).await, AsksThePerson);
+    refused.add("GrantRevoked", client.refresh(&third).await, AsksThePerson);
     let revoked = approved().await;
     assert_eq!(client.revoke(&revoked).await.status, 200);
-    refused.add("Ended", client.refresh(&revoked).await, AsksThePerson);
+    refused.add("GrantRevoked", client.refresh(&revoked).await, AsksThePerson);
     let idle = approved().await;
     world.advance(30 * 24 * 3600);
-    refused.add("Judged", client.refresh(&idle).await, AsksThePerson);
+    refused.add("RefreshToken", client.refresh(&idle).await, AsksThePerson);
     let left = approved().await;
     world.removes("acme", "ana@example.com").await;
     refused.add("NotAMember", client.refresh(&left).await, AsksThePerson);
@@ -205,7 +213,7 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
     refused.add("UnknownClient", other.refresh("rt_x").await, RegistersAgain);
 
     // Two at the same moment: tests/interleavings.rs.
-    refused.hold_to("functions/token/src/refusal.rs", &["CodeRaced", "Outrun"]);
+    refused.hold_to("functions/token/src/error.rs", "TokenError", &["ConcurrentCodeUse", "ConcurrentRotations"]);
 }
 
 /// RFC 7009 §2.2.1. A token that is unknown or no longer good is no error there, so nothing is told as `invalid_grant`.
@@ -220,8 +228,8 @@ async fn each_refusal_of_a_revocation_says_what_to_do_next() {
     let revoke = async |form: &[(&str, &str)]| world.post_form("/oauth/revoke", form).await;
 
     let twice = [("token", "x"), ("token", "y"), ("client_id", id)];
-    refused.add("Malformed", revoke(&twice).await, Mends("invalid_request"));
-    refused.add("Unnamed", revoke(&[("token", "x")]).await, Mends("invalid_request"));
+    refused.add("MalformedRequest", revoke(&twice).await, Mends("invalid_request"));
+    refused.add("ClientCredentials", revoke(&[("token", "x")]).await, Mends("invalid_request"));
     refused.add("MissingToken", revoke(&[("client_id", id)]).await, Mends("invalid_request"));
     refused.add("ApiKey", revoke(&[("token", &key), ("client_id", id)]).await, Mends("unsupported_token_type"));
     for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
@@ -230,12 +238,12 @@ async fn each_refusal_of_a_revocation_says_what_to_do_next() {
     }
     for secret in ["", "wrong"] {
         let form = [("token", "x"), ("client_id", confidential.client_id.as_str()), ("client_secret", secret)];
-        refused.add("Unauthenticated", revoke(&form).await, RegistersAgain);
+        refused.add("ClientAuthentication", revoke(&form).await, RegistersAgain);
     }
     broken.store(true, Ordering::SeqCst);
-    refused.add("Fault", revoke(&[("token", "x"), ("client_id", id)]).await, ComesBack);
+    refused.add("Upstream", revoke(&[("token", "x"), ("client_id", id)]).await, ComesBack);
 
-    refused.hold_to("functions/revoke/src/refusal.rs", &[]);
+    refused.hold_to("functions/revoke/src/error.rs", "RevokeError", &[]);
 }
 
 /// A client that the server no longer knows registers again and goes on, by itself.

@@ -203,9 +203,9 @@ async fn resources_and_prompts_page_through_all_in_order() {
     let world = World::new().await;
     let acme = acme(&world);
     for number in 0..150 {
-        acme.keep_skill(&skill(&format!("s-{number:03}"))).await.unwrap();
+        acme.put_skill(&skill(&format!("s-{number:03}"))).await.unwrap();
         let id = Name::parse(&format!("d-{number:03}")).unwrap();
-        acme.keep_document(&id, "Document", "…", Timestamp::from_seconds(world.now())).await.unwrap();
+        acme.put_document(&id, "Document", "…", Timestamp::from_seconds(world.now())).await.unwrap();
     }
     let skills = (0..150).map(|number| format!("s-{number:03}"));
     let skills: Vec<_> =
@@ -419,7 +419,7 @@ async fn a_skill_with_arguments_that_make_no_sense_is_not_kept() {
     let world = World::new().await;
     let argument = || Argument { name: Name::parse("week").unwrap(), description: "Which".to_owned(), required: true };
 
-    let kept = acme(&world).keep_skill(&Skill { arguments: vec![argument(), argument()], ..skill("twice") }).await;
+    let kept = acme(&world).put_skill(&Skill { arguments: vec![argument(), argument()], ..skill("twice") }).await;
 
     let why = kept.unwrap_err().to_string();
     assert_eq!(why, "there must be at most 16 arguments, each of another name and described in 1 to 512 bytes");

@@ -399,7 +399,7 @@ async fn who_signed_in_by_phone_sees_the_number() {
     let pia = Account { id: Some(id.parse().unwrap()), phone, ..Account::new("pia@example.com", "pia-demo", "Pia") };
     let world = World::with(|options| options.people.push(pia)).await;
     let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(id).unwrap());
-    world.system().directory().keep_member(&acme, &id, "member").await.unwrap();
+    world.system().directory().put_member(&acme, &id, "member").await.unwrap();
     let connector = world.connector("Claude").await;
     let pia = Person::new(&world, "pia@example.com", "pia-demo");
 

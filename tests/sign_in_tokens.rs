@@ -30,7 +30,7 @@ async fn with_a_third_party(is_on: bool) -> World {
         Account { id: Some(OLA_ID.parse().unwrap()), with_client_id: true, ..Account::new(OLA, "ola-demo", "Ola") };
     let world = World::with(|options| options.people.push(ola)).await;
     let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(OLA_ID).unwrap());
-    world.system().directory().keep_member(&acme, &id, "owner").await.unwrap();
+    world.system().directory().put_member(&acme, &id, "owner").await.unwrap();
     hook_drops(&world, is_on);
     world
 }

@@ -12,8 +12,8 @@ use local::Options;
 use local::wire::{Call, Decision, Failing};
 use serde_json::{Value, json};
 use shared::oauth::tenant::TenantId;
-use shared::store::workspace::tool::{Kind, Tool};
-use shared::store::workspace::{Name, NotKept, Unfit};
+use shared::store::workspace::tool::{Tool, ToolEndpoint};
+use shared::store::workspace::{Name, ValidationError, WriteError};
 use stand_ins::lambda::Ended;
 use tokio::net::TcpListener;
 use world::World;
@@ -23,7 +23,7 @@ use world::calls::Calls;
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:invoices:live";
 
 /// A tool of Acme's, whose arguments are a number of an invoice.
-fn tool(name: &str, kind: Kind) -> Tool {
+fn tool(name: &str, kind: ToolEndpoint) -> Tool {
     let schema = json!({
         "type": "object",
         "properties": { "number": { "type": "string", "pattern": "^[0-9]+$" } },
@@ -45,13 +45,13 @@ fn tool(name: &str, kind: Kind) -> Tool {
     }
 }
 
-fn at(url: &str) -> Kind {
-    Kind::Http { url: url.to_owned() }
+fn at(url: &str) -> ToolEndpoint {
+    ToolEndpoint::Http { url: url.to_owned() }
 }
 
 async fn keep(world: &World, tool: &Tool) {
     let acme = TenantId::parse("acme").unwrap();
-    world.system().workspaces().as_operator(&acme).keep_tool(tool).await.unwrap();
+    world.system().workspaces().as_operator(&acme).put_tool(tool).await.unwrap();
 }
 
 /// What a model is told by a tool's error.
@@ -250,8 +250,8 @@ async fn a_function_of_lambda_is_a_tool() {
             }
         }
     });
-    keep(&world, &tool("invoice", Kind::Lambda { function: FUNCTION.to_owned() })).await;
-    keep(&world, &tool("gone", Kind::Lambda { function: FUNCTION.replace("live", "gone") })).await;
+    keep(&world, &tool("invoice", ToolEndpoint::Lambda { function: FUNCTION.to_owned() })).await;
+    keep(&world, &tool("gone", ToolEndpoint::Lambda { function: FUNCTION.replace("live", "gone") })).await;
     let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
     let call = async |name: &str, number: &str| connector.tool(&tokens.access, name, json!({ "number": number })).await;
 
@@ -360,14 +360,14 @@ async fn what_cannot_be_a_tool_is_not_kept() {
     };
     let hostile = Tool { input_schema: circle.as_object().unwrap().clone(), ..with(|_| {}) };
     for (tool, why) in [
-        (with(|tool| tool.name = Name::parse("list_skills").unwrap()), Unfit::Reserved),
-        (with(|tool| tool.kind = at("ftp://tools.acme.example/")), Unfit::Url),
-        (with(|tool| tool.kind = Kind::Lambda { function: "*".to_owned() }), Unfit::Function),
-        (with(|tool| tool.timeout = Duration::from_secs(26)), Unfit::Timeout),
-        (hostile, Unfit::Circle),
+        (with(|tool| tool.name = Name::parse("list_skills").unwrap()), ValidationError::ReservedName),
+        (with(|tool| tool.kind = at("ftp://tools.acme.example/")), ValidationError::Url),
+        (with(|tool| tool.kind = ToolEndpoint::Lambda { function: "*".to_owned() }), ValidationError::Function),
+        (with(|tool| tool.timeout = Duration::from_secs(26)), ValidationError::Timeout),
+        (hostile, ValidationError::CircularReference),
     ] {
-        let kept = workspace.keep_tool(&tool).await;
-        assert!(matches!(kept, Err(NotKept::Unfit(unfit)) if unfit == why), "{kept:?}");
+        let kept = workspace.put_tool(&tool).await;
+        assert!(matches!(kept, Err(WriteError::Validation(unfit)) if unfit == why), "{kept:?}");
     }
 }
 
@@ -403,7 +403,7 @@ async fn slow_tools_of_a_tenant_are_few_at_a_time() {
     keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
     let globex = TenantId::parse("globex").unwrap();
     let of_globex = tool("find", at(&format!("{origin}/find")));
-    world.system().workspaces().as_operator(&globex).keep_tool(&of_globex).await.unwrap();
+    world.system().workspaces().as_operator(&globex).put_tool(&of_globex).await.unwrap();
     world.gives_role("globex", "ana@example.com", "member").await;
     let (ana, anas) = world.connected("ana@example.com", "acme", "tools:execute").await;
     let (ben, bens) = world.connected("ben@example.com", "acme", "tools:execute").await;

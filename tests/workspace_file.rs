@@ -12,7 +12,7 @@ use serde_json::json;
 use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::Name;
-use shared::store::workspace::tool::Kind;
+use shared::store::workspace::tool::ToolEndpoint;
 use workspace_file::{Variables, WorkspaceFile};
 use world::World;
 
@@ -70,7 +70,7 @@ async fn demo(system: &System) -> (String, Variables) {
     let text = std::fs::read_to_string(format!("{ROOT}/infra/local/demo.yaml")).unwrap();
     let acme = system.workspaces().as_operator(&TenantId::parse("acme").unwrap());
     let tool = acme.tool(&Name::parse("roll_dice").unwrap()).await.unwrap().unwrap();
-    let Kind::Http { url } = tool.kind else { panic!("no url") };
+    let ToolEndpoint::Http { url } = tool.kind else { panic!("no url") };
     let tools_at = url.strip_suffix("/roll-dice").unwrap().to_owned();
     (text, [("TOOLS_AT".to_owned(), tools_at)].into())
 }

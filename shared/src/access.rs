@@ -1,73 +1,73 @@
-//! Who may work where. An [`Access`] is made only of what proves it, and nobody reaches a tenant's things without one.
+//! Authorization. An [`Access`] is made only from verified credentials, and nobody reaches the data of a tenant without one.
 
 use crate::clock::Timestamp;
-use crate::keys::verifier::Genuine;
-use crate::oauth::api_key::{ApiKey, KeyId};
+use crate::oauth::api_key::{ApiKey, ApiKeyId};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Active, Grant, GrantId};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
-use crate::store::directory::Standing;
-use crate::store::keys::KnownKey;
+use crate::signing_keys::verifier::VerifiedAccessToken;
+use crate::store::api_keys::ApiKeyRecord;
+use crate::store::directory::Membership;
 
-/// Someone who was let in, and what they may do: the one tenant whose things they can name.
+/// What an authenticated caller may do, in the one tenant that they can reach.
 #[derive(Clone, Debug)]
 pub struct Access {
     tenant: TenantId,
     person: PersonId,
     scopes: Scopes,
-    by: By,
+    principal: Principal,
 }
 
-/// What they showed.
+/// Who calls: a client under a grant, or an API key.
 #[derive(Clone, Debug)]
-pub enum By {
-    /// An access token.
-    Token {
+pub enum Principal {
+    /// A client with an access token.
+    Client {
         /// The grant it comes from.
         grant: GrantId,
         /// The client that holds it.
         client: ClientId,
     },
     /// An API key.
-    Key(KeyId),
+    ApiKey(ApiKeyId),
 }
 
-/// Why a genuine token gives no access.
+/// Why a verified token gives no access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unfounded {
-    /// Its grant has not begun, has ended or has expired.
-    NotInUse,
+pub enum AccessError {
+    /// Its grant has not begun, is revoked or has expired.
+    GrantNotInUse,
     /// It does not say what its grant says.
-    AnotherGrant,
+    GrantMismatch,
 }
 
-impl Unfounded {
+impl AccessError {
     /// As the audit writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::NotInUse => "not_in_use",
-            Self::AnotherGrant => "another_grant",
+            Self::GrantNotInUse => "not_in_use",
+            Self::GrantMismatch => "another_grant",
         }
     }
 }
 
 impl Access {
-    /// By a genuine token for `resource` and the grant it names (RFC 9068 §4), which must be in use: revocation counts at the
+    /// From a verified token for `resource` and the grant it names (RFC 9068 §4), which must be in use: revocation counts at the
     /// very next call. With the grant in use, whose generation the caller may have to note.
     ///
     /// # Errors
     /// When the grant is not in use, or is not the token's.
-    pub fn of_token<'g>(
-        token: &Genuine,
+    pub fn from_access_token<'g>(
+        token: &VerifiedAccessToken,
         grant: &'g Grant,
         resource: &Resource,
         now: Timestamp,
-    ) -> Result<(Self, &'g Active), Unfounded> {
+    ) -> Result<(Self, &'g Active), AccessError> {
         let (claims, approval) = (token.claims(), &grant.approval);
-        let active = grant.in_use(now).ok_or(Unfounded::NotInUse)?;
+        let active = grant.in_use(now).ok_or(AccessError::GrantNotInUse)?;
         let same = claims.grant == grant.id.to_text()
             && approval.client.as_str() == claims.client_id
             && approval.person.as_str() == claims.sub
@@ -75,30 +75,35 @@ impl Access {
             && approval.resource == *resource
             && resource.serves(&approval.tenant);
         if !same {
-            return Err(Unfounded::AnotherGrant);
+            return Err(AccessError::GrantMismatch);
         }
         let access = Self {
             tenant: approval.tenant.clone(),
             person: approval.person.clone(),
             scopes: active
-                .leaves(Scopes::parse(&claims.scope).intersection(approval.scopes), claims.generation)
+                .restrict(Scopes::parse(&claims.scope).intersection(approval.scopes), claims.generation)
                 .permissions(),
-            by: By::Token { grant: grant.id.clone(), client: approval.client.clone() },
+            principal: Principal::Client { grant: grant.id.clone(), client: approval.client.clone() },
         };
         Ok((access, active))
     }
 
-    /// By an API key at `resource`, as far as its maker's role allows now. `None` when the secret is not the key's, `resource` is
-    /// another tenant's, or `standing` is not the maker's in the key's tenant.
+    /// From an API key at `resource`, as far as its maker's role allows now. `None` when the secret is not the key's, `resource` is
+    /// another tenant's, or `membership` is not the maker's in the key's tenant.
     #[must_use]
-    pub fn of_key(shown: &ApiKey, known: KnownKey, resource: &Resource, standing: &Standing) -> Option<Self> {
+    pub fn from_api_key(
+        shown: &ApiKey,
+        known: ApiKeyRecord,
+        resource: &Resource,
+        membership: &Membership,
+    ) -> Option<Self> {
         let theirs =
             shown.id == known.id && known.digest.matches(&shown.secret.digest()) && resource.serves(&known.tenant);
-        (theirs && standing.person == known.maker && standing.tenant == known.tenant).then(|| Self {
+        (theirs && membership.person == known.maker && membership.tenant == known.tenant).then(|| Self {
             tenant: known.tenant,
             person: known.maker,
-            scopes: known.scopes.intersection(standing.role.permissions).permissions(),
-            by: By::Key(known.id),
+            scopes: known.scopes.intersection(membership.role.permissions).permissions(),
+            principal: Principal::ApiKey(known.id),
         })
     }
 
@@ -120,9 +125,9 @@ impl Access {
         self.scopes
     }
 
-    /// What they showed.
+    /// Who calls: a client under a grant, or an API key.
     #[must_use]
-    pub const fn by(&self) -> &By {
-        &self.by
+    pub const fn principal(&self) -> &Principal {
+        &self.principal
     }
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tracing::field::{Field, Visit};
 
 use crate::clock::Timestamp;
-use crate::oauth::flow::Flow;
+use crate::oauth::connection_attempt::ConnectionAttempt;
 use crate::trail::Trail;
 
 /// Of the members of lines.
@@ -371,8 +371,8 @@ pub fn record(event: &Event<'_>) {
 }
 
 /// Writes `event` as a step of an attempt to connect, taken at `now`; without a flow where the request names none.
-pub fn step(flow: Option<Flow>, now: Timestamp, event: &Event<'_>) {
-    write(event, Some(Step { flow: flow.map(Flow::to_text), at: now.seconds() }));
+pub fn step(flow: Option<ConnectionAttempt>, now: Timestamp, event: &Event<'_>) {
+    write(event, Some(Step { flow: flow.map(ConnectionAttempt::attempt_id), at: now.seconds() }));
 }
 
 /// Writes a line of the audit again: `line` is a JSON object on one line, and stays as it is.

@@ -9,14 +9,14 @@ use crate::aws;
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::invoker::Invoker;
-use crate::keys::public::{Keyring, PublicKeys};
-use crate::keys::signer::Signer;
 use crate::oauth::issuer::Issuer;
+use crate::signing_keys::public::{Keyring, PublicKeys};
+use crate::signing_keys::signer::Signer;
 use crate::store::activity::Activities;
+use crate::store::api_keys::ApiKeys;
 use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
-use crate::store::keys::Keys;
 use crate::store::workspace::Workspaces;
 
 /// Everything a function is given: its variables, clients of AWS, and the time.
@@ -130,8 +130,8 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn keys(&self) -> Result<Keys, Misconfigured> {
-        Ok(Keys::new(self.dynamodb(), self.required("TABLE_KEYS")?))
+    pub fn keys(&self) -> Result<ApiKeys, Misconfigured> {
+        Ok(ApiKeys::new(self.dynamodb(), self.required("TABLE_KEYS")?))
     }
 
     /// The table of `TABLE_DIRECTORY`.

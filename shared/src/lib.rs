@@ -11,7 +11,7 @@
 //! | [`http`] | all |
 //! | [`identity`] | authorize, login |
 //! | [`invoker`] | mcp; apart, because only `shared` knows AWS |
-//! | [`keys`] | token and mcp sign; wellknown, revoke, mcp verify |
+//! | [`signing_keys`] | token and mcp sign; wellknown, revoke, mcp verify |
 //! | [`lambda`] | all |
 //! | [`log`] | all: the form of log lines |
 //! | [`metrics`] | all: counted and timed in `lambda` and where calls are made |
@@ -30,11 +30,11 @@ pub mod fault;
 pub mod http;
 pub mod identity;
 pub mod invoker;
-pub mod keys;
 pub mod lambda;
 pub mod log;
 pub mod metrics;
 pub mod oauth;
 pub mod outbound;
+pub mod signing_keys;
 pub mod store;
 pub mod trail;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use shared::oauth::grant::Life as StoredLife;
+use shared::oauth::grant::GrantState as StoredLife;
 use world::claims;
 
 use crate::facts::{Act, Facts};
@@ -405,14 +405,15 @@ impl<'t> Play<'t> {
     }
 
     async fn stored(&self) -> Projected {
-        match self.theatre.stored(&self.granted.id).await.life {
+        match self.theatre.stored(&self.granted.id).await.state {
             StoredLife::Issued { .. } => ("issued", 0, 0, 0),
             StoredLife::Active(active) => {
                 let since = (1, active.since);
-                let (generation, answered) = active.family.map_or(since, |family| (family.generation, family.answered));
+                let (generation, answered) =
+                    active.family.map_or(since, |family| (family.generation, family.last_issued));
                 ("active", generation, active.seen, answered.seconds())
             }
-            StoredLife::Ended { why, .. } => (why.as_str(), 0, 0, 0),
+            StoredLife::Revoked { reason: why, .. } => (why.as_str(), 0, 0, 0),
         }
     }
 }

@@ -9,16 +9,16 @@ use local::wire::{Call, Decision, Failing, Wire};
 use local::{Options, System};
 use serde_json::Value;
 use shared::clock::{Clock, Timestamp};
-use shared::oauth::client::{Client, ClientId, Kind};
+use shared::oauth::client::{Client, ClientId, ClientKind};
 use shared::oauth::grant::{Approval, Grant, GrantId};
-use shared::oauth::pkce::Challenge;
+use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::resource::Resource;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
-use shared::store::wanted::Wanted;
+use shared::store::pending_scopes::PendingScopes;
 use stand_ins::kms::key::Spec;
 use world::CALLBACK;
 use world::schedule::Stage;
@@ -83,12 +83,12 @@ impl Theatre {
                 redirect_uris: vec![RedirectUri::parse(CALLBACK).expect("an address")],
                 refreshes: true,
                 // Never forgotten: what a client lives by is another test's.
-                kind: Kind::Registered { expires: Timestamp::from_seconds(2 * BEGINNING) },
+                kind: ClientKind::Registered { expires: Timestamp::from_seconds(2 * BEGINNING) },
             };
-            system.clients().keep(&client).await.expect("kept");
+            system.clients().put(&client).await.expect("kept");
         }
         let tenant = Tenant { id: tenant(), name: "Acme".to_owned(), roles: Vec::new() };
-        system.directory().keep_tenant(&tenant).await.expect("kept");
+        system.directory().put_tenant(&tenant).await.expect("kept");
         Self { system, clock, stage, line, audit, listening }
     }
 
@@ -111,12 +111,16 @@ impl Theatre {
             email: None,
         };
         let verifier = to_text(Secret::<32>::random().expose());
-        let challenge = Challenge::from_digest(Digest::of(verifier.as_bytes()));
+        let challenge = CodeChallenge::from_digest(Digest::of(verifier.as_bytes()));
         let redirect_uri = RedirectUri::parse(CALLBACK).expect("an address");
         let effective = scopes.permissions().iter().map(shared::oauth::scope::Scope::as_str);
-        let effective = Scopes::of_names(effective.filter(|scope| role.allows(scope)));
+        let effective = Scopes::from_names(effective.filter(|scope| role.allows(scope)));
         let (grant, code) = Grant::approve(approval, effective, challenge, redirect_uri);
-        self.system.grants().keep(&grant, self.system.clients(), &client, &Wanted::default(), now).await.expect("kept");
+        self.system
+            .grants()
+            .put(&grant, self.system.clients(), &client, &PendingScopes::default(), now)
+            .await
+            .expect("kept");
         Granted { id: grant.id, person, code: code.to_text(), verifier }
     }
 
@@ -131,15 +135,15 @@ impl Theatre {
     pub(crate) async fn give_role(&self, person: &PersonId, role: Option<Role>) {
         let directory = self.system.directory();
         match role {
-            Some(role) => directory.keep_member(&tenant(), person, role.name()).await.expect("kept"),
+            Some(role) => directory.put_member(&tenant(), person, role.name()).await.expect("kept"),
             None => directory.remove_member(&tenant(), person, self.system.clock().now()).await.expect("removed"),
         }
     }
 
     pub(crate) async fn end(&self, id: &GrantId) {
         let now = Timestamp::from_seconds(self.now());
-        let why = shared::oauth::grant::Ending::Administrator;
-        self.system.grants().end(id, why, now).await.expect("ended");
+        let why = shared::oauth::grant::RevocationReason::Administrator;
+        self.system.grants().revoke(id, why, now).await.expect("ended");
     }
 
     pub(crate) async fn stored(&self, id: &GrantId) -> Grant {

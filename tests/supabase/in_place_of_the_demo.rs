@@ -48,7 +48,7 @@ async fn a_person_of_the_project_connects() {
     let members = serde_json::to_value(system.memberships()).unwrap();
     assert_eq!(members, json!([{ "person": made.id, "role": "owner", "tenant": "acme", "name": "Acme" }]));
     let (ana, acme) = (PersonId::parse(ANA).unwrap(), TenantId::parse("acme").unwrap());
-    assert!(system.directory().standing(&ana, &acme).await.unwrap().is_none());
+    assert!(system.directory().membership(&ana, &acme).await.unwrap().is_none());
     assert_eq!(world.count("keys").await, 0);
 }
 

@@ -221,7 +221,7 @@ async fn by_the_cookies_of_the_product() {
         .lends_people_to(async |project| {
             let (made, world) = owner(project).await;
             let long = project.makes(&json!({ "user_metadata": { "about": "x".repeat(600) } })).await;
-            world.system().directory().keep_member(&acme(), &person_id(&long), "member").await.unwrap();
+            world.system().directory().put_member(&acme(), &person_id(&long), "member").await.unwrap();
             let connector = world.connector("Claude").await;
             for made in [made, long] {
                 let (ana, ask) = (made.person(&world), connector.ask(SCOPE));

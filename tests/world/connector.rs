@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant};
-use shared::oauth::pkce::Challenge;
+use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::resource::Resource;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::Digest;
 use shared::oauth::tenant::TenantId;
-use shared::store::wanted::Wanted;
+use shared::store::pending_scopes::PendingScopes;
 
 use crate::World;
 use crate::answer::Answer;
@@ -103,10 +103,10 @@ impl Connector<'_> {
             at: now,
             email: Some(email.to_owned()),
         };
-        let challenge = Challenge::from_digest(Digest::of(ask.verifier.as_bytes()));
+        let challenge = CodeChallenge::from_digest(Digest::of(ask.verifier.as_bytes()));
         let redirect_uri = RedirectUri::parse(&self.redirect_uri).expect("an address");
         let (grant, code) = Grant::approve(approval, scopes.permissions(), challenge, redirect_uri);
-        system.grants().keep(&grant, system.clients(), &client, &Wanted::default(), now).await.expect("kept");
+        system.grants().put(&grant, system.clients(), &client, &PendingScopes::default(), now).await.expect("kept");
         self.world.remember(&code.to_text());
         (ask, code.to_text())
     }

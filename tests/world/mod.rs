@@ -26,15 +26,15 @@ use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use shared::clock::{Clock, Timestamp};
-use shared::oauth::api_key::KeyName;
-use shared::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
+use shared::oauth::api_key::ApiKeyName;
+use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest as Hidden, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::clients::Kept;
-use shared::store::directory::Standing;
-use shared::store::keys::KnownKey;
+use shared::store::api_keys::ApiKeyRecord;
+use shared::store::clients::PutOutcome;
+use shared::store::directory::Membership;
 use stand_ins::supabase::Supabase;
 
 use answer::Answer;
@@ -238,9 +238,11 @@ impl World {
             name: Some("Acme for Cowork".to_owned()),
             redirect_uris: vec![RedirectUri::parse(CALLBACK).expect("an address")],
             refreshes: true,
-            kind: Kind::Confidential { secrets: vec![LiveSecret { digest: Hidden::of(secret.as_bytes()), made }] },
+            kind: ClientKind::Confidential {
+                secrets: vec![ClientSecretDigest { digest: Hidden::of(secret.as_bytes()), made }],
+            },
         };
-        assert_eq!(self.system.clients().keep(&client).await.expect("kept"), Kept::Written, "{id}");
+        assert_eq!(self.system.clients().put(&client).await.expect("kept"), PutOutcome::Written, "{id}");
         Connector {
             world: self,
             client_id: id.to_owned(),
@@ -255,7 +257,7 @@ impl World {
     /// When it cannot be kept.
     pub async fn knows_document(&self, id: &str, name: &str, redirect_uris: &[&str]) {
         let (now, month) = (self.system.clock().now(), std::time::Duration::from_hours(30 * 24));
-        let known = Provenance {
+        let known = DocumentFetch {
             fetched: now,
             fresh: now.plus(month),
             digest: shared::oauth::secret::Digest::of(id.as_bytes()),
@@ -266,9 +268,9 @@ impl World {
             name: Some(name.to_owned()),
             redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::parse(uri).expect("an address")).collect(),
             refreshes: true,
-            kind: Kind::Document(known),
+            kind: ClientKind::Document(known),
         };
-        self.system.clients().keep(&client).await.expect("kept");
+        self.system.clients().put(&client).await.expect("kept");
     }
 
     /// A connection of one of the demo's people: the client, and its first tokens.
@@ -307,7 +309,7 @@ impl World {
     /// When it cannot be kept.
     pub async fn gives_role(&self, tenant: &str, email: &str, role: &str) {
         let (tenant, person) = (TenantId::parse(tenant).expect("a tenant"), self.person_id(email));
-        self.system.directory().keep_member(&tenant, &person, role).await.expect("kept");
+        self.system.directory().put_member(&tenant, &person, role).await.expect("kept");
     }
 
     /// Takes a person out of a tenant.
@@ -323,11 +325,17 @@ impl World {
     ///
     /// # Panics
     /// When they are no member, or may not do what it is for.
-    pub async fn makes_key(&self, email: &str, tenant: &str, scopes: &str, expires: Option<i64>) -> (String, KnownKey) {
-        let standing = self.standing(email, tenant).await;
-        let (name, expires) = (KeyName::parse("a script").expect("a name"), expires.map(Timestamp::from_seconds));
+    pub async fn makes_key(
+        &self,
+        email: &str,
+        tenant: &str,
+        scopes: &str,
+        expires: Option<i64>,
+    ) -> (String, ApiKeyRecord) {
+        let membership = self.membership(email, tenant).await;
+        let (name, expires) = (ApiKeyName::parse("a script").expect("a name"), expires.map(Timestamp::from_seconds));
         let now = self.system.clock().now();
-        let made = self.system.keys().make(&standing, name, Scopes::parse(scopes), expires, now).await;
+        let made = self.system.keys().create(&membership, name, Scopes::parse(scopes), expires, now).await;
         let (key, known) = made.expect("made");
         self.remember(&key.to_text());
         (key.to_text(), known)
@@ -337,9 +345,9 @@ impl World {
     ///
     /// # Panics
     /// When they are no member.
-    pub async fn standing(&self, email: &str, tenant: &str) -> Standing {
+    pub async fn membership(&self, email: &str, tenant: &str) -> Membership {
         let (tenant, person) = (TenantId::parse(tenant).expect("a tenant"), self.person_id(email));
-        self.system.directory().standing(&person, &tenant).await.expect("the table answers").expect("a member")
+        self.system.directory().membership(&person, &tenant).await.expect("the table answers").expect("a member")
     }
 
     /// Revokes an API key.

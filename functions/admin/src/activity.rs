@@ -8,7 +8,7 @@ use shared::http::shell::{Leads, Shell};
 use shared::http::visible::Isolated;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
-use shared::store::activity::{Activity, Place};
+use shared::store::activity::{Activity, Cursor};
 
 use crate::bar::Bar;
 use crate::listed::name;
@@ -43,7 +43,7 @@ struct Row {
 
 impl Admin {
     pub(crate) async fn activity(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
-        let before = cursor::read(visit.parameters.value("after"), Place::parse)?;
+        let before = cursor::read(visit.parameters.value("after"), Cursor::parse)?;
         let (activities, next) = self.lately(manager, before.clone(), visit.now).await?;
         let clients: Vec<_> = activities.iter().filter_map(|it| ClientId::parse(told::text(it, "client")?)).collect();
         let known = self.clients.find_all(&clients, visit.now).await?;
@@ -76,16 +76,16 @@ impl Admin {
     pub(crate) async fn lately(
         &self,
         manager: &Manager,
-        before: Option<Place>,
+        before: Option<Cursor>,
         now: Timestamp,
-    ) -> Result<(Vec<Activity>, Option<Place>), Fault> {
+    ) -> Result<(Vec<Activity>, Option<Cursor>), Fault> {
         const CALLS: usize = 3;
         let (mut found, mut before) = (Vec::new(), before);
         for _ in 0..CALLS {
             let (activities, next) = self.activities.latest(manager.tenant(), before.as_ref(), 4 * PAGE, now).await?;
             for activity in activities.into_iter().filter(told::is_telling) {
                 if found.len() == PAGE {
-                    let next = found.last().map(Activity::place);
+                    let next = found.last().map(Activity::cursor);
                     return Ok((found, next));
                 }
                 found.push(activity);

@@ -11,14 +11,14 @@ use shared::clock::Timestamp;
 use shared::http::parameters::{Malformed, Parameters};
 use shared::http::{answer, body};
 use shared::lambda::{Request, Response};
-use shared::oauth::api_key::{ApiKey, KeyId, KeyName};
+use shared::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::GrantId;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::activity::Activity;
-use shared::store::connections::{Connections, Place, Whose};
-use shared::store::keys::{self, KnownKey, Unproven};
+use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord};
+use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
 use crate::listed::{Listed, names};
 use crate::manager::Manager;
@@ -149,14 +149,15 @@ impl Admin {
             audit::record(&Event::KeyRefused { key, reason, tenant: None, person: None, scope: None });
             why
         };
-        let unproven = |why: Unproven| refused(why.as_str(), Refusal::Key(why));
-        let known = self.keys.prove(&shown, now).await?.map_err(unproven)?;
+        let unproven = |why: ApiKeyError| refused(why.as_str(), Refusal::Key(why));
+        let known = self.keys.verify(&shown, now).await?.map_err(unproven)?;
         if known.tenant != *tenant {
             return Err(refused("another_tenant", Refusal::NotThere));
         }
-        let standing = self.directory.standing(&known.maker, &known.tenant).await?;
-        let standing = standing.ok_or_else(|| refused("maker_gone", Refusal::MakerGone))?;
-        let manager = Manager::of_key(&shown, &known, standing).ok_or_else(|| unproven(Unproven::AnotherSecret))?;
+        let membership = self.directory.membership(&known.maker, &known.tenant).await?;
+        let membership = membership.ok_or_else(|| refused("maker_gone", Refusal::MakerGone))?;
+        let manager =
+            Manager::of_key(&shown, &known, membership).ok_or_else(|| unproven(ApiKeyError::SecretMismatch))?;
         manager.map_err(|beyond| {
             audit::record(&Event::KeyRefused {
                 key: &shown.id.to_text(),
@@ -175,9 +176,9 @@ impl Admin {
             return Err(Refusal::Nobody);
         }
         let person = self.identity.signed_in(request, now).await?.ok_or(Refusal::Nobody)?;
-        let after = cursor::read(Parameters::of_query(request)?.value("after"), Place::parse)?;
+        let after = cursor::read(Parameters::of_query(request)?.value("after"), Cursor::parse)?;
         let tables = (&self.directory, &self.clients);
-        let (_, connections) = self.grants.connected_by(&person.person, after.as_ref(), tables, now).await?;
+        let (_, connections) = self.grants.connections_of_person(&person.person, after.as_ref(), tables, now).await?;
         Ok(page(&connections))
     }
 
@@ -187,17 +188,17 @@ impl Admin {
         parameters: &Parameters,
         now: Timestamp,
     ) -> Result<Response, Refusal> {
-        let after = cursor::read(parameters.value("after"), Place::parse)?;
+        let after = cursor::read(parameters.value("after"), Cursor::parse)?;
         let person = parameters.value("person").map(|id| PersonId::parse(id).ok_or(Refusal::Body)).transpose()?;
         let client = parameters.value("client").map(|id| ClientId::parse(id).ok_or(Refusal::Body)).transpose()?;
         let (filter, tables) = ((person.as_ref(), client.as_ref()), (&self.directory, &self.clients));
-        Ok(page(&self.grants.connected_in(manager.tenant(), filter, after.as_ref(), tables, now).await?))
+        Ok(page(&self.grants.connections_in_tenant(manager.tenant(), filter, after.as_ref(), tables, now).await?))
     }
 
     async fn api_end(&self, manager: &Manager, asked: &ToEnd, now: Timestamp) -> Result<Response, Refusal> {
         let (tenant, ender) = (manager.tenant(), self.ender(manager, now));
-        let after = cursor::read(asked.after.as_deref(), Place::parse)?;
-        let whose = |person, client| Whose::Tenant { tenant, person, client };
+        let after = cursor::read(asked.after.as_deref(), Cursor::parse)?;
+        let whose = |person, client| ConnectionFilter::Tenant { tenant, person, client };
         let swept = match (asked.connection.as_deref(), asked.person.as_deref(), asked.client.as_deref()) {
             (Some(id), None, None) if after.is_none() => {
                 let found = self.grants.find(&GrantId::parse(id).ok_or(Refusal::NotThere)?).await?;
@@ -219,7 +220,7 @@ impl Admin {
     }
 
     async fn api_keys(&self, manager: &Manager, parameters: &Parameters, now: Timestamp) -> Result<Response, Refusal> {
-        let after = cursor::read(parameters.value("after"), keys::Place::parse)?;
+        let after = cursor::read(parameters.value("after"), api_keys::Cursor::parse)?;
         let (keys, next) = self.keys.of_tenant(manager.tenant(), after.as_ref(), now).await?;
         let next = next.map(|place| cursor::write(&place.to_text()));
         Ok(json(StatusCode::OK, &KeysPage { keys: keys.iter().map(ListedKey::of).collect(), next }))
@@ -228,25 +229,25 @@ impl Admin {
     /// Within what the key may do with which it is asked for, and its time.
     async fn api_make_key(&self, manager: &Manager, asked: ToMake, now: Timestamp) -> Result<Response, Refusal> {
         const MOST_DAYS: u64 = 3650;
-        let name = KeyName::parse(&asked.name).ok_or(Refusal::Body)?;
-        let scopes = Scopes::of_names(asked.scopes.iter().map(String::as_str)).permissions();
+        let name = ApiKeyName::parse(&asked.name).ok_or(Refusal::Body)?;
+        let scopes = Scopes::from_names(asked.scopes.iter().map(String::as_str)).permissions();
         // One that is not known here must not be left out in silence.
         let known = asked.scopes.iter().all(|name| scopes.iter().any(|scope| scope.as_str() == name));
         let days = asked.expires_in_days;
         if !known || days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
             return Err(Refusal::Body);
         }
-        let (standing, latest) = manager.heir();
+        let (membership, latest) = manager.heir();
         let asked = days.map(|days| now.plus(Duration::from_hours(24 * days)));
         let expires = asked.into_iter().chain(latest).min();
-        let (key, known) = self.keys.make_through(manager.through(None), &standing, name, scopes, expires, now).await?;
+        let (key, known) = self.keys.create_as(manager.through(None), &membership, name, scopes, expires, now).await?;
         Ok(json(StatusCode::CREATED, &MadeKey { listed: ListedKey::of(&known), key: key.to_text() }))
     }
 
     async fn api_revoke_key(&self, manager: &Manager, asked: &ToRevoke) -> Result<Response, Refusal> {
-        let id = KeyId::parse(&asked.key).ok_or(Refusal::NotThere)?;
+        let id = ApiKeyId::parse(&asked.key).ok_or(Refusal::NotThere)?;
         let person = Some(manager.person());
-        if self.keys.revoke_through(manager.through(None), manager.tenant(), &id, person).await? {
+        if self.keys.revoke_as(manager.through(None), manager.tenant(), &id, person).await? {
             Ok(json(StatusCode::OK, &Revoked { revoked: true }))
         } else {
             Err(Refusal::NotThere)
@@ -259,7 +260,7 @@ impl Admin {
         parameters: &Parameters,
         now: Timestamp,
     ) -> Result<Response, Refusal> {
-        let before = cursor::read(parameters.value("after"), shared::store::activity::Place::parse)?;
+        let before = cursor::read(parameters.value("after"), shared::store::activity::Cursor::parse)?;
         let (activities, next) = self.lately(manager, before, now).await?;
         let events = activities.iter().map(Happened::of).collect();
         let next = next.map(|place| cursor::write(place.as_str()));
@@ -278,7 +279,7 @@ impl Admin {
 }
 
 impl ListedKey {
-    fn of(key: &KnownKey) -> Self {
+    fn of(key: &ApiKeyRecord) -> Self {
         Self {
             id: key.id.to_text(),
             name: key.name.as_str().to_owned(),

@@ -6,7 +6,7 @@ use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use crate::manager::Manager;
 use shared::http::visible::Visible;
 use shared::oauth::scope::Scope;
-use shared::store::directory::Standing;
+use shared::store::directory::Membership;
 
 /// What the top shows.
 pub(crate) struct Bar {
@@ -28,11 +28,11 @@ pub(crate) struct Tab {
 
 impl Bar {
     /// Of a person's own page: the tenants that they look after are beside it.
-    pub(crate) fn own(identity: &Identity, person: &SignedIn, standings: &[Standing]) -> Self {
-        let managed = standings.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
-        let tab = |standing: &Standing| Tab {
-            href: format!("/admin/{}/connections", standing.tenant),
-            label: Visible(&standing.name).to_string(),
+    pub(crate) fn own(identity: &Identity, person: &SignedIn, memberships: &[Membership]) -> Self {
+        let managed = memberships.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
+        let tab = |membership: &Membership| Tab {
+            href: format!("/admin/{}/connections", membership.tenant),
+            label: Visible(&membership.name).to_string(),
             current: false,
         };
         let mut tabs = vec![Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: true }];

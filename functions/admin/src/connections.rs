@@ -9,9 +9,9 @@ use shared::http::shell::{Leads, Shell};
 use shared::http::visible::Isolated;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Ending, GrantId};
+use shared::oauth::grant::{GrantId, RevocationReason};
 use shared::oauth::tenant::PersonId;
-use shared::store::connections::{Connections, Place, Whose};
+use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
 use crate::bar::Bar;
 use crate::confirm::{Question, shown_at};
@@ -55,7 +55,7 @@ impl Admin {
     pub(crate) async fn connections(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
         let value = |name| visit.parameters.value(name).map(str::trim);
         let (person, client) = (value("person"), value("client"));
-        let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
+        let after = cursor::read(visit.parameters.value("after"), Cursor::parse)?;
         let wrong = if person.is_some_and(|text| PersonId::parse(text).is_none()) {
             Some(Wrong::Person)
         } else if client.is_some_and(|text| ClientId::parse(text).is_none()) {
@@ -68,7 +68,7 @@ impl Admin {
             Connections { found: Vec::new(), next: None }
         } else {
             let (filter, tables) = ((filter.0.as_ref(), filter.1.as_ref()), (&self.directory, &self.clients));
-            self.grants.connected_in(manager.tenant(), filter, after.as_ref(), tables, visit.now).await?
+            self.grants.connections_in_tenant(manager.tenant(), filter, after.as_ref(), tables, visit.now).await?
         };
         let next = listed.next.map(|place| {
             let parts = [("person", person), ("client", client), ("after", Some(&*cursor::write(&place.to_text())))];
@@ -162,8 +162,8 @@ impl Admin {
         let ender = self.ender(manager, visit.now);
         let tenant = manager.tenant();
         let whose = match (&what, &found) {
-            (What::OfPerson(person), _) => Whose::Tenant { tenant, person: Some(person), client: None },
-            (What::OfClient(client), _) => Whose::Tenant { tenant, person: None, client: Some(client) },
+            (What::OfPerson(person), _) => ConnectionFilter::Tenant { tenant, person: Some(person), client: None },
+            (What::OfClient(client), _) => ConnectionFilter::Tenant { tenant, person: None, client: Some(client) },
             (What::One(_), Some(grant)) => {
                 visit.confirmed(&[what.field()])?;
                 return Ok(self.told_next(visit, &Notice::Ended(ender.one(grant).await?)));
@@ -175,7 +175,7 @@ impl Admin {
 
     /// Ends in the name of an administrator, or of their key.
     pub(crate) fn ender(&self, manager: &Manager, now: shared::clock::Timestamp) -> Ender<'_> {
-        Ender { grants: &self.grants, why: Ending::Administrator, by: manager.by(), now }
+        Ender { grants: &self.grants, why: RevocationReason::Administrator, by: manager.by(), now }
     }
 }
 

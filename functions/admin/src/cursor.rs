@@ -26,19 +26,19 @@ pub(crate) fn read<P>(cursor: Option<&str>, parse: impl Fn(&str) -> Option<P>) -
 
 #[cfg(test)]
 mod tests {
-    use shared::store::connections::Place;
+    use shared::store::connections::Cursor;
 
     use super::*;
 
     #[test]
     fn a_cursor_reads_back_and_nothing_else_does() {
         let text = "1795339800.AAAAAAAAAAAAAAAAAAAAAA";
-        let place = Place::parse(text).unwrap();
+        let place = Cursor::parse(text).unwrap();
         assert_eq!(place.to_text(), text);
-        assert_eq!(read(Some(&write(text)), Place::parse).unwrap(), Some(place));
-        assert_eq!(read(None, Place::parse).unwrap(), None);
+        assert_eq!(read(Some(&write(text)), Cursor::parse).unwrap(), Some(place));
+        assert_eq!(read(None, Cursor::parse).unwrap(), None);
         for other in ["", "!", text, &write("1795339800"), &write("x.AAAAAAAAAAAAAAAAAAAAAA"), &"A".repeat(513)] {
-            assert!(read(Some(other), Place::parse).is_err(), "{other}");
+            assert!(read(Some(other), Cursor::parse).is_err(), "{other}");
         }
     }
 }

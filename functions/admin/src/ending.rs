@@ -4,9 +4,9 @@ use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Ending, Grant, GrantId};
+use shared::oauth::grant::{Grant, GrantId, RevocationReason};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::connections::{Place, Whose};
+use shared::store::connections::{ConnectionFilter, Cursor};
 use shared::store::grants::Grants;
 
 /// How many one request ends: a second's work.
@@ -15,7 +15,7 @@ const BATCH: usize = 25;
 /// Who ends, and in what capacity.
 pub(crate) struct Ender<'a> {
     pub(crate) grants: &'a Grants,
-    pub(crate) why: Ending,
+    pub(crate) why: RevocationReason,
     /// For the audit.
     pub(crate) by: String,
     pub(crate) now: Timestamp,
@@ -25,7 +25,7 @@ pub(crate) struct Ender<'a> {
 pub(crate) struct Swept {
     pub(crate) ended: usize,
     /// Where to go on, if some may be left.
-    pub(crate) next: Option<Place>,
+    pub(crate) next: Option<Cursor>,
 }
 
 impl Ender<'_> {
@@ -38,11 +38,11 @@ impl Ender<'_> {
     /// The next of many that were approved until `until`, the newest first.
     pub(crate) async fn some(
         &self,
-        whose: Whose<'_>,
+        whose: ConnectionFilter<'_>,
         until: Option<Timestamp>,
-        after: Option<&Place>,
+        after: Option<&Cursor>,
     ) -> Result<Swept, Fault> {
-        let (open, next) = self.grants.open(whose, until, after, BATCH, self.now).await?;
+        let (open, next) = self.grants.open_grants(whose, until, after, BATCH, self.now).await?;
         let mut ended = 0;
         for open in &open {
             ended += usize::from(self.end(&open.id, &open.client, &open.tenant, &open.person).await?);
@@ -54,7 +54,7 @@ impl Ender<'_> {
         let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
         let (reason, by) = (self.why.as_str(), Some(self.by.as_str()));
         audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by });
-        let ended = self.grants.end(id, self.why, self.now).await?;
+        let ended = self.grants.revoke(id, self.why, self.now).await?;
         if ended {
             audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by });
         }

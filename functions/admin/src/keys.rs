@@ -11,9 +11,9 @@ use shared::clock::Timestamp;
 use shared::http::shell::{Leads, ONCE, Shell};
 use shared::http::visible::{Isolated, Visible};
 use shared::lambda::Response;
-use shared::oauth::api_key::{KeyId, KeyName};
+use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::scope::{Scope, Scopes};
-use shared::store::keys::{FORM_LIFETIME, FormId, KnownKey, Place};
+use shared::store::api_keys::{ApiKeyRecord, Cursor, FORM_LIFETIME, FormId};
 
 use crate::bar::Bar;
 use crate::confirm::{Fields, Question, proof, shown_at};
@@ -114,7 +114,7 @@ pub(crate) struct ToConfirm {
 
 /// What a key is to be.
 struct Described {
-    name: KeyName,
+    name: ApiKeyName,
     scopes: Scopes,
     life: Life,
 }
@@ -137,9 +137,9 @@ enum Wrong {
 
 impl Admin {
     pub(crate) async fn keys(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
-        let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
+        let after = cursor::read(visit.parameters.value("after"), Cursor::parse)?;
         let (keys, next) = self.keys.of_tenant(manager.tenant(), after.as_ref(), visit.now).await?;
-        let row = |key: &KnownKey| Row {
+        let row = |key: &ApiKeyRecord| Row {
             id: key.id.to_text(),
             name: Visible(key.name.as_str()).to_string(),
             may: permission::titles(key.scopes),
@@ -245,8 +245,8 @@ impl Admin {
         }
         let Described { name, scopes, life } = described;
         let expires = life.end(shown);
-        let (through, standing) = (manager.through(Some(&form)), manager.standing());
-        let (key, known) = self.keys.make_through(through, standing, name, scopes, expires, visit.now).await?;
+        let (through, membership) = (manager.through(Some(&form)), manager.membership());
+        let (key, known) = self.keys.create_as(through, membership, name, scopes, expires, visit.now).await?;
         let page = MadePage {
             shell: &self.shell,
             bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "keys"),
@@ -265,7 +265,7 @@ impl Admin {
         if let Some(told) = self.outcome(visit, &bar, &back) {
             return Ok(told);
         }
-        let id = visit.parameters.value("key").and_then(KeyId::parse).ok_or(Refusal::NotThere)?;
+        let id = visit.parameters.value("key").and_then(ApiKeyId::parse).ok_or(Refusal::NotThere)?;
         let fields = vec![("key".into(), id.to_text())];
         if !visit.changes {
             let known = self.keys.find(&id, visit.now).await?.filter(|key| key.tenant == *manager.tenant());
@@ -285,7 +285,7 @@ impl Admin {
         }
         visit.confirmed(&fields)?;
         let person = Some(manager.person());
-        let revoked = self.keys.revoke_through(manager.through(None), manager.tenant(), &id, person).await?;
+        let revoked = self.keys.revoke_as(manager.through(None), manager.tenant(), &id, person).await?;
         Ok(self.told_next(visit, &Notice::Revoked(revoked)))
     }
 }
@@ -328,7 +328,7 @@ impl Described {
     /// As the form has it: what it did not offer cannot be ticked.
     fn read(visit: &Visit<'_>, manager: &Manager) -> Result<Self, Vec<Wrong>> {
         let value = |name: &str| visit.parameters.value(name);
-        let name = value("name").and_then(KeyName::parse);
+        let name = value("name").and_then(ApiKeyName::parse);
         let ticked = manager.permissions().iter().filter(|scope| value(&field(*scope)).is_some());
         let scopes = Some(ticked.fold(Scopes::NONE, Scopes::with)).filter(|scopes| !scopes.permissions().is_empty());
         let life = value("life").and_then(Life::parse);
@@ -346,7 +346,7 @@ impl Described {
     }
 
     fn parse(name: &str, may: &str, life: &str) -> Option<Self> {
-        Some(Self { name: KeyName::parse(name)?, scopes: Scopes::parse(may), life: Life::parse(life)? })
+        Some(Self { name: ApiKeyName::parse(name)?, scopes: Scopes::parse(may), life: Life::parse(life)? })
     }
 
     fn fields(&self, form: &FormId, shown: Timestamp) -> Fields {

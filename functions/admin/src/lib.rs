@@ -37,10 +37,10 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::Activities;
+use shared::store::api_keys::ApiKeys;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
-use shared::store::keys::Keys;
 
 use crate::manager::Manager;
 use crate::notice::Notice;
@@ -53,7 +53,7 @@ pub struct Admin {
     clients: Clients,
     directory: Directory,
     grants: Grants,
-    keys: Keys,
+    keys: ApiKeys,
     activities: Activities,
     issuer: Issuer,
     shell: Shell,
@@ -163,8 +163,8 @@ impl Admin {
 
     /// Whoever is no member learns nothing, not even that there is such a tenant.
     async fn manager(&self, person: &SignedIn, tenant: &TenantId) -> Result<Manager, Refusal> {
-        let standing = self.directory.standing(&person.person, tenant).await?.ok_or(Refusal::NotThere)?;
-        Manager::of_person(standing).map_err(Refusal::NotTheirs)
+        let membership = self.directory.membership(&person.person, tenant).await?.ok_or(Refusal::NotThere)?;
+        Manager::of_person(membership).map_err(Refusal::NotTheirs)
     }
 
     /// Comes back to where one was; after a form, to the page it was on, as what a form says is not kept.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use shared::clock::Timestamp;
 use shared::http::visible::Visible;
 use shared::oauth::client::{Client, ClientId};
-use shared::oauth::grant::Life;
+use shared::oauth::grant::GrantState;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::connections::Connection;
 
@@ -32,17 +32,17 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn of(connection: &Connection) -> Self {
-        let Connection { grant, client, standing } = connection;
+        let Connection { grant, client, membership } = connection;
         let (approval, may) = (&grant.approval, connection.effective());
         Self {
             id: grant.id.to_text(),
             client: name(client.as_ref(), &approval.client),
             from: origin(&approval.client),
             client_id: approval.client.to_string(),
-            tenant: standing.as_ref().map_or_else(|| approval.tenant.to_string(), |it| Visible(&it.name).to_string()),
+            tenant: membership.as_ref().map_or_else(|| approval.tenant.to_string(), |it| Visible(&it.name).to_string()),
             person: approval.person.to_string(),
             email: approval.email.as_deref().map(|email| Visible(email).to_string()),
-            role: standing.as_ref().map(|standing| Visible(&standing.role.name).to_string()),
+            role: membership.as_ref().map(|membership| Visible(&membership.role.name).to_string()),
             may: permission::titles(may),
             withheld: permission::titles(approval.scopes.permissions().difference(may)),
             since: When(approval.at),
@@ -63,13 +63,14 @@ pub(crate) fn name(client: Option<&Client>, id: &ClientId) -> String {
 
 /// What is known of where it comes from.
 fn origin(id: &ClientId) -> String {
-    id.document_host().map_or_else(|| "its name is not verified".to_owned(), |host| format!("described by {host}"))
+    id.metadata_document_host()
+        .map_or_else(|| "its name is not verified".to_owned(), |host| format!("described by {host}"))
 }
 
 fn used(connection: &Connection) -> Option<Timestamp> {
-    match &connection.grant.life {
-        Life::Active(active) => active.used,
-        Life::Issued { .. } | Life::Ended { .. } => None,
+    match &connection.grant.state {
+        GrantState::Active(active) => active.used,
+        GrantState::Issued { .. } | GrantState::Revoked { .. } => None,
     }
 }
 
@@ -104,7 +105,7 @@ struct ListedClient<'a> {
 
 impl<'a> Listed<'a> {
     pub(crate) fn of(connection: &'a Connection) -> Self {
-        let Connection { grant, client, standing } = connection;
+        let Connection { grant, client, membership } = connection;
         let approval = &grant.approval;
         Self {
             id: grant.id.to_text(),
@@ -114,9 +115,9 @@ impl<'a> Listed<'a> {
             client: ListedClient {
                 id: approval.client.as_str(),
                 name: client.as_ref().and_then(|client| client.name.as_deref()),
-                described_by: approval.client.document_host(),
+                described_by: approval.client.metadata_document_host(),
             },
-            role: standing.as_ref().map(|standing| standing.role.name.as_str()),
+            role: membership.as_ref().map(|membership| membership.role.name.as_str()),
             granted: names(approval.scopes.permissions()),
             effective: names(connection.effective()),
             stays_connected: approval.scopes.contains(Scope::OfflineAccess),

@@ -1,22 +1,22 @@
 //! Who may look after a tenant. Nothing of a tenant is listed or changed without one.
 
 use shared::clock::Timestamp;
-use shared::oauth::api_key::{ApiKey, KeyId};
+use shared::oauth::api_key::{ApiKey, ApiKeyId};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::directory::Standing;
-use shared::store::keys::{FormId, KnownKey, Through};
+use shared::store::api_keys::{Actor, ApiKeyRecord, FormId};
+use shared::store::directory::Membership;
 
 /// Someone who may manage the connections and keys of one tenant, and what else they may there.
 pub(crate) struct Manager {
     /// With no more permissions than what they showed gives them.
-    standing: Standing,
+    membership: Membership,
     key: Option<Shown>,
 }
 
 /// The key that was shown.
 struct Shown {
-    id: KeyId,
+    id: ApiKeyId,
     expires: Option<Timestamp>,
 }
 
@@ -30,60 +30,64 @@ pub(crate) struct NotTheirs {
 
 impl Manager {
     /// A person who is signed in and stands there.
-    pub(crate) fn of_person(standing: Standing) -> Result<Self, NotTheirs> {
-        Self::of(standing, None)
+    pub(crate) fn of_person(membership: Membership) -> Result<Self, NotTheirs> {
+        Self::of(membership, None)
     }
 
-    /// A key, as far as its maker's role allows now. Nobody when the secret is not the key's or `standing` is not its maker's.
-    pub(crate) fn of_key(shown: &ApiKey, known: &KnownKey, mut standing: Standing) -> Option<Result<Self, NotTheirs>> {
+    /// A key, as far as its maker's role allows now. Nobody when the secret is not the key's or `membership` is not its maker's.
+    pub(crate) fn of_key(
+        shown: &ApiKey,
+        known: &ApiKeyRecord,
+        mut membership: Membership,
+    ) -> Option<Result<Self, NotTheirs>> {
         let theirs = shown.id == known.id
             && known.digest.matches(&shown.secret.digest())
-            && standing.person == known.maker
-            && standing.tenant == known.tenant;
-        standing.role.permissions = standing.role.permissions.intersection(known.scopes).permissions();
-        theirs.then(|| Self::of(standing, Some(Shown { id: shown.id.clone(), expires: known.expires })))
+            && membership.person == known.maker
+            && membership.tenant == known.tenant;
+        membership.role.permissions = membership.role.permissions.intersection(known.scopes).permissions();
+        theirs.then(|| Self::of(membership, Some(Shown { id: shown.id.clone(), expires: known.expires })))
     }
 
-    fn of(standing: Standing, key: Option<Shown>) -> Result<Self, NotTheirs> {
-        if standing.role.permissions.contains(Scope::ConnectionsManage) {
-            Ok(Self { standing, key })
+    fn of(membership: Membership, key: Option<Shown>) -> Result<Self, NotTheirs> {
+        if membership.role.permissions.contains(Scope::ConnectionsManage) {
+            Ok(Self { membership, key })
         } else {
-            Err(NotTheirs { tenant: standing.name, role: standing.role.name })
+            Err(NotTheirs { tenant: membership.name, role: membership.role.name })
         }
     }
 
     pub(crate) const fn tenant(&self) -> &TenantId {
-        &self.standing.tenant
+        &self.membership.tenant
     }
 
     /// What the tenant is called.
     pub(crate) fn name(&self) -> &str {
-        &self.standing.name
+        &self.membership.name
     }
 
     /// Who they are, or who made their key.
     pub(crate) const fn person(&self) -> &PersonId {
-        &self.standing.person
+        &self.membership.person
     }
 
-    pub(crate) const fn standing(&self) -> &Standing {
-        &self.standing
+    pub(crate) const fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// In whose name a key is made with a key, and until when at most: it cannot make or end anything itself, and does not outlive the
     /// one it was made with. Else whoever found a key could keep what it opens for ever.
-    pub(crate) fn heir(&self) -> (Standing, Option<Timestamp>) {
-        let mut standing = self.standing.clone();
+    pub(crate) fn heir(&self) -> (Membership, Option<Timestamp>) {
+        let mut membership = self.membership.clone();
         let expires = self.key.as_ref().and_then(|key| key.expires);
         if self.key.is_some() {
-            standing.role.permissions = standing.role.permissions.without(Scope::ConnectionsManage);
+            membership.role.permissions = membership.role.permissions.without(Scope::ConnectionsManage);
         }
-        (standing, expires)
+        (membership, expires)
     }
 
     /// What a key of theirs may do at most.
     pub(crate) const fn permissions(&self) -> Scopes {
-        self.standing.role.permissions.permissions()
+        self.membership.role.permissions.permissions()
     }
 
     /// For the audit: the person, or the key.
@@ -92,11 +96,11 @@ impl Manager {
     }
 
     /// How keys are made and revoked by them; with a form of ours, if they have one.
-    pub(crate) fn through<'a>(&'a self, form: Option<&'a FormId>) -> Through<'a> {
+    pub(crate) fn through<'a>(&'a self, form: Option<&'a FormId>) -> Actor<'a> {
         match (&self.key, form) {
-            (Some(key), _) => Through::Key(&key.id),
-            (None, Some(form)) => Through::Form(form),
-            (None, None) => Through::Themself,
+            (Some(key), _) => Actor::ApiKey(&key.id),
+            (None, Some(form)) => Actor::Form(form),
+            (None, None) => Actor::Person,
         }
     }
 }

@@ -5,8 +5,8 @@ use http::StatusCode;
 use shared::http::shell::{Leads, Shell};
 use shared::http::visible::Isolated;
 use shared::lambda::Response;
-use shared::oauth::grant::{Ending, GrantId};
-use shared::store::connections::{Place, Whose};
+use shared::oauth::grant::{GrantId, RevocationReason};
+use shared::store::connections::{ConnectionFilter, Cursor};
 
 use crate::bar::Bar;
 use crate::confirm::{Fields, Question, shown_at};
@@ -31,10 +31,11 @@ const HOME: &str = "/admin";
 
 impl Admin {
     pub(crate) async fn own(&self, visit: &Visit<'_>) -> Result<Response, Refusal> {
-        let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
+        let after = cursor::read(visit.parameters.value("after"), Cursor::parse)?;
         let (person, tables) = (&visit.person.person, (&self.directory, &self.clients));
-        let (standings, connections) = self.grants.connected_by(person, after.as_ref(), tables, visit.now).await?;
-        let bar = Bar::own(&self.identity, &visit.person, &standings);
+        let (memberships, connections) =
+            self.grants.connections_of_person(person, after.as_ref(), tables, visit.now).await?;
+        let bar = Bar::own(&self.identity, &visit.person, &memberships);
         let page = Page {
             shell: &self.shell,
             bar: &bar,
@@ -53,7 +54,8 @@ impl Admin {
             return Ok(told);
         }
         let person = &visit.person.person;
-        let ender = Ender { grants: &self.grants, why: Ending::Person, by: person.to_string(), now: visit.now };
+        let ender =
+            Ender { grants: &self.grants, why: RevocationReason::Person, by: person.to_string(), now: visit.now };
         let Some(id) = visit.parameters.value("connection") else {
             if visit.parameters.value("all") != Some("yes") {
                 return Err(Refusal::NotThere);
@@ -108,7 +110,7 @@ impl Admin {
             ));
         }
         let fields = vec![all, shown_at(visit.shown()?)];
-        self.end_many(visit, ender, Whose::Person(&visit.person.person), fields).await
+        self.end_many(visit, ender, ConnectionFilter::Person(&visit.person.person), fields).await
     }
 
     /// Ends the next of what was there when it was asked about, as `fields` say, and tells how to go on.
@@ -116,11 +118,11 @@ impl Admin {
         &self,
         visit: &Visit<'_>,
         ender: &Ender<'_>,
-        whose: Whose<'_>,
+        whose: ConnectionFilter<'_>,
         mut fields: Fields,
     ) -> Result<Response, Refusal> {
-        let after = cursor::read(visit.parameters.value("after"), Place::parse)?;
-        let place = |place: &Place| ("after".into(), cursor::write(&place.to_text()));
+        let after = cursor::read(visit.parameters.value("after"), Cursor::parse)?;
+        let place = |place: &Cursor| ("after".into(), cursor::write(&place.to_text()));
         let kept = fields.clone();
         fields.extend(after.as_ref().map(place));
         visit.confirmed(&fields)?;

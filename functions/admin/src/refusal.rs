@@ -11,7 +11,7 @@ use shared::http::shell::{Leads, Shell};
 use shared::http::visible::Isolated;
 use shared::identity::{HOOK_KEEPS, NoSession, NotSignedIn};
 use shared::lambda::Response;
-use shared::store::keys::{Unmade, Unproven};
+use shared::store::api_keys::{ApiKeyError, CreateApiKeyError};
 use thiserror::Error;
 
 use crate::manager::NotTheirs;
@@ -28,7 +28,7 @@ pub(crate) enum Refusal {
     #[error("neither a person nor a key")]
     Nobody,
     #[error("a key that does not count: {0:?}")]
-    Key(Unproven),
+    Key(ApiKeyError),
     /// What is shown as a bearer is not a key, or mistyped.
     #[error("a bearer that is no key")]
     NotAKey,
@@ -48,7 +48,7 @@ pub(crate) enum Refusal {
     #[error("a form that lay open too long")]
     Stale,
     #[error("a key that is not made: {0}")]
-    Unmade(Unmade),
+    Unmade(CreateApiKeyError),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -131,8 +131,8 @@ impl Refusal {
             Self::NotThere => Kind::NotThere,
             Self::Forged => Kind::Forged,
             Self::Stale => Kind::Stale,
-            Self::Unmade(Unmade::Again) => Kind::MadeAlready,
-            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => Kind::Unavailable,
+            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => Kind::MadeAlready,
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Fault(_) => Kind::Unavailable,
             Self::SignedOut | Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone => Kind::SignedOut,
             Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(_) => Kind::Incomplete,
         })
@@ -146,9 +146,11 @@ impl Refusal {
                 ("invalid_request", "The request is not what the description of this API says.")
             }
             Self::Cursor => ("invalid_request", "The cursor is not one that was given out here."),
-            Self::Unmade(Unmade::NoPermission) => ("invalid_request", "A key needs at least one permission."),
-            Self::Unmade(Unmade::Expired) => ("invalid_request", "The key would have expired already."),
-            Self::Unmade(Unmade::Again) | Self::Stale | Self::Forged => {
+            Self::Unmade(CreateApiKeyError::NoPermission) => {
+                ("invalid_request", "A key needs at least one permission.")
+            }
+            Self::Unmade(CreateApiKeyError::ExpiryInPast) => ("invalid_request", "The key would have expired already."),
+            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) | Self::Stale | Self::Forged => {
                 ("invalid_request", "That was done before, or is too old.")
             }
             Self::Nobody => ("invalid_token", "Send an API key as a bearer, or a session for what only reads."),
@@ -157,8 +159,12 @@ impl Refusal {
             }
             Self::NotThere => ("not_found", "There is nothing of that name here."),
             Self::NotTheirs(_) => ("insufficient_scope", "This takes the permission connections:manage."),
-            Self::Unmade(Unmade::Beyond(_)) => ("insufficient_scope", "A key may not do more than who makes it."),
-            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => ("temporarily_unavailable", "Try again in a moment."),
+            Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
+                ("insufficient_scope", "A key may not do more than who makes it.")
+            }
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Fault(_) => {
+                ("temporarily_unavailable", "Try again in a moment.")
+            }
         };
         let mut answer = answer::no_store(answer::json(self.status(), &Body { error, error_description }));
         if self.status() == StatusCode::UNAUTHORIZED {
@@ -175,12 +181,16 @@ impl Refusal {
             | Self::Body
             | Self::Cursor
             | Self::Unrecognized { .. }
-            | Self::Unmade(Unmade::NoPermission | Unmade::Expired) => StatusCode::BAD_REQUEST,
+            | Self::Unmade(CreateApiKeyError::NoPermission | CreateApiKeyError::ExpiryInPast) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => StatusCode::UNAUTHORIZED,
-            Self::NotTheirs(_) | Self::Forged | Self::Unmade(Unmade::Beyond(_)) => StatusCode::FORBIDDEN,
+            Self::NotTheirs(_) | Self::Forged | Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
+                StatusCode::FORBIDDEN
+            }
             Self::NotThere => StatusCode::NOT_FOUND,
-            Self::Stale | Self::Unmade(Unmade::Again) => StatusCode::CONFLICT,
-            Self::Unmade(Unmade::Fault(_)) | Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stale | Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => StatusCode::CONFLICT,
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -235,8 +245,8 @@ impl Kind {
     }
 }
 
-impl From<Unmade> for Refusal {
-    fn from(unmade: Unmade) -> Self {
+impl From<CreateApiKeyError> for Refusal {
+    fn from(unmade: CreateApiKeyError) -> Self {
         Self::Unmade(unmade)
     }
 }

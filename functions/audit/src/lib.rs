@@ -50,6 +50,6 @@ impl Listener for Audit {
             audit::repeat(&line.to_text());
         }
         let activities: Vec<_> = lines.iter().filter_map(Line::activity).collect();
-        Ok(self.activities.keep(&activities).await?)
+        Ok(self.activities.put(&activities).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use shared::http::parameters::Parameters;
 use shared::oauth::issuer::Issuer;
-use shared::oauth::pkce::Challenge;
+use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::resource::Resource;
 use shared::oauth::scope::{Scope, Scopes};
 use url::form_urlencoded::Serializer;
@@ -24,7 +24,7 @@ const NAMES: [&str; 8] = [
 
 /// A request that can be granted.
 pub(crate) struct Asked {
-    pub(crate) challenge: Challenge,
+    pub(crate) challenge: CodeChallenge,
     pub(crate) resource: Resource,
     /// What the page offers. Staying connected is offered to every client that can.
     pub(crate) scopes: Scopes,
@@ -42,13 +42,13 @@ impl Asked {
         if parameters.value("code_challenge_method") != Some("S256") {
             return Err(Refusal::ChallengeMethod);
         }
-        let challenge = Challenge::parse(challenge).ok_or(Refusal::Challenge)?;
+        let challenge = CodeChallenge::parse(challenge).ok_or(Refusal::Challenge)?;
         let resource = match parameters.value("resource") {
             Some(asked) => Resource::parse(issuer, asked).ok_or(Refusal::Target)?,
             // Clients of before 2025-06-18 do not name it; the token is bound to one all the same.
-            None => Resource::of(issuer),
+            None => Resource::new(issuer),
         };
-        let scopes = Scopes::asked(parameters.value("scope")).ok_or(Refusal::Scope)?;
+        let scopes = Scopes::parse_requested(parameters.value("scope")).ok_or(Refusal::Scope)?;
         let scopes = if destination.client().refreshes {
             scopes.with(Scope::OfflineAccess)
         } else {

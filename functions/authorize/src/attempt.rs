@@ -4,9 +4,9 @@ use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::http::parameters::Parameters;
 use shared::oauth::client::ClientId;
-use shared::oauth::flow::Flow;
+use shared::oauth::connection_attempt::ConnectionAttempt;
 use shared::oauth::grant::GrantId;
-use shared::oauth::pkce::Challenge;
+use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
@@ -18,7 +18,7 @@ use crate::stranded::Stranded;
 
 /// An attempt whose client may be answered, as far as is known.
 pub(crate) struct Attempt<'a> {
-    flow: Option<Flow>,
+    flow: Option<ConnectionAttempt>,
     client: &'a str,
     host: String,
     now: Timestamp,
@@ -76,6 +76,6 @@ pub(crate) fn stranded(parameters: Option<&Parameters>, why: &Stranded, now: Tim
     audit::step(parameters.and_then(flow), now, &event);
 }
 
-fn flow(parameters: &Parameters) -> Option<Flow> {
-    Some(Flow::of(&Challenge::parse(parameters.value("code_challenge")?)?))
+fn flow(parameters: &Parameters) -> Option<ConnectionAttempt> {
+    Some(ConnectionAttempt::from_challenge(&CodeChallenge::parse(parameters.value("code_challenge")?)?))
 }

@@ -15,8 +15,8 @@ use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::{Scope, Scopes};
-use shared::store::directory::Standing;
-use shared::store::wanted::Wanted;
+use shared::store::directory::Membership;
+use shared::store::pending_scopes::PendingScopes;
 
 use crate::asked::{self, Asked};
 use crate::destination::Destination;
@@ -31,9 +31,9 @@ pub(crate) struct Consent<'a> {
     pub(crate) asked: &'a Asked,
     pub(crate) person: &'a SignedIn,
     /// Only where what is asked for can be given.
-    pub(crate) standings: &'a [Standing],
+    pub(crate) memberships: &'a [Membership],
     /// What the client has called for since it was last approved, tenant by tenant: offered beside what it asks for now.
-    pub(crate) wanted: &'a Wanted,
+    pub(crate) wanted: &'a PendingScopes,
 }
 
 /// What the person decided.
@@ -44,7 +44,7 @@ pub(crate) enum Choice<'a> {
 
 /// Where, and what: only what was offered there, with `offline_access` if they stay connected.
 pub(crate) struct Approved<'a> {
-    pub(crate) standing: &'a Standing,
+    pub(crate) membership: &'a Membership,
     pub(crate) scopes: Scopes,
 }
 
@@ -174,7 +174,7 @@ impl<'a> Consent<'a> {
         let asked = self.asked.scopes.permissions();
         let ticked = |field: &str| refused.and_then(|refused| refused.has_ticked(field));
         let again = refused.map(|refused| refused.again);
-        let only = match self.standings {
+        let only = match self.memberships {
             [only] => Some(only),
             _ => None,
         };
@@ -186,17 +186,17 @@ impl<'a> Consent<'a> {
         };
         let client = self.destination.client();
         let mut tenants: Vec<_> = self
-            .standings
+            .memberships
             .iter()
-            .map(|standing| {
-                let lacks = asked.difference(standing.role.permissions);
+            .map(|membership| {
+                let lacks = asked.difference(membership.role.permissions);
                 TenantChoice {
-                    id: standing.tenant.as_str(),
-                    name: Visible(&standing.name),
-                    role: Visible(&standing.role.name),
-                    checked: refused.is_some_and(|refused| refused.has_chosen(&standing.tenant)),
+                    id: membership.tenant.as_str(),
+                    name: Visible(&membership.name),
+                    role: Visible(&membership.role.name),
+                    checked: refused.is_some_and(|refused| refused.has_chosen(&membership.tenant)),
                     focus: false,
-                    useless: asked.union(self.also(standing)).intersection(standing.role.permissions).is_empty(),
+                    useless: asked.union(self.also(membership)).intersection(membership.role.permissions).is_empty(),
                     missing: in_words(lacks),
                     lacks,
                 }
@@ -215,7 +215,7 @@ impl<'a> Consent<'a> {
             named: client.name.is_some(),
             host: self.destination.redirect_uri().host(),
             loopback: self.destination.redirect_uri().is_loopback(),
-            vouched: match client.id.document_host() {
+            vouched: match client.id.metadata_document_host() {
                 Some(_) if self.destination.is_at_home() => Vouched::ByItself,
                 Some(host) => Vouched::By(host),
                 None => Vouched::ByNobody,
@@ -241,15 +241,15 @@ impl<'a> Consent<'a> {
             },
             groups,
             also: self
-                .standings
+                .memberships
                 .iter()
-                .flat_map(|standing| self.also(standing).iter().map(move |scope| (standing, scope)))
-                .map(|(standing, scope)| {
-                    let field = field_in(standing, scope);
+                .flat_map(|membership| self.also(membership).iter().map(move |scope| (membership, scope)))
+                .map(|(membership, scope)| {
+                    let field = field_in(membership, scope);
                     // Never ticked for them: who can make a call that is refused would otherwise choose what they approve.
                     let checked = ticked(&field).unwrap_or(false);
                     let scope = ScopeChoice { checked, field, barred: false, ..choice(scope) };
-                    AlsoChoice { id: standing.tenant.as_str(), tenant: Visible(&standing.name), scope }
+                    AlsoChoice { id: membership.tenant.as_str(), tenant: Visible(&membership.name), scope }
                 })
                 .collect(),
             stay: self
@@ -285,35 +285,35 @@ impl<'a> Consent<'a> {
             _ => return Err(Again::NoDecision),
         }
         let chosen = parameters.value("tenant");
-        let standing = self.standings.iter().find(|standing| Some(standing.tenant.as_str()) == chosen);
-        let standing = standing.ok_or(match self.asked.resource.tenant() {
+        let membership = self.memberships.iter().find(|membership| Some(membership.tenant.as_str()) == chosen);
+        let membership = membership.ok_or(match self.asked.resource.tenant() {
             None => Again::NoTenant,
             Some(_) => Again::AnotherTenant,
         })?;
         let ticked = |field: String| parameters.value(&field).is_some();
         // What was wanted in another tenant does not count in this one, ticked or not.
         let asked = self.asked.scopes.iter().filter(|scope| ticked(field(*scope)));
-        let also = self.also(standing).iter().filter(|scope| ticked(field_in(standing, *scope)));
+        let also = self.also(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
         let scopes = asked.chain(also).fold(Scopes::NONE, Scopes::with);
         if scopes.permissions().is_empty() {
             return Err(Again::NothingTicked);
         }
-        let approved = Approved { standing, scopes };
+        let approved = Approved { membership, scopes };
         if approved.effective().is_empty() { Err(Again::NothingAllowed) } else { Ok(Choice::Approve(approved)) }
     }
 
     /// What is offered in that tenant beside what is asked for: what the client has wanted there, as far as the role allows it. More may
     /// be granted than was asked for, at the person's word (RFC 6749 §3.3); the token's answer says what was.
-    fn also(&self, standing: &Standing) -> Scopes {
-        let wanted = self.wanted.in_tenant(&standing.tenant);
-        wanted.intersection(standing.role.permissions).difference(self.asked.scopes)
+    fn also(&self, membership: &Membership) -> Scopes {
+        let wanted = self.wanted.in_tenant(&membership.tenant);
+        wanted.intersection(membership.role.permissions).difference(self.asked.scopes)
     }
 }
 
 impl Approved<'_> {
     /// Approved ∩ what the role allows now.
     pub(crate) const fn effective(&self) -> Scopes {
-        self.scopes.intersection(self.standing.role.permissions)
+        self.scopes.intersection(self.membership.role.permissions)
     }
 }
 
@@ -389,8 +389,8 @@ fn field(scope: Scope) -> String {
     format!("allow:{}", scope.as_str())
 }
 
-fn field_in(standing: &Standing, scope: Scope) -> String {
-    format!("also:{}:{}", standing.tenant, scope.as_str())
+fn field_in(membership: &Membership, scope: Scope) -> String {
+    format!("also:{}:{}", membership.tenant, scope.as_str())
 }
 
 fn in_words(scopes: Scopes) -> String {

@@ -3,7 +3,7 @@
 use shared::http::answer;
 use shared::http::parameters::Parameters;
 use shared::lambda::Response;
-use shared::oauth::client::{Client, Kind};
+use shared::oauth::client::{Client, ClientKind};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::redirect_uri::RedirectUri;
 use url::Url;
@@ -25,13 +25,13 @@ impl Destination {
     /// is on loopback, where the request alone knows the port.
     pub(crate) fn find(client: Option<Client>, parameters: &Parameters, issuer: &Issuer) -> Result<Self, Stranded> {
         let client = client.ok_or(Stranded::UnknownClient)?;
-        if let Kind::Blocked { .. } = client.kind {
+        if let ClientKind::Blocked { .. } = client.kind {
             return Err(Stranded::Blocked);
         }
         let redirect_uri = match (parameters.value("redirect_uri"), client.redirect_uris.as_slice()) {
             (Some(asked), registered) => {
                 let asked = RedirectUri::parse(asked).ok_or(Stranded::Address)?;
-                let known = registered.iter().any(|registered| registered.admits(&asked));
+                let known = registered.iter().any(|registered| registered.matches(&asked));
                 if known { asked } else { return Err(Stranded::Address) }
             }
             (None, [only]) if !only.is_loopback() => only.clone(),
@@ -49,7 +49,7 @@ impl Destination {
     /// that uses the id of another.
     pub(crate) fn is_at_home(&self) -> bool {
         let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
-        self.client.id.is_document()
+        self.client.id.is_metadata_document_url()
             && !self.redirect_uri.is_loopback()
             && origin(self.client.id.as_str()) == origin(self.redirect_uri.as_str())
     }

@@ -31,9 +31,9 @@ use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::issuer::Issuer;
 use shared::store::clients::Clients;
-use shared::store::directory::{Directory, Standing};
+use shared::store::directory::{Directory, Membership};
 use shared::store::grants::Grants;
-use shared::store::wanted::Wanted;
+use shared::store::pending_scopes::PendingScopes;
 
 use approved::Approved;
 use asked::Asked;
@@ -85,7 +85,7 @@ impl Authorize {
             Ok(person) => person,
             Err(why) => return self.nobody(request, &id, parameters, why, now).await,
         };
-        let (destination, standings, wanted) = self.find(&id, parameters, &person, now).await?;
+        let (destination, memberships, wanted) = self.find(&id, parameters, &person, now).await?;
         let attempt = Attempt::of(&destination, parameters, now);
         let asked = match Asked::read(&destination, parameters, &self.issuer) {
             Ok(asked) => asked,
@@ -94,7 +94,7 @@ impl Authorize {
                 return Ok(destination.refuse(&refusal));
             }
         };
-        let standings: Vec<_> = standings.into_iter().filter(|it| asked.resource.serves(&it.tenant)).collect();
+        let memberships: Vec<_> = memberships.into_iter().filter(|it| asked.resource.serves(&it.tenant)).collect();
         let consent = Consent {
             shell: &self.shell,
             issuer: &self.issuer,
@@ -102,7 +102,7 @@ impl Authorize {
             destination: &destination,
             asked: &asked,
             person: &person,
-            standings: &standings,
+            memberships: &memberships,
             wanted: &wanted,
         };
         if !deciding {
@@ -151,12 +151,12 @@ impl Authorize {
         parameters: &Parameters,
         person: &SignedIn,
         now: Timestamp,
-    ) -> Result<(Destination, Vec<Standing>, Wanted), Stranded> {
+    ) -> Result<(Destination, Vec<Membership>, PendingScopes), Stranded> {
         let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
-        let (client, standings, wanted) =
-            directory.standings_with_client(&person.person, clients, id, grants, now).await?;
+        let (client, memberships, wanted) =
+            directory.memberships_with_client(&person.person, clients, id, grants, now).await?;
         let client = self.documents.look_up(id, client, now).await?;
-        Ok((Destination::find(client, parameters, &self.issuer)?, standings, wanted))
+        Ok((Destination::find(client, parameters, &self.issuer)?, memberships, wanted))
     }
 
     /// Nobody is signed in. What a client says at an address of its own is not even asked for: strangers must not send us anywhere.
@@ -168,7 +168,7 @@ impl Authorize {
         why: NotSignedIn,
         now: Timestamp,
     ) -> Result<Response, Stranded> {
-        if id.is_address() {
+        if id.is_url() {
             return self.sign_in(request, &Attempt::of_document(id, parameters, now), parameters, why);
         }
         let destination = Destination::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;
@@ -206,7 +206,7 @@ impl Authorize {
         let approval = Approval {
             client: destination.client().id.clone(),
             person: person.person.clone(),
-            tenant: choice.standing.tenant.clone(),
+            tenant: choice.membership.tenant.clone(),
             resource: asked.resource.clone(),
             scopes: choice.scopes,
             at: now,
@@ -214,7 +214,7 @@ impl Authorize {
         };
         let (grant, code) =
             Grant::approve(approval, choice.effective(), asked.challenge, destination.redirect_uri().clone());
-        self.grants.keep(&grant, &self.clients, destination.client(), wanted, now).await?;
+        self.grants.put(&grant, &self.clients, destination.client(), wanted, now).await?;
         attempt.approved(&grant.id, &grant.approval.tenant, &grant.approval.person, choice.scopes);
         Ok(code.to_text())
     }

@@ -1,6 +1,6 @@
 //! Every way in which the answer to a client is no.
 
-use shared::oauth::error::Code;
+use shared::oauth::error::ErrorCode;
 use thiserror::Error;
 
 /// Why, for our log.
@@ -40,16 +40,16 @@ impl Refusal {
     }
 
     /// What the client is told (OAuth 2.1 §4.1.2.1).
-    pub(crate) const fn told(&self) -> (Code, &'static str) {
+    pub(crate) const fn told(&self) -> (ErrorCode, &'static str) {
         match self {
-            Self::NoResponseType => (Code::InvalidRequest, "response_type is missing."),
-            Self::ResponseType => (Code::UnsupportedResponseType, "Only the response type code is supported."),
-            Self::NoChallenge => (Code::InvalidRequest, "code_challenge is missing: PKCE is required."),
-            Self::ChallengeMethod => (Code::InvalidRequest, "code_challenge_method must be S256."),
-            Self::Challenge => (Code::InvalidRequest, "code_challenge must be 43 characters of base64url."),
-            Self::Target => (Code::InvalidTarget, "The resource is not one that is served here."),
-            Self::Scope => (Code::InvalidScope, "The scope is malformed, or names nothing that is offered here."),
-            Self::Denied => (Code::AccessDenied, "The person did not approve."),
+            Self::NoResponseType => (ErrorCode::InvalidRequest, "response_type is missing."),
+            Self::ResponseType => (ErrorCode::UnsupportedResponseType, "Only the response type code is supported."),
+            Self::NoChallenge => (ErrorCode::InvalidRequest, "code_challenge is missing: PKCE is required."),
+            Self::ChallengeMethod => (ErrorCode::InvalidRequest, "code_challenge_method must be S256."),
+            Self::Challenge => (ErrorCode::InvalidRequest, "code_challenge must be 43 characters of base64url."),
+            Self::Target => (ErrorCode::InvalidTarget, "The resource is not one that is served here."),
+            Self::Scope => (ErrorCode::InvalidScope, "The scope is malformed, or names nothing that is offered here."),
+            Self::Denied => (ErrorCode::AccessDenied, "The person did not approve."),
         }
     }
 }

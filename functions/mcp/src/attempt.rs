@@ -2,7 +2,7 @@
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::oauth::flow::Flow;
+use shared::oauth::connection_attempt::ConnectionAttempt;
 use shared::oauth::grant::Grant;
 
 /// The first call of a grant: its client is connected.
@@ -14,7 +14,7 @@ pub(crate) fn arrived(grant: &Grant, now: Timestamp) {
         tenant: approval.tenant.as_str(),
         person: approval.person.as_str(),
     };
-    audit::step(Some(Flow::of(&grant.binding.challenge)), now, &event);
+    audit::step(Some(ConnectionAttempt::from_challenge(&grant.binding.challenge)), now, &event);
 }
 
 /// A call with a genuine token that does not count.
@@ -27,5 +27,5 @@ pub(crate) fn refused(grant: &Grant, reason: &'static str, now: Timestamp) {
         person: approval.person.as_str(),
         reason,
     };
-    audit::step(Some(Flow::of(&grant.binding.challenge)), now, &event);
+    audit::step(Some(ConnectionAttempt::from_challenge(&grant.binding.challenge)), now, &event);
 }

@@ -1,7 +1,7 @@
 //! What the audit is told of a call.
 
 use serde_json::{Map, Value};
-use shared::access::By;
+use shared::access::Principal;
 use shared::audit::{self, Event};
 use shared::store::workspace::Name;
 
@@ -12,9 +12,9 @@ use crate::operation::{Operation, Permitted};
 pub(crate) fn record(permitted: &Permitted, object: Option<&str>, outcome: &'static str) {
     let access = &permitted.access;
     let (tenant, person) = (access.tenant().as_str(), access.person().as_str());
-    let credential = match access.by() {
-        By::Token { grant, client } => format!("grant {} of {client}", grant.to_text()),
-        By::Key(key) => format!("key {}", key.to_text()),
+    let credential = match access.principal() {
+        Principal::Client { grant, client } => format!("grant {} of {client}", grant.to_text()),
+        Principal::ApiKey(key) => format!("key {}", key.to_text()),
     };
     let credential = credential.as_str();
     match &permitted.call.operation {

@@ -51,7 +51,7 @@ struct Body<'a> {
 
 impl Challenge {
     pub(crate) fn of(resource: &Resource) -> Self {
-        Self { resource_metadata: resource.metadata() }
+        Self { resource_metadata: resource.metadata_url() }
     }
 
     /// Answers with the challenge. Without a complaint nothing was presented, and no error is named (RFC 6750 §3.1).
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     fn challenge() -> Challenge {
-        Challenge::of(&Resource::of(&Issuer::parse("https://connect.example.com").unwrap()))
+        Challenge::of(&Resource::new(&Issuer::parse("https://connect.example.com").unwrap()))
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use shared::access::{Access, Unfounded};
+use shared::access::{Access, AccessError};
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::keys::verifier::Untrusted;
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::GrantId;
 use shared::oauth::resource::Resource;
-use shared::store::grants::Turn;
-use shared::store::keys::Unproven;
+use shared::signing_keys::verifier::TokenVerifyError;
+use shared::store::api_keys::ApiKeyError;
+use shared::store::grants::Update;
 
 use crate::Mcp;
 use crate::attempt;
@@ -25,19 +25,19 @@ pub(crate) enum Unadmitted {
     /// They showed more than one thing, or the same twice.
     Several,
     /// The token is not one of ours, or its time has passed.
-    Untrusted(Untrusted),
+    Untrusted(TokenVerifyError),
     /// It was issued for something else (RFC 8707 §2).
     Audience,
     /// There is no such grant.
     NoGrant,
     /// The grant does not bear the token out.
-    Unfounded(Unfounded),
+    Unfounded(AccessError),
     /// It is not text, as every credential of ours is.
     NotText,
     /// The key does not bear out its own checksum.
     Mistyped,
     /// The key is unknown, revoked, expired, or its secret is another: nobody learns which.
-    Key(Unproven),
+    Key(ApiKeyError),
     /// The key is for another tenant than the address.
     AnotherTenant,
     /// The key's maker is no longer in the tenant.
@@ -50,8 +50,8 @@ impl Unadmitted {
         match self {
             Self::Nothing => None,
             Self::Several => Some(Complaint::INVALID_REQUEST),
-            Self::Untrusted(Untrusted::Expired) => Some(Complaint::EXPIRED),
-            Self::Untrusted(Untrusted::Forged | Untrusted::Issuer)
+            Self::Untrusted(TokenVerifyError::Expired) => Some(Complaint::EXPIRED),
+            Self::Untrusted(TokenVerifyError::Invalid | TokenVerifyError::IssuerMismatch)
             | Self::Audience
             | Self::NoGrant
             | Self::Unfounded(_)
@@ -91,18 +91,18 @@ impl Mcp {
             attempt::refused(&grant, reason, now);
             why
         };
-        let unfounded = |why: Unfounded| refused(why.as_str(), Unadmitted::Unfounded(why));
+        let unfounded = |why: AccessError| refused(why.as_str(), Unadmitted::Unfounded(why));
         if claims.aud != resource.to_string() {
             return Err(refused("audience", Unadmitted::Audience).into());
         }
-        let (access, active) = Access::of_token(&token, &grant, resource, now).map_err(unfounded)?;
+        let (access, active) = Access::from_access_token(&token, &grant, resource, now).map_err(unfounded)?;
         if claims.generation > active.seen {
             // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
-            match self.grants.seen(&id, claims.generation, now).await? {
-                Turn::Won if active.seen == 0 => attempt::arrived(&grant, now),
-                Turn::Won => {}
-                Turn::Lost(latest) if latest.in_use(now).is_some() => {}
-                Turn::Lost(_) | Turn::Gone => return Err(unfounded(Unfounded::NotInUse).into()),
+            match self.grants.record_use(&id, claims.generation, now).await? {
+                Update::Applied if active.seen == 0 => attempt::arrived(&grant, now),
+                Update::Applied => {}
+                Update::Conflict(latest) if latest.in_use(now).is_some() => {}
+                Update::Conflict(_) | Update::NotFound => return Err(unfounded(AccessError::GrantNotInUse).into()),
             }
         }
         Ok(access)
@@ -116,14 +116,15 @@ impl Mcp {
             audit::record(&Event::KeyRefused { key, reason, tenant: None, person: None, scope: None });
             why
         };
-        let unproven = |why: Unproven| refused(why.as_str(), Unadmitted::Key(why));
-        let known = self.keys.prove(&shown, now).await?.map_err(unproven)?;
+        let unproven = |why: ApiKeyError| refused(why.as_str(), Unadmitted::Key(why));
+        let known = self.keys.verify(&shown, now).await?.map_err(unproven)?;
         if !resource.serves(&known.tenant) {
             return Err(refused("another_tenant", Unadmitted::AnotherTenant).into());
         }
-        let standing = self.directory.standing(&known.maker, &known.tenant).await?;
-        let standing = standing.ok_or_else(|| refused("maker_gone", Unadmitted::MakerGone))?;
-        Ok(Access::of_key(&shown, known, resource, &standing).ok_or_else(|| unproven(Unproven::AnotherSecret))?)
+        let membership = self.directory.membership(&known.maker, &known.tenant).await?;
+        let membership = membership.ok_or_else(|| refused("maker_gone", Unadmitted::MakerGone))?;
+        Ok(Access::from_api_key(&shown, known, resource, &membership)
+            .ok_or_else(|| unproven(ApiKeyError::SecretMismatch))?)
     }
 }
 
@@ -145,7 +146,7 @@ impl<'a> Presented<'a> {
         });
         match (bearer, only(headers, "x-api-key")?) {
             (Some(_), Some(_)) => Err(Unadmitted::Several),
-            (Some(key), None) if ApiKey::is_meant_by(key) => Ok(Self::Key(key)),
+            (Some(key), None) if ApiKey::has_prefix(key) => Ok(Self::Key(key)),
             (Some(token), None) => Ok(Self::Token(token)),
             (None, Some(key)) => Ok(Self::Key(key.trim())),
             (None, None) => Ok(Self::Nothing),

@@ -23,13 +23,13 @@ use shared::clock::{Clock, Timestamp};
 use shared::environment::{Environment, Misconfigured};
 use shared::http::parameters::Malformed;
 use shared::http::{answer, cors};
-use shared::keys::verifier::Verifier;
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
+use shared::signing_keys::verifier::AccessTokenVerifier;
+use shared::store::api_keys::ApiKeys;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
-use shared::store::keys::Keys;
 
 use crate::challenge::Challenge;
 use crate::message::Message;
@@ -42,9 +42,9 @@ pub struct Mcp {
     clock: Clock,
     origins: Origins,
     issuer: Issuer,
-    verifier: Verifier,
+    verifier: AccessTokenVerifier,
     grants: Grants,
-    keys: Keys,
+    keys: ApiKeys,
     directory: Directory,
     server: Server,
 }
@@ -60,7 +60,7 @@ impl Mcp {
         Ok(Self {
             clock: environment.clock(),
             origins: Origins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
-            verifier: Verifier::new(keys, issuer.clone()),
+            verifier: AccessTokenVerifier::new(keys, issuer.clone()),
             grants: environment.grants()?,
             keys: environment.keys()?,
             directory: environment.directory()?,
@@ -89,7 +89,7 @@ impl Function for Mcp {
     const NAME: &'static str = "mcp";
 
     async fn handle(&self, request: Request) -> Response {
-        let Some(resource) = Resource::at(&self.issuer, request.uri().path()) else {
+        let Some(resource) = Resource::from_path(&self.issuer, request.uri().path()) else {
             return cors::open(answer::empty(StatusCode::NOT_FOUND));
         };
         let answer = self.answer(&request, &resource, self.clock.now()).await;
@@ -100,7 +100,7 @@ impl Function for Mcp {
 
     async fn refuse(&self, _: Request, malformed: Malformed) -> Response {
         let refusal = Refusal::Malformed(message::not_http());
-        let answer = answer::because(refusal.answer(&Challenge::of(&Resource::of(&self.issuer))), &malformed);
+        let answer = answer::because(refusal.answer(&Challenge::of(&Resource::new(&self.issuer))), &malformed);
         cors::open(answer::no_store(answer))
     }
 }

@@ -140,13 +140,13 @@ pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Beyond> {
 mod tests {
     use serde_json::json;
     use shared::clock::Timestamp;
-    use shared::oauth::api_key::{ApiKey, KeyName};
+    use shared::oauth::api_key::{ApiKey, ApiKeyName};
     use shared::oauth::issuer::Issuer;
     use shared::oauth::resource::Resource;
     use shared::oauth::role::Role;
     use shared::oauth::tenant::{PersonId, TenantId};
-    use shared::store::directory::Standing;
-    use shared::store::keys::KnownKey;
+    use shared::store::api_keys::ApiKeyRecord;
+    use shared::store::directory::Membership;
 
     use super::*;
 
@@ -154,10 +154,10 @@ mod tests {
         let key = ApiKey::random();
         let tenant = TenantId::parse("acme").unwrap();
         let person = PersonId::parse("00000000-0000-4000-8000-000000000001").unwrap();
-        let known = KnownKey {
+        let known = ApiKeyRecord {
             id: key.id.clone(),
             tenant: tenant.clone(),
-            name: KeyName::parse("a test").unwrap(),
+            name: ApiKeyName::parse("a test").unwrap(),
             digest: key.secret.digest(),
             scopes: Scopes::parse(scopes),
             maker: person.clone(),
@@ -166,9 +166,9 @@ mod tests {
             used: None,
         };
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
-        let resource = Resource::of(&Issuer::parse("https://connect.example.com").unwrap());
-        let standing = Standing { person, tenant, name: "Acme".to_owned(), role };
-        Access::of_key(&key, known, &resource, &standing).unwrap()
+        let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
+        let membership = Membership { person, tenant, name: "Acme".to_owned(), role };
+        Access::from_api_key(&key, known, &resource, &membership).unwrap()
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<P
         return Ok((Vec::new(), None));
     }
     let page = work.workspace.skills_with_arguments(after).await?;
-    let prompts = page.things.into_iter().map(|(Summary { name, title, description }, arguments)| {
+    let prompts = page.items.into_iter().map(|(Summary { name, title, description }, arguments)| {
         let arguments: Vec<_> = arguments
             .into_iter()
             .map(|Argument { name, description, required }| {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use shared::fault::Fault;
 use shared::http::answer;
 use shared::lambda::Response;
-use shared::oauth::error::Code;
+use shared::oauth::error::ErrorCode;
 use shared::oauth::scope::Scopes;
 
 use crate::challenge::{Challenge, Complaint};
@@ -61,12 +61,12 @@ impl Refusal {
             Self::Malformed(Malformed { status, id, code, message, data }) => error(status, id, code, message, data),
             Self::Scope { granted, needed, .. } => {
                 // MCP 2025-11-25 wants what was granted and what is needed: clients ask for exactly what they are told.
-                let scopes = granted.union(needed).intersection(Scopes::OFFERED).permissions();
+                let scopes = granted.union(needed).intersection(Scopes::SUPPORTED).permissions();
                 challenge.answer(StatusCode::FORBIDDEN, Some(Complaint::INSUFFICIENT_SCOPE), scopes)
             }
             Self::Fault(_) => answer::json(
                 StatusCode::SERVICE_UNAVAILABLE,
-                &Code::TemporarilyUnavailable
+                &ErrorCode::TemporarilyUnavailable
                     .body("Something that we depend on did not answer. Try again in a moment."),
             ),
             Self::Broken(_) => error(StatusCode::INTERNAL_SERVER_ERROR, None, -32603, "Internal error", None),

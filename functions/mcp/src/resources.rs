@@ -6,7 +6,7 @@ use rmcp::model::{Annotations, Resource, ResourceContents, ResourceTemplate};
 use shared::fault::Fault;
 use shared::oauth::scope::Scope;
 use shared::oauth::scope::Scopes;
-use shared::store::workspace::document::{Edition, Reading};
+use shared::store::workspace::document::{DocumentLookup, Edition};
 use shared::store::workspace::{Name, Summary};
 
 use crate::tools::Work;
@@ -123,7 +123,7 @@ pub(crate) async fn list(work: &Work<'_>, after: Option<&Uri>) -> Result<(Vec<Re
     };
     if let (Some(after), true) = (skills_after, scopes.contains(Kind::Skill.scope())) {
         let page = work.workspace.skills(after).await?;
-        listed.extend(page.things.into_iter().map(skill));
+        listed.extend(page.items.into_iter().map(skill));
         if let Some(next) = page.next {
             return Ok((listed, Some(Uri::Skill(next))));
         }
@@ -132,7 +132,7 @@ pub(crate) async fn list(work: &Work<'_>, after: Option<&Uri>) -> Result<(Vec<Re
         return Ok((listed, None));
     }
     let page = work.workspace.documents(documents_after).await?;
-    listed.extend(page.things.into_iter().map(document));
+    listed.extend(page.items.into_iter().map(document));
     Ok((listed, page.next.map(|next| Uri::Document(next, None))))
 }
 
@@ -146,8 +146,8 @@ pub(crate) async fn read(work: &Work<'_>, uri: &Uri) -> Result<Option<ResourceCo
     let content = match uri {
         Uri::Skill(name) => work.workspace.skill(name).await?.map(|skill| skill.content),
         Uri::Document(id, version) => match work.workspace.document(id, *version).await? {
-            Reading::Found(document, _) => Some(document.content),
-            Reading::NoVersion(_) | Reading::Missing => None,
+            DocumentLookup::Found(document, _) => Some(document.content),
+            DocumentLookup::VersionNotFound(_) | DocumentLookup::NotFound => None,
         },
     };
     Ok(content.map(|content| ResourceContents::text(content, uri.to_string()).with_mime_type(MARKDOWN)))

@@ -24,8 +24,8 @@ use shared::clock::Timestamp;
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::answer;
-use shared::keys::signer::Signer;
 use shared::lambda::{Body, Response};
+use shared::signing_keys::signer::Signer;
 use shared::store::workspace::{Name, Workspaces};
 use shared::trail::Trail;
 

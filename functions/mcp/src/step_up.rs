@@ -1,6 +1,6 @@
 //! A call beyond the scopes: what it wanted is remembered, so that the next consent page offers it (MCP 2025-11-25, step-up).
 
-use shared::access::{Access, By};
+use shared::access::{Access, Principal};
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::fault::Fault;
@@ -26,26 +26,28 @@ impl Mcp {
     /// else; an API key has no page on which more could be approved.
     pub(crate) async fn step_up(&self, Beyond { access, needed, tool }: Beyond, now: Timestamp) -> Refusal {
         let (granted, person, tenant) = (access.scopes(), access.person(), access.tenant());
-        let wanted = needed.difference(granted).intersection(Scopes::OFFERED);
-        let forgotten = match access.by() {
-            By::Token { grant, client } if !wanted.is_empty() => match self.is_there(&access, tool.as_deref()).await {
-                // What does not exist is not wanted: a model's slip would have a person asked for the right to run tools. The answer is
-                // the same, so that it tells nobody which tools there are.
-                Ok(false) => None,
-                Err(fault) => Some(fault),
-                Ok(true) => {
-                    audit::record(&Event::ScopeWanted {
-                        grant: &grant.to_text(),
-                        client: client.as_str(),
-                        tenant: tenant.as_str(),
-                        person: person.as_str(),
-                        scope: &wanted.to_string(),
-                    });
-                    self.grants.want(person, client, tenant, wanted, now).await.err()
+        let wanted = needed.difference(granted).intersection(Scopes::SUPPORTED);
+        let forgotten = match access.principal() {
+            Principal::Client { grant, client } if !wanted.is_empty() => {
+                match self.is_there(&access, tool.as_deref()).await {
+                    // What does not exist is not wanted: a model's slip would have a person asked for the right to run tools. The answer is
+                    // the same, so that it tells nobody which tools there are.
+                    Ok(false) => None,
+                    Err(fault) => Some(fault),
+                    Ok(true) => {
+                        audit::record(&Event::ScopeWanted {
+                            grant: &grant.to_text(),
+                            client: client.as_str(),
+                            tenant: tenant.as_str(),
+                            person: person.as_str(),
+                            scope: &wanted.to_string(),
+                        });
+                        self.grants.record_pending_scopes(person, client, tenant, wanted, now).await.err()
+                    }
                 }
-            },
-            By::Token { .. } => None,
-            By::Key(key) => {
+            }
+            Principal::Client { .. } => None,
+            Principal::ApiKey(key) => {
                 audit::record(&Event::KeyRefused {
                     key: &key.to_text(),
                     reason: "scope",

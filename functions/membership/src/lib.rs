@@ -19,9 +19,9 @@ use shared::http::parameters::Malformed;
 use shared::http::told;
 use shared::http::{answer, body};
 use shared::lambda::{Function, Request, Response};
-use shared::store::directory::{Directory, Followed};
+use shared::store::api_keys::ApiKeys;
+use shared::store::directory::{ChangeOutcome, Directory};
 use shared::store::grants::Grants;
-use shared::store::keys::Keys;
 
 use change::{Change, Told};
 use reaction::{PATIENCE, Reaction};
@@ -32,7 +32,7 @@ use signature::Secrets;
 pub struct Membership {
     directory: Directory,
     grants: Grants,
-    keys: Keys,
+    keys: ApiKeys,
     secrets: Secrets,
     clock: Clock,
 }
@@ -68,24 +68,24 @@ impl Membership {
         let Told { changes, number } = Told::read(request, signed)?;
         for change in &changes {
             let Change { person, tenant, role } = change;
-            let followed = self.directory.follow((person, tenant), role.as_deref(), number, now).await?;
+            let followed = self.directory.apply_change((person, tenant), role.as_deref(), number, now).await?;
             audit::record(&Event::MembershipFollowed {
                 tenant: tenant.as_str(),
                 person: person.as_str(),
                 role: role.as_deref(),
                 change: number,
                 outcome: match followed {
-                    Followed::Applied => "applied",
-                    Followed::Repeated(_) => "repeated",
-                    Followed::Superseded => "superseded",
-                    Followed::Stale => "stale",
+                    ChangeOutcome::Applied => "applied",
+                    ChangeOutcome::Repeated(_) => "repeated",
+                    ChangeOutcome::Superseded => "superseded",
+                    ChangeOutcome::Stale => "stale",
                 },
             });
             // Again if it is repeated: the first time may have ended in the middle. Whatever superseded it is repeated as well.
             let reached = match followed {
-                Followed::Applied => None,
-                Followed::Repeated(reached) => reached,
-                Followed::Superseded | Followed::Stale => continue,
+                ChangeOutcome::Applied => None,
+                ChangeOutcome::Repeated(reached) => reached,
+                ChangeOutcome::Superseded | ChangeOutcome::Stale => continue,
             };
             let reaction = Reaction { change, number, reached, until, now };
             self.react(&reaction).await?;

@@ -5,7 +5,7 @@ use shared::fault::Fault;
 use shared::http::answer;
 use shared::http::told::Told;
 use shared::lambda::{Request, Response};
-use shared::oauth::error::Code;
+use shared::oauth::error::ErrorCode;
 use thiserror::Error;
 
 use crate::signature::Unsigned;
@@ -37,14 +37,14 @@ pub(crate) enum Refusal {
 impl Refusal {
     /// What the sender is told: 4xx when the same again would be refused again, until somebody has changed something.
     pub(crate) fn answer(&self, request: &Request) -> Response {
-        let invalid = |sentence| Told::new(Code::InvalidRequest, sentence);
+        let invalid = |sentence| Told::new(ErrorCode::InvalidRequest, sentence);
         let told = match self {
             // 403 and not 401, which would have to name a scheme that `Authorization` knows (RFC 9110 §15.5.2).
             Self::Unsigned(unsigned) => {
-                let response = answer::json(StatusCode::FORBIDDEN, &Code::AccessDenied.body(unsigned.sentence()));
+                let response = answer::json(StatusCode::FORBIDDEN, &ErrorCode::AccessDenied.body(unsigned.sentence()));
                 return answer::no_store(answer::because(response, self));
             }
-            Self::TooLarge => Told::too_large(Code::InvalidRequest, "The body is larger than 16 KB."),
+            Self::TooLarge => Told::too_large(ErrorCode::InvalidRequest, "The body is larger than 16 KB."),
             Self::NotJson => invalid("The body must be a JSON object with type, record, old_record and sequence."),
             Self::Rows => invalid("INSERT has a record, DELETE an old_record, and UPDATE both."),
             Self::Tenant => invalid("tenant must be 1 to 64 of a-z, 0-9, _ and -."),

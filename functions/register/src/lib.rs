@@ -3,8 +3,8 @@
 //! Whatever a client asks for, it becomes a public one; its id says what it registered, so that registering twice is
 //! registering once, and a client that registers at every connect, on whatever port it listens then, adds nothing.
 
-mod application;
-mod refusal;
+mod error;
+mod request;
 
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -15,10 +15,10 @@ use shared::http::{answer, cors};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::Client;
 use shared::oauth::redirect_uri::RedirectUri;
-use shared::store::clients::{Clients, Kept};
+use shared::store::clients::{Clients, PutOutcome};
 
-use application::Application;
-use refusal::Refusal;
+use error::RegistrationError;
+use request::RegistrationRequest;
 
 /// Registers clients.
 pub struct Register {
@@ -36,13 +36,13 @@ impl Register {
         Ok(Self { clients: environment.clients()?, clock: environment.clock() })
     }
 
-    async fn register(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {
-        let (client, asked) = Application::read(request)?.into_client(now)?;
-        if self.clients.keep(&client).await? == Kept::Blocked {
-            return Err(Refusal::Blocked);
+    async fn register(&self, request: &Request, now: Timestamp) -> Result<Response, RegistrationError> {
+        let (client, requested) = RegistrationRequest::parse(request)?.into_client(now)?;
+        if self.clients.put(&client).await? == PutOutcome::Blocked {
+            return Err(RegistrationError::Blocked);
         }
         audit::record(&Event::ClientRegistered { client: client.id.as_str() });
-        Ok(answer::json(StatusCode::CREATED, &Registration::of(&client, &asked)))
+        Ok(answer::json(StatusCode::CREATED, &RegistrationResponse::of(&client, &requested)))
     }
 }
 
@@ -54,7 +54,7 @@ impl Function for Register {
             Method::OPTIONS => return cors::preflight("POST"),
             Method::POST => match self.register(&request, self.clock.now()).await {
                 Ok(response) => response,
-                Err(refusal) => refusal.told().answer(&request, &refusal),
+                Err(error) => error.error_response().answer(&request, &error),
             },
             _ => answer::method_not_allowed("POST, OPTIONS"),
         };
@@ -65,7 +65,7 @@ impl Function for Register {
 /// What is registered (RFC 7591 §3.2.1): all of it, and nothing null, as clients parse it strictly. The addresses are as they
 /// came: `mcp-remote` takes the port that it is to listen on from here.
 #[derive(Serialize)]
-struct Registration<'a> {
+struct RegistrationResponse<'a> {
     client_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<&'a str>,
@@ -75,12 +75,12 @@ struct Registration<'a> {
     token_endpoint_auth_method: &'static str,
 }
 
-impl<'a> Registration<'a> {
-    fn of(client: &'a Client, asked: &'a [RedirectUri]) -> Self {
+impl<'a> RegistrationResponse<'a> {
+    fn of(client: &'a Client, requested: &'a [RedirectUri]) -> Self {
         Self {
             client_id: client.id.as_str(),
             client_name: client.name.as_deref(),
-            redirect_uris: asked.iter().map(RedirectUri::as_str).collect(),
+            redirect_uris: requested.iter().map(RedirectUri::as_str).collect(),
             grant_types: if client.refreshes {
                 &["authorization_code", "refresh_token"]
             } else {

@@ -2,104 +2,106 @@
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::oauth::client::{Client, Credentials};
-use shared::oauth::flow::Flow;
-use shared::oauth::grant::{ABSOLUTE, Ending, Grant, GrantId, Unproven};
-use shared::store::grants::Turn;
+use shared::oauth::client::{Client, ClientCredentials};
+use shared::oauth::connection_attempt::ConnectionAttempt;
+use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant, GrantId, RevocationReason};
+use shared::store::grants::Update;
 
 use crate::Token;
-use crate::asked::CodeAsked;
-use crate::mint::{Mint, Tokens};
-use crate::refusal::Refusal;
+use crate::error::TokenError;
+use crate::mint::{AccessTokenParameters, Tokens};
+use crate::request::AuthorizationCodeRequest;
 
 impl Token {
     pub(crate) async fn exchange(
         &self,
-        asked: CodeAsked,
-        credentials: &Credentials,
+        request: AuthorizationCodeRequest,
+        credentials: &ClientCredentials,
         now: Timestamp,
-    ) -> Result<Tokens, Refusal> {
-        let id = asked.code.grant.clone();
-        let refused = |grant: Option<&Grant>, refusal: &Refusal| refused(Some(&id), grant, credentials, refusal, now);
+    ) -> Result<Tokens, TokenError> {
+        let id = request.code.grant.clone();
+        let record =
+            |grant: Option<&Grant>, error: &TokenError| record_refusal(Some(&id), grant, credentials, error, now);
         let found = self.grants.find_with_client(&id, &self.clients, &credentials.id, now).await;
-        let (client, grant) = found.map_err(Refusal::from).inspect_err(|refusal| refused(None, refusal))?;
+        let (client, grant) = found.map_err(TokenError::from).inspect_err(|error| record(None, error))?;
         // An id is no secret: whoever shows it with another code does not get to write about its tenant.
-        let known = grant.clone().filter(|grant| grant.sent(&asked.code));
-        let issued = self.issue(asked, credentials, client, grant, now).await;
-        issued.inspect_err(|refusal| refused(known.as_ref(), refusal))
+        let known = grant.clone().filter(|grant| grant.matches_code(&request.code));
+        let issued = self.issue(request, credentials, client, grant, now).await;
+        issued.inspect_err(|error| record(known.as_ref(), error))
     }
 
     async fn issue(
         &self,
-        asked: CodeAsked,
-        credentials: &Credentials,
+        request: AuthorizationCodeRequest,
+        credentials: &ClientCredentials,
         client: Option<Client>,
         grant: Option<Grant>,
         now: Timestamp,
-    ) -> Result<Tokens, Refusal> {
-        let id = &asked.code.grant;
-        let client = client.ok_or(Refusal::UnknownClient)?.authenticate(credentials)?;
-        let grant = grant.ok_or(Refusal::UnknownCode)?;
-        let (approval, flow) = (grant.approval.clone(), Flow::of(&grant.binding.challenge));
+    ) -> Result<Tokens, TokenError> {
+        let id = &request.code.grant;
+        let client = client.ok_or(TokenError::UnknownClient)?.authenticate(credentials)?;
+        let grant = grant.ok_or(TokenError::UnknownCode)?;
+        let (approval, attempt) = (grant.approval.clone(), ConnectionAttempt::from_challenge(&grant.binding.challenge));
 
-        let judged = grant.prove(&asked.code, &client, asked.redirect_uri.as_deref(), &asked.verifier, now);
-        let theirs = !matches!(judged, Err(Unproven::AnotherCode));
+        let verification =
+            grant.verify(&request.code, &client, request.redirect_uri.as_deref(), &request.verifier, now);
+        let theirs = !matches!(verification, Err(CodeError::SecretMismatch));
         audit::record(&Event::CodeJudged {
             grant: &id.to_text(),
             client: approval.client.as_str(),
             tenant: theirs.then_some(approval.tenant.as_str()),
             person: theirs.then_some(approval.person.as_str()),
-            verdict: judged.as_ref().map_or_else(|unproven| unproven.as_str(), |_| "proven"),
+            verdict: verification.as_ref().map_or_else(|error| error.as_str(), |_| "proven"),
         });
-        let proven = match judged {
-            Ok(proven) => proven,
-            Err(Unproven::Replayed) => {
-                // OAuth 2.1 §4.1.3: a code shown twice, with its verifier, has leaked; all it led to ends.
-                self.end(id, &approval, Ending::CodeReplayed, now).await?;
-                return Err(Refusal::Unproven(Unproven::Replayed));
+        let verified = match verification {
+            Ok(verified) => verified,
+            Err(CodeError::Replayed) => {
+                // OAuth 2.1 §4.1.3: a code shown twice, with its verifier, has leaked; all that it led to is revoked.
+                self.revoke(id, &approval, RevocationReason::CodeReplayed, now).await?;
+                return Err(TokenError::Code(CodeError::Replayed));
             }
-            Err(unproven) => return Err(Refusal::Unproven(unproven)),
+            Err(error) => return Err(TokenError::Code(error)),
         };
 
         // Not earlier: to someone who proves nothing, this answer would tell that the grant exists.
-        asked.target.check(&approval.resource)?;
+        request.resource.check(&approval.resource)?;
 
-        let (active, refresh_token) = proven.activate(now);
-        let mint = Mint {
+        let (active, refresh_token) = verified.activate(now);
+        let parameters = AccessTokenParameters {
             grant: id,
             approval: &approval,
             generation: 1,
-            scopes: proven.effective(),
-            ends: approval.at.plus(ABSOLUTE),
+            scopes: verified.effective(),
+            ends: approval.at.plus(ABSOLUTE_LIFETIME),
         };
-        let tokens = self.mint(mint, refresh_token.as_ref(), now).await?;
-        match self.grants.activate(proven, active).await? {
-            Turn::Won => {
+        let tokens = self.mint(parameters, refresh_token.as_ref(), now).await?;
+        match self.grants.activate(verified, active).await? {
+            Update::Applied => {
                 let activated = Event::GrantActivated {
                     grant: &id.to_text(),
                     client: approval.client.as_str(),
                     tenant: approval.tenant.as_str(),
                     person: approval.person.as_str(),
                 };
-                audit::step(Some(flow), now, &activated);
+                audit::step(Some(attempt), now, &activated);
                 Ok(tokens)
             }
             // Shown twice with its verifier, as above: a thief must not gain by being faster.
-            Turn::Lost(_) => {
-                self.end(id, &approval, Ending::CodeReplayed, now).await?;
-                Err(Refusal::CodeRaced)
+            Update::Conflict(_) => {
+                self.revoke(id, &approval, RevocationReason::CodeReplayed, now).await?;
+                Err(TokenError::ConcurrentCodeUse)
             }
-            Turn::Gone => Err(Refusal::UnknownCode),
+            Update::NotFound => Err(TokenError::UnknownCode),
         }
     }
 }
 
-/// Tells the audit, with the grant if the code is its own.
-pub(crate) fn refused(
+/// Records in the audit log why a code was refused, with the grant if the code is its own.
+pub(crate) fn record_refusal(
     id: Option<&GrantId>,
     grant: Option<&Grant>,
-    credentials: &Credentials,
-    refusal: &Refusal,
+    credentials: &ClientCredentials,
+    error: &TokenError,
     now: Timestamp,
 ) {
     let id = id.map(GrantId::to_text);
@@ -108,7 +110,7 @@ pub(crate) fn refused(
         client: credentials.id.as_str(),
         tenant: grant.map(|grant| grant.approval.tenant.as_str()),
         person: grant.map(|grant| grant.approval.person.as_str()),
-        reason: refusal.as_str(),
+        reason: error.as_str(),
     };
-    audit::step(grant.map(|grant| Flow::of(&grant.binding.challenge)), now, &event);
+    audit::step(grant.map(|grant| ConnectionAttempt::from_challenge(&grant.binding.challenge)), now, &event);
 }

@@ -1,11 +1,11 @@
-//! `POST /oauth/token`: turns something proven into tokens (OAuth 2.1 §3.2).
+//! `POST /oauth/token`: exchanges a verified code or refresh token for tokens (OAuth 2.1 §3.2).
 //!
 //! Sign first, then commit: whatever fails, the client's retry of the same request finishes the work, or nothing has changed.
 
-mod asked;
+mod error;
 mod exchange;
 mod mint;
-mod refusal;
+mod request;
 mod rotate;
 
 use http::{Method, StatusCode};
@@ -14,18 +14,18 @@ use shared::environment::{Environment, Misconfigured};
 use shared::http::credentials;
 use shared::http::parameters::Parameters;
 use shared::http::{answer, cors};
-use shared::keys::signer::Signer;
 use shared::lambda::{Function, Request, Response};
-use shared::oauth::client::Credentials;
-use shared::oauth::grant::Code;
+use shared::oauth::client::ClientCredentials;
+use shared::oauth::grant::AuthorizationCode;
 use shared::oauth::issuer::Issuer;
+use shared::signing_keys::signer::Signer;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 
-use asked::Asked;
+use error::TokenError;
 use mint::Tokens;
-use refusal::Refusal;
+use request::TokenRequest;
 
 /// Issues tokens.
 pub struct Token {
@@ -53,31 +53,36 @@ impl Token {
         })
     }
 
-    async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, Refusal> {
+    async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, TokenError> {
         let parameters = Parameters::of_body(request)?;
         let credentials = credentials::read(request, &parameters)?;
-        match Asked::read(&parameters, &self.issuer) {
-            Ok(Asked::Code(asked)) => self.exchange(asked, &credentials, now).await,
-            Ok(Asked::Refresh(asked)) => self.rotate(asked, &credentials, now).await,
-            Err(unread) => {
-                let refusal = self.client_first(unread, &credentials, now).await;
+        match TokenRequest::parse(&parameters, &self.issuer) {
+            Ok(TokenRequest::AuthorizationCode(request)) => self.exchange(request, &credentials, now).await,
+            Ok(TokenRequest::RefreshToken(request)) => self.rotate(request, &credentials, now).await,
+            Err(error) => {
+                let error = self.prefer_client_error(error, &credentials, now).await;
                 if parameters.value("grant_type") == Some("authorization_code") {
-                    let grant = parameters.value("code").and_then(Code::parse).map(|code| code.grant);
-                    exchange::refused(grant.as_ref(), None, &credentials, &refusal, now);
+                    let grant = parameters.value("code").and_then(AuthorizationCode::parse).map(|code| code.grant);
+                    exchange::record_refusal(grant.as_ref(), None, &credentials, &error, now);
                 }
-                Err(refusal)
+                Err(error)
             }
         }
     }
 
-    /// What a request is refused for that cannot be read: a client that we do not know must register again, whatever it holds.
-    async fn client_first(&self, unread: Refusal, credentials: &Credentials, now: Timestamp) -> Refusal {
-        if !matches!(unread, Refusal::NotACode | Refusal::NotARefreshToken) {
-            return unread;
+    /// The error of a malformed request: a client that we do not know must register again, whatever it holds.
+    async fn prefer_client_error(
+        &self,
+        error: TokenError,
+        credentials: &ClientCredentials,
+        now: Timestamp,
+    ) -> TokenError {
+        if !matches!(error, TokenError::MalformedCode | TokenError::MalformedRefreshToken) {
+            return error;
         }
         match self.clients.find(&credentials.id, now).await {
-            Ok(Some(client)) => client.authenticate(credentials).map_or_else(Refusal::from, |_| unread),
-            Ok(None) => Refusal::UnknownClient,
+            Ok(Some(client)) => client.authenticate(credentials).map_or_else(TokenError::from, |_| error),
+            Ok(None) => TokenError::UnknownClient,
             Err(fault) => fault.into(),
         }
     }
@@ -91,7 +96,7 @@ impl Function for Token {
             Method::OPTIONS => return cors::preflight("POST"),
             Method::POST => match self.answer(&request, self.clock.now()).await {
                 Ok(tokens) => answer::json(StatusCode::OK, &tokens),
-                Err(refusal) => refusal.told().answer(&request, &refusal),
+                Err(error) => error.error_response().answer(&request, &error),
             },
             _ => answer::method_not_allowed("POST, OPTIONS"),
         };

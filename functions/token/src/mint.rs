@@ -5,14 +5,14 @@ use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
 use shared::oauth::grant::{Approval, GrantId};
-use shared::oauth::refresh::RefreshToken;
+use shared::oauth::refresh_token::RefreshToken;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::secret::{Secret, to_text};
 
 use crate::Token;
 
 /// What an access token is made from.
-pub(crate) struct Mint<'a> {
+pub(crate) struct AccessTokenParameters<'a> {
     pub(crate) grant: &'a GrantId,
     pub(crate) approval: &'a Approval,
     pub(crate) generation: u32,
@@ -43,22 +43,22 @@ impl Tokens {
 impl Token {
     pub(crate) async fn mint(
         &self,
-        of: Mint<'_>,
+        parameters: AccessTokenParameters<'_>,
         refresh_token: Option<&RefreshToken>,
         now: Timestamp,
     ) -> Result<Tokens, Fault> {
         // The last token of a grant ends with it: `expires_in` is truthful.
-        let expires = now.plus(LIFETIME).min(of.ends);
-        let permissions = of.scopes.permissions();
+        let expires = now.plus(LIFETIME).min(parameters.ends);
+        let permissions = parameters.scopes.permissions();
         let claims = Claims {
             iss: self.issuer.to_string(),
-            sub: of.approval.person.to_string(),
-            aud: of.approval.resource.to_string(),
-            client_id: of.approval.client.to_string(),
+            sub: parameters.approval.person.to_string(),
+            aud: parameters.approval.resource.to_string(),
+            client_id: parameters.approval.client.to_string(),
             scope: permissions.to_string(),
-            tenant: of.approval.tenant.to_string(),
-            grant: of.grant.to_text(),
-            generation: of.generation,
+            tenant: parameters.approval.tenant.to_string(),
+            grant: parameters.grant.to_text(),
+            generation: parameters.generation,
             iat: now.seconds(),
             exp: expires.seconds(),
             jti: to_text(Secret::<16>::random().expose()),

@@ -2,140 +2,161 @@
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::oauth::client::Credentials;
-use shared::oauth::grant::{ABSOLUTE, Active, Approval, Ending, Grant, GrantId, Life};
-use shared::oauth::refresh::{Family, RefreshToken, Verdict};
+use shared::oauth::client::ClientCredentials;
+use shared::oauth::grant::{ABSOLUTE_LIFETIME, Active, Approval, Grant, GrantId, GrantState, RevocationReason};
+use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState, TokenFamily};
 use shared::oauth::scope::Scopes;
-use shared::store::grants::Turn;
+use shared::store::grants::Update;
 
 use crate::Token;
-use crate::asked::RefreshAsked;
-use crate::mint::{Mint, Tokens};
-use crate::refusal::Refusal;
+use crate::error::TokenError;
+use crate::mint::{AccessTokenParameters, Tokens};
+use crate::request::RefreshTokenRequest;
 
 impl Token {
     pub(crate) async fn rotate(
         &self,
-        asked: RefreshAsked,
-        credentials: &Credentials,
+        request: RefreshTokenRequest,
+        credentials: &ClientCredentials,
         now: Timestamp,
-    ) -> Result<Tokens, Refusal> {
+    ) -> Result<Tokens, TokenError> {
         let (client, grant) =
-            self.grants.find_with_client(&asked.token.grant, &self.clients, &credentials.id, now).await?;
-        let client = client.ok_or(Refusal::UnknownClient)?.authenticate(credentials)?;
-        let grant = grant.ok_or(Refusal::UnknownGrant)?;
+            self.grants.find_with_client(&request.token.grant, &self.clients, &credentials.id, now).await?;
+        let client = client.ok_or(TokenError::UnknownClient)?.authenticate(credentials)?;
+        let grant = grant.ok_or(TokenError::UnknownGrant)?;
         if *client.id() != grant.approval.client {
-            return Err(Refusal::AnotherClient);
+            return Err(TokenError::ClientMismatch);
         }
-        let (verdict, family) = self.judge(&grant, &asked.token, now).await?;
+        let (state, family) = self.classify(&grant, &request.token, now).await?;
         // Not earlier: to someone who proves nothing, this answer would tell that the grant exists.
-        if let Err(refusal) = within(&grant.approval, &asked) {
-            // It earns nothing, but it was presented: whoever shows the one before from now on has not lost its answer.
-            if verdict == Verdict::Current {
-                self.grants.seen(&grant.id, family.generation, now).await?;
+        if let Err(error) = check_within_approval(&grant.approval, &request) {
+            // It earns nothing, but it was presented: whoever shows the one before from now on did receive its successor.
+            if state == RefreshTokenState::Current {
+                self.grants.record_use(&grant.id, family.generation, now).await?;
             }
-            return Err(refusal);
+            return Err(error);
         }
-        let scopes = self.entitlement(&grant, asked.scopes, now).await?;
+        let scopes = self.entitlement(&grant, request.scopes, now).await?;
 
-        let limit = grant.approval.at.plus(ABSOLUTE);
-        let (next, ends) = match verdict {
-            Verdict::Current => (family.turned(now), limit),
+        let limit = grant.approval.at.plus(ABSOLUTE_LIFETIME);
+        let (next, ends) = match state {
+            RefreshTokenState::Current => (family.rotated(now), limit),
             // The successor exists: derive it from what the table says.
-            Verdict::LostResponse => (family.answered(now), limit),
+            RefreshTokenState::LateRetry => (family.reissued(now), limit),
             _ => (family.clone(), grant.expires()),
         };
-        let successor = asked.token.at(next.generation, &next.current);
-        let mint = Mint { grant: &grant.id, approval: &grant.approval, generation: next.generation, scopes, ends };
-        let tokens = self.mint(mint, Some(&successor), now).await?;
-        let turn = match verdict {
-            Verdict::Current => self.grants.turn(&grant, &family, &next).await?,
-            Verdict::LostResponse => self.grants.answer_again(&grant, &next).await?,
+        let successor = request.token.for_generation(next.generation, &next.current);
+        let parameters = AccessTokenParameters {
+            grant: &grant.id,
+            approval: &grant.approval,
+            generation: next.generation,
+            scopes,
+            ends,
+        };
+        let tokens = self.mint(parameters, Some(&successor), now).await?;
+        let update = match state {
+            RefreshTokenState::Current => self.grants.rotate(&grant, &family, &next).await?,
+            RefreshTokenState::LateRetry => self.grants.reissue(&grant, &next).await?,
             _ => return Ok(tokens),
         };
-        match turn {
-            Turn::Won => Ok(tokens),
-            Turn::Gone => Err(Refusal::UnknownGrant),
-            Turn::Lost(latest) => {
-                let Life::Active(Active { family: Some(latest), .. }) = &latest.life else {
-                    return Err(Refusal::Ended);
+        match update {
+            Update::Applied => Ok(tokens),
+            Update::NotFound => Err(TokenError::UnknownGrant),
+            Update::Conflict(latest) => {
+                let GrantState::Active(Active { family: Some(latest), .. }) = &latest.state else {
+                    return Err(TokenError::GrantRevoked);
                 };
-                if verdict != Verdict::Current {
+                if state != RefreshTokenState::Current {
                     return Ok(tokens);
                 }
-                // Somebody turned it since it was read, from the same token: theirs is our successor too, and the access token
+                // Somebody rotated it since it was read, from the same token: theirs is our successor too, and the access token
                 // that was signed is of its generation. It was current when it was presented, so it is no replay, even if the
                 // client has gone on with the other answer.
-                let successor = latest.successor(&family, &asked.token).ok_or(Refusal::Outrun)?;
-                record(&grant, Verdict::Concurrent);
+                let successor = latest.successor(&family, &request.token).ok_or(TokenError::ConcurrentRotations)?;
+                record(&grant, RefreshTokenState::Concurrent);
                 Ok(tokens.with(&successor))
             }
         }
     }
 
-    /// The verdict on `token`, recorded; only one that earns tokens comes back, with the family it belongs to.
-    async fn judge(&self, grant: &Grant, token: &RefreshToken, now: Timestamp) -> Result<(Verdict, Family), Refusal> {
-        if let Life::Ended { .. } = grant.life {
-            return Err(Refusal::Ended);
+    /// The state of `token`, recorded; only one that earns tokens is returned, with the family of the token.
+    async fn classify(
+        &self,
+        grant: &Grant,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<(RefreshTokenState, TokenFamily), TokenError> {
+        if let GrantState::Revoked { .. } = grant.state {
+            return Err(TokenError::GrantRevoked);
         }
-        let (verdict, family) = grant.judge(token, now);
-        record(grant, verdict);
-        match (verdict, family) {
-            (Verdict::Current | Verdict::Concurrent | Verdict::LostResponse, Some(family)) => {
-                Ok((verdict, family.clone()))
+        let (state, family) = grant.classify(token, now);
+        record(grant, state);
+        match (state, family) {
+            (
+                RefreshTokenState::Current | RefreshTokenState::Concurrent | RefreshTokenState::LateRetry,
+                Some(family),
+            ) => Ok((state, family.clone())),
+            (RefreshTokenState::Replayed, _) => {
+                self.revoke(&grant.id, &grant.approval, RevocationReason::RefreshReplayed, now).await?;
+                Err(TokenError::RefreshToken(state))
             }
-            (Verdict::Replayed, _) => {
-                self.end(&grant.id, &grant.approval, Ending::RefreshReplayed, now).await?;
-                Err(Refusal::Judged(verdict))
-            }
-            _ => Err(Refusal::Judged(verdict)),
+            _ => Err(TokenError::RefreshToken(state)),
         }
     }
 
-    /// Approved ∩ what the role allows now, narrowed to what was asked for.
-    async fn entitlement(&self, grant: &Grant, asked: Option<Scopes>, now: Timestamp) -> Result<Scopes, Refusal> {
+    /// Approved ∩ what the role allows now, narrowed to what was requested.
+    async fn entitlement(
+        &self,
+        grant: &Grant,
+        requested: Option<Scopes>,
+        now: Timestamp,
+    ) -> Result<Scopes, TokenError> {
         let Approval { person, tenant, scopes: approved, .. } = &grant.approval;
-        let Some(standing) = self.directory.standing(person, tenant).await? else {
-            self.end(&grant.id, &grant.approval, Ending::MembershipGone, now).await?;
-            return Err(Refusal::NotAMember);
+        let Some(membership) = self.directory.membership(person, tenant).await? else {
+            self.revoke(&grant.id, &grant.approval, RevocationReason::MembershipGone, now).await?;
+            return Err(TokenError::NotAMember);
         };
-        let allowed = approved.intersection(standing.role.permissions);
-        Ok(asked.map_or(allowed, |asked| asked.intersection(allowed)))
+        let allowed = approved.intersection(membership.role.permissions);
+        Ok(requested.map_or(allowed, |requested| requested.intersection(allowed)))
     }
 
-    /// Ends a grant; says so before and, once, after.
-    pub(crate) async fn end(
+    /// Revokes a grant; says so before and, once, after.
+    pub(crate) async fn revoke(
         &self,
         id: &GrantId,
         approval: &Approval,
-        why: Ending,
+        reason: RevocationReason,
         now: Timestamp,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), TokenError> {
         let Approval { client, tenant, person, .. } = approval;
         let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
-        let reason = why.as_str();
-        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by: None });
-        if self.grants.end(id, why, now).await? {
-            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by: None });
+        let reason_code = reason.as_str();
+        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason: reason_code, by: None });
+        if self.grants.revoke(id, reason, now).await? {
+            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason: reason_code, by: None });
         }
         Ok(())
     }
 }
 
 /// OAuth 2.1 §4.3.1 and RFC 8707 §2.2: never beyond what was approved, and for nothing else.
-fn within(approval: &Approval, asked: &RefreshAsked) -> Result<(), Refusal> {
-    asked.target.check(&approval.resource)?;
-    if asked.scopes.is_some_and(|asked| !approval.scopes.covers(asked)) { Err(Refusal::Scope) } else { Ok(()) }
+fn check_within_approval(approval: &Approval, request: &RefreshTokenRequest) -> Result<(), TokenError> {
+    request.resource.check(&approval.resource)?;
+    if request.scopes.is_some_and(|scopes| !approval.scopes.covers(scopes)) {
+        Err(TokenError::InvalidScope)
+    } else {
+        Ok(())
+    }
 }
 
-fn record(grant: &Grant, verdict: Verdict) {
+fn record(grant: &Grant, state: RefreshTokenState) {
     let Approval { client, tenant, person, .. } = &grant.approval;
-    let theirs = verdict != Verdict::Stranger;
+    let theirs = state != RefreshTokenState::Unknown;
     audit::record(&Event::RefreshJudged {
         grant: &grant.id.to_text(),
         client: client.as_str(),
         tenant: theirs.then_some(tenant.as_str()),
         person: theirs.then_some(person.as_str()),
-        verdict: verdict.as_str(),
+        verdict: state.as_str(),
     });
 }

@@ -7,7 +7,7 @@ use shared::oauth::scope::{Scope, Scopes};
 
 /// The document, by RFC 8414 §2 unless noted. Nothing in it is null or empty: clients validate strictly.
 #[derive(Serialize)]
-pub(crate) struct AuthorizationServer {
+pub(crate) struct AuthorizationServerMetadata {
     issuer: String,
     authorization_endpoint: String,
     token_endpoint: String,
@@ -32,7 +32,7 @@ pub(crate) struct AuthorizationServer {
     protected_resources: [String; 1],
 }
 
-impl AuthorizationServer {
+impl AuthorizationServerMetadata {
     pub(crate) fn of(issuer: &Issuer, resource: &Resource) -> Self {
         const CLIENT_AUTHENTICATION: [&str; 3] = ["none", "client_secret_post", "client_secret_basic"];
         Self {
@@ -42,7 +42,7 @@ impl AuthorizationServer {
             registration_endpoint: issuer.at("/oauth/register"),
             revocation_endpoint: issuer.at("/oauth/revoke"),
             jwks_uri: issuer.at("/.well-known/jwks.json"),
-            scopes_supported: Scopes::OFFERED.iter().map(Scope::as_str).collect(),
+            scopes_supported: Scopes::SUPPORTED.iter().map(Scope::as_str).collect(),
             response_types_supported: ["code"],
             response_modes_supported: ["query"],
             grant_types_supported: ["authorization_code", "refresh_token"],

@@ -11,31 +11,31 @@ use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::http::told::Told;
 use shared::http::{answer, cors};
-use shared::keys::public::{Jwk, Keyring};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
+use shared::signing_keys::public::{Jwk, Keyring};
 use tokio::sync::OnceCell;
 
-use authorization_server::AuthorizationServer;
-use protected_resource::ProtectedResource;
+use authorization_server::AuthorizationServerMetadata;
+use protected_resource::ProtectedResourceMetadata;
 
 /// Clients keep a document for this many seconds.
-const FRESH: u32 = 300;
+const MAX_AGE: u32 = 300;
 
 /// The well-known documents.
 pub struct WellKnown {
     issuer: Issuer,
     product: String,
-    authorization_server: AuthorizationServer,
+    authorization_server: AuthorizationServerMetadata,
     keyring: Keyring,
     /// Fetched once, by whoever asks for it first: few do, and all others need not wait for KMS.
-    keys: OnceCell<KeySet>,
+    keys: OnceCell<JwkSet>,
 }
 
 /// A JWK set (RFC 7517 §5).
 #[derive(Serialize)]
-struct KeySet {
+struct JwkSet {
     keys: Vec<Jwk>,
 }
 
@@ -49,7 +49,7 @@ impl WellKnown {
         let issuer = environment.issuer()?;
         Ok(Self {
             product: environment.product_name()?,
-            authorization_server: AuthorizationServer::of(&issuer, &Resource::of(&issuer)),
+            authorization_server: AuthorizationServerMetadata::of(&issuer, &Resource::new(&issuer)),
             keyring: environment.keyring()?,
             keys: OnceCell::new(),
             issuer,
@@ -62,7 +62,7 @@ impl WellKnown {
         if path == "/.well-known/jwks.json" {
             let keys = self.keys.get_or_try_init(async || {
                 let keys = self.keyring.fetch().await?;
-                Ok::<_, Fault>(KeySet { keys: keys.iter().map(|key| key.jwk.clone()).collect() })
+                Ok::<_, Fault>(JwkSet { keys: keys.iter().map(|key| key.jwk.clone()).collect() })
             });
             return Some(match keys.await {
                 Ok(keys) => document(keys),
@@ -73,13 +73,17 @@ impl WellKnown {
             return self.resource(inserted).map(|_| document(&self.authorization_server));
         }
         let resource = self.resource(path.strip_prefix("/.well-known/oauth-protected-resource")?)?;
-        Some(document(&ProtectedResource::of(&self.issuer, &resource, &self.product)))
+        Some(document(&ProtectedResourceMetadata::of(&self.issuer, &resource, &self.product)))
     }
 
     /// Clients look at the root and with the path of the resource inserted (RFC 8414 §3.1, RFC 9728 §3.1). Whether a tenant exists is
     /// not for strangers: every one that could has its documents.
     fn resource(&self, inserted: &str) -> Option<Resource> {
-        if inserted.is_empty() { Some(Resource::of(&self.issuer)) } else { Resource::at(&self.issuer, inserted) }
+        if inserted.is_empty() {
+            Some(Resource::new(&self.issuer))
+        } else {
+            Resource::from_path(&self.issuer, inserted)
+        }
     }
 }
 
@@ -99,5 +103,5 @@ impl Function for WellKnown {
 }
 
 fn document(document: &impl Serialize) -> Response {
-    answer::cacheable(answer::json(StatusCode::OK, document), FRESH)
+    answer::cacheable(answer::json(StatusCode::OK, document), MAX_AGE)
 }

@@ -7,7 +7,7 @@ use shared::oauth::scope::{Scope, Scopes};
 
 /// The document, by RFC 9728 §2.
 #[derive(Serialize)]
-pub(crate) struct ProtectedResource {
+pub(crate) struct ProtectedResourceMetadata {
     /// Exactly the URL that people paste: clients compare (§3.3).
     resource: String,
     authorization_servers: [String; 1],
@@ -18,7 +18,7 @@ pub(crate) struct ProtectedResource {
     resource_name: String,
 }
 
-impl ProtectedResource {
+impl ProtectedResourceMetadata {
     pub(crate) fn of(issuer: &Issuer, resource: &Resource, product: &str) -> Self {
         Self {
             resource: resource.to_string(),

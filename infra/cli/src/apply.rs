@@ -92,7 +92,7 @@ async fn surplus<'f>(desk: &Desk, file: &'f WorkspaceFile) -> Result<Vec<Surplus
     let mut surplus = Vec::new();
     for described in file.tenants() {
         let tenant = &described.tenant.id;
-        let there = directory.everyone_in(tenant).await?.into_iter().map(|member| member.person);
+        let there = directory.list_members(tenant).await?.into_iter().map(|member| member.person);
         let others = there.filter(|person| described.members.iter().all(|member| member.person != *person));
         surplus.extend(others.map(|person| Surplus { tenant, person }));
     }

@@ -1,6 +1,6 @@
 //! Values as an operator writes them, each read once.
 
-use shared::oauth::api_key::{KeyId, KeyName};
+use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::client::ClientId;
 use shared::oauth::client_name;
 use shared::oauth::grant::GrantId;
@@ -32,7 +32,7 @@ pub(crate) fn role(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn permission(text: &str) -> Result<Scope, String> {
-    let known = || Scopes::EVERY_PERMISSION.iter();
+    let known = || Scopes::ALL_PERMISSIONS.iter();
     let rule = || known().map(Scope::as_str).collect::<Vec<_>>().join(", ");
     known().find(|scope| scope.as_str() == text).ok_or_else(|| format!("the permissions are {}", rule()))
 }
@@ -41,17 +41,17 @@ pub(crate) fn grant(text: &str) -> Result<GrantId, String> {
     GrantId::parse(text).ok_or_else(|| "a grant's id has 22 characters; `amble grant list` tells it".to_owned())
 }
 
-pub(crate) fn key(text: &str) -> Result<KeyId, String> {
-    KeyId::parse(text).ok_or_else(|| "a key's id has 16 characters; `amble key list` tells it".to_owned())
+pub(crate) fn key(text: &str) -> Result<ApiKeyId, String> {
+    ApiKeyId::parse(text).ok_or_else(|| "a key's id has 16 characters; `amble key list` tells it".to_owned())
 }
 
-pub(crate) fn key_name(text: &str) -> Result<KeyName, String> {
-    KeyName::parse(text).ok_or_else(|| "a key's name has 1 to 64 characters, on one line".to_owned())
+pub(crate) fn key_name(text: &str) -> Result<ApiKeyName, String> {
+    ApiKeyName::parse(text).ok_or_else(|| "a key's name has 1 to 64 characters, on one line".to_owned())
 }
 
 pub(crate) fn chosen_client(text: &str) -> Result<ClientId, String> {
     let rule = "1 to 64 letters, digits, `.`, `_` and `-`, not beginning with c_, as those of clients that register themselves do";
-    ClientId::chosen(text).ok_or_else(|| rule.to_owned())
+    ClientId::parse_chosen(text).ok_or_else(|| rule.to_owned())
 }
 
 pub(crate) fn client(text: &str) -> Result<ClientId, String> {
@@ -65,7 +65,7 @@ pub(crate) fn client_name(text: &str) -> Result<String, String> {
 
 pub(crate) fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
     let rule = "an address is https, or http on localhost, 127.0.0.1 or [::1], written as a browser writes it, without a fragment";
-    RedirectUri::parse(text).map(|uri| uri.on_any_port()).ok_or_else(|| rule.to_owned())
+    RedirectUri::parse(text).map(|uri| uri.without_loopback_port()).ok_or_else(|| rule.to_owned())
 }
 
 /// A span of time: `90s`, `15m`, `12h`, `30d`.

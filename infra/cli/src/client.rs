@@ -5,11 +5,11 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
-use shared::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
+use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, Secret, to_text};
-use shared::store::clients::{Clients, Kept};
-use shared::store::operator::Whose;
+use shared::store::clients::{Clients, PutOutcome};
+use shared::store::operator::GrantFilter;
 
 use crate::arguments;
 use crate::deed::Deed;
@@ -107,12 +107,12 @@ async fn add(
     redirect_uris: Vec<RedirectUri>,
 ) -> Result<Said, Failed> {
     let (text, secret) = new_secret(desk.now);
-    let kind = Kind::Confidential { secrets: vec![secret] };
+    let kind = ClientKind::Confidential { secrets: vec![secret] };
     let client = Client { id, name: Some(name), redirect_uris, refreshes: true, kind };
-    match clients.keep(&client).await? {
-        Kept::Written => {}
-        Kept::AsItWas => return Err(Failed::ClientExists(client.id)),
-        Kept::Blocked => return Err(Failed::Blocked(client.id)),
+    match clients.put(&client).await? {
+        PutOutcome::Written => {}
+        PutOutcome::Unchanged => return Err(Failed::ClientExists(client.id)),
+        PutOutcome::Blocked => return Err(Failed::Blocked(client.id)),
     }
     desk.note(&Deed::ClientAdded { client: client.id.as_str() });
     let mut json = described(&client);
@@ -126,7 +126,7 @@ async fn add(
 /// The client first: from then on nothing that people approve leads to tokens.
 async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
     let client = find(clients, id, desk.now).await?;
-    if let Kind::Blocked { .. } = client.kind {
+    if let ClientKind::Blocked { .. } = client.kind {
         return Err(Failed::Blocked(client.id));
     }
     // What the rest needs is not to be missed half-way.
@@ -135,8 +135,8 @@ async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Fa
     desk.note(&Deed::ClientRemoved { client: client.id.as_str() });
     let ended = end_grants(desk, &client.id).await?;
     let again = match client.kind {
-        Kind::Confidential { .. } | Kind::Blocked { .. } => String::new(),
-        Kind::Registered { .. } | Kind::Document(_) => {
+        ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => String::new(),
+        ClientKind::Registered { .. } | ClientKind::Document(_) => {
             format!(" It can come back by itself; `amble client block {}` keeps it out.", client.id)
         }
     };
@@ -164,7 +164,7 @@ async fn unblock(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, F
 }
 
 async fn end_grants(desk: &Desk, id: &ClientId) -> Result<usize, Failed> {
-    grant::end_all(desk, &Whose::Client(id.clone()), grant::Why::Wanted).await
+    grant::end_all(desk, &GrantFilter::Client(id.clone()), grant::Why::Wanted).await
 }
 
 async fn add_secret(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
@@ -204,10 +204,10 @@ async fn find(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Client,
 }
 
 /// A new secret, as the client is to show it, and what is kept of it. The prefix tells those who find it what it is.
-fn new_secret(now: Timestamp) -> (String, LiveSecret) {
+fn new_secret(now: Timestamp) -> (String, ClientSecretDigest) {
     let text = format!("cs_{}", to_text(Secret::<32>::random().expose()));
     let digest = Digest::of(text.as_bytes());
-    (text, LiveSecret { digest, made: now })
+    (text, ClientSecretDigest { digest, made: now })
 }
 
 fn shown_once(secret: &str) -> String {
@@ -215,17 +215,17 @@ fn shown_once(secret: &str) -> String {
 }
 
 /// The first characters of its digest: they tell secrets of a client apart, and nothing about them.
-fn listed_as(secret: &LiveSecret) -> String {
+fn listed_as(secret: &ClientSecretDigest) -> String {
     to_text(secret.digest.as_bytes()).chars().take(8).collect()
 }
 
 /// Only a client that an operator added has any.
-fn secrets(client: &Client) -> Option<&[LiveSecret]> {
-    if let Kind::Confidential { secrets } = &client.kind { Some(secrets) } else { None }
+fn secrets(client: &Client) -> Option<&[ClientSecretDigest]> {
+    if let ClientKind::Confidential { secrets } = &client.kind { Some(secrets) } else { None }
 }
 
 fn without_secrets(client: Client) -> Failed {
-    if let Kind::Blocked { .. } = client.kind { Failed::Blocked(client.id) } else { Failed::Public(client.id) }
+    if let ClientKind::Blocked { .. } = client.kind { Failed::Blocked(client.id) } else { Failed::Public(client.id) }
 }
 
 fn all(clients: &[Client]) -> Said {
@@ -259,10 +259,10 @@ fn one(client: &Client) -> Said {
 /// For how long, and how it came.
 fn kept(client: &Client) -> String {
     match &client.kind {
-        Kind::Registered { expires } => format!("registered itself, until {}", expires.to_rfc3339()),
-        Kind::Document(known) => format!("describes itself, read {}", known.fetched.to_rfc3339()),
-        Kind::Confidential { .. } => "by hand".to_owned(),
-        Kind::Blocked { since } => format!("blocked since {}", since.to_rfc3339()),
+        ClientKind::Registered { expires } => format!("registered itself, until {}", expires.to_rfc3339()),
+        ClientKind::Document(known) => format!("describes itself, read {}", known.fetched.to_rfc3339()),
+        ClientKind::Confidential { .. } => "by hand".to_owned(),
+        ClientKind::Blocked { since } => format!("blocked since {}", since.to_rfc3339()),
     }
 }
 
@@ -275,14 +275,15 @@ fn described(client: &Client) -> Value {
         members.insert("client_name".to_owned(), Value::from(name.as_str()));
     }
     match &client.kind {
-        Kind::Registered { expires } | Kind::Document(Provenance { expires, .. }) => {
+        ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. }) => {
             members.insert("expires".to_owned(), Value::from(expires.to_rfc3339()))
         }
-        Kind::Confidential { secrets } => {
-            let secret = |secret: &LiveSecret| json!({ "secret": listed_as(secret), "made": secret.made.to_rfc3339() });
+        ClientKind::Confidential { secrets } => {
+            let secret =
+                |secret: &ClientSecretDigest| json!({ "secret": listed_as(secret), "made": secret.made.to_rfc3339() });
             members.insert("secrets".to_owned(), secrets.iter().map(secret).collect())
         }
-        Kind::Blocked { since } => members.insert("blocked_since".to_owned(), Value::from(since.to_rfc3339())),
+        ClientKind::Blocked { since } => members.insert("blocked_since".to_owned(), Value::from(since.to_rfc3339())),
     };
     json
 }

@@ -5,8 +5,8 @@ use shared::fault::Fault;
 use shared::oauth::client::ClientId;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::clients::MOST_SECRETS;
-use shared::store::keys::Unmade;
+use shared::store::api_keys::CreateApiKeyError;
+use shared::store::clients::MAX_SECRETS;
 use thiserror::Error;
 use workspace_file::mistake::Mistakes;
 use workspace_file::plan::NotApplied;
@@ -50,7 +50,7 @@ pub(crate) enum Failed {
     NotBlocked(ClientId),
     #[error("{0} registered itself, and such a client has no secrets")]
     Public(ClientId),
-    #[error("{0} has {MOST_SECRETS} secrets already; remove one first")]
+    #[error("{0} has {MAX_SECRETS} secrets already; remove one first")]
     TooMany(ClientId),
     #[error("{0} has no secret {1}; `amble client secret list {0}` tells which it has")]
     NoSecret(ClientId, String),
@@ -62,7 +62,7 @@ pub(crate) enum Failed {
     #[error("the role of {0} does not allow {1}, so no key of theirs can")]
     Beyond(PersonId, Scopes),
     #[error("no key was made: {0}")]
-    NoKeyMade(Unmade),
+    NoKeyMade(CreateApiKeyError),
 
     #[error("there is no grant {0}; an ended one is kept for 30 days")]
     NoGrant(String),

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use shared::audit::Event;
 use shared::clock::Timestamp;
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Ending, Grant, GrantId, Life};
+use shared::oauth::grant::{Grant, GrantId, GrantState, RevocationReason};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::operator::Whose;
+use shared::store::operator::GrantFilter;
 
 use crate::arguments;
 use crate::desk::Desk;
@@ -83,12 +83,12 @@ pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
 
 /// Whether anything of it may still be accepted.
 pub(crate) fn is_alive(grant: &Grant, now: Timestamp) -> bool {
-    !matches!(grant.life, Life::Ended { .. }) && now < grant.expires()
+    !matches!(grant.state, GrantState::Revoked { .. }) && now < grant.expires()
 }
 
 /// Ends every grant of someone that is alive; how many.
-pub(crate) async fn end_all(desk: &Desk, whose: &Whose, why: Why) -> Result<usize, Failed> {
-    let grants = desk.environment.grants()?.every_of(whose).await?;
+pub(crate) async fn end_all(desk: &Desk, whose: &GrantFilter, why: Why) -> Result<usize, Failed> {
+    let grants = desk.environment.grants()?.list(whose).await?;
     end(desk, grants, why).await
 }
 
@@ -107,7 +107,7 @@ async fn end(desk: &Desk, grants: Vec<Grant>, why: Why) -> Result<usize, Failed>
     }
     desk.tell().await;
     for grant in &alive {
-        if table.end(&grant.id, why.ending(), desk.now).await? {
+        if table.revoke(&grant.id, why.ending(), desk.now).await? {
             ended += 1;
             note_ended(desk, grant, why);
             desk.progress(&format!("{ended} of {} connections ended", alive.len()));
@@ -118,12 +118,12 @@ async fn end(desk: &Desk, grants: Vec<Grant>, why: Why) -> Result<usize, Failed>
 
 async fn end_one(desk: &Desk, id: &GrantId) -> Result<Said, Failed> {
     let grant = find(desk, id).await?;
-    if let Life::Ended { why, .. } = grant.life {
-        return Err(Failed::GrantEnded(id.to_text(), why.as_str()));
+    if let GrantState::Revoked { reason, .. } = grant.state {
+        return Err(Failed::GrantEnded(id.to_text(), reason.as_str()));
     }
     note_ending(desk, &grant, Why::Wanted);
     desk.tell().await;
-    if desk.environment.grants()?.end(id, Ending::Administrator, desk.now).await? {
+    if desk.environment.grants()?.revoke(id, RevocationReason::Administrator, desk.now).await? {
         note_ended(desk, &grant, Why::Wanted);
     }
     Ok(Said { text: format!("Grant {} has ended.\n", id.to_text()), json: json!({ "ended": 1 }) })
@@ -154,10 +154,10 @@ fn note_ended(desk: &Desk, Grant { id, approval, .. }: &Grant, why: Why) {
 }
 
 impl Why {
-    const fn ending(self) -> Ending {
+    const fn ending(self) -> RevocationReason {
         match self {
-            Self::Wanted => Ending::Administrator,
-            Self::Member => Ending::MembershipGone,
+            Self::Wanted => RevocationReason::Administrator,
+            Self::Member => RevocationReason::MembershipGone,
         }
     }
 }
@@ -166,12 +166,12 @@ impl Which {
     /// Through the index that finds the fewest.
     async fn find(&self, desk: &Desk) -> Result<Vec<Grant>, Failed> {
         let whose = match (&self.person, &self.tenant, &self.client) {
-            (Some(person), ..) => Whose::Person(person.clone()),
-            (None, Some(tenant), _) => Whose::Tenant(tenant.clone()),
-            (None, None, Some(client)) => Whose::Client(client.clone()),
+            (Some(person), ..) => GrantFilter::Person(person.clone()),
+            (None, Some(tenant), _) => GrantFilter::Tenant(tenant.clone()),
+            (None, None, Some(client)) => GrantFilter::Client(client.clone()),
             (None, None, None) => return Err(Failed::WhichGrants),
         };
-        let mut grants = desk.environment.grants()?.every_of(&whose).await?;
+        let mut grants = desk.environment.grants()?.list(&whose).await?;
         grants.retain(|Grant { approval, .. }| {
             self.person.as_ref().is_none_or(|person| *person == approval.person)
                 && self.tenant.as_ref().is_none_or(|tenant| *tenant == approval.tenant)
@@ -222,12 +222,12 @@ fn one(grant: &Grant, now: Timestamp) -> Said {
         ("Approved", approval.at.to_rfc3339()),
         ("Answered at", grant.binding.redirect_uri.host()),
     ];
-    match &grant.life {
-        Life::Issued { .. } => rows.push(("Code until", grant.expires().to_rfc3339())),
-        Life::Active(active) => {
+    match &grant.state {
+        GrantState::Issued { .. } => rows.push(("Code until", grant.expires().to_rfc3339())),
+        GrantState::Active(active) => {
             rows.push(("Exchanged", active.since.to_rfc3339()));
             if let Some(family) = &active.family {
-                rows.push(("Refreshed", format!("{} (generation {})", family.turned.to_rfc3339(), family.generation)));
+                rows.push(("Refreshed", format!("{} (generation {})", family.rotated.to_rfc3339(), family.generation)));
             }
             rows.push((
                 "Used",
@@ -235,17 +235,17 @@ fn one(grant: &Grant, now: Timestamp) -> Said {
             ));
             rows.push(("Expires", grant.expires().to_rfc3339()));
         }
-        Life::Ended { at, .. } => rows.push(("Ended", at.to_rfc3339())),
+        GrantState::Revoked { at, .. } => rows.push(("Ended", at.to_rfc3339())),
     }
     Said { text: fields(&rows), json: described(grant, now) }
 }
 
 fn state(grant: &Grant, now: Timestamp) -> String {
-    match &grant.life {
-        Life::Ended { why, .. } => format!("ended: {}", why.as_str()),
+    match &grant.state {
+        GrantState::Revoked { reason, .. } => format!("ended: {}", reason.as_str()),
         _ if now >= grant.expires() => "expired".to_owned(),
-        Life::Issued { .. } => "issued".to_owned(),
-        Life::Active(_) => "active".to_owned(),
+        GrantState::Issued { .. } => "issued".to_owned(),
+        GrantState::Active(_) => "active".to_owned(),
     }
 }
 
@@ -254,7 +254,7 @@ fn described(grant: &Grant, now: Timestamp) -> Value {
     let approval = &grant.approval;
     let mut json = json!({
         "grant": grant.id.to_text(),
-        "state": match &grant.life { Life::Ended { .. } => "ended".to_owned(), _ => state(grant, now) },
+        "state": match &grant.state { GrantState::Revoked { .. } => "ended".to_owned(), _ => state(grant, now) },
         "client": approval.client.as_str(),
         "person": approval.person.as_str(),
         "tenant": approval.tenant.as_str(),
@@ -264,22 +264,22 @@ fn described(grant: &Grant, now: Timestamp) -> Value {
         "host": grant.binding.redirect_uri.host(),
     });
     let Some(members) = json.as_object_mut() else { return json };
-    match &grant.life {
-        Life::Issued { .. } => {}
-        Life::Active(active) => {
+    match &grant.state {
+        GrantState::Issued { .. } => {}
+        GrantState::Active(active) => {
             members.insert("exchanged".to_owned(), Value::from(active.since.to_rfc3339()));
             members.insert("used_generation".to_owned(), Value::from(active.seen));
             if let Some(family) = &active.family {
-                members.insert("refreshed".to_owned(), Value::from(family.turned.to_rfc3339()));
+                members.insert("refreshed".to_owned(), Value::from(family.rotated.to_rfc3339()));
                 members.insert("generation".to_owned(), Value::from(family.generation));
             }
         }
-        Life::Ended { why, at } => {
-            members.insert("reason".to_owned(), Value::from(why.as_str()));
+        GrantState::Revoked { reason, at } => {
+            members.insert("reason".to_owned(), Value::from(reason.as_str()));
             members.insert("ended".to_owned(), Value::from(at.to_rfc3339()));
         }
     }
-    if !matches!(grant.life, Life::Ended { .. }) {
+    if !matches!(grant.state, GrantState::Revoked { .. }) {
         members.insert("expires".to_owned(), Value::from(grant.expires().to_rfc3339()));
     }
     json

@@ -5,10 +5,10 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::audit::Event;
-use shared::oauth::api_key::{KeyId, KeyName};
+use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::keys::{KnownKey, Unmade};
+use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError};
 
 use crate::arguments;
 use crate::desk::Desk;
@@ -33,7 +33,7 @@ pub(crate) enum Command {
         person: PersonId,
         /// What it is for
         #[arg(long, value_parser = arguments::key_name)]
-        name: KeyName,
+        name: ApiKeyName,
         /// For how long it works, such as 90d; without, until it is revoked
         #[arg(long, value_name = "SPAN", value_parser = arguments::span)]
         expires_in: Option<Duration>,
@@ -46,7 +46,7 @@ pub(crate) enum Command {
         #[arg(value_parser = arguments::tenant)]
         tenant: TenantId,
         #[arg(value_parser = arguments::key, allow_hyphen_values = true)]
-        key: KeyId,
+        key: ApiKeyId,
     },
 }
 
@@ -68,7 +68,7 @@ pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
 }
 
 /// Every key of a tenant that still works.
-pub(crate) async fn all(desk: &Desk, tenant: &TenantId) -> Result<Vec<KnownKey>, Failed> {
+pub(crate) async fn all(desk: &Desk, tenant: &TenantId) -> Result<Vec<ApiKeyRecord>, Failed> {
     let keys = desk.environment.keys()?;
     let (mut found, mut place) = (Vec::new(), None);
     loop {
@@ -85,7 +85,7 @@ pub(crate) async fn all(desk: &Desk, tenant: &TenantId) -> Result<Vec<KnownKey>,
 pub(crate) async fn revoke_all(
     desk: &Desk,
     tenant: &TenantId,
-    which: impl Fn(&KnownKey) -> bool,
+    which: impl Fn(&ApiKeyRecord) -> bool,
 ) -> Result<usize, Failed> {
     let mut revoked = 0;
     for key in all(desk, tenant).await?.iter().filter(|key| which(key)) {
@@ -94,7 +94,7 @@ pub(crate) async fn revoke_all(
     Ok(revoked)
 }
 
-async fn revoke(desk: &Desk, tenant: &TenantId, key: &KeyId) -> Result<bool, Failed> {
+async fn revoke(desk: &Desk, tenant: &TenantId, key: &ApiKeyId) -> Result<bool, Failed> {
     let revoked = desk.environment.keys()?.revoke(tenant, key, None).await?;
     if revoked {
         let (key, tenant) = (&key.to_text(), tenant.as_str());
@@ -107,18 +107,18 @@ async fn add(
     desk: &Desk,
     id: &TenantId,
     person: PersonId,
-    name: KeyName,
+    name: ApiKeyName,
     expires_in: Option<Duration>,
     scopes: Scopes,
 ) -> Result<Said, Failed> {
     tenant::find(desk, id).await?;
-    let standing = desk.environment.directory()?.standing(&person, id).await?;
-    let standing = standing.ok_or_else(|| Failed::NoMember(id.clone(), person.clone()))?;
+    let membership = desk.environment.directory()?.membership(&person, id).await?;
+    let membership = membership.ok_or_else(|| Failed::NoMember(id.clone(), person.clone()))?;
     let expires = expires_in.map(|span| desk.now.plus(span));
-    let made = desk.environment.keys()?.make(&standing, name, scopes, expires, desk.now).await;
+    let made = desk.environment.keys()?.create(&membership, name, scopes, expires, desk.now).await;
     let (key, known) = made.map_err(|unmade| match unmade {
-        Unmade::Beyond(beyond) => Failed::Beyond(person, beyond),
-        Unmade::Fault(fault) => fault.into(),
+        CreateApiKeyError::ExceedsRole(beyond) => Failed::Beyond(person, beyond),
+        CreateApiKeyError::Upstream(fault) => fault.into(),
         other => Failed::NoKeyMade(other),
     })?;
     let mut json = described(&known);
@@ -140,7 +140,7 @@ async fn add(
 async fn list(desk: &Desk, id: &TenantId) -> Result<Said, Failed> {
     tenant::find(desk, id).await?;
     let keys = all(desk, id).await?;
-    let row = |key: &KnownKey| {
+    let row = |key: &ApiKeyRecord| {
         let when = |time: Option<shared::clock::Timestamp>, never: &str| {
             time.map_or_else(|| never.to_owned(), shared::clock::Timestamp::to_rfc3339)
         };
@@ -163,7 +163,7 @@ async fn list(desk: &Desk, id: &TenantId) -> Result<Said, Failed> {
 }
 
 /// Never with the key itself.
-fn described(key: &KnownKey) -> Value {
+fn described(key: &ApiKeyRecord) -> Value {
     let mut json = json!({
         "key": key.id.to_text(),
         "tenant": key.tenant.as_str(),

@@ -56,8 +56,8 @@ pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
         Command::Role { tenant, person, role } => keep(desk, &tenant, person, role, false).await,
         Command::Remove { tenant, person } => {
             tenant::find(desk, &tenant).await?;
-            let standing = desk.environment.directory()?.standing(&person, &tenant).await?;
-            standing.ok_or_else(|| Failed::NoMember(tenant.clone(), person.clone()))?;
+            let membership = desk.environment.directory()?.membership(&person, &tenant).await?;
+            membership.ok_or_else(|| Failed::NoMember(tenant.clone(), person.clone()))?;
             let Removed { grants, keys } = remove(desk, &tenant, &person).await?;
             let text = format!(
                 "{person} is no longer in tenant {tenant}. Connections that ended: {grants}, API keys revoked: {keys}.\n"
@@ -89,7 +89,7 @@ pub(crate) async fn remove(desk: &Desk, tenant: &TenantId, person: &PersonId) ->
 
 async fn list(desk: &Desk, id: &TenantId) -> Result<Said, Failed> {
     tenant::find(desk, id).await?;
-    let members = desk.environment.directory()?.everyone_in(id).await?;
+    let members = desk.environment.directory()?.list_members(id).await?;
     let rows: Vec<_> = members.iter().map(|member| [member.person.to_string(), member.role.clone()]).collect();
     let text = if rows.is_empty() { format!("Nobody is in tenant {id}.\n") } else { table(["PERSON", "ROLE"], &rows) };
     let json: Vec<_> = members.iter().map(|member| described(id, member)).collect();
@@ -104,12 +104,12 @@ async fn keep(desk: &Desk, id: &TenantId, person: PersonId, role: String, new: b
         return Err(Failed::NoRole(id.clone(), role, known.join(", ")));
     }
     let directory = desk.environment.directory()?;
-    match (directory.standing(&person, id).await?, new) {
-        (Some(standing), true) => return Err(Failed::MemberExists(id.clone(), person, standing.role.name)),
+    match (directory.membership(&person, id).await?, new) {
+        (Some(membership), true) => return Err(Failed::MemberExists(id.clone(), person, membership.role.name)),
         (None, false) => return Err(Failed::NoMember(id.clone(), person)),
         _ => {}
     }
-    directory.keep_member(id, &person, &role).await?;
+    directory.put_member(id, &person, &role).await?;
     let member = Member { person, role };
     let Member { person, role } = &member;
     let (tenant, whose) = (id.as_str(), person.as_str());

@@ -6,7 +6,7 @@ use shared::oauth::role::Role;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;
 use shared::store::directory::Tenant;
-use shared::store::operator::Whose;
+use shared::store::operator::GrantFilter;
 
 use crate::arguments;
 use crate::deed::Deed;
@@ -96,7 +96,7 @@ pub(crate) async fn find(desk: &Desk, id: &TenantId) -> Result<Tenant, Failed> {
 }
 
 async fn list(desk: &Desk) -> Result<Said, Failed> {
-    let tenants = desk.environment.directory()?.every_tenant().await?;
+    let tenants = desk.environment.directory()?.list_tenants().await?;
     let rows: Vec<_> = tenants.iter().map(|it| [it.id.to_string(), it.name.clone(), names(it)]).collect();
     let text = if rows.is_empty() {
         "There is no tenant yet.\n".to_owned()
@@ -146,7 +146,7 @@ async fn rename(desk: &Desk, id: &TenantId, name: String) -> Result<Said, Failed
 }
 
 async fn keep(desk: &Desk, tenant: &Tenant) -> Result<(), Failed> {
-    Ok(desk.environment.directory()?.keep_tenant(tenant).await?)
+    Ok(desk.environment.directory()?.put_tenant(tenant).await?)
 }
 
 /// Members first: from then on nobody can connect. The tenant last: until then, doing it again goes on where it ended.
@@ -159,14 +159,14 @@ async fn remove(desk: &Desk, id: &TenantId, yes: bool) -> Result<Said, Failed> {
     desk.tell().await;
     let directory = desk.environment.directory()?;
     let mut removed = Has::default();
-    for member in directory.everyone_in(id).await? {
+    for member in directory.list_members(id).await? {
         directory.remove_member(id, &member.person, desk.now).await?;
         removed.members += 1;
         desk.note(&Deed::MemberRemoved { tenant: id.as_str(), person: member.person.as_str() });
         desk.progress(&format!("{} of {} members removed", removed.members, has.members));
     }
     removed.keys = crate::key::revoke_all(desk, id, |_| true).await?;
-    removed.grants = grant::end_all(desk, &Whose::Tenant(id.clone()), grant::Why::Member).await?;
+    removed.grants = grant::end_all(desk, &GrantFilter::Tenant(id.clone()), grant::Why::Member).await?;
     removed.things = desk.environment.workspaces()?.remove_all(id).await?;
     directory.remove_tenant(id).await?;
     desk.note(&Deed::TenantRemoved { tenant: id.as_str(), name: &tenant.name });
@@ -198,12 +198,12 @@ async fn remove_role(desk: &Desk, id: &TenantId, role: String) -> Result<Said, F
         return Err(Failed::NoRole(id.clone(), role, names(&tenant)));
     }
     let directory = desk.environment.directory()?;
-    let having = directory.everyone_in(id).await?.into_iter().filter(|member| member.role == role).count();
+    let having = directory.list_members(id).await?.into_iter().filter(|member| member.role == role).count();
     if having > 0 {
         return Err(Failed::RoleInUse(id.clone(), role, having));
     }
     tenant.roles.retain(|known| known.name != role);
-    directory.keep_tenant(&tenant).await?;
+    directory.put_tenant(&tenant).await?;
     desk.note(&Deed::RoleRemoved { tenant: id.as_str(), role: &role });
     Ok(Said { text: format!("Tenant {id} no longer has a role {role}.\n"), json: described(&tenant) })
 }
@@ -219,9 +219,9 @@ struct Has {
 
 impl Has {
     async fn of(desk: &Desk, id: &TenantId) -> Result<Self, Failed> {
-        let grants = desk.environment.grants()?.every_of(&Whose::Tenant(id.clone())).await?;
+        let grants = desk.environment.grants()?.list(&GrantFilter::Tenant(id.clone())).await?;
         Ok(Self {
-            members: desk.environment.directory()?.everyone_in(id).await?.len(),
+            members: desk.environment.directory()?.list_members(id).await?.len(),
             grants: grants.iter().filter(|it| grant::is_alive(it, desk.now)).count(),
             keys: crate::key::all(desk, id).await?.len(),
             things: desk.environment.workspaces()?.size(id).await?,

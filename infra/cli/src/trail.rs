@@ -124,7 +124,7 @@ impl Trail {
                 line: line.clone(),
             })
         });
-        activities.keep(&kept.collect::<Vec<_>>()).await
+        activities.put(&kept.collect::<Vec<_>>()).await
     }
 
     /// Who AWS says they are, where AWS is asked at all.

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use serde::Serialize;
 use shared::environment::Environment;
-use shared::oauth::api_key::{ApiKey, KeyName};
+use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::directory::Standing;
-use shared::store::keys::Unmade;
+use shared::store::api_keys::CreateApiKeyError;
+use shared::store::directory;
 use stand_ins::supabase::seed::Person;
 use uuid::Uuid;
 use workspace_file::plan::Plan;
@@ -98,10 +98,10 @@ pub(crate) async fn lay_out(
         // One that was revoked stays revoked.
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
         _ => {
-            let name = KeyName::parse("demo script").ok_or(Failure::Demo("a key's name"))?;
-            let made = keys.make(&ana_in_acme()?, name, Scopes::DEFAULT, None, now).await;
+            let name = ApiKeyName::parse("demo script").ok_or(Failure::Demo("a key's name"))?;
+            let made = keys.create(&ana_in_acme()?, name, Scopes::DEFAULT, None, now).await;
             let (key, _) = made.map_err(|unmade| match unmade {
-                Unmade::Fault(fault) => fault.into(),
+                CreateApiKeyError::Upstream(fault) => fault.into(),
                 _ => Failure::Demo("a key's scopes"),
             })?;
             if let Some(folder) = folder {
@@ -116,7 +116,7 @@ pub(crate) async fn lay_out(
         let mut person =
             DemoPerson { email: email(name), password: password(name), id: person_id(id)?, tenants: Vec::new() };
         for tenant in &tenants {
-            let standing = directory.standing(&person.id, tenant).await?;
+            let standing = directory.membership(&person.id, tenant).await?;
             person.tenants.extend(standing.map(|standing| DemoTenant {
                 id: standing.tenant.to_string(),
                 name: standing.name,
@@ -184,11 +184,11 @@ fn tenants(files: &[WorkspaceFile]) -> Vec<&TenantId> {
 }
 
 /// As it was laid out. If she has left since, her key is made all the same, and refused wherever it is shown.
-fn ana_in_acme() -> Result<Standing, Failure> {
+fn ana_in_acme() -> Result<directory::Membership, Failure> {
     let [(_, ana), ..] = &PEOPLE;
     let role = Role::built_in("owner").ok_or(Failure::Demo("a role"))?;
     let tenant = TenantId::parse("acme").ok_or(Failure::Demo("a tenant's id"))?;
-    Ok(Standing { person: person_id(ana)?, tenant, name: "Acme".to_owned(), role })
+    Ok(directory::Membership { person: person_id(ana)?, tenant, name: "Acme".to_owned(), role })
 }
 
 fn email(name: &str) -> String {

@@ -53,10 +53,10 @@ use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::oauth::tenant::PersonId;
 use shared::store::activity::Activities;
+use shared::store::api_keys::ApiKeys;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
-use shared::store::keys::Keys;
 use shared::store::workspace::Workspaces;
 use stand_ins::kms::Kms;
 use stand_ins::kms::key::{NoKey, Spec};
@@ -260,7 +260,7 @@ pub struct System {
     clients: Clients,
     directory: Directory,
     grants: Grants,
-    keys: Keys,
+    keys: ApiKeys,
     workspaces: Workspaces,
     operator: Environment,
     tables: BTreeMap<String, String>,
@@ -493,7 +493,7 @@ impl System {
 
     /// The table of API keys, likewise.
     #[must_use]
-    pub fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &ApiKeys {
         &self.keys
     }
 
@@ -1005,13 +1005,13 @@ mod tests {
         let (acme, ben) = ("acme", "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02");
         let acme = shared::oauth::tenant::TenantId::parse(acme).unwrap();
         let ben = shared::oauth::tenant::PersonId::parse(ben).unwrap();
-        assert!(system.directory().standing(&ben, &acme).await.unwrap().is_some());
+        assert!(system.directory().membership(&ben, &acme).await.unwrap().is_some());
         system.directory().remove_member(&acme, &ben, system.clock().now()).await.unwrap();
         system.shutdown().await.unwrap();
 
         let again = System::start(options()).await.unwrap();
         assert_eq!(again.demo().unwrap().api_key, key);
-        assert!(again.directory().standing(&ben, &acme).await.unwrap().is_none());
+        assert!(again.directory().membership(&ben, &acme).await.unwrap().is_none());
         let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id;
         assert!(again.keys().revoke(&acme, &id, None).await.unwrap());
         again.shutdown().await.unwrap();

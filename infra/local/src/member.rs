@@ -95,12 +95,12 @@ pub(crate) async fn let_in(
         }
     }
     for (person, Member { role, tenant, .. }) in members {
-        directory.keep_member(tenant, person, role).await?;
+        directory.put_member(tenant, person, role).await?;
     }
     let mut told = Vec::new();
     for tenant in tenants {
         let Some(found) = directory.find(tenant).await? else { continue };
-        told.extend(directory.everyone_in(tenant).await?.into_iter().map(|member| Membership {
+        told.extend(directory.list_members(tenant).await?.into_iter().map(|member| Membership {
             person: member.person.to_string(),
             role: member.role,
             tenant: tenant.to_string(),

@@ -9,7 +9,7 @@ use shared::clock::Timestamp;
 use shared::fault::Fault;
 use shared::oauth::tenant::TenantId;
 use shared::store::directory::{Directory, Tenant};
-use shared::store::workspace::{NotKept, Workspaces};
+use shared::store::workspace::{Workspaces, WriteError};
 use thiserror::Error;
 
 use crate::tenant::{Described, Member};
@@ -52,7 +52,7 @@ enum Subject<'f> {
 #[error("{what}: {reason}")]
 pub struct NotApplied {
     what: String,
-    reason: NotKept,
+    reason: WriteError,
 }
 
 /// How many things are read at once.
@@ -71,10 +71,10 @@ impl<'f> Plan<'f> {
             let (face, face_now) = (tenant_face(&wanted), now.as_ref().map(tenant_face));
             plan.add(&tenant.id, Subject::Tenant(wanted), &face, face_now.as_ref());
 
-            let found = stream::iter(members).map(|member| directory.standing(&member.person, &tenant.id));
+            let found = stream::iter(members).map(|member| directory.membership(&member.person, &tenant.id));
             let found: Vec<_> = found.buffered(AT_ONCE).try_collect().await?;
-            for (member, standing) in members.iter().zip(found) {
-                let now = standing.map(|standing| json!({ "role": standing.role.name }));
+            for (member, membership) in members.iter().zip(found) {
+                let now = membership.map(|membership| json!({ "role": membership.role.name }));
                 plan.add(&tenant.id, Subject::Member(member), &json!({ "role": member.role }), now.as_ref());
             }
 
@@ -142,9 +142,9 @@ impl<'f> Plan<'f> {
     ) -> Result<(), NotApplied> {
         for change in &self.changes {
             let written = match &change.subject {
-                Subject::Tenant(tenant) => directory.keep_tenant(tenant).await.map_err(NotKept::from),
+                Subject::Tenant(tenant) => directory.put_tenant(tenant).await.map_err(WriteError::from),
                 Subject::Member(Member { person, role, .. }) => {
-                    directory.keep_member(change.tenant, person, role).await.map_err(NotKept::from)
+                    directory.put_member(change.tenant, person, role).await.map_err(WriteError::from)
                 }
                 Subject::Thing(thing) => thing.keep(&workspaces.as_operator(change.tenant), now).await,
             };

@@ -111,9 +111,9 @@ fn permission(reading: &mut Reading<'_>, entry: &Entry<'_>, node: &Node) -> Opti
         reading.note(node.place, &entry.subject, format!("a permission must be text, not {}", node.kind()));
         return None;
     };
-    let found = Scopes::EVERY_PERMISSION.iter().find(|scope| scope.as_str() == text);
+    let found = Scopes::ALL_PERMISSIONS.iter().find(|scope| scope.as_str() == text);
     if found.is_none() {
-        let instead = instead(text, Scopes::EVERY_PERMISSION.iter().map(Scope::as_str));
+        let instead = instead(text, Scopes::ALL_PERMISSIONS.iter().map(Scope::as_str));
         reading.note(node.place, &entry.subject, format!("`{text}` is no permission{instead}"));
     }
     found

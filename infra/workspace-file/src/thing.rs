@@ -3,12 +3,12 @@
 use serde_json::Value;
 use shared::clock::Timestamp;
 use shared::fault::Fault;
-use shared::store::workspace::document::Reading;
+use shared::store::workspace::document::DocumentLookup;
 use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::skill::Skill;
 use shared::store::workspace::tool::Tool;
 use shared::store::workspace::view::View;
-use shared::store::workspace::{NotKept, Workspace};
+use shared::store::workspace::{Workspace, WriteError};
 
 use crate::document::Document;
 use crate::entity::Entity;
@@ -61,21 +61,21 @@ impl Thing {
             }
             Self::View(it) => workspace.view(&it.name).await?.as_ref().map(view::face),
             Self::Document(it) => match workspace.document(&it.id, None).await? {
-                Reading::Found(now, _) => Some(document::face(&now.edition.title, &now.content)),
-                Reading::NoVersion(_) | Reading::Missing => None,
+                DocumentLookup::Found(now, _) => Some(document::face(&now.edition.title, &now.content)),
+                DocumentLookup::VersionNotFound(_) | DocumentLookup::NotFound => None,
             },
         })
     }
 
     /// Gives it to the tenant.
-    pub(crate) async fn keep(&self, workspace: &Workspace, now: Timestamp) -> Result<(), NotKept> {
+    pub(crate) async fn keep(&self, workspace: &Workspace, now: Timestamp) -> Result<(), WriteError> {
         match self {
-            Self::Tool(tool) => workspace.keep_tool(tool).await,
-            Self::Skill(skill) => workspace.keep_skill(skill).await,
-            Self::EntityType(declared) => workspace.keep_entity_type(declared).await,
-            Self::Entity(Entity { kind, id, fields }) => workspace.keep_entity(kind, id, fields, now).await,
-            Self::View(view) => workspace.keep_view(view).await,
-            Self::Document(Document { id, title, content }) => workspace.keep_document(id, title, content, now).await,
+            Self::Tool(tool) => workspace.put_tool(tool).await,
+            Self::Skill(skill) => workspace.put_skill(skill).await,
+            Self::EntityType(declared) => workspace.put_entity_type(declared).await,
+            Self::Entity(Entity { kind, id, fields }) => workspace.put_entity(kind, id, fields, now).await,
+            Self::View(view) => workspace.put_view(view).await,
+            Self::Document(Document { id, title, content }) => workspace.put_document(id, title, content, now).await,
         }
     }
 }

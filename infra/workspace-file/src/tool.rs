@@ -18,8 +18,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use shared::store::workspace::tool::{BUILT_IN, Kind, TIMEOUTS, Tool, is_callable, is_function};
-use shared::store::workspace::{Name, Unfit};
+use shared::store::workspace::tool::{BUILT_IN, TIMEOUTS, Tool, ToolEndpoint, is_callable, is_function};
+use shared::store::workspace::{Name, ValidationError};
 
 use crate::reading::{Entry, Fields, Reading};
 
@@ -40,7 +40,7 @@ const TIMEOUT: u64 = 10;
 
 pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> Option<Tool> {
     if BUILT_IN.contains(&name.as_str()) {
-        reading.note(entry.place, &entry.subject, Unfit::Reserved);
+        reading.note(entry.place, &entry.subject, ValidationError::ReservedName);
     }
     let fields = reading.fields(entry, &KEYS)?;
     let (title, description) = (fields.title(reading, "title"), fields.description(reading));
@@ -71,7 +71,7 @@ pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> 
 }
 
 /// How it is called: by exactly one of `url` and `function`.
-fn kind(reading: &mut Reading<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Option<Kind> {
+fn kind(reading: &mut Reading<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Option<ToolEndpoint> {
     match (fields.optional("url"), fields.optional("function")) {
         (Some(_), Some(both)) => {
             reading.note(both.place, &entry.subject, "`url` and `function` exclude each other");
@@ -80,16 +80,16 @@ fn kind(reading: &mut Reading<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Op
         (None, Some(_)) => {
             let (function, place) = fields.address(reading, "function")?;
             if !is_function(&function) {
-                reading.note(place, &entry.subject, Unfit::Function);
+                reading.note(place, &entry.subject, ValidationError::Function);
             }
-            Some(Kind::Lambda { function })
+            Some(ToolEndpoint::Lambda { function })
         }
         _ => {
             let (url, place) = fields.address(reading, "url")?;
             if !is_callable(&url) {
-                reading.note(place, &entry.subject, Unfit::Url);
+                reading.note(place, &entry.subject, ValidationError::Url);
             }
-            Some(Kind::Http { url })
+            Some(ToolEndpoint::Http { url })
         }
     }
 }
@@ -97,8 +97,8 @@ fn kind(reading: &mut Reading<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Op
 /// What is compared.
 pub(crate) fn face(tool: &Tool) -> Value {
     let (url, function) = match &tool.kind {
-        Kind::Http { url } => (Some(url), None),
-        Kind::Lambda { function } => (None, Some(function)),
+        ToolEndpoint::Http { url } => (Some(url), None),
+        ToolEndpoint::Lambda { function } => (None, Some(function)),
     };
     json!({
         "title": tool.title,

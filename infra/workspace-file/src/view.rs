@@ -11,7 +11,7 @@
 //! ```
 
 use serde_json::{Map, Value, json};
-use shared::store::workspace::query::{Field, Malformed};
+use shared::store::workspace::query::{Field, QueryError};
 use shared::store::workspace::view::{Definition, View};
 use shared::store::workspace::{JSON_LIMIT, Name};
 
@@ -28,7 +28,7 @@ pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>, typ
     let parts = PARTS.into_iter().filter_map(|part| Some((part.to_owned(), fields.optional(part)?.json())));
     let definition = match Definition::parse(&parts.collect::<Map<_, _>>()) {
         Ok(definition) => definition,
-        Err(Malformed { at, wrong }) => {
+        Err(QueryError { at, wrong }) => {
             let pointer = format!("/{}", at.replace('[', "/").replace(']', ""));
             reading.note(entry.node.place_of(&pointer), &entry.subject, format!("`{at}`: {wrong}"));
             return None;

@@ -6,7 +6,7 @@ use http::header::AUTHORIZATION;
 
 use super::parameters::{Parameters, decode};
 use crate::lambda::Request;
-use crate::oauth::client::{ClientId, Credentials};
+use crate::oauth::client::{ClientCredentials, ClientId};
 use crate::oauth::secret::Digest;
 
 /// Why a request does not say who its client is.
@@ -24,19 +24,19 @@ pub enum Unnamed {
 ///
 /// # Errors
 /// When there are none, or more than one.
-pub fn read(request: &Request, parameters: &Parameters) -> Result<Credentials, Unnamed> {
+pub fn read(request: &Request, parameters: &Parameters) -> Result<ClientCredentials, Unnamed> {
     let named = parameters.value("client_id");
     let Some(header) = request.headers().get(AUTHORIZATION) else {
         let id = named.and_then(ClientId::parse).ok_or(Unnamed::Missing)?;
         let secret = parameters.value("client_secret").map(|secret| Digest::of(secret.as_bytes()));
-        return Ok(Credentials { id, secret, basic: false });
+        return Ok(ClientCredentials { id, secret, basic: false });
     };
     let (id, secret) = header.to_str().ok().and_then(basic).ok_or(Unnamed::Basic)?;
     if parameters.value("client_secret").is_some() || named.is_some_and(|named| named != id) {
         return Err(Unnamed::Twice);
     }
     let id = ClientId::parse(&id).ok_or(Unnamed::Basic)?;
-    Ok(Credentials { id, secret: Some(Digest::of(secret.as_bytes())), basic: true })
+    Ok(ClientCredentials { id, secret: Some(Digest::of(secret.as_bytes())), basic: true })
 }
 
 /// RFC 6749 §2.3.1: both halves are form-encoded before they are joined.

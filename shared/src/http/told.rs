@@ -9,13 +9,13 @@ use super::answer;
 use super::credentials::Unnamed;
 use super::parameters::Malformed;
 use crate::lambda::{Request, Response};
-use crate::oauth::error::Code;
+use crate::oauth::error::ErrorCode;
 
 /// An error answer of RFC 6749 §5.2 and its relatives.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
     status: StatusCode,
-    code: Code,
+    code: ErrorCode,
     sentence: &'static str,
 }
 
@@ -23,26 +23,26 @@ impl Told {
     /// The client is not known, or not proven. 401, so that Claude registers again.
     pub const INVALID_CLIENT: Self = Self {
         status: StatusCode::UNAUTHORIZED,
-        code: Code::InvalidClient,
+        code: ErrorCode::InvalidClient,
         sentence: "The client is not known here, or did not prove itself.",
     };
 
     /// A service of ours failed. Every step may be repeated, so the client may come back at once.
     pub const UNAVAILABLE: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
-        code: Code::TemporarilyUnavailable,
+        code: ErrorCode::TemporarilyUnavailable,
         sentence: "Try again in a moment.",
     };
 
     /// 400 with a code and a sentence, which must not hold anything from the request.
     #[must_use]
-    pub const fn new(code: Code, sentence: &'static str) -> Self {
+    pub const fn new(code: ErrorCode, sentence: &'static str) -> Self {
         Self { status: StatusCode::BAD_REQUEST, code, sentence }
     }
 
     /// 413.
     #[must_use]
-    pub const fn too_large(code: Code, sentence: &'static str) -> Self {
+    pub const fn too_large(code: ErrorCode, sentence: &'static str) -> Self {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, code, sentence }
     }
 
@@ -51,7 +51,7 @@ impl Told {
     pub fn answer(self, request: &Request, reason: &impl Display) -> Response {
         let response = answer::json(self.status, &self.code.body(self.sentence));
         let mut response = answer::no_store(answer::because(response, reason));
-        if self.code == Code::InvalidClient && request.headers().contains_key(AUTHORIZATION) {
+        if self.code == ErrorCode::InvalidClient && request.headers().contains_key(AUTHORIZATION) {
             // RFC 6749 §5.2: name the scheme that was tried.
             answer::set(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"oauth\""));
         }
@@ -62,13 +62,13 @@ impl Told {
 impl From<Malformed> for Told {
     fn from(malformed: Malformed) -> Self {
         match malformed {
-            Malformed::TooLarge => Self::too_large(Code::InvalidRequest, "The request is too large."),
+            Malformed::TooLarge => Self::too_large(ErrorCode::InvalidRequest, "The request is too large."),
             Malformed::NotAForm => {
-                Self::new(Code::InvalidRequest, "The body must be application/x-www-form-urlencoded.")
+                Self::new(ErrorCode::InvalidRequest, "The body must be application/x-www-form-urlencoded.")
             }
-            Malformed::NotUtf8 => Self::new(Code::InvalidRequest, "A parameter is not valid UTF-8."),
-            Malformed::NotHttp(_) => Self::new(Code::InvalidRequest, "The request is malformed."),
-            Malformed::Repeated => Self::new(Code::InvalidRequest, "A parameter is repeated."),
+            Malformed::NotUtf8 => Self::new(ErrorCode::InvalidRequest, "A parameter is not valid UTF-8."),
+            Malformed::NotHttp(_) => Self::new(ErrorCode::InvalidRequest, "The request is malformed."),
+            Malformed::Repeated => Self::new(ErrorCode::InvalidRequest, "A parameter is repeated."),
         }
     }
 }
@@ -76,8 +76,8 @@ impl From<Malformed> for Told {
 impl From<Unnamed> for Told {
     fn from(unnamed: Unnamed) -> Self {
         match unnamed {
-            Unnamed::Missing => Self::new(Code::InvalidRequest, "client_id is missing or malformed."),
-            Unnamed::Twice => Self::new(Code::InvalidRequest, "Authenticate the client in one way only."),
+            Unnamed::Missing => Self::new(ErrorCode::InvalidRequest, "client_id is missing or malformed."),
+            Unnamed::Twice => Self::new(ErrorCode::InvalidRequest, "Authenticate the client in one way only."),
             Unnamed::Basic => Self::INVALID_CLIENT,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use crate::oauth::client_name::judged;
+use crate::oauth::client_name::flag_deceptive;
 
 /// Displays as the text, with `�` in place of what is invisible or changes the direction of other text (Unicode Technical Report #36
 /// §2). What an emoji or a script from right to left is written with stays as it is, so it belongs within `<bdi>` or [`Isolated`].
@@ -20,7 +20,8 @@ const POP_DIRECTIONAL_ISOLATE: char = '\u{2069}';
 
 impl fmt::Display for Visible<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        judged(self.0).try_for_each(|(character, deceives)| f.write_char(if deceives { '\u{fffd}' } else { character }))
+        flag_deceptive(self.0)
+            .try_for_each(|(character, deceives)| f.write_char(if deceives { '\u{fffd}' } else { character }))
     }
 }
 

@@ -25,7 +25,7 @@ pub struct Claims {
     pub scope: String,
     /// The tenant in which it works.
     pub tenant: String,
-    /// The grant it comes from: if that has ended, so has the token.
+    /// The grant it comes from: if that is revoked, so is the token.
     pub grant: String,
     /// The generation of the refresh family it was issued with.
     pub generation: u32,

@@ -1,15 +1,15 @@
 //! API keys: `sk_`, then base64url of id, secret and checksum.
 
-use crate::oauth::client_name::deceives;
+use crate::oauth::client_name::is_deceptive;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 
 const PREFIX: &str = "sk_";
 
 /// The id of an API key: 12 random bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct KeyId([u8; 12]);
+pub struct ApiKeyId([u8; 12]);
 
-impl KeyId {
+impl ApiKeyId {
     /// As text, which is also its key in the table.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -25,14 +25,14 @@ impl KeyId {
 
 /// What the maker of a key calls it: 1 to 64 characters on one line, none of which deceives, with no space around them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyName(String);
+pub struct ApiKeyName(String);
 
-impl KeyName {
+impl ApiKeyName {
     /// From text; what surrounds the name is dropped.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.trim();
-        let fits = (1..=64).contains(&name.chars().count()) && !deceives(name);
+        let fits = (1..=64).contains(&name.chars().count()) && !is_deceptive(name);
         fits.then(|| Self(name.to_owned()))
     }
 
@@ -46,7 +46,7 @@ impl KeyName {
 /// An API key as its holder has it.
 pub struct ApiKey {
     /// Which key it is.
-    pub id: KeyId,
+    pub id: ApiKeyId,
     /// What proves it.
     pub secret: Secret<32>,
 }
@@ -55,12 +55,12 @@ impl ApiKey {
     /// A new one.
     #[must_use]
     pub fn random() -> Self {
-        Self { id: KeyId(*Secret::<12>::random().expose()), secret: Secret::random() }
+        Self { id: ApiKeyId(*Secret::<12>::random().expose()), secret: Secret::random() }
     }
 
     /// Whether `text` is meant to be an API key, well-formed or not.
     #[must_use]
-    pub fn is_meant_by(text: &str) -> bool {
+    pub fn has_prefix(text: &str) -> bool {
         text.starts_with(PREFIX)
     }
 
@@ -70,20 +70,20 @@ impl ApiKey {
         let bytes: [u8; 48] = from_text(text.strip_prefix(PREFIX)?)?;
         let (id, rest) = bytes.split_first_chunk::<12>()?;
         let (secret, checksum) = rest.split_first_chunk::<32>()?;
-        (checksum == check(id, secret)).then(|| Self { id: KeyId(*id), secret: Secret::from_bytes(*secret) })
+        (checksum == checksum_of(id, secret)).then(|| Self { id: ApiKeyId(*id), secret: Secret::from_bytes(*secret) })
     }
 
     /// As it is shown to its maker, once.
     #[must_use]
     pub fn to_text(&self) -> String {
         let (id, secret) = (&self.id.0, self.secret.expose());
-        let bytes = [id.as_slice(), secret, &check(id, secret)].concat();
+        let bytes = [id.as_slice(), secret, &checksum_of(id, secret)].concat();
         format!("{PREFIX}{}", to_text(&bytes))
     }
 }
 
 /// The first four bytes of the digest of both: finds every single mistake, and proves nothing.
-fn check(id: &[u8; 12], secret: &[u8; 32]) -> [u8; 4] {
+fn checksum_of(id: &[u8; 12], secret: &[u8; 32]) -> [u8; 4] {
     let digest = Digest::of(&[id.as_slice(), secret].concat());
     let [a, b, c, d, ..] = *digest.as_bytes();
     [a, b, c, d]
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_key_may_be_called() {
+    fn api_key_names_are_validated() {
         let (longest, longer) = ("ä".repeat(64), "ä".repeat(65));
         for (text, name) in [
             ("nightly export", Some("nightly export")),
@@ -107,12 +107,12 @@ mod tests {
             ("in\u{202e}verted", None),
             ("in\u{200b}visible", None),
         ] {
-            assert_eq!(KeyName::parse(text).as_ref().map(KeyName::as_str), name, "{text:?}");
+            assert_eq!(ApiKeyName::parse(text).as_ref().map(ApiKeyName::as_str), name, "{text:?}");
         }
     }
 
     #[test]
-    fn a_key_reads_back_and_a_mistyped_one_does_not() {
+    fn mistyped_api_key_fails_its_checksum() {
         let key = ApiKey::random();
         let text = key.to_text();
         assert!(ApiKey::parse(&text).unwrap().secret.matches(&key.secret));

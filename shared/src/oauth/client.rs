@@ -23,7 +23,7 @@ impl ClientId {
     /// As an operator may choose it: 1 to 64 letters, digits, `.`, `_` and `-`, and nothing that looks like the id of a client that
     /// registered itself (`c_…`). That of a metadata document has a colon.
     #[must_use]
-    pub fn chosen(text: &str) -> Option<Self> {
+    pub fn parse_chosen(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         let fits = (1..=64).contains(&text.len()) && text.bytes().all(plain) && !text.starts_with("c_");
         fits.then(|| Self(text.to_owned()))
@@ -37,14 +37,14 @@ impl ClientId {
 
     /// Whether it is written as an address, which the ids that we give never are.
     #[must_use]
-    pub fn is_address(&self) -> bool {
+    pub fn is_url(&self) -> bool {
         ["https://", "http://"].iter().any(|scheme| self.0.starts_with(scheme))
     }
 
     /// Whether it can be the address of a metadata document.
     #[must_use]
-    pub fn is_document(&self) -> bool {
-        self.document_host().is_some()
+    pub fn is_metadata_document_url(&self) -> bool {
+        self.metadata_document_host().is_some()
     }
 
     /// The host of the metadata document that this is the address of, if it can be one
@@ -52,7 +52,7 @@ impl ClientId {
     /// written as the URL standard writes it, so that what is compared, fetched and shown is the same. `http` on loopback passes
     /// here, for development; the outbound guard refuses it unless the operator vouches for it. So it does other ports.
     #[must_use]
-    pub fn document_host(&self) -> Option<String> {
+    pub fn metadata_document_host(&self) -> Option<String> {
         let url = Url::parse(&self.0).ok()?;
         let loopback = match url.host()? {
             Host::Domain(name) => name == "localhost",
@@ -86,12 +86,12 @@ pub struct Client {
     /// Whether it said that it can use refresh tokens.
     pub refreshes: bool,
     /// How it came to us.
-    pub kind: Kind,
+    pub kind: ClientKind,
 }
 
 /// How a client came to us.
 #[derive(Clone, Debug)]
-pub enum Kind {
+pub enum ClientKind {
     /// It registered itself (RFC 7591): public, and forgotten at `expires` unless used.
     Registered {
         /// When it is forgotten.
@@ -100,10 +100,10 @@ pub enum Kind {
     /// An operator registered it, with one or several live secrets.
     Confidential {
         /// What is kept of each secret, the oldest first.
-        secrets: Vec<LiveSecret>,
+        secrets: Vec<ClientSecretDigest>,
     },
     /// It describes itself in a document at the address that is its id: public, as nobody gave it a secret.
-    Document(Provenance),
+    Document(DocumentFetch),
     /// An operator shut it out: it is answered nowhere and proves nothing.
     Blocked {
         /// Since when.
@@ -111,9 +111,9 @@ pub enum Kind {
     },
 }
 
-/// Where and when the description of a client came from its document.
+/// The last fetch of the metadata document that describes a client.
 #[derive(Clone, Copy, Debug)]
-pub struct Provenance {
+pub struct DocumentFetch {
     /// When it was fetched.
     pub fetched: Timestamp,
     /// Until when it is taken without looking again.
@@ -126,7 +126,7 @@ pub struct Provenance {
 
 /// A secret that a client may show.
 #[derive(Clone, Copy, Debug)]
-pub struct LiveSecret {
+pub struct ClientSecretDigest {
     /// What is kept of it.
     pub digest: Digest,
     /// When it was made: the older of two is the one to take away.
@@ -138,8 +138,8 @@ impl Client {
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         match &self.kind {
-            Kind::Registered { expires } | Kind::Document(Provenance { expires, .. }) => now < *expires,
-            Kind::Confidential { .. } | Kind::Blocked { .. } => true,
+            ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. }) => now < *expires,
+            ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => true,
         }
     }
 
@@ -148,24 +148,31 @@ impl Client {
     ///
     /// # Errors
     /// When a confidential client does not show one of its secrets, or a public one shows any; always for one that is blocked.
-    pub fn authenticate(self, credentials: &Credentials) -> Result<Authenticated, Unauthenticated> {
-        let proven = match (&self.kind, &credentials.secret) {
-            (Kind::Registered { .. } | Kind::Document(_), None) => true,
-            (Kind::Confidential { secrets }, Some(shown)) => {
+    pub fn authenticate(
+        self,
+        credentials: &ClientCredentials,
+    ) -> Result<AuthenticatedClient, ClientAuthenticationError> {
+        let authenticated = match (&self.kind, &credentials.secret) {
+            (ClientKind::Registered { .. } | ClientKind::Document(_), None) => true,
+            (ClientKind::Confidential { secrets }, Some(shown)) => {
                 // Every secret is compared, so that the time tells nothing.
                 secrets.iter().fold(false, |found, secret| found | secret.digest.matches(shown))
             }
-            (Kind::Registered { .. } | Kind::Document(_), Some(_))
-            | (Kind::Confidential { .. }, None)
-            | (Kind::Blocked { .. }, _) => false,
+            (ClientKind::Registered { .. } | ClientKind::Document(_), Some(_))
+            | (ClientKind::Confidential { .. }, None)
+            | (ClientKind::Blocked { .. }, _) => false,
         };
-        if proven && credentials.id == self.id { Ok(Authenticated(self)) } else { Err(Unauthenticated) }
+        if authenticated && credentials.id == self.id {
+            Ok(AuthenticatedClient(self))
+        } else {
+            Err(ClientAuthenticationError)
+        }
     }
 }
 
 /// What a client showed of itself: its id and, if it has one, its secret, of which only the digest is kept.
 #[derive(Debug)]
-pub struct Credentials {
+pub struct ClientCredentials {
     /// The id.
     pub id: ClientId,
     /// The digest of the secret.
@@ -176,13 +183,13 @@ pub struct Credentials {
 
 /// The credentials are not this client's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unauthenticated;
+pub struct ClientAuthenticationError;
 
 /// A client that has shown who it is. Only [`Client::authenticate`] makes one.
 #[derive(Debug)]
-pub struct Authenticated(Client);
+pub struct AuthenticatedClient(Client);
 
-impl Authenticated {
+impl AuthenticatedClient {
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> &ClientId {
@@ -196,7 +203,7 @@ mod tests {
 
     /// AS-70: what can be the address of a metadata document.
     #[test]
-    fn which_ids_are_documents() {
+    fn metadata_document_urls_are_recognised() {
         for (id, host) in [
             ("https://claude.ai/oauth/mcp-oauth-client-metadata", Some("claude.ai")),
             ("https://app.example/client.json?v=1", Some("app.example")),
@@ -232,7 +239,7 @@ mod tests {
             ("c_AAAA", None),
             ("acme-cowork", None),
         ] {
-            assert_eq!(ClientId::parse(id).unwrap().document_host().as_deref(), host, "{id}");
+            assert_eq!(ClientId::parse(id).unwrap().metadata_document_host().as_deref(), host, "{id}");
         }
     }
 }

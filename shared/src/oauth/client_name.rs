@@ -1,25 +1,25 @@
 //! What a client calls itself, on a page where people decide by it.
 
 /// The most characters of a name.
-pub const LONGEST: usize = 100;
+pub const MAX_LENGTH: usize = 100;
 
 /// The name in `text`, trimmed: none if it is empty, too long, or has characters that deceive.
 #[must_use]
 pub fn parse(text: &str) -> Option<String> {
     let name = text.trim();
-    let fits = (1..=LONGEST).contains(&name.chars().count()) && !deceives(name);
+    let fits = (1..=MAX_LENGTH).contains(&name.chars().count()) && !is_deceptive(name);
     fits.then(|| name.to_owned())
 }
 
 /// Whether anything in a name hides, or turns the text around it.
 #[must_use]
-pub fn deceives(name: &str) -> bool {
-    judged(name).any(|(_, deceives)| deceives)
+pub fn is_deceptive(name: &str) -> bool {
+    flag_deceptive(name).any(|(_, deceptive)| deceptive)
 }
 
-/// Each character of a name, and whether it deceives where it stands. What is not seen by itself is let be where a script or an
+/// Each character of a name, and whether it is deceptive where it stands. What is not seen by itself is let be where a script or an
 /// emoji is written with it, and there alone: within Latin letters it would make two names that look like one.
-pub fn judged(name: &str) -> impl Iterator<Item = (char, bool)> {
+pub fn flag_deceptive(name: &str) -> impl Iterator<Item = (char, bool)> {
     let right_to_left = name.chars().any(is_right_to_left);
     let (mut before, mut of_flag): (Option<char>, usize) = (None, 0);
     name.char_indices().map(move |(at, character)| {
@@ -46,7 +46,7 @@ pub fn judged(name: &str) -> impl Iterator<Item = (char, bool)> {
             of_flag.saturating_sub(1)
         };
         before = Some(character);
-        (character, is_unseen(character) && !written)
+        (character, is_invisible(character) && !written)
     })
 }
 
@@ -66,7 +66,7 @@ fn is_joined(character: char) -> bool {
         character,
         '\u{600}'..='\u{dff}' | '\u{f00}'..='\u{109f}' | '\u{1780}'..='\u{18af}'
     );
-    letters && !is_unseen(character)
+    letters && !is_invisible(character)
 }
 
 /// What is shown as an emoji, or can be (Unicode Technical Standard #51, `emoji-data.txt`, by its ranges).
@@ -84,7 +84,7 @@ const EMOJI: char = '\u{fe0f}';
 
 /// Control characters, and those that reorder text or show nothing (Unicode's `Default_Ignorable_Code_Point`, blanks that are
 /// not spaces).
-fn is_unseen(character: char) -> bool {
+fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_script_or_an_emoji_is_written_with_is_a_name() {
+    fn joiners_are_allowed_within_scripts_and_emoji() {
         for name in [
             "Räum & Söhne",
             "❤\u{fe0f} Acme",
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_seen_is_no_name_elsewhere() {
+    fn invisible_characters_are_refused_elsewhere() {
         for name in [
             "Ac\u{200d}me",
             "Ac\u{200c}me",

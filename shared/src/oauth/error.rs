@@ -1,10 +1,10 @@
-//! The codes that clients are told; why is each endpoint's own affair.
+//! The error codes of OAuth. The reasons belong to the endpoints.
 
 use serde::Serialize;
 
 /// An error code of OAuth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+pub enum ErrorCode {
     /// RFC 6749 §4.1.2.1.
     AccessDenied,
     /// RFC 6749 §5.2. At the token endpoint with 401: Claude then registers again.
@@ -33,7 +33,7 @@ pub enum Code {
     UnsupportedTokenType,
 }
 
-impl Code {
+impl ErrorCode {
     /// As it is written on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,16 +1,16 @@
 //! Grants: one approval by one person, for one client, in one tenant, for one resource; and what becomes of it.
 //!
-//! issued (holding a code) → active (a refresh family, or one access token) → ended.
+//! issued (holding a code) → active (a refresh family, or one access token) → revoked (`ended` in the table and in the audit log).
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::oauth::access_token;
-use crate::oauth::client::{Authenticated, ClientId};
-use crate::oauth::pkce::{Challenge, Verifier};
+use crate::oauth::client::{AuthenticatedClient, ClientId};
+use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh::{Family, RefreshToken, Verdict};
+use crate::oauth::refresh_token::{RefreshToken, RefreshTokenState, TokenFamily};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
@@ -19,9 +19,9 @@ use crate::oauth::tenant::{PersonId, TenantId};
 /// How long a code may be exchanged.
 pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
 /// How long a refresh token may lie unused.
-pub const IDLE: Duration = Duration::from_hours(30 * 24);
+pub const IDLE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// How long a grant lives, however much it is used.
-pub const ABSOLUTE: Duration = Duration::from_hours(180 * 24);
+pub const ABSOLUTE_LIFETIME: Duration = Duration::from_hours(180 * 24);
 
 /// The id of a grant: 16 random bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -80,11 +80,11 @@ pub struct Approval {
 
 /// What a code is bound to. Kept after the exchange, to tell a replay with the right verifier from one without.
 #[derive(Clone, Debug)]
-pub struct Binding {
+pub struct CodeBinding {
     /// Digest of the code's secret.
     pub code: Digest,
     /// What the verifier must meet.
-    pub challenge: Challenge,
+    pub challenge: CodeChallenge,
     /// Where the code was sent.
     pub redirect_uri: RedirectUri,
 }
@@ -97,14 +97,14 @@ pub struct Grant {
     /// What was agreed.
     pub approval: Approval,
     /// What its code is bound to.
-    pub binding: Binding,
+    pub binding: CodeBinding,
     /// What has become of it.
-    pub life: Life,
+    pub state: GrantState,
 }
 
 /// The states of a grant.
 #[derive(Clone, Debug)]
-pub enum Life {
+pub enum GrantState {
     /// The code has not been exchanged.
     Issued {
         /// Approved ∩ allowed at approval: what the first access token carries.
@@ -112,10 +112,10 @@ pub enum Life {
     },
     /// The code became tokens.
     Active(Active),
-    /// Nothing of it is accepted any more.
-    Ended {
+    /// Nothing of it is accepted any more. The table and the audit log write it as `ended`.
+    Revoked {
         /// Why.
-        why: Ending,
+        reason: RevocationReason,
         /// When.
         at: Timestamp,
     },
@@ -127,7 +127,7 @@ pub struct Active {
     /// Since when.
     pub since: Timestamp,
     /// Its refresh tokens, unless the person did not want to stay connected.
-    pub family: Option<Family>,
+    pub family: Option<TokenFamily>,
     /// The newest generation of which mcp has seen an access token.
     pub seen: u32,
     /// When the first token of that generation was, so that the last use is known to the hour; nothing if none ever was.
@@ -148,17 +148,17 @@ pub struct Limit {
 impl Active {
     /// What is left of `scopes`, carried by an access token of `generation`.
     #[must_use]
-    pub fn leaves(&self, scopes: Scopes, generation: u32) -> Scopes {
+    pub fn restrict(&self, scopes: Scopes, generation: u32) -> Scopes {
         let limit = self.limit.filter(|limit| generation <= limit.through);
         limit.map_or(scopes, |limit| scopes.intersection(limit.allowed))
     }
 }
 
-/// Why a grant ended.
+/// Why a grant was revoked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The client asked (RFC 7009).
-    Revoked,
+pub enum RevocationReason {
+    /// The client revoked it (RFC 7009).
+    Client,
     /// Its code was presented twice (OAuth 2.1 §4.1.3).
     CodeReplayed,
     /// A superseded refresh token was presented (OAuth 2.1 §4.3.1).
@@ -171,10 +171,10 @@ pub enum Ending {
     Person,
 }
 
-impl Ending {
+impl RevocationReason {
     /// Every reason.
     pub const ALL: [Self; 6] = [
-        Self::Revoked,
+        Self::Client,
         Self::CodeReplayed,
         Self::RefreshReplayed,
         Self::MembershipGone,
@@ -186,7 +186,7 @@ impl Ending {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Revoked => "revoked",
+            Self::Client => "revoked",
             Self::CodeReplayed => "code_replayed",
             Self::RefreshReplayed => "refresh_replayed",
             Self::MembershipGone => "membership_gone",
@@ -197,13 +197,13 @@ impl Ending {
 }
 
 /// An authorization code as a client holds it: it names its grant.
-pub struct Code {
+pub struct AuthorizationCode {
     /// The grant it names.
     pub grant: GrantId,
     secret: Secret<32>,
 }
 
-impl Code {
+impl AuthorizationCode {
     const PREFIX: &str = "ac_";
 
     /// From the wire.
@@ -222,44 +222,44 @@ impl Code {
     }
 }
 
-/// Why a code does not lead to tokens.
+/// Why a code is not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unproven {
+pub enum CodeError {
     /// Its secret is not the grant's.
-    AnotherCode,
+    SecretMismatch,
     /// It was issued to another client.
-    AnotherClient,
+    ClientMismatch,
     /// The address is not the one it was sent to.
-    RedirectUri,
+    RedirectUriMismatch,
     /// The verifier does not meet the challenge.
-    Verifier,
+    VerifierMismatch,
     /// It is older than a minute.
     Expired,
-    /// Its grant has ended.
-    Ended,
+    /// Its grant is revoked.
+    GrantRevoked,
     /// It was exchanged before, and everything else is right: it has leaked.
     Replayed,
 }
 
-impl Unproven {
+impl CodeError {
     /// For the audit.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::AnotherCode => "another_code",
-            Self::AnotherClient => "another_client",
-            Self::RedirectUri => "redirect_uri",
-            Self::Verifier => "verifier",
+            Self::SecretMismatch => "another_code",
+            Self::ClientMismatch => "another_client",
+            Self::RedirectUriMismatch => "redirect_uri",
+            Self::VerifierMismatch => "verifier",
             Self::Expired => "expired",
-            Self::Ended => "ended",
+            Self::GrantRevoked => "ended",
             Self::Replayed => "replayed",
         }
     }
 }
 
-/// A code whose every condition has been met. Only [`Grant::prove`] makes one.
+/// A code whose every condition has been met. Only [`Grant::verify`] makes one.
 #[derive(Debug)]
-pub struct Proven {
+pub struct VerifiedCode {
     grant: Grant,
     effective: Scopes,
 }
@@ -270,18 +270,18 @@ impl Grant {
     pub fn approve(
         approval: Approval,
         effective: Scopes,
-        challenge: Challenge,
+        challenge: CodeChallenge,
         redirect_uri: RedirectUri,
-    ) -> (Self, Code) {
+    ) -> (Self, AuthorizationCode) {
         let id = GrantId(*Secret::<16>::random().expose());
-        let code = Code { grant: id.clone(), secret: Secret::random() };
-        let binding = Binding { code: code.secret.digest(), challenge, redirect_uri };
-        (Self { id, approval, binding, life: Life::Issued { effective } }, code)
+        let code = AuthorizationCode { grant: id.clone(), secret: Secret::random() };
+        let binding = CodeBinding { code: code.secret.digest(), challenge, redirect_uri };
+        (Self { id, approval, binding, state: GrantState::Issued { effective } }, code)
     }
 
     /// Whether `code` is the one it was born with.
     #[must_use]
-    pub fn sent(&self, code: &Code) -> bool {
+    pub fn matches_code(&self, code: &AuthorizationCode) -> bool {
         self.binding.code.matches(&code.secret.digest())
     }
 
@@ -289,69 +289,71 @@ impl Grant {
     /// started with, in time, for the first time. A missing address is right (§10.2).
     ///
     /// # Errors
-    /// With the first condition that is not met; [`Unproven::Replayed`] only if all others are.
-    pub fn prove(
+    /// With the first condition that is not met; [`CodeError::Replayed`] only if all others are.
+    pub fn verify(
         self,
-        code: &Code,
-        client: &Authenticated,
+        code: &AuthorizationCode,
+        client: &AuthenticatedClient,
         redirect_uri: Option<&str>,
-        verifier: &Verifier,
+        verifier: &CodeVerifier,
         now: Timestamp,
-    ) -> Result<Proven, Unproven> {
-        if !self.sent(code) {
-            return Err(Unproven::AnotherCode);
+    ) -> Result<VerifiedCode, CodeError> {
+        if !self.matches_code(code) {
+            return Err(CodeError::SecretMismatch);
         }
         if *client.id() != self.approval.client {
-            return Err(Unproven::AnotherClient);
+            return Err(CodeError::ClientMismatch);
         }
         if redirect_uri.is_some_and(|uri| uri != self.binding.redirect_uri.as_str()) {
-            return Err(Unproven::RedirectUri);
+            return Err(CodeError::RedirectUriMismatch);
         }
         if !self.binding.challenge.meets(verifier) {
-            return Err(Unproven::Verifier);
+            return Err(CodeError::VerifierMismatch);
         }
-        match self.life {
-            Life::Ended { .. } => Err(Unproven::Ended),
-            Life::Active(_) => Err(Unproven::Replayed),
-            Life::Issued { .. } if now.since(self.approval.at) > CODE_LIFETIME => Err(Unproven::Expired),
-            Life::Issued { effective } => Ok(Proven { grant: self, effective }),
+        match self.state {
+            GrantState::Revoked { .. } => Err(CodeError::GrantRevoked),
+            GrantState::Active(_) => Err(CodeError::Replayed),
+            GrantState::Issued { .. } if now.since(self.approval.at) > CODE_LIFETIME => Err(CodeError::Expired),
+            GrantState::Issued { effective } => Ok(VerifiedCode { grant: self, effective }),
         }
     }
 
-    /// When nothing of it is accepted any more, if nobody ends it before.
+    /// When nothing of it is accepted any more, if nobody revokes it before.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
-        let limit = self.approval.at.plus(ABSOLUTE);
-        match &self.life {
-            Life::Issued { .. } => self.approval.at.plus(CODE_LIFETIME),
-            Life::Active(Active { family: Some(family), .. }) => family.answered.plus(IDLE).min(limit),
-            Life::Active(Active { since, .. }) => since.plus(access_token::LIFETIME),
-            Life::Ended { at, .. } => *at,
+        let limit = self.approval.at.plus(ABSOLUTE_LIFETIME);
+        match &self.state {
+            GrantState::Issued { .. } => self.approval.at.plus(CODE_LIFETIME),
+            GrantState::Active(Active { family: Some(family), .. }) => {
+                family.last_issued.plus(IDLE_LIFETIME).min(limit)
+            }
+            GrantState::Active(Active { since, .. }) => since.plus(access_token::LIFETIME),
+            GrantState::Revoked { at, .. } => *at,
         }
     }
 
-    /// The grant in use at `now`: neither waiting for its exchange, nor ended, nor expired.
+    /// The grant in use at `now`: neither waiting for its exchange, nor revoked, nor expired.
     #[must_use]
     pub fn in_use(&self, now: Timestamp) -> Option<&Active> {
-        match &self.life {
-            Life::Active(active) if now < self.expires() => Some(active),
+        match &self.state {
+            GrantState::Active(active) if now < self.expires() => Some(active),
             _ => None,
         }
     }
 
-    /// Judges a refresh token that names this grant; with the family, which every verdict but a stranger's concerns.
+    /// Classifies a refresh token that names this grant; with the family, which every state but `Unknown` concerns.
     #[must_use]
-    pub fn judge(&self, token: &RefreshToken, now: Timestamp) -> (Verdict, Option<&Family>) {
-        match &self.life {
-            Life::Active(Active { family: Some(family), seen, .. }) => {
-                (family.judge(token, *seen, self.expires(), now), Some(family))
+    pub fn classify(&self, token: &RefreshToken, now: Timestamp) -> (RefreshTokenState, Option<&TokenFamily>) {
+        match &self.state {
+            GrantState::Active(Active { family: Some(family), seen, .. }) => {
+                (family.classify(token, *seen, self.expires(), now), Some(family))
             }
-            _ => (Verdict::Stranger, None),
+            _ => (RefreshTokenState::Unknown, None),
         }
     }
 }
 
-impl Proven {
+impl VerifiedCode {
     /// What the first access token carries.
     #[must_use]
     pub const fn effective(&self) -> Scopes {
@@ -368,7 +370,7 @@ impl Proven {
     #[must_use]
     pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {
         let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
-        let (family, token) = stays.then(|| Family::found(&self.grant.id, now)).unzip();
+        let (family, token) = stays.then(|| TokenFamily::create(&self.grant.id, now)).unzip();
         (Active { since: now, family, seen: 0, used: None, limit: None }, token)
     }
 }

@@ -4,9 +4,9 @@ use crate::oauth::secret::{Digest, from_text, to_text};
 
 /// A code challenge by S256: `BASE64URL(SHA256(code_verifier))`.
 #[derive(Clone, Copy, Debug)]
-pub struct Challenge(Digest);
+pub struct CodeChallenge(Digest);
 
-impl Challenge {
+impl CodeChallenge {
     /// From its 43 characters on the wire.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -31,17 +31,17 @@ impl Challenge {
         to_text(self.0.as_bytes())
     }
 
-    /// Whether `verifier` is what it was made from.
+    /// Whether it was made from `verifier`.
     #[must_use]
-    pub fn meets(&self, verifier: &Verifier) -> bool {
+    pub fn meets(&self, verifier: &CodeVerifier) -> bool {
         self.0.matches(&Digest::of(verifier.0.as_bytes()))
     }
 }
 
 /// A code verifier: 43 to 128 of `ALPHA DIGIT - . _ ~` (RFC 7636 §4.1).
-pub struct Verifier(String);
+pub struct CodeVerifier(String);
 
-impl Verifier {
+impl CodeVerifier {
     /// From the wire.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -57,10 +57,10 @@ mod tests {
 
     /// RFC 7636, appendix B.
     #[test]
-    fn the_rfcs_own_vector() {
-        let challenge = Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+    fn rfc_7636_appendix_b() {
+        let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
 
-        assert!(challenge.meets(&Verifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap()));
-        assert!(!challenge.meets(&Verifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXK").unwrap()));
+        assert!(challenge.meets(&CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk").unwrap()));
+        assert!(!challenge.meets(&CodeVerifier::parse("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXK").unwrap()));
     }
 }

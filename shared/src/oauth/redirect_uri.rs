@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-/// A redirect address as it was registered or asked for, byte for byte.
+/// A redirect address as it was registered or requested, byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedirectUri {
     text: String,
@@ -49,18 +49,18 @@ impl RedirectUri {
         url.and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Whether a client that registered `self` may be answered at `asked`: exactly the same, or on loopback the same but for
+    /// Whether a client that registered `self` may be answered at `requested`: exactly the same, or on loopback the same but for
     /// the port (RFC 8252 §7.3; `localhost` too, as Claude Code uses it).
     #[must_use]
-    pub fn admits(&self, asked: &Self) -> bool {
-        self.text == asked.text
-            || (self.loopback && asked.loopback && without_port(&self.text) == without_port(&asked.text))
+    pub fn matches(&self, requested: &Self) -> bool {
+        self.text == requested.text
+            || (self.loopback && requested.loopback && without_port(&self.text) == without_port(&requested.text))
     }
 
     /// This address as it is kept: on loopback without the port, which says nothing there, and which a program that listens
     /// anew at each start would register anew each time.
     #[must_use]
-    pub fn on_any_port(&self) -> Self {
+    pub fn without_loopback_port(&self) -> Self {
         let portless = without_port(&self.text).filter(|_| self.loopback);
         Self { text: portless.unwrap_or_else(|| self.text.clone()), loopback: self.loopback }
     }
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_a_redirect_address() {
+    fn redirect_uris_are_validated() {
         for (text, right) in [
             ("https://claude.ai/api/mcp/auth_callback", true),
             ("https://host", true),
@@ -128,8 +128,8 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_address_is_kept_without_its_port() {
-        for (asked, kept) in [
+    fn loopback_redirect_uris_are_stored_without_port() {
+        for (requested, kept) in [
             ("http://localhost:33418/callback?a=b", "http://localhost/callback?a=b"),
             ("http://127.0.0.1:9", "http://127.0.0.1/"),
             ("http://[::1]:9/cb", "http://[::1]/cb"),
@@ -137,17 +137,17 @@ mod tests {
             ("https://host:8443/cb", "https://host:8443/cb"),
             ("https://localhost:8443/cb", "https://localhost/cb"),
         ] {
-            let (asked, kept) = (RedirectUri::parse(asked).unwrap(), RedirectUri::parse(kept).unwrap());
-            let any = asked.on_any_port();
-            assert!(any.admits(&asked) && kept.admits(&any), "{asked:?} {any:?}");
+            let (requested, kept) = (RedirectUri::parse(requested).unwrap(), RedirectUri::parse(kept).unwrap());
+            let any = requested.without_loopback_port();
+            assert!(any.matches(&requested) && kept.matches(&any), "{requested:?} {any:?}");
             assert_eq!(any, kept);
         }
     }
 
     /// OAuth 2.1 §4.1.1: exact, and on loopback any port.
     #[test]
-    fn which_address_a_registered_one_admits() {
-        for (registered, asked, admitted) in [
+    fn registered_redirect_uris_match_exactly_except_loopback_ports() {
+        for (registered, requested, admitted) in [
             ("https://a.example/cb", "https://a.example/cb", true),
             ("https://a.example/cb", "https://a.example/cb/", false),
             ("https://a.example/cb", "https://a.example/cb?x=1", false),
@@ -161,8 +161,9 @@ mod tests {
             ("http://localhost/callback", "http://localhost:1/callback/", false),
             ("http://localhost/callback", "http://localhost:1/callback?x=1", false),
         ] {
-            let (registered, asked) = (RedirectUri::parse(registered).unwrap(), RedirectUri::parse(asked).unwrap());
-            assert_eq!(registered.admits(&asked), admitted, "{registered:?} {asked:?}");
+            let (registered, requested) =
+                (RedirectUri::parse(registered).unwrap(), RedirectUri::parse(requested).unwrap());
+            assert_eq!(registered.matches(&requested), admitted, "{registered:?} {requested:?}");
         }
     }
 }

@@ -21,39 +21,39 @@ pub struct Resource {
 impl Resource {
     /// The MCP server of `issuer`: the URL that people paste.
     #[must_use]
-    pub fn of(issuer: &Issuer) -> Self {
+    pub fn new(issuer: &Issuer) -> Self {
         Self { issuer: issuer.clone(), tenant: None }
     }
 
     /// The MCP server of `issuer` for one tenant.
     #[must_use]
-    pub fn of_tenant(issuer: &Issuer, tenant: &TenantId) -> Self {
+    pub fn for_tenant(issuer: &Issuer, tenant: &TenantId) -> Self {
         Self { issuer: issuer.clone(), tenant: Some(tenant.clone()) }
     }
 
     /// The one at that path of our origin, spelt exactly so. `None` if none can be there.
     #[must_use]
-    pub fn at(issuer: &Issuer, path: &str) -> Option<Self> {
+    pub fn from_path(issuer: &Issuer, path: &str) -> Option<Self> {
         match path.strip_prefix(PATH)? {
-            "" => Some(Self::of(issuer)),
-            rest => Some(Self::of_tenant(issuer, &TenantId::parse(rest.strip_prefix('/')?)?)),
+            "" => Some(Self::new(issuer)),
+            rest => Some(Self::for_tenant(issuer, &TenantId::parse(rest.strip_prefix('/')?)?)),
         }
     }
 
-    /// The one that `asked` means, if it is ours. RFC 8707 §2: absolute, without fragment; scheme and host in any case. One slash
+    /// The one that `requested` means, if it is ours. RFC 8707 §2: absolute, without fragment; scheme and host in any case. One slash
     /// at the end is forgiven, as some clients add it; the token carries the canonical form all the same.
     #[must_use]
-    pub fn parse(issuer: &Issuer, asked: &str) -> Option<Self> {
-        let asked = asked.strip_suffix('/').unwrap_or(asked);
-        let (origin, path) = asked.split_at_checked(issuer.as_str().len())?;
-        if origin.eq_ignore_ascii_case(issuer.as_str()) { Self::at(issuer, path) } else { None }
+    pub fn parse(issuer: &Issuer, requested: &str) -> Option<Self> {
+        let requested = requested.strip_suffix('/').unwrap_or(requested);
+        let (origin, path) = requested.split_at_checked(issuer.as_str().len())?;
+        if origin.eq_ignore_ascii_case(issuer.as_str()) { Self::from_path(issuer, path) } else { None }
     }
 
     /// From the table, where only our own were put.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
         let (issuer, path) = text.split_at_checked(text.find(PATH)?)?;
-        Self::at(&Issuer::parse(issuer)?, path)
+        Self::from_path(&Issuer::parse(issuer)?, path)
     }
 
     /// The only tenant that it is for, if it is for one.
@@ -70,7 +70,7 @@ impl Resource {
 
     /// Where its metadata are: what is well known goes before its path (RFC 9728 §3.1).
     #[must_use]
-    pub fn metadata(&self) -> String {
+    pub fn metadata_url(&self) -> String {
         format!("{}/.well-known/oauth-protected-resource{}", self.issuer, Path(self))
     }
 }
@@ -96,11 +96,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_spellings_mean_which_resource() {
+    fn resource_indicators_are_parsed() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         let main = Some("https://connect.example.com/api/mcp/server");
         let acme = Some("https://connect.example.com/api/mcp/server/acme");
-        for (asked, meant) in [
+        for (requested, meant) in [
             ("https://connect.example.com/api/mcp/server", main),
             ("https://connect.example.com/api/mcp/server/", main),
             ("HTTPS://Connect.Example.com/api/mcp/server", main),
@@ -127,27 +127,27 @@ mod tests {
             ("/api/mcp/server", None),
             ("", None),
         ] {
-            let read = Resource::parse(&issuer, asked);
-            assert_eq!(read.as_ref().map(Resource::to_string).as_deref(), meant, "{asked}");
-            assert_eq!(read.as_ref().and_then(|read| Resource::from_stored(&read.to_string())), read, "{asked}");
+            let read = Resource::parse(&issuer, requested);
+            assert_eq!(read.as_ref().map(Resource::to_string).as_deref(), meant, "{requested}");
+            assert_eq!(read.as_ref().and_then(|read| Resource::from_stored(&read.to_string())), read, "{requested}");
         }
     }
 
     #[test]
-    fn where_the_metadata_are_and_whom_it_serves() {
+    fn resource_has_a_metadata_url_and_serves_its_tenant() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         let [acme, globex] = ["acme", "globex"].map(|id| TenantId::parse(id).unwrap());
         let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
 
-        let (main, own) = (Resource::of(&issuer), Resource::of_tenant(&issuer, &acme));
+        let (main, own) = (Resource::new(&issuer), Resource::for_tenant(&issuer, &acme));
 
-        assert_eq!((main.metadata(), own.metadata()), (metadata.to_owned(), format!("{metadata}/acme")));
+        assert_eq!((main.metadata_url(), own.metadata_url()), (metadata.to_owned(), format!("{metadata}/acme")));
         assert_eq!((main.tenant(), own.tenant()), (None, Some(&acme)));
         assert_eq!([&main, &own].map(|it| (it.serves(&acme), it.serves(&globex))), [(true, true), (true, false)]);
     }
 
     #[test]
-    fn what_was_never_stored_is_not_read() {
+    fn malformed_stored_resources_are_refused() {
         for text in ["", "https://connect.example.com", "connect.example.com/api/mcp/server", "/api/mcp/server/acme"] {
             assert_eq!(Resource::from_stored(text), None, "{text}");
         }

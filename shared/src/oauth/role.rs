@@ -16,9 +16,9 @@ impl Role {
     #[must_use]
     pub fn built_in(name: &str) -> Option<Self> {
         let permissions = match name {
-            "owner" | "admin" => Scopes::EVERY_PERMISSION,
-            "member" => Scopes::EVERY_PERMISSION.without(Scope::ConnectionsManage),
-            "viewer" => Scopes::READING,
+            "owner" | "admin" => Scopes::ALL_PERMISSIONS,
+            "member" => Scopes::ALL_PERMISSIONS.without(Scope::ConnectionsManage),
+            "viewer" => Scopes::READ_ONLY,
             _ => return None,
         };
         Some(Self { name: name.to_owned(), permissions })

@@ -23,7 +23,7 @@ pub enum Scope {
     ChatCreate,
     /// Stay connected: decides whether a refresh token is issued. Not a permission.
     OfflineAccess,
-    /// See and end connections and API keys of the tenant. For roles and API keys; never offered to a connector.
+    /// See and revoke connections and API keys of the tenant. For roles and API keys; never offered to a connector.
     ConnectionsManage,
 }
 
@@ -86,18 +86,18 @@ impl Scopes {
     pub const NONE: Self = Self(0);
 
     /// All that a connector can be given.
-    pub const OFFERED: Self =
-        Self(Self::EVERY_PERMISSION.0 & !Scope::ConnectionsManage.bit() | Scope::OfflineAccess.bit());
+    pub const SUPPORTED: Self =
+        Self(Self::ALL_PERMISSIONS.0 & !Scope::ConnectionsManage.bit() | Scope::OfflineAccess.bit());
 
     /// What a request without `scope` means.
     pub const DEFAULT: Self =
         Self(Scope::ToolsExecute.bit() | Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::OfflineAccess.bit());
 
     /// Every permission there is.
-    pub const EVERY_PERMISSION: Self = Self(((1 << Scope::ALL.len()) - 1) & !Scope::OfflineAccess.bit());
+    pub const ALL_PERMISSIONS: Self = Self(((1 << Scope::ALL.len()) - 1) & !Scope::OfflineAccess.bit());
 
     /// The permissions that only read.
-    pub const READING: Self =
+    pub const READ_ONLY: Self =
         Self(Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::EntitiesRead.bit() | Scope::DocumentsRead.bit());
 
     /// What a client asks for (RFC 6749 §3.3: `scope = scope-token *( SP scope-token )`).
@@ -105,12 +105,12 @@ impl Scopes {
     /// Scopes that we do not offer are ignored, as clients add some for other servers (OAuth 2.1 §1.4.1 lets us issue less and
     /// say so). `None` when nothing that we know is left, or when a character is not allowed.
     #[must_use]
-    pub fn asked(text: Option<&str>) -> Option<Self> {
+    pub fn parse_requested(text: Option<&str>) -> Option<Self> {
         let Some(text) = text else { return Some(Self::DEFAULT) };
         if !text.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
             return None;
         }
-        let known = Self::parse(text).intersection(Self::OFFERED);
+        let known = Self::parse(text).intersection(Self::SUPPORTED);
         if known.permissions().is_empty() {
             let only_to_stay = !known.is_empty() && text.split(' ').filter(|token| !token.is_empty()).count() == 1;
             return only_to_stay.then_some(Self::DEFAULT);
@@ -125,7 +125,7 @@ impl Scopes {
     }
 
     /// The known scopes of a list of names.
-    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         names.into_iter().filter_map(Scope::parse).fold(Self::NONE, Self::with)
     }
 
@@ -174,7 +174,7 @@ impl Scopes {
     /// Only what is a permission.
     #[must_use]
     pub const fn permissions(self) -> Self {
-        self.intersection(Self::EVERY_PERMISSION)
+        self.intersection(Self::ALL_PERMISSIONS)
     }
 
     /// Whether nothing is in it.
@@ -212,8 +212,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_request_for_scopes_means() {
-        for (asked, means) in [
+    fn requested_scopes_are_parsed() {
+        for (requested, means) in [
             (None, Some("tools:execute skills:read views:read offline_access")),
             (Some("skills:read"), Some("skills:read")),
             (Some("entities:write"), Some("entities:read entities:write")),
@@ -226,7 +226,11 @@ mod tests {
             (Some("skills:read\n"), None),
             (Some("\"skills:read\""), None),
         ] {
-            assert_eq!(Scopes::asked(asked).map(|scopes| scopes.to_string()).as_deref(), means, "{asked:?}");
+            assert_eq!(
+                Scopes::parse_requested(requested).map(|scopes| scopes.to_string()).as_deref(),
+                means,
+                "{requested:?}"
+            );
         }
     }
 }

@@ -13,13 +13,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Map, Value as Json};
 
-use super::item::{Item, Value, unreadable};
+use super::item::{Item, Value, unparsable_item};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::tenant::TenantId;
 
 /// How long an event is shown.
-pub const KEPT: Duration = Duration::from_hours(90 * 24);
+pub const RETENTION: Duration = Duration::from_hours(90 * 24);
 
 /// The table of what happened.
 #[derive(Clone)]
@@ -43,12 +43,12 @@ pub struct Activity {
     pub line: Map<String, Json>,
 }
 
-/// Where a tenant's events go on.
+/// Where the next page of the events of a tenant begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place(String);
+pub struct Cursor(String);
 
-impl Place {
-    /// From text, as it was given out. What is no place is harmless: it is compared with others, within one tenant.
+impl Cursor {
+    /// From text, as it was given out. A made-up one is harmless: it is compared with others, within one tenant.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         const LONGEST: usize = 256;
@@ -64,15 +64,15 @@ impl Place {
 }
 
 impl Activity {
-    /// Where it stands among its tenant's events.
+    /// Its position among its tenant's events.
     #[must_use]
-    pub fn place(&self) -> Place {
+    pub fn cursor(&self) -> Cursor {
         let second = Timestamp::from_seconds(self.at.div_euclid(1000)).to_rfc3339();
-        Place(format!("{}.{:03}Z#{}", second.trim_end_matches('Z'), self.at.rem_euclid(1000), self.id))
+        Cursor(format!("{}.{:03}Z#{}", second.trim_end_matches('Z'), self.at.rem_euclid(1000), self.id))
     }
 
     fn expires(&self) -> Timestamp {
-        Timestamp::from_seconds(self.at.div_euclid(1000)).plus(KEPT)
+        Timestamp::from_seconds(self.at.div_euclid(1000)).plus(RETENTION)
     }
 }
 
@@ -85,30 +85,30 @@ impl Activities {
     ///
     /// # Errors
     /// When DynamoDB fails; then some may be kept, and trying again is right.
-    pub async fn keep(&self, activities: &[Activity]) -> Result<(), Fault> {
+    pub async fn put(&self, activities: &[Activity]) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.BatchWriteItem";
-        const MOST: usize = 25;
+        const MAX: usize = 25;
 
         // A batch may not name an item twice.
         let distinct: HashMap<_, _> =
-            activities.iter().map(|activity| ((&activity.tenant, activity.place().0), activity)).collect();
+            activities.iter().map(|activity| ((&activity.tenant, activity.cursor().0), activity)).collect();
         let items = distinct.into_iter().map(|((_, place), activity)| item(activity, &place).into_inner());
         let puts = items.map(|item| PutRequest::builder().set_item(Some(item)).build());
         let writes = puts.map(|put| put.map(|put| WriteRequest::builder().put_request(put).build()));
         let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| Fault::new(CALL, error.to_string()))?;
-        for chunk in writes.chunks(MOST) {
-            let mut wanted = HashMap::from([(self.table.clone(), chunk.to_vec())]);
+        for chunk in writes.chunks(MAX) {
+            let mut remaining = HashMap::from([(self.table.clone(), chunk.to_vec())]);
             // As for reads: some may be left for another call, not more than one.
             for _ in 0..2 {
-                let answer = self.dynamo.batch_write_item().set_request_items(Some(wanted)).send().await;
+                let answer = self.dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
                 let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
-                wanted = answer.unprocessed_items.unwrap_or_default();
-                if wanted.is_empty() {
+                remaining = answer.unprocessed_items.unwrap_or_default();
+                if remaining.is_empty() {
                     break;
                 }
             }
-            if !wanted.is_empty() {
-                return Err(Fault::new(CALL, "items left unprocessed twice"));
+            if !remaining.is_empty() {
+                return Err(Fault::new(CALL, "DynamoDB left items unprocessed twice"));
             }
         }
         Ok(())
@@ -121,10 +121,10 @@ impl Activities {
     pub async fn latest(
         &self,
         tenant: &TenantId,
-        before: Option<&Place>,
+        before: Option<&Cursor>,
         most: usize,
         now: Timestamp,
-    ) -> Result<(Vec<Activity>, Option<Place>), Fault> {
+    ) -> Result<(Vec<Activity>, Option<Cursor>), Fault> {
         const CALL: &str = "DynamoDB.Query";
         let mut query = self
             .dynamo
@@ -134,7 +134,7 @@ impl Activities {
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .scan_index_forward(false)
             .limit(i32::try_from(most).unwrap_or(i32::MAX));
-        if let Some(Place(before)) = before {
+        if let Some(Cursor(before)) = before {
             query = query
                 .key_condition_expression("tenant = :tenant AND #at < :before")
                 .expression_attribute_names("#at", "at")
@@ -143,7 +143,7 @@ impl Activities {
         let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let activities = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut activities = activities.collect::<Result<Vec<_>, _>>()?;
-        let next = activities.last().filter(|_| page.last_evaluated_key.is_some()).map(Activity::place);
+        let next = activities.last().filter(|_| page.last_evaluated_key.is_some()).map(Activity::cursor);
         activities.retain(|activity| activity.expires() > now);
         Ok((activities, next))
     }
@@ -158,7 +158,7 @@ impl Activities {
                 line: serde_json::from_str(item.text("line")?).ok()?,
             })
         };
-        read().ok_or_else(|| unreadable(&self.table))
+        read().ok_or_else(|| unparsable_item(&self.table))
     }
 }
 
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_stand_in_the_order_of_time() {
+    fn cursors_sort_by_time() {
         let at = |at, id: &str| Activity {
             tenant: TenantId::parse("acme").unwrap(),
             at,
@@ -185,18 +185,18 @@ mod tests {
             event: "grant_ended".to_owned(),
             line: Map::new(),
         };
-        let place = |millis, id| at(millis, id).place().0;
+        let place = |millis, id| at(millis, id).cursor().0;
         assert_eq!(place(1_795_339_800_007, "7"), "2026-11-22T09:30:00.007Z#7");
         assert!(place(1_795_339_800_999, "9") < place(1_795_339_801_000, "1"));
         assert!(place(1_795_339_800_007, "1") < place(1_795_339_800_007, "2"));
-        assert_eq!(at(1_795_339_800_007, "7").expires(), Timestamp::from_seconds(1_795_339_800).plus(KEPT));
+        assert_eq!(at(1_795_339_800_007, "7").expires(), Timestamp::from_seconds(1_795_339_800).plus(RETENTION));
     }
 
     #[test]
-    fn what_a_place_can_be() {
-        assert!(Place::parse("2026-11-22T09:30:00.007Z#7").is_some());
+    fn cursors_are_validated() {
+        assert!(Cursor::parse("2026-11-22T09:30:00.007Z#7").is_some());
         for none in ["", "a b", "a\nb", "\u{e9}", &"a".repeat(257)] {
-            assert_eq!(Place::parse(none), None);
+            assert_eq!(Cursor::parse(none), None);
         }
     }
 }

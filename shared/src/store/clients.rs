@@ -24,28 +24,28 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
 
-use super::item::{Item, Value, unreadable};
-use super::{Key, read_together};
+use super::item::{Item, Value, unparsable_item};
+use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::oauth::client::{Client, ClientId, Kind, LiveSecret, Provenance};
-use crate::oauth::grant::ABSOLUTE;
+use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
+use crate::oauth::grant::ABSOLUTE_LIFETIME;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::{Digest, from_text, to_text};
 
 /// How long a registration is kept that nobody uses.
-pub const UNUSED: Duration = Duration::from_hours(30 * 24);
+pub const UNUSED_RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// How many secrets a client may have at once: one in use, one to come, and room for mistakes.
-pub const MOST_SECRETS: usize = 5;
+pub const MAX_SECRETS: usize = 5;
 
-/// What became of a client that was to be kept.
+/// The outcome of putting a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum PutOutcome {
     /// It was written.
     Written,
     /// It was there, and for long enough.
-    AsItWas,
+    Unchanged,
     /// It is blocked, and stays so.
     Blocked,
 }
@@ -70,7 +70,7 @@ impl Clients {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn find(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, Fault> {
-        let mut items = read_together(&self.dynamo, &[self.key(id)]).await?;
+        let mut items = batch_get_items(&self.dynamo, &[self.key(id)]).await?;
         self.read(items.pop().flatten(), now)
     }
 
@@ -87,7 +87,7 @@ impl Clients {
         }
         let keys: Vec<_> = distinct.into_iter().map(|id| self.key(id)).collect();
         let mut found = Vec::new();
-        for item in read_together(&self.dynamo, &keys).await? {
+        for item in batch_get_items(&self.dynamo, &keys).await? {
             found.extend(self.read(item, now)?);
         }
         Ok(found)
@@ -98,7 +98,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep(&self, client: &Client) -> Result<Kept, Fault> {
+    pub async fn put(&self, client: &Client) -> Result<PutOutcome, Fault> {
         const CALL: &str = "DynamoDB.PutItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let item = Item::default()
@@ -109,12 +109,12 @@ impl Clients {
         let put = self.dynamo.put_item().table_name(&self.table);
         let put = match &client.kind {
             // Registering again must not shorten the life of a client in use.
-            Kind::Registered { expires } => put
+            ClientKind::Registered { expires } => put
                 .set_item(Some(item.with("kind", "registered").with("expires", *expires).into_inner()))
                 .condition_expression("attribute_not_exists(id) OR expires < :expires")
                 .expression_attribute_values(":expires", AttributeValue::N(expires.seconds().to_string())),
             // Two people may bring the same document at once: whichever write comes first says the same.
-            Kind::Document(Provenance { fetched, fresh, digest, expires }) => put
+            ClientKind::Document(DocumentFetch { fetched, fresh, digest, expires }) => put
                 .set_item(Some(
                     item.with("kind", "document")
                         .with("fetched", *fetched)
@@ -125,20 +125,20 @@ impl Clients {
                 ))
                 .condition_expression("attribute_not_exists(id) OR expires <= :fetched")
                 .expression_attribute_values(":fetched", Value::from(*fetched).0),
-            Kind::Confidential { secrets } => {
-                let of = |secret: &LiveSecret| (to_text(secret.digest.as_bytes()), Value::from(secret.made).0);
+            ClientKind::Confidential { secrets } => {
+                let of = |secret: &ClientSecretDigest| (to_text(secret.digest.as_bytes()), Value::from(secret.made).0);
                 let secrets = Value(AttributeValue::M(secrets.iter().map(of).collect()));
                 put.set_item(Some(item.with("kind", "confidential").with("secrets", secrets).into_inner()))
                     .condition_expression("attribute_not_exists(id)")
             }
-            Kind::Blocked { .. } => return Ok(Kept::Blocked),
+            ClientKind::Blocked { .. } => return Ok(PutOutcome::Blocked),
         };
         let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Kept::Written) };
+        let Err(error) = put.send().await else { return Ok(PutOutcome::Written) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
-                Ok(if there.text("kind") == Some(BLOCKED) { Kept::Blocked } else { Kept::AsItWas })
+                Ok(if there.text("kind") == Some(BLOCKED) { PutOutcome::Blocked } else { PutOutcome::Unchanged })
             }
             _ => Err(Fault::of_aws(CALL, &error)),
         }
@@ -167,19 +167,19 @@ impl Clients {
         Ok(found)
     }
 
-    /// Adds a secret to a confidential client; whether it could: there is such a client, and it has fewer than [`MOST_SECRETS`].
+    /// Adds a secret to a confidential client; whether it could: there is such a client, and it has fewer than [`MAX_SECRETS`].
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn add_secret(&self, id: &ClientId, secret: &LiveSecret) -> Result<bool, Fault> {
+    pub async fn add_secret(&self, id: &ClientId, secret: &ClientSecretDigest) -> Result<bool, Fault> {
         let update = self
             .change_secrets(id, &secret.digest)
             .update_expression("SET secrets.#digest = :made")
             .condition_expression("kind = :confidential AND size(secrets) < :most")
             .expression_attribute_values(":confidential", AttributeValue::S("confidential".to_owned()))
-            .expression_attribute_values(":most", AttributeValue::N(MOST_SECRETS.to_string()))
+            .expression_attribute_values(":most", AttributeValue::N(MAX_SECRETS.to_string()))
             .expression_attribute_values(":made", Value::from(secret.made).0);
-        changed(update.send().await)
+        condition_held(update.send().await)
     }
 
     /// Takes a secret away; whether it could: the client has it, and another besides.
@@ -192,7 +192,7 @@ impl Clients {
             .update_expression("REMOVE secrets.#digest")
             .condition_expression("attribute_exists(secrets.#digest) AND size(secrets) > :one")
             .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        changed(update.send().await)
+        condition_held(update.send().await)
     }
 
     fn change_secrets(&self, id: &ClientId, digest: &Digest) -> UpdateItemFluentBuilder {
@@ -246,7 +246,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep_refetched(&self, client: &Client, found: &Provenance) -> Result<(), Fault> {
+    pub async fn put_refetched(&self, client: &Client, found: &DocumentFetch) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let update = self
@@ -278,14 +278,15 @@ impl Clients {
     }
 
     /// The write that keeps a client that expires longer than any grant approved now can live; none if it is kept so already.
-    pub(super) fn renewal(&self, client: &Client, now: Timestamp) -> Option<Update> {
+    pub(super) fn expiry_extension(&self, client: &Client, now: Timestamp) -> Option<Update> {
         // Ten days more than needed, so that most approvals find it renewed.
-        const SPARE: Duration = Duration::from_hours(10 * 24);
+        const MARGIN: Duration = Duration::from_hours(10 * 24);
 
-        let (Kind::Registered { expires } | Kind::Document(Provenance { expires, .. })) = &client.kind else {
+        let (ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. })) = &client.kind
+        else {
             return None;
         };
-        let until = now.plus(ABSOLUTE).plus(UNUSED);
+        let until = now.plus(ABSOLUTE_LIFETIME).plus(UNUSED_RETENTION);
         if *expires >= until {
             return None;
         }
@@ -296,7 +297,7 @@ impl Clients {
             // A tombstone that expires would let the client back in.
             .condition_expression("attribute_exists(id) AND kind <> :blocked")
             .expression_attribute_values(":blocked", Value::from(BLOCKED).0)
-            .expression_attribute_values(":expires", AttributeValue::N(until.plus(SPARE).seconds().to_string()))
+            .expression_attribute_values(":expires", AttributeValue::N(until.plus(MARGIN).seconds().to_string()))
             .build()
             .ok()
     }
@@ -307,13 +308,13 @@ impl Clients {
 
     pub(super) fn read(&self, item: Option<Item>, now: Timestamp) -> Result<Option<Client>, Fault> {
         let Some(item) = item else { return Ok(None) };
-        let client = read(&item).ok_or_else(|| unreadable(&self.table))?;
+        let client = read(&item).ok_or_else(|| unparsable_item(&self.table))?;
         Ok(client.is_alive(now).then_some(client))
     }
 }
 
 /// Whether a conditional write was done.
-fn changed(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, Fault> {
+fn condition_held(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, Fault> {
     match result {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) => {
@@ -330,22 +331,22 @@ fn read(item: &Item) -> Option<Client> {
             name: item.text("name").map(str::to_owned),
             redirect_uris: Vec::new(),
             refreshes: false,
-            kind: Kind::Blocked { since: item.time("since")? },
+            kind: ClientKind::Blocked { since: item.time("since")? },
         });
     }
     let redirect_uris = item.texts("redirect_uris")?.into_iter().map(RedirectUri::parse).collect::<Option<_>>()?;
     let kind = match item.text("kind")? {
-        "registered" => Kind::Registered { expires: item.time("expires")? },
+        "registered" => ClientKind::Registered { expires: item.time("expires")? },
         "confidential" => {
             let secret = |(digest, made): (&String, &AttributeValue)| {
                 let made = made.as_n().ok()?.parse().ok().map(Timestamp::from_seconds)?;
-                Some(LiveSecret { digest: Digest::from_bytes(&from_text::<32>(digest)?)?, made })
+                Some(ClientSecretDigest { digest: Digest::from_bytes(&from_text::<32>(digest)?)?, made })
             };
             let mut secrets = item.map("secrets")?.iter().map(secret).collect::<Option<Vec<_>>>()?;
             secrets.sort_by_key(|secret| (secret.made, *secret.digest.as_bytes()));
-            Kind::Confidential { secrets }
+            ClientKind::Confidential { secrets }
         }
-        "document" => Kind::Document(Provenance {
+        "document" => ClientKind::Document(DocumentFetch {
             fetched: item.time("fetched")?,
             fresh: item.time("fresh")?,
             digest: Digest::from_bytes(item.bytes("digest")?)?,

@@ -1,7 +1,7 @@
 //! Connections as people and administrators look at them: grants in use, their clients, and what the people behind them may do now.
 //!
 //! The indexes by tenant and by person follow the table within moments and hold no more than a list needs to be drawn up; what is
-//! shown is read from the table itself, so that a connection that was ended a second ago is not shown.
+//! shown is read from the table itself, so that a connection that was revoked a second ago is not shown.
 
 use std::collections::HashMap;
 
@@ -9,10 +9,10 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::clients::Clients;
-use super::directory::{Directory, Standing};
+use super::directory::{Directory, Membership};
 use super::grants::Grants;
-use super::item::{Item, Value, unreadable};
-use super::{Key, read_together};
+use super::item::{Item, Value, unparsable_item};
+use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
@@ -30,8 +30,8 @@ pub struct Connection {
     pub grant: Grant,
     /// Its client, unless that is no longer known.
     pub client: Option<Client>,
-    /// Where its person stands in its tenant now; nothing if they are no longer a member, which ends it at its next refresh.
-    pub standing: Option<Standing>,
+    /// The membership of its person in its tenant now; nothing if they are no longer a member, which ends it at its next refresh.
+    pub membership: Option<Membership>,
 }
 
 /// A page of them, the newest first. It may hold fewer than a page can, even none, and yet not be the last.
@@ -40,12 +40,12 @@ pub struct Connections {
     /// In order.
     pub found: Vec<Connection>,
     /// Where to go on.
-    pub next: Option<Place>,
+    pub next: Option<Cursor>,
 }
 
-/// Whose connections.
+/// Which connections.
 #[derive(Clone, Copy, Debug)]
-pub enum Whose<'a> {
+pub enum ConnectionFilter<'a> {
     /// A person's, wherever they are.
     Person(&'a PersonId),
     /// A tenant's; all, or those of one person, one client, or both.
@@ -61,7 +61,7 @@ pub enum Whose<'a> {
 
 /// A grant that can still be used, or become usable: what an index knows of it.
 #[derive(Clone, Debug)]
-pub struct Open {
+pub struct OpenGrant {
     /// Its id.
     pub id: GrantId,
     /// Its client.
@@ -75,65 +75,69 @@ pub struct Open {
     issued: bool,
 }
 
-/// Where a list goes on. It only names a place: whose list it is stands elsewhere.
+/// Where the next page begins. It names no person or tenant: whose list it is stands elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Cursor {
     created: Timestamp,
     id: GrantId,
 }
 
 impl Grants {
-    /// What `person` has connected, and where they stand, by name of the tenant: in three calls.
+    /// What `person` has connected, and their memberships by name of the tenant: in three calls.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn connected_by(
+    pub async fn connections_of_person(
         &self,
         person: &PersonId,
-        after: Option<&Place>,
+        after: Option<&Cursor>,
         (directory, clients): (&Directory, &Clients),
         now: Timestamp,
-    ) -> Result<(Vec<Standing>, Connections), Fault> {
-        let memberships = directory.memberships(person).await?;
-        let (open, next) = self.page(Whose::Person(person), false, (None, after), PAGE, now).await?;
-        let tenants: Vec<_> = memberships.iter().filter_map(|item| TenantId::parse(item.text("tenant")?)).collect();
-        let items = self.read_listed(clients, &open, tenants.iter().map(|tenant| directory.tenant(tenant))).await?;
-        let mut standings = Vec::new();
-        // One that is not readable is told from one that is not there.
-        for membership in &memberships {
+    ) -> Result<(Vec<Membership>, Connections), Fault> {
+        let membership_items = directory.membership_items(person).await?;
+        let (open, next) = self.page(ConnectionFilter::Person(person), false, (None, after), PAGE, now).await?;
+        let tenants: Vec<_> =
+            membership_items.iter().filter_map(|item| TenantId::parse(item.text("tenant")?)).collect();
+        let items = self.read_items(clients, &open, tenants.iter().map(|tenant| directory.tenant_key(tenant))).await?;
+        let mut memberships = Vec::new();
+        // One that cannot be parsed is told from one that is not there.
+        for membership in &membership_items {
             let tenant = membership.text("tenant").and_then(TenantId::parse);
-            let tenant = tenant.and_then(|tenant| items.get(&directory.tenant(&tenant)).cloned());
-            standings.extend(directory.stand(membership, tenant)?);
+            let tenant = tenant.and_then(|tenant| items.get(&directory.tenant_key(&tenant)).cloned());
+            memberships.extend(directory.read_membership(membership, tenant)?);
         }
-        standings.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
+        memberships.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
         let found = self.assemble(&open, &items, clients, now, |grant| {
-            Ok(standings.iter().find(|standing| standing.tenant == grant.approval.tenant).cloned())
+            Ok(memberships.iter().find(|membership| membership.tenant == grant.approval.tenant).cloned())
         })?;
-        Ok((standings, Connections { found, next }))
+        Ok((memberships, Connections { found, next }))
     }
 
     /// What is connected in a tenant, with each person's role: in two calls, unless much has to be passed over.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn connected_in(
+    pub async fn connections_in_tenant(
         &self,
         tenant: &TenantId,
         (person, client): (Option<&PersonId>, Option<&ClientId>),
-        after: Option<&Place>,
+        after: Option<&Cursor>,
         (directory, clients): (&Directory, &Clients),
         now: Timestamp,
     ) -> Result<Connections, Fault> {
-        let (open, next) = self.page(Whose::Tenant { tenant, person, client }, false, (None, after), PAGE, now).await?;
+        let (open, next) =
+            self.page(ConnectionFilter::Tenant { tenant, person, client }, false, (None, after), PAGE, now).await?;
         if open.is_empty() {
             return Ok(Connections { found: Vec::new(), next });
         }
-        let memberships = open.iter().map(|open| directory.membership(&open.person, tenant));
-        let besides = memberships.chain(std::iter::once(directory.tenant(tenant)));
-        let items = self.read_listed(clients, &open, besides).await?;
+        let membership_keys = open.iter().map(|open| directory.membership_key(&open.person, tenant));
+        let besides = membership_keys.chain(std::iter::once(directory.tenant_key(tenant)));
+        let items = self.read_items(clients, &open, besides).await?;
         let found = self.assemble(&open, &items, clients, now, |grant| {
-            match items.get(&directory.membership(&grant.approval.person, tenant)) {
-                Some(membership) => directory.stand(membership, items.get(&directory.tenant(tenant)).cloned()),
+            match items.get(&directory.membership_key(&grant.approval.person, tenant)) {
+                Some(membership) => {
+                    directory.read_membership(membership, items.get(&directory.tenant_key(tenant)).cloned())
+                }
                 None => Ok(None),
             }
         })?;
@@ -145,31 +149,31 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn open(
+    pub async fn open_grants(
         &self,
-        whose: Whose<'_>,
+        whose: ConnectionFilter<'_>,
         until: Option<Timestamp>,
-        after: Option<&Place>,
+        after: Option<&Cursor>,
         most: usize,
         now: Timestamp,
-    ) -> Result<(Vec<Open>, Option<Place>), Fault> {
+    ) -> Result<(Vec<OpenGrant>, Option<Cursor>), Fault> {
         self.page(whose, true, (until, after), most, now).await
     }
 
     async fn page(
         &self,
-        whose: Whose<'_>,
+        whose: ConnectionFilter<'_>,
         issued_too: bool,
-        (until, after): (Option<Timestamp>, Option<&Place>),
+        (until, after): (Option<Timestamp>, Option<&Cursor>),
         most: usize,
         now: Timestamp,
-    ) -> Result<(Vec<Open>, Option<Place>), Fault> {
+    ) -> Result<(Vec<OpenGrant>, Option<Cursor>), Fault> {
         const CALL: &str = "DynamoDB.Query";
         // Ended grants are kept for a month, and passed over here: some 100 KB a call, which costs little, and no more calls than this.
         const PASSED_OVER: i32 = 300;
         const CALLS: usize = 3;
 
-        let mut found: Vec<Open> = Vec::new();
+        let mut found: Vec<OpenGrant> = Vec::new();
         let mut start = after.cloned();
         for _ in 0..CALLS {
             let query = whose.query(self.dynamo.query(), issued_too, until).table_name(&self.table);
@@ -177,18 +181,18 @@ impl Grants {
             let query = query.scan_index_forward(false).limit(PASSED_OVER).set_exclusive_start_key(from);
             let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
             let place =
-                |item: &Item| Some(Place { created: item.time("created")?, id: GrantId::parse(item.text("id")?)? });
+                |item: &Item| Some(Cursor { created: item.time("created")?, id: GrantId::parse(item.text("id")?)? });
             start = match page.last_evaluated_key.map(Item::new) {
-                Some(last) => Some(place(&last).ok_or_else(|| unreadable(&self.table))?),
+                Some(last) => Some(place(&last).ok_or_else(|| unparsable_item(&self.table))?),
                 None => None,
             };
             for item in page.items.unwrap_or_default() {
-                let open = read(&Item::new(item)).ok_or_else(|| unreadable(&self.table))?;
+                let open = read(&Item::new(item)).ok_or_else(|| unparsable_item(&self.table))?;
                 if open.issued && now.since(open.created) > CODE_LIFETIME {
                     continue;
                 }
                 if let Some(last) = found.last().filter(|_| found.len() == most) {
-                    let next = Place { created: last.created, id: last.id.clone() };
+                    let next = Cursor { created: last.created, id: last.id.clone() };
                     return Ok((found, Some(next)));
                 }
                 found.push(open);
@@ -201,12 +205,12 @@ impl Grants {
     }
 
     /// The grants of `open`, their clients, and what stands at `besides`: each once, as DynamoDB wants it.
-    async fn read_listed<'a>(
+    async fn read_items<'a>(
         &'a self,
         clients: &'a Clients,
-        open: &[Open],
+        open: &[OpenGrant],
         besides: impl Iterator<Item = Key<'a>>,
-    ) -> Result<Found, Fault> {
+    ) -> Result<ItemsByKey, Fault> {
         let grants = open.iter().map(|open| self.key(&open.id));
         let mut keys: Vec<Key<'a>> = Vec::new();
         for key in grants.chain(open.iter().map(|open| clients.key(&open.client))).chain(besides) {
@@ -214,24 +218,24 @@ impl Grants {
                 keys.push(key);
             }
         }
-        let items = read_together(&self.dynamo, &keys).await?;
-        Ok(Found(keys.iter().map(name).zip(items).filter_map(|(key, item)| Some((key, item?))).collect()))
+        let items = batch_get_items(&self.dynamo, &keys).await?;
+        Ok(ItemsByKey(keys.iter().map(name).zip(items).filter_map(|(key, item)| Some((key, item?))).collect()))
     }
 
     fn assemble(
         &self,
-        open: &[Open],
-        items: &Found,
+        open: &[OpenGrant],
+        items: &ItemsByKey,
         clients: &Clients,
         now: Timestamp,
-        standing: impl Fn(&Grant) -> Result<Option<Standing>, Fault>,
+        membership: impl Fn(&Grant) -> Result<Option<Membership>, Fault>,
     ) -> Result<Vec<Connection>, Fault> {
         let mut found = Vec::new();
         for open in open {
             let grant = self.read(items.get(&self.key(&open.id)).cloned())?;
             let Some(grant) = grant.filter(|grant| grant.in_use(now).is_some()) else { continue };
             let client = clients.read(items.get(&clients.key(&open.client)).cloned(), now)?;
-            found.push(Connection { client, standing: standing(&grant)?, grant });
+            found.push(Connection { client, membership: membership(&grant)?, grant });
         }
         Ok(found)
     }
@@ -241,12 +245,12 @@ impl Connection {
     /// Approved ∩ what the role allows now: what its next access token will carry.
     #[must_use]
     pub fn effective(&self) -> Scopes {
-        let allowed = self.standing.as_ref().map_or(Scopes::NONE, |standing| standing.role.permissions);
+        let allowed = self.membership.as_ref().map_or(Scopes::NONE, |membership| membership.role.permissions);
         self.grant.approval.scopes.intersection(allowed).permissions()
     }
 }
 
-impl Whose<'_> {
+impl ConnectionFilter<'_> {
     /// By the person where there is one, so that ending all of theirs is as much work as they have connections.
     fn query(self, query: QueryFluentBuilder, issued_too: bool, until: Option<Timestamp>) -> QueryFluentBuilder {
         let text = |text: &str| AttributeValue::S(text.to_owned());
@@ -283,7 +287,7 @@ impl Whose<'_> {
             .filter_expression(filter)
     }
 
-    fn start(self, place: &Place) -> HashMap<String, AttributeValue> {
+    fn start(self, place: &Cursor) -> HashMap<String, AttributeValue> {
         let item = match self {
             Self::Person(person) | Self::Tenant { person: Some(person), .. } => {
                 Item::default().with("person", person.as_str())
@@ -294,7 +298,7 @@ impl Whose<'_> {
     }
 }
 
-impl Place {
+impl Cursor {
     /// As text.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -310,9 +314,9 @@ impl Place {
 }
 
 /// Items by table and key.
-struct Found(HashMap<String, Item>);
+struct ItemsByKey(HashMap<String, Item>);
 
-impl Found {
+impl ItemsByKey {
     fn get(&self, key: &Key<'_>) -> Option<&Item> {
         self.0.get(&name(key))
     }
@@ -323,8 +327,8 @@ fn name(key: &Key<'_>) -> String {
     std::iter::once(key.table).chain(values).collect::<Vec<_>>().join("\n")
 }
 
-fn read(item: &Item) -> Option<Open> {
-    Some(Open {
+fn read(item: &Item) -> Option<OpenGrant> {
+    Some(OpenGrant {
         id: GrantId::parse(item.text("id")?)?,
         client: ClientId::parse(item.text("client")?)?,
         tenant: TenantId::parse(item.text("tenant")?)?,

@@ -9,7 +9,7 @@
 //!
 //! `change` numbers what the product told of a membership, if it does (`functions/membership`): what arrives late does not undo what
 //! came after it, so a membership that ends leaves that behind for a month. It names no tenant, and is in no index.
-//! `told` says since when that change counts; nothing is decided by it, but one that is late by more than [`LATE`] is worth a look.
+//! `told` says since when that change counts; nothing is decided by it, but one that is late by more than [`MAX_DELAY`] is worth a look.
 //! `reached` is how far that change has been followed in what the person has connected, as long as some of it is left.
 //! An operator's word has no number and leaves it as it is: it wins over all that has arrived, and the product's next word over it.
 //!
@@ -23,11 +23,11 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::clients::Clients;
-use super::connections::Place;
+use super::connections::Cursor;
 use super::grants::Grants;
-use super::item::{Item, Value, unreadable};
-use super::wanted::Wanted;
-use super::{Key, read_together};
+use super::item::{Item, Value, unparsable_item};
+use super::pending_scopes::PendingScopes;
+use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
@@ -60,9 +60,9 @@ pub struct Tenant {
     pub roles: Vec<Role>,
 }
 
-/// Where a person stands in a tenant: what their role allows now.
+/// A person in a tenant, and what their role allows now.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct Membership {
     /// The person.
     pub person: PersonId,
     /// The tenant's id.
@@ -73,32 +73,32 @@ pub struct Standing {
     pub role: Role,
 }
 
-/// For how long what ended is remembered: longer than the product goes on telling.
-const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// For how long a membership that ended is kept: longer than the product goes on telling.
+const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// By how much a change that was overtaken on its way is late at most: twice as long as the product waits until it tells again.
-pub const LATE: Duration = Duration::from_hours(2);
+pub const MAX_DELAY: Duration = Duration::from_hours(2);
 
-/// What became of a change that the product told.
+/// The outcome of a change that the product told.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Followed {
+pub enum ChangeOutcome {
     /// It counts from now on.
     Applied,
     /// It was the last one that was told, and still is; and how far it has been followed, if not to the end.
-    Repeated(Option<Reached>),
+    Repeated(Option<ChangeProgress>),
     /// A later one was told before.
     Superseded,
-    /// One with a higher number has counted for longer than [`LATE`]: the product numbers anew, or somebody replays.
+    /// One with a higher number has counted for longer than [`MAX_DELAY`]: the product numbers anew, or somebody replays.
     Stale,
 }
 
 /// How far a change has been followed in what a person has connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reached {
+pub struct ChangeProgress {
     /// When going through them began.
     pub began: Timestamp,
-    /// The last one that has followed, in the order of [`Grants::open`].
-    pub place: Place,
+    /// The last one that has followed, in the order of [`Grants::open_grants`].
+    pub cursor: Cursor,
     /// Those approved before have followed: it was gone through them already.
     pub down_to: Option<Timestamp>,
 }
@@ -108,63 +108,63 @@ impl Directory {
         Self { dynamo, table }
     }
 
-    /// Where `person` stands in `tenant`; nothing if not a member.
+    /// The membership of `person` in `tenant`; nothing if not a member.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn standing(&self, person: &PersonId, tenant: &TenantId) -> Result<Option<Standing>, Fault> {
-        let keys = [self.membership(person, tenant), self.tenant(tenant)];
-        let mut items = read_together(&self.dynamo, &keys).await?;
+    pub async fn membership(&self, person: &PersonId, tenant: &TenantId) -> Result<Option<Membership>, Fault> {
+        let keys = [self.membership_key(person, tenant), self.tenant_key(tenant)];
+        let mut items = batch_get_items(&self.dynamo, &keys).await?;
         let tenant = items.pop().flatten();
         let Some(membership) = items.pop().flatten() else { return Ok(None) };
-        self.stand(&membership, tenant)
+        self.read_membership(&membership, tenant)
     }
 
     /// The same, with the number of the membership's last change that the product told, 0 if it told none.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn standing_and_change(
+    pub async fn membership_and_change(
         &self,
         person: &PersonId,
         tenant: &TenantId,
-    ) -> Result<(Option<Standing>, u64), Fault> {
-        let keys = [self.membership(person, tenant), self.tenant(tenant)];
-        let mut items = read_together(&self.dynamo, &keys).await?;
+    ) -> Result<(Option<Membership>, u64), Fault> {
+        let keys = [self.membership_key(person, tenant), self.tenant_key(tenant)];
+        let mut items = batch_get_items(&self.dynamo, &keys).await?;
         let tenant = items.pop().flatten();
         let Some(membership) = items.pop().flatten() else { return Ok((None, 0)) };
-        Ok((self.stand(&membership, tenant)?, self.change(&membership)?))
+        Ok((self.read_membership(&membership, tenant)?, self.change(&membership)?))
     }
 
-    /// A client, where `person` stands everywhere, by name of the tenant, and what the client has wanted of them there: what a consent
+    /// A client, the memberships of `person` by name of the tenant, and the scopes that the client has pending there: what a consent
     /// page needs, in two calls.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn standings_with_client(
+    pub async fn memberships_with_client(
         &self,
         person: &PersonId,
         clients: &Clients,
         client: &ClientId,
         grants: &Grants,
         now: Timestamp,
-    ) -> Result<(Option<Client>, Vec<Standing>, Wanted), Fault> {
-        let memberships = self.memberships(person).await?;
+    ) -> Result<(Option<Client>, Vec<Membership>, PendingScopes), Fault> {
+        let membership_items = self.membership_items(person).await?;
         // One each, or a role of one tenant would be read in another.
         let tenants: Option<Vec<_>> =
-            memberships.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
-        let tenants = tenants.ok_or_else(|| unreadable(&self.table))?;
-        let mut keys = vec![clients.key(client), grants.key_of_wanted(person, client)];
-        keys.extend(tenants.iter().map(|tenant| self.tenant(tenant)));
-        let mut items = read_together(&self.dynamo, &keys).await?.into_iter();
+            membership_items.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
+        let tenants = tenants.ok_or_else(|| unparsable_item(&self.table))?;
+        let mut keys = vec![clients.key(client), grants.pending_scopes_key(person, client)];
+        keys.extend(tenants.iter().map(|tenant| self.tenant_key(tenant)));
+        let mut items = batch_get_items(&self.dynamo, &keys).await?.into_iter();
         let client = clients.read(items.next().flatten(), now)?;
-        let wanted = grants.read_wanted(items.next().flatten(), now)?;
-        let mut standings = Vec::new();
-        for (membership, tenant) in memberships.iter().zip(items) {
-            standings.extend(self.stand(membership, tenant)?);
+        let pending = grants.read_pending_scopes(items.next().flatten(), now)?;
+        let mut memberships = Vec::new();
+        for (membership, tenant) in membership_items.iter().zip(items) {
+            memberships.extend(self.read_membership(membership, tenant)?);
         }
-        standings.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
-        Ok((client, standings, wanted))
+        memberships.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
+        Ok((client, memberships, pending))
     }
 
     /// The tenant of that id, its roles by name.
@@ -172,7 +172,7 @@ impl Directory {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, Fault> {
-        let found = read_together(&self.dynamo, &[self.tenant(id)]).await?.pop().flatten();
+        let found = batch_get_items(&self.dynamo, &[self.tenant_key(id)]).await?.pop().flatten();
         found.map(|item| self.read_tenant(id.clone(), &item)).transpose()
     }
 
@@ -180,7 +180,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep_tenant(&self, tenant: &Tenant) -> Result<(), Fault> {
+    pub async fn put_tenant(&self, tenant: &Tenant) -> Result<(), Fault> {
         let roles: HashMap<_, _> = tenant
             .roles
             .iter()
@@ -201,9 +201,9 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), Fault> {
+    pub async fn put_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
-        let key = self.membership(person, tenant).attribute_values();
+        let key = self.membership_key(person, tenant).attribute_values();
         let update = self
             .dynamo
             .update_item()
@@ -224,7 +224,7 @@ impl Directory {
     /// When DynamoDB fails.
     pub async fn remove_member(&self, tenant: &TenantId, person: &PersonId, now: Timestamp) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
-        let key = self.membership(person, tenant).attribute_values();
+        let key = self.membership_key(person, tenant).attribute_values();
         let update = self
             .dynamo
             .update_item()
@@ -235,7 +235,7 @@ impl Directory {
             .expression_attribute_names("#role", "role")
             .expression_attribute_names("#left", LEFT)
             .expression_attribute_values(":now", Value::from(now).0)
-            .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0);
+            .expression_attribute_values(":expires", Value::from(now.plus(RETENTION)).0);
         let Err(error) = update.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
@@ -243,24 +243,24 @@ impl Directory {
         }
     }
 
-    /// Follows what the product says of a membership: the role that it has since the change of that number, or that it has ended.
+    /// Applies what the product says of a membership: the role that it has since the change of that number, or that it has ended.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn follow(
+    pub async fn apply_change(
         &self,
         (person, tenant): (&PersonId, &TenantId),
         role: Option<&str>,
         change: u64,
         now: Timestamp,
-    ) -> Result<Followed, Fault> {
+    ) -> Result<ChangeOutcome, Fault> {
         const CALL: &str = "DynamoDB.PutItem";
-        let item = Item::new(self.membership(person, tenant).attribute_values())
-            .with(CHANGE, numbered(change))
+        let item = Item::new(self.membership_key(person, tenant).attribute_values())
+            .with(CHANGE, change_number(change))
             .with(TOLD, now);
         let item = match role {
             Some(role) => item.with("tenant", tenant.as_str()).with("person", person.as_str()).with("role", role),
-            None => item.with(LEFT, now).with("expires", now.plus(REMEMBERED)),
+            None => item.with(LEFT, now).with("expires", now.plus(RETENTION)),
         };
         let put = self
             .dynamo
@@ -269,50 +269,50 @@ impl Directory {
             .set_item(Some(item.into_inner()))
             .condition_expression("attribute_not_exists(#change) OR #change < :change")
             .expression_attribute_names("#change", CHANGE)
-            .expression_attribute_values(":change", numbered(change).0)
+            .expression_attribute_values(":change", change_number(change).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(Followed::Applied) };
+        let Err(error) = put.send().await else { return Ok(ChangeOutcome::Applied) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unreadable(&self.table))?;
+                let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unparsable_item(&self.table))?;
                 if self.change(&known)? != change {
-                    let stale = known.time(TOLD).is_some_and(|told| told.plus(LATE) < now);
-                    return Ok(if stale { Followed::Stale } else { Followed::Superseded });
+                    let stale = known.time(TOLD).is_some_and(|told| told.plus(MAX_DELAY) < now);
+                    return Ok(if stale { ChangeOutcome::Stale } else { ChangeOutcome::Superseded });
                 }
                 let reached = |of: &Item| {
                     let reached = Item::new(of.map("reached")?.clone());
-                    Some(Reached {
+                    Some(ChangeProgress {
                         began: reached.time("began")?,
-                        place: Place::parse(reached.text("place")?)?,
+                        cursor: Cursor::parse(reached.text("place")?)?,
                         down_to: if reached.has("down_to") { Some(reached.time("down_to")?) } else { None },
                     })
                 };
-                let reached = known.has("reached").then(|| reached(&known).ok_or_else(|| unreadable(&self.table)));
-                Ok(Followed::Repeated(reached.transpose()?))
+                let reached = known.has("reached").then(|| reached(&known).ok_or_else(|| unparsable_item(&self.table)));
+                Ok(ChangeOutcome::Repeated(reached.transpose()?))
             }
             _ => Err(Fault::of_aws(CALL, &error)),
         }
     }
 
-    /// Keeps how far `change`, to `role`, has been followed; nothing if it has been to the end. Unless another change counts by now.
+    /// Writes how far `change`, to `role`, has been applied; nothing if it has been to the end. Unless another change counts by now.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep_reached(
+    pub async fn put_change_progress(
         &self,
         (person, tenant): (&PersonId, &TenantId),
         role: &str,
         change: u64,
-        reached: Option<&Reached>,
+        reached: Option<&ChangeProgress>,
         now: Timestamp,
     ) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.PutItem";
-        let reached = reached.map(|Reached { began, place, down_to }| {
-            let members = Item::default().with("began", *began).with("place", place.to_text());
+        let reached = reached.map(|ChangeProgress { began, cursor, down_to }| {
+            let members = Item::default().with("began", *began).with("place", cursor.to_text());
             Value(AttributeValue::M(members.with_some("down_to", *down_to).into_inner()))
         });
-        let item = Item::new(self.membership(person, tenant).attribute_values())
-            .with(CHANGE, numbered(change))
+        let item = Item::new(self.membership_key(person, tenant).attribute_values())
+            .with(CHANGE, change_number(change))
             .with("tenant", tenant.as_str())
             .with("person", person.as_str())
             .with("role", role)
@@ -326,7 +326,7 @@ impl Directory {
             .condition_expression("#change = :change AND #role = :role")
             .expression_attribute_names("#change", CHANGE)
             .expression_attribute_names("#role", "role")
-            .expression_attribute_values(":change", numbered(change).0)
+            .expression_attribute_values(":change", change_number(change).0)
             .expression_attribute_values(":role", Value::from(role).0);
         let Err(error) = put.send().await else { return Ok(()) };
         match error.as_service_error() {
@@ -335,7 +335,7 @@ impl Directory {
         }
     }
 
-    pub(super) async fn memberships(&self, person: &PersonId) -> Result<Vec<Item>, Fault> {
+    pub(super) async fn membership_items(&self, person: &PersonId) -> Result<Vec<Item>, Fault> {
         const CALL: &str = "DynamoDB.Query";
         let mut found = Vec::new();
         let mut start = None;
@@ -368,55 +368,56 @@ impl Directory {
         let read = |item: &Item| {
             let mut names: Vec<_> = if item.has("roles") { item.map("roles")?.keys().collect() } else { Vec::new() };
             names.sort();
-            let roles = names.into_iter().map(|name| role_in(item, name)).collect::<Option<_>>()?;
+            let roles = names.into_iter().map(|name| read_role(item, name)).collect::<Option<_>>()?;
             Some((item.text("name")?.to_owned(), roles))
         };
-        let (name, roles) = read(item).ok_or_else(|| unreadable(&self.table))?;
+        let (name, roles) = read(item).ok_or_else(|| unparsable_item(&self.table))?;
         Ok(Tenant { id, name, roles })
     }
 
-    pub(super) fn tenant<'a>(&'a self, tenant: &TenantId) -> Key<'a> {
+    pub(super) fn tenant_key<'a>(&'a self, tenant: &TenantId) -> Key<'a> {
         Key { table: &self.table, attributes: vec![("pk", format!("tenant#{tenant}")), ("sk", "tenant".to_owned())] }
     }
 
-    pub(super) fn membership<'a>(&'a self, person: &PersonId, tenant: &TenantId) -> Key<'a> {
+    pub(super) fn membership_key<'a>(&'a self, person: &PersonId, tenant: &TenantId) -> Key<'a> {
         let attributes = vec![("pk", format!("person#{person}")), ("sk", format!("tenant#{tenant}"))];
         Key { table: &self.table, attributes }
     }
 
     fn change(&self, membership: &Item) -> Result<u64, Fault> {
-        let known = membership.has(CHANGE).then(|| membership.number(CHANGE).ok_or_else(|| unreadable(&self.table)));
+        let known =
+            membership.has(CHANGE).then(|| membership.number(CHANGE).ok_or_else(|| unparsable_item(&self.table)));
         Ok(known.transpose()?.unwrap_or(0))
     }
 
     /// A membership that has ended, or of a tenant that is gone, gives nothing.
-    pub(super) fn stand(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Standing>, Fault> {
+    pub(super) fn read_membership(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Membership>, Fault> {
         let Some(tenant) = tenant.filter(|_| !membership.has(LEFT)) else { return Ok(None) };
         let read = || {
-            Some(Standing {
+            Some(Membership {
                 person: PersonId::parse(membership.text("person")?)?,
                 tenant: TenantId::parse(membership.text("tenant")?)?,
                 name: tenant.text("name")?.to_owned(),
-                role: role_in(&tenant, membership.text("role")?)?,
+                role: read_role(&tenant, membership.text("role")?)?,
             })
         };
-        read().map(Some).ok_or_else(|| unreadable(&self.table))
+        read().map(Some).ok_or_else(|| unparsable_item(&self.table))
     }
 }
 
 /// The number of a change, as an attribute.
-pub(super) fn numbered(change: u64) -> Value {
+pub(super) fn change_number(change: u64) -> Value {
     Value(AttributeValue::N(change.to_string()))
 }
 
 /// The role that the tenant defines, else the built-in one, else one that allows nothing: a role that is renamed in two writes
 /// must not end what its members have connected. `None` when it is not readable, which must not mean the built-in one.
-fn role_in(tenant: &Item, name: &str) -> Option<Role> {
+fn read_role(tenant: &Item, name: &str) -> Option<Role> {
     let own = if tenant.has("roles") { tenant.map("roles")?.get(name) } else { None };
     let Some(own) = own else {
         let nothing = || Role { name: name.to_owned(), permissions: Scopes::NONE };
         return Some(Role::built_in(name).unwrap_or_else(nothing));
     };
     let names = own.as_l().ok()?.iter().map(|name| name.as_s().ok().map(String::as_str)).collect::<Option<Vec<_>>>()?;
-    Some(Role { name: name.to_owned(), permissions: Scopes::of_names(names).permissions() })
+    Some(Role { name: name.to_owned(), permissions: Scopes::from_names(names).permissions() })
 }

@@ -13,7 +13,7 @@
 //! what tokens up to that generation may still do, and the number of the membership's change that says so.
 //! ```
 //!
-//! Beside them, what clients wanted beyond their grants: [`super::wanted`].
+//! Beside them, the scopes that clients lacked: [`super::pending_scopes`].
 //!
 //! Every transition is one conditional write whose refusal returns the item as it is: the table decides races. `made_by` names
 //! the write that made the state, so that another try of a write whose answer was lost recognises its own.
@@ -29,17 +29,19 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::clients::Clients;
-use super::directory::numbered;
-use super::item::{Item, Value, unreadable};
-use super::wanted::Wanted;
-use super::{Key, read_together};
+use super::directory::change_number;
+use super::item::{Item, Value, unparsable_item};
+use super::pending_scopes::PendingScopes;
+use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
-use crate::oauth::grant::{Active, Approval, Binding, Ending, Grant, GrantId, Life, Limit, Proven};
-use crate::oauth::pkce::Challenge;
+use crate::oauth::grant::{
+    Active, Approval, CodeBinding, Grant, GrantId, GrantState, Limit, RevocationReason, VerifiedCode,
+};
+use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh::{Family, Salt};
+use crate::oauth::refresh_token::{RotationNonce, TokenFamily};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret};
@@ -50,8 +52,8 @@ const UPDATE: &str = "DynamoDB.UpdateItem";
 /// The value that names a transition's write.
 const MADE_BY: &str = ":made_by";
 
-/// How long an ended grant is kept for those who ask what happened.
-const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// How long a revoked grant is kept for those who ask what happened.
+const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// The table of grants.
 #[derive(Clone)]
@@ -60,14 +62,14 @@ pub struct Grants {
     pub(super) table: String,
 }
 
-/// Who won a transition.
-pub enum Turn {
-    /// This call made it.
-    Won,
-    /// Another was first: the grant as it is now.
-    Lost(Box<Grant>),
+/// The outcome of a compare-and-swap.
+pub enum Update {
+    /// This call made the change.
+    Applied,
+    /// Another call was first: the grant as it is now.
+    Conflict(Box<Grant>),
     /// The grant is no longer there.
-    Gone,
+    NotFound,
 }
 
 impl Grants {
@@ -97,28 +99,29 @@ impl Grants {
         client: &ClientId,
         now: Timestamp,
     ) -> Result<(Option<Client>, Option<Grant>), Fault> {
-        let mut items = read_together(&self.dynamo, &[clients.key(client), self.key(id)]).await?;
+        let mut items = batch_get_items(&self.dynamo, &[clients.key(client), self.key(id)]).await?;
         let grant = self.read(items.pop().flatten())?;
         Ok((clients.read(items.pop().flatten(), now)?, grant))
     }
 
-    /// Keeps a new grant, and its client for as long as the grant can live; and what it grants is no longer `wanted`.
+    /// Keeps a new grant, and its client for as long as the grant can live; and the scopes that it grants are no longer `pending`.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn keep(
+    pub async fn put(
         &self,
         grant: &Grant,
         clients: &Clients,
         client: &Client,
-        wanted: &Wanted,
+        pending: &PendingScopes,
         now: Timestamp,
     ) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
 
         // The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
         let item = write(grant).into_inner();
-        let updates = [clients.renewal(client, now), self.settlement(&grant.approval, wanted, now)];
+        let updates =
+            [clients.expiry_extension(client, now), self.pending_scopes_removal(&grant.approval, pending, now)];
         let updates: Vec<_> =
             updates.into_iter().flatten().map(|update| TransactWriteItem::builder().update(update).build()).collect();
         if !updates.is_empty() {
@@ -131,8 +134,8 @@ impl Grants {
             let kept = transaction.send().await;
             match kept {
                 Ok(_) => return Ok(()),
-                // Somebody else renews the client at this moment: many people share one that registers itself. Or it wants
-                // more at this moment: then it is offered once more than it needs to be.
+                // Somebody else renews the client at this moment: many people share one that registers itself. Or one of its
+                // calls records a pending scope: then that is offered once more than it needs to be.
                 Err(error) if is_conflict(&error) => {}
                 Err(error) => return Err(Fault::of_aws(CALL, &error)),
             }
@@ -141,16 +144,16 @@ impl Grants {
         put.send().await.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error))
     }
 
-    /// Issued → active: the code is spent. Only the first of several wins.
+    /// Issued → active: the code is spent. Only the first of several succeeds.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn activate(&self, proven: Proven, active: Active) -> Result<Turn, Fault> {
-        let grant = proven.into_grant();
+    pub async fn activate(&self, verified: VerifiedCode, active: Active) -> Result<Update, Fault> {
+        let grant = verified.into_grant();
         let id = grant.id.clone();
-        let after = Grant { life: Life::Active(active), ..grant };
+        let after = Grant { state: GrantState::Active(active), ..grant };
         let expires = after.expires();
-        let Life::Active(active) = after.life else { return Ok(Turn::Gone) };
+        let GrantState::Active(active) = after.state else { return Ok(Update::NotFound) };
         let mut update = self
             .transition(&id, "#state = :issued", expires)
             .expression_attribute_values(":issued", AttributeValue::S("issued".to_owned()))
@@ -164,17 +167,17 @@ impl Grants {
             update = with_family(update, family)
                 .expression_attribute_values(":family", Value::from(family.digest.as_bytes().as_slice()).0);
         }
-        self.decide(update.update_expression(format!("{set} REMOVE effective"))).await
+        self.compare_and_swap(update.update_expression(format!("{set} REMOVE effective"))).await
     }
 
-    /// Turns the family of `grant` from `current` to `next`, if nobody was faster.
+    /// Rotates the family of `grant` from `current` to `next`, if nobody was faster.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn turn(&self, grant: &Grant, current: &Family, next: &Family) -> Result<Turn, Fault> {
-        let Life::Active(active) = &grant.life else { return Ok(Turn::Gone) };
-        let life = Life::Active(Active { family: Some(next.clone()), ..active.clone() });
-        let expires = Grant { life, ..grant.clone() }.expires();
+    pub async fn rotate(&self, grant: &Grant, current: &TokenFamily, next: &TokenFamily) -> Result<Update, Fault> {
+        let GrantState::Active(active) = &grant.state else { return Ok(Update::NotFound) };
+        let state = GrantState::Active(Active { family: Some(next.clone()), ..active.clone() });
+        let expires = Grant { state, ..grant.clone() }.expires();
         let update = self
             .transition(&grant.id, "#state = :active AND salt = :current", expires)
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
@@ -183,32 +186,32 @@ impl Grants {
                 "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, expires = :expires, \
                  made_by = :made_by REMOVE answered",
             );
-        self.decide(with_family(update, next)).await
+        self.compare_and_swap(with_family(update, next)).await
     }
 
-    /// Remembers that a lost answer was given again, as `next` says, if nobody has turned the family since.
+    /// Records that a lost response was reissued, as `next` says, if nobody has rotated the family since.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn answer_again(&self, grant: &Grant, next: &Family) -> Result<Turn, Fault> {
-        let Life::Active(active) = &grant.life else { return Ok(Turn::Gone) };
-        let life = Life::Active(Active { family: Some(next.clone()), ..active.clone() });
-        let expires = Grant { life, ..grant.clone() }.expires();
+    pub async fn reissue(&self, grant: &Grant, next: &TokenFamily) -> Result<Update, Fault> {
+        let GrantState::Active(active) = &grant.state else { return Ok(Update::NotFound) };
+        let state = GrantState::Active(Active { family: Some(next.clone()), ..active.clone() });
+        let expires = Grant { state, ..grant.clone() }.expires();
         let update = self
             .transition(&grant.id, "#state = :active AND salt = :salt", expires)
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":salt", Value::from(next.current.as_bytes().as_slice()).0)
-            .expression_attribute_values(":answered", Value::from(next.answered).0)
+            .expression_attribute_values(":answered", Value::from(next.last_issued).0)
             .update_expression("SET answered = :answered, expires = :expires, made_by = :made_by");
-        self.decide(update).await
+        self.compare_and_swap(update).await
     }
 
-    /// Remembers that mcp has seen an access token of `generation`, and when. Lost, if one of it or a later one was seen before, or the grant has
-    /// ended since.
+    /// Records that mcp has seen an access token of `generation`, and when. `Conflict` if one of it or a later one was seen before,
+    /// or the grant has been revoked since.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn seen(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<Turn, Fault> {
+    pub async fn record_use(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<Update, Fault> {
         let update = self
             .update(id)
             .condition_expression("#state = :active AND seen < :seen")
@@ -217,34 +220,34 @@ impl Grants {
             .expression_attribute_values(":seen", Value::from(generation).0)
             .expression_attribute_values(":now", Value::from(now).0)
             .update_expression("SET seen = :seen, used = :now");
-        self.decide(update).await
+        self.compare_and_swap(update).await
     }
 
-    /// Ends a grant. Whether this call did: an ended one stays as it ended.
+    /// Revokes a grant. Whether this call did: a revoked one stays as it was revoked.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn end(&self, id: &GrantId, why: Ending, now: Timestamp) -> Result<bool, Fault> {
+    pub async fn revoke(&self, id: &GrantId, reason: RevocationReason, now: Timestamp) -> Result<bool, Fault> {
         let update = self
-            .transition(id, "attribute_exists(id) AND #state <> :ended", now.plus(REMEMBERED))
+            .transition(id, "attribute_exists(id) AND #state <> :ended", now.plus(RETENTION))
             .expression_attribute_values(":ended", AttributeValue::S("ended".to_owned()))
-            .expression_attribute_values(":why", Value::from(why.as_str()).0)
+            .expression_attribute_values(":why", Value::from(reason.as_str()).0)
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
                  REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
                  limited_to, limited_through, limited_by",
             );
-        Ok(matches!(self.decide(update).await?, Turn::Won))
+        Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
     }
 
     /// Lets what was issued under a grant do no more than `allowed`, which follows from the change of the membership of number
-    /// `change`. Whether this call did: a later change, and the end of a grant, stay. What the next refresh issues is its own affair,
+    /// `change`. Whether this call did: a later change, and a revocation, stay. What the next refresh issues is its own affair,
     /// unless that has begun already.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn limit(&self, id: &GrantId, allowed: Scopes, change: u64) -> Result<bool, Fault> {
+    pub async fn restrict(&self, id: &GrantId, allowed: Scopes, change: u64) -> Result<bool, Fault> {
         let number = |number: u32| Value::from(number).0;
         let update = self
             .update(id)
@@ -254,14 +257,14 @@ impl Grants {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":issued", AttributeValue::S("issued".to_owned()))
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
-            .expression_attribute_values(":change", numbered(change).0)
+            .expression_attribute_values(":change", change_number(change).0)
             .expression_attribute_values(":allowed", Value::from(allowed.to_string()).0)
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":one", number(1))
             .update_expression(
                 "SET limited_to = :allowed, limited_by = :change, limited_through = if_not_exists(generation, :none) + :one",
             );
-        Ok(matches!(self.decide(update).await?, Turn::Won))
+        Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
     }
 
     pub(super) fn key<'a>(&'a self, id: &GrantId) -> Key<'a> {
@@ -285,24 +288,24 @@ impl Grants {
             .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
     }
 
-    async fn decide(&self, update: UpdateItemFluentBuilder) -> Result<Turn, Fault> {
+    async fn compare_and_swap(&self, update: UpdateItemFluentBuilder) -> Result<Update, Fault> {
         let maker = update.get_expression_attribute_values().as_ref().and_then(|values| values.get(MADE_BY).cloned());
-        let Err(error) = update.send().await else { return Ok(Turn::Won) };
+        let Err(error) = update.send().await else { return Ok(Update::Applied) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                 let made_by = refusal.item().and_then(|item| item.get("made_by"));
                 if maker.is_some() && maker.as_ref() == made_by {
-                    return Ok(Turn::Won);
+                    return Ok(Update::Applied);
                 }
                 let item = refusal.item().cloned().map(Item::new);
-                Ok(self.read(item)?.map_or(Turn::Gone, |grant| Turn::Lost(Box::new(grant))))
+                Ok(self.read(item)?.map_or(Update::NotFound, |grant| Update::Conflict(Box::new(grant))))
             }
             _ => Err(Fault::of_aws(UPDATE, &error)),
         }
     }
 
     pub(super) fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
-        item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
+        item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
 }
 
@@ -315,18 +318,18 @@ fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
     }
 }
 
-fn with_family(update: UpdateItemFluentBuilder, family: &Family) -> UpdateItemFluentBuilder {
+fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateItemFluentBuilder {
     update
         .expression_attribute_values(":generation", Value::from(family.generation).0)
         .expression_attribute_values(":salt", Value::from(family.current.as_bytes().as_slice()).0)
-        .expression_attribute_values(":turned", Value::from(family.turned).0)
+        .expression_attribute_values(":turned", Value::from(family.rotated).0)
 }
 
 /// A new grant; what follows are updates.
 fn write(grant: &Grant) -> Item {
-    let Grant { id, approval, binding, life } = grant;
-    let effective = match life {
-        Life::Issued { effective } => Some(effective.to_string()),
+    let Grant { id, approval, binding, state } = grant;
+    let effective = match state {
+        GrantState::Issued { effective } => Some(effective.to_string()),
         _ => None,
     };
     Item::default()
@@ -352,12 +355,12 @@ fn read(item: &Item) -> Option<Grant> {
     } else {
         None
     };
-    let life = match item.text("state")? {
+    let state = match item.text("state")? {
         "issued" => {
             let effective = Scopes::parse(item.text("effective")?);
-            Life::Issued { effective: limit.map_or(effective, |limit| effective.intersection(limit.allowed)) }
+            GrantState::Issued { effective: limit.map_or(effective, |limit| effective.intersection(limit.allowed)) }
         }
-        "active" => Life::Active(Active {
+        "active" => GrantState::Active(Active {
             since: item.time("since")?,
             family: match item.bytes("family_digest") {
                 Some(digest) => Some(read_family(item, digest)?),
@@ -367,8 +370,8 @@ fn read(item: &Item) -> Option<Grant> {
             used: if item.has("used") { Some(item.time("used")?) } else { None },
             limit,
         }),
-        "ended" => Life::Ended {
-            why: Ending::ALL.into_iter().find(|why| Some(why.as_str()) == item.text("why"))?,
+        "ended" => GrantState::Revoked {
+            reason: RevocationReason::ALL.into_iter().find(|reason| Some(reason.as_str()) == item.text("why"))?,
             at: item.time("ended")?,
         },
         _ => return None,
@@ -384,26 +387,26 @@ fn read(item: &Item) -> Option<Grant> {
             at: item.time("created")?,
             email: item.text("email").map(str::to_owned),
         },
-        binding: Binding {
+        binding: CodeBinding {
             code: Digest::from_bytes(item.bytes("code")?)?,
-            challenge: Challenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),
+            challenge: CodeChallenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),
             redirect_uri: RedirectUri::parse(item.text("redirect_uri")?)?,
         },
-        life,
+        state,
     })
 }
 
-fn read_family(item: &Item, digest: &[u8]) -> Option<Family> {
-    let turned = item.time("turned")?;
-    Some(Family {
+fn read_family(item: &Item, digest: &[u8]) -> Option<TokenFamily> {
+    let rotated = item.time("turned")?;
+    Some(TokenFamily {
         digest: Digest::from_bytes(digest)?,
         generation: item.number("generation")?,
-        current: Salt::from_bytes(item.bytes("salt")?)?,
+        current: RotationNonce::from_bytes(item.bytes("salt")?)?,
         previous: match item.bytes("previous") {
-            Some(salt) => Some(Salt::from_bytes(salt)?),
+            Some(nonce) => Some(RotationNonce::from_bytes(nonce)?),
             None => None,
         },
-        turned,
-        answered: if item.has("answered") { item.time("answered")? } else { turned },
+        rotated,
+        last_issued: if item.has("answered") { item.time("answered")? } else { rotated },
     })
 }

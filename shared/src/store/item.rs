@@ -21,7 +21,7 @@ impl Item {
         self.0
     }
 
-    pub(super) fn is_at(&self, key: &[(&'static str, String)]) -> bool {
+    pub(super) fn has_key(&self, key: &[(&'static str, String)]) -> bool {
         key.iter().all(|(name, value)| self.text(name) == Some(value))
     }
 
@@ -116,6 +116,6 @@ impl<V: Into<Self>> From<Vec<V>> for Value {
 }
 
 /// An item that we cannot have written: somebody else did, or we broke the schema.
-pub(super) fn unreadable(table: &str) -> Fault {
-    Fault::new("DynamoDB", format!("an item of {table} is not readable"))
+pub(super) fn unparsable_item(table: &str) -> Fault {
+    Fault::new("DynamoDB", format!("an item of {table} could not be parsed"))
 }

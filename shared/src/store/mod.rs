@@ -3,14 +3,14 @@
 //! Each file documents its items, with an example of each state. Expired items linger for days, so readers check the time.
 
 pub mod activity;
+pub mod api_keys;
 pub mod clients;
 pub mod connections;
 pub mod directory;
 pub mod grants;
 mod item;
-pub mod keys;
 pub mod operator;
-pub mod wanted;
+pub mod pending_scopes;
 pub mod workspace;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
@@ -32,38 +32,38 @@ impl Key<'_> {
 }
 
 /// The items at `keys`, in their order, from any tables, consistently, in one call per hundred.
-async fn read_together(dynamo: &aws_sdk_dynamodb::Client, keys: &[Key<'_>]) -> Result<Vec<Option<Item>>, Fault> {
+async fn batch_get_items(dynamo: &aws_sdk_dynamodb::Client, keys: &[Key<'_>]) -> Result<Vec<Option<Item>>, Fault> {
     const CALL: &str = "DynamoDB.BatchGetItem";
-    const MOST: usize = 100;
+    const MAX: usize = 100;
 
     let mut found: Vec<Option<Item>> = keys.iter().map(|_| None).collect();
-    for chunk in keys.chunks(MOST) {
-        let mut wanted: HashMap<String, KeysAndAttributes> = HashMap::new();
+    for chunk in keys.chunks(MAX) {
+        let mut remaining: HashMap<String, KeysAndAttributes> = HashMap::new();
         for key in chunk {
-            let mut entry = wanted.remove(key.table).map_or_else(Vec::new, |entry| entry.keys);
+            let mut entry = remaining.remove(key.table).map_or_else(Vec::new, |entry| entry.keys);
             entry.push(key.attribute_values());
             let entry = KeysAndAttributes::builder().set_keys(Some(entry)).consistent_read(true).build();
-            wanted.insert(key.table.to_owned(), entry.map_err(|error| Fault::new(CALL, error.to_string()))?);
+            remaining.insert(key.table.to_owned(), entry.map_err(|error| Fault::new(CALL, error.to_string()))?);
         }
         // DynamoDB may leave some keys for another call; more than one more means that the table is short of capacity.
         for _ in 0..2 {
-            let answer = dynamo.batch_get_item().set_request_items(Some(wanted)).send().await;
+            let answer = dynamo.batch_get_item().set_request_items(Some(remaining)).send().await;
             let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
             for (table, items) in answer.responses.unwrap_or_default() {
                 for item in items.into_iter().map(Item::new) {
-                    let place = keys.iter().position(|key| key.table == table && item.is_at(&key.attributes));
+                    let place = keys.iter().position(|key| key.table == table && item.has_key(&key.attributes));
                     if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
                         *slot = Some(item);
                     }
                 }
             }
-            wanted = answer.unprocessed_keys.unwrap_or_default();
-            if wanted.is_empty() {
+            remaining = answer.unprocessed_keys.unwrap_or_default();
+            if remaining.is_empty() {
                 break;
             }
         }
-        if !wanted.is_empty() {
-            return Err(Fault::new(CALL, "keys left unprocessed twice"));
+        if !remaining.is_empty() {
+            return Err(Fault::new(CALL, "DynamoDB left keys unprocessed twice"));
         }
     }
     Ok(found)

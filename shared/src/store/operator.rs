@@ -10,9 +10,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
 use super::directory::{Directory, Tenant};
 use super::grants::Grants;
-use super::item::{Item, Value, unreadable};
+use super::item::{Item, Value, unparsable_item};
 use super::workspace::Workspaces;
-use super::{Key, read_together};
+use super::{Key, batch_get_items};
 use crate::fault::Fault;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
@@ -21,9 +21,9 @@ use crate::oauth::tenant::{PersonId, TenantId};
 const QUERY: &str = "DynamoDB.Query";
 const SCAN: &str = "DynamoDB.Scan";
 
-/// Whose grants are meant.
+/// Which grants.
 #[derive(Clone, Debug)]
-pub enum Whose {
+pub enum GrantFilter {
     /// All in a tenant.
     Tenant(TenantId),
     /// All of a person, wherever.
@@ -42,21 +42,21 @@ pub struct Member {
 }
 
 impl Grants {
-    /// Every grant that is kept of someone, ended ones as well, the newest first; as the table has it, though an index that follows it
+    /// Every grant that is kept of someone, revoked ones as well, the newest first; as the table has it, though an index that follows it
     /// within moments says which there are.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn every_of(&self, whose: &Whose) -> Result<Vec<Grant>, Fault> {
+    pub async fn list(&self, whose: &GrantFilter) -> Result<Vec<Grant>, Fault> {
         let mut grants = match whose {
-            Whose::Tenant(tenant) => self.indexed("by_tenant", "tenant", tenant.as_str()).await?,
-            Whose::Person(person) => self.indexed("by_person", "person", person.as_str()).await?,
-            Whose::Client(client) => {
+            GrantFilter::Tenant(tenant) => self.query_index("by_tenant", "tenant", tenant.as_str()).await?,
+            GrantFilter::Person(person) => self.query_index("by_person", "person", person.as_str()).await?,
+            GrantFilter::Client(client) => {
                 let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
                 let scan = scan
                     .filter_expression("client = :client")
                     .expression_attribute_values(":client", Value::from(client.as_str()).0);
-                let found = whole(scan).await?;
+                let found = scan_all(scan).await?;
                 found.into_iter().filter_map(|item| self.read(Some(item)).transpose()).collect::<Result<_, _>>()?
             }
         };
@@ -64,13 +64,13 @@ impl Grants {
         Ok(grants)
     }
 
-    async fn indexed(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Grant>, Fault> {
+    async fn query_index(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Grant>, Fault> {
         let query = self.dynamo.query().table_name(&self.table).index_name(index).projection_expression("id");
-        let found = all(by(query, attribute, value)).await?;
+        let found = query_all(with_partition(query, attribute, value)).await?;
         let ids: Option<Vec<_>> = found.iter().map(|item| item.text("id").map(str::to_owned)).collect();
-        let ids = ids.ok_or_else(|| unreadable(&self.table))?;
+        let ids = ids.ok_or_else(|| unparsable_item(&self.table))?;
         let keys: Vec<_> = ids.into_iter().map(|id| Key { table: &self.table, attributes: vec![("id", id)] }).collect();
-        let items = read_together(&self.dynamo, &keys).await?;
+        let items = batch_get_items(&self.dynamo, &keys).await?;
         items.into_iter().filter_map(|item| self.read(item).transpose()).collect()
     }
 }
@@ -80,15 +80,15 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn every_tenant(&self) -> Result<Vec<Tenant>, Fault> {
+    pub async fn list_tenants(&self) -> Result<Vec<Tenant>, Fault> {
         let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
         let scan = scan
             .filter_expression("sk = :tenant")
             .expression_attribute_values(":tenant", AttributeValue::S("tenant".to_owned()));
         let mut found = Vec::new();
-        for item in whole(scan).await? {
+        for item in scan_all(scan).await? {
             let id = item.text("pk").and_then(|key| TenantId::parse(key.strip_prefix("tenant#")?));
-            found.push(self.read_tenant(id.ok_or_else(|| unreadable(&self.table))?, &item)?);
+            found.push(self.read_tenant(id.ok_or_else(|| unparsable_item(&self.table))?, &item)?);
         }
         found.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
         Ok(found)
@@ -98,29 +98,29 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn everyone_in(&self, tenant: &TenantId) -> Result<Vec<Member>, Fault> {
+    pub async fn list_members(&self, tenant: &TenantId) -> Result<Vec<Member>, Fault> {
         let query = self.dynamo.query().table_name(&self.table).index_name("by_tenant");
         let read = |item: &Item| {
             Some(Member { person: PersonId::parse(item.text("person")?)?, role: item.text("role")?.to_owned() })
         };
-        let found = all(by(query, "tenant", tenant.as_str())).await?;
-        found.iter().map(|item| read(item).ok_or_else(|| unreadable(&self.table))).collect()
+        let found = query_all(with_partition(query, "tenant", tenant.as_str())).await?;
+        found.iter().map(|item| read(item).ok_or_else(|| unparsable_item(&self.table))).collect()
     }
 
-    /// Removes a tenant itself; its members, grants, keys and things are for the caller to remove before.
+    /// Removes a tenant itself; its members, grants, keys and data are for the caller to remove before.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
-        let key = self.tenant(tenant).attribute_values();
+        let key = self.tenant_key(tenant).attribute_values();
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key));
         delete.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 }
 
 impl Workspaces {
-    /// How many items a tenant's things are.
+    /// How many items a tenant has.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -133,9 +133,9 @@ impl Workspaces {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn remove_all(&self, tenant: &TenantId) -> Result<usize, Fault> {
-        const MOST: usize = 25;
+        const MAX: usize = 25;
         let keys = self.keys_of(tenant).await?;
-        for chunk in keys.chunks(MOST) {
+        for chunk in keys.chunks(MAX) {
             remove(&self.dynamo, &self.table, chunk).await?;
         }
         Ok(keys.len())
@@ -145,19 +145,19 @@ impl Workspaces {
         let query = self.dynamo.query().table_name(&self.table).consistent_read(true);
         let query = query.projection_expression("#tenant, #item").expression_attribute_names("#tenant", "tenant");
         let query = query.expression_attribute_names("#item", "item");
-        all(by(query, "tenant", tenant.as_str())).await
+        query_all(with_partition(query, "tenant", tenant.as_str())).await
     }
 }
 
-fn by(query: QueryFluentBuilder, attribute: &str, value: &str) -> QueryFluentBuilder {
+fn with_partition(query: QueryFluentBuilder, attribute: &str, value: &str) -> QueryFluentBuilder {
     query
         .key_condition_expression(format!("{attribute} = :value"))
         .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
 }
 
 /// What a query finds, on however many pages.
-async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, Fault> {
-    paged(async |from| {
+async fn query_all(query: QueryFluentBuilder) -> Result<Vec<Item>, Fault> {
+    paginate(async |from| {
         let page = query.clone().set_exclusive_start_key(from).send().await;
         page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(QUERY, &error))
     })
@@ -165,8 +165,8 @@ async fn all(query: QueryFluentBuilder) -> Result<Vec<Item>, Fault> {
 }
 
 /// What a scan finds, on however many pages.
-async fn whole(scan: ScanFluentBuilder) -> Result<Vec<Item>, Fault> {
-    paged(async |from| {
+async fn scan_all(scan: ScanFluentBuilder) -> Result<Vec<Item>, Fault> {
+    paginate(async |from| {
         let page = scan.clone().set_exclusive_start_key(from).send().await;
         page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(SCAN, &error))
     })
@@ -176,7 +176,7 @@ async fn whole(scan: ScanFluentBuilder) -> Result<Vec<Item>, Fault> {
 type Attributes = HashMap<String, AttributeValue>;
 
 /// What `ask` answers, page after page, each being asked for with the key that the one before ended with.
-async fn paged(
+async fn paginate(
     ask: impl AsyncFn(Option<Attributes>) -> Result<(Option<Vec<Attributes>>, Option<Attributes>), Fault>,
 ) -> Result<Vec<Item>, Fault> {
     let (mut found, mut from) = (Vec::new(), None);
@@ -195,14 +195,14 @@ async fn remove(dynamo: &aws_sdk_dynamodb::Client, table: &str, keys: &[Item]) -
     let deletes = keys.iter().map(|key| DeleteRequest::builder().set_key(Some(key.clone().into_inner())).build());
     let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
     let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| Fault::new(CALL, error.to_string()))?;
-    let mut wanted = HashMap::from([(table.to_owned(), writes)]);
+    let mut remaining = HashMap::from([(table.to_owned(), writes)]);
     // DynamoDB may leave some for another call.
     for _ in 0..5 {
-        let answer = dynamo.batch_write_item().set_request_items(Some(wanted)).send().await;
-        wanted = answer.map_err(|error| Fault::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
-        if wanted.is_empty() {
+        let answer = dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
+        remaining = answer.map_err(|error| Fault::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
+        if remaining.is_empty() {
             return Ok(());
         }
     }
-    Err(Fault::new(CALL, "items left unprocessed five times"))
+    Err(Fault::new(CALL, "DynamoDB left items unprocessed five times"))
 }

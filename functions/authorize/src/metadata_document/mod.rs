@@ -20,10 +20,10 @@ use http::StatusCode;
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::environment::{Environment, Misconfigured};
-use shared::oauth::client::{Client, ClientId, Kind, Provenance};
+use shared::oauth::client::{Client, ClientId, ClientKind, DocumentFetch};
 use shared::oauth::secret::to_text;
 use shared::outbound::{Fetch, Outbound};
-use shared::store::clients::{Clients, UNUSED};
+use shared::store::clients::{Clients, UNUSED_RETENTION};
 
 use crate::stranded::Stranded;
 use document::Document;
@@ -62,10 +62,10 @@ impl MetadataDocuments {
 
     /// Judges an id by what it tells by itself, before anybody is asked anything. What is no address is none of this.
     pub(crate) fn judge(&self, id: &ClientId) -> Result<(), Unfit> {
-        if !id.is_address() {
+        if !id.is_url() {
             return Ok(());
         }
-        let host = id.document_host().ok_or(Unfit::Address)?;
+        let host = id.metadata_document_host().ok_or(Unfit::Address)?;
         self.outbound.judge(id.as_str())?;
         if self.hosts.is_empty() || self.hosts.contains(&host) { Ok(()) } else { Err(Unfit::Host) }
     }
@@ -78,10 +78,10 @@ impl MetadataDocuments {
         now: Timestamp,
     ) -> Result<Option<Client>, Stranded> {
         let stored = match stored {
-            Some(Client { kind: Kind::Document(known), name: Some(name), redirect_uris, refreshes, .. }) => {
+            Some(Client { kind: ClientKind::Document(known), name: Some(name), redirect_uris, refreshes, .. }) => {
                 Some(Stored { document: Document { name, redirect_uris, refreshes }, known })
             }
-            None if id.is_address() => None,
+            None if id.is_url() => None,
             otherwise => return Ok(otherwise),
         };
         if let Some(stored) = &stored
@@ -95,9 +95,9 @@ impl MetadataDocuments {
         let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
         if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
             match stored {
-                Some(_) => self.clients.keep_refetched(client, &chosen.known).await?,
+                Some(_) => self.clients.put_refetched(client, &chosen.known).await?,
                 // Not written means that somebody else kept the same just now.
-                None => drop(self.clients.keep(client).await?),
+                None => drop(self.clients.put(client).await?),
             }
         }
         tell(id, stored.as_ref(), &chosen);
@@ -130,7 +130,7 @@ struct Fetched {
 /// A document as it is in the table.
 struct Stored {
     document: Document,
-    known: Provenance,
+    known: DocumentFetch,
 }
 
 /// What counts although nothing good was fetched, and why.
@@ -154,11 +154,11 @@ fn choose(
     fetched: Result<Fetched, Unfit>,
     now: Timestamp,
 ) -> Result<(Stored, Option<Instead>), Nothing> {
-    let expires = stored.map_or_else(|| now.plus(UNUSED), |stored| stored.known.expires);
+    let expires = stored.map_or_else(|| now.plus(UNUSED_RETENTION), |stored| stored.known.expires);
     let again_soon = now.plus(freshness::LEAST);
     let settle = |document: Document, fetched, fresh| {
         let digest = document.digest();
-        Stored { document, known: Provenance { fetched, fresh, digest, expires } }
+        Stored { document, known: DocumentFetch { fetched, fresh, digest, expires } }
     };
     let unfit = match fetched {
         Ok(Fetched { document, fresh }) => return Ok((settle(document, now, fresh), None)),
@@ -215,7 +215,7 @@ impl Stored {
 
     fn client(&self, id: &ClientId) -> Client {
         let Document { name, redirect_uris, refreshes } = self.document.clone();
-        Client { id: id.clone(), name: Some(name), redirect_uris, refreshes, kind: Kind::Document(self.known) }
+        Client { id: id.clone(), name: Some(name), redirect_uris, refreshes, kind: ClientKind::Document(self.known) }
     }
 }
 
@@ -235,7 +235,7 @@ mod tests {
     /// Fetched so long ago, and stale.
     fn stored(ago: Duration) -> Stored {
         let (document, fetched) = (document("stored"), NOW.minus(ago));
-        let known = Provenance { fetched, fresh: NOW, digest: document.digest(), expires: NOW.plus(DAY * 99) };
+        let known = DocumentFetch { fetched, fresh: NOW, digest: document.digest(), expires: NOW.plus(DAY * 99) };
         Stored { document, known }
     }
 
@@ -245,7 +245,7 @@ mod tests {
         let fetched = if good { Ok(fetched) } else { Err(Unfit::Status) };
         let (now, instead) = choose(&ClientId::parse(id).unwrap(), stored, fetched, NOW).ok()?;
         let from_now = |time: Timestamp| time.seconds() - NOW.seconds();
-        let Provenance { fetched, fresh, expires, .. } = now.known;
+        let DocumentFetch { fetched, fresh, expires, .. } = now.known;
         assert!(now.known.digest.matches(&now.document.digest()));
         Some((now.document.name, instead, from_now(fetched), from_now(fresh), from_now(expires)))
     }

@@ -4,7 +4,7 @@ use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::oauth::scope::Scope;
-use shared::store::workspace::NotKept;
+use shared::store::workspace::WriteError;
 use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
 
 use super::{BuiltIn, Effect, Outcome, Undone, Work, typed};
@@ -32,11 +32,11 @@ async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
     let by = work.access.person();
     let chat = work.workspace.create_chat(title.as_deref(), &message, by, work.now).await;
     let Chat { id, title, created } = chat.map_err(|why| match why {
-        NotKept::Unfit(unfit) => {
+        WriteError::Validation(unfit) => {
             let why = if message.len() > MESSAGE_LIMIT { "too_large" } else { "invalid_arguments" };
             Undone::failed(why, format!("No chat was started: {unfit}."))
         }
-        NotKept::Fault(fault) => Undone::Fault(fault),
+        WriteError::Upstream(fault) => Undone::Fault(fault),
     })?;
     Ok(Outcome::Structured(json!({ "id": id.as_str(), "title": title, "created": created.to_rfc3339() })))
 }

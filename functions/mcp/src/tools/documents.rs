@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::oauth::scope::Scope;
 use shared::oauth::tenant::PersonId;
-use shared::store::workspace::document::{Change, Document, Edition, Hit, Reading};
-use shared::store::workspace::{Name, NotKept, Unfit};
+use shared::store::workspace::document::{Document, DocumentLookup, DocumentUpdate, Edition, Hit};
+use shared::store::workspace::{Name, ValidationError, WriteError};
 
 use super::{
     BuiltIn, Effect, Outcome, Undone, Work, after, cursor_schema, list_input, object, page_output, paged, place, typed,
@@ -124,7 +124,7 @@ const QUERY_LIMIT: usize = 256;
 async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
     let page = work.workspace.documents(after(arguments)?.as_ref()).await?;
     let next = page.next.as_ref().map(cursor::after);
-    Ok(paged("documents", page.things.iter().map(|document| shown(document).into()).collect(), next))
+    Ok(paged("documents", page.items.iter().map(|document| shown(document).into()).collect(), next))
 }
 
 #[derive(Deserialize)]
@@ -141,7 +141,7 @@ async fn search(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
     }
     let after = place(cursor.as_deref(), cursor::read)?;
     let page = work.workspace.search_documents(&query, after.as_ref()).await?;
-    let hits = page.things.iter().map(|Hit { edition, excerpt }| {
+    let hits = page.items.iter().map(|Hit { edition, excerpt }| {
         let mut hit = shown(edition);
         hit.insert("excerpt".to_owned(), excerpt.as_str().into());
         hit.into()
@@ -159,19 +159,19 @@ struct Read {
 async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
     let Read { id, version } = typed(arguments)?;
     match work.workspace.document(&known(&id)?, version).await? {
-        Reading::Found(Document { edition, content }, current) => {
+        DocumentLookup::Found(Document { edition, content }, current) => {
             let mut document = shown(&edition);
             document.insert("content".to_owned(), content.into());
             document.insert("currentVersion".to_owned(), current.into());
             Ok(Outcome::Structured(document.into()))
         }
-        Reading::NoVersion(current) => Err(Undone::failed(
+        DocumentLookup::VersionNotFound(current) => Err(Undone::failed(
             "not_found",
             format!(
                 "The document has no such version. Version {current} is current; list_document_versions shows all."
             ),
         )),
-        Reading::Missing => Err(unknown()),
+        DocumentLookup::NotFound => Err(unknown()),
     }
 }
 
@@ -237,17 +237,17 @@ async fn delete(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
     Ok(Outcome::Structured(json!({ "id": id.as_str(), "version": version })))
 }
 
-fn made(change: Change) -> Result<Edition, Undone> {
+fn made(change: DocumentUpdate) -> Result<Edition, Undone> {
     match change {
-        Change::Made(edition) => Ok(edition),
-        Change::Stale(current) => Err(Undone::failed(
+        DocumentUpdate::Applied(edition) => Ok(edition),
+        DocumentUpdate::Conflict(current) => Err(Undone::failed(
             "conflict",
             format!(
                 "Nothing was changed: the document is at version {current} now. Read it again, work your change into that version, \
                  and name it."
             ),
         )),
-        Change::Missing => Err(unknown()),
+        DocumentUpdate::NotFound => Err(unknown()),
     }
 }
 
@@ -263,13 +263,13 @@ fn unknown() -> Undone {
 }
 
 /// What keeps a thing from being kept, as the model is told.
-fn unkept(why: NotKept) -> Undone {
+fn unkept(why: WriteError) -> Undone {
     match why {
-        NotKept::Unfit(unfit) => {
-            let why = if matches!(unfit, Unfit::Content) { "too_large" } else { "invalid_arguments" };
+        WriteError::Validation(unfit) => {
+            let why = if matches!(unfit, ValidationError::Content) { "too_large" } else { "invalid_arguments" };
             Undone::failed(why, format!("Nothing was written: {unfit}."))
         }
-        NotKept::Fault(fault) => Undone::Fault(fault),
+        WriteError::Upstream(fault) => Undone::Fault(fault),
     }
 }
 

@@ -4,10 +4,10 @@ use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use shared::oauth::scope::Scope;
-use shared::store::workspace::entity::{Changed, Entity, Fields};
+use shared::store::workspace::entity::{Entity, EntityUpdate, Fields};
 use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::query::{CONDITIONS, Condition, Field, OPS, ORDERS, Sort, TEXT_LIMIT, Words};
-use shared::store::workspace::{Name, Unfit};
+use shared::store::workspace::{Name, ValidationError};
 
 use super::schema::{Formats, Unchecked, check};
 use super::search::{Limit, Search, found_output, page_input};
@@ -152,7 +152,7 @@ struct Delete {
 
 async fn list_types(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
     let page = work.workspace.entity_types(after(arguments)?.as_ref()).await?;
-    let types = page.things.into_iter().map(|declared| {
+    let types = page.items.into_iter().map(|declared| {
         let EntityType { name, title, description, schema } = declared;
         json!({ "name": name.as_str(), "title": title, "description": description, "schema": schema })
     });
@@ -210,14 +210,14 @@ async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
     fit(&declared, fields.as_object())?;
     let (asked, person) = (fields.as_object().clone(), work.access.person());
     match work.workspace.create_entity(&kind, &id, fields, person, work.now).await? {
-        Changed::Made(entity) => Ok(Outcome::Structured(shown(&entity))),
+        EntityUpdate::Applied(entity) => Ok(Outcome::Structured(shown(&entity))),
         // The client asks again because it did not hear the answer.
-        Changed::Refused(there)
+        EntityUpdate::Conflict(there)
             if there.version == 1 && there.updated_by.as_ref() == Some(person) && there.fields == asked =>
         {
             Ok(Outcome::Structured(shown(&there)))
         }
-        Changed::Refused(_) | Changed::Gone => Err(Undone::failed(
+        EntityUpdate::Conflict(_) | EntityUpdate::NotFound => Err(Undone::failed(
             "conflict",
             format!(
                 "There already is an entity {id} of the type {kind}. Read it with read_entity, or choose another id."
@@ -242,9 +242,9 @@ async fn update(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
     let merged = sized(merged)?;
     fit(&declared, merged.as_object())?;
     match work.workspace.update_entity(current, merged, work.access.person(), work.now).await? {
-        Changed::Made(entity) => Ok(Outcome::Structured(shown(&entity))),
-        Changed::Refused(current) => Err(conflict(&current, version)),
-        Changed::Gone => Err(unknown()),
+        EntityUpdate::Applied(entity) => Ok(Outcome::Structured(shown(&entity))),
+        EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
+        EntityUpdate::NotFound => Err(unknown()),
     }
 }
 
@@ -256,9 +256,9 @@ async fn delete(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
         return Err(conflict(&current, version));
     }
     match work.workspace.delete_entity(current).await? {
-        Changed::Made(entity) => Ok(Outcome::Structured(json!({ "deleted": shown(&entity) }))),
-        Changed::Refused(current) => Err(conflict(&current, version)),
-        Changed::Gone => Err(unknown()),
+        EntityUpdate::Applied(entity) => Ok(Outcome::Structured(json!({ "deleted": shown(&entity) }))),
+        EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
+        EntityUpdate::NotFound => Err(unknown()),
     }
 }
 
@@ -283,7 +283,7 @@ fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
 /// Bounded before anything looks at every part of it.
 fn sized(fields: Map<String, Value>) -> Result<Fields, Undone> {
     Fields::new(fields).map_err(|unfit| {
-        let why = if unfit == Unfit::Fields { "too_large" } else { "invalid_arguments" };
+        let why = if unfit == ValidationError::Fields { "too_large" } else { "invalid_arguments" };
         Undone::failed(why, format!("Nothing was written: {unfit}."))
     })
 }

@@ -218,7 +218,7 @@ fn typed<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, Undone> {
 /// A page as [`list_output`] promises it.
 fn listed(things: &str, page: &Page<Summary>) -> Outcome {
     let summary = |Summary { name, title, description }: &Summary| json!({ "name": name.as_str(), "title": title, "description": description });
-    paged(things, page.things.iter().map(summary).collect(), page.next.as_ref().map(cursor::after))
+    paged(things, page.items.iter().map(summary).collect(), page.next.as_ref().map(cursor::after))
 }
 
 /// A page as [`page_output`] promises it.

@@ -3,7 +3,7 @@
 use jsonschema::{Draft, PatternOptions, ValidationError};
 use rmcp::model::JsonObject;
 use serde_json::Value;
-use shared::store::workspace::schema::Bounded;
+use shared::store::workspace::schema::BoundedSchema;
 
 /// Why a value does not pass.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ const PATTERN_BYTES: usize = 1024 * 1024;
 /// When the value does not fit, or the answer would take too long to find.
 pub(super) fn check(schema: &JsonObject, value: &Value, formats: Formats) -> Result<(), Unchecked> {
     // Kept before there was a bound, or by other hands.
-    let schema = Bounded::new(schema).map_err(|_| Unchecked::Unusable)?;
+    let schema = BoundedSchema::new(schema).map_err(|_| Unchecked::Unusable)?;
     let (parts, text) = extent(value);
     let (meetings, reading) = (schema.values().saturating_mul(parts), schema.patterns().saturating_mul(text));
     if meetings > MEETINGS || reading > READING {

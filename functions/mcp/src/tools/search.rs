@@ -5,8 +5,8 @@
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
-use shared::store::workspace::entity::{Batch, Entity};
-use shared::store::workspace::query::{Condition, Malformed, Place, Sort, Words};
+use shared::store::workspace::entity::{Entity, EntityPage};
+use shared::store::workspace::query::{Condition, QueryError, Sort, SortKey, Words};
 use shared::store::workspace::{Name, Workspace};
 
 use super::{Undone, place};
@@ -101,15 +101,15 @@ impl Search<'_> {
     }
 
     async fn sorted(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
-        let from = place(self.cursor, |cursor| self.sort.read_place(&cursor::read_place(cursor)?))?;
+        let from = place(self.cursor, |cursor| self.sort.parse_sort_key(&cursor::read_place(cursor)?))?;
         let (mut after, mut found, mut budget) = (None, Found::default(), Budget::default());
-        let mut best: Vec<(Place, Entity)> = Vec::new();
+        let mut best: Vec<(SortKey, Entity)> = Vec::new();
         loop {
             let batch = workspace.entities(self.kind, after.as_ref(), QUERY).await?;
             let spent = budget.spend(&batch);
             let wanted = batch.entities.into_iter().filter(|entity| self.wants(entity));
-            let placed = wanted.map(|entity| (self.sort.place(&entity), entity));
-            let is_ahead = |place: &Place| from.as_ref().is_none_or(|from| self.sort.compare(place, from).is_gt());
+            let placed = wanted.map(|entity| (self.sort.sort_key(&entity), entity));
+            let is_ahead = |place: &SortKey| from.as_ref().is_none_or(|from| self.sort.compare(place, from).is_gt());
             best.extend(placed.filter(|(place, _)| is_ahead(place)));
             best.sort_by(|(one, _), (other, _)| self.sort.compare(one, other));
             best.truncate(usize::from(self.limit.0) + 1);
@@ -122,7 +122,7 @@ impl Search<'_> {
         let mut last = None;
         for (place, entity) in &best {
             if found.is_full(self.limit) || !found.take(row(entity)) {
-                found.next = last.map(|last: &Place| cursor::after_place(&last.to_json()));
+                found.next = last.map(|last: &SortKey| cursor::after_place(&last.to_json()));
                 break;
             }
             last = Some(place);
@@ -178,15 +178,15 @@ struct Budget {
 
 impl Budget {
     /// Whether that was all of it.
-    fn spend(&mut self, batch: &Batch) -> bool {
+    fn spend(&mut self, batch: &EntityPage) -> bool {
         self.entities += batch.entities.len();
         self.bytes += batch.bytes;
         self.entities >= EXAMINED || self.bytes >= EXAMINED_BYTES
     }
 }
 
-impl From<Malformed> for Undone {
-    fn from(malformed: Malformed) -> Self {
+impl From<QueryError> for Undone {
+    fn from(malformed: QueryError) -> Self {
         Self::failed("invalid_arguments", format!("The arguments do not fit: {malformed}."))
     }
 }

@@ -5,8 +5,8 @@
 //! { tenant: "acme", item: "chat-message#<id>#0000000001", role: "user", text: "…", written: 1795…, writer: "<person>" }
 //! ```
 
-use super::transaction::{Condition, Written};
-use super::{Item, Name, NotKept, TITLE_LIMIT, Unfit, Workspace};
+use super::transaction::{Condition, TransactionOutcome};
+use super::{Item, Name, TITLE_LIMIT, ValidationError, Workspace, WriteError};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::tenant::PersonId;
@@ -42,13 +42,13 @@ impl Workspace {
         message: &str,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<Chat, NotKept> {
+    ) -> Result<Chat, WriteError> {
         if !(1..=MESSAGE_LIMIT).contains(&message.len()) || message.trim().is_empty() {
-            return Err(Unfit::Message.into());
+            return Err(ValidationError::Message.into());
         }
         let title = title.map_or_else(|| opening(message), str::to_owned);
         if !(1..=TITLE_LIMIT).contains(&title.len()) {
-            return Err(Unfit::Title.into());
+            return Err(ValidationError::Title.into());
         }
         let id = Name::random();
         let chat = Item::new(self.key(KIND, &id))
@@ -63,8 +63,8 @@ impl Workspace {
             .with("written", now)
             .with("writer", by.as_str());
         match self.transaction().put(chat, Condition::Absent)?.put(first, Condition::Absent)?.write().await? {
-            Written::All => Ok(Chat { id, title, created: now }),
-            Written::Nothing(_) => Err(Fault::new("DynamoDB", "a random id was taken").into()),
+            TransactionOutcome::Committed => Ok(Chat { id, title, created: now }),
+            TransactionOutcome::ConditionFailed(_) => Err(Fault::new("DynamoDB", "a random id was taken").into()),
         }
     }
 }
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chat_without_a_title_is_called_by_its_beginning() {
+    fn untitled_chat_is_titled_by_its_first_line() {
         for (message, title) in [
             ("How did we do?", "How did we do?".to_owned()),
             ("\n  How did we do? \n\nAnd why?", "How did we do?".to_owned()),

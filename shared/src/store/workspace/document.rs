@@ -10,13 +10,13 @@
 //! own that nothing ever changes. Both are written in one transaction, so a list reads no content and no version is lost.
 //! Deleting a document only moves its first item aside: its versions stay, for an operator to restore.
 
-use super::transaction::{Condition, Written};
-use super::{CONTENT_LIMIT, Item, Listing, Name, NotKept, Page, TITLE_LIMIT, Unfit, Workspace};
+use super::transaction::{Condition, TransactionOutcome};
+use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::tenant::PersonId;
-use crate::store::item::unreadable;
-use crate::store::{Key, read_together};
+use crate::store::item::unparsable_item;
+use crate::store::{Key, batch_get_items};
 
 const KIND: &str = "document#";
 const EDITION: &str = "edition#";
@@ -55,26 +55,26 @@ pub struct Document {
     pub content: String,
 }
 
-/// What reading a document gave.
+/// The result of reading a document.
 #[derive(Debug)]
-pub enum Reading {
+pub enum DocumentLookup {
     /// The version, and which one is current.
     Found(Document, u32),
     /// There is no such version; this one is current.
-    NoVersion(u32),
+    VersionNotFound(u32),
     /// There is no such document.
-    Missing,
+    NotFound,
 }
 
-/// What came of a change that was made from some version.
+/// The outcome of a change that was made from some version.
 #[derive(Debug)]
-pub enum Change {
+pub enum DocumentUpdate {
     /// It was made: the version that is current now, or was the last.
-    Made(Edition),
+    Applied(Edition),
     /// It was not: this version is current.
-    Stale(u32),
+    Conflict(u32),
     /// There is no such document.
-    Missing,
+    NotFound,
 }
 
 /// A document that a search found.
@@ -110,24 +110,24 @@ impl Workspace {
     /// When DynamoDB fails.
     pub async fn search_documents(&self, words: &str, after: Option<&Name>) -> Result<Page<Hit>, Fault> {
         let words: Vec<_> = words.split_whitespace().map(str::to_lowercase).collect();
-        let Page { mut things, mut next } = self.documents(after).await?;
+        let Page { mut items, mut next } = self.documents(after).await?;
         let mut bytes = 0_u32;
-        let affordable = things.iter().position(|document| {
+        let affordable = items.iter().position(|document| {
             bytes = bytes.saturating_add(document.size);
             bytes > SEARCHED
         });
         if let Some(affordable) = affordable {
-            things.truncate(affordable);
-            next = things.last().map(|document| document.id.clone());
+            items.truncate(affordable);
+            next = items.last().map(|document| document.id.clone());
         }
-        let keys: Vec<_> = things.iter().map(|document| self.edition_key(&document.id, document.version)).collect();
-        let contents = read_together(&self.dynamo, &keys).await?;
+        let keys: Vec<_> = items.iter().map(|document| self.edition_key(&document.id, document.version)).collect();
+        let contents = batch_get_items(&self.dynamo, &keys).await?;
         let mut hits = Vec::new();
-        let last = things.last().map(|document| document.id.clone());
-        for (edition, item) in things.into_iter().zip(contents) {
+        let last = items.last().map(|document| document.id.clone());
+        for (edition, item) in items.into_iter().zip(contents) {
             let content = item.as_ref().and_then(|item| item.text("content"));
-            let content = content.ok_or_else(|| unreadable(&self.table))?;
-            let Some(excerpt) = found(&words, &edition.title, content) else { continue };
+            let content = content.ok_or_else(|| unparsable_item(&self.table))?;
+            let Some(excerpt) = matching_excerpt(&words, &edition.title, content) else { continue };
             let id = edition.id.clone();
             hits.push(Hit { edition, excerpt });
             if hits.len() == HITS {
@@ -137,35 +137,35 @@ impl Workspace {
                 break;
             }
         }
-        Ok(Page { things: hits, next })
+        Ok(Page { items: hits, next })
     }
 
     /// A version of the document, the current one if none is named.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn document(&self, id: &Name, version: Option<u32>) -> Result<Reading, Fault> {
+    pub async fn document(&self, id: &Name, version: Option<u32>) -> Result<DocumentLookup, Fault> {
         let (head, item) = match version {
             None => {
-                let Some(head) = self.document_head(id).await? else { return Ok(Reading::Missing) };
-                let mut items = read_together(&self.dynamo, &[self.edition_key(id, head.version)]).await?;
-                (head, items.pop().flatten().ok_or_else(|| unreadable(&self.table))?)
+                let Some(head) = self.document_head(id).await? else { return Ok(DocumentLookup::NotFound) };
+                let mut items = batch_get_items(&self.dynamo, &[self.edition_key(id, head.version)]).await?;
+                (head, items.pop().flatten().ok_or_else(|| unparsable_item(&self.table))?)
             }
             Some(version) => {
                 let current = vec![("tenant", self.tenant.to_string()), ("item", format!("{KIND}{id}"))];
                 let current = Key { table: &self.table, attributes: current };
-                let mut items = read_together(&self.dynamo, &[current, self.edition_key(id, version)]).await?;
+                let mut items = batch_get_items(&self.dynamo, &[current, self.edition_key(id, version)]).await?;
                 let item = items.pop().flatten();
-                let Some(current) = items.pop().flatten() else { return Ok(Reading::Missing) };
-                let head = head(KIND, &current).ok_or_else(|| unreadable(&self.table))?;
-                let Some(item) = item else { return Ok(Reading::NoVersion(head.version)) };
+                let Some(current) = items.pop().flatten() else { return Ok(DocumentLookup::NotFound) };
+                let head = head(KIND, &current).ok_or_else(|| unparsable_item(&self.table))?;
+                let Some(item) = item else { return Ok(DocumentLookup::VersionNotFound(head.version)) };
                 (head, item)
             }
         };
         let content = item.text("content").map(str::to_owned);
-        match past(&item).zip(content) {
-            Some((edition, content)) => Ok(Reading::Found(Document { edition, content }, head.version)),
-            None => Err(unreadable(&self.table)),
+        match read_edition(&item).zip(content) {
+            Some((edition, content)) => Ok(DocumentLookup::Found(Document { edition, content }, head.version)),
+            None => Err(unparsable_item(&self.table)),
         }
     }
 
@@ -190,14 +190,14 @@ impl Workspace {
         }
         let after = before.map(|before| self.edition_key(id, before).attribute_values());
         let only = Some(("#item, #title, #version, #size, #written, #writer", NAMES));
-        let listing = Listing { after, only, backwards: true, ..Listing::of(&format!("{EDITION}{id}#")) };
-        let (items, last) = self.query(listing).await?;
-        let versions: Option<Vec<_>> = items.iter().map(past).collect();
+        let item_query = ItemQuery { after, only, backwards: true, ..ItemQuery::of(&format!("{EDITION}{id}#")) };
+        let (items, last) = self.query(item_query).await?;
+        let versions: Option<Vec<_>> = items.iter().map(read_edition).collect();
         let next = match last {
-            Some(last) => Some(past_key(&last).ok_or_else(|| unreadable(&self.table))?.1),
+            Some(last) => Some(parse_edition_key(&last).ok_or_else(|| unparsable_item(&self.table))?.1),
             None => None,
         };
-        Ok(Some((versions.ok_or_else(|| unreadable(&self.table))?, next)))
+        Ok(Some((versions.ok_or_else(|| unparsable_item(&self.table))?, next)))
     }
 
     /// A new document of `by`, under an id of ours.
@@ -210,13 +210,13 @@ impl Workspace {
         content: &str,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<Edition, NotKept> {
-        let size = fit(title, content)?;
+    ) -> Result<Edition, WriteError> {
+        let size = validate(title, content)?;
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let next = Edition { id: Name::random(), title, version: 1, size, written: now, writer };
-        match self.turn(&next, content, Condition::Absent).await? {
-            Written::All => Ok(next),
-            Written::Nothing(_) => Err(Fault::new("DynamoDB", "a random id was taken").into()),
+        match self.put_version(&next, content, Condition::Absent).await? {
+            TransactionOutcome::Committed => Ok(next),
+            TransactionOutcome::ConditionFailed(_) => Err(Fault::new("DynamoDB", "a random id was taken").into()),
         }
     }
 
@@ -232,23 +232,23 @@ impl Workspace {
         content: Option<&str>,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<Change, NotKept> {
+    ) -> Result<DocumentUpdate, WriteError> {
         let before;
         let (title, content) = match (title, content) {
             (Some(title), Some(content)) => (title, content),
             _ => match self.document(id, None).await? {
-                Reading::Found(_, current) if current != base => return Ok(Change::Stale(current)),
-                Reading::Found(document, _) => {
+                DocumentLookup::Found(_, current) if current != base => return Ok(DocumentUpdate::Conflict(current)),
+                DocumentLookup::Found(document, _) => {
                     before = document;
                     (title.unwrap_or(&before.edition.title), content.unwrap_or(&before.content))
                 }
-                Reading::NoVersion(_) | Reading::Missing => return Ok(Change::Missing),
+                DocumentLookup::VersionNotFound(_) | DocumentLookup::NotFound => return Ok(DocumentUpdate::NotFound),
             },
         };
-        let size = fit(title, content)?;
+        let size = validate(title, content)?;
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let next = Edition { id: id.clone(), title, version: base.saturating_add(1), size, written: now, writer };
-        let written = self.turn(&next, content, Condition::Version(base)).await?;
+        let written = self.put_version(&next, content, Condition::Version(base)).await?;
         Ok(self.changed(written, next)?)
     }
 
@@ -257,10 +257,16 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn delete_document(&self, id: &Name, base: u32, by: &PersonId, now: Timestamp) -> Result<Change, Fault> {
-        let Some(head) = self.document_head(id).await? else { return Ok(Change::Missing) };
+    pub async fn delete_document(
+        &self,
+        id: &Name,
+        base: u32,
+        by: &PersonId,
+        now: Timestamp,
+    ) -> Result<DocumentUpdate, Fault> {
+        let Some(head) = self.document_head(id).await? else { return Ok(DocumentUpdate::NotFound) };
         if head.version != base {
-            return Ok(Change::Stale(head.version));
+            return Ok(DocumentUpdate::Conflict(head.version));
         }
         let aside = self.item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
         let transaction = self.transaction().delete(KIND, id, base)?.put(aside, Condition::Any)?;
@@ -283,7 +289,7 @@ impl Workspace {
         let Some(head) = self.find(DELETED, id, |item| head(DELETED, item)).await? else { return Ok(false) };
         let back = self.item(KIND, &head);
         let transaction = self.transaction().put(back, Condition::Absent)?.delete(DELETED, id, head.version)?;
-        Ok(matches!(transaction.write().await?, Written::All))
+        Ok(matches!(transaction.write().await?, TransactionOutcome::Committed))
     }
 
     /// Keeps a document under an id of the operator's: a further version of what is there, or was deleted. One that says the same
@@ -291,40 +297,49 @@ impl Workspace {
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
-    pub async fn keep_document(&self, id: &Name, title: &str, content: &str, now: Timestamp) -> Result<(), NotKept> {
+    pub async fn put_document(&self, id: &Name, title: &str, content: &str, now: Timestamp) -> Result<(), WriteError> {
         const TRIES: u32 = 5;
 
-        let size = fit(title, content)?;
+        let size = validate(title, content)?;
         for _ in 0..TRIES {
             let (condition, last) = match self.document(id, None).await? {
-                Reading::Found(same, _) if same.edition.title == title && same.content == content => return Ok(()),
-                Reading::Found(_, current) | Reading::NoVersion(current) => (Condition::Version(current), current),
-                Reading::Missing if self.restore_document(id).await? => continue,
-                Reading::Missing => (Condition::Absent, 0),
+                DocumentLookup::Found(same, _) if same.edition.title == title && same.content == content => {
+                    return Ok(());
+                }
+                DocumentLookup::Found(_, current) | DocumentLookup::VersionNotFound(current) => {
+                    (Condition::Version(current), current)
+                }
+                DocumentLookup::NotFound if self.restore_document(id).await? => continue,
+                DocumentLookup::NotFound => (Condition::Absent, 0),
             };
             let version = last.saturating_add(1);
             let next = Edition { id: id.clone(), title: title.to_owned(), version, size, written: now, writer: None };
-            if let Written::All = self.turn(&next, content, condition).await? {
+            if let TransactionOutcome::Committed = self.put_version(&next, content, condition).await? {
                 return Ok(());
             }
         }
-        Err(Fault::new("DynamoDB.TransactWriteItems", "others were faster each time").into())
+        Err(Fault::new("DynamoDB.TransactWriteItems", "the version had changed at each attempt").into())
     }
 
     /// Makes `next` the current version, if `condition` holds of the one before.
-    async fn turn(&self, next: &Edition, content: &str, condition: Condition) -> Result<Written, Fault> {
+    async fn put_version(
+        &self,
+        next: &Edition,
+        content: &str,
+        condition: Condition,
+    ) -> Result<TransactionOutcome, Fault> {
         let head = self.item(KIND, next);
         let key = format!("{EDITION}{}#{:010}", next.id, next.version);
         let edition = self.item(KIND, next).with("item", key).with("content", content);
         self.transaction().put(head, condition)?.put(edition, Condition::Absent)?.write().await
     }
 
-    fn changed(&self, written: Written, made: Edition) -> Result<Change, Fault> {
+    fn changed(&self, written: TransactionOutcome, made: Edition) -> Result<DocumentUpdate, Fault> {
         Ok(match written {
-            Written::All => Change::Made(made),
-            Written::Nothing(None) => Change::Missing,
-            Written::Nothing(Some(item)) => {
-                Change::Stale(item.number("version").ok_or_else(|| unreadable(&self.table))?)
+            TransactionOutcome::Committed => DocumentUpdate::Applied(made),
+            TransactionOutcome::ConditionFailed(None) => DocumentUpdate::NotFound,
+            TransactionOutcome::ConditionFailed(Some(item)) => {
+                DocumentUpdate::Conflict(item.number("version").ok_or_else(|| unparsable_item(&self.table))?)
             }
         })
     }
@@ -349,16 +364,16 @@ impl Workspace {
 }
 
 /// Bytes of the content, if title and content are fit.
-fn fit(title: &str, content: &str) -> Result<u32, Unfit> {
+fn validate(title: &str, content: &str) -> Result<u32, ValidationError> {
     if !(1..=TITLE_LIMIT).contains(&title.len()) {
-        return Err(Unfit::Title);
+        return Err(ValidationError::Title);
     }
-    let size = u32::try_from(content.len()).map_err(|_| Unfit::Content)?;
-    if content.len() <= CONTENT_LIMIT { Ok(size) } else { Err(Unfit::Content) }
+    let size = u32::try_from(content.len()).map_err(|_| ValidationError::Content)?;
+    if content.len() <= CONTENT_LIMIT { Ok(size) } else { Err(ValidationError::Content) }
 }
 
 /// The content around the first of the words that is in it, or its beginning; `None` unless title and content have each word.
-fn found(words: &[String], title: &str, content: &str) -> Option<String> {
+fn matching_excerpt(words: &[String], title: &str, content: &str) -> Option<String> {
     let (title, lower) = (title.to_lowercase(), content.to_lowercase());
     if !words.iter().all(|word| title.contains(word) || lower.contains(word)) {
         return None;
@@ -385,11 +400,11 @@ fn head(kind: &str, item: &Item) -> Option<Edition> {
 }
 
 /// A version by its own item.
-fn past(item: &Item) -> Option<Edition> {
-    read(past_key(item)?.0, item)
+fn read_edition(item: &Item) -> Option<Edition> {
+    read(parse_edition_key(item)?.0, item)
 }
 
-fn past_key(item: &Item) -> Option<(Name, u32)> {
+fn parse_edition_key(item: &Item) -> Option<(Name, u32)> {
     let (id, version) = item.text("item")?.strip_prefix(EDITION)?.split_once('#')?;
     Some((Name::parse(id)?, version.parse().ok()?))
 }
@@ -413,7 +428,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_search_finds_and_shows() {
+    fn search_finds_all_words_and_shows_an_excerpt() {
         let far = format!("{} needle {}", "x".repeat(100), "y".repeat(300));
         let around = format!("…{} needle {}…", "x".repeat(59), "y".repeat(173));
         for (words, title, content, excerpt) in [
@@ -428,7 +443,7 @@ mod tests {
             ("needle", "x", &far, Some(&around)),
         ] {
             let words: Vec<_> = words.split_whitespace().map(str::to_lowercase).collect();
-            assert_eq!(found(&words, title, content).as_deref(), excerpt, "{words:?} {content}");
+            assert_eq!(matching_excerpt(&words, title, content).as_deref(), excerpt, "{words:?} {content}");
         }
     }
 }

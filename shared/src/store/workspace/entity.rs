@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use serde_json::{Map, Value};
 
-use super::{Item, JSON_LIMIT, Name, NotKept, Unfit, Workspace, named, object, unreadable};
+use super::{Item, JSON_LIMIT, Name, ValidationError, Workspace, WriteError, named, object, unparsable_item};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::secret::Secret;
@@ -49,7 +49,7 @@ pub struct Fields {
 
 /// Some entities, in the order of their ids, from one call.
 #[derive(Debug)]
-pub struct Batch {
+pub struct EntityPage {
     /// The entities.
     pub entities: Vec<Entity>,
     /// Bytes of their fields as JSON.
@@ -58,15 +58,15 @@ pub struct Batch {
     pub next: Option<Name>,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug)]
-pub enum Changed {
+pub enum EntityUpdate {
     /// It was made: the entity as it is now; as it last was, if it was deleted.
-    Made(Entity),
+    Applied(Entity),
     /// The entity is another than the change was made from.
-    Refused(Box<Entity>),
+    Conflict(Box<Entity>),
     /// It is not there.
-    Gone,
+    NotFound,
 }
 
 impl Fields {
@@ -74,12 +74,12 @@ impl Fields {
     ///
     /// # Errors
     /// When it is longer than [`JSON_LIMIT`] as JSON, or would not read back as it is.
-    pub fn new(object: Map<String, Value>) -> Result<Self, Unfit> {
-        if has_magic(&object) {
-            return Err(Unfit::Member);
+    pub fn new(object: Map<String, Value>) -> Result<Self, ValidationError> {
+        if has_reserved_member(&object) {
+            return Err(ValidationError::ReservedMember);
         }
-        let text = serde_json::to_string(&object).map_err(|_| Unfit::Fields)?;
-        if text.len() <= JSON_LIMIT { Ok(Self { object, text }) } else { Err(Unfit::Fields) }
+        let text = serde_json::to_string(&object).map_err(|_| ValidationError::Fields)?;
+        if text.len() <= JSON_LIMIT { Ok(Self { object, text }) } else { Err(ValidationError::Fields) }
     }
 
     /// As an object.
@@ -91,10 +91,10 @@ impl Fields {
 
 /// `serde_json` reads an object whose first member is named so as something else (its feature `raw_value`, which `lambda_http` turns
 /// on): kept, it would make every list that contains it unreadable.
-fn has_magic(members: &Map<String, Value>) -> bool {
+fn has_reserved_member(members: &Map<String, Value>) -> bool {
     fn inside(value: &Value) -> bool {
         match value {
-            Value::Object(members) => has_magic(members),
+            Value::Object(members) => has_reserved_member(members),
             Value::Array(values) => values.iter().any(inside),
             _ => false,
         }
@@ -116,7 +116,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn entities(&self, kind: &Name, after: Option<&Name>, most: u16) -> Result<Batch, Fault> {
+    pub async fn entities(&self, kind: &Name, after: Option<&Name>, most: u16) -> Result<EntityPage, Fault> {
         const CALL: &str = "DynamoDB.Query";
         let prefix = prefix(kind);
         let query = self
@@ -136,10 +136,10 @@ impl Workspace {
         let bytes = items.iter().filter_map(|item| item.text("fields")).map(str::len).sum();
         let entities = items.iter().map(|item| read(kind, item)).collect::<Option<_>>();
         let next = match answer.last_evaluated_key.map(Item::new) {
-            Some(last) => Some(named(&prefix, &last).ok_or_else(|| unreadable(&self.table))?),
+            Some(last) => Some(named(&prefix, &last).ok_or_else(|| unparsable_item(&self.table))?),
             None => None,
         };
-        Ok(Batch { entities: entities.ok_or_else(|| unreadable(&self.table))?, bytes, next })
+        Ok(EntityPage { entities: entities.ok_or_else(|| unparsable_item(&self.table))?, bytes, next })
     }
 
     /// Makes an entity, if there is none of that type and id.
@@ -153,7 +153,7 @@ impl Workspace {
         fields: Fields,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<Changed, Fault> {
+    ) -> Result<EntityUpdate, Fault> {
         const CALL: &str = "DynamoDB.PutItem";
         let maker = maker();
         let item = Item::new(self.key(&prefix(kind), id))
@@ -173,7 +173,7 @@ impl Workspace {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = put.send().await else {
             let (kind, id, fields) = (kind.clone(), id.clone(), fields.object);
-            return Ok(Changed::Made(Entity {
+            return Ok(EntityUpdate::Applied(Entity {
                 kind,
                 id,
                 version: FIRST,
@@ -185,7 +185,7 @@ impl Workspace {
         };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                self.refused(kind, refusal.item().cloned().map(Item::new), &maker)
+                self.resolve_conflict(kind, refusal.item().cloned().map(Item::new), &maker)
             }
             _ => Err(Fault::of_aws(CALL, &error)),
         }
@@ -201,7 +201,7 @@ impl Workspace {
         fields: Fields,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<Changed, Fault> {
+    ) -> Result<EntityUpdate, Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let maker = maker();
         let next = entity.version.saturating_add(1);
@@ -225,11 +225,11 @@ impl Workspace {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = update.send().await else {
             let (fields, updated_by) = (fields.object, Some(by.clone()));
-            return Ok(Changed::Made(Entity { version: next, fields, updated: now, updated_by, ..entity }));
+            return Ok(EntityUpdate::Applied(Entity { version: next, fields, updated: now, updated_by, ..entity }));
         };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
-                self.refused(&entity.kind, refusal.item().cloned().map(Item::new), &maker)
+                self.resolve_conflict(&entity.kind, refusal.item().cloned().map(Item::new), &maker)
             }
             _ => Err(Fault::of_aws(CALL, &error)),
         }
@@ -240,7 +240,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn delete_entity(&self, entity: Entity) -> Result<Changed, Fault> {
+    pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let delete = self
             .dynamo
@@ -250,13 +250,13 @@ impl Workspace {
             .condition_expression("version = :version")
             .expression_attribute_values(":version", Attribute::from(entity.version).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = delete.send().await else { return Ok(Changed::Made(entity)) };
+        let Err(error) = delete.send().await else { return Ok(EntityUpdate::Applied(entity)) };
         match error.as_service_error() {
             Some(DeleteItemError::ConditionalCheckFailedException(refusal)) => match refusal.item().cloned() {
-                None => Ok(Changed::Made(entity)),
+                None => Ok(EntityUpdate::Applied(entity)),
                 Some(item) => {
-                    let current = read(&entity.kind, &Item::new(item)).ok_or_else(|| unreadable(&self.table))?;
-                    Ok(Changed::Refused(Box::new(current)))
+                    let current = read(&entity.kind, &Item::new(item)).ok_or_else(|| unparsable_item(&self.table))?;
+                    Ok(EntityUpdate::Conflict(Box::new(current)))
                 }
             },
             _ => Err(Fault::of_aws(CALL, &error)),
@@ -269,13 +269,13 @@ impl Workspace {
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
-    pub async fn keep_entity(
+    pub async fn put_entity(
         &self,
         kind: &Name,
         id: &Name,
         fields: &Map<String, Value>,
         now: Timestamp,
-    ) -> Result<(), NotKept> {
+    ) -> Result<(), WriteError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let update = self
             .dynamo
@@ -297,11 +297,11 @@ impl Workspace {
     }
 
     /// What a refused write means: nothing, if the entity is as that very write made it.
-    fn refused(&self, kind: &Name, item: Option<Item>, maker: &[u8]) -> Result<Changed, Fault> {
-        let Some(item) = item else { return Ok(Changed::Gone) };
-        let entity = read(kind, &item).ok_or_else(|| unreadable(&self.table))?;
+    fn resolve_conflict(&self, kind: &Name, item: Option<Item>, maker: &[u8]) -> Result<EntityUpdate, Fault> {
+        let Some(item) = item else { return Ok(EntityUpdate::NotFound) };
+        let entity = read(kind, &item).ok_or_else(|| unparsable_item(&self.table))?;
         let own = item.bytes("made_by") == Some(maker);
-        Ok(if own { Changed::Made(entity) } else { Changed::Refused(Box::new(entity)) })
+        Ok(if own { EntityUpdate::Applied(entity) } else { EntityUpdate::Conflict(Box::new(entity)) })
     }
 }
 
@@ -337,14 +337,18 @@ mod tests {
 
     /// Kept, `x` would be read as JSON text that is none once its first member is gone, and with it every page that holds it.
     #[test]
-    fn a_member_that_would_not_read_back_is_not_kept() {
+    fn reserved_members_are_refused() {
         let magic = "$serde_json::private::RawValue";
         for fields in [
             serde_json::json!({ "x": { "!": 1, magic: "not json" } }),
             serde_json::json!({ "x": [{ "!": 1, magic: "1" }] }),
             serde_json::json!({ "!": 1, magic: "{}" }),
         ] {
-            assert_eq!(Fields::new(fields.as_object().unwrap().clone()).unwrap_err(), Unfit::Member, "{fields}");
+            assert_eq!(
+                Fields::new(fields.as_object().unwrap().clone()).unwrap_err(),
+                ValidationError::ReservedMember,
+                "{fields}"
+            );
         }
         let plain = serde_json::json!({ "x": { "$ref": magic } });
         assert!(Fields::new(plain.as_object().unwrap().clone()).is_ok());

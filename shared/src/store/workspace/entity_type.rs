@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Item, Name, NotKept, Page, Summary, Workspace, object, schema, summary};
+use super::{Item, Name, Page, Summary, Workspace, WriteError, object, schema, summary};
 use crate::fault::Fault;
 
 const KIND: &str = "entity-type#";
@@ -45,7 +45,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
-    pub async fn keep_entity_type(&self, declared: &EntityType) -> Result<(), NotKept> {
+    pub async fn put_entity_type(&self, declared: &EntityType) -> Result<(), WriteError> {
         let item = self.head(KIND, &declared.name, &declared.title, &declared.description)?;
         self.put(item.with("schema", schema(&declared.schema)?)).await
     }

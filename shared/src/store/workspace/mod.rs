@@ -1,14 +1,14 @@
-//! A tenant's own things. Nobody reaches one without the tenant of an [`Access`].
+//! The data of a tenant. Nobody reaches it without an [`Access`] to the tenant.
 //!
 //! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
 //! JSON is kept as text: the table has no business in it. Each kind is listed by key, in the order of its bytes.
 
-pub mod budget;
 pub mod chat;
 pub mod document;
 pub mod entity;
 pub mod entity_type;
 pub mod query;
+pub mod rate_limit;
 pub mod schema;
 pub mod skill;
 pub mod tool;
@@ -21,20 +21,20 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::item::{Item, unreadable};
+use super::item::{Item, unparsable_item};
 use crate::access::Access;
 use crate::fault::Fault;
 use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::TenantId;
 
-/// The table of all tenants' things.
+/// The table with the data of all tenants.
 #[derive(Clone)]
 pub struct Workspaces {
     pub(super) dynamo: aws_sdk_dynamodb::Client,
     pub(super) table: String,
 }
 
-/// One tenant's things: every operation is within that tenant.
+/// The data of one tenant: every operation is within that tenant.
 #[derive(Clone)]
 pub struct Workspace {
     dynamo: aws_sdk_dynamodb::Client,
@@ -47,20 +47,20 @@ impl Workspaces {
         Self { dynamo, table }
     }
 
-    /// The things of the tenant in which someone was let in.
+    /// The data of the tenant of `access`.
     #[must_use]
     pub fn of(&self, access: &Access) -> Workspace {
         self.as_operator(access.tenant())
     }
 
-    /// A tenant's things, for whoever holds the deployment itself: the command line and the local system. No function calls it.
+    /// The data of a tenant, for whoever holds the deployment itself: the command line and the local system. No function calls it.
     #[must_use]
     pub fn as_operator(&self, tenant: &TenantId) -> Workspace {
         Workspace { dynamo: self.dynamo.clone(), table: self.table.clone(), tenant: tenant.clone() }
     }
 }
 
-/// What a thing is called: 1 to 64 of `A-Z a-z 0-9 _ -`, which every model provider takes as the name of a tool.
+/// The name of an item: 1 to 64 of `A-Z a-z 0-9 _ -`, which every model provider takes as the name of a tool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
@@ -92,7 +92,7 @@ impl std::fmt::Display for Name {
     }
 }
 
-/// A thing as a list shows it.
+/// An item as a list shows it.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// Its name.
@@ -103,32 +103,32 @@ pub struct Summary {
     pub description: String,
 }
 
-/// Some things of a list, and where it goes on.
+/// A page of a list, and where the next one begins.
 #[derive(Debug)]
 pub struct Page<T> {
     /// In the order of their names.
-    pub things: Vec<T>,
+    pub items: Vec<T>,
     /// The last name seen, if there may be more after it.
     pub next: Option<Name>,
 }
 
-/// Why a thing was not kept.
+/// Why an item was not written.
 #[derive(Debug, Error)]
-pub enum NotKept {
-    /// It cannot be a thing of that kind.
+pub enum WriteError {
+    /// It is not a valid item of that kind.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Validation(#[from] ValidationError),
     /// The table failed.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Upstream(#[from] Fault),
 }
 
-/// What is wrong with a thing.
+/// What is wrong with an item.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Unfit {
+pub enum ValidationError {
     /// The name belongs to a tool of ours.
     #[error("the name is one of the built-in tools'")]
-    Reserved,
+    ReservedName,
     /// No title, or a longer one than [`TITLE_LIMIT`].
     #[error("the title must have 1 to 120 bytes")]
     Title,
@@ -152,7 +152,7 @@ pub enum Unfit {
     Fields,
     /// Fields of an entity with a member that would not read back.
     #[error("the fields have a member whose name begins with $serde_json::, which cannot be kept")]
-    Member,
+    ReservedMember,
     /// A schema of arguments or results that is not one of an object (MCP: `inputSchema`, `outputSchema`).
     #[error("the schema must have the type object")]
     NotAnObject,
@@ -164,10 +164,10 @@ pub enum Unfit {
     Reference,
     /// A schema that contains itself.
     #[error("the schema must not refer to itself")]
-    Circle,
+    CircularReference,
     /// A schema beyond the limits of [`schema`](mod@schema) when its references have been followed.
     #[error("the schema must have at most 4,096 values, 128 levels and 128 patterns when its references are followed")]
-    Extent,
+    TooComplex,
     /// Not an http or https URL, or longer than 1,024 bytes (it has to fit into what KMS signs), or with credentials or a fragment.
     #[error("the url must be http or https, without credentials or fragment, of at most 1,024 bytes")]
     Url,
@@ -188,14 +188,14 @@ pub const CONTENT_LIMIT: usize = 256 * 1024;
 /// Most bytes of a schema, a definition or an entity's fields, as JSON.
 pub const JSON_LIMIT: usize = 32 * 1024;
 
-/// Things per page.
+/// Items per page.
 const PAGE: i32 = 100;
 
 /// The attributes of a [`Summary`]: what is long stays in the table.
 const SUMMARY: &str = "#item, #title, #description";
 
 /// Which items to read, one after another.
-struct Listing<'a> {
+struct ItemQuery<'a> {
     /// How their sort keys begin.
     begins: String,
     /// The key after which to go on.
@@ -208,14 +208,14 @@ struct Listing<'a> {
     backwards: bool,
 }
 
-impl Listing<'_> {
+impl ItemQuery<'_> {
     fn of(begins: &str) -> Self {
         Self { begins: begins.to_owned(), after: None, only: None, most: PAGE, backwards: false }
     }
 }
 
 impl Workspace {
-    /// Whose things these are.
+    /// The tenant.
     #[must_use]
     pub const fn tenant(&self) -> &TenantId {
         &self.tenant
@@ -226,7 +226,7 @@ impl Workspace {
         let get = self.dynamo.get_item().table_name(&self.table).set_key(Some(self.key(kind, name)));
         let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let item = answer.item.map(Item::new);
-        item.map(|item| read(&item).ok_or_else(|| unreadable(&self.table))).transpose()
+        item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
 
     async fn list<T>(
@@ -238,14 +238,14 @@ impl Workspace {
     ) -> Result<Page<T>, Fault> {
         let after = after.map(|after| self.key(kind, after));
         let names = only.map_or(&[][..], |_| &[("#title", "title"), ("#description", "description")]);
-        let listing = Listing { after, only: only.map(|only| (only, names)), ..Listing::of(kind) };
-        let (items, last) = self.query(listing).await?;
-        let things = items.iter().map(read).collect::<Option<_>>().ok_or_else(|| unreadable(&self.table))?;
+        let item_query = ItemQuery { after, only: only.map(|only| (only, names)), ..ItemQuery::of(kind) };
+        let (items, last) = self.query(item_query).await?;
+        let items = items.iter().map(read).collect::<Option<_>>().ok_or_else(|| unparsable_item(&self.table))?;
         let next = match last {
-            Some(last) => Some(named(kind, &last).ok_or_else(|| unreadable(&self.table))?),
+            Some(last) => Some(named(kind, &last).ok_or_else(|| unparsable_item(&self.table))?),
             None => None,
         };
-        Ok(Page { things, next })
+        Ok(Page { items, next })
     }
 
     /// The first names of a kind that begin with `prefix`, at most a hundred, and whether there are more.
@@ -256,10 +256,10 @@ impl Workspace {
         }
         let only = Some(("#item", &[][..]));
         // One more than is shown: at its limit the table names a last item even if nothing follows.
-        let listing = Listing { only, most: PAGE + 1, ..Listing::of(&format!("{kind}{prefix}")) };
-        let (items, last) = self.query(listing).await?;
+        let item_query = ItemQuery { only, most: PAGE + 1, ..ItemQuery::of(&format!("{kind}{prefix}")) };
+        let (items, last) = self.query(item_query).await?;
         let names = items.iter().map(|item| named(kind, item)).collect::<Option<Vec<_>>>();
-        let mut names = names.ok_or_else(|| unreadable(&self.table))?;
+        let mut names = names.ok_or_else(|| unparsable_item(&self.table))?;
         let shown = usize::try_from(PAGE).unwrap_or_default();
         let more = names.len() > shown || last.is_some();
         names.truncate(shown);
@@ -267,7 +267,7 @@ impl Workspace {
     }
 
     /// Items of this tenant by the beginning of their sort key, as they are now, and the last one if there may be more.
-    async fn query(&self, listing: Listing<'_>) -> Result<(Vec<Item>, Option<Item>), Fault> {
+    async fn query(&self, item_query: ItemQuery<'_>) -> Result<(Vec<Item>, Option<Item>), Fault> {
         const CALL: &str = "DynamoDB.Query";
         let mut query = self
             .dynamo
@@ -278,11 +278,11 @@ impl Workspace {
             .expression_attribute_names("#tenant", "tenant")
             .expression_attribute_names("#item", "item")
             .expression_attribute_values(":tenant", AttributeValue::S(self.tenant.to_string()))
-            .expression_attribute_values(":kind", AttributeValue::S(listing.begins))
-            .set_exclusive_start_key(listing.after)
-            .scan_index_forward(!listing.backwards)
-            .limit(listing.most);
-        if let Some((only, names)) = listing.only {
+            .expression_attribute_values(":kind", AttributeValue::S(item_query.begins))
+            .set_exclusive_start_key(item_query.after)
+            .scan_index_forward(!item_query.backwards)
+            .limit(item_query.most);
+        if let Some((only, names)) = item_query.only {
             query = query.projection_expression(only);
             for (short, name) in names {
                 query = query.expression_attribute_names(*short, *name);
@@ -293,7 +293,7 @@ impl Workspace {
         Ok((items, answer.last_evaluated_key.map(Item::new)))
     }
 
-    async fn put(&self, item: Item) -> Result<(), NotKept> {
+    async fn put(&self, item: Item) -> Result<(), WriteError> {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
         put.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
@@ -306,36 +306,36 @@ impl Workspace {
     }
 
     /// What named kinds have in common.
-    fn head(&self, kind: &str, name: &Name, title: &str, description: &str) -> Result<Item, Unfit> {
+    fn head(&self, kind: &str, name: &Name, title: &str, description: &str) -> Result<Item, ValidationError> {
         if !(1..=TITLE_LIMIT).contains(&title.len()) {
-            return Err(Unfit::Title);
+            return Err(ValidationError::Title);
         }
         if !(1..=DESCRIPTION_LIMIT).contains(&description.len()) {
-            return Err(Unfit::Description);
+            return Err(ValidationError::Description);
         }
         Ok(Item::new(self.key(kind, name)).with("title", title).with("description", description))
     }
 }
 
-fn json(object: &Map<String, Value>) -> Result<String, Unfit> {
-    let text = serde_json::to_string(object).map_err(|_| Unfit::Json)?;
-    if text.len() <= JSON_LIMIT { Ok(text) } else { Err(Unfit::Json) }
+fn json(object: &Map<String, Value>) -> Result<String, ValidationError> {
+    let text = serde_json::to_string(object).map_err(|_| ValidationError::Json)?;
+    if text.len() <= JSON_LIMIT { Ok(text) } else { Err(ValidationError::Json) }
 }
 
 /// A schema of a tool's arguments or results as it is kept, if it may be one.
 ///
 /// # Errors
 /// When it may not.
-pub fn schema(object: &Map<String, Value>) -> Result<String, Unfit> {
+pub fn schema(object: &Map<String, Value>) -> Result<String, ValidationError> {
     let text = json(object)?;
     if object.get("type").and_then(Value::as_str) != Some("object") {
-        return Err(Unfit::NotAnObject);
+        return Err(ValidationError::NotAnObject);
     }
     // MCP 2026-07-28, transports: whoever declares one must check a header for it.
     if text.contains("\"x-mcp-header\":") {
-        return Err(Unfit::HeaderArguments);
+        return Err(ValidationError::HeaderArguments);
     }
-    schema::Bounded::new(object).map(|_| text)
+    schema::BoundedSchema::new(object).map(|_| text)
 }
 
 fn named(kind: &str, item: &Item) -> Option<Name> {
@@ -361,7 +361,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_thing_may_be_called() {
+    fn names_are_validated() {
         for (text, fits) in [
             ("create_invoice", true),
             ("Weekly-Report-2", true),
@@ -378,15 +378,15 @@ mod tests {
     }
 
     #[test]
-    fn which_schemas_a_tool_may_have() {
+    fn tool_schemas_are_validated() {
         let of = |value: Value| schema(value.as_object().unwrap()).map(drop);
 
         assert_eq!(of(json!({ "type": "object" })), Ok(()));
-        assert_eq!(of(json!({})), Err(Unfit::NotAnObject));
-        assert_eq!(of(json!({ "type": "string" })), Err(Unfit::NotAnObject));
-        assert_eq!(of(json!({ "type": "object", "description": "a".repeat(JSON_LIMIT) })), Err(Unfit::Json));
+        assert_eq!(of(json!({})), Err(ValidationError::NotAnObject));
+        assert_eq!(of(json!({ "type": "string" })), Err(ValidationError::NotAnObject));
+        assert_eq!(of(json!({ "type": "object", "description": "a".repeat(JSON_LIMIT) })), Err(ValidationError::Json));
         let header =
             json!({ "type": "object", "properties": { "region": { "type": "string", "x-mcp-header": "Region" } } });
-        assert_eq!(of(header), Err(Unfit::HeaderArguments));
+        assert_eq!(of(header), Err(ValidationError::HeaderArguments));
     }
 }

@@ -1,4 +1,4 @@
-//! What records are asked for: conditions that must all hold, and an order. A search and a view ask alike. Pure.
+//! Queries of records: conditions that must all hold, and an order. A search and a view ask alike. Pure.
 //!
 //! ```text
 //! filter   [{ "field": "paid", "op": "eq", "value": false }, { "field": "due", "op": "lt", "value": "2026-12-01" }]
@@ -55,9 +55,9 @@ struct Order {
     descending: bool,
 }
 
-/// Where a record stands in an order.
+/// The sort key of a record: where it stands in an order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Place {
+pub struct SortKey {
     /// Numbers, beginnings of texts, booleans, or null.
     keys: Vec<Value>,
     id: Name,
@@ -74,7 +74,7 @@ pub struct Field(String);
 /// What is wrong with a query.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{at}: {wrong}")]
-pub struct Malformed {
+pub struct QueryError {
     /// Where in the query.
     pub at: String,
     /// What.
@@ -102,12 +102,12 @@ impl Condition {
     ///
     /// # Errors
     /// When it is not a list of at most [`CONDITIONS`] conditions.
-    pub fn parse_all(filter: Option<&Value>) -> Result<Vec<Self>, Malformed> {
+    pub fn parse_all(filter: Option<&Value>) -> Result<Vec<Self>, QueryError> {
         list("filter", filter, CONDITIONS, "at most 20 conditions")?
             .iter()
             .enumerate()
             .map(|(place, condition)| {
-                Self::parse(condition).map_err(|wrong| malformed(format!("filter[{place}]"), wrong))
+                Self::parse(condition).map_err(|wrong| query_error(format!("filter[{place}]"), wrong))
             })
             .collect()
     }
@@ -209,10 +209,10 @@ impl Sort {
     ///
     /// # Errors
     /// When it is not a list of at most [`ORDERS`] fields with their directions.
-    pub fn parse(sort: Option<&Value>) -> Result<Self, Malformed> {
+    pub fn parse(sort: Option<&Value>) -> Result<Self, QueryError> {
         let orders = list("sort", sort, ORDERS, "at most 3 fields")?.iter().enumerate();
         let orders = orders
-            .map(|(place, order)| Order::parse(order).map_err(|wrong| malformed(format!("sort[{place}]"), wrong)));
+            .map(|(place, order)| Order::parse(order).map_err(|wrong| query_error(format!("sort[{place}]"), wrong)));
         orders.collect::<Result<_, _>>().map(Self)
     }
 
@@ -224,19 +224,19 @@ impl Sort {
 
     /// Where a record stands.
     #[must_use]
-    pub fn place(&self, entity: &Entity) -> Place {
+    pub fn sort_key(&self, entity: &Entity) -> SortKey {
         let key = |order: &Order| match &*order.field.of(entity) {
             Value::String(text) => text.chars().take(SORTED_CHARACTERS).collect::<String>().into(),
             key @ (Value::Number(_) | Value::Bool(_)) => key.clone(),
             _ => Value::Null,
         };
-        Place { keys: self.0.iter().map(key).collect(), id: entity.id.clone() }
+        SortKey { keys: self.0.iter().map(key).collect(), id: entity.id.clone() }
     }
 
     /// The order of two places: numbers, then texts, then booleans; or the other way round. What is missing, or neither of
     /// these, is last in either direction.
     #[must_use]
-    pub fn compare(&self, one: &Place, other: &Place) -> Ordering {
+    pub fn compare(&self, one: &SortKey, other: &SortKey) -> Ordering {
         let keys = self.0.iter().zip(one.keys.iter().zip(&other.keys));
         let by_keys = keys.map(|(order, (one, other))| match (one.is_null(), other.is_null()) {
             (false, false) if order.descending => rank(other, one),
@@ -246,14 +246,14 @@ impl Sort {
         by_keys.fold(Ordering::Equal, Ordering::then).then_with(|| one.id.cmp(&other.id))
     }
 
-    /// The place that [`Place::to_json`] wrote, if it can be one of this order.
+    /// The sort key that [`SortKey::to_json`] wrote, if it can be one of this order.
     #[must_use]
-    pub fn read_place(&self, place: &Value) -> Option<Place> {
+    pub fn parse_sort_key(&self, place: &Value) -> Option<SortKey> {
         let (keys, id) = match place.as_array()?.as_slice() {
             [Value::Array(keys), Value::String(id)] => (keys.clone(), Name::parse(id)?),
             _ => return None,
         };
-        (keys.len() == self.0.len() && keys.iter().all(is_scalar)).then_some(Place { keys, id })
+        (keys.len() == self.0.len() && keys.iter().all(is_scalar)).then_some(SortKey { keys, id })
     }
 
     /// The fields that it is by.
@@ -285,7 +285,7 @@ impl Order {
     }
 }
 
-impl Place {
+impl SortKey {
     /// For a cursor.
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -298,8 +298,8 @@ impl Words {
     ///
     /// # Errors
     /// When there is no word in it, or too much.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let wrong = |wrong| Err(malformed("text".to_owned(), wrong));
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let wrong = |wrong| Err(query_error("text".to_owned(), wrong));
         if text.len() > TEXT_LIMIT {
             return wrong("at most 1,024 bytes");
         }
@@ -313,21 +313,21 @@ impl Words {
     /// Whether a record contains all of them, in its id or its fields.
     #[must_use]
     pub fn hold(&self, entity: &Entity) -> bool {
-        let mut said = entity.id.as_str().to_owned();
-        entity.fields.values().for_each(|value| say(value, &mut said));
-        let said = said.to_lowercase();
-        self.0.iter().all(|word| said.contains(word))
+        let mut content = entity.id.as_str().to_owned();
+        entity.fields.values().for_each(|value| append_text(value, &mut content));
+        let content = content.to_lowercase();
+        self.0.iter().all(|word| content.contains(word))
     }
 }
 
 /// Appends the texts and numbers in `value`, a line each.
-fn say(value: &Value, said: &mut String) {
+fn append_text(value: &Value, content: &mut String) {
     match value {
         Value::Null | Value::Bool(_) => {}
-        Value::Number(number) => said.extend(["\n", &number.to_string()]),
-        Value::String(text) => said.extend(["\n", text]),
-        Value::Array(values) => values.iter().for_each(|value| say(value, said)),
-        Value::Object(fields) => fields.values().for_each(|value| say(value, said)),
+        Value::Number(number) => content.extend(["\n", &number.to_string()]),
+        Value::String(text) => content.extend(["\n", text]),
+        Value::Array(values) => values.iter().for_each(|value| append_text(value, content)),
+        Value::Object(fields) => fields.values().for_each(|value| append_text(value, content)),
     }
 }
 
@@ -346,10 +346,10 @@ impl Field {
     ///
     /// # Errors
     /// When they are not a list of at most [`COLUMNS`] fields.
-    pub fn parse_columns(columns: Option<&Value>) -> Result<Vec<Self>, Malformed> {
+    pub fn parse_columns(columns: Option<&Value>) -> Result<Vec<Self>, QueryError> {
         let columns = list("columns", columns, COLUMNS, "at most 50 columns")?.iter().enumerate();
         let columns = columns.map(|(place, column)| {
-            Self::parse(Some(column)).map_err(|wrong| malformed(format!("columns[{place}]"), wrong))
+            Self::parse(Some(column)).map_err(|wrong| query_error(format!("columns[{place}]"), wrong))
         });
         columns.collect()
     }
@@ -369,7 +369,7 @@ impl Field {
             "$created" => Cow::Owned(entity.created.to_rfc3339().into()),
             "$updated" => Cow::Owned(entity.updated.to_rfc3339().into()),
             "$updatedBy" => Cow::Owned(entity.updated_by.as_ref().map(ToString::to_string).into()),
-            path => Cow::Borrowed(inside(&entity.fields, path)),
+            path => Cow::Borrowed(lookup(&entity.fields, path)),
         }
     }
 
@@ -392,25 +392,25 @@ impl fmt::Display for Field {
 }
 
 /// A field may itself have dots in its name: the longest name that is there counts.
-fn inside<'a>(fields: &'a Map<String, Value>, path: &str) -> &'a Value {
+fn lookup<'a>(fields: &'a Map<String, Value>, path: &str) -> &'a Value {
     if let Some(value) = fields.get(path) {
         return value;
     }
     let cut = path.split_once('.').and_then(|(first, rest)| Some((fields.get(first)?.as_object()?, rest)));
-    cut.map_or(&Value::Null, |(fields, rest)| inside(fields, rest))
+    cut.map_or(&Value::Null, |(fields, rest)| lookup(fields, rest))
 }
 
-fn list<'a>(at: &str, value: Option<&'a Value>, most: usize, limit: &'static str) -> Result<&'a [Value], Malformed> {
+fn list<'a>(at: &str, value: Option<&'a Value>, most: usize, limit: &'static str) -> Result<&'a [Value], QueryError> {
     match value {
         None | Some(Value::Null) => Ok(&[]),
         Some(Value::Array(values)) if values.len() <= most => Ok(values),
-        Some(Value::Array(_)) => Err(malformed(at.to_owned(), limit)),
-        Some(_) => Err(malformed(at.to_owned(), "must be a list")),
+        Some(Value::Array(_)) => Err(query_error(at.to_owned(), limit)),
+        Some(_) => Err(query_error(at.to_owned(), "must be a list")),
     }
 }
 
-const fn malformed(at: String, wrong: &'static str) -> Malformed {
-    Malformed { at, wrong }
+const fn query_error(at: String, wrong: &'static str) -> QueryError {
+    QueryError { at, wrong }
 }
 
 fn is_scalar(value: &Value) -> bool {
@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn which_conditions_hold() {
+    fn conditions_are_evaluated() {
         let invoice = entity(
             "in-1",
             json!({
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_filter() {
+    fn malformed_filters_are_refused() {
         let of = |condition: Value| json!([{ "field": "a", "op": "exists" }, condition]);
         let (long, many) = ("a".repeat(TEXT_LIMIT + 1), vec![json!(1); CHOICES + 1]);
         for (filter, told) in [
@@ -595,7 +595,7 @@ mod tests {
     }
 
     #[test]
-    fn in_which_order_records_come() {
+    fn records_are_sorted() {
         let records: Vec<_> = [
             ("a", json!({ "x": 2, "y": "b" })),
             ("b", json!({ "x": 10, "y": "a" })),
@@ -619,18 +619,18 @@ mod tests {
             (json!([{ "field": "y", "direction": "asc" }, { "field": "x", "direction": "desc" }]), "dbjecafghi"),
         ] {
             let parsed = Sort::parse(Some(&sort)).unwrap();
-            let mut sorted: Vec<_> = records.iter().map(|record| parsed.place(record)).collect();
+            let mut sorted: Vec<_> = records.iter().map(|record| parsed.sort_key(record)).collect();
             sorted.sort_by(|one, other| parsed.compare(one, other));
             let ids: String = sorted.iter().map(|place| place.id.as_str()).collect();
             assert_eq!(ids, order, "{sort}");
             for place in sorted {
-                assert_eq!(parsed.read_place(&place.to_json()), Some(place));
+                assert_eq!(parsed.parse_sort_key(&place.to_json()), Some(place));
             }
         }
     }
 
     #[test]
-    fn what_is_no_order_and_no_place_in_it() {
+    fn malformed_sorts_and_sort_keys_are_refused() {
         for (sort, told) in [
             (json!("due"), "sort: must be a list"),
             (json!(["due"]), "sort[0]: an order is an object with field and direction"),
@@ -645,7 +645,7 @@ mod tests {
         for place in
             [json!([[], "a"]), json!([[1, 2], "a"]), json!([[[1]], "a"]), json!([[1], "a#b"]), json!("a"), json!([[1]])]
         {
-            assert_eq!(sort.read_place(&place), None, "{place}");
+            assert_eq!(sort.parse_sort_key(&place), None, "{place}");
         }
     }
 
@@ -711,7 +711,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_schema_knows_its_fields() {
+    fn closed_schema_accepts_only_declared_fields() {
         let schema = |value: Value| value.as_object().unwrap().clone();
         let closed = json!({ "type": "object", "properties": { "a": {}, "b.c": {} }, "additionalProperties": false });
         let open = json!({ "type": "object", "properties": { "a": {} } });

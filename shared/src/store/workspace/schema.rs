@@ -8,14 +8,14 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::Unfit;
+use super::ValidationError;
 
 /// A schema that refers only to its own parts, in no circle, and is no larger than the limits when every reference has been
-/// followed. Only [`Bounded::new`] makes one.
+/// followed. Only [`BoundedSchema::new`] makes one.
 #[derive(Clone, Copy, Debug)]
-pub struct Bounded<'a> {
+pub struct BoundedSchema<'a> {
     schema: &'a Map<String, Value>,
-    extent: Extent,
+    size: SchemaSize,
 }
 
 /// Most JSON values in a schema whose references have been followed.
@@ -25,15 +25,15 @@ pub const LEVELS: usize = 128;
 /// Most regular expressions in it.
 pub const PATTERNS: usize = 128;
 
-impl<'a> Bounded<'a> {
+impl<'a> BoundedSchema<'a> {
     /// Follows the references of a schema.
     ///
     /// # Errors
     /// When it is not bounded.
-    pub fn new(schema: &'a Map<String, Value>) -> Result<Self, Unfit> {
+    pub fn new(schema: &'a Map<String, Value>) -> Result<Self, ValidationError> {
         let mut walk = Walk { root: schema, within: Vec::new(), known: HashMap::new() };
-        let extent = walk.object(schema, 1)?;
-        Ok(Self { schema, extent })
+        let size = walk.object(schema, 1)?;
+        Ok(Self { schema, size })
     }
 
     /// The schema.
@@ -45,19 +45,19 @@ impl<'a> Bounded<'a> {
     /// JSON values in it when every reference has been followed: what each value that is checked may meet.
     #[must_use]
     pub const fn values(&self) -> usize {
-        self.extent.values
+        self.size.values
     }
 
     /// Regular expressions in it, likewise.
     #[must_use]
     pub const fn patterns(&self) -> usize {
-        self.extent.patterns
+        self.size.patterns
     }
 }
 
 /// How large a part is.
 #[derive(Clone, Copy, Debug)]
-struct Extent {
+struct SchemaSize {
     values: usize,
     levels: usize,
     patterns: usize,
@@ -69,12 +69,12 @@ struct Walk<'a> {
     /// The references being followed.
     within: Vec<&'a str>,
     /// Those that have been followed.
-    known: HashMap<&'a str, Extent>,
+    known: HashMap<&'a str, SchemaSize>,
 }
 
 impl<'a> Walk<'a> {
-    fn value(&mut self, value: &'a Value, level: usize) -> Result<Extent, Unfit> {
-        let leaf = Extent { values: 1, levels: 1, patterns: 0 };
+    fn value(&mut self, value: &'a Value, level: usize) -> Result<SchemaSize, ValidationError> {
+        let leaf = SchemaSize { values: 1, levels: 1, patterns: 0 };
         match value {
             Value::Object(object) => self.object(object, level),
             Value::Array(values) => {
@@ -84,22 +84,22 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn object(&mut self, object: &'a Map<String, Value>, level: usize) -> Result<Extent, Unfit> {
-        let mut extent = Extent { values: 1, levels: 1, patterns: 0 }.at(level)?;
+    fn object(&mut self, object: &'a Map<String, Value>, level: usize) -> Result<SchemaSize, ValidationError> {
+        let mut size = SchemaSize { values: 1, levels: 1, patterns: 0 }.at(level)?;
         let mut doublings = 0;
         for (name, value) in object {
             let part = match (name.as_str(), value) {
                 ("$ref", Value::String(reference)) => self.follow(reference, level + 1)?,
                 // Where one leads depends on the way by which it was reached.
-                ("$dynamicRef" | "$recursiveRef", Value::String(_)) => return Err(Unfit::Reference),
+                ("$dynamicRef" | "$recursiveRef", Value::String(_)) => return Err(ValidationError::Reference),
                 // Below either, references would lead elsewhere than they say.
-                ("$id" | "$schema", Value::String(_)) if level > 1 => return Err(Unfit::Reference),
+                ("$id" | "$schema", Value::String(_)) if level > 1 => return Err(ValidationError::Reference),
                 // Counted where they are referred to.
                 ("$defs" | "definitions", Value::Object(_)) if level == 1 => continue,
                 _ => self.value(value, level + 1)?,
             };
-            extent = extent.and(part, level)?;
-            extent.patterns += match (name.as_str(), value) {
+            size = size.and(part, level)?;
+            size.patterns += match (name.as_str(), value) {
                 ("pattern", Value::String(_)) => 1,
                 ("patternProperties", Value::Object(patterns)) => patterns.len(),
                 _ => 0,
@@ -108,27 +108,28 @@ impl<'a> Walk<'a> {
             doublings += usize::from(name == "unevaluatedProperties" || name == "unevaluatedItems");
         }
         for _ in 0..doublings {
-            extent.values *= 2;
-            extent.patterns *= 2;
+            size.values *= 2;
+            size.patterns *= 2;
         }
-        extent.at(level)
+        size.at(level)
     }
 
     /// The part that a reference leads to: a JSON Pointer in a fragment (RFC 6901 §6), and nothing else.
-    fn follow(&mut self, reference: &'a str, level: usize) -> Result<Extent, Unfit> {
+    fn follow(&mut self, reference: &'a str, level: usize) -> Result<SchemaSize, ValidationError> {
         if self.within.contains(&reference) {
-            return Err(Unfit::Circle);
+            return Err(ValidationError::CircularReference);
         }
         if let Some(known) = self.known.get(reference) {
             return known.at(level);
         }
-        let fragment = reference.strip_prefix('#').ok_or(Unfit::Reference)?;
-        let pointer = percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| Unfit::Reference)?;
+        let fragment = reference.strip_prefix('#').ok_or(ValidationError::Reference)?;
+        let pointer =
+            percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| ValidationError::Reference)?;
         self.within.push(reference);
-        let extent = if pointer.is_empty() {
+        let size = if pointer.is_empty() {
             self.object(self.root, level)?
         } else {
-            let mut steps = pointer.strip_prefix('/').ok_or(Unfit::Reference)?.split('/').map(unescaped);
+            let mut steps = pointer.strip_prefix('/').ok_or(ValidationError::Reference)?.split('/').map(unescaped);
             let first = steps.next().and_then(|step| self.root.get(&step));
             let part = steps.try_fold(first, |part, step| {
                 Some(match part? {
@@ -137,23 +138,23 @@ impl<'a> Walk<'a> {
                     _ => None,
                 })
             });
-            self.value(part.flatten().ok_or(Unfit::Reference)?, level)?
+            self.value(part.flatten().ok_or(ValidationError::Reference)?, level)?
         };
         self.within.pop();
-        self.known.insert(reference, extent);
-        Ok(extent)
+        self.known.insert(reference, size);
+        Ok(size)
     }
 }
 
-impl Extent {
+impl SchemaSize {
     /// This, if it may stand at that level.
-    fn at(self, level: usize) -> Result<Self, Unfit> {
+    fn at(self, level: usize) -> Result<Self, ValidationError> {
         let fits = self.values <= VALUES && self.patterns <= PATTERNS && level + self.levels <= LEVELS + 1;
-        if fits { Ok(self) } else { Err(Unfit::Extent) }
+        if fits { Ok(self) } else { Err(ValidationError::TooComplex) }
     }
 
     /// This with a part one level below.
-    fn and(self, part: Self, level: usize) -> Result<Self, Unfit> {
+    fn and(self, part: Self, level: usize) -> Result<Self, ValidationError> {
         let levels = self.levels.max(part.levels + 1);
         Self { values: self.values + part.values, levels, patterns: self.patterns + part.patterns }.at(level)
     }
@@ -170,12 +171,12 @@ mod tests {
 
     use super::*;
 
-    fn of(schema: &Value) -> Result<(usize, usize), Unfit> {
-        Bounded::new(schema.as_object().unwrap()).map(|bounded| (bounded.values(), bounded.patterns()))
+    fn of(schema: &Value) -> Result<(usize, usize), ValidationError> {
+        BoundedSchema::new(schema.as_object().unwrap()).map(|bounded| (bounded.values(), bounded.patterns()))
     }
 
     #[test]
-    fn what_is_counted() {
+    fn values_and_patterns_of_a_schema_are_counted() {
         for (schema, counted) in [
             (json!({}), (1, 0)),
             (json!({ "type": "object" }), (2, 0)),
@@ -190,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn references_lead_to_parts_of_the_schema_and_nowhere_else() {
+    fn references_to_other_documents_are_refused() {
         for reference in ["#/$defs/a~1b", "#/$defs/a%7E1b", "#/$defs/list/0", "#/properties/b"] {
             let schema = json!({
                 "$id": "https://acme.example/schema",
@@ -213,12 +214,12 @@ mod tests {
             json!({ "$schema": "http://json-schema.org/draft-04/schema#" }),
         ] {
             let schema = json!({ "$defs": { "a": true }, "properties": { "a": part } });
-            assert_eq!(of(&schema), Err(Unfit::Reference), "{part}");
+            assert_eq!(of(&schema), Err(ValidationError::Reference), "{part}");
         }
     }
 
     #[test]
-    fn a_circle_is_no_schema() {
+    fn circular_references_are_refused() {
         for schema in [
             json!({ "properties": { "child": { "$ref": "#" } } }),
             json!({ "properties": { "a": { "items": { "$ref": "#/properties/a" } } } }),
@@ -227,7 +228,7 @@ mod tests {
                 "properties": { "a": { "$ref": "#/$defs/a" } },
             }),
         ] {
-            assert_eq!(of(&schema), Err(Unfit::Circle), "{schema}");
+            assert_eq!(of(&schema), Err(ValidationError::CircularReference), "{schema}");
         }
         // Spelled otherwise, it is a circle still, and ends all the same.
         let schema = json!({ "properties": { "a": { "$ref": "#/properties/%61" } } });
@@ -246,19 +247,19 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_when_it_is_followed_is_refused_without_following_it() {
+    fn exponential_references_are_refused_without_expansion() {
         assert!(of(&doubling(9, 2, "anyOf")).is_ok());
         for (depth, width) in [(12, 2), (18, 2), (200, 2), (3, 100), (1, 4096), (200, 1)] {
             for keyword in ["anyOf", "oneOf", "allOf"] {
-                assert_eq!(of(&doubling(depth, width, keyword)), Err(Unfit::Extent), "{depth} {width}");
+                assert_eq!(of(&doubling(depth, width, keyword)), Err(ValidationError::TooComplex), "{depth} {width}");
             }
         }
         let mut nested = json!({ "unevaluatedProperties": false });
         for _ in 0..20 {
             nested = json!({ "allOf": [nested], "unevaluatedProperties": false });
         }
-        assert_eq!(of(&nested), Err(Unfit::Extent));
+        assert_eq!(of(&nested), Err(ValidationError::TooComplex));
         let patterns: Vec<_> = (0..=PATTERNS).map(|number| json!({ "pattern": number.to_string() })).collect();
-        assert_eq!(of(&json!({ "anyOf": patterns })), Err(Unfit::Extent));
+        assert_eq!(of(&json!({ "anyOf": patterns })), Err(ValidationError::TooComplex));
     }
 }

@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::{CONTENT_LIMIT, Item, Name, NotKept, Page, SUMMARY, Summary, Unfit, Workspace, summary};
+use super::{CONTENT_LIMIT, Item, Name, Page, SUMMARY, Summary, ValidationError, Workspace, WriteError, summary};
 use crate::fault::Fault;
 
 const KIND: &str = "skill#";
@@ -82,13 +82,13 @@ impl Workspace {
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
-    pub async fn keep_skill(&self, skill: &Skill) -> Result<(), NotKept> {
+    pub async fn put_skill(&self, skill: &Skill) -> Result<(), WriteError> {
         if skill.content.len() > CONTENT_LIMIT {
-            return Err(Unfit::Content.into());
+            return Err(ValidationError::Content.into());
         }
         let item = self.head(KIND, &skill.name, &skill.title, &skill.description)?;
         let item = item.with("content", skill.content.as_str());
-        self.put(item.with_some("arguments", kept(&skill.arguments)?)).await
+        self.put(item.with_some("arguments", arguments_to_json(&skill.arguments)?)).await
     }
 }
 
@@ -99,13 +99,13 @@ fn read(item: &Item) -> Option<Skill> {
 }
 
 /// The arguments as text, if there are any.
-fn kept(arguments: &[Argument]) -> Result<Option<String>, Unfit> {
+fn arguments_to_json(arguments: &[Argument]) -> Result<Option<String>, ValidationError> {
     let repeated = |(place, argument): (usize, &Argument)| {
         arguments.iter().skip(place + 1).any(|other| other.name == argument.name)
     };
     let undescribed = |argument: &Argument| !(1..=ARGUMENT_DESCRIPTION_LIMIT).contains(&argument.description.len());
     if arguments.len() > ARGUMENTS || arguments.iter().any(undescribed) || arguments.iter().enumerate().any(repeated) {
-        return Err(Unfit::Arguments);
+        return Err(ValidationError::Arguments);
     }
     let all = arguments.iter().map(|Argument { name, description, required }| {
         json!({ "name": name.as_str(), "description": description, "required": required })
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_arguments_a_skill_may_have() {
+    fn skill_arguments_are_validated() {
         let argument = |name: &str, description: &str| Argument {
             name: Name::parse(name).unwrap(),
             description: description.to_owned(),
@@ -148,7 +148,7 @@ mod tests {
             (vec![argument("week", "")], false),
             (vec![argument("week", &"a".repeat(513))], false),
         ] {
-            assert_eq!(kept(&arguments).is_ok(), fits, "{arguments:?}");
+            assert_eq!(arguments_to_json(&arguments).is_ok(), fits, "{arguments:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Item, Name, NotKept, Page, Unfit, Workspace, named, object, schema};
+use super::{Item, Name, Page, ValidationError, Workspace, WriteError, named, object, schema};
 use crate::fault::Fault;
 
 const KIND: &str = "tool#";
@@ -34,7 +34,7 @@ pub struct Tool {
     /// JSON Schema of the result, if it is promised.
     pub output_schema: Option<Map<String, Value>>,
     /// How it is reached.
-    pub kind: Kind,
+    pub kind: ToolEndpoint,
     /// How long it may take.
     pub timeout: Duration,
     /// It changes nothing.
@@ -49,7 +49,7 @@ pub struct Tool {
 
 /// How a tool is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ToolEndpoint {
     /// By a POST of the arguments.
     Http {
         /// Where to.
@@ -109,19 +109,19 @@ impl Workspace {
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
-    pub async fn keep_tool(&self, tool: &Tool) -> Result<(), NotKept> {
+    pub async fn put_tool(&self, tool: &Tool) -> Result<(), WriteError> {
         if BUILT_IN.contains(&tool.name.as_str()) {
-            return Err(Unfit::Reserved.into());
+            return Err(ValidationError::ReservedName.into());
         }
         let (attribute, at) = match &tool.kind {
-            Kind::Http { url } if is_callable(url) => ("url", url),
-            Kind::Http { .. } => return Err(Unfit::Url.into()),
-            Kind::Lambda { function } if is_function(function) => ("function", function),
-            Kind::Lambda { .. } => return Err(Unfit::Function.into()),
+            ToolEndpoint::Http { url } if is_callable(url) => ("url", url),
+            ToolEndpoint::Http { .. } => return Err(ValidationError::Url.into()),
+            ToolEndpoint::Lambda { function } if is_function(function) => ("function", function),
+            ToolEndpoint::Lambda { .. } => return Err(ValidationError::Function.into()),
         };
         let seconds = tool.timeout.as_secs();
         let Some(seconds) = u32::try_from(seconds).ok().filter(|_| TIMEOUTS.contains(&seconds)) else {
-            return Err(Unfit::Timeout.into());
+            return Err(ValidationError::Timeout.into());
         };
         let item = self
             .head(KIND, &tool.name, &tool.title, &tool.description)?
@@ -179,8 +179,8 @@ fn read(item: &Item) -> Option<Tool> {
             None => None,
         },
         kind: match (item.text("url"), item.text("function")) {
-            (Some(url), None) => Kind::Http { url: url.to_owned() },
-            (None, Some(function)) => Kind::Lambda { function: function.to_owned() },
+            (Some(url), None) => ToolEndpoint::Http { url: url.to_owned() },
+            (None, Some(function)) => ToolEndpoint::Lambda { function: function.to_owned() },
             _ => return None,
         },
         timeout: Duration::from_secs(item.number("timeout").filter(|seconds| TIMEOUTS.contains(seconds))?),
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_urls_a_tool_may_have() {
+    fn tool_urls_are_validated() {
         for (url, fits) in [
             ("https://tools.acme.example/invoices?v=1", true),
             ("http://localhost:8787/tool", true),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn which_texts_are_functions() {
+    fn lambda_arns_are_validated() {
         const ARN: &str = "arn:aws:lambda:eu-west-1:123456789012:function:invoices";
         for (text, fits) in [
             (ARN, true),

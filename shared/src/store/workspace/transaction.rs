@@ -14,7 +14,7 @@ use crate::store::item::{Item, Value};
 const CALL: &str = "DynamoDB.TransactWriteItems";
 
 /// How long a transaction that another one was in the way of waits before each further try.
-const PAUSES: [Duration; 4] =
+const RETRY_DELAYS: [Duration; 4] =
     [Duration::from_millis(20), Duration::from_millis(40), Duration::from_millis(80), Duration::from_millis(160)];
 
 /// What is to be written together.
@@ -23,12 +23,12 @@ pub(super) struct Transaction<'a> {
     writes: Vec<TransactWriteItem>,
 }
 
-/// What came of it.
-pub(super) enum Written {
+/// The outcome.
+pub(super) enum TransactionOutcome {
     /// All of it.
-    All,
+    Committed,
     /// Nothing: a condition did not hold of this item, or of there being none.
-    Nothing(Option<Item>),
+    ConditionFailed(Option<Item>),
 }
 
 /// What must hold of the item that a write replaces.
@@ -66,7 +66,7 @@ impl Transaction<'_> {
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":version", Value::from(version).0),
         };
-        self.writes.push(TransactWriteItem::builder().put(put.build().map_err(|error| unbuilt(&error))?).build());
+        self.writes.push(TransactWriteItem::builder().put(put.build().map_err(|error| build_error(&error))?).build());
         Ok(self)
     }
 
@@ -79,7 +79,8 @@ impl Transaction<'_> {
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":version", Value::from(version).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        self.writes.push(TransactWriteItem::builder().delete(delete.build().map_err(|error| unbuilt(&error))?).build());
+        self.writes
+            .push(TransactWriteItem::builder().delete(delete.build().map_err(|error| build_error(&error))?).build());
         Ok(self)
     }
 
@@ -88,18 +89,20 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// When DynamoDB fails, or others were in the way each time.
-    pub(super) async fn write(self) -> Result<Written, Fault> {
-        for pause in PAUSES.map(Some).into_iter().chain([None]) {
+    pub(super) async fn write(self) -> Result<TransactionOutcome, Fault> {
+        for pause in RETRY_DELAYS.map(Some).into_iter().chain([None]) {
             let call = self.workspace.dynamo.transact_write_items().set_transact_items(Some(self.writes.clone()));
             let call = call.client_request_token(to_text(Secret::<16>::random().expose()));
-            let Err(error) = call.send().await else { return Ok(Written::All) };
+            let Err(error) = call.send().await else { return Ok(TransactionOutcome::Committed) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
                 return Err(Fault::of_aws(CALL, &error));
             };
             let with = |code| cancelled.cancellation_reasons().iter().find(move |why| why.code() == Some(code));
             if let Some(why) = with("ConditionalCheckFailed") {
-                return Ok(Written::Nothing(why.item().cloned().map(Item::new).filter(|item| item.has("item"))));
+                return Ok(TransactionOutcome::ConditionFailed(
+                    why.item().cloned().map(Item::new).filter(|item| item.has("item")),
+                ));
             }
             if with("TransactionConflict").is_none() {
                 return Err(Fault::of_aws(CALL, &error));
@@ -109,10 +112,10 @@ impl Transaction<'_> {
                 tokio::time::sleep(pause).await;
             }
         }
-        Err(Fault::new(CALL, "others were in the way each time"))
+        Err(Fault::new(CALL, "DynamoDB canceled the transaction for a conflict at each attempt"))
     }
 }
 
-fn unbuilt(error: &BuildError) -> Fault {
+fn build_error(error: &BuildError) -> Fault {
     Fault::new(CALL, error.to_string())
 }

@@ -7,8 +7,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::query::{Condition, Field, Malformed, Sort};
-use super::{Item, Name, NotKept, Page, SUMMARY, Summary, Workspace, json as text, object, summary};
+use super::query::{Condition, Field, QueryError, Sort};
+use super::{Item, Name, Page, SUMMARY, Summary, Workspace, WriteError, json as text, object, summary};
 use crate::fault::Fault;
 
 const KIND: &str = "view#";
@@ -44,15 +44,15 @@ impl Definition {
     ///
     /// # Errors
     /// When it is not one.
-    pub fn parse(definition: &Map<String, Value>) -> Result<Self, Malformed> {
+    pub fn parse(definition: &Map<String, Value>) -> Result<Self, QueryError> {
         const PARTS: [&str; 4] = ["type", "filter", "sort", "columns"];
         if let Some(part) = definition.keys().find(|part| !PARTS.contains(&part.as_str())) {
-            return Err(Malformed { at: part.clone(), wrong: "a view has only type, filter, sort and columns" });
+            return Err(QueryError { at: part.clone(), wrong: "a view has only type, filter, sort and columns" });
         }
         let kind = definition.get("type").and_then(Value::as_str).and_then(Name::parse);
         Ok(Self {
             kind: kind
-                .ok_or_else(|| Malformed { at: "type".to_owned(), wrong: "must be the name of an entity type" })?,
+                .ok_or_else(|| QueryError { at: "type".to_owned(), wrong: "must be the name of an entity type" })?,
             filter: Condition::parse_all(definition.get("filter"))?,
             sort: Sort::parse(definition.get("sort"))?,
             columns: Field::parse_columns(definition.get("columns"))?,
@@ -93,7 +93,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
-    pub async fn keep_view(&self, view: &View) -> Result<(), NotKept> {
+    pub async fn put_view(&self, view: &View) -> Result<(), WriteError> {
         let item = self.head(KIND, &view.name, &view.title, &view.description)?;
         self.put(item.with("definition", text(&view.definition.to_json())?)).await
     }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_definition_reads_back_and_nothing_else_is_one() {
+    fn view_definitions_round_trip_and_are_validated() {
         let of = |value: Value| Definition::parse(value.as_object().unwrap());
         let whole = json!({
             "type": "invoice",

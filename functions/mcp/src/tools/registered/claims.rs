@@ -24,13 +24,13 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use shared::access::By;
+use shared::access::Principal;
 use shared::oauth::secret::{Secret, to_text};
 use shared::store::workspace::tool::Tool;
 
 use super::Work;
 
-/// The media type in the header: not that of access tokens (RFC 9068), which [`shared::keys::verifier`] demands.
+/// The media type in the header: not that of access tokens (RFC 9068), which [`shared::signing_keys::verifier`] demands.
 pub(super) const TYPE: &str = "tool-call+jwt";
 
 /// How long a tool may take a call for a new one.
@@ -74,9 +74,11 @@ impl<'a> Context<'a> {
             iss: work.reach.issuer.as_str(),
             sub: access.person().as_str(),
             tenant: access.tenant().as_str(),
-            by: match access.by() {
-                By::Token { grant, client } => Credential::Grant { client_id: client.as_str(), grant: grant.to_text() },
-                By::Key(key) => Credential::Key { key: key.to_text() },
+            by: match access.principal() {
+                Principal::Client { grant, client } => {
+                    Credential::Grant { client_id: client.as_str(), grant: grant.to_text() }
+                }
+                Principal::ApiKey(key) => Credential::Key { key: key.to_text() },
             },
             tool: tool.name.as_str(),
             iat: work.now.seconds(),

@@ -189,7 +189,7 @@ mod tests {
     use rmcp::model::CallToolResult;
     use serde_json::json;
     use shared::store::workspace::Name;
-    use shared::store::workspace::tool::Kind;
+    use shared::store::workspace::tool::ToolEndpoint;
 
     use super::*;
 
@@ -201,7 +201,7 @@ mod tests {
             description: "By its number".to_owned(),
             input_schema: serde_json::Map::new(),
             output_schema: schema.filter(|_| promises),
-            kind: Kind::Http { url: "https://tools.acme.example/".to_owned() },
+            kind: ToolEndpoint::Http { url: "https://tools.acme.example/".to_owned() },
             timeout: Duration::from_secs(1),
             read_only: true,
             destructive: false,

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use shared::environment::{Environment, Misconfigured};
 use shared::fault::Fault;
 use shared::invoker::{Invoker, NotReturned};
-use shared::keys::signer::Signer;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::Scope;
 use shared::outbound::{Fetch, Outbound, Refused};
-use shared::store::workspace::budget::{Budget, Limits, UnderWay};
-use shared::store::workspace::tool::Kind;
+use shared::signing_keys::signer::Signer;
+use shared::store::workspace::rate_limit::{InFlightCall, RateLimitDecision, RateLimits};
+use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
 
 use self::claims::{Claims, Context, TYPE};
@@ -30,13 +30,13 @@ pub(crate) struct Reach {
     signer: Signer,
     outbound: Outbound,
     invoker: Invoker,
-    limits: Limits,
+    limits: RateLimits,
 }
 
 /// The most bytes of arguments, as JSON.
 const ARGUMENTS_LIMIT: usize = 64 * 1024;
 /// Where the deployment says nothing.
-const LIMITS: Limits = Limits { per_hour: 600, concurrency: 4 };
+const LIMITS: RateLimits = RateLimits { per_hour: 600, concurrency: 4 };
 
 impl Reach {
     /// With what it needs of the environment.
@@ -45,7 +45,7 @@ impl Reach {
             Some(number) => number.parse().map_err(|_| Misconfigured::Unusable(name, "a whole number")),
             None => Ok(otherwise),
         };
-        let limits = Limits {
+        let limits = RateLimits {
             per_hour: limit("TOOL_CALLS_PER_HOUR", LIMITS.per_hour)?,
             concurrency: limit("TOOL_CONCURRENCY", LIMITS.concurrency)?,
         };
@@ -61,7 +61,7 @@ pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<T
     }
     let page = work.workspace.tools(after).await?;
     // A name that has become ours since it was registered calls ours.
-    let theirs = page.things.into_iter().filter(|tool| BuiltIn::named(tool.name.as_str()).is_none());
+    let theirs = page.items.into_iter().filter(|tool| BuiltIn::named(tool.name.as_str()).is_none());
     Ok((theirs.map(describe).collect(), page.next))
 }
 
@@ -100,8 +100,8 @@ pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) ->
     let under_way = begin(work).await?;
     let context = Context::of(&tool, work);
     let outcome = match &tool.kind {
-        Kind::Http { url } => post(url, &tool, &arguments, context, work).await,
-        Kind::Lambda { function } => invoke(function, &tool, &arguments, &context, work).await,
+        ToolEndpoint::Http { url } => post(url, &tool, &arguments, context, work).await,
+        ToolEndpoint::Lambda { function } => invoke(function, &tool, &arguments, &context, work).await,
     };
     if let Err(fault) = work.workspace.end_call(under_way).await {
         // The tool has done its work, and that is what the caller must hear.
@@ -111,11 +111,11 @@ pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) ->
 }
 
 /// Counts the call, if it may be made.
-async fn begin(work: &Work<'_>) -> Result<UnderWay, Undone> {
-    let Limits { per_hour, concurrency } = work.reach.limits;
+async fn begin(work: &Work<'_>) -> Result<InFlightCall, Undone> {
+    let RateLimits { per_hour, concurrency } = work.reach.limits;
     match work.workspace.begin_call(work.access, work.reach.limits, work.now).await? {
-        Budget::Granted(under_way) => Ok(under_way),
-        Budget::Spent { resets } => {
+        RateLimitDecision::Allowed(under_way) => Ok(under_way),
+        RateLimitDecision::HourlyLimitExceeded { resets } => {
             let minutes = resets.since(work.now).as_secs().div_ceil(60);
             Err(Undone::failed(
                 "budget_spent",
@@ -125,7 +125,7 @@ async fn begin(work: &Work<'_>) -> Result<UnderWay, Undone> {
                 ),
             ))
         }
-        Budget::Busy => Err(Undone::failed(
+        RateLimitDecision::ConcurrencyLimitExceeded => Err(Undone::failed(
             "too_many_at_once",
             format!(
                 "The workspace's own tools have as many calls under way as they may at one time: {concurrency}. Wait for calls that \

@@ -8,7 +8,7 @@
 //!
 //! The second says that a form has made its key: sent again it makes no other, even if that one is revoked meanwhile.
 //!
-//! A revoked key is deleted. `used` is the last use, to the hour: a key that has proven itself is marked by the same call that reads
+//! A revoked key is deleted. `used` is the last use, to the hour: a key that has been verified is marked by the same call that reads
 //! it, once an hour, so that being let in costs one call to this table, whatever is written.
 
 use std::collections::HashMap;
@@ -23,36 +23,36 @@ use aws_sdk_dynamodb::types::{
 };
 use thiserror::Error;
 
-use super::directory::Standing;
-use super::item::{Item, Value, unreadable};
+use super::directory::Membership;
+use super::item::{Item, Value, unparsable_item};
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
-use crate::oauth::api_key::{ApiKey, KeyId, KeyName};
+use crate::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
 
 /// How exactly the last use is known.
-const EXACTNESS: Duration = Duration::from_hours(1);
+const LAST_USED_PRECISION: Duration = Duration::from_hours(1);
 
 /// The table of API keys.
 #[derive(Clone)]
-pub struct Keys {
+pub struct ApiKeys {
     dynamo: aws_sdk_dynamodb::Client,
     table: String,
-    marked: Marked,
+    recent_uses: RecentUses,
 }
 
-/// What is kept of an API key.
+/// An API key as the table keeps it.
 #[derive(Clone, Debug)]
-pub struct KnownKey {
+pub struct ApiKeyRecord {
     /// Its id.
-    pub id: KeyId,
+    pub id: ApiKeyId,
     /// Where it works.
     pub tenant: TenantId,
     /// What its maker called it.
-    pub name: KeyName,
+    pub name: ApiKeyName,
     /// Digest of its secret.
     pub digest: Digest,
     /// What it may do, as far as its maker may.
@@ -67,46 +67,46 @@ pub struct KnownKey {
     pub used: Option<Timestamp>,
 }
 
-/// Why a key was not made.
+/// Why a key was not created.
 #[derive(Debug, Error)]
-pub enum Unmade {
+pub enum CreateApiKeyError {
     /// There is no permission among the scopes.
-    #[error("no permission")]
+    #[error("the scopes have no permission")]
     NoPermission,
     /// It could do what its maker may not: these.
-    #[error("beyond the maker's role: {0}")]
-    Beyond(Scopes),
+    #[error("the scopes exceed the role of the maker: {0}")]
+    ExceedsRole(Scopes),
     /// Its time would have passed already.
-    #[error("an expiry that has passed")]
-    Expired,
+    #[error("the expiry has passed")]
+    ExpiryInPast,
     /// The form has made its key.
-    #[error("a form that was sent before")]
-    Again,
+    #[error("the form was sent before")]
+    FormAlreadyUsed,
     /// DynamoDB failed.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Upstream(#[from] Fault),
 }
 
-/// Why a key that is shown does not count. Its holder must not learn which; the log may.
+/// Why a presented key is not accepted. Its holder must not learn which; the log may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unproven {
+pub enum ApiKeyError {
     /// There is none of that id, or no longer.
     Unknown,
     /// There is one of that id with another secret.
-    AnotherSecret,
+    SecretMismatch,
     /// Its time has passed.
     Expired,
 }
 
 /// Who had a key made or revoked in the name of a person.
 #[derive(Clone, Copy)]
-pub enum Through<'a> {
+pub enum Actor<'a> {
     /// The person, as far as we know.
-    Themself,
+    Person,
     /// The person, with a form of ours that counts once.
     Form(&'a FormId),
     /// A script with a key of theirs.
-    Key(&'a KeyId),
+    ApiKey(&'a ApiKeyId),
 }
 
 /// A form that makes a key: 16 random bytes.
@@ -116,58 +116,58 @@ pub struct FormId([u8; 16]);
 /// How long a form that makes a key may lie open.
 pub const FORM_LIFETIME: Duration = Duration::from_hours(1);
 
-/// Where a tenant's list of keys goes on.
+/// Where the next page of the keys of a tenant begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Cursor {
     created: Timestamp,
-    id: KeyId,
+    id: ApiKeyId,
 }
 
-impl Keys {
+impl ApiKeys {
     pub(crate) fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
-        Self { dynamo, table, marked: Marked::default() }
+        Self { dynamo, table, recent_uses: RecentUses::default() }
     }
 
-    /// Makes a key that may do `scopes` in the tenant where its maker stands, and no more than they may. The key is handed out here
+    /// Makes a key that may do `scopes` in the tenant of its maker, and no more than they may. The key is handed out here
     /// and never again. Whether the maker may make keys is for the caller to know.
     ///
     /// # Errors
     /// When it could do nothing, too much, or only in the past; or DynamoDB fails.
-    pub async fn make(
+    pub async fn create(
         &self,
-        maker: &Standing,
-        name: KeyName,
+        maker: &Membership,
+        name: ApiKeyName,
         scopes: Scopes,
         expires: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<(ApiKey, KnownKey), Unmade> {
-        self.make_through(Through::Themself, maker, name, scopes, expires, now).await
+    ) -> Result<(ApiKey, ApiKeyRecord), CreateApiKeyError> {
+        self.create_as(Actor::Person, maker, name, scopes, expires, now).await
     }
 
-    /// As [`Self::make`], by a form or a script.
+    /// As [`Self::create`], by a form or a script.
     ///
     /// # Errors
     /// Likewise, and when the form has made its key.
-    pub async fn make_through(
+    pub async fn create_as(
         &self,
-        through: Through<'_>,
-        maker: &Standing,
-        name: KeyName,
+        actor: Actor<'_>,
+        maker: &Membership,
+        name: ApiKeyName,
         scopes: Scopes,
         expires: Option<Timestamp>,
         now: Timestamp,
-    ) -> Result<(ApiKey, KnownKey), Unmade> {
+    ) -> Result<(ApiKey, ApiKeyRecord), CreateApiKeyError> {
         let scopes = scopes.permissions();
         let beyond = scopes.difference(maker.role.permissions);
         if scopes.is_empty() {
-            return Err(Unmade::NoPermission);
+            return Err(CreateApiKeyError::NoPermission);
         } else if !beyond.is_empty() {
-            return Err(Unmade::Beyond(beyond));
+            return Err(CreateApiKeyError::ExceedsRole(beyond));
         } else if expires.is_some_and(|expires| expires <= now) {
-            return Err(Unmade::Expired);
+            return Err(CreateApiKeyError::ExpiryInPast);
         }
         let key = ApiKey::random();
-        let known = KnownKey {
+        let known = ApiKeyRecord {
             id: key.id.clone(),
             tenant: maker.tenant.clone(),
             name,
@@ -188,11 +188,11 @@ impl Keys {
             .with("maker", known.maker.as_str())
             .with("created", known.created)
             .with_some("expires", known.expires);
-        match through {
-            Through::Form(form) => self.put_once(&id, item, form, now).await?,
-            Through::Themself | Through::Key(_) => self.put(item).await?,
+        match actor {
+            Actor::Form(form) => self.put_once(&id, item, form, now).await?,
+            Actor::Person | Actor::ApiKey(_) => self.put(item).await?,
         }
-        let (tenant, person, by) = (known.tenant.as_str(), known.maker.as_str(), through.key());
+        let (tenant, person, by) = (known.tenant.as_str(), known.maker.as_str(), actor.key());
         audit::record(&Event::KeyMade { key: &id, tenant, person, scope: &scope, by: by.as_deref() });
         Ok((key, known))
     }
@@ -205,7 +205,7 @@ impl Keys {
     }
 
     /// The key and that its form has made it, or neither; the token tells another try from a form that is sent again.
-    async fn put_once(&self, id: &str, key: Item, form: &FormId, now: Timestamp) -> Result<(), Unmade> {
+    async fn put_once(&self, id: &str, key: Item, form: &FormId, now: Timestamp) -> Result<(), CreateApiKeyError> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
         let mark = Item::default().with("id", format!("form#{}", form.to_text()));
         let mark = mark.with("expires", now.plus(2 * FORM_LIFETIME));
@@ -223,14 +223,14 @@ impl Keys {
             }
             _ => false,
         };
-        Err(if refused { Unmade::Again } else { Fault::of_aws(CALL, &error).into() })
+        Err(if refused { CreateApiKeyError::FormAlreadyUsed } else { Fault::of_aws(CALL, &error).into() })
     }
 
-    /// The key of that id, if its time has not passed. Proves nothing: see [`Self::prove`].
+    /// The key of that id, if its time has not passed. Proves nothing: see [`Self::verify`].
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn find(&self, id: &KeyId, now: Timestamp) -> Result<Option<KnownKey>, Fault> {
+    pub async fn find(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<ApiKeyRecord>, Fault> {
         let Some(item) = self.item(id).await? else { return Ok(None) };
         Ok(Some(self.read(&item)?).filter(|key| key.is_alive(now)))
     }
@@ -238,28 +238,28 @@ impl Keys {
     /// What is kept of the key that is shown, if its secret is right and its time has not passed; noting its use, to the hour.
     ///
     /// The write that marks the use is the read as well: a refused condition gives the item back. But a refused write costs five
-    /// times what a read does, so who has proven a key remembers when it was marked, and reads until the hour is over. What is
+    /// times what a read does, so whoever has verified a key remembers when it was marked, and reads until the hour is over. What is
     /// remembered is the digest, not the id: a wrong secret takes the same way as an unknown id, always, and so the same time.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn prove(&self, shown: &ApiKey, now: Timestamp) -> Result<Result<KnownKey, Unproven>, Fault> {
+    pub async fn verify(&self, shown: &ApiKey, now: Timestamp) -> Result<Result<ApiKeyRecord, ApiKeyError>, Fault> {
         let digest = shown.secret.digest();
-        let item = if self.marked.lately(&digest, now) {
+        let item = if self.recent_uses.contains_recent(&digest, now) {
             self.item(&shown.id).await?
         } else {
             self.mark(&shown.id, &digest, now).await?
         };
-        let Some(item) = item else { return Ok(Err(Unproven::Unknown)) };
+        let Some(item) = item else { return Ok(Err(ApiKeyError::Unknown)) };
         let key = self.read(&item)?;
         if !key.digest.matches(&digest) {
-            return Ok(Err(Unproven::AnotherSecret));
+            return Ok(Err(ApiKeyError::SecretMismatch));
         }
         if !key.is_alive(now) {
-            return Ok(Err(Unproven::Expired));
+            return Ok(Err(ApiKeyError::Expired));
         }
         if let Some(used) = key.used {
-            self.marked.note(&digest, used, now);
+            self.recent_uses.note(&digest, used, now);
         }
         Ok(Ok(key))
     }
@@ -272,12 +272,12 @@ impl Keys {
     pub async fn of_tenant(
         &self,
         tenant: &TenantId,
-        after: Option<&Place>,
+        after: Option<&Cursor>,
         now: Timestamp,
-    ) -> Result<(Vec<KnownKey>, Option<Place>), Fault> {
+    ) -> Result<(Vec<ApiKeyRecord>, Option<Cursor>), Fault> {
         const CALL: &str = "DynamoDB.Query";
-        const MOST: i32 = 50;
-        let start = after.map(|Place { created, id }| {
+        const MAX: i32 = 50;
+        let start = after.map(|Cursor { created, id }| {
             Item::default()
                 .with("tenant", tenant.as_str())
                 .with("created", *created)
@@ -292,13 +292,13 @@ impl Keys {
             .key_condition_expression("tenant = :tenant")
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .scan_index_forward(false)
-            .limit(MOST)
+            .limit(MAX)
             .set_exclusive_start_key(start);
         let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
         let keys = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
         let last = keys.last().filter(|_| page.last_evaluated_key.is_some());
-        let next = last.map(|last| Place { created: last.created, id: last.id.clone() });
+        let next = last.map(|last| Cursor { created: last.created, id: last.id.clone() });
         keys.retain(|key| key.is_alive(now));
         Ok((keys, next))
     }
@@ -308,19 +308,19 @@ impl Keys {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn revoke(&self, tenant: &TenantId, id: &KeyId, by: Option<&PersonId>) -> Result<bool, Fault> {
-        self.revoke_through(Through::Themself, tenant, id, by).await
+    pub async fn revoke(&self, tenant: &TenantId, id: &ApiKeyId, by: Option<&PersonId>) -> Result<bool, Fault> {
+        self.revoke_as(Actor::Person, tenant, id, by).await
     }
 
     /// As [`Self::revoke`], by a form or a script.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn revoke_through(
+    pub async fn revoke_as(
         &self,
-        through: Through<'_>,
+        actor: Actor<'_>,
         tenant: &TenantId,
-        id: &KeyId,
+        id: &ApiKeyId,
         by: Option<&PersonId>,
     ) -> Result<bool, Fault> {
         const CALL: &str = "DynamoDB.DeleteItem";
@@ -337,12 +337,12 @@ impl Keys {
                 _ => Err(Fault::of_aws(CALL, &error)),
             };
         }
-        let (person, with) = (by.map(PersonId::as_str), through.key());
+        let (person, with) = (by.map(PersonId::as_str), actor.key());
         audit::record(&Event::KeyRevoked { key: &id.to_text(), tenant: tenant.as_str(), person, by: with.as_deref() });
         Ok(true)
     }
 
-    async fn item(&self, id: &KeyId) -> Result<Option<Item>, Fault> {
+    async fn item(&self, id: &ApiKeyId) -> Result<Option<Item>, Fault> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
         let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
@@ -351,7 +351,7 @@ impl Keys {
 
     /// Marks the key as used now, if it is the one of that secret, its time has not passed, and it was not marked within the hour;
     /// the item as it is then, or as it was.
-    async fn mark(&self, id: &KeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, Fault> {
+    async fn mark(&self, id: &ApiKeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let mark = self
             .dynamo
@@ -365,7 +365,7 @@ impl Keys {
             .update_expression("SET used = :now")
             .expression_attribute_values(":digest", Value::from(digest.as_bytes().as_slice()).0)
             .expression_attribute_values(":now", Value::from(now).0)
-            .expression_attribute_values(":before", Value::from(now.minus(EXACTNESS)).0)
+            .expression_attribute_values(":before", Value::from(now.minus(LAST_USED_PRECISION)).0)
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let item = match mark.send().await {
@@ -378,22 +378,22 @@ impl Keys {
         Ok(item.map(Item::new))
     }
 
-    fn read(&self, item: &Item) -> Result<KnownKey, Fault> {
-        read(item).ok_or_else(|| unreadable(&self.table))
+    fn read(&self, item: &Item) -> Result<ApiKeyRecord, Fault> {
+        read(item).ok_or_else(|| unparsable_item(&self.table))
     }
 }
 
-impl KnownKey {
+impl ApiKeyRecord {
     fn is_alive(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 }
 
-impl Through<'_> {
+impl Actor<'_> {
     fn key(&self) -> Option<String> {
         match self {
-            Self::Key(id) => Some(format!("key {}", id.to_text())),
-            Self::Themself | Self::Form(_) => None,
+            Self::ApiKey(id) => Some(format!("key {}", id.to_text())),
+            Self::Person | Self::Form(_) => None,
         }
     }
 }
@@ -418,19 +418,19 @@ impl FormId {
     }
 }
 
-impl Unproven {
+impl ApiKeyError {
     /// As the audit writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
-            Self::AnotherSecret => "another_secret",
+            Self::SecretMismatch => "another_secret",
             Self::Expired => "expired",
         }
     }
 }
 
-impl Place {
+impl Cursor {
     /// As text.
     #[must_use]
     pub fn to_text(&self) -> String {
@@ -441,40 +441,40 @@ impl Place {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (created, id) = text.split_once('.')?;
-        Some(Self { created: Timestamp::from_seconds(created.parse().ok()?), id: KeyId::parse(id)? })
+        Some(Self { created: Timestamp::from_seconds(created.parse().ok()?), id: ApiKeyId::parse(id)? })
     }
 }
 
-/// When the keys that proved themselves here were marked, by the digest of their secret.
+/// When the keys that were verified here were marked, by the digest of their secret.
 #[derive(Clone, Default)]
-struct Marked(Arc<Mutex<HashMap<[u8; 32], Timestamp>>>);
+struct RecentUses(Arc<Mutex<HashMap<[u8; 32], Timestamp>>>);
 
-impl Marked {
-    fn lately(&self, digest: &Digest, now: Timestamp) -> bool {
-        let marked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        marked.get(digest.as_bytes()).is_some_and(|at| now.since(*at) < EXACTNESS)
+impl RecentUses {
+    fn contains_recent(&self, digest: &Digest, now: Timestamp) -> bool {
+        let recent_uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        recent_uses.get(digest.as_bytes()).is_some_and(|at| now.since(*at) < LAST_USED_PRECISION)
     }
 
     fn note(&self, digest: &Digest, at: Timestamp, now: Timestamp) {
         // A function serves far fewer keys; forgetting one costs a refused write.
-        const MOST: usize = 1000;
-        let mut marked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if marked.len() >= MOST {
-            marked.retain(|_, at| now.since(*at) < EXACTNESS);
+        const MAX: usize = 1000;
+        let mut recent_uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent_uses.len() >= MAX {
+            recent_uses.retain(|_, at| now.since(*at) < LAST_USED_PRECISION);
         }
-        if marked.len() < MOST {
-            marked.insert(*digest.as_bytes(), at);
+        if recent_uses.len() < MAX {
+            recent_uses.insert(*digest.as_bytes(), at);
         }
     }
 }
 
-fn read(item: &Item) -> Option<KnownKey> {
+fn read(item: &Item) -> Option<ApiKeyRecord> {
     // One that cannot be read must not mean none.
     let time = |name| if item.has(name) { item.time(name).map(Some) } else { Some(None) };
-    Some(KnownKey {
-        id: KeyId::parse(item.text("id")?)?,
+    Some(ApiKeyRecord {
+        id: ApiKeyId::parse(item.text("id")?)?,
         tenant: TenantId::parse(item.text("tenant")?)?,
-        name: KeyName::parse(item.text("name")?)?,
+        name: ApiKeyName::parse(item.text("name")?)?,
         digest: Digest::from_bytes(item.bytes("digest")?)?,
         scopes: Scopes::parse(item.text("scope")?),
         maker: PersonId::parse(item.text("maker")?)?,

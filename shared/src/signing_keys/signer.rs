@@ -61,16 +61,18 @@ impl Signer {
             .message(Blob::new(message.as_bytes()))
             .signing_algorithm(algorithm);
         let answer = sign.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let signature = answer.signature.map(Blob::into_inner).ok_or_else(|| Fault::new(CALL, "no signature"))?;
+        let signature =
+            answer.signature.map(Blob::into_inner).ok_or_else(|| Fault::new(CALL, "KMS returned no signature"))?;
         match self.key.algorithm {
-            Algorithm::ES256 => fixed(&signature).ok_or_else(|| Fault::new(CALL, "not an ECDSA signature")),
+            Algorithm::ES256 => ecdsa_der_to_jws(&signature)
+                .ok_or_else(|| Fault::new(CALL, "KMS returned a signature that is not ECDSA")),
             _ => Ok(signature),
         }
     }
 }
 
 /// KMS answers ECDSA in DER; JWS wants both numbers, 32 bytes each (RFC 7518 §3.4).
-fn fixed(der: &[u8]) -> Option<Vec<u8>> {
+fn ecdsa_der_to_jws(der: &[u8]) -> Option<Vec<u8>> {
     let mut numbers = Der::new(Der::new(der).next(SEQUENCE)?);
     let mut signature = vec![0; 64];
     for half in signature.chunks_mut(32) {

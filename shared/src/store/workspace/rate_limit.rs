@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::{Item, Workspace};
-use crate::access::{Access, By};
+use crate::access::{Access, Principal};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 
@@ -29,31 +29,31 @@ const CALL: &str = "DynamoDB.UpdateItem";
 
 /// What a deployment allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct RateLimits {
     /// Calls that one grant or API key may make in an hour.
     pub per_hour: u32,
     /// Calls of one tenant that may be under way at a time.
     pub concurrency: u32,
 }
 
-/// What came of asking for one more call.
+/// Whether one more call may be made.
 #[derive(Debug)]
-pub enum Budget {
+pub enum RateLimitDecision {
     /// It may be made, and has been counted.
-    Granted(UnderWay),
+    Allowed(InFlightCall),
     /// There have been as many as there may be.
-    Spent {
+    HourlyLimitExceeded {
         /// When the next hour begins.
         resets: Timestamp,
     },
     /// As many are under way as may be.
-    Busy,
+    ConcurrencyLimitExceeded,
 }
 
 /// A call that is counted as under way until it is ended.
 #[derive(Debug)]
 #[must_use = "a call that is not ended counts as under way for minutes"]
-pub struct UnderWay {
+pub struct InFlightCall {
     item: String,
     span: String,
 }
@@ -64,12 +64,17 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails: then there is no call.
-    pub async fn begin_call(&self, access: &Access, limits: Limits, now: Timestamp) -> Result<Budget, Fault> {
+    pub async fn begin_call(
+        &self,
+        access: &Access,
+        limits: RateLimits,
+        now: Timestamp,
+    ) -> Result<RateLimitDecision, Fault> {
         let hour = now.seconds().div_euclid(HOUR);
         let resets = Timestamp::from_seconds((hour + 1).saturating_mul(HOUR));
-        let calls = match access.by() {
-            By::Token { grant, .. } => format!("calls#grant:{}", grant.to_text()),
-            By::Key(key) => format!("calls#key:{}", key.to_text()),
+        let calls = match access.principal() {
+            Principal::Client { grant, .. } => format!("calls#grant:{}", grant.to_text()),
+            Principal::ApiKey(key) => format!("calls#key:{}", key.to_text()),
         };
         let item = format!("{KIND}{hour}");
         let span = format!("under_way#{}", now.seconds().rem_euclid(HOUR) / SPAN);
@@ -88,20 +93,26 @@ impl Workspace {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":expires", number(resets.plus(Duration::from_hours(24)).seconds()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = update.send().await else { return Ok(Budget::Granted(UnderWay { item, span })) };
+        let Err(error) = update.send().await else {
+            return Ok(RateLimitDecision::Allowed(InFlightCall { item, span }));
+        };
         let Some(UpdateItemError::ConditionalCheckFailedException(refused)) = error.as_service_error() else {
             return Err(Fault::of_aws(CALL, &error));
         };
         let before = Item::new(refused.item.clone().unwrap_or_default());
         let spent = before.number(&calls).is_some_and(|made: u32| made >= limits.per_hour);
-        Ok(if spent { Budget::Spent { resets } } else { Budget::Busy })
+        Ok(if spent {
+            RateLimitDecision::HourlyLimitExceeded { resets }
+        } else {
+            RateLimitDecision::ConcurrencyLimitExceeded
+        })
     }
 
     /// Says that a call has ended, however it did.
     ///
     /// # Errors
     /// When DynamoDB fails: then the call counts as under way until the next span begins.
-    pub async fn end_call(&self, UnderWay { item, span }: UnderWay) -> Result<(), Fault> {
+    pub async fn end_call(&self, InFlightCall { item, span }: InFlightCall) -> Result<(), Fault> {
         let update = self
             .update_of(&item)
             .condition_expression("#under_way > :none")

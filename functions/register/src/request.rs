@@ -4,17 +4,17 @@ use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
 use shared::http::body;
 use shared::lambda::Request;
-use shared::oauth::client::{Client, ClientId, Kind};
+use shared::oauth::client::{Client, ClientId, ClientKind};
 use shared::oauth::client_name;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, to_text};
-use shared::store::clients::UNUSED;
+use shared::store::clients::UNUSED_RETENTION;
 
-use crate::refusal::Refusal;
+use crate::error::RegistrationError;
 
 /// The members that mean something here; all others are ignored (RFC 7591 §2). A member named twice is refused by the parser.
 #[derive(Deserialize)]
-pub(crate) struct Application {
+pub(crate) struct RegistrationRequest {
     #[serde(default)]
     redirect_uris: Option<Vec<String>>,
     #[serde(default)]
@@ -25,50 +25,52 @@ pub(crate) struct Application {
     response_types: Option<Vec<String>>,
 }
 
-impl Application {
+impl RegistrationRequest {
     /// The largest registration seen of a real client has under 2 KB.
     const LIMIT: usize = 8 * 1024;
-    const MOST_ADDRESSES: usize = 16;
+    const MAX_REDIRECT_URIS: usize = 16;
 
-    pub(crate) fn read(request: &Request) -> Result<Self, Refusal> {
+    pub(crate) fn parse(request: &Request) -> Result<Self, RegistrationError> {
         let body = body::bytes(request);
         // `serde` would take an array for a struct.
         if !body::is_of_type(request, "application/json") || body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Refusal::NotJson);
+            return Err(RegistrationError::NotJson);
         }
         if body.len() > Self::LIMIT {
-            return Err(Refusal::TooLarge);
+            return Err(RegistrationError::TooLarge);
         }
-        serde_json::from_slice(body).map_err(|_| Refusal::NotJson)
+        serde_json::from_slice(body).map_err(|_| RegistrationError::NotJson)
     }
 
     /// The client that this describes, public whatever it asked for, and its addresses as it gave them.
-    pub(crate) fn into_client(self, now: Timestamp) -> Result<(Client, Vec<RedirectUri>), Refusal> {
-        let addresses = self.redirect_uris.unwrap_or_default();
-        if addresses.is_empty() || addresses.len() > Self::MOST_ADDRESSES {
-            return Err(Refusal::NumberOfAddresses);
+    pub(crate) fn into_client(self, now: Timestamp) -> Result<(Client, Vec<RedirectUri>), RegistrationError> {
+        let uris = self.redirect_uris.unwrap_or_default();
+        if uris.is_empty() || uris.len() > Self::MAX_REDIRECT_URIS {
+            return Err(RegistrationError::RedirectUriCount);
         }
-        let asked: Option<Vec<_>> = addresses.iter().map(|text| RedirectUri::parse(text)).collect();
-        let asked = asked.ok_or(Refusal::Address)?;
+        let requested: Option<Vec<_>> = uris.iter().map(|text| RedirectUri::parse(text)).collect();
+        let requested = requested.ok_or(RegistrationError::RedirectUri)?;
         // Claude Code and its like listen on another port at each connect: that must not be another client each time.
-        let mut redirect_uris: Vec<_> = asked.iter().map(RedirectUri::on_any_port).collect();
+        let mut redirect_uris: Vec<_> = requested.iter().map(RedirectUri::without_loopback_port).collect();
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
 
         let name = self.client_name.filter(|name| !name.trim().is_empty());
-        let name = name.map(|name| client_name::parse(&name).ok_or(Refusal::Name)).transpose()?;
+        let name = name.map(|name| client_name::parse(&name).ok_or(RegistrationError::ClientName)).transpose()?;
         // A client that does not say wants to stay connected: RFC 7591's default would sign its people out every hour.
         let refreshes = match &self.grant_types {
-            Some(types) if !types.iter().any(|kind| kind == "authorization_code") => return Err(Refusal::GrantTypes),
+            Some(types) if !types.iter().any(|kind| kind == "authorization_code") => {
+                return Err(RegistrationError::GrantTypes);
+            }
             Some(types) => types.iter().any(|kind| kind == "refresh_token"),
             None => true,
         };
         if self.response_types.is_some_and(|types| !types.iter().any(|kind| kind == "code")) {
-            return Err(Refusal::ResponseTypes);
+            return Err(RegistrationError::ResponseTypes);
         }
-        let id = id(name.as_deref(), &redirect_uris, refreshes).ok_or(Refusal::Name)?;
-        let kind = Kind::Registered { expires: now.plus(UNUSED) };
-        Ok((Client { id, name, redirect_uris, refreshes, kind }, asked))
+        let id = id(name.as_deref(), &redirect_uris, refreshes).ok_or(RegistrationError::ClientName)?;
+        let kind = ClientKind::Registered { expires: now.plus(UNUSED_RETENTION) };
+        Ok((Client { id, name, redirect_uris, refreshes, kind }, requested))
     }
 }
 

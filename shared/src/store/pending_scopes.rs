@@ -1,4 +1,5 @@
-//! What clients called for beyond their scopes, in the table of grants: by person and client, a set for each tenant.
+//! Incremental authorization: the scopes that a call needed and its grant lacked, in the table of grants until the person
+//! decides. One item for each person and client, a set for each tenant.
 //!
 //! ```text
 //! { id: "wanted#<uuid>#c_…", "in:acme": { "entities:write" }, "in:globex": { "chat:create" }, expires: 1795… }
@@ -14,7 +15,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Update};
 
 use super::Key;
 use super::grants::Grants;
-use super::item::{Item, Value, unreadable};
+use super::item::{Item, Value, unparsable_item};
 use crate::clock::Timestamp;
 use crate::fault::Fault;
 use crate::oauth::client::ClientId;
@@ -22,15 +23,15 @@ use crate::oauth::grant::Approval;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
 
-/// How long a want is remembered after the last.
-pub const REMEMBERED: Duration = Duration::from_hours(30 * 24);
+/// How long pending scopes are kept after the last was recorded.
+pub const RETENTION: Duration = Duration::from_hours(30 * 24);
 
-/// What a client called for beyond the scopes that a person gave it, tenant by tenant.
+/// The scopes that a client needed beyond those that a person approved, tenant by tenant.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted(HashMap<TenantId, Scopes>);
+pub struct PendingScopes(HashMap<TenantId, Scopes>);
 
-impl Wanted {
-    /// What it wanted in that tenant.
+impl PendingScopes {
+    /// Those of that tenant.
     #[must_use]
     pub fn in_tenant(&self, tenant: &TenantId) -> Scopes {
         self.0.get(tenant).copied().unwrap_or_default()
@@ -38,11 +39,11 @@ impl Wanted {
 }
 
 impl Grants {
-    /// Remembers what `client` wanted of `person` in `tenant`, as far as it is ever offered.
+    /// Records that `client` needs `scopes` of `person` in `tenant`, as far as they are ever offered.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn want(
+    pub async fn record_pending_scopes(
         &self,
         person: &PersonId,
         client: &ClientId,
@@ -51,7 +52,7 @@ impl Grants {
         now: Timestamp,
     ) -> Result<(), Fault> {
         const CALL: &str = "DynamoDB.UpdateItem";
-        let scopes = offered(scopes);
+        let scopes = supported(scopes);
         if scopes.is_empty() {
             return Ok(());
         }
@@ -59,16 +60,21 @@ impl Grants {
         let update = update
             .update_expression("ADD #tenant :scopes SET expires = :expires")
             .expression_attribute_names("#tenant", attribute(tenant))
-            .expression_attribute_values(":scopes", words(scopes))
-            .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0);
+            .expression_attribute_values(":scopes", string_set(scopes))
+            .expression_attribute_values(":expires", Value::from(now.plus(RETENTION)).0);
         update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
     }
 
-    /// The write that strikes off all that was wanted in the tenant of `approval`: the person has decided about it, granted or not, and is
-    /// not asked again until it is wanted again. None if nothing was.
-    pub(super) fn settlement(&self, approval: &Approval, wanted: &Wanted, now: Timestamp) -> Option<Update> {
-        let settled = wanted.in_tenant(&approval.tenant);
-        if settled.is_empty() {
+    /// The write that removes the pending scopes of the tenant of `approval`: the person has decided about them, granted or not, and
+    /// is not asked again until a call needs them again. None if there are none.
+    pub(super) fn pending_scopes_removal(
+        &self,
+        approval: &Approval,
+        pending: &PendingScopes,
+        now: Timestamp,
+    ) -> Option<Update> {
+        let decided = pending.in_tenant(&approval.tenant);
+        if decided.is_empty() {
             return None;
         }
         // An item that is gone meanwhile comes back empty, so that this cannot fail, and is swept like any other.
@@ -77,30 +83,30 @@ impl Grants {
             .set_key(Some(key_of(&approval.person, &approval.client)))
             .update_expression("DELETE #tenant :settled SET expires = :expires")
             .expression_attribute_names("#tenant", attribute(&approval.tenant))
-            .expression_attribute_values(":settled", words(settled))
-            .expression_attribute_values(":expires", Value::from(now.plus(REMEMBERED)).0)
+            .expression_attribute_values(":settled", string_set(decided))
+            .expression_attribute_values(":expires", Value::from(now.plus(RETENTION)).0)
             .build()
             .ok()
     }
 
-    pub(super) fn key_of_wanted<'a>(&'a self, person: &PersonId, client: &ClientId) -> Key<'a> {
+    pub(super) fn pending_scopes_key<'a>(&'a self, person: &PersonId, client: &ClientId) -> Key<'a> {
         Key { table: &self.table, attributes: vec![("id", id(person, client))] }
     }
 
-    pub(super) fn read_wanted(&self, item: Option<Item>, now: Timestamp) -> Result<Wanted, Fault> {
-        let Some(item) = item else { return Ok(Wanted::default()) };
-        let expires = item.time("expires").ok_or_else(|| unreadable(&self.table))?;
+    pub(super) fn read_pending_scopes(&self, item: Option<Item>, now: Timestamp) -> Result<PendingScopes, Fault> {
+        let Some(item) = item else { return Ok(PendingScopes::default()) };
+        let expires = item.time("expires").ok_or_else(|| unparsable_item(&self.table))?;
         if expires <= now {
-            return Ok(Wanted::default());
+            return Ok(PendingScopes::default());
         }
-        let mut wanted = HashMap::new();
+        let mut pending = HashMap::new();
         for (name, value) in item.into_inner() {
             let Some(tenant) = name.strip_prefix(IN) else { continue };
             let read = || Some((TenantId::parse(tenant)?, value.as_ss().ok()?));
-            let (tenant, scopes) = read().ok_or_else(|| unreadable(&self.table))?;
-            wanted.insert(tenant, offered(Scopes::of_names(scopes.iter().map(String::as_str))));
+            let (tenant, scopes) = read().ok_or_else(|| unparsable_item(&self.table))?;
+            pending.insert(tenant, supported(Scopes::from_names(scopes.iter().map(String::as_str))));
         }
-        Ok(Wanted(wanted))
+        Ok(PendingScopes(pending))
     }
 }
 
@@ -121,10 +127,10 @@ fn key_of(person: &PersonId, client: &ClientId) -> HashMap<String, AttributeValu
 }
 
 /// Those of `scopes` that a consent page can offer one by one.
-const fn offered(scopes: Scopes) -> Scopes {
-    scopes.intersection(Scopes::OFFERED).permissions()
+const fn supported(scopes: Scopes) -> Scopes {
+    scopes.intersection(Scopes::SUPPORTED).permissions()
 }
 
-fn words(scopes: Scopes) -> AttributeValue {
+fn string_set(scopes: Scopes) -> AttributeValue {
     AttributeValue::Ss(scopes.iter().map(|scope| scope.as_str().to_owned()).collect())
 }

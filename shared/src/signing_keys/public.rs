@@ -40,13 +40,13 @@ pub struct Jwk {
     #[serde(rename = "use")]
     usage: &'static str,
     #[serde(flatten)]
-    material: Material,
+    material: KeyParameters,
 }
 
 /// The members in the order in which RFC 7638 §3.2 hashes them.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
-enum Material {
+enum KeyParameters {
     Rsa { e: String, kty: &'static str, n: String },
     Ec { crv: &'static str, kty: &'static str, x: String, y: String },
 }
@@ -83,8 +83,8 @@ impl Keyring {
         const CALL: &str = "KMS.GetPublicKey";
         let answer = self.kms.get_public_key().key_id(name).send().await;
         let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let spki = answer.public_key().ok_or_else(|| Fault::new(CALL, "no key in the answer"))?;
-        PublicKey::from_spki(spki.as_ref()).ok_or_else(|| Fault::new(CALL, "neither an RSA nor a P-256 key"))
+        let spki = answer.public_key().ok_or_else(|| Fault::new(CALL, "KMS returned no public key"))?;
+        PublicKey::from_spki(spki.as_ref()).ok_or_else(|| Fault::new(CALL, "the public key is neither RSA nor P-256"))
     }
 }
 
@@ -118,14 +118,14 @@ impl PublicKey {
         match algorithm.next(OBJECT)? {
             EC_PUBLIC_KEY if algorithm.next(OBJECT)? == PRIME256V1 => {
                 let (x, y) = bits.strip_prefix(&[4])?.split_at_checked(32)?;
-                let material = Material::Ec { crv: "P-256", kty: "EC", x: to_text(x), y: to_text(y) };
+                let material = KeyParameters::Ec { crv: "P-256", kty: "EC", x: to_text(x), y: to_text(y) };
                 let decoding = DecodingKey::from_ec_components(&to_text(x), &to_text(y)).ok()?;
                 Self::of(material, "ES256", Algorithm::ES256, decoding)
             }
             RSA_ENCRYPTION => {
                 let mut key = Der::new(Der::new(bits).next(SEQUENCE)?);
                 let (n, e) = (key.next_unsigned()?, key.next_unsigned()?);
-                let material = Material::Rsa { e: to_text(e), kty: "RSA", n: to_text(n) };
+                let material = KeyParameters::Rsa { e: to_text(e), kty: "RSA", n: to_text(n) };
                 let decoding = DecodingKey::from_rsa_raw_components(n, e);
                 Self::of(material, "RS256", Algorithm::RS256, decoding)
             }
@@ -133,7 +133,7 @@ impl PublicKey {
         }
     }
 
-    fn of(material: Material, alg: &'static str, algorithm: Algorithm, decoding: DecodingKey) -> Option<Self> {
+    fn of(material: KeyParameters, alg: &'static str, algorithm: Algorithm, decoding: DecodingKey) -> Option<Self> {
         let kid = to_text(&Sha256::digest(serde_json::to_string(&material).ok()?));
         Some(Self { jwk: Jwk { kid, alg, usage: "sig", material }, algorithm, decoding })
     }

@@ -4,18 +4,18 @@ use std::fmt;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::oauth::pkce::Challenge;
+use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::secret::to_text;
 
 /// Names an attempt. A client makes a PKCE challenge per attempt, the request carries it and the grant keeps it, so whoever has either
 /// has the id; from the id, nobody has the challenge.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Flow([u8; 12]);
+pub struct ConnectionAttempt([u8; 12]);
 
-impl Flow {
+impl ConnectionAttempt {
     /// The attempt that `challenge` was made for: the first 12 bytes of a digest of it.
     #[must_use]
-    pub fn of(challenge: &Challenge) -> Self {
+    pub fn from_challenge(challenge: &CodeChallenge) -> Self {
         let digest: [u8; 32] =
             Sha256::new().chain_update(b"flow").chain_update(challenge.as_digest().as_bytes()).finalize().into();
         let (first, _) = digest.split_first_chunk().unwrap_or((&[0; 12], &[]));
@@ -24,14 +24,14 @@ impl Flow {
 
     /// As the audit writes it: 16 characters of base64url.
     #[must_use]
-    pub fn to_text(self) -> String {
+    pub fn attempt_id(self) -> String {
         to_text(&self.0)
     }
 }
 
-impl fmt::Debug for Flow {
+impl fmt::Debug for ConnectionAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
+        f.write_str(&self.attempt_id())
     }
 }
 
@@ -41,10 +41,10 @@ mod tests {
 
     /// Written down: lines of before a deployment and after it must name an attempt alike.
     #[test]
-    fn an_attempt_has_the_same_name_everywhere() {
-        let challenge = Challenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+    fn attempt_id_is_stable() {
+        let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
 
-        let name = Flow::of(&challenge).to_text();
+        let name = ConnectionAttempt::from_challenge(&challenge).attempt_id();
 
         assert_eq!(name, "NxAqyIMaQMg9W6Ye");
         assert!(!challenge.to_text().contains(&name));
