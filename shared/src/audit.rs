@@ -1,7 +1,7 @@
 //! What happened, for those who operate and those who investigate.
 //!
 //! Each event is a line of its own. `schema.json` beside `functions/audit` describes its members, and [`VERSION`] goes up when one of
-//! them changes its meaning or goes. Which request told it, and from where, is on every line: `function`, `request`, `invocation`
+//! them changes its meaning or goes. The request that it belongs to, and where that came from, is on every line: `function`, `request`, `invocation`
 //! and `ip`. The browser is not: the API's access log, which is kept for less long, has it under the same `request`.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use tracing::field::{Field, Visit};
 
 use crate::clock::Timestamp;
 use crate::oauth::connection_attempt::ConnectionAttempt;
-use crate::trail::Trail;
+use crate::request_context::RequestContext;
 
 /// Of the members of lines.
 pub const VERSION: u32 = 1;
@@ -32,7 +32,7 @@ pub enum Event<'a> {
         /// Its id.
         client: &'a str,
     },
-    /// A client asked, and the person was sent to sign in.
+    /// A client sent an authorization request, and the person was sent to sign in.
     SignInAsked {
         /// Which client.
         client: &'a str,
@@ -124,7 +124,7 @@ pub enum Event<'a> {
         /// Who did.
         person: &'a str,
     },
-    /// An authorization code was judged. Told before anything comes of it, so that no crash can hide what did.
+    /// An authorization code was judged. Written before anything comes of it, so that no crash can hide what did.
     CodeJudged {
         /// The grant that it names.
         grant: &'a str,
@@ -205,7 +205,7 @@ pub enum Event<'a> {
         /// Current, concurrent, lost response, replayed, stranger or expired.
         verdict: &'static str,
     },
-    /// A grant is about to end. Told before the write, so that no crash can hide it; [`Event::GrantEnded`] follows unless the write
+    /// A grant is about to end. Written before the write, so that no crash can hide it; [`Event::GrantEnded`] follows unless the write
     /// fails, or another was faster.
     GrantEnding {
         /// The grant.
@@ -238,7 +238,7 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
-    /// The product told how a membership has changed.
+    /// The product reported a change of a membership.
     MembershipFollowed {
         /// Where.
         tenant: &'a str,
@@ -380,20 +380,20 @@ pub fn repeat(line: &str) {
     tracing::info!(target: TARGET, line, "audit");
 }
 
-/// The JSON object that `event`, of all that is logged, tells the audit; nothing if it is not for the audit.
+/// The JSON object of an audit event in the log; nothing if `event` is not an audit event.
 #[must_use]
-pub fn told(event: &tracing::Event<'_>) -> Option<String> {
+pub fn json(event: &tracing::Event<'_>) -> Option<String> {
     field(event, FIELD)
 }
 
-/// The line that `event`, of all that is logged, repeats; nothing if it is none of the audit.
-pub(crate) fn repeated(event: &tracing::Event<'_>) -> Option<String> {
+/// The audit line that `event` repeats; nothing if it repeats none.
+pub(crate) fn repeated_line(event: &tracing::Event<'_>) -> Option<String> {
     field(event, LINE)
 }
 
 fn field(event: &tracing::Event<'_>, name: &'static str) -> Option<String> {
-    struct Told(&'static str, Option<String>);
-    impl Visit for Told {
+    struct FieldVisitor(&'static str, Option<String>);
+    impl Visit for FieldVisitor {
         fn record_str(&mut self, field: &Field, value: &str) {
             if field.name() == self.0 {
                 self.1 = Some(value.to_owned());
@@ -404,9 +404,9 @@ fn field(event: &tracing::Event<'_>, name: &'static str) -> Option<String> {
     if event.metadata().target() != TARGET {
         return None;
     }
-    let mut told = Told(name, None);
-    event.record(&mut told);
-    told.1
+    let mut visitor = FieldVisitor(name, None);
+    event.record(&mut visitor);
+    visitor.1
 }
 
 #[derive(Serialize)]
@@ -433,19 +433,19 @@ fn write(event: &Event<'_>, step: Option<Step>) {
         #[serde(skip_serializing_if = "Option::is_none")]
         ip: Option<&'a str>,
     }
-    let trail = Trail::current();
-    if let Some(trail) = &trail {
-        trail.measure(|measured| measured.told(event));
+    let context = RequestContext::current();
+    if let Some(context) = &context {
+        context.with_metrics(|metrics| metrics.count_event(event));
     }
-    let asked = trail.as_ref().map(Trail::asked);
+    let attributes = context.as_ref().map(RequestContext::attributes);
     let line = Line {
         v: VERSION,
         event,
         step,
-        function: asked.map(|asked| asked.function),
-        request: asked.and_then(|asked| asked.request.as_deref()),
-        invocation: asked.map(|asked| asked.invocation.as_str()),
-        ip: asked.and_then(|asked| asked.ip.as_deref()),
+        function: attributes.map(|attributes| attributes.function),
+        request: attributes.and_then(|attributes| attributes.request.as_deref()),
+        invocation: attributes.map(|attributes| attributes.invocation.as_str()),
+        ip: attributes.and_then(|attributes| attributes.ip.as_deref()),
     };
     match serde_json::to_string(&line) {
         Ok(audit) => tracing::info!(target: TARGET, audit, "audit"),

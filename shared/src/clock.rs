@@ -19,7 +19,7 @@ impl Clock {
         })
     }
 
-    /// A clock that asks `tell`.
+    /// A clock that calls `tell`.
     pub fn new(tell: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }

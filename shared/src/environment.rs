@@ -7,7 +7,6 @@ use thiserror::Error;
 
 use crate::aws;
 use crate::clock::Clock;
-use crate::fault::Fault;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
 use crate::signing_keys::public::{Keyring, PublicKeys};
@@ -18,6 +17,7 @@ use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
 use crate::store::workspace::Workspaces;
+use crate::upstream_error::UpstreamError;
 
 /// Everything a function is given: its variables, clients of AWS, and the time.
 ///
@@ -35,7 +35,7 @@ type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
 
 /// A setting is missing or makes no sense.
 #[derive(Debug, Error)]
-pub enum Misconfigured {
+pub enum ConfigError {
     /// No value was given.
     #[error("{0} is not set")]
     Missing(&'static str),
@@ -44,12 +44,12 @@ pub enum Misconfigured {
     Unusable(&'static str, &'static str),
     /// The signing keys could not be fetched.
     #[error(transparent)]
-    Keys(#[from] Fault),
+    Keys(#[from] UpstreamError),
 }
 
 impl Environment {
     /// From the variables that Lambda gives.
-    pub(crate) fn of_lambda(aws: &SdkConfig) -> Self {
+    pub(crate) fn from_lambda(aws: &SdkConfig) -> Self {
         #[expect(clippy::disallowed_methods, reason = "this is where settings come in")]
         Self::new(|name| std::env::var(name).ok(), aws, Clock::system())
     }
@@ -76,8 +76,8 @@ impl Environment {
     ///
     /// # Errors
     /// When it is not set.
-    pub fn required(&self, name: &'static str) -> Result<String, Misconfigured> {
-        self.optional(name).ok_or(Misconfigured::Missing(name))
+    pub fn required(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.optional(name).ok_or(ConfigError::Missing(name))
     }
 
     /// The value of a setting that may be left out. An empty value is no value: a template cannot leave one out.
@@ -96,17 +96,16 @@ impl Environment {
     ///
     /// # Errors
     /// When it is missing or not an origin.
-    pub fn issuer(&self) -> Result<Issuer, Misconfigured> {
+    pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         let issuer = self.required("ISSUER")?;
-        Issuer::parse(&issuer)
-            .ok_or(Misconfigured::Unusable("ISSUER", "an https origin without path or trailing slash"))
+        Issuer::parse(&issuer).ok_or(ConfigError::Unusable("ISSUER", "an https origin without path or trailing slash"))
     }
 
     /// `PRODUCT_NAME`: what pages call the product.
     ///
     /// # Errors
     /// When it is missing.
-    pub fn product_name(&self) -> Result<String, Misconfigured> {
+    pub fn product_name(&self) -> Result<String, ConfigError> {
         self.required("PRODUCT_NAME")
     }
 
@@ -114,7 +113,7 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn clients(&self) -> Result<Clients, Misconfigured> {
+    pub fn clients(&self) -> Result<Clients, ConfigError> {
         Ok(Clients::new(self.dynamodb(), self.required("TABLE_CLIENTS")?))
     }
 
@@ -122,7 +121,7 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn grants(&self) -> Result<Grants, Misconfigured> {
+    pub fn grants(&self) -> Result<Grants, ConfigError> {
         Ok(Grants::new(self.dynamodb(), self.required("TABLE_GRANTS")?))
     }
 
@@ -130,7 +129,7 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn keys(&self) -> Result<ApiKeys, Misconfigured> {
+    pub fn keys(&self) -> Result<ApiKeys, ConfigError> {
         Ok(ApiKeys::new(self.dynamodb(), self.required("TABLE_KEYS")?))
     }
 
@@ -138,7 +137,7 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn directory(&self) -> Result<Directory, Misconfigured> {
+    pub fn directory(&self) -> Result<Directory, ConfigError> {
         Ok(Directory::new(self.dynamodb(), self.required("TABLE_DIRECTORY")?))
     }
 
@@ -146,7 +145,7 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn workspaces(&self) -> Result<Workspaces, Misconfigured> {
+    pub fn workspaces(&self) -> Result<Workspaces, ConfigError> {
         Ok(Workspaces::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?))
     }
 
@@ -154,7 +153,7 @@ impl Environment {
     ///
     /// # Errors
     /// When the table is not named.
-    pub fn activities(&self) -> Result<Activities, Misconfigured> {
+    pub fn activities(&self) -> Result<Activities, ConfigError> {
         Ok(Activities::new(self.dynamodb(), self.required("TABLE_ACTIVITY")?))
     }
 
@@ -162,7 +161,7 @@ impl Environment {
     ///
     /// # Errors
     /// When none is named.
-    pub fn keyring(&self) -> Result<Keyring, Misconfigured> {
+    pub fn keyring(&self) -> Result<Keyring, ConfigError> {
         Ok(Keyring::new(self.kms(), &self.required("SIGNING_KEYS")?))
     }
 
@@ -170,7 +169,7 @@ impl Environment {
     ///
     /// # Errors
     /// When none is named or KMS does not give one.
-    pub async fn public_keys(&self) -> Result<PublicKeys, Misconfigured> {
+    pub async fn public_keys(&self) -> Result<PublicKeys, ConfigError> {
         Ok(self.keyring()?.fetch().await?)
     }
 
@@ -178,7 +177,7 @@ impl Environment {
     ///
     /// # Errors
     /// As [`Self::public_keys`].
-    pub async fn signer(&self) -> Result<Signer, Misconfigured> {
+    pub async fn signer(&self) -> Result<Signer, ConfigError> {
         let keyring = self.keyring()?;
         let first = keyring.fetch_first().await?;
         Ok(Signer::new(keyring, first))
@@ -188,7 +187,7 @@ impl Environment {
     ///
     /// # Errors
     /// As [`Self::public_keys`].
-    pub async fn signer_and_public_keys(&self) -> Result<(Signer, PublicKeys), Misconfigured> {
+    pub async fn signer_and_public_keys(&self) -> Result<(Signer, PublicKeys), ConfigError> {
         let keyring = self.keyring()?;
         let keys = keyring.fetch().await?;
         Ok((Signer::new(keyring, keys.first().clone()), keys))

@@ -17,13 +17,13 @@ use url::Url;
 
 /// API Gateway takes request line and headers together up to this many bytes. Percent-encoded, path and query of this size still
 /// fit into a URI of the crate `http`, which holds 65,534 bytes.
-const HEAD: usize = 10_240;
+const MAX_HEAD: usize = 10_240;
 /// A name in DNS, with a port.
-const HOST: usize = 255 + ":65535".len();
+const MAX_HOST: usize = 255 + ":65535".len();
 
 /// Which part of a request breaks the rules of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum MalformedPart {
     /// A path with a control character, `?` or `#`.
     Path,
     /// A query with a character that no URI may have (RFC 3986 §3.4).
@@ -36,7 +36,7 @@ pub enum Part {
     Header,
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for MalformedPart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Path => "path",
@@ -52,7 +52,7 @@ impl fmt::Display for Part {
 pub(crate) struct Event {
     pub(crate) request: LambdaRequest,
     /// What was wrong with it. Then `request` has only the method, the path and where it came from.
-    pub(crate) malformed: Option<Part>,
+    pub(crate) malformed: Option<MalformedPart>,
 }
 
 impl Event {
@@ -64,9 +64,9 @@ impl Event {
         let (mut event, malformed) = match serde_json::from_str::<ApiGatewayV2httpRequest>(json) {
             Ok(event) => match check(&event) {
                 Ok(()) => (event, None),
-                Err(part) => (remains(event.raw_path, event.request_context), Some(part)),
+                Err(part) => (minimal_event(event.raw_path, event.request_context), Some(part)),
             },
-            Err(error) => (envelope(json).ok_or(error)?, Some(Part::Header)),
+            Err(error) => (envelope(json).ok_or(error)?, Some(MalformedPart::Header)),
         };
         // Nobody reads the scheme, and `lambda_http` panics at one that is none.
         event.headers.remove("x-forwarded-proto");
@@ -74,19 +74,19 @@ impl Event {
     }
 }
 
-fn check(event: &ApiGatewayV2httpRequest) -> Result<(), Part> {
+fn check(event: &ApiGatewayV2httpRequest) -> Result<(), MalformedPart> {
     if !is_path(event.raw_path.as_deref().unwrap_or("/")) {
-        return Err(Part::Path);
+        return Err(MalformedPart::Path);
     }
     if !is_query(event.raw_query_string.as_deref().unwrap_or_default()) {
-        return Err(Part::Query);
+        return Err(MalformedPart::Query);
     }
     let host = event.headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default());
     if !host.or(event.request_context.domain_name.as_deref()).is_none_or(is_host) {
-        return Err(Part::Host);
+        return Err(MalformedPart::Host);
     }
     if event.is_base64_encoded && event.body.as_deref().is_some_and(|body| STANDARD.decode(body).is_err()) {
-        return Err(Part::Body);
+        return Err(MalformedPart::Body);
     }
     Ok(())
 }
@@ -94,21 +94,23 @@ fn check(event: &ApiGatewayV2httpRequest) -> Result<(), Part> {
 /// API Gateway has decoded it. The parser of URLs drops some control characters, and would cut the path at a `?` or `#`: the
 /// function would see another path than the one that chose its route.
 fn is_path(path: &str) -> bool {
-    path.len() <= HEAD && path.starts_with('/') && !path.contains(|char: char| char.is_control() || "?#".contains(char))
+    path.len() <= MAX_HEAD
+        && path.starts_with('/')
+        && !path.contains(|char: char| char.is_control() || "?#".contains(char))
 }
 
 /// API Gateway hands over what was sent, decoded by nobody.
 fn is_query(query: &str) -> bool {
-    query.len() <= HEAD && !query.contains(|char: char| char.is_control() || " \"<>#".contains(char))
+    query.len() <= MAX_HEAD && !query.contains(|char: char| char.is_control() || " \"<>#".contains(char))
 }
 
 fn is_host(host: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:[]".contains(&byte);
-    host.len() <= HOST && host.bytes().all(is_known) && Url::parse(&format!("https://{host}/")).is_ok()
+    host.len() <= MAX_HOST && host.bytes().all(is_known) && Url::parse(&format!("https://{host}/")).is_ok()
 }
 
-/// What is left of a malformed request, so that the function can tell which of its addresses was asked, and the log who asked.
-fn remains(path: Option<String>, context: ApiGatewayV2httpRequestContext) -> ApiGatewayV2httpRequest {
+/// What is left of a malformed request, so that the function knows the route, and the log the caller.
+fn minimal_event(path: Option<String>, context: ApiGatewayV2httpRequestContext) -> ApiGatewayV2httpRequest {
     let mut event = ApiGatewayV2httpRequest::default();
     event.raw_path = Some(path.filter(|path| is_path(path)).unwrap_or_else(|| "/".to_owned()));
     event.request_context.http.method = context.http.method;
@@ -152,7 +154,7 @@ fn envelope(json: &str) -> Option<ApiGatewayV2httpRequest> {
     context.http.method = method.unwrap_or_default();
     context.http.source_ip = http.source_ip;
     context.request_id = Some(request_id);
-    Some(remains(text(raw_path), context))
+    Some(minimal_event(text(raw_path), context))
 }
 
 #[cfg(test)]
@@ -164,7 +166,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::lambda::{self, Function, Request, Response, Served};
+    use crate::lambda::{self, ExecutionEnvironment, Function, Request, Response};
 
     /// Answers with the address that it was asked.
     struct Echo;
@@ -196,7 +198,9 @@ mod tests {
 
     /// Status and body.
     async fn answer(event: &str) -> Result<(u64, String), lambda::Error> {
-        let answer = lambda::invoke(&Arc::new(Served::of(Echo)), event, "amble-echo", "made-up".to_owned()).await?;
+        let answer =
+            lambda::invoke(&Arc::new(ExecutionEnvironment::new(Echo)), event, "amble-echo", "made-up".to_owned())
+                .await?;
         let answer: Value = serde_json::from_str(&answer)?;
         Ok((answer["statusCode"].as_u64().unwrap(), answer["body"].as_str().unwrap_or_default().to_owned()))
     }
@@ -204,7 +208,7 @@ mod tests {
     const MALFORMED: &str = r#"{"error":"invalid_request","error_description":"The request is malformed."}"#;
 
     #[tokio::test]
-    async fn what_http_does_not_allow_is_answered_400() {
+    async fn malformed_http_is_answered_400() {
         let member = |pointer: &'static str, values: &'static [&'static str]| {
             values.iter().map(move |value| (pointer, Value::from(*value)))
         };
@@ -231,12 +235,12 @@ mod tests {
         }
         let surrogate = event().to_string().replace("b=c", r"\ud800");
         assert_eq!(answer(&surrogate).await.unwrap().0, 400);
-        let long = event().to_string().replace("b=c", &"a".repeat(HEAD + 1));
+        let long = event().to_string().replace("b=c", &"a".repeat(MAX_HEAD + 1));
         assert_eq!(answer(&long).await.unwrap().0, 400);
     }
 
     #[tokio::test]
-    async fn what_http_allows_arrives_as_it_was_sent() {
+    async fn well_formed_requests_arrive_unchanged() {
         let with = async |pointer: &str, value: &str| {
             let mut event = event();
             *event.pointer_mut(pointer).unwrap() = value.into();
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_event_of_api_gateway_is_an_error_of_lambda() {
+    async fn foreign_events_are_lambda_errors() {
         for json in ["{}", "null", r#"{"version":"1.0"}"#, r#"{"version":"2.0","requestContext":{}}"#] {
             assert!(answer(json).await.is_err(), "{json}");
         }
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_caller_sends_is_an_error_of_lambda() {
+    fn no_request_is_a_lambda_error() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let path = prop_oneof![text(), text().prop_map(|rest| format!("/{rest}"))];
         let query = || prop_oneof![Just(None), text().prop_map(Some)];

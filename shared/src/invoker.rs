@@ -9,7 +9,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use thiserror::Error;
 
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 /// Invokes functions by their ARN. Which ones it may is IAM's to say.
 #[derive(Clone)]
@@ -17,7 +17,7 @@ pub struct Invoker(aws_sdk_lambda::Client);
 
 /// Why a function returned nothing. The sentences may be shown to whoever chose it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum NotReturned {
+pub enum InvocationError {
     /// It failed, or ended before it returned (`X-Amz-Function-Error`); with what it said, as JSON.
     #[error("it failed")]
     Failed(Vec<u8>),
@@ -51,25 +51,25 @@ impl Invoker {
         payload: Vec<u8>,
         timeout: Duration,
         limit: usize,
-    ) -> Result<Vec<u8>, NotReturned> {
+    ) -> Result<Vec<u8>, InvocationError> {
         let invoke = self.0.invoke().function_name(function).payload(Blob::new(payload));
         let returned = invoke.invocation_type(InvocationType::RequestResponse).send();
-        let returned = tokio::time::timeout(timeout, returned).await.map_err(|_| NotReturned::TimedOut)?;
-        let returned = returned.map_err(|error| not_invoked(&error))?;
+        let returned = tokio::time::timeout(timeout, returned).await.map_err(|_| InvocationError::TimedOut)?;
+        let returned = returned.map_err(|error| invocation_error(&error))?;
         let payload = returned.payload.map(Blob::into_inner).unwrap_or_default();
         match returned.function_error {
-            _ if payload.len() > limit => Err(NotReturned::TooLarge),
-            Some(_) => Err(NotReturned::Failed(payload)),
+            _ if payload.len() > limit => Err(InvocationError::TooLarge),
+            Some(_) => Err(InvocationError::Failed(payload)),
             None => Ok(payload),
         }
     }
 }
 
 /// The whole reason goes to the log: an operator has forgotten a permission, or a function is gone.
-fn not_invoked(error: &SdkError<InvokeError, HttpResponse>) -> NotReturned {
-    tracing::warn!(reason = %Fault::of_aws("Lambda.Invoke", error), "a tool's function was not invoked");
+fn invocation_error(error: &SdkError<InvokeError, HttpResponse>) -> InvocationError {
+    tracing::warn!(reason = %UpstreamError::of_aws("Lambda.Invoke", error), "a tool's function was not invoked");
     match error.as_service_error() {
-        Some(InvokeError::TooManyRequestsException(_)) => NotReturned::Busy,
-        _ => NotReturned::Unreachable,
+        Some(InvokeError::TooManyRequestsException(_)) => InvocationError::Busy,
+        _ => InvocationError::Unreachable,
     }
 }

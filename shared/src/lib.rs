@@ -7,7 +7,7 @@
 //! | [`clock`] | all |
 //! | [`environment`] | all: settings, and what they lead to |
 //! | [`event`] | all: what API Gateway sends, checked before anything reads it |
-//! | [`fault`] | all that call out |
+//! | [`upstream_error`] | all that call out |
 //! | [`http`] | all |
 //! | [`identity`] | authorize, login |
 //! | [`invoker`] | mcp; apart, because only `shared` knows AWS |
@@ -18,7 +18,7 @@
 //! | [`oauth`] | all |
 //! | [`outbound`] | authorize, mcp |
 //! | [`store`] | register, authorize, token, revoke, mcp, membership; the local system writes through it |
-//! | [`trail`] | all: what lines about one request share |
+//! | [`request_context`] | all: what lines about one request share |
 
 pub mod access;
 pub mod audit;
@@ -26,7 +26,6 @@ pub mod aws;
 pub mod clock;
 pub mod environment;
 pub mod event;
-pub mod fault;
 pub mod http;
 pub mod identity;
 pub mod invoker;
@@ -35,6 +34,7 @@ pub mod log;
 pub mod metrics;
 pub mod oauth;
 pub mod outbound;
+pub mod request_context;
 pub mod signing_keys;
 pub mod store;
-pub mod trail;
+pub mod upstream_error;

@@ -1,4 +1,4 @@
-//! Log lines as CloudWatch reads them: one JSON object each, every member a field to be asked for.
+//! Log lines as CloudWatch reads them: one JSON object each, every member a field that can be queried.
 
 use std::fmt;
 
@@ -15,23 +15,23 @@ use crate::{audit, lambda};
 
 /// Writes lines to standard output, with timestamps, from now on.
 pub(crate) fn to_cloudwatch() {
-    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(Lines::default());
-    // rmcp tells of every call three times, and of bodies below this level.
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines::default());
+    // rmcp logs every call three times, and of bodies below this level.
     let quiet = Targets::new().with_default(LevelFilter::INFO).with_target("rmcp", LevelFilter::ERROR);
     tracing_subscriber::registry().with(lines).with(quiet).init();
 }
 
 /// The form of a line. Events of the audit and answers to requests are objects already: their members stand
 /// beside ours, not as text inside a text.
-pub struct Lines(Format<Json>);
+pub struct JsonLines(Format<Json>);
 
-impl Default for Lines {
+impl Default for JsonLines {
     fn default() -> Self {
         Self(Format::default().json().flatten_event(true).with_current_span(false).with_span_list(false))
     }
 }
 
-impl<S> FormatEvent<S, JsonFields> for Lines
+impl<S> FormatEvent<S, JsonFields> for JsonLines
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -41,11 +41,11 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        if let Some(line) = audit::repeated(event) {
+        if let Some(line) = audit::repeated_line(event) {
             return writeln!(writer, "{line}");
         }
-        let told = audit::told(event).or_else(|| lambda::answered(event));
-        let Some(members) = told.as_deref().and_then(|object| object.strip_prefix('{')) else {
+        let object = audit::json(event).or_else(|| lambda::request_line(event));
+        let Some(members) = object.as_deref().and_then(|json| json.strip_prefix('{')) else {
             return self.0.format_event(context, writer, event);
         };
         // Lambda sorts lines by these two members (its JSON log format).

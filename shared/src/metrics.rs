@@ -14,7 +14,7 @@
 //! | `Refreshes` | | verdict, all | a refresh token was judged |
 //! | `Refusals` | | reason, all | the audit's word for why something was refused |
 //! | `Calls` | | outcome, all | a request of the MCP server, as the audit says it ended, or as its status does |
-//! | `Faults` | | service, all | a service that we depend on did not do what was asked |
+//! | `Faults` | | service, all | a call to a service that we depend on failed |
 //!
 //! Format: "Specification: Embedded metric format" of the CloudWatch user guide. Each value of a dimension is a metric of its own,
 //! and is paid for: every one of them is a word of ours, never a client's.
@@ -28,29 +28,29 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::audit::Event;
-use crate::trail::{Asked, Trail};
+use crate::request_context::{RequestAttributes, RequestContext};
 
 /// Where CloudWatch keeps them.
 pub const NAMESPACE: &str = "AmbleConnect";
 
-/// Sets of members, by whose values a metric is told apart.
+/// Sets of members, by whose values a metric is split.
 type Dimensions = &'static [&'static [&'static str]];
 
 /// What is counted of one request.
 #[derive(Debug, Default)]
-pub(crate) struct Measured {
+pub(crate) struct RequestMetrics {
     counts: BTreeMap<&'static str, u32>,
     verdict: Option<&'static str>,
     reason: Option<&'static str>,
     outcome: Option<&'static str>,
-    fault: Option<&'static str>,
+    failed_service: Option<&'static str>,
     calls: BTreeMap<&'static str, Duration>,
-    cold: bool,
+    cold_start: bool,
 }
 
-impl Measured {
-    /// Counts what the audit is told.
-    pub(crate) fn told(&mut self, event: &Event<'_>) {
+impl RequestMetrics {
+    /// Counts an event of the audit.
+    pub(crate) fn count_event(&mut self, event: &Event<'_>) {
         match event {
             Event::GrantApproved { .. } => self.count("Approvals"),
             Event::GrantUsed { .. } => self.count("Connections"),
@@ -80,35 +80,41 @@ impl Measured {
         }
     }
 
-    /// Counts a fault of `call`, named as `Service.Operation`.
-    pub(crate) fn fault(&mut self, call: &'static str) {
-        self.fault = Some(call.split('.').next().unwrap_or(call));
+    /// Counts an upstream error of `call`, named as `Service.Operation`.
+    pub(crate) fn count_upstream_error(&mut self, call: &'static str) {
+        self.failed_service = Some(call.split('.').next().unwrap_or(call));
         self.count("Faults");
     }
 
     /// Notes that the request is the first of its environment.
-    pub(crate) fn cold(&mut self) {
-        self.cold = true;
+    pub(crate) fn count_cold_start(&mut self) {
+        self.cold_start = true;
     }
 
     fn count(&mut self, name: &'static str) {
         *self.counts.entry(name).or_default() += 1;
     }
 
-    fn call(&mut self, service: &'static str, took: Duration) {
+    fn add_call(&mut self, service: &'static str, took: Duration) {
         *self.calls.entry(service).or_default() += took;
     }
 
     /// The members that make a request's line one of metrics: `now` in milliseconds since 1970-01-01 UTC. Nothing where no stack
     /// is named: there is nothing to draw metrics into.
-    pub(crate) fn members<'a>(&self, asked: &'a Asked, status: u16, took: Duration, now: u64) -> Option<Members<'a>> {
+    pub(crate) fn members<'a>(
+        &self,
+        attributes: &'a RequestAttributes,
+        status: u16,
+        took: Duration,
+        now: u64,
+    ) -> Option<Members<'a>> {
         let mut members = Members { put: Vec::new(), directives: Vec::new(), now };
-        members.put("Stack", Member::Word(asked.stack.as_deref()?));
-        members.put("Function", Member::Word(asked.function));
+        members.put("Stack", Member::Word(attributes.stack.as_deref()?));
+        members.put("Function", Member::Word(attributes.function));
 
         let mut timed = vec![("Latency", Member::Milliseconds(milliseconds(took)))];
         timed.extend(self.calls.iter().map(|(service, took)| (*service, Member::Milliseconds(milliseconds(*took)))));
-        if self.cold {
+        if self.cold_start {
             timed.push(("ColdStarts", Member::Count(1)));
         }
         members.directive(&[&["Stack", "Function"]], timed);
@@ -117,14 +123,14 @@ impl Measured {
         let plain = plain.into_iter().filter_map(|name| Some((name, Member::Count(*self.counts.get(name)?)))).collect();
         members.directive(&[&["Stack"]], plain);
 
-        let outcome = (asked.function == "mcp").then(|| self.outcome.unwrap_or_else(|| of_status(status)));
+        let outcome = (attributes.function == "mcp").then(|| self.outcome.unwrap_or_else(|| outcome_of_status(status)));
         let calls = u32::from(outcome.is_some());
         let count = |name: &str| self.counts.get(name).copied().unwrap_or_default();
         let by_word: [(_, _, Dimensions, _, _); 4] = [
             ("Refreshes", "Verdict", &[&["Stack"], &["Stack", "Verdict"]], self.verdict, count("Refreshes")),
             ("Refusals", "Reason", &[&["Stack"], &["Stack", "Reason"]], self.reason, count("Refusals")),
             ("Calls", "Outcome", &[&["Stack"], &["Stack", "Outcome"]], outcome, calls),
-            ("Faults", "Service", &[&["Stack"], &["Stack", "Service"]], self.fault, count("Faults")),
+            ("Faults", "Service", &[&["Stack"], &["Stack", "Service"]], self.failed_service, count("Faults")),
         ];
         for (metric, dimension, dimensions, word, count) in by_word {
             if let Some(word) = word {
@@ -204,8 +210,8 @@ fn milliseconds(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// How a request ended that the audit is not told of.
-const fn of_status(status: u16) -> &'static str {
+/// The outcome of a request without an audit event.
+const fn outcome_of_status(status: u16) -> &'static str {
     match status {
         0..400 => "answered",
         400..500 => "refused",
@@ -215,8 +221,8 @@ const fn of_status(status: u16) -> &'static str {
 
 /// Counts a mail that a person asked for to sign in with and that Supabase could not send.
 pub fn sign_in_mail_failed() {
-    if let Some(trail) = Trail::current() {
-        trail.measure(|measured| measured.count("SignInMailFailed"));
+    if let Some(context) = RequestContext::current() {
+        context.with_metrics(|metrics| metrics.count("SignInMailFailed"));
     }
 }
 
@@ -230,8 +236,8 @@ pub(crate) async fn timed<F: Future>(service: &'static str, future: F) -> F::Out
 
 /// Adds what a call to `service` took to the request that made it.
 pub(crate) fn time_of_call(service: &'static str, took: Duration) {
-    if let Some(trail) = Trail::current() {
-        trail.measure(|measured| measured.call(service, took));
+    if let Some(context) = RequestContext::current() {
+        context.with_metrics(|metrics| metrics.add_call(service, took));
     }
 }
 
@@ -241,16 +247,16 @@ mod tests {
 
     use super::*;
 
-    fn asked(function: &'static str) -> Asked {
-        Asked { function, stack: Some("amble".to_owned()), ..Asked::default() }
+    fn attributes(function: &'static str) -> RequestAttributes {
+        RequestAttributes { function, stack: Some("amble".to_owned()), ..RequestAttributes::default() }
     }
 
     const TOOK: Duration = Duration::from_micros(12_345);
 
     #[test]
-    fn a_request_of_which_nothing_is_told() {
-        let asked = asked("wellknown");
-        let line = Measured::default().members(&asked, 200, TOOK, 1_795_339_800_007);
+    fn latency_is_measured_without_audit_events() {
+        let attributes = attributes("wellknown");
+        let line = RequestMetrics::default().members(&attributes, 200, TOOK, 1_795_339_800_007);
         assert_eq!(
             json!(line),
             json!({
@@ -270,22 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_on_a_cold_start() {
-        let mut measured = Measured::default();
+    fn replay_and_cold_start_are_counted() {
+        let mut metrics = RequestMetrics::default();
         let (grant, client, tenant, person) = ("g", "c", "acme", "p");
-        measured.told(&Event::RefreshJudged {
+        metrics.count_event(&Event::RefreshJudged {
             grant,
             client,
             tenant: Some(tenant),
             person: Some(person),
             verdict: "replayed",
         });
-        measured.call("DynamoDB", Duration::from_millis(2));
-        measured.call("DynamoDB", Duration::from_millis(3));
-        measured.fault("KMS.Sign");
-        measured.cold();
+        metrics.add_call("DynamoDB", Duration::from_millis(2));
+        metrics.add_call("DynamoDB", Duration::from_millis(3));
+        metrics.count_upstream_error("KMS.Sign");
+        metrics.count_cold_start();
 
-        let line = json!(measured.members(&asked("token"), 400, TOOK, 0));
+        let line = json!(metrics.members(&attributes("token"), 400, TOOK, 0));
 
         for (name, value) in [
             ("Refreshes", json!(1)),
@@ -312,31 +318,31 @@ mod tests {
     }
 
     #[test]
-    fn how_a_call_of_the_mcp_server_ended() {
-        let outcome = |measured: &Measured, status| {
-            let line = json!(measured.members(&asked("mcp"), status, TOOK, 0));
+    fn outcome_of_mcp_calls_is_counted() {
+        let outcome = |metrics: &RequestMetrics, status| {
+            let line = json!(metrics.members(&attributes("mcp"), status, TOOK, 0));
             (line["Outcome"].clone(), line["Calls"].clone())
         };
-        let mut told = Measured::default();
-        told.told(&Event::PromptTaken {
+        let mut metrics = RequestMetrics::default();
+        metrics.count_event(&Event::PromptTaken {
             tenant: "a",
             person: "p",
             credential: "",
             prompt: "x",
             outcome: "invalid_params",
         });
-        for (measured, status, expected) in [
-            (&told, 200, "invalid_params"),
-            (&Measured::default(), 200, "answered"),
-            (&Measured::default(), 401, "refused"),
-            (&Measured::default(), 503, "fault"),
+        for (metrics, status, expected) in [
+            (&metrics, 200, "invalid_params"),
+            (&RequestMetrics::default(), 200, "answered"),
+            (&RequestMetrics::default(), 401, "refused"),
+            (&RequestMetrics::default(), 503, "fault"),
         ] {
-            assert_eq!(outcome(measured, status), (json!(expected), json!(1)));
+            assert_eq!(outcome(metrics, status), (json!(expected), json!(1)));
         }
     }
 
     #[test]
-    fn no_stack_no_metrics() {
-        assert!(Measured::default().members(&Asked::default(), 200, TOOK, 0).is_none());
+    fn no_metrics_without_a_stack_name() {
+        assert!(RequestMetrics::default().members(&RequestAttributes::default(), 200, TOOK, 0).is_none());
     }
 }

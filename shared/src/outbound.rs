@@ -1,9 +1,9 @@
-//! The one guarded client for addresses that others chose: those of tenants' tools and of clients' metadata documents.
+//! The one HTTP client for addresses that others chose: those of tenants' tools and of clients' metadata documents.
 //!
 //! It reaches the public internet and nothing else: `https` on port 443, no redirect, no proxy, and only addresses that belong
 //! to no special use (RFC 6890 and the IANA registries that succeed it). A name is resolved once, every address of the answer is
 //! checked, and the connection goes to the addresses that were checked, so that a name which changes its mind gains nothing.
-//! `OUTBOUND_ALLOW` (tools) and `CLIENT_METADATA_ALLOW` (metadata documents) name the origins, `http` and internal ones included, that the operator vouches for.
+//! `OUTBOUND_ALLOW` (tools) and `CLIENT_METADATA_ALLOW` (metadata documents) name the origins, `http` and internal ones included, that the operator allows.
 
 use std::fmt;
 use std::io;
@@ -19,18 +19,18 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use thiserror::Error;
 use url::{Host, Url};
 
-use crate::environment::{Environment, Misconfigured};
+use crate::environment::{ConfigError, Environment};
 
-/// Asks what others chose the address of.
+/// Sends requests to addresses that others chose.
 pub struct Outbound {
-    vouched: Vec<String>,
+    allowed: Vec<String>,
     look_up: LookUp,
-    guarded: OnceLock<Client>,
-    open: OnceLock<Client>,
+    public_client: OnceLock<Client>,
+    allowed_client: OnceLock<Client>,
 }
 
-/// A question to ask.
-pub struct Fetch<'a> {
+/// A request to such an address.
+pub struct OutboundRequest<'a> {
     url: &'a str,
     method: Method,
     headers: HeaderMap,
@@ -41,7 +41,7 @@ pub struct Fetch<'a> {
 
 /// What came back, whatever its status: a redirect is an answer like any other.
 #[derive(Debug)]
-pub struct Answer {
+pub struct OutboundResponse {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -52,7 +52,7 @@ pub struct Answer {
 
 /// Why nothing came back. The sentences may be shown to whoever chose the address.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Refused {
+pub enum OutboundError {
     /// Not an absolute address with a host.
     #[error("its address is not a URL with a host")]
     NotAnAddress,
@@ -79,100 +79,100 @@ pub enum Refused {
     TimedOut,
     /// We would have sent too much.
     #[error("the request is too large")]
-    QuestionTooLarge,
+    RequestTooLarge,
     /// It sent more than was asked for.
     #[error("its answer is too large")]
-    AnswerTooLarge,
+    ResponseTooLarge,
 }
 
 impl Outbound {
     /// The largest body that is sent, in bytes.
-    pub const QUESTION_LIMIT: usize = 1024 * 1024;
+    pub const REQUEST_LIMIT: usize = 1024 * 1024;
     /// How long a connection may take, TLS included.
-    const CONNECT: Duration = Duration::from_secs(3);
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-    /// With the origins that the setting of this name vouches for. Opens nothing: certificates are read when the first question is
+    /// With the origins that the setting of this name allows. Opens nothing: certificates are read when the first question is
     /// asked.
     ///
     /// # Errors
     /// When an entry is not an origin.
-    pub fn new(environment: &Environment, setting: &'static str) -> Result<Self, Misconfigured> {
+    pub fn new(environment: &Environment, setting: &'static str) -> Result<Self, ConfigError> {
         let allow = environment.optional(setting).unwrap_or_default();
-        let vouched = allow.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(origin);
-        let vouched = vouched.collect::<Option<_>>();
-        let vouched = vouched.ok_or(Misconfigured::Unusable(setting, "origins, separated by commas"))?;
-        Ok(Self::vouching_for(vouched))
+        let allowed = allow.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(origin);
+        let allowed = allowed.collect::<Option<_>>();
+        let allowed = allowed.ok_or(ConfigError::Unusable(setting, "origins, separated by commas"))?;
+        Ok(Self::allowing(allowed))
     }
 
-    /// With these origins vouched for, written as browsers write them.
+    /// With these origins allowed, written as browsers write them.
     #[must_use]
-    pub const fn vouching_for(vouched: Vec<String>) -> Self {
-        Self { vouched, look_up: by_system, guarded: OnceLock::new(), open: OnceLock::new() }
+    pub const fn allowing(allowed: Vec<String>) -> Self {
+        Self { allowed, look_up: system_lookup, public_client: OnceLock::new(), allowed_client: OnceLock::new() }
     }
 
     /// Asks, and reads the whole answer.
     ///
     /// # Errors
-    /// When the address may not be asked, or nothing came back within the limits.
-    pub async fn fetch(&self, fetch: Fetch<'_>) -> Result<Answer, Refused> {
+    /// When the address is not allowed, or nothing came back within the limits.
+    pub async fn fetch(&self, fetch: OutboundRequest<'_>) -> Result<OutboundResponse, OutboundError> {
         let target = self.target(fetch.url)?;
-        if fetch.body.len() > Self::QUESTION_LIMIT {
-            return Err(Refused::QuestionTooLarge);
+        if fetch.body.len() > Self::REQUEST_LIMIT {
+            return Err(OutboundError::RequestTooLarge);
         }
         let request = self.client(&target)?.request(fetch.method, target.url).headers(fetch.headers).body(fetch.body);
         let whole = async {
-            let mut response = request.send().await.map_err(refused)?;
+            let mut response = request.send().await.map_err(outbound_error)?;
             let length = response.content_length().unwrap_or(0);
             if usize::try_from(length).is_ok_and(|length| length > fetch.limit) {
-                return Err(Refused::AnswerTooLarge);
+                return Err(OutboundError::ResponseTooLarge);
             }
             let mut body = Vec::new();
-            while let Some(chunk) = response.chunk().await.map_err(refused)? {
+            while let Some(chunk) = response.chunk().await.map_err(outbound_error)? {
                 if body.len() + chunk.len() > fetch.limit {
-                    return Err(Refused::AnswerTooLarge);
+                    return Err(OutboundError::ResponseTooLarge);
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Answer { status: response.status(), headers: response.headers().clone(), body })
+            Ok(OutboundResponse { status: response.status(), headers: response.headers().clone(), body })
         };
-        tokio::time::timeout(fetch.timeout, whole).await.unwrap_or(Err(Refused::TimedOut))
+        tokio::time::timeout(fetch.timeout, whole).await.unwrap_or(Err(OutboundError::TimedOut))
     }
 
-    /// Whether an address may be asked, as far as it tells by itself: a name's addresses are only looked up when it is.
+    /// Checks an address by itself. The addresses of its name are looked up only when the request is sent.
     ///
     /// # Errors
     /// When it may not.
-    pub fn judge(&self, url: &str) -> Result<(), Refused> {
+    pub fn check_url(&self, url: &str) -> Result<(), OutboundError> {
         self.target(url).map(|_| ())
     }
 
-    /// The address, if it may be asked as far as it tells by itself.
-    fn target(&self, text: &str) -> Result<Target, Refused> {
-        let url = Url::parse(text).map_err(|_| Refused::NotAnAddress)?;
-        let host = url.host().ok_or(Refused::NotAnAddress)?;
+    /// The address, if nothing in it forbids a request.
+    fn target(&self, text: &str) -> Result<Target, OutboundError> {
+        let url = Url::parse(text).map_err(|_| OutboundError::NotAnAddress)?;
+        let host = url.host().ok_or(OutboundError::NotAnAddress)?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(Refused::Userinfo);
+            return Err(OutboundError::Userinfo);
         }
-        if self.vouched.contains(&url.origin().ascii_serialization()) {
-            return Ok(Target { url, vouched: true });
+        if self.allowed.contains(&url.origin().ascii_serialization()) {
+            return Ok(Target { url, allowed: true });
         }
-        // A literal never reaches the resolver, so it is judged here.
+        // A literal never reaches the resolver, so it is checked here.
         let literal = match host {
             Host::Ipv4(address) => Some(IpAddr::V4(address)),
             Host::Ipv6(address) => Some(IpAddr::V6(address)),
             Host::Domain(_) => None,
         };
         match literal {
-            _ if url.scheme() != "https" => Err(Refused::Insecure),
-            _ if url.port().is_some() => Err(Refused::Port),
-            Some(address) if !is_public(address) => Err(Refused::SpecialUse),
-            _ => Ok(Target { url, vouched: false }),
+            _ if url.scheme() != "https" => Err(OutboundError::Insecure),
+            _ if url.port().is_some() => Err(OutboundError::Port),
+            Some(address) if !is_public(address) => Err(OutboundError::SpecialUse),
+            _ => Ok(Target { url, allowed: false }),
         }
     }
 
-    /// Two clients, because a name that is vouched for at one port is not at another.
-    fn client(&self, target: &Target) -> Result<&Client, Refused> {
-        let slot = if target.vouched { &self.open } else { &self.guarded };
+    /// Two clients, because a name that is allowed at one port is not at another.
+    fn client(&self, target: &Target) -> Result<&Client, OutboundError> {
+        let slot = if target.allowed { &self.allowed_client } else { &self.public_client };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
@@ -186,15 +186,16 @@ impl Outbound {
             .retry(reqwest::retry::never())
             // A kept connection would be dead when Lambda thaws, and its address checked long ago.
             .pool_max_idle_per_host(0)
-            .connect_timeout(Self::CONNECT)
+            .connect_timeout(Self::CONNECT_TIMEOUT)
             .user_agent(concat!("amble-connect/", env!("CARGO_PKG_VERSION")));
-        let builder = if target.vouched { builder } else { builder.https_only(true).dns_resolver(Guard(self.look_up)) };
-        let client = builder.build().map_err(refused)?;
+        let builder =
+            if target.allowed { builder } else { builder.https_only(true).dns_resolver(PublicResolver(self.look_up)) };
+        let client = builder.build().map_err(outbound_error)?;
         Ok(slot.get_or_init(|| client))
     }
 }
 
-impl<'a> Fetch<'a> {
+impl<'a> OutboundRequest<'a> {
     /// Asks for the document at `url`.
     #[must_use]
     pub fn get(url: &'a str, timeout: Duration, limit: usize) -> Self {
@@ -222,7 +223,7 @@ impl<'a> Fetch<'a> {
     }
 }
 
-impl Answer {
+impl OutboundResponse {
     /// The media type, in lower case and without parameters.
     #[must_use]
     pub fn media_type(&self) -> String {
@@ -231,28 +232,28 @@ impl Answer {
     }
 }
 
-/// An address that may be asked as far as it tells by itself. Only [`Outbound::target`] makes one.
+/// An address that passed the check. Only [`Outbound::target`] makes one.
 struct Target {
     url: Url,
-    vouched: bool,
+    allowed: bool,
 }
 
 /// Finds the addresses of a name.
 type LookUp = fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
-fn by_system(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+fn system_lookup(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
     Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
 }
 
 /// Resolves a name once per connection, and gives its addresses only if all of them are public. What is connected to are these
 /// addresses: nothing looks the name up again.
-struct Guard(LookUp);
+struct PublicResolver(LookUp);
 
-impl Resolve for Guard {
+impl Resolve for PublicResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let look_up = self.0;
         Box::pin(async move {
-            let found = look_up(name.as_str().to_owned()).await.map_err(|_| Refused::Unresolved)?;
+            let found = look_up(name.as_str().to_owned()).await.map_err(|_| OutboundError::Unresolved)?;
             let checked = all_public(found)?;
             Ok(Box::new(checked.into_iter()) as Addrs)
         })
@@ -260,27 +261,27 @@ impl Resolve for Guard {
 }
 
 /// One internal address among public ones is an attempt: none of them is used.
-fn all_public(found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Refused> {
+fn all_public(found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, OutboundError> {
     if found.is_empty() {
-        return Err(Refused::Unresolved);
+        return Err(OutboundError::Unresolved);
     }
-    if found.iter().all(|address| is_public(address.ip())) { Ok(found) } else { Err(Refused::SpecialUse) }
+    if found.iter().all(|address| is_public(address.ip())) { Ok(found) } else { Err(OutboundError::SpecialUse) }
 }
 
 /// The reason behind an error of the client; ours if the resolver gave it. The whole error goes to the log.
-fn refused(error: reqwest::Error) -> Refused {
+fn outbound_error(error: reqwest::Error) -> OutboundError {
     let error = error.without_url();
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     let mut said = Vec::new();
     while let Some(cause) = source {
-        if let Some(refused) = cause.downcast_ref::<Refused>() {
+        if let Some(refused) = cause.downcast_ref::<OutboundError>() {
             return *refused;
         }
         said.push(cause.to_string());
         source = cause.source();
     }
     tracing::warn!(reason = said.join(": "), "an outbound request failed");
-    if error.is_timeout() { Refused::TimedOut } else { Refused::Unreachable }
+    if error.is_timeout() { OutboundError::TimedOut } else { OutboundError::Unreachable }
 }
 
 /// The canonical form of an origin, if `text` is one.
@@ -361,7 +362,7 @@ const SPECIAL_V6: [Range<Ipv6Addr>; 5] = [
 
 impl fmt::Debug for Outbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outbound").field("vouched", &self.vouched).finish_non_exhaustive()
+        f.debug_struct("Outbound").field("allowed", &self.allowed).finish_non_exhaustive()
     }
 }
 
@@ -449,18 +450,18 @@ mod tests {
     }
 
     #[test]
-    fn one_internal_address_among_public_ones_refuses_all() {
+    fn one_internal_address_refuses_the_name() {
         let at = |addresses: &[&str]| addresses.iter().map(|text| SocketAddr::new(text.parse().unwrap(), 0)).collect();
 
         assert_eq!(all_public(at(&["1.1.1.1", "2606:4700::1"])).unwrap().len(), 2);
-        assert_eq!(all_public(at(&["1.1.1.1", "10.0.0.1"])), Err(Refused::SpecialUse));
-        assert_eq!(all_public(at(&["2606:4700::1", "::ffff:127.0.0.1"])), Err(Refused::SpecialUse));
-        assert_eq!(all_public(vec![]), Err(Refused::Unresolved));
+        assert_eq!(all_public(at(&["1.1.1.1", "10.0.0.1"])), Err(OutboundError::SpecialUse));
+        assert_eq!(all_public(at(&["2606:4700::1", "::ffff:127.0.0.1"])), Err(OutboundError::SpecialUse));
+        assert_eq!(all_public(vec![]), Err(OutboundError::Unresolved));
     }
 
     #[test]
-    fn which_urls_may_be_asked() {
-        let outbound = Outbound::vouching_for(vec!["http://localhost:8787".into(), "https://tools.internal".into()]);
+    fn which_urls_are_allowed() {
+        let outbound = Outbound::allowing(vec!["http://localhost:8787".into(), "https://tools.internal".into()]);
         for (url, verdict) in [
             ("https://example.com/mcp", Ok(false)),
             ("https://example.com:443/", Ok(false)),
@@ -469,31 +470,31 @@ mod tests {
             ("https://[2606:4700::1]/", Ok(false)),
             ("http://localhost:8787/tool", Ok(true)),
             ("https://tools.internal/", Ok(true)),
-            ("http://localhost:8788/tool", Err(Refused::Insecure)),
-            ("https://localhost:8787/tool", Err(Refused::Port)),
-            ("http://tools.internal/", Err(Refused::Insecure)),
-            ("https://tools.internal:8443/", Err(Refused::Port)),
-            ("http://user@localhost:8787/", Err(Refused::Userinfo)),
-            ("http://example.com/", Err(Refused::Insecure)),
-            ("ftp://example.com/", Err(Refused::Insecure)),
-            ("file:///etc/passwd", Err(Refused::NotAnAddress)),
-            ("data:text/plain,x", Err(Refused::NotAnAddress)),
-            ("https://", Err(Refused::NotAnAddress)),
-            ("/relative", Err(Refused::NotAnAddress)),
-            ("", Err(Refused::NotAnAddress)),
-            ("https://user:password@example.com/", Err(Refused::Userinfo)),
-            ("https://example.com@10.0.0.1/", Err(Refused::Userinfo)),
-            ("https://example.com:8443/", Err(Refused::Port)),
-            ("https://127.0.0.1/", Err(Refused::SpecialUse)),
-            ("https://2130706433/", Err(Refused::SpecialUse)),
-            ("https://0x7f.1/", Err(Refused::SpecialUse)),
-            ("https://0177.0.0.1/", Err(Refused::SpecialUse)),
-            ("https://１２７.0.0.1/", Err(Refused::SpecialUse)),
-            ("https://169.254.169.254/latest/meta-data/", Err(Refused::SpecialUse)),
-            ("https://[::1]/", Err(Refused::SpecialUse)),
-            ("https://[::ffff:169.254.169.254]/", Err(Refused::SpecialUse)),
+            ("http://localhost:8788/tool", Err(OutboundError::Insecure)),
+            ("https://localhost:8787/tool", Err(OutboundError::Port)),
+            ("http://tools.internal/", Err(OutboundError::Insecure)),
+            ("https://tools.internal:8443/", Err(OutboundError::Port)),
+            ("http://user@localhost:8787/", Err(OutboundError::Userinfo)),
+            ("http://example.com/", Err(OutboundError::Insecure)),
+            ("ftp://example.com/", Err(OutboundError::Insecure)),
+            ("file:///etc/passwd", Err(OutboundError::NotAnAddress)),
+            ("data:text/plain,x", Err(OutboundError::NotAnAddress)),
+            ("https://", Err(OutboundError::NotAnAddress)),
+            ("/relative", Err(OutboundError::NotAnAddress)),
+            ("", Err(OutboundError::NotAnAddress)),
+            ("https://user:password@example.com/", Err(OutboundError::Userinfo)),
+            ("https://example.com@10.0.0.1/", Err(OutboundError::Userinfo)),
+            ("https://example.com:8443/", Err(OutboundError::Port)),
+            ("https://127.0.0.1/", Err(OutboundError::SpecialUse)),
+            ("https://2130706433/", Err(OutboundError::SpecialUse)),
+            ("https://0x7f.1/", Err(OutboundError::SpecialUse)),
+            ("https://0177.0.0.1/", Err(OutboundError::SpecialUse)),
+            ("https://１２７.0.0.1/", Err(OutboundError::SpecialUse)),
+            ("https://169.254.169.254/latest/meta-data/", Err(OutboundError::SpecialUse)),
+            ("https://[::1]/", Err(OutboundError::SpecialUse)),
+            ("https://[::ffff:169.254.169.254]/", Err(OutboundError::SpecialUse)),
         ] {
-            assert_eq!(outbound.target(url).map(|target| target.vouched), verdict, "{url}");
+            assert_eq!(outbound.target(url).map(|target| target.allowed), verdict, "{url}");
         }
     }
 
@@ -516,17 +517,17 @@ mod tests {
 
     /// The name is refused by its addresses, inside the client that would connect.
     #[tokio::test]
-    async fn a_name_that_leads_inside_is_not_connected_to() {
-        let outbound = Outbound::vouching_for(vec![]);
+    async fn name_with_internal_address_is_not_connected_to() {
+        let outbound = Outbound::allowing(vec![]);
 
-        let answer = outbound.fetch(Fetch::get("https://localhost/", Duration::from_secs(5), 1024)).await;
+        let answer = outbound.fetch(OutboundRequest::get("https://localhost/", Duration::from_secs(5), 1024)).await;
 
-        assert_eq!(answer.unwrap_err(), Refused::SpecialUse);
+        assert_eq!(answer.unwrap_err(), OutboundError::SpecialUse);
     }
 
     /// A name is public when it is checked and leads inside when it is looked up again: it is not looked up again.
     #[tokio::test]
-    async fn a_name_that_changes_its_mind_gains_nothing() {
+    async fn dns_rebinding_does_not_work() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         static PORT: AtomicU16 = AtomicU16::new(0);
         fn changing(_: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
@@ -538,14 +539,14 @@ mod tests {
         }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         PORT.store(listener.local_addr().unwrap().port(), Ordering::SeqCst);
-        let outbound = Outbound { look_up: changing, ..Outbound::vouching_for(vec![]) };
-        let ask = || outbound.fetch(Fetch::get("https://rebinding.example/", Duration::from_secs(1), 1024));
+        let outbound = Outbound { look_up: changing, ..Outbound::allowing(vec![]) };
+        let ask = || outbound.fetch(OutboundRequest::get("https://rebinding.example/", Duration::from_secs(1), 1024));
 
         let first = ask().await.unwrap_err();
 
-        assert!(matches!(first, Refused::Unreachable | Refused::TimedOut), "{first:?}");
+        assert!(matches!(first, OutboundError::Unreachable | OutboundError::TimedOut), "{first:?}");
         assert_eq!(ASKED.load(Ordering::SeqCst), 1, "what was checked is what is connected to");
-        assert_eq!(ask().await.unwrap_err(), Refused::SpecialUse, "and each connection is checked anew");
+        assert_eq!(ask().await.unwrap_err(), OutboundError::SpecialUse, "and each connection is checked anew");
         let reached = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(reached.is_err(), "somebody came in");
     }
@@ -568,64 +569,66 @@ mod tests {
                     let _ = stream.write_all(answer.as_bytes()).await;
                 }
             });
-            (Outbound::vouching_for(vec![origin.clone()]), origin)
+            (Outbound::allowing(vec![origin.clone()]), origin)
         }
 
         #[tokio::test]
-        async fn answers_whatever_its_status_and_is_not_followed_elsewhere() {
+        async fn redirects_are_not_followed() {
             const MOVED: &str = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-type: Text/Plain; charset=utf-8\r\n\
                                  content-length: 2\r\n\r\nhi";
             let (outbound, url) = serving(MOVED, Duration::ZERO).await;
 
-            let answer =
-                outbound.fetch(Fetch::post_json(&url, b"{}".to_vec(), Duration::from_secs(5), 2)).await.unwrap();
+            let answer = outbound
+                .fetch(OutboundRequest::post_json(&url, b"{}".to_vec(), Duration::from_secs(5), 2))
+                .await
+                .unwrap();
 
             assert_eq!((answer.status, answer.body.as_slice()), (StatusCode::FOUND, b"hi".as_slice()));
             assert_eq!(answer.media_type(), "text/plain");
         }
 
         #[tokio::test]
-        async fn may_not_send_more_than_asked_for() {
+        async fn response_limit_is_enforced() {
             for answer in [
                 "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc",
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n",
             ] {
                 let (outbound, url) = serving(answer, Duration::ZERO).await;
 
-                let refused = outbound.fetch(Fetch::get(&url, Duration::from_secs(5), 2)).await.unwrap_err();
+                let refused = outbound.fetch(OutboundRequest::get(&url, Duration::from_secs(5), 2)).await.unwrap_err();
 
-                assert_eq!(refused, Refused::AnswerTooLarge);
+                assert_eq!(refused, OutboundError::ResponseTooLarge);
             }
         }
 
         #[tokio::test]
-        async fn may_not_take_longer_than_asked_for() {
+        async fn timeout_is_enforced() {
             let (outbound, url) = serving("HTTP/1.1 200 OK\r\n\r\n", Duration::from_mins(1)).await;
 
-            let refused = outbound.fetch(Fetch::get(&url, Duration::from_millis(50), 2)).await.unwrap_err();
+            let refused = outbound.fetch(OutboundRequest::get(&url, Duration::from_millis(50), 2)).await.unwrap_err();
 
-            assert_eq!(refused, Refused::TimedOut);
+            assert_eq!(refused, OutboundError::TimedOut);
         }
 
         #[tokio::test]
-        async fn may_be_gone() {
+        async fn unreachable_host_is_an_error() {
             let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
             let url = format!("http://{gone}");
-            let outbound = Outbound::vouching_for(vec![url.clone()]);
+            let outbound = Outbound::allowing(vec![url.clone()]);
 
-            let refused = outbound.fetch(Fetch::get(&url, Duration::from_secs(5), 2)).await.unwrap_err();
+            let refused = outbound.fetch(OutboundRequest::get(&url, Duration::from_secs(5), 2)).await.unwrap_err();
 
-            assert_eq!(refused, Refused::Unreachable);
+            assert_eq!(refused, OutboundError::Unreachable);
         }
 
         #[tokio::test]
-        async fn is_not_sent_more_than_we_send() {
-            let outbound = Outbound::vouching_for(vec!["http://127.0.0.1:1".into()]);
-            let body = vec![b'x'; Outbound::QUESTION_LIMIT + 1];
+        async fn request_limit_is_enforced() {
+            let outbound = Outbound::allowing(vec!["http://127.0.0.1:1".into()]);
+            let body = vec![b'x'; Outbound::REQUEST_LIMIT + 1];
 
-            let fetch = Fetch::post_json("http://127.0.0.1:1/", body, Duration::from_secs(5), 2);
+            let fetch = OutboundRequest::post_json("http://127.0.0.1:1/", body, Duration::from_secs(5), 2);
 
-            assert_eq!(outbound.fetch(fetch).await.unwrap_err(), Refused::QuestionTooLarge);
+            assert_eq!(outbound.fetch(fetch).await.unwrap_err(), OutboundError::RequestTooLarge);
         }
     }
 }

@@ -18,7 +18,8 @@ static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 pub(crate) fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let form = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
+        let form =
+            tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::JsonLines::default());
         let kept = form.with_writer(|| Lines).with_filter(LevelFilter::INFO);
         tracing_subscriber::registry().with(kept).with(delivery::layer()).try_init().expect("nobody else logs");
     });

@@ -3,12 +3,12 @@
 use askama::Template;
 use http::StatusCode;
 use shared::clock::Timestamp;
-use shared::fault::Fault;
-use shared::http::shell::{Leads, Shell};
-use shared::http::visible::Isolated;
+use shared::http::layout::{FormAction, Layout};
+use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
 use shared::store::activity::{Activity, Cursor};
+use shared::upstream_error::UpstreamError;
 
 use crate::bar::Bar;
 use crate::listed::name;
@@ -24,7 +24,7 @@ const PAGE: usize = 50;
 #[derive(Template)]
 #[template(path = "activity.html")]
 struct Page<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     bar: &'a Bar,
     path: &'a str,
     rows: Vec<Row>,
@@ -50,7 +50,7 @@ impl Admin {
         let row = |activity: &Activity| {
             let client = told::text(activity, "client").and_then(ClientId::parse);
             let client = client.map(|id| name(known.iter().find(|client| client.id == id), &id));
-            let client = client.as_deref().map(|name| Isolated(name).to_string());
+            let client = client.as_deref().map(|name| IsolatedText(name).to_string());
             let told = told::words(activity, client.as_deref());
             Row {
                 at: When(Timestamp::from_seconds(activity.at.div_euclid(1000))),
@@ -61,14 +61,14 @@ impl Admin {
             }
         };
         let page = Page {
-            shell: &self.shell,
+            layout: &self.layout,
             bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "activity"),
             path: visit.path,
             rows: activities.iter().map(row).collect(),
             first: before.is_none(),
             next: next.map(|place| cursor::query(place.as_str())),
         };
-        Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
+        Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
     /// A page of events that tell something, the newest first. Connections that refresh every hour would hide them, so those that
@@ -78,7 +78,7 @@ impl Admin {
         manager: &Manager,
         before: Option<Cursor>,
         now: Timestamp,
-    ) -> Result<(Vec<Activity>, Option<Cursor>), Fault> {
+    ) -> Result<(Vec<Activity>, Option<Cursor>), UpstreamError> {
         const CALLS: usize = 3;
         let (mut found, mut before) = (Vec::new(), before);
         for _ in 0..CALLS {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::http::parameters::{Malformed, Parameters};
-use shared::http::{answer, body};
+use shared::http::parameters::{ParameterError, Parameters};
+use shared::http::{body, response};
 use shared::lambda::{Request, Response};
 use shared::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use shared::oauth::client::ClientId;
@@ -274,7 +274,7 @@ impl Admin {
             let server = serde_json::json!([{ "url": self.issuer.as_str() }]);
             document.insert("servers".to_owned(), server);
         }
-        Ok(answer::cacheable(answer::json(StatusCode::OK, &description), 3600))
+        Ok(response::cacheable(response::json(StatusCode::OK, &description), 3600))
     }
 }
 
@@ -332,7 +332,7 @@ fn page(connections: &Connections) -> Response {
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    answer::no_store(answer::json(status, value))
+    response::no_store(response::json(status, value))
 }
 
 /// The key that a request shows, if it shows anything (RFC 6750 §2.1): once, whole, and a key.
@@ -350,7 +350,7 @@ fn bearer(request: &Request) -> Result<Option<ApiKey>, Refusal> {
 /// A JSON body.
 fn read<T: for<'de> Deserialize<'de>>(request: &Request) -> Result<T, Refusal> {
     if body::bytes(request).len() > Parameters::LIMIT {
-        return Err(Malformed::TooLarge.into());
+        return Err(ParameterError::TooLarge.into());
     }
     if !body::is_of_type(request, "application/json") {
         return Err(Refusal::Body);

@@ -4,7 +4,7 @@ use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 
 use crate::manager::Manager;
-use shared::http::visible::Visible;
+use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::scope::Scope;
 use shared::store::directory::Membership;
 
@@ -32,7 +32,7 @@ impl Bar {
         let managed = memberships.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
         let tab = |membership: &Membership| Tab {
             href: format!("/admin/{}/connections", membership.tenant),
-            label: Visible(&membership.name).to_string(),
+            label: SanitizedText(&membership.name).to_string(),
             current: false,
         };
         let mut tabs = vec![Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: true }];
@@ -50,14 +50,14 @@ impl Bar {
         let tabs = [("connections", "Connections"), ("keys", "API keys"), ("activity", "Activity")].map(tab);
         let own = Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: false };
         let tabs = tabs.into_iter().chain(std::iter::once(own)).collect();
-        Self { tenant: Some(Visible(manager.name()).to_string()), tabs, ..Self::of(identity, person) }
+        Self { tenant: Some(SanitizedText(manager.name()).to_string()), tabs, ..Self::of(identity, person) }
     }
 
     fn of(identity: &Identity, person: &SignedIn) -> Self {
-        let who = person.shown_as();
+        let who = person.display_name();
         Self {
-            who: Visible(who).to_string(),
-            sign_out: identity.hosts_login().then(|| person.anti_forgery(SIGN_OUT)),
+            who: SanitizedText(who).to_string(),
+            sign_out: identity.hosts_login().then(|| person.csrf_token(SIGN_OUT)),
             tenant: None,
             tabs: Vec::new(),
         }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use askama::Template;
 use http::StatusCode;
 use shared::clock::Timestamp;
-use shared::http::shell::{Leads, ONCE};
+use shared::http::layout::{FormAction, ONCE};
 use shared::identity::signed_in::SignedIn;
 use shared::lambda::Response;
 
@@ -43,7 +43,7 @@ pub(crate) struct Outcome {
 #[derive(Template)]
 #[template(path = "confirm.html")]
 struct QuestionPage<'a> {
-    shell: &'a shared::http::shell::Shell,
+    layout: &'a shared::http::layout::Layout,
     bar: &'a Bar,
     action: &'a str,
     question: &'a Question,
@@ -54,7 +54,7 @@ struct QuestionPage<'a> {
 #[derive(Template)]
 #[template(path = "outcome.html")]
 struct OutcomePage<'a> {
-    shell: &'a shared::http::shell::Shell,
+    layout: &'a shared::http::layout::Layout,
     bar: &'a Bar,
     action: &'a str,
     outcome: &'a Outcome,
@@ -66,8 +66,8 @@ impl Admin {
     /// Asks, at the address where the answer goes.
     pub(crate) fn ask(&self, visit: &Visit<'_>, bar: &Bar, question: &Question) -> Response {
         let confirmation = proof(&visit.person, visit.path, &question.fields);
-        let page = QuestionPage { shell: &self.shell, bar, action: visit.path, question, confirmation, script: ONCE };
-        self.shell.page(StatusCode::OK, Leads::HOME, Some(ONCE), page.render())
+        let page = QuestionPage { layout: &self.layout, bar, action: visit.path, question, confirmation, script: ONCE };
+        self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(ONCE), page.render())
     }
 
     /// Tells what came of it.
@@ -75,8 +75,8 @@ impl Admin {
         let confirmation = outcome.rest.as_ref().map(|(fields, _)| proof(&visit.person, visit.path, fields));
         let confirmation = confirmation.unwrap_or_default();
         let script = outcome.rest.as_ref().map(|_| ONCE);
-        let page = OutcomePage { shell: &self.shell, bar, action: visit.path, outcome, confirmation, script };
-        self.shell.page(StatusCode::OK, Leads::HOME, script, page.render())
+        let page = OutcomePage { layout: &self.layout, bar, action: visit.path, outcome, confirmation, script };
+        self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, script, page.render())
     }
 }
 
@@ -133,13 +133,13 @@ impl Visit<'_> {
     /// That exactly `fields` were confirmed, on a page that this session was shown.
     pub(crate) fn confirmed(&self, fields: &[(Cow<'static, str>, String)]) -> Result<(), Refusal> {
         let shown = self.parameters.value("confirmation").unwrap_or_default();
-        if self.person.allows(&purpose(self.path, fields), shown) { Ok(()) } else { Err(Refusal::Forged) }
+        if self.person.verify_csrf_token(&purpose(self.path, fields), shown) { Ok(()) } else { Err(Refusal::Forged) }
     }
 }
 
 /// For a form of ours at `path` that says `fields`.
 pub(crate) fn proof(person: &SignedIn, path: &str, fields: &[(Cow<'static, str>, String)]) -> String {
-    person.anti_forgery(&purpose(path, fields))
+    person.csrf_token(&purpose(path, fields))
 }
 
 /// The field that says when a form was shown.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use askama::Template;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use shared::http::shell::{Leads, Shell};
-use shared::http::visible::Isolated;
+use shared::http::layout::{FormAction, Layout};
+use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{GrantId, RevocationReason};
@@ -25,7 +25,7 @@ use crate::{Admin, Visit, cursor};
 #[derive(Template)]
 #[template(path = "connections.html")]
 struct Page<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     bar: &'a Bar,
     path: &'a str,
     rows: Vec<Row>,
@@ -76,7 +76,7 @@ impl Admin {
             parts.collect::<Vec<_>>().join("&")
         });
         let page = Page {
-            shell: &self.shell,
+            layout: &self.layout,
             bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "connections"),
             path: visit.path,
             rows: listed.found.iter().map(Row::of).collect(),
@@ -87,7 +87,7 @@ impl Admin {
             next,
         };
         let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
-        Ok(self.shell.page(status, Leads::HOME, None, page.render()))
+        Ok(self.layout.page(status, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
     /// Ends one, all of a person, or all of a client.
@@ -106,7 +106,7 @@ impl Admin {
             What::OfPerson(_) | What::OfClient(_) => None,
         };
         if !visit.changes {
-            let workspace = Isolated(manager.name());
+            let workspace = IsolatedText(manager.name());
             let (title, sentence) = match (&what, &found) {
                 (What::OfPerson(person), _) => (
                     "End all connections of this person?".to_owned(),
@@ -115,7 +115,7 @@ impl Admin {
                 (What::OfClient(id), _) => {
                     let client = self.clients.find(id, visit.now).await?;
                     let client = name(client.as_ref(), id);
-                    let client = Isolated(&client);
+                    let client = IsolatedText(&client);
                     (
                         format!("End all connections of {client}?"),
                         format!("{client} loses its access to {workspace} at once, for everyone who connected it."),
@@ -124,11 +124,11 @@ impl Admin {
                 (What::One(_), Some(grant)) => {
                     let client = self.clients.find(&grant.approval.client, visit.now).await?;
                     let client = name(client.as_ref(), &grant.approval.client);
-                    let client = Isolated(&client);
+                    let client = IsolatedText(&client);
                     let whose = grant.approval.email.as_deref().unwrap_or(grant.approval.person.as_str());
                     (
                         format!("End the connection of {client}?"),
-                        format!("{client} can no longer work as {} in {workspace}.", Isolated(whose)),
+                        format!("{client} can no longer work as {} in {workspace}.", IsolatedText(whose)),
                     )
                 }
                 (What::One(_), None) => return Err(Refusal::NotThere),

@@ -2,12 +2,12 @@
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::fault::Fault;
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Grant, GrantId, RevocationReason};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::connections::{ConnectionFilter, Cursor};
 use shared::store::grants::Grants;
+use shared::upstream_error::UpstreamError;
 
 /// How many one request ends: a second's work.
 const BATCH: usize = 25;
@@ -30,7 +30,7 @@ pub(crate) struct Swept {
 
 impl Ender<'_> {
     /// One that was found to be theirs to end; whether it had not ended before.
-    pub(crate) async fn one(&self, grant: &Grant) -> Result<bool, Fault> {
+    pub(crate) async fn one(&self, grant: &Grant) -> Result<bool, UpstreamError> {
         let approval = &grant.approval;
         self.end(&grant.id, &approval.client, &approval.tenant, &approval.person).await
     }
@@ -41,7 +41,7 @@ impl Ender<'_> {
         whose: ConnectionFilter<'_>,
         until: Option<Timestamp>,
         after: Option<&Cursor>,
-    ) -> Result<Swept, Fault> {
+    ) -> Result<Swept, UpstreamError> {
         let (open, next) = self.grants.open_grants(whose, until, after, BATCH, self.now).await?;
         let mut ended = 0;
         for open in &open {
@@ -50,7 +50,13 @@ impl Ender<'_> {
         Ok(Swept { ended, next })
     }
 
-    async fn end(&self, id: &GrantId, client: &ClientId, tenant: &TenantId, person: &PersonId) -> Result<bool, Fault> {
+    async fn end(
+        &self,
+        id: &GrantId,
+        client: &ClientId,
+        tenant: &TenantId,
+        person: &PersonId,
+    ) -> Result<bool, UpstreamError> {
         let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
         let (reason, by) = (self.why.as_str(), Some(self.by.as_str()));
         audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by });

@@ -8,8 +8,8 @@ use askama::Template;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
-use shared::http::shell::{Leads, ONCE, Shell};
-use shared::http::visible::{Isolated, Visible};
+use shared::http::layout::{FormAction, Layout, ONCE};
+use shared::http::sanitized_text::{IsolatedText, SanitizedText};
 use shared::lambda::Response;
 use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::scope::{Scope, Scopes};
@@ -31,7 +31,7 @@ const USUAL: &str = "90";
 #[derive(Template)]
 #[template(path = "keys.html")]
 struct Page<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     bar: &'a Bar,
     path: &'a str,
     rows: Vec<Row>,
@@ -54,7 +54,7 @@ struct Row {
 #[derive(Template)]
 #[template(path = "new-key.html")]
 struct FormPage<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     bar: &'a Bar,
     action: &'a str,
     back: &'a str,
@@ -79,7 +79,7 @@ struct Choice {
 #[derive(Template)]
 #[template(path = "made-key.html")]
 struct MadePage<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     bar: &'a Bar,
     back: &'a str,
     name: String,
@@ -141,7 +141,7 @@ impl Admin {
         let (keys, next) = self.keys.of_tenant(manager.tenant(), after.as_ref(), visit.now).await?;
         let row = |key: &ApiKeyRecord| Row {
             id: key.id.to_text(),
-            name: Visible(key.name.as_str()).to_string(),
+            name: SanitizedText(key.name.as_str()).to_string(),
             may: permission::titles(key.scopes),
             maker: key.maker.to_string(),
             own: key.maker == visit.person.person,
@@ -150,14 +150,14 @@ impl Admin {
             expires: key.expires.map(When),
         };
         let page = Page {
-            shell: &self.shell,
+            layout: &self.layout,
             bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "keys"),
             path: visit.path,
             rows: keys.iter().map(row).collect(),
             first: after.is_none(),
             next: next.map(|place| cursor::query(&place.to_text())),
         };
-        Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
+        Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
     pub(crate) async fn make_key(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
@@ -194,7 +194,7 @@ impl Admin {
             ticked: ticked.contains(scope),
         };
         let page = FormPage {
-            shell: &self.shell,
+            layout: &self.layout,
             bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "keys"),
             action: visit.path,
             back: &keys_of(manager),
@@ -207,12 +207,12 @@ impl Admin {
             focus: draft.wrong.first().copied(),
             script: ONCE,
         };
-        self.shell.page(StatusCode::OK, Leads::HOME, Some(ONCE), page.render())
+        self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(ONCE), page.render())
     }
 
     fn confirm_key(&self, visit: &Visit<'_>, manager: &Manager, described: &Described, fields: Fields) -> Response {
         let bar = Bar::of_tenant(&self.identity, &visit.person, manager, "keys");
-        let name = Isolated(described.name.as_str());
+        let name = IsolatedText(described.name.as_str());
         let may = permission::titles(described.scopes).join(", ");
         let life = match described.life.end(visit.now) {
             Some(end) => format!("It works until {}, or until it is revoked.", When(end)),
@@ -221,7 +221,7 @@ impl Admin {
         let question = Question {
             title: format!("Make the API key “{name}”?"),
             sentences: vec![
-                format!("Whoever holds it may do this in {}, as you: {may}.", Isolated(manager.name())),
+                format!("Whoever holds it may do this in {}, as you: {may}.", IsolatedText(manager.name())),
                 life,
                 "It never may more than your own role allows, and stops working if you leave the workspace.".to_owned(),
                 "It is shown once, on the next page.".to_owned(),
@@ -248,16 +248,16 @@ impl Admin {
         let (through, membership) = (manager.through(Some(&form)), manager.membership());
         let (key, known) = self.keys.create_as(through, membership, name, scopes, expires, visit.now).await?;
         let page = MadePage {
-            shell: &self.shell,
+            layout: &self.layout,
             bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "keys"),
             back: &keys_of(manager),
-            name: Visible(known.name.as_str()).to_string(),
+            name: SanitizedText(known.name.as_str()).to_string(),
             key: &key.to_text(),
             may: permission::titles(known.scopes),
             expires: known.expires.map(When),
             script: COPY,
         };
-        Ok(self.shell.page(StatusCode::OK, Leads::HOME, Some(COPY), page.render()))
+        Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(COPY), page.render()))
     }
 
     pub(crate) async fn revoke_key(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
@@ -271,7 +271,7 @@ impl Admin {
             let known = self.keys.find(&id, visit.now).await?.filter(|key| key.tenant == *manager.tenant());
             let known = known.ok_or(Refusal::NotThere)?;
             let question = Question {
-                title: format!("Revoke the API key “{}”?", Isolated(known.name.as_str())),
+                title: format!("Revoke the API key “{}”?", IsolatedText(known.name.as_str())),
                 sentences: vec![
                     "Whatever uses it is refused from the next call on.".to_owned(),
                     "This cannot be undone: a new key has to be made and put in its place.".to_owned(),

@@ -25,14 +25,14 @@ mod when;
 
 use http::Method;
 use shared::clock::{Clock, Timestamp};
-use shared::environment::{Environment, Misconfigured};
-use shared::http::answer;
-use shared::http::own_page;
-use shared::http::parameters::{Malformed, Parameters};
-use shared::http::shell::Shell;
-use shared::identity::sign_in_redirect::UnrecognizedSession;
+use shared::environment::{ConfigError, Environment};
+use shared::http::csrf;
+use shared::http::layout::Layout;
+use shared::http::parameters::{ParameterError, Parameters};
+use shared::http::response;
+use shared::identity::sign_in_redirect::UnrecognizedSessionError;
 use shared::identity::signed_in::SignedIn;
-use shared::identity::{Identity, LONGEST_WAY_BACK, NotSignedIn};
+use shared::identity::{Identity, MAX_RETURN_TO_LEN, NotSignedInError};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
@@ -56,7 +56,7 @@ pub struct Admin {
     keys: ApiKeys,
     activities: Activities,
     issuer: Issuer,
-    shell: Shell,
+    layout: Layout,
     clock: Clock,
 }
 
@@ -78,7 +78,7 @@ impl Admin {
     /// # Errors
     /// When a setting is missing.
     #[expect(clippy::unused_async, reason = "every function is made in the same way")]
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             identity: Identity::new(environment)?,
             clients: environment.clients()?,
@@ -87,23 +87,23 @@ impl Admin {
             keys: environment.keys()?,
             activities: environment.activities()?,
             issuer: environment.issuer()?,
-            shell: Shell::new(environment)?,
+            layout: Layout::new(environment)?,
             clock: environment.clock(),
         })
     }
 
     async fn page(&self, request: &Request, route: &Route, now: Timestamp) -> Result<Response, Refusal> {
         let changes = request.method() == Method::POST;
-        if changes && !own_page::sent(request, &self.issuer) {
+        if changes && !csrf::is_same_origin(request, &self.issuer) {
             return Err(Refusal::Forged);
         }
-        let person = match self.identity.arrival(request, now).await?.signed_in() {
+        let person = match self.identity.session_status(request, now).await?.signed_in() {
             Ok(person) => person,
             Err(why) => return self.sign_in(request, why),
         };
-        let notice = if changes { None } else { shared::http::notice::of(request, &self.issuer) };
+        let notice = if changes { None } else { shared::http::flash::read(request, &self.issuer) };
         if let Some(Notice::Refused(kind)) = notice {
-            return Ok(kind.page(&self.shell));
+            return Ok(kind.page(&self.layout));
         }
         if changes {
             self.still_here(&person, matches!(route, Route::Page(_, Page::MakeKey))).await?;
@@ -111,7 +111,7 @@ impl Admin {
         let parameters = if changes { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
         let visit = Visit { path: request.uri().path(), parameters, notice, person, changes, now };
         let response = self.page_for(&visit, route).await?;
-        Ok(self.identity.recognized(request, response))
+        Ok(self.identity.clear_sign_in_mark(request, response))
     }
 
     async fn page_for(&self, visit: &Visit<'_>, route: &Route) -> Result<Response, Refusal> {
@@ -135,16 +135,16 @@ impl Admin {
     /// A form of ours that is refused is answered like any other: by a redirect to its address, which tells why. What is none of ours
     /// gets its page at once.
     fn refused(&self, request: &Request, refusal: &Refusal) -> Response {
-        let ours = request.method() == Method::POST && own_page::sent(request, &self.issuer);
+        let ours = request.method() == Method::POST && csrf::is_same_origin(request, &self.issuer);
         if !ours || matches!(refusal, Refusal::Malformed(_)) {
-            return refusal.page(&self.shell);
+            return refusal.page(&self.layout);
         }
         let address = self.issuer.at(request.uri().path());
         let redirect = match refusal.kind() {
-            Some(kind) => shared::http::notice::redirect(&address, &Notice::Refused(kind), &self.issuer),
-            None => answer::see_other(&address),
+            Some(kind) => shared::http::flash::redirect(&address, &Notice::Refused(kind), &self.issuer),
+            None => response::see_other(&address),
         };
-        answer::because(redirect, refusal)
+        response::with_reason(redirect, refusal)
     }
 
     /// A token outlives its session by up to an hour: enough to look, not to change anything. But what takes power away works when
@@ -168,17 +168,20 @@ impl Admin {
     }
 
     /// Comes back to where one was; after a form, to the page it was on, as what a form says is not kept.
-    fn sign_in(&self, request: &Request, why: NotSignedIn) -> Result<Response, Refusal> {
+    fn sign_in(&self, request: &Request, why: NotSignedInError) -> Result<Response, Refusal> {
         let path = request.uri().path();
         let query = request.uri().query().filter(|_| request.method() == Method::GET);
         let way_back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-        let way_back = if request.method() == Method::GET && way_back.len() <= LONGEST_WAY_BACK {
+        let way_back = if request.method() == Method::GET && way_back.len() <= MAX_RETURN_TO_LEN {
             way_back.as_str()
         } else {
             "/admin"
         };
         let redirect = self.identity.redirect_to_sign_in(request, way_back, why);
-        redirect.map_err(|UnrecognizedSession(why)| Refusal::Unrecognized { why, again: self.identity.login(way_back) })
+        redirect.map_err(|UnrecognizedSessionError(why)| Refusal::Unrecognized {
+            why,
+            again: self.identity.login_url(way_back),
+        })
     }
 }
 
@@ -187,10 +190,10 @@ impl Function for Admin {
 
     async fn handle(&self, request: Request) -> Response {
         let Some(route) = Route::parse(request.uri().path()) else {
-            return if is_api(&request) { Refusal::NotThere.json() } else { Refusal::NotThere.page(&self.shell) };
+            return if is_api(&request) { Refusal::NotThere.json() } else { Refusal::NotThere.page(&self.layout) };
         };
         if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
-            return answer::method_not_allowed(route.methods());
+            return response::method_not_allowed(route.methods());
         }
         let now = self.clock.now();
         if route.is_api() {
@@ -200,9 +203,9 @@ impl Function for Admin {
         }
     }
 
-    async fn refuse(&self, request: Request, malformed: Malformed) -> Response {
+    async fn handle_malformed(&self, request: Request, malformed: ParameterError) -> Response {
         let refusal = Refusal::from(malformed);
-        if is_api(&request) { refusal.json() } else { refusal.page(&self.shell) }
+        if is_api(&request) { refusal.json() } else { refusal.page(&self.layout) }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shared::clock::Timestamp;
-use shared::http::visible::Visible;
+use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::client::{Client, ClientId};
 use shared::oauth::grant::GrantState;
 use shared::oauth::scope::{Scope, Scopes};
@@ -39,10 +39,12 @@ impl Row {
             client: name(client.as_ref(), &approval.client),
             from: origin(&approval.client),
             client_id: approval.client.to_string(),
-            tenant: membership.as_ref().map_or_else(|| approval.tenant.to_string(), |it| Visible(&it.name).to_string()),
+            tenant: membership
+                .as_ref()
+                .map_or_else(|| approval.tenant.to_string(), |it| SanitizedText(&it.name).to_string()),
             person: approval.person.to_string(),
-            email: approval.email.as_deref().map(|email| Visible(email).to_string()),
-            role: membership.as_ref().map(|membership| Visible(&membership.role.name).to_string()),
+            email: approval.email.as_deref().map(|email| SanitizedText(email).to_string()),
+            role: membership.as_ref().map(|membership| SanitizedText(&membership.role.name).to_string()),
             may: permission::titles(may),
             withheld: permission::titles(approval.scopes.permissions().difference(may)),
             since: When(approval.at),
@@ -55,9 +57,9 @@ impl Row {
 /// What the client calls itself.
 pub(crate) fn name(client: Option<&Client>, id: &ClientId) -> String {
     match client {
-        Some(Client { name: Some(name), .. }) => Visible(name).to_string(),
+        Some(Client { name: Some(name), .. }) => SanitizedText(name).to_string(),
         Some(_) => "An application without a name".to_owned(),
-        None => Visible(id.as_str()).to_string(),
+        None => SanitizedText(id.as_str()).to_string(),
     }
 }
 

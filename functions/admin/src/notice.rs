@@ -2,7 +2,7 @@
 //! the history is one that a form was sent for, but that of a new key.
 
 use serde::{Deserialize, Serialize};
-use shared::http::{answer, notice};
+use shared::http::{flash, response};
 use shared::lambda::Response;
 
 use crate::bar::Bar;
@@ -39,7 +39,7 @@ pub(crate) struct EndedMany {
 impl Admin {
     /// The answer to a form: the page at its address will tell `notice`.
     pub(crate) fn told_next(&self, visit: &Visit<'_>, notice: &Notice) -> Response {
-        notice::redirect(&self.issuer.at(visit.path), notice, &self.issuer)
+        flash::redirect(&self.issuer.at(visit.path), notice, &self.issuer)
     }
 
     /// The page that tells what a form did, if that is what is asked for; `back` if nobody knows any more.
@@ -48,8 +48,8 @@ impl Admin {
             Some(Notice::Ended(ended)) => Outcome::of_one(*ended, back),
             Some(Notice::EndedMany(many)) => Outcome::of_many(many, back),
             Some(Notice::Revoked(revoked)) => Outcome::of_key(*revoked, back),
-            _ if !visit.changes && visit.parameters.value(notice::PARAMETER).is_some() => {
-                return Some(answer::see_other(&self.issuer.at(back)));
+            _ if !visit.changes && visit.parameters.value(flash::PARAMETER).is_some() => {
+                return Some(response::see_other(&self.issuer.at(back)));
             }
             _ => return None,
         };

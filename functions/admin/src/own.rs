@@ -2,8 +2,8 @@
 
 use askama::Template;
 use http::StatusCode;
-use shared::http::shell::{Leads, Shell};
-use shared::http::visible::Isolated;
+use shared::http::layout::{FormAction, Layout};
+use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::grant::{GrantId, RevocationReason};
 use shared::store::connections::{ConnectionFilter, Cursor};
@@ -19,7 +19,7 @@ use crate::{Admin, Visit, cursor};
 #[derive(Template)]
 #[template(path = "own.html")]
 struct Page<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     bar: &'a Bar,
     path: &'a str,
     rows: Vec<Row>,
@@ -37,14 +37,14 @@ impl Admin {
             self.grants.connections_of_person(person, after.as_ref(), tables, visit.now).await?;
         let bar = Bar::own(&self.identity, &visit.person, &memberships);
         let page = Page {
-            shell: &self.shell,
+            layout: &self.layout,
             bar: &bar,
             path: HOME,
             rows: connections.found.iter().map(Row::of).collect(),
             first: after.is_none(),
             next: connections.next.map(|place| cursor::query(&place.to_text())),
         };
-        Ok(self.shell.page(StatusCode::OK, Leads::HOME, None, page.render()))
+        Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
     /// Ends one, or all.
@@ -69,7 +69,7 @@ impl Admin {
         if !visit.changes {
             let client = self.clients.find(&grant.approval.client, visit.now).await?;
             let client = name(client.as_ref(), &grant.approval.client);
-            let client = Isolated(&client);
+            let client = IsolatedText(&client);
             return Ok(self.ask(
                 visit,
                 &bar,

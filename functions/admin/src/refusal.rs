@@ -4,14 +4,14 @@ use askama::Template;
 use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
-use shared::fault::Fault;
-use shared::http::answer;
-use shared::http::parameters::Malformed;
-use shared::http::shell::{Leads, Shell};
-use shared::http::visible::Isolated;
-use shared::identity::{HOOK_KEEPS, NoSession, NotSignedIn};
+use shared::http::layout::{FormAction, Layout};
+use shared::http::parameters::ParameterError;
+use shared::http::response;
+use shared::http::sanitized_text::IsolatedText;
+use shared::identity::{HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
 use shared::lambda::Response;
 use shared::store::api_keys::{ApiKeyError, CreateApiKeyError};
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
 use crate::manager::NotTheirs;
@@ -20,7 +20,7 @@ use crate::manager::NotTheirs;
 #[derive(Debug, Error)]
 pub(crate) enum Refusal {
     #[error("{0}")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] ParameterError),
     #[error("a body that is not what it should be")]
     Body,
     #[error("a cursor that is none of ours")]
@@ -37,7 +37,7 @@ pub(crate) enum Refusal {
     #[error("a session that is over")]
     SignedOut,
     #[error("came back from sign-in with a session that is not recognised: {why:?}")]
-    Unrecognized { why: NotSignedIn, again: String },
+    Unrecognized { why: NotSignedInError, again: String },
     /// Of another tenant, or of nobody: they look alike.
     #[error("not there, or not theirs")]
     NotThere,
@@ -50,13 +50,13 @@ pub(crate) enum Refusal {
     #[error("a key that is not made: {0}")]
     Unmade(CreateApiKeyError),
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
 #[derive(Template)]
 #[template(path = "refused.html")]
 struct Page<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     title: &'static str,
     what: &'a str,
     advice: &'static str,
@@ -85,23 +85,23 @@ pub(crate) enum Kind {
 
 impl Refusal {
     /// The page that people get.
-    pub(crate) fn page(&self, shell: &Shell) -> Response {
+    pub(crate) fn page(&self, layout: &Layout) -> Response {
         let (title, what, advice) = match self {
             Self::NotTheirs(NotTheirs { tenant, role }) => (
                 "Your role does not allow this",
                 format!(
                     "Looking after the connections of {} takes more than the role {}.",
-                    Isolated(tenant),
-                    Isolated(role)
+                    IsolatedText(tenant),
+                    IsolatedText(role)
                 ),
                 "An owner or administrator of the workspace can do it, or give you another role.",
             ),
-            Self::Unrecognized { why: NotSignedIn::Nobody(NoSession::NoAmr), .. } => (
+            Self::Unrecognized { why: NotSignedInError::NoSession(SessionError::MissingAmr), .. } => (
                 "Your session does not count here",
                 "It does not say how you signed in, so it may be another application's.".to_owned(),
-                HOOK_KEEPS,
+                HOOK_MUST_KEEP_CLAIMS,
             ),
-            Self::Unrecognized { why: NotSignedIn::Halfway, .. } => (
+            Self::Unrecognized { why: NotSignedInError::MfaPending, .. } => (
                 "Your second step is missing",
                 "You signed in without the second step that your account asks for.".to_owned(),
                 "Sign in again with both steps. If you are not asked for the second one, tell those who run this service.",
@@ -120,8 +120,8 @@ impl Refusal {
             Self::Unrecognized { again, .. } => Some(again.as_str()),
             _ => None,
         };
-        let rendered = Page { shell, title, what: &what, advice, again }.render();
-        answer::because(shell.page(self.status(), Leads::HOME, None, rendered), self)
+        let rendered = Page { layout, title, what: &what, advice, again }.render();
+        response::with_reason(layout.page(self.status(), FormAction::OWN_ORIGIN, None, rendered), self)
     }
 
     /// What the page after a form tells; nothing where its address tells by itself what stands in the way.
@@ -132,7 +132,7 @@ impl Refusal {
             Self::Forged => Kind::Forged,
             Self::Stale => Kind::Stale,
             Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => Kind::MadeAlready,
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Fault(_) => Kind::Unavailable,
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => Kind::Unavailable,
             Self::SignedOut | Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone => Kind::SignedOut,
             Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(_) => Kind::Incomplete,
         })
@@ -162,21 +162,21 @@ impl Refusal {
             Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
                 ("insufficient_scope", "A key may not do more than who makes it.")
             }
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Fault(_) => {
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => {
                 ("temporarily_unavailable", "Try again in a moment.")
             }
         };
-        let mut answer = answer::no_store(answer::json(self.status(), &Body { error, error_description }));
+        let mut answer = response::no_store(response::json(self.status(), &Body { error, error_description }));
         if self.status() == StatusCode::UNAUTHORIZED {
             // RFC 9110 §11.6.1.
-            answer::set(&mut answer, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"admin\""));
+            response::set_header(&mut answer, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"admin\""));
         }
-        answer::because(answer, self)
+        response::with_reason(answer, self)
     }
 
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Malformed(ParameterError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Malformed(_)
             | Self::Body
             | Self::Cursor
@@ -190,22 +190,22 @@ impl Refusal {
             }
             Self::NotThere => StatusCode::NOT_FOUND,
             Self::Stale | Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => StatusCode::CONFLICT,
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
 
 impl Kind {
-    /// The page after a form that was refused. A fault of ours keeps its status, by which it is counted.
-    pub(crate) fn page(self, shell: &Shell) -> Response {
+    /// The page after a form that was refused. An upstream error keeps its status, by which it is counted.
+    pub(crate) fn page(self, layout: &Layout) -> Response {
         let (title, what, advice) = self.words();
-        let rendered = Page { shell, title, what, advice, again: None }.render();
+        let rendered = Page { layout, title, what, advice, again: None }.render();
         match self {
             Self::Unavailable => {
-                let page = shell.page(StatusCode::SERVICE_UNAVAILABLE, Leads::HOME, None, rendered);
-                answer::because(page, &"told after a form, whose own line says why")
+                let page = layout.page(StatusCode::SERVICE_UNAVAILABLE, FormAction::OWN_ORIGIN, None, rendered);
+                response::with_reason(page, &"shown after a form that failed: the form's own log line says why")
             }
-            _ => shell.page(StatusCode::OK, Leads::HOME, None, rendered),
+            _ => layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, rendered),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Events of the audit in plain words.
 
-use shared::http::visible::Visible;
+use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::scope::Scopes;
 use shared::store::activity::Activity;
 
@@ -36,7 +36,7 @@ pub(crate) fn is_telling(activity: &Activity) -> bool {
 
 /// The event, whose client is called `client`.
 pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
-    let part = |name: &str| text(activity, name).map(|text| Visible(text).to_string()).unwrap_or_default();
+    let part = |name: &str| text(activity, name).map(|text| SanitizedText(text).to_string()).unwrap_or_default();
     // A word of ours; ids and names of others stay as they are.
     let word = |name: &str| part(name).replace('_', " ");
     let client = client.unwrap_or("An application");
@@ -103,7 +103,7 @@ pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
             detail = word("outcome");
             format!("The skill {} was used", part("prompt"))
         }
-        other => Visible(other).to_string().replace('_', " "),
+        other => SanitizedText(other).to_string().replace('_', " "),
     };
     let by = match (part("by"), part("person")) {
         (by, person) if by.is_empty() => person,

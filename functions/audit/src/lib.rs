@@ -9,7 +9,7 @@ mod line;
 
 use serde_json::Value;
 use shared::audit;
-use shared::environment::{Environment, Misconfigured};
+use shared::environment::{ConfigError, Environment};
 use shared::lambda::{Error, Listener};
 use shared::store::activity::Activities;
 
@@ -27,7 +27,7 @@ impl Audit {
     /// # Errors
     /// When a setting is missing.
     #[expect(clippy::unused_async, reason = "every function is made in the same way")]
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { activities: environment.activities()? })
     }
 }
@@ -35,7 +35,7 @@ impl Audit {
 impl Listener for Audit {
     /// The log first: whatever holds one tenant's table up, nobody's lines are missing there. If the table fails, Lambda tells the same
     /// again.
-    async fn hear(&self, event: Value) -> Result<(), Error> {
+    async fn handle(&self, event: Value) -> Result<(), Error> {
         let Delivery::Lines(events) = Delivery::read(&event)? else { return Ok(()) };
         let mut lines = Vec::with_capacity(events.len());
         for event in events {

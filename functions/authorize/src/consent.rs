@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use askama::Template;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use shared::http::answer;
-use shared::http::own_page;
+use shared::http::csrf;
+use shared::http::layout::{FormAction, Layout, ONCE};
 use shared::http::parameters::Parameters;
-use shared::http::shell::{Leads, ONCE, Shell};
-use shared::http::visible::Visible;
+use shared::http::response;
+use shared::http::sanitized_text::SanitizedText;
 use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use shared::lambda::{Request, Response};
@@ -18,40 +18,40 @@ use shared::oauth::scope::{Scope, Scopes};
 use shared::store::directory::Membership;
 use shared::store::pending_scopes::PendingScopes;
 
-use crate::asked::{self, Asked};
-use crate::destination::Destination;
-use crate::refused::Refused;
+use crate::redirect_target::RedirectTarget;
+use crate::rejected_form::RejectedForm;
+use crate::request::{self, AuthorizationRequest};
 
 /// All that the page speaks of.
 pub(crate) struct Consent<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     pub(crate) issuer: &'a Issuer,
     pub(crate) identity: &'a Identity,
-    pub(crate) destination: &'a Destination,
-    pub(crate) asked: &'a Asked,
+    pub(crate) redirect_target: &'a RedirectTarget,
+    pub(crate) authorization: &'a AuthorizationRequest,
     pub(crate) person: &'a SignedIn,
-    /// Only where what is asked for can be given.
+    /// Only those where the requested scopes can be granted.
     pub(crate) memberships: &'a [Membership],
     /// What the client has called for since it was last approved, tenant by tenant: offered beside what it asks for now.
-    pub(crate) wanted: &'a PendingScopes,
+    pub(crate) pending_scopes: &'a PendingScopes,
 }
 
 /// What the person decided.
-pub(crate) enum Choice<'a> {
+pub(crate) enum Decision<'a> {
     Deny,
-    Approve(Approved<'a>),
+    Approve(ApprovedScopes<'a>),
 }
 
 /// Where, and what: only what was offered there, with `offline_access` if they stay connected.
-pub(crate) struct Approved<'a> {
+pub(crate) struct ApprovedScopes<'a> {
     pub(crate) membership: &'a Membership,
     pub(crate) scopes: Scopes,
 }
 
-/// Why the page is shown again.
+/// Why a form of the page was not accepted, so that the page is shown again.
 #[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Again {
+pub(crate) enum ConsentFormError {
     /// The form is not one that we gave to this session for this request.
     Forged,
     /// The page was shown to another account, which this browser was signed in with.
@@ -68,72 +68,72 @@ pub(crate) enum Again {
 #[derive(Template)]
 #[template(path = "consent.html")]
 struct Page<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     script: &'a str,
     client: &'a str,
     named: bool,
     host: String,
     loopback: bool,
-    vouched: Vouched,
+    verification: ClientVerification,
     who: &'a str,
     /// Proof for signing out, where that is ours to do, and the way back.
     sign_out: Option<(String, &'a str)>,
-    told: Told,
+    banner: Banner,
     hidden: Vec<(&'static str, String)>,
     confirmation: String,
     account: &'a str,
-    place: Place<'a>,
+    tenant_selection: TenantSelection<'a>,
     usable: bool,
-    /// What is asked, in plain words, where the person is in a tenant and no role of theirs allows any of it.
-    in_vain: Option<String>,
+    /// The requested scopes, in plain words, where the person is in a tenant and no role of theirs allows any of it.
+    not_allowed: Option<String>,
     groups: Vec<Group>,
-    also: Vec<AlsoChoice<'a>>,
+    also: Vec<PendingScopeChoice<'a>>,
     /// Whether staying connected is ticked, if it is offered.
     stay: Option<bool>,
     console: String,
 }
 
-/// What the page says first.
-enum Told {
-    Nothing,
+/// The banner at the top of the page.
+enum Banner {
+    None,
     /// Why it is shown again.
     Problem(&'static str),
     /// This browser has approved the same request a moment ago: back button, double click, opened twice.
-    Approved,
+    AlreadyApproved,
 }
 
 /// Where the connection can be.
-enum Place<'a> {
+enum TenantSelection<'a> {
     /// Nowhere: the person is in no tenant.
-    Nowhere,
+    NoTenant,
     /// Nowhere: they are not in the one that the address is for, which may not even exist.
-    Outside(&'a str),
+    NotAMember(&'a str),
     /// In the one that the address is for.
     Fixed(TenantChoice<'a>),
     /// In the only one that they are in.
-    Only(TenantChoice<'a>),
-    Open(Vec<TenantChoice<'a>>),
+    Single(TenantChoice<'a>),
+    Several(Vec<TenantChoice<'a>>),
 }
 
-/// Who says that the client may be answered there.
-enum Vouched {
+/// Who verified that the client may be answered there.
+enum ClientVerification {
     /// Its own host, which is where the answer goes: who gets it is who wrote the client's description.
-    ByItself,
+    SameHost,
     /// The host that its description is from.
-    By(String),
-    ByNobody,
+    Publisher(String),
+    Unverified,
 }
 
 struct TenantChoice<'a> {
     id: &'a str,
-    name: Visible<'a>,
-    role: Visible<'a>,
+    name: SanitizedText<'a>,
+    role: SanitizedText<'a>,
     checked: bool,
     /// The choice of a tenant is what is wrong, and this is where to begin.
     focus: bool,
     /// The role allows nothing of what is offered.
     useless: bool,
-    /// What is asked and the role does not allow, in plain words and as scopes.
+    /// The requested scopes that the role does not allow, in plain words and as scopes.
     missing: String,
     lacks: Scopes,
 }
@@ -157,9 +157,9 @@ struct ScopeChoice {
 }
 
 /// A scope that is offered in one tenant only, and only if the person wants it.
-struct AlsoChoice<'a> {
+struct PendingScopeChoice<'a> {
     id: &'a str,
-    tenant: Visible<'a>,
+    tenant: SanitizedText<'a>,
     scope: ScopeChoice,
 }
 
@@ -170,10 +170,10 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| include_str!("consent.js").to
 impl<'a> Consent<'a> {
     /// The page: after a form that was refused with the reason and the choices that it held, else as new. `approved`: this browser has
     /// approved the same request before.
-    pub(crate) fn page(&self, refused: Option<&Refused>, approved: bool, parameters: &Parameters) -> Response {
-        let asked = self.asked.scopes.permissions();
+    pub(crate) fn page(&self, refused: Option<&RejectedForm>, approved: bool, parameters: &Parameters) -> Response {
+        let requested = self.authorization.scopes.permissions();
         let ticked = |field: &str| refused.and_then(|refused| refused.has_ticked(field));
-        let again = refused.map(|refused| refused.again);
+        let error = refused.map(|refused| refused.error);
         let only = match self.memberships {
             [only] => Some(only),
             _ => None,
@@ -184,140 +184,160 @@ impl<'a> Consent<'a> {
             let checked = !barred && ticked(&field).unwrap_or(true);
             ScopeChoice { scope: scope.as_str(), checked, focus: false, field, title, hint, barred }
         };
-        let client = self.destination.client();
+        let client = self.redirect_target.client();
         let mut tenants: Vec<_> = self
             .memberships
             .iter()
             .map(|membership| {
-                let lacks = asked.difference(membership.role.permissions);
+                let lacks = requested.difference(membership.role.permissions);
                 TenantChoice {
                     id: membership.tenant.as_str(),
-                    name: Visible(&membership.name),
-                    role: Visible(&membership.role.name),
+                    name: SanitizedText(&membership.name),
+                    role: SanitizedText(&membership.role.name),
                     checked: refused.is_some_and(|refused| refused.has_chosen(&membership.tenant)),
                     focus: false,
-                    useless: asked.union(self.also(membership)).intersection(membership.role.permissions).is_empty(),
+                    useless: requested
+                        .union(self.offered_pending_scopes(membership))
+                        .intersection(membership.role.permissions)
+                        .is_empty(),
                     missing: in_words(lacks),
                     lacks,
                 }
             })
             .collect();
-        let way_back = asked::way_back(parameters);
+        let return_to = request::return_to(parameters);
         let usable = tenants.iter().any(|tenant| !tenant.useless);
-        let mut groups = Group::of(asked, choice);
-        if let Some(again) = again {
-            again.put_focus(&mut tenants, &mut groups);
+        let mut groups = Group::of(requested, choice);
+        if let Some(error) = error {
+            error.put_focus(&mut tenants, &mut groups);
         }
         let page = Page {
-            shell: self.shell,
+            layout: self.layout,
             script: &SCRIPT,
             client: client.name.as_deref().unwrap_or("An application without a name"),
             named: client.name.is_some(),
-            host: self.destination.redirect_uri().host(),
-            loopback: self.destination.redirect_uri().is_loopback(),
-            vouched: match client.id.metadata_document_host() {
-                Some(_) if self.destination.is_at_home() => Vouched::ByItself,
-                Some(host) => Vouched::By(host),
-                None => Vouched::ByNobody,
+            host: self.redirect_target.redirect_uri().host(),
+            loopback: self.redirect_target.redirect_uri().is_loopback(),
+            verification: match client.id.metadata_document_host() {
+                Some(_) if self.redirect_target.is_document_origin() => ClientVerification::SameHost,
+                Some(host) => ClientVerification::Publisher(host),
+                None => ClientVerification::Unverified,
             },
-            who: self.person.shown_as(),
-            sign_out: self.identity.hosts_login().then(|| (self.person.anti_forgery(SIGN_OUT), way_back.as_str())),
-            told: match again {
-                Some(again) => Told::Problem(again.sentence()),
-                None if approved => Told::Approved,
-                None => Told::Nothing,
+            who: self.person.display_name(),
+            sign_out: self.identity.hosts_login().then(|| (self.person.csrf_token(SIGN_OUT), return_to.as_str())),
+            banner: match error {
+                Some(error) => Banner::Problem(error.sentence()),
+                None if approved => Banner::AlreadyApproved,
+                None => Banner::None,
             },
-            hidden: asked::repeated(parameters),
-            confirmation: self.person.anti_forgery(&way_back),
+            hidden: request::hidden_fields(parameters),
+            confirmation: self.person.csrf_token(&return_to),
             account: self.person.person.as_str(),
             usable,
-            in_vain: (!usable && !tenants.is_empty()).then(|| in_words(asked)),
-            place: match (self.asked.resource.tenant(), tenants.len()) {
-                (None, 0) => Place::Nowhere,
-                (Some(only), 0) => Place::Outside(only.as_str()),
-                (None, 1) => Place::Only(tenants.remove(0)),
-                (Some(_), 1) => Place::Fixed(tenants.remove(0)),
-                _ => Place::Open(tenants),
+            not_allowed: (!usable && !tenants.is_empty()).then(|| in_words(requested)),
+            tenant_selection: match (self.authorization.resource.tenant(), tenants.len()) {
+                (None, 0) => TenantSelection::NoTenant,
+                (Some(only), 0) => TenantSelection::NotAMember(only.as_str()),
+                (None, 1) => TenantSelection::Single(tenants.remove(0)),
+                (Some(_), 1) => TenantSelection::Fixed(tenants.remove(0)),
+                _ => TenantSelection::Several(tenants),
             },
             groups,
             also: self
                 .memberships
                 .iter()
-                .flat_map(|membership| self.also(membership).iter().map(move |scope| (membership, scope)))
+                .flat_map(|membership| {
+                    self.offered_pending_scopes(membership).iter().map(move |scope| (membership, scope))
+                })
                 .map(|(membership, scope)| {
                     let field = field_in(membership, scope);
                     // Never ticked for them: who can make a call that is refused would otherwise choose what they approve.
                     let checked = ticked(&field).unwrap_or(false);
                     let scope = ScopeChoice { checked, field, barred: false, ..choice(scope) };
-                    AlsoChoice { id: membership.tenant.as_str(), tenant: Visible(&membership.name), scope }
+                    PendingScopeChoice {
+                        id: membership.tenant.as_str(),
+                        tenant: SanitizedText(&membership.name),
+                        scope,
+                    }
                 })
                 .collect(),
             stay: self
-                .asked
+                .authorization
                 .scopes
                 .contains(Scope::OfflineAccess)
                 .then(|| ticked(&field(Scope::OfflineAccess)).unwrap_or(true)),
             console: self.issuer.at("/admin"),
         };
-        let page = |status| self.shell.page(status, Leads::Anywhere, Some(&SCRIPT), page.render());
-        match again {
-            // A fault of ours keeps its status, by which it is counted.
-            Some(Again::Unavailable) => {
-                answer::because(page(StatusCode::SERVICE_UNAVAILABLE), &"told after a form, whose own line says why")
-            }
+        let page = |status| self.layout.page(status, FormAction::Anywhere, Some(&SCRIPT), page.render());
+        match error {
+            // An upstream error keeps its status, by which it is counted.
+            Some(ConsentFormError::Unavailable) => response::with_reason(
+                page(StatusCode::SERVICE_UNAVAILABLE),
+                &"shown after a form that failed: the form's own log line says why",
+            ),
             _ => page(StatusCode::OK),
         }
     }
 
     /// What the person decided, or why they have to be asked again.
-    pub(crate) fn read(&self, request: &Request, parameters: &Parameters) -> Result<Choice<'a>, Again> {
+    pub(crate) fn parse_form(
+        &self,
+        request: &Request,
+        parameters: &Parameters,
+    ) -> Result<Decision<'a>, ConsentFormError> {
         let confirmation = parameters.value("confirmation").unwrap_or_default();
         // A hint, and no more: whose page it was decides only what is said.
         if parameters.value("account").is_some_and(|account| account != self.person.person.as_str()) {
-            return Err(Again::AnotherAccount);
+            return Err(ConsentFormError::AnotherAccount);
         }
-        if !own_page::sent(request, self.issuer) || !self.person.allows(&asked::way_back(parameters), confirmation) {
-            return Err(Again::Forged);
+        if !csrf::is_same_origin(request, self.issuer)
+            || !self.person.verify_csrf_token(&request::return_to(parameters), confirmation)
+        {
+            return Err(ConsentFormError::Forged);
         }
         match parameters.value("decision") {
-            Some("deny") => return Ok(Choice::Deny),
+            Some("deny") => return Ok(Decision::Deny),
             Some("approve") => {}
-            _ => return Err(Again::NoDecision),
+            _ => return Err(ConsentFormError::NoDecision),
         }
         let chosen = parameters.value("tenant");
         let membership = self.memberships.iter().find(|membership| Some(membership.tenant.as_str()) == chosen);
-        let membership = membership.ok_or(match self.asked.resource.tenant() {
-            None => Again::NoTenant,
-            Some(_) => Again::AnotherTenant,
+        let membership = membership.ok_or(match self.authorization.resource.tenant() {
+            None => ConsentFormError::NoTenant,
+            Some(_) => ConsentFormError::AnotherTenant,
         })?;
         let ticked = |field: String| parameters.value(&field).is_some();
         // What was wanted in another tenant does not count in this one, ticked or not.
-        let asked = self.asked.scopes.iter().filter(|scope| ticked(field(*scope)));
-        let also = self.also(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
-        let scopes = asked.chain(also).fold(Scopes::NONE, Scopes::with);
+        let requested = self.authorization.scopes.iter().filter(|scope| ticked(field(*scope)));
+        let also = self.offered_pending_scopes(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
+        let scopes = requested.chain(also).fold(Scopes::NONE, Scopes::with);
         if scopes.permissions().is_empty() {
-            return Err(Again::NothingTicked);
+            return Err(ConsentFormError::NothingTicked);
         }
-        let approved = Approved { membership, scopes };
-        if approved.effective().is_empty() { Err(Again::NothingAllowed) } else { Ok(Choice::Approve(approved)) }
+        let approved = ApprovedScopes { membership, scopes };
+        if approved.effective().is_empty() {
+            Err(ConsentFormError::NothingAllowed)
+        } else {
+            Ok(Decision::Approve(approved))
+        }
     }
 
     /// What is offered in that tenant beside what is asked for: what the client has wanted there, as far as the role allows it. More may
     /// be granted than was asked for, at the person's word (RFC 6749 §3.3); the token's answer says what was.
-    fn also(&self, membership: &Membership) -> Scopes {
-        let wanted = self.wanted.in_tenant(&membership.tenant);
-        wanted.intersection(membership.role.permissions).difference(self.asked.scopes)
+    fn offered_pending_scopes(&self, membership: &Membership) -> Scopes {
+        let wanted = self.pending_scopes.in_tenant(&membership.tenant);
+        wanted.intersection(membership.role.permissions).difference(self.authorization.scopes)
     }
 }
 
-impl Approved<'_> {
+impl ApprovedScopes<'_> {
     /// Approved ∩ what the role allows now.
     pub(crate) const fn effective(&self) -> Scopes {
         self.scopes.intersection(self.membership.role.permissions)
     }
 }
 
-impl Again {
+impl ConsentFormError {
     /// For the audit.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -376,10 +396,10 @@ impl Again {
 
 impl Group {
     /// Those that have a scope of what is asked.
-    fn of(asked: Scopes, choice: impl Fn(Scope) -> ScopeChoice) -> Vec<Self> {
+    fn of(requested: Scopes, choice: impl Fn(Scope) -> ScopeChoice) -> Vec<Self> {
         let group = |(title, scopes): &(&'static str, &[Scope])| Self {
             title: *title,
-            choices: scopes.iter().filter(|scope| asked.contains(**scope)).map(|scope| choice(*scope)).collect(),
+            choices: scopes.iter().filter(|scope| requested.contains(**scope)).map(|scope| choice(*scope)).collect(),
         };
         GROUPS.iter().map(group).filter(|group| !group.choices.is_empty()).collect()
     }

@@ -1,31 +1,31 @@
 //! `GET, POST /oauth/authorize`: a person decides (OAuth 2.1 §4.1.1).
 //!
-//! Client and address are judged first, and until both are right every error is a page. Then the person signs in, and only then may
+//! Client and address are checked first, and until both are right every error is a page. Then the person signs in, and only then may
 //! an error travel to the client; a client that is known by its metadata document is looked up when they have. GET writes nothing but
 //! what such a document says, and may be repeated; POST carries the whole request again and is checked again. A form of ours is always
-//! answered by a redirect: to the client, or to the request's own page, which tells what was wrong with the form.
+//! answered by a redirect: to the client, or to the request's own page, which says what was wrong with the form.
 
-mod approved;
-mod asked;
-mod attempt;
+mod attempt_audit;
 mod consent;
-mod destination;
+mod error;
+mod error_page;
 mod metadata_document;
-mod refusal;
-mod refused;
-mod stranded;
+mod recent_approval;
+mod redirect_target;
+mod rejected_form;
+mod request;
 
 use http::Method;
 use shared::clock::{Clock, Timestamp};
-use shared::environment::{Environment, Misconfigured};
-use shared::http::answer;
-use shared::http::notice;
-use shared::http::own_page;
-use shared::http::parameters::{Malformed, Parameters};
-use shared::http::shell::Shell;
-use shared::identity::sign_in_redirect::UnrecognizedSession;
+use shared::environment::{ConfigError, Environment};
+use shared::http::csrf;
+use shared::http::flash;
+use shared::http::layout::Layout;
+use shared::http::parameters::{ParameterError, Parameters};
+use shared::http::response;
+use shared::identity::sign_in_redirect::UnrecognizedSessionError;
 use shared::identity::signed_in::SignedIn;
-use shared::identity::{Identity, LONGEST_WAY_BACK, NoSession, NotSignedIn};
+use shared::identity::{Identity, MAX_RETURN_TO_LEN, NotSignedInError, SessionError};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant};
@@ -35,15 +35,15 @@ use shared::store::directory::{Directory, Membership};
 use shared::store::grants::Grants;
 use shared::store::pending_scopes::PendingScopes;
 
-use approved::Approved;
-use asked::Asked;
-use attempt::Attempt;
-use consent::{Again, Choice, Consent};
-use destination::Destination;
+use attempt_audit::AttemptAudit;
+use consent::{Consent, ConsentFormError, Decision};
+use error::AuthorizeError;
+use error_page::ErrorPage;
 use metadata_document::MetadataDocuments;
-use refusal::Refusal;
-use refused::Refused;
-use stranded::Stranded;
+use recent_approval::RecentApproval;
+use redirect_target::RedirectTarget;
+use rejected_form::RejectedForm;
+use request::AuthorizationRequest;
 
 /// Asks people.
 pub struct Authorize {
@@ -53,7 +53,7 @@ pub struct Authorize {
     directory: Directory,
     grants: Grants,
     issuer: Issuer,
-    shell: Shell,
+    layout: Layout,
     clock: Clock,
 }
 
@@ -63,7 +63,7 @@ impl Authorize {
     /// # Errors
     /// When a setting is missing.
     #[expect(clippy::unused_async, reason = "every function is made in the same way")]
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             identity: Identity::new(environment)?,
             clients: environment.clients()?,
@@ -71,77 +71,94 @@ impl Authorize {
             directory: environment.directory()?,
             grants: environment.grants()?,
             issuer: environment.issuer()?,
-            shell: Shell::new(environment)?,
+            layout: Layout::new(environment)?,
             clock: environment.clock(),
         })
     }
 
-    async fn answer(&self, request: &Request, parameters: &Parameters, now: Timestamp) -> Result<Response, Stranded> {
+    async fn authorize(
+        &self,
+        request: &Request,
+        parameters: &Parameters,
+        now: Timestamp,
+    ) -> Result<Response, ErrorPage> {
         let deciding = request.method() == Method::POST;
-        let person = self.identity.arrival(request, now).await?.signed_in();
-        let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(Stranded::NoClient)?;
-        self.documents.judge(&id)?;
+        let person = self.identity.session_status(request, now).await?.signed_in();
+        let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(ErrorPage::MissingClientId)?;
+        self.documents.check_id(&id)?;
         let person = match person {
             Ok(person) => person,
-            Err(why) => return self.nobody(request, &id, parameters, why, now).await,
+            Err(why) => return self.require_sign_in(request, &id, parameters, why, now).await,
         };
-        let (destination, memberships, wanted) = self.find(&id, parameters, &person, now).await?;
-        let attempt = Attempt::of(&destination, parameters, now);
-        let asked = match Asked::read(&destination, parameters, &self.issuer) {
-            Ok(asked) => asked,
-            Err(refusal) => {
-                attempt.refused(&person.person, &refusal);
-                return Ok(destination.refuse(&refusal));
+        let (redirect_target, memberships, pending_scopes) = self.find(&id, parameters, &person, now).await?;
+        let attempt = AttemptAudit::of(&redirect_target, parameters, now);
+        let authorization = match AuthorizationRequest::parse(&redirect_target, parameters, &self.issuer) {
+            Ok(authorization) => authorization,
+            Err(error) => {
+                attempt.refused(&person.person, &error);
+                return Ok(redirect_target.redirect_error(&error));
             }
         };
-        let memberships: Vec<_> = memberships.into_iter().filter(|it| asked.resource.serves(&it.tenant)).collect();
+        let memberships: Vec<_> =
+            memberships.into_iter().filter(|it| authorization.resource.serves(&it.tenant)).collect();
         let consent = Consent {
-            shell: &self.shell,
+            layout: &self.layout,
             issuer: &self.issuer,
             identity: &self.identity,
-            destination: &destination,
-            asked: &asked,
+            redirect_target: &redirect_target,
+            authorization: &authorization,
             person: &person,
             memberships: &memberships,
-            wanted: &wanted,
+            pending_scopes: &pending_scopes,
         };
         if !deciding {
-            let refused: Option<Refused> = notice::of(request, &self.issuer);
-            attempt.shown(&person.person, refused.as_ref().map(|refused| refused.again));
-            let before = Approved::is_of(request, parameters, &person, &self.issuer);
+            let refused: Option<RejectedForm> = flash::read(request, &self.issuer);
+            attempt.shown(&person.person, refused.as_ref().map(|refused| refused.error));
+            let before = RecentApproval::matches(request, parameters, &person, &self.issuer);
             let page = consent.page(refused.as_ref(), before, parameters);
-            return Ok(self.identity.recognized(request, page));
+            return Ok(self.identity.clear_sign_in_mark(request, page));
         }
-        let refuse = |again| {
-            attempt.shown(&person.person, Some(again));
-            Refused::of(again, parameters).redirect(parameters, &self.issuer)
+        let reject = |error| {
+            attempt.shown(&person.person, Some(error));
+            RejectedForm::of(error, parameters).redirect(parameters, &self.issuer)
         };
-        match consent.read(request, parameters) {
-            Err(again) => Ok(refuse(again)),
-            Ok(Choice::Deny) => {
+        match consent.parse_form(request, parameters) {
+            Err(error) => Ok(reject(error)),
+            Ok(Decision::Deny) => {
                 attempt.denied(&person.person);
-                Ok(destination.refuse(&Refusal::Denied))
+                Ok(redirect_target.redirect_error(&AuthorizeError::Denied))
             }
-            Ok(Choice::Approve(choice)) => match self.identity.still_signed_in(&person).await {
+            Ok(Decision::Approve(choice)) => match self.identity.still_signed_in(&person).await {
                 Ok(true) => Ok(match self.approve(&attempt, &consent, &choice, now).await {
-                    Ok(code) => Approved::remembered(destination.deliver(&code), parameters, &person, &self.issuer),
-                    Err(fault) => answer::because(refuse(Again::Unavailable), &fault),
+                    Ok(code) => RecentApproval::remember(
+                        redirect_target.redirect_code(&code),
+                        parameters,
+                        &person,
+                        &self.issuer,
+                    ),
+                    Err(error) => response::with_reason(reject(ConsentFormError::Unavailable), &error),
                 }),
-                Ok(false) => self.sign_in(request, &attempt, parameters, NotSignedIn::Nobody(NoSession::Ended)),
-                Err(fault) => Ok(answer::because(refuse(Again::Unavailable), &fault)),
+                Ok(false) => {
+                    self.sign_in(request, &attempt, parameters, NotSignedInError::NoSession(SessionError::Ended))
+                }
+                Err(error) => Ok(response::with_reason(reject(ConsentFormError::Unavailable), &error)),
             },
         }
     }
 
-    /// The answer to a form of ours whose request cannot be served: that request's own page, which tells why, unless all is well again.
-    fn strand(&self, parameters: &Parameters, stranded: &Stranded) -> Response {
-        let redirect = match stranded {
-            Stranded::Fault(_) => Refused::of(Again::Unavailable, parameters).redirect(parameters, &self.issuer),
+    /// The answer to a form of ours whose request cannot be served: that request's own page, which says why, unless all is well again.
+    fn redirect_after_form(&self, parameters: &Parameters, error_page: &ErrorPage) -> Response {
+        let redirect = match error_page {
+            ErrorPage::Upstream(_) => {
+                RejectedForm::of(ConsentFormError::Unavailable, parameters).redirect(parameters, &self.issuer)
+            }
             // There the session looks good until it is asked about.
-            Stranded::Unrecognized { .. } => Refused::of(Again::Forged, parameters).redirect(parameters, &self.issuer),
-            _ => answer::see_other(&self.issuer.at(&asked::way_back(parameters))),
+            ErrorPage::Unrecognized { .. } => {
+                RejectedForm::of(ConsentFormError::Forged, parameters).redirect(parameters, &self.issuer)
+            }
+            _ => response::see_other(&self.issuer.at(&request::return_to(parameters))),
         };
-        answer::because(redirect, stranded)
+        response::with_reason(redirect, error_page)
     }
 
     /// Where the client may be answered, where the person stands, and what the client has wanted of them there.
@@ -151,45 +168,45 @@ impl Authorize {
         parameters: &Parameters,
         person: &SignedIn,
         now: Timestamp,
-    ) -> Result<(Destination, Vec<Membership>, PendingScopes), Stranded> {
+    ) -> Result<(RedirectTarget, Vec<Membership>, PendingScopes), ErrorPage> {
         let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
-        let (client, memberships, wanted) =
+        let (client, memberships, pending_scopes) =
             directory.memberships_with_client(&person.person, clients, id, grants, now).await?;
         let client = self.documents.look_up(id, client, now).await?;
-        Ok((Destination::find(client, parameters, &self.issuer)?, memberships, wanted))
+        Ok((RedirectTarget::find(client, parameters, &self.issuer)?, memberships, pending_scopes))
     }
 
-    /// Nobody is signed in. What a client says at an address of its own is not even asked for: strangers must not send us anywhere.
-    async fn nobody(
+    /// Nobody is signed in. The metadata document of a client is not even fetched: strangers must not send us anywhere.
+    async fn require_sign_in(
         &self,
         request: &Request,
         id: &ClientId,
         parameters: &Parameters,
-        why: NotSignedIn,
+        why: NotSignedInError,
         now: Timestamp,
-    ) -> Result<Response, Stranded> {
+    ) -> Result<Response, ErrorPage> {
         if id.is_url() {
-            return self.sign_in(request, &Attempt::of_document(id, parameters, now), parameters, why);
+            return self.sign_in(request, &AttemptAudit::of_document(id, parameters, now), parameters, why);
         }
-        let destination = Destination::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;
-        self.sign_in(request, &Attempt::of(&destination, parameters, now), parameters, why)
+        let redirect_target = RedirectTarget::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;
+        self.sign_in(request, &AttemptAudit::of(&redirect_target, parameters, now), parameters, why)
     }
 
     /// Sends the person to sign in, if they will find back.
     fn sign_in(
         &self,
         request: &Request,
-        attempt: &Attempt<'_>,
+        attempt: &AttemptAudit<'_>,
         parameters: &Parameters,
-        why: NotSignedIn,
-    ) -> Result<Response, Stranded> {
-        let way_back = asked::way_back(parameters);
-        if way_back.len() > LONGEST_WAY_BACK {
-            return Err(Malformed::TooLarge.into());
+        why: NotSignedInError,
+    ) -> Result<Response, ErrorPage> {
+        let return_to = request::return_to(parameters);
+        if return_to.len() > MAX_RETURN_TO_LEN {
+            return Err(ParameterError::TooLarge.into());
         }
         let response =
-            self.identity.redirect_to_sign_in(request, &way_back, why).map_err(|UnrecognizedSession(why)| {
-                Stranded::Unrecognized { why, again: self.identity.login(&way_back) }
+            self.identity.redirect_to_sign_in(request, &return_to, why).map_err(|UnrecognizedSessionError(why)| {
+                ErrorPage::Unrecognized { why, again: self.identity.login_url(&return_to) }
             })?;
         attempt.sent_to_sign_in();
         Ok(response)
@@ -197,24 +214,28 @@ impl Authorize {
 
     async fn approve(
         &self,
-        attempt: &Attempt<'_>,
+        attempt: &AttemptAudit<'_>,
         consent: &Consent<'_>,
-        choice: &consent::Approved<'_>,
+        choice: &consent::ApprovedScopes<'_>,
         now: Timestamp,
-    ) -> Result<String, shared::fault::Fault> {
-        let Consent { destination, asked, person, wanted, .. } = consent;
+    ) -> Result<String, shared::upstream_error::UpstreamError> {
+        let Consent { redirect_target, authorization, person, pending_scopes, .. } = consent;
         let approval = Approval {
-            client: destination.client().id.clone(),
+            client: redirect_target.client().id.clone(),
             person: person.person.clone(),
             tenant: choice.membership.tenant.clone(),
-            resource: asked.resource.clone(),
+            resource: authorization.resource.clone(),
             scopes: choice.scopes,
             at: now,
             email: person.email.clone(),
         };
-        let (grant, code) =
-            Grant::approve(approval, choice.effective(), asked.challenge, destination.redirect_uri().clone());
-        self.grants.put(&grant, &self.clients, destination.client(), wanted, now).await?;
+        let (grant, code) = Grant::approve(
+            approval,
+            choice.effective(),
+            authorization.challenge,
+            redirect_target.redirect_uri().clone(),
+        );
+        self.grants.put(&grant, &self.clients, redirect_target.client(), pending_scopes, now).await?;
         attempt.approved(&grant.id, &grant.approval.tenant, &grant.approval.person, choice.scopes);
         Ok(code.to_text())
     }
@@ -229,25 +250,25 @@ impl Function for Authorize {
                 let (now, deciding) = (self.clock.now(), request.method() == Method::POST);
                 let parameters = if deciding { Parameters::of_body(&request) } else { Parameters::of_query(&request) };
                 let answered = match &parameters {
-                    Ok(parameters) => self.answer(&request, parameters, now).await,
+                    Ok(parameters) => self.authorize(&request, parameters, now).await,
                     Err(malformed) => Err((*malformed).into()),
                 };
-                answered.unwrap_or_else(|stranded| {
+                answered.unwrap_or_else(|error_page| {
                     let parameters = parameters.as_ref().ok();
-                    attempt::stranded(parameters, &stranded, now);
-                    match parameters.filter(|_| deciding && own_page::sent(&request, &self.issuer)) {
-                        Some(parameters) => self.strand(parameters, &stranded),
-                        None => stranded.page(&self.shell),
+                    attempt_audit::error_page(parameters, &error_page, now);
+                    match parameters.filter(|_| deciding && csrf::is_same_origin(&request, &self.issuer)) {
+                        Some(parameters) => self.redirect_after_form(parameters, &error_page),
+                        None => error_page.page(&self.layout),
                     }
                 })
             }
-            _ => answer::method_not_allowed("GET, POST"),
+            _ => response::method_not_allowed("GET, POST"),
         }
     }
 
-    async fn refuse(&self, _: Request, malformed: Malformed) -> Response {
-        let stranded = Stranded::from(malformed);
-        attempt::stranded(None, &stranded, self.clock.now());
-        stranded.page(&self.shell)
+    async fn handle_malformed(&self, _: Request, malformed: ParameterError) -> Response {
+        let error_page = ErrorPage::from(malformed);
+        attempt_audit::error_page(None, &error_page, self.clock.now());
+        error_page.page(&self.layout)
     }
 }

@@ -2,18 +2,18 @@
 //! goes on to Supabase. Supabase alone can check it, with the secret key that it was given.
 
 use serde::Serialize;
-use shared::environment::{Environment, Misconfigured};
-use shared::http::shell::ThirdParty;
+use shared::environment::{ConfigError, Environment};
+use shared::http::layout::ThirdParty;
 use thiserror::Error;
 
-use crate::form::Form;
-use crate::refusal::Refusal;
+use crate::error::LoginError;
+use crate::form::SubmittedForm;
 
 /// What the page does beside the provider's own script, to the byte: the form waits for the token.
 pub(crate) const SCRIPT: &str = include_str!("captcha.js");
 
 /// The widget of the deployment's captcha.
-pub(crate) struct Widget {
+pub(crate) struct CaptchaWidget {
     provider: Provider,
     site_key: String,
 }
@@ -49,28 +49,27 @@ pub(crate) enum CaptchaError {
         "Supabase refused the captcha's token: it was used or too old, or the secret key at Supabase is not the one that \
          belongs to CaptchaSiteKey"
     )]
-    Refused,
+    LoginErrorPage,
 }
 
-impl Widget {
+impl CaptchaWidget {
     /// From `CAPTCHA_PROVIDER` (`turnstile`, `hcaptcha`, or `none`) and `CAPTCHA_SITE_KEY`.
     ///
     /// # Errors
     /// When one is there without the other, or the key is not a site key of that provider.
-    pub(crate) fn new(environment: &Environment) -> Result<Option<Self>, Misconfigured> {
+    pub(crate) fn new(environment: &Environment) -> Result<Option<Self>, ConfigError> {
         let provider = environment.optional("CAPTCHA_PROVIDER").filter(|name| name != "none");
         match (provider, environment.optional("CAPTCHA_SITE_KEY")) {
             (None, None) => Ok(None),
-            (Some(_), None) => Err(Misconfigured::Missing("CAPTCHA_SITE_KEY")),
-            (None, Some(_)) => Err(Misconfigured::Missing("CAPTCHA_PROVIDER")),
+            (Some(_), None) => Err(ConfigError::Missing("CAPTCHA_SITE_KEY")),
+            (None, Some(_)) => Err(ConfigError::Missing("CAPTCHA_PROVIDER")),
             (Some(name), Some(site_key)) => {
-                const UNKNOWN: Misconfigured =
-                    Misconfigured::Unusable("CAPTCHA_PROVIDER", "turnstile, hcaptcha or none");
+                const UNKNOWN: ConfigError = ConfigError::Unusable("CAPTCHA_PROVIDER", "turnstile, hcaptcha or none");
                 let provider = Provider::parse(&name).ok_or(UNKNOWN)?;
                 if provider.is_site_key(&site_key) {
                     Ok(Some(Self { provider, site_key }))
                 } else {
-                    Err(Misconfigured::Unusable("CAPTCHA_SITE_KEY", "a site key of that provider, not its secret key"))
+                    Err(ConfigError::Unusable("CAPTCHA_SITE_KEY", "a site key of that provider, not its secret key"))
                 }
             }
         }
@@ -153,7 +152,7 @@ impl Provider {
 
 impl CaptchaToken {
     /// What `form` brings, if a widget was in it.
-    pub(crate) fn of(widget: Option<&Widget>, form: &Form) -> Result<Self, CaptchaError> {
+    pub(crate) fn of(widget: Option<&CaptchaWidget>, form: &SubmittedForm) -> Result<Self, CaptchaError> {
         let captcha_token = match widget {
             Some(widget) => Some(form.value(widget.field()).ok_or(CaptchaError::Missing)?.to_owned()),
             None => None,
@@ -161,11 +160,11 @@ impl CaptchaToken {
         Ok(Self { captcha_token })
     }
 
-    /// Supabase's refusal, in what it means where no widget was shown.
-    pub(crate) fn explain(&self, refusal: Refusal) -> Refusal {
-        match (refusal, &self.captcha_token) {
-            (Refusal::Captcha(_), None) => Refusal::Captcha(CaptchaError::NotSetUp),
-            (refusal, _) => refusal,
+    /// Supabase's error, in what it means where no widget was shown.
+    pub(crate) fn explain(&self, error: LoginError) -> LoginError {
+        match (error, &self.captcha_token) {
+            (LoginError::Captcha(_), None) => LoginError::Captcha(CaptchaError::NotSetUp),
+            (error, _) => error,
         }
     }
 }
@@ -178,7 +177,7 @@ impl CaptchaError {
             Self::Missing => {
                 "The check that you are not a program was not done. Wait for it to be done, then send the form again."
             }
-            Self::Refused => {
+            Self::LoginErrorPage => {
                 "The check that you are not a program had run out or failed, so nothing that you typed was looked at. Here is \
                  a new check: please send the form again."
             }
@@ -191,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_site_key_is_one_of_its_provider_and_never_a_secret_key() {
+    fn site_key_matches_its_provider() {
         for (provider, text, good) in [
             (Provider::Turnstile, "1x00000000000000000000AA", true),
             (Provider::Turnstile, "0x4AAAAAAADnPIDROrmt1Wwj", true),

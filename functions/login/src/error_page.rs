@@ -1,53 +1,53 @@
-//! What a refusal leads to: a page on which one can go on.
+//! The page that follows an error, on which one can go on.
 
 use http::{Method, StatusCode};
 use shared::clock::Timestamp;
-use shared::http::answer::because;
-use shared::http::notice;
+use shared::http::flash;
+use shared::http::response::with_reason;
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 
-use crate::flow::Flow;
+use crate::error::{LoginError, LoginErrorPage, Problem, RetryPage, Step};
 use crate::hook::HookMessage;
 use crate::link::Link;
-use crate::page::{HookPage, RetryPage, shown};
-use crate::refusal::{Back, Problem, Refusal, Refused, Step};
+use crate::page::{HookPage, TemporaryErrorPage, page_response};
+use crate::supabase_flow::SupabaseFlow;
 use crate::{Login, encoded};
 
 impl Login {
     /// The page on which one can go on. A form is answered by a redirect to it: in the history stands what can be read again.
-    pub(crate) async fn explain(&self, request: &Request, refused: Refused, now: Timestamp) -> Response {
-        let Refused { why, back } = refused;
-        let problem = Problem::of(&why, &back);
-        let told = Told { problem: Some(&problem), status: why.status() };
-        let response = match (request.method(), &why) {
-            (&Method::POST, Refusal::AnotherSite | Refusal::Malformed(_)) => {
-                self.sign_in_page(request, &back, told, now).await
+    pub(crate) async fn error_page(&self, request: &Request, error_page: LoginErrorPage, now: Timestamp) -> Response {
+        let LoginErrorPage { error, retry_page } = error_page;
+        let problem = Problem::of(&error, &retry_page);
+        let feedback = FormFeedback { problem: Some(&problem), status: error.status() };
+        let response = match (request.method(), &error) {
+            (&Method::POST, LoginError::AnotherSite | LoginError::Malformed(_)) => {
+                self.sign_in_page(request, &retry_page, feedback, now).await
             }
-            (&Method::POST, Refusal::Hook(_)) => {
-                notice::redirect(&self.start(back.next.as_ref()), &problem, &self.issuer)
+            (&Method::POST, LoginError::Hook(_)) => {
+                flash::redirect(&self.login_url(retry_page.next.as_ref()), &problem, &self.issuer)
             }
-            (&Method::POST, _) => notice::redirect(&self.address(&back), &problem, &self.issuer),
-            (_, Refusal::Hook(message)) => self.hook_page(message, &back, why.status()),
-            _ => match (request.uri().path_and_query(), &back.step) {
+            (&Method::POST, _) => flash::redirect(&self.retry_url(&retry_page), &problem, &self.issuer),
+            (_, LoginError::Hook(message)) => self.hook_page(message, &retry_page, error.status()),
+            _ => match (request.uri().path_and_query(), &retry_page.step) {
                 // A request without a form repeats itself.
-                (Some(address), _) if why.is_temporary() => {
-                    return self.retry_page(&self.issuer.at(address.as_str()), &back, &why);
+                (Some(address), _) if error.is_temporary() => {
+                    return self.temporary_error_page(&self.issuer.at(address.as_str()), &retry_page, &error);
                 }
-                (_, Step::Code(id)) => match Flow::of(&Jar::of(request), id, &self.issuer, now) {
-                    Some(flow) => self.code_page(request, &flow, told, now).await,
-                    None => self.sign_in_page(request, &back, told, now).await,
+                (_, Step::Code(id)) => match SupabaseFlow::from_cookies(&Jar::of(request), id, &self.issuer, now) {
+                    Some(flow) => self.code_page(request, &flow, feedback, now).await,
+                    None => self.sign_in_page(request, &retry_page, feedback, now).await,
                 },
-                _ => self.sign_in_page(request, &back, told, now).await,
+                _ => self.sign_in_page(request, &retry_page, feedback, now).await,
             },
         };
-        because(response, &why)
+        with_reason(response, &error)
     }
 
     /// Where one goes on after a refused form.
-    pub(crate) fn address(&self, back: &Back) -> String {
-        match &back.step {
-            Step::SignIn => self.start(back.next.as_ref()),
+    pub(crate) fn retry_url(&self, retry_page: &RetryPage) -> String {
+        match &retry_page.step {
+            Step::SignIn => self.login_url(retry_page.next.as_ref()),
             Step::Code(flow) => self.code_address(flow),
             Step::Link(Link { flow, token_hash }) => {
                 format!("{}?flow={}&token_hash={token_hash}", self.issuer.at("/auth/callback"), encoded(flow))
@@ -55,22 +55,22 @@ impl Login {
         }
     }
 
-    pub(crate) fn retry_page(&self, again: &str, back: &Back, why: &Refusal) -> Response {
-        let start = self.start(back.next.as_ref());
-        let page = RetryPage { shell: &self.shell, problem: why.sentence(), again, start: &start };
-        because(shown(&self.shell, why.status(), back.next.as_ref(), &page), why)
+    pub(crate) fn temporary_error_page(&self, again: &str, retry_page: &RetryPage, error: &LoginError) -> Response {
+        let start = self.login_url(retry_page.next.as_ref());
+        let page = TemporaryErrorPage { layout: &self.layout, problem: error.sentence(), again, start: &start };
+        with_reason(page_response(&self.layout, error.status(), retry_page.next.as_ref(), &page), error)
     }
 
-    pub(crate) fn hook_page(&self, message: &HookMessage, back: &Back, status: StatusCode) -> Response {
-        let start = self.start(back.next.as_ref());
-        let page = HookPage { shell: &self.shell, message: message.text(), start: &start };
-        shown(&self.shell, status, back.next.as_ref(), &page)
+    pub(crate) fn hook_page(&self, message: &HookMessage, retry_page: &RetryPage, status: StatusCode) -> Response {
+        let start = self.login_url(retry_page.next.as_ref());
+        let page = HookPage { layout: &self.layout, message: message.text(), start: &start };
+        page_response(&self.layout, status, retry_page.next.as_ref(), &page)
     }
 }
 
-/// What a page says of a form before, and with which status.
+/// What a page shows about the form before it, and with which status.
 #[derive(Clone, Copy)]
-pub(crate) struct Told<'a> {
+pub(crate) struct FormFeedback<'a> {
     pub(crate) problem: Option<&'a Problem>,
     pub(crate) status: StatusCode,
 }

@@ -1,16 +1,16 @@
 //! The project's custom access token hook, which may refuse whom Supabase would let in. It says why in words of its own, for the
-//! person; that it refuses is no fault of Supabase.
+//! person; its refusal is no error of Supabase.
 
 use serde::{Deserialize, Serialize};
-use shared::identity::supabase::Answer;
+use shared::identity::supabase::SupabaseResponse;
 
 /// Why it refuses, in its words. Not for our log: what a hook says of a person is the product's affair.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct HookMessage(String);
 
 impl HookMessage {
-    /// Of a refusal that is the hook's: the status that it chose, 403 as a rule, with a code that nothing of Supabase's own has.
-    pub(crate) fn of(answer: &Answer) -> Option<Self> {
+    /// Of an error that is the hook's: the status that it chose, 403 as a rule, with a code that nothing of Supabase's own has.
+    pub(crate) fn of(answer: &SupabaseResponse) -> Option<Self> {
         let by_hook = answer.status.is_client_error() && answer.code.as_deref() == Some("unknown");
         by_hook.then(|| Self(answer.message().unwrap_or_default()))
     }

@@ -4,53 +4,53 @@
 //! answer is a page on which one can go on. A person who has a second factor is signed in when both have been shown, and until then
 //! has a session that nothing but the page for it accepts.
 
-mod account;
-mod arrival;
-mod attempts;
 mod callback;
 mod captcha;
-mod declined;
+mod error;
 mod error_page;
 mod factor;
-mod flow;
 mod form;
 mod hook;
 mod link;
-mod mail;
+mod login_page;
+mod mail_error;
 mod next;
 mod otp;
 mod page;
 mod password;
 mod provider;
-mod refusal;
+mod rate_limiter;
 mod session;
-mod ways;
+mod sign_in_methods;
+mod supabase_auth;
+mod supabase_error;
+mod supabase_flow;
 
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::clock::Clock;
-use shared::environment::{Environment, Misconfigured};
-use shared::http::answer::{empty, method_not_allowed, see_other};
-use shared::http::parameters::Malformed;
-use shared::http::shell::Shell;
+use shared::environment::{ConfigError, Environment};
+use shared::http::layout::Layout;
+use shared::http::parameters::ParameterError;
+use shared::http::response::{empty, method_not_allowed, see_other};
 use shared::identity::Identity;
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 
-use crate::attempts::Attempts;
-use crate::captcha::Widget;
+use crate::captcha::CaptchaWidget;
+use crate::error::LoginError;
 use crate::next::Next;
-use crate::refusal::Refusal;
-use crate::ways::Ways;
+use crate::rate_limiter::RateLimiter;
+use crate::sign_in_methods::SignInMethods;
 
 /// The endpoint.
 pub struct Login {
     identity: Identity,
     issuer: Issuer,
-    shell: Shell,
-    ways: Ways,
-    captcha: Option<Widget>,
-    attempts: Attempts,
+    layout: Layout,
+    sign_in_methods: SignInMethods,
+    captcha: Option<CaptchaWidget>,
+    rate_limiter: RateLimiter,
     clock: Clock,
 }
 
@@ -60,14 +60,14 @@ impl Login {
     /// # Errors
     /// When a setting is missing or unusable.
     #[expect(clippy::unused_async, reason = "every endpoint is made this way; others fetch keys")]
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             identity: Identity::new(environment)?,
             issuer: environment.issuer()?,
-            shell: Shell::new(environment)?,
-            ways: Ways::default(),
-            captcha: Widget::new(environment)?,
-            attempts: Attempts::default(),
+            layout: Layout::new(environment)?,
+            sign_in_methods: SignInMethods::default(),
+            captcha: CaptchaWidget::new(environment)?,
+            rate_limiter: RateLimiter::default(),
             clock: environment.clock(),
         })
     }
@@ -79,42 +79,44 @@ impl Function for Login {
     async fn handle(&self, request: Request) -> Response {
         let now = self.clock.now();
         let answered = match (request.method(), request.uri().path()) {
-            (&Method::GET, "/auth/login") => self.arrive(&request, now).await,
-            (&Method::POST, "/auth/login/password") => self.by_password(&request, now).await,
-            (&Method::POST, "/auth/login/code") => self.send_code(&request, now).await,
-            (&Method::GET, "/auth/login/code") => self.ask_for_code(&request, now).await,
-            (&Method::POST, "/auth/login/verify") => self.by_code(&request, now).await,
-            (&Method::POST, "/auth/login/link") => self.by_link(&request, now).await,
-            (&Method::POST, "/auth/login/factor") => self.by_factor(&request, now).await,
+            (&Method::GET, "/auth/login") => self.show_login_page(&request, now).await,
+            (&Method::POST, "/auth/login/password") => self.sign_in_with_password(&request, now).await,
+            (&Method::POST, "/auth/login/code") => self.send_otp(&request, now).await,
+            (&Method::GET, "/auth/login/code") => self.show_code_page(&request, now).await,
+            (&Method::POST, "/auth/login/verify") => self.verify_otp(&request, now).await,
+            (&Method::POST, "/auth/login/link") => self.verify_token_hash(&request, now).await,
+            (&Method::POST, "/auth/login/factor") => self.verify_factor(&request, now).await,
             (&Method::POST, "/auth/login/social") => self.choose_provider(&request, now).await,
-            (&Method::GET, "/auth/login/social") => self.leave_for_provider(&request, now).await,
-            (&Method::GET, "/auth/callback") => self.come_back(&request, now).await,
+            (&Method::GET, "/auth/login/social") => self.redirect_to_provider(&request, now).await,
+            (&Method::GET, "/auth/callback") => self.handle_callback(&request, now).await,
             (&Method::POST, "/auth/logout") => self.sign_out(&request, now).await,
             // The addresses of forms have no page of their own.
             (&Method::POST, "/auth/login")
             | (&Method::GET, "/auth/login/password" | "/auth/login/verify" | "/auth/login/factor") => {
-                Ok(see_other(&self.start(form::remembered(&request).next.as_ref())))
+                Ok(see_other(&self.login_url(form::submitted_from(&request).next.as_ref())))
             }
-            (_, path) => Ok(unserved(path)),
+            (_, path) => Ok(not_routed(path)),
         };
         match answered {
             Ok(response) => response,
             // A second click, or another tab: the first one has signed them in.
-            Err(refused) if matches!(refused.why, Refusal::OutOfDate) && self.is_signed_in(&request, now).await => {
-                self.go_on(refused.back.next.as_ref())
+            Err(error_page)
+                if matches!(error_page.error, LoginError::OutOfDate) && self.is_signed_in(&request, now).await =>
+            {
+                self.continue_to(error_page.retry_page.next.as_ref())
             }
-            Err(refused) => self.explain(&request, refused, now).await,
+            Err(error_page) => self.error_page(&request, error_page, now).await,
         }
     }
 
-    async fn refuse(&self, request: Request, malformed: Malformed) -> Response {
-        self.explain(&request, Refusal::Malformed(malformed).into(), self.clock.now()).await
+    async fn handle_malformed(&self, request: Request, malformed: ParameterError) -> Response {
+        self.error_page(&request, LoginError::Malformed(malformed).into(), self.clock.now()).await
     }
 }
 
 impl Login {
     /// The sign-in page, on the way to `next`.
-    fn start(&self, next: Option<&Next>) -> String {
+    fn login_url(&self, next: Option<&Next>) -> String {
         match next {
             Some(next) => format!("{}?next={}", self.issuer.at("/auth/login"), encoded(next.as_str())),
             None => self.issuer.at("/auth/login"),
@@ -123,7 +125,7 @@ impl Login {
 }
 
 /// Another method is answered with those that there are.
-fn unserved(path: &str) -> Response {
+fn not_routed(path: &str) -> Response {
     let methods = match path {
         "/auth/login"
         | "/auth/login/password"

@@ -5,60 +5,67 @@ use std::fmt;
 
 use http::StatusCode;
 use shared::clock::Timestamp;
-use shared::http::answer::because;
-use shared::http::notice;
+use shared::http::flash;
 use shared::http::parameters::Parameters;
+use shared::http::response::with_reason;
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 
-use crate::declined::Declined;
-use crate::flow::Flow;
-use crate::form::{Door, Form};
+use crate::error::{LoginError, LoginErrorPage, Problem, RetryPage, Step};
+use crate::form::{CsrfToken, SubmittedForm};
 use crate::next::Next;
-use crate::page::{LinkPage, OtherBrowserPage, shown, with_form};
-use crate::refusal::{Back, Problem, Refusal, Refused, Step};
-use crate::{Login, account};
+use crate::page::{LinkPage, OtherBrowserPage, page_response, with_form};
+use crate::supabase_error::SupabaseError;
+use crate::supabase_flow::SupabaseFlow;
+use crate::{Login, supabase_auth};
 
 impl Login {
     /// The button of a link: only now its mail is used up.
-    pub(crate) async fn by_link(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let form = Form::read(request, &self.issuer)?;
-        let Step::Link(link) = &form.back.step else { return Err(form.back.refused(Refusal::NoFlow)) };
-        let flow = Flow::of(&Jar::of(request), &link.flow, &self.issuer, now).ok_or(Refusal::NoFlow)?;
-        let back = Back { next: flow.next.clone(), ..form.back.clone() };
-        let tokens = account::by_link(self.identity.supabase(), &link.token_hash);
-        let tokens = self.attempts.of(tokens, now).await.map_err(|refusal| match refusal {
-            Refusal::Declined(Declined::Link) => {
-                Back { step: Step::Code(flow.id.clone()), ..back.clone() }.refused(Declined::Link)
+    pub(crate) async fn verify_token_hash(
+        &self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Response, LoginErrorPage> {
+        let form = SubmittedForm::parse(request, &self.issuer)?;
+        let Step::Link(link) = &form.retry_page.step else {
+            return Err(form.retry_page.with_error(LoginError::NoFlow));
+        };
+        let flow =
+            SupabaseFlow::from_cookies(&Jar::of(request), &link.flow, &self.issuer, now).ok_or(LoginError::NoFlow)?;
+        let retry_page = RetryPage { next: flow.next.clone(), ..form.retry_page.clone() };
+        let tokens = supabase_auth::verify_token_hash(self.identity.supabase(), &link.token_hash);
+        let tokens = self.rate_limiter.limit(tokens, now).await.map_err(|error| match error {
+            LoginError::Supabase(SupabaseError::Link) => {
+                RetryPage { step: Step::Code(flow.id.clone()), ..retry_page.clone() }.with_error(SupabaseError::Link)
             }
-            refusal => back.refused(refusal),
+            error => retry_page.with_error(error),
         });
-        let mut response = self.welcome(request, tokens?, &back, now).await?;
-        flow.forget(&mut response, &self.issuer);
+        let mut response = self.start_session(request, tokens?, &retry_page, now).await?;
+        flow.clear_cookie(&mut response, &self.issuer);
         Ok(response)
     }
 
-    pub(crate) fn link_page(&self, request: &Request, flow: &Flow, link: &Link) -> Response {
-        let door = Door::of(request, &self.issuer);
-        let problem: Option<Problem> = notice::of(request, &self.issuer);
+    pub(crate) fn link_page(&self, request: &Request, flow: &SupabaseFlow, link: &Link) -> Response {
+        let csrf_token = CsrfToken::of(request, &self.issuer);
+        let problem: Option<Problem> = flash::read(request, &self.issuer);
         let page = LinkPage {
-            shell: &self.shell,
+            layout: &self.layout,
             problem: problem.as_ref(),
             email: flow.email.as_deref().unwrap_or_default(),
             next: flow.next.as_ref().map_or("", Next::as_str),
             link,
-            confirmation: &door.confirmation(),
-            start: &self.start(flow.next.as_ref()),
+            confirmation: &csrf_token.confirmation(),
+            start: &self.login_url(flow.next.as_ref()),
         };
-        let mut response = with_form(&self.shell, StatusCode::OK, flow.next.as_ref(), &page);
-        door.open(&mut response, &self.issuer);
+        let mut response = with_form(&self.layout, StatusCode::OK, flow.next.as_ref(), &page);
+        csrf_token.set_cookie(&mut response, &self.issuer);
         response
     }
 
     /// For a link that was asked for in another browser. Nothing failed: the page says where to go on.
     pub(crate) fn other_browser_page(&self) -> Response {
-        let page = shown(&self.shell, StatusCode::OK, None, &OtherBrowserPage { shell: &self.shell });
-        because(page, &"the link of a mail in another browser")
+        let page = page_response(&self.layout, StatusCode::OK, None, &OtherBrowserPage { layout: &self.layout });
+        with_reason(page, &"the link of a mail in another browser")
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a person goes once they are signed in.
 
-use shared::identity::LONGEST_WAY_BACK;
+use shared::identity::MAX_RETURN_TO_LEN;
 use shared::oauth::issuer::Issuer;
 use url::Url;
 
@@ -13,7 +13,7 @@ impl Next {
         let visible = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>".contains(&byte));
         // Browsers read a second slash as the beginning of a host, and a backslash as a slash.
         let path = text.starts_with('/') && !text.starts_with("//");
-        (visible && path && text.len() <= LONGEST_WAY_BACK).then(|| Self(text.to_owned()))
+        (visible && path && text.len() <= MAX_RETURN_TO_LEN).then(|| Self(text.to_owned()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_path_of_ours_can_be_next() {
+    fn next_is_a_path_on_this_origin() {
         let long = format!("/{}", "a".repeat(2048));
         for (text, good) in [
             ("/", true),
@@ -78,7 +78,7 @@ mod tests {
 
     /// Whatever passes stays on our origin, as browsers read it.
     #[test]
-    fn next_is_on_our_origin_however_it_is_read() {
+    fn next_stays_on_this_origin() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         for text in [
             "/",
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_lets_the_client_of_a_connection_follow() {
+    fn form_action_includes_the_client() {
         for (next, client) in [
             (
                 "/oauth/authorize?redirect_uri=https%3A%2F%2Fclaude.ai%2Fapi%2Fmcp%2Fauth_callback",

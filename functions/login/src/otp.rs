@@ -2,97 +2,105 @@
 
 use http::StatusCode;
 use shared::clock::Timestamp;
-use shared::http::answer::{because, see_other};
-use shared::http::notice;
+use shared::http::flash;
 use shared::http::parameters::Parameters;
+use shared::http::response::{see_other, with_reason};
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 use shared::metrics;
 use tokio::time::Instant;
 
-use crate::account::Sent;
 use crate::captcha::CaptchaToken;
-use crate::declined::Declined;
-use crate::error_page::Told;
-use crate::flow::Flow;
-use crate::form::{Door, Form};
+use crate::error::{LoginError, LoginErrorPage, Problem};
+use crate::error_page::FormFeedback;
+use crate::form::{CsrfToken, SubmittedForm};
 use crate::next::Next;
 use crate::page::{COUNTDOWN_SCRIPT, CodePage, with_captcha};
-use crate::refusal::{Problem, Refusal, Refused};
-use crate::{Login, account, encoded, mail};
+use crate::supabase_auth::OtpOutcome;
+use crate::supabase_error::SupabaseError;
+use crate::supabase_flow::SupabaseFlow;
+use crate::{Login, encoded, mail_error, supabase_auth};
 
 impl Login {
     /// Sends a mail with a code, and a link that works in this browser. The answer is the same whether or not there is anybody
     /// to send it to.
-    pub(crate) async fn send_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let answer_at = Instant::now() + mail::FLOOR;
-        let form = Form::read(request, &self.issuer)?;
+    pub(crate) async fn send_otp(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
+        let answer_at = Instant::now() + mail_error::MIN_RESPONSE_TIME;
+        let form = SubmittedForm::parse(request, &self.issuer)?;
         let email = form.email()?;
-        if !self.ways.offered(self.identity.supabase(), now).await.email {
-            return Err(form.back.refused(Declined::ByEmail));
+        if !self.sign_in_methods.offered(self.identity.supabase(), now).await.email {
+            return Err(form.retry_page.with_error(SupabaseError::EmailDisabled));
         }
-        let captcha = CaptchaToken::of(self.captcha.as_ref(), &form).map_err(|why| form.back.refused(why))?;
-        let (jar, door) = (Jar::of(request), Door::of(request, &self.issuer));
-        let flow = Flow::by_mail(&jar, &door, email, form.back.next.clone(), &self.issuer, now);
+        let captcha = CaptchaToken::of(self.captcha.as_ref(), &form).map_err(|why| form.retry_page.with_error(why))?;
+        let (jar, csrf_token) = (Jar::of(request), CsrfToken::of(request, &self.issuer));
+        let flow = SupabaseFlow::for_email(&jar, &csrf_token, email, form.retry_page.next.clone(), &self.issuer, now);
         let callback = self.callback(&flow);
         let challenge = flow.challenge();
-        let sent = account::send_code(self.identity.supabase(), email, &callback, &challenge, &captcha);
-        let sent = self.attempts.of(sent, now).await;
+        let sent = supabase_auth::send_otp(self.identity.supabase(), email, &callback, &challenge, &captcha);
+        let sent = self.rate_limiter.limit(sent, now).await;
         // Whether or not there is anybody: a code that is used costs a second call.
-        self.attempts.count_this(now);
-        let sent = sent.map_err(|refusal| form.back.refused(refusal))?;
-        if matches!(sent, Sent::Failed(_)) {
+        self.rate_limiter.count_request(now);
+        let sent = sent.map_err(|error| form.retry_page.with_error(error))?;
+        if matches!(sent, OtpOutcome::Failed(_)) {
             metrics::sign_in_mail_failed();
         }
         tokio::time::sleep_until(answer_at).await;
         let mut response = see_other(&self.code_address(&flow.id));
-        flow.keep(&mut response, &jar, &self.issuer, now);
-        Ok(because(response, &sent))
+        flow.set_cookie(&mut response, &jar, &self.issuer, now);
+        Ok(with_reason(response, &sent))
     }
 
     /// The page on which the code of a mail is typed in.
-    pub(crate) async fn ask_for_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
-        let Some(id) = query.value("flow") else { return Ok(see_other(&self.start(None))) };
-        let flow = Flow::of(&Jar::of(request), id, &self.issuer, now).ok_or(Refusal::NoFlow)?;
+    pub(crate) async fn show_code_page(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
+        let query = Parameters::of_query(request).map_err(LoginError::Malformed)?;
+        let Some(id) = query.value("flow") else { return Ok(see_other(&self.login_url(None))) };
+        let flow = SupabaseFlow::from_cookies(&Jar::of(request), id, &self.issuer, now).ok_or(LoginError::NoFlow)?;
         // The code was right the first time, and the second click was told that it is spent.
         if self.is_signed_in(request, now).await {
-            return Ok(self.go_on(flow.next.as_ref()));
+            return Ok(self.continue_to(flow.next.as_ref()));
         }
-        let problem: Option<Problem> = notice::of(request, &self.issuer);
-        let told = Told { problem: problem.as_ref(), status: StatusCode::OK };
-        Ok(self.code_page(request, &flow, told, now).await)
+        let problem: Option<Problem> = flash::read(request, &self.issuer);
+        let feedback = FormFeedback { problem: problem.as_ref(), status: StatusCode::OK };
+        Ok(self.code_page(request, &flow, feedback, now).await)
     }
 
-    pub(crate) async fn by_code(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let form = Form::read(request, &self.issuer)?;
+    pub(crate) async fn verify_otp(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
+        let form = SubmittedForm::parse(request, &self.issuer)?;
         form.email()?;
         let code: String = form.value("token").unwrap_or_default().split_whitespace().collect();
         if !(6..=10).contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(form.back.refused(Declined::Code));
+            return Err(form.retry_page.with_error(SupabaseError::Code));
         }
-        let tokens = account::by_code(self.identity.supabase(), form.email()?, &code);
-        let tokens = self.attempts.of(tokens, now).await;
-        self.welcome(request, tokens.map_err(|refusal| form.back.refused(refusal))?, &form.back, now).await
+        let tokens = supabase_auth::verify_otp(self.identity.supabase(), form.email()?, &code);
+        let tokens = self.rate_limiter.limit(tokens, now).await;
+        self.start_session(request, tokens.map_err(|error| form.retry_page.with_error(error))?, &form.retry_page, now)
+            .await
     }
 
-    pub(crate) async fn code_page(&self, request: &Request, flow: &Flow, told: Told<'_>, now: Timestamp) -> Response {
-        let (door, captcha) = (Door::of(request, &self.issuer), self.captcha.as_ref());
+    pub(crate) async fn code_page(
+        &self,
+        request: &Request,
+        flow: &SupabaseFlow,
+        feedback: FormFeedback<'_>,
+        now: Timestamp,
+    ) -> Response {
+        let (csrf_token, captcha) = (CsrfToken::of(request, &self.issuer), self.captcha.as_ref());
         let page = CodePage {
-            shell: &self.shell,
+            layout: &self.layout,
             script: COUNTDOWN_SCRIPT,
-            problem: told.problem,
+            problem: feedback.problem,
             flow: &flow.id,
             next: flow.next.as_ref().map_or("", Next::as_str),
             email: flow.email.as_deref().unwrap_or_default(),
-            confirmation: &door.confirmation(),
-            start: &self.start(flow.next.as_ref()),
+            confirmation: &csrf_token.confirmation(),
+            start: &self.login_url(flow.next.as_ref()),
             mail_in: flow.mail_in(now),
-            confirms: self.ways.offered(self.identity.supabase(), now).await.confirms,
+            confirms: self.sign_in_methods.offered(self.identity.supabase(), now).await.confirms,
             captcha,
         };
-        let mut response = with_captcha(captcha, &self.shell, told.status, flow.next.as_ref(), COUNTDOWN_SCRIPT, &page);
-        door.open(&mut response, &self.issuer);
+        let mut response =
+            with_captcha(captcha, &self.layout, feedback.status, flow.next.as_ref(), COUNTDOWN_SCRIPT, &page);
+        csrf_token.set_cookie(&mut response, &self.issuer);
         response
     }
 

@@ -2,31 +2,31 @@
 
 use askama::Template;
 use http::StatusCode;
-use shared::http::shell::{Leads, ONCE, Shell, ThirdParty};
-use shared::http::visible::Visible;
-use shared::identity::halfway::Factor;
+use shared::http::layout::{FormAction, Layout, ONCE, ThirdParty};
+use shared::http::sanitized_text::SanitizedText;
+use shared::identity::mfa::Factor;
 use shared::lambda::Response;
 
-use crate::captcha::{self, Widget};
+use crate::captcha::{self, CaptchaWidget};
+use crate::error::{Field, Problem};
 use crate::link::Link;
 use crate::next::Next;
-use crate::refusal::{Field, Problem};
-use crate::ways::Offered;
+use crate::sign_in_methods::OfferedMethods;
 
 /// The ways of signing in.
 #[derive(Template)]
 #[template(path = "sign-in.html")]
 pub(crate) struct SignInPage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     pub(crate) connecting: bool,
     pub(crate) script: &'static str,
     pub(crate) problem: Option<&'a Problem>,
-    pub(crate) offered: &'a Offered,
+    pub(crate) offered: &'a OfferedMethods,
     pub(crate) next: &'a str,
     pub(crate) email: &'a str,
     pub(crate) confirmation: &'a str,
     /// In the form that sends a password or asks for a mail.
-    pub(crate) captcha: Option<&'a Widget>,
+    pub(crate) captcha: Option<&'a CaptchaWidget>,
 }
 
 impl SignInPage<'_> {
@@ -37,9 +37,9 @@ impl SignInPage<'_> {
 
 /// For what may succeed in a moment: its button repeats the request.
 #[derive(Template)]
-#[template(path = "retry.html")]
-pub(crate) struct RetryPage<'a> {
-    pub(crate) shell: &'a Shell,
+#[template(path = "temporary-error.html")]
+pub(crate) struct TemporaryErrorPage<'a> {
+    pub(crate) layout: &'a Layout,
     pub(crate) problem: &'a str,
     /// The same request once more.
     pub(crate) again: &'a str,
@@ -50,7 +50,7 @@ pub(crate) struct RetryPage<'a> {
 #[derive(Template)]
 #[template(path = "hook.html")]
 pub(crate) struct HookPage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     /// What the hook says.
     pub(crate) message: Option<&'a str>,
     pub(crate) start: &'a str,
@@ -60,7 +60,7 @@ pub(crate) struct HookPage<'a> {
 #[derive(Template)]
 #[template(path = "code.html")]
 pub(crate) struct CodePage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     pub(crate) script: &'static str,
     pub(crate) problem: Option<&'a Problem>,
     /// The id of the mail's flow.
@@ -74,14 +74,14 @@ pub(crate) struct CodePage<'a> {
     /// Whether a mail also goes to an address that was never confirmed.
     pub(crate) confirms: bool,
     /// In the form that asks for another mail.
-    pub(crate) captcha: Option<&'a Widget>,
+    pub(crate) captcha: Option<&'a CaptchaWidget>,
 }
 
 /// Where a second factor is shown.
 #[derive(Template)]
 #[template(path = "factor.html")]
 pub(crate) struct FactorPage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     pub(crate) problem: Option<&'a Problem>,
     pub(crate) next: &'a str,
     pub(crate) who: &'a str,
@@ -95,7 +95,7 @@ pub(crate) struct FactorPage<'a> {
 #[derive(Template)]
 #[template(path = "link.html")]
 pub(crate) struct LinkPage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     pub(crate) problem: Option<&'a Problem>,
     pub(crate) email: &'a str,
     pub(crate) next: &'a str,
@@ -108,14 +108,14 @@ pub(crate) struct LinkPage<'a> {
 #[derive(Template)]
 #[template(path = "other-browser.html")]
 pub(crate) struct OtherBrowserPage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
 }
 
 /// On the way to a provider.
 #[derive(Template)]
 #[template(path = "leaving.html")]
 pub(crate) struct LeavingPage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     pub(crate) provider: &'a str,
     pub(crate) to: &'a str,
 }
@@ -124,40 +124,50 @@ pub(crate) struct LeavingPage<'a> {
 #[derive(Template)]
 #[template(path = "signed-in.html")]
 pub(crate) struct SignedInPage<'a> {
-    pub(crate) shell: &'a Shell,
+    pub(crate) layout: &'a Layout,
     pub(crate) problem: Option<&'a Problem>,
     pub(crate) who: &'a str,
     pub(crate) confirmation: &'a str,
 }
 
 /// `template` as an answer. After its form the browser may be sent on to `next`, and from there to the client.
-pub(crate) fn shown(shell: &Shell, status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
-    answered(ThirdParty::NONE, shell, status, next, &[], template)
+pub(crate) fn page_response(
+    layout: &Layout,
+    status: StatusCode,
+    next: Option<&Next>,
+    template: &impl Template,
+) -> Response {
+    respond(ThirdParty::NONE, layout, status, next, &[], template)
 }
 
 /// The same, with a form that a second click does not send again.
-pub(crate) fn with_form(shell: &Shell, status: StatusCode, next: Option<&Next>, template: &impl Template) -> Response {
-    answered(ThirdParty::NONE, shell, status, next, &[ONCE], template)
+pub(crate) fn with_form(
+    layout: &Layout,
+    status: StatusCode,
+    next: Option<&Next>,
+    template: &impl Template,
+) -> Response {
+    respond(ThirdParty::NONE, layout, status, next, &[ONCE], template)
 }
 
 /// The same with a script of its own besides and, if the page has one, a captcha's widget and its script.
 pub(crate) fn with_captcha(
-    captcha: Option<&Widget>,
-    shell: &Shell,
+    captcha: Option<&CaptchaWidget>,
+    layout: &Layout,
     status: StatusCode,
     next: Option<&Next>,
     script: &str,
     template: &impl Template,
 ) -> Response {
     match captcha {
-        Some(widget) => answered(widget.third_party(), shell, status, next, &[script, ONCE, captcha::SCRIPT], template),
-        None => answered(ThirdParty::NONE, shell, status, next, &[script, ONCE], template),
+        Some(widget) => respond(widget.third_party(), layout, status, next, &[script, ONCE, captcha::SCRIPT], template),
+        None => respond(ThirdParty::NONE, layout, status, next, &[script, ONCE], template),
     }
 }
 
-fn answered(
+fn respond(
     third_party: ThirdParty,
-    shell: &Shell,
+    layout: &Layout,
     status: StatusCode,
     next: Option<&Next>,
     scripts: &[&str],
@@ -165,7 +175,7 @@ fn answered(
 ) -> Response {
     let client = next.and_then(Next::client);
     let sources: Vec<&str> = client.as_deref().into_iter().collect();
-    shell.page_with(third_party, status, Leads::To(&sources), scripts, template.render())
+    layout.page_with(third_party, status, FormAction::To(&sources), scripts, template.render())
 }
 
 /// Says before a password is typed that this browser keeps no cookies.

@@ -4,25 +4,29 @@ use shared::clock::Timestamp;
 use shared::lambda::{Request, Response};
 
 use crate::captcha::CaptchaToken;
-use crate::declined::Declined;
-use crate::form::Form;
-use crate::refusal::Refused;
-use crate::{Login, account};
+use crate::error::LoginErrorPage;
+use crate::form::SubmittedForm;
+use crate::supabase_error::SupabaseError;
+use crate::{Login, supabase_auth};
 
 impl Login {
-    pub(crate) async fn by_password(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let form = Form::read(request, &self.issuer)?;
-        let password = form.value("password").ok_or_else(|| form.back.refused(Declined::Credentials))?;
+    pub(crate) async fn sign_in_with_password(
+        &self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Response, LoginErrorPage> {
+        let form = SubmittedForm::parse(request, &self.issuer)?;
+        let password = form.value("password").ok_or_else(|| form.retry_page.with_error(SupabaseError::Credentials))?;
         let email = form.email()?;
-        let captcha = CaptchaToken::of(self.captcha.as_ref(), &form).map_err(|why| form.back.refused(why))?;
-        let tokens = account::by_password(self.identity.supabase(), email, password, &captcha);
-        let tokens = match self.attempts.of(tokens, now).await {
+        let captcha = CaptchaToken::of(self.captcha.as_ref(), &form).map_err(|why| form.retry_page.with_error(why))?;
+        let tokens = supabase_auth::sign_in_with_password(self.identity.supabase(), email, password, &captcha);
+        let tokens = match self.rate_limiter.limit(tokens, now).await {
             Ok(tokens) => tokens,
-            Err(refusal) => {
-                let offered = self.ways.offered(self.identity.supabase(), now).await;
-                return Err(form.back.refused(offered.suited(refusal)));
+            Err(error) => {
+                let offered = self.sign_in_methods.offered(self.identity.supabase(), now).await;
+                return Err(form.retry_page.with_error(offered.fitting_error(error)));
             }
         };
-        self.welcome(request, tokens, &form.back, now).await
+        self.start_session(request, tokens, &form.retry_page, now).await
     }
 }

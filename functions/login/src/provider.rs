@@ -2,43 +2,48 @@
 
 use http::StatusCode;
 use shared::clock::Timestamp;
-use shared::http::answer::see_other;
 use shared::http::parameters::Parameters;
+use shared::http::response::see_other;
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 
-use crate::declined::Declined;
-use crate::flow::Flow;
-use crate::form::Form;
-use crate::page::{LeavingPage, shown};
-use crate::refusal::{Back, Refusal, Refused};
+use crate::error::{LoginError, LoginErrorPage, RetryPage};
+use crate::form::SubmittedForm;
+use crate::page::{LeavingPage, page_response};
+use crate::supabase_error::SupabaseError;
+use crate::supabase_flow::SupabaseFlow;
 use crate::{Login, encoded};
 
 impl Login {
     /// The form of a provider's button.
-    pub(crate) async fn choose_provider(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let form = Form::read(request, &self.issuer)?;
-        let offered = self.ways.offered(self.identity.supabase(), now).await;
+    pub(crate) async fn choose_provider(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
+        let form = SubmittedForm::parse(request, &self.issuer)?;
+        let offered = self.sign_in_methods.offered(self.identity.supabase(), now).await;
         let chosen = form.value("provider").unwrap_or_default();
-        let provider = offered.provider(chosen).ok_or_else(|| form.back.refused(Declined::Provider))?;
-        let flow = Flow::begin(form.back.next.clone(), now);
+        let provider = offered.provider(chosen).ok_or_else(|| form.retry_page.with_error(SupabaseError::Provider))?;
+        let flow = SupabaseFlow::start(form.retry_page.next.clone(), now);
         let to =
             format!("{}?flow={}&provider={}", self.issuer.at("/auth/login/social"), flow.id, encoded(&provider.id));
         let mut response = see_other(&to);
-        flow.keep(&mut response, &Jar::of(request), &self.issuer, now);
+        flow.set_cookie(&mut response, &Jar::of(request), &self.issuer, now);
         Ok(response)
     }
 
     /// On to the provider, by a page: as a redirect after a form, the provider's address and all that follow it would have to
     /// be in the policy of the page before (`form-action`), and nobody knows them.
-    pub(crate) async fn leave_for_provider(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        let query = Parameters::of_query(request).map_err(Refusal::Malformed)?;
-        let flow = query.value("flow").and_then(|id| Flow::of(&Jar::of(request), id, &self.issuer, now));
-        let flow = flow.ok_or(Refusal::NoFlow)?;
-        let back = Back { next: flow.next.clone(), ..Back::default() };
-        let offered = self.ways.offered_now(self.identity.supabase(), now).await;
+    pub(crate) async fn redirect_to_provider(
+        &self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<Response, LoginErrorPage> {
+        let query = Parameters::of_query(request).map_err(LoginError::Malformed)?;
+        let flow =
+            query.value("flow").and_then(|id| SupabaseFlow::from_cookies(&Jar::of(request), id, &self.issuer, now));
+        let flow = flow.ok_or(LoginError::NoFlow)?;
+        let retry_page = RetryPage { next: flow.next.clone(), ..RetryPage::default() };
+        let offered = self.sign_in_methods.offered_now(self.identity.supabase(), now).await;
         let chosen = query.value("provider").unwrap_or_default();
-        let provider = offered.provider(chosen).ok_or_else(|| back.refused(Declined::Provider))?;
+        let provider = offered.provider(chosen).ok_or_else(|| retry_page.with_error(SupabaseError::Provider))?;
         let to = format!(
             "{}/authorize?provider={}&redirect_to={}&code_challenge={}&code_challenge_method=s256",
             self.identity.supabase().base(),
@@ -46,7 +51,7 @@ impl Login {
             encoded(&self.callback(&flow)),
             flow.challenge(),
         );
-        let page = LeavingPage { shell: &self.shell, provider: &provider.name, to: &to };
-        Ok(shown(&self.shell, StatusCode::OK, None, &page))
+        let page = LeavingPage { layout: &self.layout, provider: &provider.name, to: &to };
+        Ok(page_response(&self.layout, StatusCode::OK, None, &page))
     }
 }

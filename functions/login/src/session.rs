@@ -5,59 +5,59 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::json;
 use shared::clock::Timestamp;
-use shared::fault::Fault;
-use shared::http::answer::{because, see_other, set_cookie};
 use shared::http::parameters::Parameters;
+use shared::http::response::{see_other, set_cookie, with_reason};
 use shared::identity::cookies::Jar;
 use shared::identity::signed_in::SIGN_OUT;
 use shared::identity::supabase::Bearer;
-use shared::identity::{Arrival, NoSession};
+use shared::identity::{SessionError, SessionStatus};
 use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
+use shared::upstream_error::UpstreamError;
 
-use crate::account::Tokens;
-use crate::declined::Declined;
-use crate::form::Door;
+use crate::error::{LoginError, LoginErrorPage, RetryPage};
+use crate::form::CsrfToken;
 use crate::next::Next;
-use crate::refusal::{Back, Refusal, Refused};
-use crate::{Login, account, form};
+use crate::supabase_auth::Tokens;
+use crate::supabase_error::SupabaseError;
+use crate::{Login, form, supabase_auth};
 
 impl Login {
     /// Keeps the session and goes where the person was going, by way of their second factor if they have one.
-    pub(crate) async fn welcome(
+    pub(crate) async fn start_session(
         &self,
         request: &Request,
         tokens: Tokens,
-        back: &Back,
+        retry_page: &RetryPage,
         now: Timestamp,
-    ) -> Result<Response, Refused> {
-        // Better told here than found out by being sent here again and again.
-        let known = self.identity.recognise(Bearer::new(tokens.access_token.clone()), now).await;
-        let to = match (known, &back.next) {
-            (Err(fault), next) => {
+    ) -> Result<Response, LoginErrorPage> {
+        // Better shown here than found out by being sent here again and again.
+        let known = self.identity.verify_token(Bearer::new(tokens.access_token.clone()), now).await;
+        let to = match (known, &retry_page.next) {
+            (Err(error), next) => {
                 // There is a session, and what it came from is spent: only to look at it failed.
-                let (start, why) = (self.start(next.as_ref()), Refusal::Fault(fault));
+                let (start, why) = (self.login_url(next.as_ref()), LoginError::Upstream(error));
                 let mut response = if request.method() == Method::POST {
-                    because(see_other(&start), &why)
+                    with_reason(see_other(&start), &why)
                 } else {
-                    self.retry_page(&start, back, &why)
+                    self.temporary_error_page(&start, retry_page, &why)
                 };
                 keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
                 return Ok(response);
             }
-            (Ok(Arrival::Nobody(NoSession::NotOurs)), _) => {
-                return Err(back.refused(Fault::new(
+            (Ok(SessionStatus::SignedOut(SessionError::Unrecognized)), _) => {
+                return Err(retry_page.with_error(UpstreamError::new(
                     "Supabase.Token",
                     "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
                 )));
             }
-            (Ok(Arrival::Nobody(why)), _) => return Err(back.refused(Declined::of_session(why))),
-            (Ok(Arrival::SignedIn(_)), Some(next)) => next.on(&self.issuer),
-            (Ok(Arrival::SignedIn(_) | Arrival::Halfway(_)), next) => self.start(next.as_ref()),
+            (Ok(SessionStatus::SignedOut(why)), _) => return Err(retry_page.with_error(SupabaseError::of_session(why))),
+            (Ok(SessionStatus::SignedIn(_)), Some(next)) => next.on(&self.issuer),
+            (Ok(SessionStatus::SignedIn(_) | SessionStatus::MfaPending(_)), next) => self.login_url(next.as_ref()),
         };
         let mut response = see_other(&to);
         keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
-        Door::close(&mut response, &self.issuer);
+        CsrfToken::clear_cookie(&mut response, &self.issuer);
         Ok(response)
     }
 
@@ -71,26 +71,26 @@ impl Login {
     }
 
     /// Ends the session in this browser, and at Supabase.
-    pub(crate) async fn sign_out(&self, request: &Request, now: Timestamp) -> Result<Response, Refused> {
-        form::from_our_page(request, &self.issuer)?;
-        let fields = Parameters::of_body(request).map_err(Refusal::Malformed)?;
-        let back = Back { next: fields.value("next").and_then(Next::parse), ..Back::default() };
-        let arrival = self.identity.arrival(request, now).await.map_err(|fault| back.refused(fault))?;
+    pub(crate) async fn sign_out(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
+        form::check_same_origin(request, &self.issuer)?;
+        let fields = Parameters::of_body(request).map_err(LoginError::Malformed)?;
+        let retry_page = RetryPage { next: fields.value("next").and_then(Next::parse), ..RetryPage::default() };
+        let status = self.identity.session_status(request, now).await.map_err(|error| retry_page.with_error(error))?;
         let shown = fields.value("confirmation").unwrap_or_default();
-        let session = match &arrival {
-            Arrival::SignedIn(person) => Some((&person.bearer, person.allows(SIGN_OUT, shown))),
-            Arrival::Halfway(person) => Some((person.bearer(), person.allows(SIGN_OUT, shown))),
-            Arrival::Nobody(_) => None,
+        let session = match &status {
+            SessionStatus::SignedIn(person) => Some((&person.bearer, person.verify_csrf_token(SIGN_OUT, shown))),
+            SessionStatus::MfaPending(person) => Some((person.bearer(), person.verify_csrf_token(SIGN_OUT, shown))),
+            SessionStatus::SignedOut(_) => None,
         };
-        let mut response = self.without_session(request, see_other(&self.start(back.next.as_ref())));
+        let mut response = self.without_session(request, see_other(&self.login_url(retry_page.next.as_ref())));
         // Without a session that is good there is nothing to forge: the browser only forgets what it cannot use.
         if let Some((bearer, allowed)) = session {
             if !allowed {
-                return Err(Back::default().refused(Refusal::NotSignedOut));
+                return Err(RetryPage::default().with_error(LoginError::NotSignedOut));
             }
-            // This browser is signed out even if Supabase cannot be told.
-            if let Err(fault) = account::sign_out(self.identity.supabase(), bearer).await {
-                response = because(response, &fault);
+            // This browser is signed out even if Supabase cannot be reached.
+            if let Err(error) = supabase_auth::sign_out(self.identity.supabase(), bearer).await {
+                response = with_reason(response, &error);
             }
         }
         Ok(response)
@@ -105,7 +105,7 @@ pub(crate) fn keep(response: &mut Response, tokens: &Tokens, jar: &Jar, key: &st
         set_cookie(response, stale, "", Some(0), issuer);
     }
     for (name, chunk) in &chunks {
-        set_cookie(response, name, chunk, Some(LIFE), issuer);
+        set_cookie(response, name, chunk, Some(MAX_AGE), issuer);
     }
 }
 
@@ -157,19 +157,19 @@ fn chunks(key: &str, value: &str) -> Vec<(String, String)> {
 const CHUNK: usize = 3180;
 
 /// 400 days, the longest that browsers keep anything.
-const LIFE: u32 = 34_560_000;
+const MAX_AGE: u32 = 34_560_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use http::header::SET_COOKIE;
-    use shared::http::answer::empty;
+    use shared::http::response::empty;
 
     const KEY: &str = "sb-ref-auth-token";
 
     /// What we write is what the reader of `@supabase/ssr`'s cookies reads, whatever was there before.
     #[test]
-    fn a_session_comes_back_through_the_browser() {
+    fn session_is_read_back_from_its_cookies() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         let mut browser = Vec::new();
         for (size, names) in [

@@ -6,7 +6,7 @@
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
 use serde::Serialize;
-use shared::http::answer;
+use shared::http::response;
 use shared::lambda::Response;
 use shared::oauth::resource::Resource;
 use shared::oauth::scope::Scopes;
@@ -62,14 +62,14 @@ impl Challenge {
             resource_metadata: &self.resource_metadata,
             scope: scopes.to_string(),
         };
-        let mut response = answer::json(status, &body);
+        let mut response = response::json(status, &body);
         match HeaderValue::from_str(&self.text(complaint, scopes)) {
             Ok(text) => {
-                answer::set(&mut response, WWW_AUTHENTICATE, text.clone());
-                answer::set(&mut response, X_CHALLENGE, text);
+                response::set_header(&mut response, WWW_AUTHENTICATE, text.clone());
+                response::set_header(&mut response, X_CHALLENGE, text);
                 response
             }
-            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+            Err(error) => response::with_reason(response::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
         }
     }
 

@@ -20,9 +20,9 @@ mod tools;
 
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
-use shared::environment::{Environment, Misconfigured};
-use shared::http::parameters::Malformed;
-use shared::http::{answer, cors};
+use shared::environment::{ConfigError, Environment};
+use shared::http::parameters::ParameterError;
+use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
@@ -54,7 +54,7 @@ impl Mcp {
     ///
     /// # Errors
     /// When a setting is missing or makes no sense, or KMS does not give a key.
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let (signer, keys) = environment.signer_and_public_keys().await?;
         let issuer = environment.issuer()?;
         Ok(Self {
@@ -76,7 +76,7 @@ impl Mcp {
         }
         let access = self.admit(request.headers(), resource, now).await?;
         match Message::read(request)? {
-            Message::Notice => Ok(answer::empty(StatusCode::ACCEPTED)),
+            Message::Notice => Ok(response::empty(StatusCode::ACCEPTED)),
             Message::Call(call) => match operation::permit(access, call) {
                 Ok(permitted) => self.server.run(permitted, now).await,
                 Err(beyond) => Err(self.step_up(beyond, now).await),
@@ -90,17 +90,17 @@ impl Function for Mcp {
 
     async fn handle(&self, request: Request) -> Response {
         let Some(resource) = Resource::from_path(&self.issuer, request.uri().path()) else {
-            return cors::open(answer::empty(StatusCode::NOT_FOUND));
+            return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
         let answer = self.answer(&request, &resource, self.clock.now()).await;
         let answer = answer.unwrap_or_else(|refusal| refusal.answer(&Challenge::of(&resource)));
         // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
-        cors::open(answer::no_store(answer))
+        cors::open(response::no_store(answer))
     }
 
-    async fn refuse(&self, _: Request, malformed: Malformed) -> Response {
+    async fn handle_malformed(&self, _: Request, malformed: ParameterError) -> Response {
         let refusal = Refusal::Malformed(message::not_http());
-        let answer = answer::because(refusal.answer(&Challenge::of(&Resource::new(&self.issuer))), &malformed);
-        cors::open(answer::no_store(answer))
+        let answer = response::with_reason(refusal.answer(&Challenge::of(&Resource::new(&self.issuer))), &malformed);
+        cors::open(response::no_store(answer))
     }
 }

@@ -2,10 +2,10 @@
 
 use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
-use shared::fault::Fault;
 use shared::oauth::scope::Scope;
 use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::{Name, Summary};
+use shared::upstream_error::UpstreamError;
 
 use crate::server::Unserved;
 use crate::tools::Work;
@@ -14,7 +14,7 @@ use crate::tools::Work;
 const LIMIT: usize = 1024 * 1024;
 
 /// A page of the prompts, those after `after`, and where it goes on; none without the scope to read them.
-pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Prompt>, Option<Name>), Fault> {
+pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Prompt>, Option<Name>), UpstreamError> {
     if !work.access.scopes().contains(Scope::SkillsRead) {
         return Ok((Vec::new(), None));
     }
@@ -121,7 +121,7 @@ mod tests {
         };
         fill(&skill, given.as_object().unwrap()).map_err(|unserved| match unserved {
             Unserved::Params(sentence) => sentence,
-            Unserved::Fault(fault) => panic!("{fault}"),
+            Unserved::Upstream(fault) => panic!("{fault}"),
         })
     }
 

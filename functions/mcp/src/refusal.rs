@@ -3,11 +3,11 @@
 use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
 use serde_json::{Value, json};
-use shared::fault::Fault;
-use shared::http::answer;
+use shared::http::response;
 use shared::lambda::Response;
 use shared::oauth::error::ErrorCode;
 use shared::oauth::scope::Scopes;
+use shared::upstream_error::UpstreamError;
 
 use crate::challenge::{Challenge, Complaint};
 use crate::guard::Unadmitted;
@@ -30,10 +30,10 @@ pub(crate) enum Refusal {
         /// What the operation needs.
         needed: Scopes,
         /// Why it could not be remembered that this was wanted. The client learns nothing of it: it is refused either way.
-        forgotten: Option<Fault>,
+        forgotten: Option<UpstreamError>,
     },
     /// AWS failed.
-    Fault(Fault),
+    Upstream(UpstreamError),
     /// We failed.
     Broken(String),
 }
@@ -55,7 +55,7 @@ impl Refusal {
             }
             Self::Method => {
                 let mut answer = error(StatusCode::METHOD_NOT_ALLOWED, None, -32600, "Only POST is served", None);
-                answer::set(&mut answer, ALLOW, HeaderValue::from_static("POST"));
+                response::set_header(&mut answer, ALLOW, HeaderValue::from_static("POST"));
                 answer
             }
             Self::Malformed(Malformed { status, id, code, message, data }) => error(status, id, code, message, data),
@@ -64,14 +64,14 @@ impl Refusal {
                 let scopes = granted.union(needed).intersection(Scopes::SUPPORTED).permissions();
                 challenge.answer(StatusCode::FORBIDDEN, Some(Complaint::INSUFFICIENT_SCOPE), scopes)
             }
-            Self::Fault(_) => answer::json(
+            Self::Upstream(_) => response::json(
                 StatusCode::SERVICE_UNAVAILABLE,
                 &ErrorCode::TemporarilyUnavailable
                     .body("Something that we depend on did not answer. Try again in a moment."),
             ),
             Self::Broken(_) => error(StatusCode::INTERNAL_SERVER_ERROR, None, -32603, "Internal error", None),
         };
-        answer::because(answer, &reason)
+        response::with_reason(answer, &reason)
     }
 }
 
@@ -87,7 +87,7 @@ impl Refusal {
             Self::Scope { granted, needed, forgotten: Some(fault) } => {
                 format!("has {granted}; needs {needed}; not remembered: {fault}")
             }
-            Self::Fault(fault) => fault.to_string(),
+            Self::Upstream(fault) => fault.to_string(),
             Self::Broken(what) => what.clone(),
         }
     }
@@ -105,9 +105,9 @@ impl From<Malformed> for Refusal {
     }
 }
 
-impl From<Fault> for Refusal {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<UpstreamError> for Refusal {
+    fn from(fault: UpstreamError) -> Self {
+        Self::Upstream(fault)
     }
 }
 
@@ -121,5 +121,5 @@ fn error(status: StatusCode, id: Option<Value>, code: i32, message: &str, data: 
     if let (Some(body), Some(id)) = (body.as_object_mut(), id) {
         body.insert("id".to_owned(), id);
     }
-    answer::json(status, &body)
+    response::json(status, &body)
 }

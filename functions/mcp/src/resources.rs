@@ -3,11 +3,11 @@
 use std::fmt;
 
 use rmcp::model::{Annotations, Resource, ResourceContents, ResourceTemplate};
-use shared::fault::Fault;
 use shared::oauth::scope::Scope;
 use shared::oauth::scope::Scopes;
 use shared::store::workspace::document::{DocumentLookup, Edition};
 use shared::store::workspace::{Name, Summary};
+use shared::upstream_error::UpstreamError;
 
 use crate::tools::Work;
 
@@ -113,7 +113,7 @@ impl Kind {
 }
 
 /// A page of what `work` may read, after `after`, and where it goes on: the skills by name, then the documents by id.
-pub(crate) async fn list(work: &Work<'_>, after: Option<&Uri>) -> Result<(Vec<Resource>, Option<Uri>), Fault> {
+pub(crate) async fn list(work: &Work<'_>, after: Option<&Uri>) -> Result<(Vec<Resource>, Option<Uri>), UpstreamError> {
     let scopes = work.access.scopes();
     let mut listed = Vec::new();
     let (skills_after, documents_after) = match after {
@@ -142,7 +142,7 @@ pub(crate) fn templates(scopes: Scopes) -> Vec<ResourceTemplate> {
 }
 
 /// What a resource says, if there is one of that name.
-pub(crate) async fn read(work: &Work<'_>, uri: &Uri) -> Result<Option<ResourceContents>, Fault> {
+pub(crate) async fn read(work: &Work<'_>, uri: &Uri) -> Result<Option<ResourceContents>, UpstreamError> {
     let content = match uri {
         Uri::Skill(name) => work.workspace.skill(name).await?.map(|skill| skill.content),
         Uri::Document(id, version) => match work.workspace.document(id, *version).await? {

@@ -21,13 +21,13 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::Value;
 use shared::access::Access;
 use shared::clock::Timestamp;
-use shared::environment::{Environment, Misconfigured};
-use shared::fault::Fault;
-use shared::http::answer;
+use shared::environment::{ConfigError, Environment};
+use shared::http::response;
 use shared::lambda::{Body, Response};
+use shared::request_context;
 use shared::signing_keys::signer::Signer;
 use shared::store::workspace::{Name, Workspaces};
-use shared::trail::Trail;
+use shared::upstream_error::UpstreamError;
 
 use crate::message::{Era, LEGACY, MODERN};
 use crate::operation::{Operation, Permitted};
@@ -51,8 +51,8 @@ struct Serving {
     server: Server,
     permitted: Permitted,
     now: Timestamp,
-    trail: Option<Trail>,
-    fault: Arc<Mutex<Option<Fault>>>,
+    request_context: Option<request_context::RequestContext>,
+    fault: Arc<Mutex<Option<UpstreamError>>>,
 }
 
 /// Why a method other than `tools/call` has no result.
@@ -61,12 +61,12 @@ pub(crate) enum Unserved {
     /// Its params ask for what there is not, in this sentence (-32602).
     Params(&'static str),
     /// AWS failed.
-    Fault(Fault),
+    Upstream(UpstreamError),
 }
 
-impl From<Fault> for Unserved {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<UpstreamError> for Unserved {
+    fn from(fault: UpstreamError) -> Self {
+        Self::Upstream(fault)
     }
 }
 
@@ -84,7 +84,7 @@ const INSTRUCTIONS: &str = "Tools, skills, records, views and documents of one w
 
 impl Server {
     /// With what it needs of the environment.
-    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, Misconfigured> {
+    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, ConfigError> {
         let about =
             Implementation::new("amble-connect", env!("CARGO_PKG_VERSION")).with_title(environment.product_name()?);
         let reach = Arc::new(Reach::new(environment, signer)?);
@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// Whether the tenant of `access` has a tool of that name.
-    pub(crate) async fn has_tool(&self, access: &Access, name: &Name) -> Result<bool, Fault> {
+    pub(crate) async fn has_tool(&self, access: &Access, name: &Name) -> Result<bool, UpstreamError> {
         Ok(self.workspaces.of(access).tool(name).await?.is_some())
     }
 
@@ -100,8 +100,8 @@ impl Server {
     pub(crate) async fn run(&self, permitted: Permitted, now: Timestamp) -> Result<Response, Refusal> {
         let request = canonical(&permitted)?;
         let fault = Arc::new(Mutex::new(None));
-        let (trail, fault_seen) = (Trail::current(), Arc::clone(&fault));
-        let serving = Serving { server: self.clone(), permitted, now, trail, fault: fault_seen };
+        let (request_context, fault_seen) = (request_context::RequestContext::current(), Arc::clone(&fault));
+        let serving = Serving { server: self.clone(), permitted, now, request_context, fault: fault_seen };
         let config = StreamableHttpServerConfig::default()
             .with_legacy_session_mode(false)
             .with_json_response(true)
@@ -111,7 +111,7 @@ impl Server {
         let (parts, body) = service.handle(request).await.into_parts();
         // A fault is worth another try, which an error inside a 200 does not say.
         if let Some(fault) = fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            return Err(Refusal::Fault(fault));
+            return Err(Refusal::Upstream(fault));
         }
         let body = body.collect().await.map_err(|never| Refusal::Broken(never.to_string()))?.to_bytes();
         let body =
@@ -122,8 +122,8 @@ impl Server {
             // Not the body: it may repeat what was sent.
             return Err(Refusal::Broken(format!("rmcp answered {}", parts.status)));
         }
-        let mut response = answer::empty(parts.status);
-        answer::set(&mut response, CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut response = response::empty(parts.status);
+        response::set_header(&mut response, CONTENT_TYPE, HeaderValue::from_static("application/json"));
         *response.body_mut() = Body::Text(body);
         Ok(response)
     }
@@ -157,13 +157,13 @@ impl Serving {
         Work { access, workspace: self.server.workspaces.of(access), reach: &self.server.reach, now: self.now }
     }
 
-    /// rmcp works in tasks of its own, where the request's trail does not reach by itself.
+    /// rmcp works in tasks of its own, where the request's context does not reach by itself.
     fn followed<'a, T: 'a>(
         &'a self,
         work: impl Future<Output = T> + Send + 'a,
     ) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
-        match self.trail.clone() {
-            Some(trail) => Box::pin(trail.follow(work)),
+        match self.request_context.clone() {
+            Some(request_context) => Box::pin(request_context.scope(work)),
             None => Box::pin(work),
         }
     }
@@ -172,7 +172,7 @@ impl Serving {
         CallToolResponse::Complete(result.with_meta(self.signed()))
     }
 
-    fn broken(&self, fault: Fault) -> ErrorData {
+    fn broken(&self, fault: UpstreamError) -> ErrorData {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(fault);
         ErrorData::internal_error("Something that we depend on did not answer", None)
     }
@@ -186,7 +186,7 @@ impl Serving {
     fn unserved(&self, why: Unserved) -> ErrorData {
         match why {
             Unserved::Params(sentence) => ErrorData::invalid_params(sentence, None),
-            Unserved::Fault(fault) => self.broken(fault),
+            Unserved::Upstream(fault) => self.broken(fault),
         }
     }
 
@@ -284,7 +284,7 @@ impl ServerHandler for Serving {
                 Err(Undone::Failed { message, .. }) => {
                     Ok(self.complete(CallToolResult::error(vec![ContentBlock::text(message)])))
                 }
-                Err(Undone::Fault(fault)) => Err(self.broken(fault)),
+                Err(Undone::Upstream(fault)) => Err(self.broken(fault)),
             }
         })
         .await
@@ -379,7 +379,7 @@ impl ServerHandler for Serving {
             let outcome = match &got {
                 Ok(_) => "answered",
                 Err(Unserved::Params(_)) => "invalid_params",
-                Err(Unserved::Fault(_)) => "fault",
+                Err(Unserved::Upstream(_)) => "fault",
             };
             audited::record(&self.permitted, None, outcome);
             let mut result = got.map_err(|why| self.unserved(why))?;

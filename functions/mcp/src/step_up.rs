@@ -3,9 +3,9 @@
 use shared::access::{Access, Principal};
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::fault::Fault;
 use shared::oauth::scope::Scopes;
 use shared::store::workspace::Name;
+use shared::upstream_error::UpstreamError;
 
 use crate::Mcp;
 use crate::refusal::Refusal;
@@ -62,7 +62,7 @@ impl Mcp {
     }
 
     /// Whether what was called is there: ours always is.
-    async fn is_there(&self, access: &Access, tool: Option<&Name>) -> Result<bool, Fault> {
+    async fn is_there(&self, access: &Access, tool: Option<&Name>) -> Result<bool, UpstreamError> {
         match tool {
             Some(name) => self.server.has_tool(access, name).await,
             None => Ok(true),

@@ -14,10 +14,10 @@ use std::time::Instant;
 use http::{Method, StatusCode};
 use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
-use shared::environment::{Environment, Misconfigured};
-use shared::http::parameters::Malformed;
-use shared::http::told;
-use shared::http::{answer, body};
+use shared::environment::{ConfigError, Environment};
+use shared::http::error_response;
+use shared::http::parameters::ParameterError;
+use shared::http::{body, response};
 use shared::lambda::{Function, Request, Response};
 use shared::store::api_keys::ApiKeys;
 use shared::store::directory::{ChangeOutcome, Directory};
@@ -46,14 +46,14 @@ impl Membership {
     /// # Errors
     /// When a setting is missing, or a secret is none.
     #[expect(clippy::unused_async, reason = "every function is made in the same way")]
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         const SECRETS: &str = "MEMBERSHIP_SECRETS";
         let secrets = Secrets::parse(&environment.required(SECRETS)?);
         Ok(Self {
             directory: environment.directory()?,
             grants: environment.grants()?,
             keys: environment.keys()?,
-            secrets: secrets.ok_or(Misconfigured::Unusable(SECRETS, "whsec_ and base64 of 24 to 64 bytes, each"))?,
+            secrets: secrets.ok_or(ConfigError::Unusable(SECRETS, "whsec_ and base64 of 24 to 64 bytes, each"))?,
             clock: environment.clock(),
         })
     }
@@ -104,15 +104,15 @@ impl Function for Membership {
         match *request.method() {
             Method::POST => match self.follow(&request, self.clock.now()).await {
                 // Whatever has become of it, the sender need not come back.
-                Ok(()) => answer::no_store(answer::empty(StatusCode::NO_CONTENT)),
+                Ok(()) => response::no_store(response::empty(StatusCode::NO_CONTENT)),
                 Err(refusal) => refusal.answer(&request),
             },
-            _ => answer::method_not_allowed("POST"),
+            _ => response::method_not_allowed("POST"),
         }
     }
 
     /// Not for browsers, and so without CORS.
-    async fn refuse(&self, request: Request, malformed: Malformed) -> Response {
-        told::Told::from(malformed).answer(&request, &malformed)
+    async fn handle_malformed(&self, request: Request, malformed: ParameterError) -> Response {
+        error_response::ErrorResponse::from(malformed).into_response(&request, &malformed)
     }
 }

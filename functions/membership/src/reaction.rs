@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::fault::Fault;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::scope::Scopes;
 use shared::store::connections::{ConnectionFilter, Cursor, OpenGrant};
 use shared::store::directory::ChangeProgress;
+use shared::upstream_error::UpstreamError;
 
 use crate::Membership;
 use crate::change::Change;
@@ -112,7 +112,7 @@ impl Membership {
         }
     }
 
-    async fn limit(&self, open: &OpenGrant, allowed: Scopes, change: u64) -> Result<(), Fault> {
+    async fn limit(&self, open: &OpenGrant, allowed: Scopes, change: u64) -> Result<(), UpstreamError> {
         if self.grants.restrict(&open.id, allowed, change).await? {
             let (grant, client) = (&open.id.to_text(), open.client.as_str());
             let (tenant, person, scope) = (open.tenant.as_str(), open.person.as_str(), &allowed.to_string());
@@ -122,7 +122,7 @@ impl Membership {
     }
 
     /// Says so before, as no crash may hide it, and after.
-    async fn end(&self, open: &OpenGrant, now: Timestamp) -> Result<(), Fault> {
+    async fn end(&self, open: &OpenGrant, now: Timestamp) -> Result<(), UpstreamError> {
         let (grant, client) = (&open.id.to_text(), open.client.as_str());
         let (tenant, person) = (open.tenant.as_str(), open.person.as_str());
         let reason = RevocationReason::MembershipGone.as_str();

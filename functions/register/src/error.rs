@@ -1,8 +1,8 @@
 //! The errors of the registration endpoint.
 
-use shared::fault::Fault;
-use shared::http::told::Told;
+use shared::http::error_response::ErrorResponse;
 use shared::oauth::error::ErrorCode;
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
 /// Every reason; its text is for the log.
@@ -25,35 +25,40 @@ pub(crate) enum RegistrationError {
     #[error("a client that an operator blocked")]
     Blocked,
     #[error(transparent)]
-    Upstream(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
 impl RegistrationError {
     /// What the client is told (RFC 7591 §3.2.2).
-    pub(crate) fn error_response(&self) -> Told {
+    pub(crate) fn error_response(&self) -> ErrorResponse {
         match self {
-            Self::NotJson => {
-                Told::new(ErrorCode::InvalidClientMetadata, "The body must be a JSON object of client metadata.")
+            Self::NotJson => ErrorResponse::new(
+                ErrorCode::InvalidClientMetadata,
+                "The body must be a JSON object of client metadata.",
+            ),
+            Self::TooLarge => {
+                ErrorResponse::too_large(ErrorCode::InvalidClientMetadata, "The metadata is larger than 8 KB.")
             }
-            Self::TooLarge => Told::too_large(ErrorCode::InvalidClientMetadata, "The metadata is larger than 8 KB."),
-            Self::RedirectUriCount => Told::new(ErrorCode::InvalidRedirectUri, "Give 1 to 16 redirect_uris."),
-            Self::RedirectUri => Told::new(
+            Self::RedirectUriCount => ErrorResponse::new(ErrorCode::InvalidRedirectUri, "Give 1 to 16 redirect_uris."),
+            Self::RedirectUri => ErrorResponse::new(
                 ErrorCode::InvalidRedirectUri,
                 "Each of redirect_uris must be https, or http on a loopback host.",
             ),
-            Self::ClientName => Told::new(
+            Self::ClientName => ErrorResponse::new(
                 ErrorCode::InvalidClientMetadata,
                 "client_name may have 100 characters, none of them control or invisible characters.",
             ),
             Self::GrantTypes => {
-                Told::new(ErrorCode::InvalidClientMetadata, "grant_types must contain authorization_code.")
+                ErrorResponse::new(ErrorCode::InvalidClientMetadata, "grant_types must contain authorization_code.")
             }
-            Self::ResponseTypes => Told::new(ErrorCode::InvalidClientMetadata, "response_types must contain code."),
-            Self::Blocked => Told::new(
+            Self::ResponseTypes => {
+                ErrorResponse::new(ErrorCode::InvalidClientMetadata, "response_types must contain code.")
+            }
+            Self::Blocked => ErrorResponse::new(
                 ErrorCode::InvalidClientMetadata,
                 "This client is blocked here. Those who run the service can tell why.",
             ),
-            Self::Upstream(_) => Told::UNAVAILABLE,
+            Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
         }
     }
 }

@@ -10,8 +10,8 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
-use shared::environment::{Environment, Misconfigured};
-use shared::http::{answer, cors};
+use shared::environment::{ConfigError, Environment};
+use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::Client;
 use shared::oauth::redirect_uri::RedirectUri;
@@ -32,7 +32,7 @@ impl Register {
     /// # Errors
     /// When a setting is missing.
     #[expect(clippy::unused_async, reason = "every function is made in the same way")]
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self { clients: environment.clients()?, clock: environment.clock() })
     }
 
@@ -42,7 +42,7 @@ impl Register {
             return Err(RegistrationError::Blocked);
         }
         audit::record(&Event::ClientRegistered { client: client.id.as_str() });
-        Ok(answer::json(StatusCode::CREATED, &RegistrationResponse::of(&client, &requested)))
+        Ok(response::json(StatusCode::CREATED, &RegistrationResponse::of(&client, &requested)))
     }
 }
 
@@ -54,11 +54,11 @@ impl Function for Register {
             Method::OPTIONS => return cors::preflight("POST"),
             Method::POST => match self.register(&request, self.clock.now()).await {
                 Ok(response) => response,
-                Err(error) => error.error_response().answer(&request, &error),
+                Err(error) => error.error_response().into_response(&request, &error),
             },
-            _ => answer::method_not_allowed("POST, OPTIONS"),
+            _ => response::method_not_allowed("POST, OPTIONS"),
         };
-        cors::open(answer::no_store(response))
+        cors::open(response::no_store(response))
     }
 }
 

@@ -1,20 +1,20 @@
 //! The errors of the revocation endpoint.
 
-use shared::fault::Fault;
-use shared::http::credentials::Unnamed;
-use shared::http::parameters::Malformed;
-use shared::http::told::Told;
+use shared::http::credentials::ClientCredentialsError;
+use shared::http::error_response::ErrorResponse;
+use shared::http::parameters::ParameterError;
 use shared::oauth::client::ClientAuthenticationError;
 use shared::oauth::error::ErrorCode;
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
 /// Every reason; its text is for the log.
 #[derive(Debug, Error)]
 pub(crate) enum RevokeError {
     #[error("{0}")]
-    MalformedRequest(#[from] Malformed),
+    MalformedRequest(#[from] ParameterError),
     #[error("the client credentials are missing or malformed: {0:?}")]
-    ClientCredentials(Unnamed),
+    ClientCredentials(ClientCredentialsError),
     #[error("token is missing")]
     MissingToken,
     #[error("an API key")]
@@ -24,26 +24,28 @@ pub(crate) enum RevokeError {
     #[error("client authentication failed")]
     ClientAuthentication,
     #[error(transparent)]
-    Upstream(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
 impl RevokeError {
     /// What the client is told (RFC 7009 §2.2.1).
-    pub(crate) fn error_response(&self) -> Told {
+    pub(crate) fn error_response(&self) -> ErrorResponse {
         match self {
             Self::MalformedRequest(malformed) => (*malformed).into(),
-            Self::ClientCredentials(unnamed) => (*unnamed).into(),
-            Self::MissingToken => Told::new(ErrorCode::InvalidRequest, "token is missing."),
-            Self::ApiKey => Told::new(ErrorCode::UnsupportedTokenType, "An API key is revoked where it was made."),
-            Self::UnknownClient | Self::ClientAuthentication => Told::INVALID_CLIENT,
-            Self::Upstream(_) => Told::UNAVAILABLE,
+            Self::ClientCredentials(error) => (*error).into(),
+            Self::MissingToken => ErrorResponse::new(ErrorCode::InvalidRequest, "token is missing."),
+            Self::ApiKey => {
+                ErrorResponse::new(ErrorCode::UnsupportedTokenType, "An API key is revoked where it was made.")
+            }
+            Self::UnknownClient | Self::ClientAuthentication => ErrorResponse::INVALID_CLIENT,
+            Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
         }
     }
 }
 
-impl From<Unnamed> for RevokeError {
-    fn from(unnamed: Unnamed) -> Self {
-        Self::ClientCredentials(unnamed)
+impl From<ClientCredentialsError> for RevokeError {
+    fn from(error: ClientCredentialsError) -> Self {
+        Self::ClientCredentials(error)
     }
 }
 

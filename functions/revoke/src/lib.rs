@@ -5,10 +5,10 @@ mod error;
 use http::{Method, StatusCode};
 use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
-use shared::environment::{Environment, Misconfigured};
+use shared::environment::{ConfigError, Environment};
 use shared::http::credentials;
 use shared::http::parameters::Parameters;
-use shared::http::{answer, cors};
+use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::{Approval, Grant, GrantId, GrantState, RevocationReason};
@@ -43,7 +43,7 @@ impl Revoke {
     ///
     /// # Errors
     /// When a setting is missing or KMS does not answer.
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: environment.clients()?,
             grants: environment.grants()?,
@@ -115,11 +115,11 @@ impl Function for Revoke {
         let response = match *request.method() {
             Method::OPTIONS => return cors::preflight("POST"),
             Method::POST => match self.revoke(&request, self.clock.now()).await {
-                Ok(()) => answer::empty(StatusCode::OK),
-                Err(error) => error.error_response().answer(&request, &error),
+                Ok(()) => response::empty(StatusCode::OK),
+                Err(error) => error.error_response().into_response(&request, &error),
             },
-            _ => answer::method_not_allowed("POST, OPTIONS"),
+            _ => response::method_not_allowed("POST, OPTIONS"),
         };
-        cors::open(answer::no_store(response))
+        cors::open(response::no_store(response))
     }
 }

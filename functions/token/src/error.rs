@@ -1,22 +1,22 @@
 //! The errors of the token endpoint.
 
-use shared::fault::Fault;
-use shared::http::credentials::Unnamed;
-use shared::http::parameters::Malformed;
-use shared::http::told::Told;
+use shared::http::credentials::ClientCredentialsError;
+use shared::http::error_response::ErrorResponse;
+use shared::http::parameters::ParameterError;
 use shared::oauth::client::ClientAuthenticationError;
 use shared::oauth::error::ErrorCode;
 use shared::oauth::grant::CodeError;
 use shared::oauth::refresh_token::RefreshTokenState;
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
 /// Every reason; its text is for the log.
 #[derive(Debug, Error)]
 pub(crate) enum TokenError {
     #[error("{0}")]
-    MalformedRequest(#[from] Malformed),
+    MalformedRequest(#[from] ParameterError),
     #[error("the client credentials are missing or malformed: {0:?}")]
-    ClientCredentials(Unnamed),
+    ClientCredentials(ClientCredentialsError),
     #[error("{0} is missing")]
     MissingParameter(&'static str),
     #[error("unsupported grant_type")]
@@ -54,7 +54,7 @@ pub(crate) enum TokenError {
     #[error("the resource is not the approved one")]
     InvalidTarget,
     #[error(transparent)]
-    Upstream(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
 impl TokenError {
@@ -92,19 +92,22 @@ impl TokenError {
     /// What the client is told (OAuth 2.1 §3.2.4).
     ///
     /// `invalid_client` makes Claude register again, `invalid_grant` makes it ask the person again: never one for the other.
-    pub(crate) fn error_response(&self) -> Told {
+    pub(crate) fn error_response(&self) -> ErrorResponse {
         match self {
             Self::MalformedRequest(malformed) => (*malformed).into(),
-            Self::ClientCredentials(unnamed) => (*unnamed).into(),
-            Self::ClientAuthentication | Self::UnknownClient => Told::INVALID_CLIENT,
-            Self::MissingParameter(_) => Told::new(ErrorCode::InvalidRequest, "A required parameter is missing."),
+            Self::ClientCredentials(error) => (*error).into(),
+            Self::ClientAuthentication | Self::UnknownClient => ErrorResponse::INVALID_CLIENT,
+            Self::MissingParameter(_) => {
+                ErrorResponse::new(ErrorCode::InvalidRequest, "A required parameter is missing.")
+            }
             Self::MalformedCodeVerifier => {
-                Told::new(ErrorCode::InvalidRequest, "code_verifier must be 43 to 128 unreserved characters.")
+                ErrorResponse::new(ErrorCode::InvalidRequest, "code_verifier must be 43 to 128 unreserved characters.")
             }
-            Self::UnsupportedGrantType => {
-                Told::new(ErrorCode::UnsupportedGrantType, "Only authorization_code and refresh_token are supported.")
-            }
-            Self::MalformedCode | Self::UnknownCode | Self::Code(_) | Self::ConcurrentCodeUse => Told::new(
+            Self::UnsupportedGrantType => ErrorResponse::new(
+                ErrorCode::UnsupportedGrantType,
+                "Only authorization_code and refresh_token are supported.",
+            ),
+            Self::MalformedCode | Self::UnknownCode | Self::Code(_) | Self::ConcurrentCodeUse => ErrorResponse::new(
                 ErrorCode::InvalidGrant,
                 "The code is not valid for this client and request, or was used before.",
             ),
@@ -114,24 +117,24 @@ impl TokenError {
             | Self::GrantRevoked
             | Self::RefreshToken(_)
             | Self::ConcurrentRotations
-            | Self::NotAMember => Told::new(
+            | Self::NotAMember => ErrorResponse::new(
                 ErrorCode::InvalidGrant,
                 "The refresh token is not valid any more. The person has to connect again.",
             ),
             Self::InvalidScope => {
-                Told::new(ErrorCode::InvalidScope, "The scope is malformed, or more than the person approved.")
+                ErrorResponse::new(ErrorCode::InvalidScope, "The scope is malformed, or more than the person approved.")
             }
             Self::InvalidTarget => {
-                Told::new(ErrorCode::InvalidTarget, "The resource is not the one that the person approved.")
+                ErrorResponse::new(ErrorCode::InvalidTarget, "The resource is not the one that the person approved.")
             }
-            Self::Upstream(_) => Told::UNAVAILABLE,
+            Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
         }
     }
 }
 
-impl From<Unnamed> for TokenError {
-    fn from(unnamed: Unnamed) -> Self {
-        Self::ClientCredentials(unnamed)
+impl From<ClientCredentialsError> for TokenError {
+    fn from(error: ClientCredentialsError) -> Self {
+        Self::ClientCredentials(error)
     }
 }
 

@@ -10,10 +10,10 @@ mod rotate;
 
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
-use shared::environment::{Environment, Misconfigured};
+use shared::environment::{ConfigError, Environment};
 use shared::http::credentials;
 use shared::http::parameters::Parameters;
-use shared::http::{answer, cors};
+use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientCredentials;
 use shared::oauth::grant::AuthorizationCode;
@@ -42,7 +42,7 @@ impl Token {
     ///
     /// # Errors
     /// When a setting is missing or KMS does not answer.
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: environment.clients()?,
             grants: environment.grants()?,
@@ -95,11 +95,11 @@ impl Function for Token {
         let response = match *request.method() {
             Method::OPTIONS => return cors::preflight("POST"),
             Method::POST => match self.answer(&request, self.clock.now()).await {
-                Ok(tokens) => answer::json(StatusCode::OK, &tokens),
-                Err(error) => error.error_response().answer(&request, &error),
+                Ok(tokens) => response::json(StatusCode::OK, &tokens),
+                Err(error) => error.error_response().into_response(&request, &error),
             },
-            _ => answer::method_not_allowed("POST, OPTIONS"),
+            _ => response::method_not_allowed("POST, OPTIONS"),
         };
-        cors::open(answer::no_store(response))
+        cors::open(response::no_store(response))
     }
 }

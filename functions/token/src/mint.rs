@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 use shared::clock::Timestamp;
-use shared::fault::Fault;
 use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
 use shared::oauth::grant::{Approval, GrantId};
 use shared::oauth::refresh_token::RefreshToken;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::secret::{Secret, to_text};
+use shared::upstream_error::UpstreamError;
 
 use crate::Token;
 
@@ -46,7 +46,7 @@ impl Token {
         parameters: AccessTokenParameters<'_>,
         refresh_token: Option<&RefreshToken>,
         now: Timestamp,
-    ) -> Result<Tokens, Fault> {
+    ) -> Result<Tokens, UpstreamError> {
         // The last token of a grant ends with it: `expires_in` is truthful.
         let expires = now.plus(LIFETIME).min(parameters.ends);
         let permissions = parameters.scopes.permissions();

@@ -7,14 +7,14 @@ mod protected_resource;
 
 use http::{Method, StatusCode};
 use serde::Serialize;
-use shared::environment::{Environment, Misconfigured};
-use shared::fault::Fault;
-use shared::http::told::Told;
-use shared::http::{answer, cors};
+use shared::environment::{ConfigError, Environment};
+use shared::http::error_response::ErrorResponse;
+use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
 use shared::signing_keys::public::{Jwk, Keyring};
+use shared::upstream_error::UpstreamError;
 use tokio::sync::OnceCell;
 
 use authorization_server::AuthorizationServerMetadata;
@@ -45,7 +45,7 @@ impl WellKnown {
     /// # Errors
     /// When one is missing.
     #[expect(clippy::unused_async, reason = "as every function is made")]
-    pub async fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let issuer = environment.issuer()?;
         Ok(Self {
             product: environment.product_name()?,
@@ -62,11 +62,11 @@ impl WellKnown {
         if path == "/.well-known/jwks.json" {
             let keys = self.keys.get_or_try_init(async || {
                 let keys = self.keyring.fetch().await?;
-                Ok::<_, Fault>(JwkSet { keys: keys.iter().map(|key| key.jwk.clone()).collect() })
+                Ok::<_, UpstreamError>(JwkSet { keys: keys.iter().map(|key| key.jwk.clone()).collect() })
             });
             return Some(match keys.await {
                 Ok(keys) => document(keys),
-                Err(fault) => Told::UNAVAILABLE.answer(request, &fault),
+                Err(fault) => ErrorResponse::UNAVAILABLE.into_response(request, &fault),
             });
         }
         if let Some(inserted) = path.strip_prefix("/.well-known/oauth-authorization-server") {
@@ -92,16 +92,16 @@ impl Function for WellKnown {
 
     async fn handle(&self, request: Request) -> Response {
         let Some(found) = self.find(&request).await else {
-            return cors::open(answer::empty(StatusCode::NOT_FOUND));
+            return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
         match *request.method() {
             Method::OPTIONS => cors::preflight("GET"),
             Method::GET => cors::open(found),
-            _ => cors::open(answer::method_not_allowed("GET, OPTIONS")),
+            _ => cors::open(response::method_not_allowed("GET, OPTIONS")),
         }
     }
 }
 
 fn document(document: &impl Serialize) -> Response {
-    answer::cacheable(answer::json(StatusCode::OK, document), MAX_AGE)
+    response::cacheable(response::json(StatusCode::OK, document), MAX_AGE)
 }

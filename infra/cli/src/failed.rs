@@ -1,12 +1,12 @@
 //! Every reason for which a command is not done, as the operator reads it: what is so, and what to do.
 
-use shared::environment::Misconfigured;
-use shared::fault::Fault;
+use shared::environment::ConfigError;
 use shared::oauth::client::ClientId;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::CreateApiKeyError;
 use shared::store::clients::MAX_SECRETS;
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 use workspace_file::mistake::Mistakes;
 use workspace_file::plan::NotApplied;
@@ -19,9 +19,9 @@ pub(crate) enum Failed {
     #[error(transparent)]
     Deployment(#[from] NotFound),
     #[error("{0}; name it in the environment, or say --stack NAME or --local[=DIR]")]
-    Environment(#[from] Misconfigured),
+    Environment(#[from] ConfigError),
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 
     #[error("there is no tenant {0}; `amble tenant list` tells which there are")]
     NoTenant(TenantId),

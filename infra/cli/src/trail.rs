@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use shared::audit;
 use shared::clock::Timestamp;
 use shared::environment::Environment;
-use shared::fault::Fault;
 use shared::oauth::secret::{Secret, to_text};
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::{Activities, Activity};
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
 /// The way to the audit.
@@ -111,7 +111,7 @@ impl Trail {
         Ok(())
     }
 
-    async fn to_table(&self, lines: &[Map<String, Value>], now: Timestamp) -> Result<(), Fault> {
+    async fn to_table(&self, lines: &[Map<String, Value>], now: Timestamp) -> Result<(), UpstreamError> {
         let Some(activities) = &self.activities else { return Ok(()) };
         let command = to_text(Secret::<9>::random().expose());
         let text = |line: &Map<String, Value>, name: &str| line.get(name).and_then(Value::as_str).map(str::to_owned);

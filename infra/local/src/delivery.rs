@@ -38,7 +38,7 @@ pub fn layer<S>() -> impl Layer<S> + Send + Sync
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::Lines::default());
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::JsonLines::default());
     lines.with_writer(|| Post).with_filter(Targets::new().with_target("audit", LevelFilter::INFO))
 }
 
@@ -212,14 +212,14 @@ impl Ear {
         let writer = written.clone();
         let lines = tracing_subscriber::fmt::layer()
             .fmt_fields(JsonFields::new())
-            .event_format(log::Lines::default())
+            .event_format(log::JsonLines::default())
             .with_writer(move || writer.clone())
             .with_filter(LevelFilter::INFO);
         let log = Dispatch::new(tracing_subscriber::registry().with(lines));
         let listener = Arc::new(listener);
         let hear = Box::new(move |event| -> Hearing {
             let listener = Arc::clone(&listener);
-            Box::pin(async move { listener.hear(event).await })
+            Box::pin(async move { listener.handle(event).await })
         });
         Arc::new(Self { hear, timeout, log, written })
     }

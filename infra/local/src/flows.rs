@@ -54,7 +54,7 @@ impl Flows {
 
 impl<S: Subscriber> Layer<S> for Flows {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        if let Some(event) = audit::told(event).and_then(|told| serde_json::from_str(&told).ok()) {
+        if let Some(event) = audit::json(event).and_then(|told| serde_json::from_str(&told).ok()) {
             self.log().read(&event);
         }
     }

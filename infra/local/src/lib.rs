@@ -49,8 +49,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{Request, Response};
 use shared::clock::Clock;
-use shared::environment::{Environment, Misconfigured};
-use shared::fault::Fault;
+use shared::environment::{ConfigError, Environment};
 use shared::oauth::tenant::PersonId;
 use shared::store::activity::Activities;
 use shared::store::api_keys::ApiKeys;
@@ -58,6 +57,7 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::workspace::Workspaces;
+use shared::upstream_error::UpstreamError;
 use stand_ins::kms::Kms;
 use stand_ins::kms::key::{NoKey, Spec};
 use stand_ins::lambda::Lambda;
@@ -195,7 +195,7 @@ pub enum Failure {
     NoProgram(String),
     /// A program did not start.
     #[error("{0} does not start: {1}")]
-    Function(String, Misconfigured),
+    Function(String, ConfigError),
     /// A program as it is deployed did not.
     #[error("the program of {0} does not start: {1}")]
     Process(String, String),
@@ -219,10 +219,10 @@ pub enum Failure {
     SupabaseState,
     /// An operator's setting.
     #[error(transparent)]
-    Operator(#[from] Misconfigured),
+    Operator(#[from] ConfigError),
     /// A table failed.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Upstream(#[from] UpstreamError),
     /// A workspace file has mistakes.
     #[error("a workspace file cannot be used:\n{0}")]
     Workspace(#[from] Mistakes),

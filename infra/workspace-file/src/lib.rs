@@ -40,9 +40,9 @@ use std::path::Path;
 use mistake::{Mistake, Mistakes};
 use plan::Plan;
 use reading::{Entry, FILE, Reading};
-use shared::fault::Fault;
 use shared::store::directory::Directory;
 use shared::store::workspace::Workspaces;
+use shared::upstream_error::UpstreamError;
 use tenant::Described;
 
 /// What differs between deployments: `${NAME}` in the address of a tool is replaced by it.
@@ -90,7 +90,7 @@ impl WorkspaceFile {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn plan(&self, directory: &Directory, workspaces: &Workspaces) -> Result<Plan<'_>, Fault> {
+    pub async fn plan(&self, directory: &Directory, workspaces: &Workspaces) -> Result<Plan<'_>, UpstreamError> {
         Plan::of(&self.tenants, directory, workspaces).await
     }
 

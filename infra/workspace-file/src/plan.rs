@@ -6,10 +6,10 @@ use std::fmt;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
-use shared::fault::Fault;
 use shared::oauth::tenant::TenantId;
 use shared::store::directory::{Directory, Tenant};
 use shared::store::workspace::{Workspaces, WriteError};
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
 use crate::tenant::{Described, Member};
@@ -63,7 +63,7 @@ impl<'f> Plan<'f> {
         tenants: &'f [Described],
         directory: &Directory,
         workspaces: &Workspaces,
-    ) -> Result<Self, Fault> {
+    ) -> Result<Self, UpstreamError> {
         let mut plan = Self { changes: Vec::new(), alone: 0 };
         for Described { tenant, members, things } in tenants {
             let now = directory.find(&tenant.id).await?;

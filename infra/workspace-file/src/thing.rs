@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 use shared::clock::Timestamp;
-use shared::fault::Fault;
 use shared::store::workspace::document::DocumentLookup;
 use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::skill::Skill;
 use shared::store::workspace::tool::Tool;
 use shared::store::workspace::view::View;
 use shared::store::workspace::{Workspace, WriteError};
+use shared::upstream_error::UpstreamError;
 
 use crate::document::Document;
 use crate::entity::Entity;
@@ -51,7 +51,7 @@ impl Thing {
     }
 
     /// The same of what the tenant has by that name.
-    pub(crate) async fn face_now(&self, workspace: &Workspace) -> Result<Option<Value>, Fault> {
+    pub(crate) async fn face_now(&self, workspace: &Workspace) -> Result<Option<Value>, UpstreamError> {
         Ok(match self {
             Self::Tool(it) => workspace.tool(&it.name).await?.as_ref().map(tool::face),
             Self::Skill(it) => workspace.skill(&it.name).await?.as_ref().map(skill::face),

@@ -18,7 +18,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::CONNECT_TIMEOUT;
-use crate::environment::Misconfigured;
+use crate::environment::ConfigError;
 
 /// The authorities that certify AWS's endpoints (Amazon Trust Services, "Repository"). A start reads five certificates in place of
 /// the machine's whole bundle.
@@ -32,16 +32,16 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 ///
 /// # Errors
 /// When the file has no certificate, or one that is not valid.
-pub(crate) fn from_lambda() -> Result<SharedHttpConnector, Misconfigured> {
+pub(crate) fn from_lambda() -> Result<SharedHttpConnector, ConfigError> {
     let file = Env::real().get("SSL_CERT_FILE").ok().filter(|file| !file.is_empty());
-    trusting(file.as_deref().map(Path::new)).map_err(|error| {
+    with_trusted_certificates(file.as_deref().map(Path::new)).map_err(|error| {
         tracing::error!(%error, file, "the certificates of AWS's endpoints cannot be read");
-        Misconfigured::Unusable("SSL_CERT_FILE", "a file of valid certificates as PEM")
+        ConfigError::Unusable("SSL_CERT_FILE", "a file of valid certificates as PEM")
     })
 }
 
 /// Trusts the certificates in `file`, else Amazon's authorities.
-fn trusting(file: Option<&Path>) -> Result<SharedHttpConnector, BoxError> {
+fn with_trusted_certificates(file: Option<&Path>) -> Result<SharedHttpConnector, BoxError> {
     let pem = file.map_or_else(|| Ok(AMAZON_TRUST_SERVICES.to_vec()), certificates)?;
     let trust_store = TrustStore::empty().with_pem_certificate(pem);
     let context = TlsContext::builder().with_trust_store(trust_store).build()?;

@@ -102,13 +102,14 @@ async fn a_service_that_no_authority_certifies_is_not_called() {
 
     let file = std::env::temp_dir().join(format!("amble-authority-{}-{port}.pem", std::process::id()));
     std::fs::write(&file, key.cert.pem()).unwrap();
-    let trusting_it = trusting(Some(&file)).unwrap();
+    let trusting_it = with_trusted_certificates(Some(&file)).unwrap();
     let heard = call(&trusting_it, format!("https://localhost:{port}/")).await.unwrap();
     std::fs::remove_file(file).unwrap();
     assert_eq!(heard, format!("GET / HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n"));
 
     let other_name = call(&trusting_it, format!("https://127.0.0.1:{port}/")).await.unwrap_err();
-    let by_amazon = call(&trusting(None).unwrap(), format!("https://localhost:{port}/")).await.unwrap_err();
+    let by_amazon =
+        call(&with_trusted_certificates(None).unwrap(), format!("https://localhost:{port}/")).await.unwrap_err();
     assert!(other_name.is_io() && by_amazon.is_io(), "{other_name:?} {by_amazon:?}");
 }
 
@@ -119,10 +120,10 @@ fn a_file_without_valid_certificates_is_refused() {
     let invalid = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for text in [empty, invalid] {
         std::fs::write(&file, text).unwrap();
-        assert!(trusting(Some(&file)).is_err(), "{text}");
+        assert!(with_trusted_certificates(Some(&file)).is_err(), "{text}");
     }
     std::fs::remove_file(&file).unwrap();
-    assert!(trusting(Some(&file)).is_err(), "a file that is not there");
+    assert!(with_trusted_certificates(Some(&file)).is_err(), "a file that is not there");
 }
 
 /// Their names and the ends of their validity: who adds or renews one sees what there is.

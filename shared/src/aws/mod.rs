@@ -23,7 +23,7 @@ use aws_types::os_shim_internal::Env;
 use aws_types::sdk_config::Builder;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use crate::environment::Misconfigured;
+use crate::environment::ConfigError;
 use call_timer::CallTimer;
 use close_connection::CloseConnection;
 
@@ -35,17 +35,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// When no region is named, or a variable says neither `true` nor `false`.
-pub(crate) fn sdk_config_from_lambda(connector: &SharedHttpConnector) -> Result<SdkConfig, Misconfigured> {
+pub(crate) fn sdk_config_from_lambda(connector: &SharedHttpConnector) -> Result<SdkConfig, ConfigError> {
     let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
     Ok(sdk_config_from(Env::real(), connector)?.credentials_provider(credentials).build())
 }
 
-fn sdk_config_from(variables: Env, connector: &SharedHttpConnector) -> Result<Builder, Misconfigured> {
+fn sdk_config_from(variables: Env, connector: &SharedHttpConnector) -> Result<Builder, ConfigError> {
     let region = variables.get("AWS_REGION").ok().filter(|region| !region.is_empty());
-    let region = Region::new(region.ok_or(Misconfigured::Missing("AWS_REGION"))?);
+    let region = Region::new(region.ok_or(ConfigError::Missing("AWS_REGION"))?);
     let mut config = sdk_config(connector).region(region);
-    config.set_use_fips(switch(&variables, "AWS_USE_FIPS_ENDPOINT")?);
-    config.set_use_dual_stack(switch(&variables, "AWS_USE_DUALSTACK_ENDPOINT")?);
+    config.set_use_fips(parse_bool(&variables, "AWS_USE_FIPS_ENDPOINT")?);
+    config.set_use_dual_stack(parse_bool(&variables, "AWS_USE_DUALSTACK_ENDPOINT")?);
     Ok(config.service_config(EndpointUrls(variables)))
 }
 
@@ -154,12 +154,12 @@ impl LoadServiceConfig for EndpointUrls {
 }
 
 /// A variable that says `true` or `false`, if it is set.
-fn switch(variables: &Env, name: &'static str) -> Result<Option<bool>, Misconfigured> {
+fn parse_bool(variables: &Env, name: &'static str) -> Result<Option<bool>, ConfigError> {
     match variables.get(name).unwrap_or_default().to_ascii_lowercase().as_str() {
         "" => Ok(None),
         "true" => Ok(Some(true)),
         "false" => Ok(Some(false)),
-        _ => Err(Misconfigured::Unusable(name, "true or false")),
+        _ => Err(ConfigError::Unusable(name, "true or false")),
     }
 }
 

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 
 use super::*;
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 /// A service that gives these answers in turn, and the requests that reached it.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +61,7 @@ impl Service {
         self.0.lock().unwrap().1.len()
     }
 
-    fn config(&self, variables: &[(&str, &str)]) -> Result<SdkConfig, Misconfigured> {
+    fn config(&self, variables: &[(&str, &str)]) -> Result<SdkConfig, ConfigError> {
         let config = sdk_config_from(Env::from_slice(variables), &SharedHttpConnector::new(self.clone()))?;
         let credentials = Credentials::new("AKID", "secret", Some("session".into()), None, "test");
         Ok(config.credentials_provider(SharedCredentialsProvider::new(credentials)).build())
@@ -128,12 +128,12 @@ async fn attempts_run_out_while_a_service_is_down() {
 async fn an_error_names_code_message_and_request() {
     let error = Service::with([THROTTLED, THROTTLED]).get().await.unwrap_err();
     assert_eq!(
-        Fault::of_aws("DynamoDB.GetItem", &error).to_string(),
+        UpstreamError::of_aws("DynamoDB.GetItem", &error).to_string(),
         "DynamoDB.GetItem: ProvisionedThroughputExceededException: Slow down. (AWS request REQUEST1)"
     );
     let error = Service::with([Answer::Says(200, "<html>"), ITEM]).get().await.unwrap_err();
-    let fault = Fault::of_aws("DynamoDB.GetItem", &error).to_string();
-    assert!(fault.ends_with("(AWS request REQUEST1)"), "{fault}");
+    let text = UpstreamError::of_aws("DynamoDB.GetItem", &error).to_string();
+    assert!(text.ends_with("(AWS request REQUEST1)"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -83,7 +83,7 @@ const LIGHTEST_OF_DARK: Accent = Accent([0x2a, 0x31, 0x3b]);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::shell::STYLE;
+    use crate::http::layout::STYLE;
 
     #[test]
     fn a_colour_is_six_digits() {

@@ -6,30 +6,30 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderValue,
 };
 
-use crate::http::answer;
+use crate::http::response;
 use crate::lambda::Response;
 
 /// The answer to `OPTIONS` on an endpoint that takes `methods`.
 #[must_use]
 pub fn preflight(methods: &'static str) -> Response {
-    let mut response = open(answer::empty(StatusCode::NO_CONTENT));
-    answer::set(&mut response, ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
-    answer::set(
+    let mut response = open(response::empty(StatusCode::NO_CONTENT));
+    response::set_header(&mut response, ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+    response::set_header(
         &mut response,
         ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static(
             "Authorization, Content-Type, X-Api-Key, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID",
         ),
     );
-    answer::set(&mut response, ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+    response::set_header(&mut response, ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
     response
 }
 
 /// Lets scripts of any origin read `response`, the challenge included.
 #[must_use]
 pub fn open(mut response: Response) -> Response {
-    answer::set(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    answer::set(
+    response::set_header(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response::set_header(
         &mut response,
         ACCESS_CONTROL_EXPOSE_HEADERS,
         HeaderValue::from_static("WWW-Authenticate, Retry-After"),

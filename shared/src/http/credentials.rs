@@ -11,7 +11,7 @@ use crate::oauth::secret::Digest;
 
 /// Why a request does not say who its client is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unnamed {
+pub enum ClientCredentialsError {
     /// No usable `client_id` anywhere.
     Missing,
     /// An `Authorization` header that is not Basic with an id and a secret.
@@ -24,18 +24,18 @@ pub enum Unnamed {
 ///
 /// # Errors
 /// When there are none, or more than one.
-pub fn read(request: &Request, parameters: &Parameters) -> Result<ClientCredentials, Unnamed> {
+pub fn read(request: &Request, parameters: &Parameters) -> Result<ClientCredentials, ClientCredentialsError> {
     let named = parameters.value("client_id");
     let Some(header) = request.headers().get(AUTHORIZATION) else {
-        let id = named.and_then(ClientId::parse).ok_or(Unnamed::Missing)?;
+        let id = named.and_then(ClientId::parse).ok_or(ClientCredentialsError::Missing)?;
         let secret = parameters.value("client_secret").map(|secret| Digest::of(secret.as_bytes()));
         return Ok(ClientCredentials { id, secret, basic: false });
     };
-    let (id, secret) = header.to_str().ok().and_then(basic).ok_or(Unnamed::Basic)?;
+    let (id, secret) = header.to_str().ok().and_then(basic).ok_or(ClientCredentialsError::Basic)?;
     if parameters.value("client_secret").is_some() || named.is_some_and(|named| named != id) {
-        return Err(Unnamed::Twice);
+        return Err(ClientCredentialsError::Twice);
     }
-    let id = ClientId::parse(&id).ok_or(Unnamed::Basic)?;
+    let id = ClientId::parse(&id).ok_or(ClientCredentialsError::Basic)?;
     Ok(ClientCredentials { id, secret: Some(Digest::of(secret.as_bytes())), basic: true })
 }
 

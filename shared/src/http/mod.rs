@@ -1,14 +1,14 @@
 //! Reading requests and shaping answers.
 
 pub mod accent;
-pub mod answer;
 pub mod body;
 pub mod cors;
 pub mod credentials;
-pub mod notice;
-pub mod own_cookie;
-pub mod own_page;
+pub mod csrf;
+pub mod error_response;
+pub mod flash;
+pub mod host_cookie;
+pub mod layout;
 pub mod parameters;
-pub mod shell;
-pub mod told;
-pub mod visible;
+pub mod response;
+pub mod sanitized_text;

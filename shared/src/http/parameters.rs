@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use super::body;
-use crate::event::Part;
+use crate::event::MalformedPart;
 use crate::lambda::Request;
 
 /// The parameters of a request. An empty value counts as left out (OAuth 2.1 §3.1, §3.2).
@@ -15,7 +15,7 @@ pub struct Parameters(Vec<(String, String)>);
 
 /// Why parameters could not be read.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum Malformed {
+pub enum ParameterError {
     /// Larger than we read.
     #[error("the request is too large")]
     TooLarge,
@@ -27,7 +27,7 @@ pub enum Malformed {
     NotUtf8,
     /// A part that breaks the rules of HTTP.
     #[error("the {0} is malformed")]
-    NotHttp(Part),
+    NotHttp(MalformedPart),
     /// A name that occurs twice.
     #[error("a parameter is repeated")]
     Repeated,
@@ -41,7 +41,7 @@ impl Parameters {
     ///
     /// # Errors
     /// When it is too large, not UTF-8 or names a parameter twice.
-    pub fn of_query(request: &Request) -> Result<Self, Malformed> {
+    pub fn of_query(request: &Request) -> Result<Self, ParameterError> {
         // `rawQueryString`, not the joined map of the event, in which a duplicate looks like a comma.
         Self::parse(request.uri().query().unwrap_or_default())
     }
@@ -50,11 +50,11 @@ impl Parameters {
     ///
     /// # Errors
     /// When it is too large, not a form, not UTF-8 or names a parameter twice.
-    pub fn of_body(request: &Request) -> Result<Self, Malformed> {
+    pub fn of_body(request: &Request) -> Result<Self, ParameterError> {
         if !body::is_of_type(request, "application/x-www-form-urlencoded") {
-            return Err(Malformed::NotAForm);
+            return Err(ParameterError::NotAForm);
         }
-        let body = std::str::from_utf8(body::bytes(request)).map_err(|_| Malformed::NotUtf8)?;
+        let body = std::str::from_utf8(body::bytes(request)).map_err(|_| ParameterError::NotUtf8)?;
         Self::parse(body)
     }
 
@@ -62,16 +62,16 @@ impl Parameters {
     ///
     /// # Errors
     /// When it is too large, not UTF-8 or names a parameter twice.
-    pub fn parse(text: &str) -> Result<Self, Malformed> {
+    pub fn parse(text: &str) -> Result<Self, ParameterError> {
         if text.len() > Self::LIMIT {
-            return Err(Malformed::TooLarge);
+            return Err(ParameterError::TooLarge);
         }
         let mut seen: Vec<(String, String)> = Vec::new();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
             if seen.iter().any(|(earlier, _)| *earlier == name) {
-                return Err(Malformed::Repeated);
+                return Err(ParameterError::Repeated);
             }
             seen.push((name, value));
         }
@@ -90,7 +90,7 @@ impl Parameters {
     }
 }
 
-pub(super) fn decode(text: &str) -> Result<String, Malformed> {
+pub(super) fn decode(text: &str) -> Result<String, ParameterError> {
     let spaced = text.replace('+', " ");
-    percent_decode_str(&spaced).decode_utf8().map(Into::into).map_err(|_| Malformed::NotUtf8)
+    percent_decode_str(&spaced).decode_utf8().map(Into::into).map_err(|_| ParameterError::NotUtf8)
 }

@@ -92,12 +92,12 @@ impl<'a> Token<'a> {
     }
 
     /// Whether Supabase itself could have signed it with a key that it does not publish.
-    pub(super) fn may_be_asked_about(&self) -> bool {
-        self.is_of_a_secret() || matches!(self.header.alg.as_str(), "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512")
+    pub(super) fn is_verifiable_by_supabase(&self) -> bool {
+        self.is_symmetric() || matches!(self.header.alg.as_str(), "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512")
     }
 
     /// Whether it says that the project signed it with a secret that it shares.
-    pub(super) fn is_of_a_secret(&self) -> bool {
+    pub(super) fn is_symmetric(&self) -> bool {
         matches!(self.header.alg.as_str(), "HS256" | "HS384" | "HS512")
     }
 }
@@ -120,7 +120,7 @@ impl Claims {
             && self.role == AUTHENTICATED
             && is_uuid(&self.session_id)
             && !self.is_anonymous
-            && !self.is_of_an_oauth_client();
+            && !self.is_oauth_client();
         if good { PersonId::parse(&self.sub) } else { None }
     }
 
@@ -137,13 +137,13 @@ impl Claims {
 
     /// Whether they say how the person signed in. A custom access token hook may have dropped that, and then nothing here tells whether
     /// a person holds the token or a third party.
-    pub(super) fn name_a_method(&self) -> bool {
+    pub(super) fn have_amr(&self) -> bool {
         self.methods().next().is_some()
     }
 
     /// Supabase's own OAuth server gives third parties tokens that are otherwise the same: in a cookie, one of them would let
     /// that third party approve itself here.
-    fn is_of_an_oauth_client(&self) -> bool {
+    fn is_oauth_client(&self) -> bool {
         self.client_id.is_some() || self.methods().any(|method| method == "oauth_provider/authorization_code")
     }
 

@@ -51,14 +51,14 @@ impl Jar {
     /// acceptance rests on the signature.
     #[must_use]
     pub fn keys(&self, configured: &str) -> Vec<String> {
-        const MOST: usize = 4;
+        const MAX: usize = 4;
         if self.chunk_names(configured).next().is_some() {
             return vec![configured.to_owned()];
         }
         let mut found: Vec<String> = Vec::new();
         for (name, _) in &self.0 {
             let key = unchunked(name);
-            if is_conventional(key) && found.len() < MOST && !found.iter().any(|known| known == key) {
+            if is_conventional(key) && found.len() < MAX && !found.iter().any(|known| known == key) {
                 found.push(key.to_owned());
             }
         }
@@ -84,12 +84,12 @@ impl Jar {
 
     /// The value of `key`, from one cookie or from its chunks up to the first that is missing.
     fn joined(&self, key: &str, pick: Pick) -> Option<String> {
-        const MOST: usize = 16;
+        const MAX: usize = 16;
         const LIMIT: usize = 64 * 1024;
         let filled = |name: &str| self.picked(name, pick).filter(|value| !value.is_empty());
         let whole = match filled(key) {
             Some(whole) => whole.to_owned(),
-            None => (0..MOST).map_while(|place| filled(&format!("{key}.{place}"))).collect(),
+            None => (0..MAX).map_while(|place| filled(&format!("{key}.{place}"))).collect(),
         };
         (!whole.is_empty() && whole.len() <= LIMIT).then_some(whole)
     }
@@ -186,12 +186,12 @@ fn access_token(text: &str) -> Option<String> {
 /// `name` without the `.N` of a chunk.
 fn unchunked(name: &str) -> &str {
     match name.rsplit_once('.') {
-        Some((key, place)) if is_place(place) => key,
+        Some((key, place)) if is_chunk_number(place) => key,
         _ => name,
     }
 }
 
-fn is_place(text: &str) -> bool {
+fn is_chunk_number(text: &str) -> bool {
     text == "0" || (!text.is_empty() && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_is_looked_for_where_it_is_configured_or_else_where_it_may_be() {
+    fn session_is_read_from_the_configured_or_a_conventional_cookie() {
         for (header, expected) in [
             ("sb-ref-auth-token=x; sb-other-auth-token=y", vec!["sb-ref-auth-token"]),
             ("sb-ref-auth-token.0=x; sb-other-auth-token=y", vec!["sb-ref-auth-token"]),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_cookies_of_one_name_both_are_candidates() {
+    fn both_cookies_of_one_name_are_tried() {
         let session = |token: &str| format!(r#"{{"access_token":"{token}","refresh_token":"r","expires_at":1}}"#);
         let header = format!("key={}; key={}", session("stale"), session("fresh"));
 

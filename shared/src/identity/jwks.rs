@@ -10,28 +10,28 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::access_token::{Key, Token};
-use super::supabase::{Ask, Supabase};
+use super::supabase::{Supabase, SupabaseRequest};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 /// The keys as last fetched.
 #[derive(Default)]
 pub(super) struct Jwks {
     set: Option<Set>,
     tried: Option<Timestamp>,
-    /// A key that is not among them, and when Supabase last vouched for a token of it.
-    vouched: Option<(String, Timestamp)>,
+    /// A key that is not among them, and when Supabase last confirmed a token of it.
+    confirmed: Option<(String, Timestamp)>,
 }
 
 /// What is known of a key.
-pub(super) enum Found {
+pub(super) enum KeyLookup {
     /// The project publishes it.
     Key(Key),
-    /// Supabase alone knows what a token of it is worth. `vouched`: it has said lately that one of this key is good, or no
+    /// Only Supabase can verify a token of it. `confirmed`: it confirmed a token of this key lately, or no
     /// key of this kind is ever published.
-    Unpublished { vouched: bool },
-    /// It is nobody's.
-    None,
+    Unpublished { confirmed: bool },
+    /// No key of the project.
+    Unknown,
 }
 
 struct Set {
@@ -51,45 +51,50 @@ impl Jwks {
     /// What is known of the key that `token` names. Supabase is asked only where nobody else can know: about tokens of a
     /// shared secret, which is never published, though the keys that will replace it are; and about a key that is not
     /// published where we look, which may be newer than our last fetch.
-    pub(super) async fn find(&mut self, at: &Supabase, token: &Token<'_>, now: Timestamp) -> Result<Found, Fault> {
+    pub(super) async fn find(
+        &mut self,
+        supabase: &Supabase,
+        token: &Token<'_>,
+        now: Timestamp,
+    ) -> Result<KeyLookup, UpstreamError> {
         let mut fetched = false;
         if self.set.as_ref().is_none_or(|set| now.since(set.fetched) >= Self::FRESH) {
-            fetched = self.refetch(at, now).await?;
+            fetched = self.refetch(supabase, now).await?;
         }
-        if token.is_of_a_secret() {
+        if token.is_symmetric() {
             let is_published = token.kid().is_some_and(|kid| self.key(kid).is_some());
-            return Ok(if is_published { Found::None } else { Found::Unpublished { vouched: true } });
+            return Ok(if is_published { KeyLookup::Unknown } else { KeyLookup::Unpublished { confirmed: true } });
         }
-        let Some(kid) = token.kid() else { return Ok(Found::None) };
+        let Some(kid) = token.kid() else { return Ok(KeyLookup::Unknown) };
         if self.key(kid).is_none() && !fetched {
-            self.refetch(at, now).await?;
+            self.refetch(supabase, now).await?;
         }
-        let vouched = self.vouched.as_ref().is_some_and(|(of, at)| of == kid && now.since(*at) < Self::STALE);
+        let confirmed = self.confirmed.as_ref().is_some_and(|(of, at)| of == kid && now.since(*at) < Self::STALE);
         Ok(match self.key(kid) {
-            Some(Some(key)) => Found::Key(key.clone()),
-            Some(None) => Found::Unpublished { vouched: true },
-            None => Found::Unpublished { vouched },
+            Some(Some(key)) => KeyLookup::Key(key.clone()),
+            Some(None) => KeyLookup::Unpublished { confirmed: true },
+            None => KeyLookup::Unpublished { confirmed },
         })
     }
 
     /// Remembers that Supabase knows the key that `token` names, if it is not published yet.
-    pub(super) fn vouch(&mut self, token: &Token<'_>, now: Timestamp) {
-        if let Some(kid) = token.kid().filter(|kid| !token.is_of_a_secret() && self.key(kid).is_none()) {
-            self.vouched = Some((kid.to_owned(), now));
+    pub(super) fn confirm(&mut self, token: &Token<'_>, now: Timestamp) {
+        if let Some(kid) = token.kid().filter(|kid| !token.is_symmetric() && self.key(kid).is_none()) {
+            self.confirmed = Some((kid.to_owned(), now));
         }
     }
 
     /// Fetches, unless that was just tried; whether it did. A failure is one only when there is nothing to go on with.
-    async fn refetch(&mut self, at: &Supabase, now: Timestamp) -> Result<bool, Fault> {
+    async fn refetch(&mut self, supabase: &Supabase, now: Timestamp) -> Result<bool, UpstreamError> {
         let usable = self.set.as_ref().is_some_and(|set| now.since(set.fetched) < Self::STALE);
         if usable && self.tried.is_some_and(|tried| now.since(tried) < Self::PAUSE) {
             return Ok(false);
         }
         self.tried = Some(now);
-        match fetch(at).await {
+        match fetch(supabase).await {
             Ok(keys) => self.set = Some(Set { keys, fetched: now }),
-            Err(fault) if usable => tracing::warn!(%fault, "old keys serve on"),
-            Err(fault) => return Err(fault),
+            Err(error) if usable => tracing::warn!(%error, "old keys serve on"),
+            Err(error) => return Err(error),
         }
         Ok(true)
     }
@@ -99,28 +104,28 @@ impl Jwks {
     }
 }
 
-async fn fetch(at: &Supabase) -> Result<Vec<(String, Option<Key>)>, Fault> {
+async fn fetch(supabase: &Supabase) -> Result<Vec<(String, Option<Key>)>, UpstreamError> {
     #[derive(Deserialize)]
     struct Document {
         keys: Vec<Value>,
     }
     const CALL: &str = "Supabase.Jwks";
-    let answer = at.ask(Ask::get(CALL, "/.well-known/jwks.json")).await?;
+    let answer = supabase.send(SupabaseRequest::get(CALL, "/.well-known/jwks.json")).await?;
     if answer.status != StatusCode::OK {
-        return Err(answer.fault(CALL));
+        return Err(answer.upstream_error(CALL));
     }
     // A key of a kind that we do not know must not cost us the others.
     let listed = |jwk: Value| {
         let kid = jwk.get("kid")?.as_str()?.to_owned();
         Some((kid, key(jwk).map(|(_, key)| key)))
     };
-    Ok(answer.read::<Document>(CALL)?.keys.into_iter().filter_map(listed).collect())
+    Ok(answer.json::<Document>(CALL)?.keys.into_iter().filter_map(listed).collect())
 }
 
 /// A P-256 key for ES256 or an RSA key of 2048 bits or more for RS256, each for nothing else.
 pub(super) fn key(jwk: Value) -> Option<(String, Key)> {
     #[derive(Deserialize)]
-    struct Named {
+    struct Jwk {
         kid: String,
         alg: Option<String>,
         #[serde(rename = "use")]
@@ -136,7 +141,7 @@ pub(super) fn key(jwk: Value) -> Option<(String, Key)> {
         #[serde(rename = "RSA")]
         Rsa { n: String, e: String },
     }
-    let named: Named = serde_json::from_value(jwk).ok()?;
+    let named: Jwk = serde_json::from_value(jwk).ok()?;
     let (name, algorithm, decoding) = match &named.material {
         Material::Ec { crv, x, y } if crv == "P-256" => {
             ("ES256", Algorithm::ES256, DecodingKey::from_ec_components(x, y).ok()?)

@@ -4,15 +4,15 @@
 //! signed out, never an error.
 
 mod access_token;
-mod confirmed;
 pub mod cookies;
-pub mod halfway;
 mod jwks;
+pub mod mfa;
 mod oauth_server;
 mod rate_limiter;
 pub mod sign_in_redirect;
 pub mod signed_in;
 pub mod supabase;
+mod verified_tokens;
 
 use std::time::Duration;
 
@@ -23,26 +23,26 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use self::access_token::{Claims, Token};
-use self::confirmed::Confirmed;
 use self::cookies::Jar;
-use self::halfway::{Factor, Halfway};
-use self::jwks::{Found, Jwks};
+use self::jwks::{Jwks, KeyLookup};
+use self::mfa::{Factor, MfaPending};
 use self::oauth_server::OAuthServer;
 use self::rate_limiter::RateLimiter;
 use self::signed_in::SignedIn;
-use self::supabase::{Answer, Ask, Bearer, Supabase};
+use self::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
+use self::verified_tokens::VerifiedTokens;
 use crate::clock::Timestamp;
-use crate::environment::{Environment, Misconfigured};
-use crate::fault::Fault;
+use crate::environment::{ConfigError, Environment};
 use crate::lambda::Request;
 use crate::oauth::issuer::Issuer;
+use crate::upstream_error::UpstreamError;
 
 /// The longest way back from signing in, in bytes: it has to fit a cookie. An authorization request with a long `state` has
 /// about 1 KB.
-pub const LONGEST_WAY_BACK: usize = 2048;
+pub const MAX_RETURN_TO_LEN: usize = 2048;
 
 /// How long after its last access token a session is still continued: as long as a connection may lie unused.
-const FORGOTTEN: Duration = Duration::from_hours(30 * 24);
+const MAX_IDLE: Duration = Duration::from_hours(30 * 24);
 
 /// Knows people by their session at Supabase Auth.
 pub struct Identity {
@@ -52,56 +52,56 @@ pub struct Identity {
     login: Url,
     issuer: Issuer,
     jwks: Mutex<Jwks>,
-    confirmed: Confirmed,
+    verified_tokens: VerifiedTokens,
     oauth_server: OAuthServer,
-    /// Of questions about tokens whose key nobody vouched for.
-    questions: RateLimiter,
+    /// Limits lookups of tokens whose key is not known.
+    lookups: RateLimiter,
 }
 
-/// Who comes with a request.
+/// The status of the session that comes with a request.
 #[derive(Debug)]
-pub enum Arrival {
+pub enum SessionStatus {
     /// Nobody whose session is good, and why, as far as anybody said.
-    Nobody(NoSession),
+    SignedOut(SessionError),
     /// A person with a second factor, who has shown only the first. They count as nobody until they have shown both.
-    Halfway(Halfway),
+    MfaPending(MfaPending),
     /// A person, with every factor that they have.
     SignedIn(SignedIn),
 }
 
 /// Why there is no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoSession {
+pub enum SessionError {
     /// None came, or its token is not one that we accept.
-    NotOurs,
+    Unrecognized,
     /// It ended, or its person is gone.
     Ended,
     /// Its person is banned.
     Banned,
     /// Its token does not say how its person signed in (`amr`), and Supabase's own OAuth server is on: it may be a third party's, with
-    /// whatever scope. [`HOOK_KEEPS`] says what to do.
-    NoAmr,
+    /// whatever scope. [`HOOK_MUST_KEEP_CLAIMS`] says what to do.
+    MissingAmr,
 }
 
-/// Why a request is nobody's.
+/// Why a request has no signed-in person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotSignedIn {
+pub enum NotSignedInError {
     /// Its person has a second factor, and has shown only the first.
-    Halfway,
+    MfaPending,
     /// There is no session.
-    Nobody(NoSession),
+    NoSession(SessionError),
 }
 
-/// What to do about [`NoSession::NoAmr`], for the page.
-pub const HOOK_KEEPS: &str = "You are not signed in. Tell those who run this service: the OAuth server of their Supabase project \
+/// What to do about [`SessionError::MissingAmr`], for the page.
+pub const HOOK_MUST_KEEP_CLAIMS: &str = "You are not signed in. Tell those who run this service: the OAuth server of their Supabase project \
      is on, so its custom access token hook must keep the claims amr and client_id.";
 
-/// What Supabase says about a token.
-enum Word {
+/// What `GET /user` says about a token.
+enum SessionCheck {
     /// It is no session.
-    Denied(NoSession),
+    Invalid(SessionError),
     /// It is one, of a person with these verified factors.
-    Lives(Vec<Factor>),
+    Valid(Vec<Factor>),
 }
 
 impl Identity {
@@ -111,7 +111,7 @@ impl Identity {
     ///
     /// # Errors
     /// When one is missing or unusable.
-    pub fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let issuer = environment.issuer()?;
         let supabase = Supabase::new(environment)?;
         let issuers = match environment.optional("SUPABASE_ISSUER") {
@@ -120,46 +120,46 @@ impl Identity {
         };
         let cookie = match environment.optional("SESSION_COOKIE") {
             Some(name) if cookies::is_name(&name) => name,
-            Some(_) => return Err(Misconfigured::Unusable("SESSION_COOKIE", "not a cookie's name")),
+            Some(_) => return Err(ConfigError::Unusable("SESSION_COOKIE", "not a cookie's name")),
             None => supabase.cookie(),
         };
         let login = environment.optional("LOGIN_URL").unwrap_or_else(|| issuer.at("/auth/login"));
         let login = Url::parse(&login)
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
-            .ok_or(Misconfigured::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
-        let (jwks, confirmed, questions) = (Mutex::default(), Confirmed::default(), RateLimiter::default());
+            .ok_or(ConfigError::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
+        let (jwks, verified_tokens, lookups) = (Mutex::default(), VerifiedTokens::default(), RateLimiter::default());
         let oauth_server = OAuthServer::default();
-        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, confirmed, oauth_server, questions })
+        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, verified_tokens, oauth_server, lookups })
     }
 
     /// The person whose session came with `request`, if it is good at `now` and has every factor that they have. Their sign-out elsewhere
     /// shows within a minute, of a session with two factors within its token's hour, and at once only in [`Self::still_signed_in`].
     ///
     /// # Errors
-    /// When Supabase had to be asked and did not answer.
-    pub async fn signed_in(&self, request: &Request, now: Timestamp) -> Result<Option<SignedIn>, Fault> {
-        Ok(self.arrival(request, now).await?.signed_in().ok())
+    /// When Supabase had to be called and did not answer.
+    pub async fn signed_in(&self, request: &Request, now: Timestamp) -> Result<Option<SignedIn>, UpstreamError> {
+        Ok(self.session_status(request, now).await?.signed_in().ok())
     }
 
-    /// Who comes with `request`, at `now`.
+    /// The status of the session of `request`, at `now`.
     ///
     /// # Errors
     /// As [`Self::signed_in`].
-    pub async fn arrival(&self, request: &Request, now: Timestamp) -> Result<Arrival, Fault> {
-        let (mut questions, mut why) = (1, NoSession::NotOurs);
+    pub async fn session_status(&self, request: &Request, now: Timestamp) -> Result<SessionStatus, UpstreamError> {
+        let (mut lookups, mut why) = (1, SessionError::Unrecognized);
         let jar = Jar::of(request);
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
-                match self.judge(session.access_token, now, &mut questions).await? {
+                match self.verify_session(session.access_token, now, &mut lookups).await? {
                     // What says nothing takes no reason away.
-                    Arrival::Nobody(NoSession::NotOurs) => {}
-                    Arrival::Nobody(reason) => why = reason,
+                    SessionStatus::SignedOut(SessionError::Unrecognized) => {}
+                    SessionStatus::SignedOut(reason) => why = reason,
                     somebody => return Ok(somebody),
                 }
             }
         }
-        Ok(Arrival::Nobody(why))
+        Ok(SessionStatus::SignedOut(why))
     }
 
     /// The person whom `token` stands for, which Supabase has just given out, if it is good at `now`: offline by the project's keys, if
@@ -168,11 +168,11 @@ impl Identity {
     ///
     /// # Errors
     /// As [`Self::signed_in`].
-    pub async fn recognise(&self, token: Bearer, now: Timestamp) -> Result<Arrival, Fault> {
+    pub async fn verify_token(&self, token: Bearer, now: Timestamp) -> Result<SessionStatus, UpstreamError> {
         if let Some((parsed, _)) = Token::parse(token.expose()) {
-            self.jwks.lock().await.vouch(&parsed, now);
+            self.jwks.lock().await.confirm(&parsed, now);
         }
-        self.judge(token, now, &mut 1).await
+        self.verify_session(token, now, &mut 1).await
     }
 
     /// The refresh token of a session of ours whose access token ended no more than 30 days ago. It is one only beside an
@@ -181,16 +181,16 @@ impl Identity {
     ///
     /// # Errors
     /// When the project's keys cannot be had.
-    pub async fn refreshable(&self, request: &Request, now: Timestamp) -> Result<Option<String>, Fault> {
+    pub async fn refreshable_token(&self, request: &Request, now: Timestamp) -> Result<Option<String>, UpstreamError> {
         for session in Jar::of(request).sessions(&self.cookie) {
             let Some((parsed, claims)) = Token::parse(session.access_token.expose()) else { continue };
-            if claims.former_person(&self.issuers, FORGOTTEN, now).is_none() {
+            if claims.former_person(&self.issuers, MAX_IDLE, now).is_none() {
                 continue;
             }
             let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
-            let signed = matches!(found, Found::Key(key) if parsed.is_signed_by(&key));
+            let signed = matches!(found, KeyLookup::Key(key) if parsed.is_signed_by(&key));
             if let Some(token) = session.refresh_token().filter(|_| signed)
-                && !self.may_be_a_third_partys(&claims, now).await?
+                && !self.may_be_third_party(&claims, now).await?
             {
                 return Ok(Some(token));
             }
@@ -198,44 +198,55 @@ impl Identity {
         Ok(None)
     }
 
-    /// As [`Self::recognise`], asking about a token without a key only as long as `questions` are left. Of all calls, `GET /user` is the
+    /// As [`Self::verify_token`], asking about a token without a key only as long as `lookups` are left. Of all calls, `GET /user` is the
     /// one that Supabase does not count by address, so what strangers ask keeps nobody out; and how often they can is for the
     /// throttling of the routes that ask (template.yaml).
-    async fn judge(&self, token: Bearer, now: Timestamp, questions: &mut u8) -> Result<Arrival, Fault> {
-        const NOT_OURS: Arrival = Arrival::Nobody(NoSession::NotOurs);
-        let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(NOT_OURS) };
+    async fn verify_session(
+        &self,
+        token: Bearer,
+        now: Timestamp,
+        lookups: &mut u8,
+    ) -> Result<SessionStatus, UpstreamError> {
+        const UNRECOGNIZED: SessionStatus = SessionStatus::SignedOut(SessionError::Unrecognized);
+        let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(UNRECOGNIZED) };
         // Before the signature, so that only what could be a session makes us ask anybody.
-        let Some(person) = claims.person(&self.issuers, now) else { return Ok(NOT_OURS) };
+        let Some(person) = claims.person(&self.issuers, now) else { return Ok(UNRECOGNIZED) };
         let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
-        let (unpublished, known) = (matches!(found, Found::Unpublished { .. }), self.confirmed.knows(&token, now));
+        let (unpublished, known) =
+            (matches!(found, KeyLookup::Unpublished { .. }), self.verified_tokens.contains(&token, now));
         match found {
-            Found::Key(key) if parsed.is_signed_by(&key) => {}
-            Found::Unpublished { .. } if known => {}
-            Found::Unpublished { vouched } if *questions > 0 && parsed.may_be_asked_about() => {
+            KeyLookup::Key(key) if parsed.is_signed_by(&key) => {}
+            KeyLookup::Unpublished { .. } if known => {}
+            KeyLookup::Unpublished { confirmed } if *lookups > 0 && parsed.is_verifiable_by_supabase() => {
                 // Not asked is not signed out: who really has such a token comes again in a moment.
-                if !(vouched || self.questions.try_acquire(now)) {
+                if !(confirmed || self.lookups.try_acquire(now)) {
                     // Not counted: Supabase has done nothing wrong, and strangers must not raise its alarm.
                     let reason = "not asked: too many tokens of keys that are not published".to_owned();
-                    return Err(Fault { call: USER, reason });
+                    return Err(UpstreamError { call: USER, reason });
                 }
-                *questions -= 1;
+                *lookups -= 1;
             }
-            _ => return Ok(NOT_OURS),
+            _ => return Ok(UNRECOGNIZED),
         }
         let offline = known || (!unpublished && claims.has_both_factors());
-        let word = if offline { Word::Lives(Vec::new()) } else { self.lacking(&token, &claims, now).await? };
-        let factors = match word {
-            Word::Lives(factors) => factors,
-            Word::Denied(why) => return Ok(Arrival::Nobody(why)),
+        let check =
+            if offline { SessionCheck::Valid(Vec::new()) } else { self.missing_factors(&token, &claims, now).await? };
+        let factors = match check {
+            SessionCheck::Valid(factors) => factors,
+            SessionCheck::Invalid(why) => return Ok(SessionStatus::SignedOut(why)),
         };
         if unpublished {
-            self.jwks.lock().await.vouch(&parsed, now);
+            self.jwks.lock().await.confirm(&parsed, now);
         }
-        if self.may_be_a_third_partys(&claims, now).await? {
-            return Ok(Arrival::Nobody(NoSession::NoAmr));
+        if self.may_be_third_party(&claims, now).await? {
+            return Ok(SessionStatus::SignedOut(SessionError::MissingAmr));
         }
         let person = SignedIn::new(person, claims, token, !offline);
-        Ok(if factors.is_empty() { Arrival::SignedIn(person) } else { Arrival::Halfway(Halfway::new(person, factors)) })
+        Ok(if factors.is_empty() {
+            SessionStatus::SignedIn(person)
+        } else {
+            SessionStatus::MfaPending(MfaPending::new(person, factors))
+        })
     }
 
     /// Whether the session still exists and its person may use it, by Supabase's word of this moment: for what outlives the session, or
@@ -243,7 +254,7 @@ impl Identity {
     ///
     /// # Errors
     /// When Supabase gives no answer. That is no reason to sign in again.
-    pub async fn still_signed_in(&self, person: &SignedIn) -> Result<bool, Fault> {
+    pub async fn still_signed_in(&self, person: &SignedIn) -> Result<bool, UpstreamError> {
         Ok(self.signed_out(person).await?.is_none())
     }
 
@@ -251,24 +262,26 @@ impl Identity {
     ///
     /// # Errors
     /// As [`Self::still_signed_in`].
-    pub async fn signed_out(&self, person: &SignedIn) -> Result<Option<NoSession>, Fault> {
-        if person.just_asked {
+    pub async fn signed_out(&self, person: &SignedIn) -> Result<Option<SessionError>, UpstreamError> {
+        if person.just_verified {
             return Ok(None);
         }
-        let word = self.ask_about(&person.bearer, person.person.as_str()).await?;
-        Ok(match word {
-            Word::Denied(why) => Some(why),
+        let check = self.get_user(&person.bearer, person.person.as_str()).await?;
+        Ok(match check {
+            SessionCheck::Invalid(why) => Some(why),
             // A factor that was set up since they signed in is to be shown as well.
-            Word::Lives(factors) => (!person.has_both_factors && !factors.is_empty()).then_some(NoSession::Ended),
+            SessionCheck::Valid(factors) => {
+                (!person.has_both_factors && !factors.is_empty()).then_some(SessionError::Ended)
+            }
         })
     }
 
-    /// Where to send a browser that is not signed in, and that shall come back to `way_back`: a path on our origin, with its
+    /// Where to send a browser that is not signed in, and that shall come back to `return_to`: a path on our origin, with its
     /// query.
     #[must_use]
-    pub fn login(&self, way_back: &str) -> String {
+    pub fn login_url(&self, return_to: &str) -> String {
         let ours = self.login.origin().ascii_serialization() == self.issuer.as_str();
-        let next = if ours { way_back.to_owned() } else { self.issuer.at(way_back) };
+        let next = if ours { return_to.to_owned() } else { self.issuer.at(return_to) };
         let separator = if self.login.query().is_some() { '&' } else { '?' };
         format!("{}{separator}next={}", self.login, utf8_percent_encode(&next, UNRESERVED))
     }
@@ -293,62 +306,72 @@ impl Identity {
 
     /// Whether a token with these claims may be one that Supabase's own OAuth server gave to a third party. For tokens that are known to
     /// be Supabase's: what strangers make up must not have us ask.
-    async fn may_be_a_third_partys(&self, claims: &Claims, now: Timestamp) -> Result<bool, Fault> {
-        Ok(!claims.name_a_method() && self.oauth_server.is_on(&self.supabase, now).await?)
+    async fn may_be_third_party(&self, claims: &Claims, now: Timestamp) -> Result<bool, UpstreamError> {
+        Ok(!claims.have_amr() && self.oauth_server.is_on(&self.supabase, now).await?)
     }
 
     /// The factors that are left to be shown, if there is a session.
-    async fn lacking(&self, token: &Bearer, claims: &Claims, now: Timestamp) -> Result<Word, Fault> {
-        Ok(match self.ask_about(token, &claims.sub).await? {
-            Word::Lives(factors) if factors.is_empty() || claims.has_both_factors() => {
-                self.confirmed.remember(token, now);
-                Word::Lives(Vec::new())
+    async fn missing_factors(
+        &self,
+        token: &Bearer,
+        claims: &Claims,
+        now: Timestamp,
+    ) -> Result<SessionCheck, UpstreamError> {
+        Ok(match self.get_user(token, &claims.sub).await? {
+            SessionCheck::Valid(factors) if factors.is_empty() || claims.has_both_factors() => {
+                self.verified_tokens.insert(token, now);
+                SessionCheck::Valid(Vec::new())
             }
-            word => word,
+            check => check,
         })
     }
 
     /// `GET /user`, which verifies the token and looks up its session and its person. What the cookie says of factors, nobody signed.
-    async fn ask_about(&self, bearer: &Bearer, person: &str) -> Result<Word, Fault> {
+    async fn get_user(&self, bearer: &Bearer, person: &str) -> Result<SessionCheck, UpstreamError> {
         #[derive(Deserialize)]
         struct User {
             id: String,
             #[serde(default)]
             factors: Vec<Factor>,
         }
-        let answer = self.supabase.ask(Ask { bearer: Some(bearer), ..Ask::get(USER, "/user") }).await?;
+        let answer =
+            self.supabase.send(SupabaseRequest { bearer: Some(bearer), ..SupabaseRequest::get(USER, "/user") }).await?;
         if answer.status == StatusCode::OK {
-            let user: User = answer.read(USER)?;
+            let user: User = answer.json(USER)?;
             let verified = user.factors.into_iter().filter(Factor::is_verified).collect();
-            return Ok(if user.id == person { Word::Lives(verified) } else { Word::Denied(NoSession::NotOurs) });
+            return Ok(if user.id == person {
+                SessionCheck::Valid(verified)
+            } else {
+                SessionCheck::Invalid(SessionError::Unrecognized)
+            });
         }
-        denial(&answer).map(Word::Denied).ok_or_else(|| answer.fault(USER))
+        session_error(&answer).map(SessionCheck::Invalid).ok_or_else(|| answer.upstream_error(USER))
     }
 }
 
-impl Arrival {
+impl SessionStatus {
     /// The person, if they are signed in, with every factor that they have.
     ///
     /// # Errors
     /// Why they count as nobody.
-    pub fn signed_in(self) -> Result<SignedIn, NotSignedIn> {
+    pub fn signed_in(self) -> Result<SignedIn, NotSignedInError> {
         match self {
             Self::SignedIn(person) => Ok(person),
-            Self::Halfway(_) => Err(NotSignedIn::Halfway),
-            Self::Nobody(why) => Err(NotSignedIn::Nobody(why)),
+            Self::MfaPending(_) => Err(NotSignedInError::MfaPending),
+            Self::SignedOut(why) => Err(NotSignedInError::NoSession(why)),
         }
     }
 }
 
 /// Only Supabase Auth itself, by one of its codes, can say that a session is over; a gateway that refuses *us* cannot.
-fn denial(answer: &Answer) -> Option<NoSession> {
+fn session_error(answer: &SupabaseResponse) -> Option<SessionError> {
     if !matches!(answer.status.as_u16(), 401 | 403 | 404) {
         return None;
     }
     match answer.code.as_deref()? {
-        "no_authorization" | "bad_jwt" => Some(NoSession::NotOurs),
-        "session_not_found" | "session_expired" | "user_not_found" => Some(NoSession::Ended),
-        "user_banned" => Some(NoSession::Banned),
+        "no_authorization" | "bad_jwt" => Some(SessionError::Unrecognized),
+        "session_not_found" | "session_expired" | "user_not_found" => Some(SessionError::Ended),
+        "user_banned" => Some(SessionError::Banned),
         _ => None,
     }
 }

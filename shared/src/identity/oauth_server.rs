@@ -9,16 +9,16 @@ use http::StatusCode;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::supabase::{Ask, Supabase};
+use super::supabase::{Supabase, SupabaseRequest};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 /// As last asked. Its lock is held while somebody asks: all others wait for that answer.
 #[derive(Default)]
-pub(super) struct OAuthServer(Mutex<Known>);
+pub(super) struct OAuthServer(Mutex<Lookup>);
 
 #[derive(Default)]
-struct Known {
+struct Lookup {
     on: Option<(bool, Timestamp)>,
     failed: Option<Timestamp>,
 }
@@ -32,7 +32,7 @@ impl OAuthServer {
     ///
     /// # Errors
     /// When no usable answer came.
-    pub(super) async fn is_on(&self, at: &Supabase, now: Timestamp) -> Result<bool, Fault> {
+    pub(super) async fn is_on(&self, supabase: &Supabase, now: Timestamp) -> Result<bool, UpstreamError> {
         let mut known = self.0.lock().await;
         if let Some((on, asked)) = known.on
             && now.since(asked) < Self::FRESH
@@ -40,11 +40,11 @@ impl OAuthServer {
             return Ok(on);
         }
         if known.failed.is_some_and(|failed| now.since(failed) < Self::PAUSE) {
-            return Err(Fault::new(CALL, "not asked: there was no usable answer a moment ago"));
+            return Err(UpstreamError::new(CALL, "not asked: there was no usable answer a moment ago"));
         }
-        let answered = ask(at).await;
+        let answered = fetch_metadata(supabase).await;
         match &answered {
-            Ok(on) => *known = Known { on: Some((*on, now)), failed: None },
+            Ok(on) => *known = Lookup { on: Some((*on, now)), failed: None },
             Err(_) => known.failed = Some(now),
         }
         answered
@@ -53,17 +53,17 @@ impl OAuthServer {
 
 const CALL: &str = "Supabase.OAuthServer";
 
-async fn ask(at: &Supabase) -> Result<bool, Fault> {
+async fn fetch_metadata(supabase: &Supabase) -> Result<bool, UpstreamError> {
     /// RFC 8414 §2.
     #[derive(Deserialize)]
     struct Metadata {
         #[serde(rename = "issuer")]
         _issuer: String,
     }
-    let answer = at.ask(Ask::get(CALL, "/.well-known/oauth-authorization-server")).await?;
+    let answer = supabase.send(SupabaseRequest::get(CALL, "/.well-known/oauth-authorization-server")).await?;
     match (answer.status, answer.code.as_deref()) {
-        (StatusCode::OK, _) => answer.read::<Metadata>(CALL).map(|_| true),
+        (StatusCode::OK, _) => answer.json::<Metadata>(CALL).map(|_| true),
         (StatusCode::NOT_FOUND, Some("feature_disabled")) => Ok(false),
-        _ => Err(answer.fault(CALL)),
+        _ => Err(answer.upstream_error(CALL)),
     }
 }

@@ -1,10 +1,10 @@
-//! How often strangers can make us ask Supabase.
+//! Limits how often strangers can make us call Supabase.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Timestamp;
 
-/// Counts what nobody vouched for, in the second of the last one. Known to one process.
+/// Counts the lookups of the current second. Known to one process.
 #[derive(Default)]
 pub(super) struct RateLimiter(Mutex<(i64, u32)>);
 

@@ -1,19 +1,19 @@
 //! The redirect to the sign-in page, once per request: a browser must not go between us and that page in circles.
 
 use super::cookies::Jar;
-use super::{Identity, NotSignedIn};
-use crate::http::answer::see_other;
-use crate::http::own_cookie;
+use super::{Identity, NotSignedInError};
+use crate::http::host_cookie;
+use crate::http::response::see_other;
 use crate::lambda::{Request, Response};
 use crate::oauth::secret::{Digest, to_text};
 
 /// The browser was sent to sign in a moment ago, and came back with a session that is none here.
 #[derive(Debug, thiserror::Error)]
 #[error("came back from sign-in with a session that is not recognised")]
-pub struct UnrecognizedSession(pub NotSignedIn);
+pub struct UnrecognizedSessionError(pub NotSignedInError);
 
 impl Identity {
-    /// Sends the browser of `request` to sign in, to come back to `way_back`. `why` it counts as nobody's.
+    /// Sends the browser of `request` to sign in, to come back to `return_to`. `why` it counts as nobody's.
     ///
     /// # Errors
     /// When the same request was sent there within the last minute, and came back with a session that nobody recognises: it
@@ -21,26 +21,26 @@ impl Identity {
     pub fn redirect_to_sign_in(
         &self,
         request: &Request,
-        way_back: &str,
-        why: NotSignedIn,
-    ) -> Result<Response, UnrecognizedSession> {
-        let (jar, mark) = (Jar::of(request), to_text(Digest::of(way_back.as_bytes()).as_bytes()));
+        return_to: &str,
+        why: NotSignedInError,
+    ) -> Result<Response, UnrecognizedSessionError> {
+        let (jar, mark) = (Jar::of(request), to_text(Digest::of(return_to.as_bytes()).as_bytes()));
         let has_session = jar.keys(&self.cookie).iter().any(|key| jar.chunk_names(key).next().is_some());
         // Our own page asks for the second factor, and sends nobody on before.
-        let is_asked_for_more = why == NotSignedIn::Halfway && self.hosts_login();
-        if has_session && !is_asked_for_more && own_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str()) {
-            return Err(UnrecognizedSession(why));
+        let is_asked_for_more = why == NotSignedInError::MfaPending && self.hosts_login();
+        if has_session && !is_asked_for_more && host_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str()) {
+            return Err(UnrecognizedSessionError(why));
         }
-        let mut response = see_other(&self.login(way_back));
-        own_cookie::set(&mut response, NAME, &mark, Some(LIFE), &self.issuer);
+        let mut response = see_other(&self.login_url(return_to));
+        host_cookie::set(&mut response, NAME, &mark, Some(MAX_AGE), &self.issuer);
         Ok(response)
     }
 
     /// `response` to somebody who is recognised: the next redirect to sign in is a new one.
     #[must_use]
-    pub fn recognized(&self, request: &Request, mut response: Response) -> Response {
-        if own_cookie::value(request, NAME, &self.issuer).is_some() {
-            own_cookie::set(&mut response, NAME, "", Some(0), &self.issuer);
+    pub fn clear_sign_in_mark(&self, request: &Request, mut response: Response) -> Response {
+        if host_cookie::value(request, NAME, &self.issuer).is_some() {
+            host_cookie::set(&mut response, NAME, "", Some(0), &self.issuer);
         }
         response
     }
@@ -48,4 +48,4 @@ impl Identity {
 
 const NAME: &str = "mcp-sign-in";
 /// Seconds. A circle is faster, and a person who tries again is slower.
-const LIFE: u32 = 60;
+const MAX_AGE: u32 = 60;

@@ -22,8 +22,8 @@ pub struct SignedIn {
     /// For asking Supabase about them.
     pub bearer: Bearer,
     pub(super) has_both_factors: bool,
-    /// Supabase vouched for them a moment ago, in answering this very request.
-    pub(super) just_asked: bool,
+    /// Supabase verified the session a moment ago, in answering this very request.
+    pub(super) just_verified: bool,
     session: Secret<32>,
 }
 
@@ -31,7 +31,7 @@ pub struct SignedIn {
 pub const SIGN_OUT: &str = "sign out";
 
 impl SignedIn {
-    pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer, just_asked: bool) -> Self {
+    pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer, just_verified: bool) -> Self {
         // The session's id is random and known to its browser (and its project) alone. Unlike the token it survives a refresh,
         // so a form that lay open for an hour still counts.
         let has_both_factors = claims.has_both_factors();
@@ -52,27 +52,27 @@ impl SignedIn {
             until: Timestamp::from_seconds(claims.exp),
             bearer,
             has_both_factors,
-            just_asked,
+            just_verified,
             session,
         }
     }
 
     /// As whom a page tells them that they are signed in.
     #[must_use]
-    pub fn shown_as(&self) -> &str {
+    pub fn display_name(&self) -> &str {
         self.email.as_deref().or(self.phone.as_deref()).unwrap_or(self.person.as_str())
     }
 
     /// What a form for `purpose` carries, so that only a page of ours, shown within this session, can have been its source.
     /// `purpose` should say what is being agreed to.
     #[must_use]
-    pub fn anti_forgery(&self, purpose: &str) -> String {
+    pub fn csrf_token(&self, purpose: &str) -> String {
         to_text(self.proof(purpose).expose())
     }
 
-    /// Whether `shown` is [`Self::anti_forgery`] of `purpose`; in constant time.
+    /// Whether `shown` is [`Self::csrf_token`] of `purpose`; in constant time.
     #[must_use]
-    pub fn allows(&self, purpose: &str, shown: &str) -> bool {
+    pub fn verify_csrf_token(&self, purpose: &str, shown: &str) -> bool {
         from_text(shown).is_some_and(|bytes| self.proof(purpose).matches(&Secret::from_bytes(bytes)))
     }
 

@@ -1,4 +1,4 @@
-//! Supabase Auth on the wire: one call, one answer.
+//! The HTTP client of Supabase Auth.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -13,9 +13,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use url::{Host, Url};
 
-use crate::environment::{Environment, Misconfigured};
-use crate::fault::Fault;
+use crate::environment::{ConfigError, Environment};
 use crate::metrics;
+use crate::upstream_error::UpstreamError;
 
 /// One project, spoken to with its publishable key.
 pub struct Supabase {
@@ -26,8 +26,8 @@ pub struct Supabase {
 }
 
 /// A call to be made.
-pub struct Ask<'a> {
-    /// Its name in faults.
+pub struct SupabaseRequest<'a> {
+    /// Its name in errors.
     pub call: &'static str,
     /// Its method.
     pub method: Method,
@@ -38,14 +38,14 @@ pub struct Ask<'a> {
     /// Its JSON body.
     pub body: Option<Value>,
     /// How long it may take.
-    pub within: Duration,
+    pub timeout: Duration,
 }
 
 /// What Supabase said.
-pub struct Answer {
+pub struct SupabaseResponse {
     /// The status.
     pub status: StatusCode,
-    /// The code of a refusal.
+    /// The code of an error.
     pub code: Option<String>,
     body: Vec<u8>,
 }
@@ -58,9 +58,9 @@ impl Supabase {
     ///
     /// # Errors
     /// When one is missing, the address would be spoken to in the clear, or the key is a secret one.
-    pub fn new(environment: &Environment) -> Result<Self, Misconfigured> {
-        const WANTED: Misconfigured =
-            Misconfigured::Unusable("SUPABASE_URL", "an https address (http on a loopback host) without a query");
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        const WANTED: ConfigError =
+            ConfigError::Unusable("SUPABASE_URL", "an https address (http on a loopback host) without a query");
         let url = Url::parse(&environment.required("SUPABASE_URL")?).map_err(|_| WANTED)?;
         let loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -75,10 +75,10 @@ impl Supabase {
         }
         let key = environment.required("SUPABASE_PUBLISHABLE_KEY")?;
         if key.starts_with("sb_secret_") {
-            return Err(Misconfigured::Unusable("SUPABASE_PUBLISHABLE_KEY", "a secret key, which opens everything"));
+            return Err(ConfigError::Unusable("SUPABASE_PUBLISHABLE_KEY", "a secret key, which opens everything"));
         }
         let mut key = HeaderValue::from_str(&key)
-            .map_err(|_| Misconfigured::Unusable("SUPABASE_PUBLISHABLE_KEY", "not what a header can carry"))?;
+            .map_err(|_| ConfigError::Unusable("SUPABASE_PUBLISHABLE_KEY", "not what a header can carry"))?;
         key.set_sensitive(true);
         let base = format!("{}/auth/v1", url.as_str().trim_end_matches('/'));
         Ok(Self { url, base, key, client: OnceLock::new() })
@@ -97,62 +97,62 @@ impl Supabase {
         format!("sb-{}-auth-token", host.split('.').next().unwrap_or_default())
     }
 
-    /// Makes a call. A refusal is an answer too.
+    /// Sends a request. An error status is a response too.
     ///
     /// # Errors
     /// When there is no answer, it is too large, or it sends us elsewhere.
-    pub async fn ask(&self, ask: Ask<'_>) -> Result<Answer, Fault> {
-        metrics::timed("Supabase", tokio::time::timeout(ask.within, self.answer(&ask)))
+    pub async fn send(&self, request: SupabaseRequest<'_>) -> Result<SupabaseResponse, UpstreamError> {
+        metrics::timed("Supabase", tokio::time::timeout(request.timeout, self.exchange(&request)))
             .await
-            .map_err(|_| Fault::new(ask.call, "no answer in time"))?
+            .map_err(|_| UpstreamError::new(request.call, "no answer in time"))?
     }
 
-    async fn answer(&self, ask: &Ask<'_>) -> Result<Answer, Fault> {
-        let fault = |error: reqwest::Error| Fault::new(ask.call, chain(&error.without_url()));
-        let client = self.client(ask.call)?;
-        let response = match self.request(client, ask).send().await {
+    async fn exchange(&self, request: &SupabaseRequest<'_>) -> Result<SupabaseResponse, UpstreamError> {
+        let upstream_error = |error: reqwest::Error| UpstreamError::new(request.call, chain(&error.without_url()));
+        let client = self.client(request.call)?;
+        let response = match self.build(client, request).send().await {
             // It never left: even a POST may be sent again.
-            Err(error) if error.is_connect() => self.request(client, ask).send().await,
+            Err(error) if error.is_connect() => self.build(client, request).send().await,
             sent => sent,
         };
-        let mut response = response.map_err(fault)?;
+        let mut response = response.map_err(upstream_error)?;
         let status = response.status();
         if status.is_redirection() {
-            return Err(Fault::new(ask.call, format!("a redirect ({status})")));
+            return Err(UpstreamError::new(request.call, format!("a redirect ({status})")));
         }
         let named = response.headers().get("x-sb-error-code").and_then(|code| code.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(fault)? {
+        while let Some(chunk) = response.chunk().await.map_err(upstream_error)? {
             if body.len() + chunk.len() > LIMIT {
-                return Err(Fault::new(ask.call, "an answer larger than we read"));
+                return Err(UpstreamError::new(request.call, "an answer larger than we read"));
             }
             body.extend_from_slice(&chunk);
         }
         let code = if status.is_success() { None } else { code(&body, named) };
-        Ok(Answer { status, code, body })
+        Ok(SupabaseResponse { status, code, body })
     }
 
-    fn request(&self, client: &Client, ask: &Ask<'_>) -> reqwest::RequestBuilder {
-        let mut request = client
-            .request(ask.method.clone(), format!("{}{}", self.base, ask.path))
+    fn build(&self, client: &Client, request: &SupabaseRequest<'_>) -> reqwest::RequestBuilder {
+        let mut builder = client
+            .request(request.method.clone(), format!("{}{}", self.base, request.path))
             .header("apikey", &self.key)
             // Codes as strings.
             .header("x-supabase-api-version", "2024-01-01")
             .header(ACCEPT, "application/json");
-        if let Some(bearer) = ask.bearer
+        if let Some(bearer) = request.bearer
             && let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {}", bearer.expose()))
         {
             value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
+            builder = builder.header(AUTHORIZATION, value);
         }
-        if let Some(body) = &ask.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.to_string());
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, "application/json").body(body.to_string());
         }
-        request
+        builder
     }
 
     /// Made at the first call: reading the machine's root certificates is not for a cold start that may never need them.
-    fn client(&self, call: &'static str) -> Result<&Client, Fault> {
+    fn client(&self, call: &'static str) -> Result<&Client, UpstreamError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -165,38 +165,41 @@ impl Supabase {
             // Shorter than any server's: a frozen function wakes up with connections that are long closed.
             .pool_idle_timeout(Duration::from_secs(20))
             .build()
-            .map_err(|error| Fault::new(call, chain(&error)))?;
+            .map_err(|error| UpstreamError::new(call, chain(&error)))?;
         Ok(self.client.get_or_init(|| client))
     }
 }
 
-impl<'a> Ask<'a> {
+impl<'a> SupabaseRequest<'a> {
     /// A reading call, for a request that waits for it.
     #[must_use]
     pub const fn get(call: &'static str, path: &'a str) -> Self {
-        Self { call, method: Method::GET, path, bearer: None, body: None, within: Duration::from_secs(2) }
+        Self { call, method: Method::GET, path, bearer: None, body: None, timeout: Duration::from_secs(2) }
     }
 
     /// A call with a body, which may send a mail or hash a password.
     #[must_use]
     pub const fn post(call: &'static str, path: &'a str, body: Value) -> Self {
-        Self { call, method: Method::POST, path, bearer: None, body: Some(body), within: Duration::from_secs(5) }
+        Self { call, method: Method::POST, path, bearer: None, body: Some(body), timeout: Duration::from_secs(5) }
     }
 }
 
-impl Answer {
+impl SupabaseResponse {
     /// The body of a success. Unknown members are ignored.
     ///
     /// # Errors
     /// When it is not what `call` answers with.
-    pub fn read<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, Fault> {
-        // The error of `serde_json` may quote what it read, which can be a token: only its place is told.
+    pub fn json<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, UpstreamError> {
+        // The error of `serde_json` may quote what it read, which can be a token: only its place is logged.
         serde_json::from_slice(&self.body).map_err(|error| {
-            Fault::new(call, format!("{}, unreadable at line {} column {}", self.status, error.line(), error.column()))
+            UpstreamError::new(
+                call,
+                format!("{}, unreadable at line {} column {}", self.status, error.line(), error.column()),
+            )
         })
     }
 
-    /// The text of a refusal, up to a few hundred characters: for what the project's own hook says to its people, and
+    /// The text of an error, up to a few hundred characters: for what the project's own hook says to its people, and
     /// where one code has several reasons. It may hold anything, so it is for no log.
     #[must_use]
     pub fn message(&self) -> Option<String> {
@@ -207,10 +210,10 @@ impl Answer {
         (!text.is_empty()).then(|| text.chars().take(LONGEST).collect())
     }
 
-    /// As a fault: neither the success nor the refusal that was expected.
+    /// As an upstream error: neither a success nor an error code that was expected.
     #[must_use]
-    pub fn fault(&self, call: &'static str) -> Fault {
-        Fault::new(call, format!("{} {}", self.status, self.code.as_deref().unwrap_or("without a code")))
+    pub fn upstream_error(&self, call: &'static str) -> UpstreamError {
+        UpstreamError::new(call, format!("{} {}", self.status, self.code.as_deref().unwrap_or("without a code")))
     }
 }
 
@@ -237,7 +240,7 @@ impl std::fmt::Debug for Bearer {
 /// Larger than any session: a token of 16 KiB and a person with much metadata.
 const LIMIT: usize = 256 * 1024;
 
-/// The code of a refusal, in this order: new form, old form, header, OAuth's form.
+/// The code of an error, in this order: new form, old form, header, OAuth's form.
 fn code(body: &[u8], named: Option<String>) -> Option<String> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -262,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_code_of_a_refusal_is_found_in_each_of_its_places() {
+    fn error_code_is_read_from_every_form() {
         for (body, header, expected) in [
             (r#"{"code":"bad_jwt","message":"x"}"#, None, Some("bad_jwt")),
             (r#"{"code":403,"error_code":"bad_jwt","msg":"x"}"#, None, Some("bad_jwt")),

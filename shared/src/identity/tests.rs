@@ -24,7 +24,7 @@ fn fixtures() -> Value {
 
 /// Every format that the real libraries write, and what must not be taken for one.
 #[tokio::test]
-async fn every_fixture_is_read_and_verified_as_it_says() {
+async fn fixtures_are_verified_as_recorded() {
     let fixtures = fixtures();
     let cases = fixtures["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 19);
@@ -46,7 +46,7 @@ async fn every_fixture_is_read_and_verified_as_it_says() {
 
 /// The name that `@supabase/ssr` makes of an address.
 #[tokio::test]
-async fn the_cookie_is_named_after_the_project() {
+async fn cookie_is_named_after_the_project() {
     for (url, name) in [
         ("https://abcdefghijklmnopqrst.supabase.co", "sb-abcdefghijklmnopqrst-auth-token"),
         ("https://auth.acme.io/", "sb-auth-auth-token"),
@@ -60,7 +60,7 @@ async fn the_cookie_is_named_after_the_project() {
 }
 
 #[tokio::test]
-async fn settings_that_would_be_unsafe_are_refused() {
+async fn unsafe_settings_are_refused() {
     for (name, value) in [
         ("SUPABASE_URL", "http://kong:8000"),
         ("SUPABASE_URL", "https://user:secret@example.com"),
@@ -105,7 +105,7 @@ async fn only_a_browser_session_of_this_project_counts() {
         ("email", json!(""), true),
     ] {
         let token = signed(&json!({ "alg": "ES256", "kid": KID, "typ": "JWT" }), &claims(&[(member, value.clone())]));
-        let found = identity.recognise(Bearer::new(token), NOW).await.unwrap();
+        let found = identity.verify_token(Bearer::new(token), NOW).await.unwrap();
         assert_eq!(found.person().is_some(), good, "{member}: {value}");
     }
 }
@@ -128,12 +128,12 @@ async fn only_the_key_decides_how_a_token_is_verified() {
         (json!({ "alg": "ES256", "kid": KID, "typ": "at+jwt" }), "another kind of token"),
     ] {
         let token = signed(&header, &claims(&[]));
-        assert!(identity.recognise(Bearer::new(token), NOW).await.unwrap().person().is_none(), "{why}");
+        assert!(identity.verify_token(Bearer::new(token), NOW).await.unwrap().person().is_none(), "{why}");
     }
     let good = signed(&json!({ "alg": "ES256", "kid": KID }), &claims(&[]));
     let changed = good.replacen('.', ".A", 1);
-    assert!(identity.recognise(Bearer::new(changed), NOW).await.unwrap().person().is_none());
-    assert!(identity.recognise(Bearer::new(good), NOW).await.unwrap().person().is_some());
+    assert!(identity.verify_token(Bearer::new(changed), NOW).await.unwrap().person().is_none());
+    assert!(identity.verify_token(Bearer::new(good), NOW).await.unwrap().person().is_some());
 }
 
 #[tokio::test]
@@ -145,27 +145,31 @@ async fn keys_are_fetched_once_and_outlive_a_failure_for_an_hour() {
     let at = |minutes: u64| NOW.plus(std::time::Duration::from_secs(60 * minutes));
 
     for minute in [0, 1, 9] {
-        assert!(identity.recognise(good(), at(minute)).await.unwrap().person().is_some());
+        assert!(identity.verify_token(good(), at(minute)).await.unwrap().person().is_some());
     }
     assert_eq!(project.calls(), 1);
 
     let silent = Project::answering([("/.well-known/jwks.json", 500, String::new())]).await;
     let mut failing = silent.identity(&[]);
     failing.jwks = identity.jwks;
-    assert!(failing.recognise(good(), at(59)).await.unwrap().person().is_some());
-    assert!(failing.recognise(good(), at(61)).await.is_err());
+    assert!(failing.verify_token(good(), at(59)).await.unwrap().person().is_some());
+    assert!(failing.verify_token(good(), at(61)).await.is_err());
 }
 
 /// Such a token may be that of a third party, of which a hook dropped the marks. Nothing else of what it says matters.
 #[tokio::test]
-async fn a_token_without_amr_is_nobody_where_supabases_own_oauth_server_is_on() {
+async fn token_without_amr_is_refused_while_the_oauth_server_is_on() {
     let on = || (200, json!({ "issuer": ISSUER }).to_string());
     let off = || (404, json!({ "code": "feature_disabled", "message": "OAuth server is disabled" }).to_string());
     for (amr, (status, body), expected) in [
-        (Value::Null, on(), Some(Err(NotSignedIn::Nobody(NoSession::NoAmr)))),
-        (json!([]), on(), Some(Err(NotSignedIn::Nobody(NoSession::NoAmr)))),
-        (json!([{ "timestamp": 1 }, 1, { "method": "" }, ""]), on(), Some(Err(NotSignedIn::Nobody(NoSession::NoAmr)))),
-        (json!("password"), on(), Some(Err(NotSignedIn::Nobody(NoSession::NotOurs)))),
+        (Value::Null, on(), Some(Err(NotSignedInError::NoSession(SessionError::MissingAmr)))),
+        (json!([]), on(), Some(Err(NotSignedInError::NoSession(SessionError::MissingAmr)))),
+        (
+            json!([{ "timestamp": 1 }, 1, { "method": "" }, ""]),
+            on(),
+            Some(Err(NotSignedInError::NoSession(SessionError::MissingAmr))),
+        ),
+        (json!("password"), on(), Some(Err(NotSignedInError::NoSession(SessionError::Unrecognized)))),
         (json!(["pwd"]), on(), Some(Ok(()))),
         (json!([{ "method": "password", "timestamp": 1 }]), on(), Some(Ok(()))),
         (Value::Null, off(), Some(Ok(()))),
@@ -190,9 +194,9 @@ async fn a_token_without_amr_is_nobody_where_supabases_own_oauth_server_is_on() 
             let token = token(&[("amr", amr.clone()), ("aal", json!(aal))]);
             let cookie = json!({ "access_token": token, "refresh_token": "x", "expires_at": 1 });
 
-            let arrival = identity.arrival(&request(&format!("sb-127-auth-token={cookie}")), NOW).await;
+            let session = identity.session_status(&request(&format!("sb-127-auth-token={cookie}")), NOW).await;
 
-            let found = arrival.ok().map(|arrival| arrival.signed_in().map(|_| ()));
+            let found = session.ok().map(|session| session.signed_in().map(|_| ()));
             assert_eq!(found, expected, "{amr} {aal} {status} {body}");
         }
     }
@@ -200,7 +204,7 @@ async fn a_token_without_amr_is_nobody_where_supabases_own_oauth_server_is_on() 
 
 /// Once, whoever waits for the answer and how many; after an hour again. Strangers cannot have it asked.
 #[tokio::test]
-async fn whether_that_server_is_on_is_asked_once_an_hour() {
+async fn oauth_server_metadata_is_fetched_once_an_hour() {
     let jwks = || ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string());
     let disabled = json!({ "code": "feature_disabled", "message": "x" }).to_string();
     let project = Project::answering([jwks(), (OAUTH_SERVER, 404, disabled)]).await;
@@ -210,8 +214,8 @@ async fn whether_that_server_is_on_is_asked_once_an_hour() {
 
     let (claims, other) = (unsaid.rsplit_once('.').unwrap().0, token(&[]));
     let made_up = format!("{claims}.{}", other.rsplit_once('.').unwrap().1);
-    assert!(identity.recognise(Bearer::new(made_up), NOW).await.unwrap().person().is_none());
-    assert!(identity.recognise(Bearer::new(other), NOW).await.unwrap().person().is_some());
+    assert!(identity.verify_token(Bearer::new(made_up), NOW).await.unwrap().person().is_none());
+    assert!(identity.verify_token(Bearer::new(other), NOW).await.unwrap().person().is_some());
     assert_eq!(project.calls_of(OAUTH_SERVER), 0);
 
     assert_eq!(at_once(&identity, &unsaid, 20, NOW).await, [Some(true); 20]);
@@ -223,7 +227,7 @@ async fn whether_that_server_is_on_is_asked_once_an_hour() {
 
 /// Those who wait are not let go one after another, each when its own question has failed.
 #[tokio::test]
-async fn whether_that_server_is_on_is_not_asked_again_at_once_where_there_is_no_answer() {
+async fn failed_oauth_server_lookup_is_not_repeated_at_once() {
     let jwks = ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string());
     let project = Project::answering([jwks, (OAUTH_SERVER, 500, String::new())]).await;
     let identity = Arc::new(project.identity(&[]));
@@ -240,14 +244,16 @@ async fn at_once(identity: &Arc<Identity>, token: &str, requests: usize, now: Ti
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..requests {
         let (identity, token) = (Arc::clone(identity), Bearer::new(token.to_owned()));
-        all.spawn(async move { identity.recognise(token, now).await.ok().map(|arrival| arrival.person().is_some()) });
+        all.spawn(
+            async move { identity.verify_token(token, now).await.ok().map(|session| session.person().is_some()) },
+        );
     }
     all.join_all().await
 }
 
 /// The refresh token beside it would be the third party's as well.
 #[tokio::test]
-async fn a_session_without_amr_is_not_continued_where_that_server_is_on() {
+async fn session_without_amr_is_not_refreshed_while_the_oauth_server_is_on() {
     let ended = token(&[("amr", Value::Null), ("exp", json!(NOW.seconds() - 1)), ("iat", json!(NOW.seconds() - 3601))]);
     let cookie = json!({ "access_token": ended, "refresh_token": "theirs", "expires_at": 1 });
     let request = request(&format!("sb-127-auth-token={cookie}"));
@@ -262,13 +268,13 @@ async fn a_session_without_amr_is_not_continued_where_that_server_is_on() {
         ])
         .await;
 
-        assert_eq!(project.identity(&[]).refreshable(&request, NOW).await.ok(), expected, "{status} {body}");
+        assert_eq!(project.identity(&[]).refreshable_token(&request, NOW).await.ok(), expected, "{status} {body}");
     }
 }
 
 /// No key, so Supabase is asked, and its word counts for a minute.
 #[tokio::test]
-async fn a_token_of_a_shared_secret_is_asked_about() {
+async fn symmetric_token_is_verified_by_supabase() {
     let project = Project::answering([
         ("/.well-known/jwks.json", 200, r#"{"keys":[]}"#.to_owned()),
         ("/user", 200, json!({ "id": PERSON, "email": "ana@example.com" }).to_string()),
@@ -278,7 +284,7 @@ async fn a_token_of_a_shared_secret_is_asked_about() {
     let token = signed(&json!({ "alg": "HS256", "typ": "JWT" }), &claims(&[]));
     let ask = async |seconds| {
         let at = NOW.plus(std::time::Duration::from_secs(seconds));
-        identity.recognise(Bearer::new(token.clone()), at).await.unwrap().person().is_some()
+        identity.verify_token(Bearer::new(token.clone()), at).await.unwrap().person().is_some()
     };
 
     assert!(ask(0).await && ask(59).await);
@@ -287,12 +293,12 @@ async fn a_token_of_a_shared_secret_is_asked_about() {
     assert_eq!(project.calls(), 3);
 
     let another = Bearer::new(signed(&json!({ "alg": "HS256" }), &claims(&[("sub", json!(PERSON.replace('0', "1")))])));
-    assert!(identity.recognise(another, NOW).await.unwrap().person().is_none());
+    assert!(identity.verify_token(another, NOW).await.unwrap().person().is_none());
 }
 
 /// A key that is too new to be published everywhere counts by Supabase's word, and names of keys can be made up.
 #[tokio::test]
-async fn a_key_that_is_not_published_is_asked_about_and_fetched_with_pauses() {
+async fn unpublished_key_is_verified_by_supabase_and_refetched_with_pauses() {
     for (status, answer, asked) in [
         (403, json!({ "code": "bad_jwt", "message": "x" }), [(0, 1, 1), (29, 1, 2), (30, 2, 3), (31, 2, 4)]),
         (200, json!({ "id": PERSON }), [(0, 1, 1), (29, 1, 2), (30, 2, 3), (61, 3, 4)]),
@@ -318,7 +324,7 @@ async fn a_key_that_is_not_published_is_asked_about_and_fetched_with_pauses() {
 
 /// What each answer of `GET /user` means.
 #[tokio::test]
-async fn at_approval_supabase_says_whether_the_session_still_is() {
+async fn approval_checks_the_session_with_supabase() {
     for (status, body, expected) in [
         (200, json!({ "id": PERSON }), Some(true)),
         (200, json!({ "id": "0b6c1c0e-52a1-4c6c-9a37-000000000000" }), Some(false)),
@@ -341,7 +347,7 @@ async fn at_approval_supabase_says_whether_the_session_still_is() {
         ])
         .await;
         let identity = project.identity(&[]);
-        let person = identity.recognise(Bearer::new(token(&[])), NOW).await.unwrap().person().unwrap();
+        let person = identity.verify_token(Bearer::new(token(&[])), NOW).await.unwrap().person().unwrap();
 
         assert_eq!(identity.still_signed_in(&person).await.ok(), expected, "{status} {body}");
     }
@@ -349,16 +355,16 @@ async fn at_approval_supabase_says_whether_the_session_still_is() {
 
 /// Supabase's "if enrolled": a verified factor is to be shown, and only Supabase knows whether there is one.
 #[tokio::test]
-async fn a_person_with_a_second_factor_is_signed_in_when_both_were_shown() {
+async fn person_with_mfa_is_signed_in_after_both_factors() {
     let factor = |kind: &str, status: &str| json!({ "id": "34e770dd-9ff9-416c-87fa-43b31d7ef225", "friendly_name": "Phone", "factor_type": kind, "status": status });
     for (aal, factors, arrives) in [
         (json!("aal1"), json!([]), "signed in"),
         (json!("aal1"), Value::Null, "signed in"),
         (json!("aal1"), json!([factor("totp", "unverified")]), "signed in"),
-        (json!("aal1"), json!([factor("totp", "verified")]), "halfway"),
-        (json!("aal1"), json!([factor("webauthn", "verified")]), "halfway"),
-        (Value::Null, json!([factor("totp", "verified")]), "halfway"),
-        (json!("aal3"), json!([factor("totp", "verified")]), "halfway"),
+        (json!("aal1"), json!([factor("totp", "verified")]), "mfa"),
+        (json!("aal1"), json!([factor("webauthn", "verified")]), "mfa"),
+        (Value::Null, json!([factor("totp", "verified")]), "mfa"),
+        (json!("aal3"), json!([factor("totp", "verified")]), "mfa"),
         (json!("aal2"), json!([factor("totp", "verified")]), "signed in"),
         (json!("aal1"), json!("not a list"), "fault"),
         (json!("aal1"), json!([{ "id": "../user", "factor_type": "totp", "status": "verified" }]), "fault"),
@@ -374,16 +380,16 @@ async fn a_person_with_a_second_factor_is_signed_in_when_both_were_shown() {
         .await;
         let identity = project.identity(&[]);
 
-        let arrival = identity.recognise(Bearer::new(token(&[("aal", aal.clone())])), NOW).await;
+        let session = identity.verify_token(Bearer::new(token(&[("aal", aal.clone())])), NOW).await;
 
-        let said = match &arrival {
-            Ok(Arrival::SignedIn(_)) => "signed in",
-            Ok(Arrival::Halfway(_)) => "halfway",
-            Ok(Arrival::Nobody(_)) => "nobody",
+        let said = match &session {
+            Ok(SessionStatus::SignedIn(_)) => "signed in",
+            Ok(SessionStatus::MfaPending(_)) => "mfa",
+            Ok(SessionStatus::SignedOut(_)) => "nobody",
             Err(_) => "fault",
         };
         assert_eq!(said, arrives, "{aal} {factors}");
-        if let Ok(Arrival::SignedIn(person)) = arrival {
+        if let Ok(SessionStatus::SignedIn(person)) = session {
             assert!(identity.still_signed_in(&person).await.unwrap(), "{aal} {factors}");
             assert_eq!(project.calls(), 2, "the keys, and the person once: {aal} {factors}");
         }
@@ -391,31 +397,31 @@ async fn a_person_with_a_second_factor_is_signed_in_when_both_were_shown() {
 }
 
 #[tokio::test]
-async fn a_form_counts_for_its_purpose_and_session_whatever_token_the_session_has() {
+async fn csrf_token_is_bound_to_purpose_and_session() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
     let identity = project.identity(&[]);
     let person = async |changes: &[(&str, Value)]| {
-        identity.recognise(Bearer::new(token(changes)), NOW).await.unwrap().person().unwrap()
+        identity.verify_token(Bearer::new(token(changes)), NOW).await.unwrap().person().unwrap()
     };
     let ana = person(&[]).await;
     let refreshed = person(&[("exp", json!(NOW.seconds() + 9)), ("iat", json!(NOW.seconds()))]).await;
     let elsewhere = person(&[("session_id", json!("5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c34"))]).await;
 
-    let shown = ana.anti_forgery("approve x");
+    let shown = ana.csrf_token("approve x");
 
-    assert!(ana.allows("approve x", &shown));
-    assert!(refreshed.allows("approve x", &shown));
-    assert!(!ana.allows("approve y", &shown));
-    assert!(!elsewhere.allows("approve x", &shown));
+    assert!(ana.verify_csrf_token("approve x", &shown));
+    assert!(refreshed.verify_csrf_token("approve x", &shown));
+    assert!(!ana.verify_csrf_token("approve y", &shown));
+    assert!(!elsewhere.verify_csrf_token("approve x", &shown));
     for wrong in ["", "x", &shown[1..], &format!("{shown}A")] {
-        assert!(!ana.allows("approve x", wrong), "{wrong}");
+        assert!(!ana.verify_csrf_token("approve x", wrong), "{wrong}");
     }
     let debug = format!("{ana:?}");
     assert!(!debug.contains("5e1f2a7c") && !debug.contains("eyJ"), "{debug}");
 }
 
 #[tokio::test]
-async fn the_way_to_the_login_page_leads_back() {
+async fn login_url_carries_the_return_path() {
     let back = "/oauth/authorize?client_id=a&state=b%20c";
     let encoded = "/oauth/authorize%3Fclient_id%3Da%26state%3Db%2520c";
     for (login, expected) in [
@@ -427,11 +433,11 @@ async fn the_way_to_the_login_page_leads_back() {
         ),
     ] {
         let identity = Identity::new(&environment("https://p.example.com", &[("LOGIN_URL", login)])).unwrap();
-        assert_eq!(identity.login(back), expected);
+        assert_eq!(identity.login_url(back), expected);
     }
 }
 
-impl Arrival {
+impl SessionStatus {
     fn person(self) -> Option<SignedIn> {
         self.signed_in().ok()
     }

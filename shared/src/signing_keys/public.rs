@@ -5,8 +5,8 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::der::{BIT_STRING, Der, SEQUENCE};
-use crate::fault::Fault;
 use crate::oauth::secret::to_text;
+use crate::upstream_error::UpstreamError;
 
 /// Keys by their names at KMS: ids, ARNs or aliases. The first signs.
 pub struct Keyring {
@@ -66,7 +66,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When KMS does not give one, or it is neither RSA nor P-256.
-    pub async fn fetch(&self) -> Result<PublicKeys, Fault> {
+    pub async fn fetch(&self) -> Result<PublicKeys, UpstreamError> {
         let (first, mut others) = (self.fetch_first().await?, Vec::new());
         for name in &self.others {
             others.push(self.fetch_one(name).await?);
@@ -75,16 +75,17 @@ impl Keyring {
     }
 
     /// Fetches the public half of the one that signs.
-    pub(crate) async fn fetch_first(&self) -> Result<PublicKey, Fault> {
+    pub(crate) async fn fetch_first(&self) -> Result<PublicKey, UpstreamError> {
         self.fetch_one(&self.first).await
     }
 
-    async fn fetch_one(&self, name: &str) -> Result<PublicKey, Fault> {
+    async fn fetch_one(&self, name: &str) -> Result<PublicKey, UpstreamError> {
         const CALL: &str = "KMS.GetPublicKey";
         let answer = self.kms.get_public_key().key_id(name).send().await;
-        let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let spki = answer.public_key().ok_or_else(|| Fault::new(CALL, "KMS returned no public key"))?;
-        PublicKey::from_spki(spki.as_ref()).ok_or_else(|| Fault::new(CALL, "the public key is neither RSA nor P-256"))
+        let answer = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let spki = answer.public_key().ok_or_else(|| UpstreamError::new(CALL, "KMS returned no public key"))?;
+        PublicKey::from_spki(spki.as_ref())
+            .ok_or_else(|| UpstreamError::new(CALL, "the public key is neither RSA nor P-256"))
     }
 }
 

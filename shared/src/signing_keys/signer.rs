@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::der::{Der, SEQUENCE};
 use super::public::{Keyring, PublicKey};
-use crate::fault::Fault;
 use crate::oauth::secret::to_text;
+use crate::upstream_error::UpstreamError;
 
 const CALL: &str = "KMS.Sign";
 
@@ -35,10 +35,10 @@ impl Signer {
     ///
     /// # Errors
     /// When KMS does not sign.
-    pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, Fault> {
+    pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, UpstreamError> {
         let header = Header { alg: self.key.jwk.alg, kid: &self.key.jwk.kid, typ };
         let part = |text: Result<String, serde_json::Error>| {
-            text.map(|text| to_text(text.as_bytes())).map_err(|error| Fault::new(CALL, error.to_string()))
+            text.map(|text| to_text(text.as_bytes())).map_err(|error| UpstreamError::new(CALL, error.to_string()))
         };
         let header = part(serde_json::to_string(&header))?;
         let message = format!("{header}.{}", part(serde_json::to_string(claims))?);
@@ -46,7 +46,7 @@ impl Signer {
         Ok(format!("{message}.{}", to_text(&signature)))
     }
 
-    async fn signature(&self, message: &str) -> Result<Vec<u8>, Fault> {
+    async fn signature(&self, message: &str) -> Result<Vec<u8>, UpstreamError> {
         let algorithm = match self.key.algorithm {
             Algorithm::ES256 => SigningAlgorithmSpec::EcdsaSha256,
             _ => SigningAlgorithmSpec::RsassaPkcs1V15Sha256,
@@ -60,12 +60,14 @@ impl Signer {
             .message_type(MessageType::Raw)
             .message(Blob::new(message.as_bytes()))
             .signing_algorithm(algorithm);
-        let answer = sign.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
-        let signature =
-            answer.signature.map(Blob::into_inner).ok_or_else(|| Fault::new(CALL, "KMS returned no signature"))?;
+        let answer = sign.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let signature = answer
+            .signature
+            .map(Blob::into_inner)
+            .ok_or_else(|| UpstreamError::new(CALL, "KMS returned no signature"))?;
         match self.key.algorithm {
             Algorithm::ES256 => ecdsa_der_to_jws(&signature)
-                .ok_or_else(|| Fault::new(CALL, "KMS returned a signature that is not ECDSA")),
+                .ok_or_else(|| UpstreamError::new(CALL, "KMS returned a signature that is not ECDSA")),
             _ => Ok(signature),
         }
     }

@@ -15,8 +15,8 @@ use serde_json::{Map, Value as Json};
 
 use super::item::{Item, Value, unparsable_item};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::tenant::TenantId;
+use crate::upstream_error::UpstreamError;
 
 /// How long an event is shown.
 pub const RETENTION: Duration = Duration::from_hours(90 * 24);
@@ -85,7 +85,7 @@ impl Activities {
     ///
     /// # Errors
     /// When DynamoDB fails; then some may be kept, and trying again is right.
-    pub async fn put(&self, activities: &[Activity]) -> Result<(), Fault> {
+    pub async fn put(&self, activities: &[Activity]) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.BatchWriteItem";
         const MAX: usize = 25;
 
@@ -95,20 +95,21 @@ impl Activities {
         let items = distinct.into_iter().map(|((_, place), activity)| item(activity, &place).into_inner());
         let puts = items.map(|item| PutRequest::builder().set_item(Some(item)).build());
         let writes = puts.map(|put| put.map(|put| WriteRequest::builder().put_request(put).build()));
-        let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| Fault::new(CALL, error.to_string()))?;
+        let writes =
+            writes.collect::<Result<Vec<_>, _>>().map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
         for chunk in writes.chunks(MAX) {
             let mut remaining = HashMap::from([(self.table.clone(), chunk.to_vec())]);
             // As for reads: some may be left for another call, not more than one.
             for _ in 0..2 {
                 let answer = self.dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
-                let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
+                let answer = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
                 remaining = answer.unprocessed_items.unwrap_or_default();
                 if remaining.is_empty() {
                     break;
                 }
             }
             if !remaining.is_empty() {
-                return Err(Fault::new(CALL, "DynamoDB left items unprocessed twice"));
+                return Err(UpstreamError::new(CALL, "DynamoDB left items unprocessed twice"));
             }
         }
         Ok(())
@@ -124,7 +125,7 @@ impl Activities {
         before: Option<&Cursor>,
         most: usize,
         now: Timestamp,
-    ) -> Result<(Vec<Activity>, Option<Cursor>), Fault> {
+    ) -> Result<(Vec<Activity>, Option<Cursor>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         let mut query = self
             .dynamo
@@ -140,7 +141,7 @@ impl Activities {
                 .expression_attribute_names("#at", "at")
                 .expression_attribute_values(":before", AttributeValue::S(before.clone()));
         }
-        let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         let activities = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut activities = activities.collect::<Result<Vec<_>, _>>()?;
         let next = activities.last().filter(|_| page.last_evaluated_key.is_some()).map(Activity::cursor);
@@ -148,7 +149,7 @@ impl Activities {
         Ok((activities, next))
     }
 
-    fn read(&self, item: &Item) -> Result<Activity, Fault> {
+    fn read(&self, item: &Item) -> Result<Activity, UpstreamError> {
         let read = || {
             Some(Activity {
                 tenant: TenantId::parse(item.text("tenant")?)?,

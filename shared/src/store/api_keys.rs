@@ -27,11 +27,11 @@ use super::directory::Membership;
 use super::item::{Item, Value, unparsable_item};
 use crate::audit::{self, Event};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_error::UpstreamError;
 
 /// How exactly the last use is known.
 const LAST_USED_PRECISION: Duration = Duration::from_hours(1);
@@ -84,7 +84,7 @@ pub enum CreateApiKeyError {
     FormAlreadyUsed,
     /// DynamoDB failed.
     #[error(transparent)]
-    Upstream(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
 /// Why a presented key is not accepted. Its holder must not learn which; the log may.
@@ -198,10 +198,10 @@ impl ApiKeys {
     }
 
     /// The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
-    async fn put(&self, item: Item) -> Result<(), Fault> {
+    async fn put(&self, item: Item) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
     }
 
     /// The key and that its form has made it, or neither; the token tells another try from a form that is sent again.
@@ -213,7 +213,7 @@ impl ApiKeys {
         let key = Put::builder().table_name(&self.table).set_item(Some(key.into_inner()));
         let mut transaction = self.dynamo.transact_write_items().client_request_token(id);
         for put in [mark.condition_expression("attribute_not_exists(id)"), key] {
-            let put = put.build().map_err(|error| Fault::new(CALL, error.to_string()))?;
+            let put = put.build().map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
             transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
         }
         let Err(error) = transaction.send().await else { return Ok(()) };
@@ -223,14 +223,14 @@ impl ApiKeys {
             }
             _ => false,
         };
-        Err(if refused { CreateApiKeyError::FormAlreadyUsed } else { Fault::of_aws(CALL, &error).into() })
+        Err(if refused { CreateApiKeyError::FormAlreadyUsed } else { UpstreamError::of_aws(CALL, &error).into() })
     }
 
     /// The key of that id, if its time has not passed. Proves nothing: see [`Self::verify`].
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn find(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<ApiKeyRecord>, Fault> {
+    pub async fn find(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<ApiKeyRecord>, UpstreamError> {
         let Some(item) = self.item(id).await? else { return Ok(None) };
         Ok(Some(self.read(&item)?).filter(|key| key.is_alive(now)))
     }
@@ -243,7 +243,11 @@ impl ApiKeys {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn verify(&self, shown: &ApiKey, now: Timestamp) -> Result<Result<ApiKeyRecord, ApiKeyError>, Fault> {
+    pub async fn verify(
+        &self,
+        shown: &ApiKey,
+        now: Timestamp,
+    ) -> Result<Result<ApiKeyRecord, ApiKeyError>, UpstreamError> {
         let digest = shown.secret.digest();
         let item = if self.recent_uses.contains_recent(&digest, now) {
             self.item(&shown.id).await?
@@ -274,7 +278,7 @@ impl ApiKeys {
         tenant: &TenantId,
         after: Option<&Cursor>,
         now: Timestamp,
-    ) -> Result<(Vec<ApiKeyRecord>, Option<Cursor>), Fault> {
+    ) -> Result<(Vec<ApiKeyRecord>, Option<Cursor>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         const MAX: i32 = 50;
         let start = after.map(|Cursor { created, id }| {
@@ -294,7 +298,7 @@ impl ApiKeys {
             .scan_index_forward(false)
             .limit(MAX)
             .set_exclusive_start_key(start);
-        let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         let keys = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
         let last = keys.last().filter(|_| page.last_evaluated_key.is_some());
@@ -308,7 +312,7 @@ impl ApiKeys {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn revoke(&self, tenant: &TenantId, id: &ApiKeyId, by: Option<&PersonId>) -> Result<bool, Fault> {
+    pub async fn revoke(&self, tenant: &TenantId, id: &ApiKeyId, by: Option<&PersonId>) -> Result<bool, UpstreamError> {
         self.revoke_as(Actor::Person, tenant, id, by).await
     }
 
@@ -322,7 +326,7 @@ impl ApiKeys {
         tenant: &TenantId,
         id: &ApiKeyId,
         by: Option<&PersonId>,
-    ) -> Result<bool, Fault> {
+    ) -> Result<bool, UpstreamError> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let delete = self
             .dynamo
@@ -334,7 +338,7 @@ impl ApiKeys {
         if let Err(error) = delete.send().await {
             return match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(Fault::of_aws(CALL, &error)),
+                _ => Err(UpstreamError::of_aws(CALL, &error)),
             };
         }
         let (person, with) = (by.map(PersonId::as_str), actor.key());
@@ -342,16 +346,16 @@ impl ApiKeys {
         Ok(true)
     }
 
-    async fn item(&self, id: &ApiKeyId) -> Result<Option<Item>, Fault> {
+    async fn item(&self, id: &ApiKeyId) -> Result<Option<Item>, UpstreamError> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = get.consistent_read(true).send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         Ok(answer.item.map(Item::new))
     }
 
     /// Marks the key as used now, if it is the one of that secret, its time has not passed, and it was not marked within the hour;
     /// the item as it is then, or as it was.
-    async fn mark(&self, id: &ApiKeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, Fault> {
+    async fn mark(&self, id: &ApiKeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, UpstreamError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let mark = self
             .dynamo
@@ -372,13 +376,13 @@ impl ApiKeys {
             Ok(answer) => answer.attributes,
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => refusal.item().cloned(),
-                _ => return Err(Fault::of_aws(CALL, &error)),
+                _ => return Err(UpstreamError::of_aws(CALL, &error)),
             },
         };
         Ok(item.map(Item::new))
     }
 
-    fn read(&self, item: &Item) -> Result<ApiKeyRecord, Fault> {
+    fn read(&self, item: &Item) -> Result<ApiKeyRecord, UpstreamError> {
         read(item).ok_or_else(|| unparsable_item(&self.table))
     }
 }

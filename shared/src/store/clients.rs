@@ -27,11 +27,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use super::item::{Item, Value, unparsable_item};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
 use crate::oauth::grant::ABSOLUTE_LIFETIME;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::{Digest, from_text, to_text};
+use crate::upstream_error::UpstreamError;
 
 /// How long a registration is kept that nobody uses.
 pub const UNUSED_RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -69,7 +69,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn find(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, Fault> {
+    pub async fn find(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, UpstreamError> {
         let mut items = batch_get_items(&self.dynamo, &[self.key(id)]).await?;
         self.read(items.pop().flatten(), now)
     }
@@ -78,7 +78,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn find_all(&self, ids: &[ClientId], now: Timestamp) -> Result<Vec<Client>, Fault> {
+    pub async fn find_all(&self, ids: &[ClientId], now: Timestamp) -> Result<Vec<Client>, UpstreamError> {
         let mut distinct: Vec<_> = ids.iter().collect();
         distinct.sort_by_key(|id| id.as_str());
         distinct.dedup();
@@ -98,7 +98,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn put(&self, client: &Client) -> Result<PutOutcome, Fault> {
+    pub async fn put(&self, client: &Client) -> Result<PutOutcome, UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let item = Item::default()
@@ -140,7 +140,7 @@ impl Clients {
                 let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
                 Ok(if there.text("kind") == Some(BLOCKED) { PutOutcome::Blocked } else { PutOutcome::Unchanged })
             }
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -148,13 +148,13 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn list(&self, now: Timestamp) -> Result<Vec<Client>, Fault> {
+    pub async fn list(&self, now: Timestamp) -> Result<Vec<Client>, UpstreamError> {
         const CALL: &str = "DynamoDB.Scan";
         let mut found = Vec::new();
         let mut from = None;
         loop {
             let page = self.dynamo.scan().table_name(&self.table).consistent_read(true).set_exclusive_start_key(from);
-            let page = page.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let page = page.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
             for item in page.items.unwrap_or_default() {
                 found.extend(self.read(Some(Item::new(item)), now)?);
             }
@@ -171,7 +171,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn add_secret(&self, id: &ClientId, secret: &ClientSecretDigest) -> Result<bool, Fault> {
+    pub async fn add_secret(&self, id: &ClientId, secret: &ClientSecretDigest) -> Result<bool, UpstreamError> {
         let update = self
             .change_secrets(id, &secret.digest)
             .update_expression("SET secrets.#digest = :made")
@@ -186,7 +186,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove_secret(&self, id: &ClientId, digest: &Digest) -> Result<bool, Fault> {
+    pub async fn remove_secret(&self, id: &ClientId, digest: &Digest) -> Result<bool, UpstreamError> {
         let update = self
             .change_secrets(id, digest)
             .update_expression("REMOVE secrets.#digest")
@@ -204,11 +204,11 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove(&self, id: &ClientId) -> Result<bool, Fault> {
+    pub async fn remove(&self, id: &ClientId) -> Result<bool, UpstreamError> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         let deleted = delete.return_values(ReturnValue::AllOld).send().await;
-        Ok(deleted.map_err(|error| Fault::of_aws(CALL, &error))?.attributes.is_some())
+        Ok(deleted.map_err(|error| UpstreamError::of_aws(CALL, &error))?.attributes.is_some())
     }
 
     /// Lays the tombstone of a client, known or not: nobody of that id registers, signs in or gets tokens until it is taken away.
@@ -216,18 +216,18 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn block(&self, id: &ClientId, name: Option<&str>, now: Timestamp) -> Result<(), Fault> {
+    pub async fn block(&self, id: &ClientId, name: Option<&str>, now: Timestamp) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let item = Item::default().with("id", id.as_str()).with("kind", BLOCKED).with_some("name", name);
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
     }
 
     /// Takes a tombstone away; whether there was one. The client is then as unknown as any other.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn unblock(&self, id: &ClientId) -> Result<bool, Fault> {
+    pub async fn unblock(&self, id: &ClientId) -> Result<bool, UpstreamError> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         let delete = delete.condition_expression("kind = :blocked");
@@ -237,7 +237,7 @@ impl Clients {
         };
         match error.as_service_error() {
             Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -246,7 +246,7 @@ impl Clients {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn put_refetched(&self, client: &Client, found: &DocumentFetch) -> Result<(), Fault> {
+    pub async fn put_refetched(&self, client: &Client, found: &DocumentFetch) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         let update = self
@@ -273,7 +273,7 @@ impl Clients {
             {
                 Ok(())
             }
-            Err(error) => Err(Fault::of_aws(CALL, &error)),
+            Err(error) => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -306,7 +306,7 @@ impl Clients {
         Key { table: &self.table, attributes: vec![("id", id.as_str().to_owned())] }
     }
 
-    pub(super) fn read(&self, item: Option<Item>, now: Timestamp) -> Result<Option<Client>, Fault> {
+    pub(super) fn read(&self, item: Option<Item>, now: Timestamp) -> Result<Option<Client>, UpstreamError> {
         let Some(item) = item else { return Ok(None) };
         let client = read(&item).ok_or_else(|| unparsable_item(&self.table))?;
         Ok(client.is_alive(now).then_some(client))
@@ -314,13 +314,13 @@ impl Clients {
 }
 
 /// Whether a conditional write was done.
-fn condition_held(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, Fault> {
+fn condition_held(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, UpstreamError> {
     match result {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) => {
             Ok(false)
         }
-        Err(error) => Err(Fault::of_aws("DynamoDB.UpdateItem", &error)),
+        Err(error) => Err(UpstreamError::of_aws("DynamoDB.UpdateItem", &error)),
     }
 }
 

@@ -14,11 +14,11 @@ use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::grant::{CODE_LIFETIME, Grant, GrantId};
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_error::UpstreamError;
 
 /// The most connections of one page: with client, membership and tenant of each, one call reads them all.
 pub const PAGE: usize = 30;
@@ -93,7 +93,7 @@ impl Grants {
         after: Option<&Cursor>,
         (directory, clients): (&Directory, &Clients),
         now: Timestamp,
-    ) -> Result<(Vec<Membership>, Connections), Fault> {
+    ) -> Result<(Vec<Membership>, Connections), UpstreamError> {
         let membership_items = directory.membership_items(person).await?;
         let (open, next) = self.page(ConnectionFilter::Person(person), false, (None, after), PAGE, now).await?;
         let tenants: Vec<_> =
@@ -124,7 +124,7 @@ impl Grants {
         after: Option<&Cursor>,
         (directory, clients): (&Directory, &Clients),
         now: Timestamp,
-    ) -> Result<Connections, Fault> {
+    ) -> Result<Connections, UpstreamError> {
         let (open, next) =
             self.page(ConnectionFilter::Tenant { tenant, person, client }, false, (None, after), PAGE, now).await?;
         if open.is_empty() {
@@ -156,7 +156,7 @@ impl Grants {
         after: Option<&Cursor>,
         most: usize,
         now: Timestamp,
-    ) -> Result<(Vec<OpenGrant>, Option<Cursor>), Fault> {
+    ) -> Result<(Vec<OpenGrant>, Option<Cursor>), UpstreamError> {
         self.page(whose, true, (until, after), most, now).await
     }
 
@@ -167,7 +167,7 @@ impl Grants {
         (until, after): (Option<Timestamp>, Option<&Cursor>),
         most: usize,
         now: Timestamp,
-    ) -> Result<(Vec<OpenGrant>, Option<Cursor>), Fault> {
+    ) -> Result<(Vec<OpenGrant>, Option<Cursor>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         // Ended grants are kept for a month, and passed over here: some 100 KB a call, which costs little, and no more calls than this.
         const PASSED_OVER: i32 = 300;
@@ -179,7 +179,7 @@ impl Grants {
             let query = whose.query(self.dynamo.query(), issued_too, until).table_name(&self.table);
             let from = start.as_ref().map(|place| whose.start(place));
             let query = query.scan_index_forward(false).limit(PASSED_OVER).set_exclusive_start_key(from);
-            let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
             let place =
                 |item: &Item| Some(Cursor { created: item.time("created")?, id: GrantId::parse(item.text("id")?)? });
             start = match page.last_evaluated_key.map(Item::new) {
@@ -210,7 +210,7 @@ impl Grants {
         clients: &'a Clients,
         open: &[OpenGrant],
         besides: impl Iterator<Item = Key<'a>>,
-    ) -> Result<ItemsByKey, Fault> {
+    ) -> Result<ItemsByKey, UpstreamError> {
         let grants = open.iter().map(|open| self.key(&open.id));
         let mut keys: Vec<Key<'a>> = Vec::new();
         for key in grants.chain(open.iter().map(|open| clients.key(&open.client))).chain(besides) {
@@ -228,8 +228,8 @@ impl Grants {
         items: &ItemsByKey,
         clients: &Clients,
         now: Timestamp,
-        membership: impl Fn(&Grant) -> Result<Option<Membership>, Fault>,
-    ) -> Result<Vec<Connection>, Fault> {
+        membership: impl Fn(&Grant) -> Result<Option<Membership>, UpstreamError>,
+    ) -> Result<Vec<Connection>, UpstreamError> {
         let mut found = Vec::new();
         for open in open {
             let grant = self.read(items.get(&self.key(&open.id)).cloned())?;

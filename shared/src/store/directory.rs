@@ -29,11 +29,11 @@ use super::item::{Item, Value, unparsable_item};
 use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::role::Role;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_error::UpstreamError;
 
 /// The attribute that numbers the last change that the product told.
 const CHANGE: &str = "change";
@@ -112,7 +112,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn membership(&self, person: &PersonId, tenant: &TenantId) -> Result<Option<Membership>, Fault> {
+    pub async fn membership(&self, person: &PersonId, tenant: &TenantId) -> Result<Option<Membership>, UpstreamError> {
         let keys = [self.membership_key(person, tenant), self.tenant_key(tenant)];
         let mut items = batch_get_items(&self.dynamo, &keys).await?;
         let tenant = items.pop().flatten();
@@ -128,7 +128,7 @@ impl Directory {
         &self,
         person: &PersonId,
         tenant: &TenantId,
-    ) -> Result<(Option<Membership>, u64), Fault> {
+    ) -> Result<(Option<Membership>, u64), UpstreamError> {
         let keys = [self.membership_key(person, tenant), self.tenant_key(tenant)];
         let mut items = batch_get_items(&self.dynamo, &keys).await?;
         let tenant = items.pop().flatten();
@@ -148,7 +148,7 @@ impl Directory {
         client: &ClientId,
         grants: &Grants,
         now: Timestamp,
-    ) -> Result<(Option<Client>, Vec<Membership>, PendingScopes), Fault> {
+    ) -> Result<(Option<Client>, Vec<Membership>, PendingScopes), UpstreamError> {
         let membership_items = self.membership_items(person).await?;
         // One each, or a role of one tenant would be read in another.
         let tenants: Option<Vec<_>> =
@@ -171,7 +171,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, Fault> {
+    pub async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, UpstreamError> {
         let found = batch_get_items(&self.dynamo, &[self.tenant_key(id)]).await?.pop().flatten();
         found.map(|item| self.read_tenant(id.clone(), &item)).transpose()
     }
@@ -180,7 +180,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn put_tenant(&self, tenant: &Tenant) -> Result<(), Fault> {
+    pub async fn put_tenant(&self, tenant: &Tenant) -> Result<(), UpstreamError> {
         let roles: HashMap<_, _> = tenant
             .roles
             .iter()
@@ -201,7 +201,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn put_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), Fault> {
+    pub async fn put_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let key = self.membership_key(person, tenant).attribute_values();
         let update = self
@@ -215,14 +215,19 @@ impl Directory {
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .expression_attribute_values(":person", Value::from(person.as_str()).0)
             .expression_attribute_values(":role", Value::from(role).0);
-        update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        update.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
     }
 
     /// Takes a person out of a tenant.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove_member(&self, tenant: &TenantId, person: &PersonId, now: Timestamp) -> Result<(), Fault> {
+    pub async fn remove_member(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+        now: Timestamp,
+    ) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let key = self.membership_key(person, tenant).attribute_values();
         let update = self
@@ -239,7 +244,7 @@ impl Directory {
         let Err(error) = update.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -253,7 +258,7 @@ impl Directory {
         role: Option<&str>,
         change: u64,
         now: Timestamp,
-    ) -> Result<ChangeOutcome, Fault> {
+    ) -> Result<ChangeOutcome, UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let item = Item::new(self.membership_key(person, tenant).attribute_values())
             .with(CHANGE, change_number(change))
@@ -290,7 +295,7 @@ impl Directory {
                 let reached = known.has("reached").then(|| reached(&known).ok_or_else(|| unparsable_item(&self.table)));
                 Ok(ChangeOutcome::Repeated(reached.transpose()?))
             }
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -305,7 +310,7 @@ impl Directory {
         change: u64,
         reached: Option<&ChangeProgress>,
         now: Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let reached = reached.map(|ChangeProgress { began, cursor, down_to }| {
             let members = Item::default().with("began", *began).with("place", cursor.to_text());
@@ -331,11 +336,11 @@ impl Directory {
         let Err(error) = put.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
-    pub(super) async fn membership_items(&self, person: &PersonId) -> Result<Vec<Item>, Fault> {
+    pub(super) async fn membership_items(&self, person: &PersonId) -> Result<Vec<Item>, UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         let mut found = Vec::new();
         let mut start = None;
@@ -348,7 +353,7 @@ impl Directory {
                 .expression_attribute_values(":person", AttributeValue::S(format!("person#{person}")))
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
-            let page = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
             let items = page.items.unwrap_or_default().into_iter().map(Item::new);
             found.extend(items.filter(|membership| !membership.has(LEFT)));
             start = page.last_evaluated_key;
@@ -358,13 +363,13 @@ impl Directory {
         }
     }
 
-    async fn put(&self, item: Item) -> Result<(), Fault> {
+    async fn put(&self, item: Item) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
     }
 
-    pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, Fault> {
+    pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, UpstreamError> {
         let read = |item: &Item| {
             let mut names: Vec<_> = if item.has("roles") { item.map("roles")?.keys().collect() } else { Vec::new() };
             names.sort();
@@ -384,14 +389,18 @@ impl Directory {
         Key { table: &self.table, attributes }
     }
 
-    fn change(&self, membership: &Item) -> Result<u64, Fault> {
+    fn change(&self, membership: &Item) -> Result<u64, UpstreamError> {
         let known =
             membership.has(CHANGE).then(|| membership.number(CHANGE).ok_or_else(|| unparsable_item(&self.table)));
         Ok(known.transpose()?.unwrap_or(0))
     }
 
     /// A membership that has ended, or of a tenant that is gone, gives nothing.
-    pub(super) fn read_membership(&self, membership: &Item, tenant: Option<Item>) -> Result<Option<Membership>, Fault> {
+    pub(super) fn read_membership(
+        &self,
+        membership: &Item,
+        tenant: Option<Item>,
+    ) -> Result<Option<Membership>, UpstreamError> {
         let Some(tenant) = tenant.filter(|_| !membership.has(LEFT)) else { return Ok(None) };
         let read = || {
             Some(Membership {

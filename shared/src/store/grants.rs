@@ -34,7 +34,6 @@ use super::item::{Item, Value, unparsable_item};
 use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::grant::{
     Active, Approval, CodeBinding, Grant, GrantId, GrantState, Limit, RevocationReason, VerifiedCode,
@@ -46,6 +45,7 @@ use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret};
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_error::UpstreamError;
 
 const UPDATE: &str = "DynamoDB.UpdateItem";
 
@@ -81,10 +81,10 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn find(&self, id: &GrantId) -> Result<Option<Grant>, Fault> {
+    pub async fn find(&self, id: &GrantId) -> Result<Option<Grant>, UpstreamError> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = get.consistent_read(true).send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         self.read(answer.item.map(Item::new))
     }
 
@@ -98,7 +98,7 @@ impl Grants {
         clients: &Clients,
         client: &ClientId,
         now: Timestamp,
-    ) -> Result<(Option<Client>, Option<Grant>), Fault> {
+    ) -> Result<(Option<Client>, Option<Grant>), UpstreamError> {
         let mut items = batch_get_items(&self.dynamo, &[clients.key(client), self.key(id)]).await?;
         let grant = self.read(items.pop().flatten())?;
         Ok((clients.read(items.pop().flatten(), now)?, grant))
@@ -115,7 +115,7 @@ impl Grants {
         client: &Client,
         pending: &PendingScopes,
         now: Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
 
         // The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
@@ -126,7 +126,7 @@ impl Grants {
             updates.into_iter().flatten().map(|update| TransactWriteItem::builder().update(update).build()).collect();
         if !updates.is_empty() {
             let put = Put::builder().table_name(&self.table).set_item(Some(item.clone())).build();
-            let put = put.map_err(|error| Fault::new(CALL, error.to_string()))?;
+            let put = put.map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
             let mut transaction = self.dynamo.transact_write_items().client_request_token(grant.id.to_text());
             for write in std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates) {
                 transaction = transaction.transact_items(write);
@@ -137,18 +137,18 @@ impl Grants {
                 // Somebody else renews the client at this moment: many people share one that registers itself. Or one of its
                 // calls records a pending scope: then that is offered once more than it needs to be.
                 Err(error) if is_conflict(&error) => {}
-                Err(error) => return Err(Fault::of_aws(CALL, &error)),
+                Err(error) => return Err(UpstreamError::of_aws(CALL, &error)),
             }
         }
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(|error| Fault::of_aws("DynamoDB.PutItem", &error))
+        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws("DynamoDB.PutItem", &error))
     }
 
     /// Issued → active: the code is spent. Only the first of several succeeds.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn activate(&self, verified: VerifiedCode, active: Active) -> Result<Update, Fault> {
+    pub async fn activate(&self, verified: VerifiedCode, active: Active) -> Result<Update, UpstreamError> {
         let grant = verified.into_grant();
         let id = grant.id.clone();
         let after = Grant { state: GrantState::Active(active), ..grant };
@@ -174,7 +174,12 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn rotate(&self, grant: &Grant, current: &TokenFamily, next: &TokenFamily) -> Result<Update, Fault> {
+    pub async fn rotate(
+        &self,
+        grant: &Grant,
+        current: &TokenFamily,
+        next: &TokenFamily,
+    ) -> Result<Update, UpstreamError> {
         let GrantState::Active(active) = &grant.state else { return Ok(Update::NotFound) };
         let state = GrantState::Active(Active { family: Some(next.clone()), ..active.clone() });
         let expires = Grant { state, ..grant.clone() }.expires();
@@ -193,7 +198,7 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn reissue(&self, grant: &Grant, next: &TokenFamily) -> Result<Update, Fault> {
+    pub async fn reissue(&self, grant: &Grant, next: &TokenFamily) -> Result<Update, UpstreamError> {
         let GrantState::Active(active) = &grant.state else { return Ok(Update::NotFound) };
         let state = GrantState::Active(Active { family: Some(next.clone()), ..active.clone() });
         let expires = Grant { state, ..grant.clone() }.expires();
@@ -211,7 +216,7 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn record_use(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<Update, Fault> {
+    pub async fn record_use(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<Update, UpstreamError> {
         let update = self
             .update(id)
             .condition_expression("#state = :active AND seen < :seen")
@@ -227,7 +232,7 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn revoke(&self, id: &GrantId, reason: RevocationReason, now: Timestamp) -> Result<bool, Fault> {
+    pub async fn revoke(&self, id: &GrantId, reason: RevocationReason, now: Timestamp) -> Result<bool, UpstreamError> {
         let update = self
             .transition(id, "attribute_exists(id) AND #state <> :ended", now.plus(RETENTION))
             .expression_attribute_values(":ended", AttributeValue::S("ended".to_owned()))
@@ -247,7 +252,7 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn restrict(&self, id: &GrantId, allowed: Scopes, change: u64) -> Result<bool, Fault> {
+    pub async fn restrict(&self, id: &GrantId, allowed: Scopes, change: u64) -> Result<bool, UpstreamError> {
         let number = |number: u32| Value::from(number).0;
         let update = self
             .update(id)
@@ -288,7 +293,7 @@ impl Grants {
             .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
     }
 
-    async fn compare_and_swap(&self, update: UpdateItemFluentBuilder) -> Result<Update, Fault> {
+    async fn compare_and_swap(&self, update: UpdateItemFluentBuilder) -> Result<Update, UpstreamError> {
         let maker = update.get_expression_attribute_values().as_ref().and_then(|values| values.get(MADE_BY).cloned());
         let Err(error) = update.send().await else { return Ok(Update::Applied) };
         match error.as_service_error() {
@@ -300,11 +305,11 @@ impl Grants {
                 let item = refusal.item().cloned().map(Item::new);
                 Ok(self.read(item)?.map_or(Update::NotFound, |grant| Update::Conflict(Box::new(grant))))
             }
-            _ => Err(Fault::of_aws(UPDATE, &error)),
+            _ => Err(UpstreamError::of_aws(UPDATE, &error)),
         }
     }
 
-    pub(super) fn read(&self, item: Option<Item>) -> Result<Option<Grant>, Fault> {
+    pub(super) fn read(&self, item: Option<Item>) -> Result<Option<Grant>, UpstreamError> {
         item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
 }

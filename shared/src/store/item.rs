@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::clock::Timestamp;
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 /// An item of a table.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +116,6 @@ impl<V: Into<Self>> From<Vec<V>> for Value {
 }
 
 /// An item that we cannot have written: somebody else did, or we broke the schema.
-pub(super) fn unparsable_item(table: &str) -> Fault {
-    Fault::new("DynamoDB", format!("an item of {table} could not be parsed"))
+pub(super) fn unparsable_item(table: &str) -> UpstreamError {
+    UpstreamError::new("DynamoDB", format!("an item of {table} could not be parsed"))
 }

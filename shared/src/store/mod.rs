@@ -16,7 +16,7 @@ pub mod workspace;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use std::collections::HashMap;
 
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 use item::Item;
 
 /// One item to be read: a table and a whole key.
@@ -32,7 +32,10 @@ impl Key<'_> {
 }
 
 /// The items at `keys`, in their order, from any tables, consistently, in one call per hundred.
-async fn batch_get_items(dynamo: &aws_sdk_dynamodb::Client, keys: &[Key<'_>]) -> Result<Vec<Option<Item>>, Fault> {
+async fn batch_get_items(
+    dynamo: &aws_sdk_dynamodb::Client,
+    keys: &[Key<'_>],
+) -> Result<Vec<Option<Item>>, UpstreamError> {
     const CALL: &str = "DynamoDB.BatchGetItem";
     const MAX: usize = 100;
 
@@ -43,12 +46,12 @@ async fn batch_get_items(dynamo: &aws_sdk_dynamodb::Client, keys: &[Key<'_>]) ->
             let mut entry = remaining.remove(key.table).map_or_else(Vec::new, |entry| entry.keys);
             entry.push(key.attribute_values());
             let entry = KeysAndAttributes::builder().set_keys(Some(entry)).consistent_read(true).build();
-            remaining.insert(key.table.to_owned(), entry.map_err(|error| Fault::new(CALL, error.to_string()))?);
+            remaining.insert(key.table.to_owned(), entry.map_err(|error| UpstreamError::new(CALL, error.to_string()))?);
         }
         // DynamoDB may leave some keys for another call; more than one more means that the table is short of capacity.
         for _ in 0..2 {
             let answer = dynamo.batch_get_item().set_request_items(Some(remaining)).send().await;
-            let answer = answer.map_err(|error| Fault::of_aws(CALL, &error))?;
+            let answer = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
             for (table, items) in answer.responses.unwrap_or_default() {
                 for item in items.into_iter().map(Item::new) {
                     let place = keys.iter().position(|key| key.table == table && item.has_key(&key.attributes));
@@ -63,7 +66,7 @@ async fn batch_get_items(dynamo: &aws_sdk_dynamodb::Client, keys: &[Key<'_>]) ->
             }
         }
         if !remaining.is_empty() {
-            return Err(Fault::new(CALL, "DynamoDB left keys unprocessed twice"));
+            return Err(UpstreamError::new(CALL, "DynamoDB left keys unprocessed twice"));
         }
     }
     Ok(found)

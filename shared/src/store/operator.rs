@@ -13,10 +13,10 @@ use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::workspace::Workspaces;
 use super::{Key, batch_get_items};
-use crate::fault::Fault;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_error::UpstreamError;
 
 const QUERY: &str = "DynamoDB.Query";
 const SCAN: &str = "DynamoDB.Scan";
@@ -47,7 +47,7 @@ impl Grants {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn list(&self, whose: &GrantFilter) -> Result<Vec<Grant>, Fault> {
+    pub async fn list(&self, whose: &GrantFilter) -> Result<Vec<Grant>, UpstreamError> {
         let mut grants = match whose {
             GrantFilter::Tenant(tenant) => self.query_index("by_tenant", "tenant", tenant.as_str()).await?,
             GrantFilter::Person(person) => self.query_index("by_person", "person", person.as_str()).await?,
@@ -64,7 +64,7 @@ impl Grants {
         Ok(grants)
     }
 
-    async fn query_index(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Grant>, Fault> {
+    async fn query_index(&self, index: &str, attribute: &str, value: &str) -> Result<Vec<Grant>, UpstreamError> {
         let query = self.dynamo.query().table_name(&self.table).index_name(index).projection_expression("id");
         let found = query_all(with_partition(query, attribute, value)).await?;
         let ids: Option<Vec<_>> = found.iter().map(|item| item.text("id").map(str::to_owned)).collect();
@@ -80,7 +80,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn list_tenants(&self) -> Result<Vec<Tenant>, Fault> {
+    pub async fn list_tenants(&self) -> Result<Vec<Tenant>, UpstreamError> {
         let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
         let scan = scan
             .filter_expression("sk = :tenant")
@@ -98,7 +98,7 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn list_members(&self, tenant: &TenantId) -> Result<Vec<Member>, Fault> {
+    pub async fn list_members(&self, tenant: &TenantId) -> Result<Vec<Member>, UpstreamError> {
         let query = self.dynamo.query().table_name(&self.table).index_name("by_tenant");
         let read = |item: &Item| {
             Some(Member { person: PersonId::parse(item.text("person")?)?, role: item.text("role")?.to_owned() })
@@ -111,11 +111,11 @@ impl Directory {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), Fault> {
+    pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let key = self.tenant_key(tenant).attribute_values();
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key));
-        delete.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        delete.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
     }
 }
 
@@ -124,7 +124,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn size(&self, tenant: &TenantId) -> Result<usize, Fault> {
+    pub async fn size(&self, tenant: &TenantId) -> Result<usize, UpstreamError> {
         Ok(self.keys_of(tenant).await?.len())
     }
 
@@ -132,7 +132,7 @@ impl Workspaces {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove_all(&self, tenant: &TenantId) -> Result<usize, Fault> {
+    pub async fn remove_all(&self, tenant: &TenantId) -> Result<usize, UpstreamError> {
         const MAX: usize = 25;
         let keys = self.keys_of(tenant).await?;
         for chunk in keys.chunks(MAX) {
@@ -141,7 +141,7 @@ impl Workspaces {
         Ok(keys.len())
     }
 
-    async fn keys_of(&self, tenant: &TenantId) -> Result<Vec<Item>, Fault> {
+    async fn keys_of(&self, tenant: &TenantId) -> Result<Vec<Item>, UpstreamError> {
         let query = self.dynamo.query().table_name(&self.table).consistent_read(true);
         let query = query.projection_expression("#tenant, #item").expression_attribute_names("#tenant", "tenant");
         let query = query.expression_attribute_names("#item", "item");
@@ -156,19 +156,19 @@ fn with_partition(query: QueryFluentBuilder, attribute: &str, value: &str) -> Qu
 }
 
 /// What a query finds, on however many pages.
-async fn query_all(query: QueryFluentBuilder) -> Result<Vec<Item>, Fault> {
+async fn query_all(query: QueryFluentBuilder) -> Result<Vec<Item>, UpstreamError> {
     paginate(async |from| {
         let page = query.clone().set_exclusive_start_key(from).send().await;
-        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(QUERY, &error))
+        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| UpstreamError::of_aws(QUERY, &error))
     })
     .await
 }
 
 /// What a scan finds, on however many pages.
-async fn scan_all(scan: ScanFluentBuilder) -> Result<Vec<Item>, Fault> {
+async fn scan_all(scan: ScanFluentBuilder) -> Result<Vec<Item>, UpstreamError> {
     paginate(async |from| {
         let page = scan.clone().set_exclusive_start_key(from).send().await;
-        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| Fault::of_aws(SCAN, &error))
+        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| UpstreamError::of_aws(SCAN, &error))
     })
     .await
 }
@@ -177,8 +177,8 @@ type Attributes = HashMap<String, AttributeValue>;
 
 /// What `ask` answers, page after page, each being asked for with the key that the one before ended with.
 async fn paginate(
-    ask: impl AsyncFn(Option<Attributes>) -> Result<(Option<Vec<Attributes>>, Option<Attributes>), Fault>,
-) -> Result<Vec<Item>, Fault> {
+    ask: impl AsyncFn(Option<Attributes>) -> Result<(Option<Vec<Attributes>>, Option<Attributes>), UpstreamError>,
+) -> Result<Vec<Item>, UpstreamError> {
     let (mut found, mut from) = (Vec::new(), None);
     loop {
         let (items, last) = ask(from).await?;
@@ -190,19 +190,19 @@ async fn paginate(
     }
 }
 
-async fn remove(dynamo: &aws_sdk_dynamodb::Client, table: &str, keys: &[Item]) -> Result<(), Fault> {
+async fn remove(dynamo: &aws_sdk_dynamodb::Client, table: &str, keys: &[Item]) -> Result<(), UpstreamError> {
     const CALL: &str = "DynamoDB.BatchWriteItem";
     let deletes = keys.iter().map(|key| DeleteRequest::builder().set_key(Some(key.clone().into_inner())).build());
     let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
-    let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| Fault::new(CALL, error.to_string()))?;
+    let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
     let mut remaining = HashMap::from([(table.to_owned(), writes)]);
     // DynamoDB may leave some for another call.
     for _ in 0..5 {
         let answer = dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
-        remaining = answer.map_err(|error| Fault::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
+        remaining = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
         if remaining.is_empty() {
             return Ok(());
         }
     }
-    Err(Fault::new(CALL, "DynamoDB left items unprocessed five times"))
+    Err(UpstreamError::new(CALL, "DynamoDB left items unprocessed five times"))
 }

@@ -17,11 +17,11 @@ use super::Key;
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Approval;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_error::UpstreamError;
 
 /// How long pending scopes are kept after the last was recorded.
 pub const RETENTION: Duration = Duration::from_hours(30 * 24);
@@ -50,7 +50,7 @@ impl Grants {
         tenant: &TenantId,
         scopes: Scopes,
         now: Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let scopes = supported(scopes);
         if scopes.is_empty() {
@@ -62,7 +62,7 @@ impl Grants {
             .expression_attribute_names("#tenant", attribute(tenant))
             .expression_attribute_values(":scopes", string_set(scopes))
             .expression_attribute_values(":expires", Value::from(now.plus(RETENTION)).0);
-        update.send().await.map(|_| ()).map_err(|error| Fault::of_aws(CALL, &error))
+        update.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
     }
 
     /// The write that removes the pending scopes of the tenant of `approval`: the person has decided about them, granted or not, and
@@ -93,7 +93,11 @@ impl Grants {
         Key { table: &self.table, attributes: vec![("id", id(person, client))] }
     }
 
-    pub(super) fn read_pending_scopes(&self, item: Option<Item>, now: Timestamp) -> Result<PendingScopes, Fault> {
+    pub(super) fn read_pending_scopes(
+        &self,
+        item: Option<Item>,
+        now: Timestamp,
+    ) -> Result<PendingScopes, UpstreamError> {
         let Some(item) = item else { return Ok(PendingScopes::default()) };
         let expires = item.time("expires").ok_or_else(|| unparsable_item(&self.table))?;
         if expires <= now {

@@ -7,17 +7,17 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
 use shared::clock::Timestamp;
 
 /// Never less: people connect in bursts, and a host should not be asked for each of them.
-pub(super) const LEAST: Duration = Duration::from_mins(5);
+pub(super) const MIN: Duration = Duration::from_mins(5);
 /// Never more: who withdraws an address should not wait for us any longer.
-const MOST: Duration = Duration::from_hours(24);
+const MAX: Duration = Duration::from_hours(24);
 /// Where the host says nothing.
-const USUAL: Duration = Duration::from_hours(1);
+const DEFAULT: Duration = Duration::from_hours(1);
 
 /// How long an answer with these headers, which came `now`, is fresh.
 pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Duration {
-    let told = max_age(headers).or_else(|| until_expires(headers, now)).unwrap_or(USUAL);
+    let declared = max_age(headers).or_else(|| until_expires(headers, now)).unwrap_or(DEFAULT);
     let age = number(headers.get(AGE).and_then(|age| age.to_str().ok()).unwrap_or_default()).unwrap_or_default();
-    told.saturating_sub(age).clamp(LEAST, MOST)
+    declared.saturating_sub(age).clamp(MIN, MAX)
 }
 
 /// By `Cache-Control`; none if it says nothing of it. What is not readable is stale (RFC 9111 §4.2.1).
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_a_document_is_fresh() {
+    fn freshness_follows_the_cache_headers() {
         const DAY: u64 = 24 * 3600;
         for (headers, seconds) in [
             (vec![], 3600),

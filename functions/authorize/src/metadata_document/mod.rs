@@ -2,32 +2,32 @@
 //! (draft-ietf-oauth-client-id-metadata-document-01).
 //!
 //! Nothing is fetched before somebody has signed in: else anyone could make this function ask addresses of their choice, in a loop
-//! and for nothing. Until then only the id is judged, and a person who comes with one that cannot be is not sent to sign in at all.
+//! and for nothing. Until then only the id is checked, and a person who comes with one that fails is not sent to sign in at all.
 //!
 //! What was fetched is kept in the table of clients, where token and revoke find it. A request that finds it stale fetches it
 //! again. It waits for that, because Lambda freezes a function once it has answered and what was left for later would break off;
 //! so the wait is short, it befalls one request per freshness (after a failure, one in five minutes), and what comes counts at once.
 
 mod document;
+pub(crate) mod document_error;
 mod freshness;
 mod pinned;
 mod strict_json;
-pub(crate) mod unfit;
 
 use std::time::Duration;
 
 use http::StatusCode;
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::environment::{Environment, Misconfigured};
+use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientId, ClientKind, DocumentFetch};
 use shared::oauth::secret::to_text;
-use shared::outbound::{Fetch, Outbound};
+use shared::outbound::{Outbound, OutboundRequest};
 use shared::store::clients::{Clients, UNUSED_RETENTION};
 
-use crate::stranded::Stranded;
+use crate::error_page::ErrorPage;
 use document::Document;
-use unfit::Unfit;
+use document_error::DocumentError;
 
 /// The way to clients' descriptions of themselves.
 pub(crate) struct MetadataDocuments {
@@ -41,17 +41,17 @@ impl MetadataDocuments {
     /// The draft recommends to take no more (§6.6); real ones have less than 2 KB.
     const LIMIT: usize = 5 * 1024;
     /// How long a person waits for a document that we have never seen …
-    const FIRST: Duration = Duration::from_secs(3);
+    const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
     /// … and for one that we could do without.
-    const AGAIN: Duration = Duration::from_millis(1500);
+    const REFRESH_TIMEOUT: Duration = Duration::from_millis(1500);
 
-    pub(crate) fn new(environment: &Environment) -> Result<Self, Misconfigured> {
+    pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let hosts = environment.optional("CLIENT_METADATA_HOSTS").unwrap_or_default();
         let hosts: Vec<_> =
             hosts.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
         let plain = |host: &String| url::Host::parse(host).is_ok_and(|parsed| parsed.to_string() == *host);
         if !hosts.iter().all(plain) {
-            return Err(Misconfigured::Unusable("CLIENT_METADATA_HOSTS", "hosts in lower case, separated by commas"));
+            return Err(ConfigError::Unusable("CLIENT_METADATA_HOSTS", "hosts in lower case, separated by commas"));
         }
         Ok(Self {
             clients: environment.clients()?,
@@ -60,14 +60,14 @@ impl MetadataDocuments {
         })
     }
 
-    /// Judges an id by what it tells by itself, before anybody is asked anything. What is no address is none of this.
-    pub(crate) fn judge(&self, id: &ClientId) -> Result<(), Unfit> {
+    /// Checks a client id by itself, before anything is fetched. An id that is not an address needs no check.
+    pub(crate) fn check_id(&self, id: &ClientId) -> Result<(), DocumentError> {
         if !id.is_url() {
             return Ok(());
         }
-        let host = id.metadata_document_host().ok_or(Unfit::Address)?;
-        self.outbound.judge(id.as_str())?;
-        if self.hosts.is_empty() || self.hosts.contains(&host) { Ok(()) } else { Err(Unfit::Host) }
+        let host = id.metadata_document_host().ok_or(DocumentError::Address)?;
+        self.outbound.check_url(id.as_str())?;
+        if self.hosts.is_empty() || self.hosts.contains(&host) { Ok(()) } else { Err(DocumentError::Host) }
     }
 
     /// The client as it is now, given what the table says of it.
@@ -76,7 +76,7 @@ impl MetadataDocuments {
         id: &ClientId,
         stored: Option<Client>,
         now: Timestamp,
-    ) -> Result<Option<Client>, Stranded> {
+    ) -> Result<Option<Client>, ErrorPage> {
         let stored = match stored {
             Some(Client { kind: ClientKind::Document(known), name: Some(name), redirect_uris, refreshes, .. }) => {
                 Some(Stored { document: Document { name, redirect_uris, refreshes }, known })
@@ -89,9 +89,9 @@ impl MetadataDocuments {
         {
             return Ok(Some(stored.client(id)));
         }
-        let spare = stored.as_ref().is_some_and(|stored| stored.still_counts(now));
-        let fetched = self.fetch(id, if spare { Self::AGAIN } else { Self::FIRST }, now).await;
-        let chosen = choose(id, stored.as_ref(), fetched, now);
+        let has_fallback = stored.as_ref().is_some_and(|stored| stored.still_counts(now));
+        let fetched = self.fetch(id, if has_fallback { Self::REFRESH_TIMEOUT } else { Self::FIRST_TIMEOUT }, now).await;
+        let chosen = select_document(id, stored.as_ref(), fetched, now);
         let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
         if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
             match stored {
@@ -100,21 +100,21 @@ impl MetadataDocuments {
                 None => drop(self.clients.put(client).await?),
             }
         }
-        tell(id, stored.as_ref(), &chosen);
-        client.map(Some).map_err(|Nothing(unfit)| (*unfit).into())
+        record_audit(id, stored.as_ref(), &chosen);
+        client.map(Some).map_err(|Unusable(error)| (*error).into())
     }
 
-    async fn fetch(&self, id: &ClientId, patience: Duration, now: Timestamp) -> Result<Fetched, Unfit> {
-        let fetch = Fetch::get(id.as_str(), patience, Self::LIMIT).accepting("application/json");
+    async fn fetch(&self, id: &ClientId, timeout: Duration, now: Timestamp) -> Result<Fetched, DocumentError> {
+        let fetch = OutboundRequest::get(id.as_str(), timeout, Self::LIMIT).accepting("application/json");
         let answer = self.outbound.fetch(fetch).await?;
         // A redirect is no success either (§4).
         if answer.status != StatusCode::OK {
-            return Err(Unfit::Status);
+            return Err(DocumentError::Status);
         }
         let media = answer.media_type();
         let json = media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"));
         if !json {
-            return Err(Unfit::MediaType);
+            return Err(DocumentError::MediaType);
         }
         let document = Document::read(id, &answer.body)?;
         Ok(Fetched { document, fresh: now.plus(freshness::of(&answer.headers, now)) })
@@ -135,59 +135,59 @@ struct Stored {
 
 /// What counts although nothing good was fetched, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Instead {
-    Stored(Unfit),
-    Pinned(Unfit),
+enum Fallback {
+    Stored(DocumentError),
+    Pinned(DocumentError),
 }
 
 /// Nothing counts.
-struct Nothing(Unfit);
+struct Unusable(DocumentError);
 
 /// How long a document counts whose host no longer gives it.
 const STALE: Duration = Duration::from_hours(7 * 24);
 
 /// What counts from now on: what was fetched; else what was fetched before, if that is not too long ago; else the copy that we know by
 /// heart, which only a host's own document may replace.
-fn choose(
+fn select_document(
     id: &ClientId,
     stored: Option<&Stored>,
-    fetched: Result<Fetched, Unfit>,
+    fetched: Result<Fetched, DocumentError>,
     now: Timestamp,
-) -> Result<(Stored, Option<Instead>), Nothing> {
+) -> Result<(Stored, Option<Fallback>), Unusable> {
     let expires = stored.map_or_else(|| now.plus(UNUSED_RETENTION), |stored| stored.known.expires);
-    let again_soon = now.plus(freshness::LEAST);
+    let again_soon = now.plus(freshness::MIN);
     let settle = |document: Document, fetched, fresh| {
         let digest = document.digest();
         Stored { document, known: DocumentFetch { fetched, fresh, digest, expires } }
     };
-    let unfit = match fetched {
+    let error = match fetched {
         Ok(Fetched { document, fresh }) => return Ok((settle(document, now, fresh), None)),
-        Err(unfit) => unfit,
+        Err(error) => error,
     };
     if let Some(kept @ Stored { document, known }) = stored
         && kept.still_counts(now)
     {
-        return Ok((settle(document.clone(), known.fetched, again_soon), Some(Instead::Stored(unfit))));
+        return Ok((settle(document.clone(), known.fetched, again_soon), Some(Fallback::Stored(error))));
     }
     match pinned::copy(id) {
-        Some(document) => Ok((settle(document, now, again_soon), Some(Instead::Pinned(unfit)))),
-        None => Err(Nothing(unfit)),
+        Some(document) => Ok((settle(document, now, again_soon), Some(Fallback::Pinned(error)))),
+        None => Err(Unusable(error)),
     }
 }
 
-/// Tells the audit what was new about it.
-fn tell(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<Instead>), Nothing>) {
+/// Writes to the audit what is new about it.
+fn record_audit(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<Fallback>), Unusable>) {
     let client = id.as_str();
-    let failed = |unfit: &Unfit, instead| {
-        audit::record(&Event::ClientDocumentFailed { client, reason: &unfit.to_string(), instead });
+    let failed = |error: &DocumentError, instead| {
+        audit::record(&Event::ClientDocumentFailed { client, reason: &error.to_string(), instead });
     };
     let (now, instead) = match chosen {
         Ok((now, instead)) => (now, instead),
-        Err(Nothing(unfit)) => return failed(unfit, "nothing"),
+        Err(Unusable(error)) => return failed(error, "nothing"),
     };
     match instead {
-        Some(Instead::Stored(unfit)) => failed(unfit, "stored"),
-        Some(Instead::Pinned(unfit)) => failed(unfit, "pinned"),
+        Some(Fallback::Stored(error)) => failed(error, "stored"),
+        Some(Fallback::Pinned(error)) => failed(error, "pinned"),
         None => {}
     }
     let digest = to_text(now.known.digest.as_bytes());
@@ -221,7 +221,7 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
-    use shared::outbound::Refused;
+    use shared::outbound::OutboundError;
 
     use super::*;
 
@@ -240,10 +240,10 @@ mod tests {
     }
 
     /// What counts, why, since when, for how long, and when it is looked at again and forgotten, in seconds from now.
-    fn chosen(id: &str, stored: Option<&Stored>, good: bool) -> Option<(String, Option<Instead>, i64, i64, i64)> {
+    fn chosen(id: &str, stored: Option<&Stored>, good: bool) -> Option<(String, Option<Fallback>, i64, i64, i64)> {
         let fetched = Fetched { document: document("fetched"), fresh: NOW.plus(DAY) };
-        let fetched = if good { Ok(fetched) } else { Err(Unfit::Status) };
-        let (now, instead) = choose(&ClientId::parse(id).unwrap(), stored, fetched, NOW).ok()?;
+        let fetched = if good { Ok(fetched) } else { Err(DocumentError::Status) };
+        let (now, instead) = select_document(&ClientId::parse(id).unwrap(), stored, fetched, NOW).ok()?;
         let from_now = |time: Timestamp| time.seconds() - NOW.seconds();
         let DocumentFetch { fetched, fresh, expires, .. } = now.known;
         assert!(now.known.digest.matches(&now.document.digest()));
@@ -251,14 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn what_counts_is_what_was_fetched_else_what_is_stored_else_what_is_pinned() {
+    fn fetched_document_comes_before_stored_before_pinned() {
         const ANY: &str = "https://app.example/client";
         const CLAUDE: &str = "https://claude.ai/oauth/mcp-oauth-client-metadata";
         const D: i64 = 24 * 3600;
         let (young, old) = (stored(DAY * 7), stored(DAY * 7 + Duration::from_secs(1)));
         let fetched = |expires| Some(("fetched".to_owned(), None, 0, D, expires));
-        let kept = Some(("stored".to_owned(), Some(Instead::Stored(Unfit::Status)), -7 * D, 300, 99 * D));
-        let pinned = |expires| Some(("Claude".to_owned(), Some(Instead::Pinned(Unfit::Status)), 0, 300, expires));
+        let kept = Some(("stored".to_owned(), Some(Fallback::Stored(DocumentError::Status)), -7 * D, 300, 99 * D));
+        let pinned =
+            |expires| Some(("Claude".to_owned(), Some(Fallback::Pinned(DocumentError::Status)), 0, 300, expires));
         for (id, stored, good, expected) in [
             (ANY, None, true, fetched(30 * D)),
             (ANY, Some(&young), true, fetched(99 * D)),
@@ -277,9 +278,15 @@ mod tests {
     }
 
     #[test]
-    fn the_reasons_are_sentences_that_go_on_after_the_description() {
-        for unfit in [Unfit::Address, Unfit::Host, Unfit::Outbound(Refused::TimedOut), Unfit::Status, Unfit::Secret] {
-            assert!(unfit.to_string().starts_with("it"), "{unfit}");
+    fn document_errors_continue_a_sentence() {
+        for error in [
+            DocumentError::Address,
+            DocumentError::Host,
+            DocumentError::Outbound(OutboundError::TimedOut),
+            DocumentError::Status,
+            DocumentError::Secret,
+        ] {
+            assert!(error.to_string().starts_with("it"), "{error}");
         }
     }
 }

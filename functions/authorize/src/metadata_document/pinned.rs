@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_copy_is_a_document_like_any_other() {
+    fn pinned_copies_are_valid_documents() {
         let found: Vec<_> = [
             "https://claude.ai/oauth/mcp-oauth-client-metadata",
             "https://claude.ai/oauth/claude-code-client-metadata",

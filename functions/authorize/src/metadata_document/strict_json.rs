@@ -6,15 +6,15 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::unfit::Unfit;
+use super::document_error::DocumentError;
 
 /// An object with its members and theirs may be this deep: a set of keys with certificates has five levels.
 const DEEPEST: u8 = 8;
 
 /// The one object in `bytes`.
-pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Unfit> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Unfit::NotUtf8)?;
-    let why = Cell::new(Unfit::NotJson);
+pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, DocumentError> {
+    let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::NotUtf8)?;
+    let why = Cell::new(DocumentError::NotJson);
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = Strict { deeper: DEEPEST, why: &why }.deserialize(&mut reader);
     match (read, reader.end()) {
@@ -27,18 +27,18 @@ pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, Unfit> {
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     deeper: u8,
-    why: &'a Cell<Unfit>,
+    why: &'a Cell<DocumentError>,
 }
 
 impl Strict<'_> {
     fn inside<E: Error>(self) -> Result<Self, E> {
         match self.deeper.checked_sub(1) {
             Some(deeper) => Ok(Self { deeper, ..self }),
-            None => Err(self.refuse(Unfit::Deep)),
+            None => Err(self.refuse(DocumentError::TooDeep)),
         }
     }
 
-    fn refuse<E: Error>(self, why: Unfit) -> E {
+    fn refuse<E: Error>(self, why: DocumentError) -> E {
         self.why.set(why);
         E::custom(why)
     }
@@ -98,7 +98,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         while let Some(name) = members.next_key::<String>()? {
             let value = members.next_value_seed(inside)?;
             if all.insert(name, value).is_some() {
-                return Err(self.refuse(Unfit::Twice));
+                return Err(self.refuse(DocumentError::DuplicateMember));
             }
         }
         Ok(Value::Object(all))
@@ -110,30 +110,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_one_object() {
+    fn only_one_strict_json_object_is_parsed() {
         let deep = |levels: usize| format!("{}0{}", "{\"a\":".repeat(levels), "}".repeat(levels));
         for (text, why) in [
             ("{}", None),
             (r#" { "a": [1, -2, 3.5, true, null, "x"], "b": { "a": {} } } "#, None),
             (&deep(8), None),
-            (&deep(9), Some(Unfit::Deep)),
-            (&deep(2000), Some(Unfit::Deep)),
-            (&format!("{{\"a\":{}", "[".repeat(4000)), Some(Unfit::Deep)),
-            (r#"{"a":1,"a":1}"#, Some(Unfit::Twice)),
-            (r#"{"a":1,"\u0061":1}"#, Some(Unfit::Twice)),
-            (r#"{"b":[{"a":1,"a":2}]}"#, Some(Unfit::Twice)),
-            ("", Some(Unfit::NotJson)),
-            ("null", Some(Unfit::NotJson)),
-            ("[{}]", Some(Unfit::NotJson)),
-            ("{} {}", Some(Unfit::NotJson)),
-            ("{\"a\":1,}", Some(Unfit::NotJson)),
-            ("{'a':1}", Some(Unfit::NotJson)),
-            ("{\"a\":NaN}", Some(Unfit::NotJson)),
-            ("{\"a\":\"\\ud800\"}", Some(Unfit::NotJson)),
-            ("\u{feff}{}", Some(Unfit::NotJson)),
+            (&deep(9), Some(DocumentError::TooDeep)),
+            (&deep(2000), Some(DocumentError::TooDeep)),
+            (&format!("{{\"a\":{}", "[".repeat(4000)), Some(DocumentError::TooDeep)),
+            (r#"{"a":1,"a":1}"#, Some(DocumentError::DuplicateMember)),
+            (r#"{"a":1,"\u0061":1}"#, Some(DocumentError::DuplicateMember)),
+            (r#"{"b":[{"a":1,"a":2}]}"#, Some(DocumentError::DuplicateMember)),
+            ("", Some(DocumentError::NotJson)),
+            ("null", Some(DocumentError::NotJson)),
+            ("[{}]", Some(DocumentError::NotJson)),
+            ("{} {}", Some(DocumentError::NotJson)),
+            ("{\"a\":1,}", Some(DocumentError::NotJson)),
+            ("{'a':1}", Some(DocumentError::NotJson)),
+            ("{\"a\":NaN}", Some(DocumentError::NotJson)),
+            ("{\"a\":\"\\ud800\"}", Some(DocumentError::NotJson)),
+            ("\u{feff}{}", Some(DocumentError::NotJson)),
         ] {
             assert_eq!(object(text.as_bytes()).err(), why, "{text:.60}");
         }
-        assert_eq!(object(b"{\"a\":\"\xff\"}").err(), Some(Unfit::NotUtf8));
+        assert_eq!(object(b"{\"a\":\"\xff\"}").err(), Some(DocumentError::NotUtf8));
     }
 }

@@ -36,7 +36,7 @@ async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
             let why = if message.len() > MESSAGE_LIMIT { "too_large" } else { "invalid_arguments" };
             Undone::failed(why, format!("No chat was started: {unfit}."))
         }
-        WriteError::Upstream(fault) => Undone::Fault(fault),
+        WriteError::Upstream(fault) => Undone::Upstream(fault),
     })?;
     Ok(Outcome::Structured(json!({ "id": id.as_str(), "title": title, "created": created.to_rfc3339() })))
 }

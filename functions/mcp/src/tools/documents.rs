@@ -269,7 +269,7 @@ fn unkept(why: WriteError) -> Undone {
             let why = if matches!(unfit, ValidationError::Content) { "too_large" } else { "invalid_arguments" };
             Undone::failed(why, format!("Nothing was written: {unfit}."))
         }
-        WriteError::Upstream(fault) => Undone::Fault(fault),
+        WriteError::Upstream(fault) => Undone::Upstream(fault),
     }
 }
 

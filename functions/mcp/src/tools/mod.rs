@@ -19,9 +19,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::access::Access;
 use shared::clock::Timestamp;
-use shared::fault::Fault;
 use shared::oauth::scope::Scope;
 use shared::store::workspace::{Name, Page, Summary, Workspace};
+use shared::upstream_error::UpstreamError;
 
 use self::registered::Reach;
 use crate::cursor;
@@ -97,7 +97,7 @@ pub(crate) enum Undone {
         message: String,
     },
     /// AWS failed.
-    Fault(Fault),
+    Upstream(UpstreamError),
 }
 
 impl BuiltIn {
@@ -151,9 +151,9 @@ impl Undone {
     }
 }
 
-impl From<Fault> for Undone {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl From<UpstreamError> for Undone {
+    fn from(fault: UpstreamError) -> Self {
+        Self::Upstream(fault)
     }
 }
 
@@ -173,7 +173,7 @@ pub(crate) const fn ending(called: &Result<Option<Outcome>, Undone>) -> &'static
         Ok(Some(_)) => "answered",
         Ok(None) => "unknown_tool",
         Err(Undone::Failed { why, .. }) => why,
-        Err(Undone::Fault(_)) => "fault",
+        Err(Undone::Upstream(_)) => "fault",
     }
 }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use shared::lambda::{self, Function, Served};
+use shared::lambda::{self, ExecutionEnvironment, Function};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
 
@@ -36,7 +36,7 @@ struct Running {
 impl Endpoint {
     /// `function`, ended after `timeout` as Lambda would; its log lines go to whoever listens now.
     pub(crate) fn of<F: Function>(function: F, definition: &FunctionDefinition, lines: &Arc<Lines>) -> Arc<Self> {
-        let (served, lines) = (Arc::new(Served::of(function)), Arc::clone(lines));
+        let (served, lines) = (Arc::new(ExecutionEnvironment::new(function)), Arc::clone(lines));
         let name = definition.name.clone();
         Self::new(&definition.binary, definition.timeout, move |event| {
             let (served, name, invocation) = (Arc::clone(&served), name.clone(), lines.invocation());

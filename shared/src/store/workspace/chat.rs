@@ -8,8 +8,8 @@
 use super::transaction::{Condition, TransactionOutcome};
 use super::{Item, Name, TITLE_LIMIT, ValidationError, Workspace, WriteError};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::tenant::PersonId;
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "chat#";
 const MESSAGE: &str = "chat-message#";
@@ -64,7 +64,9 @@ impl Workspace {
             .with("writer", by.as_str());
         match self.transaction().put(chat, Condition::Absent)?.put(first, Condition::Absent)?.write().await? {
             TransactionOutcome::Committed => Ok(Chat { id, title, created: now }),
-            TransactionOutcome::ConditionFailed(_) => Err(Fault::new("DynamoDB", "a random id was taken").into()),
+            TransactionOutcome::ConditionFailed(_) => {
+                Err(UpstreamError::new("DynamoDB", "a random id was taken").into())
+            }
         }
     }
 }

@@ -13,10 +13,10 @@
 use super::transaction::{Condition, TransactionOutcome};
 use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::tenant::PersonId;
 use crate::store::item::unparsable_item;
 use crate::store::{Key, batch_get_items};
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "document#";
 const EDITION: &str = "edition#";
@@ -91,7 +91,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn documents(&self, after: Option<&Name>) -> Result<Page<Edition>, Fault> {
+    pub async fn documents(&self, after: Option<&Name>) -> Result<Page<Edition>, UpstreamError> {
         self.list(KIND, after, None, |item| head(KIND, item)).await
     }
 
@@ -99,7 +99,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn document_ids(&self, prefix: &str) -> Result<(Vec<Name>, bool), Fault> {
+    pub async fn document_ids(&self, prefix: &str) -> Result<(Vec<Name>, bool), UpstreamError> {
         self.names(KIND, prefix).await
     }
 
@@ -108,7 +108,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn search_documents(&self, words: &str, after: Option<&Name>) -> Result<Page<Hit>, Fault> {
+    pub async fn search_documents(&self, words: &str, after: Option<&Name>) -> Result<Page<Hit>, UpstreamError> {
         let words: Vec<_> = words.split_whitespace().map(str::to_lowercase).collect();
         let Page { mut items, mut next } = self.documents(after).await?;
         let mut bytes = 0_u32;
@@ -144,7 +144,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn document(&self, id: &Name, version: Option<u32>) -> Result<DocumentLookup, Fault> {
+    pub async fn document(&self, id: &Name, version: Option<u32>) -> Result<DocumentLookup, UpstreamError> {
         let (head, item) = match version {
             None => {
                 let Some(head) = self.document_head(id).await? else { return Ok(DocumentLookup::NotFound) };
@@ -177,7 +177,7 @@ impl Workspace {
         &self,
         id: &Name,
         before: Option<u32>,
-    ) -> Result<Option<(Vec<Edition>, Option<u32>)>, Fault> {
+    ) -> Result<Option<(Vec<Edition>, Option<u32>)>, UpstreamError> {
         const NAMES: &[(&str, &str)] = &[
             ("#title", "title"),
             ("#version", "version"),
@@ -216,7 +216,9 @@ impl Workspace {
         let next = Edition { id: Name::random(), title, version: 1, size, written: now, writer };
         match self.put_version(&next, content, Condition::Absent).await? {
             TransactionOutcome::Committed => Ok(next),
-            TransactionOutcome::ConditionFailed(_) => Err(Fault::new("DynamoDB", "a random id was taken").into()),
+            TransactionOutcome::ConditionFailed(_) => {
+                Err(UpstreamError::new("DynamoDB", "a random id was taken").into())
+            }
         }
     }
 
@@ -263,7 +265,7 @@ impl Workspace {
         base: u32,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<DocumentUpdate, Fault> {
+    ) -> Result<DocumentUpdate, UpstreamError> {
         let Some(head) = self.document_head(id).await? else { return Ok(DocumentUpdate::NotFound) };
         if head.version != base {
             return Ok(DocumentUpdate::Conflict(head.version));
@@ -277,7 +279,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn deleted_documents(&self, after: Option<&Name>) -> Result<Page<Edition>, Fault> {
+    pub async fn deleted_documents(&self, after: Option<&Name>) -> Result<Page<Edition>, UpstreamError> {
         self.list(DELETED, after, None, |item| head(DELETED, item)).await
     }
 
@@ -285,7 +287,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn restore_document(&self, id: &Name) -> Result<bool, Fault> {
+    pub async fn restore_document(&self, id: &Name) -> Result<bool, UpstreamError> {
         let Some(head) = self.find(DELETED, id, |item| head(DELETED, item)).await? else { return Ok(false) };
         let back = self.item(KIND, &head);
         let transaction = self.transaction().put(back, Condition::Absent)?.delete(DELETED, id, head.version)?;
@@ -318,7 +320,7 @@ impl Workspace {
                 return Ok(());
             }
         }
-        Err(Fault::new("DynamoDB.TransactWriteItems", "the version had changed at each attempt").into())
+        Err(UpstreamError::new("DynamoDB.TransactWriteItems", "the version had changed at each attempt").into())
     }
 
     /// Makes `next` the current version, if `condition` holds of the one before.
@@ -327,14 +329,14 @@ impl Workspace {
         next: &Edition,
         content: &str,
         condition: Condition,
-    ) -> Result<TransactionOutcome, Fault> {
+    ) -> Result<TransactionOutcome, UpstreamError> {
         let head = self.item(KIND, next);
         let key = format!("{EDITION}{}#{:010}", next.id, next.version);
         let edition = self.item(KIND, next).with("item", key).with("content", content);
         self.transaction().put(head, condition)?.put(edition, Condition::Absent)?.write().await
     }
 
-    fn changed(&self, written: TransactionOutcome, made: Edition) -> Result<DocumentUpdate, Fault> {
+    fn changed(&self, written: TransactionOutcome, made: Edition) -> Result<DocumentUpdate, UpstreamError> {
         Ok(match written {
             TransactionOutcome::Committed => DocumentUpdate::Applied(made),
             TransactionOutcome::ConditionFailed(None) => DocumentUpdate::NotFound,
@@ -344,7 +346,7 @@ impl Workspace {
         })
     }
 
-    async fn document_head(&self, id: &Name) -> Result<Option<Edition>, Fault> {
+    async fn document_head(&self, id: &Name) -> Result<Option<Edition>, UpstreamError> {
         self.find(KIND, id, |item| head(KIND, item)).await
     }
 

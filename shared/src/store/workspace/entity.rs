@@ -16,10 +16,10 @@ use serde_json::{Map, Value};
 
 use super::{Item, JSON_LIMIT, Name, ValidationError, Workspace, WriteError, named, object, unparsable_item};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
 use crate::oauth::secret::Secret;
 use crate::oauth::tenant::PersonId;
 use crate::store::item::Value as Attribute;
+use crate::upstream_error::UpstreamError;
 
 /// A record.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,7 +107,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn entity(&self, kind: &Name, id: &Name) -> Result<Option<Entity>, Fault> {
+    pub async fn entity(&self, kind: &Name, id: &Name) -> Result<Option<Entity>, UpstreamError> {
         self.find(&prefix(kind), id, |item| read(kind, item)).await
     }
 
@@ -116,7 +116,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn entities(&self, kind: &Name, after: Option<&Name>, most: u16) -> Result<EntityPage, Fault> {
+    pub async fn entities(&self, kind: &Name, after: Option<&Name>, most: u16) -> Result<EntityPage, UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         let prefix = prefix(kind);
         let query = self
@@ -131,7 +131,7 @@ impl Workspace {
             .set_exclusive_start_key(after.map(|after| self.key(&prefix, after)))
             .limit(i32::from(most))
             .consistent_read(true);
-        let answer = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         let items: Vec<_> = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
         let bytes = items.iter().filter_map(|item| item.text("fields")).map(str::len).sum();
         let entities = items.iter().map(|item| read(kind, item)).collect::<Option<_>>();
@@ -153,7 +153,7 @@ impl Workspace {
         fields: Fields,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<EntityUpdate, Fault> {
+    ) -> Result<EntityUpdate, UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let maker = maker();
         let item = Item::new(self.key(&prefix(kind), id))
@@ -187,7 +187,7 @@ impl Workspace {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 self.resolve_conflict(kind, refusal.item().cloned().map(Item::new), &maker)
             }
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -201,7 +201,7 @@ impl Workspace {
         fields: Fields,
         by: &PersonId,
         now: Timestamp,
-    ) -> Result<EntityUpdate, Fault> {
+    ) -> Result<EntityUpdate, UpstreamError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let maker = maker();
         let next = entity.version.saturating_add(1);
@@ -231,7 +231,7 @@ impl Workspace {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                 self.resolve_conflict(&entity.kind, refusal.item().cloned().map(Item::new), &maker)
             }
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -240,7 +240,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, Fault> {
+    pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, UpstreamError> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let delete = self
             .dynamo
@@ -259,7 +259,7 @@ impl Workspace {
                     Ok(EntityUpdate::Conflict(Box::new(current)))
                 }
             },
-            _ => Err(Fault::of_aws(CALL, &error)),
+            _ => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 
@@ -292,12 +292,12 @@ impl Workspace {
             .expression_attribute_values(":fields", AttributeValue::S(Fields::new(fields.clone())?.text))
             .expression_attribute_values(":now", Attribute::from(now).0)
             .expression_attribute_values(":made_by", Attribute::from(maker().as_slice()).0);
-        update.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        update.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         Ok(())
     }
 
     /// What a refused write means: nothing, if the entity is as that very write made it.
-    fn resolve_conflict(&self, kind: &Name, item: Option<Item>, maker: &[u8]) -> Result<EntityUpdate, Fault> {
+    fn resolve_conflict(&self, kind: &Name, item: Option<Item>, maker: &[u8]) -> Result<EntityUpdate, UpstreamError> {
         let Some(item) = item else { return Ok(EntityUpdate::NotFound) };
         let entity = read(kind, &item).ok_or_else(|| unparsable_item(&self.table))?;
         let own = item.bytes("made_by") == Some(maker);

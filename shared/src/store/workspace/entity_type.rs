@@ -7,7 +7,7 @@
 use serde_json::{Map, Value};
 
 use super::{Item, Name, Page, Summary, Workspace, WriteError, object, schema, summary};
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "entity-type#";
 
@@ -29,7 +29,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn entity_type(&self, name: &Name) -> Result<Option<EntityType>, Fault> {
+    pub async fn entity_type(&self, name: &Name) -> Result<Option<EntityType>, UpstreamError> {
         self.find(KIND, name, read).await
     }
 
@@ -37,7 +37,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn entity_types(&self, after: Option<&Name>) -> Result<Page<EntityType>, Fault> {
+    pub async fn entity_types(&self, after: Option<&Name>) -> Result<Page<EntityType>, UpstreamError> {
         self.list(KIND, after, None, read).await
     }
 

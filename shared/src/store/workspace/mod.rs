@@ -23,9 +23,9 @@ use thiserror::Error;
 
 use super::item::{Item, unparsable_item};
 use crate::access::Access;
-use crate::fault::Fault;
 use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::TenantId;
+use crate::upstream_error::UpstreamError;
 
 /// The table with the data of all tenants.
 #[derive(Clone)]
@@ -120,7 +120,7 @@ pub enum WriteError {
     Validation(#[from] ValidationError),
     /// The table failed.
     #[error(transparent)]
-    Upstream(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
 /// What is wrong with an item.
@@ -221,10 +221,15 @@ impl Workspace {
         &self.tenant
     }
 
-    async fn find<T>(&self, kind: &str, name: &Name, read: impl Fn(&Item) -> Option<T>) -> Result<Option<T>, Fault> {
+    async fn find<T>(
+        &self,
+        kind: &str,
+        name: &Name,
+        read: impl Fn(&Item) -> Option<T>,
+    ) -> Result<Option<T>, UpstreamError> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).set_key(Some(self.key(kind, name)));
-        let answer = get.consistent_read(true).send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = get.consistent_read(true).send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         let item = answer.item.map(Item::new);
         item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
@@ -235,7 +240,7 @@ impl Workspace {
         after: Option<&Name>,
         only: Option<&str>,
         read: impl Fn(&Item) -> Option<T>,
-    ) -> Result<Page<T>, Fault> {
+    ) -> Result<Page<T>, UpstreamError> {
         let after = after.map(|after| self.key(kind, after));
         let names = only.map_or(&[][..], |_| &[("#title", "title"), ("#description", "description")]);
         let item_query = ItemQuery { after, only: only.map(|only| (only, names)), ..ItemQuery::of(kind) };
@@ -249,7 +254,7 @@ impl Workspace {
     }
 
     /// The first names of a kind that begin with `prefix`, at most a hundred, and whether there are more.
-    async fn names(&self, kind: &str, prefix: &str) -> Result<(Vec<Name>, bool), Fault> {
+    async fn names(&self, kind: &str, prefix: &str) -> Result<(Vec<Name>, bool), UpstreamError> {
         // No name can begin so.
         if !prefix.is_empty() && Name::parse(prefix).is_none() {
             return Ok((Vec::new(), false));
@@ -267,7 +272,7 @@ impl Workspace {
     }
 
     /// Items of this tenant by the beginning of their sort key, as they are now, and the last one if there may be more.
-    async fn query(&self, item_query: ItemQuery<'_>) -> Result<(Vec<Item>, Option<Item>), Fault> {
+    async fn query(&self, item_query: ItemQuery<'_>) -> Result<(Vec<Item>, Option<Item>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         let mut query = self
             .dynamo
@@ -288,7 +293,7 @@ impl Workspace {
                 query = query.expression_attribute_names(*short, *name);
             }
         }
-        let answer = query.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        let answer = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         let items = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
         Ok((items, answer.last_evaluated_key.map(Item::new)))
     }
@@ -296,7 +301,7 @@ impl Workspace {
     async fn put(&self, item: Item) -> Result<(), WriteError> {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map_err(|error| Fault::of_aws(CALL, &error))?;
+        put.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
         Ok(())
     }
 

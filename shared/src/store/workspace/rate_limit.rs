@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use super::{Item, Workspace};
 use crate::access::{Access, Principal};
 use crate::clock::Timestamp;
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "budget#";
 const HOUR: i64 = 3600;
@@ -69,7 +69,7 @@ impl Workspace {
         access: &Access,
         limits: RateLimits,
         now: Timestamp,
-    ) -> Result<RateLimitDecision, Fault> {
+    ) -> Result<RateLimitDecision, UpstreamError> {
         let hour = now.seconds().div_euclid(HOUR);
         let resets = Timestamp::from_seconds((hour + 1).saturating_mul(HOUR));
         let calls = match access.principal() {
@@ -97,7 +97,7 @@ impl Workspace {
             return Ok(RateLimitDecision::Allowed(InFlightCall { item, span }));
         };
         let Some(UpdateItemError::ConditionalCheckFailedException(refused)) = error.as_service_error() else {
-            return Err(Fault::of_aws(CALL, &error));
+            return Err(UpstreamError::of_aws(CALL, &error));
         };
         let before = Item::new(refused.item.clone().unwrap_or_default());
         let spent = before.number(&calls).is_some_and(|made: u32| made >= limits.per_hour);
@@ -112,7 +112,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails: then the call counts as under way until the next span begins.
-    pub async fn end_call(&self, InFlightCall { item, span }: InFlightCall) -> Result<(), Fault> {
+    pub async fn end_call(&self, InFlightCall { item, span }: InFlightCall) -> Result<(), UpstreamError> {
         let update = self
             .update_of(&item)
             .condition_expression("#under_way > :none")
@@ -128,7 +128,7 @@ impl Workspace {
             {
                 Ok(())
             }
-            Err(error) => Err(Fault::of_aws(CALL, &error)),
+            Err(error) => Err(UpstreamError::of_aws(CALL, &error)),
         }
     }
 

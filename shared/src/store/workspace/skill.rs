@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::{CONTENT_LIMIT, Item, Name, Page, SUMMARY, Summary, ValidationError, Workspace, WriteError, summary};
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "skill#";
 
@@ -49,7 +49,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn skill(&self, name: &Name) -> Result<Option<Skill>, Fault> {
+    pub async fn skill(&self, name: &Name) -> Result<Option<Skill>, UpstreamError> {
         self.find(KIND, name, read).await
     }
 
@@ -57,7 +57,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn skills(&self, after: Option<&Name>) -> Result<Page<Summary>, Fault> {
+    pub async fn skills(&self, after: Option<&Name>) -> Result<Page<Summary>, UpstreamError> {
         self.list(KIND, after, Some(SUMMARY), |item| summary(KIND, item)).await
     }
 
@@ -65,7 +65,10 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn skills_with_arguments(&self, after: Option<&Name>) -> Result<Page<(Summary, Vec<Argument>)>, Fault> {
+    pub async fn skills_with_arguments(
+        &self,
+        after: Option<&Name>,
+    ) -> Result<Page<(Summary, Vec<Argument>)>, UpstreamError> {
         let only = format!("{SUMMARY}, arguments");
         self.list(KIND, after, Some(&only), |item| Some((summary(KIND, item)?, arguments(item)?))).await
     }
@@ -74,7 +77,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn skill_names(&self, prefix: &str) -> Result<(Vec<Name>, bool), Fault> {
+    pub async fn skill_names(&self, prefix: &str) -> Result<(Vec<Name>, bool), UpstreamError> {
         self.names(KIND, prefix).await
     }
 

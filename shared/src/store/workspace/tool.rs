@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{Item, Name, Page, ValidationError, Workspace, WriteError, named, object, schema};
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "tool#";
 
@@ -93,7 +93,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn tool(&self, name: &Name) -> Result<Option<Tool>, Fault> {
+    pub async fn tool(&self, name: &Name) -> Result<Option<Tool>, UpstreamError> {
         self.find(KIND, name, read).await
     }
 
@@ -101,7 +101,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn tools(&self, after: Option<&Name>) -> Result<Page<Tool>, Fault> {
+    pub async fn tools(&self, after: Option<&Name>) -> Result<Page<Tool>, UpstreamError> {
         self.list(KIND, after, None, read).await
     }
 

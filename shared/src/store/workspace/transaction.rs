@@ -7,9 +7,9 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use super::{Name, Workspace};
-use crate::fault::Fault;
 use crate::oauth::secret::{Secret, to_text};
 use crate::store::item::{Item, Value};
+use crate::upstream_error::UpstreamError;
 
 const CALL: &str = "DynamoDB.TransactWriteItems";
 
@@ -51,7 +51,7 @@ impl Workspace {
 
 impl Transaction<'_> {
     /// And `item`, where `condition` holds of what stands there.
-    pub(super) fn put(mut self, item: Item, condition: Condition) -> Result<Self, Fault> {
+    pub(super) fn put(mut self, item: Item, condition: Condition) -> Result<Self, UpstreamError> {
         let mut put = Put::builder()
             .table_name(&self.workspace.table)
             .set_item(Some(item.into_inner()))
@@ -71,7 +71,7 @@ impl Transaction<'_> {
     }
 
     /// And without the item of that kind and name, which must have `version`.
-    pub(super) fn delete(mut self, kind: &str, name: &Name, version: u32) -> Result<Self, Fault> {
+    pub(super) fn delete(mut self, kind: &str, name: &Name, version: u32) -> Result<Self, UpstreamError> {
         let delete = Delete::builder()
             .table_name(&self.workspace.table)
             .set_key(Some(self.workspace.key(kind, name)))
@@ -89,14 +89,14 @@ impl Transaction<'_> {
     ///
     /// # Errors
     /// When DynamoDB fails, or others were in the way each time.
-    pub(super) async fn write(self) -> Result<TransactionOutcome, Fault> {
+    pub(super) async fn write(self) -> Result<TransactionOutcome, UpstreamError> {
         for pause in RETRY_DELAYS.map(Some).into_iter().chain([None]) {
             let call = self.workspace.dynamo.transact_write_items().set_transact_items(Some(self.writes.clone()));
             let call = call.client_request_token(to_text(Secret::<16>::random().expose()));
             let Err(error) = call.send().await else { return Ok(TransactionOutcome::Committed) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
-                return Err(Fault::of_aws(CALL, &error));
+                return Err(UpstreamError::of_aws(CALL, &error));
             };
             let with = |code| cancelled.cancellation_reasons().iter().find(move |why| why.code() == Some(code));
             if let Some(why) = with("ConditionalCheckFailed") {
@@ -105,17 +105,17 @@ impl Transaction<'_> {
                 ));
             }
             if with("TransactionConflict").is_none() {
-                return Err(Fault::of_aws(CALL, &error));
+                return Err(UpstreamError::of_aws(CALL, &error));
             }
             // Another transaction held one of the items, and nothing was written.
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
             }
         }
-        Err(Fault::new(CALL, "DynamoDB canceled the transaction for a conflict at each attempt"))
+        Err(UpstreamError::new(CALL, "DynamoDB canceled the transaction for a conflict at each attempt"))
     }
 }
 
-fn build_error(error: &BuildError) -> Fault {
-    Fault::new(CALL, error.to_string())
+fn build_error(error: &BuildError) -> UpstreamError {
+    UpstreamError::new(CALL, error.to_string())
 }

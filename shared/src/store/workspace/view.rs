@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::query::{Condition, Field, QueryError, Sort};
 use super::{Item, Name, Page, SUMMARY, Summary, Workspace, WriteError, json as text, object, summary};
-use crate::fault::Fault;
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "view#";
 
@@ -77,7 +77,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn view(&self, name: &Name) -> Result<Option<View>, Fault> {
+    pub async fn view(&self, name: &Name) -> Result<Option<View>, UpstreamError> {
         self.find(KIND, name, read).await
     }
 
@@ -85,7 +85,7 @@ impl Workspace {
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn views(&self, after: Option<&Name>) -> Result<Page<Summary>, Fault> {
+    pub async fn views(&self, after: Option<&Name>) -> Result<Page<Summary>, UpstreamError> {
         self.list(KIND, after, Some(SUMMARY), |item| summary(KIND, item)).await
     }
 

@@ -15,7 +15,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::model::{ContentBlock, ResourceContents};
 use serde_json::Value;
-use shared::outbound::Answer;
+use shared::outbound::OutboundResponse;
 use shared::store::workspace::tool::Tool;
 
 use super::super::schema::{Formats, Unchecked, check};
@@ -40,7 +40,7 @@ const MEDIA_LIMIT: usize = 1024 * 1024;
 const EXCERPT: usize = 2000;
 
 /// What a tool answered over HTTP.
-pub(super) fn of_answer(tool: &Tool, answer: &Answer) -> Result<Outcome, Undone> {
+pub(super) fn of_answer(tool: &Tool, answer: &OutboundResponse) -> Result<Outcome, Undone> {
     let media = answer.media_type();
     let body = answer.body.as_slice();
     let json = media == "application/json" || media.ends_with("+json");
@@ -210,10 +210,10 @@ mod tests {
         }
     }
 
-    fn answer(status: u16, media: &'static str, body: &[u8]) -> Answer {
+    fn answer(status: u16, media: &'static str, body: &[u8]) -> OutboundResponse {
         let mut headers = HeaderMap::new();
         headers.insert("content-type", HeaderValue::from_static(media));
-        Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_vec() }
+        OutboundResponse { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_vec() }
     }
 
     /// What the model gets, as JSON; or what it is told.
@@ -224,7 +224,7 @@ mod tests {
                 result.get("structuredContent").unwrap_or(&result["content"]).clone()
             }
             Err(Undone::Failed { message, .. }) => message.into(),
-            Err(Undone::Fault(fault)) => panic!("{fault}"),
+            Err(Undone::Upstream(fault)) => panic!("{fault}"),
         }
     }
 

@@ -9,16 +9,16 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
-use shared::environment::{Environment, Misconfigured};
-use shared::fault::Fault;
-use shared::invoker::{Invoker, NotReturned};
+use shared::environment::{ConfigError, Environment};
+use shared::invoker::{InvocationError, Invoker};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::Scope;
-use shared::outbound::{Fetch, Outbound, Refused};
+use shared::outbound::{Outbound, OutboundError, OutboundRequest};
 use shared::signing_keys::signer::Signer;
 use shared::store::workspace::rate_limit::{InFlightCall, RateLimitDecision, RateLimits};
 use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
+use shared::upstream_error::UpstreamError;
 
 use self::claims::{Claims, Context, TYPE};
 use super::schema::{Formats, Unchecked, check};
@@ -40,9 +40,9 @@ const LIMITS: RateLimits = RateLimits { per_hour: 600, concurrency: 4 };
 
 impl Reach {
     /// With what it needs of the environment.
-    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, Misconfigured> {
+    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, ConfigError> {
         let limit = |name: &'static str, otherwise| match environment.optional(name) {
-            Some(number) => number.parse().map_err(|_| Misconfigured::Unusable(name, "a whole number")),
+            Some(number) => number.parse().map_err(|_| ConfigError::Unusable(name, "a whole number")),
             None => Ok(otherwise),
         };
         let limits = RateLimits {
@@ -55,7 +55,7 @@ impl Reach {
 }
 
 /// A page of the tenant's tools, those after `after`, and where it goes on; none without the scope to call them.
-pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Tool>, Option<Name>), Fault> {
+pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Tool>, Option<Name>), UpstreamError> {
     if !work.access.scopes().contains(Scope::ToolsExecute) {
         return Ok((Vec::new(), None));
     }
@@ -146,20 +146,22 @@ async fn post(
     let Reach { signer, outbound, .. } = work.reach;
     let token = signer.sign(TYPE, &Claims::for_tool_at(url, context)).await?;
     let mut token = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| Fault::new("KMS.Sign", "a token that no header takes"))?;
+        .map_err(|_| UpstreamError::new("KMS.Sign", "a token that no header takes"))?;
     token.set_sensitive(true);
     let body = arguments.to_string().into_bytes();
-    let fetch = Fetch::post_json(url, body, tool.timeout, content::LIMIT)
+    let fetch = OutboundRequest::post_json(url, body, tool.timeout, content::LIMIT)
         .accepting(content::ACCEPTED)
         .header(AUTHORIZATION, token);
     let answer = outbound.fetch(fetch).await.map_err(|refused| {
         let why = match refused {
-            Refused::TimedOut => "timed_out",
-            Refused::Unreachable | Refused::Unresolved => "unreachable",
-            Refused::QuestionTooLarge | Refused::AnswerTooLarge => "too_large",
-            Refused::NotAnAddress | Refused::Insecure | Refused::Userinfo | Refused::Port | Refused::SpecialUse => {
-                "guarded"
-            }
+            OutboundError::TimedOut => "timed_out",
+            OutboundError::Unreachable | OutboundError::Unresolved => "unreachable",
+            OutboundError::RequestTooLarge | OutboundError::ResponseTooLarge => "too_large",
+            OutboundError::NotAnAddress
+            | OutboundError::Insecure
+            | OutboundError::Userinfo
+            | OutboundError::Port
+            | OutboundError::SpecialUse => "guarded",
         };
         Undone::failed(why, format!("The tool did not answer: {refused}."))
     })?;
@@ -179,11 +181,11 @@ async fn invoke(
     let returned = work.reach.invoker.invoke(function, event, tool.timeout, content::LIMIT).await;
     let returned = returned.map_err(|refused| {
         let why = match &refused {
-            NotReturned::Failed(said) => return content::of_failure(said),
-            NotReturned::TimedOut => "timed_out",
-            NotReturned::TooLarge => "too_large",
-            NotReturned::Busy => "busy",
-            NotReturned::Unreachable => "unreachable",
+            InvocationError::Failed(said) => return content::of_failure(said),
+            InvocationError::TimedOut => "timed_out",
+            InvocationError::TooLarge => "too_large",
+            InvocationError::Busy => "busy",
+            InvocationError::Unreachable => "unreachable",
         };
         Undone::failed(why, format!("The tool did not answer: {refused}."))
     })?;

@@ -1,4 +1,4 @@
-//! Answers: JSON, pages and redirects, with the headers that each must carry.
+//! Responses: JSON, pages and redirects, with the headers that each must carry.
 
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, PRAGMA,
@@ -8,7 +8,7 @@ use http::{Response, StatusCode};
 use lambda_http::Body;
 use serde::Serialize;
 
-use crate::lambda::Response as Answer;
+use crate::lambda::Response as LambdaResponse;
 use crate::oauth::issuer::Issuer;
 
 /// Why the request was refused, for the one log line at the edge; the client never sees it.
@@ -16,16 +16,16 @@ use crate::oauth::issuer::Issuer;
 pub struct Reason(pub String);
 
 /// A JSON answer. Serialising our own types cannot fail; should it, that is a 500.
-pub fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+pub fn json(status: StatusCode, value: &impl Serialize) -> LambdaResponse {
     match serde_json::to_string(value) {
         Ok(text) => with_body(status, "application/json", text),
-        Err(error) => because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+        Err(error) => with_reason(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
     }
 }
 
 /// An answer without a body.
 #[must_use]
-pub fn empty(status: StatusCode) -> Answer {
+pub fn empty(status: StatusCode) -> LambdaResponse {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     harden(&mut response);
@@ -34,67 +34,67 @@ pub fn empty(status: StatusCode) -> Answer {
 
 /// 405, with the methods that there are (RFC 9110 §15.5.6).
 #[must_use]
-pub fn method_not_allowed(methods: &'static str) -> Answer {
+pub fn method_not_allowed(methods: &'static str) -> LambdaResponse {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-    set(&mut response, ALLOW, HeaderValue::from_static(methods));
+    set_header(&mut response, ALLOW, HeaderValue::from_static(methods));
     response
 }
 
 /// 303: the browser goes to `location` with GET. Never 307, which would repeat a form with its passwords (OAuth 2.1 §7.5.4).
 #[must_use]
-pub fn see_other(location: &str) -> Answer {
+pub fn see_other(location: &str) -> LambdaResponse {
     let mut response = no_store(empty(StatusCode::SEE_OTHER));
     match HeaderValue::from_str(location) {
         Ok(location) => {
-            set(&mut response, LOCATION, location);
-            set(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            set_header(&mut response, LOCATION, location);
+            set_header(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
             response
         }
-        Err(error) => because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+        Err(error) => with_reason(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
     }
 }
 
 /// A page. `policy` is its content security policy, which names the hashes of its inline style and script.
 #[must_use]
-pub fn page(status: StatusCode, policy: &str, html: String) -> Answer {
+pub fn page(status: StatusCode, policy: &str, html: String) -> LambdaResponse {
     let mut response = no_store(with_body(status, "text/html; charset=utf-8", html));
     match HeaderValue::from_str(policy) {
-        Ok(policy) => set(&mut response, CONTENT_SECURITY_POLICY, policy),
-        Err(error) => return because(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+        Ok(policy) => set_header(&mut response, CONTENT_SECURITY_POLICY, policy),
+        Err(error) => return with_reason(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
     }
     // OAuth 2.1 §7.10: old browsers know only the first of the two.
-    set(&mut response, X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    set(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    set_header(&mut response, X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    set_header(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
 
 /// Keeps the answer out of every cache (OAuth 2.1 §3.2.3; `Pragma` for the oldest).
 #[must_use]
-pub fn no_store(mut response: Answer) -> Answer {
-    set(&mut response, CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    set(&mut response, PRAGMA, HeaderValue::from_static("no-cache"));
+pub fn no_store(mut response: LambdaResponse) -> LambdaResponse {
+    set_header(&mut response, CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    set_header(&mut response, PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
 
 /// Lets any cache keep the answer for `seconds`.
 #[must_use]
-pub fn cacheable(mut response: Answer, seconds: u32) -> Answer {
+pub fn cacheable(mut response: LambdaResponse, seconds: u32) -> LambdaResponse {
     if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
-        set(&mut response, CACHE_CONTROL, value);
+        set_header(&mut response, CACHE_CONTROL, value);
     }
     response
 }
 
-/// Remembers why, for the log.
+/// Adds the reason for the log line.
 #[must_use]
-pub fn because(mut response: Answer, reason: &impl std::fmt::Display) -> Answer {
+pub fn with_reason(mut response: LambdaResponse, reason: &impl std::fmt::Display) -> LambdaResponse {
     response.extensions_mut().insert(Reason(reason.to_string()));
     response
 }
 
 /// Sets a cookie that no script reads, for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. What is no
 /// header's text sets nothing.
-pub fn set_cookie(response: &mut Answer, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
+pub fn set_cookie(response: &mut LambdaResponse, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
     let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
     let secure = if issuer.is_plain_http() { "" } else { "; Secure" };
     let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
@@ -104,23 +104,23 @@ pub fn set_cookie(response: &mut Answer, name: &str, value: &str, age: Option<u3
 }
 
 /// Sets one header, replacing what was there.
-pub fn set(response: &mut Answer, name: HeaderName, value: HeaderValue) {
+pub fn set_header(response: &mut LambdaResponse, name: HeaderName, value: HeaderValue) {
     response.headers_mut().insert(name, value);
 }
 
-fn with_body(status: StatusCode, kind: &'static str, text: String) -> Answer {
+fn with_body(status: StatusCode, kind: &'static str, text: String) -> LambdaResponse {
     let mut response = Response::new(Body::Text(text));
     *response.status_mut() = status;
-    set(&mut response, CONTENT_TYPE, HeaderValue::from_static(kind));
+    set_header(&mut response, CONTENT_TYPE, HeaderValue::from_static(kind));
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        // Every fault of ours is worth one more try, in a moment.
-        set(&mut response, RETRY_AFTER, HeaderValue::from_static("1"));
+        // Every upstream error is worth one more try, in a moment.
+        set_header(&mut response, RETRY_AFTER, HeaderValue::from_static("1"));
     }
     harden(&mut response);
     response
 }
 
-fn harden(response: &mut Answer) {
-    set(response, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    set(response, STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
+fn harden(response: &mut LambdaResponse) {
+    set_header(response, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    set_header(response, STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
 }

@@ -8,7 +8,7 @@ use crate::oauth::tenant::PersonId;
 
 /// A session at `aal1` of a person with a verified factor: good for showing that factor, for signing out, and for nothing else.
 #[derive(Debug)]
-pub struct Halfway {
+pub struct MfaPending {
     person: SignedIn,
     factors: Vec<Factor>,
 }
@@ -30,7 +30,7 @@ pub struct Factor {
 #[serde(try_from = "String")]
 pub struct FactorId(PersonId);
 
-impl Halfway {
+impl MfaPending {
     pub(super) const fn new(person: SignedIn, factors: Vec<Factor>) -> Self {
         Self { person, factors }
     }
@@ -40,10 +40,10 @@ impl Halfway {
         self.factors.iter().filter(|factor| factor.kind == "totp")
     }
 
-    /// As [`SignedIn::shown_as`].
+    /// As [`SignedIn::display_name`].
     #[must_use]
-    pub fn shown_as(&self) -> &str {
-        self.person.shown_as()
+    pub fn display_name(&self) -> &str {
+        self.person.display_name()
     }
 
     /// For showing the factor to Supabase.
@@ -52,16 +52,16 @@ impl Halfway {
         &self.person.bearer
     }
 
-    /// As [`SignedIn::anti_forgery`].
+    /// As [`SignedIn::csrf_token`].
     #[must_use]
-    pub fn anti_forgery(&self, purpose: &str) -> String {
-        self.person.anti_forgery(purpose)
+    pub fn csrf_token(&self, purpose: &str) -> String {
+        self.person.csrf_token(purpose)
     }
 
-    /// As [`SignedIn::allows`].
+    /// As [`SignedIn::verify_csrf_token`].
     #[must_use]
-    pub fn allows(&self, purpose: &str, shown: &str) -> bool {
-        self.person.allows(purpose, shown)
+    pub fn verify_csrf_token(&self, purpose: &str, shown: &str) -> bool {
+        self.person.verify_csrf_token(purpose, shown)
     }
 }
 

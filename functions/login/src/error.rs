@@ -1,23 +1,23 @@
-//! Everything that keeps a person from being signed in, and what they are told.
+//! The errors of signing in, and the sentences that a person reads.
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use shared::fault::Fault;
-use shared::http::parameters::Malformed;
+use shared::http::parameters::ParameterError;
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
 use crate::captcha::CaptchaError;
-use crate::declined::Declined;
 use crate::hook::HookMessage;
 use crate::link::Link;
 use crate::next::Next;
+use crate::supabase_error::SupabaseError;
 
 /// Why not.
 #[derive(Debug, Error)]
-pub(crate) enum Refusal {
+pub(crate) enum LoginError {
     /// The request cannot be read.
     #[error(transparent)]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] ParameterError),
     /// The form did not come from a page of ours.
     #[error("the form came from another site")]
     AnotherSite,
@@ -40,24 +40,24 @@ pub(crate) enum Refusal {
     #[error(transparent)]
     Captcha(#[from] CaptchaError),
     /// Supabase Auth said no.
-    #[error("declined: {0:?}")]
-    Declined(Declined),
+    #[error("Supabase Auth refused the request: {0:?}")]
+    Supabase(SupabaseError),
     /// The project's own hook said no.
     #[error("refused by the project's access token hook")]
     Hook(HookMessage),
-    /// Supabase Auth did not do what was asked.
+    /// The call to Supabase Auth failed.
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
-/// A refusal, and what the page it is shown on needs for going on.
+/// An error, and what the page that shows it needs for going on.
 #[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) why: Refusal,
-    pub(crate) back: Box<Back>,
+pub(crate) struct LoginErrorPage {
+    pub(crate) error: LoginError,
+    pub(crate) retry_page: Box<RetryPage>,
 }
 
-/// What the page after a refused form tells.
+/// What the page after a failed form shows.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Problem {
     pub(crate) sentence: String,
@@ -75,9 +75,9 @@ pub(crate) enum Field {
     Password,
 }
 
-/// Where the person was: what must not be lost when a page is shown again.
+/// The page on which the person tries again, and what must not be lost on the way.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Back {
+pub(crate) struct RetryPage {
     pub(crate) next: Option<Next>,
     pub(crate) email: Option<String>,
     pub(crate) step: Step,
@@ -96,42 +96,42 @@ pub(crate) enum Step {
 }
 
 impl Problem {
-    pub(crate) fn of(why: &Refusal, back: &Back) -> Self {
-        let hook = if let Refusal::Hook(message) = why { Some(message.clone()) } else { None };
-        Self { sentence: why.sentence().to_owned(), field: why.field(), email: back.email.clone(), hook }
+    pub(crate) fn of(error: &LoginError, retry_page: &RetryPage) -> Self {
+        let hook = if let LoginError::Hook(message) = error { Some(message.clone()) } else { None };
+        Self { sentence: error.sentence().to_owned(), field: error.field(), email: retry_page.email.clone(), hook }
     }
 }
 
-impl Back {
-    pub(crate) fn refused(&self, why: impl Into<Refusal>) -> Refused {
-        Refused { why: why.into(), back: Box::new(self.clone()) }
+impl RetryPage {
+    pub(crate) fn with_error(&self, error: impl Into<LoginError>) -> LoginErrorPage {
+        LoginErrorPage { error: error.into(), retry_page: Box::new(self.clone()) }
     }
 }
 
-impl From<Refusal> for Refused {
-    fn from(why: Refusal) -> Self {
-        Self { why, back: Box::default() }
+impl From<LoginError> for LoginErrorPage {
+    fn from(error: LoginError) -> Self {
+        Self { error, retry_page: Box::default() }
     }
 }
 
-impl From<Declined> for Refusal {
-    fn from(declined: Declined) -> Self {
-        Self::Declined(declined)
+impl From<SupabaseError> for LoginError {
+    fn from(error: SupabaseError) -> Self {
+        Self::Supabase(error)
     }
 }
 
-impl Refusal {
+impl LoginError {
     /// Whether the same request may succeed in a moment.
     pub(crate) const fn is_temporary(&self) -> bool {
-        matches!(self, Self::Declined(Declined::TooMany) | Self::Fault(_))
+        matches!(self, Self::Supabase(SupabaseError::RateLimited) | Self::Upstream(_))
     }
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::AnotherSite | Self::Hook(_) => StatusCode::FORBIDDEN,
-            Self::Malformed(Malformed::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Declined(Declined::TooMany) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Fault(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Malformed(ParameterError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Supabase(SupabaseError::RateLimited) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Upstream(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Malformed(_)
             | Self::OutOfDate
             | Self::NoCookies
@@ -139,7 +139,7 @@ impl Refusal {
             | Self::NoEmail
             | Self::NoFlow
             | Self::Captcha(_)
-            | Self::Declined(_) => StatusCode::BAD_REQUEST,
+            | Self::Supabase(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -147,7 +147,7 @@ impl Refusal {
     pub(crate) const fn field(&self) -> Option<Field> {
         match self {
             Self::NoEmail => Some(Field::Email),
-            Self::Declined(Declined::Credentials) => Some(Field::Password),
+            Self::Supabase(SupabaseError::Credentials) => Some(Field::Password),
             _ => None,
         }
     }
@@ -167,10 +167,10 @@ impl Refusal {
                 "This sign-in was not begun in this browser, or too long ago. Start again here; if you have a mail, \
                  ask for a code and type it in."
             }
-            Self::Captcha(unproven) => unproven.sentence(),
-            Self::Declined(declined) => declined.sentence(),
+            Self::Captcha(error) => error.sentence(),
+            Self::Supabase(error) => error.sentence(),
             Self::Hook(_) => "This account may not sign in here.",
-            Self::Fault(_) => {
+            Self::Upstream(_) => {
                 "Sign-in is not answering at the moment. Your details were not the problem. Please try again."
             }
         }

@@ -2,7 +2,7 @@
 
 use http::header::COOKIE;
 
-use crate::http::answer;
+use crate::http::response;
 use crate::lambda::{Request, Response};
 use crate::oauth::issuer::Issuer;
 
@@ -23,13 +23,13 @@ pub fn value<'a>(request: &'a Request, name: &str, issuer: &Issuer) -> Option<&'
 
 /// Sets it for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. `value` is base64url.
 pub fn set(response: &mut Response, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
-    answer::set_cookie(response, &self::name(name, issuer), value, age, issuer);
+    response::set_cookie(response, &self::name(name, issuer), value, age, issuer);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::answer::empty;
+    use crate::http::response::empty;
     use http::header::SET_COOKIE;
 
     #[test]

@@ -1,18 +1,18 @@
 //! Every way in which a metadata document cannot be used.
 
-use shared::outbound::Refused;
+use shared::outbound::OutboundError;
 use thiserror::Error;
 
 /// Why, in words that may be shown to whoever is responsible for the document: none of them says anything of our network but that
 /// an address is not a public one.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum Unfit {
+pub(crate) enum DocumentError {
     #[error("its address must be https, with a path, without fragment, user or dot segments, and in its normal form")]
     Address,
     #[error("its host is not among those that are allowed here")]
     Host,
     #[error(transparent)]
-    Outbound(#[from] Refused),
+    Outbound(#[from] OutboundError),
     #[error("its host did not answer with status 200")]
     Status,
     #[error("its content type is neither application/json nor application/…+json")]
@@ -22,9 +22,9 @@ pub(crate) enum Unfit {
     #[error("it is not a JSON object")]
     NotJson,
     #[error("it has a member twice")]
-    Twice,
+    DuplicateMember,
     #[error("it is nested more than 8 deep")]
-    Deep,
+    TooDeep,
     #[error("its member {0} is missing or not of the right type")]
     Member(&'static str),
     #[error("its client_id is not its address")]

@@ -1,4 +1,4 @@
-//! Whether a form came from a page of ours, by the browser's word. It stands beside an anti-forgery value, never in its place.
+//! CSRF: whether a form came from our own origin, as the browser says. A check beside the CSRF token, never in its place.
 
 use http::header::{HeaderName, ORIGIN};
 
@@ -8,7 +8,7 @@ use crate::oauth::issuer::Issuer;
 /// Whether the browser says so: by `Sec-Fetch-Site`, which no page can forge, or, if it is from before 2023, by `Origin` alone. An
 /// `Origin` of `null` is what `Referrer-Policy: no-referrer` makes of our own.
 #[must_use]
-pub fn sent(request: &Request, issuer: &Issuer) -> bool {
+pub fn is_same_origin(request: &Request, issuer: &Issuer) -> bool {
     let header = |name: &HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     let (site, origin) = (header(&HeaderName::from_static("sec-fetch-site")), header(&ORIGIN));
     (site.is_some() || origin.is_some())
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_of_another_site_is_not_ours() {
+    fn cross_site_forms_are_not_same_origin() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         let own = Some("https://connect.example.com");
         for (site, origin, good) in [
@@ -45,7 +45,7 @@ mod tests {
                 }
             }
             let request = request.body(crate::lambda::Body::Empty).unwrap();
-            assert_eq!(sent(&request, &issuer), good, "{site:?} {origin:?}");
+            assert_eq!(is_same_origin(&request, &issuer), good, "{site:?} {origin:?}");
         }
     }
 }

@@ -1,15 +1,15 @@
-//! A sign-in that leaves our site and comes back: PKCE between us and Supabase Auth (RFC 7636).
+//! Supabase's leg of a sign-in: PKCE between us and Supabase Auth (RFC 7636).
 
 use std::time::Duration;
 
 use shared::clock::Timestamp;
-use shared::http::own_cookie;
+use shared::http::host_cookie;
 use shared::identity::cookies::Jar;
 use shared::lambda::Response;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::secret::{Digest, Secret, from_text, to_text};
 
-use crate::form::Door;
+use crate::form::CsrfToken;
 use crate::next::Next;
 use crate::session;
 
@@ -18,7 +18,7 @@ use crate::session;
 /// The cookie is not sealed. The verifier proves that the browser which comes back is the one that left, and its user may know
 /// it: they would only sign themselves in. Others cannot read it (`HttpOnly`, `Secure`), nor put theirs in its place
 /// (`__Host-`); `next` is checked again when it is read. What cannot be abused needs no key that must be kept.
-pub(crate) struct Flow {
+pub(crate) struct SupabaseFlow {
     pub(crate) id: String,
     pub(crate) verifier: String,
     pub(crate) next: Option<Next>,
@@ -27,14 +27,14 @@ pub(crate) struct Flow {
     started: Timestamp,
 }
 
-impl Flow {
+impl SupabaseFlow {
     /// Seconds between two mails to one address (`SMTP_MAX_FREQUENCY`).
     const BETWEEN_MAILS: u64 = 60;
     /// Of several tabs, and of their size together: API Gateway takes heads of 10 KB, and a session has its share of that.
-    const MOST: usize = 3;
-    const ROOM: usize = 3000;
+    const MAX_FLOWS: usize = 3;
+    const MAX_BYTES: usize = 3000;
 
-    pub(crate) fn begin(next: Option<Next>, now: Timestamp) -> Self {
+    pub(crate) fn start(next: Option<Next>, now: Timestamp) -> Self {
         let verifier = to_text(Secret::<32>::random().expose());
         Self { id: to_text(Secret::<16>::random().expose()), verifier, next, email: None, started: now }
     }
@@ -42,26 +42,26 @@ impl Flow {
     /// The one of a mail. Supabase lets a link lead to the newest flow of a person, also when it sends no mail for it: so
     /// whoever asks again in this browser, by a second click or in another tab, comes with the same verifier, and for the
     /// same way back with the same flow.
-    pub(crate) fn by_mail(
+    pub(crate) fn for_email(
         jar: &Jar,
-        door: &Door,
+        csrf_token: &CsrfToken,
         email: &str,
         next: Option<Next>,
         issuer: &Issuer,
         now: Timestamp,
     ) -> Self {
         let email = email.trim().to_lowercase();
-        let verifier = to_text(door.derive("verifier", &email).expose());
-        let id = Self::id_of_mail(door, &email, next.as_ref());
+        let verifier = to_text(csrf_token.derive("verifier", &email).expose());
+        let id = Self::id_for_email(csrf_token, &email, next.as_ref());
         // Since the mail that is on its way, not since the last click.
-        let started = Self::of(jar, &id, issuer, now).map(|before| before.started);
+        let started = Self::from_cookies(jar, &id, issuer, now).map(|before| before.started);
         let started = started.filter(|at| now.since(*at).as_secs() < Self::BETWEEN_MAILS).unwrap_or(now);
         Self { id, verifier, next, email: Some(email), started }
     }
 
-    fn id_of_mail(door: &Door, email: &str, next: Option<&Next>) -> String {
+    fn id_for_email(csrf_token: &CsrfToken, email: &str, next: Option<&Next>) -> String {
         let about = format!("{email}\n{}", next.map_or("", Next::as_str));
-        let derived = door.derive("flow", &about);
+        let derived = csrf_token.derive("flow", &about);
         // As long as a random one.
         to_text(derived.expose().split_at(16).0)
     }
@@ -70,12 +70,12 @@ impl Flow {
     /// stranger may send any number of cookies.
     pub(crate) fn verifiers(&self, jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<String> {
         let mut verifiers = vec![self.verifier.clone()];
-        for (flow, _) in Self::open(jar, issuer, now) {
+        for (flow, _) in Self::all_open(jar, issuer, now) {
             if !verifiers.contains(&flow.verifier) {
                 verifiers.push(flow.verifier);
             }
         }
-        verifiers.truncate(Self::MOST);
+        verifiers.truncate(Self::MAX_FLOWS);
         verifiers
     }
 
@@ -85,13 +85,16 @@ impl Flow {
     }
 
     /// Those of this browser, newest first, with the length of what it keeps.
-    fn open(jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<(Self, usize)> {
-        let prefix = own_cookie::name(&name(""), issuer);
+    fn all_open(jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<(Self, usize)> {
+        let prefix = host_cookie::name(&name(""), issuer);
         let mut open: Vec<(Self, usize)> = jar
             .names()
             .filter_map(|name| name.strip_prefix(&prefix))
             .filter_map(|id| {
-                Some((Self::of(jar, id, issuer, now)?, jar.value(&own_cookie::name(&name(id), issuer))?.len()))
+                Some((
+                    Self::from_cookies(jar, id, issuer, now)?,
+                    jar.value(&host_cookie::name(&name(id), issuer))?.len(),
+                ))
             })
             .collect();
         open.sort_by_key(|(flow, _)| std::cmp::Reverse(flow.started));
@@ -103,31 +106,31 @@ impl Flow {
     }
 
     /// The flow `id` that this browser began.
-    pub(crate) fn of(jar: &Jar, id: &str, issuer: &Issuer, now: Timestamp) -> Option<Self> {
+    pub(crate) fn from_cookies(jar: &Jar, id: &str, issuer: &Issuer, now: Timestamp) -> Option<Self> {
         from_text::<16>(id)?;
-        let flow = Self::parse(id, jar.value(&own_cookie::name(&name(id), issuer))?)?;
-        (now.since(flow.started) < Duration::from_secs(LIFE.into())).then_some(flow)
+        let flow = Self::parse(id, jar.value(&host_cookie::name(&name(id), issuer))?)?;
+        (now.since(flow.started) < Duration::from_secs(MAX_AGE.into())).then_some(flow)
     }
 
     /// Gives it to the browser, and takes away the oldest of too many others.
-    pub(crate) fn keep(&self, response: &mut Response, jar: &Jar, issuer: &Issuer, now: Timestamp) {
+    pub(crate) fn set_cookie(&self, response: &mut Response, jar: &Jar, issuer: &Issuer, now: Timestamp) {
         let value = self.value();
-        let mut others = Self::open(jar, issuer, now);
+        let mut others = Self::all_open(jar, issuer, now);
         others.retain(|(flow, _)| flow.id != self.id);
-        let mut room = Self::ROOM.saturating_sub(value.len());
+        let mut room = Self::MAX_BYTES.saturating_sub(value.len());
         for (place, (flow, size)) in others.iter().enumerate() {
-            if place + 1 < Self::MOST && *size <= room {
+            if place + 1 < Self::MAX_FLOWS && *size <= room {
                 room -= size;
             } else {
                 room = 0;
-                flow.forget(response, issuer);
+                flow.clear_cookie(response, issuer);
             }
         }
-        own_cookie::set(response, &name(&self.id), &value, Some(LIFE), issuer);
+        host_cookie::set(response, &name(&self.id), &value, Some(MAX_AGE), issuer);
     }
 
-    pub(crate) fn forget(&self, response: &mut Response, issuer: &Issuer) {
-        own_cookie::set(response, &name(&self.id), "", Some(0), issuer);
+    pub(crate) fn clear_cookie(&self, response: &mut Response, issuer: &Issuer) {
+        host_cookie::set(response, &name(&self.id), "", Some(0), issuer);
     }
 
     fn value(&self) -> String {
@@ -149,7 +152,7 @@ impl Flow {
 }
 
 /// Seconds: as long as the code of a mail lives.
-const LIFE: u32 = 3600;
+const MAX_AGE: u32 = 3600;
 
 fn name(id: &str) -> String {
     format!("mcp-login-{id}")
@@ -159,43 +162,47 @@ fn name(id: &str) -> String {
 mod tests {
     use super::*;
     use http::header::SET_COOKIE;
-    use shared::http::answer::empty;
+    use shared::http::response::empty;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
 
     #[test]
-    fn a_flow_comes_back_in_its_browser_within_its_time() {
+    fn flow_is_read_back_until_it_expires() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         let next = Next::parse("/oauth/authorize?a=b;c,d%20e");
-        let flow = Flow::begin(next.clone(), NOW);
+        let flow = SupabaseFlow::start(next.clone(), NOW);
         let mut response = empty(http::StatusCode::OK);
-        flow.keep(&mut response, &Jar::parse(""), &issuer, NOW);
+        flow.set_cookie(&mut response, &Jar::parse(""), &issuer, NOW);
         let set = response.headers()[SET_COOKIE].to_str().unwrap().to_owned();
         assert!(set.ends_with("; Path=/; Max-Age=3600; HttpOnly; SameSite=Lax; Secure"), "{set}");
         let jar = Jar::parse(set.split(';').next().unwrap());
 
-        let back = Flow::of(&jar, &flow.id, &issuer, NOW.plus(Duration::from_secs(3599))).unwrap();
-        assert_eq!((back.verifier, back.next), (flow.verifier.clone(), next));
+        let retry_page =
+            SupabaseFlow::from_cookies(&jar, &flow.id, &issuer, NOW.plus(Duration::from_secs(3599))).unwrap();
+        assert_eq!((retry_page.verifier, retry_page.next), (flow.verifier.clone(), next));
 
-        assert!(Flow::of(&jar, &flow.id, &issuer, NOW.plus(Duration::from_hours(1))).is_none());
-        assert!(Flow::of(&jar, &Flow::begin(None, NOW).id, &issuer, NOW).is_none());
-        assert!(Flow::of(&Jar::parse(""), &flow.id, &issuer, NOW).is_none());
-        assert!(Flow::of(&jar, "../x", &issuer, NOW).is_none());
+        assert!(SupabaseFlow::from_cookies(&jar, &flow.id, &issuer, NOW.plus(Duration::from_hours(1))).is_none());
+        assert!(SupabaseFlow::from_cookies(&jar, &SupabaseFlow::start(None, NOW).id, &issuer, NOW).is_none());
+        assert!(SupabaseFlow::from_cookies(&Jar::parse(""), &flow.id, &issuer, NOW).is_none());
+        assert!(SupabaseFlow::from_cookies(&jar, "../x", &issuer, NOW).is_none());
     }
 
     #[test]
-    fn of_too_many_flows_the_oldest_go() {
+    fn oldest_flows_are_dropped() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
-        let old: Vec<Flow> = (0..4u64).map(|age| Flow::begin(None, NOW.plus(Duration::from_secs(age)))).collect();
-        let header: Vec<_> =
-            old.iter().map(|flow| format!("{}={}", own_cookie::name(&name(&flow.id), &issuer), flow.value())).collect();
+        let old: Vec<SupabaseFlow> =
+            (0..4u64).map(|age| SupabaseFlow::start(None, NOW.plus(Duration::from_secs(age)))).collect();
+        let header: Vec<_> = old
+            .iter()
+            .map(|flow| format!("{}={}", host_cookie::name(&name(&flow.id), &issuer), flow.value()))
+            .collect();
         let later = NOW.plus(Duration::from_secs(9));
         let mut response = empty(http::StatusCode::OK);
 
-        Flow::begin(None, later).keep(&mut response, &Jar::parse(&header.join(";")), &issuer, later);
+        SupabaseFlow::start(None, later).set_cookie(&mut response, &Jar::parse(&header.join(";")), &issuer, later);
 
         let gone: Vec<_> = response.headers().get_all(SET_COOKIE).iter().filter_map(|set| set.to_str().ok()).collect();
-        let gone = |flow: &Flow| gone.iter().any(|set| set.contains(&flow.id) && set.contains("Max-Age=0"));
+        let gone = |flow: &SupabaseFlow| gone.iter().any(|set| set.contains(&flow.id) && set.contains("Max-Age=0"));
         assert_eq!(old.iter().map(gone).collect::<Vec<_>>(), [true, true, false, false]);
     }
 }

@@ -1,11 +1,11 @@
-//! Every way in which the answer to a client is no.
+//! The errors that the client gets, by redirect.
 
 use shared::oauth::error::ErrorCode;
 use thiserror::Error;
 
 /// Why, for our log.
 #[derive(Debug, Error)]
-pub(crate) enum Refusal {
+pub(crate) enum AuthorizeError {
     #[error("no response_type")]
     NoResponseType,
     #[error("a response_type other than code")]
@@ -24,7 +24,7 @@ pub(crate) enum Refusal {
     Denied,
 }
 
-impl Refusal {
+impl AuthorizeError {
     /// For the audit.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
@@ -39,8 +39,8 @@ impl Refusal {
         }
     }
 
-    /// What the client is told (OAuth 2.1 §4.1.2.1).
-    pub(crate) const fn told(&self) -> (ErrorCode, &'static str) {
+    /// The error code and description for the client (OAuth 2.1 §4.1.2.1).
+    pub(crate) const fn oauth_error(&self) -> (ErrorCode, &'static str) {
         match self {
             Self::NoResponseType => (ErrorCode::InvalidRequest, "response_type is missing."),
             Self::ResponseType => (ErrorCode::UnsupportedResponseType, "Only the response type code is supported."),

@@ -1,21 +1,21 @@
 //! Mails that Supabase could not send. It looks an address up before it tries, so every such failure says that the
-//! address is known: the person is told what everybody is told, and the operator what is wrong.
+//! address is known: the person gets the page that everybody gets, and the log says what is wrong.
 
 use std::fmt;
 use std::time::Duration;
 
 use http::StatusCode;
-use shared::identity::supabase::Answer;
+use shared::identity::supabase::SupabaseResponse;
 
-/// How long an answer to whoever asks for a mail takes at least, so that a known address is not told by the time that
+/// How long an answer to whoever asks for a mail takes at least, so that a known address cannot be recognised by the time that
 /// its mail takes. Supabase answers for an unknown one at once, and for a known one when its mail server has taken the
 /// mail: a connection with TLS, a login and the mail are some ten round trips, at 100 ms each one second. This is twice
 /// that. A mail server that takes longer still shows.
-pub(crate) const FLOOR: Duration = Duration::from_secs(2);
+pub(crate) const MIN_RESPONSE_TIME: Duration = Duration::from_secs(2);
 
 /// Why a mail was not sent, by what has to be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum MailFailure {
+pub(crate) enum MailError {
     /// Signing in by mail is off, while passwords work.
     MagicLinkOff,
     /// The project mails to its own team alone.
@@ -32,9 +32,9 @@ pub(crate) enum MailFailure {
     NoAnswer,
 }
 
-impl MailFailure {
+impl MailError {
     /// Of `POST /otp`, if that is what it refuses.
-    pub(crate) fn of(answer: &Answer) -> Option<Self> {
+    pub(crate) fn of(answer: &SupabaseResponse) -> Option<Self> {
         let code = answer.code.as_deref()?;
         Some(match code {
             "email_provider_disabled" => Self::MagicLinkOff,
@@ -64,7 +64,7 @@ impl MailFailure {
 }
 
 /// For the operator.
-impl fmt::Display for MailFailure {
+impl fmt::Display for MailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self {
             Self::MagicLinkOff => "signing in by mail is switched off in the project",

@@ -1,7 +1,7 @@
 //! What every page has in common: how it looks, by the deployment's settings, and the content security policy that lets it look so
 //! and do nothing else.
 //!
-//! A page is a template that extends `shared/templates/page.html` and whose struct has a `shell: &Shell`. What classes there are
+//! A page is a template that extends `shared/templates/page.html` and whose struct has a `layout: &Layout`. What classes there are
 //! to build it of stands at the top of `style.css`.
 
 use std::fmt::{Display, Write};
@@ -14,8 +14,8 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::accent::Accent;
-use super::answer;
-use crate::environment::{Environment, Misconfigured};
+use super::response;
+use crate::environment::{ConfigError, Environment};
 use crate::lambda::Response;
 
 /// The one stylesheet, but for the deployment's colour.
@@ -25,7 +25,7 @@ pub(super) const STYLE: &str = include_str!("style.css");
 pub const ONCE: &str = include_str!("once.js");
 
 /// The look of a deployment.
-pub struct Shell {
+pub struct Layout {
     product: String,
     logo: Option<String>,
     icon: String,
@@ -34,9 +34,11 @@ pub struct Shell {
     style_hash: String,
 }
 
-/// Where the forms of a page lead. Chromium holds the redirect after a form to `form-action` too (w3c/webappsec-csp issue 8).
+/// Where the forms of a page may lead (`form-action`).
+///
+/// Chromium holds the redirect after a form to `form-action` too (w3c/webappsec-csp issue 8).
 #[derive(Clone, Copy, Debug)]
-pub enum Leads<'a> {
+pub enum FormAction<'a> {
     /// To our own origin, and after a redirect to these: origins (`https://claude.ai`) or schemes (`cursor:`).
     To(&'a [&'a str]),
     /// To an application that may send the browser on, who knows where: with any `form-action`, Chromium would stop it there, after
@@ -44,9 +46,9 @@ pub enum Leads<'a> {
     Anywhere,
 }
 
-impl Leads<'_> {
+impl FormAction<'_> {
     /// To our own origin only.
-    pub const HOME: Self = Self::To(&[]);
+    pub const OWN_ORIGIN: Self = Self::To(&[]);
 }
 
 /// What a page lets in from elsewhere, by the directives of CSP3 §6.1. Constants of the code: no setting and no client writes
@@ -68,17 +70,17 @@ impl ThirdParty {
     pub const NONE: Self = Self { script_src: &[], frame_src: &[], style_src: &[], connect_src: &[] };
 }
 
-impl Shell {
+impl Layout {
     /// From `PRODUCT_NAME` and, if they are set: `LOGO` (an image as a `data:` address), `ACCENT_COLOR` (`#rrggbb`) and `SUPPORT_URL`
     /// (`https:` or `mailto:`).
     ///
     /// # Errors
     /// When one is missing or unusable.
-    pub fn new(environment: &Environment) -> Result<Self, Misconfigured> {
-        const LOGO: Misconfigured =
-            Misconfigured::Unusable("LOGO", "data:image/svg+xml;base64,… (or png, webp) of at most 2048 characters");
-        const ACCENT: Misconfigured = Misconfigured::Unusable("ACCENT_COLOR", "a colour like #1d4ed8");
-        const SUPPORT: Misconfigured = Misconfigured::Unusable("SUPPORT_URL", "an https or mailto address");
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        const LOGO: ConfigError =
+            ConfigError::Unusable("LOGO", "data:image/svg+xml;base64,… (or png, webp) of at most 2048 characters");
+        const ACCENT: ConfigError = ConfigError::Unusable("ACCENT_COLOR", "a colour like #1d4ed8");
+        const SUPPORT: ConfigError = ConfigError::Unusable("SUPPORT_URL", "an https or mailto address");
         let logo = environment.optional("LOGO");
         if logo.as_deref().is_some_and(|logo| !is_image(logo)) {
             return Err(LOGO);
@@ -133,11 +135,11 @@ impl Shell {
     pub fn page(
         &self,
         status: StatusCode,
-        leads: Leads<'_>,
+        form_action: FormAction<'_>,
         script: Option<&str>,
         rendered: Result<String, impl Display>,
     ) -> Response {
-        self.page_with(ThirdParty::NONE, status, leads, script.as_slice(), rendered)
+        self.page_with(ThirdParty::NONE, status, form_action, script.as_slice(), rendered)
     }
 
     /// The same with several scripts of ours, and something of `third_party`.
@@ -145,17 +147,17 @@ impl Shell {
         &self,
         third_party: ThirdParty,
         status: StatusCode,
-        leads: Leads<'_>,
+        form_action: FormAction<'_>,
         scripts: &[&str],
         rendered: Result<String, impl Display>,
     ) -> Response {
         match rendered {
-            Ok(html) => answer::page(status, &self.policy(third_party, leads, scripts), html),
-            Err(error) => answer::because(answer::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
+            Ok(html) => response::page(status, &self.policy(third_party, form_action, scripts), html),
+            Err(error) => response::with_reason(response::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
         }
     }
 
-    fn policy(&self, third_party: ThirdParty, leads: Leads<'_>, scripts: &[&str]) -> String {
+    fn policy(&self, third_party: ThirdParty, form_action: FormAction<'_>, scripts: &[&str]) -> String {
         let ThirdParty { script_src, frame_src, style_src, connect_src } = third_party;
         let mut policy = "default-src 'none'".to_owned();
         add(&mut policy, "style-src", slice::from_ref(&self.style_hash), style_src);
@@ -164,7 +166,7 @@ impl Shell {
         add(&mut policy, "script-src", &hashes, script_src);
         add(&mut policy, "frame-src", &[], frame_src);
         add(&mut policy, "connect-src", &[], connect_src);
-        if let Leads::To(sources) = leads {
+        if let FormAction::To(sources) = form_action {
             policy.push_str("; form-action 'self'");
             for source in sources.iter().map(|source| expressible(source)) {
                 // What could end the directive is not a source: a policy must not be written by a client.
@@ -227,13 +229,13 @@ fn hash(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn shell(logo: Option<&str>) -> Shell {
-        Shell::of("Amble".to_owned(), logo.map(str::to_owned), Accent::DEFAULT, None)
+    fn layout(logo: Option<&str>) -> Layout {
+        Layout::of("Amble".to_owned(), logo.map(str::to_owned), Accent::DEFAULT, None)
     }
 
     #[test]
-    fn the_policy_names_where_forms_lead_and_nothing_a_client_could_smuggle_in() {
-        let own = shell(None).policy(ThirdParty::NONE, Leads::HOME, &[]);
+    fn form_action_takes_only_origins_and_schemes() {
+        let own = layout(None).policy(ThirdParty::NONE, FormAction::OWN_ORIGIN, &[]);
         assert!(own.starts_with("default-src 'none'; style-src 'sha256-"), "{own}");
         for (source, ending) in [
             ("https://claude.ai", "form-action 'self' https://claude.ai"),
@@ -245,56 +247,57 @@ mod tests {
             ("*", "form-action 'self'"),
             ("", "form-action 'self'"),
         ] {
-            let policy = shell(None).policy(ThirdParty::NONE, Leads::To(&[source]), &[]);
+            let policy = layout(None).policy(ThirdParty::NONE, FormAction::To(&[source]), &[]);
             assert!(policy.ends_with(ending), "{source}: {policy}");
         }
     }
 
     #[test]
-    fn only_what_a_page_has_is_let_in() {
-        let bare = shell(None).policy(ThirdParty::NONE, Leads::Anywhere, &[]);
+    fn policy_allows_only_what_the_page_uses() {
+        let bare = layout(None).policy(ThirdParty::NONE, FormAction::Anywhere, &[]);
         assert!(!["script-src", "form-action"].iter().any(|it| bare.contains(it)), "{bare}");
-        let full = shell(None).policy(ThirdParty::NONE, Leads::Anywhere, &["let a = 1"]);
+        let full = layout(None).policy(ThirdParty::NONE, FormAction::Anywhere, &["let a = 1"]);
         assert!(full.contains("; img-src data:;") && full.contains("; script-src 'sha256-"), "{full}");
     }
 
     #[test]
-    fn every_page_has_an_icon_in_itself() {
+    fn icon_is_a_data_url() {
         const LOGO: &str = "data:image/png;base64,iVBORw0KGgo=";
-        assert_eq!(shell(Some(LOGO)).icon(), LOGO);
-        let own = shell(None);
+        assert_eq!(layout(Some(LOGO)).icon(), LOGO);
+        let own = layout(None);
         assert!(
-            is_image(own.icon()) && own.policy(ThirdParty::NONE, Leads::HOME, &[]).contains("; img-src data:;"),
+            is_image(own.icon())
+                && own.policy(ThirdParty::NONE, FormAction::OWN_ORIGIN, &[]).contains("; img-src data:;"),
             "{}",
             own.icon()
         );
     }
 
     #[test]
-    fn a_third_party_is_let_in_by_the_directives_that_it_needs() {
+    fn policy_names_third_party_sources() {
         let host = &["https://check.example"];
         let third_party = ThirdParty { script_src: host, frame_src: host, ..ThirdParty::NONE };
-        let shell = shell(None);
-        let policy = shell.policy(third_party, Leads::HOME, &["let a = 1"]);
+        let layout = layout(None);
+        let policy = layout.policy(third_party, FormAction::OWN_ORIGIN, &["let a = 1"]);
         let expected = format!(
             "default-src 'none'; style-src '{}'; base-uri 'none'; frame-ancestors 'none'; img-src data:; \
              script-src '{}' https://check.example; frame-src https://check.example; form-action 'self'",
-            shell.style_hash,
+            layout.style_hash,
             hash("let a = 1")
         );
         assert_eq!(policy, expected);
         let policy =
-            shell.policy(ThirdParty { style_src: host, connect_src: host, ..third_party }, Leads::Anywhere, &[]);
+            layout.policy(ThirdParty { style_src: host, connect_src: host, ..third_party }, FormAction::Anywhere, &[]);
         let expected = format!(
             "default-src 'none'; style-src '{}' https://check.example; base-uri 'none'; frame-ancestors 'none'; img-src data:; \
              script-src https://check.example; frame-src https://check.example; connect-src https://check.example",
-            shell.style_hash
+            layout.style_hash
         );
         assert_eq!(policy, expected);
     }
 
     #[test]
-    fn a_logo_is_an_image_and_no_address_of_elsewhere() {
+    fn logo_is_an_image_data_url() {
         for (text, good) in [
             ("data:image/svg+xml;base64,PHN2Zy8+", true),
             ("data:image/png;base64,iVBORw0KGgo=", true),
@@ -310,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn help_is_a_page_or_a_mailbox() {
+    fn support_url_is_https_or_mailto() {
         for (text, good) in [
             ("https://help.example.com/connect", true),
             ("mailto:help@example.com", true),

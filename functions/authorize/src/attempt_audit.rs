@@ -1,4 +1,4 @@
-//! What the audit is told of an attempt to connect: one step for each request.
+//! Writes the audit events of an attempt to connect: one step for each request.
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
@@ -11,42 +11,42 @@ use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 
-use crate::consent::Again;
-use crate::destination::Destination;
-use crate::refusal::Refusal;
-use crate::stranded::Stranded;
+use crate::consent::ConsentFormError;
+use crate::error::AuthorizeError;
+use crate::error_page::ErrorPage;
+use crate::redirect_target::RedirectTarget;
 
 /// An attempt whose client may be answered, as far as is known.
-pub(crate) struct Attempt<'a> {
-    flow: Option<ConnectionAttempt>,
+pub(crate) struct AttemptAudit<'a> {
+    attempt_id: Option<ConnectionAttempt>,
     client: &'a str,
     host: String,
     now: Timestamp,
 }
 
-impl<'a> Attempt<'a> {
-    pub(crate) fn of(destination: &'a Destination, parameters: &Parameters, now: Timestamp) -> Self {
-        let (client, host) = (destination.client().id.as_str(), destination.redirect_uri().host());
-        Self { flow: flow(parameters), client, host, now }
+impl<'a> AttemptAudit<'a> {
+    pub(crate) fn of(redirect_target: &'a RedirectTarget, parameters: &Parameters, now: Timestamp) -> Self {
+        let (client, host) = (redirect_target.client().id.as_str(), redirect_target.redirect_uri().host());
+        Self { attempt_id: attempt_id(parameters), client, host, now }
     }
 
     /// Of a client whose document has not been read: the host is where it wants to be answered, if it may.
     pub(crate) fn of_document(id: &'a ClientId, parameters: &Parameters, now: Timestamp) -> Self {
         let host = parameters.value("redirect_uri").and_then(RedirectUri::parse).map(|uri| uri.host());
-        Self { flow: flow(parameters), client: id.as_str(), host: host.unwrap_or_default(), now }
+        Self { attempt_id: attempt_id(parameters), client: id.as_str(), host: host.unwrap_or_default(), now }
     }
 
     pub(crate) fn sent_to_sign_in(&self) {
         self.step(&Event::SignInAsked { client: self.client, host: &self.host });
     }
 
-    pub(crate) fn shown(&self, person: &PersonId, again: Option<Again>) {
-        let (person, reason) = (person.as_str(), again.map(Again::as_str));
+    pub(crate) fn shown(&self, person: &PersonId, error: Option<ConsentFormError>) {
+        let (person, reason) = (person.as_str(), error.map(ConsentFormError::as_str));
         self.step(&Event::ConsentShown { client: self.client, host: &self.host, person, reason });
     }
 
-    pub(crate) fn refused(&self, person: &PersonId, refusal: &Refusal) {
-        let (person, reason) = (person.as_str(), refusal.as_str());
+    pub(crate) fn refused(&self, person: &PersonId, error: &AuthorizeError) {
+        let (person, reason) = (person.as_str(), error.as_str());
         self.step(&Event::AuthorizationRefused { client: self.client, host: &self.host, person, reason });
     }
 
@@ -65,17 +65,17 @@ impl<'a> Attempt<'a> {
     }
 
     fn step(&self, event: &Event<'_>) {
-        audit::step(self.flow, self.now, event);
+        audit::step(self.attempt_id, self.now, event);
     }
 }
 
 /// An attempt that never got as far. `parameters` if they could be read.
-pub(crate) fn stranded(parameters: Option<&Parameters>, why: &Stranded, now: Timestamp) {
+pub(crate) fn error_page(parameters: Option<&Parameters>, why: &ErrorPage, now: Timestamp) {
     let client = parameters.and_then(|parameters| ClientId::parse(parameters.value("client_id")?));
     let event = Event::AuthorizationStranded { client: client.as_ref().map(ClientId::as_str), reason: why.as_str() };
-    audit::step(parameters.and_then(flow), now, &event);
+    audit::step(parameters.and_then(attempt_id), now, &event);
 }
 
-fn flow(parameters: &Parameters) -> Option<ConnectionAttempt> {
+fn attempt_id(parameters: &Parameters) -> Option<ConnectionAttempt> {
     Some(ConnectionAttempt::from_challenge(&CodeChallenge::parse(parameters.value("code_challenge")?)?))
 }

@@ -1,44 +1,44 @@
-//! A person whom we can neither ask nor send back: they get a page, and no redirect (OAuth 2.1 §4.1.2.1).
+//! Errors that must not be redirected: the person gets a page (OAuth 2.1 §4.1.2.1).
 
 use askama::Template;
 use http::StatusCode;
-use shared::fault::Fault;
-use shared::http::answer;
-use shared::http::parameters::Malformed;
-use shared::http::shell::{Leads, Shell};
-use shared::identity::{HOOK_KEEPS, NoSession, NotSignedIn};
+use shared::http::layout::{FormAction, Layout};
+use shared::http::parameters::ParameterError;
+use shared::http::response;
+use shared::identity::{HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
 use shared::lambda::Response;
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
-use crate::metadata_document::unfit::Unfit;
+use crate::metadata_document::document_error::DocumentError;
 
 /// Why, for our log.
 #[derive(Debug, Error)]
-pub(crate) enum Stranded {
+pub(crate) enum ErrorPage {
     #[error("{0}")]
-    Malformed(#[from] Malformed),
+    Malformed(#[from] ParameterError),
     #[error("no client_id")]
-    NoClient,
+    MissingClientId,
     #[error("unknown client")]
     UnknownClient,
     #[error("a client that an operator blocked")]
     Blocked,
     #[error("a client's description of itself cannot be used: {0}")]
-    Document(#[from] Unfit),
+    Document(#[from] DocumentError),
     #[error("no redirect_uri, and not exactly one registered whose port is known")]
-    NoAddress,
+    MissingRedirectUri,
     #[error("a redirect_uri that the client did not register")]
-    Address,
+    UnregisteredRedirectUri,
     #[error("came back from sign-in with a session that is not recognised: {why:?}")]
-    Unrecognized { why: NotSignedIn, again: String },
+    Unrecognized { why: NotSignedInError, again: String },
     #[error(transparent)]
-    Fault(#[from] Fault),
+    Upstream(#[from] UpstreamError),
 }
 
 #[derive(Template)]
-#[template(path = "stranded.html")]
+#[template(path = "error-page.html")]
 struct Page<'a> {
-    shell: &'a Shell,
+    layout: &'a Layout,
     title: &'static str,
     what: &'static str,
     advice: &'a str,
@@ -46,33 +46,35 @@ struct Page<'a> {
     again: Option<&'a str>,
 }
 
-impl Stranded {
+impl ErrorPage {
     /// For the audit.
     pub(crate) const fn as_str(&self) -> &'static str {
         match self {
             Self::Malformed(_) => "malformed",
-            Self::NoClient => "no_client",
+            Self::MissingClientId => "no_client",
             Self::UnknownClient => "unknown_client",
             Self::Blocked => "blocked_client",
             Self::Document(_) => "client_document",
-            Self::NoAddress => "no_address",
-            Self::Address => "address",
-            Self::Unrecognized { why: NotSignedIn::Nobody(NoSession::NoAmr), .. } => "session_without_amr",
+            Self::MissingRedirectUri => "no_address",
+            Self::UnregisteredRedirectUri => "address",
+            Self::Unrecognized { why: NotSignedInError::NoSession(SessionError::MissingAmr), .. } => {
+                "session_without_amr"
+            }
             Self::Unrecognized { .. } => "unrecognized_session",
-            Self::Fault(_) => "unavailable",
+            Self::Upstream(_) => "unavailable",
         }
     }
 
-    pub(crate) fn page(&self, shell: &Shell) -> Response {
+    pub(crate) fn page(&self, layout: &Layout) -> Response {
         const AGAIN: &str = "Go back to the application, remove the connector and add it again.";
         const TELL: &str =
             "Try again in a moment. If it stays like this, tell those who make the application about its description:";
         let told = match self {
-            Self::Document(unfit) => format!("{TELL} {unfit}."),
+            Self::Document(error) => format!("{TELL} {error}."),
             _ => String::new(),
         };
         let (status, title, what, advice) = match self {
-            Self::Malformed(_) | Self::NoClient | Self::NoAddress => (
+            Self::Malformed(_) | Self::MissingClientId | Self::MissingRedirectUri => (
                 StatusCode::BAD_REQUEST,
                 "This link is not complete",
                 "The application sent a request that cannot be understood. Nothing was connected.",
@@ -96,19 +98,19 @@ impl Stranded {
                 "It describes itself at an address on the internet, and that description could not be used. Nothing was connected.",
                 told.as_str(),
             ),
-            Self::Address => (
+            Self::UnregisteredRedirectUri => (
                 StatusCode::BAD_REQUEST,
                 "This link leads somewhere unexpected",
                 "The application wants the answer at an address that it did not register. To keep you safe, nothing was sent there.",
                 "If you did not start this yourself, close the page. If you did, remove the connector in the application and add it again.",
             ),
-            Self::Unrecognized { why: NotSignedIn::Nobody(NoSession::NoAmr), .. } => (
+            Self::Unrecognized { why: NotSignedInError::NoSession(SessionError::MissingAmr), .. } => (
                 StatusCode::BAD_REQUEST,
                 "Your session does not count here",
                 "It does not say how you signed in, so it may be another application's. Nothing was connected.",
-                HOOK_KEEPS,
+                HOOK_MUST_KEEP_CLAIMS,
             ),
-            Self::Unrecognized { why: NotSignedIn::Halfway, .. } => (
+            Self::Unrecognized { why: NotSignedInError::MfaPending, .. } => (
                 StatusCode::BAD_REQUEST,
                 "Your second step is missing",
                 "You signed in without the second step that your account asks for. Nothing was connected.",
@@ -120,7 +122,7 @@ impl Stranded {
                 "You come from signing in, but the session in this browser is not one that counts here. Nothing was connected.",
                 "Sign in again. If it stays like this, tell those who run this service: they can check it with the doctor command.",
             ),
-            Self::Fault(_) => (
+            Self::Upstream(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "That did not work just now",
                 "A part of our service did not answer. Nothing was connected, and nothing was lost.",
@@ -131,7 +133,7 @@ impl Stranded {
             Self::Unrecognized { again, .. } => Some(again.as_str()),
             _ => None,
         };
-        let page = Page { shell, title, what, advice, again };
-        answer::because(shell.page(status, Leads::HOME, None, page.render()), self)
+        let page = Page { layout, title, what, advice, again };
+        response::with_reason(layout.page(status, FormAction::OWN_ORIGIN, None, page.render()), self)
     }
 }

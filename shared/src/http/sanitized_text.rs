@@ -5,29 +5,29 @@ use std::fmt::{self, Write};
 use crate::oauth::client_name::flag_deceptive;
 
 /// Displays as the text, with `�` in place of what is invisible or changes the direction of other text (Unicode Technical Report #36
-/// §2). What an emoji or a script from right to left is written with stays as it is, so it belongs within `<bdi>` or [`Isolated`].
+/// §2). What an emoji or a script from right to left is written with stays as it is, so it belongs within `<bdi>` or [`IsolatedText`].
 /// Escaping is the template's affair.
 #[derive(Clone, Copy, Debug)]
-pub struct Visible<'a>(pub &'a str);
+pub struct SanitizedText<'a>(pub &'a str);
 
-/// Displays as [`Visible`] within a sentence of ours, and moves nothing around it: between the characters that mean what `<bdi>` does
+/// Displays as [`SanitizedText`] within a sentence of ours, and moves nothing around it: between the characters that mean what `<bdi>` does
 /// where there is no markup (Unicode Standard Annex #9 §2.3). A page makes `<bdi>` of them by [`parts`].
 #[derive(Clone, Copy, Debug)]
-pub struct Isolated<'a>(pub &'a str);
+pub struct IsolatedText<'a>(pub &'a str);
 
 const FIRST_STRONG_ISOLATE: char = '\u{2068}';
 const POP_DIRECTIONAL_ISOLATE: char = '\u{2069}';
 
-impl fmt::Display for Visible<'_> {
+impl fmt::Display for SanitizedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         flag_deceptive(self.0)
             .try_for_each(|(character, deceives)| f.write_char(if deceives { '\u{fffd}' } else { character }))
     }
 }
 
-impl fmt::Display for Isolated<'_> {
+impl fmt::Display for IsolatedText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{FIRST_STRONG_ISOLATE}{}{POP_DIRECTIONAL_ISOLATE}", Visible(self.0))
+        write!(f, "{FIRST_STRONG_ISOLATE}{}{POP_DIRECTIONAL_ISOLATE}", SanitizedText(self.0))
     }
 }
 
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_hides_is_seen() {
+    fn invisible_characters_are_replaced() {
         for (text, shown) in [
             ("Acme", "Acme"),
             ("Müller 安 שלום", "Müller 安 שלום"),
@@ -53,13 +53,13 @@ mod tests {
             ("moc.\u{202e}example", "moc.\u{fffd}example"),
             ("a\u{200b}b\u{2066}\u{0}", "a\u{fffd}b\u{fffd}\u{fffd}"),
         ] {
-            assert_eq!(Visible(text).to_string(), shown);
+            assert_eq!(SanitizedText(text).to_string(), shown);
         }
     }
 
     #[test]
-    fn a_sentence_comes_apart_where_a_name_begins_and_ends() {
-        let sentence = format!("End {} in {}?", Isolated("a\u{2069}b"), Isolated("Acme"));
+    fn sentence_is_split_at_isolated_text() {
+        let sentence = format!("End {} in {}?", IsolatedText("a\u{2069}b"), IsolatedText("Acme"));
         let parts: Vec<_> = parts(&sentence).collect();
         assert_eq!(parts, [("End ", Some("a\u{fffd}b")), (" in ", Some("Acme")), ("?", None)]);
     }

@@ -1,4 +1,4 @@
-//! What went wrong on our side: AWS or Supabase did not do what was asked.
+//! The error of a call to AWS or Supabase that failed.
 
 use std::error::Error;
 
@@ -7,30 +7,30 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
 use thiserror::Error;
 
-use crate::trail::Trail;
+use crate::request_context::RequestContext;
 
 /// A call to a service failed, for a reason that is not the client's.
 ///
 /// Answered as 503 with `Retry-After`: every step before a commit may be repeated, so trying again is right.
 #[derive(Debug, Error)]
 #[error("{call}: {reason}")]
-pub struct Fault {
+pub struct UpstreamError {
     /// The call, as `Service.Operation`.
     pub call: &'static str,
     /// What the service said; for our log only.
     pub reason: String,
 }
 
-impl Fault {
-    /// A fault of `call` with a reason for the log. Counted, if it hinders a request.
+impl UpstreamError {
+    /// The failure of `call`, with a reason for the log. Counted in the metrics of the current request.
     pub fn new(call: &'static str, reason: impl Into<String>) -> Self {
-        if let Some(trail) = Trail::current() {
-            trail.measure(|measured| measured.fault(call));
+        if let Some(context) = RequestContext::current() {
+            context.with_metrics(|metrics| metrics.count_upstream_error(call));
         }
         Self { call, reason: reason.into() }
     }
 
-    /// A fault from what a service of AWS returned: the error's code and message and the id by which AWS knows the request, never
+    /// The failure that a service of AWS returned: the error's code and message and the id by which AWS knows the request, never
     /// the answer's body. If nothing was returned, the innermost of the reasons, which says most.
     pub fn of_aws<E>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where

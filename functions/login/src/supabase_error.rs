@@ -1,10 +1,10 @@
-//! What Supabase Auth refuses, by its codes, in what it means for the person.
+//! Errors of Supabase Auth, by their codes, and what they mean for the person.
 
-use shared::identity::{HOOK_KEEPS, NoSession};
+use shared::identity::{HOOK_MUST_KEEP_CLAIMS, SessionError};
 
-/// A refusal by Supabase Auth.
+/// An error code of Supabase Auth, as the person meets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Declined {
+pub(crate) enum SupabaseError {
     /// The wrong password, or nobody has this address.
     Credentials,
     /// The address was never confirmed. A code that is mailed to it confirms it.
@@ -23,9 +23,9 @@ pub(crate) enum Declined {
     /// No authenticator that this page can ask for.
     NoAuthenticator,
     /// Too much for now.
-    TooMany,
+    RateLimited,
     /// Signing in by e-mail is off.
-    ByEmail,
+    EmailDisabled,
     /// A provider that is not offered.
     Provider,
     /// The person said no at the provider.
@@ -41,18 +41,18 @@ pub(crate) enum Declined {
     /// The provider did not say which address they have.
     NoAddress,
     /// The flow ended, one way or the other.
-    Over,
+    FlowExpired,
     /// The newest flow of the person is not the one that this verifier is for.
-    OtherFlow,
+    WrongVerifier,
     /// A factor was checked from another address than it was asked for.
     AddressChanged,
     /// The session ended.
     Session,
     /// The token does not say how the person signed in, and Supabase's own OAuth server is on.
-    NoAmr,
+    MissingAmr,
 }
 
-impl Declined {
+impl SupabaseError {
     /// Of `POST /token?grant_type=password`.
     pub(crate) fn of_password(code: &str) -> Option<Self> {
         match code {
@@ -94,10 +94,10 @@ impl Declined {
     }
 
     /// Of `POST /token?grant_type=pkce`.
-    pub(crate) fn of_flow(code: &str) -> Option<Self> {
+    pub(crate) fn of_exchange(code: &str) -> Option<Self> {
         match code {
-            "bad_code_verifier" => Some(Self::OtherFlow),
-            "flow_state_not_found" | "flow_state_expired" | "validation_failed" => Some(Self::Over),
+            "bad_code_verifier" => Some(Self::WrongVerifier),
+            "flow_state_not_found" | "flow_state_expired" | "validation_failed" => Some(Self::FlowExpired),
             code => Self::of_any(code),
         }
     }
@@ -128,19 +128,19 @@ impl Declined {
             | "flow_state_not_found"
             | "flow_state_expired"
             | "flow_state_already_used"
-            | "bad_oauth_state" => Self::Over,
+            | "bad_oauth_state" => Self::FlowExpired,
             // Supabase has one code for whatever goes wrong between it and a provider.
             "unexpected_failure" if description.contains("user email from external provider") => Self::NoAddress,
-            code => Self::of_any(code).filter(|declined| *declined != Self::TooMany).unwrap_or(Self::ProviderFailed),
+            code => Self::of_any(code).filter(|error| *error != Self::RateLimited).unwrap_or(Self::ProviderFailed),
         }
     }
 
     /// Of a session that is none.
-    pub(crate) const fn of_session(why: NoSession) -> Self {
+    pub(crate) const fn of_session(why: SessionError) -> Self {
         match why {
-            NoSession::Banned => Self::Suspended,
-            NoSession::NoAmr => Self::NoAmr,
-            NoSession::Ended | NoSession::NotOurs => Self::Session,
+            SessionError::Banned => Self::Suspended,
+            SessionError::MissingAmr => Self::MissingAmr,
+            SessionError::Ended | SessionError::Unrecognized => Self::Session,
         }
     }
 
@@ -148,8 +148,8 @@ impl Declined {
     pub(crate) fn of_any(code: &str) -> Option<Self> {
         match code {
             "user_banned" => Some(Self::Suspended),
-            "over_request_rate_limit" | "over_email_send_rate_limit" => Some(Self::TooMany),
-            "email_provider_disabled" => Some(Self::ByEmail),
+            "over_request_rate_limit" | "over_email_send_rate_limit" => Some(Self::RateLimited),
+            "email_provider_disabled" => Some(Self::EmailDisabled),
             _ => None,
         }
     }
@@ -172,8 +172,8 @@ impl Declined {
             Self::Link => "That mail was used already, link or code, or it is too old. Send another one.",
             Self::Factor => "That code is wrong or has run out. Type in the one that your authenticator app shows now.",
             Self::NoAuthenticator => "That authenticator is not set up for this account. Choose another one.",
-            Self::TooMany => "Too many attempts just now. Wait a minute, then try again.",
-            Self::ByEmail => "Signing in by e-mail is switched off here. Choose another way.",
+            Self::RateLimited => "Too many attempts just now. Wait a minute, then try again.",
+            Self::EmailDisabled => "Signing in by e-mail is switched off here. Choose another way.",
             Self::Provider => "That way of signing in is not offered here. Choose another one.",
             Self::Cancelled => "The sign-in was cancelled. You can try again or choose another way.",
             Self::NoAccount => {
@@ -192,8 +192,8 @@ impl Declined {
                 "The service that was to sign you in did not tell your e-mail address, without which nobody is known \
                  here. Allow it there to do so, or choose another way."
             }
-            Self::Over => "That sign-in took too long or was already used. Please start again.",
-            Self::OtherFlow => {
+            Self::FlowExpired => "That sign-in took too long or was already used. Please start again.",
+            Self::WrongVerifier => {
                 "Somebody asked for a mail to the same address after you did, so your mail is used up, its link and its code. \
                  Ask for another one. The code of the next mail always works, whoever else asks."
             }
@@ -204,7 +204,7 @@ impl Declined {
                 "Your session has ended, as it does when you sign out or use your authenticator app in another browser. \
                  Please sign in again."
             }
-            Self::NoAmr => HOOK_KEEPS,
+            Self::MissingAmr => HOOK_MUST_KEEP_CLAIMS,
         }
     }
 }

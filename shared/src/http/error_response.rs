@@ -1,0 +1,88 @@
+//! The error response to a client: a status, a code and a fixed sentence. The reason stays in our log.
+
+use std::fmt::Display;
+
+use http::StatusCode;
+use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+
+use super::credentials::ClientCredentialsError;
+use super::parameters::ParameterError;
+use super::response;
+use crate::lambda::{Request, Response};
+use crate::oauth::error::ErrorCode;
+
+/// An error response (RFC 6749 §5.2, and what other specifications make of it).
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorResponse {
+    status: StatusCode,
+    code: ErrorCode,
+    sentence: &'static str,
+}
+
+impl ErrorResponse {
+    /// The client is not known, or not proven. 401, so that Claude registers again.
+    pub const INVALID_CLIENT: Self = Self {
+        status: StatusCode::UNAUTHORIZED,
+        code: ErrorCode::InvalidClient,
+        sentence: "The client is not known here, or did not prove itself.",
+    };
+
+    /// A service of ours failed. Every step may be repeated, so the client may come back at once.
+    pub const UNAVAILABLE: Self = Self {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: ErrorCode::TemporarilyUnavailable,
+        sentence: "Try again in a moment.",
+    };
+
+    /// 400 with a code and a sentence, which must not hold anything from the request.
+    #[must_use]
+    pub const fn new(code: ErrorCode, sentence: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code, sentence }
+    }
+
+    /// 413.
+    #[must_use]
+    pub const fn too_large(code: ErrorCode, sentence: &'static str) -> Self {
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, code, sentence }
+    }
+
+    /// The JSON answer to `request`, with `reason` for the log.
+    #[must_use]
+    pub fn into_response(self, request: &Request, reason: &impl Display) -> Response {
+        let response = response::json(self.status, &self.code.body(self.sentence));
+        let mut response = response::no_store(response::with_reason(response, reason));
+        if self.code == ErrorCode::InvalidClient && request.headers().contains_key(AUTHORIZATION) {
+            // RFC 6749 §5.2: name the scheme that was tried.
+            response::set_header(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"oauth\""));
+        }
+        response
+    }
+}
+
+impl From<ParameterError> for ErrorResponse {
+    fn from(malformed: ParameterError) -> Self {
+        match malformed {
+            ParameterError::TooLarge => Self::too_large(ErrorCode::InvalidRequest, "The request is too large."),
+            ParameterError::NotAForm => {
+                Self::new(ErrorCode::InvalidRequest, "The body must be application/x-www-form-urlencoded.")
+            }
+            ParameterError::NotUtf8 => Self::new(ErrorCode::InvalidRequest, "A parameter is not valid UTF-8."),
+            ParameterError::NotHttp(_) => Self::new(ErrorCode::InvalidRequest, "The request is malformed."),
+            ParameterError::Repeated => Self::new(ErrorCode::InvalidRequest, "A parameter is repeated."),
+        }
+    }
+}
+
+impl From<ClientCredentialsError> for ErrorResponse {
+    fn from(error: ClientCredentialsError) -> Self {
+        match error {
+            ClientCredentialsError::Missing => {
+                Self::new(ErrorCode::InvalidRequest, "client_id is missing or malformed.")
+            }
+            ClientCredentialsError::Twice => {
+                Self::new(ErrorCode::InvalidRequest, "Authenticate the client in one way only.")
+            }
+            ClientCredentialsError::Basic => Self::INVALID_CLIENT,
+        }
+    }
+}

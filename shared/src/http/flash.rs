@@ -1,0 +1,44 @@
+//! Flash messages: what a page shows after a form.
+//!
+//! The form is answered by a redirect (303, RFC 9110 §15.4.4) to a page that can be read again: so
+//! no address in the history sends a form, and the message waits in a cookie for five minutes.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::http::host_cookie;
+use crate::http::parameters::Parameters;
+use crate::http::response;
+use crate::lambda::{Request, Response};
+use crate::oauth::issuer::Issuer;
+use crate::oauth::secret::{Secret, to_text};
+
+/// Seconds. A reload shows it again until then.
+const MAX_AGE: u32 = 300;
+
+const NAME: &str = "mcp-notice";
+
+/// The parameter that says which page the notice is for: in another tab the same address without it shows nothing.
+pub const PARAMETER: &str = "notice";
+
+/// Redirects to the page at `address`, which will show `notice`: never a secret.
+#[must_use]
+pub fn redirect(address: &str, notice: &impl Serialize, issuer: &Issuer) -> Response {
+    let id = to_text(Secret::<6>::random().expose());
+    let separator = if address.contains('?') { '&' } else { '?' };
+    let mut response = response::see_other(&format!("{address}{separator}{PARAMETER}={id}"));
+    let notice = serde_json::to_vec(notice).unwrap_or_default();
+    host_cookie::set(&mut response, NAME, &format!("{id}.{}", URL_SAFE_NO_PAD.encode(notice)), Some(MAX_AGE), issuer);
+    response
+}
+
+/// The flash message of the page that `request` asks for, if there is one.
+#[must_use]
+pub fn read<T: DeserializeOwned>(request: &Request, issuer: &Issuer) -> Option<T> {
+    let query = Parameters::of_query(request).ok()?;
+    let (id, notice) = host_cookie::value(request, NAME, issuer)?.split_once('.')?;
+    query.value(PARAMETER).filter(|asked| *asked == id)?;
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(notice).ok()?).ok()
+}

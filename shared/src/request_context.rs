@@ -1,0 +1,68 @@
+//! The context of the current request: the ids by which its log lines are found, and what is counted
+//! of it.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::metrics::RequestMetrics;
+
+tokio::task_local! {
+    static CURRENT: RequestContext;
+}
+
+/// The context of one request. It reaches a future, not the tasks that the future spawns.
+#[derive(Clone, Debug)]
+pub struct RequestContext(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    attributes: RequestAttributes,
+    metrics: Mutex<RequestMetrics>,
+}
+
+/// What identifies a request in logs, audit lines and metrics.
+#[derive(Debug, Default)]
+pub(crate) struct RequestAttributes {
+    /// The function that answers.
+    pub(crate) function: &'static str,
+    /// The stack that it belongs to; nothing where Lambda does not say what the function is called.
+    pub(crate) stack: Option<String>,
+    /// What API Gateway calls the request: the access log and the answer's `apigw-requestid` say the same.
+    pub(crate) request: Option<String>,
+    /// What Lambda calls it.
+    pub(crate) invocation: String,
+    /// Where it came from, as API Gateway saw it.
+    pub(crate) ip: Option<String>,
+}
+
+impl RequestContext {
+    pub(crate) fn new(attributes: RequestAttributes) -> Self {
+        Self(Arc::new(Inner { attributes, metrics: Mutex::default() }))
+    }
+
+    /// That of the current request; nothing outside of one.
+    #[must_use]
+    pub fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// Runs `future` with this as the current context.
+    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+        CURRENT.scope(self, future).await
+    }
+
+    /// Where the request came from, as API Gateway saw it.
+    #[must_use]
+    pub fn ip(&self) -> Option<&str> {
+        self.0.attributes.ip.as_deref()
+    }
+
+    pub(crate) fn attributes(&self) -> &RequestAttributes {
+        &self.0.attributes
+    }
+
+    /// Hands the metrics of the request to `with`, which may add to them.
+    pub(crate) fn with_metrics<T>(&self, with: impl FnOnce(&mut RequestMetrics) -> T) -> T {
+        with(&mut self.0.metrics.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
