@@ -146,7 +146,7 @@ async fn browser_clients_are_let_in_everywhere_but_where_people_are() {
     assert!(paths.contains_key("/api/mcp/server/acme"), "{paths:?}");
 
     for (path, (function, methods)) in paths {
-        let crossed = !["admin", "authorize", "login", "membership"].contains(&function);
+        let crossed = !["admin", "authorize", "login", "feed"].contains(&function);
         let allowed_methods = match function {
             "wellknown" => "GET",
             "mcp" => "POST, GET, DELETE",

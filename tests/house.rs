@@ -12,7 +12,7 @@ fn functions_depend_on_nothing_of_aws_and_not_on_each_other() {
     let functions = names(&format!("{ROOT}/functions"));
     assert_eq!(
         functions,
-        ["admin", "audit", "authorize", "login", "mcp", "membership", "register", "revoke", "token", "wellknown"]
+        ["admin", "audit", "authorize", "feed", "login", "mcp", "register", "revoke", "token", "wellknown"]
     );
 
     for function in &functions {
@@ -145,7 +145,7 @@ fn every_dependency_has_its_reason() {
         "authorize",
         "login",
         "mcp",
-        "membership",
+        "feed",
         "register",
         "revoke",
         "token",

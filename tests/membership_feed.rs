@@ -306,12 +306,12 @@ async fn two_secrets_count_while_one_replaces_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_signs_is_believed() {
     let world = World::new().await;
-    let event = crate::events::event("membership/update");
+    let event = crate::events::event("feed/update");
     let recorded: Value = serde_json::from_str(&event).unwrap();
     let signed_at: i64 = recorded["headers"]["webhook-timestamp"].as_str().unwrap().parse().unwrap();
     world.advance(signed_at - world.now());
 
-    let answer = world.system().invoke("membership", &event).await.unwrap().unwrap();
+    let answer = world.system().invoke("feed", &event).await.unwrap().unwrap();
 
     assert_eq!(serde_json::from_str::<Value>(&answer).unwrap()["statusCode"], 204, "{answer}");
     assert_eq!(role(&world, BEN, "acme").await.as_deref(), Some("viewer"));
@@ -325,7 +325,7 @@ async fn what_ends_in_the_middle_is_finished_when_it_is_told_again() {
             let (made, fails) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
             let (calls, failing) = (Arc::clone(&made), Arc::clone(&fails));
             let wire = move |call: Call| {
-                let ours = call.function == "membership" && call.service == Service::DynamoDb;
+                let ours = call.function == "feed" && call.service == Service::DynamoDb;
                 let broken = ours && calls.fetch_add(1, Ordering::SeqCst) == failing.load(Ordering::SeqCst);
                 let denied =
                     if late { Decision::FailAfter(Failing::DENIED) } else { Decision::FailBefore(Failing::DENIED) };
@@ -365,7 +365,7 @@ async fn hundreds_of_connections_are_limited_over_several_deliveries() {
     let (limited, slow) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
     let (heard, left) = (Arc::clone(&limited), Arc::clone(&slow));
     let wire = move |call: Call| {
-        let ours = call.function == "membership" && call.operation == "UpdateItem";
+        let ours = call.function == "feed" && call.operation == "UpdateItem";
         let waits = ours && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if ours {
             heard.lock().unwrap().push(call.body["Key"]["id"]["S"].as_str().unwrap().to_owned());

@@ -28,7 +28,7 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
         ("token", "POST OPTIONS", "/oauth/token"),
         ("revoke", "POST OPTIONS", "/oauth/revoke"),
         ("mcp", "POST GET DELETE OPTIONS", "/api/mcp/server /api/mcp/server/{tenant}"),
-        ("membership", "POST", "/hooks/membership"),
+        ("feed", "POST", "/hooks/membership"),
         (
             "login",
             "GET POST",

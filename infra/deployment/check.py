@@ -43,6 +43,8 @@ from intrinsics import Deployment
 ROOT = Path(__file__).resolve().parents[2]
 ANSWERING = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login", "Admin", "Membership"}  # the others have no route
 FUNCTIONS = ANSWERING | {"Audit"}
+# The package of each function.
+PACKAGES = {name: name.lower() for name in FUNCTIONS} | {"Membership": "feed"}
 ALIASED = ANSWERING - {"Membership"}  # those that a deployment reaches step by step
 TABLES = {"Activity", "Clients", "Directory", "Grants", "Keys", "Workspace"}
 MCP = {"/api/mcp/server", "/api/mcp/server/{tenant}"}
@@ -621,7 +623,7 @@ def functions_are_the_packages(house):
         yield f"the functions are {sorted(declared)}"
     for name, function in declared.items():
         package = function["Metadata"]["BuildProperties"]["Binary"]
-        if package != name.lower() or f"functions/{package}" not in members or function["Metadata"]["BuildMethod"] != "rust-cargolambda":
+        if package != PACKAGES.get(name) or f"functions/{package}" not in members or function["Metadata"]["BuildMethod"] != "rust-cargolambda":
             yield f"{name} is not built from a package of its name"
     for shape in house.shapes:
         if shape.functions != FUNCTIONS - (set() if shape.login else {"Login", "Membership"}):
@@ -666,7 +668,7 @@ def events_are_as_aws_sends_them(house):
         if path.stem.startswith("unrouted-"):
             if route:
                 yield f"{name}: {asked} is routed"
-        elif event["routeKey"] != route or routes.get(route, "").lower() != name.parts[0]:
+        elif event["routeKey"] != route or PACKAGES.get(routes.get(route)) != name.parts[0]:
             yield f"{name}: {asked} does not lead to {name.parts[0]}"
         else:
             seen.add(route)

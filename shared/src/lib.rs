@@ -17,7 +17,7 @@
 //! | [`metrics`] | all: counted and timed in `lambda` and where calls are made |
 //! | [`oauth`] | all |
 //! | [`outbound`] | authorize, mcp |
-//! | [`store`] | register, authorize, token, revoke, mcp, membership; the local system writes through it |
+//! | [`store`] | register, authorize, token, revoke, mcp, feed; the local system writes through it |
 //! | [`request_context`] | all: what lines about one request share |
 
 pub mod access;

@@ -10,13 +10,13 @@ use shared::oauth::client::ClientId;
 use shared::store::activity::{Activity, Cursor};
 use shared::upstream_error::UpstreamError;
 
-use crate::bar::Bar;
-use crate::listed::name;
-use crate::manager::Manager;
-use crate::refusal::Refusal;
-use crate::told;
-use crate::when::When;
-use crate::{Admin, Visit, cursor};
+use crate::connection_row::name;
+use crate::date_time::DateTime;
+use crate::error::AdminError;
+use crate::event_text;
+use crate::nav_bar::NavBar;
+use crate::tenant_admin::TenantAdmin;
+use crate::{Admin, PageRequest, cursor};
 
 /// The most events of one page.
 const PAGE: usize = 50;
@@ -25,7 +25,7 @@ const PAGE: usize = 50;
 #[template(path = "activity.html")]
 struct Page<'a> {
     layout: &'a Layout,
-    bar: &'a Bar,
+    nav_bar: &'a NavBar,
     path: &'a str,
     rows: Vec<Row>,
     first: bool,
@@ -33,7 +33,7 @@ struct Page<'a> {
 }
 
 struct Row {
-    at: When,
+    at: DateTime,
     what: String,
     by: String,
     detail: String,
@@ -42,28 +42,33 @@ struct Row {
 }
 
 impl Admin {
-    pub(crate) async fn activity(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
-        let before = cursor::read(visit.parameters.value("after"), Cursor::parse)?;
-        let (activities, next) = self.lately(manager, before.clone(), visit.now).await?;
-        let clients: Vec<_> = activities.iter().filter_map(|it| ClientId::parse(told::text(it, "client")?)).collect();
-        let known = self.clients.find_all(&clients, visit.now).await?;
+    pub(crate) async fn activity(
+        &self,
+        request: &PageRequest<'_>,
+        tenant_admin: &TenantAdmin,
+    ) -> Result<Response, AdminError> {
+        let before = cursor::read(request.parameters.value("after"), Cursor::parse)?;
+        let (activities, next) = self.recent_activity(tenant_admin, before.clone(), request.now).await?;
+        let clients: Vec<_> =
+            activities.iter().filter_map(|it| ClientId::parse(event_text::text(it, "client")?)).collect();
+        let known = self.clients.find_all(&clients, request.now).await?;
         let row = |activity: &Activity| {
-            let client = told::text(activity, "client").and_then(ClientId::parse);
+            let client = event_text::text(activity, "client").and_then(ClientId::parse);
             let client = client.map(|id| name(known.iter().find(|client| client.id == id), &id));
             let client = client.as_deref().map(|name| IsolatedText(name).to_string());
-            let told = told::words(activity, client.as_deref());
+            let text = event_text::describe(activity, client.as_deref());
             Row {
-                at: When(Timestamp::from_seconds(activity.at.div_euclid(1000))),
-                what: told.what,
-                by: told.by,
-                detail: told.detail,
-                bad: told.bad,
+                at: DateTime(Timestamp::from_seconds(activity.at.div_euclid(1000))),
+                what: text.what,
+                by: text.by,
+                detail: text.detail,
+                bad: text.bad,
             }
         };
         let page = Page {
             layout: &self.layout,
-            bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "activity"),
-            path: visit.path,
+            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "activity"),
+            path: request.path,
             rows: activities.iter().map(row).collect(),
             first: before.is_none(),
             next: next.map(|place| cursor::query(place.as_str())),
@@ -73,17 +78,18 @@ impl Admin {
 
     /// A page of events that tell something, the newest first. Connections that refresh every hour would hide them, so those that
     /// only say that all is well are passed over, in no more calls than this.
-    pub(crate) async fn lately(
+    pub(crate) async fn recent_activity(
         &self,
-        manager: &Manager,
+        tenant_admin: &TenantAdmin,
         before: Option<Cursor>,
         now: Timestamp,
     ) -> Result<(Vec<Activity>, Option<Cursor>), UpstreamError> {
         const CALLS: usize = 3;
         let (mut found, mut before) = (Vec::new(), before);
         for _ in 0..CALLS {
-            let (activities, next) = self.activities.latest(manager.tenant(), before.as_ref(), 4 * PAGE, now).await?;
-            for activity in activities.into_iter().filter(told::is_telling) {
+            let (activities, next) =
+                self.activities.latest(tenant_admin.tenant(), before.as_ref(), 4 * PAGE, now).await?;
+            for activity in activities.into_iter().filter(event_text::is_significant) {
                 if found.len() == PAGE {
                     let next = found.last().map(Activity::cursor);
                     return Ok((found, next));

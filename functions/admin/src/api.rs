@@ -1,4 +1,4 @@
-//! `/admin/api/…`: the console for scripts. What each operation takes and gives is told by `openapi.json` beside this.
+//! `/admin/api/…`: the console for scripts. `openapi.json` beside this file describes each operation.
 
 use std::time::Duration;
 
@@ -20,30 +20,30 @@ use shared::store::activity::Activity;
 use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord};
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
-use crate::listed::{Listed, names};
-use crate::manager::Manager;
-use crate::refusal::Refusal;
+use crate::connection_row::{ConnectionJson, names};
+use crate::error::AdminError;
 use crate::route::{Operation, Route};
-use crate::{Admin, cursor, told};
+use crate::tenant_admin::TenantAdmin;
+use crate::{Admin, cursor, event_text};
 
 const DESCRIPTION: &str = include_str!("openapi.json");
 
 #[derive(Serialize)]
 struct ConnectionsPage<'a> {
-    connections: Vec<Listed<'a>>,
+    connections: Vec<ConnectionJson<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
 struct KeysPage {
-    keys: Vec<ListedKey>,
+    keys: Vec<ApiKeyJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
-struct ListedKey {
+struct ApiKeyJson {
     id: String,
     name: String,
     maker: String,
@@ -56,22 +56,22 @@ struct ListedKey {
 }
 
 #[derive(Serialize)]
-struct MadeKey {
+struct CreatedKeyJson {
     #[serde(flatten)]
-    listed: ListedKey,
+    listed: ApiKeyJson,
     /// Here and never again.
     key: String,
 }
 
 #[derive(Serialize)]
 struct ActivityPage {
-    events: Vec<Happened>,
+    events: Vec<EventJson>,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Happened {
+struct EventJson {
     at: String,
     event: String,
     text: String,
@@ -79,21 +79,21 @@ struct Happened {
 }
 
 #[derive(Serialize)]
-struct Ended {
+struct RevokedConnectionsJson {
     ended: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Revoked {
+struct RevokedKeyJson {
     revoked: bool,
 }
 
 /// Exactly one of the first three.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ToEnd {
+struct RevokeConnectionsRequest {
     connection: Option<String>,
     person: Option<String>,
     client: Option<String>,
@@ -102,7 +102,7 @@ struct ToEnd {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ToMake {
+struct CreateKeyRequest {
     name: String,
     scopes: Vec<String>,
     expires_in_days: Option<u64>,
@@ -110,55 +110,60 @@ struct ToMake {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ToRevoke {
+struct RevokeKeyRequest {
     key: String,
 }
 
 impl Admin {
-    pub(crate) async fn api(&self, request: &Request, route: &Route, now: Timestamp) -> Result<Response, Refusal> {
+    pub(crate) async fn api(&self, request: &Request, route: &Route, now: Timestamp) -> Result<Response, AdminError> {
         let (tenant, operation) = match route {
             Route::Description => return self.description(),
             Route::Api(tenant, operation) => (tenant, operation),
-            _ => return self.api_own(request, now).await,
+            _ => return self.api_my_connections(request, now).await,
         };
-        let manager = self.admit(request, tenant, now).await?;
-        let changes = request.method() == Method::POST;
+        let tenant_admin = self.authenticate(request, tenant, now).await?;
+        let is_post = request.method() == Method::POST;
         let parameters = Parameters::of_query(request)?;
         match operation {
-            Operation::Connections => self.api_connections(&manager, &parameters, now).await,
-            Operation::EndConnections => self.api_end(&manager, &read(request)?, now).await,
-            Operation::Keys if changes => self.api_make_key(&manager, read(request)?, now).await,
-            Operation::Keys => self.api_keys(&manager, &parameters, now).await,
-            Operation::RevokeKey => self.api_revoke_key(&manager, &read(request)?).await,
-            Operation::Activity => self.api_activity(&manager, &parameters, now).await,
+            Operation::Connections => self.api_connections(&tenant_admin, &parameters, now).await,
+            Operation::RevokeConnections => self.api_revoke_connections(&tenant_admin, &read(request)?, now).await,
+            Operation::Keys if is_post => self.api_create_key(&tenant_admin, read(request)?, now).await,
+            Operation::Keys => self.api_keys(&tenant_admin, &parameters, now).await,
+            Operation::RevokeKey => self.api_revoke_key(&tenant_admin, &read(request)?).await,
+            Operation::Activity => self.api_activity(&tenant_admin, &parameters, now).await,
         }
     }
 
     /// A key of the tenant; or, for what only reads, the session of someone who looks after it. A session changes nothing here: a
     /// browser sends it unasked, and our pages are for that. A key for another tenant finds nothing, as if there were no such tenant.
-    async fn admit(&self, request: &Request, tenant: &TenantId, now: Timestamp) -> Result<Manager, Refusal> {
+    async fn authenticate(
+        &self,
+        request: &Request,
+        tenant: &TenantId,
+        now: Timestamp,
+    ) -> Result<TenantAdmin, AdminError> {
         let Some(shown) = bearer(request)? else {
             if request.method() != Method::GET {
-                return Err(Refusal::Nobody);
+                return Err(AdminError::Unauthenticated);
             }
-            let person = self.identity.signed_in(request, now).await?.ok_or(Refusal::Nobody)?;
-            return self.manager(&person, tenant).await;
+            let person = self.identity.signed_in(request, now).await?.ok_or(AdminError::Unauthenticated)?;
+            return self.tenant_admin(&person, tenant).await;
         };
-        let refused = |reason: &'static str, why: Refusal| {
+        let refused = |reason: &'static str, why: AdminError| {
             let key = &shown.id.to_text();
             audit::record(&Event::KeyRefused { key, reason, tenant: None, person: None, scope: None });
             why
         };
-        let unproven = |why: ApiKeyError| refused(why.as_str(), Refusal::Key(why));
-        let known = self.keys.verify(&shown, now).await?.map_err(unproven)?;
+        let invalid_key = |why: ApiKeyError| refused(why.as_str(), AdminError::ApiKey(why));
+        let known = self.keys.verify(&shown, now).await?.map_err(invalid_key)?;
         if known.tenant != *tenant {
-            return Err(refused("another_tenant", Refusal::NotThere));
+            return Err(refused("another_tenant", AdminError::NotFound));
         }
         let membership = self.directory.membership(&known.maker, &known.tenant).await?;
-        let membership = membership.ok_or_else(|| refused("maker_gone", Refusal::MakerGone))?;
-        let manager =
-            Manager::of_key(&shown, &known, membership).ok_or_else(|| unproven(ApiKeyError::SecretMismatch))?;
-        manager.map_err(|beyond| {
+        let membership = membership.ok_or_else(|| refused("maker_gone", AdminError::MakerNotMember))?;
+        let tenant_admin = TenantAdmin::for_api_key(&shown, &known, membership)
+            .ok_or_else(|| invalid_key(ApiKeyError::SecretMismatch))?;
+        tenant_admin.map_err(|error| {
             audit::record(&Event::KeyRefused {
                 key: &shown.id.to_text(),
                 reason: "scope",
@@ -166,16 +171,16 @@ impl Admin {
                 person: Some(known.maker.as_str()),
                 scope: Some(Scope::ConnectionsManage.as_str()),
             });
-            Refusal::NotTheirs(beyond)
+            AdminError::InsufficientRole(error)
         })
     }
 
-    async fn api_own(&self, request: &Request, now: Timestamp) -> Result<Response, Refusal> {
+    async fn api_my_connections(&self, request: &Request, now: Timestamp) -> Result<Response, AdminError> {
         // A key is a tenant's, and must not show what its maker has elsewhere.
         if request.headers().contains_key(AUTHORIZATION) {
-            return Err(Refusal::Nobody);
+            return Err(AdminError::Unauthenticated);
         }
-        let person = self.identity.signed_in(request, now).await?.ok_or(Refusal::Nobody)?;
+        let person = self.identity.signed_in(request, now).await?.ok_or(AdminError::Unauthenticated)?;
         let after = cursor::read(Parameters::of_query(request)?.value("after"), Cursor::parse)?;
         let tables = (&self.directory, &self.clients);
         let (_, connections) = self.grants.connections_of_person(&person.person, after.as_ref(), tables, now).await?;
@@ -184,92 +189,117 @@ impl Admin {
 
     async fn api_connections(
         &self,
-        manager: &Manager,
+        tenant_admin: &TenantAdmin,
         parameters: &Parameters,
         now: Timestamp,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, AdminError> {
         let after = cursor::read(parameters.value("after"), Cursor::parse)?;
-        let person = parameters.value("person").map(|id| PersonId::parse(id).ok_or(Refusal::Body)).transpose()?;
-        let client = parameters.value("client").map(|id| ClientId::parse(id).ok_or(Refusal::Body)).transpose()?;
+        let person =
+            parameters.value("person").map(|id| PersonId::parse(id).ok_or(AdminError::InvalidBody)).transpose()?;
+        let client =
+            parameters.value("client").map(|id| ClientId::parse(id).ok_or(AdminError::InvalidBody)).transpose()?;
         let (filter, tables) = ((person.as_ref(), client.as_ref()), (&self.directory, &self.clients));
-        Ok(page(&self.grants.connections_in_tenant(manager.tenant(), filter, after.as_ref(), tables, now).await?))
+        Ok(page(&self.grants.connections_in_tenant(tenant_admin.tenant(), filter, after.as_ref(), tables, now).await?))
     }
 
-    async fn api_end(&self, manager: &Manager, asked: &ToEnd, now: Timestamp) -> Result<Response, Refusal> {
-        let (tenant, ender) = (manager.tenant(), self.ender(manager, now));
-        let after = cursor::read(asked.after.as_deref(), Cursor::parse)?;
+    async fn api_revoke_connections(
+        &self,
+        tenant_admin: &TenantAdmin,
+        body: &RevokeConnectionsRequest,
+        now: Timestamp,
+    ) -> Result<Response, AdminError> {
+        let (tenant, revoker) = (tenant_admin.tenant(), self.revoker(tenant_admin, now));
+        let after = cursor::read(body.after.as_deref(), Cursor::parse)?;
         let whose = |person, client| ConnectionFilter::Tenant { tenant, person, client };
-        let swept = match (asked.connection.as_deref(), asked.person.as_deref(), asked.client.as_deref()) {
+        let batch = match (body.connection.as_deref(), body.person.as_deref(), body.client.as_deref()) {
             (Some(id), None, None) if after.is_none() => {
-                let found = self.grants.find(&GrantId::parse(id).ok_or(Refusal::NotThere)?).await?;
-                let grant = found.filter(|grant| grant.approval.tenant == *tenant).ok_or(Refusal::NotThere)?;
-                return Ok(json(StatusCode::OK, &Ended { ended: usize::from(ender.one(&grant).await?), next: None }));
+                let found = self.grants.find(&GrantId::parse(id).ok_or(AdminError::NotFound)?).await?;
+                let grant = found.filter(|grant| grant.approval.tenant == *tenant).ok_or(AdminError::NotFound)?;
+                return Ok(json(
+                    StatusCode::OK,
+                    &RevokedConnectionsJson { ended: usize::from(revoker.revoke_one(&grant).await?), next: None },
+                ));
             }
             (None, Some(id), None) => {
-                let person = PersonId::parse(id).ok_or(Refusal::Body)?;
-                ender.some(whose(Some(&person), None), None, after.as_ref()).await?
+                let person = PersonId::parse(id).ok_or(AdminError::InvalidBody)?;
+                revoker.revoke_batch(whose(Some(&person), None), None, after.as_ref()).await?
             }
             (None, None, Some(id)) => {
-                let client = ClientId::parse(id).ok_or(Refusal::Body)?;
-                ender.some(whose(None, Some(&client)), None, after.as_ref()).await?
+                let client = ClientId::parse(id).ok_or(AdminError::InvalidBody)?;
+                revoker.revoke_batch(whose(None, Some(&client)), None, after.as_ref()).await?
             }
-            _ => return Err(Refusal::Body),
+            _ => return Err(AdminError::InvalidBody),
         };
-        let next = swept.next.map(|place| cursor::write(&place.to_text()));
-        Ok(json(StatusCode::OK, &Ended { ended: swept.ended, next }))
+        let next = batch.next.map(|place| cursor::write(&place.to_text()));
+        Ok(json(StatusCode::OK, &RevokedConnectionsJson { ended: batch.ended, next }))
     }
 
-    async fn api_keys(&self, manager: &Manager, parameters: &Parameters, now: Timestamp) -> Result<Response, Refusal> {
+    async fn api_keys(
+        &self,
+        tenant_admin: &TenantAdmin,
+        parameters: &Parameters,
+        now: Timestamp,
+    ) -> Result<Response, AdminError> {
         let after = cursor::read(parameters.value("after"), api_keys::Cursor::parse)?;
-        let (keys, next) = self.keys.of_tenant(manager.tenant(), after.as_ref(), now).await?;
+        let (keys, next) = self.keys.of_tenant(tenant_admin.tenant(), after.as_ref(), now).await?;
         let next = next.map(|place| cursor::write(&place.to_text()));
-        Ok(json(StatusCode::OK, &KeysPage { keys: keys.iter().map(ListedKey::of).collect(), next }))
+        Ok(json(StatusCode::OK, &KeysPage { keys: keys.iter().map(ApiKeyJson::of).collect(), next }))
     }
 
-    /// Within what the key may do with which it is asked for, and its time.
-    async fn api_make_key(&self, manager: &Manager, asked: ToMake, now: Timestamp) -> Result<Response, Refusal> {
+    /// The new key has at most the scopes and the lifetime of the key that makes it.
+    async fn api_create_key(
+        &self,
+        tenant_admin: &TenantAdmin,
+        body: CreateKeyRequest,
+        now: Timestamp,
+    ) -> Result<Response, AdminError> {
         const MOST_DAYS: u64 = 3650;
-        let name = ApiKeyName::parse(&asked.name).ok_or(Refusal::Body)?;
-        let scopes = Scopes::from_names(asked.scopes.iter().map(String::as_str)).permissions();
+        let name = ApiKeyName::parse(&body.name).ok_or(AdminError::InvalidBody)?;
+        let scopes = Scopes::from_names(body.scopes.iter().map(String::as_str)).permissions();
         // One that is not known here must not be left out in silence.
-        let known = asked.scopes.iter().all(|name| scopes.iter().any(|scope| scope.as_str() == name));
-        let days = asked.expires_in_days;
+        let known = body.scopes.iter().all(|name| scopes.iter().any(|scope| scope.as_str() == name));
+        let days = body.expires_in_days;
         if !known || days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-            return Err(Refusal::Body);
+            return Err(AdminError::InvalidBody);
         }
-        let (membership, latest) = manager.heir();
-        let asked = days.map(|days| now.plus(Duration::from_hours(24 * days)));
-        let expires = asked.into_iter().chain(latest).min();
-        let (key, known) = self.keys.create_as(manager.through(None), &membership, name, scopes, expires, now).await?;
-        Ok(json(StatusCode::CREATED, &MadeKey { listed: ListedKey::of(&known), key: key.to_text() }))
+        let (membership, latest) = tenant_admin.new_key_limits();
+        let requested = days.map(|days| now.plus(Duration::from_hours(24 * days)));
+        let expires = requested.into_iter().chain(latest).min();
+        let (key, known) =
+            self.keys.create_as(tenant_admin.through(None), &membership, name, scopes, expires, now).await?;
+        Ok(json(StatusCode::CREATED, &CreatedKeyJson { listed: ApiKeyJson::of(&known), key: key.to_text() }))
     }
 
-    async fn api_revoke_key(&self, manager: &Manager, asked: &ToRevoke) -> Result<Response, Refusal> {
-        let id = ApiKeyId::parse(&asked.key).ok_or(Refusal::NotThere)?;
-        let person = Some(manager.person());
-        if self.keys.revoke_as(manager.through(None), manager.tenant(), &id, person).await? {
-            Ok(json(StatusCode::OK, &Revoked { revoked: true }))
+    async fn api_revoke_key(
+        &self,
+        tenant_admin: &TenantAdmin,
+        body: &RevokeKeyRequest,
+    ) -> Result<Response, AdminError> {
+        let id = ApiKeyId::parse(&body.key).ok_or(AdminError::NotFound)?;
+        let person = Some(tenant_admin.person());
+        if self.keys.revoke_as(tenant_admin.through(None), tenant_admin.tenant(), &id, person).await? {
+            Ok(json(StatusCode::OK, &RevokedKeyJson { revoked: true }))
         } else {
-            Err(Refusal::NotThere)
+            Err(AdminError::NotFound)
         }
     }
 
     async fn api_activity(
         &self,
-        manager: &Manager,
+        tenant_admin: &TenantAdmin,
         parameters: &Parameters,
         now: Timestamp,
-    ) -> Result<Response, Refusal> {
+    ) -> Result<Response, AdminError> {
         let before = cursor::read(parameters.value("after"), shared::store::activity::Cursor::parse)?;
-        let (activities, next) = self.lately(manager, before, now).await?;
-        let events = activities.iter().map(Happened::of).collect();
+        let (activities, next) = self.recent_activity(tenant_admin, before, now).await?;
+        let events = activities.iter().map(EventJson::of).collect();
         let next = next.map(|place| cursor::write(place.as_str()));
         Ok(json(StatusCode::OK, &ActivityPage { events, next }))
     }
 
-    fn description(&self) -> Result<Response, Refusal> {
+    fn description(&self) -> Result<Response, AdminError> {
         // Its own text, which a test reads.
-        let mut description: Value = serde_json::from_str(DESCRIPTION).map_err(|_| Refusal::NotThere)?;
+        let mut description: Value = serde_json::from_str(DESCRIPTION).map_err(|_| AdminError::NotFound)?;
         if let Some(document) = description.as_object_mut() {
             let server = serde_json::json!([{ "url": self.issuer.as_str() }]);
             document.insert("servers".to_owned(), server);
@@ -278,7 +308,7 @@ impl Admin {
     }
 }
 
-impl ListedKey {
+impl ApiKeyJson {
     fn of(key: &ApiKeyRecord) -> Self {
         Self {
             id: key.id.to_text(),
@@ -292,7 +322,7 @@ impl ListedKey {
     }
 }
 
-impl Happened {
+impl EventJson {
     /// With what concerns a tenant, and not what only an operator needs.
     fn of(activity: &Activity) -> Self {
         const MEMBERS: [&str; 16] = [
@@ -313,7 +343,7 @@ impl Happened {
             "tool",
             "verdict",
         ];
-        let words = told::words(activity, told::text(activity, "client"));
+        let words = event_text::describe(activity, event_text::text(activity, "client"));
         let text = if words.detail.is_empty() { words.what } else { format!("{}: {}", words.what, words.detail) };
         let details =
             MEMBERS.iter().filter_map(|name| activity.line.get(*name).map(|value| ((*name).to_owned(), value.clone())));
@@ -328,7 +358,10 @@ impl Happened {
 
 fn page(connections: &Connections) -> Response {
     let next = connections.next.as_ref().map(|place| cursor::write(&place.to_text()));
-    json(StatusCode::OK, &ConnectionsPage { connections: connections.found.iter().map(Listed::of).collect(), next })
+    json(
+        StatusCode::OK,
+        &ConnectionsPage { connections: connections.found.iter().map(ConnectionJson::of).collect(), next },
+    )
 }
 
 fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -336,7 +369,7 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
 }
 
 /// The key that a request shows, if it shows anything (RFC 6750 §2.1): once, whole, and a key.
-fn bearer(request: &Request) -> Result<Option<ApiKey>, Refusal> {
+fn bearer(request: &Request) -> Result<Option<ApiKey>, AdminError> {
     let mut shown = request.headers().get_all(AUTHORIZATION).iter();
     let Some(value) = shown.next() else { return Ok(None) };
     let key = || {
@@ -344,16 +377,16 @@ fn bearer(request: &Request) -> Result<Option<ApiKey>, Refusal> {
         scheme.eq_ignore_ascii_case("bearer").then(|| ApiKey::parse(key.trim()))?
     };
     let alone = shown.next().is_none();
-    key().filter(|_| alone).map(Some).ok_or(Refusal::NotAKey)
+    key().filter(|_| alone).map(Some).ok_or(AdminError::MalformedApiKey)
 }
 
 /// A JSON body.
-fn read<T: for<'de> Deserialize<'de>>(request: &Request) -> Result<T, Refusal> {
+fn read<T: for<'de> Deserialize<'de>>(request: &Request) -> Result<T, AdminError> {
     if body::bytes(request).len() > Parameters::LIMIT {
         return Err(ParameterError::TooLarge.into());
     }
     if !body::is_of_type(request, "application/json") {
-        return Err(Refusal::Body);
+        return Err(AdminError::InvalidBody);
     }
-    serde_json::from_slice(body::bytes(request)).map_err(|_| Refusal::Body)
+    serde_json::from_slice(body::bytes(request)).map_err(|_| AdminError::InvalidBody)
 }

@@ -1,4 +1,4 @@
-//! The question before a change, and what came of it. Both work without script.
+//! The confirmation page before a change, and the outcome page after it. Both work without JavaScript.
 
 use std::borrow::Cow;
 
@@ -9,16 +9,16 @@ use shared::http::layout::{FormAction, ONCE};
 use shared::identity::signed_in::SignedIn;
 use shared::lambda::Response;
 
-use crate::bar::Bar;
+use crate::error::AdminError;
+use crate::nav_bar::NavBar;
 use crate::notice::EndedMany;
-use crate::refusal::Refusal;
-use crate::{Admin, Visit};
+use crate::{Admin, PageRequest};
 
 /// The names and values of a form.
 pub(crate) type Fields = Vec<(Cow<'static, str>, String)>;
 
-/// What is to be confirmed: a form with nothing to fill in.
-pub(crate) struct Question {
+/// A change to be confirmed: a form without fields to fill in.
+pub(crate) struct Confirmation {
     pub(crate) title: String,
     /// What will happen.
     pub(crate) sentences: Vec<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Question {
     pub(crate) back: String,
 }
 
-/// What came of it.
+/// The outcome of a change.
 pub(crate) struct Outcome {
     pub(crate) title: String,
     pub(crate) sentence: String,
@@ -42,11 +42,11 @@ pub(crate) struct Outcome {
 
 #[derive(Template)]
 #[template(path = "confirm.html")]
-struct QuestionPage<'a> {
+struct ConfirmationPage<'a> {
     layout: &'a shared::http::layout::Layout,
-    bar: &'a Bar,
+    nav_bar: &'a NavBar,
     action: &'a str,
-    question: &'a Question,
+    change: &'a Confirmation,
     confirmation: String,
     script: &'static str,
 }
@@ -55,7 +55,7 @@ struct QuestionPage<'a> {
 #[template(path = "outcome.html")]
 struct OutcomePage<'a> {
     layout: &'a shared::http::layout::Layout,
-    bar: &'a Bar,
+    nav_bar: &'a NavBar,
     action: &'a str,
     outcome: &'a Outcome,
     confirmation: String,
@@ -63,19 +63,31 @@ struct OutcomePage<'a> {
 }
 
 impl Admin {
-    /// Asks, at the address where the answer goes.
-    pub(crate) fn ask(&self, visit: &Visit<'_>, bar: &Bar, question: &Question) -> Response {
-        let confirmation = proof(&visit.person, visit.path, &question.fields);
-        let page = QuestionPage { layout: &self.layout, bar, action: visit.path, question, confirmation, script: ONCE };
+    /// The confirmation page, at the address to which its form is sent.
+    pub(crate) fn confirmation_page(
+        &self,
+        request: &PageRequest<'_>,
+        nav_bar: &NavBar,
+        change: &Confirmation,
+    ) -> Response {
+        let confirmation = csrf_token(&request.person, request.path, &change.fields);
+        let page = ConfirmationPage {
+            layout: &self.layout,
+            nav_bar,
+            action: request.path,
+            change,
+            confirmation,
+            script: ONCE,
+        };
         self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(ONCE), page.render())
     }
 
-    /// Tells what came of it.
-    pub(crate) fn tell(&self, visit: &Visit<'_>, bar: &Bar, outcome: &Outcome) -> Response {
-        let confirmation = outcome.rest.as_ref().map(|(fields, _)| proof(&visit.person, visit.path, fields));
+    /// The page with the outcome.
+    pub(crate) fn show_outcome(&self, request: &PageRequest<'_>, nav_bar: &NavBar, outcome: &Outcome) -> Response {
+        let confirmation = outcome.rest.as_ref().map(|(fields, _)| csrf_token(&request.person, request.path, fields));
         let confirmation = confirmation.unwrap_or_default();
         let script = outcome.rest.as_ref().map(|_| ONCE);
-        let page = OutcomePage { layout: &self.layout, bar, action: visit.path, outcome, confirmation, script };
+        let page = OutcomePage { layout: &self.layout, nav_bar, action: request.path, outcome, confirmation, script };
         self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, script, page.render())
     }
 }
@@ -122,33 +134,37 @@ impl Outcome {
     }
 }
 
-impl Visit<'_> {
+impl PageRequest<'_> {
     /// When the question was shown to which this form says yes: what has come about since is not what was agreed to, so that a form
     /// which is sent again, by going back, ends nothing new.
-    pub(crate) fn shown(&self) -> Result<Timestamp, Refusal> {
+    pub(crate) fn shown_at(&self) -> Result<Timestamp, AdminError> {
         let shown = self.parameters.value("shown").and_then(|text| text.parse().ok());
-        shown.map(Timestamp::from_seconds).ok_or(Refusal::Body)
+        shown.map(Timestamp::from_seconds).ok_or(AdminError::InvalidBody)
     }
 
-    /// That exactly `fields` were confirmed, on a page that this session was shown.
-    pub(crate) fn confirmed(&self, fields: &[(Cow<'static, str>, String)]) -> Result<(), Refusal> {
+    /// Verifies the CSRF token: exactly `fields` were confirmed, on a page that was shown to this session.
+    pub(crate) fn verify_csrf_token(&self, fields: &[(Cow<'static, str>, String)]) -> Result<(), AdminError> {
         let shown = self.parameters.value("confirmation").unwrap_or_default();
-        if self.person.verify_csrf_token(&purpose(self.path, fields), shown) { Ok(()) } else { Err(Refusal::Forged) }
+        if self.person.verify_csrf_token(&csrf_purpose(self.path, fields), shown) {
+            Ok(())
+        } else {
+            Err(AdminError::InvalidCsrfToken)
+        }
     }
 }
 
-/// For a form of ours at `path` that says `fields`.
-pub(crate) fn proof(person: &SignedIn, path: &str, fields: &[(Cow<'static, str>, String)]) -> String {
-    person.csrf_token(&purpose(path, fields))
+/// The CSRF token of a form at `path` with `fields`.
+pub(crate) fn csrf_token(person: &SignedIn, path: &str, fields: &[(Cow<'static, str>, String)]) -> String {
+    person.csrf_token(&csrf_purpose(path, fields))
 }
 
 /// The field that says when a form was shown.
-pub(crate) fn shown_at(now: Timestamp) -> (Cow<'static, str>, String) {
+pub(crate) fn shown_field(now: Timestamp) -> (Cow<'static, str>, String) {
     ("shown".into(), now.seconds().to_string())
 }
 
 /// Values come parsed, so that none holds a line break.
-fn purpose(path: &str, fields: &[(Cow<'static, str>, String)]) -> String {
+fn csrf_purpose(path: &str, fields: &[(Cow<'static, str>, String)]) -> String {
     let fields = fields.iter().map(|(name, value)| format!("{name}={value}"));
     std::iter::once(format!("console {path}")).chain(fields).collect::<Vec<_>>().join("\n")
 }

@@ -13,62 +13,68 @@ use shared::oauth::grant::{GrantId, RevocationReason};
 use shared::oauth::tenant::PersonId;
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
-use crate::bar::Bar;
-use crate::confirm::{Question, shown_at};
-use crate::ending::Ender;
-use crate::listed::{Row, name};
-use crate::manager::Manager;
+use crate::confirm::{Confirmation, shown_field};
+use crate::connection_row::{ConnectionRow, name};
+use crate::error::AdminError;
+use crate::nav_bar::NavBar;
 use crate::notice::Notice;
-use crate::refusal::Refusal;
-use crate::{Admin, Visit, cursor};
+use crate::revoke::Revoker;
+use crate::tenant_admin::TenantAdmin;
+use crate::{Admin, PageRequest, cursor};
 
 #[derive(Template)]
 #[template(path = "connections.html")]
 struct Page<'a> {
     layout: &'a Layout,
-    bar: &'a Bar,
+    nav_bar: &'a NavBar,
     path: &'a str,
-    rows: Vec<Row>,
+    rows: Vec<ConnectionRow>,
     person: &'a str,
     client: &'a str,
-    /// What of the filter cannot be.
-    wrong: Option<Wrong>,
+    /// The part of the filter that is not valid.
+    filter_error: Option<FilterError>,
     first: bool,
     next: Option<String>,
 }
 
-/// A part of the filter that cannot be.
+/// A part of the filter that is not valid.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Wrong {
+enum FilterError {
     Person,
     Client,
 }
 
-/// Which connections to end.
-enum What {
+/// Which connections to revoke.
+enum RevokeTarget {
     One(GrantId),
     OfPerson(PersonId),
     OfClient(ClientId),
 }
 
 impl Admin {
-    pub(crate) async fn connections(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
-        let value = |name| visit.parameters.value(name).map(str::trim);
+    pub(crate) async fn connections(
+        &self,
+        request: &PageRequest<'_>,
+        tenant_admin: &TenantAdmin,
+    ) -> Result<Response, AdminError> {
+        let value = |name| request.parameters.value(name).map(str::trim);
         let (person, client) = (value("person"), value("client"));
-        let after = cursor::read(visit.parameters.value("after"), Cursor::parse)?;
-        let wrong = if person.is_some_and(|text| PersonId::parse(text).is_none()) {
-            Some(Wrong::Person)
+        let after = cursor::read(request.parameters.value("after"), Cursor::parse)?;
+        let filter_error = if person.is_some_and(|text| PersonId::parse(text).is_none()) {
+            Some(FilterError::Person)
         } else if client.is_some_and(|text| ClientId::parse(text).is_none()) {
-            Some(Wrong::Client)
+            Some(FilterError::Client)
         } else {
             None
         };
         let filter = (person.and_then(PersonId::parse), client.and_then(ClientId::parse));
-        let listed = if wrong.is_some() {
+        let listed = if filter_error.is_some() {
             Connections { found: Vec::new(), next: None }
         } else {
             let (filter, tables) = ((filter.0.as_ref(), filter.1.as_ref()), (&self.directory, &self.clients));
-            self.grants.connections_in_tenant(manager.tenant(), filter, after.as_ref(), tables, visit.now).await?
+            self.grants
+                .connections_in_tenant(tenant_admin.tenant(), filter, after.as_ref(), tables, request.now)
+                .await?
         };
         let next = listed.next.map(|place| {
             let parts = [("person", person), ("client", client), ("after", Some(&*cursor::write(&place.to_text())))];
@@ -77,43 +83,51 @@ impl Admin {
         });
         let page = Page {
             layout: &self.layout,
-            bar: &Bar::of_tenant(&self.identity, &visit.person, manager, "connections"),
-            path: visit.path,
-            rows: listed.found.iter().map(Row::of).collect(),
+            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "connections"),
+            path: request.path,
+            rows: listed.found.iter().map(ConnectionRow::of).collect(),
             person: person.unwrap_or_default(),
             client: client.unwrap_or_default(),
-            wrong,
+            filter_error,
             first: after.is_none(),
             next,
         };
-        let status = if wrong.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        let status = if filter_error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         Ok(self.layout.page(status, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
-    /// Ends one, all of a person, or all of a client.
-    pub(crate) async fn end_connections(&self, visit: &Visit<'_>, manager: &Manager) -> Result<Response, Refusal> {
-        let bar = Bar::of_tenant(&self.identity, &visit.person, manager, "connections");
-        let back = format!("/admin/{}/connections", manager.tenant());
-        if let Some(told) = self.outcome(visit, &bar, &back) {
-            return Ok(told);
+    /// Revokes one, all of a person, or all of a client.
+    pub(crate) async fn revoke_connections(
+        &self,
+        request: &PageRequest<'_>,
+        tenant_admin: &TenantAdmin,
+    ) -> Result<Response, AdminError> {
+        let nav_bar = NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "connections");
+        let back = format!("/admin/{}/connections", tenant_admin.tenant());
+        if let Some(page) = self.outcome_page(request, &nav_bar, &back) {
+            return Ok(page);
         }
-        let what = What::read(visit)?;
+        let what = RevokeTarget::read(request)?;
         let found = match &what {
-            What::One(id) => {
+            RevokeTarget::One(id) => {
                 let grant = self.grants.find(id).await?;
-                Some(grant.filter(|grant| grant.approval.tenant == *manager.tenant()).ok_or(Refusal::NotThere)?)
+                Some(
+                    grant
+                        .filter(|grant| grant.approval.tenant == *tenant_admin.tenant())
+                        .ok_or(AdminError::NotFound)?,
+                )
             }
-            What::OfPerson(_) | What::OfClient(_) => None,
+            RevokeTarget::OfPerson(_) | RevokeTarget::OfClient(_) => None,
         };
-        if !visit.changes {
-            let workspace = IsolatedText(manager.name());
+        if !request.is_post {
+            let workspace = IsolatedText(tenant_admin.name());
             let (title, sentence) = match (&what, &found) {
-                (What::OfPerson(person), _) => (
+                (RevokeTarget::OfPerson(person), _) => (
                     "End all connections of this person?".to_owned(),
                     format!("Every application that works as {person} in {workspace} loses its access at once."),
                 ),
-                (What::OfClient(id), _) => {
-                    let client = self.clients.find(id, visit.now).await?;
+                (RevokeTarget::OfClient(id), _) => {
+                    let client = self.clients.find(id, request.now).await?;
                     let client = name(client.as_ref(), id);
                     let client = IsolatedText(&client);
                     (
@@ -121,8 +135,8 @@ impl Admin {
                         format!("{client} loses its access to {workspace} at once, for everyone who connected it."),
                     )
                 }
-                (What::One(_), Some(grant)) => {
-                    let client = self.clients.find(&grant.approval.client, visit.now).await?;
+                (RevokeTarget::One(_), Some(grant)) => {
+                    let client = self.clients.find(&grant.approval.client, request.now).await?;
                     let client = name(client.as_ref(), &grant.approval.client);
                     let client = IsolatedText(&client);
                     let whose = grant.approval.email.as_deref().unwrap_or(grant.approval.person.as_str());
@@ -131,25 +145,25 @@ impl Admin {
                         format!("{client} can no longer work as {} in {workspace}.", IsolatedText(whose)),
                     )
                 }
-                (What::One(_), None) => return Err(Refusal::NotThere),
+                (RevokeTarget::One(_), None) => return Err(AdminError::NotFound),
             };
             let again = match what {
-                What::One(_) => "They can connect again, unless they are taken out of the workspace first.",
-                What::OfPerson(_) => {
+                RevokeTarget::One(_) => "They can connect again, unless they are taken out of the workspace first.",
+                RevokeTarget::OfPerson(_) => {
                     "What they connect from now on stays, unless they are taken out of the workspace first."
                 }
-                What::OfClient(_) => {
+                RevokeTarget::OfClient(_) => {
                     "Whoever is in the workspace can connect it again, and what they connect from now on stays."
                 }
             };
             let mut fields = vec![what.field()];
             if found.is_none() {
-                fields.push(shown_at(visit.now));
+                fields.push(shown_field(request.now));
             }
-            return Ok(self.ask(
-                visit,
-                &bar,
-                &Question {
+            return Ok(self.confirmation_page(
+                request,
+                &nav_bar,
+                &Confirmation {
                     title,
                     sentences: vec![sentence, again.to_owned()],
                     fields,
@@ -159,36 +173,40 @@ impl Admin {
                 },
             ));
         }
-        let ender = self.ender(manager, visit.now);
-        let tenant = manager.tenant();
+        let revoker = self.revoker(tenant_admin, request.now);
+        let tenant = tenant_admin.tenant();
         let whose = match (&what, &found) {
-            (What::OfPerson(person), _) => ConnectionFilter::Tenant { tenant, person: Some(person), client: None },
-            (What::OfClient(client), _) => ConnectionFilter::Tenant { tenant, person: None, client: Some(client) },
-            (What::One(_), Some(grant)) => {
-                visit.confirmed(&[what.field()])?;
-                return Ok(self.told_next(visit, &Notice::Ended(ender.one(grant).await?)));
+            (RevokeTarget::OfPerson(person), _) => {
+                ConnectionFilter::Tenant { tenant, person: Some(person), client: None }
             }
-            (What::One(_), None) => return Err(Refusal::NotThere),
+            (RevokeTarget::OfClient(client), _) => {
+                ConnectionFilter::Tenant { tenant, person: None, client: Some(client) }
+            }
+            (RevokeTarget::One(_), Some(grant)) => {
+                request.verify_csrf_token(&[what.field()])?;
+                return Ok(self.redirect_with_notice(request, &Notice::Ended(revoker.revoke_one(grant).await?)));
+            }
+            (RevokeTarget::One(_), None) => return Err(AdminError::NotFound),
         };
-        self.end_many(visit, &ender, whose, vec![what.field(), shown_at(visit.shown()?)]).await
+        self.revoke_many(request, &revoker, whose, vec![what.field(), shown_field(request.shown_at()?)]).await
     }
 
-    /// Ends in the name of an administrator, or of their key.
-    pub(crate) fn ender(&self, manager: &Manager, now: shared::clock::Timestamp) -> Ender<'_> {
-        Ender { grants: &self.grants, why: RevocationReason::Administrator, by: manager.by(), now }
+    /// Revokes in the name of an administrator, or of their key.
+    pub(crate) fn revoker(&self, tenant_admin: &TenantAdmin, now: shared::clock::Timestamp) -> Revoker<'_> {
+        Revoker { grants: &self.grants, reason: RevocationReason::Administrator, by: tenant_admin.by(), now }
     }
 }
 
-impl What {
-    fn read(visit: &Visit<'_>) -> Result<Self, Refusal> {
-        let value = |name| visit.parameters.value(name);
+impl RevokeTarget {
+    fn read(request: &PageRequest<'_>) -> Result<Self, AdminError> {
+        let value = |name| request.parameters.value(name);
         let read = match (value("connection"), value("person"), value("client")) {
             (Some(id), None, None) => GrantId::parse(id).map(Self::One),
             (None, Some(id), None) => PersonId::parse(id).map(Self::OfPerson),
             (None, None, Some(id)) => ClientId::parse(id).map(Self::OfClient),
             _ => None,
         };
-        read.ok_or(Refusal::NotThere)
+        read.ok_or(AdminError::NotFound)
     }
 
     fn field(&self) -> (Cow<'static, str>, String) {

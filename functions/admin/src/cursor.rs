@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::refusal::Refusal;
+use crate::error::AdminError;
 
 /// The cursor of a place.
 pub(crate) fn write(place: &str) -> String {
@@ -16,12 +16,12 @@ pub(crate) fn query(place: &str) -> String {
 }
 
 /// The place of a cursor, if there is one.
-pub(crate) fn read<P>(cursor: Option<&str>, parse: impl Fn(&str) -> Option<P>) -> Result<Option<P>, Refusal> {
+pub(crate) fn read<P>(cursor: Option<&str>, parse: impl Fn(&str) -> Option<P>) -> Result<Option<P>, AdminError> {
     const LONGEST: usize = 512;
     let Some(cursor) = cursor else { return Ok(None) };
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok().filter(|_| cursor.len() <= LONGEST);
     let place = bytes.and_then(|bytes| parse(&String::from_utf8(bytes).ok()?));
-    place.map(Some).ok_or(Refusal::Cursor)
+    place.map(Some).ok_or(AdminError::InvalidCursor)
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_reads_back_and_nothing_else_does() {
+    fn only_encoded_cursors_are_decoded() {
         let text = "1795339800.AAAAAAAAAAAAAAAAAAAAAA";
         let place = Cursor::parse(text).unwrap();
         assert_eq!(place.to_text(), text);

@@ -1,27 +1,28 @@
 //! `/admin`: what is connected, by whom, and how to end it; a tenant's API keys; and what has happened in it lately.
 //!
-//! Everyone sees and ends what is theirs. Whose role has `connections:manage` sees and ends what is their tenant's; to anybody else it
-//! looks as if that tenant were not there. Pages are for people who are signed in, `/admin/api/…` is the same for scripts with a key.
-//! A change is a POST that was asked about once, carries a value that only our page could give, is made in a session that lives by
-//! Supabase's word of this moment, counts at the next call, and is answered by a redirect to a page that tells what came of it.
+//! A person sees and revokes their own connections. A role with `connections:manage` sees and revokes those of its tenant; anyone
+//! else gets the same response as for a tenant that does not exist.
+//! Pages are for people who are signed in, `/admin/api/…` is the same for scripts with a key.
+//! A change is a POST: the person has confirmed it on a page, its form carries a CSRF token, and Supabase says that the session is
+//! active. The change counts at the next call. The response is a redirect to a page with the outcome.
 
 mod activity;
 mod api;
-mod bar;
+mod api_keys;
 mod confirm;
+mod connection_row;
 mod connections;
 mod cursor;
-mod ending;
-mod keys;
-mod listed;
-mod manager;
+mod date_time;
+mod error;
+mod event_text;
+mod my_connections;
+mod nav_bar;
 mod notice;
-mod own;
 mod permission;
-mod refusal;
+mod revoke;
 mod route;
-mod told;
-mod when;
+mod tenant_admin;
 
 use http::Method;
 use shared::clock::{Clock, Timestamp};
@@ -42,10 +43,10 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 
-use crate::manager::Manager;
+use crate::error::AdminError;
 use crate::notice::Notice;
-use crate::refusal::Refusal;
 use crate::route::{Page, Route};
+use crate::tenant_admin::TenantAdmin;
 
 /// The console.
 pub struct Admin {
@@ -61,14 +62,14 @@ pub struct Admin {
 }
 
 /// A request for a page, by someone who is signed in.
-struct Visit<'a> {
+struct PageRequest<'a> {
     path: &'a str,
     parameters: Parameters,
     /// What the form before this page did.
     notice: Option<Notice>,
     person: SignedIn,
-    /// It is to change something.
-    changes: bool,
+    /// It is a form that changes something.
+    is_post: bool,
     now: Timestamp,
 }
 
@@ -92,83 +93,83 @@ impl Admin {
         })
     }
 
-    async fn page(&self, request: &Request, route: &Route, now: Timestamp) -> Result<Response, Refusal> {
-        let changes = request.method() == Method::POST;
-        if changes && !csrf::is_same_origin(request, &self.issuer) {
-            return Err(Refusal::Forged);
+    async fn page(&self, request: &Request, route: &Route, now: Timestamp) -> Result<Response, AdminError> {
+        let is_post = request.method() == Method::POST;
+        if is_post && !csrf::is_same_origin(request, &self.issuer) {
+            return Err(AdminError::InvalidCsrfToken);
         }
         let person = match self.identity.session_status(request, now).await?.signed_in() {
             Ok(person) => person,
             Err(why) => return self.sign_in(request, why),
         };
-        let notice = if changes { None } else { shared::http::flash::read(request, &self.issuer) };
+        let notice = if is_post { None } else { shared::http::flash::read(request, &self.issuer) };
         if let Some(Notice::Refused(kind)) = notice {
             return Ok(kind.page(&self.layout));
         }
-        if changes {
-            self.still_here(&person, matches!(route, Route::Page(_, Page::MakeKey))).await?;
+        if is_post {
+            self.verify_session_is_active(&person, matches!(route, Route::Page(_, Page::CreateKey))).await?;
         }
-        let parameters = if changes { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
-        let visit = Visit { path: request.uri().path(), parameters, notice, person, changes, now };
-        let response = self.page_for(&visit, route).await?;
+        let parameters = if is_post { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
+        let page_request = PageRequest { path: request.uri().path(), parameters, notice, person, is_post, now };
+        let response = self.page_for(&page_request, route).await?;
         Ok(self.identity.clear_sign_in_mark(request, response))
     }
 
-    async fn page_for(&self, visit: &Visit<'_>, route: &Route) -> Result<Response, Refusal> {
+    async fn page_for(&self, page_request: &PageRequest<'_>, route: &Route) -> Result<Response, AdminError> {
         let Route::Page(tenant, page) = route else {
             return match route {
-                Route::EndOwn => self.end_own(visit).await,
-                _ => self.own(visit).await,
+                Route::RevokeMyConnections => self.revoke_my_connections(page_request).await,
+                _ => self.my_connections(page_request).await,
             };
         };
-        let manager = self.manager(&visit.person, tenant).await?;
+        let tenant_admin = self.tenant_admin(&page_request.person, tenant).await?;
         match page {
-            Page::Connections => self.connections(visit, &manager).await,
-            Page::EndConnections => self.end_connections(visit, &manager).await,
-            Page::Keys => self.keys(visit, &manager).await,
-            Page::MakeKey => self.make_key(visit, &manager).await,
-            Page::RevokeKey => self.revoke_key(visit, &manager).await,
-            Page::Activity => self.activity(visit, &manager).await,
+            Page::Connections => self.connections(page_request, &tenant_admin).await,
+            Page::RevokeConnections => self.revoke_connections(page_request, &tenant_admin).await,
+            Page::Keys => self.keys(page_request, &tenant_admin).await,
+            Page::CreateKey => self.create_key(page_request, &tenant_admin).await,
+            Page::RevokeKey => self.revoke_key(page_request, &tenant_admin).await,
+            Page::Activity => self.activity(page_request, &tenant_admin).await,
         }
     }
 
-    /// A form of ours that is refused is answered like any other: by a redirect to its address, which tells why. What is none of ours
-    /// gets its page at once.
-    fn refused(&self, request: &Request, refusal: &Refusal) -> Response {
+    /// The response to a form of ours that failed: a redirect to its address, where a page shows the error. Any other request
+    /// gets the error page at once.
+    fn form_error_response(&self, request: &Request, error: &AdminError) -> Response {
         let ours = request.method() == Method::POST && csrf::is_same_origin(request, &self.issuer);
-        if !ours || matches!(refusal, Refusal::Malformed(_)) {
-            return refusal.page(&self.layout);
+        if !ours || matches!(error, AdminError::Malformed(_)) {
+            return error.page(&self.layout);
         }
         let address = self.issuer.at(request.uri().path());
-        let redirect = match refusal.kind() {
+        let redirect = match error.form_error() {
             Some(kind) => shared::http::flash::redirect(&address, &Notice::Refused(kind), &self.issuer),
             None => response::see_other(&address),
         };
-        response::with_reason(redirect, refusal)
+        response::with_reason(redirect, error)
     }
 
     /// A token outlives its session by up to an hour: enough to look, not to change anything. But what takes power away works when
     /// Supabase does not.
-    async fn still_here(&self, person: &SignedIn, gives: bool) -> Result<(), Refusal> {
+    async fn verify_session_is_active(&self, person: &SignedIn, gives: bool) -> Result<(), AdminError> {
         match self.identity.still_signed_in(person).await {
             Ok(true) => Ok(()),
-            Ok(false) => Err(Refusal::SignedOut),
+            Ok(false) => Err(AdminError::SessionEnded),
             Err(fault) if gives => Err(fault.into()),
             Err(fault) => {
-                tracing::warn!(%fault, "nobody can say whether the session lives on");
+                tracing::warn!(%fault, "Supabase could not say whether the session is still active");
                 Ok(())
             }
         }
     }
 
     /// Whoever is no member learns nothing, not even that there is such a tenant.
-    async fn manager(&self, person: &SignedIn, tenant: &TenantId) -> Result<Manager, Refusal> {
-        let membership = self.directory.membership(&person.person, tenant).await?.ok_or(Refusal::NotThere)?;
-        Manager::of_person(membership).map_err(Refusal::NotTheirs)
+    async fn tenant_admin(&self, person: &SignedIn, tenant: &TenantId) -> Result<TenantAdmin, AdminError> {
+        let membership = self.directory.membership(&person.person, tenant).await?.ok_or(AdminError::NotFound)?;
+        TenantAdmin::for_person(membership).map_err(AdminError::InsufficientRole)
     }
 
     /// Comes back to where one was; after a form, to the page it was on, as what a form says is not kept.
-    fn sign_in(&self, request: &Request, why: NotSignedInError) -> Result<Response, Refusal> {
+    fn sign_in(&self, request: &Request, why: NotSignedInError) -> Result<Response, AdminError> {
         let path = request.uri().path();
         let query = request.uri().query().filter(|_| request.method() == Method::GET);
         let way_back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
@@ -178,7 +179,7 @@ impl Admin {
             "/admin"
         };
         let redirect = self.identity.redirect_to_sign_in(request, way_back, why);
-        redirect.map_err(|UnrecognizedSessionError(why)| Refusal::Unrecognized {
+        redirect.map_err(|UnrecognizedSessionError(why)| AdminError::UnrecognizedSession {
             why,
             again: self.identity.login_url(way_back),
         })
@@ -190,22 +191,26 @@ impl Function for Admin {
 
     async fn handle(&self, request: Request) -> Response {
         let Some(route) = Route::parse(request.uri().path()) else {
-            return if is_api(&request) { Refusal::NotThere.json() } else { Refusal::NotThere.page(&self.layout) };
+            return if is_api(&request) {
+                AdminError::NotFound.json()
+            } else {
+                AdminError::NotFound.page(&self.layout)
+            };
         };
         if !route.methods().split(", ").any(|method| method == request.method().as_str()) {
             return response::method_not_allowed(route.methods());
         }
         let now = self.clock.now();
         if route.is_api() {
-            self.api(&request, &route, now).await.unwrap_or_else(|refusal| refusal.json())
+            self.api(&request, &route, now).await.unwrap_or_else(|error| error.json())
         } else {
-            self.page(&request, &route, now).await.unwrap_or_else(|refusal| self.refused(&request, &refusal))
+            self.page(&request, &route, now).await.unwrap_or_else(|error| self.form_error_response(&request, &error))
         }
     }
 
     async fn handle_malformed(&self, request: Request, malformed: ParameterError) -> Response {
-        let refusal = Refusal::from(malformed);
-        if is_api(&request) { refusal.json() } else { refusal.page(&self.layout) }
+        let error = AdminError::from(malformed);
+        if is_api(&request) { error.json() } else { error.page(&self.layout) }
     }
 }
 

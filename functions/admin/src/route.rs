@@ -7,15 +7,15 @@ use shared::oauth::tenant::TenantId;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// `/admin`
-    Own,
+    MyConnections,
     /// `/admin/end`
-    EndOwn,
+    RevokeMyConnections,
     /// `/admin/{tenant}/…`
     Page(TenantId, Page),
     /// `/admin/api/openapi.json`
     Description,
     /// `/admin/api/me/connections`
-    ApiOwn,
+    ApiMyConnections,
     /// `/admin/api/tenants/{tenant}/…`
     Api(TenantId, Operation),
 }
@@ -26,11 +26,11 @@ pub(crate) enum Page {
     /// `connections`
     Connections,
     /// `connections/end`
-    EndConnections,
+    RevokeConnections,
     /// `keys`
     Keys,
     /// `keys/new`
-    MakeKey,
+    CreateKey,
     /// `keys/revoke`
     RevokeKey,
     /// `activity`
@@ -43,7 +43,7 @@ pub(crate) enum Operation {
     /// `connections`
     Connections,
     /// `connections/end`
-    EndConnections,
+    RevokeConnections,
     /// `keys`
     Keys,
     /// `keys/revoke`
@@ -57,19 +57,19 @@ impl Route {
         let segments: Vec<_> = path.strip_prefix("/admin")?.split('/').skip(1).collect();
         let tenant = |text: &str| TenantId::parse(text);
         Some(match segments.as_slice() {
-            [] if path == "/admin" => Self::Own,
-            ["end"] => Self::EndOwn,
+            [] if path == "/admin" => Self::MyConnections,
+            ["end"] => Self::RevokeMyConnections,
             ["api", "openapi.json"] => Self::Description,
-            ["api", "me", "connections"] => Self::ApiOwn,
+            ["api", "me", "connections"] => Self::ApiMyConnections,
             ["api", "tenants", id, "connections"] => Self::Api(tenant(id)?, Operation::Connections),
-            ["api", "tenants", id, "connections", "end"] => Self::Api(tenant(id)?, Operation::EndConnections),
+            ["api", "tenants", id, "connections", "end"] => Self::Api(tenant(id)?, Operation::RevokeConnections),
             ["api", "tenants", id, "keys"] => Self::Api(tenant(id)?, Operation::Keys),
             ["api", "tenants", id, "keys", "revoke"] => Self::Api(tenant(id)?, Operation::RevokeKey),
             ["api", "tenants", id, "activity"] => Self::Api(tenant(id)?, Operation::Activity),
             [id, "connections"] => Self::Page(tenant(id)?, Page::Connections),
-            [id, "connections", "end"] => Self::Page(tenant(id)?, Page::EndConnections),
+            [id, "connections", "end"] => Self::Page(tenant(id)?, Page::RevokeConnections),
             [id, "keys"] => Self::Page(tenant(id)?, Page::Keys),
-            [id, "keys", "new"] => Self::Page(tenant(id)?, Page::MakeKey),
+            [id, "keys", "new"] => Self::Page(tenant(id)?, Page::CreateKey),
             [id, "keys", "revoke"] => Self::Page(tenant(id)?, Page::RevokeKey),
             [id, "activity"] => Self::Page(tenant(id)?, Page::Activity),
             _ => return None,
@@ -78,20 +78,20 @@ impl Route {
 
     /// Whether it speaks JSON.
     pub(crate) const fn is_api(&self) -> bool {
-        matches!(self, Self::Description | Self::ApiOwn | Self::Api(..))
+        matches!(self, Self::Description | Self::ApiMyConnections | Self::Api(..))
     }
 
     /// The methods that it knows.
     pub(crate) const fn methods(&self) -> &'static str {
         match self {
-            Self::Own
+            Self::MyConnections
             | Self::Description
-            | Self::ApiOwn
+            | Self::ApiMyConnections
             | Self::Page(_, Page::Connections | Page::Keys | Page::Activity)
             | Self::Api(_, Operation::Connections | Operation::Activity) => "GET",
-            Self::Api(_, Operation::EndConnections | Operation::RevokeKey) => "POST",
-            Self::EndOwn
-            | Self::Page(_, Page::EndConnections | Page::MakeKey | Page::RevokeKey)
+            Self::Api(_, Operation::RevokeConnections | Operation::RevokeKey) => "POST",
+            Self::RevokeMyConnections
+            | Self::Page(_, Page::RevokeConnections | Page::CreateKey | Page::RevokeKey)
             | Self::Api(_, Operation::Keys) => "GET, POST",
         }
     }
@@ -102,22 +102,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_means_one_thing_whatever_a_tenant_is_called() {
+    fn routes_are_unambiguous_for_every_tenant_id() {
         let page = |id, page| Some(Route::Page(TenantId::parse(id).unwrap(), page));
         let api = |id, operation| Some(Route::Api(TenantId::parse(id).unwrap(), operation));
         for (path, route) in [
-            ("/admin", Some(Route::Own)),
-            ("/admin/end", Some(Route::EndOwn)),
+            ("/admin", Some(Route::MyConnections)),
+            ("/admin/end", Some(Route::RevokeMyConnections)),
             ("/admin/acme/connections", page("acme", Page::Connections)),
-            ("/admin/acme/connections/end", page("acme", Page::EndConnections)),
-            ("/admin/acme/keys/new", page("acme", Page::MakeKey)),
+            ("/admin/acme/connections/end", page("acme", Page::RevokeConnections)),
+            ("/admin/acme/keys/new", page("acme", Page::CreateKey)),
             ("/admin/api/connections", page("api", Page::Connections)),
             ("/admin/api/keys/revoke", page("api", Page::RevokeKey)),
             ("/admin/end/activity", page("end", Page::Activity)),
             ("/admin/api/openapi.json", Some(Route::Description)),
-            ("/admin/api/me/connections", Some(Route::ApiOwn)),
+            ("/admin/api/me/connections", Some(Route::ApiMyConnections)),
             ("/admin/api/tenants/api/keys", api("api", Operation::Keys)),
-            ("/admin/api/tenants/acme/connections/end", api("acme", Operation::EndConnections)),
+            ("/admin/api/tenants/acme/connections/end", api("acme", Operation::RevokeConnections)),
             ("/admin/", None),
             ("/admin/acme", None),
             ("/administrator", None),

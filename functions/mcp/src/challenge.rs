@@ -1,4 +1,4 @@
-//! What a client without the right credentials is told: where to get them, and for which scopes (RFC 6750 §3, RFC 9728 §5.1).
+//! The challenge to a client without valid credentials: where to get them, and for which scopes (RFC 6750 §3, RFC 9728 §5.1).
 //!
 //! API Gateway may rename `WWW-Authenticate`, so it is sent again as `X-Challenge`, which the template maps back, and once more
 //! in the body.
@@ -18,26 +18,28 @@ pub(crate) struct Challenge {
     resource_metadata: String,
 }
 
-/// What was wrong with the credentials. The sentences hold neither quotes nor `scope=` or `error=`, which the TypeScript
+/// What was wrong with the credentials (RFC 6750 §3.1).
+///
+/// The descriptions hold neither quotes nor `scope=` or `error=`, which the TypeScript
 /// SDK of before 2.0 would find in them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Complaint {
+pub(crate) struct BearerError {
     code: &'static str,
-    sentence: &'static str,
+    description: &'static str,
 }
 
-impl Complaint {
+impl BearerError {
     /// More than one credential, or one that cannot be read (RFC 6750 §3.1).
     pub(crate) const INVALID_REQUEST: Self =
-        Self { code: "invalid_request", sentence: "Send exactly one credential: a bearer token or an API key" };
+        Self { code: "invalid_request", description: "Send exactly one credential: a bearer token or an API key" };
     /// A token or key that does not count, or no longer.
     pub(crate) const INVALID_TOKEN: Self =
-        Self { code: "invalid_token", sentence: "The access token or API key is not valid, or no longer" };
+        Self { code: "invalid_token", description: "The access token or API key is not valid, or no longer" };
     /// The token is good, and its hour has passed.
-    pub(crate) const EXPIRED: Self = Self { code: "invalid_token", sentence: "The access token has expired" };
+    pub(crate) const EXPIRED: Self = Self { code: "invalid_token", description: "The access token has expired" };
     /// Good credentials, but not for this.
     pub(crate) const INSUFFICIENT_SCOPE: Self =
-        Self { code: "insufficient_scope", sentence: "This needs a permission that the connection does not have" };
+        Self { code: "insufficient_scope", description: "This needs a permission that the connection does not have" };
 }
 
 #[derive(Serialize)]
@@ -50,20 +52,20 @@ struct Body<'a> {
 }
 
 impl Challenge {
-    pub(crate) fn of(resource: &Resource) -> Self {
+    pub(crate) fn for_resource(resource: &Resource) -> Self {
         Self { resource_metadata: resource.metadata_url() }
     }
 
-    /// Answers with the challenge. Without a complaint nothing was presented, and no error is named (RFC 6750 §3.1).
-    pub(crate) fn answer(&self, status: StatusCode, complaint: Option<Complaint>, scopes: Scopes) -> Response {
+    /// The response with the challenge. Without an error no credentials were sent, and no error is named (RFC 6750 §3.1).
+    pub(crate) fn response(&self, status: StatusCode, bearer_error: Option<BearerError>, scopes: Scopes) -> Response {
         let body = Body {
-            error: complaint.map(|complaint| complaint.code),
-            error_description: complaint.map_or("Connect with OAuth", |complaint| complaint.sentence),
+            error: bearer_error.map(|bearer_error| bearer_error.code),
+            error_description: bearer_error.map_or("Connect with OAuth", |bearer_error| bearer_error.description),
             resource_metadata: &self.resource_metadata,
             scope: scopes.to_string(),
         };
         let mut response = response::json(status, &body);
-        match HeaderValue::from_str(&self.text(complaint, scopes)) {
+        match HeaderValue::from_str(&self.header_value(bearer_error, scopes)) {
             Ok(text) => {
                 response::set_header(&mut response, WWW_AUTHENTICATE, text.clone());
                 response::set_header(&mut response, X_CHALLENGE, text);
@@ -73,11 +75,11 @@ impl Challenge {
         }
     }
 
-    fn text(&self, complaint: Option<Complaint>, scopes: Scopes) -> String {
-        let complaint = complaint.map_or_else(String::new, |Complaint { code, sentence }| {
-            format!("error=\"{code}\", error_description=\"{sentence}\", ")
+    fn header_value(&self, bearer_error: Option<BearerError>, scopes: Scopes) -> String {
+        let bearer_error = bearer_error.map_or_else(String::new, |BearerError { code, description }| {
+            format!("error=\"{code}\", error_description=\"{description}\", ")
         });
-        format!("Bearer {complaint}resource_metadata=\"{}\", scope=\"{scopes}\"", self.resource_metadata)
+        format!("Bearer {bearer_error}resource_metadata=\"{}\", scope=\"{scopes}\"", self.resource_metadata)
     }
 }
 
@@ -88,32 +90,35 @@ mod tests {
     use super::*;
 
     fn challenge() -> Challenge {
-        Challenge::of(&Resource::new(&Issuer::parse("https://connect.example.com").unwrap()))
+        Challenge::for_resource(&Resource::new(&Issuer::parse("https://connect.example.com").unwrap()))
     }
 
     #[test]
-    fn the_challenge_byte_for_byte() {
+    fn challenge_is_written_byte_for_byte() {
         let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
         let scope = "tools:execute skills:read views:read";
-        for (complaint, says) in [
+        for (bearer_error, says) in [
             (None, String::new()),
             (
-                Some(Complaint::EXPIRED),
+                Some(BearerError::EXPIRED),
                 r#"error="invalid_token", error_description="The access token has expired", "#.to_owned(),
             ),
         ] {
             let expected = format!(r#"Bearer {says}resource_metadata="{metadata}", scope="{scope}""#);
-            assert_eq!(challenge().text(complaint, Scopes::DEFAULT.permissions()), expected);
+            assert_eq!(challenge().header_value(bearer_error, Scopes::DEFAULT.permissions()), expected);
         }
     }
 
     /// OAuth 2.1 §5.3.1: which characters a description may have; and the TypeScript SDK 1 looks for parameters anywhere.
     #[test]
-    fn no_sentence_can_be_mistaken_for_a_parameter() {
-        for complaint in
-            [Complaint::INVALID_REQUEST, Complaint::INVALID_TOKEN, Complaint::EXPIRED, Complaint::INSUFFICIENT_SCOPE]
-        {
-            let sentence = complaint.sentence;
+    fn descriptions_cannot_be_parsed_as_parameters() {
+        for bearer_error in [
+            BearerError::INVALID_REQUEST,
+            BearerError::INVALID_TOKEN,
+            BearerError::EXPIRED,
+            BearerError::INSUFFICIENT_SCOPE,
+        ] {
+            let sentence = bearer_error.description;
             assert!(sentence.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{sentence}");
             assert!(!sentence.contains('='), "{sentence}");
         }
@@ -121,7 +126,8 @@ mod tests {
 
     #[test]
     fn both_headers_and_the_body_say_the_same() {
-        let response = challenge().answer(StatusCode::FORBIDDEN, Some(Complaint::INSUFFICIENT_SCOPE), Scopes::DEFAULT);
+        let response =
+            challenge().response(StatusCode::FORBIDDEN, Some(BearerError::INSUFFICIENT_SCOPE), Scopes::DEFAULT);
 
         assert_eq!(response.headers()[WWW_AUTHENTICATE], response.headers()[X_CHALLENGE]);
         let shared::lambda::Body::Text(body) = response.body() else { panic!("no text") };

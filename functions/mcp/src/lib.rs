@@ -2,17 +2,17 @@
 //!
 //! So too at `/api/mcp/server/{tenant}`, which is a resource of its own: what is for one address is worth nothing at another.
 
-mod attempt;
-mod audited;
+mod allowed_origins;
+mod authenticate;
+mod call_audit;
 mod challenge;
 mod completion;
 mod cursor;
-mod guard;
+mod error;
+mod grant_audit;
 mod message;
 mod operation;
-mod origins;
 mod prompts;
-mod refusal;
 mod resources;
 mod server;
 mod step_up;
@@ -31,16 +31,16 @@ use shared::store::api_keys::ApiKeys;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 
+use crate::allowed_origins::AllowedOrigins;
 use crate::challenge::Challenge;
+use crate::error::McpError;
 use crate::message::Message;
-use crate::origins::Origins;
-use crate::refusal::Refusal;
 use crate::server::Server;
 
 /// The endpoint.
 pub struct Mcp {
     clock: Clock,
-    origins: Origins,
+    origins: AllowedOrigins,
     issuer: Issuer,
     verifier: AccessTokenVerifier,
     grants: Grants,
@@ -59,7 +59,7 @@ impl Mcp {
         let issuer = environment.issuer()?;
         Ok(Self {
             clock: environment.clock(),
-            origins: Origins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
+            origins: AllowedOrigins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
             verifier: AccessTokenVerifier::new(keys, issuer.clone()),
             grants: environment.grants()?,
             keys: environment.keys()?,
@@ -69,17 +69,17 @@ impl Mcp {
         })
     }
 
-    async fn answer(&self, request: &Request, resource: &Resource, now: Timestamp) -> Result<Response, Refusal> {
+    async fn respond(&self, request: &Request, resource: &Resource, now: Timestamp) -> Result<Response, McpError> {
         self.origins.check(request.headers())?;
         if request.method() == Method::OPTIONS {
             return Ok(cors::preflight("POST, GET, DELETE"));
         }
-        let access = self.admit(request.headers(), resource, now).await?;
+        let access = self.authenticate(request.headers(), resource, now).await?;
         match Message::read(request)? {
-            Message::Notice => Ok(response::empty(StatusCode::ACCEPTED)),
-            Message::Call(call) => match operation::permit(access, call) {
-                Ok(permitted) => self.server.run(permitted, now).await,
-                Err(beyond) => Err(self.step_up(beyond, now).await),
+            Message::Notification => Ok(response::empty(StatusCode::ACCEPTED)),
+            Message::Call(call) => match operation::authorize(access, call) {
+                Ok(authorized) => self.server.run(authorized, now).await,
+                Err(insufficient) => Err(self.step_up(insufficient, now).await),
             },
         }
     }
@@ -92,15 +92,18 @@ impl Function for Mcp {
         let Some(resource) = Resource::from_path(&self.issuer, request.uri().path()) else {
             return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
-        let answer = self.answer(&request, &resource, self.clock.now()).await;
-        let answer = answer.unwrap_or_else(|refusal| refusal.answer(&Challenge::of(&resource)));
+        let answer = self.respond(&request, &resource, self.clock.now()).await;
+        let answer = answer.unwrap_or_else(|error| error.into_response(&Challenge::for_resource(&resource)));
         // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
         cors::open(response::no_store(answer))
     }
 
     async fn handle_malformed(&self, _: Request, malformed: ParameterError) -> Response {
-        let refusal = Refusal::Malformed(message::not_http());
-        let answer = response::with_reason(refusal.answer(&Challenge::of(&Resource::new(&self.issuer))), &malformed);
+        let error = McpError::JsonRpc(message::malformed_http_request());
+        let answer = response::with_reason(
+            error.into_response(&Challenge::for_resource(&Resource::new(&self.issuer))),
+            &malformed,
+        );
         cors::open(response::no_store(answer))
     }
 }

@@ -1,6 +1,7 @@
-//! What a body says, and under which revision of the protocol.
+//! Parses a JSON-RPC message, and finds the revision of the protocol that it follows.
 //!
-//! Two eras share the endpoint: since 2026-07-28 every request carries its version and capabilities with it; before that, they
+//! The endpoint serves two generations of the protocol. Since 2026-07-28 every request carries its version and
+//! capabilities; before that, they
 //! were agreed on by `initialize`, of which a stateless server remembers nothing. rmcp serves both, but assumes bodies that rmcp
 //! wrote, so all that real clients get wrong or do otherwise is settled here, in front of it.
 
@@ -15,12 +16,12 @@ use rmcp::model::{
 use serde_json::{Map, Value, from_value, json};
 use shared::lambda::{Body, Request};
 
-use crate::operation::{Operation, Unknown};
-use crate::refusal::Refusal;
+use crate::error::McpError;
+use crate::operation::{Operation, UnknownOperation};
 
-/// The revision of the modern era.
+/// The revision of [`ProtocolVersion::Modern`].
 pub(crate) const MODERN: &str = "2026-07-28";
-/// Those of the legacy era, the newest first. Not 2025-03-26: it would oblige us to take batches.
+/// The revisions of [`ProtocolVersion::Legacy`], the newest first. Not 2025-03-26: it would oblige us to take batches.
 pub(crate) const LEGACY: [&str; 2] = ["2025-11-25", "2025-06-18"];
 
 /// The largest body that is read, in bytes.
@@ -34,7 +35,7 @@ const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
 const METHOD_NOT_FOUND: i32 = -32601;
 const INVALID_PARAMS: i32 = -32602;
-/// Of the legacy era alone.
+/// Of 2025-11-25 and 2025-06-18 alone.
 const RESOURCE_NOT_FOUND: i32 = -32002;
 const HEADER_MISMATCH: i32 = -32020;
 const UNSUPPORTED_VERSION: i32 = -32022;
@@ -42,8 +43,8 @@ const UNSUPPORTED_VERSION: i32 = -32022;
 /// What was sent.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A notification or a response: taken note of, and not answered.
-    Notice,
+    /// A notification or a response: accepted with 202, without a body.
+    Notification,
     /// A request.
     Call(Call),
 }
@@ -52,7 +53,7 @@ pub(crate) enum Message {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     /// Whose rules it follows.
-    pub(crate) era: Era,
+    pub(crate) protocol_version: ProtocolVersion,
     /// What it asks for.
     pub(crate) operation: Operation,
     /// The method, as it was sent.
@@ -61,18 +62,18 @@ pub(crate) struct Call {
     pub(crate) body: Value,
 }
 
-/// Which of the two protocols a request speaks.
+/// The generation of the protocol that a request follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Era {
+pub(crate) enum ProtocolVersion {
     /// 2026-07-28.
     Modern,
     /// 2025-11-25 and 2025-06-18.
     Legacy,
 }
 
-/// An answer of JSON-RPC to what is not a request that we take.
+/// A JSON-RPC error, with the HTTP status that it is sent with.
 #[derive(Debug)]
-pub(crate) struct Malformed {
+pub(crate) struct JsonRpcError {
     /// The status.
     pub(crate) status: StatusCode,
     /// The id, if it could be read.
@@ -87,19 +88,19 @@ pub(crate) struct Malformed {
 
 impl Message {
     /// Reads a request's method, headers and body.
-    pub(crate) fn read(request: &Request) -> Result<Self, Refusal> {
+    pub(crate) fn read(request: &Request) -> Result<Self, McpError> {
         // MCP 2025-11-25, transports: a GET may be answered by 405, a DELETE likewise. Discovery has had its 401 by now.
         if request.method() != Method::POST {
-            return Err(Refusal::Method);
+            return Err(McpError::MethodNotAllowed);
         }
         Ok(Self::parse(request.headers(), request.body())?)
     }
 
-    fn parse(headers: &HeaderMap, body: &Body) -> Result<Self, Malformed> {
+    fn parse(headers: &HeaderMap, body: &Body) -> Result<Self, JsonRpcError> {
         // `Accept` is not looked at: our answers are JSON, and some clients send `*/*` or nothing.
         let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-            return Err(malformed(
+            return Err(json_rpc_error(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 INVALID_REQUEST,
                 "The body must be application/json",
@@ -107,93 +108,100 @@ impl Message {
         }
         let bytes: &[u8] = body.as_ref();
         if bytes.len() > LIMIT {
-            return Err(malformed(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, "The body is too large"));
+            return Err(json_rpc_error(StatusCode::PAYLOAD_TOO_LARGE, INVALID_REQUEST, "The body is too large"));
         }
         let value: Value = serde_json::from_slice(bytes)
-            .map_err(|_| malformed(StatusCode::BAD_REQUEST, PARSE_ERROR, "The body is not JSON"))?;
+            .map_err(|_| json_rpc_error(StatusCode::BAD_REQUEST, PARSE_ERROR, "The body is not JSON"))?;
         // Batches ended with 2025-06-18.
         let Value::Object(message) = value else {
-            return Err(invalid(None, "The body must be one JSON-RPC message"));
+            return Err(invalid_request(None, "The body must be one JSON-RPC message"));
         };
         if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
-            return Err(invalid(None, "The body is not a JSON-RPC 2.0 message"));
+            return Err(invalid_request(None, "The body is not a JSON-RPC 2.0 message"));
         }
         let method = match message.get("method") {
             Some(Value::String(method)) => method.clone(),
             // We never ask, so whatever this answers, there is nothing to do with it.
-            None if message.contains_key("result") || message.contains_key("error") => return Ok(Self::Notice),
-            _ => return Err(invalid(None, "The message has no method")),
+            None if message.contains_key("result") || message.contains_key("error") => return Ok(Self::Notification),
+            _ => return Err(invalid_request(None, "The message has no method")),
         };
-        let Some(id) = message.get("id") else { return Ok(Self::Notice) };
+        let Some(id) = message.get("id") else { return Ok(Self::Notification) };
         // Others would read it as a response.
         if message.contains_key("result") || message.contains_key("error") {
-            return Err(invalid(None, "The message is both a request and a response"));
+            return Err(invalid_request(None, "The message is both a request and a response"));
         }
         if !(id.is_string() || id.is_i64()) {
-            return Err(invalid(None, "The id must be a string or an integer"));
+            return Err(invalid_request(None, "The id must be a string or an integer"));
         }
         let id = id.clone();
         let none = Map::new();
         let params = match message.get("params") {
             None => &none,
             Some(Value::Object(params)) => params,
-            Some(_) => return Err(invalid(Some(id), "The params must be an object")),
+            Some(_) => return Err(invalid_request(Some(id), "The params must be an object")),
         };
-        let (era, operation) = understand(headers, &method, params).map_err(|why| Malformed { id: Some(id), ..why })?;
-        Ok(Self::Call(Call { era, operation, method, body: Value::Object(message) }))
+        let (protocol_version, operation) =
+            parse_operation(headers, &method, params).map_err(|why| JsonRpcError { id: Some(id), ..why })?;
+        Ok(Self::Call(Call { protocol_version, operation, method, body: Value::Object(message) }))
     }
 }
 
-/// The era, then what its rules demand of headers and metadata, then the method.
-fn understand(headers: &HeaderMap, method: &str, params: &Map<String, Value>) -> Result<(Era, Operation), Malformed> {
+/// The protocol version, then what its rules demand of headers and metadata, then the method.
+fn parse_operation(
+    headers: &HeaderMap,
+    method: &str,
+    params: &Map<String, Value>,
+) -> Result<(ProtocolVersion, Operation), JsonRpcError> {
     let header = headers.get(VERSION_HEADER).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let meta = params.get("_meta");
-    let era = match (meta.and_then(|meta| meta.get(VERSION_KEY)), header.as_deref()) {
+    let protocol_version = match (meta.and_then(|meta| meta.get(VERSION_KEY)), header.as_deref()) {
         (Some(version), header) => {
-            check_metadata(headers, header, version, meta, method, params)?;
-            Era::Modern
+            validate_metadata(headers, header, version, meta, method, params)?;
+            ProtocolVersion::Modern
         }
         // rmcp would compare the header with the body here, and refuse; the handshake is what agrees on a version.
-        (None, _) if method == "initialize" => Era::Legacy,
+        (None, _) if method == "initialize" => ProtocolVersion::Legacy,
         // Claude has been seen to leave the header out; 2025-11-25 lets us assume an older version then.
-        (None, None) => Era::Legacy,
-        (None, Some(version)) if LEGACY.contains(&version) => Era::Legacy,
+        (None, None) => ProtocolVersion::Legacy,
+        (None, Some(version)) if LEGACY.contains(&version) => ProtocolVersion::Legacy,
         // Serving it as legacy would forgive a client that has half moved on; none is known (base protocol, `_meta`).
         (None, Some(MODERN)) => {
             return Err(bad_request(INVALID_PARAMS, "The request lacks the protocol version in its metadata"));
         }
-        (None, Some(version)) => return Err(unsupported(version)),
+        (None, Some(version)) => return Err(unsupported_version(version)),
     };
-    let operation = Operation::of(era, method, params).map_err(|unknown| match unknown {
-        // 2026-07-28, transports: an unknown method is a 404, which in the legacy era would say that a session had ended.
-        Unknown::Method if era == Era::Modern => {
-            malformed(StatusCode::NOT_FOUND, METHOD_NOT_FOUND, "There is no such method")
+    let operation = Operation::parse(protocol_version, method, params).map_err(|unknown| match unknown {
+        // 2026-07-28, transports: an unknown method is a 404, which before 2026-07-28 would say that a session had ended.
+        UnknownOperation::Method if protocol_version == ProtocolVersion::Modern => {
+            json_rpc_error(StatusCode::NOT_FOUND, METHOD_NOT_FOUND, "There is no such method")
         }
-        Unknown::Method => malformed(StatusCode::OK, METHOD_NOT_FOUND, "There is no such method"),
-        Unknown::Tool => malformed(StatusCode::OK, INVALID_PARAMS, "There is no such tool"),
-        Unknown::Prompt => malformed(StatusCode::OK, INVALID_PARAMS, "There is no such prompt"),
-        Unknown::Resource => no_resource(era, params.get("uri")),
-        Unknown::Completing => {
-            malformed(StatusCode::OK, INVALID_PARAMS, "There is no such prompt, template or variable to complete")
+        UnknownOperation::Method => json_rpc_error(StatusCode::OK, METHOD_NOT_FOUND, "There is no such method"),
+        UnknownOperation::Tool => json_rpc_error(StatusCode::OK, INVALID_PARAMS, "There is no such tool"),
+        UnknownOperation::Prompt => json_rpc_error(StatusCode::OK, INVALID_PARAMS, "There is no such prompt"),
+        UnknownOperation::Resource => resource_not_found(protocol_version, params.get("uri")),
+        UnknownOperation::CompletionReference => {
+            json_rpc_error(StatusCode::OK, INVALID_PARAMS, "There is no such prompt, template or variable to complete")
         }
-        Unknown::Params => malformed(StatusCode::OK, INVALID_PARAMS, "The params are not those of the method"),
+        UnknownOperation::Params => {
+            json_rpc_error(StatusCode::OK, INVALID_PARAMS, "The params are not those of the method")
+        }
     })?;
-    if fits(&operation, params) {
-        Ok((era, operation))
+    if params_are_valid(&operation, params) {
+        Ok((protocol_version, operation))
     } else {
-        Err(malformed(StatusCode::OK, INVALID_PARAMS, "The params are not those of the method"))
+        Err(json_rpc_error(StatusCode::OK, INVALID_PARAMS, "The params are not those of the method"))
     }
 }
 
 /// Whether the params are those of the operation. rmcp would take ones that it cannot read for none, or the method for one that
 /// it does not know.
-fn fits(operation: &Operation, params: &Map<String, Value>) -> bool {
+fn params_are_valid(operation: &Operation, params: &Map<String, Value>) -> bool {
     let meta = params.get("_meta");
     let params = || Value::Object(params.clone());
     match operation {
         Operation::Discover | Operation::Ping => meta.is_none_or(|meta| meta.is_null() || meta.is_object()),
         Operation::Initialize => from_value::<InitializeRequestParams>(params()).is_ok(),
-        Operation::ListTools | Operation::ListResources | Operation::ListTemplates | Operation::ListPrompts => {
+        Operation::ListTools | Operation::ListResources | Operation::ListResourceTemplates | Operation::ListPrompts => {
             from_value::<PaginatedRequestParams>(params()).is_ok()
         }
         Operation::BuiltIn(_) | Operation::Registered(_) => from_value::<CallToolRequestParams>(params()).is_ok(),
@@ -205,14 +213,14 @@ fn fits(operation: &Operation, params: &Map<String, Value>) -> bool {
 }
 
 /// 2026-07-28, base protocol and transports: what every request carries, twice.
-fn check_metadata(
+fn validate_metadata(
     headers: &HeaderMap,
     header: Option<&str>,
     version: &Value,
     meta: Option<&Value>,
     method: &str,
     params: &Map<String, Value>,
-) -> Result<(), Malformed> {
+) -> Result<(), JsonRpcError> {
     let Value::String(version) = version else {
         return Err(bad_request(INVALID_PARAMS, "The protocol version must be a string"));
     };
@@ -223,9 +231,9 @@ fn check_metadata(
         return Err(bad_request(HEADER_MISMATCH, "MCP-Protocol-Version does not match the body"));
     }
     if version != MODERN {
-        return Err(unsupported(version));
+        return Err(unsupported_version(version));
     }
-    if named(headers, "mcp-method").as_deref() != Some(method) {
+    if single_header_value(headers, "mcp-method").as_deref() != Some(method) {
         return Err(bad_request(HEADER_MISMATCH, "Mcp-Method does not match the body"));
     }
     let name = match method {
@@ -234,7 +242,7 @@ fn check_metadata(
         _ => None,
     };
     match name.and_then(Value::as_str) {
-        Some(name) if named(headers, "mcp-name").as_deref() != Some(name) => {
+        Some(name) if single_header_value(headers, "mcp-name").as_deref() != Some(name) => {
             Err(bad_request(HEADER_MISMATCH, "Mcp-Name does not match the body"))
         }
         _ => Ok(()),
@@ -242,7 +250,7 @@ fn check_metadata(
 }
 
 /// The value of a header that occurs once, decoded if it is wrapped in `=?base64?…?=` (2026-07-28, transports).
-fn named(headers: &HeaderMap, name: &str) -> Option<String> {
+fn single_header_value(headers: &HeaderMap, name: &str) -> Option<String> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else { return None };
     let value = value.to_str().ok()?.trim_matches([' ', '\t']);
@@ -253,33 +261,33 @@ fn named(headers: &HeaderMap, name: &str) -> Option<String> {
 }
 
 /// SEP-2164: 2026-07-28 knows this error by another code, and what it repeats is the client's own.
-fn no_resource(era: Era, uri: Option<&Value>) -> Malformed {
-    let code = if era == Era::Modern { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
+fn resource_not_found(protocol_version: ProtocolVersion, uri: Option<&Value>) -> JsonRpcError {
+    let code = if protocol_version == ProtocolVersion::Modern { INVALID_PARAMS } else { RESOURCE_NOT_FOUND };
     let data = uri.map(|uri| json!({ "uri": uri }));
-    Malformed { data, ..malformed(StatusCode::OK, code, "There is no such resource") }
+    JsonRpcError { data, ..json_rpc_error(StatusCode::OK, code, "There is no such resource") }
 }
 
-fn unsupported(requested: &str) -> Malformed {
+fn unsupported_version(requested: &str) -> JsonRpcError {
     let supported: Vec<_> = std::iter::once(MODERN).chain(LEGACY).collect();
     let data = json!({ "supported": supported, "requested": requested });
-    Malformed { data: Some(data), ..bad_request(UNSUPPORTED_VERSION, "Unsupported protocol version") }
+    JsonRpcError { data: Some(data), ..bad_request(UNSUPPORTED_VERSION, "Unsupported protocol version") }
 }
 
-fn invalid(id: Option<Value>, message: &'static str) -> Malformed {
-    Malformed { id, ..bad_request(INVALID_REQUEST, message) }
+fn invalid_request(id: Option<Value>, message: &'static str) -> JsonRpcError {
+    JsonRpcError { id, ..bad_request(INVALID_REQUEST, message) }
 }
 
-/// Of a request that is none of HTTP.
-pub(crate) const fn not_http() -> Malformed {
+/// For a request that is not valid HTTP.
+pub(crate) const fn malformed_http_request() -> JsonRpcError {
     bad_request(INVALID_REQUEST, "The request is malformed")
 }
 
-const fn bad_request(code: i32, message: &'static str) -> Malformed {
-    malformed(StatusCode::BAD_REQUEST, code, message)
+const fn bad_request(code: i32, message: &'static str) -> JsonRpcError {
+    json_rpc_error(StatusCode::BAD_REQUEST, code, message)
 }
 
-const fn malformed(status: StatusCode, code: i32, message: &'static str) -> Malformed {
-    Malformed { status, id: None, code, message, data: None }
+const fn json_rpc_error(status: StatusCode, code: i32, message: &'static str) -> JsonRpcError {
+    JsonRpcError { status, id: None, code, message, data: None }
 }
 
 #[cfg(test)]
@@ -289,7 +297,7 @@ mod tests {
 
     use super::*;
 
-    /// A request of `method` with `params`, and the metadata of the modern era if it is given a version.
+    /// A request of `method` with `params`, and the metadata of 2026-07-28 if it is given a version.
     fn request(method: &str, mut params: Value, version: Option<&str>) -> String {
         if let Some(version) = version {
             params["_meta"] = json!({ VERSION_KEY: version, CAPABILITIES_KEY: {} });
@@ -297,7 +305,7 @@ mod tests {
         json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }).to_string()
     }
 
-    fn parse(headers: &[(&'static str, &str)], body: impl Into<Body>) -> Result<Message, Malformed> {
+    fn parse(headers: &[(&'static str, &str)], body: impl Into<Body>) -> Result<Message, JsonRpcError> {
         let mut map = HeaderMap::new();
         map.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         for (name, value) in headers {
@@ -306,20 +314,20 @@ mod tests {
         Message::parse(&map, &body.into())
     }
 
-    fn called(headers: &[(&'static str, &str)], body: &str) -> Call {
+    fn parse_call(headers: &[(&'static str, &str)], body: &str) -> Call {
         match parse(headers, body) {
             Ok(Message::Call(call)) => call,
             other => panic!("{body}: {other:?}"),
         }
     }
 
-    fn refused(headers: &[(&'static str, &str)], body: impl Into<Body>) -> (u16, i32, Option<Value>) {
-        let malformed = parse(headers, body).unwrap_err();
-        (malformed.status.as_u16(), malformed.code, malformed.id)
+    fn parse_error(headers: &[(&'static str, &str)], body: impl Into<Body>) -> (u16, i32, Option<Value>) {
+        let error = parse(headers, body).unwrap_err();
+        (error.status.as_u16(), error.code, error.id)
     }
 
     #[test]
-    fn what_is_not_a_message() {
+    fn malformed_messages_are_rejected() {
         for (body, code) in [
             ("", -32700),
             ("{", -32700),
@@ -338,20 +346,23 @@ mod tests {
             (r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#, -32600),
             (r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, -32600),
         ] {
-            assert_eq!(refused(&[], body), (400, code, None), "{body}");
+            assert_eq!(parse_error(&[], body), (400, code, None), "{body}");
         }
         assert_eq!(
-            refused(&[], r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#),
+            parse_error(&[], r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#),
             (400, -32600, Some(json!(1)))
         );
-        assert_eq!(refused(&[], vec![b'"', 0xff, b'"']), (400, -32700, None));
-        assert_eq!(refused(&[], format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000))), (400, -32700, None));
-        assert_eq!(refused(&[], " ".repeat(LIMIT + 1)), (413, -32600, None));
-        assert_eq!(refused(&[("content-type", "text/plain")], request("ping", json!({}), None)), (415, -32600, None));
+        assert_eq!(parse_error(&[], vec![b'"', 0xff, b'"']), (400, -32700, None));
+        assert_eq!(parse_error(&[], format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000))), (400, -32700, None));
+        assert_eq!(parse_error(&[], " ".repeat(LIMIT + 1)), (413, -32600, None));
+        assert_eq!(
+            parse_error(&[("content-type", "text/plain")], request("ping", json!({}), None)),
+            (415, -32600, None)
+        );
     }
 
     #[test]
-    fn what_is_not_answered() {
+    fn notifications_and_responses_are_accepted() {
         for body in [
             r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
             r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#,
@@ -359,12 +370,12 @@ mod tests {
             r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
             r#"{"jsonrpc":"2.0","id":1,"error":{"code":-1,"message":""}}"#,
         ] {
-            assert!(matches!(parse(&[], body), Ok(Message::Notice)), "{body}");
+            assert!(matches!(parse(&[], body), Ok(Message::Notification)), "{body}");
         }
     }
 
     #[test]
-    fn which_era_a_request_belongs_to() {
+    fn protocol_version_comes_from_metadata_or_header() {
         let initialize = json!({ "protocolVersion": "2026-07-28", "capabilities": {}, "clientInfo": { "name": "x", "version": "1" } });
         for (headers, method, params, operation) in [
             (&[][..], "initialize", initialize.clone(), Operation::Initialize),
@@ -378,11 +389,15 @@ mod tests {
                 &[],
                 "tools/call",
                 json!({ "name": "read_skill", "arguments": { "name": "a" } }),
-                Operation::BuiltIn(crate::tools::BuiltIn::named("read_skill").unwrap()),
+                Operation::BuiltIn(crate::tools::BuiltIn::find("read_skill").unwrap()),
             ),
         ] {
-            let call = called(headers, &request(method, params, None));
-            assert_eq!((call.era, call.operation), (Era::Legacy, operation), "{headers:?} {method}");
+            let call = parse_call(headers, &request(method, params, None));
+            assert_eq!(
+                (call.protocol_version, call.operation),
+                (ProtocolVersion::Legacy, operation),
+                "{headers:?} {method}"
+            );
         }
         let modern = |method| [("mcp-protocol-version", MODERN), ("mcp-method", method), ("mcp-name", "find_invoice")];
         for (method, params, operation) in [
@@ -394,19 +409,19 @@ mod tests {
                 Operation::Registered(shared::store::workspace::Name::parse("find_invoice").unwrap()),
             ),
         ] {
-            let call = called(&modern(method), &request(method, params, Some(MODERN)));
-            assert_eq!((call.era, call.operation), (Era::Modern, operation), "{method}");
+            let call = parse_call(&modern(method), &request(method, params, Some(MODERN)));
+            assert_eq!((call.protocol_version, call.operation), (ProtocolVersion::Modern, operation), "{method}");
         }
         let wrapped = [
             ("mcp-protocol-version", MODERN),
             ("mcp-method", "tools/call"),
             ("mcp-name", "=?base64?cmVhZF9za2lsbA==?="),
         ];
-        called(&wrapped, &request("tools/call", json!({ "name": "read_skill" }), Some(MODERN)));
+        parse_call(&wrapped, &request("tools/call", json!({ "name": "read_skill" }), Some(MODERN)));
     }
 
     #[test]
-    fn what_the_legacy_era_refuses() {
+    fn legacy_errors_have_their_status_and_code() {
         let id = Some(json!(7));
         for (method, params, code) in [
             ("server/discover", json!({}), -32601),
@@ -452,13 +467,13 @@ mod tests {
             ("tools/call", json!({ "name": "read_skill", "arguments": [] }), -32602),
             ("tools/list", json!({ "cursor": 1 }), -32602),
         ] {
-            assert_eq!(refused(&[], request(method, params, None)), (200, code, id.clone()), "{method}");
+            assert_eq!(parse_error(&[], request(method, params, None)), (200, code, id.clone()), "{method}");
         }
     }
 
     /// 2026-07-28, transports and base protocol.
     #[test]
-    fn what_the_modern_era_refuses() {
+    fn modern_errors_have_their_status_and_code() {
         const VERSION: (&str, &str) = ("mcp-protocol-version", MODERN);
         let id = Some(json!(7));
         let list = || request("tools/list", json!({}), Some(MODERN));
@@ -513,26 +528,26 @@ mod tests {
                 -32601,
             ),
         ] {
-            assert_eq!(refused(headers, body.clone()), (status, code, id.clone()), "{headers:?} {body}");
+            assert_eq!(parse_error(headers, body.clone()), (status, code, id.clone()), "{headers:?} {body}");
         }
     }
 
     #[test]
-    fn an_unsupported_version_is_told_which_are_supported() {
+    fn unsupported_version_error_lists_the_supported_ones() {
         let body = request("tools/list", json!({}), Some("2030-01-01"));
-        let malformed = parse(&[("mcp-protocol-version", "2030-01-01")], body).unwrap_err();
+        let error = parse(&[("mcp-protocol-version", "2030-01-01")], body).unwrap_err();
 
         let supported = ["2026-07-28", "2025-11-25", "2025-06-18"];
-        assert_eq!(malformed.data, Some(json!({ "supported": supported, "requested": "2030-01-01" })));
+        assert_eq!(error.data, Some(json!({ "supported": supported, "requested": "2030-01-01" })));
     }
 
     /// What was checked is what is run, whatever another parser would make of the bytes.
     #[test]
-    fn a_name_given_twice_is_the_one_that_was_checked() {
+    fn duplicate_members_are_resolved_before_authorization() {
         let body =
             r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"find_invoice","name":"read_skill"}}"#;
 
-        let call = called(&[], body);
+        let call = parse_call(&[], body);
 
         assert_eq!(call.operation.scopes().to_string(), "skills:read");
         assert_eq!(call.body["params"], json!({ "name": "read_skill" }));

@@ -1,4 +1,4 @@
-//! What can be asked for, and which scopes each needs: the one table of both.
+//! The operations of the MCP server and the scopes that each needs: the one table of both.
 
 use rmcp::model::CompleteRequestParams;
 use serde_json::{Map, Value, from_value};
@@ -6,13 +6,13 @@ use shared::access::Access;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::workspace::Name;
 
-use crate::completion::Completing;
-use crate::message::{Call, Era};
-use crate::resources::Uri;
-use crate::step_up::Beyond;
+use crate::completion::CompletionTarget;
+use crate::message::{Call, ProtocolVersion};
+use crate::resources::ResourceUri;
+use crate::step_up::InsufficientScope;
 use crate::tools::BuiltIn;
 
-/// Something to do.
+/// An operation that a client can call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
     /// `server/discover`.
@@ -30,21 +30,21 @@ pub(crate) enum Operation {
     /// `resources/list`.
     ListResources,
     /// `resources/templates/list`.
-    ListTemplates,
+    ListResourceTemplates,
     /// `resources/read`, if there is one of that name.
-    ReadResource(Uri),
+    ReadResource(ResourceUri),
     /// `prompts/list`.
     ListPrompts,
     /// `prompts/get`, if there is one of that name.
     GetPrompt(Name),
     /// `completion/complete`.
-    Complete(Completing),
+    Complete(CompletionTarget),
 }
 
-/// Why a call names nothing to do.
+/// Why a call names no operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    /// There is no such method in that era.
+pub(crate) enum UnknownOperation {
+    /// There is no such method in that revision.
     Method,
     /// No tool can have that name.
     Tool,
@@ -53,43 +53,47 @@ pub(crate) enum Unknown {
     /// No resource can have that name.
     Resource,
     /// It completes nothing that we have.
-    Completing,
+    CompletionReference,
     /// The params are not those of the method.
     Params,
 }
 
 impl Operation {
     /// What `method` asks for.
-    pub(crate) fn of(era: Era, method: &str, params: &Map<String, Value>) -> Result<Self, Unknown> {
-        match (era, method) {
-            (Era::Modern, "server/discover") => Ok(Self::Discover),
-            (Era::Legacy, "initialize") => Ok(Self::Initialize),
-            (Era::Legacy, "ping") => Ok(Self::Ping),
+    pub(crate) fn parse(
+        protocol_version: ProtocolVersion,
+        method: &str,
+        params: &Map<String, Value>,
+    ) -> Result<Self, UnknownOperation> {
+        match (protocol_version, method) {
+            (ProtocolVersion::Modern, "server/discover") => Ok(Self::Discover),
+            (ProtocolVersion::Legacy, "initialize") => Ok(Self::Initialize),
+            (ProtocolVersion::Legacy, "ping") => Ok(Self::Ping),
             (_, "tools/list") => Ok(Self::ListTools),
             (_, "tools/call") => {
-                let name = params.get("name").and_then(Value::as_str).ok_or(Unknown::Tool)?;
-                match BuiltIn::named(name) {
+                let name = params.get("name").and_then(Value::as_str).ok_or(UnknownOperation::Tool)?;
+                match BuiltIn::find(name) {
                     Some(tool) => Ok(Self::BuiltIn(tool)),
-                    None => Name::parse(name).map(Self::Registered).ok_or(Unknown::Tool),
+                    None => Name::parse(name).map(Self::Registered).ok_or(UnknownOperation::Tool),
                 }
             }
             (_, "resources/list") => Ok(Self::ListResources),
-            (_, "resources/templates/list") => Ok(Self::ListTemplates),
+            (_, "resources/templates/list") => Ok(Self::ListResourceTemplates),
             (_, "resources/read") => {
-                let uri = params.get("uri").and_then(Value::as_str).ok_or(Unknown::Params)?;
-                Uri::parse(uri).map(Self::ReadResource).ok_or(Unknown::Resource)
+                let uri = params.get("uri").and_then(Value::as_str).ok_or(UnknownOperation::Params)?;
+                ResourceUri::parse(uri).map(Self::ReadResource).ok_or(UnknownOperation::Resource)
             }
             (_, "prompts/list") => Ok(Self::ListPrompts),
             (_, "prompts/get") => {
                 let name = params.get("name").and_then(Value::as_str).and_then(Name::parse);
-                name.map(Self::GetPrompt).ok_or(Unknown::Prompt)
+                name.map(Self::GetPrompt).ok_or(UnknownOperation::Prompt)
             }
             (_, "completion/complete") => {
                 let asked: CompleteRequestParams =
-                    from_value(Value::Object(params.clone())).map_err(|_| Unknown::Params)?;
-                Completing::of(asked).map(Self::Complete).ok_or(Unknown::Completing)
+                    from_value(Value::Object(params.clone())).map_err(|_| UnknownOperation::Params)?;
+                CompletionTarget::of(asked).map(Self::Complete).ok_or(UnknownOperation::CompletionReference)
             }
-            _ => Err(Unknown::Method),
+            _ => Err(UnknownOperation::Method),
         }
     }
 
@@ -102,20 +106,20 @@ impl Operation {
             | Self::Ping
             | Self::ListTools
             | Self::ListResources
-            | Self::ListTemplates
+            | Self::ListResourceTemplates
             | Self::ListPrompts => Scopes::NONE,
             Self::BuiltIn(tool) => tool.scope.into(),
             Self::Registered(_) => Scope::ToolsExecute.into(),
             Self::ReadResource(uri) => uri.kind().scope().into(),
             Self::GetPrompt(_) => Scope::SkillsRead.into(),
-            Self::Complete(completing) => completing.scope().into(),
+            Self::Complete(target) => target.scope().into(),
         }
     }
 }
 
-/// A call whose scopes have been checked. Only [`permit`] makes one.
+/// A call whose scopes have been checked. Only [`authorize`] makes one.
 #[derive(Clone, Debug)]
-pub(crate) struct Permitted {
+pub(crate) struct AuthorizedCall {
     /// By whom.
     pub(crate) access: Access,
     /// What.
@@ -123,17 +127,17 @@ pub(crate) struct Permitted {
     _witness: (),
 }
 
-/// Lets someone do what they called for: the one place where scopes are checked.
-pub(crate) fn permit(access: Access, call: Call) -> Result<Permitted, Beyond> {
+/// Authorizes a call: the one place where scopes are checked.
+pub(crate) fn authorize(access: Access, call: Call) -> Result<AuthorizedCall, InsufficientScope> {
     let needed = call.operation.scopes();
     if access.scopes().covers(needed) {
-        return Ok(Permitted { access, call, _witness: () });
+        return Ok(AuthorizedCall { access, call, _witness: () });
     }
     let tool = match call.operation {
         Operation::Registered(name) => Some(Box::new(name)),
         _ => None,
     };
-    Err(Beyond { access, needed, tool })
+    Err(InsufficientScope { access, needed, tool })
 }
 
 #[cfg(test)]
@@ -172,21 +176,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_permitted_and_what_a_refusal_names() {
+    fn each_operation_needs_its_scopes() {
         let registered = || Operation::Registered(Name::parse("find_invoice").unwrap());
-        let ours = |name| Operation::BuiltIn(BuiltIn::named(name).unwrap());
-        let resource = |uri| Operation::ReadResource(Uri::parse(uri).unwrap());
+        let ours = |name| Operation::BuiltIn(BuiltIn::find(name).unwrap());
+        let resource = |uri| Operation::ReadResource(ResourceUri::parse(uri).unwrap());
         let prompt = || Operation::GetPrompt(Name::parse("weekly-report").unwrap());
         let complete = |reference: Value, argument: &str| {
             let params = json!({ "ref": reference, "argument": { "name": argument, "value": "w" } });
-            Operation::of(Era::Legacy, "completion/complete", params.as_object().unwrap()).unwrap()
+            Operation::parse(ProtocolVersion::Legacy, "completion/complete", params.as_object().unwrap()).unwrap()
         };
         let of_prompt = || complete(json!({ "type": "ref/prompt", "name": "weekly-report" }), "week");
         let of_skill = || complete(json!({ "type": "ref/resource", "uri": "skill://{name}" }), "name");
         let of_document = || complete(json!({ "type": "ref/resource", "uri": "document://{id}" }), "id");
         for (scopes, operation, lacks) in [
             ("", Operation::ListResources, None),
-            ("", Operation::ListTemplates, None),
+            ("", Operation::ListResourceTemplates, None),
             ("", Operation::ListPrompts, None),
             ("skills:read", resource("skill://a"), None),
             ("documents:read", resource("document://a"), None),
@@ -218,14 +222,18 @@ mod tests {
             ("skills:read", ours("read_view"), Some("views:read")),
             ("skills:read views:read entities:write connections:manage", registered(), Some("tools:execute")),
         ] {
-            let call =
-                Call { era: Era::Legacy, operation: operation.clone(), method: String::new(), body: Value::Null };
-            let needed = match permit(access(scopes), call) {
-                Ok(permitted) => {
-                    assert_eq!(permitted.call.operation, operation);
+            let call = Call {
+                protocol_version: ProtocolVersion::Legacy,
+                operation: operation.clone(),
+                method: String::new(),
+                body: Value::Null,
+            };
+            let needed = match authorize(access(scopes), call) {
+                Ok(authorized) => {
+                    assert_eq!(authorized.call.operation, operation);
                     None
                 }
-                Err(Beyond { access, needed, .. }) => {
+                Err(InsufficientScope { access, needed, .. }) => {
                     assert_eq!(access.scopes(), Scopes::parse(scopes));
                     Some(needed.to_string())
                 }

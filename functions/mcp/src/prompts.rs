@@ -7,18 +7,21 @@ use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::{Name, Summary};
 use shared::upstream_error::UpstreamError;
 
-use crate::server::Unserved;
-use crate::tools::Work;
+use crate::server::MethodError;
+use crate::tools::ToolContext;
 
 /// Most bytes of a filled-in prompt: far more than a model reads, and less than Lambda may answer.
 const LIMIT: usize = 1024 * 1024;
 
 /// A page of the prompts, those after `after`, and where it goes on; none without the scope to read them.
-pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Prompt>, Option<Name>), UpstreamError> {
-    if !work.access.scopes().contains(Scope::SkillsRead) {
+pub(crate) async fn list(
+    context: &ToolContext<'_>,
+    after: Option<&Name>,
+) -> Result<(Vec<Prompt>, Option<Name>), UpstreamError> {
+    if !context.access.scopes().contains(Scope::SkillsRead) {
         return Ok((Vec::new(), None));
     }
-    let page = work.workspace.skills_with_arguments(after).await?;
+    let page = context.workspace.skills_with_arguments(after).await?;
     let prompts = page.items.into_iter().map(|(Summary { name, title, description }, arguments)| {
         let arguments: Vec<_> = arguments
             .into_iter()
@@ -33,67 +36,73 @@ pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<P
 }
 
 /// A prompt with what was given for its arguments.
-pub(crate) async fn get(work: &Work<'_>, name: &Name, given: &JsonObject) -> Result<GetPromptResult, Unserved> {
-    let skill = work.workspace.skill(name).await?.ok_or(Unserved::Params("There is no such prompt"))?;
-    let text = fill(&skill, given)?;
+pub(crate) async fn get(
+    context: &ToolContext<'_>,
+    name: &Name,
+    given: &JsonObject,
+) -> Result<GetPromptResult, MethodError> {
+    let skill = context.workspace.skill(name).await?.ok_or(MethodError::InvalidParams("There is no such prompt"))?;
+    let text = render(&skill, given)?;
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]).with_description(skill.description))
 }
 
 /// The skill's content with what was given in the places of its arguments; at its end, what has no place. Arguments that the
 /// skill does not have are left out, as the specification has no error for them.
-fn fill(skill: &Skill, given: &JsonObject) -> Result<String, Unserved> {
-    let mut places = Vec::new();
+fn render(skill: &Skill, given: &JsonObject) -> Result<String, MethodError> {
+    let mut placeholders = Vec::new();
     for argument in &skill.arguments {
         let value = match given.get(argument.name.as_str()) {
             Some(Value::String(value)) => Some(value.as_str()),
-            Some(_) => return Err(Unserved::Params("The arguments of a prompt must be strings")),
-            None if argument.required => return Err(Unserved::Params("A required argument is missing")),
+            Some(_) => return Err(MethodError::InvalidParams("The arguments of a prompt must be strings")),
+            None if argument.required => return Err(MethodError::InvalidParams("A required argument is missing")),
             None => None,
         };
-        places.push(Place { name: argument.name.as_str(), value, seen: false });
+        placeholders.push(Placeholder { name: argument.name.as_str(), value, seen: false });
     }
-    let mut filled = Filled { text: String::new() };
+    let mut rendered = RenderedPrompt { text: String::new() };
     // Once through the content: what was given is never itself filled in.
     let mut rest = skill.content.as_str();
     while let Some((before, after)) = rest.split_once("{{") {
-        filled.push(before)?;
+        rendered.push(before)?;
         let named =
             after.split_once(['{', '}']).and_then(|(name, after)| Some((name.trim(), after.strip_prefix('}')?)));
-        let place = named.and_then(|(name, after)| Some((places.iter_mut().find(|place| place.name == name)?, after)));
-        if let Some((place, after)) = place {
-            place.seen = true;
-            filled.push(place.value.unwrap_or_default())?;
+        let placeholder = named.and_then(|(name, after)| {
+            Some((placeholders.iter_mut().find(|placeholder| placeholder.name == name)?, after))
+        });
+        if let Some((placeholder, after)) = placeholder {
+            placeholder.seen = true;
+            rendered.push(placeholder.value.unwrap_or_default())?;
             rest = after;
         } else {
-            filled.push("{{")?;
+            rendered.push("{{")?;
             rest = after;
         }
     }
-    filled.push(rest)?;
-    for Place { name, value, seen } in places {
+    rendered.push(rest)?;
+    for Placeholder { name, value, seen } in placeholders {
         if let (Some(value), false) = (value, seen) {
-            filled.push(&format!("\n\n{name}: {value}"))?;
+            rendered.push(&format!("\n\n{name}: {value}"))?;
         }
     }
-    Ok(filled.text)
+    Ok(rendered.text)
 }
 
 /// Where a skill's content wants an argument.
-struct Place<'a> {
+struct Placeholder<'a> {
     name: &'a str,
     value: Option<&'a str>,
     seen: bool,
 }
 
 /// A prompt being filled in: a short content can ask for a long argument many times.
-struct Filled {
+struct RenderedPrompt {
     text: String,
 }
 
-impl Filled {
-    fn push(&mut self, text: &str) -> Result<(), Unserved> {
+impl RenderedPrompt {
+    fn push(&mut self, text: &str) -> Result<(), MethodError> {
         if self.text.len() + text.len() > LIMIT {
-            return Err(Unserved::Params("The prompt would be too long with these arguments"));
+            return Err(MethodError::InvalidParams("The prompt would be too long with these arguments"));
         }
         self.text.push_str(text);
         Ok(())
@@ -106,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    fn filled(content: &str, given: &Value) -> Result<String, &'static str> {
+    fn rendered(content: &str, given: &Value) -> Result<String, &'static str> {
         let argument = |name: &str, required| Argument {
             name: Name::parse(name).unwrap(),
             description: "which".to_owned(),
@@ -119,14 +128,14 @@ mod tests {
             content: content.to_owned(),
             arguments: vec![argument("who", true), argument("when", false)],
         };
-        fill(&skill, given.as_object().unwrap()).map_err(|unserved| match unserved {
-            Unserved::Params(sentence) => sentence,
-            Unserved::Upstream(fault) => panic!("{fault}"),
+        render(&skill, given.as_object().unwrap()).map_err(|method_error| match method_error {
+            MethodError::InvalidParams(sentence) => sentence,
+            MethodError::Upstream(fault) => panic!("{fault}"),
         })
     }
 
     #[test]
-    fn what_becomes_of_a_content_and_its_arguments() {
+    fn placeholders_are_filled_in_once() {
         for (content, given, text) in [
             ("Greet {{who}}.", json!({ "who": "Ana" }), Ok("Greet Ana.")),
             ("Greet {{ who }}, {{who}}!", json!({ "who": "Ana" }), Ok("Greet Ana, Ana!")),
@@ -139,14 +148,17 @@ mod tests {
             ("Greet {{who}}.", json!({}), Err("A required argument is missing")),
             ("Greet {{who}}.", json!({ "who": 7 }), Err("The arguments of a prompt must be strings")),
         ] {
-            assert_eq!(filled(content, &given), text.map(str::to_owned), "{content} {given}");
+            assert_eq!(rendered(content, &given), text.map(str::to_owned), "{content} {given}");
         }
     }
 
     #[test]
-    fn a_prompt_does_not_grow_without_end() {
+    fn rendered_prompts_have_a_size_limit() {
         let (content, long) = ("{{who}}".repeat(1000), "a".repeat(100_000));
 
-        assert_eq!(filled(&content, &json!({ "who": long })), Err("The prompt would be too long with these arguments"));
+        assert_eq!(
+            rendered(&content, &json!({ "who": long })),
+            Err("The prompt would be too long with these arguments")
+        );
     }
 }

@@ -9,14 +9,14 @@ use shared::store::workspace::document::{DocumentLookup, Edition};
 use shared::store::workspace::{Name, Summary};
 use shared::upstream_error::UpstreamError;
 
-use crate::tools::Work;
+use crate::tools::ToolContext;
 
 /// What both kinds are made of.
 const MARKDOWN: &str = "text/markdown";
 
 /// What a resource is called. No two texts mean the same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Uri {
+pub(crate) enum ResourceUri {
     /// `skill://{name}`.
     Skill(Name),
     /// `document://{id}`, the current version, or `document://{id}?version={version}`.
@@ -25,14 +25,14 @@ pub(crate) enum Uri {
 
 /// What resources there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ResourceKind {
     /// Skills.
     Skill,
     /// Documents.
     Document,
 }
 
-impl Uri {
+impl ResourceUri {
     /// From text; `None` for what can be no resource of ours.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix("skill://") {
@@ -48,15 +48,15 @@ impl Uri {
     }
 
     /// Of which kind it is.
-    pub(crate) const fn kind(&self) -> Kind {
+    pub(crate) const fn kind(&self) -> ResourceKind {
         match self {
-            Self::Skill(_) => Kind::Skill,
-            Self::Document(..) => Kind::Document,
+            Self::Skill(_) => ResourceKind::Skill,
+            Self::Document(..) => ResourceKind::Document,
         }
     }
 }
 
-impl fmt::Display for Uri {
+impl fmt::Display for ResourceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Skill(name) => write!(f, "skill://{name}"),
@@ -66,7 +66,7 @@ impl fmt::Display for Uri {
     }
 }
 
-impl Kind {
+impl ResourceKind {
     const ALL: [Self; 2] = [Self::Skill, Self::Document];
 
     /// The one of that template (RFC 6570) and variable.
@@ -112,40 +112,46 @@ impl Kind {
     }
 }
 
-/// A page of what `work` may read, after `after`, and where it goes on: the skills by name, then the documents by id.
-pub(crate) async fn list(work: &Work<'_>, after: Option<&Uri>) -> Result<(Vec<Resource>, Option<Uri>), UpstreamError> {
-    let scopes = work.access.scopes();
+/// A page of what `context` may read, after `after`, and where it goes on: the skills by name, then the documents by id.
+pub(crate) async fn list(
+    context: &ToolContext<'_>,
+    after: Option<&ResourceUri>,
+) -> Result<(Vec<Resource>, Option<ResourceUri>), UpstreamError> {
+    let scopes = context.access.scopes();
     let mut listed = Vec::new();
     let (skills_after, documents_after) = match after {
         None => (Some(None), None),
-        Some(Uri::Skill(name)) => (Some(Some(name)), None),
-        Some(Uri::Document(id, _)) => (None, Some(id)),
+        Some(ResourceUri::Skill(name)) => (Some(Some(name)), None),
+        Some(ResourceUri::Document(id, _)) => (None, Some(id)),
     };
-    if let (Some(after), true) = (skills_after, scopes.contains(Kind::Skill.scope())) {
-        let page = work.workspace.skills(after).await?;
+    if let (Some(after), true) = (skills_after, scopes.contains(ResourceKind::Skill.scope())) {
+        let page = context.workspace.skills(after).await?;
         listed.extend(page.items.into_iter().map(skill));
         if let Some(next) = page.next {
-            return Ok((listed, Some(Uri::Skill(next))));
+            return Ok((listed, Some(ResourceUri::Skill(next))));
         }
     }
-    if !scopes.contains(Kind::Document.scope()) {
+    if !scopes.contains(ResourceKind::Document.scope()) {
         return Ok((listed, None));
     }
-    let page = work.workspace.documents(documents_after).await?;
+    let page = context.workspace.documents(documents_after).await?;
     listed.extend(page.items.into_iter().map(document));
-    Ok((listed, page.next.map(|next| Uri::Document(next, None))))
+    Ok((listed, page.next.map(|next| ResourceUri::Document(next, None))))
 }
 
 /// The templates of what `scopes` allow to read.
 pub(crate) fn templates(scopes: Scopes) -> Vec<ResourceTemplate> {
-    Kind::ALL.into_iter().filter(|kind| scopes.contains(kind.scope())).map(Kind::describe).collect()
+    ResourceKind::ALL.into_iter().filter(|kind| scopes.contains(kind.scope())).map(ResourceKind::describe).collect()
 }
 
 /// What a resource says, if there is one of that name.
-pub(crate) async fn read(work: &Work<'_>, uri: &Uri) -> Result<Option<ResourceContents>, UpstreamError> {
+pub(crate) async fn read(
+    context: &ToolContext<'_>,
+    uri: &ResourceUri,
+) -> Result<Option<ResourceContents>, UpstreamError> {
     let content = match uri {
-        Uri::Skill(name) => work.workspace.skill(name).await?.map(|skill| skill.content),
-        Uri::Document(id, version) => match work.workspace.document(id, *version).await? {
+        ResourceUri::Skill(name) => context.workspace.skill(name).await?.map(|skill| skill.content),
+        ResourceUri::Document(id, version) => match context.workspace.document(id, *version).await? {
             DocumentLookup::Found(document, _) => Some(document.content),
             DocumentLookup::VersionNotFound(_) | DocumentLookup::NotFound => None,
         },
@@ -154,7 +160,7 @@ pub(crate) async fn read(work: &Work<'_>, uri: &Uri) -> Result<Option<ResourceCo
 }
 
 fn skill(Summary { name, title, description }: Summary) -> Resource {
-    Resource::new(Uri::Skill(name.clone()).to_string(), name.to_string())
+    Resource::new(ResourceUri::Skill(name.clone()).to_string(), name.to_string())
         .with_title(title)
         .with_description(description)
         .with_mime_type(MARKDOWN)
@@ -163,7 +169,7 @@ fn skill(Summary { name, title, description }: Summary) -> Resource {
 fn document(Edition { id, title, size, written, .. }: Edition) -> Resource {
     let mut annotations = Annotations::default();
     annotations.last_modified = Some(written.to_rfc3339());
-    Resource::new(Uri::Document(id.clone(), None).to_string(), id.to_string())
+    Resource::new(ResourceUri::Document(id.clone(), None).to_string(), id.to_string())
         .with_title(title)
         .with_mime_type(MARKDOWN)
         .with_size(size.into())
@@ -175,9 +181,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_resource_is_called() {
+    fn resource_uris_parse_only_in_canonical_form() {
         for text in ["skill://weekly-report", "document://Handbook_2", "document://Handbook_2?version=3"] {
-            assert_eq!(Uri::parse(text).map(|uri| uri.to_string()).as_deref(), Some(text));
+            assert_eq!(ResourceUri::parse(text).map(|uri| uri.to_string()).as_deref(), Some(text));
         }
         for text in [
             "",
@@ -198,7 +204,7 @@ mod tests {
             "file:///etc/passwd",
             "https://example.com/",
         ] {
-            assert_eq!(Uri::parse(text), None, "{text}");
+            assert_eq!(ResourceUri::parse(text), None, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A call beyond the scopes: what it wanted is remembered, so that the next consent page offers it (MCP 2025-11-25, step-up).
+//! A call with insufficient scope: the next consent page offers the missing scopes (MCP 2025-11-25, step-up).
 
 use shared::access::{Access, Principal};
 use shared::audit::{self, Event};
@@ -8,30 +8,34 @@ use shared::store::workspace::Name;
 use shared::upstream_error::UpstreamError;
 
 use crate::Mcp;
-use crate::refusal::Refusal;
+use crate::error::McpError;
 
-/// Someone may not do what they called for.
+/// The credentials do not have the scopes that the call needs.
 #[derive(Debug)]
-pub(crate) struct Beyond {
+pub(crate) struct InsufficientScope {
     /// Who, and what they may do.
     pub(crate) access: Access,
     /// What it takes.
     pub(crate) needed: Scopes,
-    /// The tenant's tool that was called, if it was to be one: nobody knows yet whether there is one of that name.
+    /// The name of the tenant's tool that was called, if it was one. Whether there is one of that name is not known yet.
     pub(crate) tool: Option<Box<Name>>,
 }
 
 impl Mcp {
-    /// The refusal. What the connection lacks is remembered for the person, client and tenant that its grant names, and for nobody
-    /// else; an API key has no page on which more could be approved.
-    pub(crate) async fn step_up(&self, Beyond { access, needed, tool }: Beyond, now: Timestamp) -> Refusal {
+    /// The error. The missing scopes become pending for the person, client and tenant of the grant. An API key has no consent
+    /// page on which more scopes could be approved.
+    pub(crate) async fn step_up(
+        &self,
+        InsufficientScope { access, needed, tool }: InsufficientScope,
+        now: Timestamp,
+    ) -> McpError {
         let (granted, person, tenant) = (access.scopes(), access.person(), access.tenant());
         let wanted = needed.difference(granted).intersection(Scopes::SUPPORTED);
-        let forgotten = match access.principal() {
+        let not_recorded = match access.principal() {
             Principal::Client { grant, client } if !wanted.is_empty() => {
-                match self.is_there(&access, tool.as_deref()).await {
-                    // What does not exist is not wanted: a model's slip would have a person asked for the right to run tools. The answer is
-                    // the same, so that it tells nobody which tools there are.
+                match self.tool_exists(&access, tool.as_deref()).await {
+                    // A tool that does not exist is a mistake of the model: no scope becomes pending. The
+                    // response is the same, so that nobody learns which tools there are.
                     Ok(false) => None,
                     Err(fault) => Some(fault),
                     Ok(true) => {
@@ -58,11 +62,11 @@ impl Mcp {
                 None
             }
         };
-        Refusal::Scope { granted, needed, forgotten }
+        McpError::InsufficientScope { granted, needed, not_recorded }
     }
 
     /// Whether what was called is there: ours always is.
-    async fn is_there(&self, access: &Access, tool: Option<&Name>) -> Result<bool, UpstreamError> {
+    async fn tool_exists(&self, access: &Access, tool: Option<&Name>) -> Result<bool, UpstreamError> {
         match tool {
             Some(name) => self.server.has_tool(access, name).await,
             None => Ok(true),

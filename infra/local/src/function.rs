@@ -37,7 +37,7 @@ pub(crate) async fn start(
         "revoke" => answers!(revoke::Revoke),
         "mcp" => answers!(mcp::Mcp),
         "login" => answers!(login::Login),
-        "membership" => answers!(membership::Membership),
+        "feed" => answers!(feed::ProductFeed),
         "admin" => answers!(admin::Admin),
         "audit" => Program::Hears(Ear::of(audit::Audit::new(environment).await.map_err(failed)?, definition.timeout)),
         unknown => return Err(Failure::NoProgram(unknown.to_owned())),

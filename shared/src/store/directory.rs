@@ -7,7 +7,7 @@
 //! former one  { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, told?: 1795…, expires: 1797… }
 //! ```
 //!
-//! `change` numbers what the product told of a membership, if it does (`functions/membership`): what arrives late does not undo what
+//! `change` numbers what the product told of a membership, if it does (`functions/feed`): what arrives late does not undo what
 //! came after it, so a membership that ends leaves that behind for a month. It names no tenant, and is in no index.
 //! `told` says since when that change counts; nothing is decided by it, but one that is late by more than [`MAX_DELAY`] is worth a look.
 //! `reached` is how far that change has been followed in what the person has connected, as long as some of it is left.

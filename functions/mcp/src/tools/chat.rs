@@ -7,38 +7,38 @@ use shared::oauth::scope::Scope;
 use shared::store::workspace::WriteError;
 use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
 
-use super::{BuiltIn, Effect, Outcome, Undone, Work, typed};
+use super::{BuiltIn, Effect, ToolContext, ToolError, ToolResult, parse_arguments};
 
 pub(super) const TOOLS: [BuiltIn; 1] = [BuiltIn {
     name: "create_chat",
     scope: Scope::ChatCreate,
     title: "Start a chat",
     description: "Starts a conversation in the workspace with its first message, as the person you work for. Returns its id.",
-    effect: Effect::Adds,
+    effect: Effect::Additive,
     input,
     output,
-    run: |arguments, work| Box::pin(create(arguments, work)),
+    run: |arguments, context| Box::pin(create(arguments, context)),
 }];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Create {
+struct CreateArguments {
     title: Option<String>,
     message: String,
 }
 
-async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Create { title, message } = typed(arguments)?;
-    let by = work.access.person();
-    let chat = work.workspace.create_chat(title.as_deref(), &message, by, work.now).await;
+async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let CreateArguments { title, message } = parse_arguments(arguments)?;
+    let by = context.access.person();
+    let chat = context.workspace.create_chat(title.as_deref(), &message, by, context.now).await;
     let Chat { id, title, created } = chat.map_err(|why| match why {
         WriteError::Validation(unfit) => {
             let why = if message.len() > MESSAGE_LIMIT { "too_large" } else { "invalid_arguments" };
-            Undone::failed(why, format!("No chat was started: {unfit}."))
+            ToolError::failed(why, format!("No chat was started: {unfit}."))
         }
-        WriteError::Upstream(fault) => Undone::Upstream(fault),
+        WriteError::Upstream(fault) => ToolError::Upstream(fault),
     })?;
-    Ok(Outcome::Structured(json!({ "id": id.as_str(), "title": title, "created": created.to_rfc3339() })))
+    Ok(ToolResult::Structured(json!({ "id": id.as_str(), "title": title, "created": created.to_rfc3339() })))
 }
 
 fn input() -> Value {

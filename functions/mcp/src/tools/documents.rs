@@ -10,7 +10,8 @@ use shared::store::workspace::document::{Document, DocumentLookup, DocumentUpdat
 use shared::store::workspace::{Name, ValidationError, WriteError};
 
 use super::{
-    BuiltIn, Effect, Outcome, Undone, Work, after, cursor_schema, list_input, object, page_output, paged, place, typed,
+    BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, cursor_schema, list_input, object,
+    page_output, page_result, parse_arguments, parse_cursor,
 };
 use crate::cursor;
 
@@ -21,10 +22,10 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "List documents",
         description: "Lists the workspace's documents, without their content, in the order of their ids. To find one on a subject, \
                       use search_documents.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: list_input,
         output: || page_output("documents", &edition_schema(json!({}))),
-        run: |arguments, work| Box::pin(list(arguments, work)),
+        run: |arguments, context| Box::pin(list(arguments, context)),
     },
     BuiltIn {
         name: "search_documents",
@@ -33,14 +34,14 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Finds the documents whose title or content has every word of the query, in any case, with an excerpt of \
                       each. One call looks through some of the documents: as long as there is a nextCursor, there are more to \
                       look through, even if a page is empty.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: search_input,
         output: || {
             let excerpt =
                 json!({ "type": "string", "description": "The content around the first word that was found" });
             page_output("documents", &edition_schema(json!({ "excerpt": excerpt })))
         },
-        run: |arguments, work| Box::pin(search(arguments, work)),
+        run: |arguments, context| Box::pin(search(arguments, context)),
     },
     BuiltIn {
         name: "read_document",
@@ -48,7 +49,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Read a document",
         description: "Returns a document's content, in Markdown: the current version, or an earlier one that \
                       list_document_versions shows.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: || {
             let version = json!({ "type": "integer", "minimum": 1, "description": "An earlier version; the current one if left out" });
             input(&json!({ "id": id_schema(), "version": version }), &["id"])
@@ -58,7 +59,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
             let current = json!({ "type": "integer", "description": "Which version is current" });
             edition_schema(json!({ "content": content, "currentVersion": current }))
         },
-        run: |arguments, work| Box::pin(read(arguments, work)),
+        run: |arguments, context| Box::pin(read(arguments, context)),
     },
     BuiltIn {
         name: "list_document_versions",
@@ -66,20 +67,20 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "List a document's versions",
         description: "Lists every version of a document, the latest first: when and by whom it was written. read_document reads \
                       any of them.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: || input(&json!({ "id": id_schema(), "cursor": cursor_schema() }), &["id"]),
         output: || page_output("versions", &edition_schema(json!({}))),
-        run: |arguments, work| Box::pin(versions(arguments, work)),
+        run: |arguments, context| Box::pin(versions(arguments, context)),
     },
     BuiltIn {
         name: "create_document",
         scope: Scope::DocumentsWrite,
         title: "Create a document",
         description: "Creates a document in the workspace, where everyone who may read documents sees it. Returns its id.",
-        effect: Effect::Adds,
+        effect: Effect::Additive,
         input: || input(&json!({ "title": title_schema(), "content": content_schema() }), &["title", "content"]),
         output: || edition_schema(json!({})),
-        run: |arguments, work| Box::pin(create(arguments, work)),
+        run: |arguments, context| Box::pin(create(arguments, context)),
     },
     BuiltIn {
         name: "update_document",
@@ -88,7 +89,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Writes a document's next version: a new title, a new content, or both; what is left out stays as it is. Give \
                       the whole content, not only what changes, and the version that you read. If somebody has written a newer \
                       one since, nothing is changed: read the document again and work your change into that.",
-        effect: Effect::Replaces,
+        effect: Effect::Destructive,
         input: || {
             let properties = json!({
                 "id": id_schema(),
@@ -99,7 +100,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
             input(&properties, &["id", "version"])
         },
         output: || edition_schema(json!({})),
-        run: |arguments, work| Box::pin(update(arguments, work)),
+        run: |arguments, context| Box::pin(update(arguments, context)),
     },
     BuiltIn {
         name: "delete_document",
@@ -107,174 +108,175 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Delete a document",
         description: "Deletes a document with all its versions. Give the version that you read: if somebody has written a newer one \
                       since, nothing is deleted. Only whoever operates this service can bring it back.",
-        effect: Effect::Replaces,
+        effect: Effect::Destructive,
         input: || input(&json!({ "id": id_schema(), "version": version_schema() }), &["id", "version"]),
         output: || {
             let id = json!({ "type": "string" });
             let version = json!({ "type": "integer", "description": "Its last version" });
             json!({ "type": "object", "properties": { "id": id, "version": version }, "required": ["id", "version"] })
         },
-        run: |arguments, work| Box::pin(delete(arguments, work)),
+        run: |arguments, context| Box::pin(delete(arguments, context)),
     },
 ];
 
 /// Most bytes of a query.
 const QUERY_LIMIT: usize = 256;
 
-async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let page = work.workspace.documents(after(arguments)?.as_ref()).await?;
-    let next = page.next.as_ref().map(cursor::after);
-    Ok(paged("documents", page.items.iter().map(|document| shown(document).into()).collect(), next))
+async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let page = context.workspace.documents(cursor_argument(arguments)?.as_ref()).await?;
+    let next = page.next.as_ref().map(cursor::encode_name);
+    Ok(page_result("documents", page.items.iter().map(|document| to_json(document).into()).collect(), next))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Search {
+struct SearchArguments {
     query: String,
     cursor: Option<String>,
 }
 
-async fn search(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Search { query, cursor } = typed(arguments)?;
+async fn search(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let SearchArguments { query, cursor } = parse_arguments(arguments)?;
     if query.trim().is_empty() || query.len() > QUERY_LIMIT {
-        return Err(Undone::failed("invalid_arguments", "The query must have a word, and at most 256 bytes."));
+        return Err(ToolError::failed("invalid_arguments", "The query must have a word, and at most 256 bytes."));
     }
-    let after = place(cursor.as_deref(), cursor::read)?;
-    let page = work.workspace.search_documents(&query, after.as_ref()).await?;
+    let after = parse_cursor(cursor.as_deref(), cursor::decode_name)?;
+    let page = context.workspace.search_documents(&query, after.as_ref()).await?;
     let hits = page.items.iter().map(|Hit { edition, excerpt }| {
-        let mut hit = shown(edition);
+        let mut hit = to_json(edition);
         hit.insert("excerpt".to_owned(), excerpt.as_str().into());
         hit.into()
     });
-    Ok(paged("documents", hits.collect(), page.next.as_ref().map(cursor::after)))
+    Ok(page_result("documents", hits.collect(), page.next.as_ref().map(cursor::encode_name)))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Read {
+struct ReadArguments {
     id: String,
     version: Option<u32>,
 }
 
-async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Read { id, version } = typed(arguments)?;
-    match work.workspace.document(&known(&id)?, version).await? {
+async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let ReadArguments { id, version } = parse_arguments(arguments)?;
+    match context.workspace.document(&parse_id(&id)?, version).await? {
         DocumentLookup::Found(Document { edition, content }, current) => {
-            let mut document = shown(&edition);
+            let mut document = to_json(&edition);
             document.insert("content".to_owned(), content.into());
             document.insert("currentVersion".to_owned(), current.into());
-            Ok(Outcome::Structured(document.into()))
+            Ok(ToolResult::Structured(document.into()))
         }
-        DocumentLookup::VersionNotFound(current) => Err(Undone::failed(
+        DocumentLookup::VersionNotFound(current) => Err(ToolError::failed(
             "not_found",
             format!(
                 "The document has no such version. Version {current} is current; list_document_versions shows all."
             ),
         )),
-        DocumentLookup::NotFound => Err(unknown()),
+        DocumentLookup::NotFound => Err(not_found()),
     }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Versions {
+struct ListVersionsArguments {
     id: String,
     cursor: Option<String>,
 }
 
-async fn versions(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Versions { id, cursor } = typed(arguments)?;
-    let before = place(cursor.as_deref(), cursor::read_version)?;
-    let versions = work.workspace.document_versions(&known(&id)?, before).await?;
-    let (versions, next) = versions.ok_or_else(unknown)?;
-    let next = next.map(cursor::before_version);
-    Ok(paged("versions", versions.iter().map(|version| shown(version).into()).collect(), next))
+async fn versions(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let ListVersionsArguments { id, cursor } = parse_arguments(arguments)?;
+    let before = parse_cursor(cursor.as_deref(), cursor::decode_version)?;
+    let versions = context.workspace.document_versions(&parse_id(&id)?, before).await?;
+    let (versions, next) = versions.ok_or_else(not_found)?;
+    let next = next.map(cursor::encode_version);
+    Ok(page_result("versions", versions.iter().map(|version| to_json(version).into()).collect(), next))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Create {
+struct CreateArguments {
     title: String,
     content: String,
 }
 
-async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Create { title, content } = typed(arguments)?;
-    let made = work.workspace.create_document(&title, &content, work.access.person(), work.now).await;
-    Ok(Outcome::Structured(shown(&made.map_err(unkept)?).into()))
+async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let CreateArguments { title, content } = parse_arguments(arguments)?;
+    let made = context.workspace.create_document(&title, &content, context.access.person(), context.now).await;
+    Ok(ToolResult::Structured(to_json(&made.map_err(write_error)?).into()))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Update {
+struct UpdateArguments {
     id: String,
     version: u32,
     title: Option<String>,
     content: Option<String>,
 }
 
-async fn update(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Update { id, version, title, content } = typed(arguments)?;
+async fn update(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let UpdateArguments { id, version, title, content } = parse_arguments(arguments)?;
     if title.is_none() && content.is_none() {
-        return Err(Undone::failed("invalid_arguments", "Give a title, a content, or both."));
+        return Err(ToolError::failed("invalid_arguments", "Give a title, a content, or both."));
     }
-    let (title, content, by) = (title.as_deref(), content.as_deref(), work.access.person());
-    let change = work.workspace.update_document(&known(&id)?, version, title, content, by, work.now).await;
-    Ok(Outcome::Structured(shown(&made(change.map_err(unkept)?)?).into()))
+    let (title, content, by) = (title.as_deref(), content.as_deref(), context.access.person());
+    let change = context.workspace.update_document(&parse_id(&id)?, version, title, content, by, context.now).await;
+    Ok(ToolResult::Structured(to_json(&written(change.map_err(write_error)?)?).into()))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Delete {
+struct DeleteArguments {
     id: String,
     version: u32,
 }
 
-async fn delete(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Delete { id, version } = typed(arguments)?;
-    let change = work.workspace.delete_document(&known(&id)?, version, work.access.person(), work.now).await?;
-    let Edition { id, version, .. } = made(change)?;
-    Ok(Outcome::Structured(json!({ "id": id.as_str(), "version": version })))
+async fn delete(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let DeleteArguments { id, version } = parse_arguments(arguments)?;
+    let change =
+        context.workspace.delete_document(&parse_id(&id)?, version, context.access.person(), context.now).await?;
+    let Edition { id, version, .. } = written(change)?;
+    Ok(ToolResult::Structured(json!({ "id": id.as_str(), "version": version })))
 }
 
-fn made(change: DocumentUpdate) -> Result<Edition, Undone> {
+fn written(change: DocumentUpdate) -> Result<Edition, ToolError> {
     match change {
         DocumentUpdate::Applied(edition) => Ok(edition),
-        DocumentUpdate::Conflict(current) => Err(Undone::failed(
+        DocumentUpdate::Conflict(current) => Err(ToolError::failed(
             "conflict",
             format!(
                 "Nothing was changed: the document is at version {current} now. Read it again, work your change into that version, \
                  and name it."
             ),
         )),
-        DocumentUpdate::NotFound => Err(unknown()),
+        DocumentUpdate::NotFound => Err(not_found()),
     }
 }
 
-fn known(id: &str) -> Result<Name, Undone> {
-    Name::parse(id).ok_or_else(unknown)
+fn parse_id(id: &str) -> Result<Name, ToolError> {
+    Name::parse(id).ok_or_else(not_found)
 }
 
-fn unknown() -> Undone {
-    Undone::failed(
+fn not_found() -> ToolError {
+    ToolError::failed(
         "not_found",
         "There is no document of that id. list_documents and search_documents show which there are.",
     )
 }
 
-/// What keeps a thing from being kept, as the model is told.
-fn unkept(why: WriteError) -> Undone {
+/// The error of a write, for the model.
+fn write_error(why: WriteError) -> ToolError {
     match why {
         WriteError::Validation(unfit) => {
             let why = if matches!(unfit, ValidationError::Content) { "too_large" } else { "invalid_arguments" };
-            Undone::failed(why, format!("Nothing was written: {unfit}."))
+            ToolError::failed(why, format!("Nothing was written: {unfit}."))
         }
-        WriteError::Upstream(fault) => Undone::Upstream(fault),
+        WriteError::Upstream(fault) => ToolError::Upstream(fault),
     }
 }
 
 /// As [`edition_schema`] promises it.
-fn shown(edition: &Edition) -> JsonObject {
+fn to_json(edition: &Edition) -> JsonObject {
     let Edition { id, title, version, size, written, writer } = edition;
     let mut shown = JsonObject::new();
     shown.insert("id".to_owned(), id.as_str().into());

@@ -9,9 +9,9 @@ use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::query::{CONDITIONS, Condition, Field, OPS, ORDERS, Sort, TEXT_LIMIT, Words};
 use shared::store::workspace::{Name, ValidationError};
 
-use super::schema::{Formats, Unchecked, check};
-use super::search::{Limit, Search, found_output, page_input};
-use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, typed};
+use super::entity_search::{EntitySearch, PageLimit, page_input_members, page_output_members};
+use super::schema::{Formats, SchemaValidationError, validate};
+use super::{BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, list_input, parse_arguments};
 use crate::cursor;
 
 pub(super) const TOOLS: [BuiltIn; 7] = [
@@ -21,10 +21,10 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "List entity types",
         description: "Lists what the workspace keeps records of (invoices, customers, …), with the JSON Schema of each type's fields. \
                       Look here first: every other entity tool needs a type's name, and its field names.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: list_input,
         output: types_output,
-        run: |arguments, work| Box::pin(list_types(arguments, work)),
+        run: |arguments, context| Box::pin(list_types(arguments, context)),
     },
     BuiltIn {
         name: "list_entities",
@@ -32,30 +32,30 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "List entities",
         description: "Lists all records of a type, in the order of their ids. To find some of them, or to sort them, use \
                       search_entities.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: list_entities_input,
         output: list_output,
-        run: |arguments, work| Box::pin(list(arguments, work)),
+        run: |arguments, context| Box::pin(list(arguments, context)),
     },
     BuiltIn {
         name: "search_entities",
         scope: Scope::EntitiesRead,
         title: "Search entities",
         description: "Finds records of a type by words, by conditions on their fields, or both; all must hold. By id unless sorted.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: search_input,
         output: list_output,
-        run: |arguments, work| Box::pin(search(arguments, work)),
+        run: |arguments, context| Box::pin(search(arguments, context)),
     },
     BuiltIn {
         name: "read_entity",
         scope: Scope::EntitiesRead,
         title: "Read an entity",
         description: "Returns one record, as it is now, with the version that an update or delete must name.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: read_input,
         output: entity_output,
-        run: |arguments, work| Box::pin(read(arguments, work)),
+        run: |arguments, context| Box::pin(read(arguments, context)),
     },
     BuiltIn {
         name: "create_entity",
@@ -64,10 +64,10 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Makes a record. Its fields must fit the type's schema. Without an id it gets a new one. With an id that is \
                       taken, nothing happens: that is a conflict, unless the record is what you have just made with the same fields, \
                       which is then returned.",
-        effect: Effect::Adds,
+        effect: Effect::Additive,
         input: create_input,
         output: entity_output,
-        run: |arguments, work| Box::pin(create(arguments, work)),
+        run: |arguments, context| Box::pin(create(arguments, context)),
     },
     BuiltIn {
         name: "update_entity",
@@ -75,10 +75,10 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Update an entity",
         description: "Changes some fields of a record, and leaves the others. Name the version that you read: if the record has \
                       changed since, nothing happens, and you are told the current version.",
-        effect: Effect::Replaces,
+        effect: Effect::Destructive,
         input: update_input,
         output: entity_output,
-        run: |arguments, work| Box::pin(update(arguments, work)),
+        run: |arguments, context| Box::pin(update(arguments, context)),
     },
     BuiltIn {
         name: "delete_entity",
@@ -86,16 +86,16 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Delete an entity",
         description: "Deletes a record for good. Name the version that you read: if the record has changed since, nothing happens, \
                       and you are told the current version.",
-        effect: Effect::Replaces,
+        effect: Effect::Destructive,
         input: delete_input,
         output: delete_output,
-        run: |arguments, work| Box::pin(delete(arguments, work)),
+        run: |arguments, context| Box::pin(delete(arguments, context)),
     },
 ];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct List {
+struct ListArguments {
     #[serde(rename = "type")]
     kind: String,
     cursor: Option<String>,
@@ -104,7 +104,7 @@ struct List {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Sought {
+struct SearchArguments {
     #[serde(rename = "type")]
     kind: String,
     text: Option<String>,
@@ -116,7 +116,7 @@ struct Sought {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Read {
+struct ReadArguments {
     #[serde(rename = "type")]
     kind: String,
     id: String,
@@ -124,7 +124,7 @@ struct Read {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Create {
+struct CreateArguments {
     #[serde(rename = "type")]
     kind: String,
     id: Option<String>,
@@ -133,7 +133,7 @@ struct Create {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Update {
+struct UpdateArguments {
     #[serde(rename = "type")]
     kind: String,
     id: String,
@@ -143,81 +143,82 @@ struct Update {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Delete {
+struct DeleteArguments {
     #[serde(rename = "type")]
     kind: String,
     id: String,
     version: u32,
 }
 
-async fn list_types(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let page = work.workspace.entity_types(after(arguments)?.as_ref()).await?;
+async fn list_types(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let page = context.workspace.entity_types(cursor_argument(arguments)?.as_ref()).await?;
     let types = page.items.into_iter().map(|declared| {
         let EntityType { name, title, description, schema } = declared;
         json!({ "name": name.as_str(), "title": title, "description": description, "schema": schema })
     });
     let mut result = JsonObject::new();
     result.insert("types".to_owned(), types.collect());
-    result.extend(page.next.as_ref().map(|next| ("nextCursor".to_owned(), cursor::after(next).into())));
-    Ok(Outcome::Structured(result.into()))
+    result.extend(page.next.as_ref().map(|next| ("nextCursor".to_owned(), cursor::encode_name(next).into())));
+    Ok(ToolResult::Structured(result.into()))
 }
 
-async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let List { kind, cursor, limit } = typed(arguments)?;
+async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let ListArguments { kind, cursor, limit } = parse_arguments(arguments)?;
     let (kind, sort, cursor) = (Name::parse(&kind).ok_or_else(unknown_type)?, Sort::default(), cursor.as_deref());
-    let search = Search { kind: &kind, words: None, filter: &[], sort: &sort, cursor, limit: Limit::parse(limit)? };
-    let found = search.page(&work.workspace, shown).await?;
-    // A list of nothing is told from a list of no such thing.
-    if found.is_nothing() && work.workspace.entity_type(&kind).await?.is_none() {
+    let search =
+        EntitySearch { kind: &kind, words: None, filter: &[], sort: &sort, cursor, limit: PageLimit::parse(limit)? };
+    let found = search.page(&context.workspace, to_json).await?;
+    // An empty list is distinguished from a list of an unknown type.
+    if found.is_empty() && context.workspace.entity_type(&kind).await?.is_none() {
         return Err(unknown_type());
     }
-    Ok(Outcome::Structured(found.into_members("entities").into()))
+    Ok(ToolResult::Structured(found.into_members("entities").into()))
 }
 
-async fn search(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Sought { kind, text, filter, sort, cursor, limit } = typed(arguments)?;
+async fn search(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let SearchArguments { kind, text, filter, sort, cursor, limit } = parse_arguments(arguments)?;
     let kind = Name::parse(&kind).ok_or_else(unknown_type)?;
     let (filter, sort) = (Condition::parse_all(filter.as_ref())?, Sort::parse(sort.as_ref())?);
     let words = text.as_deref().map(Words::parse).transpose()?;
-    let (limit, cursor) = (Limit::parse(limit)?, cursor.as_deref());
-    let declared = work.workspace.entity_type(&kind).await?.ok_or_else(unknown_type)?;
+    let (limit, cursor) = (PageLimit::parse(limit)?, cursor.as_deref());
+    let declared = context.workspace.entity_type(&kind).await?.ok_or_else(unknown_type)?;
     // A field that cannot be there finds nothing, which would look like an answer.
     let named = filter.iter().map(Condition::field).chain(sort.fields());
     if let Some(field) = named.into_iter().find(|field| !field.fits(&declared.schema)) {
         return Err(unknown_field(field, &declared));
     }
-    let search = Search { kind: &kind, words, filter: &filter, sort: &sort, cursor, limit };
-    let found = search.page(&work.workspace, shown).await?;
-    Ok(Outcome::Structured(found.into_members("entities").into()))
+    let search = EntitySearch { kind: &kind, words, filter: &filter, sort: &sort, cursor, limit };
+    let found = search.page(&context.workspace, to_json).await?;
+    Ok(ToolResult::Structured(found.into_members("entities").into()))
 }
 
-async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Read { kind, id } = typed(arguments)?;
-    let (kind, id) = named(&kind, &id)?;
-    let entity = work.workspace.entity(&kind, &id).await?.ok_or_else(unknown)?;
-    Ok(Outcome::Structured(shown(&entity)))
+async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let ReadArguments { kind, id } = parse_arguments(arguments)?;
+    let (kind, id) = parse_key(&kind, &id)?;
+    let entity = context.workspace.entity(&kind, &id).await?.ok_or_else(not_found)?;
+    Ok(ToolResult::Structured(to_json(&entity)))
 }
 
-async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Create { kind, id, fields } = typed(arguments)?;
+async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let CreateArguments { kind, id, fields } = parse_arguments(arguments)?;
     let kind = Name::parse(&kind).ok_or_else(unknown_type)?;
     let id = id.map_or_else(|| Some(Name::random()), |id| Name::parse(&id)).ok_or_else(|| {
         let message = "The arguments do not fit: an id has 1 to 64 letters (A-Z a-z), digits, _ and -.";
-        Undone::failed("invalid_arguments", message)
+        ToolError::failed("invalid_arguments", message)
     })?;
-    let fields = sized(fields)?;
-    let declared = work.workspace.entity_type(&kind).await?.ok_or_else(unknown_type)?;
-    fit(&declared, fields.as_object())?;
-    let (asked, person) = (fields.as_object().clone(), work.access.person());
-    match work.workspace.create_entity(&kind, &id, fields, person, work.now).await? {
-        EntityUpdate::Applied(entity) => Ok(Outcome::Structured(shown(&entity))),
+    let fields = parse_fields(fields)?;
+    let declared = context.workspace.entity_type(&kind).await?.ok_or_else(unknown_type)?;
+    validate_fields(&declared, fields.as_object())?;
+    let (asked, person) = (fields.as_object().clone(), context.access.person());
+    match context.workspace.create_entity(&kind, &id, fields, person, context.now).await? {
+        EntityUpdate::Applied(entity) => Ok(ToolResult::Structured(to_json(&entity))),
         // The client asks again because it did not hear the answer.
         EntityUpdate::Conflict(there)
             if there.version == 1 && there.updated_by.as_ref() == Some(person) && there.fields == asked =>
         {
-            Ok(Outcome::Structured(shown(&there)))
+            Ok(ToolResult::Structured(to_json(&there)))
         }
-        EntityUpdate::Conflict(_) | EntityUpdate::NotFound => Err(Undone::failed(
+        EntityUpdate::Conflict(_) | EntityUpdate::NotFound => Err(ToolError::failed(
             "conflict",
             format!(
                 "There already is an entity {id} of the type {kind}. Read it with read_entity, or choose another id."
@@ -226,39 +227,40 @@ async fn create(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undon
     }
 }
 
-async fn update(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Update { kind, id, version, fields } = typed(arguments)?;
-    let (kind, id) = named(&kind, &id)?;
-    let (declared, current) = tokio::try_join!(work.workspace.entity_type(&kind), work.workspace.entity(&kind, &id))?;
-    let (declared, current) = (declared.ok_or_else(unknown_type)?, current.ok_or_else(unknown)?);
+async fn update(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let UpdateArguments { kind, id, version, fields } = parse_arguments(arguments)?;
+    let (kind, id) = parse_key(&kind, &id)?;
+    let (declared, current) =
+        tokio::try_join!(context.workspace.entity_type(&kind), context.workspace.entity(&kind, &id))?;
+    let (declared, current) = (declared.ok_or_else(unknown_type)?, current.ok_or_else(not_found)?);
     if current.version != version {
         return Err(conflict(&current, version));
     }
     let mut merged = current.fields.clone();
     merge(&mut merged, fields);
     if merged == current.fields {
-        return Ok(Outcome::Structured(shown(&current)));
+        return Ok(ToolResult::Structured(to_json(&current)));
     }
-    let merged = sized(merged)?;
-    fit(&declared, merged.as_object())?;
-    match work.workspace.update_entity(current, merged, work.access.person(), work.now).await? {
-        EntityUpdate::Applied(entity) => Ok(Outcome::Structured(shown(&entity))),
+    let merged = parse_fields(merged)?;
+    validate_fields(&declared, merged.as_object())?;
+    match context.workspace.update_entity(current, merged, context.access.person(), context.now).await? {
+        EntityUpdate::Applied(entity) => Ok(ToolResult::Structured(to_json(&entity))),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
-        EntityUpdate::NotFound => Err(unknown()),
+        EntityUpdate::NotFound => Err(not_found()),
     }
 }
 
-async fn delete(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Delete { kind, id, version } = typed(arguments)?;
-    let (kind, id) = named(&kind, &id)?;
-    let current = work.workspace.entity(&kind, &id).await?.ok_or_else(unknown)?;
+async fn delete(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let DeleteArguments { kind, id, version } = parse_arguments(arguments)?;
+    let (kind, id) = parse_key(&kind, &id)?;
+    let current = context.workspace.entity(&kind, &id).await?.ok_or_else(not_found)?;
     if current.version != version {
         return Err(conflict(&current, version));
     }
-    match work.workspace.delete_entity(current).await? {
-        EntityUpdate::Applied(entity) => Ok(Outcome::Structured(json!({ "deleted": shown(&entity) }))),
+    match context.workspace.delete_entity(current).await? {
+        EntityUpdate::Applied(entity) => Ok(ToolResult::Structured(json!({ "deleted": to_json(&entity) }))),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
-        EntityUpdate::NotFound => Err(unknown()),
+        EntityUpdate::NotFound => Err(not_found()),
     }
 }
 
@@ -281,54 +283,56 @@ fn merge(target: &mut Map<String, Value>, patch: Map<String, Value>) {
 }
 
 /// Bounded before anything looks at every part of it.
-fn sized(fields: Map<String, Value>) -> Result<Fields, Undone> {
+fn parse_fields(fields: Map<String, Value>) -> Result<Fields, ToolError> {
     Fields::new(fields).map_err(|unfit| {
         let why = if unfit == ValidationError::Fields { "too_large" } else { "invalid_arguments" };
-        Undone::failed(why, format!("Nothing was written: {unfit}."))
+        ToolError::failed(why, format!("Nothing was written: {unfit}."))
     })
 }
 
 /// Whether fields are what their type declares, formats such as dates included.
-fn fit(declared: &EntityType, fields: &Map<String, Value>) -> Result<(), Undone> {
-    check(&declared.schema, &Value::Object(fields.clone()), Formats::Asserted).map_err(|why| match why {
-        Unchecked::Unusable => Undone::failed("unusable_schema", "The entity type has a schema that cannot be used."),
-        Unchecked::TooLarge => {
-            Undone::failed("too_large", "Nothing was written: the fields are too large for the type's schema.")
+fn validate_fields(declared: &EntityType, fields: &Map<String, Value>) -> Result<(), ToolError> {
+    validate(&declared.schema, &Value::Object(fields.clone()), Formats::Asserted).map_err(|why| match why {
+        SchemaValidationError::UnusableSchema => {
+            ToolError::failed("unusable_schema", "The entity type has a schema that cannot be used.")
         }
-        Unchecked::Wrong(mistakes) => Undone::failed(
+        SchemaValidationError::TooLarge => {
+            ToolError::failed("too_large", "Nothing was written: the fields are too large for the type's schema.")
+        }
+        SchemaValidationError::Invalid(mistakes) => ToolError::failed(
             "invalid_arguments",
             format!("Nothing was written: the fields do not fit the type's schema.\n{mistakes}"),
         ),
     })
 }
 
-fn named(kind: &str, id: &str) -> Result<(Name, Name), Undone> {
-    Ok((Name::parse(kind).ok_or_else(unknown)?, Name::parse(id).ok_or_else(unknown)?))
+fn parse_key(kind: &str, id: &str) -> Result<(Name, Name), ToolError> {
+    Ok((Name::parse(kind).ok_or_else(not_found)?, Name::parse(id).ok_or_else(not_found)?))
 }
 
-fn unknown() -> Undone {
-    Undone::failed(
+fn not_found() -> ToolError {
+    ToolError::failed(
         "not_found",
         "There is no entity of that type and id. list_entities and search_entities show which there are.",
     )
 }
 
-fn unknown_type() -> Undone {
-    Undone::failed("not_found", "There is no entity type of that name. list_entity_types shows which there are.")
+fn unknown_type() -> ToolError {
+    ToolError::failed("not_found", "There is no entity type of that name. list_entity_types shows which there are.")
 }
 
-fn unknown_field(field: &Field, declared: &EntityType) -> Undone {
+fn unknown_field(field: &Field, declared: &EntityType) -> ToolError {
     let properties = declared.schema.get("properties").and_then(Value::as_object);
     let known: Vec<_> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
     let kind = &declared.name;
     let message =
         format!("The type {kind} has no field {field:?}. It has: {}.", known.join(", "), field = field.as_str());
-    Undone::failed("invalid_arguments", message)
+    ToolError::failed("invalid_arguments", message)
 }
 
-fn conflict(current: &Entity, named: u32) -> Undone {
+fn conflict(current: &Entity, named: u32) -> ToolError {
     let now = current.version;
-    Undone::failed(
+    ToolError::failed(
         "conflict",
         format!(
             "Nothing was written: the entity has version {now} now, not {named}. Read it again with read_entity, and make the change \
@@ -338,7 +342,7 @@ fn conflict(current: &Entity, named: u32) -> Undone {
 }
 
 /// An entity as [`entity_output`] promises it.
-fn shown(entity: &Entity) -> Value {
+fn to_json(entity: &Entity) -> Value {
     let Entity { kind, id, version, fields, created, updated, updated_by } = entity;
     let mut shown = json!({
         "type": kind.as_str(),
@@ -367,7 +371,7 @@ fn version_input() -> Value {
 }
 
 fn list_entities_input() -> Value {
-    let mut properties = page_input();
+    let mut properties = page_input_members();
     properties.insert("type".to_owned(), kind_input());
     json!({ "type": "object", "properties": properties, "required": ["type"], "additionalProperties": false })
 }
@@ -378,7 +382,7 @@ fn search_input() -> Value {
         "description": "A field of the type, with dots into objects (customer.city); or $id, $version, $created, $updated, $updatedBy \
                         of the record itself",
     });
-    let mut properties = page_input();
+    let mut properties = page_input_members();
     let own = json!({
         "type": kind_input(),
         "text": {
@@ -498,7 +502,7 @@ fn types_output() -> Value {
 }
 
 fn list_output() -> Value {
-    let mut properties = found_output();
+    let mut properties = page_output_members();
     properties.insert("entities".to_owned(), json!({ "type": "array", "items": entity_output() }));
     json!({ "type": "object", "properties": properties, "required": ["entities"] })
 }
@@ -539,7 +543,7 @@ mod tests {
 
     /// RFC 7396, appendix A: those whose target and patch are objects.
     #[test]
-    fn a_merge_patch_does_what_its_rfc_says() {
+    fn merge_patch_follows_rfc_7396() {
         for (target, patch, result) in [
             (json!({ "a": "b" }), json!({ "a": "c" }), json!({ "a": "c" })),
             (json!({ "a": "b" }), json!({ "b": "c" }), json!({ "a": "b", "b": "c" })),
@@ -559,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_must_fit_their_type() {
+    fn fields_are_validated_by_the_schema_of_their_type() {
         let declared = |schema: Value| EntityType {
             name: Name::parse("invoice").unwrap(),
             title: "Invoice".to_owned(),
@@ -580,9 +584,9 @@ mod tests {
             // Exponential for an engine that backtracks.
             (json!({ "number": format!("{}b", "a".repeat(100)) }), Some("- /number: ")),
         ] {
-            match (fit(&invoice, &map(fields.clone())), told) {
+            match (validate_fields(&invoice, &map(fields.clone())), told) {
                 (Ok(()), None) => {}
-                (Err(Undone::Failed { why: "invalid_arguments", message }), Some(told)) => {
+                (Err(ToolError::Failed { why: "invalid_arguments", message }), Some(told)) => {
                     assert!(message.contains(told), "{message}");
                 }
                 (other, _) => panic!("{fields} {other:?}"),
@@ -592,8 +596,8 @@ mod tests {
             json!({ "type": "object", "properties": { "a": { "$ref": "https://example.com/a.json" } } }),
             json!({ "type": 7 }),
         ] {
-            let told = fit(&declared(schema), &map(json!({ "a": 1 })));
-            assert!(matches!(told, Err(Undone::Failed { why: "unusable_schema", .. })), "{told:?}");
+            let told = validate_fields(&declared(schema), &map(json!({ "a": 1 })));
+            assert!(matches!(told, Err(ToolError::Failed { why: "unusable_schema", .. })), "{told:?}");
         }
     }
 }

@@ -3,9 +3,9 @@
 mod chat;
 mod documents;
 mod entities;
+mod entity_search;
 pub(crate) mod registered;
 mod schema;
-mod search;
 mod skills;
 mod views;
 
@@ -23,11 +23,11 @@ use shared::oauth::scope::Scope;
 use shared::store::workspace::{Name, Page, Summary, Workspace};
 use shared::upstream_error::UpstreamError;
 
-use self::registered::Reach;
+use self::registered::ToolInvoker;
 use crate::cursor;
 
 /// Every kind of tool of ours, in the order in which they are listed.
-const KINDS: [&[BuiltIn]; 5] = [&skills::TOOLS, &views::TOOLS, &entities::TOOLS, &documents::TOOLS, &chat::TOOLS];
+const TOOLS: [&[BuiltIn]; 5] = [&skills::TOOLS, &views::TOOLS, &entities::TOOLS, &documents::TOOLS, &chat::TOOLS];
 
 /// A tool of ours. Each one works on the tenant's things alone.
 pub(crate) struct BuiltIn {
@@ -45,39 +45,39 @@ pub(crate) struct BuiltIn {
     input: fn() -> Value,
     /// JSON Schema of its result.
     output: fn() -> Value,
-    /// Does it. The tenant is that of the work, whatever the arguments say.
-    pub(crate) run: for<'a> fn(JsonObject, &'a Work<'a>) -> Running<'a>,
+    /// Does it. The tenant is that of the context, whatever the arguments say.
+    pub(crate) run: for<'a> fn(JsonObject, &'a ToolContext<'a>) -> ToolFuture<'a>,
 }
 
 /// A tool at work.
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Outcome, Undone>> + Send + 'a>>;
+type ToolFuture<'a> = Pin<Box<dyn Future<Output = Result<ToolResult, ToolError>> + Send + 'a>>;
 
 /// What a tool does to things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     /// Nothing.
-    Reads,
+    ReadOnly,
     /// One more each time.
-    Adds,
+    Additive,
     /// What was before is gone, or only in the history.
-    Replaces,
+    Destructive,
 }
 
 /// What every tool works with.
-pub(crate) struct Work<'a> {
+pub(crate) struct ToolContext<'a> {
     /// Who was let in.
     pub(crate) access: &'a Access,
     /// Their tenant's things.
     pub(crate) workspace: Workspace,
-    /// The ways to the tenant's own tools.
-    pub(crate) reach: &'a Reach,
+    /// The invoker of the tenant's own tools.
+    pub(crate) tool_invoker: &'a ToolInvoker,
     /// When.
     pub(crate) now: Timestamp,
 }
 
-/// What came of a call.
+/// The result of a tool call.
 #[derive(Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum ToolResult {
     /// A result that programs can read too.
     Structured(Value),
     /// Text.
@@ -86,9 +86,9 @@ pub(crate) enum Outcome {
     Content(Vec<ContentBlock>),
 }
 
-/// Why nothing came of a call.
+/// Why a tool call has no result.
 #[derive(Debug)]
-pub(crate) enum Undone {
+pub(crate) enum ToolError {
     /// The model can do something about it (MCP: an error of the tool, not of the protocol).
     Failed {
         /// In one word, for the audit.
@@ -103,16 +103,16 @@ pub(crate) enum Undone {
 impl BuiltIn {
     /// Every one, in the order in which they are listed.
     pub(crate) fn all() -> impl Iterator<Item = &'static Self> {
-        KINDS.into_iter().flatten()
+        TOOLS.into_iter().flatten()
     }
 
     /// The one of that name.
-    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
         Self::all().find(|tool| tool.name == name)
     }
 
     /// Every one as a list shows it, in that order: made once, for schemas are hundreds of small pieces each.
-    pub(crate) fn described() -> &'static [(&'static Self, Tool)] {
+    pub(crate) fn descriptions() -> &'static [(&'static Self, Tool)] {
         static DESCRIBED: LazyLock<Vec<(&BuiltIn, Tool)>> =
             LazyLock::new(|| BuiltIn::all().map(|tool| (tool, tool.describe())).collect());
         &DESCRIBED
@@ -120,9 +120,9 @@ impl BuiltIn {
 
     fn describe(&self) -> Tool {
         let annotations = ToolAnnotations::new()
-            .read_only(self.effect == Effect::Reads)
-            .destructive(self.effect == Effect::Replaces)
-            .idempotent(self.effect == Effect::Reads)
+            .read_only(self.effect == Effect::ReadOnly)
+            .destructive(self.effect == Effect::Destructive)
+            .idempotent(self.effect == Effect::ReadOnly)
             .open_world(false);
         Tool::new(self.name, self.description, Arc::new(object((self.input)())))
             .with_title(self.title)
@@ -145,88 +145,88 @@ impl fmt::Debug for BuiltIn {
     }
 }
 
-impl Undone {
+impl ToolError {
     pub(crate) fn failed(why: &'static str, message: impl Into<String>) -> Self {
         Self::Failed { why, message: message.into() }
     }
 }
 
-impl From<UpstreamError> for Undone {
+impl From<UpstreamError> for ToolError {
     fn from(fault: UpstreamError) -> Self {
         Self::Upstream(fault)
     }
 }
 
-impl From<Outcome> for CallToolResult {
-    fn from(outcome: Outcome) -> Self {
+impl From<ToolResult> for CallToolResult {
+    fn from(outcome: ToolResult) -> Self {
         match outcome {
-            Outcome::Structured(value) => Self::structured(value),
-            Outcome::Text(text) => Self::success(vec![ContentBlock::text(text)]),
-            Outcome::Content(blocks) => Self::success(blocks),
+            ToolResult::Structured(value) => Self::structured(value),
+            ToolResult::Text(text) => Self::success(vec![ContentBlock::text(text)]),
+            ToolResult::Content(blocks) => Self::success(blocks),
         }
     }
 }
 
 /// How a call ended, in one word for the audit.
-pub(crate) const fn ending(called: &Result<Option<Outcome>, Undone>) -> &'static str {
+pub(crate) const fn audit_outcome(called: &Result<Option<ToolResult>, ToolError>) -> &'static str {
     match called {
         Ok(Some(_)) => "answered",
         Ok(None) => "unknown_tool",
-        Err(Undone::Failed { why, .. }) => why,
-        Err(Undone::Upstream(_)) => "fault",
+        Err(ToolError::Failed { why, .. }) => why,
+        Err(ToolError::Upstream(_)) => "fault",
     }
 }
 
 /// Where a list is to go on.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Onward {
+struct ListArguments {
     cursor: Option<String>,
 }
 
 /// Which thing is to be read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct NameArguments {
     name: String,
 }
 
 /// Where a list is to go on: nothing for its beginning.
-fn after(arguments: JsonObject) -> Result<Option<Name>, Undone> {
-    let Onward { cursor } = typed(arguments)?;
-    place(cursor.as_deref(), cursor::read)
+fn cursor_argument(arguments: JsonObject) -> Result<Option<Name>, ToolError> {
+    let ListArguments { cursor } = parse_arguments(arguments)?;
+    parse_cursor(cursor.as_deref(), cursor::decode_name)
 }
 
 /// Where `cursor` points, as `read` has it: nothing for the beginning.
-fn place<T>(cursor: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Undone> {
-    let unknown = || Undone::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.");
+fn parse_cursor<T>(cursor: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ToolError> {
+    let unknown = || ToolError::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.");
     cursor.map(|cursor| read(cursor).ok_or_else(unknown)).transpose()
 }
 
 /// The name of the thing to be read; `unknown` says that there is none.
-fn name(arguments: JsonObject, unknown: fn() -> Undone) -> Result<Name, Undone> {
-    let Named { name } = typed(arguments)?;
+fn name_argument(arguments: JsonObject, unknown: fn() -> ToolError) -> Result<Name, ToolError> {
+    let NameArguments { name } = parse_arguments(arguments)?;
     Name::parse(&name).ok_or_else(unknown)
 }
 
 /// The arguments as the tool takes them.
-fn typed<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, Undone> {
+fn parse_arguments<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, ToolError> {
     serde_json::from_value(Value::Object(arguments))
-        .map_err(|error| Undone::failed("invalid_arguments", format!("The arguments do not fit: {error}.")))
+        .map_err(|error| ToolError::failed("invalid_arguments", format!("The arguments do not fit: {error}.")))
 }
 
 /// A page as [`list_output`] promises it.
-fn listed(things: &str, page: &Page<Summary>) -> Outcome {
+fn summaries_result(things: &str, page: &Page<Summary>) -> ToolResult {
     let summary = |Summary { name, title, description }: &Summary| json!({ "name": name.as_str(), "title": title, "description": description });
-    paged(things, page.items.iter().map(summary).collect(), page.next.as_ref().map(cursor::after))
+    page_result(things, page.items.iter().map(summary).collect(), page.next.as_ref().map(cursor::encode_name))
 }
 
 /// A page as [`page_output`] promises it.
-fn paged(things: &str, page: Vec<Value>, next: Option<String>) -> Outcome {
+fn page_result(things: &str, page: Vec<Value>, next: Option<String>) -> ToolResult {
     let mut result = JsonObject::new();
     result.insert(things.to_owned(), page.into());
     result.extend(next.map(|next| ("nextCursor".to_owned(), next.into())));
-    Outcome::Structured(result.into())
+    ToolResult::Structured(result.into())
 }
 
 fn list_input() -> Value {
@@ -260,7 +260,7 @@ fn page_output(things: &str, of: &Value) -> Value {
     })
 }
 
-fn read_input(description: &str) -> Value {
+fn name_input(description: &str) -> Value {
     json!({
         "type": "object",
         "properties": { "name": { "type": "string", "description": description } },
@@ -284,15 +284,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_tenant_can_take_the_name_of_a_tool_of_ours() {
+    fn names_of_built_in_tools_are_reserved() {
         for tool in BuiltIn::all() {
             assert!(BUILT_IN.contains(&tool.name), "{tool:?}");
-            assert_eq!(BuiltIn::named(tool.name), Some(tool));
+            assert_eq!(BuiltIn::find(tool.name), Some(tool));
         }
     }
 
     #[test]
-    fn every_schema_is_one_of_an_object_in_2020_12() {
+    fn every_schema_is_an_object_schema_of_2020_12() {
         for tool in BuiltIn::all() {
             let described = tool.describe();
             for schema in [described.input_schema, described.output_schema.unwrap()] {

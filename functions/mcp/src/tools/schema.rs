@@ -7,13 +7,13 @@ use shared::store::workspace::schema::BoundedSchema;
 
 /// Why a value does not pass.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Unchecked {
+pub(super) enum SchemaValidationError {
     /// The schema is none, or could take too long: the tenant's to mend.
-    Unusable,
+    UnusableSchema,
     /// The value is too large for what the schema asks of it.
     TooLarge,
     /// It does not fit: a line for each mistake, as `- /place: what is wrong`.
-    Wrong(String),
+    Invalid(String),
 }
 
 /// What a schema's formats are (2020-12, validation §7.2).
@@ -26,71 +26,71 @@ pub(super) enum Formats {
 }
 
 /// The most mistakes that are named at once.
-const MISTAKES: usize = 5;
+const MAX_ERRORS: usize = 5;
 /// The most characters of each.
-const MISTAKE: usize = 200;
-/// The most meetings of a value's parts with a schema's parts.
-const MEETINGS: usize = 1_000_000;
+const MAX_ERROR_CHARS: usize = 200;
+/// The most comparisons of a value's parts with a schema's parts.
+const MAX_COMPARISONS: usize = 1_000_000;
 /// Up to so many, all mistakes are looked for; beyond, the first is enough.
-const MEETINGS_TO_EXPLAIN: usize = 10_000;
+const MAX_COMPARISONS_FOR_ALL_ERRORS: usize = 10_000;
 /// The most characters that regular expressions may read: the tenant wrote those, and the model wrote these.
-const READING: usize = 1024 * 1024;
+const MAX_PATTERN_INPUT: usize = 1024 * 1024;
 /// What beginning to read a string counts for.
-const BEGINNING: usize = 64;
+const STRING_COST: usize = 64;
 /// Steps back that a regular expression may take on a string, at most.
-const BACKTRACKING: usize = 100_000;
+const MAX_BACKTRACKS: usize = 100_000;
 /// … and times what all of them read, since a step may look ahead to the end.
-const BACKTRACKING_AND_READING: usize = 1024 * 1024;
+const MAX_BACKTRACKS_TIMES_INPUT: usize = 1024 * 1024;
 /// The most bytes that a schema's regular expressions may take together.
-const PATTERN_BYTES: usize = 1024 * 1024;
+const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 
-/// Checks `value` against `schema` (2020-12). References lead nowhere outside it.
+/// Validates `value` against `schema` (2020-12). References lead nowhere outside it.
 ///
 /// # Errors
 /// When the value does not fit, or the answer would take too long to find.
-pub(super) fn check(schema: &JsonObject, value: &Value, formats: Formats) -> Result<(), Unchecked> {
+pub(super) fn validate(schema: &JsonObject, value: &Value, formats: Formats) -> Result<(), SchemaValidationError> {
     // Kept before there was a bound, or by other hands.
-    let schema = BoundedSchema::new(schema).map_err(|_| Unchecked::Unusable)?;
-    let (parts, text) = extent(value);
-    let (meetings, reading) = (schema.values().saturating_mul(parts), schema.patterns().saturating_mul(text));
-    if meetings > MEETINGS || reading > READING {
-        return Err(Unchecked::TooLarge);
+    let schema = BoundedSchema::new(schema).map_err(|_| SchemaValidationError::UnusableSchema)?;
+    let (parts, text) = value_size(value);
+    let (comparisons, pattern_input) = (schema.values().saturating_mul(parts), schema.patterns().saturating_mul(text));
+    if comparisons > MAX_COMPARISONS || pattern_input > MAX_PATTERN_INPUT {
+        return Err(SchemaValidationError::TooLarge);
     }
     let patterns = PatternOptions::fancy_regex()
-        .backtrack_limit((BACKTRACKING_AND_READING / reading.max(1)).clamp(1, BACKTRACKING))
-        .size_limit(PATTERN_BYTES / schema.patterns().max(1));
+        .backtrack_limit((MAX_BACKTRACKS_TIMES_INPUT / pattern_input.max(1)).clamp(1, MAX_BACKTRACKS))
+        .size_limit(MAX_PATTERN_BYTES / schema.patterns().max(1));
     let validator = jsonschema::options()
         .with_draft(Draft::Draft202012)
         .with_pattern_options(patterns)
         .should_validate_formats(formats == Formats::Asserted)
         .build(&Value::Object(schema.schema().clone()))
-        .map_err(|_| Unchecked::Unusable)?;
+        .map_err(|_| SchemaValidationError::UnusableSchema)?;
     if validator.is_valid(value) {
         return Ok(());
     }
-    let mistakes: Vec<_> = if meetings <= MEETINGS_TO_EXPLAIN {
-        validator.iter_errors(value).take(MISTAKES).map(|error| told(&error)).collect()
+    let mistakes: Vec<_> = if comparisons <= MAX_COMPARISONS_FOR_ALL_ERRORS {
+        validator.iter_errors(value).take(MAX_ERRORS).map(|error| describe_error(&error)).collect()
     } else {
-        validator.validate(value).err().iter().map(told).collect()
+        validator.validate(value).err().iter().map(describe_error).collect()
     };
-    Err(Unchecked::Wrong(mistakes.join("\n")))
+    Err(SchemaValidationError::Invalid(mistakes.join("\n")))
 }
 
-fn told(error: &ValidationError<'_>) -> String {
+fn describe_error(error: &ValidationError<'_>) -> String {
     let place = error.instance_path().to_string();
-    let said: String = error.to_string().chars().take(MISTAKE).collect();
+    let said: String = error.to_string().chars().take(MAX_ERROR_CHARS).collect();
     format!("- {}: {said}", if place.is_empty() { "/" } else { &place })
 }
 
 /// How many parts a value has, and how much text there is to read in it, names of members included.
-fn extent(value: &Value) -> (usize, usize) {
-    let read = |text: &str| BEGINNING + text.len();
+fn value_size(value: &Value) -> (usize, usize) {
+    let read = |text: &str| STRING_COST + text.len();
     let sum = |(parts, text): (usize, usize), (more, longer): (usize, usize)| (parts + more, text + longer);
     match value {
         Value::Object(members) => {
-            members.iter().map(|(name, value)| sum((0, read(name)), extent(value))).fold((1, 0), sum)
+            members.iter().map(|(name, value)| sum((0, read(name)), value_size(value))).fold((1, 0), sum)
         }
-        Value::Array(values) => values.iter().map(extent).fold((1, 0), sum),
+        Value::Array(values) => values.iter().map(value_size).fold((1, 0), sum),
         Value::String(text) => (1, read(text)),
         Value::Null | Value::Bool(_) | Value::Number(_) => (1, 0),
     }
@@ -104,12 +104,12 @@ mod tests {
 
     use super::*;
 
-    fn checked(schema: &Value, value: &Value) -> Result<(), Unchecked> {
-        check(schema.as_object().unwrap(), value, Formats::Annotated)
+    fn checked(schema: &Value, value: &Value) -> Result<(), SchemaValidationError> {
+        validate(schema.as_object().unwrap(), value, Formats::Annotated)
     }
 
     #[test]
-    fn mistakes_are_named_with_their_places() {
+    fn errors_name_the_path_of_the_value() {
         let schema = json!({
             "type": "object",
             "properties": { "number": { "type": "string", "pattern": "^[0-9]+$" } },
@@ -123,16 +123,16 @@ mod tests {
             (json!({ "number": "x" }), "- /number: \"x\" does not match \"^[0-9]+$\""),
             (json!({ "number": "1", "b": 1 }), "- /: Additional properties are not allowed ('b' was unexpected)"),
         ] {
-            assert_eq!(checked(&schema, &value), Err(Unchecked::Wrong(told.to_owned())), "{value}");
+            assert_eq!(checked(&schema, &value), Err(SchemaValidationError::Invalid(told.to_owned())), "{value}");
         }
         let numbers = json!({ "additionalProperties": { "type": "number" } });
-        let Err(Unchecked::Wrong(told)) = checked(&numbers, &many(7, "x")) else { panic!("it fits") };
-        assert_eq!(told.lines().count(), MISTAKES, "{told}");
+        let Err(SchemaValidationError::Invalid(told)) = checked(&numbers, &many(7, "x")) else { panic!("it fits") };
+        assert_eq!(told.lines().count(), MAX_ERRORS, "{told}");
     }
 
     /// MCP 2026-07-28, base protocol: a reference to the network is not followed.
     #[test]
-    fn which_schemas_are_not_used() {
+    fn unsafe_schemas_are_not_used() {
         for part in [
             json!({ "$ref": "https://example.com/a.json" }),
             json!({ "$ref": "#" }),
@@ -141,12 +141,12 @@ mod tests {
             json!({ "pattern": "^(a{1,1000}){1,1000}$" }),
         ] {
             let schema = json!({ "type": "object", "properties": { "a": part } });
-            assert_eq!(checked(&schema, &json!({ "a": "1" })), Err(Unchecked::Unusable), "{part}");
+            assert_eq!(checked(&schema, &json!({ "a": "1" })), Err(SchemaValidationError::UnusableSchema), "{part}");
         }
     }
 
     /// The machine may have something else to do, so there are three tries.
-    fn within(limit: Duration, schema: &Value, value: &Value) -> Result<(), Unchecked> {
+    fn within(limit: Duration, schema: &Value, value: &Value) -> Result<(), SchemaValidationError> {
         let mut best = Duration::MAX;
         for _ in 0..3 {
             let begun = Instant::now();
@@ -175,31 +175,35 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_schemas_take_no_longer_than_others() {
+    fn validation_time_is_bounded_for_nested_schemas() {
         const LIMIT: Duration = Duration::from_millis(50);
         for keyword in ["anyOf", "oneOf", "allOf"] {
             assert_eq!(
                 within(LIMIT, &doubling(18, keyword), &json!({ "a": 1 })),
-                Err(Unchecked::Unusable),
+                Err(SchemaValidationError::UnusableSchema),
                 "{keyword}"
             );
             let largest = within(LIMIT, &doubling(8, keyword), &json!({ "a": 1 }));
-            assert!(matches!(largest, Err(Unchecked::Wrong(_))), "{keyword} {largest:?}");
-            assert_eq!(within(LIMIT, &doubling(8, keyword), &many(1000, "x")), Err(Unchecked::TooLarge), "{keyword}");
+            assert!(matches!(largest, Err(SchemaValidationError::Invalid(_))), "{keyword} {largest:?}");
+            assert_eq!(
+                within(LIMIT, &doubling(8, keyword), &many(1000, "x")),
+                Err(SchemaValidationError::TooLarge),
+                "{keyword}"
+            );
         }
         let mut unevaluated = json!({ "unevaluatedProperties": false });
         for _ in 0..6 {
             unevaluated = json!({ "anyOf": [unevaluated], "unevaluatedProperties": false });
         }
-        assert!(matches!(within(LIMIT, &unevaluated, &json!({ "a": 1 })), Err(Unchecked::Wrong(_))));
+        assert!(matches!(within(LIMIT, &unevaluated, &json!({ "a": 1 })), Err(SchemaValidationError::Invalid(_))));
         // As deep as JSON goes: neither the time nor the stack runs out.
         let deep = (0..60).fold(json!({ "type": "string" }), |inner, _| json!({ "properties": { "a": inner } }));
         let value = (0..60).fold(json!(1), |inner, _| json!({ "a": inner }));
-        assert!(matches!(within(LIMIT, &deep, &value), Err(Unchecked::Wrong(_))));
+        assert!(matches!(within(LIMIT, &deep, &value), Err(SchemaValidationError::Invalid(_))));
     }
 
     #[test]
-    fn the_worst_patterns_and_values_end_soon() {
+    fn validation_time_is_bounded_for_patterns() {
         // Regular expressions are some thirty times slower without optimisation.
         const LIMIT: Duration = Duration::from_secs(3);
         let long = json!({ "a": "a".repeat(60_000) });
@@ -211,7 +215,10 @@ mod tests {
                     (0..patterns).map(|number| json!({ "pattern": format!("{pattern}{number}") })).collect();
                 let schema = json!({ "type": "object", "additionalProperties": { "anyOf": patterns } });
                 let outcome = within(LIMIT, &schema, value);
-                assert!(matches!(outcome, Err(Unchecked::Wrong(_) | Unchecked::Unusable)), "{pattern} {outcome:?}");
+                assert!(
+                    matches!(outcome, Err(SchemaValidationError::Invalid(_) | SchemaValidationError::UnusableSchema)),
+                    "{pattern} {outcome:?}"
+                );
             }
         }
         // Nothing in it fails before all of it has been looked at.
@@ -220,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tools_really_take_is_checked() {
+    fn realistic_arguments_are_validated() {
         let row = json!({
             "type": "object",
             "properties": {

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use shared::oauth::scope::Scope;
 use shared::store::workspace::skill::{Argument, Skill};
 
-use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, list_output, listed, name, read_input};
+use super::{
+    BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, list_input, list_output, name_argument,
+    name_input, summaries_result,
+};
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {
@@ -14,10 +17,10 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         title: "List skills",
         description: "Lists the workspace's skills: written instructions for recurring work, with a sentence on when to use each. \
                       Look here before starting a task that the workspace may have a way of doing.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: list_input,
         output: || list_output("skills"),
-        run: |arguments, work| Box::pin(list(arguments, work)),
+        run: |arguments, context| Box::pin(list(arguments, context)),
     },
     BuiltIn {
         name: "read_skill",
@@ -25,24 +28,24 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         title: "Read a skill",
         description: "Returns one skill's instructions, in Markdown. Follow them for the task at hand; where they say {{name}}, put \
                       what the person gave for the argument of that name.",
-        effect: Effect::Reads,
-        input: || read_input("The skill's name, as list_skills shows it"),
+        effect: Effect::ReadOnly,
+        input: || name_input("The skill's name, as list_skills shows it"),
         output: read_output,
-        run: |arguments, work| Box::pin(read(arguments, work)),
+        run: |arguments, context| Box::pin(read(arguments, context)),
     },
 ];
 
-async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    Ok(listed("skills", &work.workspace.skills(after(arguments)?.as_ref()).await?))
+async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    Ok(summaries_result("skills", &context.workspace.skills(cursor_argument(arguments)?.as_ref()).await?))
 }
 
-async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let skill = work.workspace.skill(&name(arguments, unknown)?).await?;
-    let Skill { name, title, description, content, arguments } = skill.ok_or_else(unknown)?;
+async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let skill = context.workspace.skill(&name_argument(arguments, not_found)?).await?;
+    let Skill { name, title, description, content, arguments } = skill.ok_or_else(not_found)?;
     let arguments = arguments.iter().map(|Argument { name, description, required }| {
         json!({ "name": name.as_str(), "description": description, "required": required })
     });
-    Ok(Outcome::Structured(json!({
+    Ok(ToolResult::Structured(json!({
         "name": name.as_str(),
         "title": title,
         "description": description,
@@ -74,6 +77,6 @@ fn read_output() -> Value {
     })
 }
 
-fn unknown() -> Undone {
-    Undone::failed("not_found", "There is no skill of that name. list_skills shows which there are.")
+fn not_found() -> ToolError {
+    ToolError::failed("not_found", "There is no skill of that name. list_skills shows which there are.")
 }

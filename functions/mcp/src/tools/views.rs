@@ -9,8 +9,11 @@ use shared::store::workspace::entity::Entity;
 use shared::store::workspace::query::Field;
 use shared::store::workspace::view::View;
 
-use super::search::{Limit, Search, found_output, page_input};
-use super::{BuiltIn, Effect, Outcome, Undone, Work, after, list_input, list_output, listed, typed};
+use super::entity_search::{EntitySearch, PageLimit, page_input_members, page_output_members};
+use super::{
+    BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, list_input, list_output, parse_arguments,
+    summaries_result,
+};
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {
@@ -18,10 +21,10 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         scope: Scope::ViewsRead,
         title: "List views",
         description: "Lists the workspace's views: saved queries over its records, with a sentence on what each shows.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: list_input,
         output: || list_output("views"),
-        run: |arguments, work| Box::pin(list(arguments, work)),
+        run: |arguments, context| Box::pin(list(arguments, context)),
     },
     BuiltIn {
         name: "read_view",
@@ -29,10 +32,10 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         title: "Read a view",
         description: "Returns one view's definition (which records it shows, in which order and columns) and a page of the records \
                       themselves, if you may read entities.",
-        effect: Effect::Reads,
+        effect: Effect::ReadOnly,
         input: read_input,
         output: read_output,
-        run: |arguments, work| Box::pin(read(arguments, work)),
+        run: |arguments, context| Box::pin(read(arguments, context)),
     },
 ];
 
@@ -41,24 +44,24 @@ const NO_ROWS: &str =
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Read {
+struct ReadArguments {
     name: String,
     cursor: Option<String>,
     limit: Option<u64>,
 }
 
-async fn list(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    Ok(listed("views", &work.workspace.views(after(arguments)?.as_ref()).await?))
+async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    Ok(summaries_result("views", &context.workspace.views(cursor_argument(arguments)?.as_ref()).await?))
 }
 
-async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone> {
-    let Read { name, cursor, limit } = typed(arguments)?;
-    let (name, limit) = (Name::parse(&name).ok_or_else(unknown)?, Limit::parse(limit)?);
-    let View { name, title, description, definition } = work.workspace.view(&name).await?.ok_or_else(unknown)?;
-    let mut result = if work.access.scopes().contains(Scope::EntitiesRead) {
+async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
+    let ReadArguments { name, cursor, limit } = parse_arguments(arguments)?;
+    let (name, limit) = (Name::parse(&name).ok_or_else(not_found)?, PageLimit::parse(limit)?);
+    let View { name, title, description, definition } = context.workspace.view(&name).await?.ok_or_else(not_found)?;
+    let mut result = if context.access.scopes().contains(Scope::EntitiesRead) {
         let (kind, filter, sort) = (&definition.kind, &definition.filter, &definition.sort);
-        let search = Search { kind, words: None, filter, sort, cursor: cursor.as_deref(), limit };
-        search.page(&work.workspace, |entity| row(entity, &definition.columns)).await?.into_members("rows")
+        let search = EntitySearch { kind, words: None, filter, sort, cursor: cursor.as_deref(), limit };
+        search.page(&context.workspace, |entity| row(entity, &definition.columns)).await?.into_members("rows")
     } else {
         std::iter::once(("withheld".to_owned(), NO_ROWS.into())).collect()
     };
@@ -69,7 +72,7 @@ async fn read(arguments: JsonObject, work: &Work<'_>) -> Result<Outcome, Undone>
         ("definition", definition.to_json().into()),
     ];
     result.extend(about.map(|(name, value): (_, Value)| (name.to_owned(), value)));
-    Ok(Outcome::Structured(result.into()))
+    Ok(ToolResult::Structured(result.into()))
 }
 
 /// An entity as far as the view shows it.
@@ -84,7 +87,7 @@ fn row(entity: &Entity, columns: &[Field]) -> Value {
 }
 
 fn read_input() -> Value {
-    let mut properties = page_input();
+    let mut properties = page_input_members();
     let name = json!({ "type": "string", "description": "The view's name, as list_views shows it" });
     properties.insert("name".to_owned(), name);
     json!({ "type": "object", "properties": properties, "required": ["name"], "additionalProperties": false })
@@ -120,11 +123,11 @@ fn read_output() -> Value {
         },
         "withheld": { "type": "string", "description": "In place of rows: why there are none" },
     });
-    let mut properties = found_output();
+    let mut properties = page_output_members();
     properties.extend(own.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
     json!({ "type": "object", "properties": properties, "required": ["name", "title", "description", "definition"] })
 }
 
-fn unknown() -> Undone {
-    Undone::failed("not_found", "There is no view of that name. list_views shows which there are.")
+fn not_found() -> ToolError {
+    ToolError::failed("not_found", "There is no view of that name. list_views shows which there are.")
 }

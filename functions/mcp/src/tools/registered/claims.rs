@@ -1,4 +1,4 @@
-//! What a tenant's tool is told of who calls it.
+//! The claims that a tenant's tool receives about its caller.
 //!
 //! Over HTTP it comes as `Authorization: Bearer <JWT>`, signed with the keys at `/.well-known/jwks.json` as access tokens are, and
 //! of another type, so that neither passes for the other. A tool verifies the signature, then `typ`, `iss`, `aud` and `exp`, then
@@ -28,17 +28,17 @@ use shared::access::Principal;
 use shared::oauth::secret::{Secret, to_text};
 use shared::store::workspace::tool::Tool;
 
-use super::Work;
+use super::ToolContext;
 
 /// The media type in the header: not that of access tokens (RFC 9068), which [`shared::signing_keys::verifier`] demands.
-pub(super) const TYPE: &str = "tool-call+jwt";
+pub(super) const TOKEN_TYPE: &str = "tool-call+jwt";
 
 /// How long a tool may take a call for a new one.
 const LIFETIME: Duration = Duration::from_mins(1);
 
 /// On whose behalf a tool is called.
 #[derive(Serialize)]
-pub(super) struct Context<'a> {
+pub(super) struct CallerClaims<'a> {
     iss: &'a str,
     sub: &'a str,
     tenant: &'a str,
@@ -63,15 +63,15 @@ pub(super) struct Claims<'a> {
     aud: &'a str,
     exp: i64,
     #[serde(flatten)]
-    context: Context<'a>,
+    caller: CallerClaims<'a>,
 }
 
-impl<'a> Context<'a> {
+impl<'a> CallerClaims<'a> {
     /// Of one call.
-    pub(super) fn of(tool: &'a Tool, work: &'a Work<'_>) -> Self {
-        let access = work.access;
+    pub(super) fn of(tool: &'a Tool, context: &'a ToolContext<'_>) -> Self {
+        let access = context.access;
         Self {
-            iss: work.reach.issuer.as_str(),
+            iss: context.tool_invoker.issuer.as_str(),
             sub: access.person().as_str(),
             tenant: access.tenant().as_str(),
             by: match access.principal() {
@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
                 Principal::ApiKey(key) => Credential::Key { key: key.to_text() },
             },
             tool: tool.name.as_str(),
-            iat: work.now.seconds(),
+            iat: context.now.seconds(),
             jti: to_text(Secret::<16>::random().expose()),
         }
     }
@@ -89,8 +89,8 @@ impl<'a> Context<'a> {
 
 impl<'a> Claims<'a> {
     /// For the tool at `url`.
-    pub(super) fn for_tool_at(url: &'a str, context: Context<'a>) -> Self {
+    pub(super) fn for_tool(url: &'a str, caller: CallerClaims<'a>) -> Self {
         let lifetime = LIFETIME.as_secs().cast_signed();
-        Self { aud: url, exp: context.iat.saturating_add(lifetime), context }
+        Self { aud: url, exp: caller.iat.saturating_add(lifetime), caller }
     }
 }

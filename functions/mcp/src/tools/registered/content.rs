@@ -1,4 +1,4 @@
-//! What a tenant's tool answered, as a model can use it.
+//! Turns the response of a tenant's tool into a tool result.
 //!
 //! | the answer | the result |
 //! | --- | --- |
@@ -18,12 +18,12 @@ use serde_json::Value;
 use shared::outbound::OutboundResponse;
 use shared::store::workspace::tool::Tool;
 
-use super::super::schema::{Formats, Unchecked, check};
-use super::super::{Outcome, Undone};
-use super::unusable;
+use super::super::schema::{Formats, SchemaValidationError, validate};
+use super::super::{ToolError, ToolResult};
+use super::unusable_schema;
 
-/// What a tool is told that we take, the best first.
-pub(super) const ACCEPTED: &str =
+/// The `Accept` header of a call, the preferred types first.
+pub(super) const ACCEPT: &str =
     "application/json, application/vnd.mcp.content+json, text/*;q=0.5, image/*;q=0.5, audio/*;q=0.5";
 /// The most bytes that a tool may answer in all: an image or sound of [`MEDIA_LIMIT`] in base64, and something to go with it.
 pub(super) const LIMIT: usize = 3 * 512 * 1024;
@@ -40,7 +40,7 @@ const MEDIA_LIMIT: usize = 1024 * 1024;
 const EXCERPT: usize = 2000;
 
 /// What a tool answered over HTTP.
-pub(super) fn of_answer(tool: &Tool, answer: &OutboundResponse) -> Result<Outcome, Undone> {
+pub(super) fn from_http_response(tool: &Tool, answer: &OutboundResponse) -> Result<ToolResult, ToolError> {
     let media = answer.media_type();
     let body = answer.body.as_slice();
     let json = media == "application/json" || media.ends_with("+json");
@@ -48,7 +48,7 @@ pub(super) fn of_answer(tool: &Tool, answer: &OutboundResponse) -> Result<Outcom
     if !answer.status.is_success() {
         let status = answer.status.as_u16();
         let message = format!("The tool answered with HTTP status {status}.\n{}", excerpt(text.unwrap_or_default()));
-        return Err(Undone::failed("status", message.trim_end()));
+        return Err(ToolError::failed("status", message.trim_end()));
     }
     let parsed = || serde_json::from_slice(body).map_err(|_| unreadable("The tool's answer is not JSON."));
     if media == BLOCKS {
@@ -56,13 +56,13 @@ pub(super) fn of_answer(tool: &Tool, answer: &OutboundResponse) -> Result<Outcom
     }
     let plays = media.starts_with("audio/");
     if media.starts_with("image/") || plays {
-        promised_none(tool)?;
+        require_no_output_schema(tool)?;
         if body.len() > MEDIA_LIMIT {
             return Err(too_large());
         }
         let data = STANDARD.encode(body);
         let block = if plays { ContentBlock::audio(data, media) } else { ContentBlock::image(data, media) };
-        return Ok(Outcome::Content(vec![block]));
+        return Ok(ToolResult::Content(vec![block]));
     }
     if body.len() > TEXT_LIMIT {
         return Err(too_large());
@@ -70,51 +70,51 @@ pub(super) fn of_answer(tool: &Tool, answer: &OutboundResponse) -> Result<Outcom
     if json {
         return structured(tool, parsed()?);
     }
-    promised_none(tool)?;
+    require_no_output_schema(tool)?;
     match text {
-        _ if body.is_empty() => Ok(silent()),
-        Some(text) => Ok(Outcome::Text(text.to_owned())),
+        _ if body.is_empty() => Ok(empty_result()),
+        Some(text) => Ok(ToolResult::Text(text.to_owned())),
         None => Err(unreadable("The tool's answer is neither JSON nor text, nor an image or a sound.")),
     }
 }
 
 /// What a function returned.
-pub(super) fn of_return(tool: &Tool, returned: &[u8]) -> Result<Outcome, Undone> {
+pub(super) fn from_function_result(tool: &Tool, returned: &[u8]) -> Result<ToolResult, ToolError> {
     let value = if returned.is_empty() { Ok(Value::Null) } else { serde_json::from_slice(returned) };
     match value.map_err(|_| unreadable("The tool's answer is not JSON."))? {
         Value::Object(mut object) if object.len() == 1 && object.contains_key(BLOCKS) => {
             blocks(tool, object.remove(BLOCKS).unwrap_or_default())
         }
         _ if returned.len() > TEXT_LIMIT => Err(too_large()),
-        Value::Null if tool.output_schema.is_none() => Ok(silent()),
-        Value::String(text) if tool.output_schema.is_none() => Ok(Outcome::Text(text)),
+        Value::Null if tool.output_schema.is_none() => Ok(empty_result()),
+        Value::String(text) if tool.output_schema.is_none() => Ok(ToolResult::Text(text)),
         value => structured(tool, value),
     }
 }
 
 /// What a function said when it failed (Lambda developer guide, "Error handling": `errorMessage`, `errorType`).
-pub(super) fn of_failure(said: &[u8]) -> Undone {
+pub(super) fn from_function_error(said: &[u8]) -> ToolError {
     let said: Value = serde_json::from_slice(said).unwrap_or_default();
     let message = said.get("errorMessage").and_then(Value::as_str).unwrap_or_default();
-    Undone::failed("failed", format!("The tool failed.\n{}", excerpt(message)).trim_end())
+    ToolError::failed("failed", format!("The tool failed.\n{}", excerpt(message)).trim_end())
 }
 
-fn structured(tool: &Tool, value: Value) -> Result<Outcome, Undone> {
+fn structured(tool: &Tool, value: Value) -> Result<ToolResult, ToolError> {
     if let Some(schema) = &tool.output_schema {
-        check(schema, &value, Formats::Annotated).map_err(|why| match why {
-            Unchecked::Unusable => unusable(),
-            Unchecked::TooLarge => unreadable("The tool's answer is too large to be checked."),
-            Unchecked::Wrong(mistakes) => {
+        validate(schema, &value, Formats::Annotated).map_err(|why| match why {
+            SchemaValidationError::UnusableSchema => unusable_schema(),
+            SchemaValidationError::TooLarge => unreadable("The tool's answer is too large to be checked."),
+            SchemaValidationError::Invalid(mistakes) => {
                 unreadable(&format!("The tool's answer does not fit its own schema:\n{mistakes}"))
             }
         })?;
     }
     // Before 2026-07-28 only an object can be structured content.
-    Ok(if value.is_object() { Outcome::Structured(value) } else { Outcome::Text(value.to_string()) })
+    Ok(if value.is_object() { ToolResult::Structured(value) } else { ToolResult::Text(value.to_string()) })
 }
 
-fn blocks(tool: &Tool, value: Value) -> Result<Outcome, Undone> {
-    promised_none(tool)?;
+fn blocks(tool: &Tool, value: Value) -> Result<ToolResult, ToolError> {
+    require_no_output_schema(tool)?;
     let blocks: Vec<ContentBlock> = serde_json::from_value(value)
         .map_err(|error| unreadable(&format!("The tool's answer is no array of content blocks: {error}.")))?;
     if blocks.len() > MOST_BLOCKS {
@@ -125,7 +125,7 @@ fn blocks(tool: &Tool, value: Value) -> Result<Outcome, Undone> {
         return Err(too_large());
     }
     if blocks.is_empty() {
-        return Ok(silent());
+        return Ok(empty_result());
     }
     let sound = |data: &str, media: &str, kind: &str| media.starts_with(kind) && STANDARD.decode(data).is_ok();
     let fits = blocks.iter().all(|block| match block {
@@ -141,7 +141,7 @@ fn blocks(tool: &Tool, value: Value) -> Result<Outcome, Undone> {
         _ => false,
     });
     if fits {
-        Ok(Outcome::Content(blocks))
+        Ok(ToolResult::Content(blocks))
     } else {
         Err(unreadable("The tool's answer has a content block with data that is not base64, or the wrong type or uri."))
     }
@@ -158,27 +158,27 @@ fn is_uri(text: &str) -> bool {
 }
 
 /// MCP: whoever promises a structure keeps it.
-fn promised_none(tool: &Tool) -> Result<(), Undone> {
+fn require_no_output_schema(tool: &Tool) -> Result<(), ToolError> {
     match tool.output_schema {
         Some(_) => Err(unreadable("The tool's answer is not JSON, which its schema promises.")),
         None => Ok(()),
     }
 }
 
-fn silent() -> Outcome {
-    Outcome::Text("The tool has done it, and says nothing.".to_owned())
+fn empty_result() -> ToolResult {
+    ToolResult::Text("The tool has done it, and says nothing.".to_owned())
 }
 
 fn excerpt(text: &str) -> String {
     text.chars().take(EXCERPT).collect()
 }
 
-fn too_large() -> Undone {
-    Undone::failed("too_large", "The tool did not answer: its answer is too large.")
+fn too_large() -> ToolError {
+    ToolError::failed("too_large", "The tool did not answer: its answer is too large.")
 }
 
-fn unreadable(message: &str) -> Undone {
-    Undone::failed("unreadable", message)
+fn unreadable(message: &str) -> ToolError {
+    ToolError::failed("unreadable", message)
 }
 
 #[cfg(test)]
@@ -216,15 +216,15 @@ mod tests {
         OutboundResponse { status: StatusCode::from_u16(status).unwrap(), headers, body: body.to_vec() }
     }
 
-    /// What the model gets, as JSON; or what it is told.
-    fn got(outcome: Result<Outcome, Undone>) -> Value {
+    /// The result as JSON, or the message of the error.
+    fn got(outcome: Result<ToolResult, ToolError>) -> Value {
         match outcome {
             Ok(outcome) => {
                 let result = serde_json::to_value(CallToolResult::from(outcome)).unwrap();
                 result.get("structuredContent").unwrap_or(&result["content"]).clone()
             }
-            Err(Undone::Failed { message, .. }) => message.into(),
-            Err(Undone::Upstream(fault)) => panic!("{fault}"),
+            Err(ToolError::Failed { message, .. }) => message.into(),
+            Err(ToolError::Upstream(fault)) => panic!("{fault}"),
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_becomes_of_an_answer() {
+    fn http_responses_become_tool_results() {
         let long = "x".repeat(TEXT_LIMIT + 1);
         let large = vec![0; MEDIA_LIMIT + 1];
         for (status, media, body, promises, expected) in [
@@ -273,14 +273,14 @@ mod tests {
             (302, "text/html", b"", false, json!("The tool answered with HTTP status 302.")),
             (200, "text/plain", long.as_bytes(), false, json!("The tool did not answer: its answer is too large.")),
         ] {
-            let got = got(of_answer(&tool(promises), &answer(status, media, body)));
+            let got = got(from_http_response(&tool(promises), &answer(status, media, body)));
             assert_eq!(got, expected, "{status} {media}");
         }
     }
 
     /// The fixtures of MCP's conformance suite are among them.
     #[test]
-    fn a_tool_may_answer_in_several_blocks() {
+    fn content_blocks_are_validated() {
         let blocks = json!([
             { "type": "text", "text": "Multiple content types test:" },
             { "type": "image", "data": "eA==", "mimeType": "image/png" },
@@ -289,9 +289,9 @@ mod tests {
             { "type": "resource", "resource": { "uri": "test://binary", "blob": "eA==" } },
             { "type": "resource_link", "uri": "file:///x", "name": "x" },
         ]);
-        assert_eq!(got(of_answer(&tool(false), &answer(200, BLOCKS, blocks.to_string().as_bytes()))), blocks);
+        assert_eq!(got(from_http_response(&tool(false), &answer(200, BLOCKS, blocks.to_string().as_bytes()))), blocks);
         let returned = json!({ BLOCKS: blocks }).to_string();
-        assert_eq!(got(of_return(&tool(false), returned.as_bytes())), blocks);
+        assert_eq!(got(from_function_result(&tool(false), returned.as_bytes())), blocks);
 
         for wrong in [
             json!({}),
@@ -306,13 +306,13 @@ mod tests {
             json!([{ "type": "resource_link", "uri": "x", "name": "x" }]),
             json!(vec![json!({ "type": "text", "text": "x" }); MOST_BLOCKS + 1]),
         ] {
-            let told = got(of_answer(&tool(false), &answer(200, BLOCKS, wrong.to_string().as_bytes())));
+            let told = got(from_http_response(&tool(false), &answer(200, BLOCKS, wrong.to_string().as_bytes())));
             assert!(told.as_str().is_some_and(|told| told.starts_with("The tool's answer ")), "{wrong} {told}");
         }
     }
 
     #[test]
-    fn what_becomes_of_a_return() {
+    fn function_results_become_tool_results() {
         for (returned, promises, expected) in [
             (r#"{"paid":true}"#, true, json!({ "paid": true })),
             ("[1,2]", false, text("[1,2]")),
@@ -322,7 +322,7 @@ mod tests {
             ("{", false, json!("The tool's answer is not JSON.")),
             ("{}", true, json!("The tool's answer does not fit its own schema:\n- /: \"paid\" is a required property")),
         ] {
-            assert_eq!(got(of_return(&tool(promises), returned.as_bytes())), expected, "{returned}");
+            assert_eq!(got(from_function_result(&tool(promises), returned.as_bytes())), expected, "{returned}");
         }
         for (said, told) in [
             (
@@ -331,7 +331,7 @@ mod tests {
             ),
             ("", "The tool failed."),
         ] {
-            assert_eq!(got(Err(of_failure(said.as_bytes()))), json!(told));
+            assert_eq!(got(Err(from_function_error(said.as_bytes()))), json!(told));
         }
     }
 }

@@ -20,12 +20,12 @@ use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
 use shared::upstream_error::UpstreamError;
 
-use self::claims::{Claims, Context, TYPE};
-use super::schema::{Formats, Unchecked, check};
-use super::{BuiltIn, Outcome, Undone, Work};
+use self::claims::{CallerClaims, Claims, TOKEN_TYPE};
+use super::schema::{Formats, SchemaValidationError, validate};
+use super::{BuiltIn, ToolContext, ToolError, ToolResult};
 
-/// The ways to where tenants serve their tools, and how often they may be gone.
-pub(crate) struct Reach {
+/// Calls the tools that tenants serve, within their limits.
+pub(crate) struct ToolInvoker {
     issuer: Issuer,
     signer: Signer,
     outbound: Outbound,
@@ -38,7 +38,7 @@ const ARGUMENTS_LIMIT: usize = 64 * 1024;
 /// Where the deployment says nothing.
 const LIMITS: RateLimits = RateLimits { per_hour: 600, concurrency: 4 };
 
-impl Reach {
+impl ToolInvoker {
     /// With what it needs of the environment.
     pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, ConfigError> {
         let limit = |name: &'static str, otherwise| match environment.optional(name) {
@@ -55,13 +55,16 @@ impl Reach {
 }
 
 /// A page of the tenant's tools, those after `after`, and where it goes on; none without the scope to call them.
-pub(crate) async fn list(work: &Work<'_>, after: Option<&Name>) -> Result<(Vec<Tool>, Option<Name>), UpstreamError> {
-    if !work.access.scopes().contains(Scope::ToolsExecute) {
+pub(crate) async fn list(
+    context: &ToolContext<'_>,
+    after: Option<&Name>,
+) -> Result<(Vec<Tool>, Option<Name>), UpstreamError> {
+    if !context.access.scopes().contains(Scope::ToolsExecute) {
         return Ok((Vec::new(), None));
     }
-    let page = work.workspace.tools(after).await?;
+    let page = context.workspace.tools(after).await?;
     // A name that has become ours since it was registered calls ours.
-    let theirs = page.items.into_iter().filter(|tool| BuiltIn::named(tool.name.as_str()).is_none());
+    let theirs = page.items.into_iter().filter(|tool| BuiltIn::find(tool.name.as_str()).is_none());
     Ok((theirs.map(describe).collect(), page.next))
 }
 
@@ -82,42 +85,46 @@ fn describe(tool: tool::Tool) -> Tool {
 
 /// Calls the tenant's tool of that name, if there is one: what is wrong with the arguments costs nothing, and what is sent has
 /// been counted before.
-pub(crate) async fn call(name: &Name, arguments: JsonObject, work: &Work<'_>) -> Result<Option<Outcome>, Undone> {
-    let Some(tool) = work.workspace.tool(name).await? else { return Ok(None) };
+pub(crate) async fn call(
+    name: &Name,
+    arguments: JsonObject,
+    context: &ToolContext<'_>,
+) -> Result<Option<ToolResult>, ToolError> {
+    let Some(tool) = context.workspace.tool(name).await? else { return Ok(None) };
     let arguments = Value::Object(arguments);
     if arguments.to_string().len() > ARGUMENTS_LIMIT {
-        return Err(Undone::failed("too_large", format!("The arguments must not exceed {ARGUMENTS_LIMIT} bytes.")));
+        return Err(ToolError::failed("too_large", format!("The arguments must not exceed {ARGUMENTS_LIMIT} bytes.")));
     }
-    check(&tool.input_schema, &arguments, Formats::Annotated).map_err(|why| match why {
-        Unchecked::Unusable => unusable(),
-        Unchecked::TooLarge => {
-            Undone::failed("too_large", "The arguments are too large to be checked. Send less at once.")
+    validate(&tool.input_schema, &arguments, Formats::Annotated).map_err(|why| match why {
+        SchemaValidationError::UnusableSchema => unusable_schema(),
+        SchemaValidationError::TooLarge => {
+            ToolError::failed("too_large", "The arguments are too large to be checked. Send less at once.")
         }
-        Unchecked::Wrong(mistakes) => {
-            Undone::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
+        SchemaValidationError::Invalid(mistakes) => {
+            ToolError::failed("invalid_arguments", format!("The arguments do not fit the tool's schema:\n{mistakes}"))
         }
     })?;
-    let under_way = begin(work).await?;
-    let context = Context::of(&tool, work);
+    let under_way = reserve_call(context).await?;
+    let caller = CallerClaims::of(&tool, context);
     let outcome = match &tool.kind {
-        ToolEndpoint::Http { url } => post(url, &tool, &arguments, context, work).await,
-        ToolEndpoint::Lambda { function } => invoke(function, &tool, &arguments, &context, work).await,
+        ToolEndpoint::Http { url } => call_http(url, &tool, &arguments, caller, context).await,
+        ToolEndpoint::Lambda { function } => call_lambda(function, &tool, &arguments, &caller, context).await,
     };
-    if let Err(fault) = work.workspace.end_call(under_way).await {
+    if let Err(fault) = context.workspace.end_call(under_way).await {
         // The tool has done its work, and that is what the caller must hear.
-        tracing::warn!(%fault, "a tool's call counts as under way although it has ended");
+        tracing::warn!(%fault, "DynamoDB could not record the end of a tool call: the call still counts against the concurrency limit");
     }
     outcome.map(Some)
 }
 
 /// Counts the call, if it may be made.
-async fn begin(work: &Work<'_>) -> Result<InFlightCall, Undone> {
-    let RateLimits { per_hour, concurrency } = work.reach.limits;
-    match work.workspace.begin_call(work.access, work.reach.limits, work.now).await? {
+async fn reserve_call(context: &ToolContext<'_>) -> Result<InFlightCall, ToolError> {
+    let RateLimits { per_hour, concurrency } = context.tool_invoker.limits;
+    match context.workspace.begin_call(context.access, context.tool_invoker.limits, context.now).await? {
         RateLimitDecision::Allowed(under_way) => Ok(under_way),
         RateLimitDecision::HourlyLimitExceeded { resets } => {
-            let minutes = resets.since(work.now).as_secs().div_ceil(60);
-            Err(Undone::failed(
+            let minutes = resets.since(context.now).as_secs().div_ceil(60);
+            Err(ToolError::failed(
                 "budget_spent",
                 format!(
                     "This connection has made its {per_hour} calls of the workspace's own tools for this hour. It may make more in \
@@ -125,7 +132,7 @@ async fn begin(work: &Work<'_>) -> Result<InFlightCall, Undone> {
                 ),
             ))
         }
-        RateLimitDecision::ConcurrencyLimitExceeded => Err(Undone::failed(
+        RateLimitDecision::ConcurrencyLimitExceeded => Err(ToolError::failed(
             "too_many_at_once",
             format!(
                 "The workspace's own tools have as many calls under way as they may at one time: {concurrency}. Wait for calls that \
@@ -136,21 +143,21 @@ async fn begin(work: &Work<'_>) -> Result<InFlightCall, Undone> {
 }
 
 /// A POST of the arguments, with a token that says on whose behalf.
-async fn post(
+async fn call_http(
     url: &str,
     tool: &tool::Tool,
     arguments: &Value,
-    context: Context<'_>,
-    work: &Work<'_>,
-) -> Result<Outcome, Undone> {
-    let Reach { signer, outbound, .. } = work.reach;
-    let token = signer.sign(TYPE, &Claims::for_tool_at(url, context)).await?;
+    caller: CallerClaims<'_>,
+    context: &ToolContext<'_>,
+) -> Result<ToolResult, ToolError> {
+    let ToolInvoker { signer, outbound, .. } = context.tool_invoker;
+    let token = signer.sign(TOKEN_TYPE, &Claims::for_tool(url, caller)).await?;
     let mut token = HeaderValue::try_from(format!("Bearer {token}"))
         .map_err(|_| UpstreamError::new("KMS.Sign", "a token that no header takes"))?;
     token.set_sensitive(true);
     let body = arguments.to_string().into_bytes();
     let fetch = OutboundRequest::post_json(url, body, tool.timeout, content::LIMIT)
-        .accepting(content::ACCEPTED)
+        .accepting(content::ACCEPT)
         .header(AUTHORIZATION, token);
     let answer = outbound.fetch(fetch).await.map_err(|refused| {
         let why = match refused {
@@ -163,35 +170,35 @@ async fn post(
             | OutboundError::Port
             | OutboundError::SpecialUse => "guarded",
         };
-        Undone::failed(why, format!("The tool did not answer: {refused}."))
+        ToolError::failed(why, format!("The tool did not answer: {refused}."))
     })?;
-    content::of_answer(tool, &answer)
+    content::from_http_response(tool, &answer)
 }
 
-/// An invocation. The event is `{ "arguments": {…}, "context": {…} }`, the context being a [`Context`]; no token, because IAM
+/// An invocation. The event is `{ "arguments": {…}, "context": {…} }`, the latter being [`CallerClaims`]; no token, because IAM
 /// vouches for who invokes.
-async fn invoke(
+async fn call_lambda(
     function: &str,
     tool: &tool::Tool,
     arguments: &Value,
-    context: &Context<'_>,
-    work: &Work<'_>,
-) -> Result<Outcome, Undone> {
-    let event = json!({ "arguments": arguments, "context": context }).to_string().into_bytes();
-    let returned = work.reach.invoker.invoke(function, event, tool.timeout, content::LIMIT).await;
+    caller: &CallerClaims<'_>,
+    context: &ToolContext<'_>,
+) -> Result<ToolResult, ToolError> {
+    let event = json!({ "arguments": arguments, "context": caller }).to_string().into_bytes();
+    let returned = context.tool_invoker.invoker.invoke(function, event, tool.timeout, content::LIMIT).await;
     let returned = returned.map_err(|refused| {
         let why = match &refused {
-            InvocationError::Failed(said) => return content::of_failure(said),
+            InvocationError::Failed(said) => return content::from_function_error(said),
             InvocationError::TimedOut => "timed_out",
             InvocationError::TooLarge => "too_large",
             InvocationError::Busy => "busy",
             InvocationError::Unreachable => "unreachable",
         };
-        Undone::failed(why, format!("The tool did not answer: {refused}."))
+        ToolError::failed(why, format!("The tool did not answer: {refused}."))
     })?;
-    content::of_return(tool, &returned)
+    content::from_function_result(tool, &returned)
 }
 
-fn unusable() -> Undone {
-    Undone::failed("unusable_schema", "The tool is registered with a schema that cannot be used.")
+fn unusable_schema() -> ToolError {
+    ToolError::failed("unusable_schema", "The tool is registered with a schema that cannot be used.")
 }

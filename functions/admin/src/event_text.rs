@@ -1,4 +1,4 @@
-//! Events of the audit in plain words.
+//! Audit events as text for people.
 
 use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::scope::Scopes;
@@ -7,7 +7,7 @@ use shared::store::activity::Activity;
 use crate::permission;
 
 /// One event, for a person.
-pub(crate) struct Told {
+pub(crate) struct EventText {
     pub(crate) what: String,
     /// Who did it or whom it concerns.
     pub(crate) by: String,
@@ -22,7 +22,7 @@ pub(crate) fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
 }
 
 /// Whether it says more than that all is well, or what another event says again.
-pub(crate) fn is_telling(activity: &Activity) -> bool {
+pub(crate) fn is_significant(activity: &Activity) -> bool {
     let verdict = text(activity, "verdict").unwrap_or_default();
     match activity.event.as_str() {
         "grant_ending" => false,
@@ -35,7 +35,7 @@ pub(crate) fn is_telling(activity: &Activity) -> bool {
 }
 
 /// The event, whose client is called `client`.
-pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
+pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
     let part = |name: &str| text(activity, name).map(|text| SanitizedText(text).to_string()).unwrap_or_default();
     // A word of ours; ids and names of others stay as they are.
     let word = |name: &str| part(name).replace('_', " ");
@@ -111,7 +111,7 @@ pub(crate) fn words(activity: &Activity, client: Option<&str>) -> Told {
     };
     let key = part("key");
     let detail = if key.is_empty() { detail } else { list(&[format!("key {key}"), detail]) };
-    Told { what, by, detail, bad }
+    EventText { what, by, detail, bad }
 }
 
 fn list(parts: &[String]) -> String {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_ours_are_plain_and_ids_stay_as_they_are() {
+    fn events_are_described_and_ids_stay_as_they_are() {
         for (line, what, detail) in [
             (
                 json!({ "event": "key_made", "key": "a_b-c_d", "scope": "skills:read" }),
@@ -168,16 +168,16 @@ mod tests {
             (json!({ "event": "something_new", "person": "p" }), "something new", ""),
         ] {
             let activity = activity(&line);
-            let told = words(&activity, Some("Claude"));
-            assert_eq!((told.what.as_str(), told.detail.as_str()), (what, detail));
+            let text = describe(&activity, Some("Claude"));
+            assert_eq!((text.what.as_str(), text.detail.as_str()), (what, detail));
             assert_eq!(
-                (is_telling(&activity), told.bad),
+                (is_significant(&activity), text.bad),
                 (true, what.contains("refused") || detail.starts_with("ignored"))
             );
         }
         for outcome in ["repeated", "superseded"] {
             let line = json!({ "event": "membership_followed", "change": 7, "outcome": outcome });
-            assert!(!is_telling(&activity(&line)), "{outcome}");
+            assert!(!is_significant(&activity(&line)), "{outcome}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! `membership` on Lambda.
+//! `feed` on Lambda.
 
-use membership::Membership;
+use feed::ProductFeed;
 use shared::lambda;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda::Error> {
-    lambda::serve(Membership::new).await
+    lambda::serve(ProductFeed::new).await
 }

@@ -1,4 +1,4 @@
-//! Every way in which a page is not shown or a change not made, and what people and scripts are told.
+//! The errors of the console, and the page or JSON that answers each.
 
 use askama::Template;
 use http::StatusCode;
@@ -14,48 +14,48 @@ use shared::store::api_keys::{ApiKeyError, CreateApiKeyError};
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
-use crate::manager::NotTheirs;
+use crate::tenant_admin::InsufficientRole;
 
-/// Why, for our log.
+/// Why a page is not shown or a change is not made. The text goes to the log.
 #[derive(Debug, Error)]
-pub(crate) enum Refusal {
+pub(crate) enum AdminError {
     #[error("{0}")]
     Malformed(#[from] ParameterError),
-    #[error("a body that is not what it should be")]
-    Body,
-    #[error("a cursor that is none of ours")]
-    Cursor,
-    #[error("neither a person nor a key")]
-    Nobody,
-    #[error("a key that does not count: {0:?}")]
-    Key(ApiKeyError),
+    #[error("the body or a parameter is not valid")]
+    InvalidBody,
+    #[error("the cursor is not valid")]
+    InvalidCursor,
+    #[error("no session and no API key")]
+    Unauthenticated,
+    #[error("the API key is not valid: {0:?}")]
+    ApiKey(ApiKeyError),
     /// What is shown as a bearer is not a key, or mistyped.
-    #[error("a bearer that is no key")]
-    NotAKey,
-    #[error("the maker of the key is no longer in its tenant")]
-    MakerGone,
-    #[error("a session that is over")]
-    SignedOut,
-    #[error("came back from sign-in with a session that is not recognised: {why:?}")]
-    Unrecognized { why: NotSignedInError, again: String },
+    #[error("the bearer token is not a well-formed API key")]
+    MalformedApiKey,
+    #[error("the maker of the API key is no longer a member of the tenant")]
+    MakerNotMember,
+    #[error("the session has ended")]
+    SessionEnded,
+    #[error("the session after sign-in is not recognized: {why:?}")]
+    UnrecognizedSession { why: NotSignedInError, again: String },
     /// Of another tenant, or of nobody: they look alike.
-    #[error("not there, or not theirs")]
-    NotThere,
-    #[error("a role or key that is not for this")]
-    NotTheirs(NotTheirs),
-    #[error("a form that we did not give to this session for this")]
-    Forged,
-    #[error("a form that lay open too long")]
-    Stale,
-    #[error("a key that is not made: {0}")]
+    #[error("not found, or of another tenant")]
+    NotFound,
+    #[error("the role or API key lacks connections:manage")]
+    InsufficientRole(InsufficientRole),
+    #[error("the CSRF token of the form is not valid")]
+    InvalidCsrfToken,
+    #[error("the form has expired")]
+    FormExpired,
+    #[error("the API key was not created: {0}")]
     Unmade(CreateApiKeyError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 }
 
 #[derive(Template)]
-#[template(path = "refused.html")]
-struct Page<'a> {
+#[template(path = "error.html")]
+struct ErrorPage<'a> {
     layout: &'a Layout,
     title: &'static str,
     what: &'a str,
@@ -70,24 +70,28 @@ struct Body {
     error_description: &'static str,
 }
 
-/// What people are told, where no more has to be known for it than this: so that it can wait for the page after a form.
+/// An error whose page needs no more data than this, so that a cookie can carry it to the page after a form.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Kind {
-    NotThere,
-    Forged,
-    Stale,
+pub(crate) enum FormError {
+    #[serde(rename = "not_there")]
+    NotFound,
+    #[serde(rename = "forged")]
+    InvalidCsrfToken,
+    #[serde(rename = "stale")]
+    FormExpired,
     MadeAlready,
     Unavailable,
-    SignedOut,
+    #[serde(rename = "signed_out")]
+    SessionEnded,
     Incomplete,
 }
 
-impl Refusal {
+impl AdminError {
     /// The page that people get.
     pub(crate) fn page(&self, layout: &Layout) -> Response {
         let (title, what, advice) = match self {
-            Self::NotTheirs(NotTheirs { tenant, role }) => (
+            Self::InsufficientRole(InsufficientRole { tenant, role }) => (
                 "Your role does not allow this",
                 format!(
                     "Looking after the connections of {} takes more than the role {}.",
@@ -96,45 +100,49 @@ impl Refusal {
                 ),
                 "An owner or administrator of the workspace can do it, or give you another role.",
             ),
-            Self::Unrecognized { why: NotSignedInError::NoSession(SessionError::MissingAmr), .. } => (
+            Self::UnrecognizedSession { why: NotSignedInError::NoSession(SessionError::MissingAmr), .. } => (
                 "Your session does not count here",
                 "It does not say how you signed in, so it may be another application's.".to_owned(),
                 HOOK_MUST_KEEP_CLAIMS,
             ),
-            Self::Unrecognized { why: NotSignedInError::MfaPending, .. } => (
+            Self::UnrecognizedSession { why: NotSignedInError::MfaPending, .. } => (
                 "Your second step is missing",
                 "You signed in without the second step that your account asks for.".to_owned(),
                 "Sign in again with both steps. If you are not asked for the second one, tell those who run this service.",
             ),
-            Self::Unrecognized { .. } => (
+            Self::UnrecognizedSession { .. } => (
                 "Your session could not be recognised",
                 "You come from signing in, but the session in this browser is not one that counts here.".to_owned(),
                 "Sign in again. If it stays like this, tell those who run this service: they can check it with the doctor command.",
             ),
             other => {
-                let (title, what, advice) = other.kind().unwrap_or(Kind::Incomplete).words();
+                let (title, what, advice) = other.form_error().unwrap_or(FormError::Incomplete).page_text();
                 (title, what.to_owned(), advice)
             }
         };
         let again = match self {
-            Self::Unrecognized { again, .. } => Some(again.as_str()),
+            Self::UnrecognizedSession { again, .. } => Some(again.as_str()),
             _ => None,
         };
-        let rendered = Page { layout, title, what: &what, advice, again }.render();
+        let rendered = ErrorPage { layout, title, what: &what, advice, again }.render();
         response::with_reason(layout.page(self.status(), FormAction::OWN_ORIGIN, None, rendered), self)
     }
 
-    /// What the page after a form tells; nothing where its address tells by itself what stands in the way.
-    pub(crate) const fn kind(&self) -> Option<Kind> {
+    /// The error for the page after a form; `None` where the address alone leads to the right page.
+    pub(crate) const fn form_error(&self) -> Option<FormError> {
         Some(match self {
-            Self::NotTheirs(_) | Self::Unrecognized { .. } => return None,
-            Self::NotThere => Kind::NotThere,
-            Self::Forged => Kind::Forged,
-            Self::Stale => Kind::Stale,
-            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => Kind::MadeAlready,
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => Kind::Unavailable,
-            Self::SignedOut | Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone => Kind::SignedOut,
-            Self::Malformed(_) | Self::Body | Self::Cursor | Self::Unmade(_) => Kind::Incomplete,
+            Self::InsufficientRole(_) | Self::UnrecognizedSession { .. } => return None,
+            Self::NotFound => FormError::NotFound,
+            Self::InvalidCsrfToken => FormError::InvalidCsrfToken,
+            Self::FormExpired => FormError::FormExpired,
+            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => FormError::MadeAlready,
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => FormError::Unavailable,
+            Self::SessionEnded
+            | Self::Unauthenticated
+            | Self::ApiKey(_)
+            | Self::MalformedApiKey
+            | Self::MakerNotMember => FormError::SessionEnded,
+            Self::Malformed(_) | Self::InvalidBody | Self::InvalidCursor | Self::Unmade(_) => FormError::Incomplete,
         })
     }
 
@@ -142,23 +150,25 @@ impl Refusal {
     pub(crate) fn json(&self) -> Response {
         let (error, error_description) = match self {
             // Of pages alone: scripts are never sent to sign in.
-            Self::Malformed(_) | Self::Body | Self::Unrecognized { .. } => {
+            Self::Malformed(_) | Self::InvalidBody | Self::UnrecognizedSession { .. } => {
                 ("invalid_request", "The request is not what the description of this API says.")
             }
-            Self::Cursor => ("invalid_request", "The cursor is not one that was given out here."),
+            Self::InvalidCursor => ("invalid_request", "The cursor is not one that was given out here."),
             Self::Unmade(CreateApiKeyError::NoPermission) => {
                 ("invalid_request", "A key needs at least one permission.")
             }
             Self::Unmade(CreateApiKeyError::ExpiryInPast) => ("invalid_request", "The key would have expired already."),
-            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) | Self::Stale | Self::Forged => {
+            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) | Self::FormExpired | Self::InvalidCsrfToken => {
                 ("invalid_request", "That was done before, or is too old.")
             }
-            Self::Nobody => ("invalid_token", "Send an API key as a bearer, or a session for what only reads."),
-            Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => {
+            Self::Unauthenticated => {
+                ("invalid_token", "Send an API key as a bearer, or a session for what only reads.")
+            }
+            Self::ApiKey(_) | Self::MalformedApiKey | Self::MakerNotMember | Self::SessionEnded => {
                 ("invalid_token", "The API key is not valid, or no longer.")
             }
-            Self::NotThere => ("not_found", "There is nothing of that name here."),
-            Self::NotTheirs(_) => ("insufficient_scope", "This takes the permission connections:manage."),
+            Self::NotFound => ("not_found", "There is nothing of that name here."),
+            Self::InsufficientRole(_) => ("insufficient_scope", "This takes the permission connections:manage."),
             Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
                 ("insufficient_scope", "A key may not do more than who makes it.")
             }
@@ -178,51 +188,57 @@ impl Refusal {
         match self {
             Self::Malformed(ParameterError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Malformed(_)
-            | Self::Body
-            | Self::Cursor
-            | Self::Unrecognized { .. }
+            | Self::InvalidBody
+            | Self::InvalidCursor
+            | Self::UnrecognizedSession { .. }
             | Self::Unmade(CreateApiKeyError::NoPermission | CreateApiKeyError::ExpiryInPast) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::Nobody | Self::Key(_) | Self::NotAKey | Self::MakerGone | Self::SignedOut => StatusCode::UNAUTHORIZED,
-            Self::NotTheirs(_) | Self::Forged | Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
+            Self::Unauthenticated
+            | Self::ApiKey(_)
+            | Self::MalformedApiKey
+            | Self::MakerNotMember
+            | Self::SessionEnded => StatusCode::UNAUTHORIZED,
+            Self::InsufficientRole(_) | Self::InvalidCsrfToken | Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
                 StatusCode::FORBIDDEN
             }
-            Self::NotThere => StatusCode::NOT_FOUND,
-            Self::Stale | Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => StatusCode::CONFLICT,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::FormExpired | Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => StatusCode::CONFLICT,
             Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
 
-impl Kind {
+impl FormError {
     /// The page after a form that was refused. An upstream error keeps its status, by which it is counted.
     pub(crate) fn page(self, layout: &Layout) -> Response {
-        let (title, what, advice) = self.words();
-        let rendered = Page { layout, title, what, advice, again: None }.render();
+        let (title, what, advice) = self.page_text();
+        let rendered = ErrorPage { layout, title, what, advice, again: None }.render();
         match self {
             Self::Unavailable => {
                 let page = layout.page(StatusCode::SERVICE_UNAVAILABLE, FormAction::OWN_ORIGIN, None, rendered);
-                response::with_reason(page, &"shown after a form that failed: the form's own log line says why")
+                response::with_reason(page, &"the page after a form that failed: the log line of the form says why")
             }
             _ => layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, rendered),
         }
     }
 
-    const fn words(self) -> (&'static str, &'static str, &'static str) {
+    const fn page_text(self) -> (&'static str, &'static str, &'static str) {
         const AGAIN: &str = "Nothing was changed. Go back, and do it again if you meant to.";
         match self {
-            Self::NotThere => (
+            Self::NotFound => (
                 "There is nothing here",
                 "This page does not exist, or it is not for you to see.",
                 "Check the address, or ask an administrator of the workspace.",
             ),
-            Self::Forged => (
+            Self::InvalidCsrfToken => (
                 "That did not come from this page",
                 "This page was open for too long, or your account has changed since, or something else than you sent it.",
                 AGAIN,
             ),
-            Self::Stale => ("That page was open for too long", "A key is made within an hour of describing it.", AGAIN),
+            Self::FormExpired => {
+                ("That page was open for too long", "A key is made within an hour of describing it.", AGAIN)
+            }
             Self::MadeAlready => (
                 "This key has been made already",
                 "It was shown once, when it was made, and cannot be shown again; no other was made.",
@@ -233,7 +249,7 @@ impl Kind {
                 "A part of our service did not answer.",
                 "Wait a moment, look at the list, and do what is left again.",
             ),
-            Self::SignedOut => (
+            Self::SessionEnded => (
                 "Your session had ended",
                 "It was ended elsewhere, so nothing was changed.",
                 "Sign in again, and do it once more.",
@@ -245,7 +261,7 @@ impl Kind {
     }
 }
 
-impl From<CreateApiKeyError> for Refusal {
+impl From<CreateApiKeyError> for AdminError {
     fn from(unmade: CreateApiKeyError) -> Self {
         Self::Unmade(unmade)
     }

@@ -1,4 +1,6 @@
-//! Who speaks: Standard Webhooks 1.0.0, signed with a secret that both sides hold ("Verifying webhook authenticity").
+//! Verifies the signature of a delivery.
+//!
+//! Standard Webhooks 1.0.0, signed with a secret that both sides hold ("Verifying webhook authenticity").
 
 use std::time::Duration;
 
@@ -16,29 +18,29 @@ const TOLERANCE: Duration = Duration::from_mins(5);
 /// The secrets that count: more than one while the sender moves from one to the next.
 pub(crate) struct Secrets(Vec<Key>);
 
-/// A body that somebody signed who holds one of the secrets. Only [`Secrets::open`] makes one outside of tests.
-pub(crate) struct Signed<'a>(pub(crate) &'a [u8]);
+/// A body whose signature was verified with one of the secrets. Only [`Secrets::verify`] makes one outside of tests.
+pub(crate) struct VerifiedBody<'a>(pub(crate) &'a [u8]);
 
-/// Why a delivery is not taken for the product's.
+/// Why the signature of a delivery is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unsigned {
+pub(crate) enum SignatureError {
     /// A header is not there.
-    Missing,
+    MissingHeader,
     /// A header is there twice. API Gateway joins them with a comma.
-    Repeated,
+    RepeatedHeader,
     /// A header is not what the standard says.
-    Malformed,
+    MalformedHeader,
     /// It was signed too long ago, or in the future.
-    Stale,
-    /// No signature of a version that we know is right.
-    Unproven,
+    TimestampOutOfTolerance,
+    /// No `v1` signature matches one of the secrets.
+    Mismatch,
 }
 
-impl Unsigned {
+impl SignatureError {
     /// For the sender. Which secret was wrong, and how, stays unsaid.
-    pub(crate) const fn sentence(self) -> &'static str {
+    pub(crate) const fn description(self) -> &'static str {
         match self {
-            Self::Stale => "webhook-timestamp is more than five minutes off.",
+            Self::TimestampOutOfTolerance => "webhook-timestamp is more than five minutes off.",
             _ => "The delivery is not signed as it must be.",
         }
     }
@@ -54,35 +56,40 @@ impl Secrets {
     }
 
     /// The body, if one of the signatures is by one of the secrets and was made just now.
-    pub(crate) fn open<'a>(&self, headers: &HeaderMap, body: &'a [u8], now: Timestamp) -> Result<Signed<'a>, Unsigned> {
-        const MOST: usize = 16;
+    pub(crate) fn verify<'a>(
+        &self,
+        headers: &HeaderMap,
+        body: &'a [u8],
+        now: Timestamp,
+    ) -> Result<VerifiedBody<'a>, SignatureError> {
+        const MAX_SIGNATURES: usize = 16;
 
-        let id = only(headers, "webhook-id")?;
+        let id = single_header_value(headers, "webhook-id")?;
         // Without a dot: where the id ends and the time begins must not be a matter of opinion.
         if !(1..=128).contains(&id.len())
             || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         {
-            return Err(Unsigned::Malformed);
+            return Err(SignatureError::MalformedHeader);
         }
-        let time = only(headers, "webhook-timestamp")?;
+        let time = single_header_value(headers, "webhook-timestamp")?;
         if !(1..=12).contains(&time.len()) || !time.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Unsigned::Malformed);
+            return Err(SignatureError::MalformedHeader);
         }
-        let seconds: i64 = time.parse().map_err(|_| Unsigned::Malformed)?;
-        let signatures = only(headers, "webhook-signature")?.split(' ').map(Signature::parse);
+        let seconds: i64 = time.parse().map_err(|_| SignatureError::MalformedHeader)?;
+        let signatures = single_header_value(headers, "webhook-signature")?.split(' ').map(Signature::parse);
         let signatures = signatures.collect::<Result<Vec<_>, _>>()?;
-        if signatures.len() > MOST {
-            return Err(Unsigned::Malformed);
+        if signatures.len() > MAX_SIGNATURES {
+            return Err(SignatureError::MalformedHeader);
         }
         if now.seconds().abs_diff(seconds) > TOLERANCE.as_secs() {
-            return Err(Unsigned::Stale);
+            return Err(SignatureError::TimestampOutOfTolerance);
         }
         // Every secret with every signature, so that the time it takes does not tell which was right.
         let parts = [id.as_bytes(), b".", time.as_bytes(), b".", body];
-        let proven = self.0.iter().map(|key| key.mac(&parts)).fold(Choice::from(0), |proven, mac| {
-            signatures.iter().flatten().fold(proven, |proven, signature| proven | mac.ct_eq(&signature.0))
+        let matches = self.0.iter().map(|key| key.mac(&parts)).fold(Choice::from(0), |matches, mac| {
+            signatures.iter().flatten().fold(matches, |matches, signature| matches | mac.ct_eq(&signature.0))
         });
-        if bool::from(proven) { Ok(Signed(body)) } else { Err(Unsigned::Unproven) }
+        if bool::from(matches) { Ok(VerifiedBody(body)) } else { Err(SignatureError::Mismatch) }
     }
 }
 
@@ -109,26 +116,26 @@ struct Signature([u8; 32]);
 
 impl Signature {
     /// `v1,<base64>`; nothing, if it is of a version that we do not know.
-    fn parse(text: &str) -> Result<Option<Self>, Unsigned> {
-        let (version, signature) = text.split_once(',').ok_or(Unsigned::Malformed)?;
+    fn parse(text: &str) -> Result<Option<Self>, SignatureError> {
+        let (version, signature) = text.split_once(',').ok_or(SignatureError::MalformedHeader)?;
         if version.is_empty() || signature.contains(',') {
-            return Err(Unsigned::Malformed);
+            return Err(SignatureError::MalformedHeader);
         }
         if version != "v1" {
             return Ok(None);
         }
-        let bytes = STANDARD.decode(signature).map_err(|_| Unsigned::Malformed)?;
-        Ok(Some(Self(bytes.try_into().map_err(|_| Unsigned::Malformed)?)))
+        let bytes = STANDARD.decode(signature).map_err(|_| SignatureError::MalformedHeader)?;
+        Ok(Some(Self(bytes.try_into().map_err(|_| SignatureError::MalformedHeader)?)))
     }
 }
 
 /// The value of a header that may occur once. The signatures have commas of their own, and are told apart where they are read.
-fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Unsigned> {
+fn single_header_value<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, SignatureError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
-        (None, _) => Err(Unsigned::Missing),
-        (Some(value), None) => value.to_str().map_err(|_| Unsigned::Malformed),
-        (Some(_), Some(_)) => Err(Unsigned::Repeated),
+        (None, _) => Err(SignatureError::MissingHeader),
+        (Some(value), None) => value.to_str().map_err(|_| SignatureError::MalformedHeader),
+        (Some(_), Some(_)) => Err(SignatureError::RepeatedHeader),
     }
 }
 
@@ -144,13 +151,13 @@ mod tests {
     const BODY: &[u8] = br#"{"test": 2432232314}"#;
     const TIME: i64 = 1_614_265_330;
 
-    fn opened(secrets: &str, headers: &[(&'static str, &str)], body: &[u8], at: i64) -> Result<(), Unsigned> {
+    fn verified(secrets: &str, headers: &[(&'static str, &str)], body: &[u8], at: i64) -> Result<(), SignatureError> {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
         let secrets = Secrets::parse(secrets).unwrap();
-        secrets.open(&map, body, Timestamp::from_seconds(at)).map(|Signed(opened)| assert_eq!(opened, body))
+        secrets.verify(&map, body, Timestamp::from_seconds(at)).map(|VerifiedBody(verified)| assert_eq!(verified, body))
     }
 
     fn headers<'a>(id: &'a str, time: &'a str, signature: &'a str) -> [(&'static str, &'a str); 3] {
@@ -160,45 +167,51 @@ mod tests {
     const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 
     #[test]
-    fn the_example_of_the_standard_is_signed_and_nothing_beside_it() {
+    fn only_the_exact_signed_delivery_is_verified() {
         let sound = headers(ID, "1614265330", SIGNATURE);
         let other = &format!("whsec_{}", STANDARD.encode([7; 32]));
-        assert_eq!(opened(SECRET, &sound, BODY, TIME), Ok(()));
-        assert_eq!(opened(&format!("{other}, {SECRET}"), &sound, BODY, TIME), Ok(()));
-        assert_eq!(opened(&format!("{SECRET},{other}"), &sound, BODY, TIME), Ok(()));
+        assert_eq!(verified(SECRET, &sound, BODY, TIME), Ok(()));
+        assert_eq!(verified(&format!("{other}, {SECRET}"), &sound, BODY, TIME), Ok(()));
+        assert_eq!(verified(&format!("{SECRET},{other}"), &sound, BODY, TIME), Ok(()));
         let several = format!("v1,{} v1a,c29tZXRoaW5n {SIGNATURE} v2,x", STANDARD.encode([0; 32]));
-        assert_eq!(opened(SECRET, &headers(ID, "1614265330", &several), BODY, TIME), Ok(()));
+        assert_eq!(verified(SECRET, &headers(ID, "1614265330", &several), BODY, TIME), Ok(()));
 
-        assert_eq!(opened(other, &sound, BODY, TIME), Err(Unsigned::Unproven));
-        assert_eq!(opened(SECRET, &sound, b"{}", TIME), Err(Unsigned::Unproven));
-        assert_eq!(opened(SECRET, &headers("msg_x", "1614265330", SIGNATURE), BODY, TIME), Err(Unsigned::Unproven));
-        assert_eq!(opened(SECRET, &headers(ID, "1614265331", SIGNATURE), BODY, TIME), Err(Unsigned::Unproven));
+        assert_eq!(verified(other, &sound, BODY, TIME), Err(SignatureError::Mismatch));
+        assert_eq!(verified(SECRET, &sound, b"{}", TIME), Err(SignatureError::Mismatch));
+        assert_eq!(
+            verified(SECRET, &headers("msg_x", "1614265330", SIGNATURE), BODY, TIME),
+            Err(SignatureError::Mismatch)
+        );
+        assert_eq!(verified(SECRET, &headers(ID, "1614265331", SIGNATURE), BODY, TIME), Err(SignatureError::Mismatch));
         let unknown = SIGNATURE.replace("v1,", "v1a,");
-        assert_eq!(opened(SECRET, &headers(ID, "1614265330", &unknown), BODY, TIME), Err(Unsigned::Unproven));
+        assert_eq!(verified(SECRET, &headers(ID, "1614265330", &unknown), BODY, TIME), Err(SignatureError::Mismatch));
     }
 
     #[test]
-    fn a_signature_counts_for_five_minutes() {
+    fn timestamp_tolerance_is_five_minutes() {
         let sound = headers(ID, "1614265330", SIGNATURE);
-        for (seconds, verdict) in
-            [(-301, Err(Unsigned::Stale)), (-300, Ok(())), (300, Ok(())), (301, Err(Unsigned::Stale))]
-        {
-            assert_eq!(opened(SECRET, &sound, BODY, TIME + seconds), verdict, "{seconds}");
+        for (seconds, verdict) in [
+            (-301, Err(SignatureError::TimestampOutOfTolerance)),
+            (-300, Ok(())),
+            (300, Ok(())),
+            (301, Err(SignatureError::TimestampOutOfTolerance)),
+        ] {
+            assert_eq!(verified(SECRET, &sound, BODY, TIME + seconds), verdict, "{seconds}");
         }
     }
 
     #[test]
-    fn each_header_is_there_once_and_is_what_it_should_be() {
+    fn missing_repeated_and_malformed_headers_are_rejected() {
         let sound = headers(ID, "1614265330", SIGNATURE);
         for name in 0..3 {
             let without: Vec<_> = (0..3).filter(|place| *place != name).map(|place| sound[place]).collect();
-            assert_eq!(opened(SECRET, &without, BODY, TIME), Err(Unsigned::Missing));
+            assert_eq!(verified(SECRET, &without, BODY, TIME), Err(SignatureError::MissingHeader));
             let twice: Vec<_> = sound.iter().chain([&sound[name]]).copied().collect();
-            assert_eq!(opened(SECRET, &twice, BODY, TIME), Err(Unsigned::Repeated));
+            assert_eq!(verified(SECRET, &twice, BODY, TIME), Err(SignatureError::RepeatedHeader));
             let joined = format!("{0},{0}", sound[name].1);
             let mut joined_headers = sound;
             joined_headers[name].1 = &joined;
-            assert_eq!(opened(SECRET, &joined_headers, BODY, TIME), Err(Unsigned::Malformed));
+            assert_eq!(verified(SECRET, &joined_headers, BODY, TIME), Err(SignatureError::MalformedHeader));
         }
         let (long, sixteen) = ("a".repeat(129), [SIGNATURE; 17].join(" "));
         for malformed in [
@@ -217,12 +230,12 @@ mod tests {
             headers(ID, "1614265330", "v1,g0hM9SsE-OTPJTGt_tmIKtSyZlE3uFJELVlNIOLJ1OE="),
             headers(ID, "1614265330", &sixteen),
         ] {
-            assert_eq!(opened(SECRET, &malformed, BODY, TIME), Err(Unsigned::Malformed), "{malformed:?}");
+            assert_eq!(verified(SECRET, &malformed, BODY, TIME), Err(SignatureError::MalformedHeader), "{malformed:?}");
         }
     }
 
     #[test]
-    fn what_a_secret_is() {
+    fn webhook_secrets_have_24_to_64_bytes() {
         let of = |bytes: usize| format!("whsec_{}", STANDARD.encode(vec![1; bytes]));
         for (text, is) in [
             (of(24), true),

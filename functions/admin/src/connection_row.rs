@@ -1,4 +1,4 @@
-//! A connection as it is listed: for people in words, for scripts in JSON.
+//! A connection as a row of a page, and as JSON for scripts.
 
 use serde::Serialize;
 use shared::clock::Timestamp;
@@ -8,11 +8,11 @@ use shared::oauth::grant::GrantState;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::connections::Connection;
 
+use crate::date_time::DateTime;
 use crate::permission;
-use crate::when::When;
 
 /// A line of a page.
-pub(crate) struct Row {
+pub(crate) struct ConnectionRow {
     pub(crate) id: String,
     pub(crate) client: String,
     pub(crate) from: String,
@@ -25,12 +25,12 @@ pub(crate) struct Row {
     pub(crate) may: Vec<&'static str>,
     /// Approved, and not allowed by the role as it is now.
     pub(crate) withheld: Vec<&'static str>,
-    pub(crate) since: When,
-    pub(crate) used: Option<When>,
-    pub(crate) ends: When,
+    pub(crate) since: DateTime,
+    pub(crate) used: Option<DateTime>,
+    pub(crate) ends: DateTime,
 }
 
-impl Row {
+impl ConnectionRow {
     pub(crate) fn of(connection: &Connection) -> Self {
         let Connection { grant, client, membership } = connection;
         let (approval, may) = (&grant.approval, connection.effective());
@@ -47,9 +47,9 @@ impl Row {
             role: membership.as_ref().map(|membership| SanitizedText(&membership.role.name).to_string()),
             may: permission::titles(may),
             withheld: permission::titles(approval.scopes.permissions().difference(may)),
-            since: When(approval.at),
-            used: used(connection).map(When),
-            ends: When(grant.expires()),
+            since: DateTime(approval.at),
+            used: used(connection).map(DateTime),
+            ends: DateTime(grant.expires()),
         }
     }
 }
@@ -78,13 +78,13 @@ fn used(connection: &Connection) -> Option<Timestamp> {
 
 /// As `components/schemas/Connection` of the description says.
 #[derive(Serialize)]
-pub(crate) struct Listed<'a> {
+pub(crate) struct ConnectionJson<'a> {
     id: String,
     tenant: &'a str,
     person: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
-    client: ListedClient<'a>,
+    client: ClientJson<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'a str>,
     granted: Vec<&'static str>,
@@ -97,7 +97,7 @@ pub(crate) struct Listed<'a> {
 }
 
 #[derive(Serialize)]
-struct ListedClient<'a> {
+struct ClientJson<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -105,7 +105,7 @@ struct ListedClient<'a> {
     described_by: Option<String>,
 }
 
-impl<'a> Listed<'a> {
+impl<'a> ConnectionJson<'a> {
     pub(crate) fn of(connection: &'a Connection) -> Self {
         let Connection { grant, client, membership } = connection;
         let approval = &grant.approval;
@@ -114,7 +114,7 @@ impl<'a> Listed<'a> {
             tenant: approval.tenant.as_str(),
             person: approval.person.as_str(),
             email: approval.email.as_deref(),
-            client: ListedClient {
+            client: ClientJson {
                 id: approval.client.as_str(),
                 name: client.as_ref().and_then(|client| client.name.as_deref()),
                 described_by: approval.client.metadata_document_host(),

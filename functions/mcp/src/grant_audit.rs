@@ -1,4 +1,4 @@
-//! What the audit is told of how an attempt to connect ends here.
+//! The audit events of a grant: its first call, and calls that are refused.
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
@@ -6,7 +6,7 @@ use shared::oauth::connection_attempt::ConnectionAttempt;
 use shared::oauth::grant::Grant;
 
 /// The first call of a grant: its client is connected.
-pub(crate) fn arrived(grant: &Grant, now: Timestamp) {
+pub(crate) fn record_grant_used(grant: &Grant, now: Timestamp) {
     let (id, approval) = (grant.id.to_text(), &grant.approval);
     let event = Event::GrantUsed {
         grant: &id,
@@ -17,8 +17,8 @@ pub(crate) fn arrived(grant: &Grant, now: Timestamp) {
     audit::step(Some(ConnectionAttempt::from_challenge(&grant.binding.challenge)), now, &event);
 }
 
-/// A call with a genuine token that does not count.
-pub(crate) fn refused(grant: &Grant, reason: &'static str, now: Timestamp) {
+/// A call that is refused although the token is genuine.
+pub(crate) fn record_call_refused(grant: &Grant, reason: &'static str, now: Timestamp) {
     let (id, approval) = (grant.id.to_text(), &grant.approval);
     let event = Event::CallRefused {
         grant: &id,

@@ -1,4 +1,4 @@
-//! Who may look after a tenant. Nothing of a tenant is listed or changed without one.
+//! Who may manage the connections and API keys of a tenant. Nothing of a tenant is listed or changed without one.
 
 use shared::clock::Timestamp;
 use shared::oauth::api_key::{ApiKey, ApiKeyId};
@@ -8,51 +8,51 @@ use shared::store::api_keys::{Actor, ApiKeyRecord, FormId};
 use shared::store::directory::Membership;
 
 /// Someone who may manage the connections and keys of one tenant, and what else they may there.
-pub(crate) struct Manager {
+pub(crate) struct TenantAdmin {
     /// With no more permissions than what they showed gives them.
     membership: Membership,
-    key: Option<Shown>,
+    key: Option<PresentedKey>,
 }
 
 /// The key that was shown.
-struct Shown {
+struct PresentedKey {
     id: ApiKeyId,
     expires: Option<Timestamp>,
 }
 
-/// A member whose role, or whose key, is not for this.
+/// A member whose role, or whose key, lacks `connections:manage`.
 #[derive(Debug)]
-pub(crate) struct NotTheirs {
+pub(crate) struct InsufficientRole {
     /// What the tenant is called.
     pub(crate) tenant: String,
     pub(crate) role: String,
 }
 
-impl Manager {
+impl TenantAdmin {
     /// A person who is signed in and stands there.
-    pub(crate) fn of_person(membership: Membership) -> Result<Self, NotTheirs> {
+    pub(crate) fn for_person(membership: Membership) -> Result<Self, InsufficientRole> {
         Self::of(membership, None)
     }
 
     /// A key, as far as its maker's role allows now. Nobody when the secret is not the key's or `membership` is not its maker's.
-    pub(crate) fn of_key(
+    pub(crate) fn for_api_key(
         shown: &ApiKey,
         known: &ApiKeyRecord,
         mut membership: Membership,
-    ) -> Option<Result<Self, NotTheirs>> {
+    ) -> Option<Result<Self, InsufficientRole>> {
         let theirs = shown.id == known.id
             && known.digest.matches(&shown.secret.digest())
             && membership.person == known.maker
             && membership.tenant == known.tenant;
         membership.role.permissions = membership.role.permissions.intersection(known.scopes).permissions();
-        theirs.then(|| Self::of(membership, Some(Shown { id: shown.id.clone(), expires: known.expires })))
+        theirs.then(|| Self::of(membership, Some(PresentedKey { id: shown.id.clone(), expires: known.expires })))
     }
 
-    fn of(membership: Membership, key: Option<Shown>) -> Result<Self, NotTheirs> {
+    fn of(membership: Membership, key: Option<PresentedKey>) -> Result<Self, InsufficientRole> {
         if membership.role.permissions.contains(Scope::ConnectionsManage) {
             Ok(Self { membership, key })
         } else {
-            Err(NotTheirs { tenant: membership.name, role: membership.role.name })
+            Err(InsufficientRole { tenant: membership.name, role: membership.role.name })
         }
     }
 
@@ -76,7 +76,7 @@ impl Manager {
 
     /// In whose name a key is made with a key, and until when at most: it cannot make or end anything itself, and does not outlive the
     /// one it was made with. Else whoever found a key could keep what it opens for ever.
-    pub(crate) fn heir(&self) -> (Membership, Option<Timestamp>) {
+    pub(crate) fn new_key_limits(&self) -> (Membership, Option<Timestamp>) {
         let mut membership = self.membership.clone();
         let expires = self.key.as_ref().and_then(|key| key.expires);
         if self.key.is_some() {

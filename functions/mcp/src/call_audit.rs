@@ -1,23 +1,23 @@
-//! What the audit is told of a call.
+//! The audit event of a call.
 
 use serde_json::{Map, Value};
 use shared::access::Principal;
 use shared::audit::{self, Event};
 use shared::store::workspace::Name;
 
-use crate::operation::{Operation, Permitted};
+use crate::operation::{AuthorizedCall, Operation};
 
-/// Tells the audit that something of the tenant was used, and how that ended, in one word. Lists are not worth telling.
+/// Records that something of the tenant was used, with the outcome in one word. Lists are not recorded.
 /// `object` is what a tool of ours was to work on.
-pub(crate) fn record(permitted: &Permitted, object: Option<&str>, outcome: &'static str) {
-    let access = &permitted.access;
+pub(crate) fn record(authorized: &AuthorizedCall, object: Option<&str>, outcome: &'static str) {
+    let access = &authorized.access;
     let (tenant, person) = (access.tenant().as_str(), access.person().as_str());
     let credential = match access.principal() {
         Principal::Client { grant, client } => format!("grant {} of {client}", grant.to_text()),
         Principal::ApiKey(key) => format!("key {}", key.to_text()),
     };
     let credential = credential.as_str();
-    match &permitted.call.operation {
+    match &authorized.call.operation {
         Operation::BuiltIn(tool) => {
             audit::record(&Event::ToolCalled { tenant, person, credential, tool: tool.name, object, outcome });
         }
@@ -38,7 +38,7 @@ pub(crate) fn record(permitted: &Permitted, object: Option<&str>, outcome: &'sta
         | Operation::Ping
         | Operation::ListTools
         | Operation::ListResources
-        | Operation::ListTemplates
+        | Operation::ListResourceTemplates
         | Operation::ListPrompts
         | Operation::Complete(_) => {}
     }
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_names_something_and_what_is_content() {
+    fn only_ids_and_names_are_audited() {
         for (members, expected) in [
             (json!({ "type": "invoice", "id": "one", "fields": { "customer": "C" } }), Some("invoice/one")),
             (json!({ "id": "d-1", "content": "secret" }), Some("d-1")),

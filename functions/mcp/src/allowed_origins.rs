@@ -4,19 +4,19 @@ use http::HeaderMap;
 use http::header::ORIGIN;
 use shared::oauth::issuer::Issuer;
 
-use crate::refusal::Refusal;
+use crate::error::McpError;
 
 /// The origins that may call.
 ///
 /// DNS rebinding threatens servers that trust whoever reaches them; this one answers only to a token or key, which no foreign page
 /// has. So, unless `ALLOWED_ORIGINS` says otherwise, the pages that people do use are let through: ours, Claude's, and whatever
 /// a developer runs on their own machine, such as the MCP Inspector. Programs that are not browsers send no origin.
-pub(crate) struct Origins {
+pub(crate) struct AllowedOrigins {
     own: String,
     listed: Option<Vec<String>>,
 }
 
-impl Origins {
+impl AllowedOrigins {
     /// Of a deployment at `issuer`; `listed` is `ALLOWED_ORIGINS`, comma-separated.
     pub(crate) fn new(issuer: &Issuer, listed: Option<&str>) -> Self {
         let listed = listed.map(|list| list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect());
@@ -24,17 +24,17 @@ impl Origins {
     }
 
     /// Refuses a request from a page of another origin.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), McpError> {
         let mut origins = headers.get_all(ORIGIN).iter();
-        let admitted = match (origins.next(), origins.next()) {
+        let allowed = match (origins.next(), origins.next()) {
             (None, _) => true,
-            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.admits(origin)),
+            (Some(origin), None) => origin.to_str().is_ok_and(|origin| self.allows(origin)),
             (Some(_), Some(_)) => false,
         };
-        if admitted { Ok(()) } else { Err(Refusal::Origin) }
+        if allowed { Ok(()) } else { Err(McpError::ForbiddenOrigin) }
     }
 
-    fn admits(&self, origin: &str) -> bool {
+    fn allows(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
         origin == self.own
             || match &self.listed {
@@ -59,9 +59,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_origins_may_call() {
+    fn only_allowed_origins_may_call() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
-        for (listed, origin, admitted) in [
+        for (listed, origin, allowed) in [
             (None, "https://connect.example.com", true),
             (None, "https://claude.ai", true),
             (None, "https://claude.com", true),
@@ -85,7 +85,7 @@ mod tests {
             (Some("https://app.example.com"), "https://claude.ai", false),
             (Some("https://app.example.com"), "http://localhost:6274", false),
         ] {
-            assert_eq!(Origins::new(&issuer, listed).admits(origin), admitted, "{listed:?} {origin}");
+            assert_eq!(AllowedOrigins::new(&issuer, listed).allows(origin), allowed, "{listed:?} {origin}");
         }
     }
 }

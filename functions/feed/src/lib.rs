@@ -1,12 +1,12 @@
-//! `POST /hooks/membership`: the product's database tells how memberships change, and what people have connected follows at once.
+//! `POST /hooks/membership`: the product's database sends each change of a membership; grants and API keys follow at once.
 //!
 //! Each change has a number. It may arrive twice, late, or out of order: the table keeps the number of the last one that counts.
-//! The sender repeats what was not answered 2xx, and everything once more after a minute: that catches what was being approved,
-//! by the membership as it was, while the change arrived.
+//! The sender repeats a delivery until the answer is 2xx, and repeats each one once more after a minute. The repetition also
+//! reaches a grant that was being approved, by the membership as it was, while the change arrived.
 
 mod change;
-mod reaction;
-mod refusal;
+mod error;
+mod propagate;
 mod signature;
 
 use std::time::Instant;
@@ -23,13 +23,13 @@ use shared::store::api_keys::ApiKeys;
 use shared::store::directory::{ChangeOutcome, Directory};
 use shared::store::grants::Grants;
 
-use change::{Change, Told};
-use reaction::{PATIENCE, Reaction};
-use refusal::Refusal;
+use change::{Change, Delivery};
+use error::FeedError;
+use propagate::{Propagation, TIME_LIMIT};
 use signature::Secrets;
 
-/// Follows the product's memberships.
-pub struct Membership {
+/// Applies to grants and API keys what the product tells about memberships.
+pub struct ProductFeed {
     directory: Directory,
     grants: Grants,
     keys: ApiKeys,
@@ -37,7 +37,7 @@ pub struct Membership {
     clock: Clock,
 }
 
-impl Membership {
+impl ProductFeed {
     /// A delivery of ours has some 300 bytes.
     const LIMIT: usize = 16 * 1024;
 
@@ -58,22 +58,22 @@ impl Membership {
         })
     }
 
-    async fn follow(&self, request: &Request, now: Timestamp) -> Result<(), Refusal> {
-        let until = Instant::now() + PATIENCE;
+    async fn process(&self, request: &Request, now: Timestamp) -> Result<(), FeedError> {
+        let deadline = Instant::now() + TIME_LIMIT;
         let body = body::bytes(request);
         if body.len() > Self::LIMIT {
-            return Err(Refusal::TooLarge);
+            return Err(FeedError::TooLarge);
         }
-        let signed = self.secrets.open(request.headers(), body, now)?;
-        let Told { changes, number } = Told::read(request, signed)?;
+        let signed = self.secrets.verify(request.headers(), body, now)?;
+        let Delivery { changes, sequence } = Delivery::read(request, signed)?;
         for change in &changes {
             let Change { person, tenant, role } = change;
-            let followed = self.directory.apply_change((person, tenant), role.as_deref(), number, now).await?;
+            let followed = self.directory.apply_change((person, tenant), role.as_deref(), sequence, now).await?;
             audit::record(&Event::MembershipFollowed {
                 tenant: tenant.as_str(),
                 person: person.as_str(),
                 role: role.as_deref(),
-                change: number,
+                change: sequence,
                 outcome: match followed {
                     ChangeOutcome::Applied => "applied",
                     ChangeOutcome::Repeated(_) => "repeated",
@@ -87,25 +87,25 @@ impl Membership {
                 ChangeOutcome::Repeated(reached) => reached,
                 ChangeOutcome::Superseded | ChangeOutcome::Stale => continue,
             };
-            let reaction = Reaction { change, number, reached, until, now };
-            self.react(&reaction).await?;
+            let propagation = Propagation { change, sequence, reached, deadline, now };
+            self.propagate(&propagation).await?;
             if role.is_none() {
-                self.revoke_keys(&reaction).await?;
+                self.revoke_keys(&propagation).await?;
             }
         }
         Ok(())
     }
 }
 
-impl Function for Membership {
+impl Function for ProductFeed {
     const NAME: &'static str = "membership";
 
     async fn handle(&self, request: Request) -> Response {
         match *request.method() {
-            Method::POST => match self.follow(&request, self.clock.now()).await {
+            Method::POST => match self.process(&request, self.clock.now()).await {
                 // Whatever has become of it, the sender need not come back.
                 Ok(()) => response::no_store(response::empty(StatusCode::NO_CONTENT)),
-                Err(refusal) => refusal.answer(&request),
+                Err(error) => error.to_response(&request),
             },
             _ => response::method_not_allowed("POST"),
         }

@@ -1,15 +1,15 @@
-//! The top of each page: who is signed in, and where one can go.
+//! The navigation bar of each page: who is signed in, and links to the other pages.
 
 use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 
-use crate::manager::Manager;
+use crate::tenant_admin::TenantAdmin;
 use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::scope::Scope;
 use shared::store::directory::Membership;
 
-/// What the top shows.
-pub(crate) struct Bar {
+/// The navigation bar.
+pub(crate) struct NavBar {
     /// As whom one is signed in.
     pub(crate) who: String,
     /// Proof for signing out, where that is ours to do.
@@ -19,16 +19,16 @@ pub(crate) struct Bar {
     pub(crate) tabs: Vec<Tab>,
 }
 
-/// A way to another page.
+/// A link to another page.
 pub(crate) struct Tab {
     pub(crate) href: String,
     pub(crate) label: String,
     pub(crate) current: bool,
 }
 
-impl Bar {
+impl NavBar {
     /// Of a person's own page: the tenants that they look after are beside it.
-    pub(crate) fn own(identity: &Identity, person: &SignedIn, memberships: &[Membership]) -> Self {
+    pub(crate) fn for_person(identity: &Identity, person: &SignedIn, memberships: &[Membership]) -> Self {
         let managed = memberships.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
         let tab = |membership: &Membership| Tab {
             href: format!("/admin/{}/connections", membership.tenant),
@@ -41,16 +41,21 @@ impl Bar {
     }
 
     /// Of a page of a tenant.
-    pub(crate) fn of_tenant(identity: &Identity, person: &SignedIn, manager: &Manager, current: &str) -> Self {
+    pub(crate) fn for_tenant(
+        identity: &Identity,
+        person: &SignedIn,
+        tenant_admin: &TenantAdmin,
+        current: &str,
+    ) -> Self {
         let tab = |(page, label): (&str, &str)| Tab {
-            href: format!("/admin/{}/{page}", manager.tenant()),
+            href: format!("/admin/{}/{page}", tenant_admin.tenant()),
             label: label.to_owned(),
             current: page == current,
         };
         let tabs = [("connections", "Connections"), ("keys", "API keys"), ("activity", "Activity")].map(tab);
         let own = Tab { href: "/admin".to_owned(), label: "Your connections".to_owned(), current: false };
         let tabs = tabs.into_iter().chain(std::iter::once(own)).collect();
-        Self { tenant: Some(SanitizedText(manager.name()).to_string()), tabs, ..Self::of(identity, person) }
+        Self { tenant: Some(SanitizedText(tenant_admin.name()).to_string()), tabs, ..Self::of(identity, person) }
     }
 
     fn of(identity: &Identity, person: &SignedIn) -> Self {

@@ -4,23 +4,24 @@ use serde_json::{Map, Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::Activity;
 
-use crate::delivery::Logged;
+use crate::delivery::LogEvent;
 
 /// The line, with CloudWatch's name for it.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct AuditLine {
     id: String,
     at: i64,
     members: Map<String, Value>,
 }
 
-impl Line {
+impl AuditLine {
     /// Nothing if it is none.
-    pub(crate) fn read(logged: &Logged) -> Option<Self> {
-        let members: Map<String, Value> = serde_json::from_str(&logged.message).ok()?;
+    pub(crate) fn read(log_event: &LogEvent) -> Option<Self> {
+        let members: Map<String, Value> = serde_json::from_str(&log_event.message).ok()?;
         let of_the_audit = members.get("target")? == "audit" && members.get("event")?.is_string();
-        let named = (1..=128).contains(&logged.id.len()) && logged.id.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (of_the_audit && named).then(|| Self { id: logged.id.clone(), at: logged.timestamp, members })
+        let named =
+            (1..=128).contains(&log_event.id.len()) && log_event.id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        (of_the_audit && named).then(|| Self { id: log_event.id.clone(), at: log_event.timestamp, members })
     }
 
     /// As it was written, with `id`: who reads the audit log can tell a line that came twice.
@@ -45,15 +46,15 @@ impl Line {
 mod tests {
     use super::*;
 
-    fn logged(id: &str, message: &Value) -> Logged {
-        Logged { id: id.to_owned(), timestamp: 1_795_339_800_007, message: message.to_string() }
+    fn log_event(id: &str, message: &Value) -> LogEvent {
+        LogEvent { id: id.to_owned(), timestamp: 1_795_339_800_007, message: message.to_string() }
     }
 
     #[test]
-    fn what_is_a_line_of_the_audit() {
+    fn audit_lines_are_recognized() {
         let line =
             json!({ "target": "audit", "event": "grant_ended", "tenant": "acme", "ip": "192.0.2.7", "level": "INFO" });
-        let read = Line::read(&logged("37", &line)).unwrap();
+        let read = AuditLine::read(&log_event("37", &line)).unwrap();
         let activity = read.activity().unwrap();
         assert_eq!(
             (activity.tenant.as_str(), activity.event.as_str(), activity.id.as_str()),
@@ -70,18 +71,18 @@ mod tests {
             ("37", json!("audit")),
             ("3#7", line),
         ] {
-            assert!(Line::read(&logged(id, &none)).is_none(), "{none}");
+            assert!(AuditLine::read(&log_event(id, &none)).is_none(), "{none}");
         }
-        assert!(Line::read(&Logged { id: "1".to_owned(), timestamp: 0, message: "{".to_owned() }).is_none());
+        assert!(AuditLine::read(&LogEvent { id: "1".to_owned(), timestamp: 0, message: "{".to_owned() }).is_none());
     }
 
     #[test]
-    fn what_names_no_tenant_is_no_activity() {
+    fn events_without_a_tenant_are_not_activity() {
         for line in [
             json!({ "target": "audit", "event": "client_registered", "client": "c_1" }),
             json!({ "target": "audit", "event": "x", "tenant": "Not A Tenant" }),
         ] {
-            assert!(Line::read(&logged("1", &line)).unwrap().activity().is_none(), "{line}");
+            assert!(AuditLine::read(&log_event("1", &line)).unwrap().activity().is_none(), "{line}");
         }
     }
 }

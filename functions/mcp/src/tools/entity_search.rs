@@ -9,12 +9,12 @@ use shared::store::workspace::entity::{Entity, EntityPage};
 use shared::store::workspace::query::{Condition, QueryError, Sort, SortKey, Words};
 use shared::store::workspace::{Name, Workspace};
 
-use super::{Undone, place};
+use super::{ToolError, parse_cursor};
 use crate::cursor;
 
-/// What is asked for.
+/// A search for entities.
 #[derive(Debug)]
-pub(super) struct Search<'a> {
+pub(super) struct EntitySearch<'a> {
     /// The entities' type.
     pub(super) kind: &'a Name,
     /// What they contain.
@@ -26,16 +26,16 @@ pub(super) struct Search<'a> {
     /// Where the page before ended.
     pub(super) cursor: Option<&'a str>,
     /// Most rows of the page.
-    pub(super) limit: Limit,
+    pub(super) limit: PageLimit,
 }
 
 /// Most rows of a page.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limit(u16);
+pub(super) struct PageLimit(u16);
 
 /// What was found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct SearchPage {
     rows: Vec<Value>,
     bytes: usize,
     next: Option<String>,
@@ -44,70 +44,74 @@ pub(super) struct Found {
 
 /// Entities examined per call, and the bytes of their fields: what DynamoDB reads in about a second, 2,000 read units at most, and
 /// what fits several times into a function's memory when parsed.
-const EXAMINED: usize = 5_000;
-const EXAMINED_BYTES: usize = 8 * 1024 * 1024;
+const MAX_ENTITIES_SCANNED: usize = 5_000;
+const MAX_BYTES_SCANNED: usize = 8 * 1024 * 1024;
 /// Entities per query, which DynamoDB also ends at 1 MB.
-const QUERY: u16 = 1_000;
+const QUERY_LIMIT: u16 = 1_000;
 /// Most bytes of a page's rows after the first: more than a model reads. They are sent twice, once as text inside JSON, of which
 /// Lambda takes 6 MB.
-const PAGE_BYTES: usize = 256 * 1024;
+const MAX_PAGE_BYTES: usize = 256 * 1024;
 
 const INCOMPLETE: &str = "There are too many records to sort: only the first of them by id were. To see all, search without sort, \
     and go on with each nextCursor.";
 
-impl Limit {
+impl PageLimit {
     /// The most that may be asked for.
     pub(super) const MOST: u16 = 100;
     /// What is meant where nothing is said.
     pub(super) const DEFAULT: u16 = 50;
 
-    pub(super) fn parse(limit: Option<u64>) -> Result<Self, Undone> {
+    pub(super) fn parse(limit: Option<u64>) -> Result<Self, ToolError> {
         let limit = u16::try_from(limit.unwrap_or(Self::DEFAULT.into())).unwrap_or(u16::MAX);
         if (1..=Self::MOST).contains(&limit) {
             return Ok(Self(limit));
         }
-        Err(Undone::failed("invalid_arguments", "The arguments do not fit: limit must be from 1 to 100."))
+        Err(ToolError::failed("invalid_arguments", "The arguments do not fit: limit must be from 1 to 100."))
     }
 }
 
-impl Search<'_> {
+impl EntitySearch<'_> {
     /// The page, with a row for each entity.
-    pub(super) async fn page(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
+    pub(super) async fn page(
+        &self,
+        workspace: &Workspace,
+        row: impl Fn(&Entity) -> Value,
+    ) -> Result<SearchPage, ToolError> {
         if self.sort.is_by_id() { self.by_id(workspace, row).await } else { self.sorted(workspace, row).await }
     }
 
-    async fn by_id(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
-        let mut after = place(self.cursor, cursor::read)?;
-        let (mut found, mut budget) = (Found::default(), Budget::default());
+    async fn by_id(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<SearchPage, ToolError> {
+        let mut after = parse_cursor(self.cursor, cursor::decode_name)?;
+        let (mut found, mut budget) = (SearchPage::default(), ScanBudget::default());
         // Where every entity is a row, one more than the page holds tells whether it is the last.
         let all = self.words.is_none() && self.filter.is_empty();
-        let most = if all { self.limit.0 + 1 } else { QUERY };
+        let most = if all { self.limit.0 + 1 } else { QUERY_LIMIT };
         loop {
             let batch = workspace.entities(self.kind, after.as_ref(), most).await?;
             let spent = budget.spend(&batch);
             for entity in batch.entities {
-                if found.is_full(self.limit) || (self.wants(&entity) && !found.take(row(&entity))) {
-                    found.next = after.as_ref().map(cursor::after);
+                if found.is_full(self.limit) || (self.matches(&entity) && !found.push_if_fits(row(&entity))) {
+                    found.next = after.as_ref().map(cursor::encode_name);
                     return Ok(found);
                 }
                 after = Some(entity.id);
             }
             after = batch.next;
             if after.is_none() || spent || found.is_full(self.limit) {
-                found.next = after.as_ref().map(cursor::after);
+                found.next = after.as_ref().map(cursor::encode_name);
                 return Ok(found);
             }
         }
     }
 
-    async fn sorted(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<Found, Undone> {
-        let from = place(self.cursor, |cursor| self.sort.parse_sort_key(&cursor::read_place(cursor)?))?;
-        let (mut after, mut found, mut budget) = (None, Found::default(), Budget::default());
+    async fn sorted(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<SearchPage, ToolError> {
+        let from = parse_cursor(self.cursor, |cursor| self.sort.parse_sort_key(&cursor::decode_place(cursor)?))?;
+        let (mut after, mut found, mut budget) = (None, SearchPage::default(), ScanBudget::default());
         let mut best: Vec<(SortKey, Entity)> = Vec::new();
         loop {
-            let batch = workspace.entities(self.kind, after.as_ref(), QUERY).await?;
+            let batch = workspace.entities(self.kind, after.as_ref(), QUERY_LIMIT).await?;
             let spent = budget.spend(&batch);
-            let wanted = batch.entities.into_iter().filter(|entity| self.wants(entity));
+            let wanted = batch.entities.into_iter().filter(|entity| self.matches(entity));
             let placed = wanted.map(|entity| (self.sort.sort_key(&entity), entity));
             let is_ahead = |place: &SortKey| from.as_ref().is_none_or(|from| self.sort.compare(place, from).is_gt());
             best.extend(placed.filter(|(place, _)| is_ahead(place)));
@@ -121,8 +125,8 @@ impl Search<'_> {
         }
         let mut last = None;
         for (place, entity) in &best {
-            if found.is_full(self.limit) || !found.take(row(entity)) {
-                found.next = last.map(|last: &SortKey| cursor::after_place(&last.to_json()));
+            if found.is_full(self.limit) || !found.push_if_fits(row(entity)) {
+                found.next = last.map(|last: &SortKey| cursor::encode_place(&last.to_json()));
                 break;
             }
             last = Some(place);
@@ -130,19 +134,19 @@ impl Search<'_> {
         Ok(found)
     }
 
-    fn wants(&self, entity: &Entity) -> bool {
+    fn matches(&self, entity: &Entity) -> bool {
         self.filter.iter().all(|condition| condition.holds(entity))
             && self.words.as_ref().is_none_or(|words| words.hold(entity))
     }
 }
 
-impl Found {
+impl SearchPage {
     /// Whether nothing was found, and nothing was left to look at.
-    pub(super) const fn is_nothing(&self) -> bool {
+    pub(super) const fn is_empty(&self) -> bool {
         self.rows.is_empty() && self.next.is_none()
     }
 
-    /// As members of a result, whose rows are called `rows`: see [`found_output`].
+    /// As members of a result, whose rows are called `rows`: see [`page_output_members`].
     pub(super) fn into_members(self, rows: &str) -> JsonObject {
         let mut members = JsonObject::new();
         members.insert(rows.to_owned(), self.rows.into());
@@ -153,14 +157,14 @@ impl Found {
         members
     }
 
-    fn is_full(&self, limit: Limit) -> bool {
+    fn is_full(&self, limit: PageLimit) -> bool {
         self.rows.len() >= usize::from(limit.0)
     }
 
     /// Whether there was room for one more.
-    fn take(&mut self, row: Value) -> bool {
+    fn push_if_fits(&mut self, row: Value) -> bool {
         let bytes = row.to_string().len();
-        let fits = self.rows.is_empty() || self.bytes + bytes <= PAGE_BYTES;
+        let fits = self.rows.is_empty() || self.bytes + bytes <= MAX_PAGE_BYTES;
         if fits {
             self.bytes += bytes;
             self.rows.push(row);
@@ -171,33 +175,33 @@ impl Found {
 
 /// What has been examined.
 #[derive(Default)]
-struct Budget {
+struct ScanBudget {
     entities: usize,
     bytes: usize,
 }
 
-impl Budget {
+impl ScanBudget {
     /// Whether that was all of it.
     fn spend(&mut self, batch: &EntityPage) -> bool {
         self.entities += batch.entities.len();
         self.bytes += batch.bytes;
-        self.entities >= EXAMINED || self.bytes >= EXAMINED_BYTES
+        self.entities >= MAX_ENTITIES_SCANNED || self.bytes >= MAX_BYTES_SCANNED
     }
 }
 
-impl From<QueryError> for Undone {
+impl From<QueryError> for ToolError {
     fn from(malformed: QueryError) -> Self {
         Self::failed("invalid_arguments", format!("The arguments do not fit: {malformed}."))
     }
 }
 
 /// JSON Schema of the arguments that ask for a page.
-pub(super) fn page_input() -> JsonObject {
+pub(super) fn page_input_members() -> JsonObject {
     let members = [
         (
             "limit",
             json!({
-                "type": "integer", "minimum": 1, "maximum": Limit::MOST, "default": Limit::DEFAULT,
+                "type": "integer", "minimum": 1, "maximum": PageLimit::MOST, "default": PageLimit::DEFAULT,
                 "description": "Most records per page; a page of large ones may have fewer",
             }),
         ),
@@ -213,7 +217,7 @@ pub(super) fn page_input() -> JsonObject {
 }
 
 /// JSON Schema of the members beside the rows.
-pub(super) fn found_output() -> JsonObject {
+pub(super) fn page_output_members() -> JsonObject {
     let members = [
         (
             "nextCursor",

@@ -1,4 +1,4 @@
-//! Ends connections, and says so: before, so that no crash can hide it, and after. The next call of each is refused.
+//! Revokes the grants of connections. The audit has an event before, so that no crash can hide it, and one after.
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
@@ -12,45 +12,45 @@ use shared::upstream_error::UpstreamError;
 /// How many one request ends: a second's work.
 const BATCH: usize = 25;
 
-/// Who ends, and in what capacity.
-pub(crate) struct Ender<'a> {
+/// Who revokes, and for which reason.
+pub(crate) struct Revoker<'a> {
     pub(crate) grants: &'a Grants,
-    pub(crate) why: RevocationReason,
+    pub(crate) reason: RevocationReason,
     /// For the audit.
     pub(crate) by: String,
     pub(crate) now: Timestamp,
 }
 
-/// What came of ending many.
-pub(crate) struct Swept {
+/// The result of revoking many.
+pub(crate) struct RevokedBatch {
     pub(crate) ended: usize,
     /// Where to go on, if some may be left.
     pub(crate) next: Option<Cursor>,
 }
 
-impl Ender<'_> {
+impl Revoker<'_> {
     /// One that was found to be theirs to end; whether it had not ended before.
-    pub(crate) async fn one(&self, grant: &Grant) -> Result<bool, UpstreamError> {
+    pub(crate) async fn revoke_one(&self, grant: &Grant) -> Result<bool, UpstreamError> {
         let approval = &grant.approval;
-        self.end(&grant.id, &approval.client, &approval.tenant, &approval.person).await
+        self.revoke(&grant.id, &approval.client, &approval.tenant, &approval.person).await
     }
 
     /// The next of many that were approved until `until`, the newest first.
-    pub(crate) async fn some(
+    pub(crate) async fn revoke_batch(
         &self,
         whose: ConnectionFilter<'_>,
         until: Option<Timestamp>,
         after: Option<&Cursor>,
-    ) -> Result<Swept, UpstreamError> {
+    ) -> Result<RevokedBatch, UpstreamError> {
         let (open, next) = self.grants.open_grants(whose, until, after, BATCH, self.now).await?;
         let mut ended = 0;
         for open in &open {
-            ended += usize::from(self.end(&open.id, &open.client, &open.tenant, &open.person).await?);
+            ended += usize::from(self.revoke(&open.id, &open.client, &open.tenant, &open.person).await?);
         }
-        Ok(Swept { ended, next })
+        Ok(RevokedBatch { ended, next })
     }
 
-    async fn end(
+    async fn revoke(
         &self,
         id: &GrantId,
         client: &ClientId,
@@ -58,9 +58,9 @@ impl Ender<'_> {
         person: &PersonId,
     ) -> Result<bool, UpstreamError> {
         let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
-        let (reason, by) = (self.why.as_str(), Some(self.by.as_str()));
+        let (reason, by) = (self.reason.as_str(), Some(self.by.as_str()));
         audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by });
-        let ended = self.grants.revoke(id, self.why, self.now).await?;
+        let ended = self.grants.revoke(id, self.reason, self.now).await?;
         if ended {
             audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by });
         }

@@ -1,0 +1,143 @@
+//! `/admin`: what a person has connected, wherever it is.
+
+use askama::Template;
+use http::StatusCode;
+use shared::http::layout::{FormAction, Layout};
+use shared::http::sanitized_text::IsolatedText;
+use shared::lambda::Response;
+use shared::oauth::grant::{GrantId, RevocationReason};
+use shared::store::connections::{ConnectionFilter, Cursor};
+
+use crate::confirm::{Confirmation, Fields, shown_field};
+use crate::connection_row::{ConnectionRow, name};
+use crate::error::AdminError;
+use crate::nav_bar::NavBar;
+use crate::notice::{EndedMany, Notice};
+use crate::revoke::{RevokedBatch, Revoker};
+use crate::{Admin, PageRequest, cursor};
+
+#[derive(Template)]
+#[template(path = "my-connections.html")]
+struct Page<'a> {
+    layout: &'a Layout,
+    nav_bar: &'a NavBar,
+    path: &'a str,
+    rows: Vec<ConnectionRow>,
+    first: bool,
+    next: Option<String>,
+}
+
+const HOME: &str = "/admin";
+
+impl Admin {
+    pub(crate) async fn my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
+        let after = cursor::read(request.parameters.value("after"), Cursor::parse)?;
+        let (person, tables) = (&request.person.person, (&self.directory, &self.clients));
+        let (memberships, connections) =
+            self.grants.connections_of_person(person, after.as_ref(), tables, request.now).await?;
+        let nav_bar = NavBar::for_person(&self.identity, &request.person, &memberships);
+        let page = Page {
+            layout: &self.layout,
+            nav_bar: &nav_bar,
+            path: HOME,
+            rows: connections.found.iter().map(ConnectionRow::of).collect(),
+            first: after.is_none(),
+            next: connections.next.map(|place| cursor::query(&place.to_text())),
+        };
+        Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
+    }
+
+    /// Revokes one, or all.
+    pub(crate) async fn revoke_my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
+        let nav_bar = NavBar::for_person(&self.identity, &request.person, &[]);
+        if let Some(page) = self.outcome_page(request, &nav_bar, HOME) {
+            return Ok(page);
+        }
+        let person = &request.person.person;
+        let revoker = Revoker {
+            grants: &self.grants,
+            reason: RevocationReason::Person,
+            by: person.to_string(),
+            now: request.now,
+        };
+        let Some(id) = request.parameters.value("connection") else {
+            if request.parameters.value("all") != Some("yes") {
+                return Err(AdminError::NotFound);
+            }
+            return self.revoke_all_my_connections(request, &nav_bar, &revoker).await;
+        };
+        let id = GrantId::parse(id).ok_or(AdminError::NotFound)?;
+        let grant = self.grants.find(&id).await?.filter(|grant| grant.approval.person == *person);
+        let grant = grant.ok_or(AdminError::NotFound)?;
+        let fields = vec![("connection".into(), id.to_text())];
+        if !request.is_post {
+            let client = self.clients.find(&grant.approval.client, request.now).await?;
+            let client = name(client.as_ref(), &grant.approval.client);
+            let client = IsolatedText(&client);
+            return Ok(self.confirmation_page(
+                request,
+                &nav_bar,
+                &Confirmation {
+                    title: format!("End the connection of {client}?"),
+                    sentences: vec![
+                        format!("{client} loses its access to {} at once.", grant.approval.tenant),
+                        "You can connect it again at any time.".to_owned(),
+                    ],
+                    fields,
+                    button: "End the connection",
+                    danger: true,
+                    back: HOME.to_owned(),
+                },
+            ));
+        }
+        request.verify_csrf_token(&fields)?;
+        Ok(self.redirect_with_notice(request, &Notice::Ended(revoker.revoke_one(&grant).await?)))
+    }
+
+    async fn revoke_all_my_connections(
+        &self,
+        request: &PageRequest<'_>,
+        nav_bar: &NavBar,
+        revoker: &Revoker<'_>,
+    ) -> Result<Response, AdminError> {
+        let all = ("all".into(), "yes".to_owned());
+        if !request.is_post {
+            return Ok(self.confirmation_page(
+                request,
+                nav_bar,
+                &Confirmation {
+                    title: "End all your connections?".to_owned(),
+                    sentences: vec![
+                        "Every application that works as you loses its access at once, in every workspace.".to_owned(),
+                        "What you connect from now on stays, and so do API keys.".to_owned(),
+                    ],
+                    fields: vec![all, shown_field(request.now)],
+                    button: "End all connections",
+                    danger: true,
+                    back: HOME.to_owned(),
+                },
+            ));
+        }
+        let fields = vec![all, shown_field(request.shown_at()?)];
+        self.revoke_many(request, revoker, ConnectionFilter::Person(&request.person.person), fields).await
+    }
+
+    /// Revokes the next batch of what was connected when the confirmation was shown, and shows how to continue.
+    pub(crate) async fn revoke_many(
+        &self,
+        request: &PageRequest<'_>,
+        revoker: &Revoker<'_>,
+        whose: ConnectionFilter<'_>,
+        mut fields: Fields,
+    ) -> Result<Response, AdminError> {
+        let after = cursor::read(request.parameters.value("after"), Cursor::parse)?;
+        let place = |place: &Cursor| ("after".into(), cursor::write(&place.to_text()));
+        let kept = fields.clone();
+        fields.extend(after.as_ref().map(place));
+        request.verify_csrf_token(&fields)?;
+        let RevokedBatch { ended, next } =
+            revoker.revoke_batch(whose, Some(request.shown_at()?), after.as_ref()).await?;
+        let rest = next.as_ref().map(|next| kept.into_iter().chain(std::iter::once(place(next))).collect());
+        Ok(self.redirect_with_notice(request, &Notice::EndedMany(EndedMany { ended, rest })))
+    }
+}

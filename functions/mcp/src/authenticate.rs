@@ -1,0 +1,223 @@
+//! Authenticates a request by an access token whose grant is active, or by an API key.
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use shared::access::{Access, AccessError};
+use shared::audit::{self, Event};
+use shared::clock::Timestamp;
+use shared::oauth::api_key::ApiKey;
+use shared::oauth::grant::GrantId;
+use shared::oauth::resource::Resource;
+use shared::signing_keys::verifier::TokenVerifyError;
+use shared::store::api_keys::ApiKeyError;
+use shared::store::grants::Update;
+
+use crate::Mcp;
+use crate::challenge::BearerError;
+use crate::error::McpError;
+use crate::grant_audit;
+
+/// Why a request is not authenticated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum AuthError {
+    /// The request has no credentials.
+    MissingCredentials,
+    /// The request has more than one credential.
+    MultipleCredentials,
+    /// The token is not one of ours, or its time has passed.
+    Token(TokenVerifyError),
+    /// It was issued for something else (RFC 8707 §2).
+    WrongAudience,
+    /// There is no such grant.
+    UnknownGrant,
+    /// The grant is not active, or does not fit the token.
+    Grant(AccessError),
+    /// The header is not visible ASCII, as every credential of ours is.
+    NotVisibleAscii,
+    /// The checksum of the API key is wrong.
+    MalformedApiKey,
+    /// The key is unknown, revoked, expired, or its secret is another: nobody learns which.
+    ApiKey(ApiKeyError),
+    /// The key is for another tenant than the address.
+    WrongTenant,
+    /// The key's maker is no longer in the tenant.
+    MakerNotMember,
+}
+
+impl AuthError {
+    /// The error of the challenge; `None` where no credentials were sent.
+    pub(crate) const fn bearer_error(&self) -> Option<BearerError> {
+        match self {
+            Self::MissingCredentials => None,
+            Self::MultipleCredentials => Some(BearerError::INVALID_REQUEST),
+            Self::Token(TokenVerifyError::Expired) => Some(BearerError::EXPIRED),
+            Self::Token(TokenVerifyError::Invalid | TokenVerifyError::IssuerMismatch)
+            | Self::WrongAudience
+            | Self::UnknownGrant
+            | Self::Grant(_)
+            | Self::NotVisibleAscii
+            | Self::MalformedApiKey
+            | Self::ApiKey(_)
+            | Self::WrongTenant
+            | Self::MakerNotMember => Some(BearerError::INVALID_TOKEN),
+        }
+    }
+}
+
+impl Mcp {
+    /// Authenticates the bearer at `resource`, with one read of the table for a token (two calls for the first of a
+    /// generation) and two for a key.
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        resource: &Resource,
+        now: Timestamp,
+    ) -> Result<Access, McpError> {
+        match Credentials::read(headers)? {
+            Credentials::None => Err(AuthError::MissingCredentials.into()),
+            Credentials::AccessToken(token) => self.authenticate_token(token, resource, now).await,
+            Credentials::ApiKey(key) => self.authenticate_api_key(key, resource, now).await,
+        }
+    }
+
+    /// RFC 9068 §4, and the grant behind the token: revocation counts at the very next call.
+    async fn authenticate_token(&self, token: &str, resource: &Resource, now: Timestamp) -> Result<Access, McpError> {
+        let token = self.verifier.verify(token, now).map_err(AuthError::Token)?;
+        let claims = token.claims();
+        let id = GrantId::parse(&claims.grant).ok_or(AuthError::UnknownGrant)?;
+        // The grant is read before the audience is checked: the audit event names it.
+        let grant = self.grants.find(&id).await?.ok_or(AuthError::UnknownGrant)?;
+        let refused = |reason, why: AuthError| {
+            grant_audit::record_call_refused(&grant, reason, now);
+            why
+        };
+        let unfounded = |why: AccessError| refused(why.as_str(), AuthError::Grant(why));
+        if claims.aud != resource.to_string() {
+            return Err(refused("audience", AuthError::WrongAudience).into());
+        }
+        let (access, active) = Access::from_access_token(&token, &grant, resource, now).map_err(unfounded)?;
+        if claims.generation > active.seen {
+            // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
+            match self.grants.record_use(&id, claims.generation, now).await? {
+                Update::Applied if active.seen == 0 => grant_audit::record_grant_used(&grant, now),
+                Update::Applied => {}
+                Update::Conflict(latest) if latest.in_use(now).is_some() => {}
+                Update::Conflict(_) | Update::NotFound => return Err(unfounded(AccessError::GrantNotInUse).into()),
+            }
+        }
+        Ok(access)
+    }
+
+    /// A key may do what it was made for, as far as its maker's role allows now.
+    async fn authenticate_api_key(&self, text: &str, resource: &Resource, now: Timestamp) -> Result<Access, McpError> {
+        let shown = ApiKey::parse(text).ok_or(AuthError::MalformedApiKey)?;
+        let refused = |reason, why: AuthError| {
+            let key = &shown.id.to_text();
+            audit::record(&Event::KeyRefused { key, reason, tenant: None, person: None, scope: None });
+            why
+        };
+        let invalid_key = |why: ApiKeyError| refused(why.as_str(), AuthError::ApiKey(why));
+        let known = self.keys.verify(&shown, now).await?.map_err(invalid_key)?;
+        if !resource.serves(&known.tenant) {
+            return Err(refused("another_tenant", AuthError::WrongTenant).into());
+        }
+        let membership = self.directory.membership(&known.maker, &known.tenant).await?;
+        let membership = membership.ok_or_else(|| refused("maker_gone", AuthError::MakerNotMember))?;
+        Ok(Access::from_api_key(&shown, known, resource, &membership)
+            .ok_or_else(|| invalid_key(ApiKeyError::SecretMismatch))?)
+    }
+}
+
+/// The credentials of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Credentials<'a> {
+    None,
+    AccessToken(&'a str),
+    ApiKey(&'a str),
+}
+
+impl<'a> Credentials<'a> {
+    /// `Authorization: Bearer` (RFC 6750 §2.1), its scheme in any case, or `X-Api-Key`; never the query or the body. A key is
+    /// taken as a bearer too. A scheme that is not ours counts as nothing: the challenge says what is.
+    fn read(headers: &'a HeaderMap) -> Result<Self, AuthError> {
+        let bearer = single_header_value(headers, AUTHORIZATION.as_str())?.and_then(|value| {
+            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+        });
+        match (bearer, single_header_value(headers, "x-api-key")?) {
+            (Some(_), Some(_)) => Err(AuthError::MultipleCredentials),
+            (Some(key), None) if ApiKey::has_prefix(key) => Ok(Self::ApiKey(key)),
+            (Some(token), None) => Ok(Self::AccessToken(token)),
+            (None, Some(key)) => Ok(Self::ApiKey(key.trim())),
+            (None, None) => Ok(Self::None),
+        }
+    }
+}
+
+/// The value of a header that may occur once. API Gateway joins repeated ones with a comma, which no credential contains.
+fn single_header_value<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, AuthError> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => {
+            let value = value.to_str().map_err(|_| AuthError::NotVisibleAscii)?;
+            if value.contains(',') { Err(AuthError::MultipleCredentials) } else { Ok(Some(value)) }
+        }
+        (Some(_), Some(_)) => Err(AuthError::MultipleCredentials),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn exactly_one_credential_is_read() {
+        const TOKEN: Result<Credentials<'_>, AuthError> = Ok(Credentials::AccessToken("a.b.c"));
+        const KEY: Result<Credentials<'_>, AuthError> = Ok(Credentials::ApiKey("sk_x"));
+        const SEVERAL: Result<Credentials<'_>, AuthError> = Err(AuthError::MultipleCredentials);
+        const NOTHING: Result<Credentials<'_>, AuthError> = Ok(Credentials::None);
+        for (headers, credentials) in [
+            (&[][..], NOTHING),
+            (&[("authorization", "Bearer a.b.c")], TOKEN),
+            (&[("authorization", "bearer a.b.c")], TOKEN),
+            (&[("authorization", "BEARER  a.b.c ")], TOKEN),
+            (&[("authorization", "Bearer sk_x")], KEY),
+            (&[("x-api-key", "sk_x")], KEY),
+            (&[("x-api-key", " sk_x ")], KEY),
+            (&[("x-api-key", "a.b.c")], Ok(Credentials::ApiKey("a.b.c"))),
+            (&[("authorization", "Bearer")], Ok(Credentials::AccessToken(""))),
+            (&[("authorization", "Bearer ")], Ok(Credentials::AccessToken(""))),
+            (&[("authorization", "Basic YTpi")], NOTHING),
+            (&[("authorization", "Basic YTpi"), ("x-api-key", "sk_x")], KEY),
+            (&[("authorization", "a.b.c")], NOTHING),
+            (&[("authorization", "")], NOTHING),
+            (&[("cookie", "access_token=a.b.c")], NOTHING),
+            (&[("authorization", "Bearer a.b.c"), ("x-api-key", "sk_x")], SEVERAL),
+            (&[("authorization", "Bearer a.b.c"), ("authorization", "Bearer a.b.c")], SEVERAL),
+            (&[("authorization", "Bearer a.b.c, Bearer d.e.f")], SEVERAL),
+            (&[("authorization", "Bearer a.b.c,d.e.f")], SEVERAL),
+            (&[("x-api-key", "sk_x"), ("x-api-key", "sk_y")], SEVERAL),
+            (&[("x-api-key", "sk_x,sk_y")], SEVERAL),
+        ] {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            assert_eq!(Credentials::read(&map), credentials, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn credentials_that_are_not_ascii_are_invalid_tokens() {
+        for name in [AUTHORIZATION, HeaderName::from_static("x-api-key")] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_bytes(b"Bearer \xff").unwrap());
+
+            assert_eq!(Credentials::read(&headers), Err(AuthError::NotVisibleAscii));
+        }
+        assert_eq!(AuthError::NotVisibleAscii.bearer_error(), Some(BearerError::INVALID_TOKEN));
+    }
+}
