@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use local::Options;
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 use world::connector::Connector;
@@ -34,7 +34,7 @@ enum Then {
 impl Saboteur {
     async fn world(&self) -> World {
         let saboteur = self.clone();
-        let wire = move |call: Call| {
+        let interceptor = move |call: Call| {
             let trap = saboteur.caught(&call);
             async move {
                 match trap {
@@ -48,7 +48,7 @@ impl Saboteur {
                 }
             }
         };
-        World::with(move |options: &mut Options| options.wire = Some(Arc::new(wire))).await
+        World::with(move |options: &mut Options| options.interceptor = Some(Arc::new(interceptor))).await
     }
 
     fn breaks(&self, function: &'static str, operation: &'static str, decisions: &[Decision]) {
@@ -159,7 +159,7 @@ async fn a_write_whose_answer_was_lost_counts_once() {
     let world = saboteur.world().await;
     let connector = world.connector("Claude").await;
     let ana = world.person("ana@example.com");
-    let lost = [Decision::FailAfter(Failing::INTERNAL)];
+    let lost = [Decision::FailAfter(InjectedError::INTERNAL)];
 
     for stays in [true, false] {
         let ask = connector.ask("skills:read");
@@ -188,8 +188,8 @@ async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
     let saboteur = Saboteur::default();
     let world = saboteur.world().await;
     let (connector, mut tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
-    let before = Decision::FailBefore(Failing::INTERNAL);
-    let after = Decision::FailAfter(Failing::INTERNAL);
+    let before = Decision::FailBefore(InjectedError::INTERNAL);
+    let after = Decision::FailAfter(InjectedError::INTERNAL);
 
     for (operation, decisions) in [
         ("BatchGetItem", vec![before.clone(), before.clone()]),
@@ -198,8 +198,8 @@ async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
         ("UpdateItem", vec![before.clone(), before.clone()]),
         ("UpdateItem", vec![before.clone(), after.clone()]),
         ("UpdateItem", vec![after.clone(), after.clone()]),
-        ("UpdateItem", vec![Decision::FailBefore(Failing::DENIED)]),
-        ("UpdateItem", vec![Decision::FailAfter(Failing::DENIED)]),
+        ("UpdateItem", vec![Decision::FailBefore(InjectedError::DENIED)]),
+        ("UpdateItem", vec![Decision::FailAfter(InjectedError::DENIED)]),
     ] {
         let refresh = tokens.refresh.unwrap();
         saboteur.breaks("token", operation, &decisions);
@@ -516,7 +516,7 @@ async fn a_session_that_somebody_made_up_is_not_refreshed() {
     ana.signs_in("/auth/login").await;
     let (name, session) = session_of(&ana);
     let token = session["access_token"].as_str().unwrap();
-    let asked = || world.supabase().asked(TOKEN);
+    let asked = || world.supabase().request_count(TOKEN);
     let before = asked();
     world.advance(3601);
 
@@ -573,7 +573,7 @@ async fn a_made_up_token_is_asked_about_once_where_nobody_else_can_know() {
         eve
     };
     let kid = world::claims(&token).0["kid"].as_str().unwrap().to_owned();
-    let asked = || world.supabase().asked(USER);
+    let asked = || world.supabase().request_count(USER);
     let before = asked();
     for page in ["/admin", "/auth/login", "/admin/api/me/connections", &ask.url] {
         assert!(stranger(&kid).open(page).await.status < 500);
@@ -602,7 +602,7 @@ async fn whoever_only_tries_keeps_nobody_else_from_signing_in() {
     let (eve, ana) = (Person::new(&world, "eve@example.com", "guessed"), world.person("ana@example.com"));
     let form = Form::find(&eve.open("/auth/login").await, "password").unwrap();
     let form = form.with("email", "ana@example.com").with("password", "guessed");
-    let asked = || world.supabase().asked(TOKEN);
+    let asked = || world.supabase().request_count(TOKEN);
 
     let mut told = Vec::new();
     for _ in 0..40 {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Map, Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::{Activity, Cursor};
@@ -101,14 +101,14 @@ async fn deliveries_as_aws_sends_them() {
 async fn what_fails_is_tried_again() {
     let failures = Arc::new(AtomicUsize::new(0));
     let left = Arc::clone(&failures);
-    let wire = move |call: Call| {
+    let interceptor = move |call: Call| {
         let fails = call.function == "audit"
             && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        async move { if fails { Decision::FailBefore(Failing::INTERNAL) } else { Decision::Pass } }
+        async move { if fails { Decision::FailBefore(InjectedError::INTERNAL) } else { Decision::Pass } }
     };
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(wire));
-        options.watch_audit = true;
+        options.interceptor = Some(Arc::new(interceptor));
+        options.intercept_audit = true;
     })
     .await;
     // Twice what is tried: two of three invocations fail.
@@ -132,16 +132,16 @@ async fn what_fails_is_tried_again() {
 async fn no_request_waits_for_it() {
     let held: Arc<Mutex<usize>> = Arc::default();
     let seen = Arc::clone(&held);
-    let wire = move |call: Call| {
+    let interceptor = move |call: Call| {
         let audit = call.function == "audit";
         if audit {
             *seen.lock().unwrap() += 1;
         }
-        async move { if audit { Decision::Silence } else { Decision::Pass } }
+        async move { if audit { Decision::DropResponse } else { Decision::Pass } }
     };
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(wire));
-        options.watch_audit = true;
+        options.interceptor = Some(Arc::new(interceptor));
+        options.intercept_audit = true;
     })
     .await;
 
@@ -216,17 +216,17 @@ fn the_schema_is_that_of_the_code() {
     assert!(SCHEMA == described, "functions/audit/schema.json must be\n{described}");
 }
 
-/// Drawn from `shared::audit::Event`, from the operator's `Deed`, and the comments there.
+/// Drawn from `shared::audit::Event`, from the operator's `OperatorEvent`, and the comments there.
 fn schema() -> Value {
     const EVENTS: &str = include_str!("../shared/src/audit.rs");
-    const DEEDS: &str = include_str!("../infra/cli/src/deed.rs");
+    const OPERATOR_EVENTS: &str = include_str!("../infra/cli/src/operator_event.rs");
     let text = |description: &str| json!({ "type": "string", "description": description });
     let mut events = drawn(EVENTS, "pub enum Event<'a> {");
     // Whatever an operator does says who they are, of all events not only those that may be another's.
-    for mut deed in drawn(DEEDS, "pub(crate) enum Deed<'a> {") {
-        deed["properties"]["by"] = text("`operator`, and who they are to AWS, where AWS is asked.");
-        deed["required"].as_array_mut().unwrap().push(json!("by"));
-        events.push(deed);
+    for mut event in drawn(OPERATOR_EVENTS, "pub(crate) enum OperatorEvent<'a> {") {
+        event["properties"]["by"] = text("`operator`, and who they are to AWS, where AWS is asked.");
+        event["required"].as_array_mut().unwrap().push(json!("by"));
+        events.push(event);
     }
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

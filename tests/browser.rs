@@ -256,7 +256,7 @@ async fn signing_in_is_for_everyone() {
     browser.press("Continue").await;
     browser.reaches("Check your e-mail").await;
     browser.pictures("code-refused").await;
-    world.supabase().limit_rate(true);
+    world.supabase().set_rate_limited(true);
     browser.open(&ask.url).await;
     browser.reaches("Sign in to").await;
     browser.fill("E-mail address", "ana@example.com").await;
@@ -264,7 +264,7 @@ async fn signing_in_is_for_everyone() {
     browser.press("Sign in").await;
     assert!(browser.reaches("Sign in to").await.contains("Wait a minute"));
     browser.pictures("sign-in-limited").await;
-    world.supabase().limit_rate(false);
+    world.supabase().set_rate_limited(false);
     browser.open(&world.at("/auth/login")).await;
     browser.signs_in("ana").await;
     browser.reaches("You are signed in").await;

@@ -8,7 +8,7 @@ use world::person::Form;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_stays_within_its_budget() {
     let calls = Calls::default();
-    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
     let spent = || {
         let made = calls.take();
         let kms = made.iter().filter(|call| call.action.starts_with("kms:")).count();

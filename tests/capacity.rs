@@ -1,7 +1,7 @@
 //! What the tables bill for each request, as they report it themselves: units that are written, indexes included, and read.
 //! From here are the numbers of OPERATING.md, "What it costs".
 
-use local::wire::Capacity;
+use local::interceptor::Capacity;
 use serde_json::json;
 use world::World;
 use world::calls::Calls;
@@ -10,7 +10,7 @@ use world::person::Form;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_consumes_what_the_documents_say() {
     let calls = Calls::default();
-    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
     let ana = world.person("ana@example.com");
     let consumed = || {
         let Capacity { write, read } = calls.consumed();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fakes::captcha::{Captcha, HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use stand_ins::captcha::{Captcha, HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
 use world::World;
 use world::answer::Answer;
 use world::person::{Form, Person};
@@ -146,7 +146,7 @@ async fn a_form_without_a_token_is_told_so_and_asks_supabase_nothing() {
         assert!(has_widget(&page, TURNSTILE));
         assert!(page.body.contains(&format!("value=\"{ANA}\"")), "the address need not be typed again");
     }
-    let asked = ["/auth/v1/token", "/auth/v1/otp"].map(|path| world.supabase().asked(path));
+    let asked = ["/auth/v1/token", "/auth/v1/otp"].map(|path| world.supabase().request_count(path));
     assert_eq!(asked, [0, 0]);
 
     // Elsewhere is no token: the other provider's field is none.
@@ -211,9 +211,9 @@ async fn the_policy_is_open_for_the_provider_where_its_widget_is_and_nowhere_els
         let leaving = page_after(&ana, ana.submit(&social).await).await;
         let retry = {
             let callback = callback_of_mail(&world).await;
-            world.supabase().limit_rate(true);
+            world.supabase().set_rate_limited(true);
             let page = ana.open(&callback).await;
-            world.supabase().limit_rate(false);
+            world.supabase().set_rate_limited(false);
             page
         };
         let form = password_form(&world, &ana).await.with(provider.field, &captcha.token());

@@ -432,7 +432,7 @@ async fn what_others_wrote_is_shown_as_text() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_list_pages_through_in_order_and_ends_in_batches() {
     let calls = Calls::default();
-    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
     let [claude, cursor] = [world.connector("Claude").await, world.connector("Cursor").await];
     let (mut made, mut held) = (Vec::new(), Vec::new());
     for number in 0..PAGE + BATCH {
@@ -648,21 +648,21 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
     ] {
         forms.push(question(&mia.open(&page).await));
     }
-    let asked = world.supabase().asked(USER);
+    let asked = world.supabase().request_count(USER);
     assert_eq!(mia.submit(&described).await.status, 303);
-    assert_eq!(world.supabase().asked(USER), asked + 1, "a change asks once");
+    assert_eq!(world.supabase().request_count(USER), asked + 1, "a change asks once");
     assert_eq!(mia.open("/admin/acme/connections").await.status, 200);
-    assert_eq!(world.supabase().asked(USER), asked + 1, "a page does not");
+    assert_eq!(world.supabase().request_count(USER), asked + 1, "a page does not");
 
     // What takes power away works when Supabase does not; what gives it, or may, waits.
-    world.supabase().break_down(true);
+    world.supabase().set_down(true);
     let waits = mia.sends(&described).await;
     assert_eq!((waits.status, heading(&waits).as_str()), (503, "That did not work just now"));
     let spare = connects(&world, &claude, BEN, "acme").await;
     let end = question(&mia.open(&format!("/admin/acme/connections/end?connection={}", grant_of(&spare))).await);
     assert_eq!(heading(&mia.sends(&end).await), "The connection has ended");
     has_ended(&claude, &spare).await;
-    world.supabase().break_down(false);
+    world.supabase().set_down(false);
 
     world.supabase().sign_out_everywhere(crate::pages::MIA);
 
@@ -681,9 +681,9 @@ async fn a_session_that_was_ended_elsewhere_changes_nothing() {
     let form = question(&ana.open("/admin/end?all=yes").await);
     for seconds in [0, 61] {
         world.advance(seconds);
-        let asked = world.supabase().asked(USER);
+        let asked = world.supabase().request_count(USER);
         assert_eq!(ana.submit(&form).await.status, 303);
-        assert_eq!(world.supabase().asked(USER), asked + 1);
+        assert_eq!(world.supabase().request_count(USER), asked + 1);
     }
 }
 

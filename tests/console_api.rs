@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Map, Value, json};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::tenant::TenantId;
@@ -125,9 +125,9 @@ async fn the_description_is_what_is_served() {
     let failing = Arc::new(AtomicBool::new(false));
     let fails = Arc::clone(&failing);
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(move |call: Call| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
             let fails = fails.load(Ordering::SeqCst) && call.function == "admin";
-            async move { if fails { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass } }
+            async move { if fails { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass } }
         }));
     })
     .await;

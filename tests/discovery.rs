@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::json;
 use world::World;
 
@@ -94,11 +94,11 @@ async fn keys_that_cannot_be_had_are_asked_for_again() {
     let (fails, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
     let (refusing, counts) = (Arc::clone(&fails), Arc::clone(&asked));
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(move |call: Call| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
             let ours = call.function == "wellknown";
             counts.fetch_add(usize::from(ours), Ordering::SeqCst);
             let refused = ours && refusing.load(Ordering::SeqCst);
-            async move { if refused { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass } }
+            async move { if refused { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass } }
         }));
     })
     .await;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
@@ -188,12 +188,12 @@ async fn a_write_whose_answer_is_lost_is_made_once() {
     let (lost, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (to_lose, count) = (Arc::clone(&lost), Arc::clone(&seen));
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(move |call: Call| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
             let write = call.function == "mcp" && call.operation == "TransactWriteItems";
             count.fetch_add(usize::from(write), Ordering::SeqCst);
             let cut =
                 write && to_lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-            async move { if cut { Decision::FailAfter(Failing::INTERNAL) } else { Decision::Pass } }
+            async move { if cut { Decision::FailAfter(InjectedError::INTERNAL) } else { Decision::Pass } }
         }));
     })
     .await;
@@ -230,11 +230,11 @@ async fn a_write_that_another_one_is_in_the_way_of_is_tried_again() {
     let held = Arc::new(AtomicUsize::new(0));
     let left = Arc::clone(&held);
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(move |call: Call| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
             let write = call.function == "mcp" && call.operation == "TransactWriteItems";
             let stop =
                 write && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-            async move { if stop { Decision::FailBefore(Failing::IN_THE_WAY) } else { Decision::Pass } }
+            async move { if stop { Decision::FailBefore(InjectedError::TRANSACTION_CONFLICT) } else { Decision::Pass } }
         }));
     })
     .await;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
@@ -249,7 +249,7 @@ async fn of_many_updates_at_once_one_wins() {
     const MANY: usize = 24;
     let _still = StandStill::new();
     let calls = Calls::default();
-    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
     let caller = Caller::connected(&world, ANA, "acme", "entities:write").await;
 
     for version in 1..4 {
@@ -314,10 +314,10 @@ async fn a_write_whose_answer_was_lost_is_no_conflict() {
     let lost: Arc<Mutex<Option<&str>>> = Arc::default();
     let losing = Arc::clone(&lost);
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(move |call: Call| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
             let loses =
                 losing.lock().unwrap().take_if(|operation| call.function == "mcp" && call.operation == *operation);
-            async move { if loses.is_some() { Decision::FailAfter(Failing::INTERNAL) } else { Decision::Pass } }
+            async move { if loses.is_some() { Decision::FailAfter(InjectedError::INTERNAL) } else { Decision::Pass } }
         }));
     })
     .await;

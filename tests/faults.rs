@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt};
-use local::wire::{Call, Decision, Failing, Service, Wire};
+use local::interceptor::{Call, Decision, InjectedError, Interceptor, Service};
 use serde_json::{Value, json};
 use world::World;
 use world::answer::Answer;
@@ -147,14 +147,14 @@ impl Fault {
             Service::Lambda => "TooManyRequestsException",
         };
         match self {
-            Self::Before(_) => Decision::FailBefore(Failing::INTERNAL),
-            Self::After(_) => Decision::FailAfter(Failing::INTERNAL),
-            Self::Throttled(_) => Decision::FailBefore(Failing { status: 400, kind }),
-            Self::Refused => Decision::FailBefore(Failing::DENIED),
+            Self::Before(_) => Decision::FailBefore(InjectedError::INTERNAL),
+            Self::After(_) => Decision::FailAfter(InjectedError::INTERNAL),
+            Self::Throttled(_) => Decision::FailBefore(InjectedError { status: 400, kind }),
+            Self::Refused => Decision::FailBefore(InjectedError::DENIED),
             // The function makes no other call, and its answer is thrown away.
-            Self::Crash => Decision::FailAfter(Failing::DENIED),
+            Self::Crash => Decision::FailAfter(InjectedError::DENIED),
             Self::LostQuestion(_) => std::future::pending().await,
-            Self::LostAnswer(_) => Decision::Silence,
+            Self::LostAnswer(_) => Decision::DropResponse,
         }
     }
 }
@@ -170,7 +170,7 @@ struct Made {
 }
 
 impl Line {
-    fn wire(&self) -> Arc<dyn Wire> {
+    fn wire(&self) -> Arc<dyn Interceptor> {
         let line = self.clone();
         Arc::new(move |call: Call| {
             let mut made = line.0.lock().unwrap();
@@ -244,7 +244,7 @@ impl Operation {
     /// Every fault of every call of this operation, in a world of its own.
     async fn suffer(self) -> Vec<Row> {
         let line = Line::default();
-        let world = World::with(|options| options.wire = Some(line.wire())).await;
+        let world = World::with(|options| options.interceptor = Some(line.wire())).await;
         let scene = Scene::new(&world, &line).await;
 
         let asked = scene.lay_out(self).await;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ::flow_log::FlowLog;
-use ::flow_log::attempt::Verdict;
-use ::flow_log::table;
+use ::attempt_log::AttemptLog;
+use ::attempt_log::attempt::Verdict;
+use ::attempt_log::table;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::connection_attempt::ConnectionAttempt;
@@ -212,7 +212,7 @@ async fn attempts_at_once_do_not_mix() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_no_id_is_told_too() {
     let world = World::new().await;
-    let mut log = FlowLog::default();
+    let mut log = AttemptLog::default();
     let nobody = format!("nobody-{}", &world.random()[..20]);
     for _ in 0..2 {
         assert_eq!(world.get(&format!("/oauth/authorize?client_id={nobody}")).await.status, 400);
@@ -227,25 +227,26 @@ async fn what_has_no_id_is_told_too() {
         log.read(line);
     }
 
-    let told = table::render(log.news(Timestamp::from_seconds(world.now())), Timestamp::from_seconds(world.now()));
+    let told =
+        table::render(log.newly_decided(Timestamp::from_seconds(world.now())), Timestamp::from_seconds(world.now()));
     assert_eq!(told.matches("\n-  ").count(), 3, "{told}");
     for what in ["an error page (unknown_client)", "refused the code (not_a_code)", "refused the code (unknown_client)"]
     {
         assert!(told.contains(what), "{told}");
     }
-    assert!(log.news(Timestamp::from_seconds(world.now())).is_empty(), "it is told once");
+    assert!(log.newly_decided(Timestamp::from_seconds(world.now())).is_empty(), "it is told once");
 }
 
 /// The newest are remembered, however many come.
 #[test]
 fn the_log_is_bounded() {
-    let mut log = FlowLog::default();
-    for flow in 0..FlowLog::LIMIT + 5 {
+    let mut log = AttemptLog::default();
+    for flow in 0..AttemptLog::LIMIT + 5 {
         log.read(&json!({ "event": "sign_in_asked", "at": 0, "flow": flow.to_string() }));
     }
 
-    assert_eq!(log.attempts().count(), FlowLog::LIMIT);
-    assert_eq!(log.attempts().next().unwrap().flow(), Some("5"));
+    assert_eq!(log.attempts().count(), AttemptLog::LIMIT);
+    assert_eq!(log.attempts().next().unwrap().attempt_id(), Some("5"));
 }
 
 /// What a saved query names stands in the lines that are written, and what it looks for is written.
@@ -319,13 +320,13 @@ fn steps(world: &World, ask: &Ask) -> Vec<Value> {
     world.audit_lines().into_iter().filter(|line| line["flow"] == flow.as_str()).collect()
 }
 
-/// The flow log of these attempts, with what names their grants and no flow.
-fn log(world: &World, asks: &[&Ask]) -> FlowLog {
+/// The attempt log of these attempts, with what names their grants and no attempt id.
+fn log(world: &World, asks: &[&Ask]) -> AttemptLog {
     let flows: Vec<_> = asks.iter().map(|ask| flow(ask)).collect();
     let lines = world.audit_lines();
     let own = |line: &Value| flows.iter().any(|flow| line["flow"] == flow.as_str());
     let grants: BTreeSet<_> = lines.iter().filter(|line| own(line)).filter_map(|line| line["grant"].as_str()).collect();
-    let mut log = FlowLog::default();
+    let mut log = AttemptLog::default();
     for line in &lines {
         if own(line) || line["grant"].as_str().is_some_and(|grant| grants.contains(grant)) {
             log.read(line);

@@ -20,7 +20,7 @@ fn functions_depend_on_nothing_of_aws_and_not_on_each_other() {
         let (_, dependencies) = manifest.split_once("[dependencies]").expect("dependencies");
         for line in dependencies.lines().take_while(|line| !line.starts_with("[lints")) {
             let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
-            let foreign = name.starts_with("aws-") || ["local", "stand-ins"].contains(&name);
+            let foreign = name.starts_with("aws-") || ["local", "fakes"].contains(&name);
             assert!(!foreign && !functions.iter().any(|other| other == name), "{function} depends on {name}");
         }
     }
@@ -150,10 +150,10 @@ fn every_dependency_has_its_reason() {
         "revoke",
         "token",
         "wellknown",
-        "flow-log",
+        "attempt-log",
         "insights",
         "local",
-        "stand-ins",
+        "fakes",
         "tests",
         "workspace-file",
     ];

@@ -168,9 +168,9 @@ async fn for_each_service(test: impl AsyncFn(&Scene)) {
 async fn world_of_processes() -> World {
     let world = World::with(|options| {
         options.clock = shared::clock::Clock::system();
-        let hears: local::process::Hears = Arc::new(|_| {});
+        let on_line: local::process::OnLine = Arc::new(|_| {});
         let (folder, variables) = (Path::new(PROGRAMS).to_owned(), BTreeMap::new());
-        options.programs = Some(Programs { folder, variables, hears });
+        options.programs = Some(Programs { folder, variables, on_line });
     })
     .await;
     let ana = world.person("ana@example.com");
@@ -191,8 +191,8 @@ async fn world_of_processes() -> World {
 
 impl Scene {
     async fn set(world: &World, case: &'static Case, tls: bool) -> Self {
-        let fleet = world.system().fleet(case.program).unwrap();
-        let mut variables = fleet.program().variables.clone();
+        let pool = world.system().process_pool(case.program).unwrap();
+        let mut variables = pool.program().variables.clone();
         let upstream = variables[case.variable].trim_start_matches("http://").to_owned();
         let file = std::env::temp_dir().join(format!("front-{}-{}.pem", std::process::id(), case.service));
         let front = Front::start(upstream, tls.then(|| authority::certify("localhost", &file))).await;
@@ -203,12 +203,12 @@ impl Scene {
         if case.service == "Supabase" {
             // Its tokens go on naming the address under which it knows itself.
             variables.insert("SUPABASE_ISSUER".to_owned(), format!("http://{}/auth/v1", front.upstream));
-            variables.insert("SESSION_COOKIE".to_owned(), cookie(fleet.last().as_deref().unwrap()));
+            variables.insert("SESSION_COOKIE".to_owned(), cookie(pool.last().as_deref().unwrap()));
         }
-        let program = Program { variables, ..fleet.program().clone() };
+        let program = Program { variables, ..pool.program().clone() };
         let mut process = Process::start(&program).await.unwrap();
         process.idle().await.unwrap();
-        let (pid, event) = (process.pid().unwrap(), fleet.last().unwrap());
+        let (pid, event) = (process.pid().unwrap(), pool.last().unwrap());
         let (warm, handshake) = (Duration::ZERO, Duration::ZERO);
         let mut scene = Self { case, front, process: process.into(), pid, event, warm, handshake };
         for _ in 0..3 {

@@ -27,7 +27,7 @@ const OPERATOR: &str = "operator";
 #[tokio::test(start_paused = true)]
 async fn two_refreshes_of_one_token() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     let schedules = stage
@@ -54,7 +54,7 @@ async fn two_refreshes_of_one_token() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_and_a_revocation() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     for (by, expected) in [("access token", 15), ("refresh token", 15)] {
@@ -83,7 +83,7 @@ async fn a_refresh_and_a_revocation() {
 #[tokio::test(start_paused = true)]
 async fn two_exchanges_of_one_code() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     let schedules = stage
@@ -106,7 +106,7 @@ async fn two_exchanges_of_one_code() {
 #[tokio::test(start_paused = true)]
 async fn an_exchange_and_the_end() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     let schedules = stage
@@ -131,7 +131,7 @@ async fn an_exchange_and_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_replayed_code_and_whoever_holds_its_tokens() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
     let mut ended = Vec::new();
 
@@ -182,7 +182,7 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_and_the_end() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     let schedules = stage
@@ -207,7 +207,7 @@ async fn a_refresh_and_the_end() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_and_a_removal() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     let schedules = stage
@@ -240,7 +240,7 @@ async fn a_refresh_and_a_removal() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_and_a_retry_of_the_one_before() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     for (kind, later, expected) in [("at once", 0, 35), ("after a day", 24 * 3600, 70)] {
@@ -280,7 +280,7 @@ async fn a_refresh_and_a_retry_of_the_one_before() {
 #[tokio::test(start_paused = true)]
 async fn the_first_call_of_a_generation_and_a_retry_of_the_one_before() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     for (kind, later, expected) in [("within a minute", 60, 10), ("later", 61, 15)] {
@@ -313,7 +313,7 @@ async fn the_first_call_of_a_generation_and_a_retry_of_the_one_before() {
 #[tokio::test(start_paused = true)]
 async fn a_call_and_the_end() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     for (kind, last, expected) in [("first", WRITE, 3), ("second", "GetItem", 2)] {
@@ -341,7 +341,7 @@ async fn a_call_and_the_end() {
 #[tokio::test(start_paused = true)]
 async fn two_first_calls_of_a_generation() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     let schedules = stage
@@ -363,7 +363,7 @@ async fn two_first_calls_of_a_generation() {
 #[tokio::test(start_paused = true)]
 async fn the_first_calls_of_two_generations() {
     let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.wire = Some(stage.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
     let scene = Scene::new(&world).await;
 
     let schedules = stage

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use fakes::lambda::InvocationResult;
 use local::System;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
-use stand_ins::lambda::Ended;
 use workspace_file::{Variables, WorkspaceFile};
 use world::World;
 
@@ -142,7 +142,7 @@ async fn completion_knows_no_other_tenant() {
 
 async fn give(system: &System, tenant: &str, mark: &'static str) {
     let arn = format!("arn:aws:lambda:us-east-1:111122223333:function:{mark}");
-    system.lambda().deploy(&arn, move |_| async move { Ended::Returned(json!({ "said": mark })) });
+    system.lambda().deploy(&arn, move |_| async move { InvocationResult::Returned(json!({ "said": mark })) });
     let text = format!("tenants:\n  {tenant}:{}", THINGS.replace("MARK", mark));
     let file =
         WorkspaceFile::parse(&text, "things.yaml", None, &Variables::new()).unwrap_or_else(|wrong| panic!("{wrong}"));

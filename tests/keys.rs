@@ -137,7 +137,7 @@ async fn a_key_is_made_for_something_that_its_maker_may_do_and_for_some_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_wrong_with_a_key_the_answer_is_the_same() {
     let calls = Calls::default();
-    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
     let (good, _) = world.makes_key(ANA, "acme", ALL, None).await;
     let (expired, _) = world.makes_key(ANA, "acme", ALL, Some(world.now() + 1)).await;
     let (revoked, _) = world.makes_key(ANA, "acme", ALL, None).await;

@@ -25,7 +25,7 @@ fn link(world: &World) -> String {
 }
 
 fn verified(world: &World) -> usize {
-    world.supabase().asked("/auth/v1/verify")
+    world.supabase().request_count("/auth/v1/verify")
 }
 
 /// To open it spends nothing, however often; its button signs in, and goes on to where the sign-in was begun.
@@ -91,11 +91,11 @@ async fn a_link_that_is_refused_leads_on() {
     let link = link(&world);
     let button = Form::find(&ana.open(&link).await, "token_hash").unwrap();
 
-    world.supabase().limit_rate(true);
+    world.supabase().set_rate_limited(true);
     let later = ana.sends(&button).await;
     assert!(later.body.contains("Too many attempts just now"), "{later:?}");
     assert_eq!(Form::find(&later, "token_hash").unwrap().fields, button.fields);
-    world.supabase().limit_rate(false);
+    world.supabase().set_rate_limited(false);
     world.advance(3700);
     let late = ana.sends(&button).await;
     assert!(late.body.contains("too long ago"), "{late:?}");

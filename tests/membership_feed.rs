@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use local::wire::{Call, Decision, Failing, Service};
+use local::interceptor::{Call, Decision, InjectedError, Service};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use world::World;
@@ -132,7 +132,7 @@ async fn a_role_that_allows_less_counts_at_the_next_call_and_one_that_allows_mor
 async fn a_refresh_that_was_under_way_is_bound_as_well() {
     let (armed, reached, go) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (arm, wait, release) = (Arc::clone(&armed), Arc::clone(&reached), Arc::clone(&go));
-    let wire = move |call: Call| {
+    let interceptor = move |call: Call| {
         let turns = call.function == "token" && call.operation == "UpdateItem" && armed.swap(false, Ordering::SeqCst);
         let (reached, go) = (Arc::clone(&reached), Arc::clone(&go));
         async move {
@@ -144,7 +144,7 @@ async fn a_refresh_that_was_under_way_is_bound_as_well() {
             Decision::Pass
         }
     };
-    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
     let (connector, tokens) = world.connected(BEN, "acme", SCOPE).await;
     arm.store(true, Ordering::SeqCst);
 
@@ -324,14 +324,17 @@ async fn what_ends_in_the_middle_is_finished_when_it_is_told_again() {
         for late in [false, true] {
             let (made, fails) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
             let (calls, failing) = (Arc::clone(&made), Arc::clone(&fails));
-            let wire = move |call: Call| {
+            let interceptor = move |call: Call| {
                 let ours = call.function == "feed" && call.service == Service::DynamoDb;
                 let broken = ours && calls.fetch_add(1, Ordering::SeqCst) == failing.load(Ordering::SeqCst);
-                let denied =
-                    if late { Decision::FailAfter(Failing::DENIED) } else { Decision::FailBefore(Failing::DENIED) };
+                let denied = if late {
+                    Decision::FailAfter(InjectedError::DENIED)
+                } else {
+                    Decision::FailBefore(InjectedError::DENIED)
+                };
                 async move { if broken { denied } else { Decision::Pass } }
             };
-            let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+            let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
             for broken in 0..5 {
                 world.gives_role("acme", BEN, "member").await;
                 let mut connected = Vec::new();
@@ -364,7 +367,7 @@ async fn hundreds_of_connections_are_limited_over_several_deliveries() {
     const SLOW: Duration = Duration::from_millis(400);
     let (limited, slow) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
     let (heard, left) = (Arc::clone(&limited), Arc::clone(&slow));
-    let wire = move |call: Call| {
+    let interceptor = move |call: Call| {
         let ours = call.function == "feed" && call.operation == "UpdateItem";
         let waits = ours && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         if ours {
@@ -377,7 +380,7 @@ async fn hundreds_of_connections_are_limited_over_several_deliveries() {
             Decision::Pass
         }
     };
-    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
     world.forgets_its_secrets();
     let connector = world.connector("Claude").await;
     let connects = async || {

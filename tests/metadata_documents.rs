@@ -640,7 +640,7 @@ async fn the_page_says_what_is_verified_and_what_is_not() {
 async fn a_known_document_costs_no_call_more() {
     let (documents, calls) = (Documents::serve().await, Calls::default());
     let world = World::with(|options| {
-        options.wire = Some(calls.wire());
+        options.interceptor = Some(calls.wire());
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use local::wire::{Call, Decision, Failing, Service};
+use local::interceptor::{Call, Decision, InjectedError, Service};
 use serde_json::{Value, json};
 use world::World;
 use world::connector::{Connector, Tokens};
@@ -39,13 +39,13 @@ impl Journeys {
         let weather = Weather::default();
         let now = weather.clone();
         let world = World::with(|options| {
-            options.wire = Some(Arc::new(move |call: Call| {
+            options.interceptor = Some(Arc::new(move |call: Call| {
                 let fails = match now.0.load(Ordering::SeqCst) {
                     NO_KMS => call.service == Service::Kms,
                     NO_TABLES => call.service == Service::DynamoDb,
                     _ => false,
                 };
-                async move { if fails { Decision::FailBefore(Failing::INTERNAL) } else { Decision::Pass } }
+                async move { if fails { Decision::FailBefore(InjectedError::INTERNAL) } else { Decision::Pass } }
             }));
         })
         .await;
@@ -113,7 +113,7 @@ impl Journeys {
         }
         let of_audit = !["One connection", "Stalled", "One request", "Answers"].iter().any(|own| name.starts_with(own));
         let lines = if of_audit { log } else { self.world.lines() };
-        insights::answer(&query, &lines, self.world.now()).unwrap_or_else(|error| panic!("{name}: {error}"))
+        insights::run_query(&query, &lines, self.world.now()).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 }
 

@@ -1,13 +1,13 @@
 //! Pages that people trust: what every page carries, and what is tried against the people who use them.
 
+use fakes::supabase::secret::Secret;
+use fakes::supabase::seed::{Factor, Person as Account};
 use local::Options;
 use serde_json::json;
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
-use stand_ins::supabase::secret::Secret;
-use stand_ins::supabase::seed::{Factor, Person as Account};
 use world::World;
 use world::answer::Answer;
 use world::person::{Form, Person};
@@ -493,7 +493,7 @@ async fn a_refusal_helps_and_tells_nothing_about_addresses() {
     assert_eq!((&told[0], &told[1]), (&told[2], &told[3]));
     assert!(told[0].contains("do not match") && told[1].contains("Check your e-mail"), "{told:?}");
 
-    world.supabase().limit_rate(true);
+    world.supabase().set_rate_limited(true);
     let ana = world.person(ANA);
     let form = Form::find(&ana.open("/auth/login").await, "password").unwrap();
     let limited = ana.sends(&form.with("email", ANA).with("password", "ana-demo")).await;

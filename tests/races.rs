@@ -40,7 +40,7 @@ async fn many_refreshes_of_one_token_at_moto() {
 async fn race_for_a_code(options: impl FnOnce(&mut Options)) {
     let (_still, calls) = (StandStill::new(), Calls::default());
     let world = World::with(|all| {
-        all.wire = Some(calls.wire());
+        all.interceptor = Some(calls.wire());
         options(all);
     })
     .await;
@@ -64,7 +64,7 @@ async fn race_for_a_code(options: impl FnOnce(&mut Options)) {
 async fn race_for_a_successor(options: impl FnOnce(&mut Options)) {
     let (_still, calls) = (StandStill::new(), Calls::default());
     let world = World::with(|all| {
-        all.wire = Some(calls.wire());
+        all.interceptor = Some(calls.wire());
         options(all);
     })
     .await;

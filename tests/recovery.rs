@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use world::World;
@@ -72,19 +72,19 @@ impl Refused {
 fn breakable() -> (Arc<AtomicBool>, impl Fn(Call) -> std::future::Ready<Decision> + Send + Sync + 'static) {
     let broken = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&broken);
-    let wire = move |call: Call| {
+    let interceptor = move |call: Call| {
         let fails = flag.load(Ordering::SeqCst) && call.operation == "BatchGetItem";
-        std::future::ready(if fails { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass })
+        std::future::ready(if fails { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass })
     };
-    (broken, wire)
+    (broken, interceptor)
 }
 
 /// OAuth 2.1 §3.2.4.
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "one table of all reasons")]
 async fn each_refusal_of_a_token_says_what_to_do_next() {
-    let (broken, wire) = breakable();
-    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let (broken, interceptor) = breakable();
+    let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
     let mut refused = Refused::default();
     let (client, other) = (world.connector("Claude").await, world.connector("Other").await);
     let confidential = world.confidential("acme-cowork", "the secret of acme-cowork").await;
@@ -219,8 +219,8 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
 /// RFC 7009 §2.2.1. A token that is unknown or no longer good is no error there, so nothing is told as `invalid_grant`.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_refusal_of_a_revocation_says_what_to_do_next() {
-    let (broken, wire) = breakable();
-    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let (broken, interceptor) = breakable();
+    let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
     let mut refused = Refused::default();
     let client = world.connector("Claude").await;
     let confidential = world.confidential("acme-cowork", "the secret of acme-cowork").await;

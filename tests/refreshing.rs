@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use local::wire::{Call, Decision};
+use local::interceptor::{Call, Decision};
 use serde_json::json;
 use tokio::sync::Notify;
 use world::{World, claims};
@@ -253,7 +253,7 @@ async fn many_at_once_get_the_same_successor() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_that_is_overtaken_twice_gets_the_same_successor_still() {
     let (armed, held, release) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()), Arc::new(Notify::new()));
-    let wire = {
+    let interceptor = {
         let (armed, held, release) = (Arc::clone(&armed), Arc::clone(&held), Arc::clone(&release));
         move |call: Call| {
             let holding = call.operation == "UpdateItem" && armed.swap(false, Ordering::SeqCst);
@@ -267,7 +267,7 @@ async fn a_duplicate_that_is_overtaken_twice_gets_the_same_successor_still() {
             }
         }
     };
-    let world = World::with(|options| options.wire = Some(Arc::new(wire))).await;
+    let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
     let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
     let first = tokens.refresh.unwrap();
 

@@ -24,7 +24,7 @@ async fn each_release_binary_answers_its_events() {
             name: function.clone(),
             function,
             variables,
-            hears: Arc::new(|_| {}),
+            on_line: Arc::new(|_| {}),
         };
         let mut process = Process::start(&program).await.unwrap();
 

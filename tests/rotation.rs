@@ -4,8 +4,8 @@
 //! signs, all verify. Three deployments, each of which must be safe in every order: the new key verifies, the new key signs, and,
 //! when what the old one signed has expired, it is dropped.
 
+use fakes::kms::key::KeySpec;
 use serde_json::{Value, json};
-use stand_ins::kms::key::Spec;
 use world::World;
 use world::connector::Connector;
 
@@ -82,7 +82,7 @@ fn orders(of: &[&'static str]) -> Vec<Vec<&'static str>> {
 }
 
 async fn world() -> World {
-    World::with(|options| options.direct = true).await
+    World::with(|options| options.in_process = true).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +153,7 @@ async fn what_a_key_signed_that_is_gone_is_refused() {
 /// RFC 7638 §3: the name of a key is the digest of its required members in lexical order, whoever computes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_named_by_its_thumbprint() {
-    for spec in [Spec::Rsa2048, Spec::EccNistP256] {
+    for spec in [KeySpec::Rsa2048, KeySpec::EccNistP256] {
         let world = World::with(|options| options.key_spec = spec).await;
         let keys = world.get("/.well-known/jwks.json").await.json()["keys"].clone();
         let key = &keys[0];

@@ -48,8 +48,8 @@ async fn a_callback_that_fails_for_a_moment_can_be_repeated() {
     let world = World::new().await;
     let connector = world.connector("Claude").await;
     let causes: [Cause<'_>; 2] = [
-        ("too many requests at Supabase", 429, &|on| world.supabase().limit_rate(on)),
-        ("Supabase does not answer", 503, &|on| world.supabase().break_down(on)),
+        ("too many requests at Supabase", 429, &|on| world.supabase().set_rate_limited(on)),
+        ("Supabase does not answer", 503, &|on| world.supabase().set_down(on)),
     ];
     for (cause, status, fails) in causes {
         let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
@@ -100,11 +100,11 @@ async fn a_session_survives_a_failure_right_after_its_exchange() {
     let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
     ana.submit(&mail_form(&ana, &ask.url).await).await;
     let callback = follows_link(&world, ANA).await;
-    world.supabase().break_down_at("/auth/v1/user", true);
+    world.supabase().set_path_down("/auth/v1/user", true);
 
     let page = ana.open(&callback).await;
     assert_eq!(page.status, 503, "{page:?}");
-    world.supabase().break_down_at("/auth/v1/user", false);
+    world.supabase().set_path_down("/auth/v1/user", false);
 
     let page = ana.visit(&button(&page)).await;
     assert!(is_consent(&page), "{page:?}");
@@ -135,7 +135,7 @@ async fn made_up_keys_are_asked_about_five_times_a_second() {
     ana.signs_in(&ask.url).await;
     let (name, value) = session_of(&ana);
     for second in 0..2 {
-        let before = world.supabase().asked(USER);
+        let before = world.supabase().request_count(USER);
         let mut statuses = Vec::new();
         for number in 0..8 {
             let eve = Person::new(&world, "eve@example.com", "");
@@ -145,7 +145,7 @@ async fn made_up_keys_are_asked_about_five_times_a_second() {
             statuses.push(answer.status);
         }
         assert_eq!(statuses, [303, 303, 303, 303, 303, 503, 503, 503], "in second {second}");
-        assert_eq!(world.supabase().asked(USER) - before, 5);
+        assert_eq!(world.supabase().request_count(USER) - before, 5);
         world.advance(1);
     }
 }
@@ -279,12 +279,12 @@ async fn no_more_verifiers_are_tried_than_a_browser_is_given() {
         let id = if number == 0 { id.clone() } else { BASE64_URL_SAFE_NO_PAD.encode([number; 16]) };
         eve.has_cookie(&format!("mcp-login-{id}"), &parts.join("."));
     }
-    let before = world.supabase().asked(TOKEN);
+    let before = world.supabase().request_count(TOKEN);
 
     let page = eve.open(&callback).await;
 
     assert!(page.body.contains("asked for a mail to the same address"), "{page:?}");
-    assert_eq!(world.supabase().asked(TOKEN) - before, 3);
+    assert_eq!(world.supabase().request_count(TOKEN) - before, 3);
 }
 
 /// A stranger who asks for the same address makes the link useless: the page says so, and that the next code works.
@@ -334,11 +334,11 @@ async fn a_factor_checked_from_another_address_is_asked_for_once_more() {
     let mia = Person::new(&world, MIA, "mia-demo");
     let page = mia.signs_in("/auth/login").await;
     let form = Form::find(&page, "code").unwrap().with("code", &shown(&world));
-    world.supabase().change_address(2);
+    world.supabase().mismatch_next_addresses(2);
     let refused = mia.sends(&form).await;
     assert!(refused.body.contains("could not be checked this time"), "{refused:?}");
 
-    world.supabase().change_address(1);
+    world.supabase().mismatch_next_addresses(1);
     let signed_in = mia.submit(&form).await;
 
     assert_eq!(signed_in.status, 303, "{signed_in:?}");

@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use fakes::supabase::config::{AccessTokenHook, Config};
+use fakes::supabase::seed::Person as Account;
 use serde_json::Value;
 use shared::oauth::tenant::{PersonId, TenantId};
-use stand_ins::supabase::config::{AccessTokenHook, Config};
-use stand_ins::supabase::seed::Person as Account;
 use world::World;
 use world::answer::Answer;
 use world::person::{Form, Person};
@@ -357,7 +357,7 @@ async fn a_provider_that_was_switched_off_is_a_page_of_ours() {
     assert!(page.body.contains("That way of signing in is not offered here"), "{page:?}");
     assert!(!page.body.contains("Continue with GitHub") && page.body.contains("Continue with Google"), "{page:?}");
     // One that cannot be asked about is not in the way.
-    world.supabase().break_down_at("/auth/v1/settings", true);
+    world.supabase().set_path_down("/auth/v1/settings", true);
     let form = Form::find(&page, "provider").unwrap();
     let page = ana.sends(&form.with("provider", "google")).await;
     assert!(button(&page).contains("/authorize?provider=google"), "{page:?}");

@@ -4,10 +4,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fakes::supabase::config::AccessTokenHook;
+use fakes::supabase::seed::Person as Account;
 use serde_json::{Value, json};
 use shared::oauth::tenant::{PersonId, TenantId};
-use stand_ins::supabase::config::AccessTokenHook;
-use stand_ins::supabase::seed::Person as Account;
 use world::World;
 use world::answer::Answer;
 use world::person::{Form, Person};
@@ -141,15 +141,15 @@ async fn without_supabases_oauth_server_a_token_need_not_say_how_its_person_sign
     let ana = world.person(ANA);
     assert!(is_consent(&ana.signs_in(&connector.ask("skills:read").url).await));
     // Once for each function, and not again.
-    assert_eq!(world.supabase().asked(OAUTH_SERVER), 2);
+    assert_eq!(world.supabase().request_count(OAUTH_SERVER), 2);
     assert!(is_consent(&ana.visit(&connector.ask("skills:read").url).await));
-    assert_eq!(world.supabase().asked(OAUTH_SERVER), 2);
+    assert_eq!(world.supabase().request_count(OAUTH_SERVER), 2);
 
     let usual = World::new().await;
     usual.supabase().configure(|config| config.oauth_server_enabled = true);
     let connector = usual.connector("Claude").await;
     assert!(is_consent(&usual.person(ANA).signs_in(&connector.ask("skills:read").url).await));
-    assert_eq!(usual.supabase().asked(OAUTH_SERVER), 0);
+    assert_eq!(usual.supabase().request_count(OAUTH_SERVER), 0);
 }
 
 /// Not knowing is neither signed in nor signed out: the same request succeeds when Supabase answers.
@@ -158,7 +158,7 @@ async fn where_nobody_says_whether_that_server_is_on_such_a_token_has_to_wait() 
     let world = with_a_third_party(false).await;
     let connector = world.connector("Claude").await;
     let url = connector.ask("skills:read").url;
-    world.supabase().break_down_at(OAUTH_SERVER, true);
+    world.supabase().set_path_down(OAUTH_SERVER, true);
     let ben = world.person(BEN);
     ben.has_cookie(SESSION_COOKIE, &session(&world, BEN, "ben-demo").await);
     let page = ben.open(&url).await;
@@ -169,7 +169,7 @@ async fn where_nobody_says_whether_that_server_is_on_such_a_token_has_to_wait() 
     let page = ana.sends(&form.with("email", ANA).with("password", "ana-demo")).await;
     assert_eq!(page.status, 503, "{page:?}");
 
-    world.supabase().break_down_at(OAUTH_SERVER, false);
+    world.supabase().set_path_down(OAUTH_SERVER, false);
     world.advance(2);
 
     assert!(is_consent(&ben.open(&url).await));

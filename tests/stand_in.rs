@@ -1,17 +1,17 @@
-//! Serves the sign-in stand-in by itself on a free port of 127.0.0.1, with one person, and prints its address as the first
-//! line: a project apart, for driving it by hand, with `infra/stand-ins/tests/supabase-js.mjs`, and from tests.
+//! Serves the fake Supabase by itself on a free port of 127.0.0.1, with one person, and prints its address as the first
+//! line: a project apart, for driving it by hand, with `infra/fakes/tests/supabase-js.mjs`, and from tests.
 //!
 //! ```text
-//! supabase-stand-in PUBLISHABLE_KEY SECRET_KEY
+//! fake-supabase PUBLISHABLE_KEY SECRET_KEY
 //! ```
 
 use std::io::{Error, Write as _};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use stand_ins::supabase::secret::Secret;
-use stand_ins::supabase::seed::{Person, Seed};
-use stand_ins::supabase::{Site, Supabase};
+use fakes::supabase::secret::Secret;
+use fakes::supabase::seed::{Person, Seed};
+use fakes::supabase::{Site, Supabase};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

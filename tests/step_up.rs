@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::json;
 use world::connector::{Ask, Connector, Tokens};
 use world::person::{Form, Person};
@@ -269,9 +269,9 @@ async fn what_was_wanted_long_ago_is_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_want_that_cannot_be_remembered_is_refused_all_the_same() {
     let world = World::with(|options| {
-        options.wire = Some(Arc::new(|call: Call| async move {
+        options.interceptor = Some(Arc::new(|call: Call| async move {
             let wanting = call.body["Key"]["id"]["S"].as_str().is_some_and(|id| id.starts_with("wanted#"));
-            if wanting { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass }
+            if wanting { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass }
         }));
     })
     .await;

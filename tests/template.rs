@@ -86,8 +86,8 @@ async fn a_login_page_of_ones_own_replaces_ours() {
 async fn policies_allow_what_is_done_and_no_more() {
     let (calls, documents) = (Calls::default(), Documents::serve().await);
     let world = World::with(|options| {
-        options.wire = Some(calls.wire());
-        options.watch_audit = true;
+        options.interceptor = Some(calls.wire());
+        options.intercept_audit = true;
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;

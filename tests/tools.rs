@@ -8,13 +8,13 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use fakes::lambda::InvocationResult;
 use local::Options;
-use local::wire::{Call, Decision, Failing};
+use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::tool::{Tool, ToolEndpoint};
 use shared::store::workspace::{Name, ValidationError, WriteError};
-use stand_ins::lambda::Ended;
 use tokio::net::TcpListener;
 use world::World;
 use world::answer::Answer;
@@ -227,7 +227,7 @@ async fn a_model_can_read_what_went_wrong_and_all_that_was_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_of_lambda_is_a_tool() {
     let world = World::with(|options| {
-        options.parameters.insert("ToolFunctions".to_owned(), format!("{FUNCTION},{}", local::words::ARN));
+        options.parameters.insert("ToolFunctions".to_owned(), format!("{FUNCTION},{}", local::demo_function::ARN));
     })
     .await;
     let events = Arc::new(Mutex::new(Vec::new()));
@@ -236,16 +236,16 @@ async fn a_function_of_lambda_is_a_tool() {
         heard.lock().unwrap().push(event.clone());
         async move {
             match event["arguments"]["number"].as_str().unwrap() {
-                "1" => Ended::Returned(json!({ "paid": true })),
-                "2" => {
-                    Ended::Returned(json!({ "application/vnd.mcp.content+json": [{ "type": "text", "text": "two" }] }))
-                }
-                "3" => Ended::Failed("no such invoice".to_owned(), "Missing".to_owned()),
-                "4" => Ended::Throttled,
-                "5" => Ended::Returned(json!("x".repeat(2 * 1024 * 1024))),
+                "1" => InvocationResult::Returned(json!({ "paid": true })),
+                "2" => InvocationResult::Returned(
+                    json!({ "application/vnd.mcp.content+json": [{ "type": "text", "text": "two" }] }),
+                ),
+                "3" => InvocationResult::Failed("no such invoice".to_owned(), "Missing".to_owned()),
+                "4" => InvocationResult::Throttled,
+                "5" => InvocationResult::Returned(json!("x".repeat(2 * 1024 * 1024))),
                 _ => {
                     tokio::time::sleep(Duration::from_secs(20)).await;
-                    Ended::Returned(Value::Null)
+                    InvocationResult::Returned(Value::Null)
                 }
             }
         }
@@ -375,7 +375,7 @@ async fn what_cannot_be_a_tool_is_not_kept() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_costs_a_signature_at_most_and_three_calls_to_the_tables() {
     let calls = Calls::default();
-    let world = World::with(|options| options.wire = Some(calls.wire())).await;
+    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
     let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
     connector.call(&tokens.access, "ping", json!({})).await;
     for (tool, arguments, expected) in
@@ -444,12 +444,12 @@ async fn slow_tools_of_a_tenant_are_few_at_a_time() {
 /// What a function that was ended in the middle of a call leaves behind counts for five minutes at most.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_never_said_that_they_ended_are_forgotten() {
-    let wire = |call: Call| async move {
+    let interceptor = |call: Call| async move {
         let ends = call.body["UpdateExpression"] == "ADD #under_way :less";
-        if ends { Decision::FailBefore(Failing::DENIED) } else { Decision::Pass }
+        if ends { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass }
     };
     let (world, server, origin) = served(|options| {
-        options.wire = Some(Arc::new(wire));
+        options.interceptor = Some(Arc::new(interceptor));
         options.parameters.insert("ToolConcurrency".to_owned(), "2".to_owned());
     })
     .await;
@@ -474,12 +474,12 @@ async fn calls_that_never_said_that_they_ended_are_forgotten() {
 /// A call that cannot be counted is not made.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_its_budget_a_tool_is_not_called() {
-    let wire = |call: Call| async move {
+    let interceptor = |call: Call| async move {
         let table = call.body["TableName"].as_str().unwrap_or_default();
         let counts = call.function == "mcp" && call.operation == "UpdateItem" && table.ends_with("-Workspace");
-        if counts { Decision::FailBefore(Failing::INTERNAL) } else { Decision::Pass }
+        if counts { Decision::FailBefore(InjectedError::INTERNAL) } else { Decision::Pass }
     };
-    let (world, server, origin) = served(|options| options.wire = Some(Arc::new(wire))).await;
+    let (world, server, origin) = served(|options| options.interceptor = Some(Arc::new(interceptor))).await;
     keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
 
     let call = json!({ "name": "find", "arguments": { "number": "1" } });

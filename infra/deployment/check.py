@@ -76,24 +76,24 @@ def sam_finds_nothing(_):
             yield f"{environment}: {(run.stdout + run.stderr).strip()}"
 
 
-def cloudformation_finds_nothing(house):
+def cloudformation_finds_nothing(subject):
     # W1028: SAM repeats a function's condition inside the condition that it puts around the function's routes.
     # W2001, W7001: SAM itself has used Rollout and Rollouts; that parameters are used is asked below.
-    deployed = {tuple(given.items()): house.translate(**(REQUIRED | given)) for given in DEPLOYMENTS.values()}
-    for given, transformed in (house.variants | deployed).items():
+    deployed = {tuple(given.items()): subject.translate(**(REQUIRED | given)) for given in DEPLOYMENTS.values()}
+    for given, transformed in (subject.variants | deployed).items():
         transformed = copy.deepcopy(transformed)
         for name, value in given:
             transformed["Parameters"][name].update(Default=value, AllowedValues=[value])  # what it was transformed for
-        regions = ["us-east-1", "eu-west-1"] if given in house.variants else ["us-east-1"]
+        regions = ["us-east-1", "eu-west-1"] if given in subject.variants else ["us-east-1"]
         for match in lint(json.dumps(transformed, indent=1), config=ManualArgs(regions=regions, ignore_checks=["W1028", "W2001", "W7001"])):
             yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
 
 
-def api_gateway_imports_without_a_word(house):
+def api_gateway_imports_without_a_word(subject):
     """The flag FailOnWarnings is off, so nobody would hear of it; a route could be left out."""
     asked = {}
     for name, given in DEPLOYMENTS.items():
-        body = Deployment(house.transformed, REQUIRED | given).value(house.transformed["Resources"]["Api"]["Properties"]["Body"])
+        body = Deployment(subject.transformed, REQUIRED | given).value(subject.transformed["Resources"]["Api"]["Properties"]["Body"])
         document = json.dumps(body)
         if document not in asked:
             asked[document] = openapi.messages(body)
@@ -102,8 +102,8 @@ def api_gateway_imports_without_a_word(house):
             yield f"{name}: there is nothing to import"
 
 
-def nothing_waits_for_itself(house):
-    for transformed in house.variants.values():
+def nothing_waits_for_itself(subject):
+    for transformed in subject.variants.values():
         waits = {name: references({key: resource.get(key, {}) for key in ("Properties", "UpdatePolicy")}) | set(listed(resource.get("DependsOn", []))) for name, resource in transformed["Resources"].items()}
         while free := {name for name, on in waits.items() if not on & waits.keys()}:
             waits = {name: on for name, on in waits.items() if name not in free}
@@ -111,23 +111,23 @@ def nothing_waits_for_itself(house):
             yield f"in a circle, or behind one: {sorted(waits)}"
 
 
-def nothing_refers_to_what_is_left_out(house):
-    for shape in house.shapes:
-        known = shape.resources.keys() | house.template["Parameters"].keys()
+def nothing_refers_to_what_is_left_out(subject):
+    for shape in subject.shapes:
+        known = shape.resources.keys() | subject.template["Parameters"].keys()
         for name in sorted(references({"Resources": shape.resources, "Outputs": shape.outputs})):
             if name not in known and not name.startswith("AWS::"):
                 yield f"{shape}: {name} is referred to and not there"
 
 
-def parameters_are_all_used(house):
-    used = references(house.template["Resources"]) | references(house.template["Conditions"]) | references(house.template["Globals"])
-    yield from (f"{name} is not used" for name in house.template["Parameters"] if name not in used)
-    grouped = [p for g in house.template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"] for p in g["Parameters"]]
-    if sorted(grouped) != sorted(house.template["Parameters"]):
+def parameters_are_all_used(subject):
+    used = references(subject.template["Resources"]) | references(subject.template["Conditions"]) | references(subject.template["Globals"])
+    yield from (f"{name} is not used" for name in subject.template["Parameters"] if name not in used)
+    grouped = [p for g in subject.template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"] for p in g["Parameters"]]
+    if sorted(grouped) != sorted(subject.template["Parameters"]):
         yield "the groups in Metadata do not name every parameter once"
 
 
-def parameters_refuse_what_cannot_work(house):
+def parameters_refuse_what_cannot_work(subject):
     function = "arn:aws:lambda:eu-west-1:123456789012:function:invoices"
     for name, good, bad in [
         ("Issuer", ["https://connect.example.com", "https://abc123.execute-api.us-east-1.amazonaws.com"], ["", "http://connect.example.com", "https://connect.example.com/", "https://connect.example.com/x", "https://Connect.example.com", "https://connect.example.com:443", "https://localhost", "https://a.b?c", " https://a.b"]),
@@ -151,67 +151,67 @@ def parameters_refuse_what_cannot_work(house):
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
         ("MembershipSecrets", ["", "none", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
     ]:
-        pattern = re.compile(house.template["Parameters"][name]["AllowedPattern"])
+        pattern = re.compile(subject.template["Parameters"][name]["AllowedPattern"])
         yield from (f"{name} refuses {value!r}" for value in good if not pattern.fullmatch(value))
         yield from (f"{name} accepts {value!r}" for value in bad if pattern.fullmatch(value))
 
 
-def configuration_fits_the_template(house):
+def configuration_fits_the_template(subject):
     for name, environment in configuration().items():
         if len(environment["global"]["parameters"]["stack_name"]) > 32:
             yield f"{name}: the stack's name has more than 32 characters, and the role in the key's policy is named after it"
         yield from (f"{name}: {command} has values of its own, and sam build and sam deploy could differ" for command in environment if command != "global" and "parameter_overrides" in environment[command]["parameters"])
         given = environment["global"]["parameters"]["parameter_overrides"]
         for parameter, value in given.items():
-            described = house.template["Parameters"].get(parameter)
+            described = subject.template["Parameters"].get(parameter)
             if not described:
                 yield f"{name}: there is no parameter {parameter}"
             elif "AllowedPattern" in described and not re.fullmatch(described["AllowedPattern"], value):
                 yield f"{name}: {parameter}={value} is refused"
             elif "AllowedValues" in described and value not in map(str, described["AllowedValues"]):
                 yield f"{name}: {parameter}={value} is refused"
-        yield from (f"{name}: {p} is missing" for p, d in house.template["Parameters"].items() if "Default" not in d and p not in given)
+        yield from (f"{name}: {p} is missing" for p, d in subject.template["Parameters"].items() if "Default" not in d and p not in given)
         if environment["deploy"]["parameters"].get("on_failure") != "DELETE":
             yield f"{name}: a first deployment that fails leaves a stack that no second one can update"
     names = [environment["global"]["parameters"]["stack_name"] for environment in configuration().values()]
     yield from (f"who may change {one}-* may change {other}" for one in names for other in names if one != other and other.startswith(f"{one}-"))
 
 
-def placeholders_are_refused(house):
+def placeholders_are_refused(subject):
     """Each by a sentence that says what belongs there; and what belongs there is not."""
     for name, environment in configuration().items():
         given = environment["global"]["parameters"]["parameter_overrides"]
         placeholders = {p for p in given if p in REQUIRED.keys() | OWN_DOMAIN.keys()}
-        refusals = [sentence.partition(" ")[0] for sentence in Deployment(house.template, given).refusals() if "is still the placeholder" in sentence]
+        refusals = [sentence.partition(" ")[0] for sentence in Deployment(subject.template, given).refusals() if "is still the placeholder" in sentence]
         if sorted(refusals) != sorted(placeholders):
             yield f"{name}: of {sorted(placeholders)} as they are committed, refused are {sorted(refusals)}"
     for name, given in DEPLOYMENTS.items():
-        yield from (f"{name}: {sentence}" for sentence in Deployment(house.template, REQUIRED | given).refusals())
+        yield from (f"{name}: {sentence}" for sentence in Deployment(subject.template, REQUIRED | given).refusals())
     for given, said in [
         ({"HostedZoneId": "Z1"}, "CertificateArn"),
         ({"MonthlyBudget": "5"}, "AlarmEmail"),
         ({"CaptchaProvider": "turnstile"}, "CaptchaSiteKey"),
         ({"CaptchaSiteKey": "1x00000000000000000000AA"}, "CaptchaProvider"),
     ]:
-        if not any(said in sentence for sentence in Deployment(house.template, REQUIRED | given).refusals()):
+        if not any(said in sentence for sentence in Deployment(subject.template, REQUIRED | given).refusals()):
             yield f"{given} is accepted without {said}"
 
 
-def a_guided_deployment_can_be_answered(house):
+def a_guided_deployment_can_be_answered(subject):
     """`sam deploy --guided` asks about each route that it takes for open, with no as the default, and offers a NoEcho parameter no default at all."""
     stacks, _ = SamLocalStackProvider.get_stacks(str(ROOT / "template.yaml"))
     yield from (f"SAM asks whether {function} may go without authentication" for function, known in auth_per_resource(stacks) if not known)
-    yield from (f"{name} cannot be left out" for name, described in house.template["Parameters"].items() if described.get("NoEcho") and not re.fullmatch(described["AllowedPattern"], "none"))
+    yield from (f"{name} cannot be left out" for name, described in subject.template["Parameters"].items() if described.get("NoEcho") and not re.fullmatch(described["AllowedPattern"], "none"))
 
 
-def nothing_is_reserved_or_paid_unasked(house):
-    plain = Shape(house.transformed, Deployment(house.transformed, REQUIRED).conditions())
+def nothing_is_reserved_or_paid_unasked(subject):
+    plain = Shape(subject.transformed, Deployment(subject.transformed, REQUIRED).conditions())
     if plain.stage["DefaultRouteSettings"]["DetailedMetricsEnabled"]:
         yield "API Gateway keeps metrics of every route"
     yield from (f"{name} reserves concurrency, which a new account refuses" for name, function in plain.of("AWS::Lambda::Function").items() if "ReservedConcurrentExecutions" in function)
     if plain.of("AWS::Budgets::Budget"):
         yield "there is a budget of nothing"
-    whole = Shape(house.transformed, Deployment(house.transformed, REQUIRED | DEPLOYMENTS["with all there is"]).conditions())
+    whole = Shape(subject.transformed, Deployment(subject.transformed, REQUIRED | DEPLOYMENTS["with all there is"]).conditions())
     if not whole.stage["DefaultRouteSettings"]["DetailedMetricsEnabled"] or "ReservedConcurrentExecutions" not in whole.of("AWS::Lambda::Function")["Mcp"] or not whole.of("AWS::Budgets::Budget"):
         yield "what is asked for is not there"
     near = plain.of("AWS::CloudWatch::Alarm")["AccountNearConcurrency"]
@@ -220,8 +220,8 @@ def nothing_is_reserved_or_paid_unasked(house):
         yield "no alarm at 80 % of AccountConcurrency"
 
 
-def routes_are_exact(house):
-    for shape in house.shapes:
+def routes_are_exact(subject):
+    for shape in subject.shapes:
         for route in shape.routes:
             method, path = route.split(" ")
             if method not in {"GET", "POST", "DELETE", "OPTIONS"} or re.search(r"[{}$*]|/$|//", NAMED.sub("x", path)):
@@ -230,8 +230,8 @@ def routes_are_exact(house):
             yield f"{shape}: the stage {shape.stage['StageName']} would stand in every path"
 
 
-def cors_belongs_to_the_functions(house):
-    for shape in house.shapes:
+def cors_belongs_to_the_functions(subject):
+    for shape in subject.shapes:
         if "x-amazon-apigateway-cors" in shape.api["Body"] or "CorsConfiguration" in shape.api:
             yield f"{shape}: API Gateway answers OPTIONS itself, on authorize too"
         for route, function in shape.routes.items():
@@ -240,8 +240,8 @@ def cors_belongs_to_the_functions(house):
                 yield f"{shape}: {route} {'has' if crossed else 'lacks'} OPTIONS"
 
 
-def login_is_left_out_for_another(house):
-    with_login, without = house.shapes
+def login_is_left_out_for_another(subject):
+    with_login, without = subject.shapes
     ours = {route for route in with_login.routes if route.split(" ")[1].startswith("/auth/")}
     if not ours or {with_login.routes[route] for route in ours} != {"Login"}:
         yield "the routes under /auth/ are not Login's"
@@ -252,8 +252,8 @@ def login_is_left_out_for_another(house):
     yield from (f"{name} stays although there are no MembershipSecrets" for name in without.resources if name.startswith("Membership"))
 
 
-def every_route_may_invoke_its_function(house):
-    for shape in house.shapes:
+def every_route_may_invoke_its_function(subject):
+    for shape in subject.shapes:
         permitted = {}
         for permission in shape.of("AWS::Lambda::Permission").values():
             if permission["Principal"] == "logs.amazonaws.com":
@@ -268,19 +268,19 @@ def every_route_may_invoke_its_function(house):
             yield f"{shape}: permissions and routes differ: {sorted(set(permitted.items()) ^ set(routes.items()))}"
 
 
-def throttles_name_routes_that_exist(house):
-    for shape in house.shapes:
+def throttles_name_routes_that_exist(subject):
+    for shape in subject.shapes:
         yield from (f"{shape}: {route} is throttled and not there" for route in shape.stage["RouteSettings"] if route not in shape.routes)
         for route in ["POST /oauth/register", "GET /oauth/authorize", "POST /oauth/authorize", "GET /admin", "GET /admin/api/me/connections"]:
             if route not in shape.stage["RouteSettings"]:
                 yield f"{shape}: {route} works for anybody and has no throttle of its own"
 
 
-def challenge_finds_its_header(house):
+def challenge_finds_its_header(subject):
     """API Gateway may rename WWW-Authenticate; X-Challenge carries it past (RFC 9110 section 11.6.1 wants it on every 401)."""
     wanted = {"overwrite:header.www-authenticate": "$response.header.x-challenge", "remove:header.x-challenge": "''"}
     reserved = re.compile(r"access-control-|apigw-|x-amzn?-|(authorization|connection|content-(encoding|length|location)|forwarded|keep-alive|origin|proxy-auth.*|te|trailers|transfer-encoding|upgrade|x-forwarded-(for|host|proto)|via)$")
-    for shape in house.shapes:
+    for shape in subject.shapes:
         for path, methods in shape.api["Body"]["paths"].items():
             for method, operation in methods.items():
                 integration = operation["x-amazon-apigateway-integration"]
@@ -293,8 +293,8 @@ def challenge_finds_its_header(house):
                     yield from (f"{shape}: {key} is refused by API Gateway" for key in status if reserved.match(key.partition("header.")[2]))
 
 
-def policies_say_what_each_may_do(house):
-    for shape in house.shapes:
+def policies_say_what_each_may_do(subject):
+    for shape in subject.shapes:
         for function in shape.functions:
             role = shape.resources[f"{function}Role"]["Properties"]
             if [arn.rpartition("policy/")[2] for arn in role["ManagedPolicyArns"]] != [BASIC]:
@@ -312,18 +312,18 @@ def policies_say_what_each_may_do(house):
                     yield f"{function}/{statement['Sid']} does more than query an index"
 
 
-def conditions_on_keys_are_about_one_item(house):
+def conditions_on_keys_are_about_one_item(subject):
     """AWS documents dynamodb:LeadingKeys for calls for one table. Batches and transactions are for several here, so nothing hangs on them."""
-    for shape in house.shapes:
+    for shape in subject.shapes:
         for function in shape.functions:
             for statement in shape.statements(function):
                 if "dynamodb:" in json.dumps(statement.get("Condition")) and (function, statement["Action"]) != ("Membership", ["dynamodb:PutItem"]):
                     yield f"{shape}: {function}/{statement['Sid']} hangs on how IAM evaluates {statement['Condition']}"
 
 
-def policies_and_settings_agree(house):
+def policies_and_settings_agree(subject):
     """A function that knows a table's or key's name may use it, and the other way round."""
-    for shape in house.shapes:
+    for shape in subject.shapes:
         for function in shape.functions:
             settings = shape.resources[function]["Properties"]["Environment"]["Variables"]
             for table in TABLES:
@@ -340,9 +340,9 @@ def policies_and_settings_agree(house):
                 yield f"{function}: SIGNING_KEYS and kms:GetPublicKey do not go together"
 
 
-def only_token_and_mcp_sign(house):
+def only_token_and_mcp_sign(subject):
     condition = {"StringEquals": {"kms:SigningAlgorithm": ["RSASSA_PKCS1_V1_5_SHA_256", "ECDSA_SHA_256"], "kms:MessageType": "RAW"}}
-    for shape in house.shapes:
+    for shape in subject.shapes:
         signing = [(function, statement) for function in shape.functions for statement in shape.statements(function) if "kms:Sign" in statement["Action"]]
         if sorted(function for function, _ in signing) != ["Mcp", "Token"]:
             yield f"{shape}: signing is allowed to {[function for function, _ in signing]}"
@@ -363,8 +363,8 @@ def only_token_and_mcp_sign(house):
                 yield f"{shape}: {statement['Sid']} in the key's policy lets others sign"
 
 
-def only_named_functions_are_invoked(house):
-    for shape in house.shapes:
+def only_named_functions_are_invoked(subject):
+    for shape in subject.shapes:
         invoking = [(function, statement) for function in shape.functions for statement in shape.statements(function) if "lambda:" in json.dumps(statement["Action"])]
         if bool(invoking) != shape.invokes_tools:
             yield f"{shape}: without ToolFunctions something may be invoked, or with them nothing"
@@ -373,8 +373,8 @@ def only_named_functions_are_invoked(house):
                 yield f"{shape}: {function} may invoke more than ToolFunctions"
 
 
-def what_must_last_lasts(house):
-    for shape in house.shapes:
+def what_must_last_lasts(subject):
+    for shape in subject.shapes:
         tables = {name: shape.resources[name] for name in TABLES}
         if shape.of("AWS::DynamoDB::Table").keys() != TABLES:
             yield f"{shape}: the tables are {sorted(shape.of('AWS::DynamoDB::Table'))}"
@@ -393,9 +393,9 @@ def what_must_last_lasts(house):
                 yield f"{name} defines other attributes than its keys use"
 
 
-def a_stack_can_be_made_again(house):
+def a_stack_can_be_made_again(subject):
     """What outlives a stack bears no name of ours, or the next stack of that name could not be made."""
-    for shape in house.shapes:
+    for shape in subject.shapes:
         for name, resource in shape.resources.items():
             if resource.get("DeletionPolicy", "Delete") == "Delete":
                 continue
@@ -404,8 +404,8 @@ def a_stack_can_be_made_again(house):
             yield from (f"{shape}: {name} outlives the stack and is always called the same ({identifier})" for identifier in named)
 
 
-def logs_end_and_tell_no_secret(house):
-    for shape in house.shapes:
+def logs_end_and_tell_no_secret(subject):
+    for shape in subject.shapes:
         groups = shape.of("AWS::Logs::LogGroup")
         for name, group in groups.items():
             if group.get("RetentionInDays") != {"Ref": "AuditRetentionDays" if name == "AuditLog" else "LogRetentionDays"}:
@@ -424,8 +424,8 @@ def logs_end_and_tell_no_secret(house):
             yield "API Gateway demands $context.requestId in the access log"
 
 
-def audit_hears_every_function_but_itself(house):
-    for shape in house.shapes:
+def audit_hears_every_function_but_itself(subject):
+    for shape in subject.shapes:
         filters, permissions = shape.of("AWS::Logs::SubscriptionFilter"), shape.of("AWS::Lambda::Permission")
         heard = {f["LogGroupName"]["Ref"] for f in filters.values()}
         if heard != {f"{function}Log" for function in shape.functions - {"Audit"}}:
@@ -443,8 +443,8 @@ def audit_hears_every_function_but_itself(house):
             yield "what Audit cannot take is lost"
 
 
-def alarms_reach_somebody(house):
-    for shape in house.shapes:
+def alarms_reach_somebody(subject):
+    for shape in subject.shapes:
         alarms = shape.of("AWS::CloudWatch::Alarm")
         for name, alarm in alarms.items():
             if alarm["AlarmActions"] != [{"Ref": "Alarms"}] or alarm["TreatMissingData"] != "notBreaching":
@@ -459,10 +459,10 @@ def alarms_reach_somebody(house):
             yield f"the dashboard does not show {sorted(shown ^ alarms.keys())}"
 
 
-def settings_number_whatever_functions_are_told(house):
+def settings_number_whatever_functions_are_told(subject):
     """What a version is made of, by whatever way, stands in Settings; else a change of it would be deployed and not be in force."""
-    parameters = house.template["Parameters"]
-    for transformed in house.variants.values():
+    parameters = subject.template["Parameters"]
+    for transformed in subject.variants.values():
         resources, told = transformed["Resources"], set()
         for function in ALIASED:
             versioned = {key: value for key, value in resources[function]["Properties"].items() if key != "ReservedConcurrentExecutions"}  # counts at once
@@ -474,16 +474,16 @@ def settings_number_whatever_functions_are_told(house):
         yield from (f"{name} is a secret, and Settings tells it" for name in sorted(numbered & parameters.keys()) if parameters[name].get("NoEcho"))
 
 
-def a_change_publishes_versions(house):
+def a_change_publishes_versions(subject):
     """That CloudFormation replaces a version for its description and numbers settings for their content is said by their schemas."""
     for kind, replacing, numbering in [("AWS::Lambda::Version", "Description", "Version"), ("AWS::AppConfig::HostedConfigurationVersion", "Content", "VersionNumber")]:
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
         if f"/properties/{replacing}" not in schema["createOnlyProperties"] or f"/properties/{numbering}" not in schema["readOnlyProperties"]:
             yield f"{kind} is not replaced for another {replacing}, or has no {numbering} of its own"
-    names = [{name for name in house.variants[given]["Resources"] if "Version" in name} for given in [(), (("Rollout", "AllAtOnce"),)]]
+    names = [{name for name in subject.variants[given]["Resources"] if "Version" in name} for given in [(), (("Rollout", "AllAtOnce"),)]]
     if names[0] != names[1]:
         yield "another Rollout alone would publish versions, and Lambda has nothing to publish"
-    for transformed in house.variants.values():
+    for transformed in subject.variants.values():
         resources = transformed["Resources"]
         versions = {r["Properties"]["FunctionName"]["Ref"]: name for name, r in resources.items() if r["Type"] == "AWS::Lambda::Version"}
         aliases = {r["Properties"]["FunctionName"]["Ref"]: r["Properties"] for r in resources.values() if r["Type"] == "AWS::Lambda::Alias"}
@@ -498,12 +498,12 @@ def a_change_publishes_versions(house):
                 yield f"{function}: the alias live does not follow its version"
             if resources[version].get("DeletionPolicy", "Delete") != "Delete" or "UpdateReplacePolicy" in resources[version]:
                 yield f"{function}: versions pile up, and after one has failed the same cannot be published again"
-            if house.template["Resources"][function]["Properties"].get("AutoPublishAliasAllProperties") is not True:
+            if subject.template["Resources"][function]["Properties"].get("AutoPublishAliasAllProperties") is not True:
                 yield f"{function}: no new version when its text changes, only when its code does"
 
 
-def a_rollout_watches_and_goes_back(house):
-    for given, transformed in house.variants.items():
+def a_rollout_watches_and_goes_back(subject):
+    for given, transformed in subject.variants.items():
         resources, shifts = transformed["Resources"], dict(given).get("Rollout") != "AllAtOnce"
         groups = {name: r for name, r in resources.items() if r["Type"] == "AWS::CodeDeploy::DeploymentGroup"}
         if groups.keys() != ({f"{function}DeploymentGroup" for function in ALIASED} if shifts else set()):
@@ -516,7 +516,7 @@ def a_rollout_watches_and_goes_back(house):
             properties = group["Properties"]
             if group.get("Condition") != resources[name.removesuffix("DeploymentGroup")].get("Condition"):
                 yield f"{name} does not come and go with its function"
-            if properties["DeploymentConfigName"]["Fn::Sub"] != ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": dict(given).get("Rollout", house.template["Parameters"]["Rollout"]["Default"])}]:
+            if properties["DeploymentConfigName"]["Fn::Sub"] != ["CodeDeployDefault.Lambda${ConfigName}", {"ConfigName": dict(given).get("Rollout", subject.template["Parameters"]["Rollout"]["Default"])}]:
                 yield f"{name} does not go about it as Rollout says"
             if not {"DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM"} <= set(properties["AutoRollbackConfiguration"]["Events"]) or not properties["AutoRollbackConfiguration"]["Enabled"] or not properties["AlarmConfiguration"]["Enabled"]:
                 yield f"{name} does not go back"
@@ -526,10 +526,10 @@ def a_rollout_watches_and_goes_back(house):
                 yield f"{name} has another role"
         if shifts != any(r["Type"] == "AWS::CodeDeploy::Application" for r in resources.values()) or "CodeDeployServiceRole" in resources:
             yield f"{given}: CodeDeploy is there without need, or with a role of SAM's"
-    types, rollouts = house.template["Parameters"]["Rollout"]["AllowedValues"], house.template["Mappings"]["Rollouts"]
+    types, rollouts = subject.template["Parameters"]["Rollout"]["AllowedValues"], subject.template["Mappings"]["Rollouts"]
     if rollouts != {kind: {"Shifts": kind != "AllAtOnce"} for kind in types}:
         yield "Rollouts and Rollout do not agree"
-    for shape in house.shapes:
+    for shape in subject.shapes:
         seen = {metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]: metric["MetricStat"]["Metric"] for metric in shape.resources["VersionFails"]["Properties"]["Metrics"][1:]}
         if seen.keys() != shape.aliases.keys():
             yield f"{shape}: VersionFails is about {sorted(seen)}"
@@ -539,8 +539,8 @@ def a_rollout_watches_and_goes_back(house):
                 yield f"{shape}: VersionFails is not about {function}'s new version"
 
 
-def rollouts_may_only_move_aliases(house):
-    for shape in house.shapes:
+def rollouts_may_only_move_aliases(subject):
+    for shape in subject.shapes:
         role = shape.resources["RolloutRole"]["Properties"]
         trusted = {"Effect": "Allow", "Principal": {"Service": "codedeploy.amazonaws.com"}, "Action": "sts:AssumeRole", "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}}
         if role["AssumeRolePolicyDocument"]["Statement"] != [trusted] or role.keys() != {"AssumeRolePolicyDocument", "Policies"}:
@@ -553,8 +553,8 @@ def rollouts_may_only_move_aliases(house):
             yield f"{shape}: CodeDeploy may do other things than move the aliases and see their alarms"
 
 
-def tracing_is_as_chosen(house):
-    for given, transformed in house.variants.items():
+def tracing_is_as_chosen(subject):
+    for given, transformed in subject.variants.items():
         traced = dict(given).get("Tracing") == "Active"
         for function in FUNCTIONS:
             role, properties = transformed["Resources"][f"{function}Role"]["Properties"], transformed["Resources"][function]["Properties"]
@@ -564,7 +564,7 @@ def tracing_is_as_chosen(house):
                 yield f"{given}: {function} is traced as {properties.get('TracingConfig')}"
 
 
-def what_somebody_spoils_is_seen(house):
+def what_somebody_spoils_is_seen(subject):
     """The questions above, asked of a template that somebody has spoilt."""
     def lacks(name):
         def spoil(resources):
@@ -580,10 +580,10 @@ def what_somebody_spoils_is_seen(house):
             node[path[-1]] = value
         return spoil
 
-    version = next(name for name in house.transformed["Resources"] if name.startswith("TokenVersion"))
+    version = next(name for name in subject.transformed["Resources"] if name.startswith("TokenVersion"))
     statements = ("RolloutRole", "Properties", "Policies", 0, "PolicyDocument", "Statement")
     paths = ("Api", "Properties", "Body", "paths")
-    numbered = references({"Fn::Sub": house.transformed["Resources"]["Settings"]["Properties"]["Content"]["Fn::Sub"][0]})
+    numbered = references({"Fn::Sub": subject.transformed["Resources"]["Settings"]["Properties"]["Content"]["Fn::Sub"][0]})
     for question, spoil, what in [
         *((settings_number_whatever_functions_are_told, lacks(name), f"Settings without {name}") for name in sorted(numbered - {"KeyArns", "Tracing"})),
         (settings_number_whatever_functions_are_told, at("Settings", "Properties", "Content", "Fn::Sub", 1, "KeyArns", value=""), "Settings without the keys' ARNs"),
@@ -612,20 +612,20 @@ def what_somebody_spoils_is_seen(house):
         (nothing_is_reserved_or_paid_unasked, at("Token", "Properties", "ReservedConcurrentExecutions", value=5), "reserved concurrency"),
         (nothing_is_reserved_or_paid_unasked, at("AccountNearConcurrency", "Properties", "Threshold", value=800), "an alarm at another share"),
     ]:
-        if not list(question(house.spoilt(spoil))):
+        if not list(question(subject.spoilt(spoil))):
             yield f"{what} is not seen"
 
 
-def functions_are_the_packages(house):
+def functions_are_the_packages(subject):
     members = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["members"]
-    declared = {name: r for name, r in house.template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
+    declared = {name: r for name, r in subject.template["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
     if declared.keys() != FUNCTIONS:
         yield f"the functions are {sorted(declared)}"
     for name, function in declared.items():
         package = function["Metadata"]["BuildProperties"]["Binary"]
         if package != PACKAGES.get(name) or f"functions/{package}" not in members or function["Metadata"]["BuildMethod"] != "rust-cargolambda":
             yield f"{name} is not built from a package of its name"
-    for shape in house.shapes:
+    for shape in subject.shapes:
         if shape.functions != FUNCTIONS - (set() if shape.login else {"Login", "Membership"}):
             yield f"{shape}: the functions are {sorted(shape.functions)}"
         for name in shape.functions:
@@ -637,8 +637,8 @@ def functions_are_the_packages(house):
             yield from (f"{name}: {key} is no Lambda setting" for key in properties["Environment"]["Variables"] if not re.fullmatch(r"[A-Z][A-Z_]+", key))
 
 
-def custom_domain_is_the_only_address(house):
-    trial, owned = house.shapes
+def custom_domain_is_the_only_address(subject):
+    trial, owned = subject.shapes
     for shape, closed in [(trial, False), (owned, True)]:
         if shape.api["Body"]["servers"] != [{"url": {"Ref": "Issuer"}, "x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": closed}}]:
             yield f"{shape}: the execute-api address is {'open' if closed else 'closed'}"
@@ -651,9 +651,9 @@ def custom_domain_is_the_only_address(house):
         yield "the custom domain is not the issuer's host"
 
 
-def events_are_as_aws_sends_them(house):
+def events_are_as_aws_sends_them(subject):
     """The rules are API Gateway's for payload version 2.0; reference: "Working with AWS Lambda proxy integrations for HTTP APIs"."""
-    routes, seen = house.shapes[0].routes, set()
+    routes, seen = subject.shapes[0].routes, set()
     for path in sorted((ROOT / "events").glob("*/*.json")):
         name, event = path.relative_to(ROOT / "events"), json.loads(path.read_text())
         if name.parts[0] == "audit":
@@ -745,7 +745,7 @@ class Shape:
         return [s for policy in self.resources[f"{function}Role"]["Properties"].get("Policies", []) for s in policy["PolicyDocument"]["Statement"]]
 
 
-class House:
+class TemplateUnderTest:
     """The template as written, as CloudFormation gets it by what SAM is given, and in its two shapes."""
 
     def __init__(self):
@@ -858,10 +858,10 @@ def listed(value):
 
 def main():
     logging.disable(logging.WARNING)
-    house, passed, failed = House(), 0, 0
+    subject, passed, failed = TemplateUnderTest(), 0, 0
     questions = [f for f in [*globals().values(), *vars(rights).values()] if getattr(f, "__code__", None) and f.__code__.co_flags & 0x20]  # the generators of both files, in order
     for question in questions:
-        problems = list(dict.fromkeys(question(house)))
+        problems = list(dict.fromkeys(question(subject)))
         passed, failed = passed + (not problems), failed + bool(problems)
         print(f"{'FAILED' if problems else 'ok    '} {question.__name__.replace('_', ' ')}", *(f"       {p}" for p in problems), sep="\n")
     print(f"{passed} passed, {failed} failed")

@@ -10,13 +10,13 @@ import json
 import logging
 from collections import Counter
 
-from check import BASIC, XRAY, House, Shape, listed
+from check import BASIC, XRAY, TemplateUnderTest, Shape, listed
 
 
 def main():
     logging.disable(logging.WARNING)
-    house = House()
-    whole = Shape(house.transformed, house.transformed["Conditions"].keys())
+    subject = TemplateUnderTest()
+    whole = Shape(subject.transformed, subject.transformed["Conditions"].keys())
     print("## What each function may do\n")
     print(f"Besides its own log lines (`{BASIC}`), and traces where `Tracing` is `Active` (`{XRAY}`). `<table>` is the table of that name, `<key>` the signing key.\n")
     nothing = {"Action": "nothing", "Resource": []}

@@ -49,10 +49,10 @@ def access_lints(_):
         yield f"{match.rule.id} {match.message} ({'/'.join(map(str, match.path or []))})"
 
 
-def deployers_may_do_what_the_stack_takes(house):
-    allowed = {action.lower() for statement in statements(house.access, "Deployer") for action in statement["Action"]}
+def deployers_may_do_what_the_stack_takes(subject):
+    allowed = {action.lower() for statement in statements(subject.access, "Deployer") for action in statement["Action"]}
     needed = {}
-    for kind in sorted({r["Type"] for transformed in house.variants.values() for r in transformed["Resources"].values()}):
+    for kind in sorted({r["Type"] for transformed in subject.variants.values() for r in transformed["Resources"].values()}):
         handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema.get("handlers")
         if not handlers:
             yield f"{kind}: its schema does not say what CloudFormation asks for"
@@ -62,29 +62,29 @@ def deployers_may_do_what_the_stack_takes(house):
     taken = {action: kind for action, kind in needed.items() if not listed_in(UNASKED, action)}
     yield from (f"{kind} takes {action}, and who deploys may not" for action, kind in sorted(taken.items()) if action not in allowed)
     yield from (f"who deploys may {action}, and nothing takes it" for action in sorted(allowed - taken.keys()) if not listed_in(BESIDES, action))
-    made = [resource.rpartition("/")[2] for statement in statements(house.access, "Deployer") if statement["Action"] == ["iam:CreateServiceLinkedRole"] for resource in resources(statement)]
+    made = [resource.rpartition("/")[2] for statement in statements(subject.access, "Deployer") if statement["Action"] == ["iam:CreateServiceLinkedRole"] for resource in resources(statement)]
     if made != ["AWSServiceRoleForAPIGateway", "AWSServiceRoleForKeyManagementServiceMultiRegionKeys"]:
         yield f"who deploys may have {made} made, which no handler tells of"
     for known, actions in [(UNASKED, needed), (BESIDES, allowed)]:
         yield from (f"no action is like {pattern}" for pattern in known if not any(re.match(pattern, action) for action in actions))
 
 
-def deployers_keep_to_their_stack(house):
+def deployers_keep_to_their_stack(subject):
     """By its name; what has no name of ours, by CloudFormation alone, or only to read."""
     named = re.compile(r"\$\{StackName\}[-/]|dashboard/\$\{StackName\}$|aws-sam-cli-managed-default|:aws:transform/|deploymentconfig:CodeDeployDefault|role/aws-service-role/[\w.]+/AWSServiceRoleFor")
-    for statement in statements(house.access, "Deployer"):
+    for statement in statements(subject.access, "Deployer"):
         of_stack = all(named.search(resource) for resource in resources(statement))
         if not of_stack and statement.get("Condition") != VIA_CLOUDFORMATION and not all(map(READING.match, statement["Action"])):
             yield f"Deployer/{statement['Sid']} reaches other stacks"
         if any("*" in action for action in statement["Action"]):
             yield f"Deployer/{statement['Sid']} allows more than it names"
     for role in ("Deployer", "Operator"):
-        if house.access["Resources"][role]["Properties"].get("Path") != "/amble-connect-access/":
+        if subject.access["Resources"][role]["Properties"].get("Path") != "/amble-connect-access/":
             yield f"{role} could be changed by Deployer, who may change role/<StackName>-*"
 
 
-def operators_only_look(house):
-    for statement in statements(house.access, "Operator"):
+def operators_only_look(subject):
+    for statement in statements(subject.access, "Operator"):
         for action in statement["Action"]:
             if not READING.match(action) or "*" in action:
                 yield f"Operator/{statement['Sid']} may {action}"
@@ -92,15 +92,15 @@ def operators_only_look(house):
                 yield f"Operator/{statement['Sid']} may {action}, which shows MEMBERSHIP_SECRETS"
 
 
-def access_fits_what_iam_accepts(house):
-    for name, resource in house.access["Resources"].items():
+def access_fits_what_iam_accepts(subject):
+    for name, resource in subject.access["Resources"].items():
         if resource["Type"] == "AWS::IAM::ManagedPolicy":
             size = len(re.sub(r"\s", "", json.dumps(resource["Properties"]["PolicyDocument"])))
             if size > LIMIT:
                 yield f"{name} has {size} characters, of at most {LIMIT}"
 
 
-def access_spoilt_is_seen(house):
+def access_spoilt_is_seen(subject):
     """The questions above, asked of an access.yaml that somebody has spoilt."""
     for question, spoil, what in [
         (deployers_may_do_what_the_stack_takes, lambda deploy, _: deploy["DeploysData"][0]["Action"].remove("dynamodb:UpdateTimeToLive"), "an action too few"),
@@ -113,7 +113,7 @@ def access_spoilt_is_seen(house):
         (operators_only_look, lambda deploy, _: deploy["Looks"][3]["Action"].append("lambda:GetFunctionConfiguration"), "an operator who sees secrets"),
         (access_fits_what_iam_accepts, lambda deploy, _: deploy["DeploysData"].append({"Sid": "x" * LIMIT}), "a policy too long"),
     ]:
-        other = house.with_access(read())
+        other = subject.with_access(read())
         parts = {name: r["Properties"] for name, r in other.access["Resources"].items()}
         spoil({name: p["PolicyDocument"]["Statement"] for name, p in parts.items() if "PolicyDocument" in p}, parts)
         if not list(question(other)):

@@ -3,7 +3,7 @@
 
     python infra/emulator/deploy.py [folder of the programs]     target/lambda, unless another is named
 
-Needs what tests/run installs and builds: the emulator in target/ministack, `amble` and the sign-in stand-in in target/debug.
+Needs what tests/run installs and builds: the emulator in target/ministack, `amble` and the fake Supabase in target/debug.
 The emulator checks the functions' permissions as IAM does. What it cannot do stands in omissions.toml.
 """
 
@@ -31,7 +31,7 @@ def main(programs=TARGET / "lambda"):
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"  # all of it is on this machine
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     emulator = Emulator(TARGET / "ministack/bin/python", TARGET / "ministack-unread.jsonl")
-    with emulator.running(TARGET / "ministack.log"), supabase(TARGET / "debug/supabase-stand-in", PUBLISHABLE_KEY) as sign_in:
+    with emulator.running(TARGET / "ministack.log"), supabase(TARGET / "debug/fake-supabase", PUBLISHABLE_KEY) as sign_in:
         emulator.upload(Path(programs))
         deployment = Deployment(Stack(emulator, "amble-connect"), sign_in)
         try:

@@ -1,4 +1,4 @@
-"""The emulator, the sign-in stand-in and the programs, each for as long as the test runs."""
+"""The emulator, the fake Supabase and the programs, each for as long as the test runs."""
 
 import contextlib
 import io
@@ -116,7 +116,7 @@ class Stack:
         while (reached := self.described().get("StackStatus", "DELETE_COMPLETE")).endswith("_IN_PROGRESS"):
             time.sleep(0.2)
         if reached != status:
-            raise Refused("; ".join([f"{self.name} is {reached}: {self.described().get('StackStatusReason')}", *self.failures()]))
+            raise EmulatorError("; ".join([f"{self.name} is {reached}: {self.described().get('StackStatusReason')}", *self.failures()]))
 
     def described(self):
         """Nothing, once it is deleted."""
@@ -144,7 +144,7 @@ class Stack:
         answer = self.emulator.client("lambda").invoke(FunctionName=f"{self.name}-{function}", Payload=json.dumps(event))
         returned = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
-            raise Refused(f"{function} failed: {returned}")
+            raise EmulatorError(f"{function} failed: {returned}")
         return returned
 
     def ignored(self):
@@ -153,13 +153,13 @@ class Stack:
         return {(kind, property) for stack, kind, unread in lines if stack == self.name for property in unread}
 
 
-class Refused(Exception):
+class EmulatorError(Exception):
     """A stack that is not as it should be."""
 
 
 @contextlib.contextmanager
 def supabase(program, publishable_key):
-    """The sign-in stand-in; yields its address. Nobody here uses its secret key."""
+    """The fake Supabase; yields its address. Nobody here uses its secret key."""
     with process([program, publishable_key, "sb_secret_apart"], stdout=subprocess.PIPE, text=True) as running:
         yield running.stdout.readline().strip()
 

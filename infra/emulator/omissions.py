@@ -2,7 +2,7 @@
 
 from botocore.exceptions import ClientError
 
-from emulator import Refused, Stack
+from emulator import EmulatorError, Stack
 from operation import Deployment
 from template import OMISSIONS, deployable
 
@@ -37,7 +37,7 @@ def tried(deployment, name, template, parameters):
     try:
         stack.create(template, parameters)
         Deployment(stack, deployment.sign_in).connects()
-    except (Refused, ClientError, AssertionError) as failure:
+    except (EmulatorError, ClientError, AssertionError) as failure:
         return str(failure)[:150]
     finally:
         stack.delete()

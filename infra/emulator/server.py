@@ -13,7 +13,7 @@ from ministack.app import main
 from ministack.services.cloudformation import provisioners
 
 
-class Noted(dict):
+class RecordedProperties(dict):
     """Properties of a resource, which know those that were not read yet."""
 
     def __init__(self, properties):
@@ -57,19 +57,19 @@ class Noted(dict):
         return super().copy()
 
 
-def noting(kind, create):
-    def creating(logical_id, properties, stack, *more):
-        noted = Noted(properties)
-        made = create(logical_id, noted, stack, *more)
+def recording(kind, create):
+    def create_recorded(logical_id, properties, stack, *more):
+        recorded = RecordedProperties(properties)
+        made = create(logical_id, recorded, stack, *more)
         with open(os.environ["UNREAD_PROPERTIES"], "a", encoding="utf-8") as file:
-            file.write(json.dumps([stack, kind, sorted(noted.unread)]) + "\n")
+            file.write(json.dumps([stack, kind, sorted(recorded.unread)]) + "\n")
         return made
 
-    return creating
+    return create_recorded
 
 
 for kind, handler in provisioners._RESOURCE_HANDLERS.items():
     if "create" in handler:
-        handler["create"] = noting(kind, handler["create"])
+        handler["create"] = recording(kind, handler["create"])
 
 main()

@@ -20,20 +20,20 @@ pub(super) async fn the_button_repeats_a_callback_that_was_too_much(engine: Engi
             // Supabase limits links too, so this one is followed as far as the callback.
             let link = world.supabase().inbox(BEN).pop().expect("a mail").link;
             let callback = world.get(&link).await.location().to_owned();
-            world.supabase().limit_rate(true);
+            world.supabase().set_rate_limited(true);
             browser.open(&callback).await;
         } else {
             browser.reaches("Sign in to").await;
             browser.press("Continue with GitHub").await;
             browser.reaches("Sign in with github").await;
-            world.supabase().limit_rate(true);
+            world.supabase().set_rate_limited(true);
             browser.press("Ben ben@example.com").await;
         }
         browser.reaches("Not signed in yet").await;
         // Too early.
         browser.press("Try again").await;
         browser.reaches("Not signed in yet").await;
-        world.supabase().limit_rate(false);
+        world.supabase().set_rate_limited(false);
 
         browser.press("Try again").await;
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::http::Request as Http;
-use local::wire::{Call, Decision, Failing, Wire};
+use fakes::kms::key::KeySpec;
+use local::interceptor::{Call, Decision, InjectedError, Interceptor};
 use local::{Options, System};
 use serde_json::Value;
 use shared::clock::{Clock, Timestamp};
@@ -19,7 +20,6 @@ use shared::oauth::secret::{Digest, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 use shared::store::pending_scopes::PendingScopes;
-use stand_ins::kms::key::Spec;
 use world::CALLBACK;
 use world::schedule::Stage;
 
@@ -69,10 +69,10 @@ impl Theatre {
         let told = Arc::clone(&clock);
         let options = Options {
             clock: Clock::new(move || Timestamp::from_seconds(told.load(Ordering::SeqCst))),
-            wire: Some(line.wire(&stage)),
-            direct: true,
+            interceptor: Some(line.wire(&stage)),
+            in_process: true,
             // Signs in a fraction of RSA's time.
-            key_spec: Spec::EccNistP256,
+            key_spec: KeySpec::EccNistP256,
             ..Options::default()
         };
         let system = System::start(options).await.expect("the system starts");
@@ -215,7 +215,7 @@ impl Theatre {
 struct Line(Arc<Mutex<(usize, Option<Fault>)>>);
 
 impl Line {
-    fn wire(&self, stage: &Stage) -> Arc<dyn Wire> {
+    fn wire(&self, stage: &Stage) -> Arc<dyn Interceptor> {
         let (line, stage) = (self.clone(), stage.clone());
         Arc::new(move |call: Call| {
             let (line, stage) = (line.clone(), stage.clone());
@@ -227,11 +227,11 @@ impl Line {
                 let fault = line.1.filter(|fault| (fault.place..fault.place + fault.times).contains(&place));
                 match fault.map(|fault| fault.kind) {
                     None => Decision::Pass,
-                    Some(FaultKind::Before) => Decision::FailBefore(Failing::INTERNAL),
-                    Some(FaultKind::After) => Decision::FailAfter(Failing::INTERNAL),
-                    Some(FaultKind::Refused) => Decision::FailBefore(Failing::DENIED),
-                    Some(FaultKind::Crash) => Decision::FailAfter(Failing::DENIED),
-                    Some(FaultKind::Silence) => Decision::Silence,
+                    Some(FaultKind::Before) => Decision::FailBefore(InjectedError::INTERNAL),
+                    Some(FaultKind::After) => Decision::FailAfter(InjectedError::INTERNAL),
+                    Some(FaultKind::Refused) => Decision::FailBefore(InjectedError::DENIED),
+                    Some(FaultKind::Crash) => Decision::FailAfter(InjectedError::DENIED),
+                    Some(FaultKind::Silence) => Decision::DropResponse,
                 }
             }
         })

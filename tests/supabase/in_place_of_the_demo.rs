@@ -1,19 +1,19 @@
-//! `cargo run -- --supabase`: a project of one's own in place of the stand-in, here a stand-in that is another program.
+//! `cargo run -- --supabase`: a project of one's own in place of the fake Supabase, here a fake Supabase that is another program.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use local::{Data, Failure, Options, System};
+use local::{Data, LocalError, Options, System};
 use serde_json::json;
 use shared::oauth::tenant::{PersonId, TenantId};
 use world::World;
 use world::project::Project;
 
-use super::{approves_and_calls, is_consent, signs_in, stand_in};
+use super::{approves_and_calls, fake_supabase, is_consent, signs_in};
 
 /// Ana of the demo.
 const ANA: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
-/// The project that is the stand-in of another system in here.
+/// The project that is the fake Supabase of another system in here.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
 
 fn options(project: &Project, members: &[String]) -> Options {
@@ -33,7 +33,7 @@ async fn refused(options: Options) -> String {
 /// From registration to a tool's answer; of the demo there are the workspaces, and neither the people nor their key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_of_the_project_connects() {
-    let project = stand_in().await;
+    let project = fake_supabase().await;
     let made = project.makes(&json!({})).await;
     let world = project.world(&[made.member("owner", "acme")]).await;
     let (person, connector) = (made.person(&world), world.connector("Claude").await);
@@ -55,7 +55,7 @@ async fn a_person_of_the_project_connects() {
 /// Whoever is in no workspace is shown the id that `--member` takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_without_a_workspace_is_shown_their_id() {
-    let project = stand_in().await;
+    let project = fake_supabase().await;
     let made = project.makes(&json!({})).await;
     let world = project.world(&[]).await;
     let (person, connector) = (made.person(&world), world.connector("Claude").await);
@@ -78,7 +78,7 @@ async fn somebody_without_a_workspace_is_shown_their_id() {
 /// A workspace file names members by user id.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workspace_file_has_members_of_the_project() {
-    let project = stand_in().await;
+    let project = fake_supabase().await;
     let made = project.makes(&json!({})).await;
     let file = format!("tenants:\n  initech:\n    name: Initech\n    members:\n      {}: {{ role: admin }}\n", made.id);
     let path = temporary("members.yaml");
@@ -96,7 +96,7 @@ async fn a_workspace_file_has_members_of_the_project() {
 /// Whoever can take an address would be owner: only who has confirmed it is found by it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_whose_it_is_confirmed_to_be() {
-    let project = stand_in().await;
+    let project = fake_supabase().await;
     let (made, taken) = (project.makes(&json!({})).await, project.makes(&json!({ "email_confirm": false })).await);
     let by_address = |email: &str| format!("{}=owner@acme", email.to_uppercase());
 
@@ -145,7 +145,7 @@ async fn a_project_that_cannot_be_used_is_told_of_at_the_start() {
         assert!(said.contains(begins) && said.ends_with(ends) && said.contains(url.as_str()), "{said}");
         assert!(!said.contains(key), "{said}");
     }
-    apart.supabase().break_down(true);
+    apart.supabase().set_down(true);
     let said = refused(options(&Project::at(&url, PUBLISHABLE_KEY, "sb_secret_local"), &[])).await;
     assert_eq!(
         said,
@@ -180,11 +180,11 @@ async fn a_member_of_what_there_is_not_is_told_of() {
 /// demo's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_is_kept_for_the_people_of_one_project() {
-    let project = stand_in().await;
+    let project = fake_supabase().await;
     let made = project.makes(&json!({})).await;
     let (demos, theirs) = (temporary("demo"), temporary("project"));
     let start = |options: Options, path: &PathBuf| {
-        Box::pin(System::start(Options { data: Data::Folder(path.clone()), ..options }))
+        Box::pin(System::start(Options { data: Data::Directory(path.clone()), ..options }))
     };
     let demo = || Options { demo: true, ..Options::default() };
     start(demo(), &demos).await.unwrap().shutdown().await.unwrap();
@@ -200,7 +200,7 @@ async fn a_folder_is_kept_for_the_people_of_one_project() {
         (options(&other, &[]), &theirs, kept.as_str()),
     ] {
         let Err(failure) = start(options, path).await else { panic!("it starts") };
-        assert!(matches!(failure, Failure::Project(_)), "{failure}");
+        assert!(matches!(failure, LocalError::SupabaseProject(_)), "{failure}");
         let said = "whose people are not those that would sign in now: choose another one with --data-dir DIR";
         assert_eq!(failure.to_string(), format!("the folder is kept for {of}, {said}"));
     }

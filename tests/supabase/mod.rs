@@ -1,4 +1,4 @@
-//! Supabase projects apart from the system: the stand-in as a program of its own or, by `tests/run sign-in`, a real one.
+//! Supabase projects apart from the system: the fake Supabase as a program of its own or, by `tests/run sign-in`, a real one.
 
 mod in_place_of_the_demo;
 mod ways;
@@ -9,9 +9,9 @@ use world::connector::{Ask, Connector};
 use world::person::{Form, Person};
 use world::project::Project;
 
-/// The stand-in, for one test.
-async fn stand_in() -> Project {
-    Project::start(env!("CARGO_BIN_EXE_supabase-stand-in")).await
+/// The fake Supabase, for one test.
+async fn fake_supabase() -> Project {
+    Project::start(env!("CARGO_BIN_EXE_fake-supabase")).await
 }
 
 /// Signs in by password.

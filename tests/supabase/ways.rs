@@ -1,6 +1,6 @@
 //! Every way of signing in that needs no person, from registration to a tool's answer, against any Supabase Auth.
 //!
-//! `tests/run sign-in` names a real one in `SIGN_IN_PROJECT`; otherwise each test has a stand-in of its own.
+//! `tests/run sign-in` names a real one in `SIGN_IN_PROJECT`; otherwise each test has a fake Supabase of its own.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use world::person::{Form, Person};
 use world::project::{Made, Project, unix_seconds};
 use world::{World, claims};
 
-use super::{approves_and_calls, is_consent, signs_in, stand_in};
+use super::{approves_and_calls, fake_supabase, is_consent, signs_in};
 use crate::script::Script;
 
 const SCOPE: &str = "tools:execute skills:read";
@@ -21,7 +21,7 @@ const SCOPE: &str = "tools:execute skills:read";
 async fn project() -> Project {
     #[expect(clippy::disallowed_methods, reason = "it is of whoever runs the tests")]
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let Some(url) = variable("SIGN_IN_PROJECT") else { return stand_in().await };
+    let Some(url) = variable("SIGN_IN_PROJECT") else { return fake_supabase().await };
     let [publishable_key, secret_key] = ["SUPABASE_PUBLISHABLE_KEY", "SUPABASE_SECRET_KEY"]
         .map(|name| variable(name).unwrap_or_else(|| panic!("{name} is not set")));
     Project::at(&url, &publishable_key, &secret_key)

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use local::wire::{Call, Capacity, Decision, Service, Wire};
+use local::interceptor::{Call, Capacity, Decision, Interceptor, Service};
 use serde_json::Value;
 
 /// One action of one function on one table or key, as a policy would name it.
@@ -32,7 +32,7 @@ struct Heard {
 impl Calls {
     /// The wire that listens.
     #[must_use]
-    pub fn wire(&self) -> Arc<dyn Wire> {
+    pub fn wire(&self) -> Arc<dyn Interceptor> {
         Arc::new(self.clone())
     }
 
@@ -72,7 +72,7 @@ impl Calls {
     }
 }
 
-impl Wire for Calls {
+impl Interceptor for Calls {
     fn call(&self, call: Call) -> Pin<Box<dyn Future<Output = Decision> + Send + '_>> {
         let mut heard = self.heard();
         heard.since += 1;

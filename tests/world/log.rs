@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use local::delivery;
+use local::log_subscription;
 use serde_json::Value;
 use shared::log;
 use tracing_subscriber::Layer;
@@ -21,7 +21,7 @@ pub(crate) fn listen() {
         let form =
             tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(log::JsonLines::default());
         let kept = form.with_writer(|| Lines).with_filter(LevelFilter::INFO);
-        tracing_subscriber::registry().with(kept).with(delivery::layer()).try_init().expect("nobody else logs");
+        tracing_subscriber::registry().with(kept).with(log_subscription::layer()).try_init().expect("nobody else logs");
     });
 }
 

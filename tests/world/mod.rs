@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fakes::supabase::Supabase;
 use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -35,7 +36,6 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::ApiKeyRecord;
 use shared::store::clients::PutOutcome;
 use shared::store::directory::Membership;
-use stand_ins::supabase::Supabase;
 
 use answer::Answer;
 use connector::{Connector, Tokens};
@@ -120,7 +120,7 @@ impl World {
     /// When it is a project apart.
     #[must_use]
     pub fn supabase(&self) -> &Arc<Supabase> {
-        self.system.supabase().expect("the stand-in is in here")
+        self.system.supabase().expect("the fake Supabase is in here")
     }
 
     /// The issuer.

@@ -34,7 +34,7 @@ pub(crate) fn of_environment() -> Option<(Programs, Watch)> {
     let authority = variable("SSL_CERT_FILE").map(|path| ("SSL_CERT_FILE".to_owned(), path));
     let variables: BTreeMap<_, _> =
         variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(authority).collect();
-    Some((Programs { folder, variables, hears: Arc::new(log::hear) }, Watch(watch)))
+    Some((Programs { folder, variables, on_line: Arc::new(log::hear) }, Watch(watch)))
 }
 
 impl Watch {

@@ -1,4 +1,4 @@
-//! A Supabase project apart from the system: the stand-in as a program of its own, or a real one. Its people are made by the
+//! A Supabase project apart from the system: the fake Supabase as a program of its own, or a real one. Its people are made by the
 //! admin API, and removed again whatever happens; nobody else of it is touched.
 
 use std::future::{Future as _, poll_fn};
@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fakes::supabase::secret::Secret as FactorSecret;
+use fakes::supabase::totp::TotpKey;
 use local::member::Member;
 use reqwest::Method;
 use serde_json::{Value, json};
-use stand_ins::supabase::secret::Secret as FactorSecret;
-use stand_ins::supabase::totp::TotpKey;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -20,7 +20,7 @@ use crate::answer::Answer;
 use crate::person::Person;
 use crate::{Options, Secret, World, to_text};
 
-/// The keys of the stand-in as a program: the publishable and the secret one.
+/// The keys of the fake Supabase as a program: the publishable and the secret one.
 const KEYS: [&str; 2] = ["sb_publishable_apart", "sb_secret_apart"];
 
 /// The project.
@@ -48,7 +48,7 @@ pub struct Made {
 }
 
 impl Project {
-    /// Starts the stand-in: `program` is the path of `supabase-stand-in`.
+    /// Starts the fake Supabase: `program` is the path of `fake-supabase`.
     ///
     /// # Panics
     /// When it does not start.
@@ -81,7 +81,7 @@ impl Project {
         }
     }
 
-    /// Whether its mails can be read: those of the stand-in.
+    /// Whether its mails can be read: those of the fake Supabase.
     #[must_use]
     pub const fn has_inbox(&self) -> bool {
         self.program.is_some()

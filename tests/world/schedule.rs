@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use local::wire::{Call, Decision, Wire};
+use local::interceptor::{Call, Decision, Interceptor};
 use tokio::sync::{mpsc, oneshot};
 
 /// Where calls are held. While nothing is being played, they pass.
@@ -18,7 +18,7 @@ struct Held {
 impl Stage {
     /// The wire that holds.
     #[must_use]
-    pub fn wire(&self) -> Arc<dyn Wire> {
+    pub fn wire(&self) -> Arc<dyn Interceptor> {
         let stage = self.clone();
         Arc::new(move |call: Call| {
             let stage = stage.clone();

@@ -9,7 +9,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `warm` | requests of one kind after another: time, processor, calls, memory |
-//! | `filling` | what else is in the tables |
+//! | `table_seed` | what else is in the tables |
 //! | `cold` | a process from its start to its first answer, with TLS to AWS and a share of a processor |
 //! | `process_cost` | what the kernel knows of a process |
 //! | `figures`, `report` | what was measured, and how it is shown |
@@ -19,10 +19,10 @@
 
 mod cold;
 mod figures;
-mod filling;
 mod process_cost;
 mod quota;
 mod report;
+mod table_seed;
 mod tls;
 mod warm;
 
@@ -45,16 +45,16 @@ async fn main() -> ExitCode {
             println!("{}", report::comparison(&Figures::read(Path::new(before)), &Figures::read(Path::new(after))));
         }
         ["growth", options @ ..] => {
-            let Some(Asked { requests, grants, json: None }) = asked(options) else { return usage() };
-            let (few, ..) = Box::pin(warm::measure(programs, requests, FEW)).await;
+            let Some(Options { requests, grants, json: None }) = parse_options(options) else { return usage() };
+            let (few, ..) = Box::pin(warm::measure(programs, requests, DEFAULT_GRANTS)).await;
             let (many, ..) = Box::pin(warm::measure(programs, requests, grants)).await;
-            println!("{}", report::growth(FEW, &few, grants, &many));
+            println!("{}", report::growth(DEFAULT_GRANTS, &few, grants, &many));
         }
         options => {
-            let Some(Asked { requests, json, .. }) = asked(options) else { return usage() };
-            let (warm, scenes, _world) = Box::pin(warm::measure(programs, requests, FEW)).await;
-            let cold = cold::measure(programs, &scenes).await;
-            let figures = Figures { sizes: sizes(programs, &scenes), warm, cold };
+            let Some(Options { requests, json, .. }) = parse_options(options) else { return usage() };
+            let (warm, invocations, _world) = Box::pin(warm::measure(programs, requests, DEFAULT_GRANTS)).await;
+            let cold = cold::measure(programs, &invocations).await;
+            let figures = Figures { sizes: sizes(programs, &invocations), warm, cold };
             println!("{}", report::tables(&figures));
             if let Some(path) = json {
                 figures.write(&path);
@@ -65,25 +65,25 @@ async fn main() -> ExitCode {
 }
 
 /// Grants in the tables, where their number is not what is asked.
-const FEW: usize = 1000;
+const DEFAULT_GRANTS: usize = 1000;
 
-struct Asked {
+struct Options {
     requests: usize,
     grants: usize,
     json: Option<PathBuf>,
 }
 
-fn asked(options: &[&str]) -> Option<Asked> {
-    let mut asked = Asked { requests: 1000, grants: 1_000_000, json: None };
+fn parse_options(options: &[&str]) -> Option<Options> {
+    let mut parsed = Options { requests: 1000, grants: 1_000_000, json: None };
     for pair in options.chunks(2) {
         match pair {
-            ["--requests", number] => asked.requests = number.parse().ok()?,
-            ["--grants", number] => asked.grants = number.parse().ok()?,
-            ["--json", path] => asked.json = Some(PathBuf::from(path)),
+            ["--requests", number] => parsed.requests = number.parse().ok()?,
+            ["--grants", number] => parsed.grants = number.parse().ok()?,
+            ["--json", path] => parsed.json = Some(PathBuf::from(path)),
             _ => return None,
         }
     }
-    Some(asked)
+    Some(parsed)
 }
 
 fn usage() -> ExitCode {
@@ -92,12 +92,12 @@ fn usage() -> ExitCode {
 }
 
 /// Bytes of each binary, as it is and compressed as in the archive that Lambda is given.
-fn sizes(programs: &Path, scenes: &BTreeMap<String, cold::Scene>) -> BTreeMap<String, (u64, u64)> {
+fn sizes(programs: &Path, invocations: &BTreeMap<String, cold::LastInvocation>) -> BTreeMap<String, (u64, u64)> {
     use flate2::Compression;
     use flate2::write::DeflateEncoder;
     use std::io::Write;
 
-    scenes
+    invocations
         .keys()
         .map(|name| {
             let binary = std::fs::read(programs.join(name).join("bootstrap")).expect("a program that was built");

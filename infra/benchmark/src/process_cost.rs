@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 /// The time on a processor of all its threads, from the scheduler (`/proc/<pid>/task/<tid>/schedstat`, its first number).
-pub(crate) fn ran(pid: u32) -> Duration {
+pub(crate) fn processor_time(pid: u32) -> Duration {
     let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process runs");
     let nanoseconds = threads.filter_map(Result::ok).map(|thread| {
         let stat = fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A group of the kernel's CPU controller (cgroup v2, else v1) with a quota. Gone when dropped.
-pub(crate) struct Quota(PathBuf);
+pub(crate) struct CpuQuota(PathBuf);
 
-impl Quota {
+impl CpuQuota {
     /// The share that a function of so many megabytes has. `None` where this user may not make groups.
     pub(crate) fn of_memory(megabytes: u32) -> Option<Self> {
         const PERIOD: u64 = 20_000; // microseconds
@@ -29,12 +29,12 @@ impl Quota {
     }
 
     /// Puts a process in.
-    pub(crate) fn bounds(&self, pid: u32) {
+    pub(crate) fn add_process(&self, pid: u32) {
         fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("the group takes it");
     }
 }
 
-impl Drop for Quota {
+impl Drop for CpuQuota {
     fn drop(&mut self) {
         // Its last process may still be on its way out.
         for _ in 0..50 {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use local::process::{Fleet, Process, Program};
-use local::wire::{Call, Decision};
+use local::interceptor::{Call, Decision};
+use local::process::{Process, ProcessPool, Program};
 use local::{Options, Programs};
 use serde_json::json;
 use shared::store::connections::PAGE;
@@ -15,10 +15,10 @@ use world::World;
 use world::connector::{Connector, Tokens};
 use world::person::{Form, Person};
 
-use crate::cold::Scene;
+use crate::cold::LastInvocation;
 use crate::figures::{Spread, Warm};
-use crate::filling::{LEAVING, TENANT, fill};
-use crate::process_cost::{ran, resident};
+use crate::process_cost::{processor_time, resident};
+use crate::table_seed::{DEPARTING_PEOPLE, TENANT, seed_tables};
 
 /// Codes are exchanged before they expire.
 const AT_ONCE: usize = 200;
@@ -34,47 +34,47 @@ pub(crate) async fn measure(
     programs: &Path,
     requests: usize,
     others: usize,
-) -> (Vec<Warm>, BTreeMap<String, Scene>, World) {
+) -> (Vec<Warm>, BTreeMap<String, LastInvocation>, World) {
     let calls = Calls::default();
-    let heard = calls.clone();
-    let wire = move |call: Call| {
-        *heard.lock().expect("unpoisoned").entry(call.operation).or_default() += 1;
+    let counted_calls = calls.clone();
+    let interceptor = move |call: Call| {
+        *counted_calls.lock().expect("unpoisoned").entry(call.operation).or_default() += 1;
         async { Decision::Pass }
     };
-    let counted = world(programs, |options| options.wire = Some(Arc::new(wire))).await;
-    fill(&counted, 2 * PAGE).await;
-    let mut counting = Course { world: &counted, calls: Some(&calls), rows: Vec::new() };
+    let counted = world(programs, |options| options.interceptor = Some(Arc::new(interceptor))).await;
+    seed_tables(&counted, 2 * PAGE).await;
+    let mut counting = Workload { world: &counted, calls: Some(&calls), rows: Vec::new() };
     counting.run(COUNTED).await;
     let counts = counting.rows;
 
     let world = world(programs, |_| {}).await;
-    fill(&world, others).await;
-    let mut course = Course { world: &world, calls: None, rows: Vec::new() };
-    let fresh: BTreeMap<_, _> = course.programs().map(|(name, fleet)| (name, memory(&fleet))).collect();
-    course.run(requests).await;
-    let mut rows: Vec<_> = course
+    seed_tables(&world, others).await;
+    let mut workload = Workload { world: &world, calls: None, rows: Vec::new() };
+    let fresh: BTreeMap<_, _> = workload.programs().map(|(name, pool)| (name, memory(&pool))).collect();
+    workload.run(requests).await;
+    let mut rows: Vec<_> = workload
         .rows
         .into_iter()
         .zip(counts)
         .map(|(row, counted)| row.figures(fresh.get(row.program).copied().unwrap_or_default(), counted.calls))
         .collect();
 
-    let mut scenes = BTreeMap::new();
-    for (name, _) in (Course { world: &world, calls: None, rows: Vec::new() }).programs() {
-        let fleet = world.system().fleet(name).expect("it is a process");
-        let event = fleet.last().unwrap_or_default();
+    let mut invocations = BTreeMap::new();
+    for (name, _) in (Workload { world: &world, calls: None, rows: Vec::new() }).programs() {
+        let pool = world.system().process_pool(name).expect("it is a process");
+        let event = pool.last().unwrap_or_default();
         if !event.is_empty() {
-            scenes.insert(name.to_owned(), Scene { variables: fleet.program().variables.clone(), event });
+            invocations.insert(name.to_owned(), LastInvocation { variables: pool.program().variables.clone(), event });
         }
     }
-    let event = scenes["wellknown"].event.clone();
+    let event = invocations["wellknown"].event.clone();
     let variables = BTreeMap::new();
     rows.insert(0, empty(programs, requests, &event).await);
-    scenes.insert("empty".to_owned(), Scene { variables, event });
+    invocations.insert("empty".to_owned(), LastInvocation { variables, event });
     // Which are many, and looked for in everything that was stored.
     world.forgets_its_secrets();
     counted.forgets_its_secrets();
-    (rows, scenes, world)
+    (rows, invocations, world)
 }
 
 async fn world(programs: &Path, change: impl FnOnce(&mut Options)) -> World {
@@ -82,8 +82,8 @@ async fn world(programs: &Path, change: impl FnOnce(&mut Options)) -> World {
     std::fs::write(&tools, fifty_tools()).expect("a file");
     World::with(|options| {
         options.clock = shared::clock::Clock::system();
-        let hears: local::process::Hears = Arc::new(|_| {});
-        options.programs = Some(Programs { folder: programs.to_owned(), variables: BTreeMap::new(), hears });
+        let on_line: local::process::OnLine = Arc::new(|_| {});
+        options.programs = Some(Programs { folder: programs.to_owned(), variables: BTreeMap::new(), on_line });
         options.workspace = Some(tools);
         change(options);
     })
@@ -115,26 +115,26 @@ async fn empty(programs: &Path, requests: usize, event: &str) -> Warm {
         name: "empty".to_owned(),
         function: "empty".to_owned(),
         variables: BTreeMap::new(),
-        hears: Arc::new(|_| {}),
+        on_line: Arc::new(|_| {}),
     };
     let mut process = Process::start(&program).await.expect("it starts");
     process.idle().await.expect("it asks");
     let pid = process.pid().expect("it runs");
     let fresh = resident(pid);
     process.invoke(event.to_owned()).await.expect("an answer");
-    let (before, mut took) = (ran(pid), Vec::new());
+    let (before, mut took) = (processor_time(pid), Vec::new());
     for _ in 0..requests {
         let handed = std::time::Instant::now();
         process.invoke(event.to_owned()).await.expect("an answer");
         took.push(handed.elapsed());
     }
     process.idle().await.expect("it asks");
-    let row = Row {
+    let row = Measurement {
         program: "empty",
         kind: "any request",
         requests,
         took,
-        ran: ran(pid).saturating_sub(before),
+        ran: processor_time(pid).saturating_sub(before),
         resident: resident(pid),
         calls: BTreeMap::new(),
     };
@@ -142,7 +142,7 @@ async fn empty(programs: &Path, requests: usize, event: &str) -> Warm {
 }
 
 /// What is measured of one kind of request.
-struct Row {
+struct Measurement {
     program: &'static str,
     kind: &'static str,
     requests: usize,
@@ -152,7 +152,7 @@ struct Row {
     calls: BTreeMap<String, f64>,
 }
 
-impl Row {
+impl Measurement {
     fn figures(&self, fresh: u64, calls: BTreeMap<String, f64>) -> Warm {
         let took = Spread::of(self.took.iter().map(|took| took.as_secs_f64() * 1e6).collect());
         #[expect(clippy::cast_precision_loss, reason = "a number of requests")]
@@ -170,17 +170,17 @@ impl Row {
     }
 }
 
-struct Course<'w> {
+struct Workload<'w> {
     world: &'w World,
     calls: Option<&'w Calls>,
-    rows: Vec<Row>,
+    rows: Vec<Measurement>,
 }
 
-impl Course<'_> {
-    fn programs(&self) -> impl Iterator<Item = (&'static str, Arc<Fleet>)> {
+impl Workload<'_> {
+    fn programs(&self) -> impl Iterator<Item = (&'static str, Arc<ProcessPool>)> {
         ["wellknown", "register", "authorize", "token", "revoke", "mcp", "admin"]
             .into_iter()
-            .map(|name| (name, self.world.system().fleet(name).expect("it is a process")))
+            .map(|name| (name, self.world.system().process_pool(name).expect("it is a process")))
     }
 
     /// Every kind of request, `times` times.
@@ -190,26 +190,26 @@ impl Course<'_> {
         ana.signs_in("/auth/login").await;
         world.get("/.well-known/jwks.json").await;
 
-        let before = self.before("wellknown");
+        let before = self.begin("wellknown");
         for _ in 0..times {
             assert_eq!(world.get("/.well-known/oauth-authorization-server").await.status, 200);
         }
-        self.after(before, "a document", times).await;
+        self.finish(before, "a document", times).await;
 
-        let before = self.before("register");
+        let before = self.begin("register");
         for number in 0..times {
             world.connector(&format!("Claude {number}")).await;
         }
-        self.after(before, "a new client", times).await;
+        self.finish(before, "a new client", times).await;
 
         let connector = world.connector("Claude").await;
         let ask = connector.ask("tools:execute skills:read offline_access");
         ana.open(&ask.url).await;
-        let before = self.before("authorize");
+        let before = self.begin("authorize");
         for _ in 0..times {
             assert_eq!(ana.open(&ask.url).await.status, 200);
         }
-        self.after(before, "page", times).await;
+        self.finish(before, "page", times).await;
 
         let page = ana.open(&ask.url).await;
         let form = Form::find(&page, "decision").expect("a consent page");
@@ -217,31 +217,31 @@ impl Course<'_> {
         let mut tokens = Vec::new();
         for part in parts(times) {
             let mut codes = Vec::new();
-            let before = self.before("authorize");
+            let before = self.begin("authorize");
             for _ in 0..part {
                 codes.push(ana.submit(&form).await.redirected()["code"].clone());
             }
-            self.after(before, "approve", part).await;
-            let before = self.before("token");
+            self.finish(before, "approve", part).await;
+            let before = self.begin("token");
             for code in codes {
                 tokens.push(connector.exchange(&ask, &code).await.tokens(world));
             }
-            self.after(before, "code", part).await;
+            self.finish(before, "code", part).await;
         }
         self.calls_of_mcp(&connector, &tokens).await;
 
-        let before = self.before("token");
+        let before = self.begin("token");
         for tokens in &mut tokens {
             let refresh = tokens.refresh.as_deref().expect("a refresh token");
             *tokens = connector.refresh(refresh).await.tokens(world);
         }
-        self.after(before, "refresh", times).await;
+        self.finish(before, "refresh", times).await;
 
-        let before = self.before("revoke");
+        let before = self.begin("revoke");
         for tokens in &tokens {
             assert_eq!(connector.revoke(tokens.refresh.as_deref().expect("a refresh token")).await.status, 200);
         }
-        self.after(before, "a refresh token", times).await;
+        self.finish(before, "a refresh token", times).await;
         self.administration(&ana, times.min(200)).await;
 
         // What a new process will be given to answer: a call that is let in, and a refresh whose answer was lost.
@@ -257,65 +257,65 @@ impl Course<'_> {
     /// An administrator looks at a tenant with many connections, and ends all of those who leave.
     async fn administration(&mut self, ana: &Person<'_>, times: usize) {
         let connections = format!("/admin/{TENANT}/connections");
-        let before = self.before("admin");
+        let before = self.begin("admin");
         for _ in 0..times {
             assert_eq!(ana.open(&connections).await.status, 200);
         }
-        self.after(before, "connections of a tenant", times).await;
+        self.finish(before, "connections of a tenant", times).await;
 
         let mut forms = Vec::new();
-        for person in LEAVING {
+        for person in DEPARTING_PEOPLE {
             let question = ana.open(&format!("{connections}/end?person={person}")).await;
             forms.push(Form::find(&question, "person").expect("a question"));
         }
-        let before = self.before("admin");
+        let before = self.begin("admin");
         for form in &forms {
             assert_eq!(ana.submit(form).await.status, 200);
         }
-        self.after(before, "25 connections ended", forms.len()).await;
+        self.finish(before, "25 connections ended", forms.len()).await;
     }
 
     async fn calls_of_mcp(&mut self, connector: &Connector<'_>, tokens: &[Tokens]) {
-        let before = self.before("mcp");
+        let before = self.begin("mcp");
         for tokens in tokens {
             assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
         }
-        self.after(before, "first call of a generation", tokens.len()).await;
+        self.finish(before, "first call of a generation", tokens.len()).await;
 
         let access = &tokens[0].access;
-        let before = self.before("mcp");
+        let before = self.begin("mcp");
         for _ in tokens {
             assert_eq!(connector.call(access, "ping", json!({})).await.status, 200);
         }
-        self.after(before, "admitted", tokens.len()).await;
+        self.finish(before, "admitted", tokens.len()).await;
 
         let listed = connector.call(access, "tools/list", json!({})).await.json();
         assert!(listed["result"]["tools"].as_array().is_some_and(|tools| tools.len() >= 50), "{listed}");
-        let before = self.before("mcp");
+        let before = self.begin("mcp");
         for _ in tokens {
             assert_eq!(connector.call(access, "tools/list", json!({})).await.status, 200);
         }
-        self.after(before, "tools/list of 50 tools", tokens.len()).await;
+        self.finish(before, "tools/list of 50 tools", tokens.len()).await;
     }
 
     /// Begins a row of requests to `program`.
-    fn before(&self, program: &'static str) -> Before {
-        let fleet = self.world.system().fleet(program).expect("it is a process");
-        drop(fleet.take_times());
+    fn begin(&self, program: &'static str) -> Baseline {
+        let pool = self.world.system().process_pool(program).expect("it is a process");
+        drop(pool.take_times());
         if let Some(calls) = self.calls {
             calls.lock().expect("unpoisoned").clear();
         }
-        Before { program, ran: fleet.pids().into_iter().map(ran).sum() }
+        Baseline { program, ran: pool.pids().into_iter().map(processor_time).sum() }
     }
 
     /// Ends it.
-    async fn after(&mut self, before: Before, kind: &'static str, requests: usize) {
+    async fn finish(&mut self, before: Baseline, kind: &'static str, requests: usize) {
         // What follows an answer is part of it.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let Before { program, ran: ran_before } = before;
-        let fleet = self.world.system().fleet(program).expect("it is a process");
-        let ran = fleet.pids().into_iter().map(ran).sum::<Duration>().saturating_sub(ran_before);
-        let (took, resident) = (fleet.take_times(), memory(&fleet));
+        let Baseline { program, ran: ran_before } = before;
+        let pool = self.world.system().process_pool(program).expect("it is a process");
+        let ran = pool.pids().into_iter().map(processor_time).sum::<Duration>().saturating_sub(ran_before);
+        let (took, resident) = (pool.take_times(), memory(&pool));
         let calls = self.calls.map(|calls| per_request(calls, requests)).unwrap_or_default();
         match self.rows.iter_mut().find(|row| row.program == program && row.kind == kind) {
             Some(row) => {
@@ -324,12 +324,12 @@ impl Course<'_> {
                 row.ran += ran;
                 row.resident = resident;
             }
-            None => self.rows.push(Row { program, kind, requests, took, ran, resident, calls }),
+            None => self.rows.push(Measurement { program, kind, requests, took, ran, resident, calls }),
         }
     }
 }
 
-struct Before {
+struct Baseline {
     program: &'static str,
     ran: Duration,
 }
@@ -340,8 +340,8 @@ fn parts(times: usize) -> impl Iterator<Item = usize> {
 }
 
 /// The largest of a program's processes.
-fn memory(fleet: &Fleet) -> u64 {
-    fleet.pids().into_iter().map(resident).max().unwrap_or_default()
+fn memory(pool: &ProcessPool) -> u64 {
+    pool.pids().into_iter().map(resident).max().unwrap_or_default()
 }
 
 fn per_request(calls: &Calls, requests: usize) -> BTreeMap<String, f64> {

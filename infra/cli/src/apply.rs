@@ -11,11 +11,11 @@ use workspace_file::plan::{Change, Effect, Plan};
 use workspace_file::{Variables, WorkspaceFile};
 
 use crate::arguments;
-use crate::deed::Deed;
-use crate::desk::Desk;
-use crate::failed::Failed;
+use crate::context::Context;
+use crate::error::CommandError;
 use crate::member;
-use crate::said::Said;
+use crate::operator_event::OperatorEvent;
+use crate::output::Output;
 
 /// What is to be applied, and how.
 #[derive(Args)]
@@ -37,80 +37,84 @@ pub(crate) struct Command {
 }
 
 /// Someone whom the file does not name.
-struct Surplus<'f> {
+struct UnlistedMember<'f> {
     tenant: &'f TenantId,
     person: PersonId,
 }
 
-pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
+pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     let Command { file, variables, remove_members, dry_run, yes } = command;
     let file = WorkspaceFile::read(&file, &Variables::from_iter(variables))?;
-    let (directory, workspaces) = (desk.environment.directory()?, desk.environment.workspaces()?);
+    let (directory, workspaces) = (context.environment.directory()?, context.environment.workspaces()?);
     let plan = file.plan(&directory, &workspaces).await?;
-    let surplus = if remove_members { surplus(desk, &file).await? } else { Vec::new() };
+    let unlisted = if remove_members { unlisted_members(context, &file).await? } else { Vec::new() };
 
-    let all = plan.changes().len() + surplus.len();
+    let all = plan.changes().len() + unlisted.len();
     if all == 0 || dry_run {
-        return Ok(said(&plan, &surplus, &summary(&plan, &surplus), false));
+        return Ok(output(&plan, &unlisted, &summary(&plan, &unlisted), false));
     }
-    desk.show(&summary(&plan, &surplus));
-    desk.confirm(&format!("changes {all} things"), yes)?;
-    for described in file.tenants() {
-        let tenant = &described.tenant.id;
+    context.show(&summary(&plan, &unlisted));
+    context.confirm(&format!("changes {all} things"), yes)?;
+    for definition in file.tenants() {
+        let tenant = &definition.tenant.id;
         let changes = plan.changes().iter().filter(|change| change.tenant() == tenant).count()
-            + surplus.iter().filter(|surplus| surplus.tenant == tenant).count();
+            + unlisted.iter().filter(|unlisted| unlisted.tenant == tenant).count();
         if changes > 0 {
-            desk.note(&Deed::WorkspaceChanging {
+            context.record(&OperatorEvent::WorkspaceChanging {
                 tenant: tenant.as_str(),
                 changes: changes.try_into().unwrap_or(u64::MAX),
             });
         }
     }
-    desk.tell().await;
+    context.flush().await;
     let mut done = 0;
     let step = |label: &str, done: &mut usize| {
         *done += 1;
-        desk.progress(&format!("{done} of {all}: {label}"));
+        context.progress(&format!("{done} of {all}: {label}"));
     };
-    let applied = plan.apply(&directory, &workspaces, desk.now, |change| {
+    let applied = plan.apply(&directory, &workspaces, context.now, |change| {
         let (tenant, what) = (change.tenant().as_str(), &change.label());
-        desk.note(&Deed::WorkspaceChanged { tenant, what, effect: effect(change) });
+        context.record(&OperatorEvent::WorkspaceChanged { tenant, what, effect: effect(change) });
         step(what, &mut done);
     });
-    applied.await.inspect_err(|_| desk.arrived())?;
-    for Surplus { tenant, person } in &surplus {
-        member::remove(desk, tenant, person).await?;
+    applied.await.inspect_err(|_| context.clear_progress())?;
+    for UnlistedMember { tenant, person } in &unlisted {
+        member::remove(context, tenant, person).await?;
         step(&format!("member {person} removed"), &mut done);
     }
-    desk.arrived();
-    Ok(said(&plan, &surplus, &format!("Done: {done} changed.\n"), true))
+    context.clear_progress();
+    Ok(output(&plan, &unlisted, &format!("Done: {done} changed.\n"), true))
 }
 
 /// Members of the file's tenants whom it does not name.
-async fn surplus<'f>(desk: &Desk, file: &'f WorkspaceFile) -> Result<Vec<Surplus<'f>>, Failed> {
-    let directory = desk.environment.directory()?;
-    let mut surplus = Vec::new();
-    for described in file.tenants() {
-        let tenant = &described.tenant.id;
+async fn unlisted_members<'f>(
+    context: &Context,
+    file: &'f WorkspaceFile,
+) -> Result<Vec<UnlistedMember<'f>>, CommandError> {
+    let directory = context.environment.directory()?;
+    let mut unlisted = Vec::new();
+    for definition in file.tenants() {
+        let tenant = &definition.tenant.id;
         let there = directory.list_members(tenant).await?.into_iter().map(|member| member.person);
-        let others = there.filter(|person| described.members.iter().all(|member| member.person != *person));
-        surplus.extend(others.map(|person| Surplus { tenant, person }));
+        let others = there.filter(|person| definition.members.iter().all(|member| member.person != *person));
+        unlisted.extend(others.map(|person| UnlistedMember { tenant, person }));
     }
-    Ok(surplus)
+    Ok(unlisted)
 }
 
 /// A line for each change, and how many there are.
-fn summary(plan: &Plan<'_>, surplus: &[Surplus<'_>]) -> String {
+fn summary(plan: &Plan<'_>, unlisted: &[UnlistedMember<'_>]) -> String {
     let mut lines: Vec<_> = plan.changes().iter().map(ToString::to_string).collect();
-    lines.extend(surplus.iter().map(|Surplus { tenant, person }| format!("- tenant {tenant}: member {person}")));
+    lines
+        .extend(unlisted.iter().map(|UnlistedMember { tenant, person }| format!("- tenant {tenant}: member {person}")));
     let created = plan.changes().iter().filter(|change| *change.effect() == Effect::Creates).count();
     let changed = plan.changes().len() - created;
-    let removed = if surplus.is_empty() { String::new() } else { format!("{} to remove, ", surplus.len()) };
-    lines.push(format!("{created} to create, {changed} to change, {removed}{} as they are\n", plan.left_alone()));
+    let removed = if unlisted.is_empty() { String::new() } else { format!("{} to remove, ", unlisted.len()) };
+    lines.push(format!("{created} to create, {changed} to change, {removed}{} as they are\n", plan.unchanged()));
     lines.join("\n")
 }
 
-fn said(plan: &Plan<'_>, surplus: &[Surplus<'_>], text: &str, applied: bool) -> Said {
+fn output(plan: &Plan<'_>, unlisted: &[UnlistedMember<'_>], text: &str, applied: bool) -> Output {
     let changes = plan.changes().iter().map(|change| {
         let mut json = json!({ "tenant": change.tenant().as_str(), "what": change.label(), "effect": effect(change) });
         if let (Effect::Changes(differing), Some(members)) = (change.effect(), json.as_object_mut()) {
@@ -118,12 +122,12 @@ fn said(plan: &Plan<'_>, surplus: &[Surplus<'_>], text: &str, applied: bool) -> 
         }
         json
     });
-    let removed = surplus.iter().map(|Surplus { tenant, person }| {
+    let removed = unlisted.iter().map(|UnlistedMember { tenant, person }| {
         json!({ "tenant": tenant.as_str(), "what": format!("tenant {tenant}: member {person}"), "effect": "removes" })
     });
     let changes: Vec<_> = changes.chain(removed).collect();
-    let json = json!({ "changes": changes, "left_alone": plan.left_alone(), "applied": applied });
-    Said { text: text.to_owned(), json }
+    let json = json!({ "changes": changes, "left_alone": plan.unchanged(), "applied": applied });
+    Output { text: text.to_owned(), json }
 }
 
 const fn effect(change: &Change<'_>) -> &'static str {

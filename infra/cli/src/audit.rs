@@ -13,10 +13,10 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::activity::Activities;
 
 use crate::arguments;
-use crate::desk::Desk;
-use crate::failed::Failed;
-use crate::said::Said;
-use crate::trail::Line;
+use crate::audit_log::AuditLine;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::Output;
 
 /// What can be done with the audit.
 #[derive(Subcommand)]
@@ -24,7 +24,7 @@ pub(crate) enum Command {
     /// Show what happened lately, the oldest first
     Show {
         #[command(flatten)]
-        about: About,
+        filter: AuditFilter,
         /// How far back
         #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = arguments::span)]
         since: Duration,
@@ -32,13 +32,13 @@ pub(crate) enum Command {
     /// Show what happens, as it happens, until it is interrupted; with --json, a line for each event
     Follow {
         #[command(flatten)]
-        about: About,
+        filter: AuditFilter,
     },
 }
 
-/// What about: events that fit all that is said.
+/// Selects events: those that fit all that is given.
 #[derive(Args)]
-pub(crate) struct About {
+pub(crate) struct AuditFilter {
     /// In this tenant
     #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<TenantId>,
@@ -53,40 +53,40 @@ pub(crate) struct About {
     grant: Option<GrantId>,
 }
 
-pub(crate) async fn run(command: Command, desk: &Desk, json: bool) -> Result<Said, Failed> {
+pub(crate) async fn run(command: Command, context: &Context, json: bool) -> Result<Output, CommandError> {
     match command {
-        Command::Show { about, since } => {
-            let lines = read(desk, &about, millis(desk.now.minus(since))).await?;
+        Command::Show { filter, since } => {
+            let lines = read(context, &filter, millis(context.now.minus(since))).await?;
             let text = if lines.is_empty() {
                 "Nothing of the kind has happened.\n".to_owned()
             } else {
-                lines.iter().map(readable).collect()
+                lines.iter().map(format_line).collect()
             };
             let events: Vec<_> = lines.into_iter().map(|line| Value::Object(line.members)).collect();
-            Ok(Said { text, json: json!({ "events": events }) })
+            Ok(Output { text, json: json!({ "events": events }) })
         }
-        Command::Follow { about } => follow(desk, &about, json).await,
+        Command::Follow { filter } => follow(context, &filter, json).await,
     }
 }
 
-async fn follow(desk: &Desk, about: &About, json: bool) -> Result<Said, Failed> {
+async fn follow(context: &Context, filter: &AuditFilter, json: bool) -> Result<Output, CommandError> {
     const PAUSE: Duration = Duration::from_secs(2);
     /// Events may come late, and out of order.
-    const LATE: Duration = Duration::from_mins(2);
+    const MAX_DELAY: Duration = Duration::from_mins(2);
 
-    let clock = desk.environment.clock();
+    let clock = context.environment.clock();
     let begun = millis(clock.now());
     let mut seen = HashSet::new();
     loop {
-        for line in read(desk, about, begun.max(millis(clock.now().minus(LATE)))).await? {
+        for line in read(context, filter, begun.max(millis(clock.now().minus(MAX_DELAY)))).await? {
             if !seen.insert(line.id.clone()) {
                 continue;
             }
-            let text = if json { format!("{}\n", Value::Object(line.members)) } else { readable(&line) };
+            let text = if json { format!("{}\n", Value::Object(line.members)) } else { format_line(&line) };
             let mut out = io::stdout().lock();
             if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
                 // Nobody reads on.
-                return Ok(Said { text: String::new(), json: Value::Null });
+                return Ok(Output { text: String::new(), json: Value::Null });
             }
         }
         tokio::time::sleep(PAUSE).await;
@@ -94,11 +94,12 @@ async fn follow(desk: &Desk, about: &About, json: bool) -> Result<Said, Failed> 
 }
 
 /// What happened from `since` on, the oldest first.
-async fn read(desk: &Desk, about: &About, since: i64) -> Result<Vec<Line>, Failed> {
-    if desk.trail.is_in_cloudwatch() {
+async fn read(context: &Context, filter: &AuditFilter, since: i64) -> Result<Vec<AuditLine>, CommandError> {
+    if context.audit_log.is_in_cloudwatch() {
         let (mut lines, mut from) = (Vec::new(), None);
         loop {
-            let (page, next) = desk.trail.read(&about.pattern(), since, from).await.map_err(Failed::AuditUnread)?;
+            let (page, next) =
+                context.audit_log.read(&filter.pattern(), since, from).await.map_err(CommandError::AuditReadFailed)?;
             lines.extend(page);
             from = next;
             if from.is_none() {
@@ -106,10 +107,10 @@ async fn read(desk: &Desk, about: &About, since: i64) -> Result<Vec<Line>, Faile
             }
         }
     }
-    let activities = desk.trail.activities.as_ref().ok_or(Failed::NoAudit("this deployment"))?;
-    let tenant = about.tenant.as_ref().ok_or(Failed::AuditByTenant)?;
-    let mut lines = of_tenant(activities, tenant, since, desk.environment.clock().now()).await?;
-    lines.retain(|line| about.fits(&line.members));
+    let activities = context.audit_log.activities.as_ref().ok_or(CommandError::NoAudit("this deployment"))?;
+    let tenant = filter.tenant.as_ref().ok_or(CommandError::AuditByTenant)?;
+    let mut lines = of_tenant(activities, tenant, since, context.environment.clock().now()).await?;
+    lines.retain(|line| filter.matches(&line.members));
     Ok(lines)
 }
 
@@ -118,14 +119,14 @@ async fn of_tenant(
     tenant: &TenantId,
     since: i64,
     now: Timestamp,
-) -> Result<Vec<Line>, Failed> {
-    const MOST: usize = 100;
+) -> Result<Vec<AuditLine>, CommandError> {
+    const PAGE_SIZE: usize = 100;
     let (mut lines, mut before) = (Vec::new(), None);
     loop {
-        let (page, next) = activities.latest(tenant, before.as_ref(), MOST, now).await?;
+        let (page, next) = activities.latest(tenant, before.as_ref(), PAGE_SIZE, now).await?;
         let all = page.len();
         let recent = page.into_iter().take_while(|activity| activity.at >= since);
-        lines.extend(recent.map(|activity| Line { at: activity.at, id: activity.id, members: activity.line }));
+        lines.extend(recent.map(|activity| AuditLine { at: activity.at, id: activity.id, members: activity.line }));
         match next {
             Some(next) if lines.len() >= all => before = Some(next),
             _ => break,
@@ -138,7 +139,7 @@ async fn of_tenant(
     Ok(lines)
 }
 
-impl About {
+impl AuditFilter {
     fn members(&self) -> impl Iterator<Item = (&'static str, String)> {
         let grant = self.grant.as_ref().map(|grant| ("grant", grant.to_text()));
         let tenant = self.tenant.as_ref().map(|tenant| ("tenant", tenant.to_string()));
@@ -156,16 +157,16 @@ impl About {
         format!("{{ {} }}", all.join(" && "))
     }
 
-    fn fits(&self, line: &Map<String, Value>) -> bool {
+    fn matches(&self, line: &Map<String, Value>) -> bool {
         self.members().all(|(name, value)| line.get(name).and_then(Value::as_str) == Some(&value))
     }
 }
 
 /// When, what, and then whatever else the line says.
-fn readable(line: &Line) -> String {
-    const TOLD: [&str; 8] = ["event", "timestamp", "level", "target", "at", "v", "id", "invocation"];
+fn format_line(line: &AuditLine) -> String {
+    const SHOWN_OR_COMMON: [&str; 8] = ["event", "timestamp", "level", "target", "at", "v", "id", "invocation"];
     let event = line.members.get("event").and_then(Value::as_str).unwrap_or_default();
-    let rest = line.members.iter().filter(|(name, _)| !TOLD.contains(&name.as_str()));
+    let rest = line.members.iter().filter(|(name, _)| !SHOWN_OR_COMMON.contains(&name.as_str()));
     let rest: Vec<_> = rest
         .map(|(name, value)| format!("{name}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
@@ -182,18 +183,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cloudwatch_is_asked_for_what_fits_all_of_it() {
-        let none = About { tenant: None, person: None, client: None, grant: None };
+    fn the_filter_is_a_cloudwatch_pattern() {
+        let none = AuditFilter { tenant: None, person: None, client: None, grant: None };
         assert_eq!(none.pattern(), "{ ($.event = *) }");
         let tenant = TenantId::parse("acme");
         let client = ClientId::parse("https://a.example/\"x\\");
-        let both = About { tenant, client, ..none };
+        let both = AuditFilter { tenant, client, ..none };
         assert_eq!(
             both.pattern(),
             r#"{ ($.event = *) && ($.tenant = "acme") && ($.client = "https://a.example/\"x\\") }"#
         );
         let line =
             |client: &str| Map::from_iter([("tenant".to_owned(), json!("acme")), ("client".to_owned(), json!(client))]);
-        assert!(both.fits(&line("https://a.example/\"x\\")) && !both.fits(&line("c_other")));
+        assert!(both.matches(&line("https://a.example/\"x\\")) && !both.matches(&line("c_other")));
     }
 }

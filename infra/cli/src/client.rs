@@ -12,11 +12,11 @@ use shared::store::clients::{Clients, PutOutcome};
 use shared::store::operator::GrantFilter;
 
 use crate::arguments;
-use crate::deed::Deed;
-use crate::desk::Desk;
-use crate::failed::Failed;
+use crate::context::Context;
+use crate::error::CommandError;
 use crate::grant;
-use crate::said::{Said, fields, table};
+use crate::operator_event::OperatorEvent;
+use crate::output::{Output, fields, table};
 
 /// What can be done to clients.
 #[derive(Subcommand)]
@@ -84,56 +84,56 @@ pub(crate) enum SecretCommand {
     },
 }
 
-pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
-    let (clients, now) = (&desk.environment.clients()?, desk.now);
+pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
+    let (clients, now) = (&context.environment.clients()?, context.now);
     match command {
-        Command::Add { id, name, redirect_uris } => add(desk, clients, id, name, redirect_uris).await,
+        Command::Add { id, name, redirect_uris } => add(context, clients, id, name, redirect_uris).await,
         Command::List => Ok(all(&clients.list(now).await?)),
         Command::Show { id } => Ok(one(&find(clients, id, now).await?)),
-        Command::Remove { id } => remove(desk, clients, id).await,
-        Command::Block { id } => block(desk, clients, &id).await,
-        Command::Unblock { id } => unblock(desk, clients, id).await,
-        Command::Secret(SecretCommand::Add { id }) => add_secret(desk, clients, id).await,
+        Command::Remove { id } => remove(context, clients, id).await,
+        Command::Block { id } => block(context, clients, &id).await,
+        Command::Unblock { id } => unblock(context, clients, id).await,
+        Command::Secret(SecretCommand::Add { id }) => add_secret(context, clients, id).await,
         Command::Secret(SecretCommand::List { id }) => list_secrets(clients, id, now).await,
-        Command::Secret(SecretCommand::Remove { id, listed }) => remove_secret(desk, clients, id, listed).await,
+        Command::Secret(SecretCommand::Remove { id, listed }) => remove_secret(context, clients, id, listed).await,
     }
 }
 
 async fn add(
-    desk: &Desk,
+    context: &Context,
     clients: &Clients,
     id: ClientId,
     name: String,
     redirect_uris: Vec<RedirectUri>,
-) -> Result<Said, Failed> {
-    let (text, secret) = new_secret(desk.now);
+) -> Result<Output, CommandError> {
+    let (text, secret) = new_secret(context.now);
     let kind = ClientKind::Confidential { secrets: vec![secret] };
     let client = Client { id, name: Some(name), redirect_uris, refreshes: true, kind };
     match clients.put(&client).await? {
         PutOutcome::Written => {}
-        PutOutcome::Unchanged => return Err(Failed::ClientExists(client.id)),
-        PutOutcome::Blocked => return Err(Failed::Blocked(client.id)),
+        PutOutcome::Unchanged => return Err(CommandError::ClientExists(client.id)),
+        PutOutcome::Blocked => return Err(CommandError::Blocked(client.id)),
     }
-    desk.note(&Deed::ClientAdded { client: client.id.as_str() });
-    let mut json = described(&client);
+    context.record(&OperatorEvent::ClientAdded { client: client.id.as_str() });
+    let mut json = to_json(&client);
     if let Some(json) = json.as_object_mut() {
         json.insert("client_secret".to_owned(), Value::from(text.as_str()));
     }
     let id = &client.id;
-    Ok(Said { text: format!("{id} is registered. {}", shown_once(&text)), json })
+    Ok(Output { text: format!("{id} is registered. {}", shown_once(&text)), json })
 }
 
 /// The client first: from then on nothing that people approve leads to tokens.
-async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
-    let client = find(clients, id, desk.now).await?;
+async fn remove(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
+    let client = find(clients, id, context.now).await?;
     if let ClientKind::Blocked { .. } = client.kind {
-        return Err(Failed::Blocked(client.id));
+        return Err(CommandError::Blocked(client.id));
     }
     // What the rest needs is not to be missed half-way.
-    desk.environment.grants()?;
+    context.environment.grants()?;
     clients.remove(&client.id).await?;
-    desk.note(&Deed::ClientRemoved { client: client.id.as_str() });
-    let ended = end_grants(desk, &client.id).await?;
+    context.record(&OperatorEvent::ClientRemoved { client: client.id.as_str() });
+    let ended = revoke_grants(context, &client.id).await?;
     let again = match client.kind {
         ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => String::new(),
         ClientKind::Registered { .. } | ClientKind::Document(_) => {
@@ -141,66 +141,75 @@ async fn remove(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Fa
         }
     };
     let text = format!("{} is forgotten. Connections that ended: {ended}.{again}\n", client.id);
-    Ok(Said { text, json: json!({ "client_id": client.id.as_str(), "ended": ended }) })
+    Ok(Output { text, json: json!({ "client_id": client.id.as_str(), "ended": ended }) })
 }
 
-async fn block(desk: &Desk, clients: &Clients, id: &ClientId) -> Result<Said, Failed> {
-    let known = clients.find(id, desk.now).await?;
-    desk.environment.grants()?;
-    clients.block(id, known.as_ref().and_then(|client| client.name.as_deref()), desk.now).await?;
-    desk.note(&Deed::ClientBlocked { client: id.as_str() });
-    let ended = end_grants(desk, id).await?;
+async fn block(context: &Context, clients: &Clients, id: &ClientId) -> Result<Output, CommandError> {
+    let known = clients.find(id, context.now).await?;
+    context.environment.grants()?;
+    clients.block(id, known.as_ref().and_then(|client| client.name.as_deref()), context.now).await?;
+    context.record(&OperatorEvent::ClientBlocked { client: id.as_str() });
+    let ended = revoke_grants(context, id).await?;
     let text = format!("{id} is blocked. Connections that ended: {ended}.\n");
-    Ok(Said { text, json: json!({ "client_id": id.as_str(), "ended": ended }) })
+    Ok(Output { text, json: json!({ "client_id": id.as_str(), "ended": ended }) })
 }
 
-async fn unblock(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
+async fn unblock(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
     if !clients.unblock(&id).await? {
-        return Err(Failed::NotBlocked(id));
+        return Err(CommandError::NotBlocked(id));
     }
-    desk.note(&Deed::ClientUnblocked { client: id.as_str() });
+    context.record(&OperatorEvent::ClientUnblocked { client: id.as_str() });
     let text = format!("{id} is no longer blocked, and not known either until it comes again.\n");
-    Ok(Said { text, json: json!({ "client_id": id.as_str() }) })
+    Ok(Output { text, json: json!({ "client_id": id.as_str() }) })
 }
 
-async fn end_grants(desk: &Desk, id: &ClientId) -> Result<usize, Failed> {
-    grant::end_all(desk, &GrantFilter::Client(id.clone()), grant::Why::Wanted).await
+async fn revoke_grants(context: &Context, id: &ClientId) -> Result<usize, CommandError> {
+    grant::revoke_all_of(context, &GrantFilter::Client(id.clone()), grant::RevocationCause::OperatorRequest).await
 }
 
-async fn add_secret(desk: &Desk, clients: &Clients, id: ClientId) -> Result<Said, Failed> {
-    let (text, secret) = new_secret(desk.now);
+async fn add_secret(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
+    let (text, secret) = new_secret(context.now);
     if !clients.add_secret(&id, &secret).await? {
-        let client = find(clients, id, desk.now).await?;
-        return Err(if secrets(&client).is_some() { Failed::TooMany(client.id) } else { without_secrets(client) });
+        let client = find(clients, id, context.now).await?;
+        return Err(if secrets(&client).is_some() {
+            CommandError::TooMany(client.id)
+        } else {
+            without_secrets(client)
+        });
     }
-    desk.note(&Deed::ClientSecretAdded { client: id.as_str() });
+    context.record(&OperatorEvent::ClientSecretAdded { client: id.as_str() });
     let json = json!({ "client_id": id.as_str(), "client_secret": text, "secret": listed_as(&secret) });
-    Ok(Said { text: format!("{id} has another secret. {}", shown_once(&text)), json })
+    Ok(Output { text: format!("{id} has another secret. {}", shown_once(&text)), json })
 }
 
-async fn list_secrets(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Said, Failed> {
+async fn list_secrets(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Output, CommandError> {
     let client = find(clients, id, now).await?;
     let Some(secrets) = secrets(&client) else { return Err(without_secrets(client)) };
     let rows: Vec<_> = secrets.iter().map(|secret| [listed_as(secret), secret.made.to_rfc3339()]).collect();
-    Ok(Said { text: table(["SECRET", "MADE"], &rows), json: described(&client) })
+    Ok(Output { text: table(["SECRET", "MADE"], &rows), json: to_json(&client) })
 }
 
-async fn remove_secret(desk: &Desk, clients: &Clients, id: ClientId, listed: String) -> Result<Said, Failed> {
-    let client = find(clients, id, desk.now).await?;
+async fn remove_secret(
+    context: &Context,
+    clients: &Clients,
+    id: ClientId,
+    listed: String,
+) -> Result<Output, CommandError> {
+    let client = find(clients, id, context.now).await?;
     let Some(secrets) = secrets(&client) else { return Err(without_secrets(client)) };
     let Some(secret) = secrets.iter().find(|secret| listed_as(secret) == listed) else {
-        return Err(Failed::NoSecret(client.id, listed));
+        return Err(CommandError::NoSecret(client.id, listed));
     };
     if !clients.remove_secret(&client.id, &secret.digest).await? {
-        return Err(Failed::LastSecret(client.id, listed));
+        return Err(CommandError::LastSecret(client.id, listed));
     }
-    desk.note(&Deed::ClientSecretRemoved { client: client.id.as_str() });
+    context.record(&OperatorEvent::ClientSecretRemoved { client: client.id.as_str() });
     let text = format!("{} can no longer use {listed}.\n", client.id);
-    Ok(Said { text, json: json!({ "client_id": client.id.as_str(), "secret": listed }) })
+    Ok(Output { text, json: json!({ "client_id": client.id.as_str(), "secret": listed }) })
 }
 
-async fn find(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Client, Failed> {
-    clients.find(&id, now).await?.ok_or(Failed::NoClient(id))
+async fn find(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Client, CommandError> {
+    clients.find(&id, now).await?.ok_or(CommandError::NoClient(id))
 }
 
 /// A new secret, as the client is to show it, and what is kept of it. The prefix tells those who find it what it is.
@@ -224,11 +233,15 @@ fn secrets(client: &Client) -> Option<&[ClientSecretDigest]> {
     if let ClientKind::Confidential { secrets } = &client.kind { Some(secrets) } else { None }
 }
 
-fn without_secrets(client: Client) -> Failed {
-    if let ClientKind::Blocked { .. } = client.kind { Failed::Blocked(client.id) } else { Failed::Public(client.id) }
+fn without_secrets(client: Client) -> CommandError {
+    if let ClientKind::Blocked { .. } = client.kind {
+        CommandError::Blocked(client.id)
+    } else {
+        CommandError::Public(client.id)
+    }
 }
 
-fn all(clients: &[Client]) -> Said {
+fn all(clients: &[Client]) -> Output {
     let row = |client: &Client| {
         let addresses: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         [client.id.to_string(), kept(client), client.name.clone().unwrap_or_default(), addresses.join(" ")]
@@ -239,10 +252,10 @@ fn all(clients: &[Client]) -> Said {
     } else {
         table(["CLIENT", "KEPT", "NAME", "ANSWERED AT"], &rows)
     };
-    Said { text, json: json!({ "clients": clients.iter().map(described).collect::<Vec<_>>() }) }
+    Output { text, json: json!({ "clients": clients.iter().map(to_json).collect::<Vec<_>>() }) }
 }
 
-fn one(client: &Client) -> Said {
+fn one(client: &Client) -> Output {
     let mut rows = vec![
         ("Client", client.id.to_string()),
         ("Name", client.name.clone().unwrap_or_default()),
@@ -253,7 +266,7 @@ fn one(client: &Client) -> Said {
     for secret in secrets(client).unwrap_or_default() {
         rows.push(("Secret", format!("{} of {}", listed_as(secret), secret.made.to_rfc3339())));
     }
-    Said { text: fields(&rows), json: described(client) }
+    Output { text: fields(&rows), json: to_json(client) }
 }
 
 /// For how long, and how it came.
@@ -267,7 +280,7 @@ fn kept(client: &Client) -> String {
 }
 
 /// With the names of RFC 7591, and never with a secret.
-fn described(client: &Client) -> Value {
+fn to_json(client: &Client) -> Value {
     let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
     let mut json = json!({ "client_id": client.id.as_str(), "redirect_uris": uris, "refreshes": client.refreshes });
     let Some(members) = json.as_object_mut() else { return json };

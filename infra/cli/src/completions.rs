@@ -5,7 +5,7 @@ use clap_complete::Shell;
 use serde_json::json;
 
 use crate::Arguments;
-use crate::said::Said;
+use crate::output::Output;
 
 /// For which shell.
 #[derive(Args)]
@@ -13,26 +13,26 @@ use crate::said::Said;
     after_help = "bash:  source <(amble completions bash)\nzsh:   amble completions zsh > \"${fpath[1]}/_amble\"\nfish:  amble completions fish | source"
 )]
 pub(crate) struct Command {
-    shell: Known,
+    shell: SupportedShell,
 }
 
 /// The shells that are known.
 #[derive(Clone, Copy, ValueEnum)]
-enum Known {
+enum SupportedShell {
     Bash,
     Zsh,
     Fish,
 }
 
-pub(crate) fn run(command: &Command) -> Said {
+pub(crate) fn run(command: &Command) -> Output {
     let shell = match command.shell {
-        Known::Bash => Shell::Bash,
-        Known::Zsh => Shell::Zsh,
-        Known::Fish => Shell::Fish,
+        SupportedShell::Bash => Shell::Bash,
+        SupportedShell::Zsh => Shell::Zsh,
+        SupportedShell::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), "amble", &mut script);
     let text = String::from_utf8_lossy(&script).into_owned();
     let json = json!({ "script": text });
-    Said { text, json }
+    Output { text, json }
 }

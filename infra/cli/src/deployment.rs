@@ -32,9 +32,9 @@ pub(crate) struct Deployment {
 
 /// Why the tables are not found.
 #[derive(Debug, Error)]
-pub(crate) enum NotFound {
+pub(crate) enum DeploymentError {
     #[error("say which deployment: --stack NAME, --local[=DIR], or the names of its tables in TABLE_CLIENTS and so on")]
-    Unsaid,
+    NotSpecified,
     #[error("no AWS region is set; say it in AWS_REGION")]
     NoRegion,
     #[error("the stack {0} cannot be read in {1}: {2}")]
@@ -48,7 +48,7 @@ pub(crate) enum NotFound {
 }
 
 /// A deployment that was found.
-pub(crate) struct Open {
+pub(crate) struct OpenDeployment {
     pub(crate) environment: Environment,
     pub(crate) aws: SdkConfig,
     /// The log group that is its audit; a local system has none.
@@ -57,34 +57,34 @@ pub(crate) struct Open {
 
 impl Deployment {
     /// The way to it.
-    pub(crate) async fn open(&self) -> Result<Open, NotFound> {
+    pub(crate) async fn open(&self) -> Result<OpenDeployment, DeploymentError> {
         let (aws, settings) = match (&self.stack, &self.local) {
             (Some(stack), _) => {
                 let aws = aws().await?;
-                let settings = outputs(stack, &described(stack, &aws).await?)?;
+                let settings = outputs(stack, &describe_stack(stack, &aws).await?)?;
                 (aws, settings)
             }
             (None, Some(folder)) => {
-                let running = running_on(folder)?;
+                let running = find_running_system(folder)?;
                 (running.sdk_config(), running.tables)
             }
             (None, None) => {
-                let told = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
-                let told: BTreeMap<_, _> = told.collect();
-                if told.is_empty() {
-                    return Err(NotFound::Unsaid);
+                let from_variables = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
+                let from_variables: BTreeMap<_, _> = from_variables.collect();
+                if from_variables.is_empty() {
+                    return Err(DeploymentError::NotSpecified);
                 }
-                (aws().await?, told)
+                (aws().await?, from_variables)
             }
         };
         let audit_group = settings.get(AUDIT_GROUP).cloned();
         let tables = aws.to_builder().timeout_config(table_timeouts()).retry_config(retries()).build();
         let environment = Environment::new(move |name| settings.get(name).cloned(), &tables, Clock::system());
-        Ok(Open { environment, aws, audit_group })
+        Ok(OpenDeployment { environment, aws, audit_group })
     }
 
     /// What the operator's clients of AWS are made from, and the stack, where it is a stack that is meant.
-    pub(crate) async fn aws_of_stack(&self) -> Result<Option<(SdkConfig, &str)>, NotFound> {
+    pub(crate) async fn aws_of_stack(&self) -> Result<Option<(SdkConfig, &str)>, DeploymentError> {
         match &self.stack {
             Some(stack) => Ok(Some((aws().await?, stack))),
             None => Ok(None),
@@ -92,19 +92,19 @@ impl Deployment {
     }
 
     /// What people paste, if the stack or the local system tells.
-    pub(crate) async fn connector(&self) -> Result<Option<Connector>, NotFound> {
+    pub(crate) async fn connector(&self) -> Result<Option<Connector>, DeploymentError> {
         match (&self.stack, &self.local) {
             (Some(stack), _) => {
-                let described = described(stack, &aws().await?).await?;
+                let described = describe_stack(stack, &aws().await?).await?;
                 let url = outputs(stack, &described)?.remove(CONNECTOR);
                 Ok(Some(Connector {
-                    url: url.ok_or_else(|| NotFound::NoOutput(stack.clone(), "ConnectorUrl"))?,
+                    url: url.ok_or_else(|| DeploymentError::NoOutput(stack.clone(), "ConnectorUrl"))?,
                     person: None,
                     project: Project::of(&described),
                 }))
             }
             (None, Some(folder)) => {
-                let Running { mcp_url, person, supabase, .. } = running_on(folder)?;
+                let RunningSystem { mcp_url, person, supabase, .. } = find_running_system(folder)?;
                 Ok(mcp_url.map(|url| Connector { url, person, project: supabase }))
             }
             (None, None) => Ok(None),
@@ -179,9 +179,9 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 }
 
 /// What the operator's environment, profile or sign-in says of AWS.
-async fn aws() -> Result<SdkConfig, NotFound> {
+async fn aws() -> Result<SdkConfig, DeploymentError> {
     let aws = aws_config::defaults(BehaviorVersion::latest()).http_client(http::client()).load().await;
-    if aws.region().is_some() { Ok(aws) } else { Err(NotFound::NoRegion) }
+    if aws.region().is_some() { Ok(aws) } else { Err(DeploymentError::NoRegion) }
 }
 
 /// An operator may sit behind a far proxy, and sees that something is under way.
@@ -193,21 +193,21 @@ fn table_timeouts() -> TimeoutConfig {
 }
 
 /// What CloudFormation says of a stack.
-async fn described(stack: &str, aws: &SdkConfig) -> Result<Stack, NotFound> {
-    let asked = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(stack).send().await;
-    let described = asked.map_err(|error| {
+async fn describe_stack(stack: &str, aws: &SdkConfig) -> Result<Stack, DeploymentError> {
+    let response = aws_sdk_cloudformation::Client::new(aws).describe_stacks().stack_name(stack).send().await;
+    let described = response.map_err(|error| {
         let region = aws.region().cloned().unwrap_or_else(|| Region::from_static(""));
         // CloudFormation's own sentence says best what is wrong; without one, nothing was answered.
         let reason = error.as_service_error().and_then(ProvideErrorMetadata::message);
         let reason = reason.map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned);
-        NotFound::Stack(stack.to_owned(), region, reason)
+        DeploymentError::Stack(stack.to_owned(), region, reason)
     })?;
     let stacks = described.stacks.unwrap_or_default().into_iter().next();
-    stacks.ok_or_else(|| NotFound::NoOutput(stack.to_owned(), "TableClients"))
+    stacks.ok_or_else(|| DeploymentError::NoOutput(stack.to_owned(), "TableClients"))
 }
 
 /// The outputs of a stack that matter here, by the variables that functions know them by: `TableClients` is `TABLE_CLIENTS`.
-fn outputs(stack: &str, described: &Stack) -> Result<BTreeMap<String, String>, NotFound> {
+fn outputs(stack: &str, described: &Stack) -> Result<BTreeMap<String, String>, DeploymentError> {
     let tables: BTreeMap<_, _> = described
         .outputs()
         .iter()
@@ -223,13 +223,13 @@ fn outputs(stack: &str, described: &Stack) -> Result<BTreeMap<String, String>, N
     if tables.contains_key("TABLE_CLIENTS") {
         Ok(tables)
     } else {
-        Err(NotFound::NoOutput(stack.to_owned(), "TableClients"))
+        Err(DeploymentError::NoOutput(stack.to_owned(), "TableClients"))
     }
 }
 
 /// What a local system writes into its folder when it starts, `running.json`. It is true for as long as the folder is locked.
 #[derive(Deserialize)]
-struct Running {
+struct RunningSystem {
     dynamo: String,
     tables: BTreeMap<String, String>,
     mcp_url: Option<String>,
@@ -237,7 +237,7 @@ struct Running {
     supabase: Option<Project>,
 }
 
-impl Running {
+impl RunningSystem {
     fn sdk_config(&self) -> SdkConfig {
         let credentials = Credentials::new("operator", "local", None, None, "local");
         sdk_config(&http_connector::without_tls())
@@ -248,18 +248,18 @@ impl Running {
     }
 }
 
-fn running_on(folder: &Path) -> Result<Running, NotFound> {
+fn find_running_system(folder: &Path) -> Result<RunningSystem, DeploymentError> {
     let path = folder.join("lock");
     let locked = match File::open(&path) {
         Ok(lock) => matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-        Err(error) => return Err(NotFound::Unreadable(path, error.to_string())),
+        Err(error) => return Err(DeploymentError::Unreadable(path, error.to_string())),
     };
     if !locked {
-        return Err(NotFound::NotRunning(folder.to_owned()));
+        return Err(DeploymentError::NotRunning(folder.to_owned()));
     }
     let path = folder.join("running.json");
     let running = std::fs::read(&path).map_err(|error| error.to_string());
     let running = running.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|error| error.to_string()));
-    running.map_err(|reason| NotFound::Unreadable(path, reason))
+    running.map_err(|reason| DeploymentError::Unreadable(path, reason))
 }

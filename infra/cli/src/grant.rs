@@ -10,9 +10,9 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::operator::GrantFilter;
 
 use crate::arguments;
-use crate::desk::Desk;
-use crate::failed::Failed;
-use crate::said::{Said, fields, table};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Output, fields, table};
 
 /// What can be done to grants.
 #[derive(Subcommand)]
@@ -20,7 +20,7 @@ pub(crate) enum Command {
     /// List grants by tenant, person or client, or by several of these
     List {
         #[command(flatten)]
-        which: Which,
+        selection: GrantSelection,
         /// Those as well that have ended or expired, as long as they are kept
         #[arg(long)]
         all: bool,
@@ -35,16 +35,16 @@ pub(crate) enum Command {
         #[arg(value_parser = arguments::grant, allow_hyphen_values = true, conflicts_with_all = ["tenant", "person", "client"])]
         grant: Option<GrantId>,
         #[command(flatten)]
-        which: Which,
+        selection: GrantSelection,
         /// Do not ask
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// Which grants: those that fit all that is said.
+/// Selects grants: those that fit all that is given.
 #[derive(Args)]
-pub(crate) struct Which {
+pub(crate) struct GrantSelection {
     /// In this tenant
     #[arg(long, value_parser = arguments::tenant)]
     pub(crate) tenant: Option<TenantId>,
@@ -56,27 +56,27 @@ pub(crate) struct Which {
     pub(crate) client: Option<ClientId>,
 }
 
-/// Why an operator ends a grant.
+/// Why an operator revokes a grant.
 #[derive(Clone, Copy)]
-pub(crate) enum Why {
+pub(crate) enum RevocationCause {
     /// Because they want it to end.
-    Wanted,
+    OperatorRequest,
     /// Because its person is no longer in its tenant.
-    Member,
+    MemberRemoved,
 }
 
-pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
+pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     match command {
-        Command::List { which, all } => list(desk, &which, all).await,
-        Command::Show { grant } => Ok(one(&find(desk, &grant).await?, desk.now)),
-        Command::End { grant: Some(id), .. } => end_one(desk, &id).await,
-        Command::End { grant: None, which, yes } => {
-            let alive = which.find(desk).await?.into_iter().filter(|grant| is_alive(grant, desk.now)).count();
+        Command::List { selection, all } => list(context, &selection, all).await,
+        Command::Show { grant } => Ok(one(&find(context, &grant).await?, context.now)),
+        Command::End { grant: Some(id), .. } => revoke_one(context, &id).await,
+        Command::End { grant: None, selection, yes } => {
+            let alive = selection.find(context).await?.into_iter().filter(|grant| is_alive(grant, context.now)).count();
             if alive > 0 {
-                desk.confirm(&format!("ends {alive} connections"), yes)?;
+                context.confirm(&format!("ends {alive} connections"), yes)?;
             }
-            let ended = end_which(desk, &which, Why::Wanted).await?;
-            Ok(Said { text: format!("Connections that ended: {ended}.\n"), json: json!({ "ended": ended }) })
+            let ended = revoke_matching(context, &selection, RevocationCause::OperatorRequest).await?;
+            Ok(Output { text: format!("Connections that ended: {ended}.\n"), json: json!({ "ended": ended }) })
         }
     }
 }
@@ -87,91 +87,99 @@ pub(crate) fn is_alive(grant: &Grant, now: Timestamp) -> bool {
 }
 
 /// Ends every grant of someone that is alive; how many.
-pub(crate) async fn end_all(desk: &Desk, whose: &GrantFilter, why: Why) -> Result<usize, Failed> {
-    let grants = desk.environment.grants()?.list(whose).await?;
-    end(desk, grants, why).await
+pub(crate) async fn revoke_all_of(
+    context: &Context,
+    whose: &GrantFilter,
+    why: RevocationCause,
+) -> Result<usize, CommandError> {
+    let grants = context.environment.grants()?.list(whose).await?;
+    revoke(context, grants, why).await
 }
 
 /// Ends every grant that fits and is alive; how many.
-pub(crate) async fn end_which(desk: &Desk, which: &Which, why: Why) -> Result<usize, Failed> {
-    let grants = which.find(desk).await?;
-    end(desk, grants, why).await
+pub(crate) async fn revoke_matching(
+    context: &Context,
+    selection: &GrantSelection,
+    why: RevocationCause,
+) -> Result<usize, CommandError> {
+    let grants = selection.find(context).await?;
+    revoke(context, grants, why).await
 }
 
-async fn end(desk: &Desk, grants: Vec<Grant>, why: Why) -> Result<usize, Failed> {
-    let table = desk.environment.grants()?;
-    let alive: Vec<_> = grants.into_iter().filter(|grant| is_alive(grant, desk.now)).collect();
+async fn revoke(context: &Context, grants: Vec<Grant>, why: RevocationCause) -> Result<usize, CommandError> {
+    let table = context.environment.grants()?;
+    let alive: Vec<_> = grants.into_iter().filter(|grant| is_alive(grant, context.now)).collect();
     let mut ended = 0;
     for grant in &alive {
-        note_ending(desk, grant, why);
+        record_revoking(context, grant, why);
     }
-    desk.tell().await;
+    context.flush().await;
     for grant in &alive {
-        if table.revoke(&grant.id, why.ending(), desk.now).await? {
+        if table.revoke(&grant.id, why.reason(), context.now).await? {
             ended += 1;
-            note_ended(desk, grant, why);
-            desk.progress(&format!("{ended} of {} connections ended", alive.len()));
+            record_revoked(context, grant, why);
+            context.progress(&format!("{ended} of {} connections ended", alive.len()));
         }
     }
     Ok(ended)
 }
 
-async fn end_one(desk: &Desk, id: &GrantId) -> Result<Said, Failed> {
-    let grant = find(desk, id).await?;
+async fn revoke_one(context: &Context, id: &GrantId) -> Result<Output, CommandError> {
+    let grant = find(context, id).await?;
     if let GrantState::Revoked { reason, .. } = grant.state {
-        return Err(Failed::GrantEnded(id.to_text(), reason.as_str()));
+        return Err(CommandError::GrantEnded(id.to_text(), reason.as_str()));
     }
-    note_ending(desk, &grant, Why::Wanted);
-    desk.tell().await;
-    if desk.environment.grants()?.revoke(id, RevocationReason::Administrator, desk.now).await? {
-        note_ended(desk, &grant, Why::Wanted);
+    record_revoking(context, &grant, RevocationCause::OperatorRequest);
+    context.flush().await;
+    if context.environment.grants()?.revoke(id, RevocationReason::Administrator, context.now).await? {
+        record_revoked(context, &grant, RevocationCause::OperatorRequest);
     }
-    Ok(Said { text: format!("Grant {} has ended.\n", id.to_text()), json: json!({ "ended": 1 }) })
+    Ok(Output { text: format!("Grant {} has ended.\n", id.to_text()), json: json!({ "ended": 1 }) })
 }
 
 /// The line that a function writes before it ends one.
-fn note_ending(desk: &Desk, Grant { id, approval, .. }: &Grant, why: Why) {
-    desk.note_event(&Event::GrantEnding {
+fn record_revoking(context: &Context, Grant { id, approval, .. }: &Grant, why: RevocationCause) {
+    context.record_event(&Event::GrantEnding {
         grant: &id.to_text(),
         client: approval.client.as_str(),
         tenant: approval.tenant.as_str(),
         person: approval.person.as_str(),
-        reason: why.ending().as_str(),
+        reason: why.reason().as_str(),
         by: None,
     });
 }
 
 /// And after.
-fn note_ended(desk: &Desk, Grant { id, approval, .. }: &Grant, why: Why) {
-    desk.note_event(&Event::GrantEnded {
+fn record_revoked(context: &Context, Grant { id, approval, .. }: &Grant, why: RevocationCause) {
+    context.record_event(&Event::GrantEnded {
         grant: &id.to_text(),
         client: approval.client.as_str(),
         tenant: approval.tenant.as_str(),
         person: approval.person.as_str(),
-        reason: why.ending().as_str(),
+        reason: why.reason().as_str(),
         by: None,
     });
 }
 
-impl Why {
-    const fn ending(self) -> RevocationReason {
+impl RevocationCause {
+    const fn reason(self) -> RevocationReason {
         match self {
-            Self::Wanted => RevocationReason::Administrator,
-            Self::Member => RevocationReason::MembershipGone,
+            Self::OperatorRequest => RevocationReason::Administrator,
+            Self::MemberRemoved => RevocationReason::MembershipGone,
         }
     }
 }
 
-impl Which {
+impl GrantSelection {
     /// Through the index that finds the fewest.
-    async fn find(&self, desk: &Desk) -> Result<Vec<Grant>, Failed> {
+    async fn find(&self, context: &Context) -> Result<Vec<Grant>, CommandError> {
         let whose = match (&self.person, &self.tenant, &self.client) {
             (Some(person), ..) => GrantFilter::Person(person.clone()),
             (None, Some(tenant), _) => GrantFilter::Tenant(tenant.clone()),
             (None, None, Some(client)) => GrantFilter::Client(client.clone()),
-            (None, None, None) => return Err(Failed::WhichGrants),
+            (None, None, None) => return Err(CommandError::NoGrantSelection),
         };
-        let mut grants = desk.environment.grants()?.list(&whose).await?;
+        let mut grants = context.environment.grants()?.list(&whose).await?;
         grants.retain(|Grant { approval, .. }| {
             self.person.as_ref().is_none_or(|person| *person == approval.person)
                 && self.tenant.as_ref().is_none_or(|tenant| *tenant == approval.tenant)
@@ -181,18 +189,18 @@ impl Which {
     }
 }
 
-async fn find(desk: &Desk, id: &GrantId) -> Result<Grant, Failed> {
-    desk.environment.grants()?.find(id).await?.ok_or_else(|| Failed::NoGrant(id.to_text()))
+async fn find(context: &Context, id: &GrantId) -> Result<Grant, CommandError> {
+    context.environment.grants()?.find(id).await?.ok_or_else(|| CommandError::NoGrant(id.to_text()))
 }
 
-async fn list(desk: &Desk, which: &Which, all: bool) -> Result<Said, Failed> {
-    let mut grants = which.find(desk).await?;
-    grants.retain(|grant| all || is_alive(grant, desk.now));
+async fn list(context: &Context, selection: &GrantSelection, all: bool) -> Result<Output, CommandError> {
+    let mut grants = selection.find(context).await?;
+    grants.retain(|grant| all || is_alive(grant, context.now));
     let row = |grant: &Grant| {
         let approval = &grant.approval;
         [
             grant.id.to_text(),
-            state(grant, desk.now),
+            state(grant, context.now),
             approval.tenant.to_string(),
             approval.person.to_string(),
             approval.at.to_rfc3339(),
@@ -205,11 +213,11 @@ async fn list(desk: &Desk, which: &Which, all: bool) -> Result<Said, Failed> {
     } else {
         table(["GRANT", "STATE", "TENANT", "PERSON", "APPROVED", "CLIENT"], &rows)
     };
-    let json: Vec<_> = grants.iter().map(|grant| described(grant, desk.now)).collect();
-    Ok(Said { text, json: json!({ "grants": json }) })
+    let json: Vec<_> = grants.iter().map(|grant| to_json(grant, context.now)).collect();
+    Ok(Output { text, json: json!({ "grants": json }) })
 }
 
-fn one(grant: &Grant, now: Timestamp) -> Said {
+fn one(grant: &Grant, now: Timestamp) -> Output {
     let approval = &grant.approval;
     let mut rows = vec![
         ("Grant", grant.id.to_text()),
@@ -237,7 +245,7 @@ fn one(grant: &Grant, now: Timestamp) -> Said {
         }
         GrantState::Revoked { at, .. } => rows.push(("Ended", at.to_rfc3339())),
     }
-    Said { text: fields(&rows), json: described(grant, now) }
+    Output { text: fields(&rows), json: to_json(grant, now) }
 }
 
 fn state(grant: &Grant, now: Timestamp) -> String {
@@ -250,7 +258,7 @@ fn state(grant: &Grant, now: Timestamp) -> String {
 }
 
 /// Names, times and what was approved; never a digest or a salt.
-fn described(grant: &Grant, now: Timestamp) -> Value {
+fn to_json(grant: &Grant, now: Timestamp) -> Value {
     let approval = &grant.approval;
     let mut json = json!({
         "grant": grant.id.to_text(),

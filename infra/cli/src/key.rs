@@ -11,9 +11,9 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError};
 
 use crate::arguments;
-use crate::desk::Desk;
-use crate::failed::Failed;
-use crate::said::{Said, table};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Output, table};
 use crate::tenant;
 
 /// What can be done to API keys.
@@ -50,29 +50,29 @@ pub(crate) enum Command {
     },
 }
 
-pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
+pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     match command {
-        Command::List { tenant } => list(desk, &tenant).await,
+        Command::List { tenant } => list(context, &tenant).await,
         Command::Add { tenant, person, name, expires_in, permissions } => {
             let scopes = permissions.into_iter().fold(Scopes::NONE, Scopes::with);
-            add(desk, &tenant, person, name, expires_in, scopes).await
+            add(context, &tenant, person, name, expires_in, scopes).await
         }
         Command::Revoke { tenant, key } => {
-            if !revoke(desk, &tenant, &key).await? {
-                return Err(Failed::NoKey(tenant, key.to_text()));
+            if !revoke(context, &tenant, &key).await? {
+                return Err(CommandError::NoKey(tenant, key.to_text()));
             }
             let text = format!("Key {} of tenant {tenant} is revoked.\n", key.to_text());
-            Ok(Said { text, json: json!({ "tenant": tenant.as_str(), "key": key.to_text() }) })
+            Ok(Output { text, json: json!({ "tenant": tenant.as_str(), "key": key.to_text() }) })
         }
     }
 }
 
 /// Every key of a tenant that still works.
-pub(crate) async fn all(desk: &Desk, tenant: &TenantId) -> Result<Vec<ApiKeyRecord>, Failed> {
-    let keys = desk.environment.keys()?;
+pub(crate) async fn all(context: &Context, tenant: &TenantId) -> Result<Vec<ApiKeyRecord>, CommandError> {
+    let keys = context.environment.keys()?;
     let (mut found, mut place) = (Vec::new(), None);
     loop {
-        let (page, next) = keys.of_tenant(tenant, place.as_ref(), desk.now).await?;
+        let (page, next) = keys.of_tenant(tenant, place.as_ref(), context.now).await?;
         found.extend(page);
         match next {
             Some(next) => place = Some(next),
@@ -83,46 +83,46 @@ pub(crate) async fn all(desk: &Desk, tenant: &TenantId) -> Result<Vec<ApiKeyReco
 
 /// Revokes those of a tenant's keys that `which` names; how many.
 pub(crate) async fn revoke_all(
-    desk: &Desk,
+    context: &Context,
     tenant: &TenantId,
     which: impl Fn(&ApiKeyRecord) -> bool,
-) -> Result<usize, Failed> {
+) -> Result<usize, CommandError> {
     let mut revoked = 0;
-    for key in all(desk, tenant).await?.iter().filter(|key| which(key)) {
-        revoked += usize::from(revoke(desk, tenant, &key.id).await?);
+    for key in all(context, tenant).await?.iter().filter(|key| which(key)) {
+        revoked += usize::from(revoke(context, tenant, &key.id).await?);
     }
     Ok(revoked)
 }
 
-async fn revoke(desk: &Desk, tenant: &TenantId, key: &ApiKeyId) -> Result<bool, Failed> {
-    let revoked = desk.environment.keys()?.revoke(tenant, key, None).await?;
+async fn revoke(context: &Context, tenant: &TenantId, key: &ApiKeyId) -> Result<bool, CommandError> {
+    let revoked = context.environment.keys()?.revoke(tenant, key, None).await?;
     if revoked {
         let (key, tenant) = (&key.to_text(), tenant.as_str());
-        desk.note_event(&Event::KeyRevoked { key, tenant, person: None, by: None });
+        context.record_event(&Event::KeyRevoked { key, tenant, person: None, by: None });
     }
     Ok(revoked)
 }
 
 async fn add(
-    desk: &Desk,
+    context: &Context,
     id: &TenantId,
     person: PersonId,
     name: ApiKeyName,
     expires_in: Option<Duration>,
     scopes: Scopes,
-) -> Result<Said, Failed> {
-    tenant::find(desk, id).await?;
-    let membership = desk.environment.directory()?.membership(&person, id).await?;
-    let membership = membership.ok_or_else(|| Failed::NoMember(id.clone(), person.clone()))?;
-    let expires = expires_in.map(|span| desk.now.plus(span));
-    let made = desk.environment.keys()?.create(&membership, name, scopes, expires, desk.now).await;
-    let (key, known) = made.map_err(|unmade| match unmade {
-        CreateApiKeyError::ExceedsRole(beyond) => Failed::Beyond(person, beyond),
-        CreateApiKeyError::Upstream(fault) => fault.into(),
-        other => Failed::NoKeyMade(other),
+) -> Result<Output, CommandError> {
+    tenant::find(context, id).await?;
+    let membership = context.environment.directory()?.membership(&person, id).await?;
+    let membership = membership.ok_or_else(|| CommandError::NoMember(id.clone(), person.clone()))?;
+    let expires = expires_in.map(|span| context.now.plus(span));
+    let made = context.environment.keys()?.create(&membership, name, scopes, expires, context.now).await;
+    let (key, known) = made.map_err(|error| match error {
+        CreateApiKeyError::ExceedsRole(beyond) => CommandError::ScopesExceedRole(person, beyond),
+        CreateApiKeyError::Upstream(error) => error.into(),
+        other => CommandError::KeyNotCreated(other),
     })?;
-    let mut json = described(&known);
-    desk.note_event(&Event::KeyMade {
+    let mut json = to_json(&known);
+    context.record_event(&Event::KeyMade {
         key: &known.id.to_text(),
         tenant: known.tenant.as_str(),
         person: known.maker.as_str(),
@@ -133,13 +133,13 @@ async fn add(
     if let Some(members) = json.as_object_mut() {
         members.insert("api_key".to_owned(), Value::from(text.as_str()));
     }
-    let told = format!("Key {} of tenant {id}, which nobody can show again:\n\n  {text}\n\n", known.id.to_text());
-    Ok(Said { text: told, json })
+    let shown = format!("Key {} of tenant {id}, which nobody can show again:\n\n  {text}\n\n", known.id.to_text());
+    Ok(Output { text: shown, json })
 }
 
-async fn list(desk: &Desk, id: &TenantId) -> Result<Said, Failed> {
-    tenant::find(desk, id).await?;
-    let keys = all(desk, id).await?;
+async fn list(context: &Context, id: &TenantId) -> Result<Output, CommandError> {
+    tenant::find(context, id).await?;
+    let keys = all(context, id).await?;
     let row = |key: &ApiKeyRecord| {
         let when = |time: Option<shared::clock::Timestamp>, never: &str| {
             time.map_or_else(|| never.to_owned(), shared::clock::Timestamp::to_rfc3339)
@@ -159,11 +159,11 @@ async fn list(desk: &Desk, id: &TenantId) -> Result<Said, Failed> {
     } else {
         table(["KEY", "NAME", "MADE BY", "LAST USED", "EXPIRES", "MAY"], &rows)
     };
-    Ok(Said { text, json: json!({ "keys": keys.iter().map(described).collect::<Vec<_>>() }) })
+    Ok(Output { text, json: json!({ "keys": keys.iter().map(to_json).collect::<Vec<_>>() }) })
 }
 
 /// Never with the key itself.
-fn described(key: &ApiKeyRecord) -> Value {
+fn to_json(key: &ApiKeyRecord) -> Value {
     let mut json = json!({
         "key": key.id.to_text(),
         "tenant": key.tenant.as_str(),

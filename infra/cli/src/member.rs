@@ -7,10 +7,10 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::operator::Member;
 
 use crate::arguments;
-use crate::deed::Deed;
-use crate::desk::Desk;
-use crate::failed::Failed;
-use crate::said::{Said, table};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::operator_event::OperatorEvent;
+use crate::output::{Output, table};
 use crate::{grant, key, tenant};
 
 /// What can be done to members.
@@ -49,21 +49,21 @@ pub(crate) enum Command {
     },
 }
 
-pub(crate) async fn run(command: Command, desk: &Desk) -> Result<Said, Failed> {
+pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     match command {
-        Command::List { tenant } => list(desk, &tenant).await,
-        Command::Add { tenant, person, role } => keep(desk, &tenant, person, role, true).await,
-        Command::Role { tenant, person, role } => keep(desk, &tenant, person, role, false).await,
+        Command::List { tenant } => list(context, &tenant).await,
+        Command::Add { tenant, person, role } => set_role(context, &tenant, person, role, true).await,
+        Command::Role { tenant, person, role } => set_role(context, &tenant, person, role, false).await,
         Command::Remove { tenant, person } => {
-            tenant::find(desk, &tenant).await?;
-            let membership = desk.environment.directory()?.membership(&person, &tenant).await?;
-            membership.ok_or_else(|| Failed::NoMember(tenant.clone(), person.clone()))?;
-            let Removed { grants, keys } = remove(desk, &tenant, &person).await?;
+            tenant::find(context, &tenant).await?;
+            let membership = context.environment.directory()?.membership(&person, &tenant).await?;
+            membership.ok_or_else(|| CommandError::NoMember(tenant.clone(), person.clone()))?;
+            let Removed { grants, keys } = remove(context, &tenant, &person).await?;
             let text = format!(
                 "{person} is no longer in tenant {tenant}. Connections that ended: {grants}, API keys revoked: {keys}.\n"
             );
             let json = json!({ "tenant": tenant.as_str(), "person": person.as_str(), "grants": grants, "keys": keys });
-            Ok(Said { text, json })
+            Ok(Output { text, json })
         }
     }
 }
@@ -75,52 +75,58 @@ pub(crate) struct Removed {
 }
 
 /// Takes a person out. The membership first: from then on nothing new can be connected, and every refresh ends what there is.
-pub(crate) async fn remove(desk: &Desk, tenant: &TenantId, person: &PersonId) -> Result<Removed, Failed> {
+pub(crate) async fn remove(context: &Context, tenant: &TenantId, person: &PersonId) -> Result<Removed, CommandError> {
     // What the rest needs is not to be missed half-way.
-    desk.environment.grants()?;
-    desk.environment.keys()?;
-    desk.environment.directory()?.remove_member(tenant, person, desk.now).await?;
-    desk.note(&Deed::MemberRemoved { tenant: tenant.as_str(), person: person.as_str() });
-    let keys = key::revoke_all(desk, tenant, |key| key.maker == *person).await?;
-    let theirs = grant::Which { tenant: Some(tenant.clone()), person: Some(person.clone()), client: None };
-    let grants = grant::end_which(desk, &theirs, grant::Why::Member).await?;
+    context.environment.grants()?;
+    context.environment.keys()?;
+    context.environment.directory()?.remove_member(tenant, person, context.now).await?;
+    context.record(&OperatorEvent::MemberRemoved { tenant: tenant.as_str(), person: person.as_str() });
+    let keys = key::revoke_all(context, tenant, |key| key.maker == *person).await?;
+    let theirs = grant::GrantSelection { tenant: Some(tenant.clone()), person: Some(person.clone()), client: None };
+    let grants = grant::revoke_matching(context, &theirs, grant::RevocationCause::MemberRemoved).await?;
     Ok(Removed { grants, keys })
 }
 
-async fn list(desk: &Desk, id: &TenantId) -> Result<Said, Failed> {
-    tenant::find(desk, id).await?;
-    let members = desk.environment.directory()?.list_members(id).await?;
+async fn list(context: &Context, id: &TenantId) -> Result<Output, CommandError> {
+    tenant::find(context, id).await?;
+    let members = context.environment.directory()?.list_members(id).await?;
     let rows: Vec<_> = members.iter().map(|member| [member.person.to_string(), member.role.clone()]).collect();
     let text = if rows.is_empty() { format!("Nobody is in tenant {id}.\n") } else { table(["PERSON", "ROLE"], &rows) };
-    let json: Vec<_> = members.iter().map(|member| described(id, member)).collect();
-    Ok(Said { text, json: json!({ "members": json }) })
+    let json: Vec<_> = members.iter().map(|member| to_json(id, member)).collect();
+    Ok(Output { text, json: json!({ "members": json }) })
 }
 
-async fn keep(desk: &Desk, id: &TenantId, person: PersonId, role: String, new: bool) -> Result<Said, Failed> {
-    let tenant = tenant::find(desk, id).await?;
+async fn set_role(
+    context: &Context,
+    id: &TenantId,
+    person: PersonId,
+    role: String,
+    new: bool,
+) -> Result<Output, CommandError> {
+    let tenant = tenant::find(context, id).await?;
     if Role::built_in(&role).is_none() && tenant.roles.iter().all(|known| known.name != role) {
         let own = tenant.roles.iter().map(|role| role.name.as_str());
         let known: Vec<_> = ["owner", "admin", "member", "viewer"].into_iter().chain(own).collect();
-        return Err(Failed::NoRole(id.clone(), role, known.join(", ")));
+        return Err(CommandError::NoRole(id.clone(), role, known.join(", ")));
     }
-    let directory = desk.environment.directory()?;
+    let directory = context.environment.directory()?;
     match (directory.membership(&person, id).await?, new) {
-        (Some(membership), true) => return Err(Failed::MemberExists(id.clone(), person, membership.role.name)),
-        (None, false) => return Err(Failed::NoMember(id.clone(), person)),
+        (Some(membership), true) => return Err(CommandError::MemberExists(id.clone(), person, membership.role.name)),
+        (None, false) => return Err(CommandError::NoMember(id.clone(), person)),
         _ => {}
     }
     directory.put_member(id, &person, &role).await?;
     let member = Member { person, role };
     let Member { person, role } = &member;
     let (tenant, whose) = (id.as_str(), person.as_str());
-    desk.note(&if new {
-        Deed::MemberAdded { tenant, person: whose, role }
+    context.record(&if new {
+        OperatorEvent::MemberAdded { tenant, person: whose, role }
     } else {
-        Deed::MemberRoleSet { tenant, person: whose, role }
+        OperatorEvent::MemberRoleSet { tenant, person: whose, role }
     });
-    Ok(Said { text: format!("{person} is {role} in tenant {id}.\n"), json: described(id, &member) })
+    Ok(Output { text: format!("{person} is {role} in tenant {id}.\n"), json: to_json(id, &member) })
 }
 
-fn described(tenant: &TenantId, Member { person, role }: &Member) -> Value {
+fn to_json(tenant: &TenantId, Member { person, role }: &Member) -> Value {
     json!({ "tenant": tenant.as_str(), "person": person.as_str(), "role": role })
 }

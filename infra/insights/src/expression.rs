@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::token::Token;
-use crate::{Unanswered, compare};
+use crate::{QueryError, compare};
 
 type Row = Map<String, Value>;
 
@@ -13,7 +13,7 @@ pub(crate) enum Expression {
     Field(String),
     Literal(Value),
     Not(Box<Self>),
-    Both(&'static str, Box<Self>, Box<Self>),
+    Binary(&'static str, Box<Self>, Box<Self>),
     In(Box<Self>, Vec<Value>),
     Call(String, Vec<Self>),
 }
@@ -31,18 +31,18 @@ impl<'a> Parser<'a> {
     }
 
     /// `a or b`, which binds least.
-    pub(crate) fn expression(&mut self) -> Result<Expression, Unanswered> {
-        self.joined("or", |parser| parser.joined("and", Self::negated))
+    pub(crate) fn expression(&mut self) -> Result<Expression, QueryError> {
+        self.binary_chain("or", |parser| parser.binary_chain("and", Self::negation))
     }
 
     /// `x as y, …`
-    pub(crate) fn named(&mut self) -> Result<Vec<(String, Expression)>, Unanswered> {
+    pub(crate) fn named(&mut self) -> Result<Vec<(String, Expression)>, QueryError> {
         let mut named = Vec::new();
         loop {
             let expression = self.expression()?;
-            self.word("as")?;
+            self.expect_word("as")?;
             named.push((self.name()?, expression));
-            if !self.sign(",") {
+            if !self.consume_sign(",") {
                 return Ok(named);
             }
         }
@@ -50,39 +50,39 @@ impl<'a> Parser<'a> {
 
     /// `x as y, … by z, …`
     #[expect(clippy::type_complexity, reason = "a command's two parts")]
-    pub(crate) fn stats(&mut self) -> Result<(Vec<(String, Expression)>, Vec<String>), Unanswered> {
+    pub(crate) fn stats(&mut self) -> Result<(Vec<(String, Expression)>, Vec<String>), QueryError> {
         let mut named = Vec::new();
         loop {
             let expression = self.expression()?;
-            let name = if self.is_word("as") { self.name()? } else { String::from("unnamed") };
+            let name = if self.consume_word("as") { self.name()? } else { String::from("unnamed") };
             named.push((name, expression));
-            if !self.sign(",") {
+            if !self.consume_sign(",") {
                 break;
             }
         }
-        let by = if self.is_word("by") { self.fields()? } else { Vec::new() };
+        let by = if self.consume_word("by") { self.fields()? } else { Vec::new() };
         Ok((named, by))
     }
 
     /// A field, and whether it is to descend.
-    pub(crate) fn order(&mut self) -> Result<(String, bool), Unanswered> {
+    pub(crate) fn order(&mut self) -> Result<(String, bool), QueryError> {
         let by = self.name()?;
-        let descending = self.is_word("desc");
+        let descending = self.consume_word("desc");
         if !descending {
-            self.is_word("asc");
+            self.consume_word("asc");
         }
         Ok((by, descending))
     }
 
-    pub(crate) fn fields(&mut self) -> Result<Vec<String>, Unanswered> {
+    pub(crate) fn fields(&mut self) -> Result<Vec<String>, QueryError> {
         let mut fields = vec![self.name()?];
-        while self.sign(",") {
+        while self.consume_sign(",") {
             fields.push(self.name()?);
         }
         Ok(fields)
     }
 
-    pub(crate) fn number(&mut self) -> Result<usize, Unanswered> {
+    pub(crate) fn number(&mut self) -> Result<usize, QueryError> {
         match self.next()? {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -90,133 +90,133 @@ impl<'a> Parser<'a> {
                 reason = "a limit is a small whole number"
             )]
             Token::Number(number) => Ok(*number as usize),
-            other => Err(not_understood(other)),
+            other => Err(unsupported(other)),
         }
     }
 
-    pub(crate) fn end(&self) -> Result<(), Unanswered> {
-        self.rest.first().map_or(Ok(()), |left| Err(not_understood(left)))
+    pub(crate) fn end(&self) -> Result<(), QueryError> {
+        self.rest.first().map_or(Ok(()), |left| Err(unsupported(left)))
     }
 
-    fn joined(
+    fn binary_chain(
         &mut self,
         word: &'static str,
-        part: impl Fn(&mut Self) -> Result<Expression, Unanswered>,
-    ) -> Result<Expression, Unanswered> {
+        part: impl Fn(&mut Self) -> Result<Expression, QueryError>,
+    ) -> Result<Expression, QueryError> {
         let mut left = part(self)?;
-        while self.is_word(word) {
-            left = Expression::Both(word, Box::new(left), Box::new(part(self)?));
+        while self.consume_word(word) {
+            left = Expression::Binary(word, Box::new(left), Box::new(part(self)?));
         }
         Ok(left)
     }
 
-    fn negated(&mut self) -> Result<Expression, Unanswered> {
-        if self.is_word("not") {
-            return Ok(Expression::Not(Box::new(self.negated()?)));
+    fn negation(&mut self) -> Result<Expression, QueryError> {
+        if self.consume_word("not") {
+            return Ok(Expression::Not(Box::new(self.negation()?)));
         }
         let left = self.sum()?;
-        if self.is_word("in") {
+        if self.consume_word("in") {
             return Ok(Expression::In(Box::new(left), self.list()?));
         }
-        if self.is_word("like") {
-            return Ok(Expression::Both("like", Box::new(left), Box::new(self.sum()?)));
+        if self.consume_word("like") {
+            return Ok(Expression::Binary("like", Box::new(left), Box::new(self.sum()?)));
         }
         for sign in ["=", "!=", "<=", ">=", "<", ">"] {
-            if self.sign(sign) {
-                return Ok(Expression::Both(sign, Box::new(left), Box::new(self.sum()?)));
+            if self.consume_sign(sign) {
+                return Ok(Expression::Binary(sign, Box::new(left), Box::new(self.sum()?)));
             }
         }
         Ok(left)
     }
 
-    fn sum(&mut self) -> Result<Expression, Unanswered> {
+    fn sum(&mut self) -> Result<Expression, QueryError> {
         let mut left = self.product()?;
-        while let Some(sign) = ["+", "-"].into_iter().find(|sign| self.sign(sign)) {
-            left = Expression::Both(sign, Box::new(left), Box::new(self.product()?));
+        while let Some(sign) = ["+", "-"].into_iter().find(|sign| self.consume_sign(sign)) {
+            left = Expression::Binary(sign, Box::new(left), Box::new(self.product()?));
         }
         Ok(left)
     }
 
-    fn product(&mut self) -> Result<Expression, Unanswered> {
+    fn product(&mut self) -> Result<Expression, QueryError> {
         let mut left = self.primary()?;
-        while let Some(sign) = ["*", "/"].into_iter().find(|sign| self.sign(sign)) {
-            left = Expression::Both(sign, Box::new(left), Box::new(self.primary()?));
+        while let Some(sign) = ["*", "/"].into_iter().find(|sign| self.consume_sign(sign)) {
+            left = Expression::Binary(sign, Box::new(left), Box::new(self.primary()?));
         }
         Ok(left)
     }
 
-    fn primary(&mut self) -> Result<Expression, Unanswered> {
+    fn primary(&mut self) -> Result<Expression, QueryError> {
         match self.next()? {
             Token::Text(text) => Ok(Expression::Literal(json!(text))),
             Token::Number(number) => Ok(Expression::Literal(json!(number))),
             Token::Sign("*") => Ok(Expression::Literal(Value::Bool(true))),
             Token::Sign("(") => {
                 let inside = self.expression()?;
-                self.closed(")")?;
+                self.expect_sign(")")?;
                 Ok(inside)
             }
-            Token::Word(name) if self.sign("(") => {
+            Token::Word(name) if self.consume_sign("(") => {
                 let known =
                     AGGREGATES.contains(&name.as_str()) || ["ispresent", "strcontains", "now"].contains(&name.as_str());
                 if !known {
-                    return Err(Unanswered::NotUnderstood(name.clone()));
+                    return Err(QueryError::Unsupported(name.clone()));
                 }
                 let mut arguments = Vec::new();
-                while !self.sign(")") {
+                while !self.consume_sign(")") {
                     arguments.push(self.expression()?);
-                    self.sign(",");
+                    self.consume_sign(",");
                 }
                 Ok(Expression::Call(name.clone(), arguments))
             }
             Token::Word(name) => Ok(Expression::Field(name.clone())),
-            other @ Token::Sign(_) => Err(not_understood(other)),
+            other @ Token::Sign(_) => Err(unsupported(other)),
         }
     }
 
-    fn list(&mut self) -> Result<Vec<Value>, Unanswered> {
-        self.closed("[")?;
+    fn list(&mut self) -> Result<Vec<Value>, QueryError> {
+        self.expect_sign("[")?;
         let mut values = Vec::new();
-        while !self.sign("]") {
+        while !self.consume_sign("]") {
             match self.next()? {
                 Token::Text(text) => values.push(json!(text)),
                 Token::Number(number) => values.push(json!(number)),
-                other => return Err(not_understood(other)),
+                other => return Err(unsupported(other)),
             }
-            self.sign(",");
+            self.consume_sign(",");
         }
         Ok(values)
     }
 
-    fn next(&mut self) -> Result<&'a Token, Unanswered> {
-        let (first, rest) = self.rest.split_first().ok_or_else(|| Unanswered::NotUnderstood("its end".to_owned()))?;
+    fn next(&mut self) -> Result<&'a Token, QueryError> {
+        let (first, rest) = self.rest.split_first().ok_or_else(|| QueryError::Unsupported("its end".to_owned()))?;
         self.rest = rest;
         Ok(first)
     }
 
-    fn name(&mut self) -> Result<String, Unanswered> {
+    fn name(&mut self) -> Result<String, QueryError> {
         match self.next()? {
             Token::Word(name) => Ok(name.clone()),
-            other => Err(not_understood(other)),
+            other => Err(unsupported(other)),
         }
     }
 
-    fn is_word(&mut self, word: &str) -> bool {
-        self.taken(|token| matches!(token, Token::Word(it) if it == word))
+    fn consume_word(&mut self, word: &str) -> bool {
+        self.consume_if(|token| matches!(token, Token::Word(it) if it == word))
     }
 
-    fn word(&mut self, word: &str) -> Result<(), Unanswered> {
-        if self.is_word(word) { Ok(()) } else { Err(Unanswered::NotUnderstood(format!("no {word}"))) }
+    fn expect_word(&mut self, word: &str) -> Result<(), QueryError> {
+        if self.consume_word(word) { Ok(()) } else { Err(QueryError::Unsupported(format!("no {word}"))) }
     }
 
-    fn sign(&mut self, sign: &str) -> bool {
-        self.taken(|token| matches!(token, Token::Sign(it) if *it == sign))
+    fn consume_sign(&mut self, sign: &str) -> bool {
+        self.consume_if(|token| matches!(token, Token::Sign(it) if *it == sign))
     }
 
-    fn closed(&mut self, sign: &str) -> Result<(), Unanswered> {
-        if self.sign(sign) { Ok(()) } else { Err(Unanswered::NotUnderstood(format!("no {sign}"))) }
+    fn expect_sign(&mut self, sign: &str) -> Result<(), QueryError> {
+        if self.consume_sign(sign) { Ok(()) } else { Err(QueryError::Unsupported(format!("no {sign}"))) }
     }
 
-    fn taken(&mut self, fits: impl Fn(&Token) -> bool) -> bool {
+    fn consume_if(&mut self, fits: impl Fn(&Token) -> bool) -> bool {
         match self.rest.split_first() {
             Some((first, rest)) if fits(first) => {
                 self.rest = rest;
@@ -229,16 +229,16 @@ impl<'a> Parser<'a> {
 
 impl Expression {
     /// On one row. What is missing is null, and compares with nothing.
-    pub(crate) fn value(&self, row: &Row, now: i64) -> Result<Value, Unanswered> {
+    pub(crate) fn value(&self, row: &Row, now: i64) -> Result<Value, QueryError> {
         Ok(match self {
             Self::Field(name) => row.get(name).cloned().unwrap_or_default(),
             Self::Literal(value) => value.clone(),
             Self::Not(inside) => json!(inside.value(row, now)? != json!(true)),
             Self::In(left, values) => {
                 let left = left.value(row, now)?;
-                json!(values.iter().any(|value| same(value, &left)))
+                json!(values.iter().any(|value| is_equal(value, &left)))
             }
-            Self::Both(sign, left, right) => both(sign, &left.value(row, now)?, &right.value(row, now)?),
+            Self::Binary(sign, left, right) => apply_binary(sign, &left.value(row, now)?, &right.value(row, now)?),
             Self::Call(name, arguments) => {
                 let values = arguments.iter().map(|argument| argument.value(row, now));
                 let values = values.collect::<Result<Vec<_>, _>>()?;
@@ -246,19 +246,21 @@ impl Expression {
                     ("ispresent", [value]) => json!(!value.is_null()),
                     ("now", []) => json!(now),
                     ("strcontains", [text, part]) => json!(u8::from(contains(text, part))),
-                    _ => return Err(Unanswered::Misplaced(name.clone())),
+                    _ => return Err(QueryError::Misplaced(name.clone())),
                 }
             }
         })
     }
 
     /// On a group of rows, in the order of time.
-    pub(crate) fn aggregate(&self, rows: &[&Row], now: i64) -> Result<Value, Unanswered> {
+    pub(crate) fn aggregate(&self, rows: &[&Row], now: i64) -> Result<Value, QueryError> {
         Ok(match self {
             Self::Literal(value) => value.clone(),
-            Self::Both(sign, left, right) => both(sign, &left.aggregate(rows, now)?, &right.aggregate(rows, now)?),
+            Self::Binary(sign, left, right) => {
+                apply_binary(sign, &left.aggregate(rows, now)?, &right.aggregate(rows, now)?)
+            }
             Self::Call(name, arguments) if AGGREGATES.contains(&name.as_str()) => {
-                let [argument] = arguments.as_slice() else { return Err(Unanswered::Misplaced(name.clone())) };
+                let [argument] = arguments.as_slice() else { return Err(QueryError::Misplaced(name.clone())) };
                 let values = rows.iter().map(|row| argument.value(row, now));
                 let values = values.filter(|value| value.as_ref().map_or(true, |value| !value.is_null()));
                 let values = values.collect::<Result<Vec<_>, _>>()?;
@@ -276,12 +278,12 @@ impl Expression {
                     _ => json!(sum / count),
                 }
             }
-            other => return Err(Unanswered::Misplaced(format!("{other:?}"))),
+            other => return Err(QueryError::Misplaced(format!("{other:?}"))),
         })
     }
 }
 
-fn both(sign: &str, left: &Value, right: &Value) -> Value {
+fn apply_binary(sign: &str, left: &Value, right: &Value) -> Value {
     let truth = |value: &Value| *value == json!(true);
     let there = !left.is_null() && !right.is_null();
     let order = || compare(Some(left), Some(right));
@@ -293,8 +295,8 @@ fn both(sign: &str, left: &Value, right: &Value) -> Value {
         "and" => json!(truth(left) && truth(right)),
         "or" => json!(truth(left) || truth(right)),
         "like" => json!(there && contains(left, right)),
-        "=" => json!(there && same(left, right)),
-        "!=" => json!(there && !same(left, right)),
+        "=" => json!(there && is_equal(left, right)),
+        "!=" => json!(there && !is_equal(left, right)),
         "<" => json!(there && order().is_lt()),
         "<=" => json!(there && order().is_le()),
         ">" => json!(there && order().is_gt()),
@@ -306,7 +308,7 @@ fn both(sign: &str, left: &Value, right: &Value) -> Value {
     }
 }
 
-fn same(one: &Value, other: &Value) -> bool {
+fn is_equal(one: &Value, other: &Value) -> bool {
     one == other || (one.is_number() && other.is_number() && one.as_f64() == other.as_f64())
 }
 
@@ -314,6 +316,6 @@ fn contains(text: &Value, part: &Value) -> bool {
     matches!((text.as_str(), part.as_str()), (Some(text), Some(part)) if text.contains(part))
 }
 
-fn not_understood(token: &Token) -> Unanswered {
-    Unanswered::NotUnderstood(format!("{token:?}"))
+fn unsupported(token: &Token) -> QueryError {
+    QueryError::Unsupported(format!("{token:?}"))
 }

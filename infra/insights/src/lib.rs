@@ -18,12 +18,12 @@ use token::Token;
 /// What a query finds: rows of named values.
 pub type Rows = Vec<Map<String, Value>>;
 
-/// Why there is no answer.
+/// Why a query has no result.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum Unanswered {
+pub enum QueryError {
     /// It is not in the part of the language that is known here.
     #[error("not understood: {0}")]
-    NotUnderstood(String),
+    Unsupported(String),
     /// A function of aggregation stands where there is nothing to aggregate, or the other way round.
     #[error("{0} does not belong there")]
     Misplaced(String),
@@ -33,12 +33,12 @@ pub enum Unanswered {
 ///
 /// # Errors
 /// When the query is not understood.
-pub fn answer(query: &str, lines: &[Value], now: i64) -> Result<Rows, Unanswered> {
-    let mut rows: Rows = lines.iter().filter_map(Value::as_object).cloned().map(stamped).collect();
+pub fn run_query(query: &str, lines: &[Value], now: i64) -> Result<Rows, QueryError> {
+    let mut rows: Rows = lines.iter().filter_map(Value::as_object).cloned().map(with_timestamp).collect();
     let mut shown = None;
     for command in token::read(query)?.split(|token| *token == Token::Sign("|")) {
         let Some((Token::Word(name), rest)) = command.split_first() else {
-            return Err(Unanswered::NotUnderstood(format!("{command:?}")));
+            return Err(QueryError::Unsupported(format!("{command:?}")));
         };
         let mut parser = Parser::new(rest);
         match name.as_str() {
@@ -74,7 +74,7 @@ pub fn answer(query: &str, lines: &[Value], now: i64) -> Result<Rows, Unanswered
             }
             "limit" => rows.truncate(parser.number()?),
             "display" => shown = Some(parser.fields()?),
-            other => return Err(Unanswered::NotUnderstood(other.to_owned())),
+            other => return Err(QueryError::Unsupported(other.to_owned())),
         }
         parser.end()?;
     }
@@ -87,14 +87,14 @@ pub fn answer(query: &str, lines: &[Value], now: i64) -> Result<Rows, Unanswered
 }
 
 /// CloudWatch's own field, beside those of the line.
-fn stamped(mut line: Map<String, Value>) -> Map<String, Value> {
+fn with_timestamp(mut line: Map<String, Value>) -> Map<String, Value> {
     let timestamp = line.get("timestamp").cloned().unwrap_or_default();
     line.insert("@timestamp".to_owned(), timestamp);
     line
 }
 
 /// One row for each combination of `by`, in the order in which they first appear.
-fn stats(rows: &Rows, named: &[(String, Expression)], by: &[String], now: i64) -> Result<Rows, Unanswered> {
+fn stats(rows: &Rows, named: &[(String, Expression)], by: &[String], now: i64) -> Result<Rows, QueryError> {
     let mut groups: BTreeMap<String, Vec<&Map<String, Value>>> = BTreeMap::new();
     for row in rows {
         let key: Vec<_> = by.iter().map(|name| row.get(name).cloned().unwrap_or_default()).collect();
@@ -132,17 +132,17 @@ mod tests {
 
     use super::*;
 
-    fn asked(query: &str) -> Value {
+    fn results(query: &str) -> Value {
         let lines = [
             json!({ "timestamp": "1", "event": "a", "n": 3, "who": "x" }),
             json!({ "timestamp": "2", "event": "b", "n": 1 }),
             json!({ "timestamp": "3", "event": "a", "n": 2, "who": "its y" }),
         ];
-        json!(answer(query, &lines, 100).unwrap())
+        json!(run_query(query, &lines, 100).unwrap())
     }
 
     #[test]
-    fn what_queries_find() {
+    fn queries_find_rows() {
         for (query, found) in [
             ("filter event = 'b' | display n", json!([{ "n": 1 }])),
             ("filter ispresent(who) and n > 2 | display who", json!([{ "who": "x" }])),
@@ -162,19 +162,19 @@ mod tests {
                 ]),
             ),
         ] {
-            assert_eq!(asked(query), found, "{query}");
+            assert_eq!(results(query), found, "{query}");
         }
     }
 
     #[test]
-    fn what_is_not_understood_is_no_answer() {
+    fn unsupported_queries_are_errors() {
         for query in
             ["parse @message 'x' as y", "filter", "filter n =", "limit x", "filter pct(n, 99) > 1", "filter 'x"]
         {
-            assert!(matches!(answer(query, &[json!({})], 0), Err(Unanswered::NotUnderstood(_))), "{query}");
+            assert!(matches!(run_query(query, &[json!({})], 0), Err(QueryError::Unsupported(_))), "{query}");
         }
         for query in ["filter max(n) = 1", "stats n by event"] {
-            assert!(matches!(answer(query, &[json!({ "n": 1 })], 0), Err(Unanswered::Misplaced(_))), "{query}");
+            assert!(matches!(run_query(query, &[json!({ "n": 1 })], 0), Err(QueryError::Misplaced(_))), "{query}");
         }
     }
 }

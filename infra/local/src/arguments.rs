@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use fakes::captcha::{HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
 use local::Data;
 use local::member::Member;
-use local::project::{Project, Unusable};
-use stand_ins::captcha::{HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
+use local::project::{Project, ProjectError};
 use thiserror::Error;
 
 pub(crate) const HELP: &str = "\
@@ -44,14 +44,14 @@ pub(crate) struct Arguments {
 }
 
 /// What was asked for.
-pub(crate) enum Asked {
+pub(crate) enum Command {
     Help,
     Run(Box<Arguments>),
 }
 
 /// What is wrong with it. A word of the command line is repeated only if it can be no key.
 #[derive(Debug, Error)]
-pub(crate) enum Mistake {
+pub(crate) enum ArgumentError {
     #[error("{0} is not an option; --help tells what there is")]
     NoOption(String),
     #[error("a word of the command line belongs to no option; --help tells what there is")]
@@ -65,7 +65,7 @@ pub(crate) enum Mistake {
     #[error("--captcha is for the demo's people, and excludes --supabase")]
     CaptchaOfAProject,
     #[error("--in-memory and --data-dir exclude each other")]
-    Folder,
+    DataDir,
     #[error("--supabase and --supabase-key go together")]
     HalfAProject,
     #[error("--member is for the people of a project, and needs --supabase; the demo's people have their places")]
@@ -76,21 +76,24 @@ pub(crate) enum Mistake {
     )]
     Member,
     #[error(transparent)]
-    Project(#[from] Unusable),
+    Project(#[from] ProjectError),
 }
 
 impl Arguments {
     /// Reads the words after the program's name. `secret_key` is that of the environment, which only whoever names a member by
     /// address needs.
-    pub(crate) fn read(mut words: impl Iterator<Item = OsString>, secret_key: Option<&str>) -> Result<Asked, Mistake> {
+    pub(crate) fn parse(
+        mut words: impl Iterator<Item = OsString>,
+        secret_key: Option<&str>,
+    ) -> Result<Command, ArgumentError> {
         let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
         let (mut folder, mut workspace, mut members) = (None, None, Vec::new());
         let (mut url, mut key, mut captcha) = (None, None, None);
         let (mut in_memory, mut json, mut rename_challenge) = (false, false, false);
         while let Some(word) = words.next() {
-            let mut value = |name| words.next().ok_or(Mistake::NoValue(name));
+            let mut value = |name| words.next().ok_or(ArgumentError::NoValue(name));
             match word.to_str().unwrap_or_default() {
-                "--help" | "-h" => return Ok(Asked::Help),
+                "--help" | "-h" => return Ok(Command::Help),
                 "--in-memory" => in_memory = true,
                 "--json" => json = true,
                 "--rename-challenge" => rename_challenge = true,
@@ -100,28 +103,28 @@ impl Arguments {
                 "--supabase-key" => key = Some(value("--supabase-key")?.to_string_lossy().into_owned()),
                 "--member" => {
                     let member = value("--member")?;
-                    members.push(member.to_str().and_then(Member::parse).ok_or(Mistake::Member)?);
+                    members.push(member.to_str().and_then(Member::parse).ok_or(ArgumentError::Member)?);
                 }
                 "--captcha" => {
                     captcha = Some(match value("--captcha")?.to_str() {
                         Some("turnstile") => ("turnstile", TURNSTILE_TEST_SITE_KEY),
                         Some("hcaptcha") => ("hcaptcha", HCAPTCHA_TEST_SITE_KEY),
-                        _ => return Err(Mistake::Captcha),
+                        _ => return Err(ArgumentError::Captcha),
                     });
                 }
                 "--listen" => {
                     let address = value("--listen")?;
                     let parsed = address.to_str().and_then(|address| address.parse().ok());
-                    listen = parsed.ok_or(Mistake::Listen)?;
+                    listen = parsed.ok_or(ArgumentError::Listen)?;
                 }
                 option if option.starts_with('-') => {
-                    return Err(Mistake::NoOption(option.split('=').next().unwrap_or_default().to_owned()));
+                    return Err(ArgumentError::NoOption(option.split('=').next().unwrap_or_default().to_owned()));
                 }
-                _ => return Err(Mistake::NoPlace),
+                _ => return Err(ArgumentError::NoPlace),
             }
         }
         let project = match (url, key) {
-            (Some(_), Some(_)) if captcha.is_some() => return Err(Mistake::CaptchaOfAProject),
+            (Some(_), Some(_)) if captcha.is_some() => return Err(ArgumentError::CaptchaOfAProject),
             (Some(url), Some(key)) => {
                 let project = Project::parse(&url, &key)?;
                 let project = match secret_key.filter(|_| members.iter().any(|member| member.address().is_some())) {
@@ -131,16 +134,16 @@ impl Arguments {
                 Some(project.with_members(members)?)
             }
             (None, None) if members.is_empty() => None,
-            (None, None) => return Err(Mistake::MemberOfTheDemo),
-            _ => return Err(Mistake::HalfAProject),
+            (None, None) => return Err(ArgumentError::MemberOfTheDemo),
+            _ => return Err(ArgumentError::HalfAProject),
         };
         let data = match (in_memory, folder) {
-            (true, Some(_)) => return Err(Mistake::Folder),
+            (true, Some(_)) => return Err(ArgumentError::DataDir),
             (true, None) => Data::Memory,
-            (false, Some(folder)) => Data::Folder(folder),
-            (false, None) => Data::Folder(default_folder(project.as_ref())),
+            (false, Some(folder)) => Data::Directory(folder),
+            (false, None) => Data::Directory(default_folder(project.as_ref())),
         };
-        Ok(Asked::Run(Box::new(Self { listen, data, workspace, project, captcha, json, rename_challenge })))
+        Ok(Command::Run(Box::new(Self { listen, data, workspace, project, captcha, json, rename_challenge })))
     }
 }
 
@@ -161,24 +164,24 @@ mod tests {
     const KEY: &str = "sb_publishable_x";
     const ANA: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01=owner@acme";
 
-    fn read(words: &[&str], secret_key: Option<&str>) -> Result<Arguments, String> {
-        match Arguments::read(words.iter().map(OsString::from), secret_key) {
-            Ok(Asked::Run(arguments)) => Ok(*arguments),
-            Ok(Asked::Help) => Err("help".to_owned()),
-            Err(mistake) => Err(mistake.to_string()),
+    fn parse(words: &[&str], secret_key: Option<&str>) -> Result<Arguments, String> {
+        match Arguments::parse(words.iter().map(OsString::from), secret_key) {
+            Ok(Command::Run(arguments)) => Ok(*arguments),
+            Ok(Command::Help) => Err("help".to_owned()),
+            Err(error) => Err(error.to_string()),
         }
     }
 
     fn folder(arguments: Arguments) -> Option<String> {
         match arguments.data {
-            Data::Folder(folder) => Some(folder.display().to_string()),
+            Data::Directory(folder) => Some(folder.display().to_string()),
             Data::Memory => None,
         }
     }
 
     #[test]
     fn without_a_project_it_is_the_demo() {
-        let arguments = read(&[], Some("sb_secret_x")).unwrap();
+        let arguments = parse(&[], Some("sb_secret_x")).unwrap();
         assert!(arguments.project.is_none());
         assert_eq!(folder(arguments).as_deref(), Some(".data"));
     }
@@ -186,12 +189,12 @@ mod tests {
     #[test]
     fn each_project_has_a_folder_of_its_own() {
         for (url, expected) in [(URL, ".data/abcdefgh.supabase.co"), ("http://[::1]:54321", ".data/---1--54321")] {
-            let arguments = read(&["--supabase", url, "--supabase-key", KEY, "--member", ANA], None).unwrap();
+            let arguments = parse(&["--supabase", url, "--supabase-key", KEY, "--member", ANA], None).unwrap();
             assert_eq!(arguments.project.as_ref().unwrap().url(), url);
             assert_eq!(folder(arguments).as_deref(), Some(expected));
         }
         let named = ["--supabase", URL, "--supabase-key", KEY, "--data-dir", "here"];
-        assert_eq!(folder(read(&named, None).unwrap()).as_deref(), Some("here"));
+        assert_eq!(folder(parse(&named, None).unwrap()).as_deref(), Some("here"));
     }
 
     /// By user id, as often as one likes; by address only with a secret key.
@@ -199,15 +202,15 @@ mod tests {
     fn members_are_named() {
         let project = ["--supabase", URL, "--supabase-key", KEY, "--member", ANA, "--member"];
         let by_address = [&project[..], &["ben@example.com=viewer@acme"]].concat();
-        assert!(read(&[&project[..], &[ANA]].concat(), None).is_ok());
-        assert!(read(&by_address, Some("sb_secret_x")).is_ok());
-        let refused = read(&by_address, None).err().unwrap();
+        assert!(parse(&[&project[..], &[ANA]].concat(), None).is_ok());
+        assert!(parse(&by_address, Some("sb_secret_x")).is_ok());
+        let refused = parse(&by_address, None).err().unwrap();
         assert!(refused.contains("ben@example.com") && refused.contains("SUPABASE_SECRET_KEY"), "{refused}");
     }
 
     #[test]
-    fn a_mistake_says_what_to_do() {
-        for (words, said) in [
+    fn an_argument_error_says_what_to_do() {
+        for (words, expected) in [
             (&["--supabase", URL][..], "--supabase and --supabase-key go together"),
             (&["--supabase-key", KEY], "--supabase and --supabase-key go together"),
             (&["--supabase", URL, "--supabase-key"], "--supabase-key needs a value"),
@@ -225,14 +228,14 @@ mod tests {
             (&["--listen", "here"], "127.0.0.1:8787"),
             (&["--frobnicate"], "--frobnicate is not an option"),
         ] {
-            let told = read(words, None).err().unwrap();
-            assert!(told.contains(said), "{words:?}: {told}");
+            let message = parse(words, None).err().unwrap();
+            assert!(message.contains(expected), "{words:?}: {message}");
         }
     }
 
     /// Whatever was mistyped, what may be a key is not repeated on a terminal.
     #[test]
-    fn no_mistake_repeats_a_key() {
+    fn no_argument_error_repeats_a_key() {
         for words in [
             &["--supabase", URL, "sb_secret_x"][..],
             &["--supabase-key=sb_secret_x"],
@@ -241,8 +244,8 @@ mod tests {
             &["--supabase", URL, "--supabase-key", "sb_secret_x"],
             &["--supabase", URL, "--supabase-key", KEY, "--member", "sb_secret_x"],
         ] {
-            let told = read(words, None).err().unwrap();
-            assert!(!told.contains("sb_secret_x"), "{told}");
+            let message = parse(words, None).err().unwrap();
+            assert!(!message.contains("sb_secret_x"), "{message}");
         }
     }
 }

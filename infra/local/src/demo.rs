@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use fakes::supabase::seed::Person;
 use serde::Serialize;
 use shared::environment::Environment;
 use shared::oauth::api_key::{ApiKey, ApiKeyName};
@@ -10,14 +11,13 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::CreateApiKeyError;
 use shared::store::directory;
-use stand_ins::supabase::seed::Person;
 use uuid::Uuid;
 use workspace_file::plan::Plan;
 use workspace_file::{Variables, WorkspaceFile};
 
-use crate::Failure;
-use crate::folder::Folder;
-use crate::member::{self, Member, Membership};
+use crate::LocalError;
+use crate::data_dir::DataDir;
+use crate::member::{self, Member, ProjectMember};
 
 /// What is there, for whoever tries it.
 #[derive(Clone, Serialize)]
@@ -81,28 +81,28 @@ pub(crate) fn first_person() -> (String, String) {
 }
 
 /// Lays everything out, once per folder: what was changed since stays changed. Only the tools are written at every start, as
-/// the port at which they are served may be another; and `besides`, another workspace file, as it may have changed.
-pub(crate) async fn lay_out(
+/// the port at which they are served may be another; and `extra_file`, another workspace file, as it may have changed.
+pub(crate) async fn seed(
     operator: &Environment,
     tools_at: &str,
-    besides: Option<&Path>,
-    folder: Option<&Folder>,
-) -> Result<Demo, Failure> {
+    extra_file: Option<&Path>,
+    folder: Option<&DataDir>,
+) -> Result<Demo, LocalError> {
     let now = operator.clock().now();
     let (directory, keys) = (operator.directory()?, operator.keys()?);
-    let files = files(tools_at, besides)?;
+    let files = files(tools_at, extra_file)?;
     let kept = folder.map(|folder| folder.read(KEY_FILE)).transpose()?.flatten();
     let kept = kept.and_then(|text| ApiKey::parse(std::str::from_utf8(&text).ok()?.trim()));
-    apply(operator, &files, |plan| if kept.is_some() { plan.of_tools() } else { plan }).await?;
+    apply(operator, &files, |plan| if kept.is_some() { plan.only_tools() } else { plan }).await?;
     let key = match kept {
         // One that was revoked stays revoked.
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
         _ => {
-            let name = ApiKeyName::parse("demo script").ok_or(Failure::Demo("a key's name"))?;
+            let name = ApiKeyName::parse("demo script").ok_or(LocalError::Demo("a key's name"))?;
             let made = keys.create(&ana_in_acme()?, name, Scopes::DEFAULT, None, now).await;
-            let (key, _) = made.map_err(|unmade| match unmade {
-                CreateApiKeyError::Upstream(fault) => fault.into(),
-                _ => Failure::Demo("a key's scopes"),
+            let (key, _) = made.map_err(|error| match error {
+                CreateApiKeyError::Upstream(error) => error.into(),
+                _ => LocalError::Demo("a key's scopes"),
             })?;
             if let Some(folder) = folder {
                 folder.write(KEY_FILE, key.to_text().as_bytes())?;
@@ -116,11 +116,11 @@ pub(crate) async fn lay_out(
         let mut person =
             DemoPerson { email: email(name), password: password(name), id: person_id(id)?, tenants: Vec::new() };
         for tenant in &tenants {
-            let standing = directory.membership(&person.id, tenant).await?;
-            person.tenants.extend(standing.map(|standing| DemoTenant {
-                id: standing.tenant.to_string(),
-                name: standing.name,
-                role: standing.role.name,
+            let membership = directory.membership(&person.id, tenant).await?;
+            person.tenants.extend(membership.map(|membership| DemoTenant {
+                id: membership.tenant.to_string(),
+                name: membership.name,
+                role: membership.role.name,
             }));
         }
         people.push(person);
@@ -129,24 +129,24 @@ pub(crate) async fn lay_out(
 }
 
 /// The same for a project of one's own: its tenants and their things, without the demo's people and their key; `members` are
-/// let in, at every start. `laid_out`: this folder was before.
-pub(crate) async fn lay_out_without_people(
+/// let in, at every start. `already_seeded`: this folder was before.
+pub(crate) async fn seed_without_people(
     operator: &Environment,
     tools_at: &str,
-    besides: Option<&Path>,
-    laid_out: bool,
+    extra_file: Option<&Path>,
+    already_seeded: bool,
     members: &[(PersonId, &Member)],
-) -> Result<Vec<Membership>, Failure> {
-    let files = files(tools_at, besides)?;
-    apply(operator, &files, |plan| if laid_out { plan.of_tools() } else { plan.without_members() }).await?;
-    member::let_in(operator, members, &tenants(&files)).await
+) -> Result<Vec<ProjectMember>, LocalError> {
+    let files = files(tools_at, extra_file)?;
+    apply(operator, &files, |plan| if already_seeded { plan.only_tools() } else { plan.without_members() }).await?;
+    member::add_members(operator, members, &tenants(&files)).await
 }
 
 /// The demo's own file, and the one besides.
-fn files(tools_at: &str, besides: Option<&Path>) -> Result<Vec<WorkspaceFile>, Failure> {
+fn files(tools_at: &str, extra_file: Option<&Path>) -> Result<Vec<WorkspaceFile>, LocalError> {
     let variables = Variables::from([("TOOLS_AT".to_owned(), tools_at.to_owned())]);
     let mut files = vec![WorkspaceFile::parse(FILE, "infra/local/demo.yaml", None, &variables)?];
-    if let Some(path) = besides {
+    if let Some(path) = extra_file {
         files.push(WorkspaceFile::read(path, &variables)?);
     }
     Ok(files)
@@ -157,7 +157,7 @@ async fn apply(
     operator: &Environment,
     files: &[WorkspaceFile],
     of_the_demo: impl Fn(Plan<'_>) -> Plan<'_>,
-) -> Result<(), Failure> {
+) -> Result<(), LocalError> {
     let (now, directory, workspaces) = (operator.clock().now(), operator.directory()?, operator.workspaces()?);
     for (position, file) in files.iter().enumerate() {
         let plan = file.plan(&directory, &workspaces).await?;
@@ -175,19 +175,19 @@ async fn apply(
 /// Each tenant of the files once.
 fn tenants(files: &[WorkspaceFile]) -> Vec<&TenantId> {
     let mut tenants = Vec::new();
-    for described in files.iter().flat_map(WorkspaceFile::tenants) {
-        if !tenants.contains(&&described.tenant.id) {
-            tenants.push(&described.tenant.id);
+    for definition in files.iter().flat_map(WorkspaceFile::tenants) {
+        if !tenants.contains(&&definition.tenant.id) {
+            tenants.push(&definition.tenant.id);
         }
     }
     tenants
 }
 
 /// As it was laid out. If she has left since, her key is made all the same, and refused wherever it is shown.
-fn ana_in_acme() -> Result<directory::Membership, Failure> {
+fn ana_in_acme() -> Result<directory::Membership, LocalError> {
     let [(_, ana), ..] = &PEOPLE;
-    let role = Role::built_in("owner").ok_or(Failure::Demo("a role"))?;
-    let tenant = TenantId::parse("acme").ok_or(Failure::Demo("a tenant's id"))?;
+    let role = Role::built_in("owner").ok_or(LocalError::Demo("a role"))?;
+    let tenant = TenantId::parse("acme").ok_or(LocalError::Demo("a tenant's id"))?;
     Ok(directory::Membership { person: person_id(ana)?, tenant, name: "Acme".to_owned(), role })
 }
 
@@ -199,14 +199,14 @@ fn password(name: &str) -> String {
     format!("{name}-demo")
 }
 
-fn person_id(id: &Uuid) -> Result<PersonId, Failure> {
-    PersonId::parse(&id.to_string()).ok_or(Failure::Demo("a person's id"))
+fn person_id(id: &Uuid) -> Result<PersonId, LocalError> {
+    PersonId::parse(&id.to_string()).ok_or(LocalError::Demo("a person's id"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dice;
+    use crate::demo_tools;
 
     fn demo() -> WorkspaceFile {
         let variables = Variables::from([("TOOLS_AT".to_owned(), "http://127.0.0.1:1".to_owned())]);
@@ -216,15 +216,15 @@ mod tests {
     #[test]
     fn its_members_can_sign_in() {
         let people: Vec<_> = PEOPLE.iter().map(|(_, id)| person_id(id).unwrap()).collect();
-        for member in demo().tenants().iter().flat_map(|described| &described.members) {
+        for member in demo().tenants().iter().flat_map(|definition| &definition.members) {
             assert!(people.contains(&member.person), "{member:?}");
         }
     }
 
     #[test]
-    fn it_says_of_the_dice_what_they_do() {
-        assert!(FILE.contains(&format!("url: ${{TOOLS_AT}}{}", dice::PATH)));
-        assert!(FILE.contains(&format!("maximum: {}, default: 1,", dice::MOST_DICE)));
-        assert!(FILE.contains(&format!("maximum: {}, default: 6,", dice::MOST_SIDES)));
+    fn the_demo_file_matches_the_demo_tools() {
+        assert!(FILE.contains(&format!("url: ${{TOOLS_AT}}{}", demo_tools::PATH)));
+        assert!(FILE.contains(&format!("maximum: {}, default: 1,", demo_tools::MAX_DICE)));
+        assert!(FILE.contains(&format!("maximum: {}, default: 6,", demo_tools::MAX_SIDES)));
     }
 }

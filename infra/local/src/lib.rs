@@ -1,6 +1,6 @@
 //! The whole system on one machine: the functions behind API Gateway's twin, with DynamoDB, KMS, Lambda and Supabase embedded.
 //!
-//! What runs on AWS runs here unchanged; what it meets on the wire is local. `template.yaml` decides routes, variables and
+//! What runs on AWS runs here unchanged; the services that it calls are local. `template.yaml` decides routes, variables and
 //! tables here as it does there.
 //!
 //! | module | what it is |
@@ -10,32 +10,32 @@
 //! | `function` | the programs by name |
 //! | [`process`] | the same programs as they are deployed, each a process |
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
-//! | [`wire`] | the same way, watched: for tests |
-//! | `direct` | the same way without a socket: for tests that make millions of calls |
-//! | [`delivery`] | CloudWatch Logs: the audit's lines, to who hears them |
-//! | [`demo`], `dice`, [`words`] | people, tenants and tools to try |
-//! | [`project`], [`member`] | a Supabase project of one's own in place of the stand-in, and its people's places |
-//! | [`flows`] | attempts to connect, told as they end |
-//! | `listener`, `folder` | ports and files |
+//! | [`interceptor`] | an interceptor between functions and AWS: for tests |
+//! | `in_process` | the same way without a socket: for tests that make millions of calls |
+//! | [`log_subscription`] | CloudWatch Logs: the audit's lines, delivered to their subscriber |
+//! | [`demo`], `demo_tools`, [`demo_function`] | people, tenants and tools to try |
+//! | [`project`], [`member`] | a Supabase project of one's own in place of the fake Supabase, and its people's places |
+//! | [`attempts`] | attempts to connect, reported as they end |
+//! | `listener`, `data_dir` | ports and files |
 
+pub mod attempts;
 mod aws;
-pub mod delivery;
+pub mod data_dir;
 pub mod demo;
-mod dice;
-mod direct;
-pub mod flows;
-pub mod folder;
+pub mod demo_function;
+mod demo_tools;
 mod function;
 mod gateway;
+mod in_process;
+pub mod interceptor;
 pub mod listener;
+pub mod log_subscription;
 pub mod member;
 pub mod process;
 pub mod project;
 mod signing_key;
 pub mod tables;
 pub mod template;
-pub mod wire;
-pub mod words;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -48,6 +48,12 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{Request, Response};
+use fakes::kms::Kms;
+use fakes::kms::key::{KeyError, KeySpec};
+use fakes::lambda::Lambda;
+use fakes::supabase::secret::Secret;
+use fakes::supabase::seed::{Person, Seed};
+use fakes::supabase::{SetupError, Site, Supabase};
 use shared::clock::Clock;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::tenant::PersonId;
@@ -58,33 +64,27 @@ use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::workspace::Workspaces;
 use shared::upstream_error::UpstreamError;
-use stand_ins::kms::Kms;
-use stand_ins::kms::key::{NoKey, Spec};
-use stand_ins::lambda::Lambda;
-use stand_ins::supabase::secret::Secret;
-use stand_ins::supabase::seed::{Person, Seed};
-use stand_ins::supabase::{Site, Supabase, Unfit};
 use thiserror::Error;
-use workspace_file::mistake::Mistakes;
-use workspace_file::plan::NotApplied;
+use workspace_file::plan::ApplyError;
+use workspace_file::validation_error::ValidationErrors;
 
 use aws::Addresses;
-use delivery::{Ear, Lines};
+use data_dir::{DataDir, DataDirError};
 use demo::Demo;
-use direct::Direct;
-use folder::{Folder, NoFolder};
 use function::Program;
 use gateway::Gateway;
 use gateway::endpoint::Endpoint;
 use gateway::mapping::Mapping;
 use gateway::route::Routes;
-use listener::{Listener, NoListener, Servers};
-use member::{Member, Membership, NotLetIn};
-use process::{Fleet, Hears};
+use in_process::InProcessConnector;
+use interceptor::Interceptor;
+use listener::{ListenError, Listener, Servers};
+use log_subscription::{AuditSubscriber, LogSubscription};
+use member::{Member, MemberError, ProjectMember};
+use process::{OnLine, ProcessPool};
 use project::Project;
-use tables::{Elsewhere, NoTables};
-use template::{FunctionDefinition, Metric, TableDefinition, Template, Unusable};
-use wire::Wire;
+use tables::{RemoteTables, TablesError};
+use template::{FunctionDefinition, Metric, TableDefinition, Template, TemplateError};
 
 /// What a system is to be like.
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -101,7 +101,7 @@ pub struct Options {
     pub clock: Clock,
     /// Whether there are people, tenants and things to try it with.
     pub demo: bool,
-    /// Whose people sign in, if not those of the stand-in. Of the demo there are the tenants and their things then.
+    /// Whose people sign in, if not those of the fake Supabase. Of the demo there are the tenants and their things then.
     pub project: Option<Project>,
     /// A workspace file that is applied at every start; with the demo only.
     pub workspace: Option<PathBuf>,
@@ -111,16 +111,16 @@ pub struct Options {
     pub rename_challenge: bool,
     /// Headers of answers that something in front of the gateway takes away.
     pub drop_headers: &'static [&'static str],
-    /// Who watches what the functions say to AWS.
-    pub wire: Option<Arc<dyn Wire>>,
-    /// Whether who watches sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
-    pub watch_audit: bool,
+    /// Sees what the functions say to AWS, and may fail it.
+    pub interceptor: Option<Arc<dyn Interceptor>>,
+    /// Whether the interceptor sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
+    pub intercept_audit: bool,
     /// Whether functions reach the tables and KMS without a socket, if both are in here.
-    pub direct: bool,
+    pub in_process: bool,
     /// Where the deployed programs are, if functions are to be processes of their own, which know no other clock than theirs.
     pub programs: Option<Programs>,
     /// What kind of key signs. KMS has one of each kind.
-    pub key_spec: Spec,
+    pub key_spec: KeySpec,
     /// Origins that tenants' tools and clients' metadata documents may have although they are on this machine.
     pub outbound_allow: Vec<String>,
     /// Parameters of the template, over what they are here otherwise: `LoginUrl`, `AllowedOrigins` and so on.
@@ -134,8 +134,8 @@ pub struct Programs {
     pub folder: PathBuf,
     /// What is in the environment of each, besides what the template says.
     pub variables: BTreeMap<String, String>,
-    /// Hears what they log.
-    pub hears: Hears,
+    /// Is called with each line that they log.
+    pub on_line: OnLine,
 }
 
 /// Where a system keeps what it knows.
@@ -143,7 +143,7 @@ pub enum Data {
     /// Nowhere: it is gone with the system.
     Memory,
     /// In a folder, made if it is not there.
-    Folder(PathBuf),
+    Directory(PathBuf),
 }
 
 impl Default for Options {
@@ -161,11 +161,11 @@ impl Default for Options {
             people: Vec::new(),
             rename_challenge: false,
             drop_headers: &[],
-            wire: None,
-            watch_audit: false,
-            direct: false,
+            interceptor: None,
+            intercept_audit: false,
+            in_process: false,
             programs: None,
-            key_spec: Spec::Rsa2048,
+            key_spec: KeySpec::Rsa2048,
             outbound_allow: Vec::new(),
             parameters: BTreeMap::new(),
         }
@@ -174,16 +174,16 @@ impl Default for Options {
 
 /// Why there is no system.
 #[derive(Debug, Error)]
-pub enum Failure {
+pub enum LocalError {
     /// A port.
     #[error(transparent)]
-    Listener(#[from] NoListener),
+    Listener(#[from] ListenError),
     /// The folder.
     #[error(transparent)]
-    Folder(#[from] NoFolder),
+    DataDir(#[from] DataDirError),
     /// The template.
     #[error(transparent)]
-    Template(#[from] Unusable),
+    Template(#[from] TemplateError),
     /// The template has a route that cannot be served.
     #[error("template.yaml has a route that is not served here, or has it twice: {0}")]
     Route(String),
@@ -201,21 +201,21 @@ pub enum Failure {
     Process(String, String),
     /// The tables.
     #[error(transparent)]
-    Tables(#[from] NoTables),
+    Tables(#[from] TablesError),
     /// The signing key.
     #[error("the signing key: {0}")]
-    Key(NoKey),
+    Key(KeyError),
     /// The sign-in service.
-    #[error("the sign-in stand-in: {0}")]
-    Supabase(#[from] Unfit),
+    #[error("the fake Supabase: {0}")]
+    Supabase(#[from] SetupError),
     /// A project of one's own.
     #[error(transparent)]
-    Project(#[from] project::Unusable),
+    SupabaseProject(#[from] project::ProjectError),
     /// Somebody whom the command line names is not let in.
     #[error(transparent)]
-    NotLetIn(#[from] NotLetIn),
+    MemberError(#[from] MemberError),
     /// What the sign-in service left in the folder is not text.
-    #[error("the saved state of the sign-in stand-in is not text")]
+    #[error("the saved state of the fake Supabase is not text")]
     SupabaseState,
     /// An operator's setting.
     #[error(transparent)]
@@ -225,10 +225,10 @@ pub enum Failure {
     Upstream(#[from] UpstreamError),
     /// A workspace file has mistakes.
     #[error("a workspace file cannot be used:\n{0}")]
-    Workspace(#[from] Mistakes),
+    Workspace(#[from] ValidationErrors),
     /// Something of a workspace file was not written.
     #[error(transparent)]
-    NotApplied(#[from] NotApplied),
+    ApplyError(#[from] ApplyError),
     /// Something of the demo is not well-formed.
     #[error("the demo has {0} that is none")]
     Demo(&'static str),
@@ -243,11 +243,11 @@ pub struct System {
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
-    ear: Arc<Ear>,
-    lines: Arc<Lines>,
+    audit_subscriber: Arc<AuditSubscriber>,
+    lines: Arc<LogSubscription>,
     database: dynoxide::Database,
     /// Where the tables are instead.
-    elsewhere: Option<Elsewhere>,
+    remote_tables: Option<RemoteTables>,
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
@@ -255,7 +255,7 @@ pub struct System {
     alarms: BTreeMap<String, Vec<Metric>>,
     filtered: Vec<Metric>,
     variables: BTreeMap<String, BTreeMap<String, String>>,
-    deployed: Deployed,
+    deployed: Deployment,
     activities: Activities,
     clients: Clients,
     directory: Directory,
@@ -265,21 +265,21 @@ pub struct System {
     operator: Environment,
     tables: BTreeMap<String, String>,
     demo: Option<Demo>,
-    memberships: Vec<Membership>,
+    memberships: Vec<ProjectMember>,
     servers: Servers,
-    folder: Option<Arc<Folder>>,
+    folder: Option<Arc<DataDir>>,
 }
 
 /// What functions are deployed from, once and again.
-struct Deployed {
+struct Deployment {
     template: Template,
     /// How functions reach AWS …
     functions: (Addresses, SharedHttpConnector),
-    /// … and the one that hears.
+    /// … and how the audit's subscriber does.
     audit: (Addresses, SharedHttpConnector),
     clock: Clock,
-    lines: Arc<Lines>,
-    /// What to run, if not what is linked in; the one that hears is, in any case.
+    lines: Arc<LogSubscription>,
+    /// What to run, if not what is linked in; the audit's subscriber is, in any case.
     programs: Option<Programs>,
 }
 
@@ -299,23 +299,23 @@ impl System {
     ///
     /// # Errors
     /// When a port is taken, the folder is in use or of another version, or the template cannot be followed.
-    pub async fn start(options: Options) -> Result<Self, Failure> {
+    pub async fn start(options: Options) -> Result<Self, LocalError> {
         // First, for nothing is to be left behind by a project that is not there.
-        let members = if let Some(project) = &options.project { project.reach().await? } else { Vec::new() };
-        let (folder, filled) = open_folder(&options)?;
+        let members = if let Some(project) = &options.project { project.check().await? } else { Vec::new() };
+        let (folder, initialized) = open_data_dir(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
         let issuer = format!("http://localhost:{}", gateway_listener.port);
         let mut servers = Servers::new();
 
         let (kms, lambda) = (Kms::new(signing_key::open(folder.as_deref())?), Lambda::new());
-        let kms_address = serve_anywhere(&mut servers, &kms.router()).await?;
-        let lambda_address = serve_anywhere(&mut servers, &lambda.router()).await?;
+        let kms_address = serve_on_any_port(&mut servers, &kms.router()).await?;
+        let lambda_address = serve_on_any_port(&mut servers, &lambda.router()).await?;
 
         let (supabase, supabase_url) = if let Some(project) = &options.project {
             (None, project.url().to_owned())
         } else {
             let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
-            let at = next_to(options.listen, 1);
+            let at = offset_port(options.listen, 1);
             let (supabase, url) =
                 serve_supabase(at, people.collect(), &issuer, &options.clock, folder.as_ref(), &mut servers).await?;
             (Some(supabase), url)
@@ -334,40 +334,43 @@ impl System {
 
         let definitions = template.tables()?;
         let database = tables::open(&definitions, folder.as_deref())?;
-        let elsewhere = Elsewhere::of(options.dynamo, &definitions).await?;
-        let dynamo = match &elsewhere {
-            Some(elsewhere) => elsewhere.address().to_owned(),
+        let remote_tables = RemoteTables::of(options.dynamo, &definitions).await?;
+        let dynamo = match &remote_tables {
+            Some(remote_tables) => remote_tables.address().to_owned(),
             None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
         };
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
-        let straight = (options.direct && elsewhere.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
-        let ([operators, client], wire) = clients(straight, options.wire);
-        let (tables, told) = (template.table_variables()?, template.table_variables()?);
+        let embedded = (options.in_process && remote_tables.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
+        let ([operators, client], interceptor) = clients(embedded, options.interceptor);
+        let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
         let has_people = options.demo && options.project.is_none();
-        tell_operators(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, has_people)?;
-        let unwatched = operators.clone();
-        let operator = operator(told, &aws::sdk_config("operator", &services, &operators), &options.clock);
-        let (project, besides) = (options.project.as_ref(), options.workspace.as_deref());
+        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, has_people)?;
+        let audit_connector = operators.clone();
+        let operator = operator(operator_tables, &aws::sdk_config("operator", &services, &operators), &options.clock);
+        let (project, extra_file) = (options.project.as_ref(), options.workspace.as_deref());
         let (demo, memberships) =
-            lay_out(&operator, tools_at.as_deref(), project, besides, folder.as_deref(), filled, &members).await?;
+            seed(&operator, tools_at.as_deref(), project, extra_file, folder.as_deref(), initialized, &members).await?;
 
-        let addresses = match wire {
-            Some(wire) => wire::watch(wire, services.clone(), &mut servers).await?,
+        let addresses = match interceptor {
+            Some(interceptor) => interceptor::intercept(interceptor, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let unwatched =
-            if options.watch_audit { (addresses.clone(), client.clone()) } else { (services.clone(), unwatched) };
-        let lines = Lines::new();
-        let deployed = Deployed {
+        let audit_connector = if options.intercept_audit {
+            (addresses.clone(), client.clone())
+        } else {
+            (services.clone(), audit_connector)
+        };
+        let lines = LogSubscription::new();
+        let deployed = Deployment {
             template,
             functions: (addresses, client),
-            audit: unwatched,
+            audit: audit_connector,
             clock: options.clock.clone(),
             lines: Arc::clone(&lines),
             programs: options.programs,
         };
-        let (routes, ear) = start_functions(&deployed).await?;
-        deliver(&lines, &ear, &options.clock, &mut servers);
+        let (routes, audit_subscriber) = start_functions(&deployed).await?;
+        deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
@@ -392,10 +395,10 @@ impl System {
             kms,
             lambda,
             gateway,
-            ear,
+            audit_subscriber,
             lines,
             database,
-            elsewhere,
+            remote_tables,
             definitions,
             signing_key: key_arn(options.key_spec),
             operator,
@@ -443,7 +446,7 @@ impl System {
         &self.supabase_url
     }
 
-    /// The stand-in of the sign-in service, unless a project of one's own is in its place.
+    /// The fake Supabase, unless a project of one's own is in its place.
     #[must_use]
     pub const fn supabase(&self) -> Option<&Arc<Supabase>> {
         self.supabase.as_ref()
@@ -467,7 +470,7 @@ impl System {
         &self.signing_key
     }
 
-    /// The table of clients, as an operator has it: past any wire.
+    /// The table of clients, as an operator has it: past any interceptor.
     #[must_use]
     pub fn clients(&self) -> &Clients {
         &self.clients
@@ -517,7 +520,7 @@ impl System {
 
     /// Who of a project of one's own is in the tenants, as of the start.
     #[must_use]
-    pub fn memberships(&self) -> &[Membership] {
+    pub fn memberships(&self) -> &[ProjectMember] {
         &self.memberships
     }
 
@@ -560,7 +563,7 @@ impl System {
     /// Whether a function of this system wrote `line`.
     #[must_use]
     pub fn wrote(&self, line: &serde_json::Value) -> bool {
-        self.lines.are(line)
+        self.lines.wrote(line)
     }
 
     /// The environment variables of a function, as the template gives them.
@@ -577,39 +580,39 @@ impl System {
                 Ok(event) => event,
                 Err(error) => return Some(Err(error.to_string())),
             };
-            return Some(self.ear.invoke(event).await.map(|()| "null".to_owned()));
+            return Some(self.audit_subscriber.invoke(event).await.map(|()| "null".to_owned()));
         }
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
-        Some(endpoint.invoke(event.to_owned()).await.map_err(|refusal| format!("{refusal:?}")))
+        Some(endpoint.invoke(event.to_owned()).await.map_err(|error| format!("{error:?}")))
     }
 
     /// Deploys a function anew with other values of some parameters. What has been asked of it is answered as before.
     ///
     /// # Errors
     /// When there is no such function, or it does not start.
-    pub async fn redeploy(&self, function: &str, changes: &[(&str, &str)]) -> Result<(), Failure> {
+    pub async fn redeploy(&self, function: &str, changes: &[(&str, &str)]) -> Result<(), LocalError> {
         let definitions = self.deployed.template.with(changes)?.functions()?;
         let definition = definitions.into_iter().find(|definition| definition.binary == function);
-        let definition = definition.ok_or_else(|| Failure::NoProgram(function.to_owned()))?;
-        let Program::Answers(next) = self.deployed.start(&definition).await? else { return Ok(()) };
+        let definition = definition.ok_or_else(|| LocalError::NoProgram(function.to_owned()))?;
+        let Program::Endpoint(next) = self.deployed.start(&definition).await? else { return Ok(()) };
         // One endpoint stands behind all routes of a function.
         if let Some((_, endpoint)) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function) {
-            endpoint.becomes(&next);
+            endpoint.replace_with(&next);
         }
         Ok(())
     }
 
     /// The processes of a function, if it runs as such.
     #[must_use]
-    pub fn fleet(&self, function: &str) -> Option<Arc<Fleet>> {
+    pub fn process_pool(&self, function: &str) -> Option<Arc<ProcessPool>> {
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
-        endpoint.fleet()
+        endpoint.process_pool()
     }
 
-    /// The audit log: every line, once all that has been written until now has been heard.
+    /// The audit log: every line, once all that has been written until now has been delivered.
     pub async fn audit_log(&self) -> Vec<serde_json::Value> {
-        self.lines.heard().await;
-        self.ear.log()
+        self.lines.delivered().await;
+        self.audit_subscriber.log()
     }
 
     /// Sends a request through the gateway without a socket.
@@ -622,9 +625,9 @@ impl System {
     ///
     /// # Errors
     /// When the database fails.
-    pub fn items(&self) -> Result<Vec<(String, serde_json::Value)>, Failure> {
-        Ok(match &self.elsewhere {
-            Some(elsewhere) => elsewhere.items(&self.definitions)?,
+    pub fn items(&self) -> Result<Vec<(String, serde_json::Value)>, LocalError> {
+        Ok(match &self.remote_tables {
+            Some(remote_tables) => remote_tables.items(&self.definitions)?,
             None => tables::items(&self.database, &self.definitions)?,
         })
     }
@@ -633,7 +636,7 @@ impl System {
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub async fn shutdown(self) -> Result<(), Failure> {
+    pub async fn shutdown(self) -> Result<(), LocalError> {
         self.servers.stop().await;
         if let (Some(folder), Some(supabase)) = (&self.folder, &self.supabase) {
             folder.write(SUPABASE_FILE, supabase.save()?.as_bytes())?;
@@ -642,14 +645,14 @@ impl System {
     }
 }
 
-impl Deployed {
-    async fn start(&self, definition: &FunctionDefinition) -> Result<Program, Failure> {
-        let hears = definition.binary == "audit";
-        let (addresses, client) = if hears { &self.audit } else { &self.functions };
-        if let Some(programs) = self.programs.as_ref().filter(|_| !hears) {
-            let fleet = Fleet::start(programs.program(definition, addresses)).await;
-            let fleet = fleet.map_err(|said| Failure::Process(definition.binary.clone(), said))?;
-            return Ok(Program::Answers(Endpoint::of_fleet(fleet, definition, &self.lines)));
+impl Deployment {
+    async fn start(&self, definition: &FunctionDefinition) -> Result<Program, LocalError> {
+        let is_audit = definition.binary == "audit";
+        let (addresses, client) = if is_audit { &self.audit } else { &self.functions };
+        if let Some(programs) = self.programs.as_ref().filter(|_| !is_audit) {
+            let pool = ProcessPool::start(programs.program(definition, addresses)).await;
+            let pool = pool.map_err(|error| LocalError::Process(definition.binary.clone(), error))?;
+            return Ok(Program::Endpoint(Endpoint::of_pool(pool, definition, &self.lines)));
         }
         let aws = aws::sdk_config(&definition.binary, addresses, client);
         let variables = definition.variables.clone();
@@ -663,15 +666,15 @@ impl Programs {
         let services = [("DYNAMODB", &addresses.dynamo), ("KMS", &addresses.kms), ("LAMBDA", &addresses.lambda)];
         let services = services.map(|(name, address)| (format!("AWS_ENDPOINT_URL_{name}"), address.clone()));
         let variables = definition.variables.clone().into_iter().chain(services).chain(self.variables.clone());
-        let hears = Arc::clone(&self.hears);
+        let on_line = Arc::clone(&self.on_line);
         process::Program {
             binary: self.folder.join(&definition.binary).join("bootstrap"),
             name: definition.binary.clone(),
             function: definition.name.clone(),
             variables: variables.collect(),
-            hears: Arc::new(move |line| {
-                delivery::post(line);
-                hears(line);
+            on_line: Arc::new(move |line| {
+                log_subscription::forward_audit_line(line);
+                on_line(line);
             }),
         }
     }
@@ -692,7 +695,7 @@ fn parameters(
         ("OutboundAllow", outbound_allow),
         ("ClientMetadataAllow", outbound_allow),
         ("MembershipSecrets", MEMBERSHIP_SECRET),
-        ("ToolFunctions", if demo { words::ARN } else { "" }),
+        ("ToolFunctions", if demo { demo_function::ARN } else { "" }),
     ];
     parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter()
 }
@@ -701,46 +704,47 @@ fn parameters(
 ///
 /// # Errors
 /// When the text cannot be followed.
-pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, Unusable> {
-    let parameters = [("ToolFunctions", words::ARN), ("MembershipSecrets", MEMBERSHIP_SECRET)];
+pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, TemplateError> {
+    let parameters = [("ToolFunctions", demo_function::ARN), ("MembershipSecrets", MEMBERSHIP_SECRET)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Template::of(text, STACK, parameters, signing_keys(Spec::Rsa2048))?.policies()
+    Template::of(text, STACK, parameters, signing_keys(KeySpec::Rsa2048))?.policies()
 }
 
 /// ARN of the key of that kind. KMS has both in every system: the one that does not sign is the template's `SecondSigningKey`.
 #[must_use]
-pub fn key_arn(spec: Spec) -> String {
+pub fn key_arn(spec: KeySpec) -> String {
     format!("arn:aws:kms:us-east-1:111122223333:key/{}", signing_key::id(spec))
 }
 
-/// The operator's and the functions' way to AWS, straight or over sockets, and the wire if it is still to be put before the latter.
+/// The operator's and the functions' way to AWS, straight or over sockets, and the interceptor if it is still to be
+/// put before the latter.
 fn clients(
-    straight: Option<(dynoxide::Database, Arc<Kms>)>,
-    wire: Option<Arc<dyn Wire>>,
-) -> ([SharedHttpConnector; 2], Option<Arc<dyn Wire>>) {
-    if let Some((database, kms)) = straight {
-        let direct = Direct { database, kms, wire: None };
-        let watched = Direct { wire, ..direct.clone() };
-        ([SharedHttpConnector::new(direct), SharedHttpConnector::new(watched)], None)
+    embedded: Option<(dynoxide::Database, Arc<Kms>)>,
+    interceptor: Option<Arc<dyn Interceptor>>,
+) -> ([SharedHttpConnector; 2], Option<Arc<dyn Interceptor>>) {
+    if let Some((database, kms)) = embedded {
+        let in_process = InProcessConnector { database, kms, interceptor: None };
+        let watched = InProcessConnector { interceptor, ..in_process.clone() };
+        ([SharedHttpConnector::new(in_process), SharedHttpConnector::new(watched)], None)
     } else {
         let client = shared::aws::http_connector::without_tls();
-        ([client.clone(), client], wire)
+        ([client.clone(), client], interceptor)
     }
 }
 
 /// Serves the demo's tools, one by URL and one by ARN; the origin of the former.
-async fn serve_tools(listen: SocketAddr, servers: &mut Servers, lambda: &Lambda) -> Result<String, NoListener> {
-    let listener = for_the_tool(listen).await?;
+async fn serve_tools(listen: SocketAddr, servers: &mut Servers, lambda: &Lambda) -> Result<String, ListenError> {
+    let listener = bind_tool_listener(listen).await?;
     let origin = format!("http://127.0.0.1:{}", listener.port);
-    servers.serve(listener, &dice::router());
-    lambda.deploy(words::ARN, words::count);
+    servers.serve(listener, &demo_tools::router());
+    lambda.deploy(demo_function::ARN, demo_function::count_words);
     Ok(origin)
 }
 
 /// Where the tool is matters to nobody: it is registered anew at each start.
-async fn for_the_tool(listen: SocketAddr) -> Result<Listener, NoListener> {
-    match Listener::bind(next_to(listen, 2)).await {
-        Err(NoListener::Taken(_)) => Listener::bind(next_to(listen, 0)).await,
+async fn bind_tool_listener(listen: SocketAddr) -> Result<Listener, ListenError> {
+    match Listener::bind(offset_port(listen, 2)).await {
+        Err(ListenError::Taken(_)) => Listener::bind(offset_port(listen, 0)).await,
         bound => bound,
     }
 }
@@ -752,14 +756,14 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
 
 /// Writes down where the tables are, what people paste, where they sign in and who may try it, for `amble --local`; nowhere without a
 /// folder.
-fn tell_operators(
-    folder: Option<&Folder>,
+fn write_running_file(
+    folder: Option<&DataDir>,
     issuer: &str,
     (supabase_url, publishable_key): (&str, &str),
     dynamo: &str,
     tables: &BTreeMap<String, String>,
     demo: bool,
-) -> Result<(), NoFolder> {
+) -> Result<(), DataDirError> {
     let Some(folder) = folder else { return Ok(()) };
     let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
     let supabase = serde_json::json!({ "url": supabase_url, "publishable_key": publishable_key });
@@ -772,103 +776,110 @@ fn tell_operators(
 }
 
 /// The address `places` ports further, or any free one if that is what was asked for.
-fn next_to(address: SocketAddr, places: u16) -> SocketAddr {
+fn offset_port(address: SocketAddr, places: u16) -> SocketAddr {
     let port = if address.port() == 0 || places == 0 { Some(0) } else { address.port().checked_add(places) };
     SocketAddr::new(address.ip(), port.unwrap_or(0))
 }
 
 /// Serves on any free port; the address.
-async fn serve_anywhere(servers: &mut Servers, router: &axum::Router) -> Result<String, NoListener> {
+async fn serve_on_any_port(servers: &mut Servers, router: &axum::Router) -> Result<String, ListenError> {
     let listener = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let address = format!("http://127.0.0.1:{}", listener.port);
     servers.serve(listener, router);
     Ok(address)
 }
 
-/// Has what functions write for the audit heard for as long as anything is served.
-fn deliver(lines: &Arc<Lines>, ear: &Arc<Ear>, clock: &Clock, servers: &mut Servers) {
-    let (lines, ear, clock, stopped) = (Arc::clone(lines), Arc::clone(ear), clock.clone(), servers.stopped());
-    servers.spawn(async move { lines.deliver(ear, clock, stopped).await });
+/// Delivers what functions write for the audit for as long as anything is served.
+fn deliver(
+    lines: &Arc<LogSubscription>,
+    audit_subscriber: &Arc<AuditSubscriber>,
+    clock: &Clock,
+    servers: &mut Servers,
+) {
+    let (lines, audit_subscriber, clock, stopped) =
+        (Arc::clone(lines), Arc::clone(audit_subscriber), clock.clone(), servers.stopped());
+    servers.spawn(async move { lines.deliver(audit_subscriber, clock, stopped).await });
 }
 
-/// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the one that
-/// hears.
-async fn start_functions(deployed: &Deployed) -> Result<(Routes, Arc<Ear>), Failure> {
+/// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the audit's
+/// subscriber.
+async fn start_functions(deployed: &Deployment) -> Result<(Routes, Arc<AuditSubscriber>), LocalError> {
     let template = &deployed.template;
-    let (mut routes, mut ear) = (Routes::default(), None);
+    let (mut routes, mut audit_subscriber) = (Routes::default(), None);
     for definition in template.functions()? {
         let endpoint = match deployed.start(&definition).await? {
-            Program::Answers(endpoint) => endpoint,
-            Program::Hears(it) => {
-                ear = Some(it);
+            Program::Endpoint(endpoint) => endpoint,
+            Program::Subscriber(it) => {
+                audit_subscriber = Some(it);
                 continue;
             }
         };
         for (method, path) in &definition.routes {
             let route = || format!("{method} {path}");
             let mapping = Mapping::parse(&template.response_parameters(method, path)?);
-            let mapping = mapping.ok_or_else(|| Failure::Mapping(route()))?;
+            let mapping = mapping.ok_or_else(|| LocalError::Mapping(route()))?;
             if !routes.add(method, path, Arc::clone(&endpoint), mapping) {
-                return Err(Failure::Route(route()));
+                return Err(LocalError::Route(route()));
             }
         }
     }
-    Ok((routes, ear.ok_or_else(|| Failure::NoProgram("that hears the audit".to_owned()))?))
+    Ok((routes, audit_subscriber.ok_or_else(|| LocalError::NoProgram("that is subscribed to the audit".to_owned()))?))
 }
 
 /// The key that signs, of kind `spec`, and the other one.
-fn signing_keys(spec: Spec) -> [String; 2] {
+fn signing_keys(spec: KeySpec) -> [String; 2] {
     let other = match spec {
-        Spec::Rsa2048 => Spec::EccNistP256,
-        Spec::EccNistP256 => Spec::Rsa2048,
+        KeySpec::Rsa2048 => KeySpec::EccNistP256,
+        KeySpec::EccNistP256 => KeySpec::Rsa2048,
     };
     [key_arn(spec), key_arn(other)]
 }
 
 /// The folder, if there is one, and whether it holds this system's workspaces already.
-fn open_folder(options: &Options) -> Result<(Option<Arc<Folder>>, bool), Failure> {
-    let Data::Folder(path) = &options.data else { return Ok((None, false)) };
-    let folder = Arc::new(Folder::open(path)?);
-    let filled = project::is_filled(&folder, options.project.as_ref(), SUPABASE_FILE)?;
-    Ok((Some(folder), filled))
+fn open_data_dir(options: &Options) -> Result<(Option<Arc<DataDir>>, bool), LocalError> {
+    let Data::Directory(path) = &options.data else { return Ok((None, false)) };
+    let folder = Arc::new(DataDir::open(path)?);
+    let initialized = project::is_initialized(&folder, options.project.as_ref(), SUPABASE_FILE)?;
+    Ok((Some(folder), initialized))
 }
 
-/// The demo, or what a project of one's own has in its stead: nobody but `members`. `filled` says that the folder holds it already.
-async fn lay_out(
+/// The demo, or what a project of one's own has in its stead: nobody but `members`.
+/// `initialized` says that the folder holds it already.
+async fn seed(
     operator: &Environment,
     tools_at: Option<&str>,
     project: Option<&Project>,
-    besides: Option<&Path>,
-    folder: Option<&Folder>,
-    filled: bool,
+    extra_file: Option<&Path>,
+    folder: Option<&DataDir>,
+    initialized: bool,
     members: &[(PersonId, &Member)],
-) -> Result<(Option<Demo>, Vec<Membership>), Failure> {
+) -> Result<(Option<Demo>, Vec<ProjectMember>), LocalError> {
     let Some(tools_at) = tools_at else { return Ok((None, Vec::new())) };
     let Some(project) = project else {
-        return Ok((Some(demo::lay_out(operator, tools_at, besides, folder).await?), Vec::new()));
+        return Ok((Some(demo::seed(operator, tools_at, extra_file, folder).await?), Vec::new()));
     };
-    let memberships = demo::lay_out_without_people(operator, tools_at, besides, filled, members).await?;
+    let memberships = demo::seed_without_people(operator, tools_at, extra_file, initialized, members).await?;
     if let Some(folder) = folder {
-        project::keep(folder, project)?;
+        project::record(folder, project)?;
     }
     Ok((None, memberships))
 }
 
-/// The stand-in, served at `at`, and its address.
+/// The fake Supabase, served at `at`, and its address.
 async fn serve_supabase(
     at: SocketAddr,
     people: Vec<Person>,
     issuer: &str,
     clock: &Clock,
-    folder: Option<&Arc<Folder>>,
+    folder: Option<&Arc<DataDir>>,
     servers: &mut Servers,
-) -> Result<(Arc<Supabase>, String), Failure> {
+) -> Result<(Arc<Supabase>, String), LocalError> {
     let listener = Listener::bind(at).await?;
     let url = format!("http://localhost:{}", listener.port);
     let supabase = open_supabase(people, issuer, &url, clock, folder.map(Arc::as_ref))?;
     servers.serve(listener, &supabase.router());
     if let Some(folder) = folder {
-        keep_while_serving(&supabase, folder, servers);
+        persist_while_serving(&supabase, folder, servers);
     }
     Ok((supabase, url))
 }
@@ -878,8 +889,8 @@ fn open_supabase(
     issuer: &str,
     url: &str,
     clock: &Clock,
-    folder: Option<&Folder>,
-) -> Result<Arc<Supabase>, Failure> {
+    folder: Option<&DataDir>,
+) -> Result<Arc<Supabase>, LocalError> {
     let seed = Seed { people, providers: vec!["google".to_owned(), "github".to_owned()] };
     let site = Site {
         url: url.to_owned(),
@@ -892,22 +903,22 @@ fn open_supabase(
     let clock: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(move || clock.now().seconds());
     match folder.map(|folder| folder.read(SUPABASE_FILE)).transpose()?.flatten() {
         Some(saved) => {
-            let saved = String::from_utf8(saved).map_err(|_| Failure::SupabaseState)?;
+            let saved = String::from_utf8(saved).map_err(|_| LocalError::SupabaseState)?;
             Ok(Supabase::restore(seed, site, clock, &saved)?)
         }
         None => Ok(Supabase::new(seed, site, clock)?),
     }
 }
 
-fn keep_while_serving(supabase: &Arc<Supabase>, folder: &Arc<Folder>, servers: &mut Servers) {
-    let (keeping, stopped) = (keep_supabase(Arc::clone(supabase), Arc::clone(folder)), servers.stopped());
+fn persist_while_serving(supabase: &Arc<Supabase>, folder: &Arc<DataDir>, servers: &mut Servers) {
+    let (keeping, stopped) = (persist_supabase(Arc::clone(supabase), Arc::clone(folder)), servers.stopped());
     servers.spawn(async move {
         tokio::select! { () = keeping => {}, () = stopped => {} }
     });
 }
 
 /// Keeps what the sign-in service knows every few seconds, so that a crash signs nobody out.
-async fn keep_supabase(supabase: Arc<Supabase>, folder: Arc<Folder>) {
+async fn persist_supabase(supabase: Arc<Supabase>, folder: Arc<DataDir>) {
     const PAUSE: Duration = Duration::from_secs(5);
 
     let mut kept = String::new();
@@ -915,10 +926,10 @@ async fn keep_supabase(supabase: Arc<Supabase>, folder: Arc<Folder>) {
         match supabase.save() {
             Ok(saved) if saved != kept => match folder.write(SUPABASE_FILE, saved.as_bytes()) {
                 Ok(()) => kept = saved,
-                Err(error) => tracing::error!(%error, "the sign-in stand-in was not kept"),
+                Err(error) => tracing::error!(%error, "the fake Supabase was not kept"),
             },
             Ok(_) => {}
-            Err(error) => tracing::error!(%error, "the sign-in stand-in was not kept"),
+            Err(error) => tracing::error!(%error, "the fake Supabase was not kept"),
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -931,7 +942,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::wire::{Call, Decision, Failing, Service};
+    use crate::interceptor::{Call, Decision, InjectedError, Service};
 
     const REGISTER: &str = include_str!("../../../events/register/claude.json");
 
@@ -943,23 +954,23 @@ mod tests {
     fn deciding(decision: Decision) -> (Arc<Mutex<Vec<Call>>>, Options) {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let calls = Arc::clone(&seen);
-        let wire = move |call: Call| {
+        let interceptor = move |call: Call| {
             let decision = if call.service == Service::Kms { Decision::Pass } else { decision.clone() };
             calls.lock().unwrap().push(call);
             async move { decision }
         };
-        (seen, Options { wire: Some(Arc::new(wire)), ..Options::default() })
+        (seen, Options { interceptor: Some(Arc::new(interceptor)), ..Options::default() })
     }
 
     #[test]
-    fn kms_calls_the_keys_as_we_do() {
+    fn key_arns_are_those_of_the_fake_kms() {
         for key in signing_key::open(None).unwrap() {
             assert_eq!(key.arn(), key_arn(key.spec()));
         }
     }
 
     #[tokio::test]
-    async fn systems_do_not_meet() {
+    async fn systems_are_isolated() {
         let [one, other] =
             [System::start(Options::default()).await.unwrap(), System::start(Options::default()).await.unwrap()];
         assert_eq!(register(&one).await["statusCode"], 201);
@@ -971,7 +982,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wire_sees_who_calls_what() {
+    async fn the_interceptor_sees_who_calls_what() {
         let (seen, options) = deciding(Decision::Pass);
         let system = System::start(options).await.unwrap();
         seen.lock().unwrap().clear();
@@ -984,9 +995,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wire_breaks_a_call_before_it_arrives_or_after() {
+    async fn the_interceptor_fails_a_call_before_it_arrives_or_after() {
         for (decision, stored) in
-            [(Decision::FailBefore(Failing::DENIED), 0), (Decision::FailAfter(Failing::DENIED), 1)]
+            [(Decision::FailBefore(InjectedError::DENIED), 0), (Decision::FailAfter(InjectedError::DENIED), 1)]
         {
             let (_, options) = deciding(decision);
             let system = System::start(options).await.unwrap();
@@ -996,12 +1007,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_keeps_what_the_demo_is_and_what_was_changed() {
+    async fn the_data_dir_keeps_the_demo_and_its_changes() {
         let path = std::env::temp_dir().join(format!("amble-connect-{}", uuid::Uuid::from_u128(rand())));
-        let options = || Options { demo: true, data: Data::Folder(path.clone()), ..Options::default() };
+        let options = || Options { demo: true, data: Data::Directory(path.clone()), ..Options::default() };
         let system = System::start(options()).await.unwrap();
         let key = system.demo().unwrap().api_key.clone();
-        assert!(matches!(System::start(options()).await, Err(Failure::Folder(NoFolder::InUse(_)))));
+        assert!(matches!(System::start(options()).await, Err(LocalError::DataDir(DataDirError::InUse(_)))));
         let (acme, ben) = ("acme", "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02");
         let acme = shared::oauth::tenant::TenantId::parse(acme).unwrap();
         let ben = shared::oauth::tenant::PersonId::parse(ben).unwrap();
@@ -1023,16 +1034,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_served_is_what_the_template_says() {
+    async fn the_routes_are_those_of_the_template() {
         let system = System::start(Options::default()).await.unwrap();
         let routes = system.routes();
         assert_eq!(routes["POST /oauth/token"], "token");
         assert_eq!(routes["GET /.well-known/jwks.json"], "wellknown");
         assert_eq!(routes.get("OPTIONS /oauth/authorize"), None);
         let parameters = [("LoginUrl".to_owned(), "http://localhost:1/sign-in".to_owned())].into();
-        let elsewhere = System::start(Options { parameters, ..Options::default() }).await.unwrap();
-        assert!(routes.contains_key("GET /auth/login") && !elsewhere.routes().contains_key("GET /auth/login"));
-        let no_function = elsewhere.invoke("login", &json!({}).to_string()).await;
+        let without_login = System::start(Options { parameters, ..Options::default() }).await.unwrap();
+        assert!(routes.contains_key("GET /auth/login") && !without_login.routes().contains_key("GET /auth/login"));
+        let no_function = without_login.invoke("login", &json!({}).to_string()).await;
         assert!(no_function.is_none());
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::instrument::WithSubscriber;
 
-use crate::gateway::raw_query::{Lenient, Peer};
+use crate::gateway::raw_query::{LenientListener, Peer};
 
 /// One port, on each loopback address that this machine has.
 pub(crate) struct Listener {
@@ -21,7 +21,7 @@ pub(crate) struct Listener {
 
 /// Why nobody can listen there.
 #[derive(Debug, Error)]
-pub enum NoListener {
+pub enum ListenError {
     /// Passwords and keys of the local system are public: it is for this machine alone.
     #[error("{0} is not a loopback address; the local system has well-known passwords and serves this machine alone")]
     NotLoopback(IpAddr),
@@ -35,25 +35,25 @@ pub enum NoListener {
 
 impl Listener {
     /// On `address`; if that is 127.0.0.1, on `::1` as well where there is one: `localhost` means either. Port 0 is any free one.
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, NoListener> {
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
         // A free port of one address may be taken on the other.
         const TRIES: usize = 20;
 
         if !address.ip().is_loopback() {
-            return Err(NoListener::NotLoopback(address.ip()));
+            return Err(ListenError::NotLoopback(address.ip()));
         }
         let mut tried = 0;
         loop {
             tried += 1;
             let first = bind(address).await?;
-            let port = first.local_addr().map_err(|error| NoListener::Refused(address, error))?.port();
+            let port = first.local_addr().map_err(|error| ListenError::Refused(address, error))?.port();
             if address.ip() != Ipv4Addr::LOCALHOST {
                 return Ok(Self { sockets: vec![first], port });
             }
             match bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
                 Ok(second) => return Ok(Self { sockets: vec![first, second], port }),
-                Err(NoListener::Taken(_)) if address.port() == 0 && tried < TRIES => {}
-                Err(NoListener::Taken(port)) => return Err(NoListener::Taken(port)),
+                Err(ListenError::Taken(_)) if address.port() == 0 && tried < TRIES => {}
+                Err(ListenError::Taken(port)) => return Err(ListenError::Taken(port)),
                 // No IPv6 on this machine.
                 Err(_) => return Ok(Self { sockets: vec![first], port }),
             }
@@ -61,10 +61,10 @@ impl Listener {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, NoListener> {
+async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => NoListener::Taken(address.port()),
-        _ => NoListener::Refused(address, error),
+        io::ErrorKind::AddrInUse => ListenError::Taken(address.port()),
+        _ => ListenError::Refused(address, error),
     })
 }
 
@@ -98,7 +98,8 @@ impl Servers {
             let service = router.clone().into_make_service_with_connect_info::<Peer>();
             let stopped = self.stopped();
             self.spawn(async move {
-                if let Err(error) = axum::serve(Lenient(socket), service).with_graceful_shutdown(stopped).await {
+                if let Err(error) = axum::serve(LenientListener(socket), service).with_graceful_shutdown(stopped).await
+                {
                     tracing::error!(%error, "a server ended");
                 }
             });
@@ -106,7 +107,7 @@ impl Servers {
     }
 
     /// Serves the tables.
-    pub(crate) async fn serve_tables(&mut self, database: dynoxide::Database) -> Result<u16, NoListener> {
+    pub(crate) async fn serve_tables(&mut self, database: dynoxide::Database) -> Result<u16, ListenError> {
         let Listener { sockets, port } = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         for socket in sockets {
             let (database, stopped) = (database.clone(), self.stopped());
@@ -133,11 +134,11 @@ impl Servers {
 
     /// Lets requests finish that have begun, but not for ever.
     pub(crate) async fn stop(mut self) {
-        const PATIENCE: Duration = Duration::from_secs(3);
+        const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 
         self.stop.send_replace(true);
         let finished = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(PATIENCE, finished).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, finished).await.is_err() {
             tracing::info!("requests that had not finished were cut off");
             self.tasks.shutdown().await;
         }

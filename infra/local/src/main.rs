@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use arguments::{Arguments, Asked, HELP};
+use arguments::{Arguments, Command, HELP};
+use fakes::captcha::Captcha;
+use local::attempts::AttemptReporter;
 use local::demo::Demo;
-use local::flows::Flows;
-use local::member::Membership;
-use local::{Options, System, delivery};
+use local::member::ProjectMember;
+use local::{Options, System, log_subscription};
 use serde::Serialize;
-use stand_ins::captcha::Captcha;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -24,10 +24,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 async fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "a command line would show it to others")]
     let secret_key = std::env::var("SUPABASE_SECRET_KEY").ok().filter(|key| !key.is_empty());
-    let arguments = match Arguments::read(std::env::args_os().skip(1), secret_key.as_deref()) {
-        Ok(Asked::Help) => return ended(tell(HELP)),
-        Ok(Asked::Run(arguments)) => *arguments,
-        Err(mistake) => return ended(Err(mistake.to_string())),
+    let arguments = match Arguments::parse(std::env::args_os().skip(1), secret_key.as_deref()) {
+        Ok(Command::Help) => return exit_code(print(HELP)),
+        Ok(Command::Run(arguments)) => *arguments,
+        Err(error) => return exit_code(Err(error.to_string())),
     };
     let quiet = Targets::new()
         .with_default(LevelFilter::INFO)
@@ -43,12 +43,17 @@ async fn main() -> ExitCode {
     })
     .delimited(" ");
     let lines = tracing_subscriber::fmt::layer().fmt_fields(fields).with_writer(io::stderr);
-    let flows = Flows::default();
-    tracing_subscriber::registry().with(lines).with(flows.clone()).with(delivery::layer()).with(quiet).init();
-    ended(run(arguments, &flows).await)
+    let attempts = AttemptReporter::default();
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(attempts.clone())
+        .with(log_subscription::layer())
+        .with(quiet)
+        .init();
+    exit_code(run(arguments, &attempts).await)
 }
 
-async fn run(arguments: Arguments, flows: &Flows) -> Result<(), String> {
+async fn run(arguments: Arguments, attempts: &AttemptReporter) -> Result<(), String> {
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
@@ -59,14 +64,14 @@ async fn run(arguments: Arguments, flows: &Flows) -> Result<(), String> {
     if let (Some(_), Some(supabase)) = (captcha, system.supabase()) {
         supabase.configure(|config| config.captcha = Some(Captcha::new()));
     }
-    tell(&if json { machine_readable(&system)? } else { readable(&system) })?;
+    print(&if json { machine_readable(&system)? } else { readable(&system) })?;
     let clock = system.clock();
     tokio::select! {
         _ = terminated.recv() => {},
         _ = interrupted.recv() => {},
-        failed = flows.tell(&clock, io::stderr()) => failed.map_err(|error| error.to_string())?,
+        failed = attempts.report_decided(&clock, io::stderr()) => failed.map_err(|error| error.to_string())?,
     }
-    flows.tell_all(&clock, io::stderr()).map_err(|error| error.to_string())?;
+    attempts.report_all(&clock, io::stderr()).map_err(|error| error.to_string())?;
     system.shutdown().await.map_err(|failure| failure.to_string())
 }
 
@@ -121,7 +126,7 @@ fn who_of_the_project(system: &System) -> String {
                  your user id. Then start again with --member ID=owner@acme.\n\n";
     } else {
         text += "In a workspace are:\n\n";
-        for Membership { person, role, name, .. } in system.memberships() {
+        for ProjectMember { person, role, name, .. } in system.memberships() {
             let _ = writeln!(text, "  {person}  {role} in {name}");
         }
         text += "\n";
@@ -148,7 +153,7 @@ fn machine_readable(system: &System) -> Result<String, String> {
     }
     #[derive(Serialize)]
     struct Project<'a> {
-        members: &'a [Membership],
+        members: &'a [ProjectMember],
         redirect_urls: String,
     }
     let project = Project { members: system.memberships(), redirect_urls: redirect_urls(system) };
@@ -162,12 +167,12 @@ fn machine_readable(system: &System) -> Result<String, String> {
     serde_json::to_string(&line).map(|line| line + "\n").map_err(|error| error.to_string())
 }
 
-fn tell(text: &str) -> Result<(), String> {
+fn print(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|error| error.to_string())
 }
 
-fn ended(result: Result<(), String>) -> ExitCode {
+fn exit_code(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {

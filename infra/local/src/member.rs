@@ -6,19 +6,19 @@ use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
 use thiserror::Error;
 
-use crate::Failure;
+use crate::LocalError;
 
 /// One person, one tenant: `ID=ROLE@TENANT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    pub(crate) who: Who,
+    pub(crate) who: PersonSelector,
     role: String,
     tenant: TenantId,
 }
 
 /// How they are named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum PersonSelector {
     Id(PersonId),
     /// In lower case.
     Address(String),
@@ -26,7 +26,7 @@ pub(crate) enum Who {
 
 /// A membership that there is.
 #[derive(Clone, Debug, Serialize, PartialEq, Eq)]
-pub struct Membership {
+pub struct ProjectMember {
     /// The person's id.
     pub person: String,
     /// Their role.
@@ -39,7 +39,7 @@ pub struct Membership {
 
 /// Why somebody is not let in.
 #[derive(Debug, Error)]
-pub enum NotLetIn {
+pub enum MemberError {
     /// There is no such tenant.
     #[error("--member names the workspace {0}, and there is none of that id; there are: {1}")]
     NoTenant(TenantId, String),
@@ -56,9 +56,9 @@ impl Member {
         let (role, tenant) = place.rsplit_once('@')?;
         let who = who.trim().to_lowercase();
         let who = match (PersonId::parse(&who), who.split_once('@')) {
-            (Some(id), _) => Who::Id(id),
+            (Some(id), _) => PersonSelector::Id(id),
             (None, Some((name, host))) if !name.is_empty() && host.contains(|letter| letter != '@') => {
-                Who::Address(who)
+                PersonSelector::Address(who)
             }
             _ => return None,
         };
@@ -70,44 +70,44 @@ impl Member {
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         match &self.who {
-            Who::Address(address) => Some(address),
-            Who::Id(_) => None,
+            PersonSelector::Address(address) => Some(address),
+            PersonSelector::Id(_) => None,
         }
     }
 }
 
 /// Lets members in, all or none, and tells who is in the tenants then.
-pub(crate) async fn let_in(
+pub(crate) async fn add_members(
     operator: &Environment,
     members: &[(PersonId, &Member)],
     tenants: &[&TenantId],
-) -> Result<Vec<Membership>, Failure> {
+) -> Result<Vec<ProjectMember>, LocalError> {
     let directory = operator.directory()?;
     for (_, Member { role, tenant, .. }) in members {
         let Some(found) = directory.find(tenant).await? else {
             let known: Vec<_> = tenants.iter().map(|tenant| tenant.as_str()).collect();
-            return Err(NotLetIn::NoTenant(tenant.clone(), known.join(", ")).into());
+            return Err(MemberError::NoTenant(tenant.clone(), known.join(", ")).into());
         };
         let own: Vec<_> = found.roles.iter().map(|role| role.name.as_str()).collect();
         if Role::built_in(role).is_none() && !own.contains(&role.as_str()) {
             let known: Vec<_> = ["owner", "admin", "member", "viewer"].into_iter().chain(own).collect();
-            return Err(NotLetIn::NoRole(role.clone(), tenant.clone(), known.join(", ")).into());
+            return Err(MemberError::NoRole(role.clone(), tenant.clone(), known.join(", ")).into());
         }
     }
     for (person, Member { role, tenant, .. }) in members {
         directory.put_member(tenant, person, role).await?;
     }
-    let mut told = Vec::new();
+    let mut project_members = Vec::new();
     for tenant in tenants {
         let Some(found) = directory.find(tenant).await? else { continue };
-        told.extend(directory.list_members(tenant).await?.into_iter().map(|member| Membership {
+        project_members.extend(directory.list_members(tenant).await?.into_iter().map(|member| ProjectMember {
             person: member.person.to_string(),
             role: member.role,
             tenant: tenant.to_string(),
             name: found.name.clone(),
         }));
     }
-    Ok(told)
+    Ok(project_members)
 }
 
 #[cfg(test)]
@@ -117,12 +117,12 @@ mod tests {
     const ID: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
 
     #[test]
-    fn a_member_is_somebody_as_something_somewhere() {
+    fn a_member_is_parsed_from_person_role_and_tenant() {
         let id = PersonId::parse(ID).unwrap();
-        let address = |text: &str| Who::Address(text.to_owned());
+        let address = |text: &str| PersonSelector::Address(text.to_owned());
         for (text, who, role, tenant) in [
-            (format!("{ID}=owner@acme"), Who::Id(id.clone()), "owner", "acme"),
-            (format!("{}=editor@acme", ID.to_uppercase()), Who::Id(id), "editor", "acme"),
+            (format!("{ID}=owner@acme"), PersonSelector::Id(id.clone()), "owner", "acme"),
+            (format!("{}=editor@acme", ID.to_uppercase()), PersonSelector::Id(id), "editor", "acme"),
             ("Ana@Example.com=owner@globex".to_owned(), address("ana@example.com"), "owner", "globex"),
             ("a=b@example.com=owner@globex".to_owned(), address("a=b@example.com"), "owner", "globex"),
         ] {

@@ -31,12 +31,12 @@ pub struct Program {
     pub function: String,
     /// Its environment, of which it sees nothing else but what Lambda sets.
     pub variables: BTreeMap<String, String>,
-    /// Hears what it writes, line by line.
-    pub hears: Hears,
+    /// Is called with each line that it writes.
+    pub on_line: OnLine,
 }
 
-/// Hears lines.
-pub type Hears = Arc<dyn Fn(&str) + Send + Sync>;
+/// Is called with each line.
+pub type OnLine = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A running program, which answers one event at a time. Killed when dropped.
 pub struct Process {
@@ -45,13 +45,13 @@ pub struct Process {
     handed: u64,
     events: mpsc::Sender<Event>,
     answers: mpsc::Receiver<Result<String, String>>,
-    asked: watch::Receiver<Asked>,
+    polls: watch::Receiver<Polls>,
     tasks: [JoinHandle<()>; 2],
 }
 
-/// How often it has asked for an event, and when it did first.
+/// How often it has polled for an event, and when it first did.
 #[derive(Clone, Copy, Default)]
-struct Asked {
+struct Polls {
     times: u64,
     first: Option<Instant>,
 }
@@ -64,7 +64,7 @@ struct Event {
 struct Runtime {
     events: tokio::sync::Mutex<mpsc::Receiver<Event>>,
     answers: mpsc::Sender<Result<String, String>>,
-    asked: watch::Sender<Asked>,
+    polls: watch::Sender<Polls>,
     arn: String,
 }
 
@@ -76,9 +76,9 @@ impl Process {
     pub async fn start(program: &Program) -> io::Result<Self> {
         let (events, waiting) = mpsc::channel(1);
         let (answered, answers) = mpsc::channel(1);
-        let (asking, asked) = watch::channel(Asked::default());
+        let (polls_sender, polls) = watch::channel(Polls::default());
         let arn = format!("arn:aws:lambda:us-east-1:111122223333:function:{}", program.function);
-        let runtime = Arc::new(Runtime { events: waiting.into(), answers: answered, asked: asking, arn });
+        let runtime = Arc::new(Runtime { events: waiting.into(), answers: answered, polls: polls_sender, arn });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?.to_string();
         let serving = tokio::spawn(async move {
@@ -96,15 +96,15 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.binary.display())))?;
-        let (said, hears) = (child.stdout.take(), Arc::clone(&program.hears));
-        let hearing = tokio::spawn(async move {
-            let Some(said) = said else { return };
-            let mut lines = BufReader::new(said).lines();
+        let (stdout, on_line) = (child.stdout.take(), Arc::clone(&program.on_line));
+        let reader_task = tokio::spawn(async move {
+            let Some(stdout) = stdout else { return };
+            let mut lines = BufReader::new(stdout).lines();
             while let Ok(Some(line)) = lines.next_line().await {
-                hears(&line);
+                on_line(&line);
             }
         });
-        Ok(Self { child, started, handed: 0, events, answers, asked, tasks: [serving, hearing] })
+        Ok(Self { child, started, handed: 0, events, answers, polls, tasks: [serving, reader_task] })
     }
 
     /// Its number, for as long as it runs.
@@ -132,17 +132,17 @@ impl Process {
         }
     }
 
-    /// Waits until it asks for the next event: how long it was from its start until it asked first.
+    /// Waits until it asks for the next event: how long it was from its start until it first polled.
     ///
     /// # Errors
     /// When it ends instead.
     pub async fn idle(&mut self) -> Result<Duration, String> {
         let handed = self.handed;
-        let asked = tokio::select! {
-            asked = self.asked.wait_for(|asked| asked.times > handed) => asked.map(|asked| *asked).ok(),
+        let polls = tokio::select! {
+            polls = self.polls.wait_for(|polls| polls.times > handed) => polls.map(|polls| *polls).ok(),
             ended = self.child.wait() => return Err(format!("it ended: {ended:?}")),
         };
-        let first = asked.and_then(|asked| asked.first).ok_or("the Runtime API has ended")?;
+        let first = polls.and_then(|polls| polls.first).ok_or("the Runtime API has ended")?;
         Ok(first.duration_since(self.started))
     }
 }
@@ -156,20 +156,20 @@ impl Drop for Process {
 }
 
 /// As many processes of a program as there are events at once. One that has answered takes the next event, as Lambda's do.
-pub struct Fleet {
+pub struct ProcessPool {
     program: Program,
     idle: Mutex<Vec<Process>>,
-    kept: Mutex<Kept>,
+    measurements: Mutex<Measurements>,
 }
 
-/// What whoever measures asks for.
+/// What the benchmark reads.
 #[derive(Default)]
-struct Kept {
+struct Measurements {
     times: Vec<Duration>,
     last: Option<String>,
 }
 
-impl Fleet {
+impl ProcessPool {
     /// With two that are ready, so that what a start costs is not part of what comes.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl Fleet {
             process.idle().await?;
             idle.push(process);
         }
-        Ok(Self { program, idle: Mutex::new(idle), kept: Mutex::default() })
+        Ok(Self { program, idle: Mutex::new(idle), measurements: Mutex::default() })
     }
 
     /// The answer to `event`. A process that fails, or whose answer nobody waits for, is not used again.
@@ -191,10 +191,10 @@ impl Fleet {
             Some(process) => process,
             None => Process::start(&self.program).await.map_err(|error| error.to_string())?,
         };
-        locked(&self.kept).last = Some(event.clone());
+        locked(&self.measurements).last = Some(event.clone());
         let handed = Instant::now();
         let answer = process.invoke_as(invocation, event).await?;
-        locked(&self.kept).times.push(handed.elapsed());
+        locked(&self.measurements).times.push(handed.elapsed());
         locked(&self.idle).push(process);
         Ok(answer)
     }
@@ -211,16 +211,16 @@ impl Fleet {
         locked(&self.idle).iter().filter_map(Process::pid).collect()
     }
 
-    /// How long each event took since this was last asked, from its handing over to its answer.
+    /// How long each event took since the last call, from its handing over to its answer.
     #[must_use]
     pub fn take_times(&self) -> Vec<Duration> {
-        std::mem::take(&mut locked(&self.kept).times)
+        std::mem::take(&mut locked(&self.measurements).times)
     }
 
     /// The last event.
     #[must_use]
     pub fn last(&self) -> Option<String> {
-        locked(&self.kept).last.clone()
+        locked(&self.measurements).last.clone()
     }
 }
 
@@ -228,7 +228,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What Lambda sets. The access key is how a watched wire knows who calls.
+/// What Lambda sets. The access key is how the interceptor knows who calls.
 fn lambda_variables(program: &Program, address: &str) -> [(&'static str, String); 8] {
     [
         ("AWS_LAMBDA_RUNTIME_API", address.to_owned()),
@@ -252,9 +252,9 @@ fn router(runtime: Arc<Runtime>) -> Router {
 }
 
 async fn next(State(runtime): State<Arc<Runtime>>) -> impl IntoResponse {
-    runtime.asked.send_modify(|asked| {
-        asked.times += 1;
-        asked.first.get_or_insert_with(Instant::now);
+    runtime.polls.send_modify(|polls| {
+        polls.times += 1;
+        polls.first.get_or_insert_with(Instant::now);
     });
     let event = runtime.events.lock().await.recv().await;
     let (status, invocation, text) = match event {

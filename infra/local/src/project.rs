@@ -1,4 +1,4 @@
-//! A Supabase project of one's own, whose people sign in in place of those of the stand-in.
+//! A Supabase project of one's own, whose people sign in in place of those of the fake Supabase.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use shared::oauth::tenant::PersonId;
 use thiserror::Error;
 use url::{Host, Url};
 
-use crate::folder::{Folder, NoFolder};
-use crate::member::{Member, Who};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::member::{Member, PersonSelector};
 
 /// Where the project is, what opens it, and who of its people is a member of what.
 pub struct Project {
@@ -27,7 +27,7 @@ pub struct Project {
 
 /// Why a project cannot be used, and what to do. None of it has a key in it.
 #[derive(Debug, Error)]
-pub enum Unusable {
+pub enum ProjectError {
     /// The address is none of a project.
     #[error(
         "--supabase needs the address of a project without a path, such as https://abcdefgh.supabase.co or \
@@ -54,7 +54,7 @@ pub enum Unusable {
         "nothing answers at {0} ({1}): check the address and this machine's connection; restore the project in the \
          dashboard if it is paused, or run `supabase start` if it is on this machine"
     )]
-    Silent(String, String),
+    Unreachable(String, String),
     /// Something else is there.
     #[error("what answers at {0} is not Supabase Auth ({1}): check the address")]
     NotSupabase(String, String),
@@ -96,7 +96,7 @@ pub enum Unusable {
     #[error(
         "the folder is kept for {0}, whose people are not those that would sign in now: choose another one with --data-dir DIR"
     )]
-    Folder(String),
+    DataDir(String),
 }
 
 impl Project {
@@ -104,8 +104,8 @@ impl Project {
     ///
     /// # Errors
     /// When one of them cannot be what it should be.
-    pub fn parse(url: &str, publishable_key: &str) -> Result<Self, Unusable> {
-        let parsed = Url::parse(url).map_err(|_| Unusable::Address)?;
+    pub fn parse(url: &str, publishable_key: &str) -> Result<Self, ProjectError> {
+        let parsed = Url::parse(url).map_err(|_| ProjectError::Address)?;
         let loopback = match parsed.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -115,12 +115,12 @@ impl Project {
         let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && loopback);
         let bare = parsed.path() == "/" && parsed.query().is_none() && parsed.fragment().is_none();
         if !secure || !bare || !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(Unusable::Address);
+            return Err(ProjectError::Address);
         }
-        match role_of(publishable_key) {
-            Some(Role::Publishable) => {}
-            Some(Role::Secret) => return Err(Unusable::SecretKey),
-            None => return Err(Unusable::Key),
+        match key_role(publishable_key) {
+            Some(KeyRole::Publishable) => {}
+            Some(KeyRole::Secret) => return Err(ProjectError::SecretKey),
+            None => return Err(ProjectError::Key),
         }
         let url = parsed.origin().ascii_serialization();
         Ok(Self { url, publishable_key: publishable_key.to_owned(), secret_key: None, members: Vec::new() })
@@ -130,8 +130,8 @@ impl Project {
     ///
     /// # Errors
     /// When it is none.
-    pub fn with_secret_key(self, key: &str) -> Result<Self, Unusable> {
-        let mut key = HeaderValue::from_str(key.trim()).map_err(|_| Unusable::SecretKeyForm)?;
+    pub fn with_secret_key(self, key: &str) -> Result<Self, ProjectError> {
+        let mut key = HeaderValue::from_str(key.trim()).map_err(|_| ProjectError::SecretKeyForm)?;
         key.set_sensitive(true);
         Ok(Self { secret_key: Some(key), ..self })
     }
@@ -140,9 +140,9 @@ impl Project {
     ///
     /// # Errors
     /// When one is named by address and there is no secret key.
-    pub fn with_members(self, members: Vec<Member>) -> Result<Self, Unusable> {
+    pub fn with_members(self, members: Vec<Member>) -> Result<Self, ProjectError> {
         if let (Some(address), None) = (members.iter().find_map(Member::address), &self.secret_key) {
-            return Err(Unusable::NoSecretKey(address.to_owned()));
+            return Err(ProjectError::NoSecretKey(address.to_owned()));
         }
         Ok(Self { members, ..self })
     }
@@ -158,23 +158,23 @@ impl Project {
     }
 
     /// Asks whether it is there and takes the keys, and who the members are.
-    pub(crate) async fn reach(&self) -> Result<Vec<(PersonId, &Member)>, Unusable> {
+    pub(crate) async fn check(&self) -> Result<Vec<(PersonId, &Member)>, ProjectError> {
         // An error says that there is one already, which is as good: ours is the only provider in the build.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(PATIENCE).build();
-        let client = client.map_err(|error| self.silent(&error))?;
-        let mut key = HeaderValue::from_str(&self.publishable_key).map_err(|_| Unusable::Key)?;
+        let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(TIMEOUT).build();
+        let client = client.map_err(|error| self.unreachable(&error))?;
+        let mut key = HeaderValue::from_str(&self.publishable_key).map_err(|_| ProjectError::Key)?;
         key.set_sensitive(true);
-        let settings = self.ask(&client, "/settings", &key, &|| Unusable::WrongKey(self.url.clone())).await?;
+        let settings = self.ask(&client, "/settings", &key, &|| ProjectError::WrongKey(self.url.clone())).await?;
         let settings: Settings = self.read(&settings)?;
         let mut members = Vec::new();
         for member in &self.members {
             let person = match &member.who {
-                Who::Id(person) => person.clone(),
-                Who::Address(address) if settings.mailer_autoconfirm => {
-                    return Err(Unusable::Autoconfirm(self.url.clone(), address.clone()));
+                PersonSelector::Id(person) => person.clone(),
+                PersonSelector::Address(address) if settings.mailer_autoconfirm => {
+                    return Err(ProjectError::Autoconfirm(self.url.clone(), address.clone()));
                 }
-                Who::Address(address) => self.person_at(&client, address).await?,
+                PersonSelector::Address(address) => self.find_person_by_email(&client, address).await?,
             };
             members.push((person, member));
         }
@@ -182,24 +182,24 @@ impl Project {
     }
 
     /// Who has confirmed this address. Whoever has not may have taken it from somebody.
-    async fn person_at(&self, client: &Client, address: &str) -> Result<PersonId, Unusable> {
-        let key = self.secret_key.as_ref().ok_or_else(|| Unusable::NoSecretKey(address.to_owned()))?;
+    async fn find_person_by_email(&self, client: &Client, address: &str) -> Result<PersonId, ProjectError> {
+        let key = self.secret_key.as_ref().ok_or_else(|| ProjectError::NoSecretKey(address.to_owned()))?;
         let filter: String = url::form_urlencoded::byte_serialize(address.as_bytes()).collect();
         // The filter is not in Supabase's documents: where there is none, all pages are looked through.
         for page in 1.. {
             let path = format!("/admin/users?page={page}&per_page={PAGE}&filter={filter}");
-            let users = self.ask(client, &path, key, &|| Unusable::WrongSecretKey(self.url.clone())).await?;
+            let users = self.ask(client, &path, key, &|| ProjectError::WrongSecretKey(self.url.clone())).await?;
             let Users { users } = self.read(&users)?;
             if let Some(user) = users.iter().find(|user| user.email.eq_ignore_ascii_case(address)) {
                 let confirmed = user.email_confirmed_at.is_some() && !user.is_anonymous;
                 let id = PersonId::parse(&user.id).filter(|_| confirmed);
-                return id.ok_or_else(|| Unusable::Unconfirmed(address.to_owned()));
+                return id.ok_or_else(|| ProjectError::Unconfirmed(address.to_owned()));
             }
             if users.len() < PAGE {
                 break;
             }
         }
-        Err(Unusable::Nobody(self.url.clone(), address.to_owned()))
+        Err(ProjectError::Nobody(self.url.clone(), address.to_owned()))
     }
 
     async fn ask(
@@ -207,8 +207,8 @@ impl Project {
         client: &Client,
         path: &str,
         key: &HeaderValue,
-        wrong_key: &(dyn Fn() -> Unusable + Sync),
-    ) -> Result<Vec<u8>, Unusable> {
+        wrong_key: &(dyn Fn() -> ProjectError + Sync),
+    ) -> Result<Vec<u8>, ProjectError> {
         let mut request = client.get(format!("{}/auth/v1{path}", self.url)).header(ACCEPT, "application/json");
         request = request.header("apikey", key);
         // An older secret key is a token as well; a new one may stand there if it is the same.
@@ -218,83 +218,90 @@ impl Project {
             bearer.set_sensitive(true);
             request = request.header(AUTHORIZATION, bearer);
         }
-        let response = request.send().await.map_err(|error| self.silent(&error))?;
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
         match status.as_u16() {
-            200 => response.bytes().await.map(|bytes| bytes.to_vec()).map_err(|error| self.silent(&error)),
+            200 => response.bytes().await.map(|bytes| bytes.to_vec()).map_err(|error| self.unreachable(&error)),
             401 | 403 => Err(wrong_key()),
-            429 | 500.. => Err(Unusable::Failing(self.url.clone(), status.to_string())),
-            _ => Err(Unusable::NotSupabase(self.url.clone(), status.to_string())),
+            429 | 500.. => Err(ProjectError::Failing(self.url.clone(), status.to_string())),
+            _ => Err(ProjectError::NotSupabase(self.url.clone(), status.to_string())),
         }
     }
 
-    fn read<T: for<'de> Deserialize<'de>>(&self, body: &[u8]) -> Result<T, Unusable> {
-        let unlike = |_| Unusable::NotSupabase(self.url.clone(), "its answer is another one's".to_owned());
+    fn read<T: for<'de> Deserialize<'de>>(&self, body: &[u8]) -> Result<T, ProjectError> {
+        let unlike = |_| ProjectError::NotSupabase(self.url.clone(), "its answer is another one's".to_owned());
         serde_json::from_slice(body).map_err(unlike)
     }
 
-    fn silent(&self, error: &reqwest::Error) -> Unusable {
+    fn unreachable(&self, error: &reqwest::Error) -> ProjectError {
         if error.is_timeout() {
-            return Unusable::Silent(self.url.clone(), format!("not within {} seconds", PATIENCE.as_secs()));
+            return ProjectError::Unreachable(self.url.clone(), format!("not within {} seconds", TIMEOUT.as_secs()));
         }
         // The innermost cause is the one that helps: refused, no such host, a certificate.
         let mut cause = error.source();
         while let Some(inner) = cause.and_then(std::error::Error::source) {
             cause = Some(inner);
         }
-        Unusable::Silent(self.url.clone(), cause.map_or_else(|| "no connection".to_owned(), ToString::to_string))
+        ProjectError::Unreachable(
+            self.url.clone(),
+            cause.map_or_else(|| "no connection".to_owned(), ToString::to_string),
+        )
     }
 }
 
-/// Whether a folder has been filled for the people who are to sign in: those of `project`, or of the stand-in.
+/// Whether a folder has been filled for the people who are to sign in: those of `project`, or of the fake Supabase.
 ///
 /// # Errors
 /// When it was filled for others.
-pub(crate) fn is_filled(folder: &Folder, project: Option<&Project>, stand_in: &str) -> Result<bool, crate::Failure> {
+pub(crate) fn is_initialized(
+    folder: &DataDir,
+    project: Option<&Project>,
+    fake_supabase: &str,
+) -> Result<bool, crate::LocalError> {
     let kept = folder.read(FILE)?.map(|url| String::from_utf8_lossy(&url).into_owned());
-    let of_stand_in = folder.read(stand_in)?.is_some();
+    let has_fake_supabase = folder.read(fake_supabase)?.is_some();
     match (kept, project) {
-        (None, None) => Ok(of_stand_in),
-        (None, Some(_)) if !of_stand_in => Ok(false),
+        (None, None) => Ok(has_fake_supabase),
+        (None, Some(_)) if !has_fake_supabase => Ok(false),
         (Some(kept), Some(project)) if kept == project.url => Ok(true),
-        (Some(kept), _) => Err(Unusable::Folder(format!("the project at {kept}")).into()),
-        (None, Some(_)) => Err(Unusable::Folder("the people of the demo".to_owned()).into()),
+        (Some(kept), _) => Err(ProjectError::DataDir(format!("the project at {kept}")).into()),
+        (None, Some(_)) => Err(ProjectError::DataDir("the people of the demo".to_owned()).into()),
     }
 }
 
 /// Writes down for whose people a folder was filled.
-pub(crate) fn keep(folder: &Folder, project: &Project) -> Result<(), NoFolder> {
+pub(crate) fn record(folder: &DataDir, project: &Project) -> Result<(), DataDirError> {
     folder.write(FILE, project.url.as_bytes())
 }
 
 /// Holds the address of the project.
 const FILE: &str = "project";
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// As many people as GoTrue lists at once.
 const PAGE: usize = 1000;
 
-enum Role {
+enum KeyRole {
     Publishable,
     Secret,
 }
 
 /// What a key opens, by its form; `None` when it has that of no key.
-fn role_of(key: &str) -> Option<Role> {
+fn key_role(key: &str) -> Option<KeyRole> {
     let word = |text: &str| {
         !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
     if let Some(rest) = key.strip_prefix("sb_publishable_") {
-        return word(rest).then_some(Role::Publishable);
+        return word(rest).then_some(KeyRole::Publishable);
     }
     if key.starts_with("sb_secret_") {
-        return Some(Role::Secret);
+        return Some(KeyRole::Secret);
     }
     // The older keys are tokens.
     let claims = URL_SAFE_NO_PAD.decode(key.split('.').nth(1)?).ok()?;
     let claims: Value = serde_json::from_slice(&claims).ok()?;
     match claims.get("role")?.as_str()? {
-        "anon" if key.split('.').all(word) => Some(Role::Publishable),
-        "service_role" => Some(Role::Secret),
+        "anon" if key.split('.').all(word) => Some(KeyRole::Publishable),
+        "service_role" => Some(KeyRole::Secret),
         _ => None,
     }
 }
@@ -346,7 +353,7 @@ mod tests {
         ] {
             match (Project::parse(url, KEY), origin) {
                 (Ok(project), Some(origin)) => assert_eq!(project.url(), origin, "{url}"),
-                (Err(Unusable::Address), None) => {}
+                (Err(ProjectError::Address), None) => {}
                 _ => panic!("{url}"),
             }
         }
@@ -359,12 +366,12 @@ mod tests {
         assert!(project(KEY).is_ok());
         assert!(project(&token(r#"{"role":"anon"}"#)).is_ok());
         for secret in ["sb_secret_x".to_owned(), token(r#"{"role":"service_role"}"#)] {
-            let said = project(&secret).unwrap_err();
-            assert!(matches!(said, Unusable::SecretKey), "{said}");
-            assert!(!said.to_string().contains(&secret), "{said}");
+            let error = project(&secret).unwrap_err();
+            assert!(matches!(error, ProjectError::SecretKey), "{error}");
+            assert!(!error.to_string().contains(&secret), "{error}");
         }
         for no_key in ["", "x", "sb_publishable_", "sb_publishable_a b", "a.b.c", &token(r#"{"role":"admin"}"#)] {
-            assert!(matches!(project(no_key), Err(Unusable::Key)), "{no_key}");
+            assert!(matches!(project(no_key), Err(ProjectError::Key)), "{no_key}");
         }
     }
 }

@@ -2,53 +2,56 @@
 
 use std::sync::OnceLock;
 
-use stand_ins::kms::key::{Key, NoKey, Spec};
+use fakes::kms::key::{Key, KeyError, KeySpec};
 
-use crate::Failure;
-use crate::folder::Folder;
+use crate::LocalError;
+use crate::data_dir::DataDir;
 
 /// The keys of a system: from its folder, or else the ones that all systems of this process share, as making an RSA key
 /// takes a while.
-pub(crate) fn open(folder: Option<&Folder>) -> Result<Vec<Key>, Failure> {
-    [Spec::Rsa2048, Spec::EccNistP256].into_iter().map(|spec| Ok(key(spec, folder)?.aliased(alias(spec)))).collect()
+pub(crate) fn open(folder: Option<&DataDir>) -> Result<Vec<Key>, LocalError> {
+    [KeySpec::Rsa2048, KeySpec::EccNistP256]
+        .into_iter()
+        .map(|spec| Ok(key(spec, folder)?.aliased(alias(spec))))
+        .collect()
 }
 
 /// The id of the key of that kind.
-pub(crate) const fn id(spec: Spec) -> &'static str {
+pub(crate) const fn id(spec: KeySpec) -> &'static str {
     match spec {
-        Spec::Rsa2048 => "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
-        Spec::EccNistP256 => "0f8fad5b-d9cb-469f-a165-70867728950e",
+        KeySpec::Rsa2048 => "6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
+        KeySpec::EccNistP256 => "0f8fad5b-d9cb-469f-a165-70867728950e",
     }
 }
 
-const fn alias(spec: Spec) -> &'static str {
+const fn alias(spec: KeySpec) -> &'static str {
     match spec {
-        Spec::Rsa2048 => "alias/amble-connect-rsa",
-        Spec::EccNistP256 => "alias/amble-connect-p256",
+        KeySpec::Rsa2048 => "alias/amble-connect-rsa",
+        KeySpec::EccNistP256 => "alias/amble-connect-p256",
     }
 }
 
-fn key(spec: Spec, folder: Option<&Folder>) -> Result<Key, Failure> {
-    let Some(folder) = folder else { return shared(spec).map_err(Failure::Key) };
+fn key(spec: KeySpec, folder: Option<&DataDir>) -> Result<Key, LocalError> {
+    let Some(folder) = folder else { return shared(spec).map_err(LocalError::Key) };
     let name = match spec {
-        Spec::Rsa2048 => "signing-key-rsa.pkcs8",
-        Spec::EccNistP256 => "signing-key-p256.pkcs8",
+        KeySpec::Rsa2048 => "signing-key-rsa.pkcs8",
+        KeySpec::EccNistP256 => "signing-key-p256.pkcs8",
     };
     if let Some(pkcs8) = folder.read(name)? {
-        return Key::from_pkcs8(id(spec), &pkcs8).map_err(Failure::Key);
+        return Key::from_pkcs8(id(spec), &pkcs8).map_err(LocalError::Key);
     }
-    let key = Key::generate(spec, id(spec)).map_err(Failure::Key)?;
+    let key = Key::generate(spec, id(spec)).map_err(LocalError::Key)?;
     folder.write(name, key.to_pkcs8())?;
     Ok(key)
 }
 
-fn shared(spec: Spec) -> Result<Key, NoKey> {
+fn shared(spec: KeySpec) -> Result<Key, KeyError> {
     static RSA: OnceLock<Vec<u8>> = OnceLock::new();
     static P256: OnceLock<Vec<u8>> = OnceLock::new();
 
     let kept = match spec {
-        Spec::Rsa2048 => &RSA,
-        Spec::EccNistP256 => &P256,
+        KeySpec::Rsa2048 => &RSA,
+        KeySpec::EccNistP256 => &P256,
     };
     if let Some(pkcs8) = kept.get() {
         return Key::from_pkcs8(id(spec), pkcs8);

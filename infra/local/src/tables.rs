@@ -12,12 +12,12 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::folder::Folder;
+use crate::data_dir::DataDir;
 use crate::template::TableDefinition;
 
 /// Why there are no tables.
 #[derive(Debug, Error)]
-pub enum NoTables {
+pub enum TablesError {
     /// The database failed.
     #[error("the tables: {0}")]
     Database(#[from] DynoxideError),
@@ -29,7 +29,7 @@ pub enum NoTables {
     Differs(String, PathBuf),
     /// A service elsewhere does not make or show one.
     #[error("the table {0} at {1}: {2}")]
-    Elsewhere(String, String, String),
+    RemoteTables(String, String, String),
     /// Nobody could be sent to ask one elsewhere.
     #[error("a thread: {0}")]
     Thread(std::io::Error),
@@ -39,10 +39,10 @@ pub enum NoTables {
 }
 
 /// Opens the database in `folder`, or one in memory, with the tables of `definitions`.
-pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&Folder>) -> Result<Database, NoTables> {
+pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&DataDir>) -> Result<Database, TablesError> {
     let path = folder.map(|folder| folder.path("tables.sqlite"));
     let database = match &path {
-        Some(path) => Database::new(path.to_str().ok_or_else(|| NoTables::Name(path.clone()))?)?,
+        Some(path) => Database::new(path.to_str().ok_or_else(|| TablesError::Name(path.clone()))?)?,
         None => Database::memory()?,
     };
     for definition in definitions {
@@ -51,7 +51,7 @@ pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&Folder>) -> 
             Ok(described) => {
                 let there = serde_json::to_value(described.table).map_err(|error| failed(name, error))?;
                 if shape(&there) != shape(&definition.create) {
-                    return Err(NoTables::Differs(name.clone(), path.unwrap_or_default()));
+                    return Err(TablesError::Differs(name.clone(), path.unwrap_or_default()));
                 }
             }
             Err(DynoxideError::ResourceNotFoundException(_)) => {
@@ -73,11 +73,14 @@ pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&Folder>) -> 
 }
 
 /// Tables at another service: moto's, say, or DynamoDB Local's.
-pub(crate) struct Elsewhere(String);
+pub(crate) struct RemoteTables(String);
 
-impl Elsewhere {
+impl RemoteTables {
     /// Those of `definitions`, made at `address` if they are not there; none without an address.
-    pub(crate) async fn of(address: Option<String>, definitions: &[TableDefinition]) -> Result<Option<Self>, NoTables> {
+    pub(crate) async fn of(
+        address: Option<String>,
+        definitions: &[TableDefinition],
+    ) -> Result<Option<Self>, TablesError> {
         let Some(address) = address else { return Ok(None) };
         let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &address };
         for TableDefinition { name, create, time_to_live } in definitions {
@@ -103,16 +106,16 @@ impl Elsewhere {
     }
 
     /// As [`items`]. Asked on a thread of its own: who asks may be on a runtime that must not wait, or be dropped at that moment.
-    pub(crate) fn items(&self, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, NoTables> {
+    pub(crate) fn items(&self, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, TablesError> {
         let scanned = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.map_err(NoTables::Thread)?.block_on(self.scan(definitions))
+            runtime.map_err(TablesError::Thread)?.block_on(self.scan(definitions))
         };
         std::thread::scope(|threads| threads.spawn(scanned).join())
-            .unwrap_or_else(|_| Err(NoTables::Thread(std::io::ErrorKind::Other.into())))
+            .unwrap_or_else(|_| Err(TablesError::Thread(std::io::ErrorKind::Other.into())))
     }
 
-    async fn scan(&self, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, NoTables> {
+    async fn scan(&self, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, TablesError> {
         let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &self.0 };
         let mut items = Vec::new();
         for TableDefinition { name, .. } in definitions {
@@ -123,7 +126,7 @@ impl Elsewhere {
                     return Err(service.failed(name, answer));
                 }
                 let page = serde_json::from_str(&answer).map_err(|error| failed(name, error))?;
-                next = turn(name, &page, body, &mut items);
+                next = next_page(name, &page, body, &mut items);
             }
         }
         Ok(items)
@@ -137,8 +140,8 @@ struct Service<'a> {
 
 impl Service<'_> {
     /// Whether it was done, and what was answered.
-    async fn ask(&self, table: &str, operation: &str, body: &Value) -> Result<(bool, String), NoTables> {
-        /// Whole in form, which is all that stand-ins of DynamoDB look at.
+    async fn ask(&self, table: &str, operation: &str, body: &Value) -> Result<(bool, String), TablesError> {
+        /// Whole in form, which is all that fakes of DynamoDB look at.
         const UNVERIFIED: &str = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, \
                                   SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
         const MOST: usize = 4 << 20;
@@ -156,40 +159,40 @@ impl Service<'_> {
         Ok((done, String::from_utf8_lossy(&text).into_owned()))
     }
 
-    fn failed(&self, table: &str, reason: String) -> NoTables {
-        NoTables::Elsewhere(table.to_owned(), self.address.to_owned(), reason)
+    fn failed(&self, table: &str, reason: String) -> TablesError {
+        TablesError::RemoteTables(table.to_owned(), self.address.to_owned(), reason)
     }
 }
 
 /// Everything that is stored, as table and item in DynamoDB's JSON.
-pub(crate) fn items(database: &Database, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, NoTables> {
+pub(crate) fn items(database: &Database, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, TablesError> {
     let mut items = Vec::new();
     for TableDefinition { name, .. } in definitions {
         let mut next = Some(json!({ "TableName": name }));
         while let Some(body) = next {
             let page = database.scan(request(name, body.clone())?)?;
             let page = serde_json::to_value(page).map_err(|error| failed(name, error))?;
-            next = turn(name, &page, body, &mut items);
+            next = next_page(name, &page, body, &mut items);
         }
     }
     Ok(items)
 }
 
 /// Takes a page's items; how to ask for the next, if there is one.
-fn turn(table: &str, page: &Value, asked: Value, items: &mut Vec<(String, Value)>) -> Option<Value> {
+fn next_page(table: &str, page: &Value, request_body: Value, items: &mut Vec<(String, Value)>) -> Option<Value> {
     let found = page.get("Items").and_then(Value::as_array).into_iter().flatten();
     items.extend(found.map(|item| (table.to_owned(), item.clone())));
-    let (last, mut next) = (page.get("LastEvaluatedKey")?, asked);
+    let (last, mut next) = (page.get("LastEvaluatedKey")?, request_body);
     next.as_object_mut()?.insert("ExclusiveStartKey".to_owned(), last.clone());
     Some(next)
 }
 
-fn request<T: DeserializeOwned>(table: &str, body: Value) -> Result<T, NoTables> {
+fn request<T: DeserializeOwned>(table: &str, body: Value) -> Result<T, TablesError> {
     serde_json::from_value(body).map_err(|error| failed(table, error))
 }
 
-fn failed(table: &str, error: serde_json::Error) -> NoTables {
-    NoTables::Definition(table.to_owned(), error)
+fn failed(table: &str, error: serde_json::Error) -> TablesError {
+    TablesError::Definition(table.to_owned(), error)
 }
 
 /// What must be the same for a table to be the same: its keys and indexes, in any order.

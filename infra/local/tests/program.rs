@@ -9,20 +9,20 @@ use std::time::Duration;
 use local::{Options, System};
 use serde_json::{Value, json};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// An attempt that stops is told on the terminal, beside the log.
 #[test]
-fn an_attempt_that_stops_is_told_at_once() {
+fn a_stopped_attempt_is_reported_at_once() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_local"))
         .args(["--in-memory", "--json", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (said, hears) = mpsc::channel();
+    let (sender, lines) = mpsc::channel();
     let errors = BufReader::new(program.stderr.take().unwrap());
-    std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| said.send(line)));
+    std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
     let mut ready = String::new();
     BufReader::new(program.stdout.take().unwrap()).read_line(&mut ready).unwrap();
     let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
@@ -36,14 +36,15 @@ fn an_attempt_that_stops_is_told_at_once() {
     socket.read_to_string(&mut answer).unwrap();
 
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    let told = std::iter::from_fn(|| hears.recv_timeout(PATIENCE).ok());
-    let told = told.map(|line| line.contains("stopped: the person was left with an error page (unknown_client)"));
-    assert!(told.into_iter().any(|told| told));
+    let reported = std::iter::from_fn(|| lines.recv_timeout(TIMEOUT).ok());
+    let reported =
+        reported.map(|line| line.contains("stopped: the person was left with an error page (unknown_client)"));
+    assert!(reported.into_iter().any(|reported| reported));
     program.kill().unwrap();
     program.wait().unwrap();
 }
 
-/// The demo's Ana, who is somebody of the project that the stand-in of another system is.
+/// The demo's Ana, who is somebody of the project that the fake Supabase of another system is.
 const ANA: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
 const SECRET_KEY: &str = "sb_secret_local";
@@ -69,8 +70,8 @@ async fn a_project_takes_the_place_of_the_demo() {
     let mut program = with_project(apart.supabase_url(), PUBLISHABLE_KEY, &members);
     let mut ready = String::new();
     BufReader::new(program.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-    let told: Value = serde_json::from_str(&ready).unwrap();
-    let host = told["issuer"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let reported: Value = serde_json::from_str(&ready).unwrap();
+    let host = reported["issuer"].as_str().unwrap().strip_prefix("http://").unwrap();
     let mut socket = TcpStream::connect(host).unwrap();
     write!(socket, "GET /auth/login HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -88,26 +89,26 @@ async fn a_project_takes_the_place_of_the_demo() {
         ],
         "redirect_urls": format!("http://{host}/auth/callback**"),
     });
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("Continue with Google"), "{answer}");
-    let said = ready + &String::from_utf8(output.stderr).unwrap();
-    assert!(!said.contains(SECRET_KEY) && !said.contains(PUBLISHABLE_KEY), "{said}");
+    let printed = ready + &String::from_utf8(output.stderr).unwrap();
+    assert!(!printed.contains(SECRET_KEY) && !printed.contains(PUBLISHABLE_KEY), "{printed}");
 }
 
 /// A project that cannot be used ends the program with a sentence, in which there is no key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_cannot_be_used_ends_the_program() {
     let apart = System::start(Options { demo: true, ..Options::default() }).await.unwrap();
-    for (url, key, said) in [
+    for (url, key, expected) in [
         (apart.supabase_url(), "sb_publishable_other", "does not take this publishable key"),
         (apart.supabase_url(), "sb_secret_local", "--supabase-key was given a secret key"),
         ("http://127.0.0.1:1", PUBLISHABLE_KEY, "nothing answers at http://127.0.0.1:1 (Connection refused"),
         ("https://supabase.com/dashboard", PUBLISHABLE_KEY, "--supabase needs the address of a project without a path"),
     ] {
         let output = with_project(url, key, &[]).wait_with_output().unwrap();
-        let told = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty(), "{told}");
-        assert!(told.starts_with("Amble Connect: ") && told.contains(said), "{told}");
-        assert!(!told.contains(key) && !told.contains(SECRET_KEY), "{told}");
+        let reported = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && output.stdout.is_empty(), "{reported}");
+        assert!(reported.starts_with("Amble Connect: ") && reported.contains(expected), "{reported}");
+        assert!(!reported.contains(key) && !reported.contains(SECRET_KEY), "{reported}");
     }
 }

@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 use shared::store::workspace::Name;
 
-use crate::reading::{Entry, Reading};
+use crate::reader::{Entry, Reader};
 
 /// A document as the file wants it.
 #[derive(Clone, Debug)]
@@ -19,14 +19,14 @@ pub(crate) struct Document {
     pub(crate) content: String,
 }
 
-pub(crate) fn read(reading: &mut Reading<'_>, id: Name, entry: &Entry<'_>) -> Option<Document> {
-    let fields = reading.fields(entry, &["title", "content", "content_file"])?;
-    let title = fields.title(reading, "title");
-    let (content, _) = fields.content(reading)?;
+pub(crate) fn read(reader: &mut Reader<'_>, id: Name, entry: &Entry<'_>) -> Option<Document> {
+    let fields = reader.fields(entry, &["title", "content", "content_file"])?;
+    let title = fields.title(reader, "title");
+    let (content, _) = fields.content(reader)?;
     Some(Document { id, title: title?, content })
 }
 
 /// What is compared.
-pub(crate) fn face(title: &str, content: &str) -> Value {
+pub(crate) fn comparable(title: &str, content: &str) -> Value {
     json!({ "title": title, "content": content })
 }

@@ -15,41 +15,41 @@ use serde_json::{Value, json};
 use shared::store::workspace::Name;
 use shared::store::workspace::entity_type::EntityType;
 
-use crate::mistake::{Place, instead};
-use crate::reading::{Entry, Reading};
+use crate::reader::{Entry, Reader};
 use crate::schema::Schema;
+use crate::validation_error::{Location, suggestion};
 
 /// A type of the file, and what checks by its schema.
-pub(crate) struct Declared {
+pub(crate) struct DeclaredEntityType {
     pub(crate) entity_type: EntityType,
     pub(crate) schema: Schema,
 }
 
-pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> Option<Declared> {
-    let fields = reading.fields(entry, &["title", "description", "schema"])?;
-    let (title, description) = (fields.title(reading, "title"), fields.description(reading));
-    let schema = fields.schema(reading, "schema")?;
+pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Option<DeclaredEntityType> {
+    let fields = reader.fields(entry, &["title", "description", "schema"])?;
+    let (title, description) = (fields.title(reader, "title"), fields.description(reader));
+    let schema = fields.schema(reader, "schema")?;
     let entity_type = EntityType { name, title: title?, description: description?, schema: schema.object.clone() };
-    Some(Declared { entity_type, schema })
+    Some(DeclaredEntityType { entity_type, schema })
 }
 
 /// The type of that name, which must be in the file.
-pub(crate) fn declared<'t>(
-    reading: &mut Reading<'_>,
-    types: &'t [Declared],
+pub(crate) fn find_entity_type<'t>(
+    reader: &mut Reader<'_>,
+    types: &'t [DeclaredEntityType],
     name: &str,
-    place: Place,
+    location: Location,
     subject: &str,
-) -> Option<&'t Declared> {
+) -> Option<&'t DeclaredEntityType> {
     let found = types.iter().find(|declared| declared.entity_type.name.as_str() == name);
     if found.is_none() {
-        let instead = instead(name, types.iter().map(|declared| declared.entity_type.name.as_str()));
-        reading.note(place, subject, format!("`{name}` is no usable entity type of this tenant{instead}"));
+        let suggestion = suggestion(name, types.iter().map(|declared| declared.entity_type.name.as_str()));
+        reader.report(location, subject, format!("`{name}` is no usable entity type of this tenant{suggestion}"));
     }
     found
 }
 
 /// What is compared.
-pub(crate) fn face(EntityType { name: _, title, description, schema }: &EntityType) -> Value {
+pub(crate) fn comparable(EntityType { name: _, title, description, schema }: &EntityType) -> Value {
     json!({ "title": title, "description": description, "schema": schema })
 }

@@ -16,42 +16,42 @@
 //!     documents: …
 //! ```
 //!
-//! A file is read whole, every mistake in it named with its line, before anything is done. [`WorkspaceFile::plan`] compares it
+//! A file is read whole, every error in it named with its line, before anything is done. [`WorkspaceFile::plan`] compares it
 //! with what there is; [`Plan::apply`] writes what differs, so that a second time nothing is written, and an interrupted
 //! one is completed. What the file does not name is left alone.
 
 mod document;
 mod entity;
 mod entity_type;
-pub mod mistake;
 pub mod plan;
-mod reading;
+mod reader;
 mod schema;
 mod skill;
 pub mod tenant;
-mod thing;
 mod tool;
+pub mod validation_error;
 mod view;
+mod workspace_item;
 mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mistake::{Mistake, Mistakes};
 use plan::Plan;
-use reading::{Entry, FILE, Reading};
+use reader::{Entry, FILE, Reader};
 use shared::store::directory::Directory;
 use shared::store::workspace::Workspaces;
 use shared::upstream_error::UpstreamError;
-use tenant::Described;
+use tenant::TenantDefinition;
+use validation_error::{ValidationError, ValidationErrors};
 
 /// What differs between deployments: `${NAME}` in the address of a tool is replaced by it.
 pub type Variables = BTreeMap<String, String>;
 
-/// A file that has no mistake.
+/// A file that has no error.
 #[derive(Clone, Debug)]
 pub struct WorkspaceFile {
-    tenants: Vec<Described>,
+    tenants: Vec<TenantDefinition>,
 }
 
 impl WorkspaceFile {
@@ -59,30 +59,36 @@ impl WorkspaceFile {
     ///
     /// # Errors
     /// With everything that is wrong with it.
-    pub fn read(path: &Path, variables: &Variables) -> Result<Self, Mistakes> {
+    pub fn read(path: &Path, variables: &Variables) -> Result<Self, ValidationErrors> {
         let named = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Mistakes::new(&named, vec![Mistake::of_file(format!("cannot be read: {error}"))]))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            ValidationErrors::new(&named, vec![ValidationError::for_file(format!("cannot be read: {error}"))])
+        })?;
         // The parent of a bare name is the empty path, which is where we are.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self::parse(&text, &named, Some(folder), variables)
     }
 
-    /// Reads the text of a file. `named` is what mistakes call it; without `folder`, it can name no other files.
+    /// Reads the text of a file. `named` is what errors call it; without `folder`, it can name no other files.
     ///
     /// # Errors
     /// With everything that is wrong with it.
-    pub fn parse(text: &str, named: &str, folder: Option<&Path>, variables: &Variables) -> Result<Self, Mistakes> {
-        let mut reading = Reading { mistakes: Vec::new(), variables, folder };
-        let tenants = yaml::read(text, &mut reading.mistakes).and_then(|root| {
-            let whole = Entry { name: named, subject: FILE.to_owned(), place: root.place, node: &root };
-            let fields = reading.fields(&whole, &["tenants"])?;
-            fields.required(&mut reading, "tenants")?;
-            Some(fields.tenants(&mut reading))
+    pub fn parse(
+        text: &str,
+        named: &str,
+        folder: Option<&Path>,
+        variables: &Variables,
+    ) -> Result<Self, ValidationErrors> {
+        let mut reader = Reader { errors: Vec::new(), variables, folder };
+        let tenants = yaml::read(text, &mut reader.errors).and_then(|root| {
+            let whole = Entry { name: named, subject: FILE.to_owned(), location: root.location, node: &root };
+            let fields = reader.fields(&whole, &["tenants"])?;
+            fields.required(&mut reader, "tenants")?;
+            Some(fields.tenants(&mut reader))
         });
         match tenants {
-            Some(tenants) if reading.mistakes.is_empty() => Ok(Self { tenants }),
-            _ => Err(Mistakes::new(named, reading.mistakes)),
+            Some(tenants) if reader.errors.is_empty() => Ok(Self { tenants }),
+            _ => Err(ValidationErrors::new(named, reader.errors)),
         }
     }
 
@@ -96,7 +102,7 @@ impl WorkspaceFile {
 
     /// The tenants it describes, and who is a member of each.
     #[must_use]
-    pub fn tenants(&self) -> &[Described] {
+    pub fn tenants(&self) -> &[TenantDefinition] {
         &self.tenants
     }
 }

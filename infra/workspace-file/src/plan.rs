@@ -12,17 +12,17 @@ use shared::store::workspace::{Workspaces, WriteError};
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
-use crate::tenant::{Described, Member};
-use crate::thing::Thing;
+use crate::tenant::{Member, TenantDefinition};
+use crate::workspace_item::WorkspaceItem;
 
 /// What differs between a file and what there is, in the order in which it is written.
 #[derive(Debug)]
 pub struct Plan<'f> {
     changes: Vec<Change<'f>>,
-    alone: usize,
+    unchanged: usize,
 }
 
-/// One thing that will be written.
+/// One item that will be written.
 #[derive(Debug)]
 pub struct Change<'f> {
     tenant: &'f TenantId,
@@ -44,45 +44,45 @@ enum Subject<'f> {
     /// With the roles that the file does not name.
     Tenant(Tenant),
     Member(&'f Member),
-    Thing(&'f Thing),
+    WorkspaceItem(&'f WorkspaceItem),
 }
 
 /// Why something was not written. What stood before it in the plan was.
 #[derive(Debug, Error)]
 #[error("{what}: {reason}")]
-pub struct NotApplied {
+pub struct ApplyError {
     what: String,
     reason: WriteError,
 }
 
-/// How many things are read at once.
-const AT_ONCE: usize = 16;
+/// How many items are read at once.
+const CONCURRENT_READS: usize = 16;
 
 impl<'f> Plan<'f> {
     pub(crate) async fn of(
-        tenants: &'f [Described],
+        tenants: &'f [TenantDefinition],
         directory: &Directory,
         workspaces: &Workspaces,
     ) -> Result<Self, UpstreamError> {
-        let mut plan = Self { changes: Vec::new(), alone: 0 };
-        for Described { tenant, members, things } in tenants {
+        let mut plan = Self { changes: Vec::new(), unchanged: 0 };
+        for TenantDefinition { tenant, members, items } in tenants {
             let now = directory.find(&tenant.id).await?;
             let wanted = with_other_roles(tenant, now.as_ref());
-            let (face, face_now) = (tenant_face(&wanted), now.as_ref().map(tenant_face));
-            plan.add(&tenant.id, Subject::Tenant(wanted), &face, face_now.as_ref());
+            let (comparable, stored_comparable) = (comparable_tenant(&wanted), now.as_ref().map(comparable_tenant));
+            plan.add(&tenant.id, Subject::Tenant(wanted), &comparable, stored_comparable.as_ref());
 
             let found = stream::iter(members).map(|member| directory.membership(&member.person, &tenant.id));
-            let found: Vec<_> = found.buffered(AT_ONCE).try_collect().await?;
+            let found: Vec<_> = found.buffered(CONCURRENT_READS).try_collect().await?;
             for (member, membership) in members.iter().zip(found) {
                 let now = membership.map(|membership| json!({ "role": membership.role.name }));
                 plan.add(&tenant.id, Subject::Member(member), &json!({ "role": member.role }), now.as_ref());
             }
 
             let workspace = &workspaces.as_operator(&tenant.id);
-            let found = stream::iter(things).map(|thing| thing.face_now(workspace));
-            let found: Vec<_> = found.buffered(AT_ONCE).try_collect().await?;
-            for (thing, now) in things.iter().zip(found) {
-                plan.add(&tenant.id, Subject::Thing(thing), &thing.face(), now.as_ref());
+            let found = stream::iter(items).map(|item| item.stored_comparable(workspace));
+            let found: Vec<_> = found.buffered(CONCURRENT_READS).try_collect().await?;
+            for (item, now) in items.iter().zip(found) {
+                plan.add(&tenant.id, Subject::WorkspaceItem(item), &item.comparable(), now.as_ref());
             }
         }
         Ok(plan)
@@ -98,7 +98,7 @@ impl<'f> Plan<'f> {
             }
         };
         match effect {
-            Effect::Changes(differing) if differing.is_empty() => self.alone += 1,
+            Effect::Changes(differing) if differing.is_empty() => self.unchanged += 1,
             effect => self.changes.push(Change { tenant, subject, effect }),
         }
     }
@@ -109,16 +109,16 @@ impl<'f> Plan<'f> {
         &self.changes
     }
 
-    /// How many things are already as the file wants them.
+    /// How many items are already as the file wants them.
     #[must_use]
-    pub const fn left_alone(&self) -> usize {
-        self.alone
+    pub const fn unchanged(&self) -> usize {
+        self.unchanged
     }
 
     /// Keeps only the changes of tools: where those are is what differs between two starts of one system.
     #[must_use]
-    pub fn of_tools(mut self) -> Self {
-        self.changes.retain(|change| matches!(change.subject, Subject::Thing(Thing::Tool(_))));
+    pub fn only_tools(mut self) -> Self {
+        self.changes.retain(|change| matches!(change.subject, Subject::WorkspaceItem(WorkspaceItem::Tool(_))));
         self
     }
 
@@ -139,16 +139,16 @@ impl<'f> Plan<'f> {
         workspaces: &Workspaces,
         now: Timestamp,
         mut done: impl FnMut(&Change<'f>),
-    ) -> Result<(), NotApplied> {
+    ) -> Result<(), ApplyError> {
         for change in &self.changes {
             let written = match &change.subject {
                 Subject::Tenant(tenant) => directory.put_tenant(tenant).await.map_err(WriteError::from),
                 Subject::Member(Member { person, role, .. }) => {
                     directory.put_member(change.tenant, person, role).await.map_err(WriteError::from)
                 }
-                Subject::Thing(thing) => thing.keep(&workspaces.as_operator(change.tenant), now).await,
+                Subject::WorkspaceItem(item) => item.save(&workspaces.as_operator(change.tenant), now).await,
             };
-            written.map_err(|reason| NotApplied { what: change.label(), reason })?;
+            written.map_err(|reason| ApplyError { what: change.label(), reason })?;
             done(change);
         }
         Ok(())
@@ -163,7 +163,7 @@ fn with_other_roles(wanted: &Tenant, now: Option<&Tenant>) -> Tenant {
     tenant
 }
 
-fn tenant_face(tenant: &Tenant) -> Value {
+fn comparable_tenant(tenant: &Tenant) -> Value {
     let roles: Map<_, _> =
         tenant.roles.iter().map(|role| (role.name.clone(), json!(role.permissions.to_string()))).collect();
     json!({ "name": tenant.name, "roles": roles })
@@ -192,7 +192,7 @@ impl Change<'_> {
                 format!("tenant {id}: member {person} ({name}) as {role}")
             }
             Subject::Member(Member { person, name: None, role }) => format!("tenant {id}: member {person} as {role}"),
-            Subject::Thing(thing) => format!("tenant {id}: {}", thing.label()),
+            Subject::WorkspaceItem(item) => format!("tenant {id}: {}", item.label()),
         }
     }
 }
@@ -215,6 +215,6 @@ impl fmt::Display for Plan<'_> {
         }
         let created = self.changes.iter().filter(|change| change.effect == Effect::Creates).count();
         let changed = self.changes.len() - created;
-        write!(f, "{created} to create, {changed} to change, {} as they are", self.alone)
+        write!(f, "{created} to create, {changed} to change, {} as they are", self.unchanged)
     }
 }

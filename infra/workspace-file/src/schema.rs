@@ -4,7 +4,7 @@ use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
 use shared::store::workspace;
 
-use crate::reading::{Fields, Reading};
+use crate::reader::{Fields, Reader};
 use crate::yaml::Node;
 
 /// A schema of an object, and what checks by it.
@@ -15,22 +15,22 @@ pub(crate) struct Schema {
 
 impl Fields<'_> {
     /// The schema under a key.
-    pub(crate) fn schema(&self, reading: &mut Reading<'_>, key: &str) -> Option<Schema> {
-        let (object, node) = self.object(reading, key)?;
-        if let Err(unfit) = workspace::schema(&object) {
-            reading.note(node.place, self.subject(), format!("`{key}`: {unfit}"));
+    pub(crate) fn schema(&self, reader: &mut Reader<'_>, key: &str) -> Option<Schema> {
+        let (object, node) = self.object(reader, key)?;
+        if let Err(error) = workspace::schema(&object) {
+            reader.report(node.location, self.subject(), format!("`{key}`: {error}"));
             return None;
         }
         let schema = Value::Object(object.clone());
         if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
-            let place = node.place_of(error.instance_path().as_str());
-            reading.note(place, self.subject(), format!("`{key}` is no JSON Schema: {error}"));
+            let location = node.location_of(error.instance_path().as_str());
+            reader.report(location, self.subject(), format!("`{key}` is no JSON Schema: {error}"));
             return None;
         }
         match jsonschema::options().with_draft(Draft::Draft202012).build(&schema) {
             Ok(validator) => Some(Schema { object, validator }),
             Err(error) => {
-                reading.note(node.place, self.subject(), format!("`{key}` is no JSON Schema: {error}"));
+                reader.report(node.location, self.subject(), format!("`{key}` is no JSON Schema: {error}"));
                 None
             }
         }
@@ -38,10 +38,10 @@ impl Fields<'_> {
 }
 
 impl Schema {
-    /// Notes whatever of a value does not fit.
-    pub(crate) fn check(&self, reading: &mut Reading<'_>, subject: &str, node: &Node) {
+    /// Reports whatever of a value does not fit.
+    pub(crate) fn check(&self, reader: &mut Reader<'_>, subject: &str, node: &Node) {
         for error in self.validator.iter_errors(&node.json()) {
-            reading.note(node.place_of(error.instance_path().as_str()), subject, error);
+            reader.report(node.location_of(error.instance_path().as_str()), subject, error);
         }
     }
 

@@ -16,39 +16,39 @@ use serde_json::{Value, json};
 use shared::store::workspace::Name;
 use shared::store::workspace::skill::{ARGUMENT_DESCRIPTION_LIMIT, ARGUMENTS, Argument, Skill};
 
-use crate::mistake::instead;
-use crate::reading::{Entry, Reading};
+use crate::reader::{Entry, Reader};
+use crate::validation_error::suggestion;
 
-pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> Option<Skill> {
-    let fields = reading.fields(entry, &["title", "description", "arguments", "content", "content_file"])?;
-    let (title, description) = (fields.title(reading, "title"), fields.description(reading));
-    let named = fields.named(reading, "arguments", "argument");
+pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Option<Skill> {
+    let fields = reader.fields(entry, &["title", "description", "arguments", "content", "content_file"])?;
+    let (title, description) = (fields.title(reader, "title"), fields.description(reader));
+    let named = fields.named(reader, "arguments", "argument");
     if let Some((_, one_too_many)) = named.get(ARGUMENTS) {
-        reading.note(one_too_many.place, &entry.subject, format!("at most {ARGUMENTS} arguments are allowed"));
+        reader.report(one_too_many.location, &entry.subject, format!("at most {ARGUMENTS} arguments are allowed"));
     }
     let known: Vec<_> = named.iter().map(|(_, argument)| argument.name).collect();
-    let arguments: Vec<_> = named.iter().filter_map(|(name, entry)| argument(reading, name, entry)).collect();
-    let (content, place) = fields.content(reading)?;
-    for name in places(&content).filter(|name| !known.contains(name)) {
-        let instead = instead(name, known.iter().copied());
-        reading.note(
-            place,
+    let arguments: Vec<_> = named.iter().filter_map(|(name, entry)| argument(reader, name, entry)).collect();
+    let (content, location) = fields.content(reader)?;
+    for name in placeholders(&content).filter(|name| !known.contains(name)) {
+        let suggestion = suggestion(name, known.iter().copied());
+        reader.report(
+            location,
             &entry.subject,
-            format!("`{{{{{name}}}}}` in its content is none of its arguments{instead}"),
+            format!("`{{{{{name}}}}}` in its content is none of its arguments{suggestion}"),
         );
     }
     Some(Skill { name, title: title?, description: description?, content, arguments })
 }
 
-fn argument(reading: &mut Reading<'_>, name: &Name, entry: &Entry<'_>) -> Option<Argument> {
-    let fields = reading.fields(entry, &["description", "required"])?;
-    let description = fields.text(reading, "description", 1..=ARGUMENT_DESCRIPTION_LIMIT);
-    let required = fields.flag(reading, "required", false);
+fn argument(reader: &mut Reader<'_>, name: &Name, entry: &Entry<'_>) -> Option<Argument> {
+    let fields = reader.fields(entry, &["description", "required"])?;
+    let description = fields.text(reader, "description", 1..=ARGUMENT_DESCRIPTION_LIMIT);
+    let required = fields.boolean(reader, "required", false);
     Some(Argument { name: name.clone(), description: description?, required: required? })
 }
 
 /// What stands in a content as `{{name}}`, as it is read when the skill is filled in.
-fn places(content: &str) -> impl Iterator<Item = &str> {
+fn placeholders(content: &str) -> impl Iterator<Item = &str> {
     let after = content.split("{{").skip(1);
     let named = after.filter_map(|after| {
         let (name, rest) = after.split_once(['{', '}'])?;
@@ -58,7 +58,7 @@ fn places(content: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What is compared.
-pub(crate) fn face(Skill { name: _, title, description, content, arguments }: &Skill) -> Value {
+pub(crate) fn comparable(Skill { name: _, title, description, content, arguments }: &Skill) -> Value {
     let argument = |Argument { name, description, required }: &Argument| json!({ "name": name.as_str(), "description": description, "required": required });
     let arguments: Vec<_> = arguments.iter().map(argument).collect();
     json!({ "title": title, "description": description, "content": content, "arguments": arguments })

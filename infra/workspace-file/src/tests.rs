@@ -6,23 +6,23 @@ fn variables() -> Variables {
     [("TOOLS_AT".to_owned(), "https://tools.example".to_owned())].into()
 }
 
-fn parsed(text: &str) -> Result<WorkspaceFile, Mistakes> {
+fn parsed(text: &str) -> Result<WorkspaceFile, ValidationErrors> {
     WorkspaceFile::parse(text, "demo.yaml", None, &variables())
 }
 
-/// The mistakes of a text, a line each.
-fn mistakes(text: &str) -> Vec<String> {
+/// The errors of a text, a line each.
+fn errors(text: &str) -> Vec<String> {
     parsed(text).map_or_else(|wrong| wrong.to_string().lines().map(str::to_owned).collect(), |_| Vec::new())
 }
 
-/// The mistakes of Acme with these lines, the first of which is the fourth of the file.
+/// The errors of Acme with these lines, the first of which is the fourth of the file.
 fn of_acme(lines: &str) -> Vec<String> {
     let lines = format!("    {}\n", lines.trim_end().replace('\n', "\n    "));
-    mistakes(&format!("tenants:\n  acme: {{ name: Acme }}\n{lines}").replace(" { name: Acme }", "\n    name: Acme"))
+    errors(&format!("tenants:\n  acme: {{ name: Acme }}\n{lines}").replace(" { name: Acme }", "\n    name: Acme"))
 }
 
 #[test]
-fn a_file_as_a_whole() {
+fn the_file_as_a_whole_is_validated() {
     for (text, expected) in [
         ("", "demo.yaml: the file is empty"),
         ("# nothing\n", "demo.yaml: the file is empty"),
@@ -54,13 +54,13 @@ fn a_file_as_a_whole() {
         ),
         ("tenants:\n  a: { [b]: c, name: A }", "demo.yaml:2:8: a key must be text"),
     ] {
-        let found = mistakes(text);
+        let found = errors(text);
         assert!(found.first().is_some_and(|first| first.starts_with(expected)), "{text:?}: {found:#?}");
     }
 }
 
 #[test]
-fn mistakes_are_told_with_their_place_and_what_is_allowed() {
+fn validation_errors_name_their_location_and_what_is_allowed() {
     for (lines, expected) in [
         (
             "roles:\n  editor: [entities:wirte]",
@@ -128,7 +128,7 @@ fn mistakes_are_told_with_their_place_and_what_is_allowed() {
 }
 
 #[test]
-fn a_tool_can_be_called_or_is_none() {
+fn tools_are_validated() {
     for (lines, expected) in [
         (
             "tools:\n  list_skills: { title: A, description: B, url: 'https://a.example', input_schema: { type: object } }",
@@ -194,7 +194,7 @@ fn with_invoices(lines: &str) -> String {
 }
 
 #[test]
-fn what_refers_to_something_is_checked_against_it() {
+fn references_are_validated() {
     for (lines, expected) in [
         ("entities:\n  invoice:\n    one: { due: 2026-12-01, paid: true }\n    two: { due: soon }", ""),
         (
@@ -255,7 +255,7 @@ fn what_refers_to_something_is_checked_against_it() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once() {
+fn all_validation_errors_are_reported_at_once() {
     let found = of_acme(
         "colour: red\n\
          members:\n  x: { role: owner }\n\
@@ -266,7 +266,7 @@ fn every_mistake_is_told_at_once() {
 }
 
 #[test]
-fn long_texts_stand_in_files_beside_it() {
+fn content_files_are_read_from_the_folder() {
     let folder = std::env::temp_dir().join(format!("amble-workspace-{}", std::process::id()));
     fs::create_dir_all(folder.join("inside/skills")).unwrap();
     fs::write(folder.join("inside/skills/a.md"), "# A\n").unwrap();
@@ -278,7 +278,7 @@ fn long_texts_stand_in_files_beside_it() {
     let of = |named: &str| {
         let skill = format!("{{ title: A, description: B, content_file: {named} }}");
         fs::write(&path, format!("tenants:\n  acme:\n    name: Acme\n    skills:\n      a: {skill}\n")).unwrap();
-        WorkspaceFile::read(&path, &variables()).map(|file| file.tenants[0].things[0].face()["content"].clone())
+        WorkspaceFile::read(&path, &variables()).map(|file| file.tenants[0].items[0].comparable()["content"].clone())
     };
 
     assert_eq!(of("skills/a.md").unwrap(), "# A\n");

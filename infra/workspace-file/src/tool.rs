@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use shared::store::workspace::tool::{BUILT_IN, TIMEOUTS, Tool, ToolEndpoint, is_callable, is_function};
 use shared::store::workspace::{Name, ValidationError};
 
-use crate::reading::{Entry, Fields, Reading};
+use crate::reader::{Entry, Fields, Reader};
 
 const KEYS: [&str; 11] = [
     "title",
@@ -38,20 +38,20 @@ const KEYS: [&str; 11] = [
 ];
 const TIMEOUT: u64 = 10;
 
-pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> Option<Tool> {
+pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Option<Tool> {
     if BUILT_IN.contains(&name.as_str()) {
-        reading.note(entry.place, &entry.subject, ValidationError::ReservedName);
+        reader.report(entry.location, &entry.subject, ValidationError::ReservedName);
     }
-    let fields = reading.fields(entry, &KEYS)?;
-    let (title, description) = (fields.title(reading, "title"), fields.description(reading));
-    let kind = kind(reading, entry, &fields);
-    let timeout = fields.number(reading, "timeout_seconds", &TIMEOUTS, TIMEOUT);
+    let fields = reader.fields(entry, &KEYS)?;
+    let (title, description) = (fields.title(reader, "title"), fields.description(reader));
+    let kind = kind(reader, entry, &fields);
+    let timeout = fields.number(reader, "timeout_seconds", &TIMEOUTS, TIMEOUT);
     let (read_only, destructive) =
-        (fields.flag(reading, "read_only", false), fields.flag(reading, "destructive", true));
+        (fields.boolean(reader, "read_only", false), fields.boolean(reader, "destructive", true));
     let (idempotent, open_world) =
-        (fields.flag(reading, "idempotent", false), fields.flag(reading, "open_world", true));
-    let input_schema = fields.schema(reading, "input_schema").map(|schema| schema.object);
-    let output_schema = fields.optional("output_schema").map(|_| fields.schema(reading, "output_schema"));
+        (fields.boolean(reader, "idempotent", false), fields.boolean(reader, "open_world", true));
+    let input_schema = fields.schema(reader, "input_schema").map(|schema| schema.object);
+    let output_schema = fields.optional("output_schema").map(|_| fields.schema(reader, "output_schema"));
     Some(Tool {
         name,
         title: title?,
@@ -71,23 +71,23 @@ pub(crate) fn read(reading: &mut Reading<'_>, name: Name, entry: &Entry<'_>) -> 
 }
 
 /// How it is called: by exactly one of `url` and `function`.
-fn kind(reading: &mut Reading<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Option<ToolEndpoint> {
+fn kind(reader: &mut Reader<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Option<ToolEndpoint> {
     match (fields.optional("url"), fields.optional("function")) {
         (Some(_), Some(both)) => {
-            reading.note(both.place, &entry.subject, "`url` and `function` exclude each other");
+            reader.report(both.location, &entry.subject, "`url` and `function` exclude each other");
             None
         }
         (None, Some(_)) => {
-            let (function, place) = fields.address(reading, "function")?;
+            let (function, location) = fields.interpolated(reader, "function")?;
             if !is_function(&function) {
-                reading.note(place, &entry.subject, ValidationError::Function);
+                reader.report(location, &entry.subject, ValidationError::Function);
             }
             Some(ToolEndpoint::Lambda { function })
         }
         _ => {
-            let (url, place) = fields.address(reading, "url")?;
+            let (url, location) = fields.interpolated(reader, "url")?;
             if !is_callable(&url) {
-                reading.note(place, &entry.subject, ValidationError::Url);
+                reader.report(location, &entry.subject, ValidationError::Url);
             }
             Some(ToolEndpoint::Http { url })
         }
@@ -95,7 +95,7 @@ fn kind(reading: &mut Reading<'_>, entry: &Entry<'_>, fields: &Fields<'_>) -> Op
 }
 
 /// What is compared.
-pub(crate) fn face(tool: &Tool) -> Value {
+pub(crate) fn comparable(tool: &Tool) -> Value {
     let (url, function) = match &tool.kind {
         ToolEndpoint::Http { url } => (Some(url), None),
         ToolEndpoint::Lambda { function } => (None, Some(function)),

@@ -1,4 +1,4 @@
-//! YAML as a tree in which every word knows its place.
+//! YAML as a tree in which every value and key has its location.
 //!
 //! Read are mappings, sequences and scalars of the core schema. Anchors, tags and several documents in one file are refused:
 //! what a file says stands where it says it.
@@ -9,12 +9,12 @@ use saphyr::Scalar;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::{Map, Number};
 
-use crate::mistake::{Mistake, Place};
+use crate::validation_error::{Location, ValidationError};
 
 /// A value and where it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) value: Value,
 }
 
@@ -31,26 +31,27 @@ pub(crate) enum Value {
 /// A key: text as it is written, quoted or not.
 #[derive(Clone, Debug)]
 pub(crate) struct Key {
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     pub(crate) text: String,
 }
 
 /// The one document of `text`; nothing when it cannot be read at all.
-pub(crate) fn read(text: &str, mistakes: &mut Vec<Mistake>) -> Option<Node> {
-    let mut tree = Tree { open: Vec::new(), root: None, documents: 0, mistakes };
+pub(crate) fn read(text: &str, errors: &mut Vec<ValidationError>) -> Option<Node> {
+    let mut tree = TreeBuilder { open: Vec::new(), root: None, documents: 0, errors };
     for event in Parser::new_from_str(text) {
         match event {
-            Ok((event, span)) => tree.take(event, span),
+            Ok((event, span)) => tree.handle_event(event, span),
             Err(error) => {
-                let mistake = Mistake::at(place(*error.marker()), format!("this is not YAML: {}", error.info()));
-                tree.mistakes.push(mistake);
+                let error =
+                    ValidationError::at(location(*error.marker()), format!("this is not YAML: {}", error.info()));
+                tree.errors.push(error);
                 return None;
             }
         }
     }
     let root = tree.root;
     if root.is_none() {
-        mistakes.push(Mistake::of_file("the file is empty"));
+        errors.push(ValidationError::for_file("the file is empty"));
     }
     root
 }
@@ -80,24 +81,24 @@ impl Node {
         }
     }
 
-    /// The place of what a JSON pointer (RFC 6901) leads to, or of the last on the way that is there.
-    pub(crate) fn place_of(&self, pointer: &str) -> Place {
-        let (mut node, mut place) = (self, self.place);
+    /// The location of what a JSON pointer (RFC 6901) leads to, or of the last on the way that is there.
+    pub(crate) fn location_of(&self, pointer: &str) -> Location {
+        let (mut node, mut location) = (self, self.location);
         for step in pointer.split('/').skip(1) {
             let step = step.replace("~1", "/").replace("~0", "~");
             let next = match &node.value {
                 Value::Mapping(pairs) => {
-                    pairs.iter().find(|(key, _)| key.text == step).map(|(key, node)| (node, key.place))
+                    pairs.iter().find(|(key, _)| key.text == step).map(|(key, node)| (node, key.location))
                 }
                 Value::List(nodes) => {
-                    step.parse::<usize>().ok().and_then(|at| nodes.get(at)).map(|node| (node, node.place))
+                    step.parse::<usize>().ok().and_then(|at| nodes.get(at)).map(|node| (node, node.location))
                 }
                 _ => None,
             };
             let Some(next) = next else { break };
-            (node, place) = next;
+            (node, location) = next;
         }
-        place
+        location
     }
 }
 
@@ -106,63 +107,74 @@ pub(crate) fn object(pairs: &[(Key, Node)]) -> Map<String, serde_json::Value> {
     pairs.iter().map(|(key, node)| (key.text.clone(), node.json())).collect()
 }
 
-struct Tree<'m> {
+struct TreeBuilder<'m> {
     /// What has begun and not ended, the outermost first.
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     root: Option<Node>,
     documents: usize,
-    mistakes: &'m mut Vec<Mistake>,
+    errors: &'m mut Vec<ValidationError>,
 }
 
-enum Open {
-    List(Place, Vec<Node>),
-    Mapping { place: Place, pairs: Vec<(Key, Node)>, seen: HashMap<String, usize>, key: Option<Key> },
+enum OpenCollection {
+    List(Location, Vec<Node>),
+    Mapping { location: Location, pairs: Vec<(Key, Node)>, seen: HashMap<String, usize>, key: Option<Key> },
 }
 
-impl Tree<'_> {
-    fn take(&mut self, event: Event<'_>, span: Span) {
-        let at = place(span.start);
+impl TreeBuilder<'_> {
+    fn handle_event(&mut self, event: Event<'_>, span: Span) {
+        let at = location(span.start);
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => {}
             Event::DocumentStart(_) => {
                 self.documents += 1;
                 if self.documents == 2 {
-                    self.mistakes.push(Mistake::at(at, "a file holds one document: what follows `---` is not read"));
+                    self.errors
+                        .push(ValidationError::at(at, "a file holds one document: what follows `---` is not read"));
                 }
             }
             Event::Alias(_) => {
-                self.mistakes.push(Mistake::at(at, "`*…` repeats what stands elsewhere: write it out"));
-                self.put(Node { place: at, value: Value::Null });
+                self.errors.push(ValidationError::at(at, "`*…` repeats what stands elsewhere: write it out"));
+                self.add_node(Node { location: at, value: Value::Null });
             }
             Event::Scalar(text, style, _, tag) => {
-                self.refuse_tag(tag.is_some(), at);
+                self.reject_tag(tag.is_some(), at);
                 self.scalar(&text, style, at);
             }
             Event::SequenceStart(_, tag) => {
-                self.refuse_tag(tag.is_some(), at);
-                self.open.push(Open::List(at, Vec::new()));
+                self.reject_tag(tag.is_some(), at);
+                self.open.push(OpenCollection::List(at, Vec::new()));
             }
             Event::MappingStart(_, tag) => {
-                self.refuse_tag(tag.is_some(), at);
-                self.open.push(Open::Mapping { place: at, pairs: Vec::new(), seen: HashMap::new(), key: None });
+                self.reject_tag(tag.is_some(), at);
+                self.open.push(OpenCollection::Mapping {
+                    location: at,
+                    pairs: Vec::new(),
+                    seen: HashMap::new(),
+                    key: None,
+                });
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List(place, nodes)) => self.put(Node { place, value: Value::List(nodes) }),
-                Some(Open::Mapping { place, pairs, .. }) => self.put(Node { place, value: Value::Mapping(pairs) }),
+                Some(OpenCollection::List(location, nodes)) => {
+                    self.add_node(Node { location, value: Value::List(nodes) })
+                }
+                Some(OpenCollection::Mapping { location, pairs, .. }) => {
+                    self.add_node(Node { location, value: Value::Mapping(pairs) })
+                }
                 None => {}
             },
         }
     }
 
-    fn refuse_tag(&mut self, tagged: bool, at: Place) {
+    fn reject_tag(&mut self, tagged: bool, at: Location) {
         if tagged {
-            self.mistakes.push(Mistake::at(at, "`!…` has no meaning here: put text that begins with it in quotes"));
+            self.errors
+                .push(ValidationError::at(at, "`!…` has no meaning here: put text that begins with it in quotes"));
         }
     }
 
-    fn scalar(&mut self, text: &str, style: ScalarStyle, at: Place) {
-        if let Some(Open::Mapping { key: key @ None, .. }) = self.open.last_mut() {
-            *key = Some(Key { place: at, text: text.to_owned() });
+    fn scalar(&mut self, text: &str, style: ScalarStyle, at: Location) {
+        if let Some(OpenCollection::Mapping { key: key @ None, .. }) = self.open.last_mut() {
+            *key = Some(Key { location: at, text: text.to_owned() });
             return;
         }
         let value = match Scalar::parse_from_cow_and_metadata(text.into(), style, None) {
@@ -175,25 +187,25 @@ impl Tree<'_> {
             }
             Some(Scalar::String(text)) => Value::Text(text.into_owned()),
         };
-        self.put(Node { place: at, value });
+        self.add_node(Node { location: at, value });
     }
 
-    fn put(&mut self, node: Node) {
+    fn add_node(&mut self, node: Node) {
         match self.open.last_mut() {
             None if self.documents <= 1 => self.root = Some(node),
             None => {}
-            Some(Open::List(_, nodes)) => nodes.push(node),
-            Some(Open::Mapping { key: key @ None, .. }) => {
-                self.mistakes.push(Mistake::at(node.place, "a key must be text"));
-                *key = Some(Key { place: node.place, text: String::new() });
+            Some(OpenCollection::List(_, nodes)) => nodes.push(node),
+            Some(OpenCollection::Mapping { key: key @ None, .. }) => {
+                self.errors.push(ValidationError::at(node.location, "a key must be text"));
+                *key = Some(Key { location: node.location, text: String::new() });
             }
-            Some(Open::Mapping { pairs, seen, key, .. }) => {
+            Some(OpenCollection::Mapping { pairs, seen, key, .. }) => {
                 let Some(key) = key.take() else { return };
                 if let Some(line) = seen.get(&key.text) {
                     let again = format!("`{}` stands in line {line} already", key.text);
-                    self.mistakes.push(Mistake::at(key.place, again));
+                    self.errors.push(ValidationError::at(key.location, again));
                 } else {
-                    seen.insert(key.text.clone(), key.place.line);
+                    seen.insert(key.text.clone(), key.location.line);
                     pairs.push((key, node));
                 }
             }
@@ -201,6 +213,6 @@ impl Tree<'_> {
     }
 }
 
-fn place(marker: saphyr::Marker) -> Place {
-    Place { line: marker.line(), column: marker.col() + 1 }
+fn location(marker: saphyr::Marker) -> Location {
+    Location { line: marker.line(), column: marker.col() + 1 }
 }

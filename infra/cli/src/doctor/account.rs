@@ -37,7 +37,7 @@ pub(crate) async fn check(aws: &SdkConfig) -> Check {
             RAISE,
         );
     } else {
-        check.saw(seen);
+        check.observed(seen);
     }
     check
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use super::Target;
 use super::certificate;
 use super::finding::Check;
-use super::probe::{PATIENCE, is_here};
+use super::probe::{TIMEOUT, is_loopback};
 
 const ADDRESS: &str =
     "Point the host at the deployment (output NextAddress of the stack), and wait until the name is known everywhere.";
@@ -27,13 +27,13 @@ const RENEWAL: &str = "ACM renews by itself while the record that proves the dom
 const SOON: Duration = Duration::from_hours(21 * 24);
 
 /// What was agreed upon, and until when the certificate holds.
-struct Greeted {
+struct Handshake {
     tls: String,
     expires: Option<String>,
 }
 
 /// Why there is no TLS.
-enum NoTls {
+enum TlsError {
     Expired,
     Other(String),
 }
@@ -49,8 +49,8 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
             "Paste it in lower case, without a default port, a query or a slash at its end.",
         );
     }
-    if is_here(url) {
-        check.saw("on this machine, without TLS");
+    if is_loopback(url) {
+        check.observed("on this machine, without TLS");
         return check;
     }
     if url.scheme() != "https" {
@@ -66,7 +66,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
     if port != 443 {
         check.broken("port", format!("the port is {port}"), "Claude reaches port 443 only.", "Serve it on port 443.");
     }
-    let found = tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, port))).await;
+    let found = tokio::time::timeout(TIMEOUT, tokio::net::lookup_host((host, port))).await;
     let found: Vec<_> = match found {
         Ok(Ok(found)) => found.collect(),
         _ => Vec::new(),
@@ -78,7 +78,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
     if !found.iter().any(SocketAddr::is_ipv4) {
         check.broken("no_ipv4", format!("{host} has no IPv4 address"), "Claude comes by IPv4.", ADDRESS);
     }
-    if let Some(inside) = found.iter().map(SocketAddr::ip).find(|address| is_inside(*address)) {
+    if let Some(inside) = found.iter().map(SocketAddr::ip).find(|address| is_private(*address)) {
         check.broken(
             "not_public",
             format!("{host} is {inside}, which is not on the internet"),
@@ -87,9 +87,9 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
         );
     }
     let Some(first) = found.iter().find(|address| address.is_ipv4()).or(found.first()) else { return check };
-    match tokio::time::timeout(PATIENCE, handshake(host, *first)).await {
-        Ok(Ok(Greeted { tls, expires })) => {
-            check.saw(format!("{host} is {}; {tls}", first.ip()));
+    match tokio::time::timeout(TIMEOUT, handshake(host, *first)).await {
+        Ok(Ok(Handshake { tls, expires })) => {
+            check.observed(format!("{host} is {}; {tls}", first.ip()));
             match expires {
                 Some(expires) if expires < now.plus(SOON).to_rfc3339() => check.weak(
                     "certificate_expires",
@@ -97,17 +97,17 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
                     "From then on Claude connects to nothing here.",
                     RENEWAL,
                 ),
-                Some(expires) => check.saw(format!("certificate until {expires}")),
+                Some(expires) => check.observed(format!("certificate until {expires}")),
                 None => check.skip("the certificate does not say until when it holds"),
             }
         }
-        Ok(Err(NoTls::Expired)) => check.broken(
+        Ok(Err(TlsError::Expired)) => check.broken(
             "certificate_expired",
             format!("the certificate of {host} holds no longer"),
             "Claude connects to nothing that it cannot verify.",
             RENEWAL,
         ),
-        Ok(Err(NoTls::Other(reason))) => check.broken(
+        Ok(Err(TlsError::Other(reason))) => check.broken(
             "tls",
             format!("no TLS with {host}: {reason}"),
             "Claude connects to nothing that it cannot verify.",
@@ -123,7 +123,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
     check
 }
 
-fn is_inside(address: IpAddr) -> bool {
+fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
             address.is_private() || address.is_loopback() || address.is_link_local() || address.is_unspecified()
@@ -138,35 +138,35 @@ fn is_inside(address: IpAddr) -> bool {
 }
 
 /// Greets as a browser does.
-async fn handshake(host: &str, address: SocketAddr) -> Result<Greeted, NoTls> {
-    let said = |error: &dyn std::fmt::Display| NoTls::Other(error.to_string());
+async fn handshake(host: &str, address: SocketAddr) -> Result<Handshake, TlsError> {
+    let other = |error: &dyn std::fmt::Display| TlsError::Other(error.to_string());
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let mut config = ClientConfig::with_platform_verifier().map_err(|error| said(&error))?;
+    let mut config = ClientConfig::with_platform_verifier().map_err(|error| other(&error))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| said(&error))?;
-    let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|error| said(&error))?;
-    let mut stream = TcpStream::connect(address).await.map_err(|error| said(&error))?;
+    let name = ServerName::try_from(host.to_owned()).map_err(|error| other(&error))?;
+    let mut tls = ClientConnection::new(Arc::new(config), name).map_err(|error| other(&error))?;
+    let mut stream = TcpStream::connect(address).await.map_err(|error| other(&error))?;
     while tls.is_handshaking() {
         let mut out = Vec::new();
         while tls.wants_write() {
-            tls.write_tls(&mut out).map_err(|error| said(&error))?;
+            tls.write_tls(&mut out).map_err(|error| other(&error))?;
         }
-        stream.write_all(&out).await.map_err(|error| said(&error))?;
+        stream.write_all(&out).await.map_err(|error| other(&error))?;
         if !tls.is_handshaking() {
             break;
         }
-        let mut heard = vec![0; 16 * 1024];
-        let length = stream.read(&mut heard).await.map_err(|error| said(&error))?;
-        let Some(mut heard) = heard.get(..length).filter(|heard| !heard.is_empty()) else {
-            return Err(NoTls::Other("the connection was closed".to_owned()));
+        let mut response = vec![0; 16 * 1024];
+        let length = stream.read(&mut response).await.map_err(|error| other(&error))?;
+        let Some(mut response) = response.get(..length).filter(|response| !response.is_empty()) else {
+            return Err(TlsError::Other("the connection was closed".to_owned()));
         };
-        while !heard.is_empty() {
-            tls.read_tls(&mut heard).map_err(|error| said(&error))?;
+        while !response.is_empty() {
+            tls.read_tls(&mut response).map_err(|error| other(&error))?;
             tls.process_new_packets().map_err(|error| match error {
                 Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
-                    NoTls::Expired
+                    TlsError::Expired
                 }
-                other => said(&other),
+                unknown => other(&unknown),
             })?;
         }
     }
@@ -179,5 +179,5 @@ async fn handshake(host: &str, address: SocketAddr) -> Result<Greeted, NoTls> {
         _ => "HTTP/1.1",
     };
     let expires = tls.peer_certificates().and_then(|chain| certificate::expires(chain.first()?));
-    Ok(Greeted { tls: format!("{version}, {http}"), expires })
+    Ok(Handshake { tls: format!("{version}, {http}"), expires })
 }

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_both_kinds() {
+    fn both_time_formats_are_read() {
         for (tag, time, expected) in [
             (0x17, "261122211724Z", Some("2026-11-22T21:17:24Z")),
             (0x17, "491231235959Z", Some("2049-12-31T23:59:59Z")),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_has_no_end() {
+    fn invalid_der_has_no_expiry() {
         for der in [&[][..], &[0x30], &[0x30, 0x80], &[0x30, 0x05, 0x30], &[0x30, 0x85, 1, 1, 1, 1, 1], &[0x30; 64]] {
             assert_eq!(expires(der), None, "{der:?}");
         }

@@ -4,13 +4,13 @@ use reqwest::Method;
 
 use super::Target;
 use super::finding::Check;
-use super::probe::{Heard, Probe, Question};
+use super::probe::{Probe, ProbeRequest, ProbeResponse};
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"amble doctor","version":"1"}}}"#;
 /// What API Gateway makes of the header's name.
-const RENAMED: &str = "x-amzn-remapped-www-authenticate";
+const RENAMED_HEADER: &str = "x-amzn-remapped-www-authenticate";
 /// What the function sends besides, for the template to map back.
-const SPARE: &str = "x-challenge";
+const SPARE_HEADER: &str = "x-challenge";
 
 const MAPPING: &str = "Keep the responseParameters of the route in template.yaml, which map X-Challenge back onto WWW-Authenticate for 401 and 403.";
 const FRONT: &str = "Look at what stands in front of the function: a firewall, a bot filter, an authorizer, a CDN.";
@@ -20,22 +20,22 @@ pub(crate) async fn check(probe: &Probe, target: &Target) -> Check {
     let json = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
     for (method, body) in [(Method::POST, Some(CALL)), (Method::GET, None), (Method::DELETE, None)] {
         let headers = if body.is_some() { &json[..] } else { &json[1..] };
-        let question = Question { method, url: &target.url, headers, body: body.map(str::to_owned) };
-        let Some(heard) = probe.ask(&mut check, question).await else { continue };
-        if refused(&mut check, &heard) {
-            judge(&mut check, target, &heard);
+        let request = ProbeRequest { method, url: &target.url, headers, body: body.map(str::to_owned) };
+        let Some(response) = probe.send(&mut check, request).await else { continue };
+        if is_challenge(&mut check, &response) {
+            judge(&mut check, target, &response);
         }
     }
-    let question = Question {
+    let request = ProbeRequest {
         method: Method::POST,
         url: &target.url,
         headers: &[json[0], json[1], ("authorization", "Bearer amble-doctor")],
         body: Some(CALL.to_owned()),
     };
-    if let Some(heard) = probe.ask(&mut check, question).await
-        && refused(&mut check, &heard)
-        && !heard.header("www-authenticate").unwrap_or_default().contains("invalid_token")
-        && heard.header("www-authenticate").is_some()
+    if let Some(response) = probe.send(&mut check, request).await
+        && is_challenge(&mut check, &response)
+        && !response.header("www-authenticate").unwrap_or_default().contains("invalid_token")
+        && response.header("www-authenticate").is_some()
     {
         check.weak(
             "invalid_token_unnamed",
@@ -45,14 +45,14 @@ pub(crate) async fn check(probe: &Probe, target: &Target) -> Check {
         );
     }
     if check.is_well() {
-        check.saw("POST, GET and DELETE are refused with 401");
+        check.observed("POST, GET and DELETE are refused with 401");
     }
     check
 }
 
 /// Whether it is the 401 that a client can do something with.
-fn refused(check: &mut Check, heard: &Heard) -> bool {
-    let (code, breaks, remedy) = match heard.status {
+fn is_challenge(check: &mut Check, response: &ProbeResponse) -> bool {
+    let (code, breaks, remedy) = match response.status {
         401 => return true,
         200..=299 => (
             "open",
@@ -72,33 +72,33 @@ fn refused(check: &mut Check, heard: &Heard) -> bool {
             "Lead every method of this path to the function mcp.",
         ),
     };
-    check.broken(code, heard.told(), breaks, remedy);
+    check.broken(code, response.summary(), breaks, remedy);
     false
 }
 
-fn judge(check: &mut Check, target: &Target, heard: &Heard) {
-    let Some(challenge) = heard.header("www-authenticate") else {
-        if heard.header(RENAMED).is_some() {
+fn judge(check: &mut Check, target: &Target, response: &ProbeResponse) {
+    let Some(challenge) = response.header("www-authenticate") else {
+        if response.header(RENAMED_HEADER).is_some() {
             check.broken(
                 "challenge_renamed",
-                format!("{} is answered with {RENAMED} in place of WWW-Authenticate", heard.what),
+                format!("{} is answered with {RENAMED_HEADER} in place of WWW-Authenticate", response.what),
                 "Claude does not see the challenge: it has to guess where the documents are, and step-up does not work.",
                 MAPPING,
             );
         } else {
             check.broken(
                 "challenge_missing",
-                format!("{} is answered 401 without WWW-Authenticate", heard.what),
+                format!("{} is answered 401 without WWW-Authenticate", response.what),
                 "Claude has to guess where the documents are, and does not learn which permissions to ask for.",
                 MAPPING,
             );
         }
         return;
     };
-    if heard.header(SPARE).is_some() {
+    if response.header(SPARE_HEADER).is_some() {
         check.weak(
             "challenge_unmapped",
-            format!("{} is answered with X-Challenge beside WWW-Authenticate", heard.what),
+            format!("{} is answered with X-Challenge beside WWW-Authenticate", response.what),
             "The template's mapping is not in force; where API Gateway renames the header, nothing puts it back.",
             MAPPING,
         );
@@ -132,10 +132,10 @@ fn judge(check: &mut Check, target: &Target, heard: &Heard) {
             "Leave WWW-Authenticate as the function mcp sends it.",
         );
     }
-    if heard.object().is_none_or(|body| !body.contains_key("resource_metadata")) {
+    if response.object().is_none_or(|body| !body.contains_key("resource_metadata")) {
         check.weak(
             "body_silent",
-            format!("the body of {} does not repeat the challenge", heard.what),
+            format!("the body of {} does not repeat the challenge", response.what),
             "Clients behind something that drops headers do not learn where to go.",
             FRONT,
         );

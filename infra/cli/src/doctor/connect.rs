@@ -11,7 +11,7 @@ use url::Url;
 use super::documents::Documents;
 use super::finding::Check;
 use super::pages::{Browser, Form, Page, title};
-use super::probe::{Heard, Probe, Question};
+use super::probe::{Probe, ProbeRequest, ProbeResponse};
 use super::registration::CALLBACK;
 use super::{Target, TestPerson};
 
@@ -50,7 +50,7 @@ impl Connection<'_> {
         let Some(page) = self.sign_in(&mut check, &mut browser, &url).await else { return check };
         let Some(code) = self.approve(&mut check, &mut browser, page, &state).await else { return check };
         let Some(tokens) = self.exchange(&mut check, &code, &verifier).await else { return check };
-        self.look_at(&mut check, &tokens.access);
+        self.check_access_token(&mut check, &tokens.access);
         // From here on there is something to revoke, whatever fails.
         let newest = if let Some(refresh) = &tokens.refresh {
             self.refresh(&mut check, refresh).await.unwrap_or(tokens)
@@ -71,7 +71,7 @@ impl Connection<'_> {
             self.by_document(&mut check, &mut browser, &verifier, &state).await;
         }
         if check.is_well() {
-            check.saw(format!("{} signed in, approved, refreshed, called and disconnected", self.person.email));
+            check.observed(format!("{} signed in, approved, refreshed, called and disconnected", self.person.email));
         }
         check
     }
@@ -101,29 +101,30 @@ impl Connection<'_> {
             return Some(page);
         }
         let Some(form) = Form::find(&page, "password") else {
-            if page.heard.is_redirect() {
+            if page.response.is_redirect() {
                 check.skip("the sign-in page is the product's own, which the doctor cannot fill in");
             } else {
                 check.broken(
                     "no_sign_in_form",
-                    format!("the way to sign in ends at {} with {}", page.url.path(), title(&page.heard)),
+                    format!("the way to sign in ends at {} with {}", page.url.path(), title(&page.response)),
                     "People cannot sign in with a password.",
                     PAGES,
                 );
             }
             return None;
         };
-        if page.heard.body.contains("id=\"captcha\"") {
+        if page.response.body.contains("id=\"captcha\"") {
             check.skip("the sign-in page demands a captcha, which the doctor cannot pass");
             return None;
         }
         let form = form.with("email", &self.person.email).with("password", &self.person.password);
-        let heard = browser.submit(check, &page, &form).await?;
-        let next = heard.header("location").filter(|_| heard.is_redirect()).and_then(|next| page.url.join(next).ok());
+        let response = browser.submit(check, &page, &form).await?;
+        let next =
+            response.header("location").filter(|_| response.is_redirect()).and_then(|next| page.url.join(next).ok());
         let Some(next) = next else {
             check.broken(
                 "not_signed_in",
-                format!("{} cannot sign in: {}", self.person.email, title(&heard)),
+                format!("{} cannot sign in: {}", self.person.email, title(&response)),
                 "This person cannot connect.",
                 "Check the password, and that the person may sign in with one at Supabase.",
             );
@@ -142,7 +143,7 @@ impl Connection<'_> {
         if Form::find(&page, "decision").is_none() {
             check.broken(
                 "no_consent_page",
-                format!("after signing in there is {} at {}", title(&page.heard), page.url.path()),
+                format!("after signing in there is {} at {}", title(&page.response), page.url.path()),
                 "People sign in, and then nothing comes of it.",
                 "Look whether the session's cookies reach the functions (SessionCookie, and what stands in front).",
             );
@@ -164,19 +165,19 @@ impl Connection<'_> {
             );
             return None;
         };
-        check.saw(format!("workspace {chosen}"));
-        let heard = browser.submit(check, &page, &form.with("tenant", &chosen).with("decision", "approve")).await?;
-        if !matches!(heard.status, 302 | 303) {
-            let (code, breaks) = match heard.status {
+        check.observed(format!("workspace {chosen}"));
+        let response = browser.submit(check, &page, &form.with("tenant", &chosen).with("decision", "approve")).await?;
+        if !matches!(response.status, 302 | 303) {
+            let (code, breaks) = match response.status {
                 307 | 308 => {
                     ("repeats_forms", "The browser repeats the form at Claude, whose callback takes only GET.")
                 }
                 _ => ("not_approved", "People approve, and nothing comes of it."),
             };
-            check.broken(code, format!("approving is answered {}", title(&heard)), breaks, PAGES);
+            check.broken(code, format!("approving is answered {}", title(&response)), breaks, PAGES);
             return None;
         }
-        let location = heard.header("location").unwrap_or_default();
+        let location = response.header("location").unwrap_or_default();
         let Some(back) = Url::parse(location).ok().filter(|_| location.starts_with(CALLBACK)) else {
             check.broken(
                 "answered_elsewhere",
@@ -220,10 +221,10 @@ impl Connection<'_> {
             ("code_verifier", verifier),
             ("resource", &self.target.url),
         ];
-        let heard = self.probe.post_form(check, &self.documents.token, &fields).await?;
+        let response = self.probe.post_form(check, &self.documents.token, &fields).await?;
         tokens(
             check,
-            &heard,
+            &response,
             "exchange_failed",
             "the exchange of the code",
             "Claude has a code and gets no tokens for it: “connected”, and then nothing works.",
@@ -238,12 +239,12 @@ impl Connection<'_> {
             ("client_id", self.client),
             ("resource", &self.target.url),
         ];
-        let heard = self.probe.post_form(check, &self.documents.token, &fields).await?;
-        tokens(check, &heard, "refresh_failed", "refreshing", "People are signed out after an hour.")
+        let response = self.probe.post_form(check, &self.documents.token, &fields).await?;
+        tokens(check, &response, "refresh_failed", "refreshing", "People are signed out after an hour.")
     }
 
     /// Whether the access token is one that everybody could check.
-    fn look_at(&self, check: &mut Check, token: &str) {
+    fn check_access_token(&self, check: &mut Check, token: &str) {
         const SKEW: u64 = 60;
         let part = |position| -> Option<Map<String, Value>> {
             serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(position)?).ok()?).ok()
@@ -300,16 +301,16 @@ impl Connection<'_> {
             ("mcp-protocol-version", "2025-11-25"),
         ];
         let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} }).to_string();
-        let question = Question { method: Method::POST, url: &self.target.url, headers: &headers, body: Some(body) };
-        let Some(heard) = self.probe.ask(check, question).await else { return };
-        if heard.status != status {
+        let request = ProbeRequest { method: Method::POST, url: &self.target.url, headers: &headers, body: Some(body) };
+        let Some(response) = self.probe.send(check, request).await else { return };
+        if response.status != status {
             let (code, seen, breaks) = if status == 200 {
                 ("call_refused", "a call with a fresh token", "Claude is connected, and cannot use anything.")
             } else {
                 ("still_let_in", "a call after disconnecting", "What was ended goes on working.")
             };
-            check.broken(code, format!("{seen} is answered {}", heard.status), breaks, MCP);
-        } else if status == 200 && !heard.body.contains("\"tools\"") {
+            check.broken(code, format!("{seen} is answered {}", response.status), breaks, MCP);
+        } else if status == 200 && !response.body.contains("\"tools\"") {
             check.broken(
                 "no_tools",
                 "tools/list is answered without tools",
@@ -321,11 +322,11 @@ impl Connection<'_> {
 
     async fn revoke(&self, check: &mut Check, token: &str) {
         let fields = [("token", token), ("client_id", self.client)];
-        let Some(heard) = self.probe.post_form(check, &self.documents.revoke, &fields).await else { return };
-        if heard.status != 200 {
+        let Some(response) = self.probe.post_form(check, &self.documents.revoke, &fields).await else { return };
+        if response.status != 200 {
             check.broken(
                 "not_revoked",
-                format!("revoking is answered {}: the doctor's test connection is still there", heard.status),
+                format!("revoking is answered {}: the doctor's test connection is still there", response.status),
                 "Clients that disconnect stay connected.",
                 "Read the log of the function revoke, and end it with `amble grant end --person PERSON --client CLIENT`.",
             );
@@ -337,11 +338,11 @@ impl Connection<'_> {
         let url = self.request(CLAUDE, verifier, state);
         let Some(page) = browser.visit(check, &url, &self.target.issuer_origin(self.documents)).await else { return };
         if Form::find(&page, "decision").is_some() {
-            check.saw("Claude's own description is taken");
+            check.observed("Claude's own description is taken");
         } else {
             check.broken(
                 "document_not_taken",
-                format!("with Claude's own description as the client there is {}", title(&page.heard)),
+                format!("with Claude's own description as the client there is {}", title(&page.response)),
                 "Hosted Claude connects in this way first, and cannot.",
                 "See that the functions reach the internet and that ClientMetadataHosts, if it is set, has claude.ai.",
             );
@@ -350,25 +351,31 @@ impl Connection<'_> {
 }
 
 /// The tokens of an answer.
-fn tokens(check: &mut Check, heard: &Heard, code: &'static str, what: &str, breaks: &'static str) -> Option<Tokens> {
-    let answer = heard.object().filter(|_| heard.status == 200);
+fn tokens(
+    check: &mut Check,
+    response: &ProbeResponse,
+    code: &'static str,
+    what: &str,
+    breaks: &'static str,
+) -> Option<Tokens> {
+    let answer = response.object().filter(|_| response.status == 200);
     let text = |name: &str| answer.as_ref().and_then(|answer| answer.get(name)?.as_str().map(str::to_owned));
     let Some(access) = text("access_token") else {
-        let error = heard.object().and_then(|answer| answer.get("error")?.as_str().map(str::to_owned));
+        let error = response.object().and_then(|answer| answer.get("error")?.as_str().map(str::to_owned));
         check.broken(
             code,
-            format!("{what} is answered {} {}", heard.status, error.as_deref().unwrap_or("without an access token")),
+            format!("{what} is answered {} {}", response.status, error.as_deref().unwrap_or("without an access token")),
             breaks,
             TOKEN,
         );
         return None;
     };
-    if !heard.is_kept_from_caches() {
+    if !response.is_kept_from_caches() {
         check.broken(
             "token_cached",
             format!(
                 "the answer to {what} may be kept: {}",
-                heard.header("cache-control").unwrap_or("no Cache-Control")
+                response.header("cache-control").unwrap_or("no Cache-Control")
             ),
             "A cache could give one client the tokens of another (OAuth 2.1 §3.2.3).",
             "Have caches leave the endpoint alone, and let Cache-Control: no-store through.",

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::Target;
 use super::finding::Check;
-use super::probe::{Heard, Probe, is_here};
+use super::probe::{Probe, ProbeResponse, is_loopback};
 
 /// What the documents say, as far as the other checks need it.
 pub(crate) struct Documents {
@@ -79,7 +79,7 @@ pub(crate) async fn resource(probe: &Probe, target: &Target) -> (Check, Option<(
         );
     }
     insecure(&mut check, target, "the issuer", &issuer);
-    check.saw(format!("protected by {issuer}"));
+    check.observed(format!("protected by {issuer}"));
     (check, Some((issuer, scopes)))
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn server(
             ISSUER,
         ),
     }
-    promises(&mut check, &document);
+    check_capabilities(&mut check, &document);
     let mut endpoint = |name: &str| -> Option<String> {
         let Some(address) = document.get(name).and_then(Value::as_str) else {
             check.broken(
@@ -144,7 +144,7 @@ pub(crate) async fn server(
             .map(&mut endpoint);
     let by_description = document.get("client_id_metadata_document_supported") == Some(&Value::Bool(true));
     if check.is_well() {
-        check.saw(format!("issuer {issuer} at both places"));
+        check.observed(format!("issuer {issuer} at both places"));
     }
     let at = |path: &str| format!("{base}{path}");
     // What a document leaves out, the other checks look for where it should be.
@@ -209,35 +209,35 @@ pub(crate) async fn keys(probe: &Probe, documents: &Documents) -> (Check, Vec<St
         }
         ids.push(kid);
     }
-    check.saw(format!("{} public", ids.len()));
+    check.observed(format!("{} public", ids.len()));
     (check, ids)
 }
 
 /// A document, if it can be used at all.
 async fn document(probe: &Probe, check: &mut Check, url: &str) -> Option<Map<String, Value>> {
-    let heard = probe.get(check, url).await?;
-    if heard.is_redirect() {
+    let response = probe.get(check, url).await?;
+    if response.is_redirect() {
         check.broken(
             "redirected",
-            heard.told(),
+            response.summary(),
             "Claude follows no redirect to another host, and holds what it finds to the address it asked for.",
             "Serve the document at this very address: no redirect to a slash, to www or from http.",
         );
         return None;
     }
-    if heard.status != 200 {
+    if response.status != 200 {
         check.broken(
             "document_missing",
-            heard.told(),
+            response.summary(),
             "Claude cannot find out where to go, or goes on with a guess, depending on which place it looks at first.",
             BY_TEMPLATE,
         );
         return None;
     }
-    let Some(document) = heard.object() else {
+    let Some(document) = response.object() else {
         check.broken(
             "not_json",
-            heard.told(),
+            response.summary(),
             "Claude cannot read it. A page in its stead is mostly that of a single-page application, which answers whatever it is asked.",
             "Lead /.well-known/ to the API before anything else can answer it.",
         );
@@ -254,18 +254,18 @@ async fn document(probe: &Probe, check: &mut Check, url: &str) -> Option<Map<Str
             );
         }
     }
-    caching(check, &heard);
+    caching(check, &response);
     Some(document)
 }
 
-fn caching(check: &mut Check, heard: &Heard) {
+fn caching(check: &mut Check, response: &ProbeResponse) {
     const LONGEST: u64 = 86_400;
-    let control = heard.header("cache-control").unwrap_or_default().to_ascii_lowercase();
+    let control = response.header("cache-control").unwrap_or_default().to_ascii_lowercase();
     let age = control.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse::<u64>().ok());
     if age.is_some_and(|age| age > LONGEST) {
         check.weak(
             "cached_for_long",
-            format!("{} may be kept: {control}", heard.what),
+            format!("{} may be kept: {control}", response.what),
             "After a change, clients go on with the old document until then.",
             "Have caches in front of the deployment leave Cache-Control as it is: five minutes.",
         );
@@ -275,13 +275,13 @@ fn caching(check: &mut Check, heard: &Heard) {
 /// What is not there must not look as if it were: Claude tries other places too.
 async fn unknown(probe: &Probe, check: &mut Check, base: &str) {
     let url = format!("{base}/.well-known/openid-configuration");
-    if let Some(heard) = probe.get(check, &url).await
-        && heard.status == 200
-        && heard.object().is_none()
+    if let Some(response) = probe.get(check, &url).await
+        && response.status == 200
+        && response.object().is_none()
     {
         check.broken(
             "page_for_unknown",
-            heard.told(),
+            response.summary(),
             "Claude looks here too, takes the page for a document and gives up.",
             "Answer 404 for what is not there.",
         );
@@ -289,7 +289,7 @@ async fn unknown(probe: &Probe, check: &mut Check, base: &str) {
 }
 
 /// What Claude needs the authorization server to say of itself.
-fn promises(check: &mut Check, document: &Map<String, Value>) {
+fn check_capabilities(check: &mut Check, document: &Map<String, Value>) {
     let has = |name: &str, value: &str| texts(document, name).iter().any(|known| known == value);
     for (name, value, code, breaks) in [
         ("code_challenge_methods_supported", "S256", "no_s256", "Claude refuses to connect without PKCE."),
@@ -337,7 +337,7 @@ fn promises(check: &mut Check, document: &Map<String, Value>) {
 
 /// In the clear, where the rest is not.
 fn insecure(check: &mut Check, target: &Target, what: &str, address: &str) {
-    let here = Url::parse(address).is_ok_and(|url| is_here(&url) && is_here(&target.parsed));
+    let here = Url::parse(address).is_ok_and(|url| is_loopback(&url) && is_loopback(&target.parsed));
     if !address.starts_with("https://") && !here {
         check.broken(
             "insecure",

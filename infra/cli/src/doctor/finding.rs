@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::said::Said;
+use crate::output::Output;
 
 /// One thing that was looked at, and what is wrong with it.
 pub(crate) struct Check {
@@ -45,7 +45,7 @@ impl Check {
     }
 
     /// Something good, for whoever reads what was looked at.
-    pub(crate) fn saw(&mut self, what: impl Into<String>) {
+    pub(crate) fn observed(&mut self, what: impl Into<String>) {
         self.seen.push(what.into());
     }
 
@@ -120,7 +120,7 @@ impl Report {
         self.count(Verdict::Broken) == 0
     }
 
-    pub(crate) fn said(&self) -> Said {
+    pub(crate) fn output(&self) -> Output {
         let (broken, weak) = (self.count(Verdict::Broken), self.count(Verdict::Weak));
         let end = match (broken, weak) {
             (0, 0) => "All well.".to_owned(),
@@ -131,7 +131,7 @@ impl Report {
         lines.extend([String::new(), end, String::new()]);
         let text = lines.join("\n");
         let checks: Vec<_> = self.checks.iter().map(Check::json).collect();
-        Said { text, json: json!({ "url": self.url, "well": self.is_well(), "checks": checks }) }
+        Output { text, json: json!({ "url": self.url, "well": self.is_well(), "checks": checks }) }
     }
 
     fn count(&self, verdict: Verdict) -> usize {

@@ -7,7 +7,7 @@ use url::Url;
 use super::Target;
 use super::documents::Documents;
 use super::finding::Check;
-use super::raw::{self, Raw, Sent};
+use super::raw_request::{self, RawRequest, RawResponse};
 
 /// What no URI may hold (RFC 3986 §3.4), and a client that sends it all the same.
 const CHARACTERS: [(&str, &str); 4] = [("\"", "a quotation mark"), ("<", "<"), (">", ">"), ("\u{7f}", "DEL")];
@@ -37,8 +37,8 @@ async fn raw_query(addresses: [(&Url, &str); 2]) -> Check {
     for (url, what) in addresses {
         for (character, name) in CHARACTERS {
             let suffix = format!("?a={character}");
-            let heard = raw::send(Sent { method: "GET", url, suffix: &suffix, of_host: "" }).await;
-            judge(&mut check, &format!("{what} with {name} in the query"), &heard, "raw_query_fails");
+            let response = raw_request::send(RawRequest { method: "GET", url, suffix: &suffix, of_host: "" }).await;
+            judge(&mut check, &format!("{what} with {name} in the query"), &response, "raw_query_fails");
         }
     }
     check
@@ -48,26 +48,26 @@ async fn raw_query(addresses: [(&Url, &str); 2]) -> Check {
 async fn raw_host(url: &Url) -> Check {
     let mut check = Check::new("raw_host");
     for (of_host, name) in [("\"", "a quotation mark"), ("<>", "<>"), (":99999", "the port 99999")] {
-        let heard = raw::send(Sent { method: "GET", url, suffix: "", of_host }).await;
-        judge(&mut check, &format!("a host with {name}"), &heard, "raw_host_fails");
+        let response = raw_request::send(RawRequest { method: "GET", url, suffix: "", of_host }).await;
+        judge(&mut check, &format!("a host with {name}"), &response, "raw_host_fails");
     }
     check
 }
 
-fn judge(check: &mut Check, what: &str, heard: &Raw, code: &'static str) {
-    match heard {
-        Raw::Answer { status: 500.., .. } => {
-            check.broken(code, format!("{what} is answered {}", told(heard)), NOT_OURS, LOOK);
+fn judge(check: &mut Check, what: &str, response: &RawResponse, code: &'static str) {
+    match response {
+        RawResponse::Answer { status: 500.., .. } => {
+            check.broken(code, format!("{what} is answered {}", summary(response)), NOT_OURS, LOOK);
         }
-        Raw::Unreachable(reason) => check.skip(format!("{what}: {reason}")),
-        Raw::Answer { .. } | Raw::Closed => check.saw(format!("{what}: {}", told(heard))),
+        RawResponse::Unreachable(reason) => check.skip(format!("{what}: {reason}")),
+        RawResponse::Answer { .. } | RawResponse::Closed => check.observed(format!("{what}: {}", summary(response))),
     }
 }
 
 /// By its status, and by whether the answer is a function's or of something before it.
-fn told(heard: &Raw) -> String {
-    match heard {
-        Raw::Answer { status, head, body } => {
+fn summary(response: &RawResponse) -> String {
+    match response {
+        RawResponse::Answer { status, head, body } => {
             let is_ours = head.contains("apigw-requestid:") && head.contains("x-content-type-options:");
             let by = match (is_ours, body.starts_with(r#"{"message":"#)) {
                 (true, _) => "a function",
@@ -76,8 +76,8 @@ fn told(heard: &Raw) -> String {
             };
             format!("{status} by {by}")
         }
-        Raw::Closed => "the connection is closed".to_owned(),
-        Raw::Unreachable(reason) => reason.clone(),
+        RawResponse::Closed => "the connection is closed".to_owned(),
+        RawResponse::Unreachable(reason) => reason.clone(),
     }
 }
 
@@ -85,24 +85,24 @@ fn told(heard: &Raw) -> String {
 async fn header_names(url: &Url) -> Check {
     let mut check = Check::new("header_names");
     for method in ["GET", "POST", "DELETE"] {
-        match raw::send(Sent { method, url, suffix: "", of_host: "" }).await {
-            Raw::Answer { head, .. } if has(&head, "www-authenticate") => {
-                check.saw(format!("{method}: WWW-Authenticate under its own name"));
+        match raw_request::send(RawRequest { method, url, suffix: "", of_host: "" }).await {
+            RawResponse::Answer { head, .. } if has(&head, "www-authenticate") => {
+                check.observed(format!("{method}: WWW-Authenticate under its own name"));
             }
-            Raw::Answer { head, .. } if has(&head, "x-amzn-remapped-www-authenticate") => check.broken(
+            RawResponse::Answer { head, .. } if has(&head, "x-amzn-remapped-www-authenticate") => check.broken(
                 "header_renamed",
                 format!("{method} is answered with x-amzn-remapped-www-authenticate in place of WWW-Authenticate"),
                 "Clients that do not look elsewhere do not find out where to sign in.",
                 "Look whether the responseParameters of this route are in the API: `aws apigatewayv2 get-integrations --api-id …`. They \
                  map X-Challenge onto WWW-Authenticate for 401 and 403.",
             ),
-            Raw::Answer { status, .. } => check.broken(
+            RawResponse::Answer { status, .. } => check.broken(
                 "header_dropped",
                 format!("{method} is answered {status} without WWW-Authenticate"),
                 "Clients that do not look elsewhere do not find out where to sign in.",
                 "Look at what stands in front of the API and drops headers. Without such a thing, look whether the route leads to mcp.",
             ),
-            other => check.skip(format!("{method}: {}", told(&other))),
+            other => check.skip(format!("{method}: {}", summary(&other))),
         }
     }
     check
@@ -116,18 +116,18 @@ fn has(head: &str, name: &str) -> bool {
 async fn slash(url: &Url) -> Check {
     let mut check = Check::new("slash");
     let path = url.path();
-    let heard = raw::send(Sent { method: "GET", url, suffix: "/", of_host: "" }).await;
-    match &heard {
-        Raw::Answer { status: 401, .. } => check.saw(format!("{path}/ is answered as {path} is")),
-        Raw::Answer { status: 404, .. } => check.saw(format!("{path}/ is not found: {}", told(&heard))),
-        Raw::Answer { .. } => check.broken(
+    let response = raw_request::send(RawRequest { method: "GET", url, suffix: "/", of_host: "" }).await;
+    match &response {
+        RawResponse::Answer { status: 401, .. } => check.observed(format!("{path}/ is answered as {path} is")),
+        RawResponse::Answer { status: 404, .. } => check.observed(format!("{path}/ is not found: {}", summary(&response))),
+        RawResponse::Answer { .. } => check.broken(
             "slash_answered",
-            format!("{path}/ is answered {}", told(&heard)),
+            format!("{path}/ is answered {}", summary(&response)),
             "Whoever pastes the URL with a slash at its end cannot connect, and is not told why.",
             "Compare with the local system (`cargo run`), which answers 401 or 404: if API Gateway takes the slash for another route, \
              tell those who make Amble Connect.",
         ),
-        other => check.skip(told(other)),
+        other => check.skip(summary(other)),
     }
     check
 }
@@ -136,18 +136,18 @@ async fn slash(url: &Url) -> Check {
 async fn head(url: &Url) -> Check {
     let mut check = Check::new("head");
     let path = url.path();
-    let heard = raw::send(Sent { method: "HEAD", url, suffix: "", of_host: "" }).await;
-    match &heard {
-        Raw::Answer { status, body, .. } if *status < 500 && body.is_empty() => {
-            check.saw(format!("HEAD {path}: {status}"));
+    let response = raw_request::send(RawRequest { method: "HEAD", url, suffix: "", of_host: "" }).await;
+    match &response {
+        RawResponse::Answer { status, body, .. } if *status < 500 && body.is_empty() => {
+            check.observed(format!("HEAD {path}: {status}"));
         }
-        Raw::Answer { .. } => check.broken(
+        RawResponse::Answer { .. } => check.broken(
             "head_answered",
-            format!("HEAD {path} is answered {}, or with a body", told(&heard)),
+            format!("HEAD {path} is answered {}, or with a body", summary(&response)),
             "Monitors and link checkers take the deployment for broken.",
             "Look at the access log for this request: its `status` and `integrationError` say who failed.",
         ),
-        other => check.skip(told(other)),
+        other => check.skip(summary(other)),
     }
     check
 }
@@ -156,7 +156,7 @@ async fn head(url: &Url) -> Check {
 fn leading_keys(connection: Option<bool>) -> Check {
     let mut check = Check::new("leading_keys");
     match connection {
-        Some(true) => check.saw("a whole connection was made, used and ended: IAM allows what functions need"),
+        Some(true) => check.observed("a whole connection was made, used and ended: IAM allows what functions need"),
         Some(false) => check.skip(
             "the check `connect` says what failed; AccessDenied in a function's log names the action and the table",
         ),

@@ -10,12 +10,12 @@ mod certificate;
 mod challenge;
 mod connect;
 mod documents;
+mod error_responses;
 mod finding;
 mod first_deployment;
 mod pages;
 mod probe;
-mod raw;
-mod refusals;
+mod raw_request;
 mod registration;
 mod sign_in_mails;
 mod supabase;
@@ -27,8 +27,8 @@ use shared::clock::{Clock, Timestamp};
 use url::Url;
 
 use crate::deployment::{Connector, DemoPerson, Deployment, Project, variable};
-use crate::failed::Failed;
-use crate::said::Said;
+use crate::error::CommandError;
+use crate::output::Output;
 use connect::Connection;
 use documents::Documents;
 use finding::{Check, Report};
@@ -76,9 +76,10 @@ pub(crate) struct TestPerson {
 }
 
 impl Target {
-    fn parse(url: &str) -> Result<Self, Failed> {
+    fn parse(url: &str) -> Result<Self, CommandError> {
         let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host() && parsed.scheme().starts_with("http"));
-        let parsed = parsed.ok_or_else(|| Failed::NoUrl(format!("{url} is no URL; give the one that people paste")))?;
+        let parsed = parsed
+            .ok_or_else(|| CommandError::InvalidUrl(format!("{url} is no URL; give the one that people paste")))?;
         let (origin, path) = (parsed.origin().ascii_serialization(), parsed.path().trim_end_matches('/').to_owned());
         Ok(Self { url: url.to_owned(), parsed, origin, path })
     }
@@ -95,19 +96,21 @@ impl Target {
 }
 
 /// The report, and whether nothing is broken.
-pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Said, bool), Failed> {
+pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Output, bool), CommandError> {
     let Command { url, person, password_env, supabase, supabase_key, tenant, first_deployment } = command;
     let connector = deployment.connector().await?;
-    let (told, demo, project) =
+    let (reported, demo, project) =
         connector.map_or((None, None, None), |Connector { url, person, project }| (Some(url), person, project));
     let project = match (supabase, supabase_key) {
         (Some(url), Some(publishable_key)) => Some(Project { url, publishable_key, issuer: None, hosts_login: true }),
         _ => project,
     };
-    let url = url.or(told).ok_or_else(|| Failed::NoUrl("say which URL, --stack NAME or --local[=DIR]".to_owned()))?;
+    let url = url
+        .or(reported)
+        .ok_or_else(|| CommandError::InvalidUrl("say which URL, --stack NAME or --local[=DIR]".to_owned()))?;
     let person = match (person, password_env, demo) {
         (Some(email), Some(name), _) => {
-            let password = variable(&name).ok_or(Failed::NoPassword(name))?;
+            let password = variable(&name).ok_or(CommandError::NoPassword(name))?;
             Some(TestPerson { email, password, tenant })
         }
         (_, _, Some(DemoPerson { email, password })) => Some(TestPerson { email, password, tenant }),
@@ -127,11 +130,11 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Sa
             report.add(sign_in_mails::check(&aws, stack, Clock::system().now()).await);
         }
     }
-    Ok((report.said(), report.is_well()))
+    Ok((report.output(), report.is_well()))
 }
 
-async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: bool) -> Result<Report, Failed> {
-    let probe = Probe::new(&target.parsed).map_err(|error| Failed::NoUrl(error.to_string()))?;
+async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: bool) -> Result<Report, CommandError> {
+    let probe = Probe::new(&target.parsed).map_err(|error| CommandError::InvalidUrl(error.to_string()))?;
     let mut checks = vec![address::check(&target, Clock::system().now()).await];
     checks.push(challenge::check(&probe, &target).await);
     let (check, found) = documents::resource(&probe, &target).await;
@@ -146,8 +149,8 @@ async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: 
         checks.push(browsers::check(&probe, &target, documents).await);
         let (check, client) = registration::check(&probe, documents).await;
         checks.push(check);
-        checks.push(refusals::authorize(&probe, &target, documents, client.as_deref()).await);
-        checks.push(refusals::tokens(&probe, documents, client.as_deref()).await);
+        checks.push(error_responses::authorize(&probe, &target, documents, client.as_deref()).await);
+        checks.push(error_responses::tokens(&probe, documents, client.as_deref()).await);
         let connection = if let (Some(person), Some(client)) = (person, &client) {
             let (target, keys, now) = (&target, keys.as_slice(), Clock::system().now());
             let check = Connection { probe: &probe, target, documents, client, person, keys, now }.check().await;
@@ -173,17 +176,18 @@ async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: 
 async fn clock(probe: &Probe, target: &Target) -> Check {
     const SKEW: u64 = 60;
     let mut check = Check::new("clock");
-    let Some(heard) = probe.get(&mut check, &target.resource_metadata()).await else { return check };
-    check.saw(format!("{:?}", heard.version));
+    let Some(response) = probe.get(&mut check, &target.resource_metadata()).await else { return check };
+    check.observed(format!("{:?}", response.version));
     let now = Clock::system().now();
-    let told = heard.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
-    let told = told.and_then(|told| i64::try_from(told.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok());
-    match told.map(|told| (told, now.seconds().abs_diff(told))) {
+    let reported = response.header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    let reported = reported
+        .and_then(|reported| i64::try_from(reported.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs()).ok());
+    match reported.map(|reported| (reported, now.seconds().abs_diff(reported))) {
         None => check.skip("answers carry no Date"),
-        Some((_, apart)) if apart <= SKEW => check.saw(format!("{apart} s apart")),
-        Some((told, apart)) => check.broken(
+        Some((_, apart)) if apart <= SKEW => check.observed(format!("{apart} s apart")),
+        Some((reported, apart)) => check.broken(
             "clock_skew",
-            format!("it is {} there and {} here: {apart} s apart", Timestamp::from_seconds(told).to_rfc3339(), now.to_rfc3339()),
+            format!("it is {} there and {} here: {apart} s apart", Timestamp::from_seconds(reported).to_rfc3339(), now.to_rfc3339()),
             "Tokens seem expired, or not yet valid, to whoever checks them by another clock.",
             "Set this machine's clock; if it is right, look at what stands in front of the deployment and answers in its stead.",
         ),
@@ -201,7 +205,7 @@ fn speed(probe: &Probe) -> Check {
         return check;
     };
     let median = took.get(took.len() / 2).map_or(Duration::ZERO, |(_, took)| *took);
-    check.saw(format!(
+    check.observed(format!(
         "{} answers, half of them within {} ms, all within {} ms",
         took.len(),
         median.as_millis(),

@@ -7,7 +7,7 @@ use scraper::{Html, Selector};
 use url::Url;
 
 use super::finding::Check;
-use super::probe::{Heard, Probe, Question};
+use super::probe::{Probe, ProbeRequest, ProbeResponse};
 
 /// A browser.
 pub(crate) struct Browser<'p> {
@@ -26,7 +26,7 @@ pub(crate) struct Form {
 /// A page, and where it is.
 pub(crate) struct Page {
     pub(crate) url: Url,
-    pub(crate) heard: Heard,
+    pub(crate) response: ProbeResponse,
 }
 
 impl<'p> Browser<'p> {
@@ -41,13 +41,13 @@ impl<'p> Browser<'p> {
         for _ in 0..MOST {
             let cookies = self.header();
             let headers: Vec<_> = cookies.as_deref().map(|cookies| ("cookie", cookies)).into_iter().collect();
-            let question = Question { method: Method::GET, url: url.as_str(), headers: &headers, body: None };
-            let heard = self.probe.ask(check, question).await?;
-            self.keep(&heard);
-            let next = heard.header("location").and_then(|location| url.join(location).ok());
+            let request = ProbeRequest { method: Method::GET, url: url.as_str(), headers: &headers, body: None };
+            let response = self.probe.send(check, request).await?;
+            self.keep(&response);
+            let next = response.header("location").and_then(|location| url.join(location).ok());
             match next {
-                Some(next) if heard.is_redirect() && next.origin().ascii_serialization() == origin => url = next,
-                _ => return Some(Page { url, heard }),
+                Some(next) if response.is_redirect() && next.origin().ascii_serialization() == origin => url = next,
+                _ => return Some(Page { url, response }),
             }
         }
         check.broken(
@@ -60,7 +60,7 @@ impl<'p> Browser<'p> {
     }
 
     /// Sends a form as a browser does from our own page.
-    pub(crate) async fn submit(&mut self, check: &mut Check, page: &Page, form: &Form) -> Option<Heard> {
+    pub(crate) async fn submit(&mut self, check: &mut Check, page: &Page, form: &Form) -> Option<ProbeResponse> {
         let url = page.url.join(&form.action).ok()?;
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
         let cookies = self.header();
@@ -70,10 +70,10 @@ impl<'p> Browser<'p> {
             ("sec-fetch-site", "same-origin"),
         ];
         headers.extend(cookies.as_deref().map(|cookies| ("cookie", cookies)));
-        let question = Question { method: Method::POST, url: url.as_str(), headers: &headers, body: Some(body) };
-        let heard = self.probe.ask(check, question).await?;
-        self.keep(&heard);
-        Some(heard)
+        let request = ProbeRequest { method: Method::POST, url: url.as_str(), headers: &headers, body: Some(body) };
+        let response = self.probe.send(check, request).await?;
+        self.keep(&response);
+        Some(response)
     }
 
     fn header(&self) -> Option<String> {
@@ -81,8 +81,8 @@ impl<'p> Browser<'p> {
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
 
-    fn keep(&mut self, heard: &Heard) {
-        for line in heard.cookies() {
+    fn keep(&mut self, response: &ProbeResponse) {
+        for line in response.cookies() {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let Some((name, value)) = pair.split_once('=') else { continue };
             if attributes.to_ascii_lowercase().contains("max-age=0") {
@@ -98,7 +98,7 @@ impl Form {
     /// The form of a page that has a field of that name.
     pub(crate) fn find(page: &Page, field: &str) -> Option<Self> {
         let (forms, named, inputs) = (selector("form")?, selector(&format!("[name=\"{field}\"]"))?, selector("input")?);
-        let html = Html::parse_document(&page.heard.body);
+        let html = Html::parse_document(&page.response.body);
         let form = html.select(&forms).find(|form| form.select(&named).next().is_some())?;
         let (mut fields, mut choices) = (Vec::new(), Vec::new());
         for input in form.select(&inputs).map(|input| input.value()) {
@@ -134,12 +134,12 @@ impl Form {
 }
 
 /// The title of a page, for whoever reads that it is another one than expected.
-pub(crate) fn title(heard: &Heard) -> String {
-    let html = Html::parse_document(&heard.body);
+pub(crate) fn title(response: &ProbeResponse) -> String {
+    let html = Html::parse_document(&response.body);
     let title = selector("h1").and_then(|h1| html.select(&h1).next().map(|h1| h1.text().collect::<String>()));
     title.map_or_else(
-        || format!("{} without a heading", heard.status),
-        |title| format!("{} “{}”", heard.status, title.trim()),
+        || format!("{} without a heading", response.status),
+        |title| format!("{} “{}”", response.status, title.trim()),
     )
 }
 

@@ -12,7 +12,7 @@ use url::Url;
 use super::finding::Check;
 
 /// How long Claude waits for discovery, registration and tokens.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// As Claude calls itself when it looks at a server.
 const AGENT: &str = "Claude-User (amble doctor)";
@@ -25,7 +25,7 @@ pub(crate) struct Probe {
 
 /// An answer.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct ProbeResponse {
     /// What was asked, for whoever reads of it.
     pub(crate) what: String,
     pub(crate) status: u16,
@@ -35,7 +35,7 @@ pub(crate) struct Heard {
 }
 
 /// What is asked.
-pub(crate) struct Question<'a> {
+pub(crate) struct ProbeRequest<'a> {
     pub(crate) method: Method,
     pub(crate) url: &'a str,
     pub(crate) headers: &'a [(&'a str, &'a str)],
@@ -46,16 +46,16 @@ impl Probe {
     pub(crate) fn new(url: &Url) -> Result<Self, reqwest::Error> {
         // Fails only when it is installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).user_agent(AGENT);
+        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT).user_agent(AGENT);
         // What is on this machine is not asked for through a proxy.
-        let client = if is_here(url) { client.no_proxy() } else { client };
+        let client = if is_loopback(url) { client.no_proxy() } else { client };
         Ok(Self { client: client.build()?, took: RefCell::default() })
     }
 
     /// Asks; an answer that does not come is a finding.
-    pub(crate) async fn ask(&self, check: &mut Check, question: Question<'_>) -> Option<Heard> {
-        match self.hear(question).await {
-            Ok(heard) => Some(heard),
+    pub(crate) async fn send(&self, check: &mut Check, request: ProbeRequest<'_>) -> Option<ProbeResponse> {
+        match self.try_send(request).await {
+            Ok(response) => Some(response),
             Err(reason) => {
                 check.broken(
                     "no_answer",
@@ -69,37 +69,42 @@ impl Probe {
     }
 
     /// Asks; what was asked, and why no answer came.
-    pub(crate) async fn hear(&self, question: Question<'_>) -> Result<Heard, String> {
-        let Question { method, url, headers, body } = question;
+    pub(crate) async fn try_send(&self, request: ProbeRequest<'_>) -> Result<ProbeResponse, String> {
+        let ProbeRequest { method, url, headers, body } = request;
         let what = format!("{method} {url}");
         let request = headers
             .iter()
             .fold(self.client.request(method, url), |request, (name, value)| request.header(*name, *value));
         let begun = Instant::now();
-        let heard = async {
+        let response = async {
             let response = request.body(body.unwrap_or_default()).send().await?;
             let (status, version, headers) =
                 (response.status().as_u16(), response.version(), response.headers().clone());
             let body = response.text().await?;
-            Ok::<_, reqwest::Error>(Heard { what: what.clone(), status, version, body, headers })
+            Ok::<_, reqwest::Error>(ProbeResponse { what: what.clone(), status, version, body, headers })
         };
-        match heard.await {
-            Ok(heard) => {
+        match response.await {
+            Ok(response) => {
                 self.took.borrow_mut().push((what, begun.elapsed()));
-                Ok(heard)
+                Ok(response)
             }
             Err(error) => Err(format!("{what}: {}", reason(&error))),
         }
     }
 
-    pub(crate) async fn get(&self, check: &mut Check, url: &str) -> Option<Heard> {
-        self.ask(check, Question { method: Method::GET, url, headers: &[], body: None }).await
+    pub(crate) async fn get(&self, check: &mut Check, url: &str) -> Option<ProbeResponse> {
+        self.send(check, ProbeRequest { method: Method::GET, url, headers: &[], body: None }).await
     }
 
-    pub(crate) async fn post_form(&self, check: &mut Check, url: &str, fields: &[(&str, &str)]) -> Option<Heard> {
+    pub(crate) async fn post_form(
+        &self,
+        check: &mut Check,
+        url: &str,
+        fields: &[(&str, &str)],
+    ) -> Option<ProbeResponse> {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        self.ask(check, Question { method: Method::POST, url, headers: &headers, body: Some(body) }).await
+        self.send(check, ProbeRequest { method: Method::POST, url, headers: &headers, body: Some(body) }).await
     }
 
     /// How long answers took, the slowest last.
@@ -110,7 +115,7 @@ impl Probe {
     }
 }
 
-impl Heard {
+impl ProbeResponse {
     /// The value of a header; those that cannot be read are not there.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -139,7 +144,7 @@ impl Heard {
     }
 
     /// What it is, for whoever reads that it is not what it should be.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let kind = self.header("content-type").unwrap_or("no content type");
         let location = self.header("location").map_or_else(String::new, |location| format!(" to {location}"));
         format!("{} answers {}{location} ({kind})", self.what, self.status)
@@ -151,7 +156,7 @@ impl Heard {
 }
 
 /// Whether an address is on this machine.
-pub(crate) fn is_here(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

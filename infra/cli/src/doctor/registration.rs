@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::documents::Documents;
 use super::finding::Check;
-use super::probe::{Probe, Question};
+use super::probe::{Probe, ProbeRequest};
 
 /// Where Claude is answered. Nothing is ever sent there: the doctor reads the redirect and does not follow it.
 pub(crate) const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
@@ -20,7 +20,7 @@ pub(crate) async fn check(probe: &Probe, documents: &Documents) -> (Check, Optio
     let second = register(probe, &mut check, documents).await;
     if let (Some(first), Some(second)) = (&first, &second) {
         if first == second {
-            check.saw(format!("the same client twice: {first}"));
+            check.observed(format!("the same client twice: {first}"));
         } else {
             check.broken(
                 "not_idempotent",
@@ -42,23 +42,27 @@ async fn register(probe: &Probe, check: &mut Check, documents: &Documents) -> Op
         "response_types": ["code"],
     });
     let headers = [("content-type", "application/json")];
-    let question =
-        Question { method: Method::POST, url: &documents.register, headers: &headers, body: Some(body.to_string()) };
-    let heard = probe.ask(check, question).await?;
-    let Some(answer) = heard.object().filter(|_| heard.status == 201) else {
-        let (code, breaks) = match heard.status {
+    let request = ProbeRequest {
+        method: Method::POST,
+        url: &documents.register,
+        headers: &headers,
+        body: Some(body.to_string()),
+    };
+    let response = probe.send(check, request).await?;
+    let Some(answer) = response.object().filter(|_| response.status == 201) else {
+        let (code, breaks) = match response.status {
             201 => ("not_json", "Claude cannot read what it was registered as."),
             300..=399 => ("redirected", "Claude follows no redirect with a POST: it cannot register."),
             _ => ("registration_refused", "Claude cannot register, so that nobody can connect with it."),
         };
-        check.broken(code, heard.told(), breaks, FUNCTION);
+        check.broken(code, response.summary(), breaks, FUNCTION);
         return None;
     };
     strict(check, &answer);
-    if !heard.is_kept_from_caches() {
+    if !response.is_kept_from_caches() {
         check.weak(
             "registration_cached",
-            format!("{} may be kept by caches", heard.what),
+            format!("{} may be kept by caches", response.what),
             "A cache could give one client the registration of another.",
             FUNCTION,
         );

@@ -76,7 +76,7 @@ pub(crate) async fn check(aws: &SdkConfig, stack: &str, now: Timestamp) -> Check
         Ok((reasons, all)) => {
             let looked_at = if all { "in the last day" } else { "in the part of the last day that was looked at" };
             if reasons.is_empty() {
-                check.saw(format!("no mail failed {looked_at}"));
+                check.observed(format!("no mail failed {looked_at}"));
             }
             for (reason, Failures { times, last }) in reasons {
                 let known = SETTINGS.into_iter().find(|(setting, ..)| reason.contains(setting));
@@ -95,9 +95,9 @@ async fn reasons(aws: &SdkConfig, group: &str, now: Timestamp) -> Result<(BTreeM
     let logs = aws_sdk_cloudwatchlogs::Client::new(aws);
     let (mut reasons, mut next) = (BTreeMap::new(), None);
     for _ in 0..MOST_PAGES {
-        let asked = logs.filter_log_events().log_group_name(group).filter_pattern(PATTERN);
-        let asked = asked.start_time(now.minus(SPAN).seconds() * 1000).set_next_token(next);
-        let page = asked.send().await.map_err(|error| {
+        let request = logs.filter_log_events().log_group_name(group).filter_pattern(PATTERN);
+        let request = request.start_time(now.minus(SPAN).seconds() * 1000).set_next_token(next);
+        let page = request.send().await.map_err(|error| {
             let reason = error.as_service_error().and_then(ProvideErrorMetadata::message);
             reason.map_or_else(|| DisplayErrorContext(&error).to_string(), str::to_owned)
         })?;

@@ -10,12 +10,12 @@ use url::Url;
 
 use super::TestPerson;
 use super::finding::Check;
-use super::probe::{Heard, Probe, Question};
+use super::probe::{Probe, ProbeRequest, ProbeResponse};
 use crate::deployment::Project;
-use crate::failed::Failed;
+use crate::error::CommandError;
 
 /// The project, asked as the functions ask it.
-struct Asking<'a> {
+struct ProjectProbe<'a> {
     probe: Probe,
     project: &'a Project,
 }
@@ -28,19 +28,19 @@ enum OAuthServer {
     Unknown,
 }
 
-pub(crate) async fn check(project: &Project, person: Option<&TestPerson>) -> Result<Check, Failed> {
+pub(crate) async fn check(project: &Project, person: Option<&TestPerson>) -> Result<Check, CommandError> {
     let mut check = Check::new("supabase");
-    let url = Url::parse(&project.url).map_err(|_| Failed::NoUrl(format!("{} is no URL", project.url)))?;
-    let probe = Probe::new(&url).map_err(|error| Failed::NoUrl(error.to_string()))?;
-    let asking = Asking { probe, project };
-    if !asking.settings(&mut check).await {
+    let url = Url::parse(&project.url).map_err(|_| CommandError::InvalidUrl(format!("{} is no URL", project.url)))?;
+    let probe = Probe::new(&url).map_err(|error| CommandError::InvalidUrl(error.to_string()))?;
+    let probe = ProjectProbe { probe, project };
+    if !probe.settings(&mut check).await {
         return Ok(check);
     }
-    asking.issuer(&mut check).await;
-    asking.keys(&mut check).await;
-    let oauth_server = asking.oauth_server(&mut check).await;
+    probe.issuer(&mut check).await;
+    probe.keys(&mut check).await;
+    let oauth_server = probe.oauth_server(&mut check).await;
     match person {
-        Some(person) => asking.tokens(&mut check, person, oauth_server).await,
+        Some(person) => probe.tokens(&mut check, person, oauth_server).await,
         None if oauth_server == OAuthServer::On => check.skip(
             "give --person and --password-env to look whether a custom access token hook keeps the claims amr and client_id, as it \
              must where that server is on",
@@ -50,21 +50,21 @@ pub(crate) async fn check(project: &Project, person: Option<&TestPerson>) -> Res
     Ok(check)
 }
 
-impl Asking<'_> {
+impl ProjectProbe<'_> {
     fn at(&self, path: &str) -> String {
         format!("{}/auth/v1{path}", self.project.url.trim_end_matches('/'))
     }
 
-    async fn get(&self, check: &mut Check, path: &str) -> Option<Heard> {
-        self.ask(check, Question { method: Method::GET, url: &self.at(path), headers: &[], body: None }).await
+    async fn get(&self, check: &mut Check, path: &str) -> Option<ProbeResponse> {
+        self.send(check, ProbeRequest { method: Method::GET, url: &self.at(path), headers: &[], body: None }).await
     }
 
     /// Asks with the publishable key; an answer that does not come is a finding.
-    async fn ask(&self, check: &mut Check, question: Question<'_>) -> Option<Heard> {
+    async fn send(&self, check: &mut Check, request: ProbeRequest<'_>) -> Option<ProbeResponse> {
         let own = [("apikey", self.project.publishable_key.as_str()), ("x-supabase-api-version", "2024-01-01")];
-        let headers: Vec<_> = own.into_iter().chain(question.headers.iter().copied()).collect();
-        match self.probe.hear(Question { headers: &headers, ..question }).await {
-            Ok(heard) => Some(heard),
+        let headers: Vec<_> = own.into_iter().chain(request.headers.iter().copied()).collect();
+        match self.probe.try_send(ProbeRequest { headers: &headers, ..request }).await {
+            Ok(response) => Some(response),
             Err(reason) => {
                 check.broken(
                     "supabase_no_answer",
@@ -79,11 +79,11 @@ impl Asking<'_> {
 
     /// Which ways of signing in there are; whether the project could be asked at all.
     async fn settings(&self, check: &mut Check) -> bool {
-        let Some(heard) = self.get(check, "/settings").await else { return false };
-        let Some(settings) = heard.object().filter(|_| heard.status == 200) else {
+        let Some(response) = self.get(check, "/settings").await else { return false };
+        let Some(settings) = response.object().filter(|_| response.status == 200) else {
             check.broken(
                 "supabase_refuses",
-                heard.told(),
+                response.summary(),
                 "Nobody can sign in: the project refuses the key, or something else answers at that address.",
                 "Compare SupabaseUrl and SupabasePublishableKey with the API settings of the project.",
             );
@@ -99,8 +99,8 @@ impl Asking<'_> {
             .filter(|id| !["email", "phone", "anonymous_users"].contains(&id.as_str()))
             .map(|id| id.as_str())
             .collect();
-        check.saw(format!("e-mail sign-in {} (external.email)", if email { "on" } else { "off" }));
-        check.saw(if providers.is_empty() {
+        check.observed(format!("e-mail sign-in {} (external.email)", if email { "on" } else { "off" }));
+        check.observed(if providers.is_empty() {
             "no provider on".to_owned()
         } else {
             format!("providers: {}", providers.join(", "))
@@ -135,14 +135,14 @@ impl Asking<'_> {
 
     /// Whether the functions take its tokens. Old servers do not say.
     async fn issuer(&self, check: &mut Check) {
-        let Some(heard) = self.get(check, "/.well-known/openid-configuration").await else { return };
-        let Some(issuer) = heard.object().and_then(|document| document.get("issuer")?.as_str().map(str::to_owned))
+        let Some(response) = self.get(check, "/.well-known/openid-configuration").await else { return };
+        let Some(issuer) = response.object().and_then(|document| document.get("issuer")?.as_str().map(str::to_owned))
         else {
             return;
         };
         let accepted = self.project.issuer.clone().unwrap_or_else(|| self.at(""));
         if accepted.split(',').any(|accepted| accepted.trim() == issuer) {
-            check.saw(format!("tokens of {issuer}"));
+            check.observed(format!("tokens of {issuer}"));
         } else {
             check.broken(
                 "supabase_issuer",
@@ -154,8 +154,8 @@ impl Asking<'_> {
     }
 
     async fn keys(&self, check: &mut Check) {
-        let Some(heard) = self.get(check, "/.well-known/jwks.json").await else { return };
-        let keys = heard.object().and_then(|document| Some(document.get("keys")?.as_array()?.len()));
+        let Some(response) = self.get(check, "/.well-known/jwks.json").await else { return };
+        let keys = response.object().and_then(|document| Some(document.get("keys")?.as_array()?.len()));
         if keys == Some(0) {
             check.weak(
                 "shared_secret",
@@ -167,24 +167,24 @@ impl Asking<'_> {
     }
 
     async fn oauth_server(&self, check: &mut Check) -> OAuthServer {
-        let Some(heard) = self.get(check, "/.well-known/oauth-authorization-server").await else {
+        let Some(response) = self.get(check, "/.well-known/oauth-authorization-server").await else {
             return OAuthServer::Unknown;
         };
-        let document = heard.object().unwrap_or_default();
+        let document = response.object().unwrap_or_default();
         let text = |name: &str| document.get(name).and_then(Value::as_str);
-        match (heard.status, text("code"), text("issuer")) {
+        match (response.status, text("code"), text("issuer")) {
             (404, Some("feature_disabled"), _) => {
-                check.saw("its own OAuth server off");
+                check.observed("its own OAuth server off");
                 OAuthServer::Off
             }
             (200, _, Some(_)) => {
-                check.saw("its own OAuth server on");
+                check.observed("its own OAuth server on");
                 OAuthServer::On
             }
             _ => {
                 check.weak(
                     "oauth_server_unknown",
-                    format!("{}, so nobody knows whether its own OAuth server is on", heard.told()),
+                    format!("{}, so nobody knows whether its own OAuth server is on", response.summary()),
                     "A token without amr, which a custom access token hook may have dropped, is answered 503.",
                     "Let this path through to Supabase Auth; if the project is self-hosted, update it.",
                 );
@@ -198,17 +198,17 @@ impl Asking<'_> {
         let url = self.at("/token?grant_type=password");
         let body = json!({ "email": person.email, "password": person.password }).to_string();
         let headers = [("content-type", "application/json")];
-        let question = Question { method: Method::POST, url: &url, headers: &headers, body: Some(body) };
-        let Some(heard) = self.ask(check, question).await else { return };
-        let answer = heard.object().unwrap_or_default();
+        let request = ProbeRequest { method: Method::POST, url: &url, headers: &headers, body: Some(body) };
+        let Some(response) = self.send(check, request).await else { return };
+        let answer = response.object().unwrap_or_default();
         let text = |name: &str| answer.get(name).and_then(Value::as_str);
         let Some(token) = text("access_token") else {
             let code = text("code").unwrap_or("no code");
-            check.skip(format!("{} cannot sign in at the project: {} {code}", person.email, heard.status));
+            check.skip(format!("{} cannot sign in at the project: {} {code}", person.email, response.status));
             return;
         };
-        if says_how(token) {
-            check.saw("tokens say how people signed in (amr)");
+        if has_amr(token) {
+            check.observed("tokens say how people signed in (amr)");
         } else if oauth_server == OAuthServer::On {
             check.broken(
                 "amr_dropped",
@@ -226,13 +226,13 @@ impl Asking<'_> {
         }
         let (url, bearer) = (self.at("/logout?scope=local"), format!("Bearer {token}"));
         let headers = [("authorization", bearer.as_str())];
-        let question = Question { method: Method::POST, url: &url, headers: &headers, body: None };
-        if let Some(heard) = self.ask(check, question).await
-            && heard.status != 204
+        let request = ProbeRequest { method: Method::POST, url: &url, headers: &headers, body: None };
+        if let Some(response) = self.send(check, request).await
+            && response.status != 204
         {
             check.weak(
                 "session_left",
-                format!("ending the session of {} is answered {}", person.email, heard.status),
+                format!("ending the session of {} is answered {}", person.email, response.status),
                 "The doctor's session at Supabase goes on until it expires.",
                 "Sign this person out in Supabase's dashboard.",
             );
@@ -240,7 +240,7 @@ impl Asking<'_> {
     }
 }
 
-fn says_how(token: &str) -> bool {
+fn has_amr(token: &str) -> bool {
     let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let claims: Option<Map<String, Value>> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
     let methods = claims.as_ref().and_then(|claims| claims.get("amr")?.as_array());

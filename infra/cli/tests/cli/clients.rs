@@ -6,7 +6,7 @@ use shared::clock::Clock;
 use world::connector::Connector;
 use world::{CALLBACK, World};
 
-use crate::program::{Amble, Folder, world};
+use crate::program::{Amble, TempDir, world};
 
 const ADD: [&str; 8] =
     ["client", "add", "--id", "acme-cowork", "--name", "Acme for Cowork", "--redirect-uri", CALLBACK];
@@ -23,7 +23,7 @@ async fn a_client_lives_from_its_registration_to_its_end() {
     let world = world().await;
     let amble = Amble::of(&world);
 
-    let added = amble.tells(&ADD).await;
+    let added = amble.json(&ADD).await;
     let first = added["client_secret"].as_str().unwrap().to_owned();
     assert!(first.starts_with("cs_") && first.len() == 46, "{first}");
     let listed = added["secrets"][0]["secret"].as_str().unwrap().to_owned();
@@ -36,20 +36,20 @@ async fn a_client_lives_from_its_registration_to_its_end() {
     let code = ana.code(&ask, "acme").await;
     let tokens = with_first.exchange(&ask, &code).await.tokens(&world);
 
-    let another = amble.tells(&["client", "secret", "add", "acme-cowork"]).await;
+    let another = amble.json(&["client", "secret", "add", "acme-cowork"]).await;
     let with_second = connector(&world, another["client_secret"].as_str().unwrap());
     let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
     let tokens = with_first.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
-    let text = amble.says(&["client", "secret", "list", "acme-cowork"]).await;
+    let text = amble.text(&["client", "secret", "list", "acme-cowork"]).await;
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(text.starts_with("SECRET    MADE\n") && text.contains(&listed), "{text}");
 
-    amble.says(&["client", "secret", "remove", "acme-cowork", &listed]).await;
+    amble.text(&["client", "secret", "remove", "acme-cowork", &listed]).await;
     let refused = with_first.refresh(tokens.refresh.as_ref().unwrap()).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
 
-    let said = amble.says(&["client", "remove", "acme-cowork"]).await;
+    let said = amble.text(&["client", "remove", "acme-cowork"]).await;
     assert_eq!(said, "acme-cowork is forgotten. Connections that ended: 1.\n");
     let refused = with_second.refresh(&tokens.refresh.unwrap()).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
@@ -61,17 +61,17 @@ async fn a_client_lives_from_its_registration_to_its_end() {
 async fn clients_are_listed_and_shown() {
     let world = world().await;
     let amble = Amble::of(&world);
-    assert_eq!(amble.says(&["client", "list"]).await, "There is no client yet.\n");
-    assert_eq!(amble.tells(&["client", "list"]).await, json!({ "clients": [] }));
+    assert_eq!(amble.text(&["client", "list"]).await, "There is no client yet.\n");
+    assert_eq!(amble.json(&["client", "list"]).await, json!({ "clients": [] }));
 
-    let text = amble.says(&[&ADD[..], &["--redirect-uri", "http://localhost:4444/cb"]].concat()).await;
+    let text = amble.text(&[&ADD[..], &["--redirect-uri", "http://localhost:4444/cb"]].concat()).await;
     let (told, secret) = text.split_once("\n\n  ").unwrap();
     assert_eq!(told, "acme-cowork is registered. Its secret, which nobody can show again:");
     let secret = secret.trim();
     world.remember(secret);
     let registered = world.connector("Claude").await.client_id;
 
-    let list = amble.says(&["client", "list"]).await;
+    let list = amble.text(&["client", "list"]).await;
     let lines: Vec<_> = list.lines().collect();
     assert_eq!(lines.len(), 3, "{list}");
     assert!(lines[0].starts_with("CLIENT ") && lines[0].ends_with("ANSWERED AT"), "{list}");
@@ -79,24 +79,24 @@ async fn clients_are_listed_and_shown() {
     assert!(lines[1].ends_with(&format!("Acme for Cowork  {CALLBACK} http://localhost/cb")), "{list}");
     assert!(lines[2].starts_with(&registered) && lines[2].contains("registered itself, until 20"), "{list}");
 
-    let shown = amble.says(&["client", "show", "acme-cowork"]).await;
+    let shown = amble.text(&["client", "show", "acme-cowork"]).await;
     for line in ["Client           acme-cowork", "Name             Acme for Cowork", "Kept             by hand"] {
         assert!(shown.lines().any(|shown| shown == line), "{shown}");
     }
-    let all = amble.tells(&["client", "list"]).await;
-    assert_eq!(all["clients"][0], amble.tells(&["client", "show", "acme-cowork"]).await);
-    assert_eq!(all["clients"][1], amble.tells(&["client", "show", &registered]).await);
-    for text in [list, shown, all.to_string(), amble.says(&["client", "secret", "list", "acme-cowork"]).await] {
+    let all = amble.json(&["client", "list"]).await;
+    assert_eq!(all["clients"][0], amble.json(&["client", "show", "acme-cowork"]).await);
+    assert_eq!(all["clients"][1], amble.json(&["client", "show", &registered]).await);
+    for text in [list, shown, all.to_string(), amble.text(&["client", "secret", "list", "acme-cowork"]).await] {
         assert!(!text.contains("cs_") && !text.contains(secret), "{text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_done_is_said_and_not_done() {
+async fn invalid_client_commands_change_nothing() {
     let world = world().await;
     let amble = Amble::of(&world);
     let registered = world.connector("Claude").await.client_id;
-    let secret = amble.tells(&ADD).await["client_secret"].as_str().unwrap().to_owned();
+    let secret = amble.json(&ADD).await["client_secret"].as_str().unwrap().to_owned();
     world.remember(&secret);
     let before = world.system().items().unwrap();
 
@@ -113,17 +113,17 @@ async fn what_cannot_be_done_is_said_and_not_done() {
         ("acme", "Acme", ""),
     ] {
         let words = ["client", "add", "--id", id, "--name", name, "--redirect-uri", uri];
-        let complaint = amble.complains(2, &words).await;
+        let complaint = amble.fails_with(2, &words).await;
         assert!(complaint.starts_with("error: ") && complaint.contains("--help"), "{words:?} {complaint}");
     }
     for words in [&["client"][..], &["client", "add"], &["client", "ad"], &["nothing"], &["client", "show"], &ADD[..6]]
     {
-        amble.complains(2, words).await;
+        amble.fails_with(2, words).await;
     }
-    assert!(amble.complains(2, &["client", "ad"]).await.contains("'add'"));
+    assert!(amble.fails_with(2, &["client", "ad"]).await.contains("'add'"));
 
     // The state of things.
-    let listed = amble.tells(&["client", "show", "acme-cowork"]).await["secrets"][0]["secret"].clone();
+    let listed = amble.json(&["client", "show", "acme-cowork"]).await["secrets"][0]["secret"].clone();
     let listed = listed.as_str().unwrap();
     for (words, sentence) in [
         (&ADD[..], "there is a client acme-cowork already"),
@@ -137,17 +137,17 @@ async fn what_cannot_be_done_is_said_and_not_done() {
         (&["client", "secret", "remove", "acme-cowork", "x"], "acme-cowork has no secret x"),
         (&["client", "secret", "remove", "acme-cowork", listed], "is the last secret of acme-cowork"),
     ] {
-        let complaint = amble.complains(1, words).await;
+        let complaint = amble.fails_with(1, words).await;
         assert!(complaint.starts_with("amble: ") && complaint.contains(sentence), "{words:?} {complaint}");
         assert_eq!(complaint.lines().count(), 1, "{complaint}");
     }
     assert_eq!(world.system().items().unwrap(), before);
 
     for _ in 0..4 {
-        let added = amble.tells(&["client", "secret", "add", "acme-cowork"]).await;
+        let added = amble.json(&["client", "secret", "add", "acme-cowork"]).await;
         world.remember(added["client_secret"].as_str().unwrap());
     }
-    let complaint = amble.complains(1, &["client", "secret", "add", "acme-cowork"]).await;
+    let complaint = amble.fails_with(1, &["client", "secret", "add", "acme-cowork"]).await;
     assert!(complaint.contains("acme-cowork has 5 secrets already"), "{complaint}");
 }
 
@@ -158,11 +158,11 @@ async fn one_of_two_at_once_registers_it() {
     let amble = Amble::of(&world);
     let words = [&ADD[..], &["--json"]].concat();
 
-    let ended = world::all((0..4).map(|_| amble.runs(&words))).await;
+    let ended = world::all((0..4).map(|_| amble.run(&words))).await;
 
     let done: Vec<_> = ended.iter().filter(|ended| ended.status == 0).collect();
     assert_eq!(done.len(), 1, "{ended:?}");
-    let told: Value = serde_json::from_str(&done[0].out).unwrap();
+    let told: Value = serde_json::from_str(&done[0].stdout).unwrap();
     let client = connector(&world, told["client_secret"].as_str().unwrap());
     assert_eq!(client.refresh("rt_x").await.json()["error"], "invalid_grant");
 }
@@ -170,40 +170,40 @@ async fn one_of_two_at_once_registers_it() {
 /// `--local` finds the system that runs on a folder, and says so when none does.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_system_is_found_by_its_folder() {
-    let folder = Folder::new("clients");
+    let folder = TempDir::new("clients");
     let local = format!("--local={}", folder.0.display());
     let amble = Amble(Vec::new());
     let words = ["client", "list", &local];
-    assert!(amble.complains(1, &words).await.contains("no local system runs on"));
+    assert!(amble.fails_with(1, &words).await.contains("no local system runs on"));
 
     let world = World::with(|options| {
-        options.data = Data::Folder(folder.0.clone());
+        options.data = Data::Directory(folder.0.clone());
         options.clock = Clock::system();
     })
     .await;
     let registered = world.connector("Claude").await.client_id;
-    assert_eq!(amble.tells(&words).await["clients"][0]["client_id"], registered);
-    let secret = amble.tells(&[&ADD[..], &[&local]].concat()).await["client_secret"].as_str().unwrap().to_owned();
+    assert_eq!(amble.json(&words).await["clients"][0]["client_id"], registered);
+    let secret = amble.json(&[&ADD[..], &[&local]].concat()).await["client_secret"].as_str().unwrap().to_owned();
     assert_eq!(connector(&world, &secret).refresh("rt_x").await.json()["error"], "invalid_grant");
 
     drop(world);
-    assert!(amble.complains(1, &words).await.contains("no local system runs on"));
-    assert!(amble.complains(2, &[&words[..], &["--stack", "prod"]].concat()).await.contains("cannot be used with"));
+    assert!(amble.fails_with(1, &words).await.contains("no local system runs on"));
+    assert!(amble.fails_with(2, &[&words[..], &["--stack", "prod"]].concat()).await.contains("cannot be used with"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_says_what_it_misses() {
+async fn missing_settings_are_named() {
     let amble = Amble::of_environment("http://127.0.0.1:1");
-    assert!(amble.complains(1, &["client", "list"]).await.contains("TABLE_CLIENTS"));
-    let elsewhere = amble.complains(1, &["client", "list", "--stack", "prod"]).await;
+    assert!(amble.fails_with(1, &["client", "list"]).await.contains("TABLE_CLIENTS"));
+    let elsewhere = amble.fails_with(1, &["client", "list", "--stack", "prod"]).await;
     assert!(elsewhere.contains("the stack prod cannot be read in us-east-1"), "{elsewhere}");
 
     let unreachable = Amble([&amble.0[..], &[("TABLE_CLIENTS".to_owned(), "Clients".to_owned())]].concat());
-    let complaint = unreachable.complains(1, &["client", "list"]).await;
+    let complaint = unreachable.fails_with(1, &["client", "list"]).await;
     assert!(complaint.contains("DynamoDB.Scan: no connection"), "{complaint}");
     let no_region = Amble(unreachable.0.into_iter().filter(|(name, _)| name != "AWS_REGION").collect());
-    assert!(no_region.complains(1, &["client", "list"]).await.contains("AWS_REGION"));
-    assert!(Amble(Vec::new()).says(&["--help"]).await.contains("--stack"));
+    assert!(no_region.fails_with(1, &["client", "list"]).await.contains("AWS_REGION"));
+    assert!(Amble(Vec::new()).text(&["--help"]).await.contains("--stack"));
 }
 
 /// The stack's outputs name the tables, in moto's CloudFormation and DynamoDB.
@@ -238,20 +238,20 @@ async fn a_stack_is_found_by_its_outputs() {
     let amble = Amble::of_environment(&moto);
     let at = ["--stack", stack.as_str()];
 
-    assert_eq!(amble.tells(&[&["client", "list"], &at[..]].concat()).await, json!({ "clients": [] }));
-    amble.says(&[&ADD[..], &at].concat()).await;
-    amble.says(&[&["client", "secret", "add", "acme-cowork"], &at[..]].concat()).await;
-    let shown = amble.tells(&[&["client", "show", "acme-cowork"], &at[..]].concat()).await;
+    assert_eq!(amble.json(&[&["client", "list"], &at[..]].concat()).await, json!({ "clients": [] }));
+    amble.text(&[&ADD[..], &at].concat()).await;
+    amble.text(&[&["client", "secret", "add", "acme-cowork"], &at[..]].concat()).await;
+    let shown = amble.json(&[&["client", "show", "acme-cowork"], &at[..]].concat()).await;
     let old = shown["secrets"][0]["secret"].as_str().unwrap();
-    amble.says(&[&["client", "secret", "remove", "acme-cowork", old], &at[..]].concat()).await;
+    amble.text(&[&["client", "secret", "remove", "acme-cowork", old], &at[..]].concat()).await;
     let last =
         [&["client", "secret", "remove", "acme-cowork", shown["secrets"][1]["secret"].as_str().unwrap()], &at[..]];
-    assert!(amble.complains(1, &last.concat()).await.contains("is the last secret"));
-    amble.says(&[&["client", "remove", "acme-cowork"], &at[..]].concat()).await;
+    assert!(amble.fails_with(1, &last.concat()).await.contains("is the last secret"));
+    amble.text(&[&["client", "remove", "acme-cowork"], &at[..]].concat()).await;
 
-    let other = amble.complains(1, &["client", "list", "--stack", &format!("{stack}-other")]).await;
+    let other = amble.fails_with(1, &["client", "list", "--stack", &format!("{stack}-other")]).await;
     assert!(other.contains("has no output TableClients"), "{other}");
-    assert!(amble.complains(1, &["client", "list", "--stack", "nowhere"]).await.contains("does not exist"));
+    assert!(amble.fails_with(1, &["client", "list", "--stack", "nowhere"]).await.contains("does not exist"));
 }
 
 /// Removed, it comes back by itself; blocked, it does not: not by registering, not at the pages, not for tokens; and unblocked it does.
@@ -263,7 +263,7 @@ async fn a_blocked_client_stays_out() {
     let id = connector.client_id.clone();
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
 
-    let said = amble.says(&["client", "remove", &id]).await;
+    let said = amble.text(&["client", "remove", &id]).await;
     assert!(said.contains("Connections that ended: 1. It can come back by itself;"), "{said}");
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
     let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
@@ -271,7 +271,7 @@ async fn a_blocked_client_stays_out() {
     let ask = connector.ask("skills:read");
     let code = world.person("ana@example.com").code(&ask, "acme").await;
 
-    let blocked = amble.tells(&["client", "block", &id]).await;
+    let blocked = amble.json(&["client", "block", &id]).await;
     assert_eq!(blocked, json!({ "client_id": id, "ended": 2 }));
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
     for refused in [connector.exchange(&ask, &code).await, connector.refresh(&tokens.refresh.unwrap()).await] {
@@ -292,7 +292,7 @@ async fn a_blocked_client_stays_out() {
     let expected = json!({ "error": "invalid_client_metadata", "error_description": sentence });
     assert_eq!((refused.status, refused.json()), (400, expected));
 
-    let listed = amble.tells(&["client", "show", &id]).await;
+    let listed = amble.json(&["client", "show", &id]).await;
     assert_eq!(listed["client_name"], "Claude");
     assert!(listed["blocked_since"].is_string(), "{listed}");
     for (words, sentence) in [
@@ -300,10 +300,10 @@ async fn a_blocked_client_stays_out() {
         (&["client", "secret", "add", &id], "is blocked; `amble client unblock"),
         (&["client", "unblock", "nobody"], "nobody is not blocked"),
     ] {
-        let complaint = amble.complains(1, words).await;
+        let complaint = amble.fails_with(1, words).await;
         assert!(complaint.contains(sentence), "{complaint}");
     }
-    amble.says(&["client", "unblock", &id]).await;
+    amble.text(&["client", "unblock", &id]).await;
     assert_eq!(world.connector("Claude").await.client_id, id);
 }
 
@@ -318,14 +318,14 @@ async fn a_blocked_document_is_not_fetched() {
     .await;
     let amble = Amble::of(&world);
     let connector = documents.connector(&world, "/client.json", "Some Client", &["http://localhost/callback"]);
-    amble.says(&["client", "block", &connector.client_id]).await;
+    amble.text(&["client", "block", &connector.client_id]).await;
 
     let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
     assert_eq!(page.status, 403, "{page:?}");
     assert!(page.body.contains("This application is blocked here"), "{page:?}");
     assert_eq!(documents.asked("/client.json"), 0);
 
-    amble.says(&["client", "unblock", &connector.client_id]).await;
+    amble.text(&["client", "unblock", &connector.client_id]).await;
     let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
     assert_eq!((page.status, documents.asked("/client.json")), (200, 1), "{page:?}");
 }

@@ -7,8 +7,8 @@ use local::{Data, Options, System};
 use serde_json::{Value, json};
 use shared::clock::{Clock, Timestamp};
 
-use crate::front::{Answer, Asked, Change, Front};
-use crate::program::{Amble, Folder};
+use crate::program::{Amble, TempDir};
+use crate::response_proxy::{Answer, Change, ProxiedRequest, ResponseProxy};
 
 const WITH_ANA: [&str; 4] = ["--person", "ana@example.com", "--password-env", "ANAS_PASSWORD"];
 
@@ -36,12 +36,12 @@ fn findings(report: &Value) -> Vec<Value> {
 /// The system as it is: nothing is found, whoever asks and however.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_local_system_is_well() {
-    let folder = Folder::new("doctor");
-    let data = Data::Folder(folder.0.clone());
+    let folder = TempDir::new("doctor");
+    let data = Data::Directory(folder.0.clone());
     let system = System::start(Options { demo: true, data, ..Options::default() }).await.unwrap();
     let local = format!("--local={}", folder.0.display());
 
-    let report = amble().tells(&["doctor", &local]).await;
+    let report = amble().json(&["doctor", &local]).await;
     assert_eq!((findings(&report), &report["well"], &report["url"]), (vec![], &json!(true), &json!(system.mcp_url())));
     let looked_at: Vec<_> = report["checks"]
         .as_array()
@@ -75,7 +75,7 @@ async fn the_local_system_is_well() {
     ];
     assert_eq!((&supabase["verdict"], &supabase["seen"]), (&json!("well"), &json!(seen)));
 
-    let text = amble().says(&["doctor", &system.mcp_url()]).await;
+    let text = amble().text(&["doctor", &system.mcp_url()]).await;
     assert!(
         text.starts_with(&format!("{}\n\nwell     address       on this machine, without TLS\n", system.mcp_url())),
         "{text}"
@@ -84,8 +84,7 @@ async fn the_local_system_is_well() {
         text.contains("\nskipped  connect       give --person and --password-env to try a whole connection\n"),
         "{text}"
     );
-    let of_a_tenant =
-        amble().tells(&[&["doctor", &format!("{}/acme", system.mcp_url())], &WITH_ANA[..]].concat()).await;
+    let of_a_tenant = amble().json(&[&["doctor", &format!("{}/acme", system.mcp_url())], &WITH_ANA[..]].concat()).await;
     assert_eq!(findings(&of_a_tenant), [] as [Value; 0]);
 
     // One client for all of them, and no connection is left.
@@ -97,21 +96,21 @@ async fn the_local_system_is_well() {
 
 /// Through the front that changes nothing, all is well too: what is found later is what was broken.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_broken_is_found_and_named() {
-    let front = Front::start().await;
-    let url = front.url();
-    let well = amble().tells(&[&["doctor", &url], &WITH_ANA[..]].concat()).await;
+async fn every_fault_is_found_and_named() {
+    let proxy = ResponseProxy::start().await;
+    let url = proxy.url();
+    let well = amble().json(&[&["doctor", &url], &WITH_ANA[..]].concat()).await;
     assert_eq!(findings(&well), [] as [Value; 0]);
 
     let mut wrong = Vec::new();
     for Case { name, whole, change, expected } in cases() {
-        front.does(Some(change));
+        proxy.set_change(Some(change));
         let words =
             if whole { [&["doctor", &url, "--json"], &WITH_ANA[..]].concat() } else { vec!["doctor", &url, "--json"] };
-        let ended = amble().runs(&words).await;
-        let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{name}: {ended:?}"));
+        let ended = amble().run(&words).await;
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{name}: {ended:?}"));
         let found: Vec<_> = findings(&report).into_iter().map(|line| json!(settled(line.as_str().unwrap()))).collect();
-        let expected: Vec<_> = expected.iter().map(|line| json!(line.replace("{at}", &front.origin))).collect();
+        let expected: Vec<_> = expected.iter().map(|line| json!(line.replace("{at}", &proxy.origin))).collect();
         if found != expected {
             wrong.push(format!("{name}:\nexpected {}\nfound    {}", json!(expected), json!(found)));
         }
@@ -146,7 +145,7 @@ fn settled(line: &str) -> String {
 /// A certificate that is about to end is told of before it does, and when it has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_ends_is_found() {
-    let folder = Folder::new("certificate");
+    let folder = TempDir::new("certificate");
     std::fs::create_dir_all(&folder.0).unwrap();
     let authority = folder.0.join("authority.pem");
     let now = Clock::system().now().seconds();
@@ -168,10 +167,10 @@ async fn a_certificate_that_ends_is_found() {
         });
 
         let amble = Amble(Vec::new()).with("SSL_CERT_FILE", authority.to_str().unwrap());
-        let ended = amble.runs(&["doctor", &url, "--json"]).await;
+        let ended = amble.run(&["doctor", &url, "--json"]).await;
 
         greeting.abort();
-        let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}"));
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
         let all = findings(&report);
         let told: Vec<_> =
             all.iter().map(|line| line.as_str().unwrap()).filter(|line| line.contains(" address: ")).collect();
@@ -188,24 +187,24 @@ async fn a_certificate_that_ends_is_found() {
 
 /// Where nobody answers, that is what is said, and not a word more than needed.
 #[tokio::test(flavor = "multi_thread")]
-async fn where_nobody_answers_that_is_said() {
-    let ended = amble().runs(&["doctor", "http://127.0.0.1:1/api/mcp/server"]).await;
+async fn unreachable_deployments_are_reported() {
+    let ended = amble().run(&["doctor", "http://127.0.0.1:1/api/mcp/server"]).await;
     assert_eq!(ended.status, 1, "{ended:?}");
-    assert!(ended.out.contains("[no_answer]") && ended.out.contains("Connection refused"), "{ended:?}");
-    let ended = amble().runs(&["doctor", "http://amble-doctor.invalid/Api/"]).await;
+    assert!(ended.stdout.contains("[no_answer]") && ended.stdout.contains("Connection refused"), "{ended:?}");
+    let ended = amble().run(&["doctor", "http://amble-doctor.invalid/Api/"]).await;
     assert_eq!(ended.status, 1, "{ended:?}");
     for code in ["[url_written]", "[insecure]", "[no_answer]"] {
-        assert!(ended.out.contains(code), "{code} {ended:?}");
+        assert!(ended.stdout.contains(code), "{code} {ended:?}");
     }
-    let ended = amble().runs(&["doctor", "https://amble-doctor.invalid/api/mcp/server"]).await;
-    assert!(ended.out.contains("[no_such_name]"), "{ended:?}");
+    let ended = amble().run(&["doctor", "https://amble-doctor.invalid/api/mcp/server"]).await;
+    assert!(ended.stdout.contains("[no_such_name]"), "{ended:?}");
 
     // TLS, where there is none.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
-    let ended = amble().runs(&["doctor", &format!("https://127.0.0.1:{port}/api/mcp/server")]).await;
-    assert!(ended.status == 1 && ended.out.contains("[no_answer]"), "{ended:?}");
+    let ended = amble().run(&["doctor", &format!("https://127.0.0.1:{port}/api/mcp/server")]).await;
+    assert!(ended.status == 1 && ended.stdout.contains("[no_answer]"), "{ended:?}");
 }
 
 struct Case {
@@ -218,7 +217,7 @@ struct Case {
 
 fn case(
     name: &'static str,
-    change: impl Fn(&Asked, Answer) -> Answer + Send + Sync + 'static,
+    change: impl Fn(&ProxiedRequest, Answer) -> Answer + Send + Sync + 'static,
     expected: &[&'static str],
 ) -> Case {
     Case { name, whole: false, change: Arc::new(change), expected: expected.to_vec() }
@@ -226,7 +225,7 @@ fn case(
 
 fn whole(
     name: &'static str,
-    change: impl Fn(&Asked, Answer) -> Answer + Send + Sync + 'static,
+    change: impl Fn(&ProxiedRequest, Answer) -> Answer + Send + Sync + 'static,
     expected: &[&'static str],
 ) -> Case {
     Case { whole: true, ..case(name, change, expected) }
@@ -239,19 +238,19 @@ const SERVER: &str = "/.well-known/oauth-authorization-server";
 const JWKS: &str = "/.well-known/jwks.json";
 const CHALLENGE: &str = "www-authenticate";
 
-fn is_server(asked: &Asked) -> bool {
+fn is_server(asked: &ProxiedRequest) -> bool {
     asked.method == "GET" && asked.path.starts_with(SERVER)
 }
 
-fn is_resource(asked: &Asked) -> bool {
+fn is_resource(asked: &ProxiedRequest) -> bool {
     asked.method == "GET" && asked.path.starts_with(RESOURCE_ROOT)
 }
 
-fn is_mcp(asked: &Asked) -> bool {
+fn is_mcp(asked: &ProxiedRequest) -> bool {
     asked.path == MCP && asked.method != "OPTIONS"
 }
 
-fn is(asked: &Asked, method: &str, path: &str) -> bool {
+fn is(asked: &ProxiedRequest, method: &str, path: &str) -> bool {
     asked.method == method && asked.path == path
 }
 

@@ -17,23 +17,23 @@ const NAMES: [&str; 8] =
     ["raw_query", "raw_host", "header_names", "slash", "head", "leading_keys", "throttles", "rollback"];
 
 /// What is answered to a request in place of the system, by the request's head.
-type Plant = fn(&str) -> Option<&'static str>;
+type PlantedAnswer = fn(&str) -> Option<&'static str>;
 
 /// In front of the local system at the issuer's address, on bytes: what is no HTTP gets through as well.
-struct RawFront {
+struct RawProxy {
     origin: String,
-    plant: Arc<Mutex<Option<Plant>>>,
+    plant: Arc<Mutex<Option<PlantedAnswer>>>,
     _system: System,
 }
 
-impl RawFront {
+impl RawProxy {
     async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = format!("http://localhost:{}", listener.local_addr().unwrap().port());
         let parameters = [("Issuer".to_owned(), origin.clone())].into();
         let system = System::start(Options { demo: true, parameters, ..Options::default() }).await.unwrap();
         let to = system.issuer().strip_prefix("http://").unwrap().to_owned();
-        let plant: Arc<Mutex<Option<Plant>>> = Arc::default();
+        let plant: Arc<Mutex<Option<PlantedAnswer>>> = Arc::default();
         let planted = Arc::clone(&plant);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -43,16 +43,16 @@ impl RawFront {
         Self { origin, plant, _system: system }
     }
 
-    async fn reports(&self, plant: Option<Plant>, more: &[&str]) -> (i32, Value) {
+    async fn reports(&self, plant: Option<PlantedAnswer>, more: &[&str]) -> (i32, Value) {
         *self.plant.lock().unwrap() = plant;
         let url = format!("{}/api/mcp/server", self.origin);
         let amble = Amble(Vec::new()).with("ANAS_PASSWORD", "ana-demo");
-        let ended = amble.runs(&[&["doctor", &url, "--json", "--first-deployment"], more].concat()).await;
-        (ended.status, serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}")))
+        let ended = amble.run(&[&["doctor", &url, "--json", "--first-deployment"], more].concat()).await;
+        (ended.status, serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}")))
     }
 }
 
-async fn pass(mut stream: TcpStream, to: String, plant: Arc<Mutex<Option<Plant>>>) {
+async fn pass(mut stream: TcpStream, to: String, plant: Arc<Mutex<Option<PlantedAnswer>>>) {
     let mut head = Vec::new();
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
         if stream.read_buf(&mut head).await.unwrap_or(0) == 0 {
@@ -95,10 +95,10 @@ fn seen<'a>(report: &'a Value, name: &str) -> &'a Value {
 const ANA: [&str; 4] = ["--person", "ana@example.com", "--password-env", "ANAS_PASSWORD"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_only_aws_can_settle_is_looked_at_or_said_how_to() {
-    let front = RawFront::start().await;
+async fn first_deployment_checks_pass_or_say_how_to_look() {
+    let proxy = RawProxy::start().await;
 
-    let (status, report) = front.reports(None, &ANA).await;
+    let (status, report) = proxy.reports(None, &ANA).await;
 
     let expected = [
         ("raw_query", "well"),
@@ -115,18 +115,18 @@ async fn what_only_aws_can_settle_is_looked_at_or_said_how_to() {
     assert_eq!(seen(&report, "raw_query")[0], "a document with a quotation mark in the query: 400 by a function");
     assert_eq!(seen(&report, "raw_host")[0], "a host with a quotation mark: 400 by a function");
 
-    let (_, report) = front.reports(None, &[]).await;
+    let (_, report) = proxy.reports(None, &[]).await;
     assert!(seen(&report, "leading_keys")[0].as_str().unwrap().starts_with("give --person"), "{report}");
-    let url = format!("{}/api/mcp/server", front.origin);
-    let without = Amble(Vec::new()).tells(&["doctor", &url]).await;
+    let url = format!("{}/api/mcp/server", proxy.origin);
+    let without = Amble(Vec::new()).json(&["doctor", &url]).await;
     assert_eq!(list(&without), [], "not unless it is asked for");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_aws_does_otherwise_is_found_and_named() {
+async fn every_difference_of_aws_is_found_and_named() {
     const FAILED: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\n\r\n{\"message\":\"Internal Server Error\"}";
-    let front = RawFront::start().await;
-    let cases: [(&str, Plant, &[&str]); 9] = [
+    let proxy = RawProxy::start().await;
+    let cases: [(&str, PlantedAnswer, &[&str]); 9] = [
         (
             "raw_query",
             |head| head.contains("?a=\"").then_some(FAILED),
@@ -188,15 +188,15 @@ async fn whatever_aws_does_otherwise_is_found_and_named() {
         ),
     ];
     for (name, plant, expected) in cases {
-        let (status, report) = front.reports(Some(plant), &[]).await;
+        let (status, report) = proxy.reports(Some(plant), &[]).await;
         let found: Vec<_> = list(&report).into_iter().filter(|(_, _, found)| !found.is_empty()).collect();
         let expected = vec![(name.to_owned(), "broken".to_owned(), expected.iter().map(ToString::to_string).collect())];
         assert_eq!((status, found), (1, expected), "{name}: {report}");
     }
     // A connection that is closed, or an answer that is none, is no failure of ours.
-    let (status, report) = front.reports(Some(|head| head.contains("?a=").then_some("")), &[]).await;
+    let (status, report) = proxy.reports(Some(|head| head.contains("?a=").then_some("")), &[]).await;
     assert_eq!((status, &list(&report)[0].1), (0, &"well".to_owned()), "{report}");
-    let (status, report) = front.reports(Some(|head| head.contains("?a=").then_some("SSH-2.0\r\n")), &[]).await;
+    let (status, report) = proxy.reports(Some(|head| head.contains("?a=").then_some("SSH-2.0\r\n")), &[]).await;
     assert_eq!((status, &list(&report)[0].1), (0, &"skipped".to_owned()), "{report}");
 }
 
@@ -243,7 +243,7 @@ async fn an_account_that_runs_few_functions_at_a_time_is_found() {
         ((403, denied), "skipped", "needs lambda:GetAccountSettings: not allowed".to_owned()),
     ] {
         let amble = of_account(system.mcp_url(), settings).await;
-        let report = amble.tells(&["doctor", "--stack", "amble"]).await;
+        let report = amble.json(&["doctor", "--stack", "amble"]).await;
         let check = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "account").unwrap();
         assert_eq!(check["verdict"], verdict, "{check}");
         let finding = &check["findings"][0];
@@ -251,6 +251,6 @@ async fn an_account_that_runs_few_functions_at_a_time_is_found() {
         assert_eq!(said, &json!(told), "{check}");
         assert_eq!(finding.get("code"), (verdict == "weak").then_some(&json!("concurrency_low")), "{check}");
     }
-    let without = Amble(Vec::new()).tells(&["doctor", &system.mcp_url()]).await;
+    let without = Amble(Vec::new()).json(&["doctor", &system.mcp_url()]).await;
     assert!(without["checks"].as_array().unwrap().iter().all(|check| check["check"] != "account"), "{without}");
 }

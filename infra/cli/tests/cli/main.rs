@@ -2,12 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
-mod applying;
+mod apply;
 mod clients;
+mod connectivity;
 mod doctor;
 mod first_deployment;
-mod front;
-mod operating;
+mod operator;
 mod program;
-mod reaching;
+mod response_proxy;
 mod supabase;

@@ -19,10 +19,10 @@ pub(crate) struct Amble(pub(crate) Vec<(String, String)>);
 
 /// How it ended.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct CommandOutput {
     pub(crate) status: i32,
-    pub(crate) out: String,
-    pub(crate) complaint: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Amble {
@@ -63,38 +63,38 @@ impl Amble {
         command
     }
 
-    pub(crate) async fn runs(&self, arguments: &[&str]) -> Ended {
+    pub(crate) async fn run(&self, arguments: &[&str]) -> CommandOutput {
         let output = self.command(arguments).output().await.unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         let status = output.status.code().unwrap();
-        Ended { status, out: text(output.stdout), complaint: text(output.stderr) }
+        CommandOutput { status, stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    pub(crate) async fn says(&self, arguments: &[&str]) -> String {
-        let ended = self.runs(arguments).await;
-        assert_eq!((ended.status, ended.complaint.as_str()), (0, ""), "{arguments:?} {ended:?}");
-        ended.out
+    pub(crate) async fn text(&self, arguments: &[&str]) -> String {
+        let ended = self.run(arguments).await;
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{arguments:?} {ended:?}");
+        ended.stdout
     }
 
-    pub(crate) async fn tells(&self, arguments: &[&str]) -> Value {
-        let said = self.says(&[arguments, &["--json"]].concat()).await;
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Value {
+        let said = self.text(&[arguments, &["--json"]].concat()).await;
         assert_eq!(said.lines().count(), 1, "{said}");
         serde_json::from_str(&said).unwrap()
     }
 
     /// What it complains about: nothing said, and this status.
-    pub(crate) async fn complains(&self, status: i32, arguments: &[&str]) -> String {
-        let ended = self.runs(arguments).await;
-        assert_eq!((ended.status, ended.out.as_str()), (status, ""), "{arguments:?} {ended:?}");
-        assert!(!ended.complaint.contains("panicked"), "{ended:?}");
-        ended.complaint
+    pub(crate) async fn fails_with(&self, status: i32, arguments: &[&str]) -> String {
+        let ended = self.run(arguments).await;
+        assert_eq!((ended.status, ended.stdout.as_str()), (status, ""), "{arguments:?} {ended:?}");
+        assert!(!ended.stderr.contains("panicked"), "{ended:?}");
+        ended.stderr
     }
 }
 
 /// A folder that is gone with its test.
-pub(crate) struct Folder(pub(crate) PathBuf);
+pub(crate) struct TempDir(pub(crate) PathBuf);
 
-impl Folder {
+impl TempDir {
     pub(crate) fn new(name: &str) -> Self {
         let name = format!("amble-{}-{name}", std::process::id());
         Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name))
@@ -109,7 +109,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

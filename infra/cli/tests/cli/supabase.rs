@@ -4,10 +4,10 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use fakes::supabase::config::{AccessTokenHook, Config};
 use local::{Options, System};
 use serde_json::{Value, json};
 use shared::clock::{Clock, Timestamp};
-use stand_ins::supabase::config::{AccessTokenHook, Config};
 use tokio::net::TcpListener;
 
 use crate::program::Amble;
@@ -33,8 +33,8 @@ async fn findings(system: &System, project: &str, key: &str, with_ana: bool) -> 
     let url = system.mcp_url();
     let mut words = vec!["doctor", &url, "--supabase", project, "--supabase-key", key, "--json"];
     words.extend(ANA.iter().filter(|_| with_ana));
-    let ended = amble().runs(&words).await;
-    let report: Value = serde_json::from_str(&ended.out).unwrap_or_else(|_| panic!("{ended:?}"));
+    let ended = amble().run(&words).await;
+    let report: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
     let check = check(&report, "supabase").clone();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let found = check["findings"].as_array().unwrap().iter();
@@ -103,11 +103,11 @@ async fn a_project_that_does_not_do_what_it_must_is_found_and_named() {
     let (check, found) = findings(&system, "http://127.0.0.1:1", KEY, true).await;
     assert!(found.len() == 1 && found[0].starts_with("broken supabase_no_answer: GET {project}"), "{check}");
 
-    system.supabase().unwrap().break_down_at(SERVER, true);
+    system.supabase().unwrap().set_path_down(SERVER, true);
     let (check, found) = findings(&system, &at, KEY, true).await;
     assert_eq!(found.len(), 1, "{check}");
     assert!(found[0].starts_with("weak oauth_server_unknown: GET {at}") && found[0].contains("answers 502"), "{check}");
-    system.supabase().unwrap().break_down_at(SERVER, false);
+    system.supabase().unwrap().set_path_down(SERVER, false);
     system.supabase().unwrap().use_shared_secret(true);
     let (check, found) = findings(&system, &at, KEY, true).await;
     assert_eq!(
@@ -117,10 +117,10 @@ async fn a_project_that_does_not_do_what_it_must_is_found_and_named() {
     );
 
     // The doctor's sessions are gone.
-    assert_eq!(system.supabase().unwrap().asked("/auth/v1/logout"), 2);
+    assert_eq!(system.supabase().unwrap().request_count("/auth/v1/logout"), 2);
 }
 
-/// Settings that the stand-in does not have.
+/// Settings that the fake Supabase does not have.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_project_that_nobody_can_sign_in_with_is_found_and_named() {
     let system = system().await;
@@ -240,7 +240,7 @@ async fn mails_that_failed_are_told_with_the_setting_to_change() {
             event(80, "SOMETHING_NEW"),
         ]),
     ];
-    let report = of_stack(&system, "", Some(pages)).await.tells(&["doctor", "--stack", "amble"]).await;
+    let report = of_stack(&system, "", Some(pages)).await.json(&["doctor", "--stack", "amble"]).await;
 
     let mails = check(&report, "sign_in_mails");
     let found: Vec<_> = mails["findings"].as_array().unwrap().iter().map(|it| (&it["code"], &it["seen"])).collect();
@@ -268,14 +268,14 @@ async fn mails_that_failed_are_told_with_the_setting_to_change() {
         (Some(vec![]), "well", "no mail failed in the last day"),
         (None, "skipped", "/aws/lambda/amble-login could not be read, which takes logs:FilterLogEvents: not allowed"),
     ] {
-        let report = of_stack(&system, "", pages).await.tells(&["doctor", "--stack", "amble"]).await;
+        let report = of_stack(&system, "", pages).await.json(&["doctor", "--stack", "amble"]).await;
         let mails = check(&report, "sign_in_mails");
         assert_eq!((&mails["verdict"], &mails["seen"][0]), (&json!(verdict), &json!(seen)));
     }
     // A page of the product's own sends its mails itself.
     let amble = of_stack(&system, "https://app.example.com/sign-in", None).await;
-    let report = amble.tells(&["doctor", "--stack", "amble"]).await;
+    let report = amble.json(&["doctor", "--stack", "amble"]).await;
     assert!(report["checks"].as_array().unwrap().iter().all(|check| check["check"] != "sign_in_mails"), "{report}");
-    let without = Amble(Vec::new()).tells(&["doctor", &system.mcp_url()]).await;
+    let without = Amble(Vec::new()).json(&["doctor", &system.mcp_url()]).await;
     assert!(check(&without, "supabase")["seen"][0].as_str().unwrap().starts_with("give --supabase"), "{without}");
 }

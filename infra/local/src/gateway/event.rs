@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use url::form_urlencoded;
 
 /// What the gateway knows about a request besides the request.
-pub(crate) struct Circumstances<'a> {
+pub(crate) struct EventContext<'a> {
     /// `GET /oauth/authorize`
     pub(crate) route_key: &'a str,
     /// What the route's named segments stand for.
@@ -33,9 +33,9 @@ pub(crate) struct Circumstances<'a> {
 }
 
 /// The event's JSON.
-pub(crate) fn of(head: &Parts, body: &[u8], circumstances: Circumstances<'_>) -> serde_json::Result<String> {
-    let Circumstances { route_key, path_parameters, query, peer, authority: (authority, host), now, request_id } =
-        circumstances;
+pub(crate) fn of(head: &Parts, body: &[u8], context: EventContext<'_>) -> serde_json::Result<String> {
+    let EventContext { route_key, path_parameters, query, peer, authority: (authority, host), now, request_id } =
+        context;
     let path = decoded_path(head.uri.path());
     let mut headers = joined(&head.headers);
     let source_ip = peer.to_string();
@@ -214,7 +214,7 @@ mod tests {
 
     fn event(request: axum::http::request::Builder, body: &[u8]) -> Value {
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let circumstances = Circumstances {
+        let context = EventContext {
             route_key: "POST /a",
             path_parameters: BTreeMap::new(),
             query: head.uri.query().unwrap_or_default(),
@@ -223,7 +223,7 @@ mod tests {
             now: Timestamp::from_seconds(1_795_341_628),
             request_id: "id",
         };
-        serde_json::from_str(&of(&head, body, circumstances).unwrap()).unwrap()
+        serde_json::from_str(&of(&head, body, context).unwrap()).unwrap()
     }
 
     #[test]
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn what_named_segments_become() {
         let (head, ()) = Request::get("/a/x%20y").body(()).unwrap().into_parts();
-        let circumstances = Circumstances {
+        let context = EventContext {
             route_key: "GET /a/{id}",
             path_parameters: [("id".to_owned(), "x y".to_owned())].into(),
             query: "",
@@ -287,7 +287,7 @@ mod tests {
             request_id: "id",
         };
 
-        let event: Value = serde_json::from_str(&of(&head, b"", circumstances).unwrap()).unwrap();
+        let event: Value = serde_json::from_str(&of(&head, b"", context).unwrap()).unwrap();
 
         assert_eq!(event["pathParameters"], json!({ "id": "x y" }));
         assert_eq!((&event["routeKey"], &event["rawPath"]), (&json!("GET /a/{id}"), &json!("/a/x y")));

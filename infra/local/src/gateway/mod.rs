@@ -1,11 +1,11 @@
 //! API Gateway's twin: an HTTP API with payload format 2.0, its limits and its own answers.
 
-mod answer;
 pub(crate) mod endpoint;
+mod error;
 mod event;
+mod function_response;
 pub(crate) mod mapping;
 pub(crate) mod raw_query;
-mod refusal;
 pub(crate) mod route;
 
 use std::net::SocketAddr;
@@ -19,9 +19,9 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use shared::clock::Clock;
 
-use event::Circumstances;
+use error::GatewayError;
+use event::EventContext;
 use raw_query::Peer;
-use refusal::Refusal;
 use route::Routes;
 
 /// Request line and headers together, in bytes.
@@ -47,20 +47,29 @@ impl Gateway {
         Router::new().fallback(serve).layer(DefaultBodyLimit::max(BODY)).with_state(self)
     }
 
-    async fn answer(&self, peer: SocketAddr, request: Request, request_id: &str) -> Result<Response<Body>, Refusal> {
+    async fn answer(
+        &self,
+        peer: SocketAddr,
+        request: Request,
+        request_id: &str,
+    ) -> Result<Response<Body>, GatewayError> {
         let (mut head, body) = request.into_parts();
         let raw_query = raw_query::take(&mut head.headers);
         if size_of(&head) > HEAD {
-            return Err(Refusal::HeadersTooLarge);
+            return Err(GatewayError::HeadersTooLarge);
         }
         let authority = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let authority = authority.and_then(|authority| Some((authority, loopback_host(authority)?)));
-        let authority = authority.ok_or(Refusal::ForeignHost)?;
-        let (route, path_parameters) = self.routes.find(&head.method, head.uri.path()).ok_or(Refusal::NoRoute)?;
+        let authority = authority.ok_or(GatewayError::ForeignHost)?;
+        let (route, path_parameters) = self.routes.find(&head.method, head.uri.path()).ok_or(GatewayError::NoRoute)?;
         let body = Bytes::from_request(Request::from_parts(head.clone(), body), &()).await.map_err(|error| {
-            if error.status() == StatusCode::PAYLOAD_TOO_LARGE { Refusal::BodyTooLarge } else { Refusal::BodyBroken }
+            if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                GatewayError::BodyTooLarge
+            } else {
+                GatewayError::BodyBroken
+            }
         })?;
-        let circumstances = Circumstances {
+        let context = EventContext {
             route_key: &route.key,
             path_parameters,
             query: raw_query.as_deref().or(head.uri.query()).unwrap_or_default(),
@@ -69,9 +78,9 @@ impl Gateway {
             now: self.clock.now(),
             request_id,
         };
-        let event = event::of(&head, &body, circumstances).map_err(|error| Refusal::Failed(error.to_string()))?;
+        let event = event::of(&head, &body, context).map_err(|error| GatewayError::Failed(error.to_string()))?;
         let answer = route.endpoint.invoke(event).await?;
-        let mut answer = answer::into_http(&answer, &route.mapping, self.renames_challenge)?;
+        let mut answer = function_response::into_http(&answer, &route.mapping, self.renames_challenge)?;
         for name in self.dropped {
             answer.headers_mut().remove(*name);
         }
@@ -87,13 +96,13 @@ pub(crate) async fn serve(
 ) -> Response<Body> {
     let request_id = event::request_id();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = gateway.answer(peer, request, &request_id).await.unwrap_or_else(|refusal| {
-        if let Refusal::Failed(reason) = &refusal {
+    let mut response = gateway.answer(peer, request, &request_id).await.unwrap_or_else(|error| {
+        if let GatewayError::Failed(reason) = &error {
             tracing::error!(%method, path, reason, "the function failed");
         } else {
-            tracing::info!(%method, path, ?refusal, "the gateway refused");
+            tracing::info!(%method, path, ?error, "the gateway refused");
         }
-        refusal.into_response()
+        error.into_response()
     });
     if let Ok(request_id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(event::REQUEST_ID, request_id);
@@ -128,10 +137,10 @@ mod tests {
     use super::mapping::Mapping;
     use super::*;
 
-    async fn asked(request: axum::http::request::Builder, body: Vec<u8>) -> (u16, String) {
+    async fn answer_to(request: axum::http::request::Builder, body: Vec<u8>) -> (u16, String) {
         let mut routes = Routes::default();
         // Its function always fails: 500 is what shows that a request got through to it.
-        assert!(routes.add("POST", "/a", Endpoint::silent(), Mapping::default()));
+        assert!(routes.add("POST", "/a", Endpoint::failing(), Mapping::default()));
         let gateway = Gateway { routes, clock: Clock::system(), renames_challenge: false, dropped: &[] };
         let peer = ConnectInfo(Peer(SocketAddr::from((Ipv4Addr::LOCALHOST, 1))));
         let answer =
@@ -143,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_gateway_answers_by_itself() {
+    async fn the_gateway_answers_errors_by_itself() {
         let to = |path: &str| Request::builder().method("POST").uri(path).header("host", "localhost");
         // `POST /a HTTP/1.1`, `host: localhost` and `x: …`, each with two bytes for its end, come to 10,240 bytes.
         let filled = |length: usize| to("/a").header("x", "a".repeat(length));
@@ -158,13 +167,13 @@ mod tests {
             (Request::post("/a").header("host", "evil.example"), 0, 403, "Forbidden"),
             (Request::post("/a"), 0, 403, "Forbidden"),
         ] {
-            let told = format!(r#"{{"message":"{message}"}}"#);
-            assert_eq!(asked(request, vec![b'a'; body]).await, (status, told));
+            let expected = format!(r#"{{"message":"{message}"}}"#);
+            assert_eq!(answer_to(request, vec![b'a'; body]).await, (status, expected));
         }
     }
 
     #[test]
-    fn whose_host_is_ours() {
+    fn only_loopback_hosts_are_ours() {
         for (authority, host) in [
             ("localhost:8787", Some("localhost")),
             ("localhost", Some("localhost")),

@@ -22,7 +22,7 @@ const RAW_QUERY: HeaderName = HeaderName::from_static("x-local-raw-query");
 const MOST: usize = 16 * 1024;
 
 /// A socket whose connections begin with a line that hyper can read.
-pub(crate) struct Lenient(pub(crate) TcpListener);
+pub(crate) struct LenientListener(pub(crate) TcpListener);
 
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +37,7 @@ pub(crate) struct Connection {
     begins: bool,
 }
 
-impl Listener for Lenient {
+impl Listener for LenientListener {
     type Io = Connection;
     type Addr = SocketAddr;
 
@@ -51,8 +51,8 @@ impl Listener for Lenient {
     }
 }
 
-impl Connected<IncomingStream<'_, Lenient>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Lenient>) -> Self {
+impl Connected<IncomingStream<'_, LenientListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, LenientListener>) -> Self {
         Self(*stream.remote_addr())
     }
 }

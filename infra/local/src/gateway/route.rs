@@ -51,9 +51,9 @@ impl Routes {
     /// The route of a request and what its named segments stand for. `path` is as it came, percent-encoded: a slash in
     /// disguise divides nothing.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<(&Route, BTreeMap<String, String>)> {
-        let asked: Vec<_> = path.strip_prefix('/')?.split('/').map(decoded).collect();
+        let requested: Vec<_> = path.strip_prefix('/')?.split('/').map(decoded).collect();
         let candidates = self.0.iter().filter(|route| route.method == *method);
-        candidates.into_iter().find_map(|route| Some((route, matched(&route.segments, &asked)?)))
+        candidates.into_iter().find_map(|route| Some((route, matched(&route.segments, &requested)?)))
     }
 
     /// Every route key.
@@ -71,16 +71,16 @@ fn segments_of(path: &str) -> Option<Vec<Segment>> {
     path.strip_prefix('/')?.split('/').map(segment).collect()
 }
 
-fn matched(segments: &[Segment], asked: &[String]) -> Option<BTreeMap<String, String>> {
-    if segments.len() != asked.len() {
+fn matched(segments: &[Segment], requested: &[String]) -> Option<BTreeMap<String, String>> {
+    if segments.len() != requested.len() {
         return None;
     }
     let mut named = BTreeMap::new();
-    for (segment, asked) in segments.iter().zip(asked) {
+    for (segment, requested) in segments.iter().zip(requested) {
         match segment {
-            Segment::Exact(text) if text == asked => {}
-            Segment::Named(name) if !asked.is_empty() => {
-                named.insert(name.clone(), asked.clone());
+            Segment::Exact(text) if text == requested => {}
+            Segment::Named(name) if !requested.is_empty() => {
+                named.insert(name.clone(), requested.clone());
             }
             Segment::Exact(_) | Segment::Named(_) => return None,
         }
@@ -100,7 +100,7 @@ mod tests {
     fn which_route_a_request_takes() {
         let mut routes = Routes::default();
         for path in ["/admin/keys/{id}", "/admin/keys/new", "/oauth/token", "/.well-known/jwks.json"] {
-            assert!(routes.add("GET", path, Endpoint::silent(), Mapping::default()), "{path}");
+            assert!(routes.add("GET", path, Endpoint::failing(), Mapping::default()), "{path}");
         }
         for (method, path, key) in [
             ("GET", "/oauth/token", Some("GET /oauth/token")),
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn routes_that_the_design_rules_out_are_refused() {
         let mut routes = Routes::default();
-        assert!(routes.add("GET", "/a", Endpoint::silent(), Mapping::default()));
+        assert!(routes.add("GET", "/a", Endpoint::failing(), Mapping::default()));
         for (method, path) in [("GET", "/a"), ("GET", "/{proxy+}"), ("ANY", "/b"), ("GET", "$default")] {
-            assert!(!routes.add(method, path, Endpoint::silent(), Mapping::default()), "{method} {path}");
+            assert!(!routes.add(method, path, Endpoint::failing(), Mapping::default()), "{method} {path}");
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ACCOUNT, REGION, Template, Unusable};
+use super::{ACCOUNT, REGION, Template, TemplateError};
 
 impl Template {
     /// `value` with every reference and function replaced by what it comes to here.
-    pub(super) fn resolve(&self, value: &Value) -> Result<Value, Unusable> {
+    pub(super) fn resolve(&self, value: &Value) -> Result<Value, TemplateError> {
         match value {
             Value::Object(map) => match sole(map) {
                 Some((name, argument)) if is_function(name, argument) => self.call(name, argument),
@@ -23,33 +23,33 @@ impl Template {
     }
 
     /// As [`Self::resolve`], for what must come to text: numbers and booleans are written out, as Lambda writes them.
-    pub(super) fn resolve_text(&self, value: &Value) -> Result<String, Unusable> {
+    pub(super) fn resolve_text(&self, value: &Value) -> Result<String, TemplateError> {
         match self.resolve(value)? {
             Value::String(text) => Ok(text),
             Value::Bool(truth) => Ok(truth.to_string()),
             Value::Number(number) => Ok(number.to_string()),
-            other => Err(Unusable::Shape(format!("{other} where text belongs"))),
+            other => Err(TemplateError::Shape(format!("{other} where text belongs"))),
         }
     }
 
     /// Whether a condition of the template holds.
-    pub(super) fn condition(&self, name: &str) -> Result<bool, Unusable> {
+    pub(super) fn condition(&self, name: &str) -> Result<bool, TemplateError> {
         let condition = self.root.pointer(&format!("/Conditions/{name}"));
-        self.truth(condition.ok_or_else(|| Unusable::Reference(name.to_owned()))?)
+        self.resolve_bool(condition.ok_or_else(|| TemplateError::Reference(name.to_owned()))?)
     }
 
-    fn call(&self, name: &str, argument: &Value) -> Result<Value, Unusable> {
-        let wrong = || Unusable::Call(format!("{name} {argument}"));
+    fn call(&self, name: &str, argument: &Value) -> Result<Value, TemplateError> {
+        let wrong = || TemplateError::Call(format!("{name} {argument}"));
         let arguments = argument.as_array().map(Vec::as_slice).unwrap_or_default();
         match (name, arguments) {
             // What resolves to it is left out.
             ("Ref", _) if argument == "AWS::NoValue" => Ok(Value::Null),
-            ("Ref", _) => self.referred(argument.as_str().ok_or_else(wrong)?).map(Value::String),
+            ("Ref", _) => self.resolve_ref(argument.as_str().ok_or_else(wrong)?).map(Value::String),
             ("Condition", _) => self.condition(argument.as_str().ok_or_else(wrong)?).map(Value::Bool),
             ("Fn::GetAtt", [Value::String(resource), Value::String(attribute)]) => {
-                self.attribute(resource, attribute).map(Value::String)
+                self.resolve_get_att(resource, attribute).map(Value::String)
             }
-            ("Fn::Sub", _) => self.substituted(argument.as_str().ok_or_else(wrong)?).map(Value::String),
+            ("Fn::Sub", _) => self.resolve_sub(argument.as_str().ok_or_else(wrong)?).map(Value::String),
             ("Fn::If", [Value::String(condition), yes, no]) => {
                 self.resolve(if self.condition(condition)? { yes } else { no })
             }
@@ -57,25 +57,25 @@ impl Template {
                 Ok(self.resolve_text(text)?.split(separator.as_str()).map(Value::from).collect())
             }
             ("Fn::Equals", [one, other]) => Ok(json!(self.resolve(one)? == self.resolve(other)?)),
-            ("Fn::Not", [condition]) => Ok(json!(!self.truth(condition)?)),
+            ("Fn::Not", [condition]) => Ok(json!(!self.resolve_bool(condition)?)),
             ("Fn::And", conditions) => {
-                let truths: Vec<_> = conditions.iter().map(|each| self.truth(each)).collect::<Result<_, _>>()?;
+                let truths: Vec<_> = conditions.iter().map(|each| self.resolve_bool(each)).collect::<Result<_, _>>()?;
                 Ok(json!(truths.into_iter().all(|truth| truth)))
             }
             ("Fn::Or", conditions) => {
-                let truths: Vec<_> = conditions.iter().map(|each| self.truth(each)).collect::<Result<_, _>>()?;
+                let truths: Vec<_> = conditions.iter().map(|each| self.resolve_bool(each)).collect::<Result<_, _>>()?;
                 Ok(json!(truths.into_iter().any(|truth| truth)))
             }
             _ => Err(wrong()),
         }
     }
 
-    fn truth(&self, value: &Value) -> Result<bool, Unusable> {
+    fn resolve_bool(&self, value: &Value) -> Result<bool, TemplateError> {
         let value = self.resolve(value)?;
-        value.as_bool().ok_or_else(|| Unusable::Shape(format!("{value} where a condition belongs")))
+        value.as_bool().ok_or_else(|| TemplateError::Shape(format!("{value} where a condition belongs")))
     }
 
-    fn referred(&self, name: &str) -> Result<String, Unusable> {
+    fn resolve_ref(&self, name: &str) -> Result<String, TemplateError> {
         if let Some(value) = self.parameters.get(name) {
             return Ok(value.clone());
         }
@@ -90,12 +90,12 @@ impl Template {
                 Some("AWS::KMS::Key") => Ok(self.key(name)),
                 // What CloudFormation would make up; nothing here asks for it.
                 Some(_) => Ok(format!("{}-{name}", self.stack)),
-                None => Err(Unusable::Reference(name.to_owned())),
+                None => Err(TemplateError::Reference(name.to_owned())),
             },
         }
     }
 
-    fn attribute(&self, resource: &str, attribute: &str) -> Result<String, Unusable> {
+    fn resolve_get_att(&self, resource: &str, attribute: &str) -> Result<String, TemplateError> {
         match (self.type_of(resource), attribute) {
             (Some("AWS::KMS::Key"), "Arn") => Ok(self.key(resource)),
             (Some("AWS::DynamoDB::Table"), "Arn") => {
@@ -103,7 +103,7 @@ impl Template {
             }
             // Nothing is deployed here a second time.
             (Some("AWS::AppConfig::HostedConfigurationVersion"), "VersionNumber") => Ok("1".to_owned()),
-            _ => Err(Unusable::Reference(format!("{resource}.{attribute}"))),
+            _ => Err(TemplateError::Reference(format!("{resource}.{attribute}"))),
         }
     }
 
@@ -113,16 +113,16 @@ impl Template {
     }
 
     /// `${Name}`, `${Resource.Attribute}`; `${!Name}` stands for itself.
-    fn substituted(&self, text: &str) -> Result<String, Unusable> {
+    fn resolve_sub(&self, text: &str) -> Result<String, TemplateError> {
         let mut done = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
-            let (name, after) = after.split_once('}').ok_or_else(|| Unusable::Call(format!("Fn::Sub {text}")))?;
+            let (name, after) = after.split_once('}').ok_or_else(|| TemplateError::Call(format!("Fn::Sub {text}")))?;
             done.push_str(before);
             match (name.strip_prefix('!'), name.split_once('.')) {
                 (Some(literal), _) => done.extend(["${", literal, "}"]),
-                (None, Some((resource, attribute))) => done.push_str(&self.attribute(resource, attribute)?),
-                (None, None) => done.push_str(&self.referred(name)?),
+                (None, Some((resource, attribute))) => done.push_str(&self.resolve_get_att(resource, attribute)?),
+                (None, None) => done.push_str(&self.resolve_ref(name)?),
             }
             rest = after;
         }

@@ -61,7 +61,7 @@ pub struct Metric {
 
 /// Why the template cannot be followed.
 #[derive(Debug, Error)]
-pub enum Unusable {
+pub enum TemplateError {
     /// It cannot be read.
     #[error("template.yaml: {0}")]
     Yaml(String),
@@ -83,7 +83,7 @@ impl Template {
         stack: &str,
         parameters: BTreeMap<String, String>,
         signing_keys: [String; 2],
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, TemplateError> {
         Self::of(TEXT, stack, parameters, signing_keys)
     }
 
@@ -93,11 +93,11 @@ impl Template {
         stack: &str,
         mut parameters: BTreeMap<String, String>,
         signing_keys: [String; 2],
-    ) -> Result<Self, Unusable> {
+    ) -> Result<Self, TemplateError> {
         let root = yaml::read(text)?;
         let declared = member(&root, "Parameters")?;
         if let Some(unknown) = parameters.keys().find(|name| !declared.contains_key(*name)) {
-            return Err(Unusable::Reference(unknown.clone()));
+            return Err(TemplateError::Reference(unknown.clone()));
         }
         for (name, declaration) in declared {
             if let Some(default) = declaration.get("Default") {
@@ -109,14 +109,14 @@ impl Template {
     }
 
     /// The same with other values of some parameters.
-    pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Result<Self, Unusable> {
+    pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let mut parameters = self.parameters.clone();
         parameters.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Self::new(&self.stack, parameters, self.signing_keys.clone())
     }
 
     /// The functions whose conditions hold.
-    pub(crate) fn functions(&self) -> Result<Vec<FunctionDefinition>, Unusable> {
+    pub(crate) fn functions(&self) -> Result<Vec<FunctionDefinition>, TemplateError> {
         let general = self.root.pointer("/Globals/Function");
         let mut functions = Vec::new();
         for (name, resource) in self.resources("AWS::Serverless::Function")? {
@@ -124,7 +124,7 @@ impl Template {
                 let own = resource.pointer(&format!("/Properties{pointer}"));
                 own.or_else(|| general.and_then(|general| general.pointer(pointer)))
             };
-            let shape = |what: &str| Unusable::Shape(format!("a function {name} without {what}"));
+            let shape = |what: &str| TemplateError::Shape(format!("a function {name} without {what}"));
             let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str);
             let timeout = setting("/Timeout").and_then(Value::as_u64).ok_or_else(|| shape("Timeout"))?;
             // SAM merges the variables of Globals with the function's own, which win.
@@ -160,10 +160,10 @@ impl Template {
     }
 
     /// What each function may do on AWS, and on what: `(binary, action, ARN)`.
-    pub(crate) fn policies(&self) -> Result<Vec<(String, String, String)>, Unusable> {
+    pub(crate) fn policies(&self) -> Result<Vec<(String, String, String)>, TemplateError> {
         let mut allowed = Vec::new();
         for (name, resource) in self.resources("AWS::Serverless::Function")? {
-            let shape = |what: &str| Unusable::Shape(format!("a function {name} with {what}"));
+            let shape = |what: &str| TemplateError::Shape(format!("a function {name} with {what}"));
             let binary = resource.pointer("/Metadata/BuildProperties/Binary").and_then(Value::as_str);
             let binary = binary.ok_or_else(|| shape("no Binary"))?;
             let policies = resource.pointer("/Properties/Policies").and_then(Value::as_array);
@@ -186,9 +186,9 @@ impl Template {
 
     /// `responseParameters` of a route: changes to the answer, by status (API Gateway, "Transform API requests and
     /// responses for HTTP APIs").
-    pub(crate) fn response_parameters(&self, method: &str, path: &str) -> Result<Map<String, Value>, Unusable> {
+    pub(crate) fn response_parameters(&self, method: &str, path: &str) -> Result<Map<String, Value>, TemplateError> {
         let apis = self.resources("AWS::Serverless::HttpApi")?;
-        let [(_, api)] = apis.as_slice() else { return Err(Unusable::Shape(format!("{} HTTP APIs", apis.len()))) };
+        let [(_, api)] = apis.as_slice() else { return Err(TemplateError::Shape(format!("{} HTTP APIs", apis.len()))) };
         let operation = api.pointer("/Properties/DefinitionBody/paths").and_then(|paths| {
             paths.get(path)?.get(method.to_ascii_lowercase())?.get("x-amazon-apigateway-integration")
         });
@@ -197,12 +197,12 @@ impl Template {
         };
         match self.resolve(parameters)? {
             Value::Object(parameters) => Ok(parameters),
-            other => Err(Unusable::Shape(format!("responseParameters {other}"))),
+            other => Err(TemplateError::Shape(format!("responseParameters {other}"))),
         }
     }
 
     /// The tables.
-    pub(crate) fn tables(&self) -> Result<Vec<TableDefinition>, Unusable> {
+    pub(crate) fn tables(&self) -> Result<Vec<TableDefinition>, TemplateError> {
         // What a local table has; backups and the like are AWS's.
         const TAKEN: [&str; 5] =
             ["AttributeDefinitions", "BillingMode", "DeletionProtectionEnabled", "GlobalSecondaryIndexes", "KeySchema"];
@@ -223,14 +223,14 @@ impl Template {
     }
 
     /// Every table's name under the variable that functions know it by, as an operator's tool is told it.
-    pub(crate) fn table_variables(&self) -> Result<BTreeMap<String, String>, Unusable> {
+    pub(crate) fn table_variables(&self) -> Result<BTreeMap<String, String>, TemplateError> {
         let tables = self.resources("AWS::DynamoDB::Table")?;
         let variable = |logical: &str| format!("TABLE_{}", logical.to_ascii_uppercase());
         Ok(tables.into_iter().map(|(logical, _)| (variable(logical), self.table_name(logical))).collect())
     }
 
     /// The metrics that each alarm is about.
-    pub(crate) fn alarms(&self) -> Result<BTreeMap<String, Vec<Metric>>, Unusable> {
+    pub(crate) fn alarms(&self) -> Result<BTreeMap<String, Vec<Metric>>, TemplateError> {
         let mut alarms = BTreeMap::new();
         for (logical, resource) in self.resources("AWS::CloudWatch::Alarm")? {
             let own = resource.get("Properties").into_iter();
@@ -244,7 +244,7 @@ impl Template {
     }
 
     /// The metrics that are drawn from lines by a filter: namespace and name.
-    pub(crate) fn filtered_metrics(&self) -> Result<Vec<Metric>, Unusable> {
+    pub(crate) fn filtered_metrics(&self) -> Result<Vec<Metric>, TemplateError> {
         let filters = self.resources("AWS::Logs::MetricFilter")?.into_iter();
         let metrics = filters.filter_map(|(_, resource)| resource.pointer("/Properties/MetricTransformations/0"));
         metrics
@@ -256,7 +256,7 @@ impl Template {
             .collect()
     }
 
-    fn metric(&self, metric: &Value) -> Result<Metric, Unusable> {
+    fn metric(&self, metric: &Value) -> Result<Metric, TemplateError> {
         let text = |value: Option<&Value>| self.resolve_text(value.unwrap_or(&Value::Null));
         let namespace = text(metric.get("Namespace"))?;
         let mut dimensions = BTreeMap::new();
@@ -269,12 +269,12 @@ impl Template {
     }
 
     /// The saved queries by name, without the folder that they lie in.
-    pub(crate) fn queries(&self) -> Result<BTreeMap<String, String>, Unusable> {
+    pub(crate) fn queries(&self) -> Result<BTreeMap<String, String>, TemplateError> {
         let mut queries = BTreeMap::new();
         for (logical, resource) in self.resources("AWS::Logs::QueryDefinition")? {
             let text = |name: &str| {
                 let value = resource.pointer(&format!("/Properties/{name}"));
-                value.ok_or_else(|| Unusable::Shape(format!("a query {logical} without {name}")))
+                value.ok_or_else(|| TemplateError::Shape(format!("a query {logical} without {name}")))
             };
             let name = self.resolve_text(text("Name")?)?;
             let name = name.rsplit('/').next().unwrap_or_default().to_owned();
@@ -287,7 +287,7 @@ impl Template {
         format!("{}-{logical}", self.stack)
     }
 
-    fn resources(&self, kind: &str) -> Result<Vec<(&str, &Value)>, Unusable> {
+    fn resources(&self, kind: &str) -> Result<Vec<(&str, &Value)>, TemplateError> {
         let mut found = Vec::new();
         for (name, resource) in member(&self.root, "Resources")? {
             let condition = resource.get("Condition").and_then(Value::as_str);
@@ -300,8 +300,8 @@ impl Template {
     }
 }
 
-fn member<'a>(root: &'a Value, name: &str) -> Result<&'a Map<String, Value>, Unusable> {
-    root.get(name).and_then(Value::as_object).ok_or_else(|| Unusable::Shape(format!("no {name}")))
+fn member<'a>(root: &'a Value, name: &str) -> Result<&'a Map<String, Value>, TemplateError> {
+    root.get(name).and_then(Value::as_object).ok_or_else(|| TemplateError::Shape(format!("no {name}")))
 }
 
 /// One text, or a list of them.
@@ -330,16 +330,16 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_told_what_the_template_says_and_no_more() {
+    fn functions_have_exactly_the_variables_of_the_template() {
         let register = variables(&template(&[]), "register");
-        let told = [("SETTINGS", "1"), ("TABLE_CLIENTS", "amble-connect-Clients")];
-        assert_eq!(register, told.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+        let expected = [("SETTINGS", "1"), ("TABLE_CLIENTS", "amble-connect-Clients")];
+        assert_eq!(register, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     }
 
     #[test]
-    fn conditions_decide() {
+    fn conditions_are_resolved() {
         assert_eq!(variables(&template(&[]), "token")["SIGNING_KEYS"], "arn:one");
-        for (keys, told) in [
+        for (keys, expected) in [
             ("first", "arn:one"),
             ("first,second", "arn:one,arn:two"),
             ("second,first", "arn:two,arn:one"),
@@ -347,17 +347,17 @@ mod tests {
         ] {
             let template = template(&[("SigningKeys", keys)]);
             for function in ["mcp", "revoke", "token", "wellknown"] {
-                assert_eq!(variables(&template, function)["SIGNING_KEYS"], told, "{function}");
+                assert_eq!(variables(&template, function)["SIGNING_KEYS"], expected, "{function}");
                 let may = template
                     .policies()
                     .unwrap()
                     .into_iter()
                     .filter(|(of, action, _)| of == function && action == "kms:GetPublicKey");
-                let (mut may, mut told): (Vec<_>, Vec<_>) =
-                    (may.map(|(_, _, on)| on).collect(), told.split(',').collect());
+                let (mut may, mut expected): (Vec<_>, Vec<_>) =
+                    (may.map(|(_, _, on)| on).collect(), expected.split(',').collect());
                 may.sort();
-                told.sort_unstable();
-                assert_eq!(may, told, "{function}");
+                expected.sort_unstable();
+                assert_eq!(may, expected, "{function}");
             }
         }
 
@@ -369,10 +369,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_declared_is_refused() {
+    fn undeclared_parameters_are_refused() {
         let unknown = [("Isuer".to_owned(), String::new())];
         assert!(
-            matches!(Template::new("amble-connect", unknown.into(), [String::new(), String::new()]), Err(Unusable::Reference(name)) if name == "Isuer")
+            matches!(Template::new("amble-connect", unknown.into(), [String::new(), String::new()]), Err(TemplateError::Reference(name)) if name == "Isuer")
         );
     }
 

@@ -1,0 +1,112 @@
+//! What a command works with: one deployment, its time, and what they did to it, which the audit is told when they are done.
+
+use std::cell::RefCell;
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use serde_json::{Map, Value};
+use shared::audit::Event;
+use shared::clock::Timestamp;
+use shared::environment::Environment;
+
+use crate::audit_log::{AuditLog, AuditWriteError};
+use crate::deployment::{Deployment, DeploymentError, OpenDeployment};
+use crate::error::CommandError;
+use crate::operator_event::OperatorEvent;
+
+/// One deployment, opened for one command.
+pub(crate) struct Context {
+    pub(crate) environment: Environment,
+    pub(crate) now: Timestamp,
+    pub(crate) audit_log: AuditLog,
+    /// Whether what is said is for a script.
+    json: bool,
+    /// Whether somebody watches.
+    on_terminal: bool,
+    pending: RefCell<Vec<Map<String, Value>>>,
+}
+
+impl Context {
+    pub(crate) async fn open(deployment: &Deployment, json: bool) -> Result<Self, DeploymentError> {
+        let OpenDeployment { environment, aws, audit_group } = deployment.open().await?;
+        let now = environment.clock().now();
+        let audit_log = AuditLog::of(&environment, &aws, audit_group);
+        Ok(Self {
+            environment,
+            now,
+            audit_log,
+            json,
+            on_terminal: io::stderr().is_terminal(),
+            pending: RefCell::default(),
+        })
+    }
+
+    /// Records something that was done, for the audit.
+    pub(crate) fn record(&self, event: &OperatorEvent<'_>) {
+        self.record_line(serde_json::to_value(event));
+    }
+
+    /// Records something that functions do as well.
+    pub(crate) fn record_event(&self, event: &Event<'_>) {
+        self.record_line(serde_json::to_value(event));
+    }
+
+    fn record_line(&self, line: serde_json::Result<Value>) {
+        match line {
+            Ok(Value::Object(line)) => self.pending.borrow_mut().push(line),
+            // Our own types: it would take a mistake in them.
+            mistaken => {
+                let _ = writeln!(io::stderr(), "this was done, but the audit could not be told: {mistaken:?}");
+            }
+        }
+    }
+
+    /// Tells the audit now what was recorded: that something begins which may be interrupted. What it does not take is told again at
+    /// the end: whoever ends a stolen connection must not be kept from it by a log.
+    pub(crate) async fn flush(&self) {
+        let pending = self.pending.take();
+        if !pending.is_empty() && self.audit_log.write(pending.clone(), self.now).await.is_err() {
+            self.pending.borrow_mut().splice(0..0, pending);
+        }
+    }
+
+    /// Tells the audit what was recorded.
+    pub(crate) async fn close(self) -> Result<(), AuditWriteError> {
+        let pending = self.pending.take();
+        if pending.is_empty() { Ok(()) } else { self.audit_log.write(pending, self.now).await }
+    }
+
+    /// Asks whether to go on with something that cannot be undone; `what` is a sentence without its subject.
+    pub(crate) fn confirm(&self, what: &str, yes: bool) -> Result<(), CommandError> {
+        if yes {
+            return Ok(());
+        }
+        if self.json || !io::stdin().is_terminal() || !self.on_terminal {
+            return Err(CommandError::Unconfirmed(format!("this {what}")));
+        }
+        let mut answer = String::new();
+        let prompted =
+            write!(io::stderr(), "This {what}. Go on? [y/N] ").and_then(|()| io::stdin().lock().read_line(&mut answer));
+        let agreed = prompted.is_ok() && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str());
+        if agreed { Ok(()) } else { Err(CommandError::NotConfirmed) }
+    }
+
+    /// Shows a person something before the command is done; a script waits for the end.
+    pub(crate) fn show(&self, text: &str) {
+        if !self.json {
+            // Nobody reads on: there is nobody to tell.
+            let _ = io::stdout().write_all(text.as_bytes());
+        }
+    }
+
+    /// How far it is, on a terminal: one line that is written over.
+    pub(crate) fn progress(&self, text: &str) {
+        if self.on_terminal {
+            let _ = write!(io::stderr(), "\r\u{1b}[K{text}");
+        }
+    }
+
+    /// Takes the line of [`Self::progress`] away.
+    pub(crate) fn clear_progress(&self) {
+        self.progress("");
+    }
+}

@@ -1,0 +1,369 @@
+//! Tenants, members, keys, grants and the audit: what an operator does takes effect at once, and is told.
+
+use local::Data;
+use serde_json::{Value, json};
+use world::World;
+
+use crate::program::{Amble, TempDir, world};
+
+const ANA: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
+const BEN: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02";
+
+/// From nothing to a working connection and back, all from the command line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_lives_from_its_beginning_to_its_end() {
+    let world = world().await;
+    let amble = Amble::of(&world);
+
+    let added = amble.json(&["tenant", "add", "initech", "Initech"]).await;
+    assert_eq!(added, json!({ "tenant": "initech", "name": "Initech", "roles": {} }));
+    amble.text(&["tenant", "rename", "initech", "Initech, Inc."]).await;
+    let set = amble.json(&["tenant", "role", "set", "initech", "clerk", "skills:read", "entities:write"]).await;
+    assert_eq!(set["roles"], json!({ "clerk": "skills:read entities:read entities:write" }));
+    amble.text(&["member", "add", "initech", BEN, "--role", "clerk"]).await;
+    assert_eq!(
+        amble.text(&["member", "list", "initech"]).await,
+        format!("PERSON                                ROLE\n{BEN}  clerk\n")
+    );
+    let listed = amble.json(&["tenant", "list"]).await;
+    let ids: Vec<_> = listed["tenants"].as_array().unwrap().iter().map(|it| it["tenant"].clone()).collect();
+    assert_eq!(ids, ["acme", "globex", "initech"]);
+
+    let (connector, tokens) = world.connected("ben@example.com", "initech", "skills:read").await;
+    let made = amble
+        .json(&["key", "add", "initech", "--person", BEN, "--name", "export", "--expires-in", "90d", "skills:read"])
+        .await;
+    let key = made["api_key"].as_str().unwrap().to_owned();
+    world.remember(&key);
+    for credential in [&tokens.access, &key] {
+        assert_eq!(world.call(Some(credential), "tools/list", json!({})).await.status, 200);
+    }
+    amble.text(&["member", "role", "initech", BEN, "viewer"]).await;
+    amble.text(&["tenant", "role", "remove", "initech", "clerk"]).await;
+    let shown = amble.json(&["tenant", "show", "initech"]).await;
+    assert_eq!(
+        shown,
+        json!({ "tenant": "initech", "name": "Initech, Inc.", "roles": {}, "members": 1, "grants": 1, "keys": 1, "things": 0 })
+    );
+
+    let complaint = amble.fails_with(1, &["tenant", "remove", "initech"]).await;
+    let what =
+        "this removes tenant initech (Initech, Inc.) with members: 1, connections: 1, API keys: 1, stored things: 0";
+    assert_eq!(complaint, format!("amble: not done: {what}; add --yes to do it without being asked\n"));
+    let removed = amble.json(&["tenant", "remove", "initech", "--yes"]).await;
+    assert_eq!(removed, json!({ "tenant": "initech", "members": 1, "grants": 1, "keys": 1, "things": 0 }));
+    for credential in [&tokens.access, &key] {
+        assert_eq!(world.call(Some(credential), "tools/list", json!({})).await.status, 401);
+    }
+    assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
+    assert!(amble.fails_with(1, &["tenant", "show", "initech"]).await.contains("there is no tenant initech"));
+
+    let done = amble.json(&["audit", "show", "--tenant", "initech", "--since", "1h"]).await;
+    let events: Vec<_> =
+        done["events"].as_array().unwrap().iter().map(|line| line["event"].as_str().unwrap()).collect();
+    let of_amble: Vec<_> = events.into_iter().filter(|event| !event.starts_with("grant_a")).collect();
+    for event in [
+        "tenant_added",
+        "tenant_renamed",
+        "role_set",
+        "member_added",
+        "key_made",
+        "member_role_set",
+        "role_removed",
+        "member_removed",
+        "key_revoked",
+        "grant_ended",
+        "tenant_removed",
+    ] {
+        assert!(of_amble.contains(&event), "{event}: {of_amble:?}");
+    }
+    let schema = serde_json::from_str(include_str!("../../../../functions/audit/schema.json")).unwrap();
+    let mine: Vec<_> = done["events"].as_array().unwrap().iter().filter(|line| line["function"] == "amble").collect();
+    assert!(mine.len() > 10, "{mine:?}");
+    for line in mine {
+        jsonschema::validate(&schema, line).unwrap_or_else(|error| panic!("{error}: {line}"));
+    }
+    assert!(!done.to_string().contains(&key), "{done}");
+}
+
+/// All that a tenant has goes with it: nobody finds it under the same name.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_removed_tenant_is_found_again() {
+    let world = world().await;
+    let amble = Amble::of(&world);
+    let before = amble.json(&["tenant", "show", "acme"]).await;
+    assert!(before["things"].as_u64().unwrap() > 10, "{before}");
+    let removed = amble.json(&["tenant", "remove", "acme", "--yes"]).await;
+    assert_eq!(removed["things"], before["things"]);
+
+    amble.text(&["tenant", "add", "acme", "Acme"]).await;
+    let after = amble.json(&["tenant", "show", "acme"]).await;
+    assert_eq!(
+        after,
+        json!({ "tenant": "acme", "name": "Acme", "roles": {}, "members": 0, "grants": 0, "keys": 0, "things": 0 })
+    );
+    let items = world.system().items().unwrap();
+    let left: Vec<_> = items
+        .iter()
+        .filter(|(_, item)| item["tenant"]["S"] == "acme" && item.get("state").is_none() && item.get("line").is_none())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_member_holds_nothing_there_and_everything_elsewhere() {
+    let world = world().await;
+    let amble = Amble::of(&world);
+    let (_, here) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let (_, elsewhere) = world.connected("ana@example.com", "globex", "skills:read").await;
+    let (_, others) = world.connected("ben@example.com", "acme", "skills:read").await;
+
+    let removed = amble.json(&["member", "remove", "acme", ANA]).await;
+
+    // The demo's own key is Ana's.
+    assert_eq!(removed, json!({ "tenant": "acme", "person": ANA, "grants": 1, "keys": 1 }));
+    for (token, status) in
+        [(&here.access, 401), (&world.api_key(), 401), (&elsewhere.access, 200), (&others.access, 200)]
+    {
+        assert_eq!(world.call(Some(token), "tools/list", json!({})).await.status, status);
+    }
+    assert!(amble.fails_with(1, &["member", "remove", "acme", ANA]).await.contains("is no member of tenant acme"));
+}
+
+/// By person, tenant and client, together and alone; ended ones are told apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_are_found_shown_and_ended() {
+    let world = world().await;
+    let amble = Amble::of(&world);
+    let (claude, ana) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let (_, elsewhere) = world.connected("ana@example.com", "globex", "skills:read").await;
+    let other = world.connector("Cursor").await;
+    let ask = other.ask("skills:read");
+    let code = world.person("ben@example.com").code(&ask, "acme").await;
+    let ben = other.exchange(&ask, &code).await.tokens(&world);
+
+    for (words, count) in [
+        (&["--tenant", "acme"][..], 2),
+        (&["--person", ANA], 2),
+        (&["--client", &claude.client_id], 2),
+        (&["--client", &other.client_id], 1),
+        (&["--tenant", "acme", "--person", ANA], 1),
+        (&["--tenant", "globex", "--client", &other.client_id], 0),
+    ] {
+        let listed = amble.json(&[&["grant", "list"], words].concat()).await;
+        assert_eq!(listed["grants"].as_array().unwrap().len(), count, "{words:?} {listed}");
+    }
+    let listed = amble.json(&["grant", "list", "--tenant", "acme", "--person", ANA]).await;
+    let grant = &listed["grants"][0];
+    let id = grant["grant"].as_str().unwrap();
+    assert_eq!(
+        (&grant["state"], &grant["scope"], &grant["host"]),
+        (&json!("active"), &json!("skills:read offline_access"), &json!("claude.ai"))
+    );
+    assert_eq!(&amble.json(&["grant", "show", id]).await, grant);
+    let shown = amble.text(&["grant", "show", id]).await;
+    assert!(shown.contains("\nState            active\n") && shown.contains("\nTenant           acme\n"), "{shown}");
+    let text = amble.text(&["grant", "list", "--tenant", "acme"]).await;
+    assert!(text.starts_with("GRANT                   STATE   TENANT  PERSON"), "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
+
+    assert_eq!(amble.json(&["grant", "end", id]).await, json!({ "ended": 1 }));
+    assert_eq!(world.call(Some(&ana.access), "tools/list", json!({})).await.status, 401);
+    assert!(amble.fails_with(1, &["grant", "end", id]).await.contains("has ended already: administrator"));
+    let ended = amble.json(&["grant", "show", id]).await;
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("ended"), &json!("administrator")));
+    let all = amble.json(&["grant", "list", "--tenant", "acme", "--all"]).await;
+    assert_eq!(all["grants"].as_array().unwrap().len(), 2, "{all}");
+
+    let complaint = amble.fails_with(1, &["grant", "end", "--tenant", "acme"]).await;
+    assert_eq!(complaint, "amble: not done: this ends 1 connections; add --yes to do it without being asked\n");
+    assert_eq!(amble.json(&["grant", "end", "--tenant", "acme", "--yes"]).await, json!({ "ended": 1 }));
+    assert_eq!(amble.json(&["grant", "end", "--tenant", "acme"]).await, json!({ "ended": 0 }));
+    for (token, status) in [(&ben.access, 401), (&elsewhere.access, 200)] {
+        assert_eq!(world.call(Some(token), "tools/list", json!({})).await.status, status);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn invalid_commands_change_nothing() {
+    let world = world().await;
+    let amble = Amble::of(&world);
+    let before = world.system().items().unwrap();
+    for words in [
+        &["tenant", "add", "Ac me", "Acme"][..],
+        &["tenant", "add", "initech", ""],
+        &["tenant", "role", "set", "acme", "clerk", "entities:wirte"],
+        &["tenant", "role", "set", "acme", "clerk"],
+        &["member", "add", "acme", "ana@example.com", "--role", "member"],
+        &["member", "add", "acme", ANA],
+        &["key", "add", "acme", "--person", ANA, "--name", "x", "--expires-in", "soon", "skills:read"],
+        &["key", "add", "acme", "--person", ANA, "--name", "x", "offline_access"],
+        &["key", "revoke", "acme", "x"],
+        &["grant", "show", "x"],
+        &["grant", "end", "AAAAAAAAAAAAAAAAAAAAAA", "--tenant", "acme"],
+        &["audit", "show", "--since", "0h"],
+        &["completions", "tcsh"],
+    ] {
+        let complaint = amble.fails_with(2, words).await;
+        assert!(complaint.starts_with("error: ") && complaint.contains("--help"), "{words:?} {complaint}");
+    }
+    for (words, sentence) in [
+        (&["tenant", "add", "acme", "Acme"][..], "there is a tenant acme already"),
+        (&["tenant", "show", "nowhere"], "there is no tenant nowhere; `amble tenant list` tells which there are"),
+        (&["tenant", "role", "set", "acme", "owner", "skills:read"], "owner is a role that every tenant has"),
+        (&["tenant", "role", "remove", "acme", "clerk"], "tenant acme has no role clerk"),
+        (&["member", "list", "nowhere"], "there is no tenant nowhere"),
+        (
+            &["member", "add", "acme", ANA, "--role", "viewer"],
+            "is owner in tenant acme already; `amble member role` changes that",
+        ),
+        (
+            &["member", "add", "globex", BEN, "--role", "boss"],
+            "tenant globex has no role boss; it has owner, admin, member, viewer",
+        ),
+        (&["key", "list", "nowhere"], "there is no tenant nowhere"),
+        (&["key", "revoke", "acme", "AAAAAAAAAAAAAAAA"], "tenant acme has no key AAAAAAAAAAAAAAAA"),
+        (&["grant", "show", "AAAAAAAAAAAAAAAAAAAAAA"], "there is no grant AAAAAAAAAAAAAAAAAAAAAA"),
+        // One id in 64 begins with a hyphen, and is no option.
+        (&["key", "revoke", "acme", "-xAAAAAAAAAAAAAA"], "tenant acme has no key -xAAAAAAAAAAAAAA"),
+        (&["grant", "show", "-xAAAAAAAAAAAAAAAAAAAA"], "there is no grant -xAAAAAAAAAAAAAAAAAAAA"),
+        (&["grant", "end", "-xAAAAAAAAAAAAAAAAAAAA", "--yes"], "there is no grant -xAAAAAAAAAAAAAAAAAAAA"),
+        (&["client", "secret", "remove", "nobody", "-xxHd07c"], "there is no client nobody"),
+        (&["grant", "list"], "say which grants"),
+        (&["grant", "end"], "say which grants"),
+        (&["audit", "show"], "say --tenant"),
+        (&["apply", "nowhere.yaml", "--yes"], "nowhere.yaml: cannot be read"),
+        (&["doctor"], "say which URL"),
+        (&["doctor", "example.com"], "is no URL"),
+    ] {
+        let complaint = amble.fails_with(1, words).await;
+        assert!(complaint.starts_with("amble: ") && complaint.contains(sentence), "{words:?} {complaint}");
+    }
+    assert_eq!(world.system().items().unwrap(), before);
+
+    let clients = &world.system().tables()["TABLE_CLIENTS"];
+    let few = Amble::of_environment(world.system().dynamo_url()).with("TABLE_CLIENTS", clients);
+    let complaint = few.fails_with(1, &["tenant", "list"]).await;
+    assert!(
+        complaint.contains("TABLE_DIRECTORY is not set; name it in the environment, or say --stack"),
+        "{complaint}"
+    );
+    // Nothing is done by halves.
+    for words in [&["client", "block", "c_bad"][..], &["member", "remove", "acme", ANA]] {
+        assert!(few.fails_with(1, words).await.contains("is not set"), "{words:?}");
+    }
+    assert_eq!(world.system().items().unwrap(), before);
+}
+
+/// Every shell gets a script that knows the commands.
+#[tokio::test(flavor = "multi_thread")]
+async fn shells_complete_the_commands() {
+    let amble = Amble(Vec::new());
+    for shell in ["bash", "zsh", "fish"] {
+        let script = amble.text(&["completions", shell]).await;
+        for word in ["apply", "tenant", "member", "client", "grant", "key", "audit", "doctor", "unblock"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+/// What functions did and what an operator did, in one list, live and afterwards, on a local system.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_is_followed() {
+    use tokio::io::{AsyncBufReadExt, BufReader};
+
+    let folder = TempDir::new("audit");
+    let _world = World::with(|options| {
+        options.data = Data::Directory(folder.0.clone());
+        options.clock = shared::clock::Clock::system();
+    })
+    .await;
+    let local = format!("--local={}", folder.0.display());
+    let amble = Amble(Vec::new());
+    let mut following = amble.command(&["audit", "follow", "--tenant", "acme", "--person", BEN, "--json", &local]);
+    let mut following = following.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+
+    amble.text(&["member", "role", "acme", ANA, "admin", &local]).await;
+    amble.text(&["member", "role", "acme", BEN, "viewer", &local]).await;
+    let line =
+        tokio::time::timeout(std::time::Duration::from_secs(20), lines.next_line()).await.unwrap().unwrap().unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(
+        (&line["event"], &line["person"], &line["role"], &line["by"]),
+        (&json!("member_role_set"), &json!(BEN), &json!("viewer"), &json!("operator"))
+    );
+    following.kill().await.unwrap();
+
+    let shown = amble.text(&["audit", "show", "--tenant", "acme", &local]).await;
+    // To the second, which they may share.
+    for (person, role) in [(ANA, "admin"), (BEN, "viewer")] {
+        let told =
+            format!("  member_role_set         by=operator  function=amble  person={person}  role={role}  tenant=acme");
+        assert!(shown.lines().any(|line| line.ends_with(&told)), "{shown}");
+    }
+}
+
+/// On a stack the audit is a log group: what an operator did stands there, with who they are for AWS.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs moto at MOTO_URL: tests/run starts it"]
+#[expect(clippy::disallowed_methods, reason = "the address is a setting of the test run")]
+async fn the_audit_of_a_stack_is_its_log_group() {
+    let world = world().await;
+    let moto = std::env::var("MOTO_URL").unwrap();
+    let stack = format!("amble-audit-{}", std::process::id());
+    let table = |keys: &[(&str, &str)]| {
+        let attributes: Vec<_> =
+            keys.iter().map(|(name, _)| json!({ "AttributeName": name, "AttributeType": "S" })).collect();
+        let keys: Vec<_> = keys.iter().map(|(name, kind)| json!({ "AttributeName": name, "KeyType": kind })).collect();
+        let properties =
+            json!({ "AttributeDefinitions": attributes, "KeySchema": keys, "BillingMode": "PAY_PER_REQUEST" });
+        json!({ "Type": "AWS::DynamoDB::Table", "Properties": properties })
+    };
+    let output = |name: &str| json!({ "Value": { "Ref": name } });
+    let template = json!({
+        "Resources": {
+            "Clients": table(&[("id", "HASH")]),
+            "Grants": table(&[("id", "HASH")]),
+            "Directory": table(&[("pk", "HASH"), ("sk", "RANGE")]),
+            "Activity": table(&[("tenant", "HASH"), ("at", "RANGE")]),
+            "Audit": { "Type": "AWS::Logs::LogGroup", "Properties": { "LogGroupName": format!("/{stack}/audit") } },
+        },
+        "Outputs": {
+            "TableClients": output("Clients"),
+            "TableGrants": output("Grants"),
+            "TableDirectory": output("Directory"),
+            "TableActivity": output("Activity"),
+            "AuditLogGroup": output("Audit"),
+        },
+    });
+    let template = template.to_string();
+    let form =
+        [("Action", "CreateStack"), ("StackName", &stack), ("TemplateBody", &template), ("Version", "2010-05-15")];
+    let scope = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/cloudformation/aws4_request";
+    let request = world.http().post(&moto).header("authorization", scope);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let made = world.send(request.body(world::person::encoded(&form))).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let (amble, at) = (Amble::of_environment(&moto), ["--stack", stack.as_str()]);
+
+    amble.text(&[&["tenant", "add", "initech", "Initech"], &at[..]].concat()).await;
+    amble.text(&[&["client", "block", "c_bad"], &at[..]].concat()).await;
+
+    let told = amble.json(&[&["audit", "show"], &at[..]].concat()).await;
+    let events: Vec<_> = told["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (&line["event"], &line["tenant"], &line["client"]))
+        .collect();
+    let nothing = Value::Null;
+    assert_eq!(
+        events,
+        [(&json!("tenant_added"), &json!("initech"), &nothing), (&json!("client_blocked"), &nothing, &json!("c_bad")),],
+        "{told}"
+    );
+    for line in told["events"].as_array().unwrap() {
+        assert!(line["by"].as_str().unwrap().starts_with("operator arn:aws:"), "{line}");
+    }
+}

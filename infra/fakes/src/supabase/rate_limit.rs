@@ -1,0 +1,39 @@
+//! Limits by address (GoTrue `internal/api/middleware.go`, `apilimiter`): one bucket per route and address.
+
+use crate::supabase::error::SupabaseError;
+use crate::supabase::state::State;
+use axum::http::HeaderMap;
+
+/// How many requests are left, and since when.
+pub(super) struct Bucket {
+    left: u32,
+    filled_at: i64,
+}
+
+impl State {
+    /// Takes one from the bucket of this route and address. Without an address there is no limit.
+    pub(super) fn limit(&mut self, route: &'static str, headers: &HeaderMap, now: i64) -> Result<(), SupabaseError> {
+        if self.rate_limited {
+            return Err(SupabaseError::RateLimited);
+        }
+        let (Some(burst), Some(address)) = (self.config.burst, address(headers)) else { return Ok(()) };
+        let bucket = self.buckets.entry((route, address)).or_insert(Bucket { left: burst, filled_at: now });
+        let refilled = u32::try_from((now - bucket.filled_at) / seconds_for_one(route)).unwrap_or(0);
+        if refilled > 0 {
+            *bucket = Bucket { left: bucket.left.saturating_add(refilled).min(burst), filled_at: now };
+        }
+        bucket.left = bucket.left.checked_sub(1).ok_or(SupabaseError::RateLimited)?;
+        Ok(())
+    }
+}
+
+/// Where a request comes from: the first of `X-Forwarded-For`, which the gateway sets.
+pub(super) fn address(headers: &HeaderMap) -> Option<String> {
+    let forwarded = headers.get("x-forwarded-for")?.to_str().ok()?;
+    forwarded.split(',').next().map(str::trim).filter(|first| !first.is_empty()).map(str::to_owned)
+}
+
+/// `RATE_LIMIT_TOKEN_REFRESH` is 150 in five minutes, the others are 30.
+fn seconds_for_one(route: &str) -> i64 {
+    if route == "/token" { 2 } else { 10 }
+}
