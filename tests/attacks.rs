@@ -8,39 +8,39 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use local::Options;
 use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
+use test_system::connector::Connector;
+use test_system::person::{Form, Person};
+use test_system::{CALLBACK, TestSystem, claims};
 use tokio::sync::Barrier;
-use world::connector::Connector;
-use world::person::{Form, Person};
-use world::{CALLBACK, World, claims};
 
 const DAY: i64 = 24 * 3600;
 
 /// Breaks or holds the next call of a function's operation.
 #[derive(Clone, Default)]
-struct Saboteur(Arc<Mutex<VecDeque<Trap>>>);
+struct FaultInjector(Arc<Mutex<VecDeque<InjectedFault>>>);
 
-struct Trap {
+struct InjectedFault {
     function: &'static str,
     operation: &'static str,
-    then: Then,
+    action: FaultAction,
 }
 
-enum Then {
+enum FaultAction {
     Break(Decision),
     /// Waits twice: for the test to know that the call is being made, and to let it go.
     Hold(Arc<Barrier>),
 }
 
-impl Saboteur {
-    async fn world(&self) -> World {
-        let saboteur = self.clone();
+impl FaultInjector {
+    async fn start_test_system(&self) -> TestSystem {
+        let fault_injector = self.clone();
         let interceptor = move |call: Call| {
-            let trap = saboteur.caught(&call);
+            let fault = fault_injector.take_fault(&call);
             async move {
-                match trap {
+                match fault {
                     None => Decision::Pass,
-                    Some(Then::Break(decision)) => decision,
-                    Some(Then::Hold(barrier)) => {
+                    Some(FaultAction::Break(decision)) => decision,
+                    Some(FaultAction::Hold(barrier)) => {
                         barrier.wait().await;
                         barrier.wait().await;
                         Decision::Pass
@@ -48,45 +48,46 @@ impl Saboteur {
                 }
             }
         };
-        World::with(move |options: &mut Options| options.interceptor = Some(Arc::new(interceptor))).await
+        TestSystem::with(move |options: &mut Options| options.interceptor = Some(Arc::new(interceptor))).await
     }
 
-    fn breaks(&self, function: &'static str, operation: &'static str, decisions: &[Decision]) {
+    fn fail_next(&self, function: &'static str, operation: &'static str, decisions: &[Decision]) {
         for decision in decisions {
-            self.set(function, operation, Then::Break(decision.clone()));
+            self.set(function, operation, FaultAction::Break(decision.clone()));
         }
     }
 
     /// Holds the next such call; the test waits for it and lets it go with one wait each.
-    fn holds(&self, function: &'static str, operation: &'static str) -> Arc<Barrier> {
+    fn hold_next(&self, function: &'static str, operation: &'static str) -> Arc<Barrier> {
         let barrier = Arc::new(Barrier::new(2));
-        self.set(function, operation, Then::Hold(Arc::clone(&barrier)));
+        self.set(function, operation, FaultAction::Hold(Arc::clone(&barrier)));
         barrier
     }
 
-    fn set(&self, function: &'static str, operation: &'static str, then: Then) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(Trap { function, operation, then });
+    fn set(&self, function: &'static str, operation: &'static str, action: FaultAction) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(InjectedFault { function, operation, action });
     }
 
-    fn caught(&self, call: &Call) -> Option<Then> {
-        let mut traps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = traps.iter().position(|trap| trap.function == call.function && trap.operation == call.operation)?;
-        traps.remove(place).map(|trap| trap.then)
+    fn take_fault(&self, call: &Call) -> Option<FaultAction> {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place =
+            faults.iter().position(|fault| fault.function == call.function && fault.operation == call.operation)?;
+        faults.remove(place).map(|fault| fault.action)
     }
 }
 
-fn ended(world: &World, access: &str) -> Vec<Value> {
+fn ended(test_system: &TestSystem, access: &str) -> Vec<Value> {
     let grant = claims(access).1["grant"].clone();
-    world.audit("grant_ended").into_iter().filter(|line| line["grant"] == grant).collect()
+    test_system.audit("grant_ended").into_iter().filter(|line| line["grant"] == grant).collect()
 }
 
 /// Nobody learns from an answer whether a grant exists, whatever else is wrong with the request.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_secret_is_answered_as_an_unknown_one_whatever_resource_is_named() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
-    let ask = connector.ask("skills:read");
-    let (code, refresh) = (world.person("ana@example.com").code(&ask, "acme").await, tokens.refresh.unwrap());
+async fn wrong_secret_is_indistinguishable_from_an_unknown_grant() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let ask = connector.authorization_request("skills:read");
+    let (code, refresh) = (test_system.person("ana@example.com").code(&ask, "acme").await, tokens.refresh.unwrap());
     // Prefix and grant id are the first 25 characters, the last of which they share with the secret.
     for (genuine, length, name, kind) in
         [(code.as_str(), 67, "code", "authorization_code"), (refresh.as_str(), 110, "refresh_token", "refresh_token")]
@@ -103,7 +104,7 @@ async fn a_wrong_secret_is_answered_as_an_unknown_one_whatever_resource_is_named
                 ("code_verifier", &ask.verifier),
                 ("resource", "https://elsewhere.example/"),
             ];
-            let answer = world.post_form("/oauth/token", &form).await;
+            let answer = test_system.post_form("/oauth/token", &form).await;
             told.push((answer.status, answer.body));
         }
         assert_eq!(told[0], told[1], "{kind}");
@@ -113,31 +114,31 @@ async fn a_wrong_secret_is_answered_as_an_unknown_one_whatever_resource_is_named
 
 /// OAuth 2.1 §3.2.3: `expires_in` is the token's lifetime, also when an answer is given again shortly before the grant is idle.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_given_again_late_works_as_long_as_it_says() {
-    let world = World::new().await;
-    let (connector, first) = world.connected("ana@example.com", "acme", "skills:read").await;
+async fn reissued_token_lives_as_long_as_expires_in() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     let old = first.refresh.unwrap();
-    let _lost = connector.refresh(&old).await.tokens(&world);
+    let _lost = connector.refresh(&old).await.tokens(&test_system);
 
-    world.advance(30 * DAY - 600);
+    test_system.advance(30 * DAY - 600);
     let again = connector.refresh(&old).await;
     let lifetime = again.json()["expires_in"].as_i64().unwrap();
-    let again = again.tokens(&world);
-    world.advance(lifetime - 1);
+    let again = again.tokens(&test_system);
+    test_system.advance(lifetime - 1);
 
     assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200, "{lifetime}");
 }
 
 /// A code is for one use, and a second use with its verifier ends the grant; being faster does not help.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_used_twice_at_once_leaves_nobody_connected() {
-    let saboteur = Saboteur::default();
-    let world = saboteur.world().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("skills:read");
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
+async fn code_used_twice_concurrently_revokes_the_grant() {
+    let fault_injector = FaultInjector::default();
+    let test_system = fault_injector.start_test_system().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
 
-    let held = saboteur.holds("token", "Sign");
+    let held = fault_injector.hold_next("token", "Sign");
     let (slow, fast) = tokio::join!(connector.exchange(&ask, &code), async {
         held.wait().await;
         let fast = connector.exchange(&ask, &code).await;
@@ -145,49 +146,49 @@ async fn a_code_used_twice_at_once_leaves_nobody_connected() {
         fast
     });
 
-    let tokens = fast.tokens(&world);
+    let tokens = fast.tokens(&test_system);
     assert_eq!((slow.status, &slow.json()["error"]), (400, &json!("invalid_grant")));
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
     assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
-    assert_eq!(ended(&world, &tokens.access).len(), 1);
+    assert_eq!(ended(&test_system, &tokens.access).len(), 1);
 }
 
 /// A crash loses nothing. The table did it, its answer was lost, and the function tries once more.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_was_lost_counts_once() {
-    let saboteur = Saboteur::default();
-    let world = saboteur.world().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
+async fn write_with_lost_response_takes_effect_once() {
+    let fault_injector = FaultInjector::default();
+    let test_system = fault_injector.start_test_system().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
     let lost = [Decision::FailAfter(InjectedError::INTERNAL)];
 
     for stays in [true, false] {
-        let ask = connector.ask("skills:read");
+        let ask = connector.authorization_request("skills:read");
         let unticked: &[&str] = if stays { &[] } else { &["offline_access"] };
-        let code = ana.approves_without(&ask, "acme", unticked).await.redirected()["code"].clone();
-        saboteur.breaks("token", "UpdateItem", &lost);
-        let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+        let code = ana.approve_without(&ask, "acme", unticked).await.redirect_parameters()["code"].clone();
+        fault_injector.fail_next("token", "UpdateItem", &lost);
+        let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
         assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200, "{stays}");
 
         if let Some(refresh) = &tokens.refresh {
-            saboteur.breaks("token", "UpdateItem", &lost);
-            let next = connector.refresh(refresh).await.tokens(&world);
-            saboteur.breaks("mcp", "UpdateItem", &lost);
+            fault_injector.fail_next("token", "UpdateItem", &lost);
+            let next = connector.refresh(refresh).await.tokens(&test_system);
+            fault_injector.fail_next("mcp", "UpdateItem", &lost);
             assert_eq!(connector.call(&next.access, "tools/list", json!({})).await.status, 200);
         }
-        saboteur.breaks("revoke", "UpdateItem", &lost);
+        fault_injector.fail_next("revoke", "UpdateItem", &lost);
         assert_eq!(connector.revoke(&tokens.access).await.status, 200);
         assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
-        assert_eq!(ended(&world, &tokens.access).len(), 1, "the audit knows of it, {stays}");
+        assert_eq!(ended(&test_system, &tokens.access).len(), 1, "the audit knows of it, {stays}");
     }
 }
 
 /// Sign first, then commit. Whatever fails, the same request again finishes the work.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
-    let saboteur = Saboteur::default();
-    let world = saboteur.world().await;
-    let (connector, mut tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+async fn failed_refresh_is_completed_by_a_retry() {
+    let fault_injector = FaultInjector::default();
+    let test_system = fault_injector.start_test_system().await;
+    let (connector, mut tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     let before = Decision::FailBefore(InjectedError::INTERNAL);
     let after = Decision::FailAfter(InjectedError::INTERNAL);
 
@@ -202,27 +203,27 @@ async fn whatever_fails_in_a_refresh_the_same_request_again_finishes_it() {
         ("UpdateItem", vec![Decision::FailAfter(InjectedError::DENIED)]),
     ] {
         let refresh = tokens.refresh.unwrap();
-        saboteur.breaks("token", operation, &decisions);
+        fault_injector.fail_next("token", operation, &decisions);
 
         let failed = connector.refresh(&refresh).await;
 
         assert_eq!((failed.status, failed.header("retry-after")), (503, Some("1")), "{operation} {decisions:?}");
-        world.advance(100);
-        tokens = connector.refresh(&refresh).await.tokens(&world);
+        test_system.advance(100);
+        tokens = connector.refresh(&refresh).await.tokens(&test_system);
         assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
     }
 }
 
 /// Revocation is immediate, whatever is under way.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grant_revoked_while_something_is_under_way_stays_revoked() {
+async fn grant_revoked_during_a_request_stays_revoked() {
     for (function, operation) in [("token", "Sign"), ("token", "UpdateItem"), ("mcp", "UpdateItem")] {
-        let saboteur = Saboteur::default();
-        let world = saboteur.world().await;
-        let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+        let fault_injector = FaultInjector::default();
+        let test_system = fault_injector.start_test_system().await;
+        let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
         let refresh = tokens.refresh.unwrap();
 
-        let held = saboteur.holds(function, operation);
+        let held = fault_injector.hold_next(function, operation);
         let under_way = async {
             if function == "token" {
                 connector.refresh(&refresh).await
@@ -245,9 +246,9 @@ async fn a_grant_revoked_while_something_is_under_way_stays_revoked() {
 
 /// 5xx only when AWS failed; nothing that a client can write makes one.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_message_however_strange_is_an_error_of_ours() {
-    let world = World::new().await;
-    let key = world.api_key();
+async fn no_client_message_causes_a_5xx() {
+    let test_system = TestSystem::new().await;
+    let key = test_system.api_key();
     let modern = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -309,7 +310,7 @@ async fn no_message_however_strange_is_an_error_of_ours() {
     for body in bodies {
         let method = body["method"].as_str().unwrap().to_owned();
         let era = body["params"]["_meta"].get("io.modelcontextprotocol/protocolVersion").is_some();
-        let request = world.http().post(world.mcp_url()).header("x-api-key", &key);
+        let request = test_system.http().post(test_system.mcp_url()).header("x-api-key", &key);
         let request = request.header("content-type", "application/json").body(body.to_string());
         let request = match (era, method.as_str()) {
             (true, method) => request
@@ -318,7 +319,7 @@ async fn no_message_however_strange_is_an_error_of_ours() {
                 .header("mcp-name", "list_skills"),
             (false, _) => request,
         };
-        let answer = world.send(request).await;
+        let answer = test_system.send(request).await;
         if answer.status >= 500 {
             bad.push(format!("{} {body}", answer.status));
         }
@@ -328,8 +329,8 @@ async fn no_message_however_strange_is_an_error_of_ours() {
 
 /// The name on the consent page shows what it says: nothing in it hides, or turns other text around.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_deceives_is_not_registered() {
-    let world = World::new().await;
+async fn deceptive_client_name_is_not_registered() {
+    let test_system = TestSystem::new().await;
     for hidden in [
         "\u{61c}",
         "\u{ad}",
@@ -349,8 +350,8 @@ async fn a_name_that_deceives_is_not_registered() {
         "\u{2800}",
     ] {
         for name in [hidden.to_owned(), format!("Cla{hidden}ude")] {
-            let metadata = json!({ "client_name": name, "redirect_uris": [world::CALLBACK] });
-            let answer = world.post_json("/oauth/register", &metadata).await;
+            let metadata = json!({ "client_name": name, "redirect_uris": [test_system::CALLBACK] });
+            let answer = test_system.post_json("/oauth/register", &metadata).await;
             assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_client_metadata")), "{name:?}");
         }
     }
@@ -358,31 +359,31 @@ async fn a_name_that_deceives_is_not_registered() {
 
 /// Only a membership that is gone ends a grant. A role that nobody has defined, or not yet, allows nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_is_not_defined_allows_nothing_and_ends_nothing() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+async fn undefined_role_allows_nothing_and_revokes_nothing() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
 
-    world.gives_role("acme", "ana@example.com", "renamed").await;
-    let nothing = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    test_system.set_role("acme", "ana@example.com", "renamed").await;
+    let nothing = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(nothing.scope, "offline_access");
     assert_eq!(connector.tool(&nothing.access, "list_skills", json!({})).await.status, 403);
-    let ana = world.person("ana@example.com");
-    let refused = ana.approves(&connector.ask("skills:read"), "acme").await;
+    let ana = test_system.person("ana@example.com");
+    let refused = ana.approve(&connector.authorization_request("skills:read"), "acme").await;
     let page = ana.open(refused.location()).await;
     assert!(page.body.contains("Your role in that workspace allows nothing of what is ticked"), "{page:?}");
 
-    world.gives_role("acme", "ana@example.com", "owner").await;
-    let again = connector.refresh(&nothing.refresh.unwrap()).await.tokens(&world);
+    test_system.set_role("acme", "ana@example.com", "owner").await;
+    let again = connector.refresh(&nothing.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(again.scope, "skills:read offline_access");
 }
 
 /// OAuth 2.1 §4.1.2.1 and RFC 9700 §4.11: whatever is asked for, the browser goes where the client registered or stays with us.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_way_of_writing_an_address_leads_elsewhere() {
-    let world = World::new().await;
-    let connector = world.connector_at("Claude", &[world::CALLBACK, "http://localhost/callback"]).await;
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
+async fn no_redirect_uri_spelling_leads_elsewhere() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector_at("Claude", &[test_system::CALLBACK, "http://localhost/callback"]).await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
 
     for address in [
         "https://claude.ai/api/mcp/auth_callback/",
@@ -411,11 +412,12 @@ async fn no_way_of_writing_an_address_leads_elsewhere() {
         "https://localhost/callback",
         "javascript:alert(1)",
     ] {
-        let ask = connector.ask_with(&[("redirect_uri", Some(address))]);
+        let ask = connector.authorization_request_with(&[("redirect_uri", Some(address))]);
         let answer = ana.open(&ask.url).await;
         assert_eq!((answer.status, answer.header("location")), (400, None), "{address}");
         // RFC 6749 §4.1.2.1: nor with an error.
-        let wrong = connector.ask_with(&[("redirect_uri", Some(address)), ("response_type", Some("token"))]);
+        let wrong =
+            connector.authorization_request_with(&[("redirect_uri", Some(address)), ("response_type", Some("token"))]);
         assert_eq!(ana.open(&wrong.url).await.header("location"), None, "{address}");
     }
 
@@ -436,13 +438,15 @@ async fn no_way_of_writing_an_address_leads_elsewhere() {
 
 /// What others named is text on our pages, whatever it looks like.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_wrote_is_text_on_our_pages() {
-    let world = World::new().await;
+async fn user_supplied_text_is_escaped_on_pages() {
+    let test_system = TestSystem::new().await;
     let evil = "\"'><img src=x onerror=alert(1)>{{7*7}}</style><script>";
-    let connector = world.connector(evil).await;
-    let ana = world.person("ana@example.com");
+    let connector = test_system.connector(evil).await;
+    let ana = test_system.person("ana@example.com");
 
-    let page = ana.signs_in(&connector.ask_with(&[("state", Some(evil)), ("scope", Some("skills:read"))]).url).await;
+    let page = ana
+        .sign_in(&connector.authorization_request_with(&[("state", Some(evil)), ("scope", Some("skills:read"))]).url)
+        .await;
 
     assert_eq!(page.status, 200);
     assert!(page.body.contains("onerror=alert"), "the name is shown");
@@ -456,25 +460,30 @@ async fn what_others_wrote_is_text_on_our_pages() {
 
 /// The id of a grant is in every access token. Whoever knows nothing else of it leaves no line where its tenant would read it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_alone_writes_nothing_about_a_tenant() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+async fn grant_id_alone_writes_no_audit_event_of_the_tenant() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     let grant = claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
     let made_up = |prefix: &str, length: usize| {
         let id = URL_SAFE_NO_PAD.decode(&grant).unwrap();
         format!("{prefix}{}", URL_SAFE_NO_PAD.encode([id, vec![7; length]].concat()))
     };
-    let stranger =
-        Connector { world: &world, client_id: "Look_here".to_owned(), redirect_uri: CALLBACK.to_owned(), secret: None };
+    let stranger = Connector {
+        test_system: &test_system,
+        client_id: "Look_here".to_owned(),
+        redirect_uri: CALLBACK.to_owned(),
+        secret: None,
+    };
 
     for client in [&stranger, &connector] {
-        let ask = client.ask("skills:read");
+        let ask = client.authorization_request("skills:read");
         assert!(client.exchange(&ask, &made_up("ac_", 32)).await.status >= 400);
         assert!(client.refresh(&made_up("rt_", 64)).await.status >= 400);
     }
 
     for event in ["token_refused", "code_judged", "refresh_judged"] {
-        let told: Vec<_> = world.audit(event).into_iter().filter(|line| line["grant"] == grant.as_str()).collect();
+        let told: Vec<_> =
+            test_system.audit(event).into_iter().filter(|line| line["grant"] == grant.as_str()).collect();
         let known = told.iter().filter(|line| line.get("tenant").is_some() || line.get("person").is_some());
         // The connection's own, from before.
         assert_eq!(known.count(), usize::from(event == "code_judged"), "{told:?}");
@@ -499,7 +508,7 @@ fn cookie(session: &Value) -> String {
 
 /// `token` with other members in its header and claims, and no longer signed.
 fn altered(token: &str, header: &Value, claims: &Value) -> String {
-    let (mut head, mut said) = world::claims(token);
+    let (mut head, mut said) = test_system::claims(token);
     for (part, changes) in [(&mut head, header), (&mut said, claims)] {
         part.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     }
@@ -509,71 +518,71 @@ fn altered(token: &str, header: &Value, claims: &Value) -> String {
 
 /// Supabase counts refreshes by our address, for everybody together: only a session that it signed makes one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_somebody_made_up_is_not_refreshed() {
+async fn forged_session_is_not_refreshed() {
     const TOKEN: &str = "/auth/v1/token";
-    let world = World::new().await;
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
+    let test_system = TestSystem::new().await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
     let (name, session) = session_of(&ana);
     let token = session["access_token"].as_str().unwrap();
-    let asked = || world.supabase().request_count(TOKEN);
+    let asked = || test_system.supabase().request_count(TOKEN);
     let before = asked();
-    world.advance(3601);
+    test_system.advance(3601);
 
     for forged in [
         "x.y.z".to_owned(),
         altered(token, &json!({}), &json!({ "email": "eve@example.com" })),
         altered(token, &json!({ "alg": "HS256" }), &json!({})),
         altered(token, &json!({ "kid": "5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33" }), &json!({})),
-        altered(token, &json!({}), &json!({ "exp": world.now() + 60 })),
+        altered(token, &json!({}), &json!({ "exp": test_system.now() + 60 })),
     ] {
-        let eve = world.person("ana@example.com");
-        eve.has_cookie(&name, &cookie(&json!({ "access_token": forged, "refresh_token": "made-up", "expires_at": 1 })));
+        let eve = test_system.person("ana@example.com");
+        eve.set_cookie(&name, &cookie(&json!({ "access_token": forged, "refresh_token": "made-up", "expires_at": 1 })));
         let page = eve.open("/auth/login").await;
         assert_eq!((page.status, asked()), (200, before), "{forged}");
         assert!(Form::find(&page, "password").is_some(), "{page:?}");
     }
     // Whoever comes back within a month is still signed in, and once.
-    world.advance(30 * DAY - 3600);
+    test_system.advance(30 * DAY - 3600);
     assert_eq!((ana.open("/auth/login?next=/admin").await.status, asked()), (303, before + 1));
     assert_eq!(ana.open("/admin").await.status, 200);
-    world.advance(31 * DAY);
+    test_system.advance(31 * DAY);
     assert!(Form::find(&ana.open("/auth/login").await, "password").is_some());
     assert_eq!(asked(), before + 1);
 
     // A shared secret signs what we cannot verify: after an hour one signs in anew.
-    world.supabase().use_shared_secret(true);
-    world.advance(600);
-    let ana = world.person("ana@example.com");
-    assert_eq!(ana.signs_in("/admin").await.status, 200);
+    test_system.supabase().use_shared_secret(true);
+    test_system.advance(600);
+    let ana = test_system.person("ana@example.com");
+    assert_eq!(ana.sign_in("/admin").await.status, 200);
     let before = asked();
-    world.advance(3601);
-    assert!(Form::find(&ana.visit("/admin").await, "password").is_some());
+    test_system.advance(3601);
+    assert!(Form::find(&ana.open_following_redirects("/admin").await, "password").is_some());
     assert_eq!(asked(), before);
 }
 
 /// No stranger has us ask Supabase: not where the project publishes its keys, and once a request where it shares a secret.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_made_up_token_is_asked_about_once_where_nobody_else_can_know() {
+async fn forged_token_is_sent_to_supabase_at_most_once() {
     const USER: &str = "/auth/v1/user";
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
     let (name, session) = session_of(&ana);
     let token = session["access_token"].as_str().unwrap().to_owned();
-    let ask = connector.ask("skills:read");
+    let ask = connector.authorization_request("skills:read");
     let stranger = |kid: &str| {
-        let eve = world.person("ana@example.com");
+        let eve = test_system.person("ana@example.com");
         let header = json!({ "alg": "HS256", "kid": kid });
         for (twin, seconds) in [("sb-a-auth-token", 600), ("sb-b-auth-token", 601), ("sb-c-auth-token", 602)] {
-            let forged = altered(&token, &header, &json!({ "exp": world.now() + seconds, "aal": "aal2" }));
-            eve.has_cookie(twin, &cookie(&json!({ "access_token": forged, "refresh_token": "x", "expires_at": 1 })));
+            let forged = altered(&token, &header, &json!({ "exp": test_system.now() + seconds, "aal": "aal2" }));
+            eve.set_cookie(twin, &cookie(&json!({ "access_token": forged, "refresh_token": "x", "expires_at": 1 })));
         }
         eve
     };
-    let kid = world::claims(&token).0["kid"].as_str().unwrap().to_owned();
-    let asked = || world.supabase().request_count(USER);
+    let kid = test_system::claims(&token).0["kid"].as_str().unwrap().to_owned();
+    let asked = || test_system.supabase().request_count(USER);
     let before = asked();
     for page in ["/admin", "/auth/login", "/admin/api/me/connections", &ask.url] {
         assert!(stranger(&kid).open(page).await.status < 500);
@@ -582,31 +591,31 @@ async fn a_made_up_token_is_asked_about_once_where_nobody_else_can_know() {
 
     // Whether or not the project has published the keys that will replace its secret.
     for secret in [false, true] {
-        world.supabase().use_shared_secret(secret);
-        world.advance(601);
+        test_system.supabase().use_shared_secret(secret);
+        test_system.advance(601);
         for page in ["/admin", "/auth/login", "/admin/api/me/connections", &ask.url] {
             let before = asked();
             assert!(stranger("another").open(page).await.status < 500);
             assert_eq!(asked(), before + 1, "{page}, {secret}");
         }
     }
-    let ben = world.person("ben@example.com");
-    assert_eq!(ben.signs_in("/admin").await.status, 200, "who is signed in is so here as well");
+    let ben = test_system.person("ben@example.com");
+    assert_eq!(ben.sign_in("/admin").await.status, 200, "who is signed in is so here as well");
 }
 
 /// What one place tries in vain leaves Supabase's patience with us to others.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_only_tries_keeps_nobody_else_from_signing_in() {
+async fn failed_sign_ins_do_not_rate_limit_others() {
     const TOKEN: &str = "/auth/v1/token";
-    let world = World::new().await;
-    let (eve, ana) = (Person::new(&world, "eve@example.com", "guessed"), world.person("ana@example.com"));
+    let test_system = TestSystem::new().await;
+    let (eve, ana) = (Person::new(&test_system, "eve@example.com", "guessed"), test_system.person("ana@example.com"));
     let form = Form::find(&eve.open("/auth/login").await, "password").unwrap();
     let form = form.with("email", "ana@example.com").with("password", "guessed");
-    let asked = || world.supabase().request_count(TOKEN);
+    let asked = || test_system.supabase().request_count(TOKEN);
 
     let mut told = Vec::new();
     for _ in 0..40 {
-        told.push(eve.sends(&form).await.body.contains("Too many attempts"));
+        told.push(eve.submit_and_follow(&form).await.body.contains("Too many attempts"));
     }
     assert_eq!(asked(), 20, "{told:?}");
     assert!(told[..20].iter().all(|too_many| !too_many) && told[20..].iter().all(|too_many| *too_many), "{told:?}");
@@ -617,7 +626,7 @@ async fn whoever_only_tries_keeps_nobody_else_from_signing_in() {
     let flow =
         header.split("; ").filter_map(|cookie| cookie.split_once('=')).find(|(name, _)| name.starts_with("mcp-login-"));
     let (name, value) = flow.unwrap_or_else(|| panic!("{header}"));
-    eve.has_cookie(&format!("{}{id}", &name[..name.len() - id.len()]), value);
+    eve.set_cookie(&format!("{}{id}", &name[..name.len() - id.len()]), value);
     eve.open(&format!("/auth/callback?flow={id}&code=5e1f2a7c-1d7e-4a52-8d55-0a9f7d9f1c33")).await;
     assert_eq!(asked(), 20);
 
@@ -631,14 +640,14 @@ async fn whoever_only_tries_keeps_nobody_else_from_signing_in() {
         .build()
         .unwrap();
     let request = elsewhere
-        .post(world.at("/auth/login/password"))
+        .post(test_system.at("/auth/login/password"))
         .header("cookie", ana.cookie_header())
         .header("sec-fetch-site", "same-origin")
         .header("content-type", "application/x-www-form-urlencoded");
-    let answer = world.send(request.body(world::person::encoded(&mine.fields))).await;
+    let answer = test_system.send(request.body(test_system::person::encoded(&mine.fields))).await;
     assert_eq!((answer.status, asked()), (303, 21), "{answer:?}");
-    assert!(ana.sends(&mine).await.body.contains("Too many attempts"));
-    world.advance(5);
+    assert!(ana.submit_and_follow(&mine).await.body.contains("Too many attempts"));
+    test_system.advance(5);
     assert_eq!(ana.submit(&mine).await.status, 303);
     assert_eq!(asked(), 22);
 }

@@ -7,33 +7,33 @@ use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Map, Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::{Activity, Cursor};
-use world::World;
+use test_system::TestSystem;
 
 const SCHEMA: &str = include_str!("../functions/audit/schema.json");
 
 /// Everything that is told arrives, once and as it was told, and fits the schema; a tenant sees its own part of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_told_reaches_the_log_and_the_tenant() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read entities:write").await;
+async fn audit_events_reach_the_log_and_the_tenant() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read entities:write").await;
     assert_eq!(connector.tool(&tokens.access, "read_skill", json!({ "name": "house-style" })).await.status, 200);
     assert_eq!(
         connector.tool(&tokens.access, "read_entity", json!({ "type": "invoice", "id": "x" })).await.status,
         200
     );
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
-    world.connected("ana@example.com", "globex", "skills:read").await;
+    test_system.connect("ana@example.com", "globex", "skills:read").await;
 
-    let log = world.system().audit_log().await;
+    let log = test_system.system().audit_log().await;
 
-    // The world and the delivery listen each for itself, a few microseconds apart.
+    // The test system and the delivery listen each for itself, a few microseconds apart.
     let content = |mut line: Value| {
         line.as_object_mut().unwrap().retain(|name, _| name != "id" && name != "timestamp");
         line.to_string()
     };
     assert!(log.iter().all(|line| line["id"].is_string()));
     let mut heard: Vec<_> = log.iter().cloned().map(content).collect();
-    let told = world.lines().into_iter().filter(|line| line["target"] == "audit");
+    let told = test_system.lines().into_iter().filter(|line| line["target"] == "audit");
     let mut told: Vec<_> = told.map(content).collect();
     heard.sort();
     told.sort();
@@ -53,19 +53,19 @@ async fn what_is_told_reaches_the_log_and_the_tenant() {
     let targets: Vec<_> = log.iter().filter_map(|line| line["object"].as_str()).collect();
     assert_eq!(targets, ["house-style", "invoice/x"]);
 
-    let (acme, globex) = (all(&world, "acme").await, all(&world, "globex").await);
+    let (acme, globex) = (all(&test_system, "acme").await, all(&test_system, "globex").await);
     let of = |tenant: &str| log.iter().filter(|line| line["tenant"] == tenant).count();
     assert_eq!((acme.len(), globex.len()), (of("acme"), of("globex")));
     assert_eq!(acme[0].event, "grant_ended", "the newest first");
     assert!(acme.iter().chain(&globex).all(|activity| !activity.line.contains_key("ip")));
     assert!(acme.iter().all(|activity| activity.line["tenant"] == "acme" && activity.line["event"] == activity.event));
-    assert!(all(&world, "initech").await.is_empty());
+    assert!(all(&test_system, "initech").await.is_empty());
 }
 
 /// Lines of two systems in one process do not mix.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_system_hears_its_own() {
-    let [one, other] = [World::new().await, World::new().await];
+async fn each_system_receives_only_its_own_audit_lines() {
+    let [one, other] = [TestSystem::new().await, TestSystem::new().await];
     one.connector("One").await;
 
     assert_eq!((one.system().audit_log().await.len(), other.system().audit_log().await.len()), (1, 0));
@@ -73,18 +73,18 @@ async fn each_system_hears_its_own() {
 
 /// `events/audit`: a delivery that comes twice is there once, what is no line is left out, and a trial is nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn deliveries_as_aws_sends_them() {
-    let world = World::new().await;
-    let hear = async |event: &str| world.system().invoke("audit", event).await.unwrap();
+async fn recorded_aws_deliveries_are_handled() {
+    let test_system = TestSystem::new().await;
+    let hear = async |event: &str| test_system.system().invoke("audit", event).await.unwrap();
     for _ in 0..2 {
         assert_eq!(hear(&crate::events::event("audit/lines")).await.as_deref(), Ok("null"));
     }
     assert_eq!(hear(&crate::events::event("audit/control")).await.as_deref(), Ok("null"));
 
-    let activities = all(&world, "made-up-tenant").await;
+    let activities = all(&test_system, "made-up-tenant").await;
     assert_eq!(activities.len(), 1);
     assert_eq!((activities[0].at, activities[0].event.as_str()), (1_795_341_628_123, "grant_approved"));
-    let log = world.system().audit_log().await;
+    let log = test_system.system().audit_log().await;
     let audited: Vec<_> = log.iter().filter(|line| line["target"] == "audit").collect();
     assert_eq!(audited.len(), 4, "two lines, told twice");
     assert_eq!(audited[0], audited[2]);
@@ -98,7 +98,7 @@ async fn deliveries_as_aws_sends_them() {
 
 /// The table fails: requests notice nothing, and the lines are tried again until they are kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_is_tried_again() {
+async fn failed_deliveries_are_retried() {
     let failures = Arc::new(AtomicUsize::new(0));
     let left = Arc::clone(&failures);
     let interceptor = move |call: Call| {
@@ -106,16 +106,16 @@ async fn what_fails_is_tried_again() {
             && left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
         async move { if fails { Decision::FailBefore(InjectedError::INTERNAL) } else { Decision::Pass } }
     };
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(interceptor));
         options.intercept_audit = true;
     })
     .await;
     // Twice what is tried: two of three invocations fail.
     failures.store(4, Ordering::SeqCst);
-    world.connected("ana@example.com", "acme", "skills:read").await;
+    test_system.connect("ana@example.com", "acme", "skills:read").await;
 
-    let log = world.system().audit_log().await;
+    let log = test_system.system().audit_log().await;
 
     assert_eq!(failures.load(Ordering::SeqCst), 0);
     let approved = log.iter().filter(|line| line["event"] == "grant_approved");
@@ -124,12 +124,12 @@ async fn what_fails_is_tried_again() {
         !approved.is_empty() && approved.iter().all(|id| *id == approved[0]),
         "one line, however often: {approved:?}"
     );
-    assert!(!all(&world, "acme").await.is_empty());
+    assert!(!all(&test_system, "acme").await.is_empty());
 }
 
 /// No request waits for the audit, whatever becomes of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_waits_for_it() {
+async fn no_request_waits_for_the_audit() {
     let held: Arc<Mutex<usize>> = Arc::default();
     let seen = Arc::clone(&held);
     let interceptor = move |call: Call| {
@@ -139,32 +139,32 @@ async fn no_request_waits_for_it() {
         }
         async move { if audit { Decision::DropResponse } else { Decision::Pass } }
     };
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(interceptor));
         options.intercept_audit = true;
     })
     .await;
 
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
 
-    assert!(world.lines().len() > 5);
+    assert!(test_system.lines().len() > 5);
 }
 
 /// The newest first, page by page, until they expire.
 #[tokio::test(flavor = "multi_thread")]
-async fn activities_in_pages() {
-    let world = World::new().await;
+async fn activities_are_paginated() {
+    let test_system = TestSystem::new().await;
     let tenant = TenantId::parse("acme").unwrap();
     let activity = |number: i64| Activity {
         tenant: tenant.clone(),
-        at: world.now() * 1000 + number / 2,
+        at: test_system.now() * 1000 + number / 2,
         id: format!("{number:03}"),
         event: "grant_ended".to_owned(),
         line: Map::from_iter([("event".to_owned(), json!("grant_ended"))]),
     };
     let made: Vec<_> = (0..60).map(activity).collect();
-    let (activities, now) = (world.system().activities(), world.system().clock().now());
+    let (activities, now) = (test_system.system().activities(), test_system.system().clock().now());
     activities.put(&made).await.unwrap();
     activities.put(&made[10..40]).await.unwrap();
 
@@ -180,22 +180,22 @@ async fn activities_in_pages() {
     }
     found.reverse();
     assert_eq!(found, made);
-    world.advance(91 * 24 * 3600);
-    let now = world.system().clock().now();
+    test_system.advance(91 * 24 * 3600);
+    let now = test_system.system().clock().now();
     assert!(activities.latest(&tenant, None, 7, now).await.unwrap().0.is_empty());
 }
 
 /// A key that may not do what it calls for leaves a trace in its tenant.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_beyond_its_scope_is_told() {
-    let world = World::new().await;
-    let (key, known) = world.makes_key("ana@example.com", "acme", "skills:read", None).await;
+async fn api_key_beyond_its_scope_is_audited() {
+    let test_system = TestSystem::new().await;
+    let (key, known) = test_system.create_api_key("ana@example.com", "acme", "skills:read", None).await;
     let list_views = json!({ "name": "list_views", "arguments": {} });
 
-    assert_eq!(world.call(Some(&key), "tools/call", list_views).await.status, 403);
+    assert_eq!(test_system.call(Some(&key), "tools/call", list_views).await.status, 403);
 
-    let told = world.audit("key_refused").into_iter().find(|line| line["key"] == known.id.to_text());
-    let person = world.person_id("ana@example.com");
+    let told = test_system.audit("key_refused").into_iter().find(|line| line["key"] == known.id.to_text());
+    let person = test_system.person_id("ana@example.com");
     assert_eq!(
         told,
         Some(json!({
@@ -211,7 +211,7 @@ async fn a_key_beyond_its_scope_is_told() {
 
 /// The schema says of every event what the code says of it, and of no other.
 #[test]
-fn the_schema_is_that_of_the_code() {
+fn audit_schema_matches_the_code() {
     let described = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
     assert!(SCHEMA == described, "functions/audit/schema.json must be\n{described}");
 }
@@ -287,9 +287,9 @@ fn drawn(code: &str, head: &str) -> Vec<Value> {
     events
 }
 
-async fn all(world: &World, tenant: &str) -> Vec<Activity> {
-    world.system().audit_log().await;
-    let now = world.system().clock().now();
+async fn all(test_system: &TestSystem, tenant: &str) -> Vec<Activity> {
+    test_system.system().audit_log().await;
+    let now = test_system.system().clock().now();
     let tenant = TenantId::parse(tenant).unwrap();
-    world.system().activities().latest(&tenant, None, 1000, now).await.unwrap().0
+    test_system.system().activities().latest(&tenant, None, 1000, now).await.unwrap().0
 }

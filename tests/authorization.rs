@@ -1,16 +1,16 @@
 //! A person decides (OAuth 2.1 §4.1.1, §4.1.2).
 
 use serde_json::json;
-use world::person::Form;
-use world::{World, claims};
+use test_system::person::Form;
+use test_system::{TestSystem, claims};
 
 /// OAuth 2.1 §4.1.2.1: before the client and its address are known to be right, nothing is sent anywhere.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_client_or_address_gets_a_page_and_never_a_redirect() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
+async fn unknown_client_or_redirect_uri_gets_a_page_and_never_a_redirect() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
 
     for changes in [
         [("client_id", None)],
@@ -25,55 +25,58 @@ async fn an_unknown_client_or_address_gets_a_page_and_never_a_redirect() {
         [("redirect_uri", Some("javascript:alert(1)"))],
         [("redirect_uri", Some("not an address"))],
     ] {
-        let answer = ana.open(&connector.ask_with(&changes).url).await;
+        let answer = ana.open(&connector.authorization_request_with(&changes).url).await;
 
         assert_eq!(answer.status, 400, "{changes:?}");
         assert_eq!(answer.header("location"), None, "{changes:?}");
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{changes:?}");
     }
-    let doubled = format!("{}&state=again", connector.ask("skills:read").url);
+    let doubled = format!("{}&state=again", connector.authorization_request("skills:read").url);
     assert_eq!(ana.open(&doubled).await.status, 400);
-    let not_utf8 = format!("{}&scope=%ff", connector.ask_with(&[]).url);
+    let not_utf8 = format!("{}&scope=%ff", connector.authorization_request_with(&[]).url);
     assert_eq!(ana.open(&not_utf8).await.status, 400);
 }
 
 /// OAuth 2.1 §7.12.2: the person signs in before anything is redirected to a client, errors included.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_redirected_to_a_client_before_they_sign_in() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let stranger = world.person("ana@example.com");
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let stranger = test_system.person("ana@example.com");
 
-    for ask in [connector.ask("skills:read"), connector.ask_with(&[("response_type", Some("token"))])] {
+    for ask in [
+        connector.authorization_request("skills:read"),
+        connector.authorization_request_with(&[("response_type", Some("token"))]),
+    ] {
         let answer = stranger.open(&ask.url).await;
 
         assert_eq!(answer.status, 303);
-        assert!(answer.location().starts_with(&world.at("/auth/login?next=/oauth/authorize%3F")), "{answer:?}");
+        assert!(answer.location().starts_with(&test_system.at("/auth/login?next=/oauth/authorize%3F")), "{answer:?}");
     }
 }
 
 /// A request that does not fit the way through sign-in is refused at once, not after the person has typed a password.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_too_long_to_come_back_to_is_refused_before_sign_in() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
+async fn too_long_request_is_refused_before_sign_in() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
     let (long, longer) = ("s".repeat(1400), "s".repeat(2000));
 
-    let page = ana.signs_in(&connector.ask_with(&[("state", Some(&long))]).url).await;
+    let page = ana.sign_in(&connector.authorization_request_with(&[("state", Some(&long))]).url).await;
     assert!(Form::find(&page, "decision").is_some(), "{page:?}");
-    ana.forgets_cookies();
-    let refused = ana.open(&connector.ask_with(&[("state", Some(&longer))]).url).await;
+    ana.clear_cookies();
+    let refused = ana.open(&connector.authorization_request_with(&[("state", Some(&longer))]).url).await;
     assert_eq!((refused.status, refused.header("location")), (400, None));
 }
 
 /// OAuth 2.1 §4.1.2.1, RFC 9207 §2: then errors go to the client, with `state` as it came and `iss`.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_a_request_is_told_to_the_client() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
+async fn invalid_request_redirects_to_the_client_with_an_error() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
     let (short, padded) = ("x".repeat(42), format!("{}=", "x".repeat(43)));
 
     for (name, value, error) in [
@@ -92,14 +95,14 @@ async fn what_is_wrong_with_a_request_is_told_to_the_client() {
         ("scope", Some("connections:manage"), "invalid_scope"),
         ("scope", Some("skills:read\u{e9}"), "invalid_scope"),
     ] {
-        let ask = connector.ask_with(&[(name, value)]);
+        let ask = connector.authorization_request_with(&[(name, value)]);
         let answer = ana.open(&ask.url).await;
 
         assert_eq!(answer.status, 303, "{name} {value:?}");
         assert!(answer.location().starts_with(&connector.redirect_uri), "{name} {value:?}");
-        let mut told = answer.redirected();
+        let mut told = answer.redirect_parameters();
         assert!(told.remove("error_description").is_some_and(|text| text.is_ascii()), "{name} {value:?}");
-        let expected = [("error", error), ("iss", &world.issuer()), ("state", &ask.state)];
+        let expected = [("error", error), ("iss", &test_system.issuer()), ("state", &ask.state)];
         let expected: Vec<_> = expected.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         assert_eq!(told.into_iter().collect::<Vec<_>>(), expected, "{name} {value:?}");
     }
@@ -107,12 +110,12 @@ async fn what_is_wrong_with_a_request_is_told_to_the_client() {
 
 /// OAuth 2.1 §4.1.1, RFC 8252 §7.3: exact, but on loopback any port.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_loopback_client_is_answered_on_whatever_port_it_listens() {
-    let world = World::new().await;
+async fn loopback_client_is_redirected_to_its_port() {
+    let test_system = TestSystem::new().await;
     let uris = ["http://localhost/callback", "http://127.0.0.1/callback", "http://[::1]/callback"];
-    let connector = world.connector_at("Claude Code", &uris).await;
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
+    let connector = test_system.connector_at("Claude Code", &uris).await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
 
     for (asked, status) in [
         ("http://localhost:51234/callback", 200),
@@ -125,23 +128,23 @@ async fn a_loopback_client_is_answered_on_whatever_port_it_listens() {
         ("http://localhost.evil.example:51234/callback", 400),
         ("http://localhost:51234@evil.example/callback", 400),
     ] {
-        let page = ana.open(&connector.ask_with(&[("redirect_uri", Some(asked))]).url).await;
+        let page = ana.open(&connector.authorization_request_with(&[("redirect_uri", Some(asked))]).url).await;
 
         assert_eq!(page.status, status, "{asked}");
         assert_eq!(page.body.contains("a program on your own computer"), status == 200, "{asked}");
     }
     // OAuth 2.1 §2.3.2: with several registered, one must be named.
-    assert_eq!(ana.open(&connector.ask_with(&[("redirect_uri", None)]).url).await.status, 400);
+    assert_eq!(ana.open(&connector.authorization_request_with(&[("redirect_uri", None)]).url).await.status, 400);
 }
 
 /// OAuth 2.1 §7.10, §7.11: the page cannot be framed, cached or scripted, and shows text as text.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_consent_page_says_who_asks_and_cannot_be_abused() {
-    let world = World::new().await;
-    let connector = world.connector("<script>alert(1)</script>").await;
-    let ana = world.person("ana@example.com");
+async fn consent_page_names_the_client_and_cannot_be_framed_or_scripted() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("<script>alert(1)</script>").await;
+    let ana = test_system.person("ana@example.com");
 
-    let page = ana.signs_in(&connector.ask("entities:write skills:read").url).await;
+    let page = ana.sign_in(&connector.authorization_request("entities:write skills:read").url).await;
 
     assert_eq!(page.status, 200);
     let policy = page.header("content-security-policy").unwrap();
@@ -161,25 +164,25 @@ async fn the_consent_page_says_who_asks_and_cannot_be_abused() {
 
 /// fastmcp opens the address before the browser does; some browsers open it twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn asking_writes_nothing_and_may_be_repeated() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    let ask = connector.ask("skills:read");
+async fn authorize_get_writes_nothing_and_can_be_repeated() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let ask = connector.authorization_request("skills:read");
 
-    let first = ana.signs_in(&ask.url).await;
+    let first = ana.sign_in(&ask.url).await;
     let second = ana.open(&ask.url).await;
 
     assert_eq!((first.status, second.status), (200, 200));
     assert_eq!(first.body, second.body);
-    assert_eq!(world.count("grants").await, 0);
+    assert_eq!(test_system.count("grants").await, 0);
 }
 
 /// A token carries what was left ticked ∩ what the role allows.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_carries_only_what_was_left_and_what_the_role_allows() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
+async fn token_scope_is_what_was_approved_and_the_role_allows() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
     let asked = "tools:execute skills:read entities:write";
 
     for (email, tenant, unticked, carries) in [
@@ -188,10 +191,10 @@ async fn a_token_carries_only_what_was_left_and_what_the_role_allows() {
         ("ana@example.com", "globex", vec![], "skills:read entities:read"),
         ("vera@example.com", "acme", vec!["skills:read"], "entities:read"),
     ] {
-        let person = world.person(email);
-        let ask = connector.ask(asked);
-        let landed = person.approves_without(&ask, tenant, &unticked).await;
-        let tokens = connector.exchange(&ask, &landed.redirected()["code"]).await.tokens(&world);
+        let person = test_system.person(email);
+        let ask = connector.authorization_request(asked);
+        let landed = person.approve_without(&ask, tenant, &unticked).await;
+        let tokens = connector.exchange(&ask, &landed.redirect_parameters()["code"]).await.tokens(&test_system);
 
         assert_eq!(claims(&tokens.access).1["scope"], carries, "{email} {tenant} {unticked:?}");
         assert_eq!(claims(&tokens.access).1["tenant"], tenant);
@@ -201,41 +204,42 @@ async fn a_token_carries_only_what_was_left_and_what_the_role_allows() {
 
 /// RFC 6749 §3.3: without `scope`, what a first connection needs.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_without_scope_means_the_default() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask_with(&[]);
+async fn request_without_scope_gets_the_default_scopes() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request_with(&[]);
 
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
 
-    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     assert_eq!(tokens.scope, "tools:execute skills:read views:read offline_access");
 }
 
 /// OAuth 2.1 §4.1.2.1: `access_denied`.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_may_say_no() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    let ask = connector.ask("skills:read");
-    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap();
+async fn denied_consent_redirects_with_access_denied() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let ask = connector.authorization_request("skills:read");
+    let form = Form::find(&ana.sign_in(&ask.url).await, "decision").unwrap();
 
     let answer = ana.submit(&form.with("decision", "deny")).await;
 
     assert_eq!(answer.status, 303);
-    assert_eq!(answer.redirected()["error"], "access_denied");
-    assert_eq!(answer.redirected()["state"], ask.state);
-    assert_eq!(world.count("grants").await, 0);
+    assert_eq!(answer.redirect_parameters()["error"], "access_denied");
+    assert_eq!(answer.redirect_parameters()["state"], ask.state);
+    assert_eq!(test_system.count("grants").await, 0);
 }
 
 /// What cannot be approved brings the page again, with a sentence, and keeps nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_impossible_choice_brings_the_page_again() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    let form = Form::find(&ana.signs_in(&connector.ask("tools:execute").url).await, "decision").unwrap();
+async fn invalid_choice_shows_the_consent_page_again() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let form =
+        Form::find(&ana.sign_in(&connector.authorization_request("tools:execute").url).await, "decision").unwrap();
     let approving = form.clone().with("decision", "approve");
 
     for (form, sentence) in [
@@ -248,27 +252,27 @@ async fn an_impossible_choice_brings_the_page_again() {
         (approving.clone().with("tenant", "acme").without("confirmation"), "Please look again"),
         (approving.clone().with("tenant", "acme").with("scope", "entities:write"), "Please look again"),
     ] {
-        let answer = ana.sends(&form).await;
+        let answer = ana.submit_and_follow(&form).await;
 
         assert_eq!(answer.status, 200, "{sentence}");
         assert!(answer.body.contains(sentence), "{sentence}");
         assert!(Form::find(&answer, "decision").is_some());
     }
-    assert_eq!(world.count("grants").await, 0);
+    assert_eq!(test_system.count("grants").await, 0);
 }
 
 /// OAuth 2.1 §7.10: a form from elsewhere, or from another person's page, approves nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_from_another_page_or_person_approves_nothing() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let (ana, ben) = (world.person("ana@example.com"), world.person("ben@example.com"));
-    let ask = connector.ask("skills:read");
-    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap();
+async fn consent_form_of_another_site_or_person_approves_nothing() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let (ana, ben) = (test_system.person("ana@example.com"), test_system.person("ben@example.com"));
+    let ask = connector.authorization_request("skills:read");
+    let form = Form::find(&ana.sign_in(&ask.url).await, "decision").unwrap();
     let form = form.with("tenant", "acme").with("decision", "approve");
-    ben.signs_in("/auth/login").await;
+    ben.sign_in("/auth/login").await;
 
-    let again = world.at("/oauth/authorize?");
+    let again = test_system.at("/oauth/authorize?");
     let as_ben = ben.submit(&form).await;
     assert!(as_ben.status == 303 && as_ben.location().starts_with(&again), "{as_ben:?}");
     for headers in
@@ -281,54 +285,54 @@ async fn a_form_from_another_page_or_person_approves_nothing() {
         // Nor does it choose anything for them.
         assert!(!page.body.contains(" checked autofocus") && !page.body.contains("required checked"), "{page:?}");
     }
-    assert_eq!(world.count("grants").await, 0);
+    assert_eq!(test_system.count("grants").await, 0);
 }
 
 /// Signed out elsewhere, but the browser still holds a token that looks good: asked online, at the moment that matters.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_has_ended_elsewhere_approves_nothing() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    let form = Form::find(&ana.signs_in(&connector.ask("skills:read").url).await, "decision").unwrap();
-    world.supabase().sign_out_everywhere("ana@example.com");
+async fn session_ended_elsewhere_cannot_approve() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let form = Form::find(&ana.sign_in(&connector.authorization_request("skills:read").url).await, "decision").unwrap();
+    test_system.supabase().sign_out_everywhere("ana@example.com");
 
     let answer = ana.submit(&form.with("tenant", "acme").with("decision", "approve")).await;
 
     assert_eq!(answer.status, 303);
-    assert!(answer.location().starts_with(&world.at("/auth/login?next=")), "{answer:?}");
-    assert_eq!(world.count("grants").await, 0);
+    assert!(answer.location().starts_with(&test_system.at("/auth/login?next=")), "{answer:?}");
+    assert_eq!(test_system.count("grants").await, 0);
 }
 
 /// A person in no tenant is told so, and can go back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_without_a_tenant_can_only_go_back() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let nora = world.person("nora@example.com");
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let nora = test_system.person("nora@example.com");
 
-    let page = nora.signs_in(&connector.ask("skills:read").url).await;
+    let page = nora.sign_in(&connector.authorization_request("skills:read").url).await;
 
     assert_eq!(page.status, 200);
     assert!(page.body.contains("You are not in any workspace yet"));
     let form = Form::find(&page, "decision").unwrap();
-    let approved = nora.sends(&form.clone().with("decision", "approve").with("tenant", "acme")).await;
+    let approved = nora.submit_and_follow(&form.clone().with("decision", "approve").with("tenant", "acme")).await;
     assert!(approved.body.contains("Choose the workspace"), "{approved:?}");
-    assert_eq!(nora.submit(&form.with("decision", "deny")).await.redirected()["error"], "access_denied");
+    assert_eq!(nora.submit(&form.with("decision", "deny")).await.redirect_parameters()["error"], "access_denied");
 }
 
 /// Several connections of one person and client live side by side.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_approval_does_not_end_an_older_one() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
+async fn new_approval_keeps_older_grants() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
 
     let mut all = Vec::new();
     for tenant in ["acme", "acme", "globex"] {
-        let ask = connector.ask("skills:read");
+        let ask = connector.authorization_request("skills:read");
         let code = ana.code(&ask, tenant).await;
-        all.push(connector.exchange(&ask, &code).await.tokens(&world));
+        all.push(connector.exchange(&ask, &code).await.tokens(&test_system));
     }
 
     for tokens in all {

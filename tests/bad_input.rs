@@ -1,12 +1,12 @@
 //! Bad input to every endpoint: the right error each, nothing stored, no 5xx, no panic.
 
-use world::World;
+use test_system::TestSystem;
 
 /// RFC 6749 §3.1, §3.2: repeated, oversized, truncated, mistyped, mis-encoded.
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_bodies_are_refused_by_every_endpoint_that_takes_one() {
     const FORM: &str = "application/x-www-form-urlencoded";
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let large = format!("grant_type={}", "x".repeat(20_000));
     let large_json = format!("{{\"client_name\":\"{}\"}}", "x".repeat(20_000));
     let deep = "[".repeat(10_000);
@@ -47,7 +47,7 @@ async fn bad_bodies_are_refused_by_every_endpoint_that_takes_one() {
         ),
         ("/oauth/register", FORM, b"redirect_uris=https://a.example/", 400, "invalid_client_metadata"),
     ] {
-        let answer = world.post_bytes(path, kind, body).await;
+        let answer = test_system.post_bytes(path, kind, body).await;
 
         let shown = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         assert_eq!(answer.status, status, "{path} {kind} {shown}: {answer:?}");
@@ -55,7 +55,7 @@ async fn bad_bodies_are_refused_by_every_endpoint_that_takes_one() {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
     }
     for table in ["clients", "grants"] {
-        assert_eq!(world.count(table).await, 0, "{table}");
+        assert_eq!(test_system.count(table).await, 0, "{table}");
     }
 }
 
@@ -63,25 +63,25 @@ async fn bad_bodies_are_refused_by_every_endpoint_that_takes_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_input_to_authorize_gets_a_page() {
     const FORM: &str = "application/x-www-form-urlencoded";
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
 
     for query in ["", "?", "?client_id=%ff", "?client_id=a&client_id=b", "?client_id=a%00b", "?=&=", "?%"] {
-        let answer = world.get(&format!("/oauth/authorize{query}")).await;
+        let answer = test_system.get(&format!("/oauth/authorize{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{query}");
     }
     for (kind, body) in [(FORM, b"".as_slice()), (FORM, b"client_id=\xff"), ("application/json", b"{}"), ("", b"x")] {
-        let answer = world.post_bytes("/oauth/authorize", kind, body).await;
+        let answer = test_system.post_bytes("/oauth/authorize", kind, body).await;
         assert_eq!(answer.status, 400, "{kind} {body:?}");
         assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"), "{kind} {body:?}");
     }
-    assert_eq!(world.count("grants").await, 0);
+    assert_eq!(test_system.count("grants").await, 0);
 }
 
 /// API Gateway knows which methods there are; nothing else reaches a function.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_methods_are_not_found() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
 
     for (method, path) in [
         ("GET", "/oauth/token"),
@@ -96,18 +96,18 @@ async fn other_methods_are_not_found() {
         ("POST", "//oauth/token"),
         ("POST", "/OAUTH/TOKEN"),
     ] {
-        let answer = world.request(method, path).await;
+        let answer = test_system.request(method, path).await;
         assert!(matches!(answer.status, 403 | 404), "{method} {path}: {answer:?}");
     }
 }
 
 /// What no client of HTTP would send, and every attacker can: the function refuses it, in its own kind of answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn queries_and_hosts_that_are_none_are_refused_by_the_function() {
+async fn malformed_queries_and_hosts_are_refused_by_the_function() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    let world = World::new().await;
-    let authority = world.issuer().strip_prefix("http://").unwrap().to_owned();
+    let test_system = TestSystem::new().await;
+    let authority = test_system.issuer().strip_prefix("http://").unwrap().to_owned();
     let json = "application/json";
     for (line, host, kind) in [
         ("GET /.well-known/jwks.json?a=\"", "", json),
@@ -139,7 +139,7 @@ async fn queries_and_hosts_that_are_none_are_refused_by_the_function() {
         assert!(shape && !body.contains("made-up"), "{line}: {body}");
     }
     // One line for each, like any other request's.
-    let lines = world.lines().into_iter().filter(|line| line["target"] == "request");
+    let lines = test_system.lines().into_iter().filter(|line| line["target"] == "request");
     let reasons: Vec<_> = lines.map(|line| line["reason"].as_str().unwrap().to_owned()).collect();
     assert_eq!(reasons.len(), 9, "{reasons:?}");
     assert!(reasons.iter().all(|reason| reason.contains("is malformed")), "{reasons:?}");

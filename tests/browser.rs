@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::directory::Tenant;
-use world::connector::{Ask, Connector};
-use world::{CALLBACK, World, claims};
+use test_system::connector::{AuthorizationRequest, Connector};
+use test_system::{CALLBACK, TestSystem, claims};
 
 use crate::pages;
 use crate::script::{Script, at};
@@ -15,27 +15,27 @@ pub(crate) const WITHOUT_JAVASCRIPT: &str = "--without-javascript";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn the_token_carries_what_was_left_and_the_role_allows() {
+async fn token_scope_is_what_was_approved_and_the_role_allows() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
-        let world = World::new().await;
-        let connector = world.connector("Claude").await;
-        let ask = connector.ask("tools:execute skills:read views:read entities:write offline_access");
-        let mut browser = Browser::start(&world, arguments);
+        let test_system = TestSystem::new().await;
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("tools:execute skills:read views:read entities:write offline_access");
+        let mut browser = Browser::start(&test_system, arguments);
 
         browser.open(&ask.url).await;
-        browser.signs_in("ana").await;
-        browser.reaches("Claude wants to").await;
+        browser.sign_in("ana").await;
+        browser.wait_for_page("Claude wants to").await;
         // Ana is the owner of Acme and a viewer in Globex.
         browser.act(json!({ "act": "choose", "label": "Globex" })).await;
         browser.act(json!({ "act": "untick", "label": "Read views" })).await;
         browser.press("Approve").await;
-        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&test_system);
 
         assert_eq!(tokens.scope, "skills:read entities:read offline_access");
         let (_, claims) = claims(&tokens.access);
         assert_eq!(claims["tenant"], "globex");
         assert_eq!(claims["scope"], "skills:read entities:read");
-        browser.ends().await;
+        browser.finish().await;
     }
 }
 
@@ -43,31 +43,31 @@ async fn the_token_carries_what_was_left_and_the_role_allows() {
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
 async fn a_code_from_a_mail_signs_in() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
-        let world = World::new().await;
-        let connector = world.connector("Claude").await;
-        let ask = connector.ask("skills:read");
-        let mut browser = Browser::start(&world, arguments);
+        let test_system = TestSystem::new().await;
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("skills:read");
+        let mut browser = Browser::start(&test_system, arguments);
 
         browser.open(&ask.url).await;
-        browser.reaches("Sign in to").await;
+        browser.wait_for_page("Sign in to").await;
         browser.fill("E-mail address", "ben@example.com").await;
         browser.press("E-mail me a code").await;
-        browser.reaches("Check your e-mail").await;
-        let inbox = format!("{}/inbox/ben@example.com", world.system().supabase_url());
+        browser.wait_for_page("Check your e-mail").await;
+        let inbox = format!("{}/inbox/ben@example.com", test_system.system().supabase_url());
         let mail = browser.act(json!({ "act": "peek", "url": inbox })).await;
         let code =
             mail["text"].as_str().unwrap().lines().find(|line| is_code(line)).expect("a mail with a code").to_owned();
         browser.fill("Code", "000000").await;
         browser.press("Continue").await;
-        assert!(browser.reaches("Check your e-mail").await.contains("code"), "a wrong code is said to be wrong");
+        assert!(browser.wait_for_page("Check your e-mail").await.contains("code"), "a wrong code is said to be wrong");
         browser.fill("Code", &code).await;
         browser.press("Continue").await;
-        assert!(browser.reaches("Claude wants to").await.contains("ben@example.com"));
+        assert!(browser.wait_for_page("Claude wants to").await.contains("ben@example.com"));
         browser.press("Approve").await;
 
-        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&test_system);
         assert_eq!(tokens.scope, "skills:read offline_access");
-        browser.ends().await;
+        browser.finish().await;
     }
 }
 
@@ -75,45 +75,45 @@ async fn a_code_from_a_mail_signs_in() {
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
 async fn a_social_provider_signs_in() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
-        let world = World::new().await;
-        let connector = world.connector("Claude").await;
-        let ask = connector.ask("skills:read");
-        let mut browser = Browser::start(&world, arguments);
+        let test_system = TestSystem::new().await;
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("skills:read");
+        let mut browser = Browser::start(&test_system, arguments);
 
         browser.open(&ask.url).await;
-        browser.reaches("Sign in to").await;
+        browser.wait_for_page("Sign in to").await;
         browser.press("Continue with GitHub").await;
-        browser.reaches("Sign in with GitHub").await;
+        browser.wait_for_page("Sign in with GitHub").await;
         browser.press("Vera vera@example.com").await;
-        assert!(browser.reaches("Claude wants to").await.contains("vera@example.com"));
+        assert!(browser.wait_for_page("Claude wants to").await.contains("vera@example.com"));
         browser.press("Deny").await;
 
-        let denied = browser.lands(&ask).await;
+        let denied = browser.wait_for_redirect(&ask).await;
         assert_eq!(denied["error"], "access_denied");
         assert!(!denied.contains_key("code"));
-        browser.ends().await;
+        browser.finish().await;
     }
 }
 
 /// WCAG 2.2 §2.1.1, §2.4.7: all of it by keyboard, and at each step one sees where one is.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn the_whole_way_can_be_gone_with_tab_space_and_enter() {
+async fn sign_in_and_consent_work_by_keyboard() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
-        let world = World::new().await;
-        let connector = world.connector("Claude").await;
-        let ask = connector.ask("tools:execute skills:read views:read offline_access");
-        let mut browser = Browser::start(&world, arguments);
+        let test_system = TestSystem::new().await;
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("tools:execute skills:read views:read offline_access");
+        let mut browser = Browser::start(&test_system, arguments);
 
         browser.open(&ask.url).await;
-        browser.reaches("Sign in to").await;
+        browser.wait_for_page("Sign in to").await;
         browser.tabs_to("E-mail address").await;
         browser.types("ana@example.com").await;
         browser.tabs_to("Password").await;
         browser.types("ana-demo").await;
         browser.tabs_to("Sign in").await;
         browser.act(json!({ "act": "enter" })).await;
-        browser.reaches("Claude wants to").await;
+        browser.wait_for_page("Claude wants to").await;
         browser.tabs_to("Acme").await;
         assert_eq!(browser.keys(&["Space"]).await["ticked"], true);
         browser.tabs_to("Read views").await;
@@ -121,22 +121,22 @@ async fn the_whole_way_can_be_gone_with_tab_space_and_enter() {
         browser.tabs_to("Approve").await;
         browser.act(json!({ "act": "enter" })).await;
 
-        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&test_system);
         assert_eq!(tokens.scope, "tools:execute skills:read offline_access");
-        browser.ends().await;
+        browser.finish().await;
     }
 }
 
 /// What a screen reader tells of the page on which people decide: one sentence, then where, what, for how long, and two buttons.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn a_screen_reader_tells_what_is_decided() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let mut browser = Browser::start(&world, &[]);
-    browser.open(&connector.ask("tools:execute skills:read entities:write offline_access").url).await;
-    browser.signs_in("ana").await;
-    browser.reaches("Claude wants to").await;
+async fn consent_page_is_readable_by_a_screen_reader() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let mut browser = Browser::start(&test_system, &[]);
+    browser.open(&connector.authorization_request("tools:execute skills:read entities:write offline_access").url).await;
+    browser.sign_in("ana").await;
+    browser.wait_for_page("Claude wants to").await;
 
     let told = browser.tree().await;
     let mut rest = told.as_str();
@@ -180,165 +180,174 @@ async fn a_screen_reader_tells_what_is_decided() {
     browser.act(json!({ "act": "choose", "label": "Acme" })).await;
     let told = browser.tree().await;
     assert!(told.contains("delete records.\" [checked]") && !told.contains("[disabled]"), "{told}");
-    browser.ends().await;
+    browser.finish().await;
 }
 
 /// A second click is not a second connection.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn a_double_click_approves_once_and_the_way_back_is_told() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("skills:read");
-    let mut browser = Browser::start(&world, &[]);
+async fn double_click_approves_once_and_going_back_says_so() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let mut browser = Browser::start(&test_system, &[]);
     browser.open(&ask.url).await;
-    browser.signs_in("ben").await;
-    browser.reaches("Claude wants to").await;
+    browser.sign_in("ben").await;
+    browser.wait_for_page("Claude wants to").await;
 
     browser.act(json!({ "act": "press", "name": "Approve", "clicks": 2 })).await;
 
     browser.code(&ask).await;
-    assert_eq!(world.count("grants").await, 1);
+    assert_eq!(test_system.count("grants").await, 1);
     browser.act(json!({ "act": "back" })).await;
-    assert!(browser.reaches("Claude wants to").await.contains("You have approved this already"));
+    assert!(browser.wait_for_page("Claude wants to").await.contains("You have approved this already"));
     browser.pictures("consent-approved").await;
-    browser.ends().await;
+    browser.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn the_second_factor_is_shown_on_the_way() {
+async fn second_factor_is_asked_for_during_sign_in() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
-        let world = pages::with_mia().await;
-        let connector = world.connector("Claude").await;
-        let ask = connector.ask("skills:read");
-        let mut browser = Browser::start(&world, arguments);
+        let test_system = pages::with_mia().await;
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("skills:read");
+        let mut browser = Browser::start(&test_system, arguments);
 
         browser.open(&ask.url).await;
-        browser.signs_in("mia").await;
-        browser.reaches("One more step").await;
+        browser.sign_in("mia").await;
+        browser.wait_for_page("One more step").await;
         browser.pictures("factor").await;
         browser.fill("Code", "000000").await;
         browser.press("Continue").await;
-        assert!(browser.reaches("One more step").await.contains("wrong or has run out"));
+        assert!(browser.wait_for_page("One more step").await.contains("wrong or has run out"));
         browser.pictures("factor-refused").await;
-        browser.fill("Code", &pages::shown(&world)).await;
+        browser.fill("Code", &pages::shown(&test_system)).await;
         browser.press("Continue").await;
-        assert!(browser.reaches("Claude wants to").await.contains("mia@example.com"));
+        assert!(browser.wait_for_page("Claude wants to").await.contains("mia@example.com"));
         browser.press("Approve").await;
 
         browser.code(&ask).await;
-        browser.ends().await;
+        browser.finish().await;
     }
 }
 
 /// Every state of signing in: it fits phones and desks, light and dark, and axe finds nothing.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn signing_in_is_for_everyone() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("skills:read");
-    let mut browser = Browser::start(&world, &[]);
+async fn sign_in_pages_are_accessible() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let mut browser = Browser::start(&test_system, &[]);
 
     browser.open(&ask.url).await;
-    browser.reaches("Sign in to").await;
+    browser.wait_for_page("Sign in to").await;
     browser.pictures("sign-in").await;
     browser.fill("E-mail address", "ana@example.com").await;
     browser.fill("Password", "not hers").await;
     browser.press("Sign in").await;
-    browser.reaches("Sign in to").await;
+    browser.wait_for_page("Sign in to").await;
     browser.pictures("sign-in-refused").await;
     browser.press("E-mail me a code").await;
-    browser.reaches("Check your e-mail").await;
+    browser.wait_for_page("Check your e-mail").await;
     browser.pictures("code").await;
     browser.fill("Code", "000000").await;
     browser.press("Continue").await;
-    browser.reaches("Check your e-mail").await;
+    browser.wait_for_page("Check your e-mail").await;
     browser.pictures("code-refused").await;
-    world.supabase().set_rate_limited(true);
+    test_system.supabase().set_rate_limited(true);
     browser.open(&ask.url).await;
-    browser.reaches("Sign in to").await;
+    browser.wait_for_page("Sign in to").await;
     browser.fill("E-mail address", "ana@example.com").await;
     browser.fill("Password", "ana-demo").await;
     browser.press("Sign in").await;
-    assert!(browser.reaches("Sign in to").await.contains("Wait a minute"));
+    assert!(browser.wait_for_page("Sign in to").await.contains("Wait a minute"));
     browser.pictures("sign-in-limited").await;
-    world.supabase().set_rate_limited(false);
-    browser.open(&world.at("/auth/login")).await;
-    browser.signs_in("ana").await;
-    browser.reaches("You are signed in").await;
+    test_system.supabase().set_rate_limited(false);
+    browser.open(&test_system.at("/auth/login")).await;
+    browser.sign_in("ana").await;
+    browser.wait_for_page("You are signed in").await;
     browser.pictures("signed-in").await;
-    browser.ends().await;
+    browser.finish().await;
 }
 
 /// Every state of the page on which people decide.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn deciding_is_for_everyone() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let everything = connector.ask(EVERYTHING);
-    let mut browser = Browser::start(&world, &[]);
+async fn consent_pages_are_accessible() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let everything = connector.authorization_request(EVERYTHING);
+    let mut browser = Browser::start(&test_system, &[]);
 
     browser.open(&everything.url).await;
-    browser.signs_in("ana").await;
-    browser.reaches("Claude wants to").await;
+    browser.sign_in("ana").await;
+    browser.wait_for_page("Claude wants to").await;
     browser.pictures("consent").await;
     browser.act(json!({ "act": "choose", "label": "Globex" })).await;
     browser.pictures("consent-chosen").await;
-    let (old, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let (old, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     for tool in ["list_views", "roll_dice"] {
         assert_eq!(old.tool(&tokens.access, tool, json!({})).await.status, 403);
     }
-    browser.open(&old.ask("skills:read").url).await;
-    assert!(browser.reaches("Claude wants to").await.contains("Only if you want it"));
+    browser.open(&old.authorization_request("skills:read").url).await;
+    assert!(browser.wait_for_page("Claude wants to").await.contains("Only if you want it"));
     browser.pictures("consent-wanted").await;
 
-    let local = world.connector_at("Claude Code", &["http://localhost:49163/callback"]).await;
-    browser.open(&local.ask("tools:execute skills:read views:read offline_access").url).await;
-    assert!(browser.reaches("Claude Code wants to").await.contains("on your own computer"));
+    let local = test_system.connector_at("Claude Code", &["http://localhost:49163/callback"]).await;
+    browser.open(&local.authorization_request("tools:execute skills:read views:read offline_access").url).await;
+    assert!(browser.wait_for_page("Claude Code wants to").await.contains("on your own computer"));
     browser.pictures("consent-loopback").await;
     let id = "https://claude.ai/oauth/client.json";
-    world.knows_document(id, "Claude", &[CALLBACK]).await;
-    let known = Connector { world: &world, client_id: id.to_owned(), redirect_uri: CALLBACK.to_owned(), secret: None };
-    browser.open(&known.ask(EVERYTHING).url).await;
-    assert!(browser.reaches("Claude wants to").await.contains("Verified"));
+    test_system.store_metadata_document(id, "Claude", &[CALLBACK]).await;
+    let known = Connector {
+        test_system: &test_system,
+        client_id: id.to_owned(),
+        redirect_uri: CALLBACK.to_owned(),
+        secret: None,
+    };
+    browser.open(&known.authorization_request(EVERYTHING).url).await;
+    assert!(browser.wait_for_page("Claude wants to").await.contains("Verified"));
     browser.pictures("consent-verified").await;
     for (tenant, name) in [("globex", "consent-fixed"), ("nobody", "consent-outside")] {
-        let url = world.mcp_url_of(tenant);
-        browser.open(&connector.ask_with(&[("scope", Some(EVERYTHING)), ("resource", Some(&url))]).url).await;
-        browser.reaches("Claude wants to").await;
+        let url = test_system.mcp_url_of(tenant);
+        browser
+            .open(&connector.authorization_request_with(&[("scope", Some(EVERYTHING)), ("resource", Some(&url))]).url)
+            .await;
+        browser.wait_for_page("Claude wants to").await;
         browser.pictures(name).await;
     }
 
     for (id, title) in [("unknown", "not known here"), ("", "not complete")] {
-        browser.open(&connector.ask_with(&[("client_id", Some(id))]).url).await;
-        browser.reaches(title).await;
+        browser.open(&connector.authorization_request_with(&[("client_id", Some(id))]).url).await;
+        browser.wait_for_page(title).await;
         browser.pictures(if id.is_empty() { "error-incomplete" } else { "error-unknown" }).await;
     }
-    browser.open(&connector.ask_with(&[("redirect_uri", Some("https://evil.example/callback"))]).url).await;
-    browser.reaches("leads somewhere unexpected").await;
+    browser
+        .open(&connector.authorization_request_with(&[("redirect_uri", Some("https://evil.example/callback"))]).url)
+        .await;
+    browser.wait_for_page("leads somewhere unexpected").await;
     browser.pictures("error-address").await;
-    browser.ends().await;
+    browser.finish().await;
 }
 
 /// The page as those with one workspace see it, with none, with nothing to give, and with more than one can look through.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn deciding_is_for_those_with_no_workspace_one_and_many() {
-    let world = World::with(|options| {
+async fn consent_pages_with_no_one_and_many_workspaces_are_accessible() {
+    let test_system = TestSystem::with(|options| {
         for (name, value) in [("Logo", LOGO), ("AccentColor", "#0f766e"), ("SupportUrl", "mailto:help@example.com")] {
             options.parameters.insert(name.to_owned(), value.to_owned());
         }
     })
     .await;
-    let connector = world.connector("Claude").await;
+    let connector = test_system.connector("Claude").await;
     for number in 1..=12 {
         let (id, name) = (format!("team-{number}"), format!("Team {number} of the Northern Region"));
         let tenant = Tenant { id: TenantId::parse(&id).unwrap(), name, roles: Vec::new() };
-        world.system().directory().put_tenant(&tenant).await.unwrap();
-        world.gives_role(&id, "ben@example.com", if number % 2 == 0 { "viewer" } else { "member" }).await;
+        test_system.system().directory().put_tenant(&tenant).await.unwrap();
+        test_system.set_role(&id, "ben@example.com", if number % 2 == 0 { "viewer" } else { "member" }).await;
     }
     let useless = "tools:execute chat:create offline_access";
     for (name, scope, reads, picture) in [
@@ -347,11 +356,11 @@ async fn deciding_is_for_those_with_no_workspace_one_and_many() {
         ("vera", useless, "asks to: run tools, start conversations. No role of yours", "consent-useless"),
         ("ben", EVERYTHING, "Find a workspace", "consent-many"),
     ] {
-        let ask = connector.ask(scope);
-        let mut browser = Browser::start(&world, &[]);
+        let ask = connector.authorization_request(scope);
+        let mut browser = Browser::start(&test_system, &[]);
         browser.open(&ask.url).await;
-        browser.signs_in(name).await;
-        assert!(browser.reaches("Claude wants to").await.contains(reads), "{name}");
+        browser.sign_in(name).await;
+        assert!(browser.wait_for_page("Claude wants to").await.contains(reads), "{name}");
         browser.pictures(picture).await;
         if name == "ben" {
             browser.fill("Find a workspace", "team 11").await;
@@ -365,32 +374,32 @@ async fn deciding_is_for_those_with_no_workspace_one_and_many() {
             browser.code(&ask).await;
         } else if picture != "consent-one" {
             browser.press("Go back").await;
-            assert_eq!(browser.lands(&ask).await["error"], "access_denied");
+            assert_eq!(browser.wait_for_redirect(&ask).await["error"], "access_denied");
         }
-        browser.ends().await;
+        browser.finish().await;
     }
     // Without JavaScript all of them are there.
-    let mut browser = Browser::start(&world, &[WITHOUT_JAVASCRIPT]);
-    browser.open(&connector.ask(EVERYTHING).url).await;
-    browser.signs_in("ben").await;
-    let text = browser.reaches("Claude wants to").await;
+    let mut browser = Browser::start(&test_system, &[WITHOUT_JAVASCRIPT]);
+    browser.open(&connector.authorization_request(EVERYTHING).url).await;
+    browser.sign_in("ben").await;
+    let text = browser.wait_for_page("Claude wants to").await;
     assert!(text.contains("Team 12") && !text.contains("Find a workspace"), "{text}");
     browser.pictures("consent-many-without-javascript").await;
-    browser.ends().await;
+    browser.finish().await;
 }
 
 /// What was wrong with a form is told at an address that can be read again, with the choices, and with the focus where to go on.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn a_refused_approval_keeps_what_was_chosen() {
+async fn refused_approval_keeps_the_choices() {
     for arguments in [&[][..], &[WITHOUT_JAVASCRIPT]] {
-        let world = World::new().await;
-        let connector = world.connector("Claude").await;
-        let ask = connector.ask("skills:read views:read");
-        let mut browser = Browser::start(&world, arguments);
+        let test_system = TestSystem::new().await;
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("skills:read views:read");
+        let mut browser = Browser::start(&test_system, arguments);
         browser.open(&ask.url).await;
-        browser.signs_in("ana").await;
-        browser.reaches("Claude wants to").await;
+        browser.sign_in("ana").await;
+        browser.wait_for_page("Claude wants to").await;
         browser.act(json!({ "act": "choose", "label": "Globex" })).await;
         for scope in ["Read skills", "Read views"] {
             browser.act(json!({ "act": "untick", "label": scope })).await;
@@ -398,7 +407,7 @@ async fn a_refused_approval_keeps_what_was_chosen() {
         browser.press("Approve").await;
 
         browser.act(json!({ "act": "says", "text": "Leave at least one permission ticked" })).await;
-        browser.reaches("Claude wants to").await;
+        browser.wait_for_page("Claude wants to").await;
         let focused = browser.keys(&[]).await;
         assert_eq!((&focused["name"], &focused["ticked"]), (&json!("Read skills"), &json!(false)), "{focused}");
         browser.act(json!({ "act": "reload" })).await;
@@ -406,37 +415,37 @@ async fn a_refused_approval_keeps_what_was_chosen() {
         browser.pictures("consent-refused").await;
         browser.act(json!({ "act": "tick", "label": "Read skills" })).await;
         browser.press("Approve").await;
-        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&world);
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&test_system);
         assert_eq!(
             (tokens.scope.as_str(), &claims(&tokens.access).1["tenant"]),
             ("skills:read offline_access", &json!("globex"))
         );
-        browser.ends().await;
+        browser.finish().await;
     }
 }
 
 /// Between the page and the click another account has signed in.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
-async fn a_page_of_another_account_is_shown_anew() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("skills:read");
-    let mut browser = Browser::start(&world, &[]);
+async fn consent_page_of_another_account_is_shown_again() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let mut browser = Browser::start(&test_system, &[]);
     browser.open(&ask.url).await;
-    browser.signs_in("vera").await;
-    browser.reaches("Claude wants to").await;
-    let ben = world.person("ben@example.com");
-    ben.signs_in("/auth/login").await;
-    browser.act(json!({ "act": "cookies", "header": ben.cookie_header(), "url": world.issuer() })).await;
+    browser.sign_in("vera").await;
+    browser.wait_for_page("Claude wants to").await;
+    let ben = test_system.person("ben@example.com");
+    ben.sign_in("/auth/login").await;
+    browser.act(json!({ "act": "cookies", "header": ben.cookie_header(), "url": test_system.issuer() })).await;
 
     browser.press("Approve").await;
 
-    let text = browser.reaches("Claude wants to").await;
+    let text = browser.wait_for_page("Claude wants to").await;
     assert!(text.contains("another account") && text.contains("ben@example.com"), "{text}");
     browser.pictures("consent-another-account").await;
-    assert_eq!(world.count("grants").await, 0);
-    browser.ends().await;
+    assert_eq!(test_system.count("grants").await, 0);
+    browser.finish().await;
 }
 
 const EVERYTHING: &str = "tools:execute skills:read views:read entities:read entities:write documents:read documents:write \
@@ -446,18 +455,18 @@ const LOGO: &str = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My
 
 /// A browser in one person's hands.
 pub(crate) struct Browser<'w> {
-    world: &'w World,
+    test_system: &'w TestSystem,
     script: Script,
 }
 
 impl<'w> Browser<'w> {
-    pub(crate) fn start(world: &'w World, arguments: &[&str]) -> Self {
-        Self { world, script: Script::start("node", "tests/clients/browser/browser.mjs", arguments) }
+    pub(crate) fn start(test_system: &'w TestSystem, arguments: &[&str]) -> Self {
+        Self { test_system, script: Script::start("node", "tests/clients/browser/browser.mjs", arguments) }
     }
 
     pub(crate) async fn act(&mut self, act: Value) -> Value {
-        self.script.tells(&act).await;
-        let done = self.script.hears().await;
+        self.script.send(&act).await;
+        let done = self.script.receive().await;
         assert!(done.get("failed").is_none(), "{act}: {}", done["failed"].as_str().unwrap_or_default());
         done
     }
@@ -479,7 +488,7 @@ impl<'w> Browser<'w> {
     }
 
     /// Waits for the page of that heading; what there is to read.
-    pub(crate) async fn reaches(&mut self, heading: &str) -> String {
+    pub(crate) async fn wait_for_page(&mut self, heading: &str) -> String {
         self.page(heading).await["text"].as_str().unwrap().to_owned()
     }
 
@@ -490,27 +499,27 @@ impl<'w> Browser<'w> {
         page
     }
 
-    pub(crate) async fn signs_in(&mut self, name: &str) {
-        self.reaches("Sign in to").await;
+    pub(crate) async fn sign_in(&mut self, name: &str) {
+        self.wait_for_page("Sign in to").await;
         self.fill("E-mail address", &format!("{name}@example.com")).await;
         self.fill("Password", &format!("{name}-demo")).await;
         self.press("Sign in").await;
     }
 
     /// The parameters that the browser brings back to the client.
-    pub(crate) async fn lands(&mut self, ask: &Ask) -> BTreeMap<String, String> {
+    pub(crate) async fn wait_for_redirect(&mut self, ask: &AuthorizationRequest) -> BTreeMap<String, String> {
         let page = self.page("Elsewhere").await;
         let url = url::Url::parse(page["url"].as_str().unwrap()).unwrap();
         assert!(url.as_str().starts_with(&format!("{CALLBACK}?")), "{url}");
         let parameters: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
         assert_eq!(parameters["state"], ask.state);
-        assert_eq!(parameters["iss"], self.world.issuer());
+        assert_eq!(parameters["iss"], self.test_system.issuer());
         parameters
     }
 
-    pub(crate) async fn code(&mut self, ask: &Ask) -> String {
-        let code = self.lands(ask).await.remove("code").expect("a code");
-        self.world.remember(&code);
+    pub(crate) async fn code(&mut self, ask: &AuthorizationRequest) -> String {
+        let code = self.wait_for_redirect(ask).await.remove("code").expect("a code");
+        self.test_system.track_secret(&code);
         code
     }
 
@@ -547,8 +556,8 @@ impl<'w> Browser<'w> {
         assert_eq!(done["wrong"], json!([]), "{name}: {:#}", done["wrong"]);
     }
 
-    pub(crate) async fn ends(self) {
-        self.script.ends().await;
+    pub(crate) async fn finish(self) {
+        self.script.finish().await;
     }
 }
 

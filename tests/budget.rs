@@ -1,52 +1,52 @@
 //! Calls to AWS per request, on a warm function.
 
 use serde_json::json;
-use world::World;
-use world::calls::Calls;
-use world::person::Form;
+use test_system::TestSystem;
+use test_system::person::Form;
+use test_system::recorded_calls::RecordedCalls;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_stays_within_its_budget() {
-    let calls = Calls::default();
-    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
+async fn every_request_stays_within_its_call_budget() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
     let spent = || {
         let made = calls.take();
         let kms = made.iter().filter(|call| call.action.starts_with("kms:")).count();
         (calls.requests(), kms)
     };
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
-    calls.forget();
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
+    calls.clear();
 
     for times in [1, 0] {
-        assert_eq!(world.get("/.well-known/jwks.json").await.status, 200);
+        assert_eq!(test_system.get("/.well-known/jwks.json").await.status, 200);
         assert_eq!(spent(), (times, times), "the keys are fetched once");
     }
-    assert_eq!(world.get("/.well-known/oauth-authorization-server").await.status, 200);
+    assert_eq!(test_system.get("/.well-known/oauth-authorization-server").await.status, 200);
     assert_eq!(spent(), (0, 0), "a well-known document");
 
-    let connector = world.connector("Claude").await;
+    let connector = test_system.connector("Claude").await;
     assert_eq!(spent(), (1, 0), "register");
 
-    let ask = connector.ask("skills:read");
+    let ask = connector.authorization_request("skills:read");
     let page = ana.open(&ask.url).await;
     assert_eq!((page.status, spent()), (200, (2, 0)), "authorize, page shown");
 
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
-    let code = ana.submit(&form).await.redirected()["code"].clone();
-    world.remember(&code);
+    let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
+    test_system.track_secret(&code);
     assert_eq!(spent(), (3, 0), "authorize, approved");
 
-    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     assert_eq!(spent(), (3, 1), "token, code: two calls to the tables and one to KMS");
 
     let old = tokens.refresh.unwrap();
-    let tokens = connector.refresh(&old).await.tokens(&world);
+    let tokens = connector.refresh(&old).await.tokens(&test_system);
     assert_eq!(spent(), (4, 1), "token, refresh: three and one");
-    assert_eq!(connector.refresh(&old).await.tokens(&world).refresh, tokens.refresh);
+    assert_eq!(connector.refresh(&old).await.tokens(&test_system).refresh, tokens.refresh);
     assert_eq!(spent(), (3, 1), "token, a retry of it");
-    world.advance(61);
-    assert_eq!(connector.refresh(&old).await.tokens(&world).refresh, tokens.refresh);
+    test_system.advance(61);
+    assert_eq!(connector.refresh(&old).await.tokens(&test_system).refresh, tokens.refresh);
     assert_eq!(spent(), (4, 1), "token, a lost answer given again");
 
     assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
@@ -54,38 +54,38 @@ async fn every_request_stays_within_its_budget() {
     assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
     assert_eq!(spent(), (1, 0), "mcp, to be let in");
     for time in ["first of the hour", "later"] {
-        assert_eq!(world.call(Some(&world.api_key()), "ping", json!({})).await.status, 200);
+        assert_eq!(test_system.call(Some(&test_system.api_key()), "ping", json!({})).await.status, 200);
         assert_eq!(spent(), (2, 0), "mcp, let in by an API key, {time}");
     }
     let roll = json!({ "name": "roll_dice", "arguments": {} });
-    let rolled = world.call(Some(&world.api_key()), "tools/call", roll).await;
+    let rolled = test_system.call(Some(&test_system.api_key()), "tools/call", roll).await;
     assert_eq!(rolled.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{rolled:?}");
     assert_eq!(
         spent(),
         (6, 1),
         "mcp, a tool by URL: two to be let in by a key, its registration, that it begins and ends, a signature"
     );
-    assert_eq!(world.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);
+    assert_eq!(test_system.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);
     assert_eq!(spent(), (0, 0), "mcp, a mistyped key");
 
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
     assert_eq!(spent(), (2, 0), "mcp, refused for its scope: to be let in, and to remember");
-    let page = ana.open(&connector.ask("skills:read").url).await;
+    let page = ana.open(&connector.authorization_request("skills:read").url).await;
     assert_eq!((page.status, spent()), (200, (2, 0)), "authorize, page shown with what was wanted");
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
     let granted = ana.submit(&form).await;
-    world.remember(&granted.redirected()["code"]);
+    test_system.track_secret(&granted.redirect_parameters()["code"]);
     assert_eq!((granted.status, spent()), (303, (3, 0)), "authorize, approved with what was wanted");
 
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
     assert_eq!(spent(), (2, 0), "revoke");
 
-    let again = connector.approved("skills:read", "ana@example.com", "acme").await;
-    let tokens = connector.exchange(&again.0, &again.1).await.tokens(&world);
-    let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    let again = connector.approve_directly("skills:read", "ana@example.com", "acme").await;
+    let tokens = connector.exchange(&again.0, &again.1).await.tokens(&test_system);
+    let grant = test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
     // What has happened is delivered, so that there is something to show.
-    world.system().audit_log().await;
-    calls.forget();
+    test_system.system().audit_log().await;
+    calls.clear();
     for (page, most) in [
         ("/admin", 3),
         ("/admin/acme/connections", 3),
@@ -103,8 +103,14 @@ async fn every_request_stays_within_its_budget() {
     assert_eq!((ended.status, spent()), (303, (3, 0)), "console, one ended: to be let in, the grant, its end");
     let told = ana.open(ended.location()).await;
     assert_eq!((told.status, spent()), (200, (1, 0)), "console, told of it: to be let in");
-    assert_eq!(world.tells("ben@example.com", "acme", Some("member"), Some("viewer"), 1).await.status, 204);
+    assert_eq!(
+        test_system.deliver_change("ben@example.com", "acme", Some("member"), Some("viewer"), 1).await.status,
+        204
+    );
     assert_eq!(spent(), (2, 0), "membership, of someone who has connected nothing");
-    assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("viewer"), 2).await.status, 204);
+    assert_eq!(
+        test_system.deliver_change("ana@example.com", "acme", Some("owner"), Some("viewer"), 2).await.status,
+        204
+    );
     assert_eq!(spent(), (4, 0), "membership, of someone with one connection: its role, and one call for each");
 }

@@ -3,49 +3,49 @@
 
 use local::interceptor::Capacity;
 use serde_json::json;
-use world::World;
-use world::calls::Calls;
-use world::person::Form;
+use test_system::TestSystem;
+use test_system::person::Form;
+use test_system::recorded_calls::RecordedCalls;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_request_consumes_what_the_documents_say() {
-    let calls = Calls::default();
-    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
-    let ana = world.person("ana@example.com");
+async fn every_request_consumes_the_documented_capacity() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let ana = test_system.person("ana@example.com");
     let consumed = || {
         let Capacity { write, read } = calls.consumed();
         (write, read)
     };
 
-    let connector = world.connector("Claude").await;
+    let connector = test_system.connector("Claude").await;
     assert_eq!(consumed(), (1.0, 0.0), "register");
-    let ask = connector.ask("skills:read offline_access");
+    let ask = connector.authorization_request("skills:read offline_access");
     assert_eq!(ana.open(&ask.url).await.status, 303);
     assert_eq!(consumed(), (0.0, 1.0), "authorize, sent to sign in");
-    ana.signs_in("/auth/login").await;
+    ana.sign_in("/auth/login").await;
     assert_eq!(consumed(), (0.0, 0.0), "signing in");
     let page = ana.open(&ask.url).await;
     assert_eq!(consumed(), (0.0, 5.0), "authorize, page shown");
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
-    let code = ana.submit(&form).await.redirected()["code"].clone();
-    world.remember(&code);
+    let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
+    test_system.track_secret(&code);
     // A transaction bills twice: the grant and what keeps the client from expiring; and a unit for each of the grant's two indexes.
     assert_eq!(consumed(), (6.0, 5.0), "authorize, approved");
-    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     // The grant's state is in both of its indexes.
     assert_eq!(consumed(), (3.0, 2.0), "token, code");
     for (write, what) in [(1.0, "mcp, first call of a generation"), (0.0, "mcp, to be let in")] {
         assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
         assert_eq!(consumed(), (write, 1.0), "{what}");
     }
-    let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(consumed(), (1.0, 4.0), "token, refresh");
     for (write, read, what) in [(2.0, 2.0, "mcp, by an API key, first of an hour"), (0.0, 3.0, "later")] {
-        assert_eq!(world.call(Some(&world.api_key()), "ping", json!({})).await.status, 200);
+        assert_eq!(test_system.call(Some(&test_system.api_key()), "ping", json!({})).await.status, 200);
         assert_eq!(consumed(), (write, read), "mcp, by an API key, {what}");
     }
     let roll = json!({ "name": "roll_dice", "arguments": {} });
-    assert_eq!(world.call(Some(&world.api_key()), "tools/call", roll).await.status, 200);
+    assert_eq!(test_system.call(Some(&test_system.api_key()), "tools/call", roll).await.status, 200);
     assert_eq!(
         consumed(),
         (2.0, 4.0),

@@ -20,12 +20,12 @@ use shared::oauth::tenant::TenantId;
 use shared::store::workspace::Name;
 use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::tool::{Tool, ToolEndpoint};
+use test_system::TestSystem;
+use test_system::connector::AuthorizationRequest;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::net::TcpListener;
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
-use world::World;
-use world::connector::Ask;
 
 use crate::callback_port::callback_port;
 use crate::script::at;
@@ -45,7 +45,7 @@ async fn the_server_meets_the_requirements_of_both_revisions() {
 
         let suite =
             Suite::start(&["server", "--url", &url, "--requirements", revision, "--expected-failures", baseline]);
-        let said = suite.succeeds().await;
+        let said = suite.finish().await;
 
         for passed in besides.iter().copied().chain(["tools-list: ", "tools-call-simple-text: "]) {
             assert!(said.contains(&format!("✓ {passed}")), "{passed}: {said}");
@@ -58,10 +58,10 @@ async fn the_server_meets_the_requirements_of_both_revisions() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs packages of npm, which tests/run installs"]
 async fn the_authorization_server_meets_every_revision() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let port = callback_port();
-    let client = world.connector_at("Conformance suite", &[&format!("http://127.0.0.1:{port}/callback")]).await;
-    let (issuer, resource, id) = (world.issuer(), world.mcp_url(), client.client_id.clone());
+    let client = test_system.connector_at("Conformance suite", &[&format!("http://127.0.0.1:{port}/callback")]).await;
+    let (issuer, resource, id) = (test_system.issuer(), test_system.mcp_url(), client.client_id.clone());
 
     for revision in ["2025-06-18", "2025-11-25", "2026-07-28"] {
         let mut suite = Suite::start(&[
@@ -77,36 +77,37 @@ async fn the_authorization_server_meets_every_revision() {
             "--spec-version",
             revision,
         ]);
-        let url = suite.says_that(&world.at("/oauth/authorize?")).await;
-        suite.says_that("Callback server started").await;
-        let ask = Ask { url, verifier: String::new(), state: String::new() };
-        let landed = world.person("ana@example.com").approves(&ask, "acme").await;
-        assert_eq!(world.get(landed.location()).await.status, 200, "the suite listens there");
+        let url = suite.read_line_starting(&test_system.at("/oauth/authorize?")).await;
+        suite.read_line_starting("Callback server started").await;
+        let ask = AuthorizationRequest { url, verifier: String::new(), state: String::new() };
+        let landed = test_system.person("ana@example.com").approve(&ask, "acme").await;
+        assert_eq!(test_system.get(landed.location()).await.status, 200, "the suite listens there");
 
-        let said = suite.succeeds().await;
+        let said = suite.finish().await;
         for scenario in ["authorization-server-metadata-endpoint", "authorization-code-grant"] {
             assert!(said.contains(&format!("✓ {scenario}: ")), "{said}");
         }
     }
 }
 
-/// A world whose Acme has what the suite asks for, and where the suite, which cannot sign in, may call as Ana.
-async fn served() -> (World, String) {
+/// A test system whose Acme has what the suite asks for, and where the suite, which cannot sign in, may call as Ana.
+async fn served() -> (TestSystem, String) {
     let fixtures = listen().await;
     let origin = format!("http://127.0.0.1:{}", fixtures.local_addr().unwrap().port());
     let vouched = origin.clone();
-    let world = World::with(|options| options.outbound_allow.push(vouched)).await;
+    let test_system = TestSystem::with(|options| options.outbound_allow.push(vouched)).await;
     tokio::spawn(async move { axum::serve(fixtures, Router::new().route("/{name}", post(fixture))).await });
-    lay_out(&world, &origin).await;
+    lay_out(&test_system, &origin).await;
 
     let scope = "tools:execute skills:read views:read entities:write documents:write chat:create";
-    let (_, tokens) = world.connected("ana@example.com", "acme", scope).await;
-    let door = Door { http: world.http().clone(), url: world.mcp_url(), token: tokens.access };
+    let (_, tokens) = test_system.connect("ana@example.com", "acme", scope).await;
+    let proxy =
+        AuthenticatingProxy { http: test_system.http().clone(), url: test_system.mcp_url(), token: tokens.access };
     let listener = listen().await;
     // By this name, or the suite would not try to rebind it.
     let url = format!("http://localhost:{}/mcp", listener.local_addr().unwrap().port());
-    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(enter).with_state(door)).await });
-    (world, url)
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(forward).with_state(proxy)).await });
+    (test_system, url)
 }
 
 async fn listen() -> TcpListener {
@@ -114,8 +115,8 @@ async fn listen() -> TcpListener {
 }
 
 /// Skills and tools as a tenant would have them.
-async fn lay_out(world: &World, origin: &str) {
-    let acme = world.system().workspaces().as_operator(&TenantId::parse("acme").unwrap());
+async fn lay_out(test_system: &TestSystem, origin: &str) {
+    let acme = test_system.system().workspaces().as_operator(&TenantId::parse("acme").unwrap());
     let argument = |text| Argument { name: name(text), description: "Anything.".to_owned(), required: true };
     for (called, content, arguments) in [
         ("test_simple_prompt", "Say something.", Vec::new()),
@@ -229,18 +230,18 @@ fn object(value: Value) -> Map<String, Value> {
 
 /// Where the suite knocks: requests go on as they are, with a token.
 #[derive(Clone)]
-struct Door {
+struct AuthenticatingProxy {
     http: reqwest::Client,
     url: String,
     token: String,
 }
 
-async fn enter(State(door): State<Door>, request: Request) -> Response {
+async fn forward(State(proxy): State<AuthenticatingProxy>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, 1024 * 1024).await.unwrap();
     let mut headers = parts.headers;
-    headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", door.token)).unwrap());
-    let passed = door.http.request(parts.method, door.url).headers(of_the_message(headers)).body(body).send().await;
+    headers.insert(header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {}", proxy.token)).unwrap());
+    let passed = proxy.http.request(parts.method, proxy.url).headers(of_the_message(headers)).body(body).send().await;
     let answer = passed.unwrap();
     let (status, headers) = (answer.status(), of_the_message(answer.headers().clone()));
     let mut response = Response::new(Body::from(answer.bytes().await.unwrap()));
@@ -265,7 +266,7 @@ struct Suite {
 
 impl Suite {
     const FOLDER: &str = "tests/clients/conformance/node_modules/.bin";
-    const PATIENCE: Duration = Duration::from_mins(3);
+    const TIMEOUT: Duration = Duration::from_mins(3);
 
     /// With the Node that its lock file names: it needs a newer one than tests/run asks for.
     fn start(arguments: &[&str]) -> Self {
@@ -281,17 +282,17 @@ impl Suite {
         Self { child, output, said: String::new() }
     }
 
-    /// What it says next, if it says more.
-    async fn says(&mut self) -> Option<String> {
-        let line = timeout(Self::PATIENCE, self.output.next_line()).await.expect("it goes on").unwrap()?;
+    /// What it read_line next, if it says more.
+    async fn read_line(&mut self) -> Option<String> {
+        let line = timeout(Self::TIMEOUT, self.output.next_line()).await.expect("it goes on").unwrap()?;
         self.said.extend([line.as_str(), "\n"]);
         Some(line)
     }
 
     /// The next line that begins so.
-    async fn says_that(&mut self, begins: &str) -> String {
+    async fn read_line_starting(&mut self, begins: &str) -> String {
         loop {
-            let line = self.says().await.unwrap_or_else(|| panic!("not a word of {begins}: {}", self.said));
+            let line = self.read_line().await.unwrap_or_else(|| panic!("not a word of {begins}: {}", self.said));
             if line.starts_with(begins) {
                 return line;
             }
@@ -299,9 +300,9 @@ impl Suite {
     }
 
     /// Lets it end, which it must do without a complaint; all that it said.
-    async fn succeeds(mut self) -> String {
-        while self.says().await.is_some() {}
-        let status = timeout(Self::PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
+    async fn finish(mut self) -> String {
+        while self.read_line().await.is_some() {}
+        let status = timeout(Self::TIMEOUT, self.child.wait()).await.expect("it ends").unwrap();
         assert!(status.success(), "{}", self.said);
         self.said
     }

@@ -8,11 +8,11 @@ use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
-use world::World;
-use world::answer::Answer;
-use world::calls::Calls;
-use world::connector::{Connector, Tokens};
-use world::person::{Form, Person};
+use test_system::TestSystem;
+use test_system::connector::{Connector, Tokens};
+use test_system::http_response::HttpResponse;
+use test_system::person::{Form, Person};
+use test_system::recorded_calls::RecordedCalls;
 
 const ANA: &str = "ana@example.com";
 const BEN: &str = "ben@example.com";
@@ -23,48 +23,48 @@ const SCOPE: &str = "skills:read views:read offline_access";
 const PAGE: usize = shared::store::connections::PAGE;
 const BATCH: usize = 25;
 
-async fn in_console<'w>(world: &'w World, email: &str) -> Person<'w> {
-    let person = world.person(email);
-    let page = person.signs_in("/admin").await;
+async fn in_console<'w>(test_system: &'w TestSystem, email: &str) -> Person<'w> {
+    let person = test_system.person(email);
+    let page = person.sign_in("/admin").await;
     assert_eq!(page.status, 200, "{page:?}");
     person
 }
 
 /// The texts of what `selector` finds, spaces collapsed.
-fn texts(page: &Answer, selector: &str) -> Vec<String> {
+fn texts(page: &HttpResponse, selector: &str) -> Vec<String> {
     let (html, selector) = (Html::parse_document(&page.body), Selector::parse(selector).unwrap());
     let text = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     html.select(&selector).map(|element| text(element.text().collect())).collect()
 }
 
-fn rows(page: &Answer) -> Vec<String> {
+fn rows(page: &HttpResponse) -> Vec<String> {
     assert_eq!(page.status, 200, "{page:?}");
     texts(page, "table.rows tbody tr")
 }
 
-fn links(page: &Answer, selector: &str) -> Vec<String> {
+fn links(page: &HttpResponse, selector: &str) -> Vec<String> {
     let (html, selector) = (Html::parse_document(&page.body), Selector::parse(selector).unwrap());
     html.select(&selector).map(|link| link.value().attr("href").unwrap().to_owned()).collect()
 }
 
 /// How many elements `selector` finds.
-fn count_of(page: &Answer, selector: &str) -> usize {
+fn count_of(page: &HttpResponse, selector: &str) -> usize {
     Html::parse_document(&page.body).select(&Selector::parse(selector).unwrap()).count()
 }
 
-fn heading(page: &Answer) -> String {
+fn heading(page: &HttpResponse) -> String {
     texts(page, "h1").concat()
 }
 
 /// Opens a question and says yes.
-async fn confirms(person: &Person<'_>, url: &str) -> Answer {
+async fn confirms(person: &Person<'_>, url: &str) -> HttpResponse {
     let page = person.open(url).await;
     assert_eq!(page.status, 200, "{page:?}");
-    person.sends(&question(&page)).await
+    person.submit_and_follow(&question(&page)).await
 }
 
 /// The form of a question: beside it there may be that for signing out.
-fn question(page: &Answer) -> Form {
+fn question(page: &HttpResponse) -> Form {
     let html = Html::parse_document(&page.body);
     let selector = Selector::parse("main form[method=post]").unwrap();
     let form = html.select(&selector).next().unwrap_or_else(|| panic!("no question: {page:?}"));
@@ -92,44 +92,44 @@ async fn has_ended(connector: &Connector<'_>, tokens: &Tokens) {
 }
 
 /// A connection, approved without its pages.
-async fn connects(world: &World, connector: &Connector<'_>, email: &str, tenant: &str) -> Tokens {
-    let (ask, code) = connector.approved(SCOPE, email, tenant).await;
-    connector.exchange(&ask, &code).await.tokens(world)
+async fn connects(test_system: &TestSystem, connector: &Connector<'_>, email: &str, tenant: &str) -> Tokens {
+    let (ask, code) = connector.approve_directly(SCOPE, email, tenant).await;
+    connector.exchange(&ask, &code).await.tokens(test_system)
 }
 
 fn grant_of(tokens: &Tokens) -> String {
-    world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned()
+    test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned()
 }
 
 /// What the audit says of a grant's end.
-fn ends(world: &World, grant: &str) -> Vec<(String, String)> {
-    let events = world.audit("grant_ended").into_iter().filter(|event| event["grant"] == grant);
+fn ends(test_system: &TestSystem, grant: &str) -> Vec<(String, String)> {
+    let events = test_system.audit("grant_ended").into_iter().filter(|event| event["grant"] == grant);
     let text = |event: &Value, name: &str| event[name].as_str().unwrap_or_default().to_owned();
     events.map(|event| (text(&event, "reason"), text(&event, "by"))).collect()
 }
 
 /// What has happened until now is in the activity.
-async fn is_heard(world: &World) {
-    world.system().audit_log().await;
+async fn is_heard(test_system: &TestSystem) {
+    test_system.system().audit_log().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_sees_and_ends_what_is_theirs() {
-    let world = World::new().await;
-    let (claude, kept) = world.connected(ANA, "acme", SCOPE).await;
-    world.advance(60);
-    let cursor = world.connector("Cursor").await;
-    let ended = connects(&world, &cursor, ANA, "acme").await;
-    let other = connects(&world, &cursor, BEN, "acme").await;
+async fn person_lists_and_revokes_their_own_connections() {
+    let test_system = TestSystem::new().await;
+    let (claude, kept) = test_system.connect(ANA, "acme", SCOPE).await;
+    test_system.advance(60);
+    let cursor = test_system.connector("Cursor").await;
+    let ended = connects(&test_system, &cursor, ANA, "acme").await;
+    let other = connects(&test_system, &cursor, BEN, "acme").await;
     assert!(works(&claude, &kept).await);
-    let used = world.now();
-    world.advance(60);
+    let used = test_system.now();
+    test_system.advance(60);
 
-    let ana = world.person(ANA);
-    let asked = world.get("/admin?after=").await;
+    let ana = test_system.person(ANA);
+    let asked = test_system.get("/admin?after=").await;
     assert_eq!(asked.status, 303);
     assert!(asked.location().ends_with("/auth/login?next=/admin%3Fafter%3D"), "{}", asked.location());
-    let page = ana.signs_in("/admin").await;
+    let page = ana.sign_in("/admin").await;
     let listed = rows(&page);
     assert_eq!(listed.len(), 2, "{listed:?}");
     assert!(
@@ -148,12 +148,12 @@ async fn a_person_sees_and_ends_what_is_theirs() {
     let question_page = ana.open(&links(&page, "td.act a")[0]).await;
     assert_eq!(heading(&question_page), "End the connection of Cursor?");
     assert!(works(&cursor, &ended).await, "asking changes nothing");
-    let told = ana.sends(&question(&question_page)).await;
+    let told = ana.submit_and_follow(&question(&question_page)).await;
     assert_eq!((told.status, heading(&told).as_str()), (200, "The connection has ended"));
 
     has_ended(&cursor, &ended).await;
     assert!(works(&claude, &kept).await && works(&cursor, &other).await);
-    assert_eq!(ends(&world, &grant_of(&ended)), [("person".to_owned(), world.person_id(ANA).to_string())]);
+    assert_eq!(ends(&test_system, &grant_of(&ended)), [("person".to_owned(), test_system.person_id(ANA).to_string())]);
     assert_eq!(rows(&ana.open("/admin").await).len(), 1);
 
     // Of another person, there is nothing to end.
@@ -169,19 +169,19 @@ async fn a_person_sees_and_ends_what_is_theirs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_administrator_sees_and_ends_what_is_the_tenants() {
-    let world = World::new().await;
-    let [claude, cursor] = [world.connector("Claude").await, world.connector("Cursor").await];
-    let bens = connects(&world, &claude, BEN, "acme").await;
-    let veras = connects(&world, &claude, VERA, "acme").await;
-    let bens_other = connects(&world, &cursor, BEN, "acme").await;
-    let elsewhere = connects(&world, &claude, ANA, "globex").await;
-    let ana = in_console(&world, ANA).await;
+async fn administrator_lists_and_revokes_what_is_the_tenants() {
+    let test_system = TestSystem::new().await;
+    let [claude, cursor] = [test_system.connector("Claude").await, test_system.connector("Cursor").await];
+    let bens = connects(&test_system, &claude, BEN, "acme").await;
+    let veras = connects(&test_system, &claude, VERA, "acme").await;
+    let bens_other = connects(&test_system, &cursor, BEN, "acme").await;
+    let elsewhere = connects(&test_system, &claude, ANA, "globex").await;
+    let ana = in_console(&test_system, ANA).await;
 
     let page = ana.open("/admin/acme/connections").await;
     let listed = rows(&page);
     assert_eq!(listed.len(), 3, "{listed:?}");
-    let (ben, vera) = (world.person_id(BEN), world.person_id(VERA));
+    let (ben, vera) = (test_system.person_id(BEN), test_system.person_id(VERA));
     assert!(listed.iter().any(|row| row.contains(BEN) && row.contains(ben.as_str()) && row.contains("role: member")));
     assert!(!page.body.contains(&grant_of(&elsewhere)), "another tenant's");
     let only = async |query: &str| rows(&ana.open(&format!("/admin/acme/connections?{query}")).await).len();
@@ -193,8 +193,8 @@ async fn an_administrator_sees_and_ends_what_is_the_tenants() {
     assert_eq!((wrong.status, texts(&wrong, "[role=alert]").len()), (400, 1));
 
     // What the role allows now, and what it does not.
-    world.gives_role("acme", BEN, "painter").await;
-    world.removes("acme", VERA).await;
+    test_system.set_role("acme", BEN, "painter").await;
+    test_system.remove_member("acme", VERA).await;
     let listed = rows(&ana.open("/admin/acme/connections").await);
     let of = |email: &str| listed.iter().find(|row| row.contains(email)).unwrap().clone();
     assert!(
@@ -211,26 +211,26 @@ async fn an_administrator_sees_and_ends_what_is_the_tenants() {
     assert_eq!(heading(&told), "2 connections have ended");
     for (connector, tokens) in [(&claude, &bens), (&cursor, &bens_other)] {
         has_ended(connector, tokens).await;
-        let by = world.person_id(ANA).to_string();
-        assert_eq!(ends(&world, &grant_of(tokens)), [("administrator".to_owned(), by)]);
+        let by = test_system.person_id(ANA).to_string();
+        assert_eq!(ends(&test_system, &grant_of(tokens)), [("administrator".to_owned(), by)]);
     }
-    world.gives_role("acme", VERA, "viewer").await;
+    test_system.set_role("acme", VERA, "viewer").await;
     let (again, others) =
-        (connects(&world, &claude, VERA, "acme").await, connects(&world, &cursor, VERA, "acme").await);
+        (connects(&test_system, &claude, VERA, "acme").await, connects(&test_system, &cursor, VERA, "acme").await);
     let told = confirms(&ana, &format!("/admin/acme/connections/end?client={}", claude.client_id)).await;
     assert_eq!(heading(&told), "1 connection has ended");
     has_ended(&claude, &again).await;
     assert!(works(&cursor, &others).await && works(&claude, &elsewhere).await);
 
     // A code that nobody has exchanged is no connection yet, and never becomes one.
-    let (ask, code) = cursor.approved(SCOPE, VERA, "acme").await;
+    let (ask, code) = cursor.approve_directly(SCOPE, VERA, "acme").await;
     assert_eq!(
         heading(&confirms(&ana, &format!("/admin/acme/connections/end?person={vera}")).await),
         "2 connections have ended"
     );
     assert_eq!(cursor.exchange(&ask, &code).await.json()["error"], "invalid_grant");
 
-    is_heard(&world).await;
+    is_heard(&test_system).await;
     let activity = rows(&ana.open("/admin/acme/activity").await);
     let ended = activity.iter().filter(|row| row.contains("The connection of Claude ended by an administrator"));
     assert_eq!(ended.count(), 3, "{activity:#?}");
@@ -239,15 +239,15 @@ async fn an_administrator_sees_and_ends_what_is_the_tenants() {
 
 /// Another tenant, whether it is there or not, looks the same from outside; and nothing in it can be reached.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_administrator_of_one_tenant_can_do_nothing_in_another() {
-    let world = World::new().await;
-    world.gives_role("globex", NORA, "owner").await;
-    let claude = world.connector("Claude").await;
-    let theirs = connects(&world, &claude, BEN, "acme").await;
-    let (key, known) = world.makes_key(ANA, "acme", "skills:read", None).await;
-    let nora = in_console(&world, NORA).await;
-    let (grant, ben, key_id) = (grant_of(&theirs), world.person_id(BEN), known.id.to_text());
-    let before = world.system().items().unwrap();
+async fn administrator_of_one_tenant_can_do_nothing_in_another() {
+    let test_system = TestSystem::new().await;
+    test_system.set_role("globex", NORA, "owner").await;
+    let claude = test_system.connector("Claude").await;
+    let theirs = connects(&test_system, &claude, BEN, "acme").await;
+    let (key, known) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
+    let nora = in_console(&test_system, NORA).await;
+    let (grant, ben, key_id) = (grant_of(&theirs), test_system.person_id(BEN), known.id.to_text());
+    let before = test_system.system().items().unwrap();
 
     for page in [
         "connections".to_owned(),
@@ -277,41 +277,41 @@ async fn an_administrator_of_one_tenant_can_do_nothing_in_another() {
         ("/admin/acme/keys/revoke", "key", &key_id),
     ] {
         let form = Form { action: action.to_owned(), ..own.clone().without("person") }.with(field, value);
-        assert_eq!(heading(&nora.sends(&form).await), "There is nothing here", "{action}");
+        assert_eq!(heading(&nora.submit_and_follow(&form).await), "There is nothing here", "{action}");
     }
-    let told = nora.sends(&own).await;
+    let told = nora.submit_and_follow(&own).await;
     assert_eq!(heading(&told), "No connection has ended", "those of Ben are in Acme");
-    assert_eq!(world.system().items().unwrap(), before);
+    assert_eq!(test_system.system().items().unwrap(), before);
     assert!(works(&claude, &theirs).await);
-    assert_eq!(world.call(Some(&key), "ping", json!({})).await.status, 200);
+    assert_eq!(test_system.call(Some(&key), "ping", json!({})).await.status, 200);
 }
 
 /// Who is in the tenant, and may not.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_that_does_not_allow_it_manages_nothing() {
-    let world = World::new().await;
-    let vera = in_console(&world, VERA).await;
-    let ana = in_console(&world, ANA).await;
+async fn role_without_permission_manages_nothing() {
+    let test_system = TestSystem::new().await;
+    let vera = in_console(&test_system, VERA).await;
+    let ana = in_console(&test_system, ANA).await;
     for (person, email, role) in [(&vera, VERA, "viewer"), (&vera, VERA, "member"), (&ana, ANA, "painter")] {
-        world.gives_role("acme", email, role).await;
+        test_system.set_role("acme", email, role).await;
         for page in ["connections", "connections/end?all=yes", "keys", "keys/new", "activity"] {
             let refused = person.open(&format!("/admin/acme/{page}")).await;
             assert_eq!((refused.status, heading(&refused).as_str()), (403, "Your role does not allow this"), "{page}");
         }
     }
     // Taken out between page and form.
-    world.gives_role("acme", ANA, "owner").await;
-    let question_page = ana.open(&format!("/admin/acme/connections/end?person={}", world.person_id(BEN))).await;
-    world.removes("acme", ANA).await;
-    assert_eq!(heading(&ana.sends(&question(&question_page)).await), "There is nothing here");
+    test_system.set_role("acme", ANA, "owner").await;
+    let question_page = ana.open(&format!("/admin/acme/connections/end?person={}", test_system.person_id(BEN))).await;
+    test_system.remove_member("acme", ANA).await;
+    assert_eq!(heading(&ana.submit_and_follow(&question(&question_page)).await), "There is nothing here");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_another_site_or_session_sends_changes_nothing() {
-    let world = World::new().await;
-    let (claude, tokens) = world.connected(ANA, "acme", SCOPE).await;
-    let second = connects(&world, &claude, ANA, "acme").await;
-    let (ana, ben) = (in_console(&world, ANA).await, in_console(&world, BEN).await);
+async fn forms_of_another_site_or_session_change_nothing() {
+    let test_system = TestSystem::new().await;
+    let (claude, tokens) = test_system.connect(ANA, "acme", SCOPE).await;
+    let second = connects(&test_system, &claude, ANA, "acme").await;
+    let (ana, ben) = (in_console(&test_system, ANA).await, in_console(&test_system, BEN).await);
     let url = format!("/admin/end?connection={}", grant_of(&tokens));
     let form = question(&ana.open(&url).await);
     let other_form = question(&ana.open(&format!("/admin/end?connection={}", grant_of(&second))).await);
@@ -332,7 +332,7 @@ async fn what_another_site_or_session_sends_changes_nothing() {
         ),
         ("of another person", all.clone().with("confirmation", &value(&bens))),
     ] {
-        assert_eq!(heading(&ana.sends(&forged).await), "That did not come from this page", "{what}");
+        assert_eq!(heading(&ana.submit_and_follow(&forged).await), "That did not come from this page", "{what}");
     }
     for headers in [
         &[("origin", "https://attacker.example"), ("sec-fetch-site", "cross-site")][..],
@@ -345,19 +345,19 @@ async fn what_another_site_or_session_sends_changes_nothing() {
         assert_eq!(ana.submit_with(&form, headers).await.status, 403, "{headers:?}");
     }
     // In another session: one's own after signing in again, and another's.
-    let again = in_console(&world, ANA).await;
-    assert_eq!(heading(&again.sends(&form).await), "That did not come from this page");
-    assert_eq!(heading(&ben.sends(&form).await), "There is nothing here", "Ben has no such connection");
-    let nobody = world.person(ANA);
-    assert_eq!(nobody.submit(&form).await.location(), world.at("/auth/login?next=/admin"));
+    let again = in_console(&test_system, ANA).await;
+    assert_eq!(heading(&again.submit_and_follow(&form).await), "That did not come from this page");
+    assert_eq!(heading(&ben.submit_and_follow(&form).await), "There is nothing here", "Ben has no such connection");
+    let nobody = test_system.person(ANA);
+    assert_eq!(nobody.submit(&form).await.location(), test_system.at("/auth/login?next=/admin"));
     assert_eq!(ana.open(&url.replace('?', "?confirm=yes&")).await.status, 200);
     assert!(works(&claude, &tokens).await && works(&claude, &second).await);
 
-    let told = ana.sends(&form).await;
+    let told = ana.submit_and_follow(&form).await;
     assert_eq!(heading(&told), "The connection has ended");
     // In the other tab, and by going back.
-    assert_eq!(heading(&ana.sends(&form).await), "The connection had ended before");
-    assert_eq!(ends(&world, &grant_of(&tokens)).len(), 1);
+    assert_eq!(heading(&ana.submit_and_follow(&form).await), "The connection had ended before");
+    assert_eq!(ends(&test_system, &grant_of(&tokens)).len(), 1);
     for answer in [&told, &ana.open("/admin").await, &ana.open("/admin/acme/keys").await] {
         assert_eq!(answer.header("x-frame-options"), Some("DENY"));
         assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -369,37 +369,37 @@ async fn what_another_site_or_session_sends_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_wrote_is_shown_as_text() {
+async fn user_supplied_text_is_escaped() {
     const EVIL: &str = "<img src=x onerror=alert(1)>\"'\u{202e}";
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let acme = Tenant {
         id: TenantId::parse("acme").unwrap(),
         name: format!("Acme {EVIL}"),
         roles: vec![Role { name: EVIL.to_owned(), permissions: Scopes::ALL_PERMISSIONS }],
     };
-    world.system().directory().put_tenant(&acme).await.unwrap();
-    let client = world.connector("</title><script>alert(1)</script>").await;
-    connects(&world, &client, BEN, "acme").await;
+    test_system.system().directory().put_tenant(&acme).await.unwrap();
+    let client = test_system.connector("</title><script>alert(1)</script>").await;
+    connects(&test_system, &client, BEN, "acme").await;
     let document = "https://app.example/client.json?%22%3E%3Cscript%3E";
-    world.knows_document(document, EVIL, &[world::CALLBACK]).await;
+    test_system.store_metadata_document(document, EVIL, &[test_system::CALLBACK]).await;
     let by_document = Connector {
-        world: &world,
+        test_system: &test_system,
         client_id: document.to_owned(),
-        redirect_uri: world::CALLBACK.to_owned(),
+        redirect_uri: test_system::CALLBACK.to_owned(),
         secret: None,
     };
-    let tokens = connects(&world, &by_document, ANA, "acme").await;
-    world.gives_role("acme", ANA, EVIL).await;
-    let ana = in_console(&world, ANA).await;
+    let tokens = connects(&test_system, &by_document, ANA, "acme").await;
+    test_system.set_role("acme", ANA, EVIL).await;
+    let ana = in_console(&test_system, ANA).await;
 
     let form = question(&ana.open("/admin/acme/keys/new").await);
     let named = |name: &str| form.clone().with("name", name).with("may:skills:read", "1").with("life", "7");
-    let wrong = ana.sends(&named(EVIL)).await;
+    let wrong = ana.submit_and_follow(&named(EVIL)).await;
     assert_eq!((wrong.status, texts(&wrong, "[role=alert] li").len()), (200, 1), "{wrong:?}");
-    let asked = ana.sends(&named("\"><script>alert(1)</script>")).await;
+    let asked = ana.submit_and_follow(&named("\"><script>alert(1)</script>")).await;
     let made = ana.submit(&question(&asked)).await;
-    world.remember(&texts(&made, "code.secret").concat());
-    is_heard(&world).await;
+    test_system.track_secret(&texts(&made, "code.secret").concat());
+    is_heard(&test_system).await;
 
     let mut pages = vec![wrong, asked, made];
     for path in [
@@ -413,7 +413,7 @@ async fn what_others_wrote_is_shown_as_text() {
     ] {
         pages.push(ana.open(&path).await);
     }
-    world.gives_role("acme", ANA, "painter\u{202e}<script>").await;
+    test_system.set_role("acme", ANA, "painter\u{202e}<script>").await;
     pages.push(ana.open("/admin/acme/keys").await);
     for page in &pages {
         assert!(page.status < 404, "{page:?}");
@@ -430,29 +430,29 @@ async fn what_others_wrote_is_shown_as_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_list_pages_through_in_order_and_ends_in_batches() {
-    let calls = Calls::default();
-    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
-    let [claude, cursor] = [world.connector("Claude").await, world.connector("Cursor").await];
+async fn long_list_is_paginated_and_revoked_in_batches() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let [claude, cursor] = [test_system.connector("Claude").await, test_system.connector("Cursor").await];
     let (mut made, mut held) = (Vec::new(), Vec::new());
     for number in 0..PAGE + BATCH {
         // Some in the same second.
-        world.advance(i64::from(number % 3 == 0));
-        let tokens = connects(&world, &claude, BEN, "acme").await;
+        test_system.advance(i64::from(number % 3 == 0));
+        let tokens = connects(&test_system, &claude, BEN, "acme").await;
         made.push(grant_of(&tokens));
         held.push(tokens);
     }
-    let others = connects(&world, &cursor, VERA, "acme").await;
+    let others = connects(&test_system, &cursor, VERA, "acme").await;
     // What has ended, or never began, is not there.
     for number in 0..5 {
-        let ended = connects(&world, &cursor, BEN, "acme").await;
+        let ended = connects(&test_system, &cursor, BEN, "acme").await;
         cursor.revoke(&ended.access).await;
-        cursor.approved(SCOPE, if number % 2 == 0 { BEN } else { ANA }, "acme").await;
+        cursor.approve_directly(SCOPE, if number % 2 == 0 { BEN } else { ANA }, "acme").await;
     }
-    world.advance(61);
-    let ana = in_console(&world, ANA).await;
-    let ben = world.person_id(BEN);
-    calls.forget();
+    test_system.advance(61);
+    let ana = in_console(&test_system, ANA).await;
+    let ben = test_system.person_id(BEN);
+    calls.clear();
 
     let (mut url, mut found) = (format!("/admin/acme/connections?person={ben}"), Vec::new());
     let mut pages = 0;
@@ -486,8 +486,8 @@ async fn a_long_list_pages_through_in_order_and_ends_in_batches() {
         {
             break;
         }
-        calls.forget();
-        told = ana.sends(&question(&told)).await;
+        calls.clear();
+        told = ana.submit_and_follow(&question(&told)).await;
         let made = calls.take();
         let writes = made.iter().filter(|call| call.action == "dynamodb:UpdateItem").count();
         assert!(writes <= BATCH && calls.requests() <= BATCH + 3, "{made:?}");
@@ -501,10 +501,10 @@ async fn a_long_list_pages_through_in_order_and_ends_in_batches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_shown_once_and_made_once() {
-    let world = World::new().await;
-    let ana = in_console(&world, ANA).await;
-    let count = async || world.count("keys").await;
+async fn api_key_is_created_and_shown_once() {
+    let test_system = TestSystem::new().await;
+    let ana = in_console(&test_system, ANA).await;
+    let count = async || test_system.count("keys").await;
     let before = count().await;
     let form = question(&ana.open("/admin/acme/keys/new").await);
     let described = form.with("name", "nightly export").with("may:skills:read", "1").with("life", "30");
@@ -514,7 +514,7 @@ async fn a_key_is_shown_once_and_made_once() {
         (described.clone().without("may:skills:read"), "#may"),
         (described.clone().with("life", "36500"), "#life"),
     ] {
-        let wrong = ana.sends(&changed).await;
+        let wrong = ana.submit_and_follow(&changed).await;
         assert_eq!((wrong.status, links(&wrong, "[role=alert] a")), (200, vec![field.to_owned()]));
         let (kept, typed) =
             (Form::find(&wrong, "step").unwrap(), |name: &str| changed.fields.iter().any(|it| it.0 == name));
@@ -522,28 +522,28 @@ async fn a_key_is_shown_once_and_made_once() {
         let focus = if field == "#may" { "[type=checkbox][autofocus]" } else { "[autofocus]" };
         assert_eq!((count_of(&wrong, focus), count_of(&wrong, "[autofocus]")), (1, 1), "{field}: {wrong:?}");
     }
-    let asked = ana.sends(&described).await;
+    let asked = ana.submit_and_follow(&described).await;
     assert_eq!(heading(&asked), "Make the API key “nightly export”?");
     let agreed = question(&asked);
     // What was agreed to is what is made.
     for (field, value) in
         [("may", "skills:read tools:execute"), ("life", "never"), ("name", "other"), ("shown", "1999999999")]
     {
-        let refused = ana.sends(&agreed.clone().with(field, value)).await;
+        let refused = ana.submit_and_follow(&agreed.clone().with(field, value)).await;
         assert_eq!(heading(&refused), "That did not come from this page", "{field}");
     }
     assert_eq!(count().await, before, "describing makes nothing");
 
-    let answers = world::all((0..4).map(|_| ana.submit(&agreed))).await;
+    let answers = test_system::all((0..4).map(|_| ana.submit(&agreed))).await;
     let made: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
     assert_eq!(made.len(), 1, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
     assert_eq!(made[0].header("cache-control"), Some("no-store"));
     let key = texts(made[0], "code.secret").concat();
-    world.remember(&key);
+    test_system.track_secret(&key);
     assert_eq!(count().await, before + 2, "the key, and that its form is spent");
-    assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 200);
+    assert_eq!(test_system.call(Some(&key), "tools/list", json!({})).await.status, 200);
 
-    let again = ana.sends(&agreed).await;
+    let again = ana.submit_and_follow(&agreed).await;
     assert_eq!(heading(&again), "This key has been made already");
     let page = ana.open("/admin/acme/keys").await;
     for page in [&page, &again] {
@@ -556,15 +556,16 @@ async fn a_key_is_shown_once_and_made_once() {
     let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id.to_text();
     let told = confirms(&ana, &format!("/admin/acme/keys/revoke?key={id}")).await;
     assert_eq!(heading(&told), "The key is revoked");
-    assert_eq!(world.call(Some(&key), "tools/list", json!({})).await.status, 401);
+    assert_eq!(test_system.call(Some(&key), "tools/list", json!({})).await.status, 401);
     // Nor does reloading the page bring it, or another, back.
-    assert_eq!(heading(&ana.sends(&agreed).await), "This key has been made already");
+    assert_eq!(heading(&ana.submit_and_follow(&agreed).await), "This key has been made already");
     assert_eq!(count().await, before + 1);
-    let person = world.person_id(ANA).to_string();
-    let revoked: Vec<_> = world.audit("key_revoked").into_iter().filter(|event| event["key"] == id.as_str()).collect();
+    let person = test_system.person_id(ANA).to_string();
+    let revoked: Vec<_> =
+        test_system.audit("key_revoked").into_iter().filter(|event| event["key"] == id.as_str()).collect();
     assert_eq!(revoked.len(), 1);
     assert_eq!(revoked[0]["person"], person.as_str());
-    is_heard(&world).await;
+    is_heard(&test_system).await;
     let activity = rows(&ana.open("/admin/acme/activity").await);
     for what in ["An API key was made", "An API key was revoked"] {
         assert!(
@@ -574,128 +575,129 @@ async fn a_key_is_shown_once_and_made_once() {
     }
 
     // A form that lay open for an hour; and a session that was ended elsewhere.
-    let fresh = async || question(&ana.sends(&described).await);
+    let fresh = async || question(&ana.submit_and_follow(&described).await);
     let stale = fresh().await;
-    world.advance(3601);
-    let ana = in_console(&world, ANA).await;
-    assert_eq!(heading(&ana.sends(&stale).await), "That did not come from this page", "another session");
+    test_system.advance(3601);
+    let ana = in_console(&test_system, ANA).await;
+    assert_eq!(heading(&ana.submit_and_follow(&stale).await), "That did not come from this page", "another session");
     let form = question(&ana.open("/admin/acme/keys/new").await);
     let described = form.with("name", "nightly export").with("may:skills:read", "1").with("life", "30");
-    let form = question(&ana.sends(&described).await);
+    let form = question(&ana.submit_and_follow(&described).await);
     let cookies = ana.cookie_header();
     let out = Form::find(&ana.open("/admin").await, "next").unwrap();
     ana.submit(&out).await;
-    let request = world.http().post(world.at("/admin/acme/keys/new")).header("cookie", cookies);
+    let request = test_system.http().post(test_system.at("/admin/acme/keys/new")).header("cookie", cookies);
     let request =
         request.header("content-type", "application/x-www-form-urlencoded").header("sec-fetch-site", "same-origin");
-    let refused = world.send(request.body(world::person::encoded(&form.fields))).await;
+    let refused = test_system.send(request.body(test_system::person::encoded(&form.fields))).await;
     assert_eq!(refused.status, 303, "{refused:?}");
     assert!(!refused.body.contains("sk_"), "{refused:?}");
     assert_eq!(count().await, before + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_gets_no_more_than_its_maker_has() {
-    let world = World::new().await;
+async fn api_key_scopes_are_limited_to_its_makers() {
+    let test_system = TestSystem::new().await;
     let keeper = Role { name: "keeper".to_owned(), permissions: Scopes::parse("skills:read connections:manage") };
     let acme = Tenant { id: TenantId::parse("acme").unwrap(), name: "Acme".to_owned(), roles: vec![keeper] };
-    world.system().directory().put_tenant(&acme).await.unwrap();
-    world.gives_role("acme", VERA, "keeper").await;
-    let vera = in_console(&world, VERA).await;
+    test_system.system().directory().put_tenant(&acme).await.unwrap();
+    test_system.set_role("acme", VERA, "keeper").await;
+    let vera = in_console(&test_system, VERA).await;
     let page = vera.open("/admin/acme/keys/new").await;
     assert_eq!(texts(&page, "label.choice"), ["Read skills", "Manage connections and keys"]);
 
     let described = question(&page).with("name", "a").with("life", "7").with("may:tools:execute", "1");
-    let wrong = vera.sends(&described).await;
+    let wrong = vera.submit_and_follow(&described).await;
     assert_eq!(links(&wrong, "[role=alert] a"), ["#may"], "what is not offered cannot be ticked");
     let described = described.with("may:skills:read", "1").with("may:connections:manage", "1");
-    let asked = question(&vera.sends(&described).await);
+    let asked = question(&vera.submit_and_follow(&described).await);
     assert!(asked.fields.contains(&("may".to_owned(), "skills:read connections:manage".to_owned())), "{asked:?}");
     // Her role becomes less before she confirms.
     let less = Role { name: "keeper".to_owned(), permissions: Scopes::parse("connections:manage") };
     let acme = Tenant { roles: vec![less], ..acme };
-    world.system().directory().put_tenant(&acme).await.unwrap();
-    assert_eq!(heading(&vera.sends(&asked).await), "This link or form is not complete");
+    test_system.system().directory().put_tenant(&acme).await.unwrap();
+    assert_eq!(heading(&vera.submit_and_follow(&asked).await), "This link or form is not complete");
 }
 
 /// A token is good for an hour after its session has ended elsewhere, with two factors without anybody being asked: enough to look, and
 /// to change nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_was_ended_elsewhere_changes_nothing() {
+async fn session_ended_elsewhere_changes_nothing() {
     const USER: &str = "/auth/v1/user";
-    let world = crate::pages::with_mia().await;
+    let test_system = crate::pages::with_mia().await;
     let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(crate::pages::MIA_ID).unwrap());
-    world.system().directory().put_member(&acme, &id, "owner").await.unwrap();
-    let mia = Person::new(&world, crate::pages::MIA, "mia-demo");
-    let page = mia.signs_in("/admin").await;
-    let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(&world));
+    test_system.system().directory().put_member(&acme, &id, "owner").await.unwrap();
+    let mia = Person::new(&test_system, crate::pages::MIA, "mia-demo");
+    let page = mia.sign_in("/admin").await;
+    let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(&test_system));
     assert_eq!(mia.submit(&factor).await.status, 303);
-    let claude = world.connector("Claude").await;
-    let ask = claude.ask(SCOPE);
+    let claude = test_system.connector("Claude").await;
+    let ask = claude.authorization_request(SCOPE);
     let code = mia.code(&ask, "acme").await;
-    let kept = [claude.exchange(&ask, &code).await.tokens(&world), connects(&world, &claude, BEN, "acme").await];
-    let (key, known) = world.makes_key(ANA, "acme", "skills:read", None).await;
+    let kept =
+        [claude.exchange(&ask, &code).await.tokens(&test_system), connects(&test_system, &claude, BEN, "acme").await];
+    let (key, known) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
     let describing = question(&mia.open("/admin/acme/keys/new").await);
     let described = describing.with("name", "nightly").with("may:skills:read", "1").with("life", "30");
-    let mut forms = vec![described.clone(), question(&mia.sends(&described).await)];
+    let mut forms = vec![described.clone(), question(&mia.submit_and_follow(&described).await)];
     for page in [
         format!("/admin/end?connection={}", grant_of(&kept[0])),
         "/admin/end?all=yes".to_owned(),
         format!("/admin/acme/connections/end?connection={}", grant_of(&kept[1])),
-        format!("/admin/acme/connections/end?person={}", world.person_id(BEN)),
+        format!("/admin/acme/connections/end?person={}", test_system.person_id(BEN)),
         format!("/admin/acme/connections/end?client={}", claude.client_id),
         format!("/admin/acme/keys/revoke?key={}", known.id.to_text()),
     ] {
         forms.push(question(&mia.open(&page).await));
     }
-    let asked = world.supabase().request_count(USER);
+    let asked = test_system.supabase().request_count(USER);
     assert_eq!(mia.submit(&described).await.status, 303);
-    assert_eq!(world.supabase().request_count(USER), asked + 1, "a change asks once");
+    assert_eq!(test_system.supabase().request_count(USER), asked + 1, "a change asks once");
     assert_eq!(mia.open("/admin/acme/connections").await.status, 200);
-    assert_eq!(world.supabase().request_count(USER), asked + 1, "a page does not");
+    assert_eq!(test_system.supabase().request_count(USER), asked + 1, "a page does not");
 
     // What takes power away works when Supabase does not; what gives it, or may, waits.
-    world.supabase().set_down(true);
-    let waits = mia.sends(&described).await;
+    test_system.supabase().set_down(true);
+    let waits = mia.submit_and_follow(&described).await;
     assert_eq!((waits.status, heading(&waits).as_str()), (503, "That did not work just now"));
-    let spare = connects(&world, &claude, BEN, "acme").await;
+    let spare = connects(&test_system, &claude, BEN, "acme").await;
     let end = question(&mia.open(&format!("/admin/acme/connections/end?connection={}", grant_of(&spare))).await);
-    assert_eq!(heading(&mia.sends(&end).await), "The connection has ended");
+    assert_eq!(heading(&mia.submit_and_follow(&end).await), "The connection has ended");
     has_ended(&claude, &spare).await;
-    world.supabase().set_down(false);
+    test_system.supabase().set_down(false);
 
-    world.supabase().sign_out_everywhere(crate::pages::MIA);
+    test_system.supabase().sign_out_everywhere(crate::pages::MIA);
 
     // What happened before may still be on its way to the table of activity.
-    let stored = || world.system().items().unwrap().into_iter().filter(|(table, _)| !table.ends_with("Activity"));
+    let stored = || test_system.system().items().unwrap().into_iter().filter(|(table, _)| !table.ends_with("Activity"));
     let before: Vec<_> = stored().collect();
     for form in &forms {
-        assert_eq!(heading(&mia.sends(form).await), "Your session had ended", "{form:?}");
+        assert_eq!(heading(&mia.submit_and_follow(form).await), "Your session had ended", "{form:?}");
     }
     assert_eq!(stored().collect::<Vec<_>>(), before);
     assert!(works(&claude, &kept[0]).await && works(&claude, &kept[1]).await);
-    assert_eq!(world.call(Some(&key), "ping", json!({})).await.status, 200);
+    assert_eq!(test_system.call(Some(&key), "ping", json!({})).await.status, 200);
 
     // One factor: asked in letting them in, and not a second time.
-    let ana = in_console(&world, ANA).await;
+    let ana = in_console(&test_system, ANA).await;
     let form = question(&ana.open("/admin/end?all=yes").await);
     for seconds in [0, 61] {
-        world.advance(seconds);
-        let asked = world.supabase().request_count(USER);
+        test_system.advance(seconds);
+        let asked = test_system.supabase().request_count(USER);
         assert_eq!(ana.submit(&form).await.status, 303);
-        assert_eq!(world.supabase().request_count(USER), asked + 1);
+        assert_eq!(test_system.supabase().request_count(USER), asked + 1);
     }
 }
 
 /// Back and reload send no form: whatever a form is answered with stands at an address that is read. Browsers would ask, show nothing,
 /// or send it again without a word. The page with a new key is the one exception.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_page_of_a_form_stands_at_its_address() {
-    let world = World::new().await;
-    let (claude, first) = world.connected(ANA, "acme", SCOPE).await;
-    connects(&world, &claude, BEN, "acme").await;
-    let (_, known) = world.makes_key(ANA, "acme", "skills:read", None).await;
-    let ana = in_console(&world, ANA).await;
+async fn form_responses_redirect_to_readable_pages() {
+    let test_system = TestSystem::new().await;
+    let (claude, first) = test_system.connect(ANA, "acme", SCOPE).await;
+    connects(&test_system, &claude, BEN, "acme").await;
+    let (_, known) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
+    let ana = in_console(&test_system, ANA).await;
     let describing = question(&ana.open("/admin/acme/keys/new").await);
     let described = describing.clone().with("name", "nightly").with("may:skills:read", "1").with("life", "30");
     let end = question(&ana.open(&format!("/admin/end?connection={}", grant_of(&first))).await);
@@ -708,7 +710,7 @@ async fn no_page_of_a_form_stands_at_its_address() {
         (end, "The connection had ended before"),
         (question(&ana.open("/admin/end?all=yes").await), "No connection has ended"),
         (
-            question(&ana.open(&format!("/admin/acme/connections/end?person={}", world.person_id(BEN))).await),
+            question(&ana.open(&format!("/admin/acme/connections/end?person={}", test_system.person_id(BEN))).await),
             "1 connection has ended",
         ),
         (
@@ -721,7 +723,7 @@ async fn no_page_of_a_form_stands_at_its_address() {
     ] {
         let answer = ana.submit(&form).await;
         let (address, _) = answer.location().split_once("?notice=").unwrap_or_else(|| panic!("{told}: {answer:?}"));
-        assert_eq!((answer.status, address), (303, world.at(&form.action).as_str()), "{told}");
+        assert_eq!((answer.status, address), (303, test_system.at(&form.action).as_str()), "{told}");
         assert_eq!((answer.body.as_str(), answer.header("cache-control")), ("", Some("no-store")), "{told}");
         let cookie = answer.header("set-cookie").unwrap();
         assert!(cookie.ends_with("; Path=/; Max-Age=300; HttpOnly; SameSite=Lax"), "{cookie}");
@@ -731,9 +733,9 @@ async fn no_page_of_a_form_stands_at_its_address() {
         addresses.insert(answer.location().to_owned());
     }
     // What nobody remembers any more leads to the list, or to the form.
-    ana.has_cookie("mcp-notice", "x");
+    ana.set_cookie("mcp-notice", "x");
     for address in addresses {
-        let page = ana.visit(&address).await;
+        let page = ana.open_following_redirects(&address).await;
         let (path, heading) = (address.split('?').next().unwrap().to_owned(), heading(&page));
         let known = ["Your connections", "Connections of Acme", "API keys of Acme", "Make an API key"];
         assert!(page.status == 200 && known.contains(&heading.as_str()), "{path}: {page:?}");
@@ -742,11 +744,11 @@ async fn no_page_of_a_form_stands_at_its_address() {
 
 /// Going back sends the form of "End all" again, in a browser that does not ask: what was connected since is not what was agreed to.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confirmation_counts_once() {
-    let world = World::new().await;
-    let (claude, first) = world.connected(ANA, "acme", SCOPE).await;
-    let ana = in_console(&world, ANA).await;
-    let id = world.person_id(ANA);
+async fn confirmation_form_is_accepted_once() {
+    let test_system = TestSystem::new().await;
+    let (claude, first) = test_system.connect(ANA, "acme", SCOPE).await;
+    let ana = in_console(&test_system, ANA).await;
+    let id = test_system.person_id(ANA);
     let mut tokens = first;
     for url in [
         "/admin/end?all=yes".to_owned(),
@@ -754,16 +756,16 @@ async fn a_confirmation_counts_once() {
         format!("/admin/acme/connections/end?client={}", claude.client_id),
     ] {
         let form = question(&ana.open(&url).await);
-        assert_eq!(heading(&ana.sends(&form).await), "1 connection has ended", "{url}");
+        assert_eq!(heading(&ana.submit_and_follow(&form).await), "1 connection has ended", "{url}");
         has_ended(&claude, &tokens).await;
-        world.advance(1);
-        tokens = connects(&world, &claude, ANA, "acme").await;
+        test_system.advance(1);
+        tokens = connects(&test_system, &claude, ANA, "acme").await;
 
-        assert_eq!(heading(&ana.sends(&form).await), "No connection has ended", "{url}");
+        assert_eq!(heading(&ana.submit_and_follow(&form).await), "No connection has ended", "{url}");
         assert!(works(&claude, &tokens).await, "{url}");
         // The time is part of what was agreed to.
-        let later = form.with("shown", &world.now().to_string());
-        assert_eq!(heading(&ana.sends(&later).await), "That did not come from this page", "{url}");
+        let later = form.with("shown", &test_system.now().to_string());
+        assert_eq!(heading(&ana.submit_and_follow(&later).await), "That did not come from this page", "{url}");
         assert!(works(&claude, &tokens).await, "{url}");
     }
 }
@@ -771,29 +773,29 @@ async fn a_confirmation_counts_once() {
 /// The page of a new key is the answer to its form, as the key waits nowhere. Sent again, the form makes no other, also when one goes
 /// back to the question and agrees again.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_for_a_key_counts_once() {
-    let world = World::new().await;
-    let ana = in_console(&world, ANA).await;
+async fn api_key_form_is_accepted_once() {
+    let test_system = TestSystem::new().await;
+    let ana = in_console(&test_system, ANA).await;
     let describing = question(&ana.open("/admin/acme/keys/new").await);
     let described = describing.with("name", "nightly").with("may:skills:read", "1").with("life", "30");
     let asked = ana.submit(&described).await;
     let agreed = question(&ana.open(asked.location()).await);
-    let before = world.count("keys").await;
+    let before = test_system.count("keys").await;
     let made = ana.submit(&agreed).await;
     assert_eq!((made.status, made.header("set-cookie")), (200, None), "{made:?}");
     let key = texts(&made, "code.secret").concat();
-    world.remember(&key);
-    let kept = world.count("keys").await;
+    test_system.track_secret(&key);
+    let kept = test_system.count("keys").await;
     assert_eq!(kept, before + 2, "the key, and that its form is spent");
 
     let back = question(&ana.open(asked.location()).await);
     assert_eq!(back.fields, agreed.fields, "the question is the same");
     for form in [&agreed, &back] {
-        let again = ana.sends(form).await;
+        let again = ana.submit_and_follow(form).await;
         assert_eq!(heading(&again), "This key has been made already");
         assert!(!again.body.contains(&key), "{again:?}");
     }
-    assert_eq!(world.count("keys").await, kept);
+    assert_eq!(test_system.count("keys").await, kept);
     // It is selected as a whole in WebKit too; what copies it shows itself where there is JavaScript.
     assert!(made.body.contains("-webkit-user-select: all; user-select: all;"), "{made:?}");
     assert_eq!(

@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::Activity;
-use world::World;
-use world::answer::Answer;
+use test_system::TestSystem;
+use test_system::http_response::HttpResponse;
 
 const ANA: &str = "ana@example.com";
 const BEN: &str = "ben@example.com";
@@ -19,44 +19,51 @@ const MANAGES: &str = "skills:read connections:manage";
 const TENANT: &str = "/admin/api/tenants/{tenant}";
 
 /// Asks with what it is given, and holds each answer to the description.
-struct Script<'w> {
-    world: &'w World,
+struct ApiClient<'w> {
+    test_system: &'w TestSystem,
     description: Value,
     seen: BTreeSet<(String, String, u16)>,
 }
 
-/// What is shown with a request.
+/// What is credential with a request.
 #[derive(Clone, Copy)]
-enum Shown<'a> {
-    Nothing,
+enum Credential<'a> {
+    None,
     Key(&'a str),
     Session(&'a str),
 }
 
-impl<'w> Script<'w> {
-    async fn new(world: &'w World) -> Self {
-        let description = world.get("/admin/api/openapi.json").await;
+impl<'w> ApiClient<'w> {
+    async fn new(test_system: &'w TestSystem) -> Self {
+        let description = test_system.get("/admin/api/openapi.json").await;
         assert_eq!(description.status, 200, "{description:?}");
-        Self { world, description: description.json(), seen: BTreeSet::new() }
+        Self { test_system, description: description.json(), seen: BTreeSet::new() }
     }
 
-    async fn get(&mut self, path: &str, query: &str, shown: Shown<'_>) -> Answer {
-        self.ask("GET", path, query, shown, None).await
+    async fn get(&mut self, path: &str, query: &str, credential: Credential<'_>) -> HttpResponse {
+        self.ask("GET", path, query, credential, None).await
     }
 
-    async fn post(&mut self, path: &str, shown: Shown<'_>, body: Value) -> Answer {
-        self.ask("POST", path, "", shown, Some(body)).await
+    async fn post(&mut self, path: &str, credential: Credential<'_>, body: Value) -> HttpResponse {
+        self.ask("POST", path, "", credential, Some(body)).await
     }
 
-    async fn ask(&mut self, method: &str, path: &str, query: &str, shown: Shown<'_>, body: Option<Value>) -> Answer {
-        let url = self.world.at(&format!("{}{query}", path.replace("{tenant}", "acme")));
-        let request = self.world.http().request(method.parse().unwrap(), url);
-        let request = match shown {
-            Shown::Nothing => request,
-            Shown::Key(key) => request.header("authorization", format!("Bearer {key}")),
-            Shown::Session(cookies) => request.header("cookie", cookies),
+    async fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: &str,
+        credential: Credential<'_>,
+        body: Option<Value>,
+    ) -> HttpResponse {
+        let url = self.test_system.at(&format!("{}{query}", path.replace("{tenant}", "acme")));
+        let request = self.test_system.http().request(method.parse().unwrap(), url);
+        let request = match credential {
+            Credential::None => request,
+            Credential::Key(key) => request.header("authorization", format!("Bearer {key}")),
+            Credential::Session(cookies) => request.header("cookie", cookies),
         };
-        let answer = self.world.send(match &body {
+        let answer = self.test_system.send(match &body {
             Some(body) => request.header("content-type", "application/json").body(body.to_string()),
             None => request,
         });
@@ -102,49 +109,49 @@ impl<'w> Script<'w> {
     }
 }
 
-async fn something_happened(world: &World) {
+async fn something_happened(test_system: &TestSystem) {
     let event = Activity {
         tenant: TenantId::parse("acme").unwrap(),
-        at: world.now() * 1000,
+        at: test_system.now() * 1000,
         id: "1".to_owned(),
         event: "key_made".to_owned(),
         line: Map::from_iter([("event".to_owned(), json!("key_made")), ("person".to_owned(), json!("a person"))]),
     };
-    world.system().activities().put(&[event]).await.unwrap();
+    test_system.system().activities().put(&[event]).await.unwrap();
 }
 
 /// The routes of the API.
-fn served(world: &World) -> BTreeSet<String> {
-    let routes = world.system().routes();
+fn served(test_system: &TestSystem) -> BTreeSet<String> {
+    let routes = test_system.system().routes();
     routes.keys().map(|route| (*route).to_owned()).filter(|route| route.contains(" /admin/api/")).collect()
 }
 
 /// Every operation, every answer that it promises, and nothing that is served and not described.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_description_is_what_is_served() {
+async fn openapi_description_matches_what_is_served() {
     let failing = Arc::new(AtomicBool::new(false));
     let fails = Arc::clone(&failing);
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(move |call: Call| {
             let fails = fails.load(Ordering::SeqCst) && call.function == "admin";
             async move { if fails { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass } }
         }));
     })
     .await;
-    let (connector, tokens) = world.connected(ANA, "acme", SCOPE).await;
-    let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
-    let (key, known) = world.makes_key(ANA, "acme", MANAGES, None).await;
-    let (weak, _) = world.makes_key(ANA, "acme", "skills:read", None).await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", SCOPE).await;
+    let grant = test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    let (key, known) = test_system.create_api_key(ANA, "acme", MANAGES, None).await;
+    let (weak, _) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
     let (foreign, _) = {
-        world.gives_role("globex", BEN, "owner").await;
-        world.makes_key(BEN, "globex", MANAGES, None).await
+        test_system.set_role("globex", BEN, "owner").await;
+        test_system.create_api_key(BEN, "globex", MANAGES, None).await
     };
-    something_happened(&world).await;
-    let ana = world.person(ANA);
-    ana.signs_in("/admin").await;
+    something_happened(&test_system).await;
+    let ana = test_system.person(ANA);
+    ana.sign_in("/admin").await;
     let session = ana.cookie_header();
-    let (with_key, with_session) = (Shown::Key(&key), Shown::Session(&session));
-    let mut script = Script::new(&world).await;
+    let (with_key, with_session) = (Credential::Key(&key), Credential::Session(&session));
+    let mut script = ApiClient::new(&test_system).await;
     let (own, end, keys, revoke) = (
         "/admin/api/me/connections",
         format!("{TENANT}/connections/end"),
@@ -153,28 +160,28 @@ async fn the_description_is_what_is_served() {
     );
     let lists = [format!("{TENANT}/connections"), keys.clone(), format!("{TENANT}/activity")];
 
-    script.get("/admin/api/openapi.json", "", Shown::Nothing).await;
+    script.get("/admin/api/openapi.json", "", Credential::None).await;
     assert_eq!(script.get(own, "", with_session).await.json()["connections"][0]["id"], grant.as_str());
     script.get(own, "?after=x", with_session).await;
-    for shown in [Shown::Nothing, with_key, Shown::Session("sb-x-auth-token=made-up")] {
-        assert_eq!(script.get(own, "", shown).await.status, 401);
+    for credential in [Credential::None, with_key, Credential::Session("sb-x-auth-token=made-up")] {
+        assert_eq!(script.get(own, "", credential).await.status, 401);
     }
     for list in &lists {
-        for shown in [with_key, with_session] {
-            let page = script.get(list, "", shown).await;
+        for credential in [with_key, with_session] {
+            let page = script.get(list, "", credential).await;
             let (name, items) =
                 page.json().as_object().unwrap().iter().next().map(|(n, v)| (n.clone(), v.clone())).unwrap();
             assert!((page.status, items.as_array().map_or(0, Vec::len)) >= (200, 1), "{name}: {page:?}");
         }
         assert_eq!(script.get(list, "?after=!", with_key).await.status, 400);
-        assert_eq!(script.get(list, "", Shown::Nothing).await.status, 401);
-        assert_eq!(script.get(list, "", Shown::Key(&weak)).await.status, 403);
-        assert_eq!(script.get(list, "", Shown::Key(&foreign)).await.status, 404);
+        assert_eq!(script.get(list, "", Credential::None).await.status, 401);
+        assert_eq!(script.get(list, "", Credential::Key(&weak)).await.status, 403);
+        assert_eq!(script.get(list, "", Credential::Key(&foreign)).await.status, 404);
     }
     assert_eq!(script.get(&lists[0], "?person=nobody", with_key).await.status, 400);
     let made =
         script.post(&keys, with_key, json!({ "name": "a", "scopes": ["skills:read"], "expires_in_days": 1 })).await;
-    world.remember(made.json()["key"].as_str().unwrap());
+    test_system.track_secret(made.json()["key"].as_str().unwrap());
     for (path, good, bad, absent) in [
         (
             &end,
@@ -196,15 +203,15 @@ async fn the_description_is_what_is_served() {
             401,
             "{path}: a session changes nothing here"
         );
-        assert_eq!(script.post(path, Shown::Key(&weak), good.clone()).await.status, 403, "{path}");
-        assert_eq!(script.post(path, Shown::Key(&foreign), good.clone()).await.status, 404, "{path}");
+        assert_eq!(script.post(path, Credential::Key(&weak), good.clone()).await.status, 403, "{path}");
+        assert_eq!(script.post(path, Credential::Key(&foreign), good.clone()).await.status, 404, "{path}");
         if *path != keys {
             assert_eq!(script.post(path, with_key, absent).await.status, 404, "{path}");
         }
         let done = script.post(path, with_key, good).await;
         assert!(done.status < 300, "{done:?}");
         if let Some(key) = done.json()["key"].as_str() {
-            world.remember(key);
+            test_system.track_secret(key);
         }
     }
     let refreshed = connector.refresh(&tokens.refresh.unwrap()).await;
@@ -221,36 +228,37 @@ async fn the_description_is_what_is_served() {
     let described = script.described();
     assert_eq!(script.seen.symmetric_difference(&described).collect::<Vec<_>>(), Vec::<&(String, String, u16)>::new());
     let described: BTreeSet<_> = described.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
-    assert_eq!(served(&world), described);
-    assert_eq!(script.description["servers"], json!([{ "url": world.issuer() }]));
+    assert_eq!(served(&test_system), described);
+    assert_eq!(script.description["servers"], json!([{ "url": test_system.issuer() }]));
 }
 
 /// What a script ends is ended, in its maker's name and its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_ends_and_revokes_and_is_named() {
-    let world = World::new().await;
-    let expires = world.now() + 7 * 24 * 3600;
-    let (key, _) = world.makes_key(ANA, "acme", MANAGES, Some(expires)).await;
+async fn revocation_by_a_script_is_audited_in_its_name() {
+    let test_system = TestSystem::new().await;
+    let expires = test_system.now() + 7 * 24 * 3600;
+    let (key, _) = test_system.create_api_key(ANA, "acme", MANAGES, Some(expires)).await;
     let id = format!("key {}", ApiKey::parse(&key).unwrap().id.to_text());
-    let claude = world.connector("Claude").await;
+    let claude = test_system.connector("Claude").await;
     let mut held = Vec::new();
     for email in [BEN, BEN, ANA] {
-        let (ask, code) = claude.approved(SCOPE, email, "acme").await;
-        held.push(claude.exchange(&ask, &code).await.tokens(&world));
+        let (ask, code) = claude.approve_directly(SCOPE, email, "acme").await;
+        held.push(claude.exchange(&ask, &code).await.tokens(&test_system));
     }
-    let mut script = Script::new(&world).await;
-    let with_key = Shown::Key(&key);
+    let mut script = ApiClient::new(&test_system).await;
+    let with_key = Credential::Key(&key);
 
-    let listed =
-        script.get(&format!("{TENANT}/connections"), &format!("?person={}", world.person_id(BEN)), with_key).await;
+    let listed = script
+        .get(&format!("{TENANT}/connections"), &format!("?person={}", test_system.person_id(BEN)), with_key)
+        .await;
     assert_eq!(listed.json()["connections"].as_array().unwrap().len(), 2);
-    let asked = json!({ "person": world.person_id(BEN).as_str() });
+    let asked = json!({ "person": test_system.person_id(BEN).as_str() });
     let ended = script.post(&format!("{TENANT}/connections/end"), with_key, asked).await;
     assert_eq!(ended.json(), json!({ "ended": 2 }));
     for (tokens, status) in held.iter().zip([401, 401, 200]) {
         assert_eq!(claude.call(&tokens.access, "ping", json!({})).await.status, status);
     }
-    let events = world.audit("grant_ended").into_iter().filter(|event| event["by"] == id.as_str());
+    let events = test_system.audit("grant_ended").into_iter().filter(|event| event["by"] == id.as_str());
     assert_eq!(events.map(|event| event["reason"].clone()).collect::<Vec<_>>(), ["administrator", "administrator"]);
 
     let made =
@@ -258,9 +266,9 @@ async fn a_script_ends_and_revokes_and_is_named() {
     let until = shared::clock::Timestamp::from_seconds(expires).to_rfc3339();
     assert_eq!(made.json()["expires"], until, "no longer than the key it was made with");
     let second = made.json()["key"].as_str().unwrap().to_owned();
-    world.remember(&second);
-    assert_eq!(made.json()["maker"], world.person_id(ANA).as_str());
-    assert_eq!(world.audit("key_made").iter().filter(|event| event["by"] == id.as_str()).count(), 1);
+    test_system.track_secret(&second);
+    assert_eq!(made.json()["maker"], test_system.person_id(ANA).as_str());
+    assert_eq!(test_system.audit("key_made").iter().filter(|event| event["by"] == id.as_str()).count(), 1);
     for beyond in ["tools:execute", "connections:manage"] {
         let beyond = json!({ "name": "third", "scopes": [beyond] });
         assert_eq!(
@@ -271,31 +279,36 @@ async fn a_script_ends_and_revokes_and_is_named() {
     }
 
     let theirs = json!({ "key": ApiKey::parse(&second).unwrap().id.to_text() });
-    assert_eq!(script.get(&format!("{TENANT}/keys"), "", Shown::Key(&second)).await.status, 403);
+    assert_eq!(script.get(&format!("{TENANT}/keys"), "", Credential::Key(&second)).await.status, 403);
     assert_eq!(script.post(&format!("{TENANT}/keys/revoke"), with_key, theirs).await.status, 200);
-    assert_eq!(script.get(&format!("{TENANT}/keys"), "", Shown::Key(&second)).await.status, 401);
+    assert_eq!(script.get(&format!("{TENANT}/keys"), "", Credential::Key(&second)).await.status, 401);
     assert_eq!(
-        script.get(&format!("{TENANT}/keys"), "", Shown::Key(&held[2].access)).await.status,
+        script.get(&format!("{TENANT}/keys"), "", Credential::Key(&held[2].access)).await.status,
         401,
         "a connection's token"
     );
-    world.gives_role("acme", ANA, "viewer").await;
+    test_system.set_role("acme", ANA, "viewer").await;
     assert_eq!(script.get(&format!("{TENANT}/keys"), "", with_key).await.status, 403);
-    world.removes("acme", ANA).await;
+    test_system.remove_member("acme", ANA).await;
     assert_eq!(script.get(&format!("{TENANT}/keys"), "", with_key).await.status, 401);
 }
 
 /// One key, once, and nothing but JSON.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_not_clear_is_refused() {
-    let world = World::new().await;
-    let (key, _) = world.makes_key(ANA, "acme", MANAGES, None).await;
-    let url = world.at("/admin/api/tenants/acme/connections/end");
-    let status = async |request: reqwest::RequestBuilder| world.send(request).await.status;
+async fn ambiguous_request_is_refused() {
+    let test_system = TestSystem::new().await;
+    let (key, _) = test_system.create_api_key(ANA, "acme", MANAGES, None).await;
+    let url = test_system.at("/admin/api/tenants/acme/connections/end");
+    let status = async |request: reqwest::RequestBuilder| test_system.send(request).await.status;
     let post = |kind: &'static str, body: String| {
-        world.http().post(&url).header("authorization", format!("Bearer {key}")).header("content-type", kind).body(body)
+        test_system
+            .http()
+            .post(&url)
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", kind)
+            .body(body)
     };
-    let body = || json!({ "person": world.person_id(BEN).as_str() }).to_string();
+    let body = || json!({ "person": test_system.person_id(BEN).as_str() }).to_string();
 
     assert_eq!(status(post("application/json; charset=utf-8", body())).await, 200);
     assert_eq!(status(post("text/plain", body())).await, 400, "what a form of another site could send");
@@ -305,10 +318,11 @@ async fn a_request_that_is_not_clear_is_refused() {
     let twice = post("application/json", body()).header("authorization", format!("Bearer {key}"));
     assert_eq!(status(twice).await, 401);
     for bearer in ["Bearer sk_mistyped".to_owned(), format!("Basic {key}"), key.clone(), "Bearer".to_owned()] {
-        let request = world.http().get(world.at("/admin/api/tenants/acme/keys")).header("authorization", &bearer);
+        let request =
+            test_system.http().get(test_system.at("/admin/api/tenants/acme/keys")).header("authorization", &bearer);
         assert_eq!(status(request).await, 401, "{bearer}");
     }
-    let query = world.http().get(world.at(&format!("/admin/api/tenants/acme/keys?key={key}")));
+    let query = test_system.http().get(test_system.at(&format!("/admin/api/tenants/acme/keys?key={key}")));
     assert_eq!(status(query).await, 401, "no credential in an address");
-    assert_eq!(world.get("/admin/api/tenants/Acme/keys").await.json()["error"], "not_found");
+    assert_eq!(test_system.get("/admin/api/tenants/Acme/keys").await.json()["error"], "not_found");
 }

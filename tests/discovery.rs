@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::json;
-use world::World;
+use test_system::TestSystem;
 
 /// RFC 8414 §3.2: complete, exact, without nulls; at the root and with the resource's path inserted.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_authorization_server_describes_itself() {
-    let world = World::new().await;
-    let issuer = world.issuer();
+async fn authorization_server_metadata_is_complete() {
+    let test_system = TestSystem::new().await;
+    let issuer = test_system.issuer();
 
     for path in ["", "/api/mcp/server"] {
-        let answer = world.get(&format!("/.well-known/oauth-authorization-server{path}")).await;
+        let answer = test_system.get(&format!("/.well-known/oauth-authorization-server{path}")).await;
 
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -50,18 +50,18 @@ async fn the_authorization_server_describes_itself() {
 
 /// RFC 9728 §3: the resource is exactly the URL that people paste, and `offline_access` is not its business.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_protected_resource_describes_itself() {
-    let world = World::new().await;
+async fn protected_resource_metadata_is_complete() {
+    let test_system = TestSystem::new().await;
 
     for path in ["", "/api/mcp/server"] {
-        let answer = world.get(&format!("/.well-known/oauth-protected-resource{path}")).await;
+        let answer = test_system.get(&format!("/.well-known/oauth-protected-resource{path}")).await;
 
         assert_eq!(answer.status, 200);
         assert_eq!(
             answer.json(),
             json!({
-                "resource": world.mcp_url(),
-                "authorization_servers": [world.issuer()],
+                "resource": test_system.mcp_url(),
+                "authorization_servers": [test_system.issuer()],
                 "scopes_supported": ["tools:execute", "skills:read", "views:read"],
                 "bearer_methods_supported": ["header"],
                 "resource_name": "Amble",
@@ -73,9 +73,9 @@ async fn the_protected_resource_describes_itself() {
 /// RFC 7517, RFC 7638: the key by its thumbprint, and nothing private.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_signing_key_is_published() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
 
-    let keys = world.get("/.well-known/jwks.json").await.json();
+    let keys = test_system.get("/.well-known/jwks.json").await.json();
 
     let [key] = keys["keys"].as_array().unwrap().as_slice() else { panic!("{keys}") };
     assert_eq!(key["kty"], "RSA");
@@ -84,16 +84,16 @@ async fn the_signing_key_is_published() {
     let mut members: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
     members.sort_unstable();
     assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
-    let thumbprint = world::digest(&format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]));
+    let thumbprint = test_system::digest(&format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]));
     assert_eq!(key["kid"], thumbprint);
 }
 
 /// Without KMS there are no keys to be published, which says nothing of the next moment; all else is answered without it.
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_cannot_be_had_are_asked_for_again() {
+async fn jwks_is_retried_after_a_kms_failure() {
     let (fails, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicUsize::new(0)));
     let (refusing, counts) = (Arc::clone(&fails), Arc::clone(&asked));
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(move |call: Call| {
             let ours = call.function == "wellknown";
             counts.fetch_add(usize::from(ours), Ordering::SeqCst);
@@ -103,28 +103,28 @@ async fn keys_that_cannot_be_had_are_asked_for_again() {
     })
     .await;
 
-    assert_eq!(world.get("/.well-known/oauth-authorization-server").await.status, 200);
+    assert_eq!(test_system.get("/.well-known/oauth-authorization-server").await.status, 200);
     assert_eq!(asked.load(Ordering::SeqCst), 0);
-    let answer = world.get("/.well-known/jwks.json").await;
+    let answer = test_system.get("/.well-known/jwks.json").await;
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.json()["error"], "temporarily_unavailable");
 
     fails.store(false, Ordering::SeqCst);
     for _ in 0..2 {
-        assert_eq!(world.get("/.well-known/jwks.json").await.status, 200);
+        assert_eq!(test_system.get("/.well-known/jwks.json").await.status, 200);
     }
     assert_eq!(asked.load(Ordering::SeqCst), 2, "and then no more");
 }
 
 /// Clients probe for more than is served, and give up on anything but a plain 404.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_served_is_not_found() {
-    let world = World::new().await;
+async fn unknown_well_known_paths_are_not_found() {
+    let test_system = TestSystem::new().await;
 
     for path in ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/mcp", "/authorize", "/"]
     {
-        let answer = world.get(path).await;
+        let answer = test_system.get(path).await;
 
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.json(), json!({ "message": "Not Found" }));
@@ -134,12 +134,12 @@ async fn what_is_not_served_is_not_found() {
 /// OAuth 2.1 §3.1, §3.2: scripts of browser clients may ask everything and read every answer, but where people are asked. The MCP
 /// server refuses the origins that it does not expect, and says so readably.
 #[tokio::test(flavor = "multi_thread")]
-async fn browser_clients_are_let_in_everywhere_but_where_people_are() {
+async fn cors_is_allowed_everywhere_except_on_pages() {
     const ALLOWED: &str = "Authorization, Content-Type, X-Api-Key, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, \
                            Last-Event-ID";
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let mut paths: BTreeMap<_, (&str, BTreeSet<_>)> = BTreeMap::new();
-    for (route, function) in world.system().routes() {
+    for (route, function) in test_system.system().routes() {
         let (method, path) = route.split_once(' ').unwrap();
         paths.entry(path.replace("{tenant}", "acme")).or_insert((function, BTreeSet::new())).1.insert(method);
     }
@@ -161,7 +161,7 @@ async fn browser_clients_are_let_in_everywhere_but_where_people_are() {
         ] {
             let refused = function == "mcp" && foreign;
             for method in methods.iter().copied().chain(["OPTIONS"]).collect::<BTreeSet<_>>() {
-                let request = world.http().request(method.parse().unwrap(), world.at(&path));
+                let request = test_system.http().request(method.parse().unwrap(), test_system.at(&path));
                 let request = origin.into_iter().fold(request, |request, origin| request.header("origin", origin));
                 let request = match method {
                     "OPTIONS" => request
@@ -169,7 +169,7 @@ async fn browser_clients_are_let_in_everywhere_but_where_people_are() {
                         .header("access-control-request-headers", "authorization,content-type,mcp-method,x-api-key"),
                     _ => request,
                 };
-                let answer = world.send(request).await;
+                let answer = test_system.send(request).await;
                 let case = format!("{method} {path} from {origin:?}: {answer:?}");
                 let expected = |value| crossed.then_some(value);
                 assert_eq!(answer.header("access-control-allow-origin"), expected("*"), "{case}");

@@ -10,12 +10,12 @@ use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::document::DocumentLookup;
 use shared::store::workspace::{Name, Workspace};
-use world::World;
+use test_system::TestSystem;
 
 /// What a tool gave, which fits what it promises.
-async fn done(world: &World, token: &str, tool: &str, arguments: Value) -> Value {
-    let content = given(world, token, tool, arguments).await.unwrap_or_else(|said| panic!("{tool}: {said}"));
-    let listed = world.call(Some(token), "tools/list", json!({})).await.json();
+async fn done(test_system: &TestSystem, token: &str, tool: &str, arguments: Value) -> Value {
+    let content = given(test_system, token, tool, arguments).await.unwrap_or_else(|said| panic!("{tool}: {said}"));
+    let listed = test_system.call(Some(token), "tools/list", json!({})).await.json();
     let tools = listed["result"]["tools"].as_array().unwrap();
     let schema = &tools.iter().find(|known| known["name"] == tool).unwrap()["outputSchema"];
     jsonschema::validate(schema, &content).unwrap_or_else(|error| panic!("{tool}: {error}: {content}"));
@@ -23,13 +23,13 @@ async fn done(world: &World, token: &str, tool: &str, arguments: Value) -> Value
 }
 
 /// What a tool said instead.
-async fn failed(world: &World, token: &str, tool: &str, arguments: Value) -> String {
-    given(world, token, tool, arguments).await.expect_err(tool)
+async fn failed(test_system: &TestSystem, token: &str, tool: &str, arguments: Value) -> String {
+    given(test_system, token, tool, arguments).await.expect_err(tool)
 }
 
 /// What a tool gave, or what it said instead.
-async fn given(world: &World, token: &str, tool: &str, arguments: Value) -> Result<Value, String> {
-    let answer = world.call(Some(token), "tools/call", json!({ "name": tool, "arguments": arguments })).await;
+async fn given(test_system: &TestSystem, token: &str, tool: &str, arguments: Value) -> Result<Value, String> {
+    let answer = test_system.call(Some(token), "tools/call", json!({ "name": tool, "arguments": arguments })).await;
     assert_eq!(answer.status, 200, "{tool} {answer:?}");
     let result = answer.json()["result"].clone();
     if result["isError"] == true {
@@ -38,16 +38,16 @@ async fn given(world: &World, token: &str, tool: &str, arguments: Value) -> Resu
     Ok(result["structuredContent"].clone())
 }
 
-async fn writer(world: &World) -> String {
-    world.makes_key("ana@example.com", "acme", "documents:write chat:create", None).await.0
+async fn writer(test_system: &TestSystem) -> String {
+    test_system.create_api_key("ana@example.com", "acme", "documents:write chat:create", None).await.0
 }
 
-fn acme(world: &World) -> Workspace {
-    world.system().workspaces().as_operator(&TenantId::parse("acme").unwrap())
+fn acme(test_system: &TestSystem) -> Workspace {
+    test_system.system().workspaces().as_operator(&TenantId::parse("acme").unwrap())
 }
 
-fn now(world: &World) -> Timestamp {
-    Timestamp::from_seconds(world.now())
+fn now(test_system: &TestSystem) -> Timestamp {
+    Timestamp::from_seconds(test_system.now())
 }
 
 const CONFLICT: &str = "Nothing was changed: the document is at version 2 now. Read it again, work your change into that version, and \
@@ -55,40 +55,43 @@ const CONFLICT: &str = "Nothing was changed: the document is at version 2 now. R
 const UNKNOWN: &str = "There is no document of that id. list_documents and search_documents show which there are.";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_is_written_changed_and_read_in_every_version() {
-    let world = World::new().await;
-    let token = writer(&world).await;
+async fn document_is_written_updated_and_read_in_every_version() {
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
     let ana = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
 
-    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "# Plan\n\nfirst" })).await;
+    let made =
+        done(&test_system, &token, "create_document", json!({ "title": "Plan", "content": "# Plan\n\nfirst" })).await;
     let id = made["id"].as_str().unwrap();
     let first = json!({
         "id": id, "title": "Plan", "version": 1, "size": 13, "updated": "2026-11-22T09:30:00Z", "updatedBy": ana,
     });
     assert_eq!((&made, id.len()), (&first, 22));
-    world.advance(60);
-    let second = done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    test_system.advance(60);
+    let second =
+        done(&test_system, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
     let expected = json!({
         "id": id, "title": "Plan", "version": 2, "size": 6, "updated": "2026-11-22T09:31:00Z", "updatedBy": ana,
     });
     assert_eq!(second, expected);
-    let third = done(&world, &token, "update_document", json!({ "id": id, "version": 2, "title": "The plan" })).await;
+    let third =
+        done(&test_system, &token, "update_document", json!({ "id": id, "version": 2, "title": "The plan" })).await;
     assert_eq!((&third["title"], &third["version"], &third["size"]), (&json!("The plan"), &json!(3), &json!(6)));
 
-    let read = async |arguments| done(&world, &token, "read_document", arguments).await;
+    let read = async |arguments| done(&test_system, &token, "read_document", arguments).await;
     let current = read(json!({ "id": id })).await;
     assert_eq!((&current["content"], &current["title"]), (&json!("second"), &json!("The plan")));
     assert_eq!((&current["version"], &current["currentVersion"]), (&json!(3), &json!(3)));
     let old = read(json!({ "id": id, "version": 1 })).await;
     assert_eq!((&old["content"], &old["title"]), (&json!("# Plan\n\nfirst"), &json!("Plan")));
     assert_eq!((&old["version"], &old["currentVersion"]), (&json!(1), &json!(3)));
-    let versions = done(&world, &token, "list_document_versions", json!({ "id": id })).await;
+    let versions = done(&test_system, &token, "list_document_versions", json!({ "id": id })).await;
     assert_eq!(versions, json!({ "versions": [third, second, first] }));
-    let listed = done(&world, &token, "list_documents", json!({})).await;
+    let listed = done(&test_system, &token, "list_documents", json!({})).await;
     let listed: Vec<_> = listed["documents"].as_array().unwrap().iter().filter(|known| known["id"] == id).collect();
     assert_eq!(listed, [&third]);
 
-    let gone = done(&world, &token, "delete_document", json!({ "id": id, "version": 3 })).await;
+    let gone = done(&test_system, &token, "delete_document", json!({ "id": id, "version": 3 })).await;
     assert_eq!(gone, json!({ "id": id, "version": 3 }));
     for (tool, arguments) in [
         ("read_document", json!({ "id": id })),
@@ -99,20 +102,20 @@ async fn a_document_is_written_changed_and_read_in_every_version() {
         ("delete_document", json!({ "id": id, "version": 3 })),
         ("read_document", json!({ "id": "not an id" })),
     ] {
-        assert_eq!(failed(&world, &token, tool, arguments.clone()).await, UNKNOWN, "{tool} {arguments}");
+        assert_eq!(failed(&test_system, &token, tool, arguments.clone()).await, UNKNOWN, "{tool} {arguments}");
     }
-    let found = done(&world, &token, "search_documents", json!({ "query": "second" })).await;
+    let found = done(&test_system, &token, "search_documents", json!({ "query": "second" })).await;
     assert_eq!(found, json!({ "documents": [] }));
 }
 
 /// No lost update: whoever worked from an older version is told, and nothing is written.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_of_an_older_version_changes_nothing() {
-    let world = World::new().await;
-    let token = writer(&world).await;
-    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
+async fn update_of_an_older_version_is_a_conflict() {
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
+    let made = done(&test_system, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
     let id = &made["id"];
-    done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    done(&test_system, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
 
     for (tool, arguments) in [
         ("update_document", json!({ "id": id, "version": 1, "content": "late" })),
@@ -122,29 +125,29 @@ async fn a_change_of_an_older_version_changes_nothing() {
         ("update_document", json!({ "id": id, "version": 4_294_967_295_u32, "title": "E", "content": "e" })),
         ("delete_document", json!({ "id": id, "version": 1 })),
     ] {
-        assert_eq!(failed(&world, &token, tool, arguments.clone()).await, CONFLICT, "{arguments}");
+        assert_eq!(failed(&test_system, &token, tool, arguments.clone()).await, CONFLICT, "{arguments}");
     }
 
-    let current = done(&world, &token, "read_document", json!({ "id": id })).await;
+    let current = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!((&current["content"], &current["version"]), (&json!("second"), &json!(2)));
-    let none = failed(&world, &token, "read_document", json!({ "id": id, "version": 3 })).await;
+    let none = failed(&test_system, &token, "read_document", json!({ "id": id, "version": 3 })).await;
     assert_eq!(none, "The document has no such version. Version 2 is current; list_document_versions shows all.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_changes_of_one_version_one_is_made_and_none_is_lost() {
+async fn concurrent_updates_of_one_version_apply_once() {
     const WRITERS: usize = 8;
-    let world = World::new().await;
-    let token = writer(&world).await;
-    let made = done(&world, &token, "create_document", json!({ "title": "Log", "content": "" })).await;
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
+    let made = done(&test_system, &token, "create_document", json!({ "title": "Log", "content": "" })).await;
     let id = &made["id"];
 
     let at_once = (0..WRITERS).map(|writer| {
         let arguments = json!({ "id": id, "version": 1, "content": format!("by {writer}") });
-        given(&world, &token, "update_document", arguments)
+        given(&test_system, &token, "update_document", arguments)
     });
     let (mut won, mut refused) = (Vec::new(), 0);
-    for (writer, given) in world::all(at_once).await.into_iter().enumerate() {
+    for (writer, given) in test_system::all(at_once).await.into_iter().enumerate() {
         match given {
             Ok(_) => won.push(writer),
             Err(said) => {
@@ -154,40 +157,40 @@ async fn of_many_changes_of_one_version_one_is_made_and_none_is_lost() {
         }
     }
     assert_eq!((won.len(), refused), (1, WRITERS - 1));
-    let current = done(&world, &token, "read_document", json!({ "id": id })).await;
+    let current = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!((&current["content"], &current["version"]), (&json!(format!("by {}", won[0])), &json!(2)));
 
     // Each reads, adds its line, and tries again until it is in.
     let lines = (0..WRITERS).map(async |writer| {
         loop {
-            let read = given(&world, &token, "read_document", json!({ "id": id })).await.unwrap();
+            let read = given(&test_system, &token, "read_document", json!({ "id": id })).await.unwrap();
             let content = format!("{}\nline {writer}", read["content"].as_str().unwrap());
             let arguments = json!({ "id": id, "version": read["version"], "content": content });
-            if given(&world, &token, "update_document", arguments).await.is_ok() {
+            if given(&test_system, &token, "update_document", arguments).await.is_ok() {
                 return;
             }
         }
     });
-    world::all(lines).await;
-    let last = done(&world, &token, "read_document", json!({ "id": id })).await;
+    test_system::all(lines).await;
+    let last = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!(last["version"], 2 + WRITERS);
     let written: BTreeSet<_> = last["content"].as_str().unwrap().lines().skip(1).map(str::to_owned).collect();
     assert_eq!(written, (0..WRITERS).map(|writer| format!("line {writer}")).collect());
-    let history = done(&world, &token, "list_document_versions", json!({ "id": id })).await;
+    let history = done(&test_system, &token, "list_document_versions", json!({ "id": id })).await;
     let versions: Vec<_> = history["versions"].as_array().unwrap().iter().map(|known| &known["version"]).collect();
     assert_eq!(versions, (1..=2 + WRITERS).rev().map(Value::from).collect::<Vec<_>>().iter().collect::<Vec<_>>());
     for version in 2..=2 + WRITERS {
-        let past = done(&world, &token, "read_document", json!({ "id": id, "version": version })).await;
+        let past = done(&test_system, &token, "read_document", json!({ "id": id, "version": version })).await;
         assert_eq!(past["content"].as_str().unwrap().lines().count(), version - 1, "{past}");
     }
 }
 
 /// An answer that is lost is asked for again by the SDK, and must not look like somebody else's change.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_is_lost_is_made_once() {
+async fn write_with_lost_response_is_applied_once() {
     let (lost, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (to_lose, count) = (Arc::clone(&lost), Arc::clone(&seen));
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(move |call: Call| {
             let write = call.function == "mcp" && call.operation == "TransactWriteItems";
             count.fetch_add(usize::from(write), Ordering::SeqCst);
@@ -197,16 +200,16 @@ async fn a_write_whose_answer_is_lost_is_made_once() {
         }));
     })
     .await;
-    let token = writer(&world).await;
+    let token = writer(&test_system).await;
     let losing = async |tool: &str, arguments| {
         lost.store(1, Ordering::SeqCst);
         seen.store(0, Ordering::SeqCst);
-        let made = done(&world, &token, tool, arguments).await;
+        let made = done(&test_system, &token, tool, arguments).await;
         assert_eq!(seen.load(Ordering::SeqCst), 2, "{tool} was tried again");
         made
     };
     let documents = async || {
-        let listed = done(&world, &token, "list_documents", json!({})).await;
+        let listed = done(&test_system, &token, "list_documents", json!({})).await;
         listed["documents"].as_array().unwrap().len()
     };
     let before = documents().await;
@@ -219,17 +222,17 @@ async fn a_write_whose_answer_is_lost_is_made_once() {
     let gone = losing("delete_document", json!({ "id": id, "version": 2 })).await;
     assert_eq!((&gone["version"], documents().await), (&json!(2), before));
     losing("create_chat", json!({ "message": "Hello" })).await;
-    let items = world.system().items().unwrap();
+    let items = test_system.system().items().unwrap();
     let chats = items.iter().filter(|(_, item)| item.to_string().contains("\"chat#")).count();
     assert_eq!(chats, 1);
 }
 
 /// DynamoDB cancels a transaction that meets another one at the same item: that is no conflict of versions.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_that_another_one_is_in_the_way_of_is_tried_again() {
+async fn transaction_conflict_is_retried() {
     let held = Arc::new(AtomicUsize::new(0));
     let left = Arc::clone(&held);
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(move |call: Call| {
             let write = call.function == "mcp" && call.operation == "TransactWriteItems";
             let stop =
@@ -238,27 +241,28 @@ async fn a_write_that_another_one_is_in_the_way_of_is_tried_again() {
         }));
     })
     .await;
-    let token = writer(&world).await;
-    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
+    let token = writer(&test_system).await;
+    let made = done(&test_system, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
     let id = &made["id"];
 
     held.store(4, Ordering::SeqCst);
-    let second = done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    let second =
+        done(&test_system, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
     held.store(5, Ordering::SeqCst);
     let third = json!({ "name": "update_document", "arguments": { "id": id, "version": 2, "content": "third" } });
-    let third = world.call(Some(&token), "tools/call", third).await;
+    let third = test_system.call(Some(&token), "tools/call", third).await;
 
     assert_eq!((&second["version"], held.load(Ordering::SeqCst)), (&json!(2), 0));
     assert_eq!((third.status, third.header("retry-after").is_some()), (503, true));
-    let read = done(&world, &token, "read_document", json!({ "id": id })).await;
+    let read = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!((&read["content"], &read["version"]), (&json!("second"), &json!(2)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_search_finds_every_word_and_goes_on_where_it_stopped() {
-    let world = World::new().await;
-    let token = writer(&world).await;
-    let search = async |arguments| done(&world, &token, "search_documents", arguments).await;
+async fn search_finds_every_word_and_is_paginated() {
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
+    let search = async |arguments| done(&test_system, &token, "search_documents", arguments).await;
 
     let found = search(json!({ "query": "REFUNDS finance" })).await;
     let [only] = found["documents"].as_array().unwrap().as_slice() else { panic!("{found}") };
@@ -269,11 +273,11 @@ async fn a_search_finds_every_word_and_goes_on_where_it_stopped() {
     assert_eq!(search(json!({ "query": "refund alarm" })).await, json!({ "documents": [] }));
 
     // Twenty are shown at once, and one mebibyte looked through: in either case the rest follows.
-    let acme = acme(&world);
+    let acme = acme(&test_system);
     for number in 0..45 {
         let id = Name::parse(&format!("note-{number:02}")).unwrap();
         let filler = if number < 8 { "x".repeat(256 * 1024 - 7) } else { String::new() };
-        acme.put_document(&id, "Note", &format!("{filler} needle"), now(&world)).await.unwrap();
+        acme.put_document(&id, "Note", &format!("{filler} needle"), now(&test_system)).await.unwrap();
     }
     let (mut ids, mut cursor, mut pages) = (Vec::new(), None, Vec::new());
     loop {
@@ -299,30 +303,30 @@ async fn a_search_finds_every_word_and_goes_on_where_it_stopped() {
         (json!({ "query": "a".repeat(257) }), "The query must have a word, and at most 256 bytes."),
         (json!({ "query": "a", "cursor": "!" }), "The cursor is not one that an earlier page ended with."),
     ] {
-        assert_eq!(failed(&world, &token, "search_documents", arguments).await, said);
+        assert_eq!(failed(&test_system, &token, "search_documents", arguments).await, said);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lists_of_documents_and_of_versions_page_through_all() {
-    let world = World::new().await;
-    let token = writer(&world).await;
-    let acme = acme(&world);
+async fn documents_and_versions_are_paginated() {
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
+    let acme = acme(&test_system);
     for number in 0..130 {
         let id = Name::parse(&format!("paper-{number:03}")).unwrap();
-        acme.put_document(&id, "Paper", "…", now(&world)).await.unwrap();
+        acme.put_document(&id, "Paper", "…", now(&test_system)).await.unwrap();
     }
     let busy = Name::parse("paper-000").unwrap();
     for version in 2..=110 {
-        acme.put_document(&busy, "Paper", &format!("{version}"), now(&world)).await.unwrap();
+        acme.put_document(&busy, "Paper", &format!("{version}"), now(&test_system)).await.unwrap();
     }
     let pages = async |tool: &str, arguments: Value, things: &str| {
         let (mut all, mut arguments) = (Vec::new(), arguments);
         loop {
             // Others write in the meantime.
             let between = json!({ "title": "Between", "content": "" });
-            done(&world, &token, "create_document", between).await;
-            let page = done(&world, &token, tool, arguments.clone()).await;
+            done(&test_system, &token, "create_document", between).await;
+            let page = done(&test_system, &token, tool, arguments.clone()).await;
             all.extend(page[things].as_array().unwrap().clone());
             match page.get("nextCursor") {
                 Some(next) => arguments["cursor"] = next.clone(),
@@ -341,18 +345,18 @@ async fn lists_of_documents_and_of_versions_page_through_all() {
     assert_eq!(numbers, (1..=110).rev().collect::<Vec<_>>());
     assert_eq!(versions[0].get("updatedBy"), None, "the operator is nobody");
     let said =
-        failed(&world, &token, "list_document_versions", json!({ "id": "paper-000", "cursor": "cGFwZXI" })).await;
+        failed(&test_system, &token, "list_document_versions", json!({ "id": "paper-000", "cursor": "cGFwZXI" })).await;
     assert_eq!(said, "The cursor is not one that an earlier page ended with.");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_fit_is_refused_with_its_limit() {
-    let world = World::new().await;
-    let token = writer(&world).await;
+async fn oversized_input_is_refused_with_its_limit() {
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
     let (title, content) = ("t".repeat(120), "c".repeat(256 * 1024));
-    let made = done(&world, &token, "create_document", json!({ "title": title, "content": content })).await;
+    let made = done(&test_system, &token, "create_document", json!({ "title": title, "content": content })).await;
     let id = &made["id"];
-    let read = done(&world, &token, "read_document", json!({ "id": id })).await;
+    let read = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!(read["content"].as_str().unwrap().len(), 256 * 1024);
 
     let large = format!("{content}c");
@@ -391,39 +395,40 @@ async fn what_does_not_fit_is_refused_with_its_limit() {
             "No chat was started: the title must have 1 to 120 bytes.",
         ),
     ] {
-        assert_eq!(failed(&world, &token, tool, arguments).await, said, "{tool}");
+        assert_eq!(failed(&test_system, &token, tool, arguments).await, said, "{tool}");
     }
     for arguments in [
         json!({ "title": "t" }),
         json!({ "title": "t", "content": "", "tenant": "globex" }),
         json!({ "title": 1, "content": "" }),
     ] {
-        let said = failed(&world, &token, "create_document", arguments).await;
+        let said = failed(&test_system, &token, "create_document", arguments).await;
         assert!(said.starts_with("The arguments do not fit: "), "{said}");
     }
-    let said = failed(&world, &token, "read_document", json!({ "id": id, "version": -1 })).await;
+    let said = failed(&test_system, &token, "read_document", json!({ "id": id, "version": -1 })).await;
     assert!(said.starts_with("The arguments do not fit: "), "{said}");
     let too_much =
         json!({ "name": "create_document", "arguments": { "title": "t", "content": "c".repeat(1024 * 1024) } });
-    assert_eq!(world.call(Some(&token), "tools/call", too_much).await.status, 413);
+    assert_eq!(test_system.call(Some(&token), "tools/call", too_much).await.status, 413);
 }
 
 /// MCP "Step-up": who may read may not write, and is told what it takes.
 #[tokio::test(flavor = "multi_thread")]
-async fn reading_writing_and_chatting_are_scopes_of_their_own() {
-    let world = World::new().await;
-    let (_, tokens) = world.connected("ana@example.com", "acme", "documents:read").await;
-    let key = world.makes_key("ana@example.com", "acme", "documents:read", None).await.0;
+async fn reading_writing_and_chatting_need_separate_scopes() {
+    let test_system = TestSystem::new().await;
+    let (_, tokens) = test_system.connect("ana@example.com", "acme", "documents:read").await;
+    let key = test_system.create_api_key("ana@example.com", "acme", "documents:read", None).await.0;
 
     for credential in [tokens.access.as_str(), &key] {
-        done(&world, credential, "read_document", json!({ "id": "refund-policy" })).await;
+        done(&test_system, credential, "read_document", json!({ "id": "refund-policy" })).await;
         for (tool, scope) in [
             ("create_document", "documents:read documents:write"),
             ("update_document", "documents:read documents:write"),
             ("delete_document", "documents:read documents:write"),
             ("create_chat", "documents:read chat:create"),
         ] {
-            let answer = world.call(Some(credential), "tools/call", json!({ "name": tool, "arguments": {} })).await;
+            let answer =
+                test_system.call(Some(credential), "tools/call", json!({ "name": tool, "arguments": {} })).await;
 
             assert_eq!(answer.status, 403, "{tool}");
             let challenge = answer.header("www-authenticate").unwrap();
@@ -435,12 +440,15 @@ async fn reading_writing_and_chatting_are_scopes_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_is_its_tenants_alone() {
-    let world = World::new().await;
-    world.gives_role("globex", "ana@example.com", "owner").await;
-    let (ours, theirs) =
-        (writer(&world).await, world.makes_key("ana@example.com", "globex", "documents:write", None).await.0);
-    let made = done(&world, &ours, "create_document", json!({ "title": "Ours", "content": "secret plans" })).await;
+async fn documents_are_isolated_by_tenant() {
+    let test_system = TestSystem::new().await;
+    test_system.set_role("globex", "ana@example.com", "owner").await;
+    let (ours, theirs) = (
+        writer(&test_system).await,
+        test_system.create_api_key("ana@example.com", "globex", "documents:write", None).await.0,
+    );
+    let made =
+        done(&test_system, &ours, "create_document", json!({ "title": "Ours", "content": "secret plans" })).await;
     let id = &made["id"];
 
     for (tool, arguments) in [
@@ -450,58 +458,59 @@ async fn a_document_is_its_tenants_alone() {
         ("update_document", json!({ "id": id, "version": 1, "title": "a", "content": "b" })),
         ("delete_document", json!({ "id": id, "version": 1 })),
     ] {
-        assert_eq!(failed(&world, &theirs, tool, arguments).await, UNKNOWN, "{tool}");
+        assert_eq!(failed(&test_system, &theirs, tool, arguments).await, UNKNOWN, "{tool}");
     }
-    assert_eq!(done(&world, &theirs, "list_documents", json!({})).await, json!({ "documents": [] }));
-    let found = done(&world, &theirs, "search_documents", json!({ "query": "secret" })).await;
+    assert_eq!(done(&test_system, &theirs, "list_documents", json!({})).await, json!({ "documents": [] }));
+    let found = done(&test_system, &theirs, "search_documents", json!({ "query": "secret" })).await;
     assert_eq!(found, json!({ "documents": [] }));
-    let read = done(&world, &ours, "read_document", json!({ "id": id })).await;
+    let read = done(&test_system, &ours, "read_document", json!({ "id": id })).await;
     assert_eq!((&read["version"], &read["content"]), (&json!(1), &json!("secret plans")));
 }
 
 /// Deleting moves a document aside: whoever operates the deployment finds it, and its history with it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_brings_back_what_was_deleted() {
-    let world = World::new().await;
-    let (token, acme) = (writer(&world).await, acme(&world));
-    let made = done(&world, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
+async fn operator_restores_a_deleted_document() {
+    let test_system = TestSystem::new().await;
+    let (token, acme) = (writer(&test_system).await, acme(&test_system));
+    let made = done(&test_system, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
     let (id, name) = (&made["id"], Name::parse(made["id"].as_str().unwrap()).unwrap());
-    done(&world, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
-    done(&world, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
+    done(&test_system, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
+    done(&test_system, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
 
     let deleted = acme.deleted_documents(None).await.unwrap().items;
     assert_eq!(deleted.iter().map(|edition| (&edition.id, edition.version)).collect::<Vec<_>>(), [(&name, 2)]);
     assert!(acme.restore_document(&name).await.unwrap());
     assert!(!acme.restore_document(&name).await.unwrap());
     assert!(acme.deleted_documents(None).await.unwrap().items.is_empty());
-    let read = done(&world, &token, "read_document", json!({ "id": id, "version": 1 })).await;
+    let read = done(&test_system, &token, "read_document", json!({ "id": id, "version": 1 })).await;
     assert_eq!((&read["content"], &read["currentVersion"]), (&json!("first"), &json!(2)));
 
     // A document that is laid out again under its id goes on with its history, and one that says the same stays as it is.
-    done(&world, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
+    done(&test_system, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
     for (content, version) in [("third", 3), ("third", 3), ("fourth", 4)] {
-        acme.put_document(&name, "Plan", content, now(&world)).await.unwrap();
+        acme.put_document(&name, "Plan", content, now(&test_system)).await.unwrap();
         let DocumentLookup::Found(document, current) = acme.document(&name, None).await.unwrap() else {
             panic!("gone")
         };
         assert_eq!((document.content.as_str(), current), (content, version));
     }
-    let history = done(&world, &token, "list_document_versions", json!({ "id": id })).await;
+    let history = done(&test_system, &token, "list_document_versions", json!({ "id": id })).await;
     assert_eq!(history["versions"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_chat_begins_with_its_first_message() {
-    let world = World::new().await;
-    let token = writer(&world).await;
+async fn chat_is_created_with_its_first_message() {
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
 
-    let named = done(&world, &token, "create_chat", json!({ "title": "Refunds", "message": "How many?" })).await;
-    let unnamed = done(&world, &token, "create_chat", json!({ "message": "How many refunds?\n\nAnd why?" })).await;
+    let named = done(&test_system, &token, "create_chat", json!({ "title": "Refunds", "message": "How many?" })).await;
+    let unnamed =
+        done(&test_system, &token, "create_chat", json!({ "message": "How many refunds?\n\nAnd why?" })).await;
 
     assert_eq!((&named["title"], &named["created"]), (&json!("Refunds"), &json!("2026-11-22T09:30:00Z")));
     assert_eq!(unnamed["title"], "How many refunds?");
     assert_ne!(named["id"], unnamed["id"]);
-    let items = world.system().items().unwrap();
+    let items = test_system.system().items().unwrap();
     let of = |id: &Value| {
         let id = id.as_str().unwrap();
         let of_workspace = items.iter().filter(|(table, _)| table.ends_with("Workspace"));

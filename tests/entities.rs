@@ -12,39 +12,41 @@ use shared::oauth::tenant::TenantId;
 use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::view::{Definition, View};
 use shared::store::workspace::{Name, Workspace};
-use world::World;
-use world::calls::Calls;
-use world::schedule::StandStill;
+use test_system::TestSystem;
+use test_system::recorded_calls::RecordedCalls;
+use test_system::scheduler::PausedClock;
 
 const ANA: &str = "ana@example.com";
 
 /// Someone who calls tools, and holds each result to the schema that promised it.
 struct Caller<'w> {
-    world: &'w World,
+    test_system: &'w TestSystem,
     token: String,
     promised: BTreeMap<String, jsonschema::Validator>,
 }
 
 impl<'w> Caller<'w> {
-    async fn with(world: &'w World, token: &str) -> Self {
-        let listed = world.call(Some(token), "tools/list", json!({})).await.json();
+    async fn with(test_system: &'w TestSystem, token: &str) -> Self {
+        let listed = test_system.call(Some(token), "tools/list", json!({})).await.json();
         let tools =
             listed["result"]["tools"].as_array().unwrap().iter().filter(|tool| tool["outputSchema"].is_object());
         let promised = tools.map(|tool| {
             (tool["name"].as_str().unwrap().to_owned(), jsonschema::validator_for(&tool["outputSchema"]).unwrap())
         });
-        Self { world, token: token.to_owned(), promised: promised.collect() }
+        Self { test_system, token: token.to_owned(), promised: promised.collect() }
     }
 
-    async fn connected(world: &'w World, email: &str, tenant: &str, scope: &str) -> Self {
-        let (_, tokens) = world.connected(email, tenant, scope).await;
-        Self::with(world, &tokens.access).await
+    async fn connected(test_system: &'w TestSystem, email: &str, tenant: &str, scope: &str) -> Self {
+        let (_, tokens) = test_system.connect(email, tenant, scope).await;
+        Self::with(test_system, &tokens.access).await
     }
 
     /// The structured result, or what the model is told instead.
     async fn call(&self, tool: &str, arguments: Value) -> Result<Value, String> {
-        let answer =
-            self.world.call(Some(&self.token), "tools/call", json!({ "name": tool, "arguments": arguments })).await;
+        let answer = self
+            .test_system
+            .call(Some(&self.token), "tools/call", json!({ "name": tool, "arguments": arguments }))
+            .await;
         assert_eq!(answer.status, 200, "{answer:?}");
         let result = answer.json()["result"].clone();
         if result["isError"] == true {
@@ -69,12 +71,12 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
-fn as_operator(world: &World, tenant: &str) -> Workspace {
-    world.system().workspaces().as_operator(&TenantId::parse(tenant).unwrap())
+fn as_operator(test_system: &TestSystem, tenant: &str) -> Workspace {
+    test_system.system().workspaces().as_operator(&TenantId::parse(tenant).unwrap())
 }
 
-async fn key(world: &World, scopes: &str) -> String {
-    world.makes_key(ANA, "acme", scopes, None).await.0
+async fn key(test_system: &TestSystem, scopes: &str) -> String {
+    test_system.create_api_key(ANA, "acme", scopes, None).await.0
 }
 
 /// A type whose records may say anything.
@@ -99,11 +101,11 @@ fn invoice() -> Value {
 
 /// For tokens and keys alike.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_whole_life_of_an_entity() {
-    let world = World::new().await;
-    let ana = world.system().demo().unwrap().people[0].id.to_string();
-    let by_token = Caller::connected(&world, ANA, "acme", "entities:write").await;
-    let by_key = Caller::with(&world, &key(&world, "entities:write").await).await;
+async fn entity_is_created_read_updated_and_deleted() {
+    let test_system = TestSystem::new().await;
+    let ana = test_system.system().demo().unwrap().people[0].id.to_string();
+    let by_token = Caller::connected(&test_system, ANA, "acme", "entities:write").await;
+    let by_key = Caller::with(&test_system, &key(&test_system, "entities:write").await).await;
 
     for caller in [by_token, by_key] {
         let types = caller.done("list_entity_types", json!({})).await;
@@ -123,7 +125,7 @@ async fn the_whole_life_of_an_entity() {
         let listed = caller.done("list_entities", json!({ "type": "invoice" })).await;
         assert!(listed["entities"].as_array().unwrap().contains(&expected), "{listed}");
 
-        world.advance(60);
+        test_system.advance(60);
         let patch = json!({ "paid": true, "note": "by hand" });
         let asked = json!({ "type": "invoice", "id": id, "version": 1, "fields": patch });
         let updated = caller.done("update_entity", asked).await;
@@ -148,7 +150,7 @@ async fn the_whole_life_of_an_entity() {
             }
             assert_eq!(caller.refused(tool, asked).await, gone);
         }
-        world.advance(-60);
+        test_system.advance(-60);
     }
 }
 
@@ -157,21 +159,21 @@ async fn the_whole_life_of_an_entity() {
 async fn each_tool_needs_its_scope() {
     const READING: [&str; 4] = ["list_entity_types", "list_entities", "search_entities", "read_entity"];
     const WRITING: [&str; 3] = ["create_entity", "update_entity", "delete_entity"];
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
 
     for (scopes, allowed, needs) in [
         ("entities:write", [&READING[..], &WRITING].concat(), ""),
         ("entities:read", READING.to_vec(), "entities:read entities:write"),
         ("skills:read", vec![], ""),
     ] {
-        let key = key(&world, scopes).await;
-        let listed = world.call(Some(&key), "tools/list", json!({})).await.json();
+        let key = key(&test_system, scopes).await;
+        let listed = test_system.call(Some(&key), "tools/list", json!({})).await.json();
         let tools = listed["result"]["tools"].as_array().unwrap().iter();
         let listed: Vec<_> =
             tools.filter_map(|tool| tool["name"].as_str()).filter(|name| name.contains("entit")).collect();
         assert_eq!(listed, allowed, "{scopes}");
         for tool in [&READING[..], &WRITING].concat() {
-            let answer = world.call(Some(&key), "tools/call", json!({ "name": tool, "arguments": {} })).await;
+            let answer = test_system.call(Some(&key), "tools/call", json!({ "name": tool, "arguments": {} })).await;
             assert_eq!(answer.status, if allowed.contains(&tool) { 200 } else { 403 }, "{scopes} {tool}");
             if !allowed.contains(&tool) && !needs.is_empty() {
                 assert_eq!(answer.json()["scope"], needs);
@@ -183,8 +185,8 @@ async fn each_tool_needs_its_scope() {
 /// What does not fit the type's schema is not written.
 #[tokio::test(flavor = "multi_thread")]
 async fn fields_that_do_not_fit_their_type_are_refused() {
-    let world = World::new().await;
-    let caller = Caller::connected(&world, ANA, "acme", "entities:write").await;
+    let test_system = TestSystem::new().await;
+    let caller = Caller::connected(&test_system, ANA, "acme", "entities:write").await;
     let changed = |field: &str, value: Value| {
         let mut fields = invoice();
         fields[field] = value;
@@ -217,9 +219,9 @@ async fn fields_that_do_not_fit_their_type_are_refused() {
 
 /// An update or a delete from an older version is refused, and tells the version that is there.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_old_version_is_refused_and_nothing_is_lost() {
-    let world = World::new().await;
-    let caller = Caller::connected(&world, ANA, "acme", "entities:write").await;
+async fn update_or_delete_of_an_old_version_is_a_conflict() {
+    let test_system = TestSystem::new().await;
+    let caller = Caller::connected(&test_system, ANA, "acme", "entities:write").await;
     let at = |version: u32| json!({ "type": "invoice", "id": "2026-0102", "version": version });
     let update = |version: u32, fields: Value| {
         let mut asked = at(version);
@@ -245,12 +247,12 @@ async fn an_old_version_is_refused_and_nothing_is_lost() {
 
 /// Of many updates of one version, exactly one wins, and what it wrote stays.
 #[tokio::test(start_paused = true)]
-async fn of_many_updates_at_once_one_wins() {
+async fn one_of_many_concurrent_updates_wins() {
     const MANY: usize = 24;
-    let _still = StandStill::new();
-    let calls = Calls::default();
-    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
-    let caller = Caller::connected(&world, ANA, "acme", "entities:write").await;
+    let _paused_clock = PausedClock::new();
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let caller = Caller::connected(&test_system, ANA, "acme", "entities:write").await;
 
     for version in 1..4 {
         let updates = (0..MANY).map(|place| {
@@ -260,8 +262,8 @@ async fn of_many_updates_at_once_one_wins() {
                 json!({ "type": "invoice", "id": "2026-0103", "version": version, "fields": fields }),
             )
         });
-        calls.forget();
-        let answers = world::all(updates).await;
+        calls.clear();
+        let answers = test_system::all(updates).await;
 
         let writes = calls.made().iter().filter(|made| made.action == "dynamodb:UpdateItem").count();
         assert!(writes > 1, "nobody else found the version current: no race");
@@ -278,11 +280,11 @@ async fn of_many_updates_at_once_one_wins() {
 
 /// An id that is taken is a conflict, but for the one who asks again because the answer was lost.
 #[tokio::test(start_paused = true)]
-async fn an_id_is_given_once() {
-    let _still = StandStill::new();
-    let world = World::new().await;
-    let ana = Caller::connected(&world, ANA, "acme", "entities:write").await;
-    let ben = Caller::connected(&world, "ben@example.com", "acme", "entities:write").await;
+async fn entity_id_is_unique() {
+    let _paused_clock = PausedClock::new();
+    let test_system = TestSystem::new().await;
+    let ana = Caller::connected(&test_system, ANA, "acme", "entities:write").await;
+    let ben = Caller::connected(&test_system, "ben@example.com", "acme", "entities:write").await;
     let asked = json!({ "type": "invoice", "id": "2026-0200", "fields": invoice() });
     let mut other = asked.clone();
     other["fields"]["paid"] = json!(true);
@@ -299,7 +301,7 @@ async fn an_id_is_given_once() {
     assert_eq!(ana.refused("create_entity", asked).await, conflict, "it is no longer what was made");
 
     other["id"] = json!("2026-0201");
-    let creations = world::all((0..8).map(|place| {
+    let creations = test_system::all((0..8).map(|place| {
         let mut asked = other.clone();
         asked["fields"]["amount"] = json!(place + 1);
         ana.call("create_entity", asked)
@@ -310,10 +312,10 @@ async fn an_id_is_given_once() {
 
 /// A write that took effect while its answer was lost: the function asks again, and nobody is told of a conflict.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_whose_answer_was_lost_is_no_conflict() {
+async fn write_with_lost_response_is_no_conflict() {
     let lost: Arc<Mutex<Option<&str>>> = Arc::default();
     let losing = Arc::clone(&lost);
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(move |call: Call| {
             let loses =
                 losing.lock().unwrap().take_if(|operation| call.function == "mcp" && call.operation == *operation);
@@ -321,7 +323,7 @@ async fn a_write_whose_answer_was_lost_is_no_conflict() {
         }));
     })
     .await;
-    let caller = Caller::with(&world, &key(&world, "entities:write").await).await;
+    let caller = Caller::with(&test_system, &key(&test_system, "entities:write").await).await;
 
     for (operation, tool, arguments, version) in [
         ("PutItem", "create_entity", json!({ "type": "invoice", "id": "a", "fields": invoice() }), Some(1)),
@@ -345,16 +347,18 @@ async fn a_write_whose_answer_was_lost_is_no_conflict() {
 
 /// 1,000 entities page through completely and in order while others are made, changed and deleted.
 #[tokio::test(start_paused = true)]
-async fn a_thousand_entities_page_through_while_others_are_written() {
-    let _still = StandStill::new();
-    let world = World::new().await;
-    let acme = as_operator(&world, "acme");
+async fn thousand_entities_paginate_during_concurrent_writes() {
+    let _paused_clock = PausedClock::new();
+    let test_system = TestSystem::new().await;
+    let acme = as_operator(&test_system, "acme");
     open_type(&acme, "thing").await;
-    let caller = Caller::with(&world, &key(&world, "entities:write").await).await;
+    let caller = Caller::with(&test_system, &key(&test_system, "entities:write").await).await;
     let kept: Vec<_> = (0..1000).map(|number| format!("k{number:04}")).collect();
     for ids in kept.chunks(50) {
-        world::all(ids.iter().enumerate().map(|(place, id)| keep(&acme, "thing", id, json!({ "n": place % 10 }))))
-            .await;
+        test_system::all(
+            ids.iter().enumerate().map(|(place, id)| keep(&acme, "thing", id, json!({ "n": place % 10 }))),
+        )
+        .await;
     }
 
     for (tool, more, wanted) in [
@@ -402,13 +406,13 @@ async fn a_thousand_entities_page_through_while_others_are_written() {
 
 /// In an order of one's own too: by places, so that what is written meanwhile shifts nothing.
 #[tokio::test(start_paused = true)]
-async fn a_sorted_search_pages_through_while_others_are_written() {
-    let _still = StandStill::new();
-    let world = World::new().await;
-    let acme = as_operator(&world, "acme");
+async fn sorted_search_paginates_during_concurrent_writes() {
+    let _paused_clock = PausedClock::new();
+    let test_system = TestSystem::new().await;
+    let acme = as_operator(&test_system, "acme");
     open_type(&acme, "thing").await;
-    let caller = Caller::with(&world, &key(&world, "entities:write").await).await;
-    world::all((0..100).map(|number: u32| {
+    let caller = Caller::with(&test_system, &key(&test_system, "entities:write").await).await;
+    test_system::all((0..100).map(|number: u32| {
         let (acme, fields) = (&acme, if number % 10 == 9 { json!({}) } else { json!({ "rank": number % 10 }) });
         async move { keep(acme, "thing", &format!("k{number:03}"), fields).await }
     }))
@@ -435,9 +439,9 @@ async fn a_sorted_search_pages_through_while_others_are_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_search_finds() {
-    let world = World::new().await;
-    let caller = Caller::connected(&world, ANA, "acme", "entities:read").await;
+async fn search_returns_the_matching_entities() {
+    let test_system = TestSystem::new().await;
+    let caller = Caller::connected(&test_system, ANA, "acme", "entities:read").await;
 
     for (asked, found) in [
         (json!({}), "0101 0102 0103 0104 0105 0106 0107 0108 0109 0110 0111 0112"),
@@ -485,10 +489,10 @@ async fn what_a_search_finds() {
 
 /// A view shows its rows to those who may read entities, and its definition to all who may read views.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_view_has_rows_only_for_those_who_may_read_entities() {
-    let world = World::new().await;
-    let sees_all = Caller::connected(&world, ANA, "acme", "views:read entities:read").await;
-    let sees_views = Caller::connected(&world, ANA, "acme", "views:read").await;
+async fn view_rows_need_entities_read() {
+    let test_system = TestSystem::new().await;
+    let sees_all = Caller::connected(&test_system, ANA, "acme", "views:read entities:read").await;
+    let sees_views = Caller::connected(&test_system, ANA, "acme", "views:read").await;
     let mut definition = json!({
         "name": "open-invoices",
         "title": "Open invoices",
@@ -521,7 +525,7 @@ async fn a_view_has_rows_only_for_those_who_may_read_entities() {
     assert_eq!(without, definition);
 
     // A view of what is not there yet is empty, and one without columns shows all.
-    let acme = as_operator(&world, "acme");
+    let acme = as_operator(&test_system, "acme");
     let all = View {
         name: name("all"),
         title: "All".to_owned(),
@@ -538,9 +542,9 @@ async fn a_view_has_rows_only_for_those_who_may_read_entities() {
 
 /// Each limit has its error, and what is there stays.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_much_is_told() {
-    let world = World::new().await;
-    let caller = Caller::connected(&world, ANA, "acme", "views:read entities:write").await;
+async fn limits_are_reported_as_errors() {
+    let test_system = TestSystem::new().await;
+    let caller = Caller::connected(&test_system, ANA, "acme", "views:read entities:write").await;
     let large = json!({ "note": "x".repeat(33_000) });
     let condition = json!({ "field": "paid", "op": "exists" });
     let no_type = "There is no entity type of that name. list_entity_types shows which there are.";
@@ -626,17 +630,17 @@ async fn what_is_too_much_is_told() {
 
 /// A call examines 8 MiB and no more: what lies beyond is found by going on, and an order says that it is of a part.
 #[tokio::test(start_paused = true)]
-async fn a_search_in_too_much_is_told_to_go_on() {
+async fn search_beyond_the_read_limit_returns_a_cursor() {
     const MANY: usize = 300;
-    let _still = StandStill::new();
-    let world = World::new().await;
-    let acme = as_operator(&world, "acme");
+    let _paused_clock = PausedClock::new();
+    let test_system = TestSystem::new().await;
+    let acme = as_operator(&test_system, "acme");
     open_type(&acme, "page").await;
     let text = "x".repeat(32_000);
     for place in 0..MANY {
         keep(&acme, "page", &format!("p{place:03}"), json!({ "text": text, "last": place == MANY - 1 })).await;
     }
-    let caller = Caller::with(&world, &key(&world, "entities:read").await).await;
+    let caller = Caller::with(&test_system, &key(&test_system, "entities:read").await).await;
     let filter = json!([{ "field": "last", "op": "eq", "value": true }]);
 
     let first = caller.done("search_entities", json!({ "type": "page", "filter": filter })).await;
@@ -659,11 +663,11 @@ async fn a_search_in_too_much_is_told_to_go_on() {
 
 /// The same type and id in two tenants are two entities.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_tenant_reaches_anothers_entities() {
-    let world = World::new().await;
-    world.gives_role("globex", ANA, "owner").await;
-    let in_acme = Caller::connected(&world, ANA, "acme", "views:read entities:write").await;
-    let in_globex = Caller::connected(&world, ANA, "globex", "views:read entities:write").await;
+async fn entities_are_isolated_by_tenant() {
+    let test_system = TestSystem::new().await;
+    test_system.set_role("globex", ANA, "owner").await;
+    let in_acme = Caller::connected(&test_system, ANA, "acme", "views:read entities:write").await;
+    let in_globex = Caller::connected(&test_system, ANA, "globex", "views:read entities:write").await;
     let at = json!({ "type": "invoice", "id": "2026-0101" });
     let before = in_acme.done("read_entity", at.clone()).await;
 
@@ -674,7 +678,7 @@ async fn no_tenant_reaches_anothers_entities() {
     assert!(in_globex.call("read_view", json!({ "name": "open-invoices" })).await.is_err());
     let theirs = json!({ "type": "invoice", "id": "2026-0101", "fields": { "secret": "globex" } });
     assert!(in_globex.call("create_entity", theirs.clone()).await.is_err(), "there is no such type");
-    open_type(&as_operator(&world, "globex"), "invoice").await;
+    open_type(&as_operator(&test_system, "globex"), "invoice").await;
     in_globex.done("create_entity", theirs).await;
     let change = json!({ "type": "invoice", "id": "2026-0101", "version": 1, "fields": { "secret": "changed" } });
     in_globex.done("update_entity", change).await;

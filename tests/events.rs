@@ -1,10 +1,10 @@
-//! Every event in `events/`, as AWS sends it, in a world of its own: no 5xx, no panic, nothing stored but registrations.
+//! Every event in `events/`, as AWS sends it, in a test system of its own: no 5xx, no panic, nothing stored but registrations.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value;
-use world::World;
+use test_system::TestSystem;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../events");
 
@@ -150,15 +150,15 @@ pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_event_gets_the_answer_it_should() {
+async fn each_event_gets_its_expected_response() {
     let mut expected: BTreeMap<_, _> =
         ANSWERS.iter().map(|(event, status, error)| (*event, (*status, *error))).collect();
-    let world = World::new().await;
-    let before = world.system().items().unwrap().len();
+    let test_system = TestSystem::new().await;
+    let before = test_system.system().items().unwrap().len();
 
     for (function, events) in by_function() {
         for (name, event) in events {
-            let answer = world.system().invoke(&function, &event).await.expect("a function").expect("an answer");
+            let answer = test_system.system().invoke(&function, &event).await.expect("a function").expect("an answer");
 
             let answer: Value = serde_json::from_str(&answer).unwrap();
             let body: Value = serde_json::from_str(answer["body"].as_str().unwrap_or_default()).unwrap_or_default();
@@ -167,7 +167,7 @@ async fn each_event_gets_the_answer_it_should() {
         }
     }
     assert!(expected.is_empty(), "events that are not there: {expected:?}");
-    let kept = world.system().items().unwrap().len() - before;
+    let kept = test_system.system().items().unwrap().len() - before;
     assert_eq!(kept, ANSWERS.iter().filter(|(_, status, _)| *status == 201).count());
 }
 

@@ -3,15 +3,15 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use world::{World, claims};
+use test_system::{TestSystem, claims};
 
 /// OAuth 2.1 §3.2.3, RFC 9068 §2.2: the whole answer, and the whole token.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_becomes_an_access_token_that_says_what_it_is() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    let ask = connector.ask("skills:read");
+async fn code_exchange_returns_the_documented_access_token() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let ask = connector.authorization_request("skills:read");
     let code = ana.code(&ask, "acme").await;
 
     let answer = connector.exchange(&ask, &code).await;
@@ -20,7 +20,7 @@ async fn a_code_becomes_an_access_token_that_says_what_it_is() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.header("pragma"), Some("no-cache"));
     let mut body = answer.json();
-    let tokens = answer.tokens(&world);
+    let tokens = answer.tokens(&test_system);
     body.as_object_mut().unwrap().retain(|name, _| name != "access_token" && name != "refresh_token");
     assert_eq!(body, json!({ "token_type": "Bearer", "expires_in": 3600, "scope": "skills:read offline_access" }));
 
@@ -30,12 +30,12 @@ async fn a_code_becomes_an_access_token_that_says_what_it_is() {
     for random in ["grant", "jti", "sub"] {
         assert!(claims.as_object_mut().unwrap().remove(random).unwrap().is_string(), "{random}");
     }
-    let now = world.now();
+    let now = test_system.now();
     assert_eq!(
         claims,
         json!({
-            "iss": world.issuer(),
-            "aud": world.mcp_url(),
+            "iss": test_system.issuer(),
+            "aud": test_system.mcp_url(),
             "client_id": connector.client_id,
             "scope": "skills:read",
             "tenant": "acme",
@@ -48,12 +48,12 @@ async fn a_code_becomes_an_access_token_that_says_what_it_is() {
 
 /// RFC 6749 §4.1.2: "If an authorization code is used more than once …", all it led to ends.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replayed_code_ends_the_tokens_it_led_to() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("skills:read");
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
-    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+async fn replayed_code_revokes_the_grant() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
 
     let replay = connector.exchange(&ask, &code).await;
 
@@ -71,12 +71,12 @@ async fn a_replayed_code_ends_the_tokens_it_led_to() {
 
 /// OAuth 2.1 §7.5.3: whoever has only the code, and not its verifier, cannot end what it led to.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replay_without_the_verifier_is_only_refused() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("skills:read");
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
-    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+async fn replayed_code_without_verifier_does_not_revoke_the_grant() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
 
     let wrong = "w".repeat(43);
     let replay = connector.exchange_with(&ask, &code, &[("code_verifier", Some(&wrong))]).await;
@@ -88,10 +88,10 @@ async fn a_replay_without_the_verifier_is_only_refused() {
 /// OAuth 2.1 §4.1.3 and §3.2.4: each condition, and that a failed try does not spend the code.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_bound_to_its_request() {
-    let world = World::new().await;
-    let (connector, other) = (world.connector("Claude").await, world.connector("Other").await);
-    let ask = connector.ask("skills:read");
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let test_system = TestSystem::new().await;
+    let (connector, other) = (test_system.connector("Claude").await, test_system.connector("Other").await);
+    let ask = connector.authorization_request("skills:read");
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
     let (short, long, wrong) = ("v".repeat(42), "v".repeat(129), "v".repeat(43));
 
     for (name, value, status, error) in [
@@ -124,14 +124,14 @@ async fn a_code_is_bound_to_its_request() {
 /// OAuth 2.1 §4.1.2: a code lives for a minute, not a second longer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_expires_after_a_minute() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
 
     for (age, status) in [(60, 200), (61, 400)] {
-        let ask = connector.ask("skills:read");
+        let ask = connector.authorization_request("skills:read");
         let code = ana.code(&ask, "acme").await;
-        world.advance(age);
+        test_system.advance(age);
 
         assert_eq!(connector.exchange(&ask, &code).await.status, status, "{age} s");
     }
@@ -139,27 +139,27 @@ async fn a_code_expires_after_a_minute() {
 
 /// The person did not want it to stay connected: an hour, and no refresh token.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_stay_connected_there_is_no_refresh_token() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("skills:read");
-    let landed = world.person("ana@example.com").approves_without(&ask, "acme", &["offline_access"]).await;
+async fn without_offline_access_there_is_no_refresh_token() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let landed = test_system.person("ana@example.com").approve_without(&ask, "acme", &["offline_access"]).await;
 
-    let tokens = connector.exchange(&ask, &landed.redirected()["code"]).await.tokens(&world);
+    let tokens = connector.exchange(&ask, &landed.redirect_parameters()["code"]).await.tokens(&test_system);
 
     assert_eq!((tokens.refresh, tokens.scope.as_str()), (None, "skills:read"));
-    world.advance(3599);
+    test_system.advance(3599);
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
-    world.advance(1);
+    test_system.advance(1);
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
 }
 
 /// OAuth 2.1 §2.4.1: a client that an operator registered shows its secret, in the body or by Basic, and not both.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confidential_client_shows_its_secret() {
-    let world = World::new().await;
-    let connector = world.confidential("acme-cowork", "a secret: with % and +").await;
-    let ana = world.person("ana@example.com");
+async fn confidential_client_must_authenticate() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.confidential_client("acme-cowork", "a secret: with % and +").await;
+    let ana = test_system.person("ana@example.com");
     let basic = |secret: &str| {
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(&connector.client_id), encode(secret))))
@@ -175,7 +175,7 @@ async fn a_confidential_client_shows_its_secret() {
         (Some(secret.as_str()), None, 200, ""),
         (None, Some(basic(&secret)), 200, ""),
     ] {
-        let ask = connector.ask("skills:read");
+        let ask = connector.authorization_request("skills:read");
         let code = ana.code(&ask, "acme").await;
         let mut form = vec![("grant_type", "authorization_code"), ("code", &code), ("code_verifier", &ask.verifier)];
         if header.is_none() {
@@ -184,11 +184,11 @@ async fn a_confidential_client_shows_its_secret() {
         form.extend(in_body.map(|secret| ("client_secret", secret)));
         let headers: Vec<_> = header.iter().map(|value| ("authorization", value.as_str())).collect();
 
-        let answer = world.post_form_with("/oauth/token", &form, &headers).await;
+        let answer = test_system.post_form_with("/oauth/token", &form, &headers).await;
 
         assert_eq!(answer.status, status, "{in_body:?} {header:?} {answer:?}");
         if status == 200 {
-            assert_eq!(answer.tokens(&world).scope, "skills:read offline_access");
+            assert_eq!(answer.tokens(&test_system).scope, "skills:read offline_access");
         } else {
             assert_eq!(answer.json()["error"], error);
             assert_eq!(answer.header("www-authenticate").is_some(), status == 401 && header.is_some());

@@ -12,27 +12,27 @@ use std::sync::{Arc, Mutex};
 use futures_util::stream::{self, StreamExt};
 use local::interceptor::{Call, Decision, InjectedError, Interceptor, Service};
 use serde_json::{Value, json};
-use world::World;
-use world::answer::Answer;
-use world::connector::{Ask, Connector, Tokens};
-use world::person::{Form, Person};
+use test_system::TestSystem;
+use test_system::connector::{AuthorizationRequest, Connector, Tokens};
+use test_system::http_response::HttpResponse;
+use test_system::person::{Form, Person};
 
 const ANA: &str = "ana@example.com";
 const BEN: &str = "ben@example.com";
 const SCOPE: &str = "skills:read offline_access";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_fails_the_clients_retry_finishes_the_work() {
+async fn client_retry_completes_every_failed_operation() {
     // A few at a time: on a busy machine, calls must not take so long that the SDK gives up on its own.
-    let worlds = stream::iter(Operation::ALL.map(|operation| Box::pin(operation.suffer())));
-    let suffered = worlds.buffered(4).collect::<Vec<_>>().await.concat();
+    let test_systems = stream::iter(Operation::ALL.map(|operation| Box::pin(operation.run_with_every_fault())));
+    let suffered = test_systems.buffered(4).collect::<Vec<_>>().await.concat();
 
     let mut table = String::new();
     for Row { operation, call, fault, saw, had } in &suffered {
         writeln!(table, "{:<26}  {call:<18}  {fault:<28}  {saw:<3}  {had}", operation.name()).unwrap();
     }
     let _ = std::io::stderr().write_all(table.as_bytes());
-    let lost: Vec<_> = suffered.iter().filter(|row| row.had == Had::NewApproval).collect();
+    let lost: Vec<_> = suffered.iter().filter(|row| row.had == ClientOutcome::NewApproval).collect();
     assert!(lost.iter().all(|row| matches!(row.operation, Operation::Exchange | Operation::ExchangeOnce)));
     assert_eq!((suffered.len(), lost.len()), (440, 6), "another call, or another loss, than there was");
 }
@@ -46,7 +46,7 @@ enum Operation {
     ApproveAndRenew,
     Approve,
     /// Of what the client wanted since, too.
-    ApproveWanted,
+    ApprovePendingScopes,
     Exchange,
     /// Without "stay connected".
     ExchangeOnce,
@@ -82,14 +82,14 @@ enum Fault {
     /// It takes effect, and the function is gone: nobody hears of it, the client neither.
     Crash,
     /// It never arrives, and nothing is said.
-    LostQuestion(usize),
+    LostRequest(usize),
     /// It takes effect, and nothing is said.
-    LostAnswer(usize),
+    LostResponse(usize),
 }
 
 /// What the client had in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Had {
+enum ClientOutcome {
     /// What it asked for, at once.
     All,
     /// What it asked for, when it asked again.
@@ -104,7 +104,7 @@ struct Row {
     call: String,
     fault: String,
     saw: String,
-    had: Had,
+    had: ClientOutcome,
 }
 
 impl Fault {
@@ -124,15 +124,15 @@ impl Fault {
             Self::Before(times)
             | Self::After(times)
             | Self::Throttled(times)
-            | Self::LostQuestion(times)
-            | Self::LostAnswer(times) => times,
+            | Self::LostRequest(times)
+            | Self::LostResponse(times) => times,
             Self::Refused | Self::Crash => 1,
         }
     }
 
     /// Whether the call that failed has happened all the same.
     const fn takes_effect(self) -> bool {
-        matches!(self, Self::After(_) | Self::Crash | Self::LostAnswer(_))
+        matches!(self, Self::After(_) | Self::Crash | Self::LostResponse(_))
     }
 
     /// Whether the SDK's second try gets through.
@@ -153,27 +153,27 @@ impl Fault {
             Self::Refused => Decision::FailBefore(InjectedError::DENIED),
             // The function makes no other call, and its answer is thrown away.
             Self::Crash => Decision::FailAfter(InjectedError::DENIED),
-            Self::LostQuestion(_) => std::future::pending().await,
-            Self::LostAnswer(_) => Decision::DropResponse,
+            Self::LostRequest(_) => std::future::pending().await,
+            Self::LostResponse(_) => Decision::DropResponse,
         }
     }
 }
 
 /// The wire on which calls fail.
 #[derive(Clone, Default)]
-struct Line(Arc<Mutex<Made>>);
+struct FaultInjector(Arc<Mutex<InjectedFault>>);
 
 #[derive(Default)]
-struct Made {
+struct InjectedFault {
     calls: Vec<String>,
     fails: Option<(usize, Fault)>,
 }
 
-impl Line {
+impl FaultInjector {
     fn wire(&self) -> Arc<dyn Interceptor> {
-        let line = self.clone();
+        let injector = self.clone();
         Arc::new(move |call: Call| {
-            let mut made = line.0.lock().unwrap();
+            let mut made = injector.0.lock().unwrap();
             let place = made.calls.len();
             made.calls.push(call.operation);
             let fails = made.fails.filter(|(first, fault)| (*first..first + fault.times()).contains(&place));
@@ -187,8 +187,8 @@ impl Line {
     }
 
     /// From now on, the call at that place fails.
-    fn breaks(&self, fails: Option<(usize, Fault)>) {
-        *self.0.lock().unwrap() = Made { calls: Vec::new(), fails };
+    fn inject(&self, fails: Option<(usize, Fault)>) {
+        *self.0.lock().unwrap() = InjectedFault { calls: Vec::new(), fails };
     }
 
     fn calls(&self) -> Vec<String> {
@@ -202,7 +202,7 @@ impl Operation {
         Self::Page,
         Self::ApproveAndRenew,
         Self::Approve,
-        Self::ApproveWanted,
+        Self::ApprovePendingScopes,
         Self::Exchange,
         Self::ExchangeOnce,
         Self::Refresh,
@@ -224,7 +224,7 @@ impl Operation {
             Self::Page => "authorize, page shown",
             Self::ApproveAndRenew => "authorize, first approval",
             Self::Approve => "authorize, approved",
-            Self::ApproveWanted => "authorize, wanted approved",
+            Self::ApprovePendingScopes => "authorize, wanted approved",
             Self::Exchange => "token, code",
             Self::ExchangeOnce => "token, code, once",
             Self::Refresh => "token, refresh",
@@ -241,29 +241,29 @@ impl Operation {
         }
     }
 
-    /// Every fault of every call of this operation, in a world of its own.
-    async fn suffer(self) -> Vec<Row> {
-        let line = Line::default();
-        let world = World::with(|options| options.interceptor = Some(line.wire())).await;
-        let scene = Scene::new(&world, &line).await;
+    /// Every fault of every call of this operation, in a test system of its own.
+    async fn run_with_every_fault(self) -> Vec<Row> {
+        let injector = FaultInjector::default();
+        let test_system = TestSystem::with(|options| options.interceptor = Some(injector.wire())).await;
+        let scenario = Scenario::new(&test_system, &injector).await;
 
-        let asked = scene.lay_out(self).await;
-        line.breaks(None);
-        let answer = scene.send(&asked).await;
-        let calls = line.calls();
-        scene.check(&asked, &answer).await;
+        let asked = scenario.prepare(self).await;
+        injector.inject(None);
+        let answer = scenario.send(&asked).await;
+        let calls = injector.calls();
+        scenario.check(&asked, &answer).await;
 
         let each = (0..calls.len()).flat_map(|place| Fault::EACH.map(|fault| (place, fault)));
         let mut faults: Vec<_> = each.collect();
-        faults.extend([(0, Fault::LostQuestion(1)), (calls.len() - 1, Fault::LostAnswer(1))]);
+        faults.extend([(0, Fault::LostRequest(1)), (calls.len() - 1, Fault::LostResponse(1))]);
         if self == Self::Refresh {
-            faults.extend([(calls.len() - 1, Fault::LostAnswer(2)), (calls.len() - 2, Fault::LostQuestion(2))]);
+            faults.extend([(calls.len() - 1, Fault::LostResponse(2)), (calls.len() - 2, Fault::LostRequest(2))]);
         }
         let mut rows = Vec::new();
         for (place, fault) in faults {
-            rows.push(scene.row(self, Some((place, fault)), &calls[place]).await);
+            rows.push(scenario.row(self, Some((place, fault)), &calls[place]).await);
         }
-        rows.push(scene.row(self, None, "").await);
+        rows.push(scenario.row(self, None, "").await);
         rows
     }
 
@@ -273,50 +273,50 @@ impl Operation {
 }
 
 /// A request that can be sent again.
-enum Asked<'w> {
+enum PreparedRequest<'w> {
     Register(String),
-    Page(Ask),
-    Approve(Connector<'w>, Ask, Form),
-    Exchange(Ask, String),
+    Page(AuthorizationRequest),
+    Approve(Connector<'w>, AuthorizationRequest, Form),
+    Exchange(AuthorizationRequest, String),
     Refresh(String),
     Revoke(Tokens),
     Call(String),
     /// What it is to put an end to, token or key.
     End(Form, String),
     /// A member's token, their new role if they stay, and the number of the change.
-    Told(String, Option<&'static str>, u64),
+    MembershipChange(String, Option<&'static str>, u64),
 }
 
-impl Asked<'_> {
+impl PreparedRequest<'_> {
     /// It is a form of a page, whose answer is another page.
     const fn is_form(&self) -> bool {
         matches!(self, Self::Approve(..) | Self::End(..))
     }
 }
 
-struct Scene<'w> {
-    world: &'w World,
-    line: &'w Line,
+struct Scenario<'w> {
+    test_system: &'w TestSystem,
+    injector: &'w FaultInjector,
     claude: Connector<'w>,
     ana: Person<'w>,
     /// How many changes the product has told.
     changes: AtomicU64,
 }
 
-impl<'w> Scene<'w> {
-    async fn new(world: &'w World, line: &'w Line) -> Self {
-        let ana = world.person(ANA);
-        ana.signs_in("/auth/login").await;
-        Self { world, line, claude: world.connector("Claude").await, ana, changes: AtomicU64::new(0) }
+impl<'w> Scenario<'w> {
+    async fn new(test_system: &'w TestSystem, injector: &'w FaultInjector) -> Self {
+        let ana = test_system.person(ANA);
+        ana.sign_in("/auth/login").await;
+        Self { test_system, injector, claude: test_system.connector("Claude").await, ana, changes: AtomicU64::new(0) }
     }
 
     /// One request with one fault, or with none and an answer that never reaches the client.
     async fn row(&self, operation: Operation, fails: Option<(usize, Fault)>, call: &str) -> Row {
-        let asked = self.lay_out(operation).await;
-        self.line.breaks(fails);
+        let asked = self.prepare(operation).await;
+        self.injector.inject(fails);
         let answer = self.send(&asked).await;
-        let made = self.line.calls();
-        self.line.breaks(None);
+        let made = self.injector.calls();
+        self.injector.inject(None);
         let context = format!("{operation:?} {call} {fails:?}: {answer:?}");
 
         let commits = |place| operation.spends_a_code() && made.get(place).is_some_and(|call| call == "UpdateItem");
@@ -339,7 +339,7 @@ impl<'w> Scene<'w> {
         }
         let had = if heard && succeeded {
             self.check(&asked, &answer).await;
-            Had::All
+            ClientOutcome::All
         } else {
             let again = self.send(&asked).await;
             if spent {
@@ -348,13 +348,13 @@ impl<'w> Scene<'w> {
                     (400, &json!("invalid_grant")),
                     "{context} {again:?}"
                 );
-                let (ask, code) = self.claude.approved(SCOPE, ANA, "acme").await;
-                let asked = Asked::Exchange(ask, code);
+                let (ask, code) = self.claude.approve_directly(SCOPE, ANA, "acme").await;
+                let asked = PreparedRequest::Exchange(ask, code);
                 self.check(&asked, &self.send(&asked).await).await;
-                Had::NewApproval
+                ClientOutcome::NewApproval
             } else {
                 self.check(&asked, &again).await;
-                Had::AllOnRetry
+                ClientOutcome::AllOnRetry
             }
         };
         let fault = fails.map_or_else(|| "the answer is lost".to_owned(), |(_, fault)| fault.to_string());
@@ -363,171 +363,178 @@ impl<'w> Scene<'w> {
     }
 
     /// A request that has not been sent, and all that it needs.
-    async fn lay_out(&self, operation: Operation) -> Asked<'w> {
+    async fn prepare(&self, operation: Operation) -> PreparedRequest<'w> {
         match operation {
-            Operation::Register => Asked::Register(self.a_name()),
-            Operation::Page => Asked::Page(self.claude.ask(SCOPE)),
+            Operation::Register => PreparedRequest::Register(self.a_name()),
+            Operation::Page => PreparedRequest::Page(self.claude.authorization_request(SCOPE)),
             Operation::ApproveAndRenew => {
                 let name = self.a_name();
-                self.form(self.world.connector(&name).await).await
+                self.form(self.test_system.connector(&name).await).await
             }
             Operation::Approve => {
-                let connector = self.world.connector("Claude").await;
-                connector.approved(SCOPE, ANA, "acme").await;
+                let connector = self.test_system.connector("Claude").await;
+                connector.approve_directly(SCOPE, ANA, "acme").await;
                 self.form(connector).await
             }
-            Operation::ApproveWanted => {
-                let connector = self.world.connector("Claude").await;
-                let (ask, code) = connector.approved(SCOPE, ANA, "acme").await;
-                let tokens = connector.exchange(&ask, &code).await.tokens(self.world);
+            Operation::ApprovePendingScopes => {
+                let connector = self.test_system.connector("Claude").await;
+                let (ask, code) = connector.approve_directly(SCOPE, ANA, "acme").await;
+                let tokens = connector.exchange(&ask, &code).await.tokens(self.test_system);
                 assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
                 match self.form(connector).await {
-                    Asked::Approve(connector, ask, form) => {
-                        Asked::Approve(connector, ask, form.with("also:acme:views:read", "1"))
+                    PreparedRequest::Approve(connector, ask, form) => {
+                        PreparedRequest::Approve(connector, ask, form.with("also:acme:views:read", "1"))
                     }
                     asked => asked,
                 }
             }
             Operation::Exchange => {
-                let (ask, code) = self.claude.approved(SCOPE, ANA, "acme").await;
-                Asked::Exchange(ask, code)
+                let (ask, code) = self.claude.approve_directly(SCOPE, ANA, "acme").await;
+                PreparedRequest::Exchange(ask, code)
             }
             Operation::ExchangeOnce => {
-                let (ask, code) = self.claude.approved("skills:read", ANA, "acme").await;
-                Asked::Exchange(ask, code)
+                let (ask, code) = self.claude.approve_directly("skills:read", ANA, "acme").await;
+                PreparedRequest::Exchange(ask, code)
             }
-            Operation::Refresh => Asked::Refresh(self.connected().await.refresh.unwrap()),
+            Operation::Refresh => PreparedRequest::Refresh(self.connected().await.refresh.unwrap()),
             Operation::RefreshAgain => {
                 let token = self.connected().await.refresh.unwrap();
-                assert_eq!(self.claude.refresh(&token).await.tokens(self.world).scope, "skills:read offline_access");
-                Asked::Refresh(token)
+                assert_eq!(
+                    self.claude.refresh(&token).await.tokens(self.test_system).scope,
+                    "skills:read offline_access"
+                );
+                PreparedRequest::Refresh(token)
             }
-            Operation::Revoke => Asked::Revoke(self.connected().await),
-            Operation::FirstCall => Asked::Call(self.connected().await.access),
+            Operation::Revoke => PreparedRequest::Revoke(self.connected().await),
+            Operation::FirstCall => PreparedRequest::Call(self.connected().await.access),
             Operation::Call => {
                 let tokens = self.connected().await;
                 assert_eq!(self.ping(&tokens.access).await.status, 200);
-                Asked::Call(tokens.access)
+                PreparedRequest::Call(tokens.access)
             }
-            Operation::CallWithKey => Asked::Call(self.key().await),
+            Operation::CallWithKey => PreparedRequest::Call(self.key().await),
             Operation::CallWithKeyAgain => {
                 let key = self.key().await;
                 assert_eq!(self.ping(&key).await.status, 200);
-                Asked::Call(key)
+                PreparedRequest::Call(key)
             }
             Operation::End => {
                 let tokens = self.connected().await;
-                let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+                let grant = test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
                 let asked = self.ana.open(&format!("/admin/end?connection={grant}")).await;
-                Asked::End(Form::find(&asked, "connection").unwrap(), tokens.access)
+                PreparedRequest::End(Form::find(&asked, "connection").unwrap(), tokens.access)
             }
             Operation::RevokeKey => {
-                let (key, known) = self.world.makes_key(ANA, "acme", "skills:read", None).await;
+                let (key, known) = self.test_system.create_api_key(ANA, "acme", "skills:read", None).await;
                 let asked = self.ana.open(&format!("/admin/acme/keys/revoke?key={}", known.id.to_text())).await;
-                Asked::End(Form::find(&asked, "key").unwrap(), key)
+                PreparedRequest::End(Form::find(&asked, "key").unwrap(), key)
             }
-            Operation::Left => self.told(None).await,
-            Operation::Demoted => self.told(Some("viewer")).await,
+            Operation::Left => self.membership_change(None).await,
+            Operation::Demoted => self.membership_change(Some("viewer")).await,
         }
     }
 
     /// A connection of a member's, of whom the product has something to tell.
-    async fn told(&self, is: Option<&'static str>) -> Asked<'w> {
-        self.world.gives_role("acme", BEN, "member").await;
-        let (ask, code) = self.claude.approved("tools:execute offline_access", BEN, "acme").await;
-        let tokens = self.claude.exchange(&ask, &code).await.tokens(self.world);
+    async fn membership_change(&self, is: Option<&'static str>) -> PreparedRequest<'w> {
+        self.test_system.set_role("acme", BEN, "member").await;
+        let (ask, code) = self.claude.approve_directly("tools:execute offline_access", BEN, "acme").await;
+        let tokens = self.claude.exchange(&ask, &code).await.tokens(self.test_system);
         assert_eq!(self.rolls(&tokens.access).await.status, 200);
-        Asked::Told(tokens.access, is, self.changes.fetch_add(1, Ordering::SeqCst) + 1)
+        PreparedRequest::MembershipChange(tokens.access, is, self.changes.fetch_add(1, Ordering::SeqCst) + 1)
     }
 
-    async fn rolls(&self, token: &str) -> Answer {
+    async fn rolls(&self, token: &str) -> HttpResponse {
         self.claude.tool(token, "roll_dice", json!({})).await
     }
 
     /// A name that no client has had.
     fn a_name(&self) -> String {
-        world::digest(&self.world.random())
+        test_system::digest(&self.test_system.random())
     }
 
-    async fn form(&self, connector: Connector<'w>) -> Asked<'w> {
-        let ask = connector.ask(SCOPE);
+    async fn form(&self, connector: Connector<'w>) -> PreparedRequest<'w> {
+        let ask = connector.authorization_request(SCOPE);
         let form = Form::find(&self.ana.open(&ask.url).await, "decision").unwrap();
-        Asked::Approve(connector, ask, form.with("tenant", "acme").with("decision", "approve"))
+        PreparedRequest::Approve(connector, ask, form.with("tenant", "acme").with("decision", "approve"))
     }
 
     async fn connected(&self) -> Tokens {
-        let (ask, code) = self.claude.approved(SCOPE, ANA, "acme").await;
-        self.claude.exchange(&ask, &code).await.tokens(self.world)
+        let (ask, code) = self.claude.approve_directly(SCOPE, ANA, "acme").await;
+        self.claude.exchange(&ask, &code).await.tokens(self.test_system)
     }
 
     /// A key that has not been used.
     async fn key(&self) -> String {
-        self.world.makes_key(ANA, "acme", "skills:read", None).await.0
+        self.test_system.create_api_key(ANA, "acme", "skills:read", None).await.0
     }
 
-    async fn ping(&self, token: &str) -> Answer {
-        self.world.call(Some(token), "ping", json!({})).await
+    async fn ping(&self, token: &str) -> HttpResponse {
+        self.test_system.call(Some(token), "ping", json!({})).await
     }
 
-    async fn send(&self, asked: &Asked<'_>) -> Answer {
+    async fn send(&self, asked: &PreparedRequest<'_>) -> HttpResponse {
         match asked {
-            Asked::Register(name) => {
-                let metadata = json!({ "client_name": name, "redirect_uris": [world::CALLBACK] });
-                self.world.post_json("/oauth/register", &metadata).await
+            PreparedRequest::Register(name) => {
+                let metadata = json!({ "client_name": name, "redirect_uris": [test_system::CALLBACK] });
+                self.test_system.post_json("/oauth/register", &metadata).await
             }
-            Asked::Page(ask) => self.ana.open(&ask.url).await,
-            Asked::Approve(_, _, form) | Asked::End(form, _) => self.ana.submit(form).await,
-            Asked::Exchange(ask, code) => self.claude.exchange(ask, code).await,
-            Asked::Refresh(token) => self.claude.refresh(token).await,
-            Asked::Revoke(tokens) => self.claude.revoke(&tokens.access).await,
-            Asked::Call(token) => self.ping(token).await,
-            Asked::Told(_, is, number) => self.world.tells(BEN, "acme", Some("member"), *is, *number).await,
+            PreparedRequest::Page(ask) => self.ana.open(&ask.url).await,
+            PreparedRequest::Approve(_, _, form) | PreparedRequest::End(form, _) => self.ana.submit(form).await,
+            PreparedRequest::Exchange(ask, code) => self.claude.exchange(ask, code).await,
+            PreparedRequest::Refresh(token) => self.claude.refresh(token).await,
+            PreparedRequest::Revoke(tokens) => self.claude.revoke(&tokens.access).await,
+            PreparedRequest::Call(token) => self.ping(token).await,
+            PreparedRequest::MembershipChange(_, is, number) => {
+                self.test_system.deliver_change(BEN, "acme", Some("member"), *is, *number).await
+            }
         }
     }
 
     /// That the client has what it asked for, and that it works.
-    async fn check(&self, asked: &Asked<'_>, answer: &Answer) {
+    async fn check(&self, asked: &PreparedRequest<'_>, answer: &HttpResponse) {
         match asked {
-            Asked::Register(_) => {
+            PreparedRequest::Register(_) => {
                 assert_eq!(answer.status, 201, "{answer:?}");
                 let id = answer.json()["client_id"].as_str().unwrap().to_owned();
-                let ask = self.claude.ask_with(&[("client_id", Some(&id))]);
+                let ask = self.claude.authorization_request_with(&[("client_id", Some(&id))]);
                 assert_eq!(self.ana.open(&ask.url).await.status, 200);
             }
-            Asked::Page(_) => assert!(answer.status == 200 && Form::find(answer, "decision").is_some(), "{answer:?}"),
-            Asked::Approve(connector, ask, _) => {
-                let landed = answer.redirected();
+            PreparedRequest::Page(_) => {
+                assert!(answer.status == 200 && Form::find(answer, "decision").is_some(), "{answer:?}")
+            }
+            PreparedRequest::Approve(connector, ask, _) => {
+                let landed = answer.redirect_parameters();
                 assert_eq!(landed["state"], ask.state);
-                self.world.remember(&landed["code"]);
-                let tokens = connector.exchange(ask, &landed["code"]).await.tokens(self.world);
+                self.test_system.track_secret(&landed["code"]);
+                let tokens = connector.exchange(ask, &landed["code"]).await.tokens(self.test_system);
                 assert_eq!(self.ping(&tokens.access).await.status, 200);
             }
-            Asked::Exchange(..) | Asked::Refresh(_) => {
-                let tokens = answer.tokens(self.world);
+            PreparedRequest::Exchange(..) | PreparedRequest::Refresh(_) => {
+                let tokens = answer.tokens(self.test_system);
                 assert_eq!(self.ping(&tokens.access).await.status, 200);
                 if let Some(token) = &tokens.refresh {
-                    let next = self.claude.refresh(token).await.tokens(self.world);
+                    let next = self.claude.refresh(token).await.tokens(self.test_system);
                     assert_ne!(next.refresh, tokens.refresh);
                 }
             }
-            Asked::Revoke(tokens) => {
+            PreparedRequest::Revoke(tokens) => {
                 assert_eq!(answer.status, 200, "{answer:?}");
                 assert_eq!(self.ping(&tokens.access).await.status, 401);
                 let refused = self.claude.refresh(tokens.refresh.as_ref().unwrap()).await;
                 assert_eq!(refused.json()["error"], "invalid_grant");
             }
-            Asked::End(_, credential) => {
+            PreparedRequest::End(_, credential) => {
                 let page = self.ana.open(answer.location()).await;
                 // The second time, that it had been done before.
                 let told = ["The connection ha", "The key is revoked", "The key was revoked"];
                 assert!(page.status == 200 && told.iter().any(|told| page.body.contains(told)), "{page:?}");
                 assert_eq!(self.ping(credential).await.status, 401);
             }
-            Asked::Told(token, is, _) => {
+            PreparedRequest::MembershipChange(token, is, _) => {
                 assert_eq!(answer.status, 204, "{answer:?}");
                 assert_eq!(self.rolls(token).await.status, if is.is_some() { 403 } else { 401 });
             }
-            Asked::Call(_) => {
+            PreparedRequest::Call(_) => {
                 assert_eq!((answer.status, &answer.json()["result"]), (200, &Value::Object(serde_json::Map::new())));
             }
         }
@@ -542,15 +549,15 @@ impl std::fmt::Display for Fault {
             Self::Throttled(_) => "is throttled",
             Self::Refused => "is refused",
             Self::Crash => "crash after",
-            Self::LostQuestion(_) => "never arrives",
-            Self::LostAnswer(_) => "is never answered",
+            Self::LostRequest(_) => "never arrives",
+            Self::LostResponse(_) => "is never answered",
         };
         f.write_str(what)?;
         if self.times() > 1 { f.write_str(", and again") } else { Ok(()) }
     }
 }
 
-impl std::fmt::Display for Had {
+impl std::fmt::Display for ClientOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::All => "all, at once",

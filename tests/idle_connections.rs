@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use local::Programs;
 use local::process::{Process, Program};
 use serde_json::{Value, json};
+use test_system::certificate_authority;
+use test_system::{TestSystem, person::Form};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use world::authority;
-use world::{World, person::Form};
 
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/lambda");
 
@@ -67,11 +67,11 @@ const CASES: [Case; 4] = [
 /// The service ends the connection 50 ms after each answer.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the release build: tests/run makes it"]
-async fn a_connection_closed_after_the_answer_costs_a_new_one() {
-    for_each_service(async |scene| {
-        scene.front.closes_after_answers(true);
-        scene.invoke().await;
-        scene
+async fn connection_closed_after_the_response_costs_one_reconnect() {
+    for_each_service(async |scenario| {
+        scenario.proxy.closes_after_answers(true);
+        scenario.invoke().await;
+        scenario
             .costs_a_new_connection("closed 50 ms after the answer", 5, async |_| {
                 tokio::time::sleep(Duration::from_millis(150)).await;
             })
@@ -83,11 +83,11 @@ async fn a_connection_closed_after_the_answer_costs_a_new_one() {
 /// … while the execution environment is frozen.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the release build: tests/run makes it"]
-async fn a_connection_closed_while_the_process_is_stopped_costs_a_new_one() {
-    for_each_service(async |scene| {
-        scene
-            .costs_a_new_connection("closed while stopped", 5, async |scene| {
-                scene.while_stopped(Front::closes_all).await;
+async fn connection_closed_while_frozen_costs_one_reconnect() {
+    for_each_service(async |scenario| {
+        scenario
+            .costs_a_new_connection("closed while stopped", 5, async |scenario| {
+                scenario.while_stopped(FaultyProxy::closes_all).await;
             })
             .await;
     })
@@ -97,23 +97,23 @@ async fn a_connection_closed_while_the_process_is_stopped_costs_a_new_one() {
 /// The attempt that finds the connection closed is not one of those that may be made again.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the release build: tests/run makes it"]
-async fn a_closed_connection_spends_no_retry() {
-    for_each_service(async |scene| {
-        if !scene.case.retries {
+async fn closed_connection_uses_no_retry() {
+    for_each_service(async |scenario| {
+        if !scenario.case.retries {
             return;
         }
-        scene
-            .costs_a_new_connection("closed while stopped, then one 503", 5, async |scene| {
-                scene.while_stopped(Front::closes_all).await;
-                scene.front.fails_once();
+        scenario
+            .costs_a_new_connection("closed while stopped, then one 503", 5, async |scenario| {
+                scenario.while_stopped(FaultyProxy::closes_all).await;
+                scenario.proxy.fails_once();
             })
             .await;
-        scene.front.closes_after_answers(true);
-        scene.invoke().await;
-        scene
-            .costs_a_new_connection("closed after the answer, then one 503", 5, async |scene| {
+        scenario.proxy.closes_after_answers(true);
+        scenario.invoke().await;
+        scenario
+            .costs_a_new_connection("closed after the answer, then one 503", 5, async |scenario| {
                 tokio::time::sleep(Duration::from_millis(150)).await;
-                scene.front.fails_once();
+                scenario.proxy.fails_once();
             })
             .await;
     })
@@ -123,29 +123,29 @@ async fn a_closed_connection_spends_no_retry() {
 /// Nothing tells that such a connection is of no use. What it costs is bounded.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the release build: tests/run makes it"]
-async fn a_silent_connection_costs_one_time_limit() {
-    for_each_service(async |scene| {
+async fn silent_connection_costs_one_timeout() {
+    for_each_service(async |scenario| {
         let mut slowest = Duration::ZERO;
         for _ in 0..2 {
-            scene.while_stopped(Front::goes_silent).await;
+            scenario.while_stopped(FaultyProxy::goes_silent).await;
             let began = Instant::now();
-            let answer = scene.answer().await;
+            let answer = scenario.answer().await;
             slowest = slowest.max(began.elapsed());
-            let answered = scene.case.retries || scene.case.silence.is_zero();
-            assert_eq!(!is_failure(&answer), answered, "{}: {answer}", scene.name());
-            scene.invoke().await;
+            let answered = scenario.case.retries || scenario.case.silence.is_zero();
+            assert_eq!(!is_failure(&answer), answered, "{}: {answer}", scenario.name());
+            scenario.invoke().await;
         }
-        let bound = scene.case.silence + scene.bound();
-        println!("{}: silent while stopped: {slowest:?}, at most {bound:?}", scene.name());
-        assert!(slowest <= bound, "{}: {slowest:?} of at most {bound:?}", scene.name());
+        let bound = scenario.case.silence + scenario.bound();
+        println!("{}: silent while stopped: {slowest:?}, at most {bound:?}", scenario.name());
+        assert!(slowest <= bound, "{}: {slowest:?} of at most {bound:?}", scenario.name());
     })
     .await;
 }
 
-/// A warm program whose calls to one service go through a front.
-struct Scene {
+/// A warm program whose calls to one service go through a proxy.
+struct Scenario {
     case: &'static Case,
-    front: Front,
+    proxy: FaultyProxy,
     process: tokio::sync::Mutex<Process>,
     pid: u32,
     event: String,
@@ -154,55 +154,56 @@ struct Scene {
 }
 
 /// Runs `test` for each service, without TLS and behind it.
-async fn for_each_service(test: impl AsyncFn(&Scene)) {
-    let world = world_of_processes().await;
+async fn for_each_service(test: impl AsyncFn(&Scenario)) {
+    let test_system = world_of_processes().await;
     for case in &CASES {
         for tls in [false, true] {
-            let scene = Scene::set(&world, case, tls).await;
-            test(&scene).await;
+            let scenario = Scenario::set(&test_system, case, tls).await;
+            test(&scenario).await;
         }
     }
-    world.forgets_its_secrets();
+    test_system.forget_secrets();
 }
 
-async fn world_of_processes() -> World {
-    let world = World::with(|options| {
+async fn world_of_processes() -> TestSystem {
+    let test_system = TestSystem::with(|options| {
         options.clock = shared::clock::Clock::system();
         let on_line: local::process::OnLine = Arc::new(|_| {});
         let (folder, variables) = (Path::new(PROGRAMS).to_owned(), BTreeMap::new());
         options.programs = Some(Programs { folder, variables, on_line });
     })
     .await;
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
-    let connector = world.connector("Claude").await;
-    let ask = connector.ask("tools:execute offline_access");
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
+    let connector = test_system.connector("Claude").await;
+    let ask = connector.authorization_request("tools:execute offline_access");
     let form = Form::find(&ana.open(&ask.url).await, "decision").unwrap();
-    let code = ana.submit(&form.with("tenant", "acme").with("decision", "approve")).await.redirected()["code"].clone();
-    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+    let code = ana.submit(&form.with("tenant", "acme").with("decision", "approve")).await.redirect_parameters()["code"]
+        .clone();
+    let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     let called = connector.tool(&tokens.access, "count_words", json!({ "text": "one two" })).await;
     assert_eq!(called.status, 200);
     // The last event of `token`: whoever repeats it within a minute is signed the same successor anew.
     let refreshed = connector.refresh(tokens.refresh.as_deref().unwrap()).await;
     assert_eq!(refreshed.status, 200);
-    let _ = refreshed.tokens(&world);
-    world
+    let _ = refreshed.tokens(&test_system);
+    test_system
 }
 
-impl Scene {
-    async fn set(world: &World, case: &'static Case, tls: bool) -> Self {
-        let pool = world.system().process_pool(case.program).unwrap();
+impl Scenario {
+    async fn set(test_system: &TestSystem, case: &'static Case, tls: bool) -> Self {
+        let pool = test_system.system().process_pool(case.program).unwrap();
         let mut variables = pool.program().variables.clone();
         let upstream = variables[case.variable].trim_start_matches("http://").to_owned();
-        let file = std::env::temp_dir().join(format!("front-{}-{}.pem", std::process::id(), case.service));
-        let front = Front::start(upstream, tls.then(|| authority::certify("localhost", &file))).await;
-        variables.insert(case.variable.to_owned(), front.url.clone());
+        let file = std::env::temp_dir().join(format!("proxy-{}-{}.pem", std::process::id(), case.service));
+        let proxy = FaultyProxy::start(upstream, tls.then(|| certificate_authority::certify("localhost", &file))).await;
+        variables.insert(case.variable.to_owned(), proxy.url.clone());
         if tls {
             variables.insert("SSL_CERT_FILE".to_owned(), file.to_str().unwrap().to_owned());
         }
         if case.service == "Supabase" {
             // Its tokens go on naming the address under which it knows itself.
-            variables.insert("SUPABASE_ISSUER".to_owned(), format!("http://{}/auth/v1", front.upstream));
+            variables.insert("SUPABASE_ISSUER".to_owned(), format!("http://{}/auth/v1", proxy.upstream));
             variables.insert("SESSION_COOKIE".to_owned(), cookie(pool.last().as_deref().unwrap()));
         }
         let program = Program { variables, ..pool.program().clone() };
@@ -210,22 +211,22 @@ impl Scene {
         process.idle().await.unwrap();
         let (pid, event) = (process.pid().unwrap(), pool.last().unwrap());
         let (warm, handshake) = (Duration::ZERO, Duration::ZERO);
-        let mut scene = Self { case, front, process: process.into(), pid, event, warm, handshake };
+        let mut scenario = Self { case, proxy, process: process.into(), pid, event, warm, handshake };
         for _ in 0..3 {
-            scene.invoke().await;
+            scenario.invoke().await;
         }
         let mut times = Vec::new();
         for _ in 0..7 {
-            times.push(scene.invoke().await);
+            times.push(scenario.invoke().await);
         }
         times.sort_unstable();
-        scene.warm = times[times.len() / 2];
-        scene.handshake = scene.front.handshake(&file).await;
-        scene
+        scenario.warm = times[times.len() / 2];
+        scenario.handshake = scenario.proxy.handshake(&file).await;
+        scenario
     }
 
     fn name(&self) -> String {
-        format!("{}{}", self.case.service, if self.front.tls.is_some() { " with TLS" } else { "" })
+        format!("{}{}", self.case.service, if self.proxy.tls.is_some() { " with TLS" } else { "" })
     }
 
     /// Four times a warm request and a handshake; and what a shared machine adds to anything that wakes up.
@@ -255,10 +256,10 @@ impl Scene {
     async fn costs_a_new_connection(&self, what: &str, times: usize, happens: impl AsyncFn(&Self)) {
         let mut slowest = Duration::ZERO;
         for _ in 0..times {
-            let connected = self.front.connected();
+            let connected = self.proxy.connected();
             happens(self).await;
             slowest = slowest.max(self.invoke().await);
-            assert!(self.front.connected() > connected, "{}: {what}: the old connection was used", self.name());
+            assert!(self.proxy.connected() > connected, "{}: {what}: the old connection was used", self.name());
         }
         let bound = self.bound();
         println!(
@@ -270,9 +271,9 @@ impl Scene {
         assert!(slowest <= bound, "{}: {what}: {slowest:?} of at most {bound:?}", self.name());
     }
 
-    async fn while_stopped(&self, happens: impl Fn(&Front)) {
+    async fn while_stopped(&self, happens: impl Fn(&FaultyProxy)) {
         self.signal("-STOP").await;
-        happens(&self.front);
+        happens(&self.proxy);
         tokio::time::sleep(Duration::from_millis(100)).await;
         self.signal("-CONT").await;
     }
@@ -299,7 +300,7 @@ fn cookie(event: &str) -> String {
 }
 
 /// What stands before a service and decides what becomes of connections.
-struct Front {
+struct FaultyProxy {
     url: String,
     upstream: String,
     tls: Option<TlsAcceptor>,
@@ -322,7 +323,7 @@ enum Idle {
     Silent,
 }
 
-impl Front {
+impl FaultyProxy {
     async fn start(upstream: String, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

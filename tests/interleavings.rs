@@ -8,11 +8,11 @@ use std::io::Write;
 use serde_json::json;
 use shared::oauth::grant::{AuthorizationCode, Grant, GrantId, GrantState, RevocationReason};
 use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState};
-use world::answer::Answer;
-use world::connector::{Ask, Connector, Tokens};
-use world::schedule::Actor::{One, Other};
-use world::schedule::{Play, Stage, StandStill};
-use world::{World, claims};
+use test_system::connector::{AuthorizationRequest, Connector, Tokens};
+use test_system::http_response::HttpResponse;
+use test_system::scheduler::Actor::{First, Second};
+use test_system::scheduler::{PausedClock, Schedule, Scheduler};
+use test_system::{TestSystem, claims};
 
 /// Who connects.
 const ANA: &str = "ana@example.com";
@@ -25,25 +25,25 @@ const OPERATOR: &str = "operator";
 
 /// Both succeed and get the same successor, and the family turned once.
 #[tokio::test(start_paused = true)]
-async fn two_refreshes_of_one_token() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn concurrent_refreshes_get_the_same_successor() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
-    let schedules = stage
-        .every(async |play| {
-            let grant = scene.connected().await;
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let grant = scenario.connected().await;
             let token = grant.latest();
 
-            let (one, other) = play.play(scene.claude.refresh(&token), scene.claude.refresh(&token)).await;
+            let (one, other) = schedule.run(scenario.claude.refresh(&token), scenario.claude.refresh(&token)).await;
 
-            assert_eq!((one.status, other.status), (200, 200), "{play:?}");
-            let (one, other) = (one.tokens(&world), other.tokens(&world));
-            assert_eq!(one.refresh, other.refresh, "{play:?}");
+            assert_eq!((one.status, other.status), (200, 200), "{schedule:?}");
+            let (one, other) = (one.tokens(&test_system), other.tokens(&test_system));
+            assert_eq!(one.refresh, other.refresh, "{schedule:?}");
             for tokens in [&one, &other] {
-                assert_eq!(claims(&tokens.access).1["generation"], 2, "{play:?}");
+                assert_eq!(claims(&tokens.access).1["generation"], 2, "{schedule:?}");
             }
-            scene.lives(&grant.id, &[&grant.tokens, &one, &other], play).await;
+            scenario.lives(&grant.id, &[&grant.tokens, &one, &other], schedule).await;
         })
         .await;
 
@@ -52,25 +52,27 @@ async fn two_refreshes_of_one_token() {
 
 /// RFC 7009 §2.1: whatever is revoked stays revoked, and a refresh that was not finished before it comes too late.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_and_a_revocation() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn revocation_during_a_refresh_revokes_the_grant() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
     for (by, expected) in [("access token", 15), ("refresh token", 15)] {
-        let schedules = stage
-            .every(async |play| {
-                let grant = scene.connected().await;
+        let schedules = scheduler
+            .run_every_schedule(async |schedule| {
+                let grant = scenario.connected().await;
                 let token = grant.latest();
                 let given_back = if by == "access token" { grant.tokens.access.clone() } else { token.clone() };
 
                 let (refreshed, revoked) =
-                    play.play(scene.claude.refresh(&token), scene.claude.revoke(&given_back)).await;
+                    schedule.run(scenario.claude.refresh(&token), scenario.claude.revoke(&given_back)).await;
 
-                assert_eq!(revoked.status, 200, "{play:?}");
-                let in_time = play.before((One, WRITE), (Other, WRITE));
-                let tokens = scene.earned(&refreshed, in_time, play);
-                scene.is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::Client, play).await;
+                assert_eq!(revoked.status, 200, "{schedule:?}");
+                let in_time = schedule.before((First, WRITE), (Second, WRITE));
+                let tokens = scenario.earned(&refreshed, in_time, schedule);
+                scenario
+                    .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::Client, schedule)
+                    .await;
             })
             .await;
 
@@ -81,21 +83,22 @@ async fn a_refresh_and_a_revocation() {
 /// OAuth 2.1 §4.1.3: only the first gets tokens, and a second use ends the grant, even one at the same instant: a thief
 /// must not gain by being faster.
 #[tokio::test(start_paused = true)]
-async fn two_exchanges_of_one_code() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn concurrent_exchanges_of_one_code_revoke_the_grant() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
-    let schedules = stage
-        .every(async |play| {
-            let (ask, code) = scene.approved().await;
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let (ask, code) = scenario.approve_directly().await;
 
-            let (one, other) = play.play(scene.claude.exchange(&ask, &code), scene.claude.exchange(&ask, &code)).await;
+            let (one, other) =
+                schedule.run(scenario.claude.exchange(&ask, &code), scenario.claude.exchange(&ask, &code)).await;
 
-            let won = play.before((One, WRITE), (Other, WRITE));
-            let (one, other) = (scene.earned(&one, won, play), scene.earned(&other, !won, play));
+            let won = schedule.before((First, WRITE), (Second, WRITE));
+            let (one, other) = (scenario.earned(&one, won, schedule), scenario.earned(&other, !won, schedule));
             let grant = Connection::of(&one.or(other).unwrap());
-            scene.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::CodeReplayed, play).await;
+            scenario.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::CodeReplayed, schedule).await;
         })
         .await;
 
@@ -104,23 +107,24 @@ async fn two_exchanges_of_one_code() {
 
 /// A grant that was ended while its code was being exchanged never begins.
 #[tokio::test(start_paused = true)]
-async fn an_exchange_and_the_end() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn grant_revoked_during_the_exchange_stays_revoked() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
-    let schedules = stage
-        .every(async |play| {
-            let (ask, code) = scene.approved().await;
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let (ask, code) = scenario.approve_directly().await;
             let id = AuthorizationCode::parse(&code).unwrap().grant;
 
-            let (exchanged, ()) =
-                play.play(scene.claude.exchange(&ask, &code), scene.ended_by_an_administrator(&stage, &id)).await;
+            let (exchanged, ()) = schedule
+                .run(scenario.claude.exchange(&ask, &code), scenario.ended_by_an_administrator(&scheduler, &id))
+                .await;
 
-            let in_time = play.before((One, WRITE), (Other, OPERATOR));
-            let tokens = scene.earned(&exchanged, in_time, play);
-            scene.is_over(&id, &[tokens.as_ref()], RevocationReason::Administrator, play).await;
-            refuses(&scene.claude.exchange(&ask, &code).await, play);
+            let in_time = schedule.before((First, WRITE), (Second, OPERATOR));
+            let tokens = scenario.earned(&exchanged, in_time, schedule);
+            scenario.is_over(&id, &[tokens.as_ref()], RevocationReason::Administrator, schedule).await;
+            refuses(&scenario.claude.exchange(&ask, &code).await, schedule);
         })
         .await;
 
@@ -129,50 +133,50 @@ async fn an_exchange_and_the_end() {
 
 /// A code that is shown again while its tokens are given back, or used: the grant ends either way, and the audit says so once.
 #[tokio::test(start_paused = true)]
-async fn a_replayed_code_and_whoever_holds_its_tokens() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn replayed_code_during_a_revocation_or_refresh_revokes_once() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
     let mut ended = Vec::new();
 
-    let schedules = stage
-        .every(async |play| {
-            let (ask, code) = scene.approved().await;
-            let grant = Connection::of(&scene.claude.exchange(&ask, &code).await.tokens(&world));
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let (ask, code) = scenario.approve_directly().await;
+            let grant = Connection::of(&scenario.claude.exchange(&ask, &code).await.tokens(&test_system));
 
             let (replayed, revoked) =
-                play.play(scene.claude.exchange(&ask, &code), scene.claude.revoke(&grant.tokens.access)).await;
+                schedule.run(scenario.claude.exchange(&ask, &code), scenario.claude.revoke(&grant.tokens.access)).await;
 
-            refuses(&replayed, play);
-            assert_eq!(revoked.status, 200, "{play:?}");
-            let replay = play.before((One, WRITE), (Other, WRITE));
+            refuses(&replayed, schedule);
+            assert_eq!(revoked.status, 200, "{schedule:?}");
+            let replay = schedule.before((First, WRITE), (Second, WRITE));
             let why = if replay { RevocationReason::CodeReplayed } else { RevocationReason::Client };
-            scene.is_over(&grant.id, &[Some(&grant.tokens)], why, play).await;
+            scenario.is_over(&grant.id, &[Some(&grant.tokens)], why, schedule).await;
             ended.push(grant.id);
         })
         .await;
     counted("replayed code × revoke", schedules, 6);
 
-    let schedules = stage
-        .every(async |play| {
-            let (ask, code) = scene.approved().await;
-            let grant = Connection::of(&scene.claude.exchange(&ask, &code).await.tokens(&world));
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let (ask, code) = scenario.approve_directly().await;
+            let grant = Connection::of(&scenario.claude.exchange(&ask, &code).await.tokens(&test_system));
             let token = grant.latest();
 
             let (replayed, refreshed) =
-                play.play(scene.claude.exchange(&ask, &code), scene.claude.refresh(&token)).await;
+                schedule.run(scenario.claude.exchange(&ask, &code), scenario.claude.refresh(&token)).await;
 
-            refuses(&replayed, play);
-            let tokens = scene.earned(&refreshed, play.before((Other, WRITE), (One, WRITE)), play);
-            scene
-                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::CodeReplayed, play)
+            refuses(&replayed, schedule);
+            let tokens = scenario.earned(&refreshed, schedule.before((Second, WRITE), (First, WRITE)), schedule);
+            scenario
+                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::CodeReplayed, schedule)
                 .await;
             ended.push(grant.id);
         })
         .await;
     counted("replayed code × refresh", schedules, 15);
 
-    let told = world.audit("grant_ended");
+    let told = test_system.audit("grant_ended");
     for id in ended {
         assert_eq!(told.iter().filter(|event| event["grant"] == id.to_text()).count(), 1, "{id:?}");
     }
@@ -180,22 +184,25 @@ async fn a_replayed_code_and_whoever_holds_its_tokens() {
 
 /// As with a revocation: the table says who came first.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_and_the_end() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn administrator_revocation_during_a_refresh_revokes_the_grant() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
-    let schedules = stage
-        .every(async |play| {
-            let grant = scene.connected().await;
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let grant = scenario.connected().await;
 
-            let (refreshed, ()) = play
-                .play(scene.claude.refresh(&grant.latest()), scene.ended_by_an_administrator(&stage, &grant.id))
+            let (refreshed, ()) = schedule
+                .run(
+                    scenario.claude.refresh(&grant.latest()),
+                    scenario.ended_by_an_administrator(&scheduler, &grant.id),
+                )
                 .await;
 
-            let tokens = scene.earned(&refreshed, play.before((One, WRITE), (Other, OPERATOR)), play);
-            scene
-                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::Administrator, play)
+            let tokens = scenario.earned(&refreshed, schedule.before((First, WRITE), (Second, OPERATOR)), schedule);
+            scenario
+                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::Administrator, schedule)
                 .await;
         })
         .await;
@@ -205,31 +212,31 @@ async fn a_refresh_and_the_end() {
 
 /// A membership that is gone ends the grant at the next refresh, which is this one if it has not read it yet.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_and_a_removal() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn member_removal_during_a_refresh_revokes_the_grant() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
-    let schedules = stage
-        .every(async |play| {
-            let grant = scene.connected().await;
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let grant = scenario.connected().await;
             let removal = async {
-                stage.step(OPERATOR).await;
-                world.removes("acme", ANA).await;
+                scheduler.step(OPERATOR).await;
+                test_system.remove_member("acme", ANA).await;
             };
 
-            let (refreshed, ()) = play.play(scene.claude.refresh(&grant.latest()), removal).await;
+            let (refreshed, ()) = schedule.run(scenario.claude.refresh(&grant.latest()), removal).await;
 
             // The second read is that of the directory.
-            let member = play.steps(One, READ).get(1) < play.steps(Other, OPERATOR).first();
-            let tokens = scene.earned(&refreshed, member, play);
+            let member = schedule.steps(First, READ).get(1) < schedule.steps(Second, OPERATOR).first();
+            let tokens = scenario.earned(&refreshed, member, schedule);
             if let Some(tokens) = &tokens {
-                refuses(&scene.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);
+                refuses(&scenario.claude.refresh(tokens.refresh.as_ref().unwrap()).await, schedule);
             }
-            scene
-                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::MembershipGone, play)
+            scenario
+                .is_over(&grant.id, &[Some(&grant.tokens), tokens.as_ref()], RevocationReason::MembershipGone, schedule)
                 .await;
-            world.gives_role("acme", ANA, "owner").await;
+            test_system.set_role("acme", ANA, "owner").await;
         })
         .await;
 
@@ -238,34 +245,35 @@ async fn a_refresh_and_a_removal() {
 
 /// The previous token is answered as long as it is the previous; once its successor is turned, it is a replay.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_and_a_retry_of_the_one_before() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn retry_of_the_previous_token_during_a_refresh_is_reissued_or_a_replay() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
     for (kind, later, expected) in [("at once", 0, 35), ("after a day", 24 * 3600, 70)] {
-        let schedules = stage
-            .every(async |play| {
-                let before = scene.connected().await;
-                let grant = scene.refreshed(&before).await;
-                world.advance(later);
+        let schedules = scheduler
+            .run_every_schedule(async |schedule| {
+                let before = scenario.connected().await;
+                let grant = scenario.refreshed(&before).await;
+                test_system.advance(later);
 
-                let (current, retry) =
-                    play.play(scene.claude.refresh(&grant.latest()), scene.claude.refresh(&before.latest())).await;
+                let (current, retry) = schedule
+                    .run(scenario.claude.refresh(&grant.latest()), scenario.claude.refresh(&before.latest()))
+                    .await;
 
-                let newest = scene.earned(&current, true, play);
-                let previous = play.before((Other, READ), (One, WRITE));
-                let again = scene.earned(&retry, previous, play);
+                let newest = scenario.earned(&current, true, schedule);
+                let previous = schedule.before((Second, READ), (First, WRITE));
+                let again = scenario.earned(&retry, previous, schedule);
                 if let (Some(again), Some(newest)) = (&again, &newest) {
-                    assert_eq!(again.refresh, grant.tokens.refresh, "{play:?}");
-                    scene.lives(&grant.id, &[&grant.tokens, again, newest], play).await;
+                    assert_eq!(again.refresh, grant.tokens.refresh, "{schedule:?}");
+                    scenario.lives(&grant.id, &[&grant.tokens, again, newest], schedule).await;
                 } else {
-                    scene
+                    scenario
                         .is_over(
                             &grant.id,
                             &[Some(&grant.tokens), newest.as_ref()],
                             RevocationReason::RefreshReplayed,
-                            play,
+                            schedule,
                         )
                         .await;
                 }
@@ -278,29 +286,31 @@ async fn a_refresh_and_a_retry_of_the_one_before() {
 
 /// Beyond a minute, the previous token is answered until an access token of its successor was seen.
 #[tokio::test(start_paused = true)]
-async fn the_first_call_of_a_generation_and_a_retry_of_the_one_before() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn retry_of_the_previous_token_is_reissued_until_its_successor_is_used() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
     for (kind, later, expected) in [("within a minute", 60, 10), ("later", 61, 15)] {
-        let schedules = stage
-            .every(async |play| {
-                let before = scene.connected().await;
-                let grant = scene.refreshed(&before).await;
-                world.advance(later);
+        let schedules = scheduler
+            .run_every_schedule(async |schedule| {
+                let before = scenario.connected().await;
+                let grant = scenario.refreshed(&before).await;
+                test_system.advance(later);
 
                 let (called, retry) =
-                    play.play(scene.ping(&grant.tokens), scene.claude.refresh(&before.latest())).await;
+                    schedule.run(scenario.ping(&grant.tokens), scenario.claude.refresh(&before.latest())).await;
 
-                assert_eq!(called.status, 200, "{play:?}");
-                let unused = later <= 60 || play.before((Other, READ), (One, WRITE));
-                let again = scene.earned(&retry, unused, play);
+                assert_eq!(called.status, 200, "{schedule:?}");
+                let unused = later <= 60 || schedule.before((Second, READ), (First, WRITE));
+                let again = scenario.earned(&retry, unused, schedule);
                 if let Some(again) = &again {
-                    assert_eq!(again.refresh, grant.tokens.refresh, "{play:?}");
-                    scene.lives(&grant.id, &[&grant.tokens, again], play).await;
+                    assert_eq!(again.refresh, grant.tokens.refresh, "{schedule:?}");
+                    scenario.lives(&grant.id, &[&grant.tokens, again], schedule).await;
                 } else {
-                    scene.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::RefreshReplayed, play).await;
+                    scenario
+                        .is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::RefreshReplayed, schedule)
+                        .await;
                 }
             })
             .await;
@@ -311,25 +321,26 @@ async fn the_first_call_of_a_generation_and_a_retry_of_the_one_before() {
 
 /// Revocation counts at the very next call: one that has not read the grant yet, or has to write to it.
 #[tokio::test(start_paused = true)]
-async fn a_call_and_the_end() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn revocation_takes_effect_at_the_next_call() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
     for (kind, last, expected) in [("first", WRITE, 3), ("second", "GetItem", 2)] {
-        let schedules = stage
-            .every(async |play| {
-                let grant = scene.connected().await;
+        let schedules = scheduler
+            .run_every_schedule(async |schedule| {
+                let grant = scenario.connected().await;
                 if kind == "second" {
-                    assert_eq!(scene.ping(&grant.tokens).await.status, 200);
+                    assert_eq!(scenario.ping(&grant.tokens).await.status, 200);
                 }
 
-                let (called, ()) =
-                    play.play(scene.ping(&grant.tokens), scene.ended_by_an_administrator(&stage, &grant.id)).await;
+                let (called, ()) = schedule
+                    .run(scenario.ping(&grant.tokens), scenario.ended_by_an_administrator(&scheduler, &grant.id))
+                    .await;
 
-                let in_time = play.before((One, last), (Other, OPERATOR));
-                assert_eq!(called.status, if in_time { 200 } else { 401 }, "{play:?}");
-                scene.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::Administrator, play).await;
+                let in_time = schedule.before((First, last), (Second, OPERATOR));
+                assert_eq!(called.status, if in_time { 200 } else { 401 }, "{schedule:?}");
+                scenario.is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::Administrator, schedule).await;
             })
             .await;
 
@@ -339,19 +350,19 @@ async fn a_call_and_the_end() {
 
 /// Two calls with the first token of a generation: both are let in, whoever writes it down.
 #[tokio::test(start_paused = true)]
-async fn two_first_calls_of_a_generation() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn concurrent_first_calls_of_a_generation_are_both_authorized() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
-    let schedules = stage
-        .every(async |play| {
-            let grant = scene.connected().await;
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let grant = scenario.connected().await;
 
-            let (one, other) = play.play(scene.ping(&grant.tokens), scene.ping(&grant.tokens)).await;
+            let (one, other) = schedule.run(scenario.ping(&grant.tokens), scenario.ping(&grant.tokens)).await;
 
-            assert_eq!((one.status, other.status), (200, 200), "{play:?}");
-            scene.lives(&grant.id, &[&grant.tokens], play).await;
+            assert_eq!((one.status, other.status), (200, 200), "{schedule:?}");
+            scenario.lives(&grant.id, &[&grant.tokens], schedule).await;
         })
         .await;
 
@@ -361,32 +372,32 @@ async fn two_first_calls_of_a_generation() {
 /// The first calls of two generations: whichever is written down last, the later one has been used, and the token before it is a
 /// replay once its minute is over.
 #[tokio::test(start_paused = true)]
-async fn the_first_calls_of_two_generations() {
-    let (_still, stage) = (StandStill::new(), Stage::default());
-    let world = World::with(|options| options.interceptor = Some(stage.wire())).await;
-    let scene = Scene::new(&world).await;
+async fn first_calls_of_two_generations_mark_the_later_as_used() {
+    let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
+    let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
+    let scenario = Scenario::new(&test_system).await;
 
-    let schedules = stage
-        .every(async |play| {
-            let earlier = scene.connected().await;
-            let later = scene.refreshed(&earlier).await;
+    let schedules = scheduler
+        .run_every_schedule(async |schedule| {
+            let earlier = scenario.connected().await;
+            let later = scenario.refreshed(&earlier).await;
 
-            let (one, other) = play.play(scene.ping(&earlier.tokens), scene.ping(&later.tokens)).await;
+            let (one, other) = schedule.run(scenario.ping(&earlier.tokens), scenario.ping(&later.tokens)).await;
 
-            assert_eq!((one.status, other.status), (200, 200), "{play:?}");
-            world.advance(61);
-            refuses(&scene.claude.refresh(&earlier.latest()).await, play);
+            assert_eq!((one.status, other.status), (200, 200), "{schedule:?}");
+            test_system.advance(61);
+            refuses(&scenario.claude.refresh(&earlier.latest()).await, schedule);
             let held = [Some(&earlier.tokens), Some(&later.tokens)];
-            scene.is_over(&earlier.id, &held, RevocationReason::RefreshReplayed, play).await;
+            scenario.is_over(&earlier.id, &held, RevocationReason::RefreshReplayed, schedule).await;
         })
         .await;
 
     counted("first call of a generation × first call of the next", schedules, 6);
 }
 
-/// A client, and the world in which Ana connects it.
-struct Scene<'w> {
-    world: &'w World,
+/// A client, and the test system in which Ana connects it.
+struct Scenario<'w> {
+    test_system: &'w TestSystem,
     claude: Connector<'w>,
 }
 
@@ -407,78 +418,78 @@ impl Connection {
     }
 }
 
-impl<'w> Scene<'w> {
-    async fn new(world: &'w World) -> Self {
-        Self { world, claude: world.connector("Claude").await }
+impl<'w> Scenario<'w> {
+    async fn new(test_system: &'w TestSystem) -> Self {
+        Self { test_system, claude: test_system.connector("Claude").await }
     }
 
-    async fn approved(&self) -> (Ask, String) {
-        self.claude.approved("skills:read offline_access", ANA, "acme").await
+    async fn approve_directly(&self) -> (AuthorizationRequest, String) {
+        self.claude.approve_directly("skills:read offline_access", ANA, "acme").await
     }
 
     async fn connected(&self) -> Connection {
-        let (ask, code) = self.approved().await;
-        Connection::of(&self.claude.exchange(&ask, &code).await.tokens(self.world))
+        let (ask, code) = self.approve_directly().await;
+        Connection::of(&self.claude.exchange(&ask, &code).await.tokens(self.test_system))
     }
 
     async fn refreshed(&self, grant: &Connection) -> Connection {
-        Connection::of(&self.claude.refresh(&grant.latest()).await.tokens(self.world))
+        Connection::of(&self.claude.refresh(&grant.latest()).await.tokens(self.test_system))
     }
 
-    async fn ping(&self, tokens: &Tokens) -> Answer {
+    async fn ping(&self, tokens: &Tokens) -> HttpResponse {
         self.claude.call(&tokens.access, "ping", json!({})).await
     }
 
-    async fn ended_by_an_administrator(&self, stage: &Stage, id: &GrantId) {
-        stage.step(OPERATOR).await;
-        let (system, now) = (self.world.system(), self.world.system().clock().now());
+    async fn ended_by_an_administrator(&self, scheduler: &Scheduler, id: &GrantId) {
+        scheduler.step(OPERATOR).await;
+        let (system, now) = (self.test_system.system(), self.test_system.system().clock().now());
         system.grants().revoke(id, RevocationReason::Administrator, now).await.unwrap();
     }
 
     /// The tokens in `answer` if it should hold some; or else it must refuse.
-    fn earned(&self, answer: &Answer, should: bool, play: &Play) -> Option<Tokens> {
+    fn earned(&self, answer: &HttpResponse, should: bool, schedule: &Schedule) -> Option<Tokens> {
         if !should {
-            refuses(answer, play);
+            refuses(answer, schedule);
             return None;
         }
-        assert_eq!(answer.status, 200, "{play:?} {answer:?}");
-        Some(answer.tokens(self.world))
+        assert_eq!(answer.status, 200, "{schedule:?} {answer:?}");
+        Some(answer.tokens(self.test_system))
     }
 
     async fn stored(&self, id: &GrantId) -> Grant {
-        self.world.system().grants().find(id).await.unwrap().expect("it is still there")
+        self.test_system.system().grants().find(id).await.unwrap().expect("it is still there")
     }
 
-    /// One refresh chain is live, whoever holds its tokens; access tokens are accepted until they expire, and the chain goes on.
-    async fn lives(&self, id: &GrantId, held: &[&Tokens], play: &Play) {
-        let (stored, now) = (self.stored(id).await, self.world.system().clock().now());
+    /// First refresh chain is live, whoever holds its tokens; access tokens are accepted until they expire, and the chain goes on.
+    async fn lives(&self, id: &GrantId, held: &[&Tokens], schedule: &Schedule) {
+        let (stored, now) = (self.stored(id).await, self.test_system.system().clock().now());
         let refresh: BTreeSet<_> = held.iter().filter_map(|tokens| tokens.refresh.as_deref()).collect();
         let verdict = |token: &str| stored.classify(&RefreshToken::parse(token).unwrap(), now).0;
         let current: Vec<_> =
             refresh.into_iter().filter(|token| verdict(token) == RefreshTokenState::Current).collect();
-        assert_eq!(current.len(), 1, "{play:?}");
+        assert_eq!(current.len(), 1, "{schedule:?}");
         for tokens in held {
-            let expired = claims(&tokens.access).1["exp"].as_i64().unwrap() <= self.world.now();
-            assert_eq!(self.ping(tokens).await.status, if expired { 401 } else { 200 }, "{play:?}");
+            let expired = claims(&tokens.access).1["exp"].as_i64().unwrap() <= self.test_system.now();
+            assert_eq!(self.ping(tokens).await.status, if expired { 401 } else { 200 }, "{schedule:?}");
         }
-        let next = self.claude.refresh(current[0]).await.tokens(self.world);
-        assert_eq!(self.ping(&next).await.status, 200, "{play:?}");
+        let next = self.claude.refresh(current[0]).await.tokens(self.test_system);
+        assert_eq!(self.ping(&next).await.status, 200, "{schedule:?}");
     }
 
     /// The grant ended for that reason, and nothing of it is accepted any more, whoever earned it and when.
-    async fn is_over(&self, id: &GrantId, held: &[Option<&Tokens>], why: RevocationReason, play: &Play) {
+    async fn is_over(&self, id: &GrantId, held: &[Option<&Tokens>], why: RevocationReason, schedule: &Schedule) {
         let state = self.stored(id).await.state;
-        assert!(matches!(state, GrantState::Revoked { reason: told, .. } if told == why), "{play:?} {state:?}");
+        assert!(matches!(state, GrantState::Revoked { reason: told, .. } if told == why), "{schedule:?} {state:?}");
         for tokens in held.iter().flatten() {
-            assert_eq!(self.ping(tokens).await.status, 401, "{play:?}");
-            refuses(&self.claude.refresh(tokens.refresh.as_ref().unwrap()).await, play);
+            assert_eq!(self.ping(tokens).await.status, 401, "{schedule:?}");
+            refuses(&self.claude.refresh(tokens.refresh.as_ref().unwrap()).await, schedule);
         }
     }
 }
 
 /// `invalid_grant` and nothing else: no fault, and no reason to register again.
-fn refuses(answer: &Answer, play: &Play) {
-    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_grant")), "{play:?}");
+fn refuses(answer: &HttpResponse, schedule: &Schedule) {
+    assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_grant")), "{schedule:?}");
 }
 
 /// Shows how many there were. Another number than expected means that requests make other calls than they did.

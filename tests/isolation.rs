@@ -6,8 +6,8 @@ use fakes::lambda::InvocationResult;
 use local::System;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
+use test_system::TestSystem;
 use workspace_file::{Variables, WorkspaceFile};
-use world::World;
 
 const ANA: &str = "ana@example.com";
 const EVERYTHING: &str = "tools:execute skills:read views:read entities:read entities:write documents:read documents:write \
@@ -77,35 +77,35 @@ fn operations() -> [Vec<(&'static str, Value)>; 2] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_tenant_never_reaches_another() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     // The demo's own things are in neither.
     let (ours, theirs) = ("acme-two", "globex-two");
     for (tenant, mark) in [(ours, "acme"), (theirs, "globex")] {
-        give(world.system(), tenant, mark).await;
-        world.gives_role(tenant, ANA, "owner").await;
+        give(test_system.system(), tenant, mark).await;
+        test_system.set_role(tenant, ANA, "owner").await;
     }
-    let before = stored(world.system(), theirs);
+    let before = stored(test_system.system(), theirs);
     assert_eq!(before.len(), 10, "{before:#?}");
     let [reads, changes] = operations();
 
-    let (connector, tokens) = world.connected(ANA, ours, EVERYTHING).await;
-    let (key, _) = world.makes_key(ANA, ours, EVERYTHING, None).await;
+    let (connector, tokens) = test_system.connect(ANA, ours, EVERYTHING).await;
+    let (key, _) = test_system.create_api_key(ANA, ours, EVERYTHING, None).await;
     for (method, params) in &reads {
         for credential in [&tokens.access, &key] {
-            let told = answered(&world, credential, method, params).await;
+            let told = answered(&test_system, credential, method, params).await;
             assert!(told.contains("acme") && !told.contains("globex"), "{method} {params}: {told}");
         }
     }
     for (method, params) in &changes {
-        let told = answered(&world, &tokens.access, method, params).await;
+        let told = answered(&test_system, &tokens.access, method, params).await;
         assert!(!told.contains("globex"), "{method} {params}: {told}");
     }
 
     // Only the counter of calls and nothing else was written, and that in its own tenant.
-    assert_eq!(stored(world.system(), theirs), before);
-    let (other, _) = world.makes_key(ANA, theirs, EVERYTHING, None).await;
+    assert_eq!(stored(test_system.system(), theirs), before);
+    let (other, _) = test_system.create_api_key(ANA, theirs, EVERYTHING, None).await;
     for (method, params) in &reads {
-        let told = answered(&world, &other, method, params).await;
+        let told = answered(&test_system, &other, method, params).await;
         assert!(told.contains("globex") && !told.contains("acme"), "{method} {params}: {told}");
     }
 
@@ -123,17 +123,17 @@ async fn one_tenant_never_reaches_another() {
 
 /// Completion only ever knows one's own names.
 #[tokio::test(flavor = "multi_thread")]
-async fn completion_knows_no_other_tenant() {
-    let world = World::new().await;
+async fn completion_is_isolated_by_tenant() {
+    let test_system = TestSystem::new().await;
     for (tenant, skill) in [("acme-two", "own-skill"), ("globex-two", "other-skill")] {
-        give(world.system(), tenant, skill).await;
-        world.gives_role(tenant, ANA, "owner").await;
+        give(test_system.system(), tenant, skill).await;
+        test_system.set_role(tenant, ANA, "owner").await;
     }
-    let (key, _) = world.makes_key(ANA, "acme-two", EVERYTHING, None).await;
+    let (key, _) = test_system.create_api_key(ANA, "acme-two", EVERYTHING, None).await;
 
     for (template, argument) in [("skill://{name}", "name"), ("document://{id}", "id")] {
         let params = json!({ "ref": { "type": "ref/resource", "uri": template }, "argument": { "name": argument, "value": "" } });
-        let completed = world.call(Some(&key), "completion/complete", params).await.json();
+        let completed = test_system.call(Some(&key), "completion/complete", params).await.json();
         let values = completed["result"]["completion"]["values"].clone();
         let own = if argument == "name" { json!(["same"]) } else { json!(["one", "two"]) };
         assert_eq!(values, own, "{completed}");
@@ -150,8 +150,8 @@ async fn give(system: &System, tenant: &str, mark: &'static str) {
     plan.apply(system.directory(), system.workspaces(), Timestamp::from_seconds(1_795_339_800), |_| {}).await.unwrap();
 }
 
-async fn answered(world: &World, credential: &str, method: &str, params: &Value) -> String {
-    let answer = world.call(Some(credential), method, params.clone()).await;
+async fn answered(test_system: &TestSystem, credential: &str, method: &str, params: &Value) -> String {
+    let answer = test_system.call(Some(credential), method, params.clone()).await;
     let result = answer.json()["result"].clone();
     assert!(answer.status == 200 && result.is_object() && result["isError"] != true, "{method} {params}: {answer:?}");
     result.to_string()

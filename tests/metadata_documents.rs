@@ -3,48 +3,48 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use world::World;
-use world::answer::Answer;
-use world::calls::Calls;
-use world::connector::Connector;
-use world::documents::{Behaviour, Documents, http};
-use world::person::{Form, Person};
+use test_system::TestSystem;
+use test_system::connector::Connector;
+use test_system::http_response::HttpResponse;
+use test_system::metadata_document_host::{Behaviour, MetadataDocumentHost, http};
+use test_system::person::{Form, Person};
+use test_system::recorded_calls::RecordedCalls;
 
 const LOOPBACK: &str = "http://localhost/callback";
 const DAY: i64 = 24 * 3600;
 
 /// Discovery says so, and then a client connects without having registered: page, code, tokens, a call, a refresh, and an end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_connects_by_its_document_again_and_again() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let ana = world.person("ana@example.com");
-    let metadata = world.get("/.well-known/oauth-authorization-server").await.json();
+async fn client_connects_by_its_metadata_document_repeatedly() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let ana = test_system.person("ana@example.com");
+    let metadata = test_system.get("/.well-known/oauth-authorization-server").await.json();
     assert_eq!(metadata["client_id_metadata_document_supported"], true);
     assert!(metadata["token_endpoint_auth_methods_supported"].as_array().unwrap().contains(&json!("none")));
-    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &[LOOPBACK]);
     let connector = Connector { redirect_uri: "http://localhost:51234/callback".to_owned(), ..connector };
 
     for _ in 0..3 {
-        let ask = connector.ask("skills:read");
+        let ask = connector.authorization_request("skills:read");
         let code = ana.code(&ask, "acme").await;
-        let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+        let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
         assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
-        let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
-        assert_eq!(world::claims(&tokens.access).1["client_id"], *connector.client_id);
+        let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
+        assert_eq!(test_system::claims(&tokens.access).1["client_id"], *connector.client_id);
         assert_eq!(connector.revoke(&tokens.access).await.status, 200);
         assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 401);
     }
 
-    assert_eq!((world.count("clients").await, documents.asked("/client.json")), (1, 1));
+    assert_eq!((test_system.count("clients").await, documents.request_count("/client.json")), (1, 1));
 }
 
 /// AS-72…75: what of a document counts, and what of it is ignored.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_document_offers_that_cannot_be_used_here_is_left_out() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let ana = signed_in(&world).await;
+async fn unsupported_metadata_is_ignored() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let ana = signed_in(&test_system).await;
     for (path, changes, stays) in [
         ("/plain", json!({}), true),
         (
@@ -69,46 +69,49 @@ async fn what_a_document_offers_that_cannot_be_used_here_is_left_out() {
         let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
         document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
         documents.publish(path, &document);
-        let connector = documents.connector_at(&world, path);
+        let connector = documents.connector_at(&test_system, path);
 
-        let page = ana.open(&connector.ask("skills:read").url).await;
+        let page = ana.open(&connector.authorization_request("skills:read").url).await;
 
         assert_eq!(page.status, 200, "{path} {page:?}");
         assert_eq!(page.body.contains("Stay connected"), stays, "{path}");
     }
     let client_id = documents.at("/schemes");
-    let cursor = Connector { world: &world, client_id, redirect_uri: "cursor://callback".to_owned(), secret: None };
-    refused(&ana.open(&cursor.ask("skills:read").url).await, "did not register");
+    let cursor =
+        Connector { test_system: &test_system, client_id, redirect_uri: "cursor://callback".to_owned(), secret: None };
+    refused(&ana.open(&cursor.authorization_request("skills:read").url).await, "did not register");
     let minimal =
         json!({ "client_id": documents.at("/minimal"), "client_name": "Minimal", "redirect_uris": [LOOPBACK] });
     let kind = [("content-type", "application/vnd.client+json; charset=utf-8")];
-    documents.behave("/minimal", Behaviour::Answer(http(200, &kind, minimal.to_string().as_bytes())));
-    let page = ana.open(&documents.connector_at(&world, "/minimal").ask("skills:read").url).await;
+    documents.set_behaviour("/minimal", Behaviour::Respond(http(200, &kind, minimal.to_string().as_bytes())));
+    let page =
+        ana.open(&documents.connector_at(&test_system, "/minimal").authorization_request("skills:read").url).await;
     assert!(page.status == 200 && page.body.contains("Stay connected"), "{page:?}");
 }
 
 /// AS-70…78: every document that is refused, with its reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_documents_are_refused_and_nothing_is_kept_of_them() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let ana = signed_in(&world).await;
+async fn invalid_documents_are_refused_and_not_stored() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let ana = signed_in(&test_system).await;
     let bodies = [of_bad_grammar(&documents), of_bad_members(&documents)].concat();
     assert!(bodies.len() >= 60, "{}", bodies.len());
 
     for (path, body, reason) in bodies {
-        documents.behave(&path, Behaviour::Answer(http(200, &[("content-type", "application/json")], &body)));
-        let page = ana.open(&documents.connector_at(&world, &path).ask("skills:read").url).await;
+        documents.set_behaviour(&path, Behaviour::Respond(http(200, &[("content-type", "application/json")], &body)));
+        let page =
+            ana.open(&documents.connector_at(&test_system, &path).authorization_request("skills:read").url).await;
 
         refused(&page, &reason);
-        assert_eq!(documents.asked(&path), 1, "{path}");
-        is_in_the_audit(&world, &documents.at(&path), &reason);
+        assert_eq!(documents.request_count(&path), 1, "{path}");
+        is_in_the_audit(&test_system, &documents.at(&path), &reason);
     }
-    assert_eq!(world.count("clients").await, 0);
+    assert_eq!(test_system.count("clients").await, 0);
 }
 
 /// Documents that are not JSON as it should be, made of one that is right: where they are, what they are, and why they are refused.
-fn of_bad_grammar(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
+fn of_bad_grammar(documents: &MetadataDocumentHost) -> Vec<(String, Vec<u8>, String)> {
     type Spoil = fn(&str) -> Vec<u8>;
     fn with(good: &str, more: &str) -> Vec<u8> {
         good.replacen('{', &format!("{{{more},"), 1).into_bytes()
@@ -152,7 +155,7 @@ fn of_bad_grammar(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
 }
 
 /// Documents with one member that is wrong, or not there; `ID` in it is the document's address.
-fn of_bad_members(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
+fn of_bad_members(documents: &MetadataDocumentHost) -> Vec<(String, Vec<u8>, String)> {
     let (kind, id) = ("is missing or not of the right type", "its client_id is not its address");
     let name = "its client_name must have 1 to 100 characters";
     let address = "its redirect_uris have none that is https or on loopback";
@@ -218,9 +221,9 @@ fn of_bad_members(documents: &Documents) -> Vec<(String, Vec<u8>, String)> {
 /// AS-71, 72, 78: every answer that is refused before its body is read, and every host that gives none, in bounded time.
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_hosts_are_refused_in_bounded_time() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let ana = signed_in(&world).await;
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let ana = signed_in(&test_system).await;
     documents.publish("/good", &documents.document("/good", "Some Client", &[LOOPBACK]));
     let elsewhere = documents.at("/good");
     let json = ("content-type", "application/json");
@@ -230,34 +233,38 @@ async fn hostile_hosts_are_refused_in_bounded_time() {
         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
         format!("{head}{bytes:x}\r\n{}\r\n0\r\n\r\n", " ".repeat(bytes)).into_bytes()
     };
-    let raw = |text: &str| Behaviour::Answer(text.as_bytes().to_vec());
+    let raw = |text: &str| Behaviour::Respond(text.as_bytes().to_vec());
     let hosts = [
         ("/missing", None, status),
-        ("/created", Some(Behaviour::Answer(http(201, &[json], b"{}"))), status),
-        ("/empty", Some(Behaviour::Answer(http(204, &[], b""))), status),
-        ("/partial", Some(Behaviour::Answer(http(206, &[json], b"{}"))), status),
-        ("/moved", Some(Behaviour::Answer(http(301, &[json, ("location", &elsewhere)], b"{}"))), status),
-        ("/found", Some(Behaviour::Answer(http(302, &[json, ("location", "/good")], b"{}"))), status),
+        ("/created", Some(Behaviour::Respond(http(201, &[json], b"{}"))), status),
+        ("/empty", Some(Behaviour::Respond(http(204, &[], b""))), status),
+        ("/partial", Some(Behaviour::Respond(http(206, &[json], b"{}"))), status),
+        ("/moved", Some(Behaviour::Respond(http(301, &[json, ("location", &elsewhere)], b"{}"))), status),
+        ("/found", Some(Behaviour::Respond(http(302, &[json, ("location", "/good")], b"{}"))), status),
         (
             "/inside",
-            Some(Behaviour::Answer(http(307, &[json, ("location", "http://169.254.169.254/")], b"{}"))),
+            Some(Behaviour::Respond(http(307, &[json, ("location", "http://169.254.169.254/")], b"{}"))),
             status,
         ),
-        ("/for-good", Some(Behaviour::Answer(http(308, &[json, ("location", &world.mcp_url())], b"{}"))), status),
-        ("/not-modified", Some(Behaviour::Answer(http(304, &[json], b""))), status),
-        ("/challenge", Some(Behaviour::Answer(http(403, &[("content-type", "text/html")], b"<html>"))), status),
-        ("/failing", Some(Behaviour::Answer(http(503, &[json], b"{}"))), status),
-        ("/html", Some(Behaviour::Answer(http(200, &[("content-type", "text/html")], b"{}"))), kind),
-        ("/text", Some(Behaviour::Answer(http(200, &[("content-type", "text/json")], b"{}"))), kind),
-        ("/image", Some(Behaviour::Answer(http(200, &[("content-type", "image/x+json")], b"{}"))), kind),
-        ("/untyped", Some(Behaviour::Answer(http(200, &[], b"{}"))), kind),
-        ("/jsonp", Some(Behaviour::Answer(http(200, &[("content-type", "application/javascript")], b"{}"))), kind),
+        (
+            "/for-good",
+            Some(Behaviour::Respond(http(308, &[json, ("location", &test_system.mcp_url())], b"{}"))),
+            status,
+        ),
+        ("/not-modified", Some(Behaviour::Respond(http(304, &[json], b""))), status),
+        ("/challenge", Some(Behaviour::Respond(http(403, &[("content-type", "text/html")], b"<html>"))), status),
+        ("/failing", Some(Behaviour::Respond(http(503, &[json], b"{}"))), status),
+        ("/html", Some(Behaviour::Respond(http(200, &[("content-type", "text/html")], b"{}"))), kind),
+        ("/text", Some(Behaviour::Respond(http(200, &[("content-type", "text/json")], b"{}"))), kind),
+        ("/image", Some(Behaviour::Respond(http(200, &[("content-type", "image/x+json")], b"{}"))), kind),
+        ("/untyped", Some(Behaviour::Respond(http(200, &[], b"{}"))), kind),
+        ("/jsonp", Some(Behaviour::Respond(http(200, &[("content-type", "application/javascript")], b"{}"))), kind),
         (
             "/long",
             Some(raw("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n{")),
             large,
         ),
-        ("/chunks", Some(Behaviour::Answer(chunked(5121))), large),
+        ("/chunks", Some(Behaviour::Respond(chunked(5121))), large),
         ("/endless", Some(Behaviour::Endless), large),
         ("/headers", Some(raw(&format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "a".repeat(1_000_000)))), broken),
         ("/no-http", Some(raw("SSH-2.0-OpenSSH_9.9\r\n")), broken),
@@ -272,30 +279,34 @@ async fn hostile_hosts_are_refused_in_bounded_time() {
     ];
     let visits = hosts.map(|(path, behaviour, reason)| {
         if let Some(behaviour) = behaviour {
-            documents.behave(path, behaviour);
+            documents.set_behaviour(path, behaviour);
         }
-        let (ask, ana, world, documents) =
-            (documents.connector_at(&world, path).ask("skills:read"), &ana, &world, &documents);
+        let (ask, ana, test_system, documents) = (
+            documents.connector_at(&test_system, path).authorization_request("skills:read"),
+            &ana,
+            &test_system,
+            &documents,
+        );
         async move {
             let began = Instant::now();
             let page = ana.open(&ask.url).await;
             refused(&page, reason);
             assert!(began.elapsed() < Duration::from_secs(30), "{path} took {:?}", began.elapsed());
-            assert_eq!(documents.asked(path), 1, "{path}");
-            is_in_the_audit(world, &documents.at(path), reason);
+            assert_eq!(documents.request_count(path), 1, "{path}");
+            is_in_the_audit(test_system, &documents.at(path), reason);
         }
     });
-    Box::pin(world::all(visits)).await;
+    Box::pin(test_system::all(visits)).await;
 
-    assert_eq!((world.count("clients").await, documents.asked("/good")), (0, 0));
+    assert_eq!((test_system.count("clients").await, documents.request_count("/good")), (0, 0));
 }
 
 /// AS-70, 77: every address that is refused, before anybody is asked to sign in if it tells by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_addresses_are_not_asked() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let ana = signed_in(&world).await;
+async fn unsafe_document_urls_are_not_fetched() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let ana = signed_in(&test_system).await;
     let shape = "its address must be https";
     let (special, port, clear) =
         ("its address is not on the public internet", "a port other than 443", "its address is not https");
@@ -350,13 +361,17 @@ async fn hostile_addresses_are_not_asked() {
         (&format!("{inside}/client"), port),
         ("http://localhost:1/client", clear),
         ("http://127.0.0.1/client", clear),
-        (&world.at("/.well-known/jwks.json"), clear),
+        (&test_system.at("/.well-known/jwks.json"), clear),
     ] {
-        let connector =
-            Connector { world: &world, client_id: id.to_owned(), redirect_uri: LOOPBACK.to_owned(), secret: None };
-        let ask = connector.ask("skills:read");
+        let connector = Connector {
+            test_system: &test_system,
+            client_id: id.to_owned(),
+            redirect_uri: LOOPBACK.to_owned(),
+            secret: None,
+        };
+        let ask = connector.authorization_request("skills:read");
 
-        refused(&world.get(&ask.url).await, reason);
+        refused(&test_system.get(&ask.url).await, reason);
         refused(&ana.open(&ask.url).await, reason);
     }
     // What a name leads to is known only when somebody asks, so these send to sign in first.
@@ -364,38 +379,42 @@ async fn hostile_addresses_are_not_asked() {
         ("https://localhost/client", &[special][..]),
         ("https://nobody.invalid/client", &["its name cannot be resolved"]),
     ] {
-        let connector =
-            Connector { world: &world, client_id: id.to_owned(), redirect_uri: LOOPBACK.to_owned(), secret: None };
-        let ask = connector.ask("skills:read");
+        let connector = Connector {
+            test_system: &test_system,
+            client_id: id.to_owned(),
+            redirect_uri: LOOPBACK.to_owned(),
+            secret: None,
+        };
+        let ask = connector.authorization_request("skills:read");
 
-        let stranger = world.get(&ask.url).await;
+        let stranger = test_system.get(&ask.url).await;
         assert!(stranger.status == 303 && stranger.location().contains("/auth/login"), "{stranger:?}");
         let page = ana.open(&ask.url).await;
         assert!(reasons.iter().any(|reason| page.body.contains(reason)), "{page:?}");
         refused(&page, "");
     }
-    assert_eq!(world.count("clients").await, 0);
+    assert_eq!(test_system.count("clients").await, 0);
 }
 
 /// Else anyone could make us ask any host, in a loop.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_fetched_for_somebody_who_has_not_signed_in() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
-    let ask = connector.ask("skills:read");
+async fn nothing_is_fetched_before_sign_in() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.authorization_request("skills:read");
 
     for _ in 0..3 {
-        let answer = world.get(&ask.url).await;
+        let answer = test_system.get(&ask.url).await;
         assert!(answer.status == 303 && answer.location().contains("/auth/login"), "{answer:?}");
     }
     let refusal = connector.refresh("rt_x").await;
     assert_eq!((refusal.status, &refusal.json()["error"]), (401, &json!("invalid_client")));
-    assert_eq!((documents.asked("/client.json"), world.count("clients").await), (0, 0));
+    assert_eq!((documents.request_count("/client.json"), test_system.count("clients").await), (0, 0));
 
-    let page = world.person("ana@example.com").signs_in(&ask.url).await;
+    let page = test_system.person("ana@example.com").sign_in(&ask.url).await;
     assert!(page.status == 200 && page.body.contains("Some Client"), "{page:?}");
-    assert_eq!((documents.asked("/client.json"), world.count("clients").await), (1, 1));
+    assert_eq!((documents.request_count("/client.json"), test_system.count("clients").await), (1, 1));
     let refusal = connector.refresh("rt_x").await;
     assert_eq!((refusal.status, &refusal.json()["error"]), (400, &json!("invalid_grant")));
     let secretive = Connector { secret: Some("made-up".to_owned()), ..connector };
@@ -405,9 +424,9 @@ async fn nothing_is_fetched_for_somebody_who_has_not_signed_in() {
 
 /// AS-76: as long as the host says, within 5 minutes and a day.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_is_asked_for_again_when_its_host_wants_that() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
+async fn document_is_refetched_as_its_cache_headers_say() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
     for (path, cache, fresh) in [
         ("/silent", "public", 3600),
         ("/short", "max-age=1", 300),
@@ -417,187 +436,207 @@ async fn a_document_is_asked_for_again_when_its_host_wants_that() {
     ] {
         let document = documents.document(path, "Some Client", &[LOOPBACK]);
         documents.publish_with(path, &document, &[("cache-control", cache)]);
-        let ask = documents.connector_at(&world, path).ask("skills:read");
-        let ana = signed_in(&world).await;
+        let ask = documents.connector_at(&test_system, path).authorization_request("skills:read");
+        let ana = signed_in(&test_system).await;
         for (passes, asked) in [(0, 1), (fresh - 1, 1), (1, 2), (1, 2)] {
-            world.advance(passes);
-            assert_eq!(ana.signs_in(&ask.url).await.status, 200);
-            assert_eq!(documents.asked(path), asked, "{path} after {passes}");
+            test_system.advance(passes);
+            assert_eq!(ana.sign_in(&ask.url).await.status, 200);
+            assert_eq!(documents.request_count(path), asked, "{path} after {passes}");
         }
     }
-    assert!(changes(&world, &documents.at("/short")).is_empty());
+    assert!(changes(&test_system, &documents.at("/short")).is_empty());
 }
 
 /// A host that fails takes nobody's connection away; a document that nobody could see for a week counts no more.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_fails_is_done_without_for_a_week() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
-    let ask = connector.ask("skills:read");
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
-    let mut tokens = connector.exchange(&ask, &code).await.tokens(&world);
+async fn stored_document_is_used_for_a_week_when_its_host_fails() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.authorization_request("skills:read");
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
+    let mut tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
 
-    documents.is_down(true);
+    documents.set_down(true);
     for day in 1..=7 {
-        world.advance(DAY - 120);
-        let (ana, asked) = (signed_in(&world).await, documents.asked("/client.json"));
+        test_system.advance(DAY - 120);
+        let (ana, asked) = (signed_in(&test_system).await, documents.request_count("/client.json"));
         for _ in 0..3 {
-            let page = ana.open(&connector.ask("skills:read").url).await;
+            let page = ana.open(&connector.authorization_request("skills:read").url).await;
             assert!(page.status == 200 && page.body.contains("Some Client"), "day {day}: {page:?}");
         }
-        assert_eq!(documents.asked("/client.json"), asked + 1, "asked once in five minutes");
-        tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        assert_eq!(documents.request_count("/client.json"), asked + 1, "asked once in five minutes");
+        tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
         assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
     }
-    is_in_the_audit(&world, &connector.client_id, "it cannot be reached");
+    is_in_the_audit(&test_system, &connector.client_id, "it cannot be reached");
     // Any answer that is no document does as little harm.
-    documents.is_down(false);
+    documents.set_down(false);
     for body in [&b"{}"[..], b"<html>"] {
-        documents.behave("/client.json", Behaviour::Answer(http(200, &[("content-type", "application/json")], body)));
-        world.advance(301);
-        assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+        documents.set_behaviour(
+            "/client.json",
+            Behaviour::Respond(http(200, &[("content-type", "application/json")], body)),
+        );
+        test_system.advance(301);
+        assert_eq!(
+            signed_in(&test_system).await.open(&connector.authorization_request("skills:read").url).await.status,
+            200
+        );
     }
 
-    world.advance(DAY);
-    let page = signed_in(&world).await.open(&connector.ask("skills:read").url).await;
+    test_system.advance(DAY);
+    let page = signed_in(&test_system).await.open(&connector.authorization_request("skills:read").url).await;
     refused(&page, "it is not a JSON object");
-    tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
 
     // Back again, and moved: what it says now counts at once, and the audit tells.
     let moved = documents.document("/client.json", "Some Client", &["http://127.0.0.1/moved"]);
     documents.publish("/client.json", &moved);
-    let ana = signed_in(&world).await;
-    refused(&ana.open(&connector.ask("skills:read").url).await, "did not register");
+    let ana = signed_in(&test_system).await;
+    refused(&ana.open(&connector.authorization_request("skills:read").url).await, "did not register");
     let there = Connector { redirect_uri: "http://127.0.0.1:9/moved".to_owned(), ..connector };
-    let ask = there.ask("skills:read");
+    let ask = there.authorization_request("skills:read");
     let code = ana.code(&ask, "acme").await;
-    assert!(there.exchange(&ask, &code).await.tokens(&world).refresh.is_some());
-    let changes = changes(&world, &there.client_id);
+    assert!(there.exchange(&ask, &code).await.tokens(&test_system).refresh.is_some());
+    let changes = changes(&test_system, &there.client_id);
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert!(changes[0]["old"] != changes[0]["new"] && changes[0]["old"].as_str().unwrap().len() == 43, "{changes:?}");
-    assert!(there.refresh(&tokens.refresh.unwrap()).await.tokens(&world).refresh.is_some());
+    assert!(there.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system).refresh.is_some());
 }
 
 /// Another order, other words, another logo: nothing that counts has changed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_that_says_the_same_has_not_changed() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
+async fn equivalent_document_is_unchanged() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
     let addresses = [LOOPBACK, "http://127.0.0.1/callback"];
-    let connector = documents.connector(&world, "/client.json", "Some Client", &addresses);
-    assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &addresses);
+    assert_eq!(
+        signed_in(&test_system).await.open(&connector.authorization_request("skills:read").url).await.status,
+        200
+    );
 
-    world.advance(3600);
+    test_system.advance(3600);
     let mut same = documents.document("/client.json", " Some Client ", &[addresses[1], "cursor://cb", addresses[0]]);
     same["logo_uri"] = json!("https://app.example/logo.png");
     documents.publish("/client.json", &same);
-    assert_eq!(signed_in(&world).await.open(&connector.ask("skills:read").url).await.status, 200);
+    assert_eq!(
+        signed_in(&test_system).await.open(&connector.authorization_request("skills:read").url).await.status,
+        200
+    );
 
-    assert_eq!(documents.asked("/client.json"), 2);
-    assert!(changes(&world, &connector.client_id).is_empty());
+    assert_eq!(documents.request_count("/client.json"), 2);
+    assert!(changes(&test_system, &connector.client_id).is_empty());
 }
 
 /// A client without a live grant is forgotten after a month; one with a grant stays, and fetching again does not shorten its life.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_document_stays_as_long_as_a_grant_can() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let unused = documents.connector(&world, "/unused", "Unused", &[LOOPBACK]);
-    let used = documents.connector(&world, "/used", "Used", &[LOOPBACK]);
-    let ana = signed_in(&world).await;
-    assert_eq!(ana.open(&unused.ask("skills:read").url).await.status, 200);
-    let ask = used.ask("skills:read");
+async fn document_is_kept_as_long_as_a_grant() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let unused = documents.connector(&test_system, "/unused", "Unused", &[LOOPBACK]);
+    let used = documents.connector(&test_system, "/used", "Used", &[LOOPBACK]);
+    let ana = signed_in(&test_system).await;
+    assert_eq!(ana.open(&unused.authorization_request("skills:read").url).await.status, 200);
+    let ask = used.authorization_request("skills:read");
     let code = ana.code(&ask, "acme").await;
-    let mut tokens = used.exchange(&ask, &code).await.tokens(&world);
-    world.advance(2 * 3600);
-    assert_eq!(signed_in(&world).await.open(&used.ask("skills:read").url).await.status, 200);
-    assert_eq!(documents.asked("/used"), 2);
+    let mut tokens = used.exchange(&ask, &code).await.tokens(&test_system);
+    test_system.advance(2 * 3600);
+    assert_eq!(signed_in(&test_system).await.open(&used.authorization_request("skills:read").url).await.status, 200);
+    assert_eq!(documents.request_count("/used"), 2);
 
     for _ in 0..7 {
-        world.advance(25 * DAY);
-        tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        test_system.advance(25 * DAY);
+        tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     }
 
     let refused = unused.refresh("rt_x").await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     // The forgotten one may still lie in the table, and comes back all the same.
-    assert_eq!(signed_in(&world).await.open(&unused.ask("skills:read").url).await.status, 200);
+    assert_eq!(signed_in(&test_system).await.open(&unused.authorization_request("skills:read").url).await.status, 200);
     let refused = unused.refresh("rt_x").await;
     assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
 }
 
 /// Many people meet a new client at once.
 #[tokio::test(flavor = "multi_thread")]
-async fn first_sight_by_many_at_once_is_harmless() {
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
-    let (ana, ben) = (signed_in(&world).await, world.person("ben@example.com"));
-    ben.signs_in("/auth/login").await;
+async fn concurrent_first_fetches_are_safe() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &[LOOPBACK]);
+    let (ana, ben) = (signed_in(&test_system).await, test_system.person("ben@example.com"));
+    ben.sign_in("/auth/login").await;
     for round in 0..2 {
-        let asks: Vec<_> = (0..10).map(|_| connector.ask("skills:read")).collect();
-        let pages = world::all(
+        let asks: Vec<_> = (0..10).map(|_| connector.authorization_request("skills:read")).collect();
+        let pages = test_system::all(
             asks.iter().enumerate().map(|(n, ask)| if n % 2 == 0 { ana.open(&ask.url) } else { ben.open(&ask.url) }),
         )
         .await;
         assert!(pages.iter().all(|page| page.status == 200), "{pages:?}");
-        world.advance(if round == 0 { 3600 - 1 } else { 0 });
+        test_system.advance(if round == 0 { 3600 - 1 } else { 0 });
     }
-    let codes = world::all(asks_approved(&world, &connector, &ana, 4)).await;
+    let codes = test_system::all(asks_approved(&test_system, &connector, &ana, 4)).await;
     assert!(codes.into_iter().all(|right| right));
-    assert_eq!(world.count("clients").await, 1);
+    assert_eq!(test_system.count("clients").await, 1);
 }
 
 fn asks_approved<'a>(
-    world: &'a World,
+    test_system: &'a TestSystem,
     connector: &'a Connector<'_>,
     ana: &'a Person<'_>,
     times: usize,
 ) -> impl Iterator<Item = impl Future<Output = bool> + 'a> + 'a {
     (0..times).map(move |_| async move {
-        let ask = connector.ask("skills:read");
+        let ask = connector.authorization_request("skills:read");
         let code = ana.code(&ask, "acme").await;
-        connector.exchange(&ask, &code).await.tokens(world).refresh.is_some()
+        connector.exchange(&ask, &code).await.tokens(test_system).refresh.is_some()
     })
 }
 
 /// AS-81: an operator may say whose applications connect; the host counts, whatever the document says.
 #[tokio::test(flavor = "multi_thread")]
-async fn only_listed_hosts_describe_clients_where_there_is_a_list() {
-    let documents = Documents::serve().await;
+async fn only_allow_listed_hosts_may_describe_clients() {
+    let documents = MetadataDocumentHost::serve().await;
     for (list, admitted) in
         [("127.0.0.1", true), ("claude.ai,127.0.0.1", true), ("claude.ai", false), ("27.0.0.1.example", false)]
     {
-        let world = World::with(|options| {
+        let test_system = TestSystem::with(|options| {
             options.outbound_allow.push(documents.origin().to_owned());
             options.parameters.insert("ClientMetadataHosts".to_owned(), list.to_owned());
         })
         .await;
         let path = format!("/for/{list}");
-        let connector = documents.connector(&world, &path, "Some Client", &[LOOPBACK]);
+        let connector = documents.connector(&test_system, &path, "Some Client", &[LOOPBACK]);
 
-        let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
+        let page =
+            test_system.person("ana@example.com").sign_in(&connector.authorization_request("skills:read").url).await;
 
         if admitted {
             assert_eq!(page.status, 200, "{list}: {page:?}");
         } else {
             refused(&page, "its host is not among those that are allowed here");
-            assert_eq!(documents.asked(&path), 0);
+            assert_eq!(documents.request_count(&path), 0);
         }
-        let registered = world.connector("Claude").await;
-        assert_eq!(world.person("ana@example.com").signs_in(&registered.ask("skills:read").url).await.status, 200);
+        let registered = test_system.connector("Claude").await;
+        assert_eq!(
+            test_system
+                .person("ana@example.com")
+                .sign_in(&registered.authorization_request("skills:read").url)
+                .await
+                .status,
+            200
+        );
     }
 }
 
 /// AS-79, 85, 86: the page says whose the application is as far as that is known, and no further.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_says_what_is_verified_and_what_is_not() {
+async fn consent_page_says_what_is_verified_and_what_is_not() {
     const PROGRAM: &str = "This goes to a program on your own computer.";
-    let documents = Documents::serve().await;
-    let world = documents.world().await;
-    let ana = signed_in(&world).await;
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let ana = signed_in(&test_system).await;
     // Kept as authorize keeps it, and fresh, so that nobody on the internet is asked.
     for (id, uris) in [
         ("https://claude.ai/oauth/mcp-oauth-client-metadata", ["https://claude.ai/api/mcp/auth_callback", LOOPBACK]),
@@ -606,12 +645,12 @@ async fn the_page_says_what_is_verified_and_what_is_not() {
             ["https://claude.ai/api/mcp/auth_callback", "https://app.example:8443/callback"],
         ),
     ] {
-        world.knows_document(id, "Claude", &uris).await;
+        test_system.store_metadata_document(id, "Claude", &uris).await;
     }
     let page = async |client_id: &str, redirect_uri: &str| {
         let (client_id, redirect_uri) = (client_id.to_owned(), redirect_uri.to_owned());
-        let connector = Connector { world: &world, client_id, redirect_uri, secret: None };
-        let page = ana.open(&connector.ask("skills:read").url).await;
+        let connector = Connector { test_system: &test_system, client_id, redirect_uri, secret: None };
+        let page = ana.open(&connector.authorization_request("skills:read").url).await;
         assert_eq!(page.status, 200, "{page:?}");
         page.body
     };
@@ -630,23 +669,23 @@ async fn the_page_says_what_is_verified_and_what_is_not() {
         assert!(page.contains("described by <strong>app.example</strong>") && !page.contains("Verified:"), "{page}");
     }
 
-    let registered = world.connector("Claude").await;
+    let registered = test_system.connector("Claude").await;
     let unverified = page(&registered.client_id, &registered.redirect_uri).await;
     assert!(unverified.contains("we have not verified it") && !unverified.contains("Verified:"), "{unverified}");
 }
 
 /// Known, a document costs nothing; first sight and each fetch after cost one write.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_known_document_costs_no_call_more() {
-    let (documents, calls) = (Documents::serve().await, Calls::default());
-    let world = World::with(|options| {
+async fn stored_document_costs_no_extra_aws_call() {
+    let (documents, calls) = (MetadataDocumentHost::serve().await, RecordedCalls::default());
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(calls.wire());
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;
-    let ana = signed_in(&world).await;
-    let connector = documents.connector(&world, "/client.json", "Some Client", &[LOOPBACK]);
-    let ask = connector.ask("skills:read");
+    let ana = signed_in(&test_system).await;
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.authorization_request("skills:read");
     let spent = || (calls.take(), calls.requests()).1;
     let _ = spent();
 
@@ -654,32 +693,32 @@ async fn a_known_document_costs_no_call_more() {
         let page = ana.open(&ask.url).await;
         assert_eq!((page.status, spent()), (200, requests), "{time}");
     }
-    world.advance(3600);
-    let ana = signed_in(&world).await;
+    test_system.advance(3600);
+    let ana = signed_in(&test_system).await;
     let page = ana.open(&ask.url).await;
     assert_eq!((page.status, spent()), (200, 3), "fetched again");
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
     let granted = ana.submit(&form).await;
-    world.remember(&granted.redirected()["code"]);
+    test_system.track_secret(&granted.redirect_parameters()["code"]);
     assert_eq!((granted.status, spent()), (303, 3), "approved");
-    assert_eq!((world.get(&ask.url).await.status, spent()), (303, 0), "before signing in");
+    assert_eq!((test_system.get(&ask.url).await.status, spent()), (303, 0), "before signing in");
 }
 
-async fn signed_in(world: &World) -> Person<'_> {
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
+async fn signed_in(test_system: &TestSystem) -> Person<'_> {
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
     ana
 }
 
 /// A page, which says why, and leads nowhere.
-fn refused(page: &Answer, reason: &str) {
+fn refused(page: &HttpResponse, reason: &str) {
     assert_eq!((page.status, page.header("location")), (400, None), "{reason}: {page:?}");
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{page:?}");
     assert!(page.body.contains(reason), "{reason}: {page:?}");
 }
 
-fn is_in_the_audit(world: &World, client: &str, reason: &str) {
-    let failed = world.audit("client_document_failed");
+fn is_in_the_audit(test_system: &TestSystem, client: &str, reason: &str) {
+    let failed = test_system.audit("client_document_failed");
     let of_client: Vec<_> = failed.iter().filter(|event| event["client"] == client).collect();
     assert!(
         of_client.iter().any(|event| event["reason"].as_str().unwrap().contains(reason)),
@@ -687,6 +726,6 @@ fn is_in_the_audit(world: &World, client: &str, reason: &str) {
     );
 }
 
-fn changes(world: &World, client: &str) -> Vec<Value> {
-    world.audit("client_document_changed").into_iter().filter(|event| event["client"] == client).collect()
+fn changes(test_system: &TestSystem, client: &str) -> Vec<Value> {
+    test_system.audit("client_document_changed").into_iter().filter(|event| event["client"] == client).collect()
 }

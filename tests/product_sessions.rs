@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use world::World;
+use test_system::TestSystem;
 
 use crate::script::Script;
 
@@ -11,26 +11,26 @@ const KEY: &str = "sb_publishable_local";
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs packages of npm, which tests/run installs"]
-async fn who_signed_in_at_the_product_is_signed_in_here_and_the_other_way_round() {
-    let world = World::new().await;
-    let arguments = [world.system().supabase_url(), KEY, "ana@example.com", "ana-demo"];
+async fn product_and_login_page_share_one_session() {
+    let test_system = TestSystem::new().await;
+    let arguments = [test_system.system().supabase_url(), KEY, "ana@example.com", "ana-demo"];
     let mut product = Script::start("node", "tests/clients/supabase-js/session.mjs", &arguments);
 
-    let signed_in = product.hears().await;
+    let signed_in = product.receive().await;
     let cookies: BTreeMap<String, String> = serde_json::from_value(signed_in["cookies"].clone()).unwrap();
-    let ana = world.person("ana@example.com");
+    let ana = test_system.person("ana@example.com");
     for (name, value) in &cookies {
-        ana.has_cookie(name, value);
+        ana.set_cookie(name, value);
     }
     let console = ana.open("/admin").await;
     assert_eq!(console.status, 200, "{console:?}");
     assert!(console.body.contains("ana@example.com"), "{}", console.body);
 
-    let ben = world.person("ben@example.com");
-    ben.signs_in("/auth/login").await;
+    let ben = test_system.person("ben@example.com");
+    ben.sign_in("/auth/login").await;
     let header = ben.cookie_header();
     let cookies: BTreeMap<_, _> = header.split("; ").filter_map(|cookie| cookie.split_once('=')).collect();
-    product.tells(&json!({ "cookies": cookies })).await;
-    assert_eq!(product.hears().await, json!({ "event": "knows", "email": "ben@example.com" }));
-    product.ends().await;
+    product.send(&json!({ "cookies": cookies })).await;
+    assert_eq!(product.receive().await, json!({ "event": "knows", "email": "ben@example.com" }));
+    product.finish().await;
 }

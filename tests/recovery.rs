@@ -8,50 +8,50 @@ use base64::engine::general_purpose::STANDARD;
 use local::interceptor::{Call, Decision, InjectedError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use world::World;
-use world::answer::Answer;
-use world::connector::Ask;
+use test_system::TestSystem;
+use test_system::connector::AuthorizationRequest;
+use test_system::http_response::HttpResponse;
 
 use crate::script::at;
 
 /// What a client does next, and by which status and code it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+enum ClientRecovery {
     /// 401 `invalid_client`, and nothing else is.
-    RegistersAgain,
+    RegisterAgain,
     /// 400 `invalid_grant`: connect again, as the same client.
-    AsksThePerson,
+    AuthorizeAgain,
     /// 400, or 413, and neither of the two: the request itself is wrong.
-    Mends(&'static str),
+    FixRequest(&'static str),
     /// 503 with `Retry-After`.
-    ComesBack,
+    RetryLater,
 }
 
-use Next::{AsksThePerson, ComesBack, Mends, RegistersAgain};
+use ClientRecovery::{AuthorizeAgain, FixRequest, RegisterAgain, RetryLater};
 
 /// Refusals by the name of their reason in an endpoint's `error.rs`.
 #[derive(Default)]
-struct Refused(Vec<(&'static str, Answer, Next)>);
+struct ErrorCases(Vec<(&'static str, HttpResponse, ClientRecovery)>);
 
-impl Refused {
-    fn add(&mut self, reason: &'static str, answer: Answer, next: Next) {
+impl ErrorCases {
+    fn add(&mut self, reason: &'static str, answer: HttpResponse, next: ClientRecovery) {
         self.0.push((reason, answer, next));
     }
 
     /// Holds each to what it should be, and demands every variant of `error` in `source` but those that are tested in `elsewhere`.
-    fn hold_to(self, source: &str, error: &str, elsewhere: &[&str]) {
+    fn check_against(self, source: &str, error: &str, elsewhere: &[&str]) {
         for (reason, answer, next) in &self.0 {
             let code = answer.json()["error"].as_str().unwrap().to_owned();
             let expected = match next {
-                RegistersAgain => (401, "invalid_client"),
-                AsksThePerson => (400, "invalid_grant"),
-                Mends("too large") => (413, "invalid_request"),
-                Mends(code) => (400, *code),
-                ComesBack => (503, "temporarily_unavailable"),
+                RegisterAgain => (401, "invalid_client"),
+                AuthorizeAgain => (400, "invalid_grant"),
+                FixRequest("too large") => (413, "invalid_request"),
+                FixRequest(code) => (400, *code),
+                RetryLater => (503, "temporarily_unavailable"),
             };
             assert_eq!((answer.status, code.as_str()), expected, "{reason}: {answer:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{reason}");
-            assert_eq!(answer.header("retry-after").is_some(), *next == ComesBack, "{reason}");
+            assert_eq!(answer.header("retry-after").is_some(), *next == RetryLater, "{reason}");
             assert_eq!(answer.header("location"), None, "{reason}");
         }
         let source = std::fs::read_to_string(at(source)).unwrap();
@@ -69,7 +69,7 @@ impl Refused {
 }
 
 /// A wire on which every read fails while the flag is up.
-fn breakable() -> (Arc<AtomicBool>, impl Fn(Call) -> std::future::Ready<Decision> + Send + Sync + 'static) {
+fn switchable_fault() -> (Arc<AtomicBool>, impl Fn(Call) -> std::future::Ready<Decision> + Send + Sync + 'static) {
     let broken = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&broken);
     let interceptor = move |call: Call| {
@@ -82,74 +82,78 @@ fn breakable() -> (Arc<AtomicBool>, impl Fn(Call) -> std::future::Ready<Decision
 /// OAuth 2.1 §3.2.4.
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "one table of all reasons")]
-async fn each_refusal_of_a_token_says_what_to_do_next() {
-    let (broken, interceptor) = breakable();
-    let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
-    let mut refused = Refused::default();
-    let (client, other) = (world.connector("Claude").await, world.connector("Other").await);
-    let confidential = world.confidential("acme-cowork", "the secret of acme-cowork").await;
-    let ana = world.person("ana@example.com");
-    let ask = client.ask("skills:read");
+async fn each_token_error_tells_the_client_how_to_recover() {
+    let (broken, interceptor) = switchable_fault();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
+    let mut refused = ErrorCases::default();
+    let (client, other) = (test_system.connector("Claude").await, test_system.connector("Other").await);
+    let confidential = test_system.confidential_client("acme-cowork", "the secret of acme-cowork").await;
+    let ana = test_system.person("ana@example.com");
+    let ask = client.authorization_request("skills:read");
     let code = ana.code(&ask, "acme").await;
     let exchange = async |changes: &[(&str, Option<&str>)]| client.exchange_with(&ask, &code, changes).await;
     let secret = async |secret: Option<&str>| {
-        let ask = Ask { url: String::new(), verifier: "v".repeat(43), state: String::new() };
+        let ask = AuthorizationRequest { url: String::new(), verifier: "v".repeat(43), state: String::new() };
         confidential.exchange_with(&ask, &code, &[("client_secret", secret)]).await
     };
 
     // The request.
     let form = [("grant_type", "refresh_token"), ("refresh_token", "x"), ("client_id", client.client_id.as_str())];
     let twice = [&form[..], &form[..1]].concat();
-    refused.add("MalformedRequest", world.post_form("/oauth/token", &twice).await, Mends("invalid_request"));
-    let as_json = world.post_bytes("/oauth/token", "application/json", b"{}").await;
-    refused.add("MalformedRequest", as_json, Mends("invalid_request"));
-    let not_utf8 = world.post_bytes("/oauth/token", "application/x-www-form-urlencoded", b"grant_type=%ff").await;
-    refused.add("MalformedRequest", not_utf8, Mends("invalid_request"));
-    let large = world.post_form("/oauth/token", &[("grant_type", "x".repeat(100_000).as_str())]).await;
-    refused.add("MalformedRequest", large, Mends("too large"));
+    refused.add("MalformedRequest", test_system.post_form("/oauth/token", &twice).await, FixRequest("invalid_request"));
+    let as_json = test_system.post_bytes("/oauth/token", "application/json", b"{}").await;
+    refused.add("MalformedRequest", as_json, FixRequest("invalid_request"));
+    let not_utf8 = test_system.post_bytes("/oauth/token", "application/x-www-form-urlencoded", b"grant_type=%ff").await;
+    refused.add("MalformedRequest", not_utf8, FixRequest("invalid_request"));
+    let large = test_system.post_form("/oauth/token", &[("grant_type", "x".repeat(100_000).as_str())]).await;
+    refused.add("MalformedRequest", large, FixRequest("too large"));
     for name in ["grant_type", "code", "code_verifier"] {
-        refused.add("MissingParameter", exchange(&[(name, None)]).await, Mends("invalid_request"));
-        refused.add("MissingParameter", exchange(&[(name, Some(""))]).await, Mends("invalid_request"));
+        refused.add("MissingParameter", exchange(&[(name, None)]).await, FixRequest("invalid_request"));
+        refused.add("MissingParameter", exchange(&[(name, Some(""))]).await, FixRequest("invalid_request"));
     }
     refused.add(
         "MissingParameter",
-        world.post_form("/oauth/token", &[form[0], form[2]]).await,
-        Mends("invalid_request"),
+        test_system.post_form("/oauth/token", &[form[0], form[2]]).await,
+        FixRequest("invalid_request"),
     );
     for kind in ["password", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer", "Refresh_Token"] {
         refused.add(
             "UnsupportedGrantType",
             exchange(&[("grant_type", Some(kind))]).await,
-            Mends("unsupported_grant_type"),
+            FixRequest("unsupported_grant_type"),
         );
     }
-    refused.add("MalformedCodeVerifier", exchange(&[("code_verifier", Some("short"))]).await, Mends("invalid_request"));
+    refused.add(
+        "MalformedCodeVerifier",
+        exchange(&[("code_verifier", Some("short"))]).await,
+        FixRequest("invalid_request"),
+    );
 
     // Who asks.
-    refused.add("ClientCredentials", exchange(&[("client_id", None)]).await, Mends("invalid_request"));
+    refused.add("ClientCredentials", exchange(&[("client_id", None)]).await, FixRequest("invalid_request"));
     let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
     let with_header =
-        async |value: &str| world.post_form_with("/oauth/token", &form, &[("authorization", value)]).await;
-    refused.add("ClientCredentials", with_header(&basic("another:x")).await, Mends("invalid_request"));
-    refused.add("ClientCredentials", with_header("Basic nonsense").await, RegistersAgain);
-    refused.add("ClientCredentials", with_header("Bearer x").await, RegistersAgain);
+        async |value: &str| test_system.post_form_with("/oauth/token", &form, &[("authorization", value)]).await;
+    refused.add("ClientCredentials", with_header(&basic("another:x")).await, FixRequest("invalid_request"));
+    refused.add("ClientCredentials", with_header("Basic nonsense").await, RegisterAgain);
+    refused.add("ClientCredentials", with_header("Bearer x").await, RegisterAgain);
     for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
-        refused.add("UnknownClient", exchange(&[("client_id", Some(unknown))]).await, RegistersAgain);
+        refused.add("UnknownClient", exchange(&[("client_id", Some(unknown))]).await, RegisterAgain);
         let nonsense = [("client_id", Some(unknown)), ("code", Some("nonsense"))];
-        refused.add("UnknownClient", exchange(&nonsense).await, RegistersAgain);
+        refused.add("UnknownClient", exchange(&nonsense).await, RegisterAgain);
         let form = [("grant_type", "refresh_token"), ("refresh_token", "nonsense"), ("client_id", unknown)];
-        refused.add("UnknownClient", world.post_form("/oauth/token", &form).await, RegistersAgain);
+        refused.add("UnknownClient", test_system.post_form("/oauth/token", &form).await, RegisterAgain);
     }
-    refused.add("ClientAuthentication", exchange(&[("client_secret", Some("made up"))]).await, RegistersAgain);
-    refused.add("ClientAuthentication", secret(None).await, RegistersAgain);
-    refused.add("ClientAuthentication", secret(Some("wrong")).await, RegistersAgain);
+    refused.add("ClientAuthentication", exchange(&[("client_secret", Some("made up"))]).await, RegisterAgain);
+    refused.add("ClientAuthentication", secret(None).await, RegisterAgain);
+    refused.add("ClientAuthentication", secret(Some("wrong")).await, RegisterAgain);
 
     // The code.
     for nonsense in ["ac_x", "nonsense", "rt_x"] {
-        refused.add("MalformedCode", exchange(&[("code", Some(nonsense))]).await, AsksThePerson);
+        refused.add("MalformedCode", exchange(&[("code", Some(nonsense))]).await, AuthorizeAgain);
     }
     let nobodys = format!("ac_{}", "A".repeat(code.len() - 3));
-    refused.add("UnknownCode", exchange(&[("code", Some(&nobodys))]).await, AsksThePerson);
+    refused.add("UnknownCode", exchange(&[("code", Some(&nobodys))]).await, AuthorizeAgain);
     let forged = format!("{}{}", &code[..25], "A".repeat(code.len() - 25));
     let wrong = "w".repeat(43);
     for (name, value) in [
@@ -158,107 +162,111 @@ async fn each_refusal_of_a_token_says_what_to_do_next() {
         ("redirect_uri", "https://claude.ai/elsewhere"),
         ("client_id", &other.client_id),
     ] {
-        refused.add("Code", exchange(&[(name, Some(value))]).await, AsksThePerson);
+        refused.add("Code", exchange(&[(name, Some(value))]).await, AuthorizeAgain);
     }
     let elsewhere = Some("https://elsewhere.example/mcp");
-    refused.add("InvalidTarget", exchange(&[("resource", elsewhere)]).await, Mends("invalid_target"));
+    refused.add("InvalidTarget", exchange(&[("resource", elsewhere)]).await, FixRequest("invalid_target"));
     broken.store(true, Ordering::SeqCst);
-    refused.add("Upstream", exchange(&[]).await, ComesBack);
+    refused.add("Upstream", exchange(&[]).await, RetryLater);
     broken.store(false, Ordering::SeqCst);
     // Nothing of all that has spent it.
-    let tokens = exchange(&[]).await.tokens(&world);
-    refused.add("Code", exchange(&[]).await, AsksThePerson);
-    refused.add("GrantRevoked", client.refresh(&tokens.refresh.unwrap()).await, AsksThePerson);
-    let late = client.ask("skills:read");
+    let tokens = exchange(&[]).await.tokens(&test_system);
+    refused.add("Code", exchange(&[]).await, AuthorizeAgain);
+    refused.add("GrantRevoked", client.refresh(&tokens.refresh.unwrap()).await, AuthorizeAgain);
+    let late = client.authorization_request("skills:read");
     let code = ana.code(&late, "acme").await;
-    world.advance(61);
-    refused.add("Code", client.exchange(&late, &code).await, AsksThePerson);
+    test_system.advance(61);
+    refused.add("Code", client.exchange(&late, &code).await, AuthorizeAgain);
 
     // The refresh token.
     let approved = async || {
-        let (ask, code) = client.approved("skills:read offline_access", "ana@example.com", "acme").await;
-        client.exchange(&ask, &code).await.tokens(&world).refresh.unwrap()
+        let (ask, code) = client.approve_directly("skills:read offline_access", "ana@example.com", "acme").await;
+        client.exchange(&ask, &code).await.tokens(&test_system).refresh.unwrap()
     };
     let token = approved().await;
     for nonsense in ["rt_x", "nonsense", "ac_x"] {
-        refused.add("MalformedRefreshToken", client.refresh(nonsense).await, AsksThePerson);
+        refused.add("MalformedRefreshToken", client.refresh(nonsense).await, AuthorizeAgain);
     }
     let nobodys = format!("rt_{}", "A".repeat(token.len() - 3));
-    refused.add("UnknownGrant", client.refresh(&nobodys).await, AsksThePerson);
-    refused.add("ClientMismatch", other.refresh(&token).await, AsksThePerson);
+    refused.add("UnknownGrant", client.refresh(&nobodys).await, AuthorizeAgain);
+    refused.add("ClientMismatch", other.refresh(&token).await, AuthorizeAgain);
     let stranger = format!("{}{}", &token[..25], "A".repeat(token.len() - 25));
-    refused.add("RefreshToken", client.refresh(&stranger).await, AsksThePerson);
+    refused.add("RefreshToken", client.refresh(&stranger).await, AuthorizeAgain);
     for scope in ["entities:write", "skills:read\u{e9}"] {
-        refused.add("InvalidScope", client.refresh_with(&token, &[("scope", scope)]).await, Mends("invalid_scope"));
+        refused.add(
+            "InvalidScope",
+            client.refresh_with(&token, &[("scope", scope)]).await,
+            FixRequest("invalid_scope"),
+        );
     }
     let elsewhere = [("resource", "https://elsewhere.example/mcp")];
-    refused.add("InvalidTarget", client.refresh_with(&token, &elsewhere).await, Mends("invalid_target"));
+    refused.add("InvalidTarget", client.refresh_with(&token, &elsewhere).await, FixRequest("invalid_target"));
     broken.store(true, Ordering::SeqCst);
-    refused.add("Upstream", client.refresh(&token).await, ComesBack);
+    refused.add("Upstream", client.refresh(&token).await, RetryLater);
     broken.store(false, Ordering::SeqCst);
-    let second = client.refresh(&token).await.tokens(&world).refresh.unwrap();
-    let third = client.refresh(&second).await.tokens(&world).refresh.unwrap();
-    refused.add("RefreshToken", client.refresh(&token).await, AsksThePerson);
-    refused.add("GrantRevoked", client.refresh(&third).await, AsksThePerson);
+    let second = client.refresh(&token).await.tokens(&test_system).refresh.unwrap();
+    let third = client.refresh(&second).await.tokens(&test_system).refresh.unwrap();
+    refused.add("RefreshToken", client.refresh(&token).await, AuthorizeAgain);
+    refused.add("GrantRevoked", client.refresh(&third).await, AuthorizeAgain);
     let revoked = approved().await;
     assert_eq!(client.revoke(&revoked).await.status, 200);
-    refused.add("GrantRevoked", client.refresh(&revoked).await, AsksThePerson);
+    refused.add("GrantRevoked", client.refresh(&revoked).await, AuthorizeAgain);
     let idle = approved().await;
-    world.advance(30 * 24 * 3600);
-    refused.add("RefreshToken", client.refresh(&idle).await, AsksThePerson);
+    test_system.advance(30 * 24 * 3600);
+    refused.add("RefreshToken", client.refresh(&idle).await, AuthorizeAgain);
     let left = approved().await;
-    world.removes("acme", "ana@example.com").await;
-    refused.add("NotAMember", client.refresh(&left).await, AsksThePerson);
+    test_system.remove_member("acme", "ana@example.com").await;
+    refused.add("NotAMember", client.refresh(&left).await, AuthorizeAgain);
     // The other client was never used, and its time is over.
-    refused.add("UnknownClient", other.refresh("rt_x").await, RegistersAgain);
+    refused.add("UnknownClient", other.refresh("rt_x").await, RegisterAgain);
 
     // Two at the same moment: tests/interleavings.rs.
-    refused.hold_to("functions/token/src/error.rs", "TokenError", &["ConcurrentCodeUse", "ConcurrentRotations"]);
+    refused.check_against("functions/token/src/error.rs", "TokenError", &["ConcurrentCodeUse", "ConcurrentRotations"]);
 }
 
 /// RFC 7009 §2.2.1. A token that is unknown or no longer good is no error there, so nothing is told as `invalid_grant`.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_refusal_of_a_revocation_says_what_to_do_next() {
-    let (broken, interceptor) = breakable();
-    let world = World::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
-    let mut refused = Refused::default();
-    let client = world.connector("Claude").await;
-    let confidential = world.confidential("acme-cowork", "the secret of acme-cowork").await;
-    let (id, key) = (client.client_id.as_str(), world.api_key());
-    let revoke = async |form: &[(&str, &str)]| world.post_form("/oauth/revoke", form).await;
+async fn each_revocation_error_tells_the_client_how_to_recover() {
+    let (broken, interceptor) = switchable_fault();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
+    let mut refused = ErrorCases::default();
+    let client = test_system.connector("Claude").await;
+    let confidential = test_system.confidential_client("acme-cowork", "the secret of acme-cowork").await;
+    let (id, key) = (client.client_id.as_str(), test_system.api_key());
+    let revoke = async |form: &[(&str, &str)]| test_system.post_form("/oauth/revoke", form).await;
 
     let twice = [("token", "x"), ("token", "y"), ("client_id", id)];
-    refused.add("MalformedRequest", revoke(&twice).await, Mends("invalid_request"));
-    refused.add("ClientCredentials", revoke(&[("token", "x")]).await, Mends("invalid_request"));
-    refused.add("MissingToken", revoke(&[("client_id", id)]).await, Mends("invalid_request"));
-    refused.add("ApiKey", revoke(&[("token", &key), ("client_id", id)]).await, Mends("unsupported_token_type"));
+    refused.add("MalformedRequest", revoke(&twice).await, FixRequest("invalid_request"));
+    refused.add("ClientCredentials", revoke(&[("token", "x")]).await, FixRequest("invalid_request"));
+    refused.add("MissingToken", revoke(&[("client_id", id)]).await, FixRequest("invalid_request"));
+    refused.add("ApiKey", revoke(&[("token", &key), ("client_id", id)]).await, FixRequest("unsupported_token_type"));
     for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
-        refused.add("UnknownClient", revoke(&[("token", "x"), ("client_id", unknown)]).await, RegistersAgain);
-        refused.add("UnknownClient", revoke(&[("token", "rt_x"), ("client_id", unknown)]).await, RegistersAgain);
+        refused.add("UnknownClient", revoke(&[("token", "x"), ("client_id", unknown)]).await, RegisterAgain);
+        refused.add("UnknownClient", revoke(&[("token", "rt_x"), ("client_id", unknown)]).await, RegisterAgain);
     }
     for secret in ["", "wrong"] {
         let form = [("token", "x"), ("client_id", confidential.client_id.as_str()), ("client_secret", secret)];
-        refused.add("ClientAuthentication", revoke(&form).await, RegistersAgain);
+        refused.add("ClientAuthentication", revoke(&form).await, RegisterAgain);
     }
     broken.store(true, Ordering::SeqCst);
-    refused.add("Upstream", revoke(&[("token", "x"), ("client_id", id)]).await, ComesBack);
+    refused.add("Upstream", revoke(&[("token", "x"), ("client_id", id)]).await, RetryLater);
 
-    refused.hold_to("functions/revoke/src/error.rs", "RevokeError", &[]);
+    refused.check_against("functions/revoke/src/error.rs", "RevokeError", &[]);
 }
 
 /// A client that the server no longer knows registers again and goes on, by itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forgotten_client_finds_back_by_registering_again() {
-    let world = World::new().await;
-    let client = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    world.advance(31 * 24 * 3600);
+async fn forgotten_client_recovers_by_registering_again() {
+    let test_system = TestSystem::new().await;
+    let client = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    test_system.advance(31 * 24 * 3600);
     assert_eq!(client.refresh("rt_x").await.json()["error"], "invalid_client");
 
-    let again = world.connector("Claude").await;
+    let again = test_system.connector("Claude").await;
 
     assert_eq!(again.client_id, client.client_id);
-    let ask = client.ask("skills:read");
+    let ask = client.authorization_request("skills:read");
     let code = ana.code(&ask, "acme").await;
     assert_eq!(client.exchange(&ask, &code).await.status, 200);
 }
@@ -266,17 +274,17 @@ async fn a_forgotten_client_finds_back_by_registering_again() {
 /// A browser that brings a client nobody knows gets a page that says what to do; fastmcp, which looks first, gets its 400.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_client_at_authorize_gets_a_page_that_says_what_to_do() {
-    let world = World::new().await;
-    let client = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    world.advance(31 * 24 * 3600);
+    let test_system = TestSystem::new().await;
+    let client = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    test_system.advance(31 * 24 * 3600);
 
     for signed_in in [false, true] {
         if signed_in {
-            ana.signs_in("/auth/login").await;
+            ana.sign_in("/auth/login").await;
         }
         for id in [client.client_id.as_str(), "c_unknown", "nobody"] {
-            let page = ana.open(&client.ask_with(&[("client_id", Some(id))]).url).await;
+            let page = ana.open(&client.authorization_request_with(&[("client_id", Some(id))]).url).await;
 
             assert_eq!((page.status, page.header("location")), (400, None), "{id}");
             for told in ["This application is not known here", "remove the connector and add it again"] {

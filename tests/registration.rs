@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use world::World;
+use test_system::TestSystem;
 
 use crate::events::event;
 
 /// RFC 7591 §3.2.1, with what Claude sends: it asks for a secret, and is told that it is public.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_asked_for_a_registered_client_is_public() {
-    let world = World::new().await;
+async fn registered_clients_are_always_public() {
+    let test_system = TestSystem::new().await;
     let asked = json!({
         "client_name": "Claude",
         "redirect_uris": ["https://claude.ai/api/mcp/auth_callback"],
@@ -22,7 +22,7 @@ async fn whatever_is_asked_for_a_registered_client_is_public() {
         "something_else": { "nested": true },
     });
 
-    let answer = world.post_json("/oauth/register", &asked).await;
+    let answer = test_system.post_json("/oauth/register", &asked).await;
 
     assert_eq!(answer.status, 201);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -44,7 +44,7 @@ async fn whatever_is_asked_for_a_registered_client_is_public() {
 /// A client that registers at every connect, often twice, is one client.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_metadata_is_the_same_client() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let one = json!({ "client_name": "A", "redirect_uris": ["https://a.example/cb", "http://localhost/cb"] });
     let same =
         json!({ "redirect_uris": ["http://localhost/cb", "https://a.example/cb"], "client_name": " A ", "scope": "x" });
@@ -52,19 +52,19 @@ async fn the_same_metadata_is_the_same_client() {
 
     let mut ids = Vec::new();
     for metadata in [&one, &one, &same, &another] {
-        ids.push(world.post_json("/oauth/register", metadata).await.json()["client_id"].clone());
+        ids.push(test_system.post_json("/oauth/register", metadata).await.json()["client_id"].clone());
     }
 
     assert_eq!(ids[0], ids[1]);
     assert_eq!(ids[0], ids[2]);
     assert_ne!(ids[0], ids[3]);
-    assert_eq!(world.count("clients").await, 2);
+    assert_eq!(test_system.count("clients").await, 2);
 }
 
 /// RFC 7591 §3.2.2.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_registered_is_refused_and_not_kept() {
-    let world = World::new().await;
+async fn invalid_metadata_is_refused_and_not_stored() {
+    let test_system = TestSystem::new().await;
     let uri = "https://a.example/cb";
     let metadata = "invalid_client_metadata";
     let address = "invalid_redirect_uri";
@@ -89,17 +89,17 @@ async fn what_cannot_be_registered_is_refused_and_not_kept() {
         (json!([[uri]]), metadata),
         (json!("text"), metadata),
     ] {
-        let answer = world.post_json("/oauth/register", &asked).await;
+        let answer = test_system.post_json("/oauth/register", &asked).await;
 
         assert_eq!((answer.status, &answer.json()["error"]), (400, &Value::from(error)), "{asked}");
     }
-    assert_eq!(world.count("clients").await, 0);
+    assert_eq!(test_system.count("clients").await, 0);
 }
 
 /// What real clients send, byte for byte, and all that they are answered: again and again one and the same client.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_real_client_is_registered_once_and_told_all_of_it() {
-    let world = World::new().await;
+async fn each_real_client_is_registered_once_with_complete_metadata() {
+    let test_system = TestSystem::new().await;
     let hosted = ["https://claude.ai/api/mcp/auth_callback"];
 
     for (index, (name, calls_itself, redirect_uris)) in [
@@ -133,7 +133,7 @@ async fn each_real_client_is_registered_once_and_told_all_of_it() {
         }
         let mut ids = BTreeSet::new();
         for _ in 0..3 {
-            let answer = world.system().invoke("register", &event(&format!("register/{name}"))).await;
+            let answer = test_system.system().invoke("register", &event(&format!("register/{name}"))).await;
             let answer: Value = serde_json::from_str(&answer.unwrap().unwrap()).unwrap();
             let mut body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
             let id = body.as_object_mut().unwrap().remove("client_id").unwrap();
@@ -144,51 +144,53 @@ async fn each_real_client_is_registered_once_and_told_all_of_it() {
         }
         assert_eq!(ids.len(), 1, "{name}");
         assert!(ids.iter().all(|id| id.starts_with("c_") && id.len() == 45), "{ids:?}");
-        assert_eq!(world.count("clients").await, index + 1, "{name}");
+        assert_eq!(test_system.count("clients").await, index + 1, "{name}");
     }
 }
 
 /// Programs on a person's computer listen on another port at each connect; any is admitted, so none makes another client.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_connects_on_other_ports_are_one_client() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let mut ids = BTreeSet::new();
 
     for port in 50_000..50_100 {
         let (localhost, address) = (format!("http://localhost:{port}/callback"), format!("http://127.0.0.1:{port}/cb"));
         let metadata = json!({ "client_name": "Claude Code", "redirect_uris": [localhost, address] });
-        let answer = world.post_json("/oauth/register", &metadata).await;
+        let answer = test_system.post_json("/oauth/register", &metadata).await;
         assert_eq!((answer.status, &answer.json()["redirect_uris"]), (201, &metadata["redirect_uris"]));
         ids.insert(answer.json()["client_id"].as_str().unwrap().to_owned());
     }
 
-    assert_eq!((ids.len(), world.count("clients").await), (1, 1));
+    assert_eq!((ids.len(), test_system.count("clients").await), (1, 1));
     let elsewhere = json!({ "client_name": "Claude Code", "redirect_uris": ["http://localhost:1/elsewhere"] });
-    assert!(!ids.contains(world.post_json("/oauth/register", &elsewhere).await.json()["client_id"].as_str().unwrap()));
+    assert!(
+        !ids.contains(test_system.post_json("/oauth/register", &elsewhere).await.json()["client_id"].as_str().unwrap())
+    );
 }
 
 /// Whoever floods us pays with requests, which are throttled by route: what each leaves behind is small, and gone in 30 days.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_largest_registration_is_small_and_does_not_stay() {
+async fn registration_size_is_limited_and_expires() {
     const DAY: i64 = 24 * 3600;
     const LIMIT: usize = 8 * 1024;
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let uris: Vec<_> = (10..26).map(|n| format!("https://a.example/{n}{}", "a".repeat(440))).collect();
     let mut metadata = json!({ "client_name": "\u{1f980}".repeat(100), "redirect_uris": uris });
     let room = LIMIT - metadata.to_string().len() - ",\"filler\":\"\"".len();
     metadata["filler"] = Value::from("x".repeat(room));
     assert_eq!(metadata.to_string().len(), LIMIT);
 
-    assert_eq!(world.post_json("/oauth/register", &metadata).await.status, 201);
+    assert_eq!(test_system.post_json("/oauth/register", &metadata).await.status, 201);
     metadata["filler"] = Value::from("x".repeat(room + 1));
-    let refused = world.post_json("/oauth/register", &metadata).await;
+    let refused = test_system.post_json("/oauth/register", &metadata).await;
 
     assert_eq!((refused.status, &refused.json()["error"]), (413, &json!("invalid_client_metadata")));
-    let kept = world.system().items().unwrap();
+    let kept = test_system.system().items().unwrap();
     let (_, kept) = kept.iter().find(|(table, _)| table.to_lowercase().contains("clients")).unwrap();
     assert!(kept.to_string().len() < LIMIT + 1024, "{}", kept.to_string().len());
     let expires: i64 = kept["expires"]["N"].as_str().unwrap().parse().unwrap();
-    assert_eq!(expires, world.now() + 30 * DAY);
+    assert_eq!(expires, test_system.now() + 30 * DAY);
 }
 
 /// A registration that nobody uses is forgotten after 30 days; one that a grant rests on is not, however long that lives, and
@@ -196,38 +198,38 @@ async fn the_largest_registration_is_small_and_does_not_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unused_registrations_expire_and_used_ones_do_not() {
     const DAY: i64 = 24 * 3600;
-    let world = World::new().await;
-    let (unused, used) = (world.connector("Unused").await, world.connector("Used").await);
-    let ana = world.person("ana@example.com");
-    ana.signs_in("/auth/login").await;
-    let known = async |client: &world::connector::Connector<'_>| client.refresh("rt_x").await.status == 400;
+    let test_system = TestSystem::new().await;
+    let (unused, used) = (test_system.connector("Unused").await, test_system.connector("Used").await);
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
+    let known = async |client: &test_system::connector::Connector<'_>| client.refresh("rt_x").await.status == 400;
 
     // Two grants of 180 days each, the second approved when the first is about to end.
     for _ in 0..2 {
-        let ask = used.ask("skills:read");
+        let ask = used.authorization_request("skills:read");
         let code = ana.code(&ask, "acme").await;
-        let mut tokens = used.exchange(&ask, &code).await.tokens(&world);
+        let mut tokens = used.exchange(&ask, &code).await.tokens(&test_system);
         for _ in 0..6 {
-            world.advance(29 * DAY);
-            assert_eq!(world.connector("Used").await.client_id, used.client_id);
-            tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+            test_system.advance(29 * DAY);
+            assert_eq!(test_system.connector("Used").await.client_id, used.client_id);
+            tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
         }
-        world.advance(6 * DAY);
+        test_system.advance(6 * DAY);
         let ended = used.refresh(&tokens.refresh.unwrap()).await;
         assert_eq!((ended.status, &ended.json()["error"]), (400, &json!("invalid_grant")));
-        ana.forgets_cookies();
+        ana.clear_cookies();
     }
 
     assert!(known(&used).await);
     let refused = unused.refresh("rt_x").await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
-    assert_eq!(world.connector("Unused").await.client_id, unused.client_id);
+    assert_eq!(test_system.connector("Unused").await.client_id, unused.client_id);
     assert!(known(&unused).await);
     for (days, kept) in [(29, true), (1, false)] {
-        world.advance(days * DAY);
+        test_system.advance(days * DAY);
         assert_eq!(known(&unused).await, kept, "{days}");
     }
     // The grants are over: it goes as well, in its time.
-    world.advance(60 * DAY);
+    test_system.advance(60 * DAY);
     assert!(!known(&used).await);
 }

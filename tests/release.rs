@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use local::process::{Process, Program};
 use serde_json::Value;
-use world::World;
+use test_system::TestSystem;
 
 /// Every release binary answers its events as the function in the local system does.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the release build: tests/run makes it"]
 async fn each_release_binary_answers_its_events() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
 
     for (function, events) in crate::events::by_function() {
-        let mut variables = world.system().variables(&function).expect("a function").clone();
-        variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), world.system().dynamo_url().to_owned());
-        variables.insert("AWS_ENDPOINT_URL_KMS".to_owned(), world.system().kms_url().to_owned());
+        let mut variables = test_system.system().variables(&function).expect("a function").clone();
+        variables.insert("AWS_ENDPOINT_URL_DYNAMODB".to_owned(), test_system.system().dynamo_url().to_owned());
+        variables.insert("AWS_ENDPOINT_URL_KMS".to_owned(), test_system.system().kms_url().to_owned());
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/lambda");
         let program = Program {
             binary: folder.join(&function).join("bootstrap"),

@@ -5,41 +5,53 @@ use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::{Name, Workspace};
-use world::World;
-use world::answer::Answer;
+use test_system::TestSystem;
+use test_system::http_response::HttpResponse;
 
 /// Which protocol a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Era {
+enum ProtocolVersion {
     Modern,
     Legacy,
 }
 
-const ERAS: [Era; 2] = [Era::Modern, Era::Legacy];
+const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::Modern, ProtocolVersion::Legacy];
 
-async fn call(world: &World, era: Era, credential: &str, method: &str, params: Value) -> Answer {
-    match era {
-        Era::Modern => world.call_modern(credential, method, params).await,
-        Era::Legacy => world.call(Some(credential), method, params).await,
+async fn call(
+    test_system: &TestSystem,
+    version: ProtocolVersion,
+    credential: &str,
+    method: &str,
+    params: Value,
+) -> HttpResponse {
+    match version {
+        ProtocolVersion::Modern => test_system.call_modern(credential, method, params).await,
+        ProtocolVersion::Legacy => test_system.call(Some(credential), method, params).await,
     }
 }
 
 /// The result, without what the era adds to every one.
-async fn result(world: &World, era: Era, credential: &str, method: &str, params: Value) -> Value {
-    let answer = call(world, era, credential, method, params).await;
-    assert_eq!(answer.status, 200, "{era:?} {method} {answer:?}");
+async fn result(
+    test_system: &TestSystem,
+    version: ProtocolVersion,
+    credential: &str,
+    method: &str,
+    params: Value,
+) -> Value {
+    let answer = call(test_system, version, credential, method, params).await;
+    assert_eq!(answer.status, 200, "{version:?} {method} {answer:?}");
     let mut result = answer.json()["result"].clone();
-    let members = result.as_object_mut().unwrap_or_else(|| panic!("{era:?} {method} {answer:?}"));
+    let members = result.as_object_mut().unwrap_or_else(|| panic!("{version:?} {method} {answer:?}"));
     let cacheable = method.ends_with("/list") || method == "resources/read";
-    match era {
-        Era::Modern => {
+    match version {
+        ProtocolVersion::Modern => {
             assert_eq!(members.remove("resultType"), Some(json!("complete")), "{method}");
             let meta = members.remove("_meta").unwrap();
             assert_eq!(meta["io.modelcontextprotocol/serverInfo"]["name"], "amble-connect", "{method}");
             assert_eq!(members.remove("cacheScope"), cacheable.then(|| json!("private")), "{method}");
             assert_eq!(members.remove("ttlMs").is_some_and(|ttl| ttl.is_u64()), cacheable, "{method}");
         }
-        Era::Legacy => {
+        ProtocolVersion::Legacy => {
             for added in ["resultType", "_meta", "cacheScope", "ttlMs"] {
                 assert_eq!(members.get(added), None, "{method}");
             }
@@ -49,22 +61,28 @@ async fn result(world: &World, era: Era, credential: &str, method: &str, params:
 }
 
 /// The code and sentence of an error.
-async fn error(world: &World, era: Era, credential: &str, method: &str, params: Value) -> (i64, String, Value) {
-    let answer = call(world, era, credential, method, params).await;
-    assert_eq!(answer.status, 200, "{era:?} {method} {answer:?}");
+async fn error(
+    test_system: &TestSystem,
+    version: ProtocolVersion,
+    credential: &str,
+    method: &str,
+    params: Value,
+) -> (i64, String, Value) {
+    let answer = call(test_system, version, credential, method, params).await;
+    assert_eq!(answer.status, 200, "{version:?} {method} {answer:?}");
     let error = answer.json()["error"].clone();
-    let sentence = error["message"].as_str().unwrap_or_else(|| panic!("{era:?} {method} {answer:?}")).to_owned();
+    let sentence = error["message"].as_str().unwrap_or_else(|| panic!("{version:?} {method} {answer:?}")).to_owned();
     (error["code"].as_i64().unwrap(), sentence, error["data"].clone())
 }
 
 /// A token and a key that may do the same.
-async fn credentials(world: &World, scopes: &str) -> [String; 2] {
-    let (_, tokens) = world.connected("ana@example.com", "acme", scopes).await;
-    [tokens.access, world.makes_key("ana@example.com", "acme", scopes, None).await.0]
+async fn credentials(test_system: &TestSystem, scopes: &str) -> [String; 2] {
+    let (_, tokens) = test_system.connect("ana@example.com", "acme", scopes).await;
+    [tokens.access, test_system.create_api_key("ana@example.com", "acme", scopes, None).await.0]
 }
 
-fn acme(world: &World) -> Workspace {
-    world.system().workspaces().as_operator(&TenantId::parse("acme").unwrap())
+fn acme(test_system: &TestSystem) -> Workspace {
+    test_system.system().workspaces().as_operator(&TenantId::parse("acme").unwrap())
 }
 
 fn skill(name: &str) -> Skill {
@@ -78,15 +96,15 @@ fn skill(name: &str) -> Skill {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_eras_are_told_what_is_served() {
-    let world = World::new().await;
-    let key = world.api_key();
+async fn both_protocol_versions_list_the_capabilities() {
+    let test_system = TestSystem::new().await;
+    let key = test_system.api_key();
     let served = json!({ "tools": {}, "prompts": {}, "resources": {}, "completions": {} });
 
-    let discovered = call(&world, Era::Modern, &key, "server/discover", json!({})).await.json();
+    let discovered = call(&test_system, ProtocolVersion::Modern, &key, "server/discover", json!({})).await.json();
     let client = json!({ "name": "test", "version": "1" });
     let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-    let initialized = call(&world, Era::Legacy, &key, "initialize", params).await.json();
+    let initialized = call(&test_system, ProtocolVersion::Legacy, &key, "initialize", params).await.json();
 
     assert_eq!(discovered["result"]["capabilities"], served);
     assert_eq!(initialized["result"]["capabilities"], served);
@@ -94,15 +112,15 @@ async fn both_eras_are_told_what_is_served() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn skills_and_documents_are_resources() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let one = |uri: &str, name: &str, title: &str, more: Value| {
         let mut resource = json!({ "uri": uri, "name": name, "title": title, "mimeType": "text/markdown" });
         resource.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         resource
     };
-    for credential in credentials(&world, "skills:read documents:read").await {
-        for era in ERAS {
-            let listed = result(&world, era, &credential, "resources/list", json!({})).await;
+    for credential in credentials(&test_system, "skills:read documents:read").await {
+        for version in VERSIONS {
+            let listed = result(&test_system, version, &credential, "resources/list", json!({})).await;
             let all = listed["resources"].as_array().unwrap();
             let uris: Vec<_> = all.iter().map(|resource| resource["uri"].as_str().unwrap()).collect();
             let expected = [
@@ -119,7 +137,7 @@ async fn skills_and_documents_are_resources() {
             let more = json!({ "size": size, "annotations": { "lastModified": "2026-11-22T09:30:00Z" } });
             assert_eq!(all[3], one("document://refund-policy", "refund-policy", "Refund policy", more));
 
-            let templates = result(&world, era, &credential, "resources/templates/list", json!({})).await;
+            let templates = result(&test_system, version, &credential, "resources/templates/list", json!({})).await;
             let templates = templates["resourceTemplates"].as_array().unwrap();
             let uris: Vec<_> = templates.iter().map(|template| &template["uriTemplate"]).collect();
             assert_eq!(uris, ["skill://{name}", "document://{id}"]);
@@ -127,7 +145,7 @@ async fn skills_and_documents_are_resources() {
             for (uri, beginning) in
                 [("skill://house-style", "# House style\n"), ("document://refund-policy", "# Refund policy\n")]
             {
-                let read = result(&world, era, &credential, "resources/read", json!({ "uri": uri })).await;
+                let read = result(&test_system, version, &credential, "resources/read", json!({ "uri": uri })).await;
                 let text = read["contents"][0]["text"].as_str().unwrap();
                 assert!(text.starts_with(beginning), "{read}");
                 let contents = json!([{ "uri": uri, "mimeType": "text/markdown", "text": text }]);
@@ -138,7 +156,7 @@ async fn skills_and_documents_are_resources() {
             }
         }
     }
-    let read = world.audit("resource_read");
+    let read = test_system.audit("resource_read");
     let ours = read.iter().filter(|line| line["resource"] == "skill://house-style" && line["outcome"] == "answered");
     assert!(ours.clone().any(|line| line["credential"].as_str().unwrap().starts_with("grant ")), "{read:?}");
     assert!(ours.clone().any(|line| line["credential"].as_str().unwrap().starts_with("key ")), "{read:?}");
@@ -146,19 +164,20 @@ async fn skills_and_documents_are_resources() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_earlier_version_of_a_document_is_a_resource_too() {
-    let world = World::new().await;
-    let [token, _] = credentials(&world, "documents:write").await;
+    let test_system = TestSystem::new().await;
+    let [token, _] = credentials(&test_system, "documents:write").await;
     let arguments = json!({ "id": "refund-policy", "version": 1, "content": "None." });
-    let updated = world.call(Some(&token), "tools/call", json!({ "name": "update_document", "arguments": arguments }));
+    let updated =
+        test_system.call(Some(&token), "tools/call", json!({ "name": "update_document", "arguments": arguments }));
     assert_eq!(updated.await.json()["result"]["structuredContent"]["version"], 2);
 
-    for era in ERAS {
+    for version in VERSIONS {
         for (uri, text) in [
             ("document://refund-policy", "None."),
             ("document://refund-policy?version=2", "None."),
             ("document://refund-policy?version=1", "# Refund policy"),
         ] {
-            let read = result(&world, era, &token, "resources/read", json!({ "uri": uri })).await;
+            let read = result(&test_system, version, &token, "resources/read", json!({ "uri": uri })).await;
             assert!(read["contents"][0]["text"].as_str().unwrap().starts_with(text), "{uri} {read}");
             assert_eq!(read["contents"][0]["uri"], uri);
         }
@@ -167,13 +186,13 @@ async fn an_earlier_version_of_a_document_is_a_resource_too() {
 
 /// SEP-2164: -32602 since 2026-07-28, -32002 before, and which one it was.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_that_is_not_there_has_the_code_of_its_era() {
-    let world = World::new().await;
-    world.gives_role("globex", "ana@example.com", "owner").await;
-    let globex = world.makes_key("ana@example.com", "globex", "skills:read documents:read", None).await.0;
+async fn missing_resource_has_the_error_code_of_its_protocol_version() {
+    let test_system = TestSystem::new().await;
+    test_system.set_role("globex", "ana@example.com", "owner").await;
+    let globex = test_system.create_api_key("ana@example.com", "globex", "skills:read documents:read", None).await.0;
 
-    for credential in credentials(&world, "skills:read documents:read").await.iter().chain([&globex]) {
-        for (era, code) in [(Era::Modern, -32602), (Era::Legacy, -32002)] {
+    for credential in credentials(&test_system, "skills:read documents:read").await.iter().chain([&globex]) {
+        for (version, code) in [(ProtocolVersion::Modern, -32602), (ProtocolVersion::Legacy, -32002)] {
             for uri in [
                 "skill://made-up",
                 "document://made-up",
@@ -186,37 +205,37 @@ async fn a_resource_that_is_not_there_has_the_code_of_its_era() {
                 "weekly-report",
                 "",
             ] {
-                let told = error(&world, era, credential, "resources/read", json!({ "uri": uri })).await;
-                assert_eq!(told, (code, "There is no such resource".to_owned(), json!({ "uri": uri })), "{era:?}");
+                let told = error(&test_system, version, credential, "resources/read", json!({ "uri": uri })).await;
+                assert_eq!(told, (code, "There is no such resource".to_owned(), json!({ "uri": uri })), "{version:?}");
             }
         }
     }
     // Another tenant's is not there either.
     for uri in ["skill://weekly-report", "document://refund-policy"] {
-        let told = error(&world, Era::Legacy, &globex, "resources/read", json!({ "uri": uri })).await;
+        let told = error(&test_system, ProtocolVersion::Legacy, &globex, "resources/read", json!({ "uri": uri })).await;
         assert_eq!(told.0, -32002, "{uri}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn resources_and_prompts_page_through_all_in_order() {
-    let world = World::new().await;
-    let acme = acme(&world);
+async fn resources_and_prompts_are_paginated_in_order() {
+    let test_system = TestSystem::new().await;
+    let acme = acme(&test_system);
     for number in 0..150 {
         acme.put_skill(&skill(&format!("s-{number:03}"))).await.unwrap();
         let id = Name::parse(&format!("d-{number:03}")).unwrap();
-        acme.put_document(&id, "Document", "…", Timestamp::from_seconds(world.now())).await.unwrap();
+        acme.put_document(&id, "Document", "…", Timestamp::from_seconds(test_system.now())).await.unwrap();
     }
     let skills = (0..150).map(|number| format!("s-{number:03}"));
     let skills: Vec<_> =
         ["house-style".to_owned()].into_iter().chain(skills).chain(["weekly-report".to_owned()]).collect();
     let documents = (0..150).map(|number| format!("d-{number:03}"));
     let documents: Vec<_> = documents.chain(["office-handbook".to_owned(), "refund-policy".to_owned()]).collect();
-    let [token, key] = credentials(&world, "skills:read documents:read").await;
-    let all = async |era, credential: &str, method: &str, things: &str| {
+    let [token, key] = credentials(&test_system, "skills:read documents:read").await;
+    let all = async |version, credential: &str, method: &str, things: &str| {
         let (mut names, mut params) = (Vec::new(), json!({}));
         loop {
-            let page = result(&world, era, credential, method, params).await;
+            let page = result(&test_system, version, credential, method, params).await;
             let listed = page[things].as_array().unwrap();
             assert!(listed.len() <= 200, "{}", listed.len());
             names.extend(listed.iter().map(|thing| thing["name"].as_str().unwrap().to_owned()));
@@ -227,10 +246,10 @@ async fn resources_and_prompts_page_through_all_in_order() {
         }
     };
 
-    for (era, credential) in [(Era::Modern, &token), (Era::Legacy, &key)] {
-        assert_eq!(all(era, credential, "prompts/list", "prompts").await, skills);
+    for (version, credential) in [(ProtocolVersion::Modern, &token), (ProtocolVersion::Legacy, &key)] {
+        assert_eq!(all(version, credential, "prompts/list", "prompts").await, skills);
         let both: Vec<_> = skills.iter().chain(&documents).cloned().collect();
-        assert_eq!(all(era, credential, "resources/list", "resources").await, both);
+        assert_eq!(all(version, credential, "resources/list", "resources").await, both);
 
         for (method, cursor) in [
             ("resources/list", "nonsense"),
@@ -242,7 +261,8 @@ async fn resources_and_prompts_page_through_all_in_order() {
             ("prompts/list", "!"),
             ("prompts/list", "YSNi"),
         ] {
-            let (code, sentence, _) = error(&world, era, credential, method, json!({ "cursor": cursor })).await;
+            let (code, sentence, _) =
+                error(&test_system, version, credential, method, json!({ "cursor": cursor })).await;
             assert_eq!((code, sentence.as_str()), (-32602, "The cursor is not one of ours"), "{method} {cursor}");
         }
     }
@@ -251,7 +271,7 @@ async fn resources_and_prompts_page_through_all_in_order() {
     let reference = json!({ "type": "ref/resource", "uri": "skill://{name}" });
     let complete = async |typed: &str| {
         let params = json!({ "ref": reference, "argument": { "name": "name", "value": typed } });
-        result(&world, Era::Modern, &token, "completion/complete", params).await["completion"].clone()
+        result(&test_system, ProtocolVersion::Modern, &token, "completion/complete", params).await["completion"].clone()
     };
     let hundred: Vec<_> = (0..100).map(|number| format!("s-{number:03}")).collect();
     assert_eq!(complete("s-").await, json!({ "values": hundred, "hasMore": true }));
@@ -260,11 +280,11 @@ async fn resources_and_prompts_page_through_all_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_skill_is_a_prompt_that_is_filled_in() {
-    let world = World::new().await;
-    for credential in credentials(&world, "skills:read").await {
-        for era in ERAS {
-            let listed = result(&world, era, &credential, "prompts/list", json!({})).await;
+async fn skill_is_a_prompt_with_its_arguments_filled_in() {
+    let test_system = TestSystem::new().await;
+    for credential in credentials(&test_system, "skills:read").await {
+        for version in VERSIONS {
+            let listed = result(&test_system, version, &credential, "prompts/list", json!({})).await;
             let report = json!({
                 "name": "weekly-report",
                 "title": "Weekly report",
@@ -279,13 +299,14 @@ async fn a_skill_is_a_prompt_that_is_filled_in() {
 
             let arguments = json!({ "week": "2026-W47", "unknown": "ignored" });
             let params = json!({ "name": "weekly-report", "arguments": arguments });
-            let got = result(&world, era, &credential, "prompts/get", params).await;
+            let got = result(&test_system, version, &credential, "prompts/get", params).await;
             let text = got["messages"][0]["content"]["text"].as_str().unwrap();
             assert!(text.starts_with("# Weekly report\n\nFor 2026-W47. "), "{text}");
             assert!(!text.contains("{{") && !text.contains("ignored"), "{text}");
             let message = json!({ "role": "user", "content": { "type": "text", "text": text } });
             assert_eq!(got, json!({ "description": report["description"], "messages": [message] }));
-            let plain = result(&world, era, &credential, "prompts/get", json!({ "name": "house-style" })).await;
+            let plain =
+                result(&test_system, version, &credential, "prompts/get", json!({ "name": "house-style" })).await;
             assert!(plain["messages"][0]["content"]["text"].as_str().unwrap().starts_with("# House style\n"));
 
             let long = json!({ "week": "a".repeat(900_000), "audience": "b".repeat(200_000) });
@@ -303,32 +324,37 @@ async fn a_skill_is_a_prompt_that_is_filled_in() {
                 (json!({ "name": "not a name" }), "There is no such prompt"),
                 (json!({ "name": "incident-response" }), "There is no such prompt"),
             ] {
-                let told = error(&world, era, &credential, "prompts/get", params.clone()).await;
+                let told = error(&test_system, version, &credential, "prompts/get", params.clone()).await;
                 assert_eq!(told, (-32602, sentence.to_owned(), Value::Null), "{params}");
             }
-            let large =
-                call(&world, era, &credential, "prompts/get", json!({ "name": "weekly-report", "arguments": long }));
+            let large = call(
+                &test_system,
+                version,
+                &credential,
+                "prompts/get",
+                json!({ "name": "weekly-report", "arguments": long }),
+            );
             assert_eq!(large.await.status, 413);
         }
         let read = json!({ "name": "read_skill", "arguments": { "name": "weekly-report" } });
-        let read = result(&world, Era::Legacy, &credential, "tools/call", read).await;
+        let read = result(&test_system, ProtocolVersion::Legacy, &credential, "tools/call", read).await;
         assert_eq!(read["structuredContent"]["arguments"][0]["name"], "week");
         assert!(read["structuredContent"]["content"].as_str().unwrap().contains("{{week}}"), "{read}");
     }
-    let taken = world.audit("prompt_taken");
+    let taken = test_system.audit("prompt_taken");
     for outcome in ["answered", "invalid_params"] {
         assert!(taken.iter().any(|line| line["prompt"] == "weekly-report" && line["outcome"] == outcome), "{taken:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn completion_suggests_what_there_is() {
-    let world = World::new().await;
+async fn completion_suggests_existing_values() {
+    let test_system = TestSystem::new().await;
     let skill = json!({ "type": "ref/resource", "uri": "skill://{name}" });
     let document = json!({ "type": "ref/resource", "uri": "document://{id}" });
     let prompt = json!({ "type": "ref/prompt", "name": "weekly-report" });
-    for credential in credentials(&world, "skills:read documents:read").await {
-        for era in ERAS {
+    for credential in credentials(&test_system, "skills:read documents:read").await {
+        for version in VERSIONS {
             for (reference, argument, typed, values) in [
                 (&skill, "name", "", json!(["house-style", "weekly-report"])),
                 (&skill, "name", "we", json!(["weekly-report"])),
@@ -338,7 +364,7 @@ async fn completion_suggests_what_there_is() {
                 (&prompt, "week", "2026", json!([])),
             ] {
                 let params = json!({ "ref": reference, "argument": { "name": argument, "value": typed } });
-                let completed = result(&world, era, &credential, "completion/complete", params).await;
+                let completed = result(&test_system, version, &credential, "completion/complete", params).await;
                 let total = values.as_array().unwrap().len();
                 let expected = json!({ "values": values, "total": total, "hasMore": false });
                 assert_eq!(completed, json!({ "completion": expected }), "{reference} {typed}");
@@ -351,7 +377,7 @@ async fn completion_suggests_what_there_is() {
                 (&json!({ "type": "ref/made-up", "name": "weekly-report" }), "week"),
             ] {
                 let params = json!({ "ref": reference, "argument": { "name": argument, "value": "" } });
-                let (code, ..) = error(&world, era, &credential, "completion/complete", params).await;
+                let (code, ..) = error(&test_system, version, &credential, "completion/complete", params).await;
                 assert_eq!(code, -32602, "{reference} {argument}");
             }
         }
@@ -361,7 +387,7 @@ async fn completion_suggests_what_there_is() {
 /// Lists show what the scopes allow; beyond them, HTTP 403 names the scopes granted and needed.
 #[tokio::test(flavor = "multi_thread")]
 async fn scopes_decide_what_is_listed_and_read() {
-    let world = World::new().await;
+    let test_system = TestSystem::new().await;
     let complete = |uri: &str, variable: &str| json!({ "ref": { "type": "ref/resource", "uri": uri }, "argument": { "name": variable, "value": "" } });
     let of_prompt = json!({ "ref": { "type": "ref/prompt", "name": "weekly-report" }, "argument": { "name": "week", "value": "" } });
     for (granted, kind, prompts, refused) in [
@@ -388,22 +414,22 @@ async fn scopes_decide_what_is_listed_and_read() {
             ],
         ),
     ] {
-        for credential in credentials(&world, granted).await {
-            for era in ERAS {
-                let listed = result(&world, era, &credential, "resources/list", json!({})).await;
+        for credential in credentials(&test_system, granted).await {
+            for version in VERSIONS {
+                let listed = result(&test_system, version, &credential, "resources/list", json!({})).await;
                 let uris: Vec<_> =
                     listed["resources"].as_array().unwrap().iter().map(|one| one["uri"].as_str().unwrap()).collect();
                 assert_eq!(uris.len(), 2);
                 assert!(uris.iter().all(|uri| uri.starts_with(kind)), "{uris:?}");
-                let templates = result(&world, era, &credential, "resources/templates/list", json!({})).await;
+                let templates = result(&test_system, version, &credential, "resources/templates/list", json!({})).await;
                 assert_eq!(templates["resourceTemplates"].as_array().unwrap().len(), 1);
-                let listed = result(&world, era, &credential, "prompts/list", json!({})).await;
+                let listed = result(&test_system, version, &credential, "prompts/list", json!({})).await;
                 assert_eq!(listed["prompts"].as_array().unwrap().len(), prompts);
 
                 for (method, params) in &refused {
-                    let answer = call(&world, era, &credential, method, params.clone()).await;
+                    let answer = call(&test_system, version, &credential, method, params.clone()).await;
 
-                    assert_eq!(answer.status, 403, "{era:?} {method} {answer:?}");
+                    assert_eq!(answer.status, 403, "{version:?} {method} {answer:?}");
                     let challenge = answer.header("www-authenticate").unwrap();
                     assert!(challenge.starts_with("Bearer error=\"insufficient_scope\", "), "{challenge}");
                     assert!(challenge.contains("scope=\"skills:read documents:read\""), "{challenge}");
@@ -415,11 +441,11 @@ async fn scopes_decide_what_is_listed_and_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_skill_with_arguments_that_make_no_sense_is_not_kept() {
-    let world = World::new().await;
+async fn skill_with_invalid_arguments_is_not_stored() {
+    let test_system = TestSystem::new().await;
     let argument = || Argument { name: Name::parse("week").unwrap(), description: "Which".to_owned(), required: true };
 
-    let kept = acme(&world).put_skill(&Skill { arguments: vec![argument(), argument()], ..skill("twice") }).await;
+    let kept = acme(&test_system).put_skill(&Skill { arguments: vec![argument(), argument()], ..skill("twice") }).await;
 
     let why = kept.unwrap_err().to_string();
     assert_eq!(why, "there must be at most 16 arguments, each of another name and described in 1 to 512 bytes");

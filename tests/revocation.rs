@@ -1,25 +1,25 @@
 //! A client gives a token back (RFC 7009).
 
 use serde_json::json;
-use world::World;
+use test_system::TestSystem;
 
 /// RFC 7009 §2.1: either kind of token ends the whole grant, at the next call.
 #[tokio::test(flavor = "multi_thread")]
-async fn either_token_ends_the_whole_grant() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
+async fn revoking_either_token_revokes_the_grant() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
 
     for kind in ["access", "refresh", "expired access"] {
-        let ask = connector.ask("skills:read");
+        let ask = connector.authorization_request("skills:read");
         let code = ana.code(&ask, "acme").await;
-        let first = connector.exchange(&ask, &code).await.tokens(&world);
+        let first = connector.exchange(&ask, &code).await.tokens(&test_system);
         let (mut token, mut tokens) = (first.access.clone(), first.clone());
         if kind == "refresh" {
             token = first.refresh.clone().unwrap();
         } else if kind == "expired access" {
-            world.advance(3600);
-            tokens = connector.refresh(&first.refresh.unwrap()).await.tokens(&world);
+            test_system.advance(3600);
+            tokens = connector.refresh(&first.refresh.unwrap()).await.tokens(&test_system);
         }
 
         let answer = connector.revoke(&token).await;
@@ -33,12 +33,12 @@ async fn either_token_ends_the_whole_grant() {
 
 /// RFC 7009 §2.2: what is unknown, or another client's, is answered like success, and nothing happens.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_theirs_is_left_alone() {
-    let world = World::new().await;
-    let (connector, other) = (world.connector("Claude").await, world.connector("Other").await);
-    let ask = connector.ask("skills:read");
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
-    let tokens = connector.exchange(&ask, &code).await.tokens(&world);
+async fn token_of_another_client_is_not_revoked() {
+    let test_system = TestSystem::new().await;
+    let (connector, other) = (test_system.connector("Claude").await, test_system.connector("Other").await);
+    let ask = connector.authorization_request("skills:read");
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
+    let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     let refresh = tokens.refresh.unwrap();
     let stranger = format!("{}{}", &refresh[..25], "A".repeat(refresh.len() - 25));
     let (signed, last) = tokens.access.split_at(tokens.access.len() - 1);
@@ -56,11 +56,11 @@ async fn what_is_not_theirs_is_left_alone() {
 
 /// RFC 7009 §2.2.1.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_revoked_here_is_refused() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
+async fn unsupported_token_type_is_refused() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
     let client = connector.client_id.as_str();
-    let key = world.api_key();
+    let key = test_system.api_key();
 
     for (form, status, error) in [
         (vec![("client_id", client)], 400, "invalid_request"),
@@ -69,7 +69,7 @@ async fn what_cannot_be_revoked_here_is_refused() {
         (vec![("token", "x"), ("token", "y"), ("client_id", client)], 400, "invalid_request"),
         (vec![("token", key.as_str()), ("client_id", client)], 400, "unsupported_token_type"),
     ] {
-        let answer = world.post_form("/oauth/revoke", &form).await;
+        let answer = test_system.post_form("/oauth/revoke", &form).await;
         assert_eq!((answer.status, &answer.json()["error"]), (status, &json!(error)), "{form:?}");
     }
 }

@@ -34,23 +34,23 @@ impl Script {
     }
 
     /// What it says next.
-    pub(crate) async fn hears(&mut self) -> Value {
-        let line = timeout(PATIENCE, self.output.next_line()).await.expect("it says something").unwrap();
+    pub(crate) async fn receive(&mut self) -> Value {
+        let line = timeout(TIMEOUT, self.output.next_line()).await.expect("it says something").unwrap();
         let line = line.expect("it has more to say");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
     }
 
     /// Tells it something.
-    pub(crate) async fn tells(&mut self, value: &Value) {
+    pub(crate) async fn send(&mut self, value: &Value) {
         self.input.write_all(format!("{value}\n").as_bytes()).await.unwrap();
     }
 
     /// Lets it end, which it must do well and in silence.
-    pub(crate) async fn ends(mut self) {
+    pub(crate) async fn finish(mut self) {
         drop(self.input);
-        let rest = timeout(PATIENCE, self.output.next_line()).await.expect("it ends").unwrap();
+        let rest = timeout(TIMEOUT, self.output.next_line()).await.expect("it ends").unwrap();
         assert_eq!(rest, None);
-        let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
+        let status = timeout(TIMEOUT, self.child.wait()).await.expect("it ends").unwrap();
         assert!(status.success(), "{status}");
     }
 }
@@ -60,4 +60,4 @@ pub(crate) fn at(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);

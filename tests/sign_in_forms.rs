@@ -1,7 +1,7 @@
 //! Forms of signing in that are sent twice, late, or gone back to.
 
-use world::World;
-use world::person::{Form, Person};
+use test_system::TestSystem;
+use test_system::person::{Form, Person};
 
 use crate::pages::{MIA, shown, with_mia};
 
@@ -14,15 +14,15 @@ fn filled_in(form: Form) -> Form {
 /// What stands in the history is what can be read again: each form is answered by a redirect, refused or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_form_is_answered_by_a_redirect() {
-    let world = with_mia().await;
-    let ana = world.person(ANA);
+    let test_system = with_mia().await;
+    let ana = test_system.person(ANA);
     let page = ana.open("/auth/login?next=/admin").await;
     let (form, social) = (Form::find(&page, "password").unwrap(), Form::find(&page, "provider").unwrap());
     let code = Form { action: "/auth/login/code".to_owned(), ..form.clone().with("email", ANA) };
-    let typing = Form::find(&ana.sends(&code).await, "token").unwrap();
-    let mia = Person::new(&world, MIA, "mia-demo");
-    let factor = Form::find(&mia.signs_in("/auth/login").await, "code").unwrap();
-    let right = shown(&world);
+    let typing = Form::find(&ana.submit_and_follow(&code).await, "token").unwrap();
+    let mia = Person::new(&test_system, MIA, "mia-demo");
+    let factor = Form::find(&mia.sign_in("/auth/login").await, "code").unwrap();
+    let right = shown(&test_system);
     for (who, what, form) in [
         (&ana, "no address", form.clone().with("password", "x")),
         (&ana, "a wrong password", filled_in(form.clone()).with("password", "wrong")),
@@ -34,21 +34,21 @@ async fn every_form_is_answered_by_a_redirect() {
         (&ana, "a provider", social.with("provider", "github")),
         (&mia, "a wrong factor", factor.clone().with("code", "12345")),
         (&mia, "a factor", factor.with("code", &right)),
-        (&ana, "a form that is out of date", filled_in(form.clone()).with("confirmation", &world.random())),
+        (&ana, "a form that is out of date", filled_in(form.clone()).with("confirmation", &test_system.random())),
         (&ana, "a password", filled_in(form)),
     ] {
         let answer = who.submit(&form).await;
         assert_eq!((answer.status, answer.body.as_str()), (303, ""), "{what}: {answer:?}");
-        let page = who.read(answer).await;
+        let page = who.follow_redirects(answer).await;
         assert_eq!(page.status, 200, "{what}: {page:?}");
     }
 }
 
 /// The page after a refused form tells it again when it is reloaded, and what was typed but for secrets; other tabs tell nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_can_be_read_again_and_keeps_no_secret() {
-    let world = World::new().await;
-    let ana = world.person(ANA);
+async fn page_of_a_refused_form_can_be_reloaded_and_keeps_no_secret() {
+    let test_system = TestSystem::new().await;
+    let ana = test_system.person(ANA);
     let form = Form::find(&ana.open("/auth/login?next=/admin").await, "password").unwrap();
 
     let refused = ana.submit(&filled_in(form).with("password", "hunter-2-hunter")).await;
@@ -76,51 +76,51 @@ async fn a_refusal_can_be_read_again_and_keeps_no_secret() {
 
 /// The second of two clicks, and the form of a second tab: the first one has signed the person in, so they go on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_of_somebody_who_is_signed_in_goes_on() {
-    let world = with_mia().await;
-    let connector = world.connector("Claude").await;
-    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
-    let form = filled_in(Form::find(&ana.visit(&ask.url).await, "password").unwrap());
+async fn form_of_a_signed_in_person_continues() {
+    let test_system = with_mia().await;
+    let connector = test_system.connector("Claude").await;
+    let (ana, ask) = (test_system.person(ANA), connector.authorization_request("skills:read"));
+    let form = filled_in(Form::find(&ana.open_following_redirects(&ask.url).await, "password").unwrap());
     assert_eq!(ana.submit(&form).await.status, 303);
 
     for way in ["password", "code", "social"] {
         let form = Form { action: format!("/auth/login/{way}"), ..form.clone() };
-        let page = ana.sends(&form).await;
+        let page = ana.submit_and_follow(&form).await;
         assert!(Form::find(&page, "decision").is_some(), "{way}: {page:?}");
     }
     // With one factor of two, to the second.
-    let mia = Person::new(&world, MIA, "mia-demo");
+    let mia = Person::new(&test_system, MIA, "mia-demo");
     let form = Form::find(&mia.open("/auth/login").await, "password").unwrap();
     let form = form.with("email", MIA).with("password", "mia-demo");
     mia.submit(&form).await;
-    assert!(mia.sends(&form).await.body.contains("One more step"));
+    assert!(mia.submit_and_follow(&form).await.body.contains("One more step"));
 }
 
 /// Cookies are blamed only where none came back.
 #[tokio::test(flavor = "multi_thread")]
-async fn cookies_are_blamed_where_there_are_none() {
-    let world = World::new().await;
-    let ana = world.person(ANA);
+async fn cookie_error_is_shown_only_without_cookies() {
+    let test_system = TestSystem::new().await;
+    let ana = test_system.person(ANA);
     let form = filled_in(Form::find(&ana.open("/auth/login").await, "password").unwrap());
-    let old = ana.sends(&form.clone().with("confirmation", &world.random())).await;
+    let old = ana.submit_and_follow(&form.clone().with("confirmation", &test_system.random())).await;
     assert!(
         old.body.contains("That form was out of date")
             && !old.body.contains("keeps no cookies for this site, and nobody can sign in without. Allow them and try"),
         "{old:?}"
     );
 
-    ana.forgets_cookies();
+    ana.clear_cookies();
     let blocked = ana.submit(&form).await;
-    let page = world.get(blocked.location()).await;
+    let page = test_system.get(blocked.location()).await;
 
     assert!(page.body.contains("This browser keeps no cookies"), "{page:?}");
 }
 
 /// Back from a provider's page leads to a page of ours that sends no form.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_on_the_way_to_a_provider_can_be_read_again() {
-    let world = World::new().await;
-    let (ana, eve) = (world.person(ANA), world.person(ANA));
+async fn provider_redirect_page_can_be_reloaded() {
+    let test_system = TestSystem::new().await;
+    let (ana, eve) = (test_system.person(ANA), test_system.person(ANA));
     let social = Form::find(&ana.open("/auth/login").await, "provider").unwrap().with("provider", "github");
     let address = ana.submit(&social).await.location().to_owned();
 
@@ -134,27 +134,27 @@ async fn the_page_on_the_way_to_a_provider_can_be_read_again() {
 
 /// The second of two clicks is told that its code is spent; the browser has the session of the first by then, and goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_that_was_sent_twice_goes_on() {
-    let world = World::new().await;
-    let connector = world.connector("Claude").await;
-    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
-    let form = Form::find(&ana.visit(&ask.url).await, "password").unwrap().with("email", ANA);
-    let typing = ana.sends(&Form { action: "/auth/login/code".to_owned(), ..form }).await;
-    let code = world.supabase().inbox(ANA).pop().unwrap().code;
+async fn code_submitted_twice_continues() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let (ana, ask) = (test_system.person(ANA), connector.authorization_request("skills:read"));
+    let form = Form::find(&ana.open_following_redirects(&ask.url).await, "password").unwrap().with("email", ANA);
+    let typing = ana.submit_and_follow(&Form { action: "/auth/login/code".to_owned(), ..form }).await;
+    let code = test_system.supabase().inbox(ANA).pop().unwrap().code;
     let form = Form::find(&typing, "token").unwrap().with("token", &code);
     let before = ana.cookie_header();
 
     assert_eq!(ana.submit(&form).await.status, 303);
     let session = ana.cookie_header();
-    ana.forgets_cookies();
+    ana.clear_cookies();
     for (name, value) in before.split("; ").filter_map(|cookie| cookie.split_once('=')) {
-        ana.has_cookie(name, value);
+        ana.set_cookie(name, value);
     }
     let second = ana.submit(&form).await;
     for (name, value) in session.split("; ").filter_map(|cookie| cookie.split_once('=')) {
-        ana.has_cookie(name, value);
+        ana.set_cookie(name, value);
     }
 
-    let page = ana.read(second).await;
+    let page = ana.follow_redirects(second).await;
     assert!(Form::find(&page, "decision").is_some(), "{page:?}");
 }

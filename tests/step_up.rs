@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::json;
-use world::connector::{Ask, Connector, Tokens};
-use world::person::{Form, Person};
-use world::{World, claims};
+use test_system::connector::{AuthorizationRequest, Connector, Tokens};
+use test_system::person::{Form, Person};
+use test_system::{TestSystem, claims};
 
 const ANA: &str = "ana@example.com";
 const TRIED: &str = "has tried to do this since you connected it";
 
 /// What the page offers beside what is asked for, as `also:tenant:scope`; none of it is ticked.
-async fn also(person: &Person<'_>, ask: &Ask) -> Vec<String> {
-    let page = person.signs_in(&ask.url).await;
+async fn also(person: &Person<'_>, ask: &AuthorizationRequest) -> Vec<String> {
+    let page = person.sign_in(&ask.url).await;
     let form = Form::find(&page, "decision").unwrap_or_else(|| panic!("{page:?}"));
     assert!(!form.fields.iter().any(|(name, _)| name.starts_with("also:")), "ticked for them: {form:?}");
     let offered = page.body.split("name=\"also:").skip(1).filter_map(|rest| rest.split('"').next());
@@ -24,17 +24,17 @@ async fn also(person: &Person<'_>, ask: &Ask) -> Vec<String> {
 
 /// Approves what the page proposes in a tenant, with `changes` to the form.
 async fn approved(
-    world: &World,
+    test_system: &TestSystem,
     (connector, person): (&Connector<'_>, &Person<'_>),
     tenant: &str,
     change: impl FnOnce(Form) -> Form,
 ) -> Tokens {
-    let ask = connector.ask("skills:read");
-    let page = person.signs_in(&ask.url).await;
+    let ask = connector.authorization_request("skills:read");
+    let page = person.sign_in(&ask.url).await;
     let form = change(Form::find(&page, "decision").unwrap().with("tenant", tenant).with("decision", "approve"));
-    let code = person.submit(&form).await.redirected()["code"].clone();
-    world.remember(&code);
-    connector.exchange(&ask, &code).await.tokens(world)
+    let code = person.submit(&form).await.redirect_parameters()["code"].clone();
+    test_system.track_secret(&code);
+    connector.exchange(&ask, &code).await.tokens(test_system)
 }
 
 async fn is_refused(connector: &Connector<'_>, tokens: &Tokens, tool: &str) {
@@ -43,12 +43,12 @@ async fn is_refused(connector: &Connector<'_>, tokens: &Tokens, tool: &str) {
 
 /// RFC 6750 §3.1, MCP 2025-11-25: 403, with all that was granted and what is needed; where a gateway renames the header too.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_beyond_the_scopes_is_told_what_it_takes() {
+async fn insufficient_scope_names_granted_and_needed_scopes() {
     for renaming in [false, true] {
-        let world = World::with(|options| options.rename_challenge = renaming).await;
-        let (_, tokens) = world.connected(ANA, "acme", "skills:read entities:write").await;
-        let (key, _) = world.makes_key(ANA, "acme", "skills:read entities:write", None).await;
-        let document = world.at("/.well-known/oauth-protected-resource/api/mcp/server");
+        let test_system = TestSystem::with(|options| options.rename_challenge = renaming).await;
+        let (_, tokens) = test_system.connect(ANA, "acme", "skills:read entities:write").await;
+        let (key, _) = test_system.create_api_key(ANA, "acme", "skills:read entities:write", None).await;
+        let document = test_system.at("/.well-known/oauth-protected-resource/api/mcp/server");
         let sentence = "This needs a permission that the connection does not have";
         // `write` implies `read` of its kind; staying connected is no permission.
         let scope = "skills:read views:read entities:read entities:write";
@@ -58,9 +58,9 @@ async fn a_call_beyond_the_scopes_is_told_what_it_takes() {
         let call = json!({ "name": "list_views", "arguments": {} });
 
         for (era, answer) in [
-            ("legacy", world.call(Some(&tokens.access), "tools/call", call.clone()).await),
-            ("modern", world.call_modern(&tokens.access, "tools/call", call.clone()).await),
-            ("key", world.call(Some(&key), "tools/call", call.clone()).await),
+            ("legacy", test_system.call(Some(&tokens.access), "tools/call", call.clone()).await),
+            ("modern", test_system.call_modern(&tokens.access, "tools/call", call.clone()).await),
+            ("key", test_system.call(Some(&key), "tools/call", call.clone()).await),
         ] {
             assert_eq!(answer.status, 403, "{era}");
             assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{era}");
@@ -81,45 +81,45 @@ async fn a_call_beyond_the_scopes_is_told_what_it_takes() {
 
 /// A client that asks for no more than before is offered what it lacked; approved, the call works, and nothing is left to offer.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_wanted_is_offered_at_the_next_connection() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
-    let ana = world.person(ANA);
-    let ask = connector.ask("skills:read");
+async fn pending_scopes_are_offered_at_the_next_connection() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
+    let ana = test_system.person(ANA);
+    let ask = connector.authorization_request("skills:read");
     assert_eq!(also(&ana, &ask).await, [""; 0]);
 
     is_refused(&connector, &tokens, "list_views").await;
     let refused =
-        world.call_modern(&tokens.access, "tools/call", json!({ "name": "roll_dice", "arguments": {} })).await;
+        test_system.call_modern(&tokens.access, "tools/call", json!({ "name": "roll_dice", "arguments": {} })).await;
     assert_eq!(refused.status, 403);
 
     assert_eq!(also(&ana, &ask).await, ["also:acme:tools:execute", "also:acme:views:read"]);
     let page = ana.open(&ask.url).await;
     assert!(page.body.contains("Read views, in <bdi>Acme</bdi> only"), "{page:?}");
-    let asked_for = connector.ask("skills:read views:read");
+    let asked_for = connector.authorization_request("skills:read views:read");
     assert_eq!(also(&ana, &asked_for).await, ["also:acme:tools:execute"], "what is asked for is offered once");
 
     let both = |form: Form| form.with("also:acme:tools:execute", "1").with("also:acme:views:read", "1");
-    let tokens = approved(&world, (&connector, &ana), "acme", both).await;
+    let tokens = approved(&test_system, (&connector, &ana), "acme", both).await;
     assert_eq!(tokens.scope, "tools:execute skills:read views:read offline_access");
     for tool in ["list_views", "roll_dice"] {
         assert_eq!(connector.tool(&tokens.access, tool, json!({})).await.status, 200, "{tool}");
     }
-    let refreshed = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let refreshed = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(refreshed.scope, tokens.scope);
     assert_eq!(also(&ana, &ask).await, [""; 0]);
 }
 
 /// RS-27: an elevation can be followed, from the call that wanted it to the approval that gave it.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_tells_who_wanted_what() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+async fn elevation_is_audited_from_call_to_approval() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
     let grant = claims(&tokens.access).1["grant"].clone();
 
     is_refused(&connector, &tokens, "list_views").await;
 
-    let told: Vec<_> = world.audit("scope_wanted").into_iter().filter(|event| event["grant"] == grant).collect();
+    let told: Vec<_> = test_system.audit("scope_wanted").into_iter().filter(|event| event["grant"] == grant).collect();
     assert_eq!(
         told,
         [json!({
@@ -127,7 +127,7 @@ async fn the_audit_tells_who_wanted_what() {
             "grant": grant,
             "client": connector.client_id,
             "tenant": "acme",
-            "person": world.person_id(ANA).as_str(),
+            "person": test_system.person_id(ANA).as_str(),
             "scope": "views:read",
         })]
     );
@@ -135,48 +135,48 @@ async fn the_audit_tells_who_wanted_what() {
 
 /// Only the person, client and tenant whose token it was.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_else_is_offered_what_one_connection_wanted() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
-    let (ana, ben) = (world.person(ANA), world.person("ben@example.com"));
-    let other = world.connector("Another client").await;
+async fn pending_scopes_are_bound_to_person_client_and_tenant() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
+    let (ana, ben) = (test_system.person(ANA), test_system.person("ben@example.com"));
+    let other = test_system.connector("Another client").await;
     is_refused(&connector, &tokens, "list_views").await;
-    let (key, _) = world.makes_key("ben@example.com", "acme", "skills:read", None).await;
-    let by_key = world.call(Some(&key), "tools/call", json!({ "name": "list_views", "arguments": {} })).await;
+    let (key, _) = test_system.create_api_key("ben@example.com", "acme", "skills:read", None).await;
+    let by_key = test_system.call(Some(&key), "tools/call", json!({ "name": "list_views", "arguments": {} })).await;
     assert_eq!(by_key.status, 403);
 
-    assert_eq!(also(&ben, &connector.ask("skills:read")).await, [""; 0]);
-    assert_eq!(also(&ana, &other.ask("skills:read")).await, [""; 0]);
-    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:views:read"]);
+    assert_eq!(also(&ben, &connector.authorization_request("skills:read")).await, [""; 0]);
+    assert_eq!(also(&ana, &other.authorization_request("skills:read")).await, [""; 0]);
+    assert_eq!(also(&ana, &connector.authorization_request("skills:read")).await, ["also:acme:views:read"]);
     // In another tenant it does not count, ticked or not, nor under another name; and it stays wanted where it was.
     let smuggled = |form: Form| form.with("also:globex:views:read", "1").with("allow:views:read", "1");
-    let elsewhere = approved(&world, (&connector, &ana), "globex", smuggled).await;
+    let elsewhere = approved(&test_system, (&connector, &ana), "globex", smuggled).await;
     assert_eq!(elsewhere.scope, "skills:read offline_access");
-    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:views:read"]);
+    assert_eq!(also(&ana, &connector.authorization_request("skills:read")).await, ["also:acme:views:read"]);
     let unwanted = |form: Form| {
         form.with("also:acme:views:read", "1").with("also:acme:chat:create", "1").with("allow:chat:create", "1")
     };
-    let here = approved(&world, (&connector, &ana), "acme", unwanted).await;
+    let here = approved(&test_system, (&connector, &ana), "acme", unwanted).await;
     assert_eq!(here.scope, "skills:read views:read offline_access");
 }
 
 /// What a person has left unticked is not granted, and they are not asked again until it is wanted again: whoever can make a call that is
 /// refused does not choose what they approve, nor nag them.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_left_unticked_is_not_granted_and_not_offered_again() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
-    let (ana, ask) = (world.person(ANA), connector.ask("skills:read"));
+async fn declined_pending_scopes_are_not_offered_again() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
+    let (ana, ask) = (test_system.person(ANA), connector.authorization_request("skills:read"));
     is_refused(&connector, &tokens, "list_views").await;
     is_refused(&connector, &tokens, "roll_dice").await;
 
-    let untouched = approved(&world, (&connector, &ana), "acme", |form| form).await;
+    let untouched = approved(&test_system, (&connector, &ana), "acme", |form| form).await;
     assert_eq!(untouched.scope, "skills:read offline_access");
     assert_eq!(also(&ana, &ask).await, [""; 0]);
 
     is_refused(&connector, &untouched, "list_views").await;
     is_refused(&connector, &untouched, "roll_dice").await;
-    let one = approved(&world, (&connector, &ana), "acme", |form| form.with("also:acme:views:read", "1")).await;
+    let one = approved(&test_system, (&connector, &ana), "acme", |form| form.with("also:acme:views:read", "1")).await;
     assert_eq!(one.scope, "skills:read views:read offline_access");
     assert_eq!(also(&ana, &ask).await, [""; 0]);
     is_refused(&connector, &one, "roll_dice").await;
@@ -186,7 +186,7 @@ async fn what_is_left_unticked_is_not_granted_and_not_offered_again() {
     let form = Form::find(&ana.open(&ask.url).await, "decision").unwrap().with("decision", "approve");
     for ticks in [true, false] {
         let form = if ticks { form.clone().with("also:acme:tools:execute", "1") } else { form.clone() };
-        let again = ana.sends(&form).await;
+        let again = ana.submit_and_follow(&form).await;
         let again = Form::find(&again, "decision").unwrap();
         assert_eq!(again.fields.iter().any(|(name, _)| name == "also:acme:tools:execute"), ticks, "{again:?}");
     }
@@ -194,50 +194,50 @@ async fn what_is_left_unticked_is_not_granted_and_not_offered_again() {
 
 /// What there is not, nobody wants: a model's slip asks no person for the right to run tools. It is answered like what there is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tool_that_does_not_exist_is_not_wanted() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
-    let ana = world.person(ANA);
+async fn unknown_tool_records_no_pending_scopes() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
+    let ana = test_system.person(ANA);
 
     let unknown = connector.tool(&tokens.access, "no_such_tool", json!({})).await;
-    assert_eq!(also(&ana, &connector.ask("skills:read")).await, [""; 0]);
+    assert_eq!(also(&ana, &connector.authorization_request("skills:read")).await, [""; 0]);
     let grant = claims(&tokens.access).1["grant"].clone();
-    assert!(world.audit("scope_wanted").iter().all(|event| event["grant"] != grant));
+    assert!(test_system.audit("scope_wanted").iter().all(|event| event["grant"] != grant));
 
     let known = connector.tool(&tokens.access, "roll_dice", json!({})).await;
     assert_eq!((unknown.status, unknown.body), (known.status, known.body));
-    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:tools:execute"]);
+    assert_eq!(also(&ana, &connector.authorization_request("skills:read")).await, ["also:acme:tools:execute"]);
 }
 
 /// What the role forbids is not offered; when the role changes, it is.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_more_is_offered_than_the_role_allows() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected("vera@example.com", "acme", "skills:read").await;
-    let vera = world.person("vera@example.com");
+async fn pending_scopes_are_limited_to_the_role() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("vera@example.com", "acme", "skills:read").await;
+    let vera = test_system.person("vera@example.com");
     is_refused(&connector, &tokens, "roll_dice").await;
     is_refused(&connector, &tokens, "list_views").await;
-    let ask = connector.ask("skills:read");
+    let ask = connector.authorization_request("skills:read");
 
     assert_eq!(also(&vera, &ask).await, ["also:acme:views:read"]);
     let forced = |form: Form| form.with("also:acme:tools:execute", "1").with("also:acme:views:read", "1");
-    let tokens = approved(&world, (&connector, &vera), "acme", forced).await;
+    let tokens = approved(&test_system, (&connector, &vera), "acme", forced).await;
     assert_eq!(tokens.scope, "skills:read views:read offline_access");
     is_refused(&connector, &tokens, "roll_dice").await;
     assert_eq!(also(&vera, &ask).await, [""; 0]);
 
-    world.gives_role("acme", "vera@example.com", "member").await;
+    test_system.set_role("acme", "vera@example.com", "member").await;
     assert_eq!(also(&vera, &ask).await, ["also:acme:tools:execute"]);
 }
 
 /// A tenant whose role allows nothing of what is asked can be chosen for what was wanted there.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_is_of_use_for_what_was_wanted_there() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected("vera@example.com", "acme", "skills:read").await;
-    let vera = world.person("vera@example.com");
-    let ask = connector.ask("tools:execute");
-    assert!(Form::find(&vera.signs_in(&ask.url).await, "decision").is_some());
+async fn tenant_with_only_pending_scopes_can_be_chosen() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("vera@example.com", "acme", "skills:read").await;
+    let vera = test_system.person("vera@example.com");
+    let ask = connector.authorization_request("tools:execute");
+    assert!(Form::find(&vera.sign_in(&ask.url).await, "decision").is_some());
     assert!(!vera.open(&ask.url).await.body.contains("value=\"approve\""));
 
     is_refused(&connector, &tokens, "list_views").await;
@@ -245,62 +245,62 @@ async fn a_tenant_is_of_use_for_what_was_wanted_there() {
     assert!(vera.open(&ask.url).await.body.contains("value=\"approve\""));
     let form = Form::find(&vera.open(&ask.url).await, "decision").unwrap();
     let form = form.with("tenant", "acme").with("also:acme:views:read", "1").with("decision", "approve");
-    let code = vera.submit(&form).await.redirected()["code"].clone();
-    world.remember(&code);
-    assert_eq!(connector.exchange(&ask, &code).await.tokens(&world).scope, "views:read offline_access");
+    let code = vera.submit(&form).await.redirect_parameters()["code"].clone();
+    test_system.track_secret(&code);
+    assert_eq!(connector.exchange(&ask, &code).await.tokens(&test_system).scope, "views:read offline_access");
 }
 
 /// Thirty days after the last time it is forgotten.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_wanted_long_ago_is_forgotten() {
+async fn pending_scopes_expire_after_thirty_days() {
     const DAYS: i64 = 24 * 3600;
-    let world = World::new().await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
-    let ana = world.person(ANA);
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
+    let ana = test_system.person(ANA);
     is_refused(&connector, &tokens, "list_views").await;
 
-    world.advance(30 * DAYS - 1);
-    assert_eq!(also(&ana, &connector.ask("skills:read")).await, ["also:acme:views:read"]);
-    world.advance(1);
-    assert_eq!(also(&ana, &connector.ask("skills:read")).await, [""; 0]);
+    test_system.advance(30 * DAYS - 1);
+    assert_eq!(also(&ana, &connector.authorization_request("skills:read")).await, ["also:acme:views:read"]);
+    test_system.advance(1);
+    assert_eq!(also(&ana, &connector.authorization_request("skills:read")).await, [""; 0]);
 }
 
 /// The refusal does not depend on its being remembered.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_want_that_cannot_be_remembered_is_refused_all_the_same() {
-    let world = World::with(|options| {
+async fn insufficient_scope_is_returned_even_if_recording_fails() {
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(Arc::new(|call: Call| async move {
             let wanting = call.body["Key"]["id"]["S"].as_str().is_some_and(|id| id.starts_with("wanted#"));
             if wanting { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass }
         }));
     })
     .await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
 
     let refused = connector.tool(&tokens.access, "list_views", json!({})).await;
 
     assert_eq!((refused.status, &refused.json()["scope"]), (403, &json!("skills:read views:read")));
-    assert_eq!(also(&world.person(ANA), &connector.ask("skills:read")).await, [""; 0]);
+    assert_eq!(also(&test_system.person(ANA), &connector.authorization_request("skills:read")).await, [""; 0]);
 }
 
 /// A person who wants, connects and wants again, all at once, loses neither a grant nor an answer.
 #[tokio::test(flavor = "multi_thread")]
-async fn wanting_and_granting_at_once_loses_nothing() {
-    let world = World::new().await;
-    let (connector, tokens) = world.connected(ANA, "acme", "skills:read").await;
-    let ana = world.person(ANA);
+async fn concurrent_recording_and_approval_lose_nothing() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
+    let ana = test_system.person(ANA);
     is_refused(&connector, &tokens, "list_views").await;
-    let ask = connector.ask("skills:read");
-    let form = Form::find(&ana.signs_in(&ask.url).await, "decision").unwrap();
+    let ask = connector.authorization_request("skills:read");
+    let form = Form::find(&ana.sign_in(&ask.url).await, "decision").unwrap();
     let form = form.with("tenant", "acme").with("also:acme:views:read", "1").with("decision", "approve");
 
-    let wanting = world::all((0..6).map(|_| connector.tool(&tokens.access, "roll_dice", json!({}))));
+    let wanting = test_system::all((0..6).map(|_| connector.tool(&tokens.access, "roll_dice", json!({}))));
     let (refused, granted) = tokio::join!(wanting, ana.submit(&form));
 
     assert!(refused.iter().all(|answer| answer.status == 403), "{refused:?}");
-    let code = granted.redirected()["code"].clone();
-    world.remember(&code);
-    let granted = connector.exchange(&ask, &code).await.tokens(&world).scope;
+    let code = granted.redirect_parameters()["code"].clone();
+    test_system.track_secret(&code);
+    let granted = connector.exchange(&ask, &code).await.tokens(&test_system).scope;
     assert!(granted.contains("views:read"), "{granted}");
     assert!(!granted.contains("tools:execute"), "nobody ticked it: {granted}");
     is_refused(&connector, &tokens, "roll_dice").await;

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use world::World;
-use world::calls::{Calls, Made};
-use world::documents::Documents;
-use world::person::Form;
+use test_system::TestSystem;
+use test_system::metadata_document_host::MetadataDocumentHost;
+use test_system::person::Form;
+use test_system::recorded_calls::{AwsAction, RecordedCalls};
 
 /// What is served, and by whom.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_gateway_serves_what_is_promised_and_nothing_else() {
-    let world = World::new().await;
+async fn gateway_serves_exactly_the_documented_routes() {
+    let test_system = TestSystem::new().await;
     let mut promised = BTreeSet::new();
     for (function, methods, paths) in [
         (
@@ -57,7 +57,7 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
         }
     }
 
-    let served = world.system().routes();
+    let served = test_system.system().routes();
 
     let served: BTreeSet<_> = served.into_iter().map(|(route, name)| (route.to_owned(), name.to_owned())).collect();
     assert_eq!(served, promised);
@@ -65,17 +65,17 @@ async fn the_gateway_serves_what_is_promised_and_nothing_else() {
 
 /// A deployment with a login page of its own has no login function.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_page_of_ones_own_replaces_ours() {
-    let world = World::with(|options| {
+async fn custom_login_page_replaces_the_login_function() {
+    let test_system = TestSystem::with(|options| {
         options.parameters.insert("LoginUrl".to_owned(), "https://app.example.com/signin?from=mcp".to_owned());
     })
     .await;
-    let connector = world.connector("Claude").await;
+    let connector = test_system.connector("Claude").await;
 
-    assert!(world.system().routes().values().all(|function| *function != "login"));
-    assert_eq!(world.get("/auth/login").await.status, 404);
-    let sent = world.get(&connector.ask("skills:read").url).await;
-    let back = url::form_urlencoded::byte_serialize(world.at("/oauth/authorize?").as_bytes()).collect::<String>();
+    assert!(test_system.system().routes().values().all(|function| *function != "login"));
+    assert_eq!(test_system.get("/auth/login").await.status, 404);
+    let sent = test_system.get(&connector.authorization_request("skills:read").url).await;
+    let back = url::form_urlencoded::byte_serialize(test_system.at("/oauth/authorize?").as_bytes()).collect::<String>();
     let expected = "https://app.example.com/signin?from=mcp&next=";
     let location = sent.location().replace('/', "%2F");
     assert!(location.starts_with(&format!("{}{back}", expected.replace('/', "%2F"))), "{}", sent.location());
@@ -83,24 +83,24 @@ async fn a_login_page_of_ones_own_replaces_ours() {
 
 /// What a function may do on AWS is what it does, action by action and table by table.
 #[tokio::test(flavor = "multi_thread")]
-async fn policies_allow_what_is_done_and_no_more() {
-    let (calls, documents) = (Calls::default(), Documents::serve().await);
-    let world = World::with(|options| {
+async fn iam_policies_allow_exactly_the_calls_made() {
+    let (calls, documents) = (RecordedCalls::default(), MetadataDocumentHost::serve().await);
+    let test_system = TestSystem::with(|options| {
         options.interceptor = Some(calls.wire());
         options.intercept_audit = true;
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;
-    assert_eq!(world.get("/.well-known/jwks.json").await.status, 200);
-    let connector = world.connector("Claude").await;
-    let ana = world.person("ana@example.com");
-    let by_document = documents.connector(&world, "/client.json", "Some Client", &["http://localhost/callback"]);
-    assert_eq!(ana.signs_in(&by_document.ask("skills:read").url).await.status, 200);
+    assert_eq!(test_system.get("/.well-known/jwks.json").await.status, 200);
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let by_document = documents.connector(&test_system, "/client.json", "Some Client", &["http://localhost/callback"]);
+    assert_eq!(ana.sign_in(&by_document.authorization_request("skills:read").url).await.status, 200);
     for kind in ["access", "refresh"] {
-        let ask = connector.ask("tools:execute skills:read views:read entities:write");
+        let ask = connector.authorization_request("tools:execute skills:read views:read entities:write");
         let code = ana.code(&ask, "acme").await;
-        let tokens = connector.exchange(&ask, &code).await.tokens(&world);
-        let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+        let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
+        let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
         for (tool, arguments) in [("list_skills", json!({})), ("read_skill", json!({ "name": "made-up" }))] {
             assert_eq!(connector.tool(&tokens.access, tool, arguments).await.status, 200);
         }
@@ -115,7 +115,7 @@ async fn policies_allow_what_is_done_and_no_more() {
         }
         assert_eq!(connector.tool(&tokens.access, "roll_dice", json!({})).await.status, 200);
         if kind == "access" {
-            writes_and_deletes_a_document(&world).await;
+            writes_and_deletes_a_document(&test_system).await;
         }
         assert_eq!(connector.tool(&tokens.access, "count_words", json!({ "text": "a" })).await.status, 200);
         let token = if kind == "access" { tokens.access } else { tokens.refresh.unwrap() };
@@ -123,19 +123,22 @@ async fn policies_allow_what_is_done_and_no_more() {
     }
     // The first use of a key is noted; what a connection lacks is wanted, offered and, once approved, struck off.
     for _ in 0..2 {
-        assert_eq!(world.call(Some(&world.api_key()), "tools/list", json!({})).await.status, 200);
+        assert_eq!(test_system.call(Some(&test_system.api_key()), "tools/list", json!({})).await.status, 200);
     }
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
-    assert_eq!(ana.approves(&connector.ask("skills:read"), "acme").await.status, 303);
-    assert_eq!(world.tells("ana@example.com", "acme", Some("owner"), Some("admin"), 1).await.status, 204);
-    world.makes_key("vera@example.com", "acme", "skills:read", None).await;
-    assert_eq!(world.tells("vera@example.com", "acme", Some("viewer"), None, 2).await.status, 204);
+    assert_eq!(ana.approve(&connector.authorization_request("skills:read"), "acme").await.status, 303);
+    assert_eq!(
+        test_system.deliver_change("ana@example.com", "acme", Some("owner"), Some("admin"), 1).await.status,
+        204
+    );
+    test_system.create_api_key("vera@example.com", "acme", "skills:read", None).await;
+    assert_eq!(test_system.deliver_change("vera@example.com", "acme", Some("viewer"), None, 2).await.status, 204);
 
-    uses_the_console(&world).await;
-    assert!(!world.system().audit_log().await.is_empty());
+    uses_the_console(&test_system).await;
+    assert!(!test_system.system().audit_log().await.is_empty());
 
-    let allowed = world.system().policies().iter().map(|(function, action, arn)| Made {
+    let allowed = test_system.system().policies().iter().map(|(function, action, arn)| AwsAction {
         function: function.clone(),
         action: action.clone(),
         on: match arn.split_once('/') {
@@ -151,7 +154,7 @@ async fn policies_allow_what_is_done_and_no_more() {
         let mut less = allowed.clone();
         less.remove(one);
         assert_eq!(differences(&less, &made), (vec![], vec![one]));
-        let more = Made { action: "dynamodb:Scan".to_owned(), ..one.clone() };
+        let more = AwsAction { action: "dynamodb:Scan".to_owned(), ..one.clone() };
         let mut added = allowed.clone();
         added.insert(more.clone());
         assert_eq!(differences(&added, &made), (vec![&more], vec![]));
@@ -159,13 +162,16 @@ async fn policies_allow_what_is_done_and_no_more() {
 }
 
 /// What is allowed and not done, and what is done and not allowed.
-fn differences<'a>(allowed: &'a BTreeSet<Made>, made: &'a BTreeSet<Made>) -> (Vec<&'a Made>, Vec<&'a Made>) {
+fn differences<'a>(
+    allowed: &'a BTreeSet<AwsAction>,
+    made: &'a BTreeSet<AwsAction>,
+) -> (Vec<&'a AwsAction>, Vec<&'a AwsAction>) {
     (allowed.difference(made).collect(), made.difference(allowed).collect())
 }
 
 /// The same from the template's own text: a policy that has an action more, or less, allows something else than was done.
 #[test]
-fn a_changed_policy_is_seen() {
+fn changed_policy_is_detected() {
     let text = include_str!("../template.yaml");
     let policies =
         |text: &str| -> BTreeSet<_> { local::policies_of(text).expect("the template").into_iter().collect() };
@@ -188,18 +194,18 @@ fn a_changed_policy_is_seen() {
 }
 
 /// What people and scripts do at `/admin`: each once.
-async fn uses_the_console(world: &World) {
-    let (ana, person) = (world.person("ana@example.com"), world.person_id("ana@example.com"));
-    let (_, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
-    let grant = world::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
-    let (key, known) = world.makes_key("ana@example.com", "acme", "connections:manage", None).await;
-    ana.signs_in("/admin").await;
+async fn uses_the_console(test_system: &TestSystem) {
+    let (ana, person) = (test_system.person("ana@example.com"), test_system.person_id("ana@example.com"));
+    let (_, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let grant = test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    let (key, known) = test_system.create_api_key("ana@example.com", "acme", "connections:manage", None).await;
+    ana.sign_in("/admin").await;
     for page in ["connections", "keys", "activity"] {
         assert_eq!(ana.open(&format!("/admin/acme/{page}")).await.status, 200);
         // The second use of a key within the hour is a read.
-        let url = world.at(&format!("/admin/api/tenants/acme/{page}"));
-        let asked = world.http().get(url).header("authorization", format!("Bearer {key}"));
-        assert_eq!(world.send(asked).await.status, 200);
+        let url = test_system.at(&format!("/admin/api/tenants/acme/{page}"));
+        let asked = test_system.http().get(url).header("authorization", format!("Bearer {key}"));
+        assert_eq!(test_system.send(asked).await.status, 200);
     }
     for (page, field, value) in [
         ("/admin/end", "connection", grant),
@@ -207,17 +213,17 @@ async fn uses_the_console(world: &World) {
         ("/admin/acme/keys/revoke", "key", known.id.to_text()),
     ] {
         let asked = ana.open(&format!("{page}?{field}={value}")).await;
-        assert_eq!(ana.sends(&Form::find(&asked, field).expect("a question")).await.status, 200, "{page}");
+        assert_eq!(ana.submit_and_follow(&Form::find(&asked, field).expect("a question")).await.status, 200, "{page}");
     }
     let form = Form::find(&ana.open("/admin/acme/keys/new").await, "step").unwrap();
     let form = form.with("name", "a").with("life", "7").with("may:skills:read", "1");
-    let made = ana.submit(&Form::find(&ana.sends(&form).await, "step").unwrap()).await;
+    let made = ana.submit(&Form::find(&ana.submit_and_follow(&form).await, "step").unwrap()).await;
     let shown = made.body.split_once("<code class=\"secret\" id=\"key\">").expect("a key").1;
-    world.remember(shown.split_once('<').unwrap().0);
+    test_system.track_secret(shown.split_once('<').unwrap().0);
 }
 
-async fn writes_and_deletes_a_document(world: &World) {
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "documents:write").await;
+async fn writes_and_deletes_a_document(test_system: &TestSystem) {
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "documents:write").await;
     let call = async |tool: &str, arguments| {
         let answer = connector.tool(&tokens.access, tool, arguments).await;
         assert_eq!(answer.json()["result"]["isError"], false, "{answer:?}");

@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::tool::{Tool, ToolEndpoint};
 use shared::store::workspace::{Name, ValidationError, WriteError};
+use test_system::TestSystem;
+use test_system::http_response::HttpResponse;
+use test_system::recorded_calls::RecordedCalls;
 use tokio::net::TcpListener;
-use world::World;
-use world::answer::Answer;
-use world::calls::Calls;
 
 const FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:invoices:live";
 
@@ -49,13 +49,13 @@ fn at(url: &str) -> ToolEndpoint {
     ToolEndpoint::Http { url: url.to_owned() }
 }
 
-async fn keep(world: &World, tool: &Tool) {
+async fn keep(test_system: &TestSystem, tool: &Tool) {
     let acme = TenantId::parse("acme").unwrap();
-    world.system().workspaces().as_operator(&acme).put_tool(tool).await.unwrap();
+    test_system.system().workspaces().as_operator(&acme).put_tool(tool).await.unwrap();
 }
 
 /// What a model is told by a tool's error.
-fn told(answer: &Answer) -> String {
+fn told(answer: &HttpResponse) -> String {
     let result = answer.json()["result"].clone();
     assert_eq!(result["isError"], true, "{answer:?}");
     result["content"][0]["text"].as_str().unwrap().to_owned()
@@ -102,23 +102,23 @@ async fn serve(State(server): State<Server>, uri: Uri, headers: HeaderMap, body:
     }
 }
 
-async fn served(change: impl FnOnce(&mut Options)) -> (World, Server, String) {
+async fn served(change: impl FnOnce(&mut Options)) -> (TestSystem, Server, String) {
     let server = Server::default();
     let origin = server.start().await;
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.outbound_allow.push(origin.clone());
         change(options);
     })
     .await;
-    (world, server, origin)
+    (test_system, server, origin)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tool_is_told_who_calls_by_a_token_that_is_good_for_nothing_else() {
-    let (world, server, origin) = served(|_| {}).await;
+async fn tool_receives_a_caller_token_valid_only_for_it() {
+    let (test_system, server, origin) = served(|_| {}).await;
     let url = format!("{origin}/find");
-    keep(&world, &tool("find_invoice", at(&url))).await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    keep(&test_system, &tool("find_invoice", at(&url))).await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
 
     let answer = connector.tool(&tokens.access, "find_invoice", json!({ "number": "17" })).await;
 
@@ -126,26 +126,26 @@ async fn a_tool_is_told_who_calls_by_a_token_that_is_good_for_nothing_else() {
     let [(headers, body)] = server.heard().try_into().unwrap();
     assert_eq!(body, json!({ "number": "17" }));
     let shown = headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap();
-    let (header, claims) = world::claims(shown);
+    let (header, claims) = test_system::claims(shown);
     assert_eq!(header["typ"], "tool-call+jwt");
-    let now = world.now();
-    let (_, of_access) = world::claims(&tokens.access);
+    let now = test_system.now();
+    let (_, of_access) = test_system::claims(&tokens.access);
     assert_eq!(
         claims,
         json!({
-            "iss": world.issuer(), "aud": url, "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
+            "iss": test_system.issuer(), "aud": url, "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
             "grant": of_access["grant"], "tool": "find_invoice", "iat": now, "exp": now + 60, "jti": claims["jti"],
         })
     );
     // As any receiver would: an ordinary library, and our published keys.
     let keys: jsonwebtoken::jwk::JwkSet =
-        serde_json::from_value(world.get("/.well-known/jwks.json").await.json()).unwrap();
+        serde_json::from_value(test_system.get("/.well-known/jwks.json").await.json()).unwrap();
     let key = keys.find(header["kid"].as_str().unwrap()).unwrap();
     let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
     validation.set_audience(&[&url]);
-    validation.set_issuer(&[world.issuer()]);
-    // The world's clock is not the machine's.
+    validation.set_issuer(&[test_system.issuer()]);
+    // The test system's clock is not the machine's.
     validation.validate_exp = false;
     let verified = jsonwebtoken::decode::<Value>(shown, &key, &validation).unwrap();
     assert_eq!(verified.claims, claims);
@@ -153,24 +153,27 @@ async fn a_tool_is_told_who_calls_by_a_token_that_is_good_for_nothing_else() {
     assert!(jsonwebtoken::decode::<Value>(shown, &key, &validation).is_err());
     // It opens nothing here, and is made anew for each call.
     assert_eq!(connector.call(shown, "tools/list", json!({})).await.status, 401);
-    let api_key = world.api_key();
-    let by_key =
-        world.call(Some(&api_key), "tools/call", json!({ "name": "find_invoice", "arguments": { "number": "1" } }));
+    let api_key = test_system.api_key();
+    let by_key = test_system.call(
+        Some(&api_key),
+        "tools/call",
+        json!({ "name": "find_invoice", "arguments": { "number": "1" } }),
+    );
     assert_eq!(by_key.await.status, 200);
     let [(headers, _)] = server.heard().try_into().unwrap();
-    let (_, again) = world::claims(headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap());
+    let (_, again) = test_system::claims(headers["authorization"].to_str().unwrap().strip_prefix("Bearer ").unwrap());
     assert!(again["key"].is_string() && again.get("grant").is_none() && again.get("client_id").is_none(), "{again}");
     assert_ne!(again["jti"], claims["jti"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_can_read_what_went_wrong_and_all_that_was_answered() {
-    let (world, server, origin) = served(|_| {}).await;
-    let key = world.api_key();
+async fn tool_errors_and_whole_responses_reach_the_model() {
+    let (test_system, server, origin) = served(|_| {}).await;
+    let key = test_system.api_key();
     let call = async |name: &str, arguments: Value| {
-        world.call(Some(&key), "tools/call", json!({ "name": name, "arguments": arguments })).await
+        test_system.call(Some(&key), "tools/call", json!({ "name": name, "arguments": arguments })).await
     };
-    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+    keep(&test_system, &tool("find", at(&format!("{origin}/find")))).await;
     for (arguments, mistake) in [
         (json!({}), "- /: \"number\" is a required property"),
         (json!({ "number": "x" }), "- /number: \"x\" does not match \"^[0-9]+$\""),
@@ -205,7 +208,7 @@ async fn a_model_can_read_what_went_wrong_and_all_that_was_answered() {
         ("clear", "http://tools.acme.example/".to_owned(), "The tool did not answer: its address is not https."),
         ("gone", "http://127.0.0.1:1/".to_owned(), "The tool did not answer: its address is not https."),
     ] {
-        keep(&world, &tool(name, at(&url))).await;
+        keep(&test_system, &tool(name, at(&url))).await;
         assert_eq!(told(&call(name, json!({ "number": "1" })).await), said, "{name}");
     }
     for (name, content) in [
@@ -218,21 +221,21 @@ async fn a_model_can_read_what_went_wrong_and_all_that_was_answered() {
             ]),
         ),
     ] {
-        keep(&world, &tool(name, at(&format!("{origin}/{name}")))).await;
+        keep(&test_system, &tool(name, at(&format!("{origin}/{name}")))).await;
         let answer = call(name, json!({ "number": "1" })).await.json();
         assert_eq!(answer["result"]["content"], content, "{answer}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_of_lambda_is_a_tool() {
-    let world = World::with(|options| {
+async fn lambda_function_can_be_a_tool() {
+    let test_system = TestSystem::with(|options| {
         options.parameters.insert("ToolFunctions".to_owned(), format!("{FUNCTION},{}", local::demo_function::ARN));
     })
     .await;
     let events = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&events);
-    world.system().lambda().deploy(FUNCTION, move |event: Value| {
+    test_system.system().lambda().deploy(FUNCTION, move |event: Value| {
         heard.lock().unwrap().push(event.clone());
         async move {
             match event["arguments"]["number"].as_str().unwrap() {
@@ -250,19 +253,19 @@ async fn a_function_of_lambda_is_a_tool() {
             }
         }
     });
-    keep(&world, &tool("invoice", ToolEndpoint::Lambda { function: FUNCTION.to_owned() })).await;
-    keep(&world, &tool("gone", ToolEndpoint::Lambda { function: FUNCTION.replace("live", "gone") })).await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    keep(&test_system, &tool("invoice", ToolEndpoint::Lambda { function: FUNCTION.to_owned() })).await;
+    keep(&test_system, &tool("gone", ToolEndpoint::Lambda { function: FUNCTION.replace("live", "gone") })).await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
     let call = async |name: &str, number: &str| connector.tool(&tokens.access, name, json!({ "number": number })).await;
 
     let answer = call("invoice", "1").await.json();
 
     assert_eq!(answer["result"]["structuredContent"], json!({ "paid": true }), "{answer}");
     let event = events.lock().unwrap()[0].clone();
-    let (_, of_access) = world::claims(&tokens.access);
+    let (_, of_access) = test_system::claims(&tokens.access);
     let context = json!({
-        "iss": world.issuer(), "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
-        "grant": of_access["grant"], "tool": "invoice", "iat": world.now(), "jti": event["context"]["jti"],
+        "iss": test_system.issuer(), "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
+        "grant": of_access["grant"], "tool": "invoice", "iat": test_system.now(), "jti": event["context"]["jti"],
     });
     assert_eq!(event, json!({ "arguments": { "number": "1" }, "context": context }));
     assert_eq!(call("invoice", "2").await.json()["result"]["content"], json!([{ "type": "text", "text": "two" }]));
@@ -280,19 +283,19 @@ async fn a_function_of_lambda_is_a_tool() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_runs_in_circles_is_stopped_until_the_next_hour() {
-    let (world, server, origin) = served(|options| {
+async fn tool_calls_are_rate_limited_per_hour() {
+    let (test_system, server, origin) = served(|options| {
         options.parameters.insert("ToolCallsPerHour".to_owned(), "3".to_owned());
     })
     .await;
-    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    keep(&test_system, &tool("find", at(&format!("{origin}/find")))).await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
     let call = async |number: &str| connector.tool(&tokens.access, "find", json!({ "number": number })).await;
-    let left = 3600 - world.now() % 3600;
+    let left = 3600 - test_system.now() % 3600;
 
     // All at once, and what is wrong with the arguments is not counted.
     assert!(told(&call("x").await).starts_with("The arguments do not fit"));
-    let answers = world::all(["1"; 8].map(&call)).await;
+    let answers = test_system::all(["1"; 8].map(&call)).await;
 
     let refused: Vec<_> = answers.iter().filter(|answer| answer.json()["result"]["isError"] == true).collect();
     assert_eq!((refused.len(), server.heard().len()), (5, 3));
@@ -306,24 +309,27 @@ async fn a_model_that_runs_in_circles_is_stopped_until_the_next_hour() {
     );
     // Another credential has a budget of its own.
     let by_key = json!({ "name": "find", "arguments": { "number": "1" } });
-    assert_ne!(world.call(Some(&world.api_key()), "tools/call", by_key).await.json()["result"]["isError"], true);
-    world.advance(left - 1);
-    let fresh = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    assert_ne!(
+        test_system.call(Some(&test_system.api_key()), "tools/call", by_key).await.json()["result"]["isError"],
+        true
+    );
+    test_system.advance(left - 1);
+    let fresh = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     let call = async || connector.tool(&fresh.access, "find", json!({ "number": "1" })).await;
     assert!(told(&call().await).contains("in 1 minutes"));
-    world.advance(1);
+    test_system.advance(1);
     assert_ne!(call().await.json()["result"]["isError"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tools_are_listed_to_whom_may_call_them_in_order_and_completely() {
-    let world = World::new().await;
+async fn tools_are_listed_in_order_to_authorized_callers() {
+    let test_system = TestSystem::new().await;
     for number in 0..120 {
-        keep(&world, &tool(&format!("t{number:03}"), at("https://tools.acme.example/"))).await;
+        keep(&test_system, &tool(&format!("t{number:03}"), at("https://tools.acme.example/"))).await;
     }
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute skills:read").await;
-    let (_, without) = world.connected("ana@example.com", "acme", "skills:read").await;
-    let names = |answer: &Answer| -> Vec<String> {
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute skills:read").await;
+    let (_, without) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let names = |answer: &HttpResponse| -> Vec<String> {
         let tools = answer.json()["result"]["tools"].as_array().unwrap().clone();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
     };
@@ -348,10 +354,10 @@ async fn tools_are_listed_to_whom_may_call_them_in_order_and_completely() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_a_tool_is_not_kept() {
-    let world = World::new().await;
+async fn invalid_tool_is_not_stored() {
+    let test_system = TestSystem::new().await;
     let acme = TenantId::parse("acme").unwrap();
-    let workspace = world.system().workspaces().as_operator(&acme);
+    let workspace = test_system.system().workspaces().as_operator(&acme);
     let circle = json!({ "type": "object", "properties": { "child": { "$ref": "#" } } });
     let with = |change: fn(&mut Tool)| {
         let mut tool = tool("fine", at("https://tools.acme.example/"));
@@ -373,15 +379,15 @@ async fn what_cannot_be_a_tool_is_not_kept() {
 
 /// What a call of a tool may cost, beyond being let in.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_costs_a_signature_at_most_and_three_calls_to_the_tables() {
-    let calls = Calls::default();
-    let world = World::with(|options| options.interceptor = Some(calls.wire())).await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+async fn tool_call_costs_at_most_one_signature_and_three_table_calls() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
     connector.call(&tokens.access, "ping", json!({})).await;
     for (tool, arguments, expected) in
         [("roll_dice", json!({}), "kms:Sign"), ("count_words", json!({ "text": "a" }), "lambda:InvokeFunction")]
     {
-        calls.forget();
+        calls.clear();
         let answer = connector.tool(&tokens.access, tool, arguments).await;
         assert_ne!(answer.json()["result"]["isError"], true, "{answer:?}");
         let made: Vec<_> = calls.take().into_iter().map(|made| made.action).collect();
@@ -392,22 +398,22 @@ async fn a_call_costs_a_signature_at_most_and_three_calls_to_the_tables() {
 
 /// Slow tools of one tenant leave room for everybody else: a call holds an execution of `mcp` for as long as its tool takes.
 #[tokio::test(flavor = "multi_thread")]
-async fn slow_tools_of_a_tenant_are_few_at_a_time() {
-    let (world, server, origin) = served(|options| {
+async fn concurrent_slow_tools_of_a_tenant_are_limited() {
+    let (test_system, server, origin) = served(|options| {
         options.parameters.insert("ToolConcurrency".to_owned(), "2".to_owned());
     })
     .await;
-    let begin_of_span = 300 - world.now() % 300;
-    world.advance(begin_of_span);
-    keep(&world, &tool("slow", at(&format!("{origin}/slow")))).await;
-    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+    let begin_of_span = 300 - test_system.now() % 300;
+    test_system.advance(begin_of_span);
+    keep(&test_system, &tool("slow", at(&format!("{origin}/slow")))).await;
+    keep(&test_system, &tool("find", at(&format!("{origin}/find")))).await;
     let globex = TenantId::parse("globex").unwrap();
     let of_globex = tool("find", at(&format!("{origin}/find")));
-    world.system().workspaces().as_operator(&globex).put_tool(&of_globex).await.unwrap();
-    world.gives_role("globex", "ana@example.com", "member").await;
-    let (ana, anas) = world.connected("ana@example.com", "acme", "tools:execute").await;
-    let (ben, bens) = world.connected("ben@example.com", "acme", "tools:execute").await;
-    let (other, others) = world.connected("ana@example.com", "globex", "tools:execute").await;
+    test_system.system().workspaces().as_operator(&globex).put_tool(&of_globex).await.unwrap();
+    test_system.set_role("globex", "ana@example.com", "member").await;
+    let (ana, anas) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
+    let (ben, bens) = test_system.connect("ben@example.com", "acme", "tools:execute").await;
+    let (other, others) = test_system.connect("ana@example.com", "globex", "tools:execute").await;
     let number = || json!({ "number": "1" });
     let sentence = "The workspace's own tools have as many calls under way as they may at one time: 2. Wait for calls that you have \
                     made to end, then try again, one at a time.";
@@ -443,20 +449,20 @@ async fn slow_tools_of_a_tenant_are_few_at_a_time() {
 
 /// What a function that was ended in the middle of a call leaves behind counts for five minutes at most.
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_that_never_said_that_they_ended_are_forgotten() {
+async fn unfinished_calls_stop_counting_after_five_minutes() {
     let interceptor = |call: Call| async move {
         let ends = call.body["UpdateExpression"] == "ADD #under_way :less";
         if ends { Decision::FailBefore(InjectedError::DENIED) } else { Decision::Pass }
     };
-    let (world, server, origin) = served(|options| {
+    let (test_system, server, origin) = served(|options| {
         options.interceptor = Some(Arc::new(interceptor));
         options.parameters.insert("ToolConcurrency".to_owned(), "2".to_owned());
     })
     .await;
-    let begin_of_span = 300 - world.now() % 300;
-    world.advance(begin_of_span);
-    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "tools:execute").await;
+    let begin_of_span = 300 - test_system.now() % 300;
+    test_system.advance(begin_of_span);
+    keep(&test_system, &tool("find", at(&format!("{origin}/find")))).await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
     let call = async || connector.tool(&tokens.access, "find", json!({ "number": "1" })).await;
 
     for _ in 0..2 {
@@ -464,26 +470,26 @@ async fn calls_that_never_said_that_they_ended_are_forgotten() {
         assert_ne!(call().await.json()["result"]["isError"], true);
     }
     assert!(told(&call().await).contains("under way"));
-    world.advance(299);
+    test_system.advance(299);
     assert!(told(&call().await).contains("under way"));
-    world.advance(1);
+    test_system.advance(1);
     assert_ne!(call().await.json()["result"]["isError"], true);
     assert_eq!(server.heard().len(), 3);
 }
 
 /// A call that cannot be counted is not made.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_budget_a_tool_is_not_called() {
+async fn tool_is_not_called_when_counting_fails() {
     let interceptor = |call: Call| async move {
         let table = call.body["TableName"].as_str().unwrap_or_default();
         let counts = call.function == "mcp" && call.operation == "UpdateItem" && table.ends_with("-Workspace");
         if counts { Decision::FailBefore(InjectedError::INTERNAL) } else { Decision::Pass }
     };
-    let (world, server, origin) = served(|options| options.interceptor = Some(Arc::new(interceptor))).await;
-    keep(&world, &tool("find", at(&format!("{origin}/find")))).await;
+    let (test_system, server, origin) = served(|options| options.interceptor = Some(Arc::new(interceptor))).await;
+    keep(&test_system, &tool("find", at(&format!("{origin}/find")))).await;
 
     let call = json!({ "name": "find", "arguments": { "number": "1" } });
-    let answer = world.call(Some(&world.api_key()), "tools/call", call).await;
+    let answer = test_system.call(Some(&test_system.api_key()), "tools/call", call).await;
 
     assert_eq!((answer.status, answer.header("retry-after").is_some()), (503, true), "{answer:?}");
     assert_eq!(server.heard().len(), 0, "nothing was sent");

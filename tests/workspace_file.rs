@@ -13,34 +13,34 @@ use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
 use shared::store::workspace::Name;
 use shared::store::workspace::tool::ToolEndpoint;
+use test_system::TestSystem;
 use workspace_file::{Variables, WorkspaceFile};
-use world::World;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const NOW: Timestamp = Timestamp::from_seconds(1_795_339_800);
 
-/// The way to DynamoDB, on which every write is noted as `PutItem tool#roll_dice`.
+/// A proxy to DynamoDB that records every write as `PutItem tool#roll_dice`.
 #[derive(Clone)]
-struct Watched {
+struct DynamoDbProxy {
     to: String,
     http: reqwest::Client,
     writes: Arc<Mutex<Vec<String>>>,
 }
 
-impl Watched {
-    /// A system on a watched way, and who holds the tables at its end.
+impl DynamoDbProxy {
+    /// A system behind the proxy, and the one that holds its tables.
     async fn system() -> (System, System, Self) {
         let tables = System::start(Options::default()).await.unwrap();
-        // Whoever starts a world installs it too.
+        // Whoever starts a test system installs it too.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let watched = Self { to: tables.dynamo_url().to_owned(), http, writes: Arc::default() };
+        let proxy = Self { to: tables.dynamo_url().to_owned(), http, writes: Arc::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let router = Router::new().fallback(pass).with_state(watched.clone());
+        let router = Router::new().fallback(pass).with_state(proxy.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         let options = Options { demo: true, dynamo: Some(address), ..Options::default() };
-        (System::start(options).await.unwrap(), tables, watched)
+        (System::start(options).await.unwrap(), tables, proxy)
     }
 
     /// What was written since this was asked last.
@@ -49,7 +49,7 @@ impl Watched {
     }
 }
 
-async fn pass(State(watched): State<Watched>, headers: HeaderMap, body: Bytes) -> (axum::http::StatusCode, Bytes) {
+async fn pass(State(proxy): State<DynamoDbProxy>, headers: HeaderMap, body: Bytes) -> (axum::http::StatusCode, Bytes) {
     let operation = headers["x-amz-target"].to_str().unwrap().rsplit('.').next().unwrap().to_owned();
     if operation == "CreateTable" {
         let there = r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceInUseException"}"#;
@@ -59,9 +59,9 @@ async fn pass(State(watched): State<Watched>, headers: HeaderMap, body: Bytes) -
         let request: serde_json::Value = serde_json::from_slice(&body).unwrap();
         let key = if request["Item"].is_object() { &request["Item"] } else { &request["Key"] };
         let key = key["item"]["S"].as_str().or(key["sk"]["S"].as_str()).unwrap_or_default();
-        watched.writes.lock().unwrap().push(format!("{operation} {key}"));
+        proxy.writes.lock().unwrap().push(format!("{operation} {key}"));
     }
-    let answer = watched.http.post(&watched.to).headers(headers).body(body).send().await.unwrap();
+    let answer = proxy.http.post(&proxy.to).headers(headers).body(body).send().await.unwrap();
     (answer.status(), answer.bytes().await.unwrap())
 }
 
@@ -90,12 +90,12 @@ async fn apply(system: &System, text: &str, variables: &Variables) -> Vec<String
 /// A file that was applied changes nothing when it is applied again, and changed, it changes what was changed.
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_differs_is_written() {
-    let (system, _tables, watched) = Watched::system().await;
+    let (system, _tables, proxy) = DynamoDbProxy::system().await;
     let (text, variables) = demo(&system).await;
-    assert!(watched.written().len() > 20);
+    assert!(proxy.written().len() > 20);
 
     assert_eq!(apply(&system, &text, &variables).await, ["0 to create, 0 to change, 29 as they are"]);
-    assert_eq!(watched.written(), [""; 0]);
+    assert_eq!(proxy.written(), [""; 0]);
 
     let changed = text
         .replacen("timeout_seconds: 5", "timeout_seconds: 6", 1)
@@ -116,7 +116,7 @@ async fn only_what_differs_is_written() {
             "1 to create, 5 to change, 23 as they are",
         ]
     );
-    let written = watched.written();
+    let written = proxy.written();
     assert_eq!(
         written,
         [
@@ -129,7 +129,7 @@ async fn only_what_differs_is_written() {
         ]
     );
     assert_eq!(apply(&system, &changed, &variables).await, ["0 to create, 0 to change, 29 as they are"]);
-    assert_eq!(watched.written(), [""; 0]);
+    assert_eq!(proxy.written(), [""; 0]);
 
     // The roles that it no longer names, and the invoice, are left alone.
     assert_eq!(apply(&system, &text, &variables).await.last().unwrap(), "0 to create, 4 to change, 25 as they are");
@@ -141,36 +141,36 @@ async fn only_what_differs_is_written() {
 
 /// What was interrupted is completed by doing it again.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_missing_is_written_again() {
-    let (system, _tables, watched) = Watched::system().await;
+async fn missing_items_are_written_again() {
+    let (system, _tables, proxy) = DynamoDbProxy::system().await;
     let (text, variables) = demo(&system).await;
     let (acme, id) = (TenantId::parse("acme").unwrap(), Name::parse("2026-0105").unwrap());
     let workspace = system.workspaces().as_operator(&acme);
     let invoice = workspace.entity(&Name::parse("invoice").unwrap(), &id).await.unwrap().unwrap();
     workspace.delete_entity(invoice).await.unwrap();
-    watched.written();
+    proxy.written();
 
     assert_eq!(
         apply(&system, &text, &variables).await,
         ["+ tenant acme: invoice 2026-0105", "1 to create, 0 to change, 28 as they are"]
     );
-    assert_eq!(watched.written(), ["UpdateItem entity#invoice#2026-0105"]);
+    assert_eq!(proxy.written(), ["UpdateItem entity#invoice#2026-0105"]);
 }
 
 /// The README's example is a file that a local system takes, and what it says is there for who it says.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_readmes_file_fills_a_workspace() {
+async fn readme_example_fills_a_workspace() {
     let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
     let (_, example) = readme.split_once("```yaml\n").expect("an example");
     let (example, _) = example.split_once("```").expect("its end");
     let path = temporary("readme.yaml", example);
-    let world = World::with(|options| options.workspace = Some(path.clone())).await;
+    let test_system = TestSystem::with(|options| options.workspace = Some(path.clone())).await;
 
-    let demo = world.system().demo().unwrap();
+    let demo = test_system.system().demo().unwrap();
     let ana: Vec<_> =
         demo.people[0].tenants.iter().map(|tenant| (tenant.name.as_str(), tenant.role.as_str())).collect();
     assert_eq!(ana, [("Acme", "owner"), ("Globex", "viewer"), ("Initech", "clerk")]);
-    let (connector, tokens) = world.connected("ana@example.com", "initech", "skills:read entities:read").await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "initech", "skills:read entities:read").await;
     let read = connector.tool(&tokens.access, "read_skill", json!({ "name": "stand-up" })).await.json();
     assert_eq!(read["result"]["structuredContent"]["title"], "Stand-up", "{read}");
     let read = connector.tool(&tokens.access, "list_entities", json!({ "type": "task" })).await.json();
@@ -180,7 +180,7 @@ async fn the_readmes_file_fills_a_workspace() {
 
 /// A file with mistakes stops the start, and says where to look.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_with_mistakes_stops_the_start() {
+async fn invalid_file_stops_the_start() {
     let path =
         temporary("mistakes.yaml", "tenants:\n  acme:\n    name: Acme\n    roles: { editor: [entities:wirte] }\n");
     let options = Options { demo: true, workspace: Some(path.clone()), ..Options::default() };

@@ -1,4 +1,4 @@
-"""A client, and a person with a browser. The steps of a connection are those of tests/journey.rs."""
+"""A client, and a person with a browser. The steps of a connection are those of tests/end_to_end.rs."""
 
 import base64
 import hashlib

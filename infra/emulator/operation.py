@@ -13,7 +13,7 @@ from emulator import ACCOUNT, REGION, archive
 from template import OMISSIONS, ROOT
 
 AMBLE = ROOT / "target/debug/amble"
-EMAIL, PASSWORD, PUBLISHABLE_KEY = "ana@example.com", "correct horse battery staple", "sb_publishable_local"  # tests/stand_in.rs
+EMAIL, PASSWORD, PUBLISHABLE_KEY = "ana@example.com", "correct horse battery staple", "sb_publishable_local"  # tests/fake_supabase.rs
 TENANT, OWNER, MEMBER = "acme", "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01", "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02"  # infra/local/demo.yaml
 MEMBERSHIP_SECRET = "whsec_" + "a" * 32
 

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_as_rfc_3339_writes_it() {
+    fn timestamp_is_formatted_as_rfc_3339() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (-1, "1969-12-31T23:59:59Z"),

@@ -373,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_addresses_are_public() {
+    fn public_addresses_are_recognised() {
         for (address, public) in [
             ("1.1.1.1", true),
             ("8.8.8.8", true),
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn which_entries_are_origins() {
+    fn allow_list_entries_must_be_origins() {
         for (entry, canonical) in [
             ("http://localhost:8787", Some("http://localhost:8787")),
             ("https://Tools.Internal:443", Some("https://tools.internal")),

@@ -1,6 +1,6 @@
 //! A form that is sent twice, or too late, by somebody who is signed in by then.
 
-use world::World;
+use test_system::TestSystem;
 
 use super::LATENCY;
 use super::browser::Browser;
@@ -9,43 +9,43 @@ use super::local_client;
 
 /// The second click is sent while the first one is under way. Whichever answer the browser shows, it leads on.
 pub(super) async fn a_double_click_signs_in(engine: Engine) {
-    let world = World::new().await;
-    let connector = local_client(&world, "Claude").await;
-    let browser = Browser::start(&world, engine).await;
+    let test_system = TestSystem::new().await;
+    let connector = local_client(&test_system, "Claude").await;
+    let browser = Browser::start(&test_system, engine).await;
     browser.network.slow(LATENCY);
     for _ in 0..3 {
-        browser.forgets_cookies().await;
-        let ask = connector.ask("skills:read");
+        browser.clear_cookies().await;
+        let ask = connector.authorization_request("skills:read");
         browser.open(&ask.url).await;
-        browser.fills_in("ben").await;
+        browser.fill_credentials("ben").await;
 
-        browser.double_clicks("Sign in").await;
+        browser.double_click("Sign in").await;
 
-        browser.reaches("Claude wants to").await;
-        browser.approves(&connector, &ask).await;
+        browser.wait_for_page("Claude wants to").await;
+        browser.approve(&connector, &ask).await;
     }
 }
 
-pub(super) async fn a_second_tab_goes_on_to_where_it_led(engine: Engine) {
-    let world = World::new().await;
-    let [one, other] = [local_client(&world, "Claude").await, local_client(&world, "Cursor").await];
-    let (first, second) = (one.ask("skills:read"), other.ask("skills:read"));
-    let browser = Browser::start(&world, engine).await;
+pub(super) async fn second_tab_continues_to_its_own_client(engine: Engine) {
+    let test_system = TestSystem::new().await;
+    let [one, other] = [local_client(&test_system, "Claude").await, local_client(&test_system, "Cursor").await];
+    let (first, second) = (one.authorization_request("skills:read"), other.authorization_request("skills:read"));
+    let browser = Browser::start(&test_system, engine).await;
     browser.open(&first.url).await;
-    browser.fills_in("ben").await;
-    let tab = browser.opens_tab().await;
+    browser.fill_credentials("ben").await;
+    let tab = browser.open_tab().await;
     browser.open(&second.url).await;
-    browser.fills_in("ben").await;
-    browser.turns_to(&tab).await;
+    browser.fill_credentials("ben").await;
+    browser.switch_to(&tab).await;
     browser.press("Sign in").await;
-    browser.reaches("Claude wants to").await;
+    browser.wait_for_page("Claude wants to").await;
     let other_tab = browser.other_tab(&tab).await;
-    browser.turns_to(&other_tab).await;
+    browser.switch_to(&other_tab).await;
 
     browser.press("Sign in").await;
 
-    browser.reaches("Cursor wants to").await;
-    browser.approves(&other, &second).await;
-    browser.turns_to(&tab).await;
-    browser.approves(&one, &first).await;
+    browser.wait_for_page("Cursor wants to").await;
+    browser.approve(&other, &second).await;
+    browser.switch_to(&tab).await;
+    browser.approve(&one, &first).await;
 }

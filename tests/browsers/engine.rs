@@ -99,13 +99,13 @@ impl Engine {
 
 /// A screen of its own, and its name: `WebKit` has no mode without one.
 async fn screen() -> (Option<Child>, String) {
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
     let mut command = Command::new("/usr/bin/Xvfb");
     command.args(["-displayfd", "1", "-screen", "0", "1280x1024x24", "-nolisten", "tcp"]);
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut screen = quiet.spawn().expect("Xvfb, which tests/run installs");
     let mut lines = BufReader::new(screen.stdout.take().expect("its output")).lines();
-    let number = timeout(PATIENCE, lines.next_line()).await.expect("Xvfb starts").expect("its output");
+    let number = timeout(TIMEOUT, lines.next_line()).await.expect("Xvfb starts").expect("its output");
     (Some(screen), format!(":{}", number.expect("a number")))
 }
 

@@ -4,38 +4,41 @@
 //! The browsers are the real ones, as Debian has them, and all are driven by one protocol ([`webdriver`]). Their network is ours
 //! ([`proxy`]), so nothing leaves the machine.
 
-mod back;
+mod back_button;
 mod browser;
 mod callback;
 mod double_click;
 mod engine;
-mod mails;
-mod new_key;
+mod new_api_key;
 mod proxy;
+mod sign_in_mails;
+mod sign_in_methods;
 mod signing_key;
-mod ways;
 mod webdriver;
 
 use std::time::Duration;
 
 use browser::Browser;
 use engine::Engine;
-use world::World;
-use world::connector::{Ask, Connector};
+use test_system::TestSystem;
+use test_system::connector::{AuthorizationRequest, Connector};
 
 /// Of a request on a slow network: two clicks are sent before the first is answered.
 const LATENCY: Duration = Duration::from_millis(100);
 
 /// A client on the same machine, where every engine has a page to show.
-async fn local_client<'w>(world: &'w World, name: &str) -> Connector<'w> {
-    world.connector_at(name, &["http://localhost:49163/callback"]).await
+async fn local_client<'w>(test_system: &'w TestSystem, name: &str) -> Connector<'w> {
+    test_system.connector_at(name, &["http://localhost:49163/callback"]).await
 }
 
 /// A client of this machine, what it asks for, and a browser in which it begins.
-async fn begins_to_connect(world: &World, engine: Engine) -> (Connector<'_>, Ask, Browser<'_>) {
-    let connector = local_client(world, "Claude").await;
-    let ask = connector.ask("skills:read");
-    let browser = Browser::start(world, engine).await;
+async fn start_connecting(
+    test_system: &TestSystem,
+    engine: Engine,
+) -> (Connector<'_>, AuthorizationRequest, Browser<'_>) {
+    let connector = local_client(test_system, "Claude").await;
+    let ask = connector.authorization_request("skills:read");
+    let browser = Browser::start(test_system, engine).await;
     browser.open(&ask.url).await;
     (connector, ask, browser)
 }
@@ -65,29 +68,29 @@ macro_rules! in_engine {
 }
 
 in_every_engine! {
-    ways::who_signs_in_by_password_gets_to_every_client,
-    ways::who_types_a_code_gets_to_every_client,
-    ways::who_follows_a_link_gets_to_every_client,
-    ways::who_presses_the_button_of_a_link_gets_to_every_client,
-    ways::who_has_a_second_factor_gets_to_every_client,
-    ways::who_signs_in_at_a_provider_gets_to_every_client,
-    mails::a_double_click_leaves_the_mail_good,
-    mails::asking_for_another_code_at_once_leaves_the_link_good,
-    mails::a_link_opened_in_another_browser_stays_good,
-    mails::a_stranger_who_asks_for_the_same_mail_is_told_of,
-    signing_key::a_new_key_under_way_leads_to_no_circle,
-    signing_key::a_session_that_nobody_recognises_leads_to_a_page,
-    callback::the_button_repeats_a_callback_that_was_too_much,
+    sign_in_methods::password_sign_in_reaches_every_client,
+    sign_in_methods::code_sign_in_reaches_every_client,
+    sign_in_methods::link_sign_in_reaches_every_client,
+    sign_in_methods::link_button_sign_in_reaches_every_client,
+    sign_in_methods::second_factor_sign_in_reaches_every_client,
+    sign_in_methods::provider_sign_in_reaches_every_client,
+    sign_in_mails::double_click_sends_one_mail_with_a_valid_link,
+    sign_in_mails::requesting_another_code_at_once_keeps_the_link_valid,
+    sign_in_mails::link_opened_in_another_browser_stays_valid,
+    sign_in_mails::link_invalidated_by_a_stranger_is_explained,
+    signing_key::key_rotation_during_sign_in_causes_no_redirect_loop,
+    signing_key::unrecognised_session_shows_a_page,
+    callback::button_retries_a_rate_limited_callback,
     double_click::a_double_click_signs_in,
-    double_click::a_second_tab_goes_on_to_where_it_led,
-    back::after_a_password,
-    back::after_a_code,
-    back::after_a_second_factor,
-    back::after_an_approval,
-    back::after_a_form_of_another_account,
-    back::after_the_end_of_a_connection,
-    back::after_the_end_of_all_connections,
-    back::after_a_new_key,
-    new_key::a_double_click_selects_it_whole,
-    new_key::its_button_copies_it,
+    double_click::second_tab_continues_to_its_own_client,
+    back_button::back_after_a_password_resends_no_form,
+    back_button::back_after_a_code_resends_no_form,
+    back_button::back_after_a_second_factor_resends_no_form,
+    back_button::back_after_an_approval_says_so,
+    back_button::back_after_a_form_of_another_account_resends_no_form,
+    back_button::back_after_revoking_a_connection_resends_no_form,
+    back_button::back_after_revoking_all_connections_resends_no_form,
+    back_button::back_after_creating_an_api_key_creates_no_other,
+    new_api_key::double_click_selects_the_whole_key,
+    new_api_key::copy_button_copies_the_key,
 }

@@ -6,23 +6,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use test_system::certificate_authority::certify_for_anyone;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use url::{Position, Url};
-use world::authority::certify_for_anyone;
 
 /// The proxy. It is gone when this is dropped.
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
-    way: Arc<Way>,
+    state: Arc<ProxyState>,
     task: AbortHandle,
 }
 
 /// What all its connections know.
-struct Way {
+struct ProxyState {
     /// `host:port` of what is let through.
     system: Vec<String>,
     latency: Mutex<Duration>,
@@ -42,38 +42,38 @@ impl Proxy {
     pub(crate) async fn start(system: &[&str]) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let way = Arc::new(Way {
+        let state = Arc::new(ProxyState {
             system: system.iter().map(|url| authority(&Url::parse(url).expect("a URL")).to_owned()).collect(),
             latency: Mutex::default(),
             requests: Mutex::default(),
             tls: certify_for_anyone("claude.ai"),
         });
-        let shared = Arc::clone(&way);
+        let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let way = Arc::clone(&shared);
+                let state = Arc::clone(&shared);
                 // A browser may hang up whenever it likes.
-                connections.spawn(async move { way.serve(stream).await.unwrap_or_default() });
+                connections.spawn(async move { state.serve(stream).await.unwrap_or_default() });
             }
         });
-        Self { address, way, task: task.abort_handle() }
+        Self { address, state, task: task.abort_handle() }
     }
 
     /// How long each request takes to the system from now on, besides what the system takes.
     pub(crate) fn slow(&self, latency: Duration) {
-        *self.way.latency.lock().expect("unpoisoned") = latency;
+        *self.state.latency.lock().expect("unpoisoned") = latency;
     }
 
     /// How often the system has been asked for this until now: `GET /oauth/authorize`, or all of `POST `.
     pub(crate) fn asked(&self, request: &str) -> usize {
-        let requests = self.way.requests.lock().expect("unpoisoned");
+        let requests = self.state.requests.lock().expect("unpoisoned");
         requests.iter().filter(|asked| asked.starts_with(request)).count()
     }
 
     /// All that the system has been asked for.
     pub(crate) fn all_asked(&self) -> Vec<String> {
-        self.way.requests.lock().expect("unpoisoned").clone()
+        self.state.requests.lock().expect("unpoisoned").clone()
     }
 }
 
@@ -83,7 +83,7 @@ impl Drop for Proxy {
     }
 }
 
-impl Way {
+impl ProxyState {
     async fn serve(&self, mut stream: TcpStream) -> io::Result<()> {
         // `WebKit` wants an encrypted proxy for encrypted sites, and trusts no certificate of one: it has the address, and no page.
         let mut first = [0];

@@ -13,24 +13,24 @@ pub(crate) struct History {
     /// What their role is then.
     pub(crate) role: Role,
     /// Who takes part: steps of others are left out.
-    pub(crate) cast: Cast,
+    pub(crate) participants: Participants,
     /// What becomes of the code before anything else happens.
-    pub(crate) begins: Beginning,
+    pub(crate) initial_exchange: InitialExchange,
     /// What happens then, in this order.
     pub(crate) steps: Vec<Step>,
 }
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { approved, role, cast, begins, steps } = self;
-        write!(f, "approved {approved:?} as {role:?}, {cast:?}, {begins:?}")?;
+        let Self { approved, role, participants, initial_exchange, steps } = self;
+        write!(f, "approved {approved:?} as {role:?}, {participants:?}, {initial_exchange:?}")?;
         steps.iter().try_for_each(|step| write!(f, "\n  {step:?}"))
     }
 }
 
 /// Who may act besides the client and the clock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cast {
+pub(crate) struct Participants {
     pub(crate) thief: bool,
     pub(crate) administrator: bool,
     pub(crate) faults: bool,
@@ -38,13 +38,13 @@ pub(crate) struct Cast {
 
 /// What becomes of the code at first.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Beginning {
+pub(crate) enum InitialExchange {
     /// The client exchanges it.
-    Exchanged,
-    /// … twice at once, in an order as at [`Step::Meet`].
-    ExchangedTwice(u16),
+    Once,
+    /// … twice at once, in an order as at [`Step::Concurrent`].
+    Twice(u16),
     /// It lies there for whoever comes first.
-    Open,
+    NotYet,
 }
 
 /// One thing that happens.
@@ -53,22 +53,22 @@ pub(crate) enum Step {
     /// Time passes, in seconds.
     Wait(i64),
     /// The client refreshes every 29 days, until it is so many seconds before the 180 days are over.
-    Age(i64),
+    RefreshUntilOld(i64),
     /// Somebody asks for something.
-    Ask(Request),
+    Send(Request),
     /// Two requests meet: each bit says whose call to AWS goes next while both could.
-    Meet(Request, Request, u16),
+    Concurrent(Request, Request, u16),
     /// The person's role changes; with none, they are no longer in the tenant.
     Role(Option<Role>),
     /// An administrator ends the grant.
-    End,
+    Revoke,
 }
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
-    pub(crate) who: Who,
-    pub(crate) what: What,
+    pub(crate) sender: Sender,
+    pub(crate) operation: Operation,
     /// Whether the answer arrives.
     pub(crate) lost: bool,
     /// What goes wrong at AWS.
@@ -77,16 +77,16 @@ pub(crate) struct Request {
 
 /// Whose request it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Who {
+pub(crate) enum Sender {
     /// The client, which shows what it received last.
     Client,
     /// A thief, who shows any token there ever was: the newest is 0.
-    Thief { nth: u8, disguise: Disguise },
+    Thief { nth: u8, impersonation: Impersonation },
 }
 
 /// As whom a thief asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Disguise {
+pub(crate) enum Impersonation {
     /// As the client, with all that it knows.
     Client,
     /// As the client, without the verifier of its code.
@@ -97,9 +97,9 @@ pub(crate) enum Disguise {
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum What {
+pub(crate) enum Operation {
     Exchange,
-    Refresh(Narrowed),
+    Refresh(RequestedScope),
     /// The MCP server is asked for something that needs no scope.
     Ping,
     /// … or `skills:read`.
@@ -188,7 +188,7 @@ impl Role {
 
 /// The `scope` of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Narrowed {
+pub(crate) enum RequestedScope {
     Not,
     Skills,
     /// Not every grant covers it.
@@ -198,7 +198,7 @@ pub(crate) enum Narrowed {
     Nonsense,
 }
 
-impl Narrowed {
+impl RequestedScope {
     /// What is sent.
     pub(crate) const fn sent(self) -> Option<&'static str> {
         match self {
@@ -223,16 +223,24 @@ impl Narrowed {
 
 /// Any history.
 pub(crate) fn any() -> impl Strategy<Value = History> {
-    let cast = (prop::bool::weighted(0.5), prop::bool::weighted(0.4), prop::bool::weighted(0.4));
-    let cast = cast.prop_map(|(thief, administrator, faults)| Cast { thief, administrator, faults });
+    let participants = (prop::bool::weighted(0.5), prop::bool::weighted(0.4), prop::bool::weighted(0.4));
+    let participants =
+        participants.prop_map(|(thief, administrator, faults)| Participants { thief, administrator, faults });
     let role = prop::sample::select(vec![Role::Owner, Role::Member, Role::Viewer]);
-    let begins = prop_oneof![
-        16 => Just(Beginning::Exchanged),
-        1 => any_order().prop_map(Beginning::ExchangedTwice),
-        2 => Just(Beginning::Open),
+    let initial_exchange = prop_oneof![
+        16 => Just(InitialExchange::Once),
+        1 => any_order().prop_map(InitialExchange::Twice),
+        2 => Just(InitialExchange::NotYet),
     ];
-    (approved(), role, cast, begins, prop::collection::vec(step(), 0..40))
-        .prop_map(|(approved, role, cast, begins, steps)| History { approved, role, cast, begins, steps })
+    (approved(), role, participants, initial_exchange, prop::collection::vec(step(), 0..40)).prop_map(
+        |(approved, role, participants, initial_exchange, steps)| History {
+            approved,
+            role,
+            participants,
+            initial_exchange,
+            steps,
+        },
+    )
 }
 
 fn approved() -> impl Strategy<Value = Approved> {
@@ -251,13 +259,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(None),
     ];
     prop_oneof![
-        40 => request().prop_map(Step::Ask),
+        40 => request().prop_map(Step::Send),
         24 => wait().prop_map(Step::Wait),
-        8 => (request(), request(), any_order()).prop_map(|(one, other, order)| Step::Meet(one, other, order)),
-        6 => (refresh(), any_order()).prop_map(|(refresh, order)| Step::Meet(refresh, refresh, order)),
-        2 => prop::sample::select(vec![1, 1800, 3599, 3601, 60 * 24 * 3600]).prop_map(Step::Age),
+        8 => (request(), request(), any_order()).prop_map(|(one, other, order)| Step::Concurrent(one, other, order)),
+        6 => (refresh(), any_order()).prop_map(|(refresh, order)| Step::Concurrent(refresh, refresh, order)),
+        2 => prop::sample::select(vec![1, 1800, 3599, 3601, 60 * 24 * 3600]).prop_map(Step::RefreshUntilOld),
         4 => role.prop_map(Step::Role),
-        1 => Just(Step::End),
+        1 => Just(Step::Revoke),
     ]
 }
 
@@ -268,44 +276,39 @@ fn any_order() -> impl Strategy<Value = u16> {
 /// What a client does most.
 fn refresh() -> impl Strategy<Value = Request> {
     prop::bool::weighted(0.3).prop_map(|lost| Request {
-        who: Who::Client,
-        what: What::Refresh(Narrowed::Not),
+        sender: Sender::Client,
+        operation: Operation::Refresh(RequestedScope::Not),
         lost,
         fault: None,
     })
 }
 
 fn request() -> impl Strategy<Value = Request> {
-    let narrowed = prop_oneof![
-        6 => Just(Narrowed::Not),
-        1 => Just(Narrowed::Skills),
-        1 => Just(Narrowed::Writing),
-        1 => Just(Narrowed::Staying),
-        1 => Just(Narrowed::Nonsense),
+    let requested_scope = prop_oneof![
+        6 => Just(RequestedScope::Not),
+        1 => Just(RequestedScope::Skills),
+        1 => Just(RequestedScope::Writing),
+        1 => Just(RequestedScope::Staying),
+        1 => Just(RequestedScope::Nonsense),
     ];
-    let what = prop_oneof![
-        12 => narrowed.prop_map(What::Refresh),
-        5 => Just(What::Ping),
-        3 => Just(What::Skills),
-        2 => Just(What::Exchange),
-        1 => prop_oneof![2 => Just(What::RevokeRefresh), 1 => Just(What::RevokeAccess)],
+    let operation = prop_oneof![
+        12 => requested_scope.prop_map(Operation::Refresh),
+        5 => Just(Operation::Ping),
+        3 => Just(Operation::Skills),
+        2 => Just(Operation::Exchange),
+        1 => prop_oneof![2 => Just(Operation::RevokeRefresh), 1 => Just(Operation::RevokeAccess)],
     ];
     let lost = prop::bool::weighted(0.25);
-    (who(), what, lost, prop::option::weighted(0.2, fault())).prop_map(|(who, what, lost, fault)| Request {
-        who,
-        what,
-        lost,
-        fault,
-    })
+    (sender(), operation, lost, prop::option::weighted(0.2, fault()))
+        .prop_map(|(sender, operation, lost, fault)| Request { sender, operation, lost, fault })
 }
 
-fn who() -> impl Strategy<Value = Who> {
-    let disguise =
-        prop_oneof![8 => Just(Disguise::Client), 1 => Just(Disguise::Unverified), 1 => Just(Disguise::Another)];
+fn sender() -> impl Strategy<Value = Sender> {
+    let impersonation = prop_oneof![8 => Just(Impersonation::Client), 1 => Just(Impersonation::Unverified), 1 => Just(Impersonation::Another)];
     let nth = prop_oneof![3 => 0..3_u8, 1 => 0..20_u8];
     prop_oneof![
-        6 => Just(Who::Client),
-        1 => (nth, disguise).prop_map(|(nth, disguise)| Who::Thief { nth, disguise }),
+        6 => Just(Sender::Client),
+        1 => (nth, impersonation).prop_map(|(nth, impersonation)| Sender::Thief { nth, impersonation }),
     ]
 }
 

@@ -4,22 +4,22 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `history` | what can happen |
-//! | `prediction` | what must come of it |
-//! | `facts` | what must hold whatever the model predicts |
-//! | `play` | one history, played and compared |
-//! | `theatre`, `overheard` | the system it is played on, and its audit |
+//! | `grant_model` | what must come of it |
+//! | `invariants` | what must hold whatever the model predicts |
+//! | `history_run` | one history, run and compared |
+//! | `harness`, `captured_audit` | the system it is run on, and its audit |
 //!
 //! Histories come in batches, each from the seed that is its number. A failure shows the shortest history that still fails and
 //! the batch; `MODEL_BATCH=<number>` plays that one alone, `MODEL_HISTORIES=<number>` sets how many are played in all.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
-mod facts;
+mod captured_audit;
+mod grant_model;
+mod harness;
 mod history;
-mod overheard;
-mod play;
-mod prediction;
-mod theatre;
+mod history_run;
+mod invariants;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -31,14 +31,14 @@ use std::time::Instant;
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use play::{Play, Tally};
-use theatre::Theatre;
+use harness::ModelHarness;
+use history_run::{HistoryRun, Statistics};
 
 /// Histories on one system.
 const BATCH: usize = 250;
 
 #[test]
-fn every_history_goes_as_the_design_says() {
+fn every_history_matches_the_model() {
     #[expect(clippy::disallowed_methods, reason = "these are of whoever runs the test")]
     let variable = |name: &str| std::env::var(name).ok().map(|text| text.parse::<usize>().expect("a number"));
     let batches = match (variable("MODEL_BATCH"), variable("MODEL_HISTORIES")) {
@@ -56,13 +56,13 @@ fn every_history_goes_as_the_design_says() {
                     if batch >= end {
                         return;
                     }
-                    let played = catch_unwind(AssertUnwindSafe(|| play(batch)));
-                    let tally = played.unwrap_or_else(|reason| {
+                    let played = catch_unwind(AssertUnwindSafe(|| run_batch(batch)));
+                    let statistics = played.unwrap_or_else(|reason| {
                         // The others need not go on.
                         next.store(end, Ordering::SeqCst);
                         std::panic::resume_unwind(reason)
                     });
-                    add(&mut all.lock().expect("unpoisoned"), tally);
+                    add(&mut all.lock().expect("unpoisoned"), statistics);
                 }
             })
         })
@@ -70,7 +70,7 @@ fn every_history_goes_as_the_design_says() {
     let failed = workers.into_iter().filter_map(|worker| worker.join().err()).count();
     assert_eq!(failed, 0, "a history did not go as it must: see above");
 
-    let Tally { histories, requests, told } = &*all.lock().expect("unpoisoned");
+    let Statistics { histories, requests, audit_events: told } = &*all.lock().expect("unpoisoned");
     let told: BTreeMap<_, _> = told.iter().collect();
     let seconds = started.elapsed().as_secs();
     let _ = writeln!(std::io::stderr(), "{histories} histories, {requests} requests in {seconds} s: {told:?}");
@@ -95,35 +95,35 @@ fn every_history_goes_as_the_design_says() {
 }
 
 /// One batch, on a system of its own, whose time stands still but for what it waits for.
-fn play(batch: usize) -> Tally {
+fn run_batch(batch: usize) -> Statistics {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     let runtime = runtime.expect("a runtime");
-    let theatre = runtime.block_on(Theatre::open());
+    let harness = runtime.block_on(ModelHarness::start());
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&u64::try_from(batch).expect("small").to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let cases = u32::try_from(BATCH).expect("small");
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
-    let tally = RefCell::new(Tally::default());
+    let statistics = RefCell::new(Statistics::default());
     let played = TestRunner::new_with_rng(config, rng).run(&history::any(), |history| {
-        let played = runtime.block_on(Play::whole(&theatre, &history, &mut tally.borrow_mut()));
+        let played = runtime.block_on(HistoryRun::run(&harness, &history, &mut statistics.borrow_mut()));
         played.map_err(TestCaseError::fail)
     });
-    let tally = tally.into_inner();
+    let statistics = statistics.into_inner();
     match played {
-        Ok(()) => tally,
+        Ok(()) => statistics,
         Err(TestError::Fail(wrong, history)) => {
-            let after = tally.histories;
+            let after = statistics.histories;
             panic!("after {after} histories, shrinking included, of MODEL_BATCH={batch}: {wrong}\n{history}")
         }
         Err(TestError::Abort(reason)) => panic!("MODEL_BATCH={batch}: {reason}"),
     }
 }
 
-fn add(all: &mut Tally, batch: Tally) {
+fn add(all: &mut Statistics, batch: Statistics) {
     all.histories += batch.histories;
     all.requests += batch.requests;
-    for (event, times) in batch.told {
-        *all.told.entry(event).or_default() += times;
+    for (event, times) in batch.audit_events {
+        *all.audit_events.entry(event).or_default() += times;
     }
 }

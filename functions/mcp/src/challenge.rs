@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn both_headers_and_the_body_say_the_same() {
+    fn both_challenge_headers_and_the_body_agree() {
         let response =
             challenge().response(StatusCode::FORBIDDEN, Some(BearerError::INSUFFICIENT_SCOPE), Scopes::DEFAULT);
 

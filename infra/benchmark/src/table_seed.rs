@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use shared::aws::{http_connector, sdk_config};
 use shared::oauth::secret::Secret;
-use world::World;
+use test_system::TestSystem;
 
 /// The tenant of the course.
 pub(crate) const TENANT: &str = "fifty";
@@ -24,11 +24,11 @@ const GRANTS_PER_PERSON: usize = 25;
 type Item = HashMap<String, AttributeValue>;
 
 /// Adds so many grants, a tenth of them in the tenant of the course, and a tenth as many clients; and those of whoever leaves.
-pub(crate) async fn seed_tables(world: &World, grants: usize) {
-    let dynamo = dynamo(world);
-    let variables = world.system().variables("token").expect("a function");
+pub(crate) async fn seed_tables(test_system: &TestSystem, grants: usize) {
+    let dynamo = dynamo(test_system);
+    let variables = test_system.system().variables("token").expect("a function");
     let (of_grants, of_clients) = (&variables["TABLE_GRANTS"], &variables["TABLE_CLIENTS"]);
-    let (_, _) = world.connected("ana@example.com", TENANT, "tools:execute skills:read offline_access").await;
+    let (_, _) = test_system.connect("ana@example.com", TENANT, "tools:execute skills:read offline_access").await;
     let (grant, client) = (any(&dynamo, of_grants).await, any(&dynamo, of_clients).await);
 
     let others = (0..grants).map(|number| {
@@ -43,12 +43,12 @@ pub(crate) async fn seed_tables(world: &World, grants: usize) {
     put(&dynamo, of_clients, (0..grants / 10).map(|_| with(&client, &[("id", client_id())]))).await;
 }
 
-fn dynamo(world: &World) -> Client {
+fn dynamo(test_system: &TestSystem) -> Client {
     let credentials = Credentials::new("filling", "local", None, None, "local");
     let config = sdk_config(&http_connector::without_tls())
         .region(Region::from_static("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(credentials))
-        .endpoint_url(world.system().dynamo_url());
+        .endpoint_url(test_system.system().dynamo_url());
     Client::new(&config.build())
 }
 

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
+use test_system::certificate_authority;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use world::authority;
 
 /// Passes on what comes in by TLS to `plain`; the https address. The authority to trust is written to `authority`.
 pub(crate) async fn proxy_to(plain: &str, authority: &Path) -> String {
-    let tls = authority::certify("localhost", authority);
+    let tls = certificate_authority::certify("localhost", authority);
     let plain = plain.trim_start_matches("http://").to_owned();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("its address").port();

@@ -11,9 +11,9 @@ use local::process::{Process, ProcessPool, Program};
 use local::{Options, Programs};
 use serde_json::json;
 use shared::store::connections::PAGE;
-use world::World;
-use world::connector::{Connector, Tokens};
-use world::person::{Form, Person};
+use test_system::TestSystem;
+use test_system::connector::{Connector, Tokens};
+use test_system::person::{Form, Person};
 
 use crate::cold::LastInvocation;
 use crate::figures::{Spread, Warm};
@@ -29,27 +29,27 @@ type Calls = Arc<Mutex<BTreeMap<String, usize>>>;
 const COUNTED: usize = 20;
 
 /// What a client and a person do, each kind of request `requests` times, beside `others` grants that nothing of it concerns; the last
-/// event of each program, and the world in which it can be answered.
+/// event of each program, and the test system in which it can be answered.
 pub(crate) async fn measure(
     programs: &Path,
     requests: usize,
     others: usize,
-) -> (Vec<Warm>, BTreeMap<String, LastInvocation>, World) {
+) -> (Vec<Warm>, BTreeMap<String, LastInvocation>, TestSystem) {
     let calls = Calls::default();
     let counted_calls = calls.clone();
     let interceptor = move |call: Call| {
         *counted_calls.lock().expect("unpoisoned").entry(call.operation).or_default() += 1;
         async { Decision::Pass }
     };
-    let counted = world(programs, |options| options.interceptor = Some(Arc::new(interceptor))).await;
+    let counted = test_system(programs, |options| options.interceptor = Some(Arc::new(interceptor))).await;
     seed_tables(&counted, 2 * PAGE).await;
-    let mut counting = Workload { world: &counted, calls: Some(&calls), rows: Vec::new() };
+    let mut counting = Workload { test_system: &counted, calls: Some(&calls), rows: Vec::new() };
     counting.run(COUNTED).await;
     let counts = counting.rows;
 
-    let world = world(programs, |_| {}).await;
-    seed_tables(&world, others).await;
-    let mut workload = Workload { world: &world, calls: None, rows: Vec::new() };
+    let test_system = test_system(programs, |_| {}).await;
+    seed_tables(&test_system, others).await;
+    let mut workload = Workload { test_system: &test_system, calls: None, rows: Vec::new() };
     let fresh: BTreeMap<_, _> = workload.programs().map(|(name, pool)| (name, memory(&pool))).collect();
     workload.run(requests).await;
     let mut rows: Vec<_> = workload
@@ -60,8 +60,8 @@ pub(crate) async fn measure(
         .collect();
 
     let mut invocations = BTreeMap::new();
-    for (name, _) in (Workload { world: &world, calls: None, rows: Vec::new() }).programs() {
-        let pool = world.system().process_pool(name).expect("it is a process");
+    for (name, _) in (Workload { test_system: &test_system, calls: None, rows: Vec::new() }).programs() {
+        let pool = test_system.system().process_pool(name).expect("it is a process");
         let event = pool.last().unwrap_or_default();
         if !event.is_empty() {
             invocations.insert(name.to_owned(), LastInvocation { variables: pool.program().variables.clone(), event });
@@ -72,15 +72,15 @@ pub(crate) async fn measure(
     rows.insert(0, empty(programs, requests, &event).await);
     invocations.insert("empty".to_owned(), LastInvocation { variables, event });
     // Which are many, and looked for in everything that was stored.
-    world.forgets_its_secrets();
-    counted.forgets_its_secrets();
-    (rows, invocations, world)
+    test_system.forget_secrets();
+    counted.forget_secrets();
+    (rows, invocations, test_system)
 }
 
-async fn world(programs: &Path, change: impl FnOnce(&mut Options)) -> World {
+async fn test_system(programs: &Path, change: impl FnOnce(&mut Options)) -> TestSystem {
     let tools = std::env::temp_dir().join(format!("benchmark-{}.yaml", std::process::id()));
     std::fs::write(&tools, fifty_tools()).expect("a file");
-    World::with(|options| {
+    TestSystem::with(|options| {
         options.clock = shared::clock::Clock::system();
         let on_line: local::process::OnLine = Arc::new(|_| {});
         options.programs = Some(Programs { folder: programs.to_owned(), variables: BTreeMap::new(), on_line });
@@ -171,7 +171,7 @@ impl Measurement {
 }
 
 struct Workload<'w> {
-    world: &'w World,
+    test_system: &'w TestSystem,
     calls: Option<&'w Calls>,
     rows: Vec<Measurement>,
 }
@@ -180,30 +180,30 @@ impl Workload<'_> {
     fn programs(&self) -> impl Iterator<Item = (&'static str, Arc<ProcessPool>)> {
         ["wellknown", "register", "authorize", "token", "revoke", "mcp", "admin"]
             .into_iter()
-            .map(|name| (name, self.world.system().process_pool(name).expect("it is a process")))
+            .map(|name| (name, self.test_system.system().process_pool(name).expect("it is a process")))
     }
 
     /// Every kind of request, `times` times.
     async fn run(&mut self, times: usize) {
-        let world = self.world;
-        let ana = world.person("ana@example.com");
-        ana.signs_in("/auth/login").await;
-        world.get("/.well-known/jwks.json").await;
+        let test_system = self.test_system;
+        let ana = test_system.person("ana@example.com");
+        ana.sign_in("/auth/login").await;
+        test_system.get("/.well-known/jwks.json").await;
 
         let before = self.begin("wellknown");
         for _ in 0..times {
-            assert_eq!(world.get("/.well-known/oauth-authorization-server").await.status, 200);
+            assert_eq!(test_system.get("/.well-known/oauth-authorization-server").await.status, 200);
         }
         self.finish(before, "a document", times).await;
 
         let before = self.begin("register");
         for number in 0..times {
-            world.connector(&format!("Claude {number}")).await;
+            test_system.connector(&format!("Claude {number}")).await;
         }
         self.finish(before, "a new client", times).await;
 
-        let connector = world.connector("Claude").await;
-        let ask = connector.ask("tools:execute skills:read offline_access");
+        let connector = test_system.connector("Claude").await;
+        let ask = connector.authorization_request("tools:execute skills:read offline_access");
         ana.open(&ask.url).await;
         let before = self.begin("authorize");
         for _ in 0..times {
@@ -219,12 +219,12 @@ impl Workload<'_> {
             let mut codes = Vec::new();
             let before = self.begin("authorize");
             for _ in 0..part {
-                codes.push(ana.submit(&form).await.redirected()["code"].clone());
+                codes.push(ana.submit(&form).await.redirect_parameters()["code"].clone());
             }
             self.finish(before, "approve", part).await;
             let before = self.begin("token");
             for code in codes {
-                tokens.push(connector.exchange(&ask, &code).await.tokens(world));
+                tokens.push(connector.exchange(&ask, &code).await.tokens(test_system));
             }
             self.finish(before, "code", part).await;
         }
@@ -233,7 +233,7 @@ impl Workload<'_> {
         let before = self.begin("token");
         for tokens in &mut tokens {
             let refresh = tokens.refresh.as_deref().expect("a refresh token");
-            *tokens = connector.refresh(refresh).await.tokens(world);
+            *tokens = connector.refresh(refresh).await.tokens(test_system);
         }
         self.finish(before, "refresh", times).await;
 
@@ -245,11 +245,11 @@ impl Workload<'_> {
         self.administration(&ana, times.min(200)).await;
 
         // What a new process will be given to answer: a call that is let in, and a refresh whose answer was lost.
-        let code = ana.submit(&form).await.redirected()["code"].clone();
-        let called = connector.exchange(&ask, &code).await.tokens(world);
+        let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
+        let called = connector.exchange(&ask, &code).await.tokens(test_system);
         assert_eq!(connector.call(&called.access, "tools/list", json!({})).await.status, 200);
-        let code = ana.submit(&form).await.redirected()["code"].clone();
-        let refreshed = connector.exchange(&ask, &code).await.tokens(world);
+        let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
+        let refreshed = connector.exchange(&ask, &code).await.tokens(test_system);
         let answer = connector.refresh(refreshed.refresh.as_deref().expect("a refresh token")).await;
         assert_eq!(answer.status, 200);
     }
@@ -300,7 +300,7 @@ impl Workload<'_> {
 
     /// Begins a row of requests to `program`.
     fn begin(&self, program: &'static str) -> Baseline {
-        let pool = self.world.system().process_pool(program).expect("it is a process");
+        let pool = self.test_system.system().process_pool(program).expect("it is a process");
         drop(pool.take_times());
         if let Some(calls) = self.calls {
             calls.lock().expect("unpoisoned").clear();
@@ -313,7 +313,7 @@ impl Workload<'_> {
         // What follows an answer is part of it.
         tokio::time::sleep(Duration::from_millis(20)).await;
         let Baseline { program, ran: ran_before } = before;
-        let pool = self.world.system().process_pool(program).expect("it is a process");
+        let pool = self.test_system.system().process_pool(program).expect("it is a process");
         let ran = pool.pids().into_iter().map(processor_time).sum::<Duration>().saturating_sub(ran_before);
         let (took, resident) = (pool.take_times(), memory(&pool));
         let calls = self.calls.map(|calls| per_request(calls, requests)).unwrap_or_default();

@@ -60,7 +60,7 @@ async fn each_key_signs_what_its_public_key_verifies() {
 }
 
 #[tokio::test]
-async fn a_public_key_comes_with_what_it_is_for() {
+async fn public_key_response_has_usage_and_algorithms() {
     let (status, answer) = call(&fresh(), "GetPublicKey", &json!({ "KeyId": EC })).await;
 
     let spki = BASE64_STANDARD.decode(answer["PublicKey"].as_str().unwrap()).unwrap();
@@ -80,7 +80,7 @@ async fn a_public_key_comes_with_what_it_is_for() {
 }
 
 #[tokio::test]
-async fn a_key_answers_to_its_id_its_arn_and_its_alias() {
+async fn key_is_found_by_id_arn_and_alias() {
     let kms = fresh();
     for name in [RSA.to_owned(), format!("{ARN}key/{RSA}"), "alias/tokens".to_owned(), format!("{ARN}alias/tokens")] {
         let (status, answer) = call(&kms, "GetPublicKey", &json!({ "KeyId": name })).await;
@@ -125,7 +125,7 @@ async fn errors_have_the_names_that_aws_gives_them() {
 }
 
 #[tokio::test]
-async fn without_credentials_nothing_is_answered() {
+async fn requests_without_credentials_are_rejected() {
     let bare = Request::post("/").header("x-amz-target", "TrentService.Sign").body(Body::empty()).unwrap();
     let basic = Request::post("/").header("authorization", "Basic eA==").body(Body::empty()).unwrap();
 

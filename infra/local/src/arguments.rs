@@ -180,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn without_a_project_it_is_the_demo() {
+    fn demo_is_the_default_without_a_project() {
         let arguments = parse(&[], Some("sb_secret_x")).unwrap();
         assert!(arguments.project.is_none());
         assert_eq!(folder(arguments).as_deref(), Some(".data"));
     }
 
     #[test]
-    fn each_project_has_a_folder_of_its_own() {
+    fn each_project_has_its_own_data_dir() {
         for (url, expected) in [(URL, ".data/abcdefgh.supabase.co"), ("http://[::1]:54321", ".data/---1--54321")] {
             let arguments = parse(&["--supabase", url, "--supabase-key", KEY, "--member", ANA], None).unwrap();
             assert_eq!(arguments.project.as_ref().unwrap().url(), url);
@@ -199,7 +199,7 @@ mod tests {
 
     /// By user id, as often as one likes; by address only with a secret key.
     #[test]
-    fn members_are_named() {
+    fn members_are_parsed_by_user_id_or_address() {
         let project = ["--supabase", URL, "--supabase-key", KEY, "--member", ANA, "--member"];
         let by_address = [&project[..], &["ben@example.com=viewer@acme"]].concat();
         assert!(parse(&[&project[..], &[ANA]].concat(), None).is_ok());

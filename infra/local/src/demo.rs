@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn its_members_can_sign_in() {
+    fn demo_members_can_sign_in() {
         let people: Vec<_> = PEOPLE.iter().map(|(_, id)| person_id(id).unwrap()).collect();
         for member in demo().tenants().iter().flat_map(|definition| &definition.members) {
             assert!(people.contains(&member.person), "{member:?}");

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_side_comes_up_and_no_other() {
+    fn throw_yields_every_side_and_no_other() {
         let mut seen = [false; 6];
         for _ in 0..1000 {
             seen[usize::from(roll_die(6).unwrap()) - 1] = true;

@@ -336,7 +336,7 @@ mod tests {
     const KEY: &str = "sb_publishable_x-1_Y";
 
     #[test]
-    fn a_project_is_an_origin() {
+    fn project_url_must_be_an_origin() {
         for (url, origin) in [
             ("https://abcdefgh.supabase.co", Some("https://abcdefgh.supabase.co")),
             ("https://abcdefgh.supabase.co/", Some("https://abcdefgh.supabase.co")),
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_the_one_that_browsers_may_have() {
+    fn only_publishable_keys_are_accepted() {
         let token = |role: &str| format!("eyJhbGciOiJIUzI1NiJ9.{}.c2ln", URL_SAFE_NO_PAD.encode(role));
         let project = |key: &str| Project::parse("https://abcdefgh.supabase.co", key).map(|_| ());
         assert!(project(KEY).is_ok());

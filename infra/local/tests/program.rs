@@ -64,7 +64,7 @@ fn with_project(url: &str, key: &str, members: &[&str]) -> Child {
 
 /// The people of a project sign in, by user id and by address; the demo's people and their key are absent, and no key is shown.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_takes_the_place_of_the_demo() {
+async fn project_replaces_the_demo() {
     let apart = System::start(Options { demo: true, ..Options::default() }).await.unwrap();
     let members = [&format!("{ANA}=owner@acme"), "vera@example.com=viewer@globex"];
     let mut program = with_project(apart.supabase_url(), PUBLISHABLE_KEY, &members);
@@ -97,7 +97,7 @@ async fn a_project_takes_the_place_of_the_demo() {
 
 /// A project that cannot be used ends the program with a sentence, in which there is no key.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_cannot_be_used_ends_the_program() {
+async fn unusable_project_ends_the_program() {
     let apart = System::start(Options { demo: true, ..Options::default() }).await.unwrap();
     for (url, key, expected) in [
         (apart.supabase_url(), "sb_publishable_other", "does not take this publishable key"),

@@ -60,7 +60,7 @@ async fn call(connector: &SharedHttpConnector, url: String) -> Result<String, Co
 
 /// RFC 9112 §9.3: the connection persists.
 #[tokio::test]
-async fn a_connection_is_kept() {
+async fn connection_is_reused() {
     let (port, connected) = service(9, None).await;
     let connector = without_tls();
     for _ in 0..3 {
@@ -72,7 +72,7 @@ async fn a_connection_is_kept() {
 
 /// RFC 9112 §9.5: the service may close it at any time, as it does while an execution environment is frozen.
 #[tokio::test]
-async fn a_closed_connection_is_replaced_by_a_new_one() {
+async fn closed_connection_is_replaced() {
     let (port, connected) = service(1, None).await;
     let connector = without_tls();
     for _ in 0..3 {
@@ -83,7 +83,7 @@ async fn a_closed_connection_is_replaced_by_a_new_one() {
 }
 
 #[tokio::test]
-async fn a_connection_that_was_opened_in_advance_is_used() {
+async fn preopened_connection_is_used() {
     let (port, connected) = service(9, None).await;
     let connector = without_tls();
     open_connection(&connector, &format!("http://127.0.0.1:{port}")).await.unwrap();
@@ -92,7 +92,7 @@ async fn a_connection_that_was_opened_in_advance_is_used() {
 }
 
 #[tokio::test]
-async fn a_service_that_no_authority_certifies_is_not_called() {
+async fn service_with_untrusted_certificate_is_not_called() {
     let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let private = PrivateKeyDer::try_from(key.signing_key.serialize_der()).unwrap();
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
@@ -128,7 +128,7 @@ fn a_file_without_valid_certificates_is_refused() {
 
 /// Their names and the ends of their validity: who adds or renews one sees what there is.
 #[test]
-fn amazons_authorities_are_five() {
+fn amazon_root_certificates_are_the_five_expected() {
     let authorities = CertificateDer::pem_slice_iter(AMAZON_TRUST_SERVICES).collect::<Result<Vec<_>, _>>().unwrap();
     let mut roots = RootCertStore::empty();
     assert_eq!(roots.add_parsable_certificates(authorities), (5, 0));

@@ -77,7 +77,7 @@ impl Service {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transient_failure_is_tried_once_more() {
+async fn transient_failure_is_retried_once() {
     for first in [THROTTLED, UNAVAILABLE, Answer::Breaks, Answer::Silence] {
         let named = format!("{first:?}");
         let service = Service::with([first, ITEM]);
@@ -88,7 +88,7 @@ async fn a_transient_failure_is_tried_once_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_attempts_are_all_and_fit_into_two_seconds() {
+async fn at_most_two_attempts_within_two_seconds() {
     let service = Service::with([THROTTLED, THROTTLED, ITEM]);
     let error = service.get().await.unwrap_err();
     assert!(matches!(error.as_service_error(), Some(GetItemError::ProvisionedThroughputExceededException(_))));
@@ -102,7 +102,7 @@ async fn two_attempts_are_all_and_fit_into_two_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_condition_that_does_not_hold_is_not_tried_again() {
+async fn failed_condition_is_not_retried() {
     let service = Service::with([CONDITION_FAILED, ITEM]);
     let put = service.dynamodb().put_item().table_name("things").item("id", AttributeValue::S("one".into()));
     let error = put.send().await.unwrap_err();
@@ -115,7 +115,7 @@ async fn a_condition_that_does_not_hold_is_not_tried_again() {
 
 /// A service that is down for long is not called twice as often as before: the SDK's retry quota.
 #[tokio::test(start_paused = true)]
-async fn attempts_run_out_while_a_service_is_down() {
+async fn retry_quota_runs_out_while_a_service_is_down() {
     let service = Service::default();
     let dynamodb = service.dynamodb();
     for _ in 0..200 {
@@ -125,7 +125,7 @@ async fn attempts_run_out_while_a_service_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_names_code_message_and_request() {
+async fn error_names_code_message_and_request_id() {
     let error = Service::with([THROTTLED, THROTTLED]).get().await.unwrap_err();
     assert_eq!(
         UpstreamError::of_aws("DynamoDB.GetItem", &error).to_string(),
@@ -137,7 +137,7 @@ async fn an_error_names_code_message_and_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_function_is_never_invoked_twice_and_its_connection_not_kept() {
+async fn lambda_invocation_is_not_retried_and_its_connection_not_reused() {
     for first in [UNAVAILABLE, Answer::Breaks] {
         let service = Service::with([first, Answer::Says(200, "{}")]);
         let lambda = lambda(&service.config(&[("AWS_REGION", "eu-central-1")]).unwrap());
@@ -150,7 +150,7 @@ async fn a_function_is_never_invoked_twice_and_its_connection_not_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn endpoints_are_those_of_the_variables() {
+async fn endpoints_follow_the_environment_variables() {
     let fips = ("AWS_USE_FIPS_ENDPOINT", "true");
     let dual_stack = ("AWS_USE_DUALSTACK_ENDPOINT", "TRUE");
     let own = ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:1");
@@ -177,7 +177,7 @@ async fn endpoints_are_those_of_the_variables() {
 }
 
 #[test]
-fn a_region_is_needed_and_switches_say_true_or_false() {
+fn region_is_required_and_flags_are_booleans() {
     let service = Service::default();
     let error = |variables: &[_]| service.config(variables).unwrap_err().to_string();
     assert_eq!(error(&[("AWS_REGION", "")]), "AWS_REGION is not set");

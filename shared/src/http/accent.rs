@@ -86,7 +86,7 @@ mod tests {
     use crate::http::layout::STYLE;
 
     #[test]
-    fn a_colour_is_six_digits() {
+    fn colour_is_six_hex_digits() {
         for (text, good) in [
             ("#1d4ed8", true),
             ("#FFCC00", true),
@@ -104,7 +104,7 @@ mod tests {
 
     /// WCAG 2.2 §1.4.3 and §1.4.11, for any colour and on every surface that the stylesheet has.
     #[test]
-    fn text_in_it_and_on_it_is_legible() {
+    fn text_in_and_on_the_accent_colour_is_legible() {
         let (light, dark) = STYLE.split_once("@media (prefers-color-scheme: dark)").unwrap();
         let dark = dark.split_once("}\n}").unwrap().0;
         let surfaces = |css: &str| -> Vec<Accent> {

@@ -33,7 +33,7 @@ mod tests {
     use http::header::SET_COOKIE;
 
     #[test]
-    fn cookies_are_for_this_host_alone_and_not_for_scripts() {
+    fn cookies_are_host_only_and_http_only() {
         for (issuer, kept, attributes) in [
             ("https://connect.example.com", "__Host-x", "Path=/; Max-Age=9; HttpOnly; SameSite=Lax; Secure"),
             ("http://localhost:8787", "x", "Path=/; Max-Age=9; HttpOnly; SameSite=Lax"),

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_session() {
+    fn malformed_cookie_is_no_session() {
         for value in [
             "",
             "base64-",

@@ -76,7 +76,7 @@ async fn unsafe_settings_are_refused() {
 
 /// What makes a token the session of a browser, for us, at this time.
 #[tokio::test]
-async fn only_a_browser_session_of_this_project_counts() {
+async fn only_browser_sessions_of_this_project_are_accepted() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
     let identity = project.identity(&[]);
     let now = NOW.seconds();
@@ -111,7 +111,7 @@ async fn only_a_browser_session_of_this_project_counts() {
 }
 
 #[tokio::test]
-async fn only_the_key_decides_how_a_token_is_verified() {
+async fn signature_algorithm_follows_the_key_not_the_token() {
     let project = Project::answering([
         ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string()),
         ("/user", 403, json!({ "code": "bad_jwt", "message": "x" }).to_string()),
@@ -137,7 +137,7 @@ async fn only_the_key_decides_how_a_token_is_verified() {
 }
 
 #[tokio::test]
-async fn keys_are_fetched_once_and_outlive_a_failure_for_an_hour() {
+async fn jwks_is_cached_and_survives_failures_for_an_hour() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
     let identity = project.identity(&[]);
     let good =

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode};
 use local::{Options, System};
 use serde_json::{Value, json};
 
-use crate::program::{Amble, TempDir, world};
+use crate::program::{Amble, TempDir, test_system};
 
 const FILE: &str = include_str!("../../../local/demo.yaml");
 const VARIABLE: [&str; 2] = ["--var", "TOOLS_AT=http://127.0.0.1:1"];
@@ -54,7 +54,7 @@ async fn pass(State(proxy): State<DynamoDbProxy>, headers: HeaderMap, body: Byte
 
 /// The second time changes nothing, and writes nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn applied_twice_it_changes_nothing() {
+async fn applying_a_file_twice_changes_nothing() {
     let system = System::start(Options::default()).await.unwrap();
     let (proxy, address) = DynamoDbProxy::to(&system, usize::MAX).await;
     let (amble, folder) = (Amble::of_tables(&system, &address), TempDir::new("twice"));
@@ -92,7 +92,7 @@ async fn applied_twice_it_changes_nothing() {
 
 /// Killed in the middle, wherever that is, and repeated: complete.
 #[tokio::test(flavor = "multi_thread")]
-async fn interrupted_and_repeated_it_is_complete() {
+async fn applying_again_completes_an_interrupted_apply() {
     let folder = TempDir::new("interrupted");
     let file = folder.file("demo.yaml", FILE);
     let words = [&["apply", file.as_str(), "--yes"], &VARIABLE[..]].concat();
@@ -138,10 +138,10 @@ async fn a_failed_apply_says_how_to_continue() {
 
 /// Members whom the file does not name are left alone, or with `--remove-members` put out, with what they have connected.
 #[tokio::test(flavor = "multi_thread")]
-async fn members_that_the_file_does_not_name_can_be_removed() {
-    let world = world().await;
-    let (amble, folder) = (Amble::of(&world), TempDir::new("members"));
-    let (_, tokens) = world.connected("ben@example.com", "acme", "skills:read").await;
+async fn remove_members_removes_those_not_in_the_file() {
+    let test_system = test_system().await;
+    let (amble, folder) = (Amble::of(&test_system), TempDir::new("members"));
+    let (_, tokens) = test_system.connect("ben@example.com", "acme", "skills:read").await;
     let ana = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
     let file = folder.file(
         "acme.yaml",
@@ -153,10 +153,13 @@ async fn members_that_the_file_does_not_name_can_be_removed() {
     let told = amble.json(&["apply", &file, "--remove-members", "--dry-run"]).await;
     let removed: Vec<_> = told["changes"].as_array().unwrap().iter().map(|change| change["effect"].clone()).collect();
     assert_eq!(removed, ["removes", "removes"], "{told}");
-    assert_eq!(world.call(Some(&tokens.access), "tools/list", Value::Object(serde_json::Map::new())).await.status, 200);
+    assert_eq!(
+        test_system.call(Some(&tokens.access), "tools/list", Value::Object(serde_json::Map::new())).await.status,
+        200
+    );
 
     amble.text(&["apply", &file, "--remove-members", "--yes"]).await;
-    assert_eq!(world.call(Some(&tokens.access), "tools/list", json!({})).await.status, 401);
+    assert_eq!(test_system.call(Some(&tokens.access), "tools/list", json!({})).await.status, 401);
     let left = amble.json(&["member", "list", "acme"]).await;
     assert_eq!(left["members"], json!([{ "tenant": "acme", "person": ana, "role": "owner" }]));
 }

@@ -3,43 +3,43 @@
 use local::Data;
 use serde_json::{Value, json};
 use shared::clock::Clock;
-use world::connector::Connector;
-use world::{CALLBACK, World};
+use test_system::connector::Connector;
+use test_system::{CALLBACK, TestSystem};
 
-use crate::program::{Amble, TempDir, world};
+use crate::program::{Amble, TempDir, test_system};
 
 const ADD: [&str; 8] =
     ["client", "add", "--id", "acme-cowork", "--name", "Acme for Cowork", "--redirect-uri", CALLBACK];
 
-fn connector<'w>(world: &'w World, secret: &str) -> Connector<'w> {
-    world.remember(secret);
+fn connector<'w>(test_system: &'w TestSystem, secret: &str) -> Connector<'w> {
+    test_system.track_secret(secret);
     let (client_id, redirect_uri) = ("acme-cowork".to_owned(), CALLBACK.to_owned());
-    Connector { world, client_id, redirect_uri, secret: Some(secret.to_owned()) }
+    Connector { test_system, client_id, redirect_uri, secret: Some(secret.to_owned()) }
 }
 
 /// Registered, connected, its secret replaced without a moment in which nothing works, and forgotten.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_lives_from_its_registration_to_its_end() {
-    let world = world().await;
-    let amble = Amble::of(&world);
+async fn client_is_registered_used_rotated_and_removed() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
 
     let added = amble.json(&ADD).await;
     let first = added["client_secret"].as_str().unwrap().to_owned();
     assert!(first.starts_with("cs_") && first.len() == 46, "{first}");
     let listed = added["secrets"][0]["secret"].as_str().unwrap().to_owned();
     assert_eq!(added["redirect_uris"], json!([CALLBACK]));
-    let with_first = connector(&world, &first);
-    let ask = with_first.ask("skills:read");
-    let ana = world.person("ana@example.com");
-    let page = ana.signs_in(&ask.url).await;
+    let with_first = connector(&test_system, &first);
+    let ask = with_first.authorization_request("skills:read");
+    let ana = test_system.person("ana@example.com");
+    let page = ana.sign_in(&ask.url).await;
     assert!(page.body.contains("Acme for Cowork"), "{page:?}");
     let code = ana.code(&ask, "acme").await;
-    let tokens = with_first.exchange(&ask, &code).await.tokens(&world);
+    let tokens = with_first.exchange(&ask, &code).await.tokens(&test_system);
 
     let another = amble.json(&["client", "secret", "add", "acme-cowork"]).await;
-    let with_second = connector(&world, another["client_secret"].as_str().unwrap());
-    let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
-    let tokens = with_first.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let with_second = connector(&test_system, another["client_secret"].as_str().unwrap());
+    let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
+    let tokens = with_first.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     let text = amble.text(&["client", "secret", "list", "acme-cowork"]).await;
     assert_eq!(text.lines().count(), 3, "{text}");
     assert!(text.starts_with("SECRET    MADE\n") && text.contains(&listed), "{text}");
@@ -47,20 +47,20 @@ async fn a_client_lives_from_its_registration_to_its_end() {
     amble.text(&["client", "secret", "remove", "acme-cowork", &listed]).await;
     let refused = with_first.refresh(tokens.refresh.as_ref().unwrap()).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
-    let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&world);
+    let tokens = with_second.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
 
     let said = amble.text(&["client", "remove", "acme-cowork"]).await;
     assert_eq!(said, "acme-cowork is forgotten. Connections that ended: 1.\n");
     let refused = with_second.refresh(&tokens.refresh.unwrap()).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
-    assert_eq!(world.count("clients").await, 0);
+    assert_eq!(test_system.count("clients").await, 0);
 }
 
 /// What it shows of clients, for people and for scripts; a secret only where it is made.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_listed_and_shown() {
-    let world = world().await;
-    let amble = Amble::of(&world);
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
     assert_eq!(amble.text(&["client", "list"]).await, "There is no client yet.\n");
     assert_eq!(amble.json(&["client", "list"]).await, json!({ "clients": [] }));
 
@@ -68,8 +68,8 @@ async fn clients_are_listed_and_shown() {
     let (told, secret) = text.split_once("\n\n  ").unwrap();
     assert_eq!(told, "acme-cowork is registered. Its secret, which nobody can show again:");
     let secret = secret.trim();
-    world.remember(secret);
-    let registered = world.connector("Claude").await.client_id;
+    test_system.track_secret(secret);
+    let registered = test_system.connector("Claude").await.client_id;
 
     let list = amble.text(&["client", "list"]).await;
     let lines: Vec<_> = list.lines().collect();
@@ -93,12 +93,12 @@ async fn clients_are_listed_and_shown() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_client_commands_change_nothing() {
-    let world = world().await;
-    let amble = Amble::of(&world);
-    let registered = world.connector("Claude").await.client_id;
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let registered = test_system.connector("Claude").await.client_id;
     let secret = amble.json(&ADD).await["client_secret"].as_str().unwrap().to_owned();
-    world.remember(&secret);
-    let before = world.system().items().unwrap();
+    test_system.track_secret(&secret);
+    let before = test_system.system().items().unwrap();
 
     // The words.
     for (id, name, uri) in [
@@ -141,11 +141,11 @@ async fn invalid_client_commands_change_nothing() {
         assert!(complaint.starts_with("amble: ") && complaint.contains(sentence), "{words:?} {complaint}");
         assert_eq!(complaint.lines().count(), 1, "{complaint}");
     }
-    assert_eq!(world.system().items().unwrap(), before);
+    assert_eq!(test_system.system().items().unwrap(), before);
 
     for _ in 0..4 {
         let added = amble.json(&["client", "secret", "add", "acme-cowork"]).await;
-        world.remember(added["client_secret"].as_str().unwrap());
+        test_system.track_secret(added["client_secret"].as_str().unwrap());
     }
     let complaint = amble.fails_with(1, &["client", "secret", "add", "acme-cowork"]).await;
     assert!(complaint.contains("acme-cowork has 5 secrets already"), "{complaint}");
@@ -153,40 +153,40 @@ async fn invalid_client_commands_change_nothing() {
 
 /// Two operators at once: one client, one secret that works.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_two_at_once_registers_it() {
-    let world = world().await;
-    let amble = Amble::of(&world);
+async fn concurrent_registrations_create_one_client() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
     let words = [&ADD[..], &["--json"]].concat();
 
-    let ended = world::all((0..4).map(|_| amble.run(&words))).await;
+    let ended = test_system::all((0..4).map(|_| amble.run(&words))).await;
 
     let done: Vec<_> = ended.iter().filter(|ended| ended.status == 0).collect();
     assert_eq!(done.len(), 1, "{ended:?}");
     let told: Value = serde_json::from_str(&done[0].stdout).unwrap();
-    let client = connector(&world, told["client_secret"].as_str().unwrap());
+    let client = connector(&test_system, told["client_secret"].as_str().unwrap());
     assert_eq!(client.refresh("rt_x").await.json()["error"], "invalid_grant");
 }
 
 /// `--local` finds the system that runs on a folder, and says so when none does.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_local_system_is_found_by_its_folder() {
+async fn local_system_is_found_by_its_data_dir() {
     let folder = TempDir::new("clients");
     let local = format!("--local={}", folder.0.display());
     let amble = Amble(Vec::new());
     let words = ["client", "list", &local];
     assert!(amble.fails_with(1, &words).await.contains("no local system runs on"));
 
-    let world = World::with(|options| {
+    let test_system = TestSystem::with(|options| {
         options.data = Data::Directory(folder.0.clone());
         options.clock = Clock::system();
     })
     .await;
-    let registered = world.connector("Claude").await.client_id;
+    let registered = test_system.connector("Claude").await.client_id;
     assert_eq!(amble.json(&words).await["clients"][0]["client_id"], registered);
     let secret = amble.json(&[&ADD[..], &[&local]].concat()).await["client_secret"].as_str().unwrap().to_owned();
-    assert_eq!(connector(&world, &secret).refresh("rt_x").await.json()["error"], "invalid_grant");
+    assert_eq!(connector(&test_system, &secret).refresh("rt_x").await.json()["error"], "invalid_grant");
 
-    drop(world);
+    drop(test_system);
     assert!(amble.fails_with(1, &words).await.contains("no local system runs on"));
     assert!(amble.fails_with(2, &[&words[..], &["--stack", "prod"]].concat()).await.contains("cannot be used with"));
 }
@@ -211,7 +211,7 @@ async fn missing_settings_are_named() {
 #[ignore = "needs moto at MOTO_URL: tests/run starts it"]
 #[expect(clippy::disallowed_methods, reason = "the address is a setting of the test run")]
 async fn a_stack_is_found_by_its_outputs() {
-    let world = world().await;
+    let test_system = test_system().await;
     let moto = std::env::var("MOTO_URL").unwrap();
     let stack = format!("amble-{}", std::process::id());
     for (name, outputs) in [
@@ -230,9 +230,9 @@ async fn a_stack_is_found_by_its_outputs() {
         let form =
             [("Action", "CreateStack"), ("StackName", &name), ("TemplateBody", &template), ("Version", "2010-05-15")];
         let scope = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/cloudformation/aws4_request";
-        let request = world.http().post(&moto).header("authorization", scope);
+        let request = test_system.http().post(&moto).header("authorization", scope);
         let request = request.header("content-type", "application/x-www-form-urlencoded");
-        let made = world.send(request.body(world::person::encoded(&form))).await;
+        let made = test_system.send(request.body(test_system::person::encoded(&form))).await;
         assert_eq!(made.status, 200, "{made:?}");
     }
     let amble = Amble::of_environment(&moto);
@@ -256,20 +256,20 @@ async fn a_stack_is_found_by_its_outputs() {
 
 /// Removed, it comes back by itself; blocked, it does not: not by registering, not at the pages, not for tokens; and unblocked it does.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_client_stays_out() {
-    let world = world().await;
-    let amble = Amble::of(&world);
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+async fn blocked_client_cannot_come_back() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     let id = connector.client_id.clone();
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
 
     let said = amble.text(&["client", "remove", &id]).await;
     assert!(said.contains("Connections that ended: 1. It can come back by itself;"), "{said}");
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
-    let (connector, tokens) = world.connected("ana@example.com", "acme", "skills:read").await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     assert_eq!(connector.client_id, id);
-    let ask = connector.ask("skills:read");
-    let code = world.person("ana@example.com").code(&ask, "acme").await;
+    let ask = connector.authorization_request("skills:read");
+    let code = test_system.person("ana@example.com").code(&ask, "acme").await;
 
     let blocked = amble.json(&["client", "block", &id]).await;
     assert_eq!(blocked, json!({ "client_id": id, "ended": 2 }));
@@ -277,7 +277,10 @@ async fn a_blocked_client_stays_out() {
     for refused in [connector.exchange(&ask, &code).await, connector.refresh(&tokens.refresh.unwrap()).await] {
         assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     }
-    let page = world.person("ben@example.com").visit(&connector.ask("skills:read").url).await;
+    let page = test_system
+        .person("ben@example.com")
+        .open_following_redirects(&connector.authorization_request("skills:read").url)
+        .await;
     assert_eq!(page.status, 403, "{page:?}");
     assert!(page.body.contains("This application is blocked here") && page.header("location").is_none(), "{page:?}");
     let metadata = json!({
@@ -287,7 +290,7 @@ async fn a_blocked_client_stays_out() {
         "response_types": ["code"],
         "token_endpoint_auth_method": "none",
     });
-    let refused = world.post_json("/oauth/register", &metadata).await;
+    let refused = test_system.post_json("/oauth/register", &metadata).await;
     let sentence = "This client is blocked here. Those who run the service can tell why.";
     let expected = json!({ "error": "invalid_client_metadata", "error_description": sentence });
     assert_eq!((refused.status, refused.json()), (400, expected));
@@ -304,28 +307,28 @@ async fn a_blocked_client_stays_out() {
         assert!(complaint.contains(sentence), "{complaint}");
     }
     amble.text(&["client", "unblock", &id]).await;
-    assert_eq!(world.connector("Claude").await.client_id, id);
+    assert_eq!(test_system.connector("Claude").await.client_id, id);
 }
 
 /// One that describes itself, blocked before anybody brought it: nobody's document is even asked for.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_document_is_not_fetched() {
-    let documents = world::documents::Documents::serve().await;
-    let world = World::with(|options| {
+async fn blocked_metadata_document_is_not_fetched() {
+    let documents = test_system::metadata_document_host::MetadataDocumentHost::serve().await;
+    let test_system = TestSystem::with(|options| {
         options.outbound_allow.push(documents.origin().to_owned());
         options.clock = Clock::system();
     })
     .await;
-    let amble = Amble::of(&world);
-    let connector = documents.connector(&world, "/client.json", "Some Client", &["http://localhost/callback"]);
+    let amble = Amble::of(&test_system);
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &["http://localhost/callback"]);
     amble.text(&["client", "block", &connector.client_id]).await;
 
-    let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
+    let page = test_system.person("ana@example.com").sign_in(&connector.authorization_request("skills:read").url).await;
     assert_eq!(page.status, 403, "{page:?}");
     assert!(page.body.contains("This application is blocked here"), "{page:?}");
-    assert_eq!(documents.asked("/client.json"), 0);
+    assert_eq!(documents.request_count("/client.json"), 0);
 
     amble.text(&["client", "unblock", &connector.client_id]).await;
-    let page = world.person("ana@example.com").signs_in(&connector.ask("skills:read").url).await;
-    assert_eq!((page.status, documents.asked("/client.json")), (200, 1), "{page:?}");
+    let page = test_system.person("ana@example.com").sign_in(&connector.authorization_request("skills:read").url).await;
+    assert_eq!((page.status, documents.request_count("/client.json")), (200, 1), "{page:?}");
 }

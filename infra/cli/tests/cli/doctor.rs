@@ -35,7 +35,7 @@ fn findings(report: &Value) -> Vec<Value> {
 
 /// The system as it is: nothing is found, whoever asks and however.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_local_system_is_well() {
+async fn healthy_local_system_passes_every_check() {
     let folder = TempDir::new("doctor");
     let data = Data::Directory(folder.0.clone());
     let system = System::start(Options { demo: true, data, ..Options::default() }).await.unwrap();
@@ -144,7 +144,7 @@ fn settled(line: &str) -> String {
 
 /// A certificate that is about to end is told of before it does, and when it has.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_ends_is_found() {
+async fn expiring_certificate_is_reported() {
     let folder = TempDir::new("certificate");
     std::fs::create_dir_all(&folder.0).unwrap();
     let authority = folder.0.join("authority.pem");
@@ -155,7 +155,7 @@ async fn a_certificate_that_ends_is_found() {
         (-1, Some("broken address: certificate_expired: the certificate of 0.0.0.0 holds no longer")),
     ] {
         let end = now + days * 24 * 3600;
-        let tls = world::authority::certify_until("0.0.0.0", &authority, end);
+        let tls = test_system::certificate_authority::certify_until("0.0.0.0", &authority, end);
         let listener = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
         let url = format!("https://0.0.0.0:{}/api/mcp/server", listener.local_addr().unwrap().port());
         // Greets whoever comes, and says no more.

@@ -230,7 +230,7 @@ fn aws(request: &Request, url: &str, (status, settings): (u16, Value)) -> Respon
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_runs_few_functions_at_a_time_is_found() {
+async fn low_lambda_concurrency_limit_is_reported() {
     let system = System::start(Options { demo: true, ..Options::default() }).await.unwrap();
     let limit = |limit: u32| json!({ "AccountLimit": { "ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": limit }, "AccountUsage": {} });
     let sentence =

@@ -2,18 +2,18 @@
 
 use local::Data;
 use serde_json::{Value, json};
-use world::World;
+use test_system::TestSystem;
 
-use crate::program::{Amble, TempDir, world};
+use crate::program::{Amble, TempDir, test_system};
 
 const ANA: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
 const BEN: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02";
 
 /// From nothing to a working connection and back, all from the command line.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_lives_from_its_beginning_to_its_end() {
-    let world = world().await;
-    let amble = Amble::of(&world);
+async fn tenant_is_created_used_and_removed() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
 
     let added = amble.json(&["tenant", "add", "initech", "Initech"]).await;
     assert_eq!(added, json!({ "tenant": "initech", "name": "Initech", "roles": {} }));
@@ -29,14 +29,14 @@ async fn a_tenant_lives_from_its_beginning_to_its_end() {
     let ids: Vec<_> = listed["tenants"].as_array().unwrap().iter().map(|it| it["tenant"].clone()).collect();
     assert_eq!(ids, ["acme", "globex", "initech"]);
 
-    let (connector, tokens) = world.connected("ben@example.com", "initech", "skills:read").await;
+    let (connector, tokens) = test_system.connect("ben@example.com", "initech", "skills:read").await;
     let made = amble
         .json(&["key", "add", "initech", "--person", BEN, "--name", "export", "--expires-in", "90d", "skills:read"])
         .await;
     let key = made["api_key"].as_str().unwrap().to_owned();
-    world.remember(&key);
+    test_system.track_secret(&key);
     for credential in [&tokens.access, &key] {
-        assert_eq!(world.call(Some(credential), "tools/list", json!({})).await.status, 200);
+        assert_eq!(test_system.call(Some(credential), "tools/list", json!({})).await.status, 200);
     }
     amble.text(&["member", "role", "initech", BEN, "viewer"]).await;
     amble.text(&["tenant", "role", "remove", "initech", "clerk"]).await;
@@ -53,7 +53,7 @@ async fn a_tenant_lives_from_its_beginning_to_its_end() {
     let removed = amble.json(&["tenant", "remove", "initech", "--yes"]).await;
     assert_eq!(removed, json!({ "tenant": "initech", "members": 1, "grants": 1, "keys": 1, "things": 0 }));
     for credential in [&tokens.access, &key] {
-        assert_eq!(world.call(Some(credential), "tools/list", json!({})).await.status, 401);
+        assert_eq!(test_system.call(Some(credential), "tools/list", json!({})).await.status, 401);
     }
     assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
     assert!(amble.fails_with(1, &["tenant", "show", "initech"]).await.contains("there is no tenant initech"));
@@ -88,9 +88,9 @@ async fn a_tenant_lives_from_its_beginning_to_its_end() {
 
 /// All that a tenant has goes with it: nobody finds it under the same name.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_a_removed_tenant_is_found_again() {
-    let world = world().await;
-    let amble = Amble::of(&world);
+async fn removing_a_tenant_deletes_all_its_data() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
     let before = amble.json(&["tenant", "show", "acme"]).await;
     assert!(before["things"].as_u64().unwrap() > 10, "{before}");
     let removed = amble.json(&["tenant", "remove", "acme", "--yes"]).await;
@@ -102,7 +102,7 @@ async fn nothing_of_a_removed_tenant_is_found_again() {
         after,
         json!({ "tenant": "acme", "name": "Acme", "roles": {}, "members": 0, "grants": 0, "keys": 0, "things": 0 })
     );
-    let items = world.system().items().unwrap();
+    let items = test_system.system().items().unwrap();
     let left: Vec<_> = items
         .iter()
         .filter(|(_, item)| item["tenant"]["S"] == "acme" && item.get("state").is_none() && item.get("line").is_none())
@@ -111,36 +111,36 @@ async fn nothing_of_a_removed_tenant_is_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_removed_member_holds_nothing_there_and_everything_elsewhere() {
-    let world = world().await;
-    let amble = Amble::of(&world);
-    let (_, here) = world.connected("ana@example.com", "acme", "skills:read").await;
-    let (_, elsewhere) = world.connected("ana@example.com", "globex", "skills:read").await;
-    let (_, others) = world.connected("ben@example.com", "acme", "skills:read").await;
+async fn removing_a_member_revokes_only_their_access_to_that_tenant() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let (_, here) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let (_, elsewhere) = test_system.connect("ana@example.com", "globex", "skills:read").await;
+    let (_, others) = test_system.connect("ben@example.com", "acme", "skills:read").await;
 
     let removed = amble.json(&["member", "remove", "acme", ANA]).await;
 
     // The demo's own key is Ana's.
     assert_eq!(removed, json!({ "tenant": "acme", "person": ANA, "grants": 1, "keys": 1 }));
     for (token, status) in
-        [(&here.access, 401), (&world.api_key(), 401), (&elsewhere.access, 200), (&others.access, 200)]
+        [(&here.access, 401), (&test_system.api_key(), 401), (&elsewhere.access, 200), (&others.access, 200)]
     {
-        assert_eq!(world.call(Some(token), "tools/list", json!({})).await.status, status);
+        assert_eq!(test_system.call(Some(token), "tools/list", json!({})).await.status, status);
     }
     assert!(amble.fails_with(1, &["member", "remove", "acme", ANA]).await.contains("is no member of tenant acme"));
 }
 
 /// By person, tenant and client, together and alone; ended ones are told apart.
 #[tokio::test(flavor = "multi_thread")]
-async fn grants_are_found_shown_and_ended() {
-    let world = world().await;
-    let amble = Amble::of(&world);
-    let (claude, ana) = world.connected("ana@example.com", "acme", "skills:read").await;
-    let (_, elsewhere) = world.connected("ana@example.com", "globex", "skills:read").await;
-    let other = world.connector("Cursor").await;
-    let ask = other.ask("skills:read");
-    let code = world.person("ben@example.com").code(&ask, "acme").await;
-    let ben = other.exchange(&ask, &code).await.tokens(&world);
+async fn grants_are_listed_shown_and_revoked() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let (claude, ana) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let (_, elsewhere) = test_system.connect("ana@example.com", "globex", "skills:read").await;
+    let other = test_system.connector("Cursor").await;
+    let ask = other.authorization_request("skills:read");
+    let code = test_system.person("ben@example.com").code(&ask, "acme").await;
+    let ben = other.exchange(&ask, &code).await.tokens(&test_system);
 
     for (words, count) in [
         (&["--tenant", "acme"][..], 2),
@@ -168,7 +168,7 @@ async fn grants_are_found_shown_and_ended() {
     assert_eq!(text.lines().count(), 3, "{text}");
 
     assert_eq!(amble.json(&["grant", "end", id]).await, json!({ "ended": 1 }));
-    assert_eq!(world.call(Some(&ana.access), "tools/list", json!({})).await.status, 401);
+    assert_eq!(test_system.call(Some(&ana.access), "tools/list", json!({})).await.status, 401);
     assert!(amble.fails_with(1, &["grant", "end", id]).await.contains("has ended already: administrator"));
     let ended = amble.json(&["grant", "show", id]).await;
     assert_eq!((&ended["state"], &ended["reason"]), (&json!("ended"), &json!("administrator")));
@@ -180,15 +180,15 @@ async fn grants_are_found_shown_and_ended() {
     assert_eq!(amble.json(&["grant", "end", "--tenant", "acme", "--yes"]).await, json!({ "ended": 1 }));
     assert_eq!(amble.json(&["grant", "end", "--tenant", "acme"]).await, json!({ "ended": 0 }));
     for (token, status) in [(&ben.access, 401), (&elsewhere.access, 200)] {
-        assert_eq!(world.call(Some(token), "tools/list", json!({})).await.status, status);
+        assert_eq!(test_system.call(Some(token), "tools/list", json!({})).await.status, status);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn invalid_commands_change_nothing() {
-    let world = world().await;
-    let amble = Amble::of(&world);
-    let before = world.system().items().unwrap();
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let before = test_system.system().items().unwrap();
     for words in [
         &["tenant", "add", "Ac me", "Acme"][..],
         &["tenant", "add", "initech", ""],
@@ -239,10 +239,10 @@ async fn invalid_commands_change_nothing() {
         let complaint = amble.fails_with(1, words).await;
         assert!(complaint.starts_with("amble: ") && complaint.contains(sentence), "{words:?} {complaint}");
     }
-    assert_eq!(world.system().items().unwrap(), before);
+    assert_eq!(test_system.system().items().unwrap(), before);
 
-    let clients = &world.system().tables()["TABLE_CLIENTS"];
-    let few = Amble::of_environment(world.system().dynamo_url()).with("TABLE_CLIENTS", clients);
+    let clients = &test_system.system().tables()["TABLE_CLIENTS"];
+    let few = Amble::of_environment(test_system.system().dynamo_url()).with("TABLE_CLIENTS", clients);
     let complaint = few.fails_with(1, &["tenant", "list"]).await;
     assert!(
         complaint.contains("TABLE_DIRECTORY is not set; name it in the environment, or say --stack"),
@@ -252,12 +252,12 @@ async fn invalid_commands_change_nothing() {
     for words in [&["client", "block", "c_bad"][..], &["member", "remove", "acme", ANA]] {
         assert!(few.fails_with(1, words).await.contains("is not set"), "{words:?}");
     }
-    assert_eq!(world.system().items().unwrap(), before);
+    assert_eq!(test_system.system().items().unwrap(), before);
 }
 
 /// Every shell gets a script that knows the commands.
 #[tokio::test(flavor = "multi_thread")]
-async fn shells_complete_the_commands() {
+async fn shell_completions_know_the_commands() {
     let amble = Amble(Vec::new());
     for shell in ["bash", "zsh", "fish"] {
         let script = amble.text(&["completions", shell]).await;
@@ -269,11 +269,11 @@ async fn shells_complete_the_commands() {
 
 /// What functions did and what an operator did, in one list, live and afterwards, on a local system.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_audit_is_followed() {
+async fn audit_log_of_a_local_system_is_followed() {
     use tokio::io::{AsyncBufReadExt, BufReader};
 
     let folder = TempDir::new("audit");
-    let _world = World::with(|options| {
+    let _world = TestSystem::with(|options| {
         options.data = Data::Directory(folder.0.clone());
         options.clock = shared::clock::Clock::system();
     })
@@ -308,8 +308,8 @@ async fn the_audit_is_followed() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs moto at MOTO_URL: tests/run starts it"]
 #[expect(clippy::disallowed_methods, reason = "the address is a setting of the test run")]
-async fn the_audit_of_a_stack_is_its_log_group() {
-    let world = world().await;
+async fn audit_log_of_a_stack_is_its_log_group() {
+    let test_system = test_system().await;
     let moto = std::env::var("MOTO_URL").unwrap();
     let stack = format!("amble-audit-{}", std::process::id());
     let table = |keys: &[(&str, &str)]| {
@@ -341,9 +341,9 @@ async fn the_audit_of_a_stack_is_its_log_group() {
     let form =
         [("Action", "CreateStack"), ("StackName", &stack), ("TemplateBody", &template), ("Version", "2010-05-15")];
     let scope = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/cloudformation/aws4_request";
-    let request = world.http().post(&moto).header("authorization", scope);
+    let request = test_system.http().post(&moto).header("authorization", scope);
     let request = request.header("content-type", "application/x-www-form-urlencoded");
-    let made = world.send(request.body(world::person::encoded(&form))).await;
+    let made = test_system.send(request.body(test_system::person::encoded(&form))).await;
     assert_eq!(made.status, 200, "{made:?}");
     let (amble, at) = (Amble::of_environment(&moto), ["--stack", stack.as_str()]);
 

@@ -6,12 +6,12 @@ use std::process::Stdio;
 use local::System;
 use serde_json::Value;
 use shared::clock::Clock;
+use test_system::TestSystem;
 use tokio::process::Command;
-use world::World;
 
-/// A world at this machine's time, which is the program's.
-pub(crate) async fn world() -> World {
-    World::with(|options| options.clock = Clock::system()).await
+/// A test system at this machine's time, which is the program's.
+pub(crate) async fn test_system() -> TestSystem {
+    TestSystem::with(|options| options.clock = Clock::system()).await
 }
 
 /// The program, with nothing in its environment but a way to AWS.
@@ -36,8 +36,8 @@ impl Amble {
         Self(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
     }
 
-    pub(crate) fn of(world: &World) -> Self {
-        Self::of_tables(world.system(), world.system().dynamo_url())
+    pub(crate) fn of(test_system: &TestSystem) -> Self {
+        Self::of_tables(test_system.system(), test_system.system().dynamo_url())
     }
 
     /// The tables of a system, reached another way.

@@ -44,7 +44,7 @@ async fn findings(system: &System, project: &str, key: &str, with_ana: bool) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_project_is_set_to_is_told_in_the_words_of_its_settings() {
+async fn project_settings_are_reported_by_their_names() {
     const NO_AMR: &str = "tokens do not say how people signed in (amr)";
     type Set = fn(&mut Config);
     let drops: Set = |config| config.access_token_hook = Some(AccessTokenHook::keeps_required());
@@ -87,7 +87,7 @@ async fn what_the_project_is_set_to_is_told_in_the_words_of_its_settings() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_does_not_do_what_it_must_is_found_and_named() {
+async fn misbehaving_project_is_reported() {
     const SERVER: &str = "/auth/v1/.well-known/oauth-authorization-server";
     let system = system().await;
     let at = system.supabase_url().to_owned();
@@ -122,7 +122,7 @@ async fn a_project_that_does_not_do_what_it_must_is_found_and_named() {
 
 /// Settings that the fake Supabase does not have.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_that_nobody_can_sign_in_with_is_found_and_named() {
+async fn project_without_sign_in_methods_is_reported() {
     let system = system().await;
     for (settings, expected) in [
         (
@@ -217,7 +217,7 @@ async fn aws(request: Request, stack: String, pages: Option<Vec<Value>>) -> Resp
 
 /// Nobody who asked for a mail was told: what the log has is told here, in words that name the setting.
 #[tokio::test(flavor = "multi_thread")]
-async fn mails_that_failed_are_told_with_the_setting_to_change() {
+async fn failed_mails_are_reported_with_the_setting_to_change() {
     let system = system().await;
     let now = Clock::system().now().seconds();
     let event = |ago: i64, setting: &str| {

@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_gos() {
+    fn ban_durations_use_go_syntax() {
         for (text, longer) in [
             ("none", Some(false)),
             ("0s", Some(false)),

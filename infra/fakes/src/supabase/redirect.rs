@@ -126,7 +126,7 @@ mod tests {
     use crate::supabase::secret::Secret;
 
     #[test]
-    fn an_address_is_allowed_on_the_site_or_by_the_list() {
+    fn redirect_urls_are_allowed_by_site_url_or_allow_list() {
         let site = Site {
             url: "http://127.0.0.1:54321".to_owned(),
             site_url: "https://app.example.com/welcome".to_owned(),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_is_there_is_kept() {
+    fn existing_query_is_kept() {
         let code = [("code", "new".to_owned())];
 
         assert_eq!(with_query("https://a.example/cb?flow=1&code=old", &code), "https://a.example/cb?code=new&flow=1");

@@ -79,7 +79,7 @@ mod tests {
 
     /// RFC 6238 appendix B, SHA-1, cut to 6 digits.
     #[test]
-    fn shows_the_codes_of_the_rfc() {
+    fn totp_codes_match_rfc_6238() {
         let key = TotpKey::of(&Secret::from("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ")).unwrap();
 
         for (at, code) in

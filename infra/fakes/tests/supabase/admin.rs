@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 #[tokio::test]
-async fn a_person_is_shown_to_the_secret_key_alone() {
+async fn user_is_readable_only_with_the_secret_key() {
     let project = TestProject::new();
     let session = project.sign_in("ana@example.com").await;
     let path = format!("/auth/v1/admin/users/{ANA}");
@@ -29,7 +29,7 @@ async fn a_person_is_shown_to_the_secret_key_alone() {
 
 /// What the tests of a real project need: somebody is made, changed and removed by the secret key.
 #[tokio::test]
-async fn an_administrator_makes_changes_and_removes_people() {
+async fn admin_api_creates_updates_and_deletes_users() {
     let project = TestProject::new();
     let headers = [("apikey", SECRET), VERSION];
     let admin = async |method: Method, path: &str, body: Value| {
@@ -76,7 +76,7 @@ async fn an_administrator_makes_changes_and_removes_people() {
 
 /// The code and the link of a mail that nobody is sent.
 #[tokio::test]
-async fn an_administrator_has_links_without_mails() {
+async fn generate_link_sends_no_mail() {
     let project = TestProject::new();
     let asked = json!({ "type": "magiclink", "email": "ben@example.com", "redirect_to": "http://localhost:3000/x" });
     let generate = async |asked: &Value| {

@@ -5,7 +5,7 @@ use fakes::supabase::totp::TotpKey;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_second_factor_raises_the_session() {
+async fn second_factor_raises_the_session_to_aal2() {
     let project = TestProject::new();
     let session = project.sign_in("ana@example.com").await;
     let token = session["access_token"].as_str().unwrap();
@@ -41,7 +41,7 @@ async fn a_second_factor_raises_the_session() {
 }
 
 #[tokio::test]
-async fn a_challenge_is_for_its_factor_and_for_five_minutes() {
+async fn mfa_challenge_is_bound_to_its_factor_and_expires() {
     let project = TestProject::new();
     let [ana, ben] = [project.sign_in("ana@example.com").await, project.sign_in("ben@example.com").await];
     let path = format!("/auth/v1/factors/{ANAS_PHONE}");
@@ -59,7 +59,7 @@ async fn a_challenge_is_for_its_factor_and_for_five_minutes() {
 
 /// Supabase ends them, since a person who has a factor is to be asked for it everywhere.
 #[tokio::test]
-async fn a_verified_factor_ends_the_sessions_without_one() {
+async fn verifying_a_factor_ends_the_aal1_sessions() {
     let project = TestProject::new();
     let [other, mine] = [project.sign_in("ana@example.com").await, project.sign_in("ana@example.com").await];
     let token = mine["access_token"].as_str().unwrap();
@@ -81,7 +81,7 @@ async fn a_verified_factor_ends_the_sessions_without_one() {
 
 /// A factor that was set up counts once a code of it was right, and the next one takes a session with both.
 #[tokio::test]
-async fn a_factor_that_is_set_up_counts_once_it_is_verified() {
+async fn enrolled_factor_counts_once_verified() {
     let project = TestProject::new();
     let session = project.sign_in("ben@example.com").await;
     let token = session["access_token"].as_str().unwrap();

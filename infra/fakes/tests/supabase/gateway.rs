@@ -36,7 +36,7 @@ async fn a_secret_key_from_a_browser_is_refused() {
 
 /// The older form unless a version from 2024-01-01 on is asked for.
 #[tokio::test]
-async fn errors_have_two_forms() {
+async fn error_format_follows_the_requested_api_version() {
     let project = TestProject::new();
     let path = "/auth/v1/token?grant_type=password";
     let old = json!({ "code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials" });

@@ -48,7 +48,7 @@ async fn a_rotated_key_stays_listed_until_it_is_revoked() {
 }
 
 #[tokio::test]
-async fn a_project_of_the_old_kind_lists_nothing() {
+async fn legacy_secret_project_publishes_no_keys() {
     let project = TestProject::new();
     project.supabase.use_shared_secret(true);
 

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Scope, then whether mine, my other and another person's session live on.
 #[tokio::test]
-async fn a_scope_says_which_sessions_end() {
+async fn logout_scope_decides_which_sessions_end() {
     for (scope, alive) in [
         ("", [false, false, true]),
         ("?scope=global", [false, false, true]),
@@ -35,7 +35,7 @@ async fn a_scope_says_which_sessions_end() {
 }
 
 #[tokio::test]
-async fn who_is_not_signed_in_cannot_sign_out() {
+async fn logout_requires_a_session() {
     let project = TestProject::new();
     let token = project.sign_in("ana@example.com").await["access_token"].as_str().unwrap().to_owned();
     let logout = async |path: &str| project.as_user(Method::POST, path, &token, &Value::Null).await;

@@ -28,7 +28,7 @@ async fn a_code_from_the_mail_signs_in_once() {
 }
 
 #[tokio::test]
-async fn a_code_is_refused_when_wrong_late_or_someone_elses() {
+async fn wrong_late_or_foreign_code_is_refused() {
     let project = TestProject::new();
     project.post("/auth/v1/otp", &json!({ "email": "ana@example.com" })).await;
     let code = project.supabase.inbox("ana@example.com").remove(0).code;
@@ -86,7 +86,7 @@ async fn otp_is_refused_to_unknown_addresses_and_within_a_minute() {
 
 /// The link gives a code, and the code with the verifier gives the session.
 #[tokio::test]
-async fn a_link_asked_for_with_a_challenge_leads_back_with_a_code() {
+async fn link_with_pkce_redirects_with_a_code() {
     let project = TestProject::new();
     let link = link(&project, "ana@example.com", true).await;
 
@@ -110,7 +110,7 @@ async fn a_link_asked_for_with_a_challenge_leads_back_with_a_code() {
 }
 
 #[tokio::test]
-async fn a_link_without_a_challenge_leads_back_with_tokens() {
+async fn link_without_pkce_redirects_with_tokens() {
     let project = TestProject::new();
     let link = link(&project, "new@example.com", false).await;
     assert!(link.contains("type=signup"));
@@ -127,7 +127,7 @@ async fn a_link_without_a_challenge_leads_back_with_tokens() {
 }
 
 #[tokio::test]
-async fn a_used_link_says_so_where_it_leads() {
+async fn used_link_redirects_with_an_error() {
     let project = TestProject::new();
     let told = "error=access_denied&error_code=otp_expired&error_description=Email+link+is+invalid+or+has+expired";
     for (email, pkce) in [("ana@example.com", true), ("ben@example.com", false)] {
@@ -145,7 +145,7 @@ async fn a_used_link_says_so_where_it_leads() {
 }
 
 #[tokio::test]
-async fn a_hash_signs_in_on_another_device() {
+async fn token_hash_signs_in_on_another_device() {
     let project = TestProject::new();
     let link = link(&project, "ana@example.com", true).await;
     let hash = parameter(&format!("http://x{link}"), "token").unwrap();
@@ -157,7 +157,7 @@ async fn a_hash_signs_in_on_another_device() {
 }
 
 #[tokio::test]
-async fn the_inbox_shows_mails_to_this_machine_only() {
+async fn inbox_is_shown_only_on_this_machine() {
     let project = TestProject::new();
     let empty = project.get("/inbox/ana@example.com", &[]).await;
     assert!(empty.text.contains("Nothing yet"));

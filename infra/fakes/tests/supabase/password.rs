@@ -3,7 +3,7 @@ use serde_json::json;
 
 /// The answer and the token, member by member.
 #[tokio::test]
-async fn a_password_gives_a_session() {
+async fn password_grant_returns_a_session() {
     let answer = TestProject::new().sign_in(" ANA@example.com".trim()).await;
 
     let identity = answer["user"]["identities"][0]["identity_id"].clone();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 const USED: (u16, &str, &str) = (400, "refresh_token_already_used", "Invalid Refresh Token: Already Used");
 
 #[tokio::test]
-async fn a_refresh_keeps_the_session_and_the_time_of_signing_in() {
+async fn refresh_keeps_session_and_sign_in_time() {
     let project = TestProject::new();
     let first = project.sign_in("ana@example.com").await;
     project.advance(3500);
@@ -24,7 +24,7 @@ async fn a_refresh_keeps_the_session_and_the_time_of_signing_in() {
 }
 
 #[tokio::test]
-async fn the_parent_of_the_active_token_gets_it_again_at_any_time() {
+async fn parent_token_returns_the_active_token_at_any_time() {
     let project = TestProject::new();
     let first = project.sign_in("ana@example.com").await["refresh_token"].clone();
     let second = project.refresh(&first).await.body["refresh_token"].clone();
@@ -35,7 +35,7 @@ async fn the_parent_of_the_active_token_gets_it_again_at_any_time() {
 }
 
 #[tokio::test]
-async fn an_older_token_passes_within_ten_seconds_and_then_ends_the_family() {
+async fn older_token_is_accepted_for_ten_seconds_then_ends_the_family() {
     let project = TestProject::new();
     let first = project.sign_in("ana@example.com").await;
     let second = project.refresh(&first["refresh_token"]).await.body["refresh_token"].clone();
@@ -71,7 +71,7 @@ async fn refresh_errors_have_their_codes() {
 }
 
 #[tokio::test]
-async fn an_old_token_of_version_2_ends_the_session() {
+async fn reused_version_2_token_ends_the_session() {
     let project = TestProject::new();
     project.supabase.configure(|config| config.refresh_token_version = RefreshTokenVersion::Two);
     let first = project.sign_in("ana@example.com").await;

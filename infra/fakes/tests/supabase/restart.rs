@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 #[tokio::test]
-async fn a_restart_keeps_who_is_signed_in() {
+async fn sessions_survive_a_restart() {
     let project = TestProject::new();
     let [ana, ben] = [project.sign_in("ana@example.com").await, project.sign_in("ben@example.com").await];
     project.post("/auth/v1/otp", &json!({ "email": "ana@example.com" })).await;

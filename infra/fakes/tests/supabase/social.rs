@@ -8,7 +8,7 @@ const CALLBACK: &str = "https%3A%2F%2Fconnect.example.com%2Fauth%2Fcallback%3Ffl
 const VERIFIER: &str = "a-verifier-that-is-long-enough-to-be-one-0123456789";
 
 #[tokio::test]
-async fn a_person_picked_at_the_provider_is_signed_in() {
+async fn user_chosen_at_the_provider_is_signed_in() {
     let project = TestProject::new();
     let state = begun(&project, &plain()).await;
     let page = project.get(&format!("/provider?state={state}"), &[]).await;
@@ -45,7 +45,7 @@ async fn a_code_expires_after_five_minutes_and_needs_its_verifier() {
 }
 
 #[tokio::test]
-async fn cancelling_and_being_banned_lead_back_with_the_reason() {
+async fn cancelling_and_a_ban_redirect_with_an_error() {
     let project = TestProject::new();
     let banned = project.supabase.clone();
     banned.set_banned("ana@example.com", true);
@@ -66,7 +66,7 @@ async fn cancelling_and_being_banned_lead_back_with_the_reason() {
 
 /// It cannot know where the browser belongs, so it goes home.
 #[tokio::test]
-async fn a_callback_that_belongs_to_nothing_leads_to_the_site() {
+async fn callback_without_a_flow_redirects_to_the_site_url() {
     let project = TestProject::new();
     let state = begun(&project, &plain()).await;
     project.advance(301);
@@ -92,7 +92,7 @@ async fn a_callback_that_belongs_to_nothing_leads_to_the_site() {
 
 /// Silently, first to the `Referer`, then to the site.
 #[tokio::test]
-async fn an_address_that_is_not_allowed_is_silently_replaced() {
+async fn disallowed_redirect_url_is_silently_replaced() {
     let project = TestProject::new();
     let allowed = "https://connect.example.com/auth/callback/from";
     for (referer, lands) in [(allowed, allowed), ("https://evil.example/", "https://app.example.com")] {
@@ -110,7 +110,7 @@ async fn an_address_that_is_not_allowed_is_silently_replaced() {
 
 /// 400 in the browser's face, in the older form, as browsers send no version.
 #[tokio::test]
-async fn a_provider_that_is_off_is_refused_on_the_spot() {
+async fn disabled_provider_is_refused_immediately() {
     let project = TestProject::new();
     let off = "Unsupported provider: provider is not enabled";
     let unknown = "Unsupported provider: Provider myspace could not be found";

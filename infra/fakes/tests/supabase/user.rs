@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 const USER: &str = "/auth/v1/user";
 
 #[tokio::test]
-async fn a_good_token_gives_the_user() {
+async fn valid_token_returns_the_user() {
     let project = TestProject::new();
     let session = project.sign_in("ana@example.com").await;
 
@@ -17,7 +17,7 @@ async fn a_good_token_gives_the_user() {
 }
 
 #[tokio::test]
-async fn without_a_users_token_there_is_no_user() {
+async fn get_user_requires_a_user_token() {
     let project = TestProject::new();
     let key = format!("Bearer {PUBLISHABLE}");
     for headers in [vec![], vec![("authorization", "Basic eDp5")], vec![("authorization", key.as_str())]] {

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_event() {
+    fn request_becomes_a_complete_event() {
         let request =
             Request::post("/a?x=1&x=2&y=a%2Cb+c").header("Host", "localhost:8787").header("User-Agent", "test");
         let mut event = event(request.header("Content-Type", "application/json"), b"{}");
@@ -275,7 +275,7 @@ mod tests {
 
     /// The route's key has the names, the event their values, decoded as the path is.
     #[test]
-    fn what_named_segments_become() {
+    fn path_parameters_are_decoded() {
         let (head, ()) = Request::get("/a/x%20y").body(()).unwrap().into_parts();
         let context = EventContext {
             route_key: "GET /a/{id}",
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_body_becomes() {
+    fn body_is_passed_as_text_or_base64() {
         for (content_type, body, text, base64) in [
             (Some("application/json"), "{}", Some("{}"), false),
             (Some("Application/JSON; charset=utf-8"), "{}", Some("{}"), false),
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_headers_become() {
+    fn headers_are_passed_as_api_gateway_does() {
         let request =
             Request::post("/a").header("X-One", "1").header("X-One", "2").header("X-Forwarded-For", "203.0.113.7");
         let request = request.header("X-Forwarded-Proto", "https").header("Cookie", "a=1; b=2").header("Cookie", "c=3");
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_decoded_and_cut() {
+    fn raw_path_is_decoded_without_the_query() {
         for (path, raw) in [("/a%20b", "/a b"), ("/a%2Fb", "/a/b"), ("/a%3Fb?c=d", "/a"), ("/a%FF", "/a\u{fffd}")] {
             assert_eq!(event(Request::post(path), b"")["rawPath"], raw);
         }

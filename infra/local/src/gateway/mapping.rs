@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_challenge_arrives_whether_it_was_renamed_or_not() {
+    fn mapping_restores_the_challenge_header() {
         let sent = headers(&[("www-authenticate", "Bearer x"), ("x-challenge", "Bearer x")]);
         let mut plain = sent.clone();
         challenge().apply(StatusCode::UNAUTHORIZED, &mut plain);
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_api_gateway_refuses_is_refused() {
+    fn unsupported_parameter_mappings_are_rejected() {
         for (target, value, known) in [
             ("append:header.x-one", "constant", true),
             ("overwrite:header.authorization", "constant", false),

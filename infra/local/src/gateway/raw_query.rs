@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_hyper_would_refuse_is_made_readable() {
+    fn queries_that_hyper_rejects_are_made_parseable() {
         for (begin, is) in [
             ("GET /a?b=\"<> c HTTP/1.1\r\nHost: x\r\n", Some("b=\"<> c")),
             ("GET /a?\u{7f} HTTP/1.1\r\n", Some("\u{7f}")),

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_route_a_request_takes() {
+    fn most_specific_route_matches() {
         let mut routes = Routes::default();
         for path in ["/admin/keys/{id}", "/admin/keys/new", "/oauth/token", "/.well-known/jwks.json"] {
             assert!(routes.add("GET", path, Endpoint::failing(), Mapping::default()), "{path}");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_that_the_design_rules_out_are_refused() {
+    fn unsupported_routes_are_rejected() {
         let mut routes = Routes::default();
         assert!(routes.add("GET", "/a", Endpoint::failing(), Mapping::default()));
         for (method, path) in [("GET", "/a"), ("GET", "/{proxy+}"), ("ANY", "/b"), ("GET", "$default")] {

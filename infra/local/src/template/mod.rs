@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_through_in_their_types() {
+    fn template_values_keep_their_types() {
         let clients = template(&[]).tables().unwrap().into_iter().find(|table| table.name == "amble-connect-Clients");
         let clients = clients.unwrap();
         assert_eq!(clients.time_to_live.as_deref(), Some("expires"));

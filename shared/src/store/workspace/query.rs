@@ -685,7 +685,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_anywhere_in_any_case() {
+    fn search_ignores_case_and_looks_in_every_field() {
         let invoice = entity(
             "in-1",
             json!({ "customer": { "name": "Acme Bäckerei" }, "lines": [{ "text": "Rye" }], "amount": 17.5 }),

@@ -1,0 +1,324 @@
+//! API keys: scripts call the same URL (RFC 6750 §2.1, `X-Api-Key`).
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use shared::clock::Timestamp;
+use shared::oauth::api_key::{ApiKey, ApiKeyName};
+use shared::oauth::scope::Scopes;
+use shared::oauth::tenant::TenantId;
+use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError, Cursor};
+use test_system::TestSystem;
+use test_system::http_response::HttpResponse;
+use test_system::recorded_calls::RecordedCalls;
+
+const ANA: &str = "ana@example.com";
+const ALL: &str = "tools:execute skills:read views:read";
+
+async fn listed(test_system: &TestSystem, key: &str) -> HttpResponse {
+    test_system.call(Some(key), "tools/list", json!({})).await
+}
+
+fn tool_names(answer: &HttpResponse) -> BTreeSet<String> {
+    let body = answer.json();
+    let tools = body["result"]["tools"].as_array().unwrap_or_else(|| panic!("{answer:?}"));
+    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn kept(test_system: &TestSystem, key: &str) -> Option<ApiKeyRecord> {
+    let (id, now) = (ApiKey::parse(key).unwrap().id, test_system.system().clock().now());
+    test_system.system().keys().find(&id, now).await.unwrap()
+}
+
+fn refusals(test_system: &TestSystem, key: &str) -> Vec<String> {
+    let id = ApiKey::parse(key).unwrap().id.to_text();
+    let events = test_system.audit("key_refused").into_iter().filter(|event| event["key"] == id);
+    events.map(|event| event["reason"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Another key of the same id: what someone has who saw the id, and not the secret.
+fn with_another_secret(key: &str) -> String {
+    let ApiKey { id, .. } = ApiKey::parse(key).unwrap();
+    ApiKey { id, secret: ApiKey::random().secret }.to_text()
+}
+
+/// The same calls with a token and with a key, in either header and era, get the same answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_gets_the_same_responses_as_a_token() {
+    let test_system = TestSystem::new().await;
+    let (_, tokens) = test_system.connect(ANA, "acme", ALL).await;
+    let (key, _) = test_system.create_api_key(ANA, "acme", ALL, None).await;
+    let in_header = async |method: &str, params: &Value| {
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = test_system.http().post(test_system.mcp_url()).header("x-api-key", &key);
+        test_system.send(request.header("content-type", "application/json").body(body.to_string())).await
+    };
+
+    for (method, params) in [
+        (
+            "initialize",
+            json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } }),
+        ),
+        ("ping", json!({})),
+        ("tools/list", json!({})),
+        ("tools/call", json!({ "name": "list_skills", "arguments": {} })),
+        ("tools/call", json!({ "name": "read_skill", "arguments": { "name": "weekly-report" } })),
+        ("tools/call", json!({ "name": "read_skill", "arguments": { "name": "nothing" } })),
+        ("tools/call", json!({ "name": "list_views", "arguments": {} })),
+        ("tools/call", json!({ "name": "read_view", "arguments": { "name": "open-invoices" } })),
+        ("tools/call", json!({ "name": "roll_dice", "arguments": { "sides": 1 } })),
+    ] {
+        let by_token = test_system.call(Some(&tokens.access), method, params.clone()).await;
+        let by_key = test_system.call(Some(&key), method, params.clone()).await;
+        let by_header = in_header(method, &params).await;
+        let modern = test_system.call_modern(&tokens.access, method, params.clone()).await;
+        let modern_by_key = test_system.call_modern(&key, method, params.clone()).await;
+
+        assert_eq!(by_token.status, 200, "{method} {params}");
+        assert_eq!((by_key.status, by_key.json()), (200, by_token.json()), "{method} {params}");
+        assert_eq!((by_header.status, by_header.json()), (200, by_token.json()), "{method} {params}");
+        assert_eq!((modern_by_key.status, modern_by_key.json()), (modern.status, modern.json()), "{method} {params}");
+    }
+    let rolled =
+        test_system.call(Some(&key), "tools/call", json!({ "name": "roll_dice", "arguments": { "dice": 3 } })).await;
+    assert_eq!(rolled.json()["result"]["structuredContent"]["rolls"].as_array().map(Vec::len), Some(3), "{rolled:?}");
+}
+
+/// What it was made for ∩ what its maker's role allows now.
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_is_limited_to_its_makers_role() {
+    let test_system = TestSystem::new().await;
+    let (key, _) = test_system.create_api_key(ANA, "acme", &format!("{ALL} connections:manage"), None).await;
+    assert!(tool_names(&listed(&test_system, &key).await).contains("roll_dice"));
+
+    test_system.set_role("acme", ANA, "viewer").await;
+    let demoted = tool_names(&listed(&test_system, &key).await);
+    assert!(demoted.contains("list_skills") && !demoted.contains("roll_dice"), "{demoted:?}");
+    let refused = test_system.call(Some(&key), "tools/call", json!({ "name": "roll_dice", "arguments": {} })).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("insufficient_scope")));
+
+    test_system.remove_member("acme", ANA).await;
+    assert_eq!(listed(&test_system, &key).await.status, 401);
+    assert_eq!(refusals(&test_system, &key), ["scope", "maker_gone"]);
+
+    test_system.set_role("acme", ANA, "owner").await;
+    assert!(tool_names(&listed(&test_system, &key).await).contains("roll_dice"));
+
+    let (reading, _) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
+    assert_eq!(
+        tool_names(&listed(&test_system, &reading).await),
+        ["list_skills", "read_skill"].map(str::to_owned).into()
+    );
+}
+
+/// What cannot be given to a key.
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_creation_validates_scopes_and_expiry() {
+    let test_system = TestSystem::new().await;
+    let now = test_system.system().clock().now();
+    let make = async |email: &str, tenant: &str, scopes: &str, expires: Option<Timestamp>| {
+        let (membership, name) = (test_system.membership(email, tenant).await, ApiKeyName::parse("a script").unwrap());
+        let keys = test_system.system().keys();
+        keys.create(&membership, name, Scopes::parse(scopes), expires, now)
+            .await
+            .map(|(_, known)| known.scopes.to_string())
+    };
+
+    assert!(matches!(make(ANA, "acme", "", None).await, Err(CreateApiKeyError::NoPermission)));
+    assert!(matches!(make(ANA, "acme", "offline_access", None).await, Err(CreateApiKeyError::NoPermission)));
+    assert!(matches!(make(ANA, "acme", ALL, Some(now)).await, Err(CreateApiKeyError::ExpiryInPast)));
+    let beyond = make("ben@example.com", "acme", "skills:read connections:manage", None).await;
+    assert!(
+        matches!(beyond, Err(CreateApiKeyError::ExceedsRole(scopes)) if scopes.to_string() == "connections:manage")
+    );
+    assert!(matches!(make(ANA, "globex", "tools:execute", None).await, Err(CreateApiKeyError::ExceedsRole(_))));
+    let soon = Some(Timestamp::from_seconds(test_system.now() + 1));
+    let known = make(ANA, "acme", "entities:write offline_access", soon).await;
+    assert_eq!(known.unwrap(), "entities:read entities:write");
+}
+
+/// RFC 6750 §3.1; and nobody learns what is wrong with a key, by the answer or by what it takes to make it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_invalid_api_key_gets_the_same_response() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let (good, _) = test_system.create_api_key(ANA, "acme", ALL, None).await;
+    let (expired, _) = test_system.create_api_key(ANA, "acme", ALL, Some(test_system.now() + 1)).await;
+    let (revoked, _) = test_system.create_api_key(ANA, "acme", ALL, None).await;
+    let (unknown, forged) = (ApiKey::random().to_text(), with_another_secret(&good));
+    let mistyped = format!("{}{}", &good[..good.len() - 1], if good.ends_with('A') { 'B' } else { 'A' });
+    test_system.advance(1);
+    test_system.revoke_api_key(&revoked).await;
+    let mut seen = Vec::new();
+
+    for (key, asks) in [(&unknown, 1), (&forged, 1), (&revoked, 1), (&expired, 1), (&mistyped, 0)] {
+        calls.clear();
+        let answer = listed(&test_system, key).await;
+
+        let made: Vec<_> = calls.take().into_iter().map(|made| made.action).collect();
+        assert_eq!(made, ["dynamodb:UpdateItem"][..asks], "{key}");
+        seen.push((answer.status, answer.header("www-authenticate").unwrap().to_owned(), answer.body));
+    }
+    assert!(seen.iter().all(|answer| *answer == seen[0] && answer.0 == 401), "{seen:?}");
+    for (key, reason) in
+        [(&unknown, "unknown"), (&forged, "another_secret"), (&revoked, "unknown"), (&expired, "expired")]
+    {
+        assert_eq!(refusals(&test_system, key), [reason], "{key}");
+    }
+    assert_eq!(kept(&test_system, &good).await.unwrap().used, None, "a wrong secret is no use");
+
+    // The same way once the function knows the right one.
+    assert_eq!(listed(&test_system, &good).await.status, 200);
+    calls.clear();
+    assert_eq!(listed(&test_system, &forged).await.status, 401);
+    assert_eq!(calls.take().into_iter().map(|made| made.action).collect::<Vec<_>>(), ["dynamodb:UpdateItem"]);
+    test_system.advance(2 * 3600);
+    let used = kept(&test_system, &good).await.unwrap().used;
+    assert_eq!(listed(&test_system, &forged).await.status, 401);
+    assert_eq!(kept(&test_system, &good).await.unwrap().used, used);
+}
+
+/// RFC 6750 §2, §3.1: one credential, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_credentials_in_one_request_are_rejected() {
+    let test_system = TestSystem::new().await;
+    let (_, tokens) = test_system.connect(ANA, "acme", "skills:read").await;
+    let (key, other) = (test_system.api_key(), test_system.create_api_key(ANA, "acme", ALL, None).await.0);
+    let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
+    let api_key = |key: &str| ("x-api-key", key.to_owned());
+
+    for headers in [
+        [bearer(&tokens.access), api_key(&key)],
+        [bearer(&key), api_key(&key)],
+        [bearer(&key), bearer(&other)],
+        [api_key(&key), api_key(&other)],
+    ] {
+        let request = test_system.http().post(test_system.mcp_url()).header("content-type", "application/json");
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+        let answer = test_system.send(request.body(body.to_string())).await;
+
+        assert_eq!(answer.status, 400, "{headers:?}");
+        assert_eq!(answer.json()["error"], "invalid_request", "{headers:?}");
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.starts_with("Bearer error=\"invalid_request\", "), "{challenge}");
+    }
+}
+
+/// Made with an end, it ends; on the second.
+#[tokio::test(flavor = "multi_thread")]
+async fn expired_api_key_is_rejected() {
+    let test_system = TestSystem::new().await;
+    let (key, known) = test_system.create_api_key(ANA, "acme", ALL, Some(test_system.now() + 60)).await;
+    let listed_ids = async || {
+        let now = test_system.system().clock().now();
+        let (keys, _) = test_system.system().keys().of_tenant(&known.tenant, None, now).await.unwrap();
+        keys.into_iter().map(|key| key.id).collect::<Vec<_>>()
+    };
+
+    test_system.advance(59);
+    assert_eq!(listed(&test_system, &key).await.status, 200);
+    assert!(listed_ids().await.contains(&known.id));
+
+    test_system.advance(1);
+    assert_eq!(listed(&test_system, &key).await.status, 401);
+    assert_eq!(refusals(&test_system, &key), ["expired"]);
+    assert!(!listed_ids().await.contains(&known.id));
+}
+
+/// An administrator sees whether a key is in use; its use does not write at every call.
+#[tokio::test(flavor = "multi_thread")]
+async fn last_use_is_recorded_at_most_hourly() {
+    let test_system = TestSystem::new().await;
+    let (key, known) = test_system.create_api_key(ANA, "acme", ALL, None).await;
+    assert_eq!(known.used, None);
+    let used = async |after: i64| {
+        test_system.advance(after);
+        assert_eq!(listed(&test_system, &key).await.status, 200);
+        kept(&test_system, &key).await.unwrap().used.unwrap().seconds()
+    };
+
+    let first = used(10).await;
+    assert_eq!(first, test_system.now());
+    assert_eq!(used(59 * 60).await, first);
+    assert_eq!(used(59).await, first);
+    assert_eq!(used(1).await, test_system.now());
+    assert_eq!(test_system.now(), first + 3600);
+}
+
+/// Many at once, none of which has been seen: all are let in, and one of them writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_first_uses_are_all_authorized() {
+    let test_system = TestSystem::new().await;
+    let (key, _) = test_system.create_api_key(ANA, "acme", ALL, None).await;
+
+    let answers = test_system::all((0..16).map(|_| listed(&test_system, &key))).await;
+
+    assert!(answers.iter().all(|answer| answer.status == 200), "{answers:?}");
+    assert_eq!(kept(&test_system, &key).await.unwrap().used.unwrap().seconds(), test_system.now());
+}
+
+/// Revoked, it is refused at the next call, by whoever may: an administrator of the same tenant, and of no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_can_be_revoked_only_in_its_tenant() {
+    let test_system = TestSystem::new().await;
+    let (key, known) = test_system.create_api_key(ANA, "acme", ALL, None).await;
+    let (keys, ben) = (test_system.system().keys(), test_system.person_id("ben@example.com"));
+    let [acme, globex] = ["acme", "globex"].map(|tenant| TenantId::parse(tenant).unwrap());
+    assert_eq!(listed(&test_system, &key).await.status, 200);
+
+    assert!(!keys.revoke(&globex, &known.id, Some(&ben)).await.unwrap());
+    assert_eq!(listed(&test_system, &key).await.status, 200);
+
+    assert!(keys.revoke(&acme, &known.id, Some(&ben)).await.unwrap());
+    assert_eq!(listed(&test_system, &key).await.status, 401);
+    assert!(!keys.revoke(&acme, &known.id, Some(&ben)).await.unwrap(), "there is none any more");
+
+    let id = known.id.to_text();
+    let of_it =
+        |event: &str| test_system.audit(event).into_iter().filter(|event| event["key"] == id).collect::<Vec<_>>();
+    let ana = test_system.person_id(ANA);
+    assert_eq!(
+        of_it("key_made"),
+        [json!({ "event": "key_made", "key": id, "tenant": "acme", "person": ana.as_str(), "scope": ALL })]
+    );
+    assert_eq!(
+        of_it("key_revoked"),
+        [json!({ "event": "key_revoked", "key": id, "tenant": "acme", "person": ben.as_str() })]
+    );
+    assert_eq!(of_it("key_refused"), [json!({ "event": "key_refused", "key": id, "reason": "unknown" })]);
+}
+
+/// A list for the console: of one tenant, the newest first, to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn api_keys_of_a_tenant_are_paginated_newest_first() {
+    let test_system = TestSystem::new().await;
+    let mut made = vec![ApiKey::parse(&test_system.api_key()).unwrap().id.to_text()];
+    for number in 0..110 {
+        // Some in the same second.
+        test_system.advance(1 - number % 2);
+        made.push(test_system.create_api_key(ANA, "acme", "skills:read", None).await.1.id.to_text());
+    }
+    test_system.create_api_key(ANA, "globex", "skills:read", None).await;
+    let (keys, now) = (test_system.system().keys(), test_system.system().clock().now());
+    let acme = TenantId::parse("acme").unwrap();
+
+    let (mut found, mut after, mut pages) = (Vec::new(), None::<Cursor>, 0);
+    loop {
+        let (page, next) = keys.of_tenant(&acme, after.as_ref(), now).await.unwrap();
+        assert!(page.iter().all(|key| key.tenant == acme && key.name.as_str() != ""));
+        found.extend(page);
+        pages += 1;
+        let Some(next) = next else { break };
+        assert_eq!(Cursor::parse(&next.to_text()).as_ref(), Some(&next));
+        after = Some(next);
+    }
+
+    assert_eq!(pages, 3);
+    assert!(found.is_sorted_by_key(|key| std::cmp::Reverse(key.created)));
+    let ids: BTreeSet<_> = found.iter().map(|key| key.id.to_text()).collect();
+    assert_eq!((found.len(), ids), (111, made.into_iter().collect()));
+    for text in ["", ".", "1", "x.AAAAAAAAAAAAAAAA", "1.short"] {
+        assert_eq!(Cursor::parse(text), None, "{text}");
+    }
+}

@@ -1,0 +1,222 @@
+//! What must come of a request, by what is promised: written down a second time, in other words than the code's.
+
+use std::collections::BTreeSet;
+
+use crate::history::{Approved, RequestedScope, Role};
+
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3600;
+const DAY: i64 = 24 * HOUR;
+
+/// Permissions.
+pub(crate) type Permissions = BTreeSet<&'static str>;
+
+/// A grant as it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GrantModel {
+    /// What was approved.
+    approved: Permissions,
+    approved_at: i64,
+    /// Approved ∩ allowed then.
+    first: Permissions,
+    pub(crate) state: ExpectedState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ExpectedState {
+    Issued,
+    Active(Active),
+    Ended(&'static str),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Active {
+    since: i64,
+    /// Of the current refresh token; 1 without any.
+    pub(crate) generation: u32,
+    /// When it was made.
+    turned: i64,
+    /// When the family last earned anybody tokens.
+    pub(crate) answered: i64,
+    /// The newest generation of which something was used.
+    pub(crate) used: u32,
+    stays: bool,
+}
+
+/// A request, as what its tokens really are.
+#[derive(Clone, Debug)]
+pub(crate) struct PresentedToken {
+    pub(crate) token: Token,
+    /// Whether it comes from the client that the grant is for, or from somebody who says so.
+    pub(crate) as_client: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Token {
+    Code {
+        verified: bool,
+    },
+    Refresh {
+        generation: u32,
+        requested_scope: RequestedScope,
+    },
+    Access {
+        generation: u32,
+        expires: i64,
+        allows: bool,
+    },
+    /// A token for the revocation endpoint.
+    ToRevoke,
+}
+
+/// What must be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ExpectedResponse {
+    Tokens {
+        generation: u32,
+        permissions: Permissions,
+        stays: bool,
+        expires_in: i64,
+    },
+    InvalidGrant,
+    InvalidScope,
+    /// Whether or not there was anything to give back.
+    Revoked,
+    Authorized,
+    /// Known, but without the scope.
+    Forbidden,
+    Unauthorized,
+    /// AWS failed.
+    Unavailable,
+}
+
+/// What the audit must say: the event, and its verdict or reason.
+pub(crate) type AuditEvent = (&'static str, &'static str);
+
+impl GrantModel {
+    pub(crate) fn new(approved: Approved, role: Role, now: i64) -> Self {
+        let approved: Permissions = approved.scope().split(' ').collect();
+        let first = approved.iter().copied().filter(|scope| role.allows(scope)).collect();
+        Self { approved, approved_at: now, first, state: ExpectedState::Issued }
+    }
+
+    /// What comes of a request; `role` is the person's now.
+    pub(crate) fn request(
+        &mut self,
+        presented: &PresentedToken,
+        role: Option<Role>,
+        now: i64,
+    ) -> (ExpectedResponse, Vec<AuditEvent>) {
+        match presented.token {
+            Token::Code { verified } => self.exchange(presented.as_client, verified, now),
+            // The request cannot be read, whoever sends it.
+            Token::Refresh { requested_scope: RequestedScope::Nonsense, .. } => {
+                (ExpectedResponse::InvalidScope, Vec::new())
+            }
+            Token::Refresh { .. } if !presented.as_client => (ExpectedResponse::InvalidGrant, Vec::new()),
+            Token::Refresh { generation, requested_scope } => self.refresh(generation, requested_scope, role, now),
+            Token::Access { generation, expires, allows } => (self.call(generation, expires, allows, now), Vec::new()),
+            Token::ToRevoke if presented.as_client => (ExpectedResponse::Revoked, self.end("revoked")),
+            Token::ToRevoke => (ExpectedResponse::Revoked, Vec::new()),
+        }
+    }
+
+    /// Ends it, unless it has ended.
+    pub(crate) fn end(&mut self, why: &'static str) -> Vec<AuditEvent> {
+        if matches!(self.state, ExpectedState::Ended(_)) {
+            return Vec::new();
+        }
+        self.state = ExpectedState::Ended(why);
+        vec![("grant_ending", why), ("grant_ended", why)]
+    }
+
+    fn exchange(&mut self, as_client: bool, verified: bool, now: i64) -> (ExpectedResponse, Vec<AuditEvent>) {
+        let refused = |verdict| (ExpectedResponse::InvalidGrant, vec![("code_judged", verdict)]);
+        match self.state {
+            _ if !as_client => refused("another_client"),
+            _ if !verified => refused("verifier"),
+            ExpectedState::Ended(_) => refused("ended"),
+            ExpectedState::Active(_) => {
+                let told = self.end("code_replayed");
+                (ExpectedResponse::InvalidGrant, [vec![("code_judged", "replayed")], told].concat())
+            }
+            ExpectedState::Issued if now > self.approved_at + MINUTE => refused("expired"),
+            ExpectedState::Issued => {
+                let stays = self.approved.contains("offline_access");
+                let active = Active { since: now, generation: 1, turned: now, answered: now, used: 0, stays };
+                self.state = ExpectedState::Active(active);
+                let permissions = self.first.clone();
+                let answer = ExpectedResponse::Tokens { generation: 1, permissions, stays, expires_in: HOUR };
+                (answer, vec![("code_judged", "proven"), ("grant_activated", "")])
+            }
+        }
+    }
+
+    fn refresh(
+        &mut self,
+        generation: u32,
+        requested_scope: RequestedScope,
+        role: Option<Role>,
+        now: i64,
+    ) -> (ExpectedResponse, Vec<AuditEvent>) {
+        let ExpectedState::Active(active) = self.state else { return (ExpectedResponse::InvalidGrant, Vec::new()) };
+        if now >= self.expires(&active) {
+            return (ExpectedResponse::InvalidGrant, vec![("refresh_judged", "expired")]);
+        }
+        let is_previous = generation + 1 == active.generation;
+        let verdict = match generation == active.generation {
+            true => "current",
+            false if is_previous && now - active.turned <= MINUTE => "concurrent",
+            false if is_previous && active.used < active.generation => "lost_response",
+            false => {
+                let told = self.end("refresh_replayed");
+                return (ExpectedResponse::InvalidGrant, [vec![("refresh_judged", "replayed")], told].concat());
+            }
+        };
+        let judged = vec![("refresh_judged", verdict)];
+        let asked = requested_scope.means();
+        if !asked.iter().all(|scope| self.approved.contains(scope)) {
+            // Nothing is earned, but the token has been presented.
+            if verdict == "current" {
+                self.use_generation(generation);
+            }
+            return (ExpectedResponse::InvalidScope, judged);
+        }
+        let Some(role) = role else {
+            let told = self.end("membership_gone");
+            return (ExpectedResponse::InvalidGrant, [judged, told].concat());
+        };
+        let permissions = self.approved.iter().copied().filter(|scope| role.allows(scope));
+        let permissions =
+            permissions.filter(|scope| requested_scope.sent().is_none() || asked.contains(scope)).collect();
+        let mut after = active;
+        if verdict == "current" {
+            after = Active { generation: generation + 1, turned: now, answered: now, ..active };
+        } else if verdict == "lost_response" {
+            after.answered = now;
+        }
+        self.state = ExpectedState::Active(after);
+        let expires_in = HOUR.min(self.expires(&after) - now);
+        (ExpectedResponse::Tokens { generation: after.generation, permissions, stays: true, expires_in }, judged)
+    }
+
+    fn call(&mut self, generation: u32, expires: i64, allows: bool, now: i64) -> ExpectedResponse {
+        match self.state {
+            ExpectedState::Active(active) if now < expires && now < self.expires(&active) => {
+                self.use_generation(generation);
+                if allows { ExpectedResponse::Authorized } else { ExpectedResponse::Forbidden }
+            }
+            _ => ExpectedResponse::Unauthorized,
+        }
+    }
+
+    fn use_generation(&mut self, generation: u32) {
+        if let ExpectedState::Active(active) = &mut self.state {
+            active.used = active.used.max(generation);
+        }
+    }
+
+    fn expires(&self, active: &Active) -> i64 {
+        if active.stays { (active.answered + 30 * DAY).min(self.approved_at + 180 * DAY) } else { active.since + HOUR }
+    }
+}

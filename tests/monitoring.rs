@@ -1,0 +1,328 @@
+//! Monitoring: requests that succeed and fail, and then every metric, alarm and saved query on the lines that they left.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use local::interceptor::{Call, Decision, InjectedError, Service};
+use serde_json::{Value, json};
+use test_system::TestSystem;
+use test_system::connector::{Connector, Tokens};
+use test_system::person::Form;
+
+/// What becomes of calls to AWS: all pass, or those to KMS or to the tables fail.
+#[derive(Clone, Default)]
+struct FaultInjector(Arc<AtomicUsize>);
+
+const NO_OUTAGE: usize = 0;
+const NO_KMS: usize = 1;
+const NO_TABLES: usize = 2;
+
+impl FaultInjector {
+    fn set(&self, outage: usize) {
+        self.0.store(outage, Ordering::SeqCst);
+    }
+}
+
+/// Everything that can be counted happens once at least: connections that come about, stall, are refused, replayed and revoked; keys;
+/// tools; and AWS failing.
+struct RecordedTraffic {
+    test_system: TestSystem,
+    connector: String,
+    grant: String,
+    key: String,
+    started: i64,
+}
+
+impl RecordedTraffic {
+    async fn record() -> Self {
+        let outage = FaultInjector::default();
+        let now = outage.clone();
+        let test_system = TestSystem::with(|options| {
+            options.interceptor = Some(Arc::new(move |call: Call| {
+                let fails = match now.0.load(Ordering::SeqCst) {
+                    NO_KMS => call.service == Service::Kms,
+                    NO_TABLES => call.service == Service::DynamoDb,
+                    _ => false,
+                };
+                async move { if fails { Decision::FailBefore(InjectedError::INTERNAL) } else { Decision::Pass } }
+            }));
+        })
+        .await;
+        let started = test_system.now();
+
+        let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read entities:write").await;
+        works(&connector, &tokens).await;
+        let turned = connector.refresh(tokens.refresh.as_deref().unwrap()).await.tokens(&test_system);
+        outage.set(NO_KMS);
+        assert_eq!(connector.refresh(turned.refresh.as_deref().unwrap()).await.status, 503);
+        outage.set(NO_TABLES);
+        assert_eq!(connector.call(&turned.access, "tools/list", json!({})).await.status, 503);
+        outage.set(NO_OUTAGE);
+        let grant = test_system::claims(&turned.access).1["grant"].as_str().unwrap().to_owned();
+        let id = connector.client_id.clone();
+        assert_eq!(connector.revoke(&turned.access).await.status, 200);
+        assert_eq!(connector.call(&turned.access, "tools/list", json!({})).await.status, 401);
+
+        // Stolen and used by two.
+        let (other, tokens) = test_system.connect("ana@example.com", "globex", "skills:read").await;
+        let first = tokens.refresh.unwrap();
+        let second = other.refresh(&first).await.tokens(&test_system).refresh.unwrap();
+        assert_eq!(other.refresh(&second).await.status, 200);
+        test_system.advance(61);
+        assert_eq!(other.refresh(&first).await.status, 400);
+
+        // Told out of order at once, which is nothing, and then as if the product had begun to number anew.
+        for (number, is) in [(2, Some("member")), (1, Some("viewer"))] {
+            assert_eq!(
+                test_system.deliver_change("ben@example.com", "acme", Some("member"), is, number).await.status,
+                204
+            );
+        }
+        test_system.advance(2 * 3600 + 1);
+        assert_eq!(test_system.deliver_change("ben@example.com", "acme", Some("member"), None, 1).await.status, 204);
+
+        // Approved, and never heard of again.
+        let ask = connector.authorization_request("skills:read");
+        let ana = test_system.person("ana@example.com");
+        ana.code(&ask, "acme").await;
+        // Refused.
+        let ask = connector.authorization_request_with(&[("scope", Some("made:up"))]);
+        ana.open(&ask.url).await;
+        assert_eq!(test_system.get("/oauth/authorize?client_id=nobody").await.status, 400);
+
+        // Asked for a mail, and there is none.
+        test_system.supabase().configure(|config| config.mail_server_down = true);
+        let ben = test_system.person("ben@example.com");
+        let form = Form::find(&ben.open("/auth/login").await, "password").unwrap().with("email", &ben.email);
+        ben.submit(&Form { action: "/auth/login/code".to_owned(), ..form }).await;
+
+        let (key, known) = test_system.create_api_key("ana@example.com", "acme", "skills:read", None).await;
+        let list_views = json!({ "name": "list_views", "arguments": {} });
+        assert_eq!(test_system.call(Some(&key), "tools/call", list_views).await.status, 403);
+        let key = known.id.to_text();
+        test_system.advance(180);
+        let traffic = Self { connector: id, grant, key, started, test_system };
+        traffic.test_system.system().audit_log().await;
+        traffic
+    }
+
+    async fn answer(&self, name: &str, about: &str) -> Vec<serde_json::Map<String, Value>> {
+        let (placed, log) = (&self.test_system.system().queries()[name], self.test_system.system().audit_log().await);
+        let mut query = placed.clone();
+        if let Some((_, rest)) = placed.split_once("PUT THE ") {
+            let (what, _) = rest.split_once(" HERE").expect("a place");
+            query = placed.replace(&format!("PUT THE {what} HERE"), about);
+        }
+        let of_audit = !["One connection", "Stalled", "One request", "Answers"].iter().any(|own| name.starts_with(own));
+        let lines = if of_audit { log } else { self.test_system.lines() };
+        insights::run_query(&query, &lines, self.test_system.now()).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+}
+
+async fn works(connector: &Connector<'_>, tokens: &Tokens) {
+    for (tool, arguments) in [
+        ("read_skill", json!({ "name": "house-style" })),
+        ("read_skill", json!({ "name": "made-up" })),
+        ("read_entity", json!({ "type": "invoice", "id": "made-up" })),
+    ] {
+        assert_eq!(connector.tool(&tokens.access, tool, arguments).await.status, 200);
+    }
+}
+
+/// Every value of every metric that CloudWatch would draw from `lines`: namespace, name, dimensions; and how much it comes to. Held
+/// to the specification of the format.
+fn extracted_metrics(lines: &[Value]) -> BTreeMap<(String, String, BTreeMap<String, String>), f64> {
+    let mut extracted_metrics = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.get("_aws").is_some()) {
+        assert!(line["_aws"]["Timestamp"].is_u64());
+        let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("directives");
+        for directive in directives {
+            let metrics = directive["Metrics"].as_array().expect("metrics");
+            assert!((1..=100).contains(&metrics.len()), "{line}");
+            for (set, metric) in directive["Dimensions"]
+                .as_array()
+                .expect("sets of dimensions")
+                .iter()
+                .flat_map(|set| metrics.iter().map(move |metric| (set.as_array().expect("a set"), metric)))
+            {
+                assert!(set.len() <= 30);
+                let name = metric["Name"].as_str().expect("a name");
+                assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().expect("a unit")), "{metric}");
+                let value = line[name].as_f64().unwrap_or_else(|| panic!("{name} is no number in {line}"));
+                let dimensions = set.iter().map(|dimension| {
+                    let dimension = dimension.as_str().expect("a dimension");
+                    let value = line[dimension].as_str().unwrap_or_else(|| panic!("no {dimension} in {line}"));
+                    assert!((1..=1024).contains(&value.len()) && value.is_ascii());
+                    (dimension.to_owned(), value.to_owned())
+                });
+                let namespace = directive["Namespace"].as_str().expect("a namespace").to_owned();
+                *extracted_metrics.entry((namespace, name.to_owned(), dimensions.collect())).or_default() += value;
+            }
+        }
+    }
+    extracted_metrics
+}
+
+/// One line for each request, its metrics among its members, and every metric comes to what happened.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_metric_counts_what_happened() {
+    let traffic = Box::pin(RecordedTraffic::record()).await;
+    let lines = traffic.test_system.lines();
+
+    let extracted_metrics = extracted_metrics(&lines);
+
+    let requests: Vec<_> = lines.iter().filter(|line| line["target"] == "request").collect();
+    let ids: std::collections::BTreeSet<_> = requests.iter().map(|line| line["invocation"].to_string()).collect();
+    assert_eq!(ids.len(), requests.len(), "one line for each");
+    assert!(requests.iter().all(|line| line.get("_aws").is_some()));
+    let value = |name: &str, dimensions: &[(&str, &str)]| {
+        let stack = [("Stack", traffic.test_system.system().stack())];
+        let all =
+            stack.iter().chain(dimensions).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        extracted_metrics.get(&("AmbleConnect".to_owned(), name.to_owned(), all)).copied().unwrap_or_default()
+    };
+    for (name, dimensions, expected) in [
+        ("Approvals", &[][..], 3.0),
+        ("Connections", &[], 1.0),
+        ("Replays", &[], 1.0),
+        ("SignInMailFailed", &[], 1.0),
+        ("StaleChanges", &[], 1.0),
+        ("Refreshes", &[("Verdict", "replayed")], 1.0),
+        ("Refreshes", &[("Verdict", "current")], 4.0),
+        ("Refreshes", &[], 5.0),
+        ("Refusals", &[("Reason", "scope")], 2.0),
+        ("Refusals", &[("Reason", "unknown_client")], 1.0),
+        ("Refusals", &[("Reason", "not_in_use")], 1.0),
+        ("Refusals", &[], 4.0),
+        ("Calls", &[("Outcome", "answered")], 1.0),
+        ("Calls", &[("Outcome", "fault")], 1.0),
+        ("Calls", &[("Outcome", "refused")], 2.0),
+        ("Faults", &[("Service", "KMS")], 1.0),
+        ("Faults", &[("Service", "DynamoDB")], 1.0),
+        ("ColdStarts", &[("Function", "token")], 1.0),
+    ] {
+        assert!((value(name, dimensions) - expected).abs() < 0.1, "{name} {dimensions:?}: {}", value(name, dimensions));
+    }
+    for (name, function) in [("DynamoDB", "token"), ("KMS", "token"), ("Supabase", "authorize"), ("DynamoDB", "mcp")] {
+        assert!(value(name, &[("Function", function)]) > 0.0, "{name} of {function}");
+    }
+}
+
+/// What an alarm listens to is said: by a line of these traffic, by a filter of the template, or by AWS.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_alarm_watches_a_metric_that_is_emitted() {
+    /// AWS's own, as its documentation names them.
+    const OF_AWS: [(&str, &str); 7] = [
+        ("AWS/ApiGateway", "5xx"),
+        ("AWS/Lambda", "Errors"),
+        ("AWS/Lambda", "Throttles"),
+        ("AWS/Lambda", "ClaimedAccountConcurrency"),
+        ("AWS/DynamoDB", "ReadThrottleEvents"),
+        ("AWS/DynamoDB", "WriteThrottleEvents"),
+        ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
+    ];
+    let traffic = Box::pin(RecordedTraffic::record()).await;
+    let stranded = TestSystem::with(|options| {
+        traffic.test_system.system().stack().clone_into(&mut options.stack);
+        options.parameters.insert("SupabaseUrl".to_owned(), "http://127.0.0.1:9".to_owned());
+    })
+    .await;
+    stranded.get("/auth/login").await;
+    let system = traffic.test_system.system();
+    let extracted_metrics = extracted_metrics(&[traffic.test_system.lines(), stranded.lines()].concat());
+
+    assert!(system.alarms().len() > 12);
+    for (alarm, metrics) in system.alarms() {
+        assert!(!metrics.is_empty(), "{alarm}");
+        for metric in metrics {
+            let of_aws = OF_AWS.contains(&(metric.namespace.as_str(), metric.name.as_str()));
+            let by_line = extracted_metrics.contains_key(&(
+                metric.namespace.clone(),
+                metric.name.clone(),
+                metric.dimensions.clone(),
+            ));
+            let by_filter = system.filtered_metrics().contains(metric);
+            assert!(of_aws || by_line || by_filter, "{alarm} listens to {metric:?}, which nobody says");
+        }
+    }
+}
+
+/// The saved queries, answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_saved_query_finds_its_events() {
+    let traffic = Box::pin(RecordedTraffic::record()).await;
+    let (test_system, ana) = (&traffic.test_system, traffic.test_system.person_id("ana@example.com"));
+    let events = |rows: &[serde_json::Map<String, Value>]| -> Vec<String> {
+        rows.iter().map(|row| row["event"].as_str().expect("an event").to_owned()).collect()
+    };
+    let log = test_system.system().audit_log().await;
+    let count = |fits: &dyn Fn(&Value) -> bool| log.iter().filter(|line| fits(line)).count();
+
+    let person = traffic.answer("Everything about a person", ana.as_str()).await;
+    assert_eq!(person.len(), count(&|line| line["person"] == ana.as_str()));
+    assert!(person.iter().all(|row| row["ip"] == "127.0.0.1" && row.contains_key("request")));
+
+    let client = traffic.answer("Everything about a client", &traffic.connector).await;
+    let of_client = |line: &Value| {
+        line["client"] == traffic.connector.as_str()
+            || line["credential"].as_str().is_some_and(|text| text.ends_with(&traffic.connector))
+    };
+    assert_eq!(client.len(), count(&of_client));
+    assert!(
+        events(&client).contains(&"tool_called".to_owned())
+            && events(&client).contains(&"client_registered".to_owned())
+    );
+
+    let grant = events(&traffic.answer("Everything about a grant", &traffic.grant).await);
+    assert_eq!((grant[0].as_str(), grant[grant.len() - 1].as_str()), ("grant_approved", "call_refused"), "{grant:?}");
+    for step in ["grant_activated", "grant_used", "tool_called", "refresh_judged", "grant_ending", "grant_ended"] {
+        assert!(grant.iter().any(|event| event == step), "{step} in {grant:?}");
+    }
+
+    let revoked = traffic.answer("Who revoked what", "").await;
+    let mut reasons: Vec<_> = revoked.iter().map(|row| row["reason"].as_str().unwrap()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["refresh_replayed", "revoked"]);
+
+    let idle = traffic.answer("Changes of memberships that do not count", "").await;
+    let told: Vec<_> = idle.iter().map(|row| (&row["outcome"], &row["change"], row.get("role"))).collect();
+    assert_eq!(
+        told,
+        [(&json!("stale"), &json!(1), None), (&json!("superseded"), &json!(1), Some(&json!("viewer")))],
+        "the latest first"
+    );
+
+    let refusals = traffic.answer("Refusals by reason", "").await;
+    let told: Vec<_> =
+        refusals.iter().map(|row| (row["event"].as_str(), row["reason"].as_str(), &row["refusals"])).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told.contains(&(Some("key_refused"), Some("scope"), &json!(1))), "{told:?} {}", traffic.key);
+
+    let stalled = traffic.answer("Stalled connections", "").await;
+    let steps: Vec<_> = stalled.iter().map(|row| row["last_step"].as_str().unwrap()).collect();
+    assert!(steps.contains(&"grant_approved") && steps.contains(&"authorization_refused"), "{steps:?}");
+    assert!(!steps.contains(&"grant_used"));
+    assert!(stalled.iter().all(|row| row["since"].as_i64().unwrap() >= traffic.started));
+
+    let flow = log.iter().find(|line| line["event"] == "grant_used").unwrap()["flow"].as_str().unwrap();
+    let one = events(&traffic.answer("One connection step by step", flow).await);
+    assert_eq!(
+        one,
+        ["sign_in_asked", "consent_shown", "grant_approved", "grant_activated", "grant_used", "call_refused"],
+        "{one:?}"
+    );
+
+    let request = log.iter().find(|line| line["event"] == "refresh_judged").unwrap()["request"].as_str().unwrap();
+    let lines = traffic.answer("One request line by line", request).await;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_eq!((&lines[1]["function"], &lines[1]["status"]), (&json!("token"), &json!(200)));
+    assert!(lines[1]["KMS"].as_f64().unwrap() > 0.0);
+
+    let answers = traffic.answer("Answers by function and status", "").await;
+    let total: u64 = answers.iter().map(|row| row["answers"].as_u64().unwrap()).sum();
+    let requests = test_system.lines().iter().filter(|line| line["target"] == "request").count();
+    assert_eq!(usize::try_from(total), Ok(requests));
+    assert!(answers.iter().any(|row| row["function"] == "token" && row["status"] == 503));
+    assert_eq!(test_system.system().queries().len(), 10, "each is asked here");
+}

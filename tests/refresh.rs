@@ -1,0 +1,287 @@
+//! A refresh token becomes its successor (OAuth 2.1 §4.3), over networks that lose answers and past thieves that copy them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use local::interceptor::{Call, Decision};
+use serde_json::json;
+use test_system::{TestSystem, claims};
+use tokio::sync::Notify;
+
+/// OAuth 2.1 §4.3.1: each use gives a new refresh token, of the same scope.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_refresh_rotates_the_token() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read views:read").await;
+
+    let second = connector.refresh(first.refresh.as_ref().unwrap()).await.tokens(&test_system);
+    let third = connector.refresh(second.refresh.as_ref().unwrap()).await.tokens(&test_system);
+
+    assert_ne!(first.refresh, second.refresh);
+    assert_ne!(second.refresh, third.refresh);
+    assert_eq!(third.scope, first.scope);
+    assert_eq!(claims(&third.access).1["generation"], 3);
+    assert_eq!(connector.call(&third.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// A retry within a minute is answered with the same successor, whatever has happened to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_within_a_minute_gets_the_same_successor() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let old = first.refresh.unwrap();
+    let second = connector.refresh(&old).await.tokens(&test_system);
+    assert_eq!(connector.call(&second.access, "tools/list", json!({})).await.status, 200);
+
+    test_system.advance(60);
+    let again = connector.refresh(&old).await.tokens(&test_system);
+
+    assert_eq!(again.refresh, second.refresh);
+    assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200);
+    assert_eq!(connector.refresh(&again.refresh.unwrap()).await.status, 200);
+}
+
+/// Later too, as long as nothing of the successor was ever used: then its answer was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_response_is_reissued_days_later() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let old = first.refresh.unwrap();
+    let lost = connector.refresh(&old).await.tokens(&test_system);
+
+    test_system.advance(7 * 24 * 3600);
+    let again = connector.refresh(&old).await.tokens(&test_system);
+
+    assert_eq!(again.refresh, lost.refresh);
+    assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// A client whose lost answer was given again has not been idle since it was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn reissued_response_renews_the_idle_limit() {
+    const DAY: i64 = 24 * 3600;
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let old = first.refresh.unwrap();
+    let lost = connector.refresh(&old).await.tokens(&test_system);
+
+    test_system.advance(30 * DAY - 1800);
+    let again = connector.refresh(&old).await;
+    assert_eq!(again.json()["expires_in"], 3600);
+    let again = again.tokens(&test_system);
+    assert_eq!(again.refresh, lost.refresh);
+    test_system.advance(1800);
+    assert_eq!(connector.call(&again.access, "ping", json!({})).await.status, 200);
+    test_system.advance(29 * DAY);
+
+    let next = connector.refresh(&again.refresh.unwrap()).await.tokens(&test_system);
+    test_system.advance(30 * DAY);
+    assert_eq!(connector.refresh(&next.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// A successor that was presented was received, even if what was asked with it was refused: no answer was lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_refresh_still_marks_the_successor_as_used() {
+    for wrong in [("scope", "entities:read"), ("resource", "https://a.example")] {
+        let test_system = TestSystem::new().await;
+        let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+        let stolen = first.refresh.unwrap();
+        let held = connector.refresh(&stolen).await.tokens(&test_system).refresh.unwrap();
+        assert_eq!(connector.refresh_with(&held, &[wrong]).await.status, 400, "{wrong:?}");
+        test_system.advance(61);
+
+        let replayed = connector.refresh(&stolen).await;
+
+        assert_eq!((replayed.status, &replayed.json()["error"]), (400, &json!("invalid_grant")), "{wrong:?}");
+        assert_eq!(connector.refresh(&held).await.json()["error"], "invalid_grant", "{wrong:?}");
+    }
+}
+
+/// OAuth 2.1 §4.3.1: a superseded token whose successor was used is stolen or replayed; everything ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn replayed_refresh_token_revokes_the_grant() {
+    for used in ["access token", "refresh token"] {
+        let test_system = TestSystem::new().await;
+        let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+        let old = first.refresh.unwrap();
+        let mut latest = connector.refresh(&old).await.tokens(&test_system);
+        if used == "access token" {
+            assert_eq!(connector.call(&latest.access, "tools/list", json!({})).await.status, 200);
+            test_system.advance(61);
+        } else {
+            latest = connector.refresh(&latest.refresh.unwrap()).await.tokens(&test_system);
+        }
+
+        let replay = connector.refresh(&old).await;
+
+        assert_eq!(replay.status, 400, "{used}");
+        assert_eq!(
+            replay.json(),
+            json!({
+                "error": "invalid_grant",
+                "error_description": "The refresh token is not valid any more. The person has to connect again.",
+            })
+        );
+        assert_eq!(connector.call(&latest.access, "tools/list", json!({})).await.status, 401, "{used}");
+        assert_eq!(connector.refresh(&latest.refresh.unwrap()).await.json()["error"], "invalid_grant", "{used}");
+        assert!(test_system.audit("grant_ended").iter().any(|line| line["reason"] == "refresh_replayed"), "{used}");
+    }
+}
+
+/// Nobody can end a grant by guessing its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_refresh_token_does_not_revoke_the_grant() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let genuine = tokens.refresh.unwrap();
+    // The grant's id is the first 22 characters after the prefix; the family's secret follows.
+    let stranger = format!("{}{}", &genuine[..25], "A".repeat(genuine.len() - 25));
+
+    for token in [stranger.as_str(), "rt_", "rt_nonsense", "nonsense", &genuine[1..], &format!("{genuine}A")] {
+        let refused = connector.refresh(token).await;
+        assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")), "{token}");
+    }
+
+    assert_eq!(connector.refresh(&genuine).await.status, 200);
+}
+
+/// OAuth 2.1 §4.3: bound to the client it was issued to.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_client_can_neither_use_nor_revoke_the_token() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let thief = test_system.connector("Thief").await;
+    let token = tokens.refresh.unwrap();
+
+    let refused = thief.refresh(&token).await;
+
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.refresh(&token).await.status, 200);
+}
+
+/// OAuth 2.1 §4.3.1: narrowing affects the access token only; widening is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_narrower_scope_narrows_only_the_access_token() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read views:read").await;
+
+    let narrow =
+        connector.refresh_with(&tokens.refresh.unwrap(), &[("scope", "skills:read")]).await.tokens(&test_system);
+    assert_eq!(claims(&narrow.access).1["scope"], "skills:read");
+    let wide = connector.refresh_with(narrow.refresh.as_ref().unwrap(), &[("scope", "entities:read")]).await;
+    assert_eq!((wide.status, &wide.json()["error"]), (400, &json!("invalid_scope")));
+    let elsewhere =
+        connector.refresh_with(narrow.refresh.as_ref().unwrap(), &[("resource", "https://a.example")]).await;
+    assert_eq!((elsewhere.status, &elsewhere.json()["error"]), (400, &json!("invalid_target")));
+
+    let full = connector.refresh(&narrow.refresh.unwrap()).await.tokens(&test_system);
+    assert_eq!(full.scope, "skills:read views:read offline_access");
+}
+
+/// A downgrade bites at the next rotation, and a promotion never exceeds what was approved.
+#[tokio::test(flavor = "multi_thread")]
+async fn role_change_applies_to_the_next_token() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "entities:write skills:read").await;
+    assert_eq!(tokens.scope, "skills:read entities:read entities:write offline_access");
+
+    test_system.set_role("acme", "ana@example.com", "viewer").await;
+    let demoted = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
+    assert_eq!(demoted.scope, "skills:read entities:read offline_access");
+
+    test_system.set_role("acme", "ana@example.com", "owner").await;
+    let promoted = connector.refresh(&demoted.refresh.unwrap()).await.tokens(&test_system);
+    assert_eq!(promoted.scope, "skills:read entities:read entities:write offline_access");
+}
+
+/// A membership that is gone ends the grant.
+#[tokio::test(flavor = "multi_thread")]
+async fn removed_members_grant_is_revoked() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+
+    test_system.remove_member("acme", "ana@example.com").await;
+    let refused = connector.refresh(tokens.refresh.as_ref().unwrap()).await;
+
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+    test_system.set_role("acme", "ana@example.com", "owner").await;
+    assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// 30 days idle, 180 days in all, and `expires_in` tells the truth to the end.
+#[tokio::test(flavor = "multi_thread")]
+async fn grant_expires_when_idle_or_old() {
+    const DAY: i64 = 24 * 3600;
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    test_system.advance(30 * DAY);
+    assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant");
+
+    let (connector, mut tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    for _ in 0..7 {
+        test_system.advance(25 * DAY);
+        tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
+    }
+    test_system.advance(5 * DAY - 600);
+    let last = connector.refresh(&tokens.refresh.unwrap()).await;
+    assert_eq!(last.json()["expires_in"], 600);
+    let last = last.tokens(&test_system);
+    test_system.advance(600);
+    assert_eq!(connector.refresh(&last.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// Two at once get the same successor: the table decides, the loser derives.
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_refreshes_get_the_same_successor() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let token = tokens.refresh.unwrap();
+
+    let mut answers = Vec::new();
+    for wave in [vec![(); 16]] {
+        let racing = wave.iter().map(|()| connector.refresh(&token));
+        answers.extend(test_system::all(racing).await);
+    }
+
+    let successors: std::collections::BTreeSet<_> =
+        answers.iter().map(|answer| answer.tokens(&test_system).refresh.unwrap()).collect();
+    assert_eq!(successors.len(), 1);
+    assert_eq!(connector.refresh(successors.first().unwrap()).await.status, 200);
+}
+
+/// A client sends a token twice at once and goes on with the first answer, while the second is still on its way: it is no thief.
+#[tokio::test(flavor = "multi_thread")]
+async fn delayed_duplicate_gets_the_same_successor() {
+    let (armed, held, release) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let interceptor = {
+        let (armed, held, release) = (Arc::clone(&armed), Arc::clone(&held), Arc::clone(&release));
+        move |call: Call| {
+            let holding = call.operation == "UpdateItem" && armed.swap(false, Ordering::SeqCst);
+            let (held, release) = (Arc::clone(&held), Arc::clone(&release));
+            async move {
+                if holding {
+                    held.notify_one();
+                    release.notified().await;
+                }
+                Decision::Pass
+            }
+        }
+    };
+    let test_system = TestSystem::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let first = tokens.refresh.unwrap();
+
+    armed.store(true, Ordering::SeqCst);
+    let (duplicate, (second, third)) = tokio::join!(connector.refresh(&first), async {
+        held.notified().await;
+        let second = connector.refresh(&first).await.tokens(&test_system);
+        let third = connector.refresh(second.refresh.as_ref().unwrap()).await.tokens(&test_system);
+        release.notify_one();
+        (second, third)
+    });
+
+    assert_eq!(duplicate.tokens(&test_system).refresh, second.refresh);
+    assert_eq!(connector.call(&third.access, "tools/list", json!({})).await.status, 200);
+    assert_eq!(connector.refresh(&third.refresh.unwrap()).await.status, 200);
+}
