@@ -283,10 +283,10 @@ async fn saved_queries_read_fields_that_are_logged() {
     }
 }
 
-/// README, "When a connection does not come about": the table is one that is printed.
+/// docs/operating/failed-connections.md: the table is one that is printed.
 #[tokio::test(flavor = "multi_thread")]
-async fn readme_shows_the_printed_table() {
-    const README: &str = include_str!("../README.md");
+async fn documents_show_the_printed_table() {
+    const PAGE: &str = include_str!("../docs/operating/failed-connections.md");
     let test_system = TestSystem::new().await;
     let (connector, ana) = (test_system.connector("Claude").await, test_system.person("ana@example.com"));
     let known = |letter: &str| {
@@ -308,9 +308,9 @@ async fn readme_shows_the_printed_table() {
     let printed =
         table::render(log(&test_system, &[&good, &bad]).attempts(), Timestamp::from_seconds(test_system.now()));
 
-    assert!(README.contains(&printed), "the README lacks\n{printed}");
+    assert!(PAGE.contains(&printed), "the page lacks\n{printed}");
     for query in QUERIES {
-        assert!(README.contains(query), "the README does not name {query}");
+        assert!(PAGE.contains(query), "the page does not name {query}");
     }
 }
 

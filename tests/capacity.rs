@@ -1,5 +1,5 @@
 //! What the tables bill for each request, as they report it themselves: units that are written, indexes included, and read.
-//! From here are the numbers of OPERATING.md, "What it costs".
+//! From here are the numbers of docs/operating/costs.md.
 
 use local::interceptor::Capacity;
 use serde_json::json;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use test_system::TestSystem;
 
-/// README, "Following a request": the steps are these.
+/// docs/architecture.md, "Follow a request": the steps are these.
 #[tokio::test(flavor = "multi_thread")]
 async fn client_connects_calls_a_tool_refreshes_and_revokes() {
     let test_system = TestSystem::new().await;

@@ -1,4 +1,4 @@
-//! The signing key is replaced while people work (OPERATING.md, "Replacing the signing key").
+//! The signing key is replaced while people work (docs/operating/rotate-the-signing-key.md).
 //!
 //! A deployment replaces one function after another, in an order that nobody knows. The parameter `SigningKeys` names keys: the first
 //! signs, all verify. Three deployments, each of which must be safe in every order: the new key verifies, the new key signs, and,

@@ -157,13 +157,13 @@ async fn missing_items_are_written_again() {
     assert_eq!(proxy.written(), ["UpdateItem entity#invoice#2026-0105"]);
 }
 
-/// The README's example is a file that a local system takes, and what it says is there for who it says.
+/// The documents' example is a file that a local system takes, and what it says is there for who it says.
 #[tokio::test(flavor = "multi_thread")]
-async fn readme_example_fills_a_workspace() {
-    let readme = std::fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
-    let (_, example) = readme.split_once("```yaml\n").expect("an example");
+async fn documents_example_fills_a_workspace() {
+    let page = std::fs::read_to_string(format!("{ROOT}/docs/workspace-files.md")).unwrap();
+    let (_, example) = page.split_once("```yaml\n").expect("an example");
     let (example, _) = example.split_once("```").expect("its end");
-    let path = temporary("readme.yaml", example);
+    let path = temporary("documents.yaml", example);
     let test_system = TestSystem::with(|options| options.workspace = Some(path.clone())).await;
 
     let demo = test_system.system().demo().unwrap();

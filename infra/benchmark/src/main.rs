@@ -1,4 +1,4 @@
-//! What the deployed programs cost. Builds nothing: `cargo lambda build --release` comes before (OPERATING.md, "Measuring it").
+//! What the deployed programs cost. Builds nothing: `cargo lambda build --release` comes before (docs/measuring.md).
 //!
 //! ```text
 //! benchmark [--requests N] [--json FILE]             measures target/lambda, prints Markdown, keeps the figures

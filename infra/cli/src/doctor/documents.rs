@@ -188,7 +188,7 @@ pub(crate) async fn keys(probe: &Probe, documents: &Documents) -> (Check, Vec<St
                 "jwks_private",
                 format!("the key {} shows its private member {leaked}", quoted(Some(&kid))),
                 "Whoever reads the document can make tokens of anybody.",
-                "Take the document down now, replace the key (OPERATING.md, Replacing the signing key), and end what was connected.",
+                "Take the document down now, replace the key (docs/operating/rotate-the-signing-key.md), and end what was connected.",
             );
         }
         if kid.is_empty() || ids.contains(&kid) {
@@ -204,7 +204,7 @@ pub(crate) async fn keys(probe: &Probe, documents: &Documents) -> (Check, Vec<St
                 "jwks_alg",
                 format!("the key {} is {} for {}", quoted(Some(&kid)), quoted(text("kty")), quoted(text("alg"))),
                 "Tokens are signed with RS256 or ES256, so this key checks none.",
-                "Set the parameter SigningKeySpec to RSA_2048 or ECC_NIST_P256 and replace the key (OPERATING.md, Replacing the signing key).",
+                "Set the parameter SigningKeySpec to RSA_2048 or ECC_NIST_P256 and replace the key (docs/operating/rotate-the-signing-key.md).",
             );
         }
         ids.push(kid);
