@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE = 100  # characters; what a program prints, in a block of `text`, stays as it is printed
-SENTENCE = 32  # words
+SENTENCE = 27  # words
 ELSEWHERE = {".aws-sam", ".data", ".git", ".venv", "node_modules", "target"}  # .gitignore
 HEADINGS = {"Symptom", "Check", "Fix"}  # of each alarm's page
 PATHS = ("functions/", "shared/", "infra/", "tests/", "events/", "docs/", ".github/", ".cargo/")
@@ -51,7 +51,7 @@ def main(*arguments):
     for path in documents:
         for number, mistake in [*lines(path), *prose(path), *links(path, headings), *paths(path)]:
             mistakes.append(f"{path.relative_to(ROOT)}:{number}: {mistake}")
-    mistakes += [*alarms(), *commands(), *address()]
+    mistakes += [*alarms(), *commands(), *outline(), *address()]
     print(*mistakes, sep="\n", end="\n" if mistakes else "")
     print(f"{len(documents)} documents, {sum(words(path) for path in documents)} words, {len(mistakes)} mistakes")
     return 1 if mistakes else 0
@@ -192,6 +192,23 @@ def commands():
             yield f"README.md: lacks the command `{command}`"
     if len(readme.splitlines()) > 180:
         yield "README.md: has more than 180 lines"
+
+
+def outline():
+    """The README's map names what there is, and every function and every folder of infra."""
+    blocks = (ROOT / "README.md").read_text(encoding="utf-8").split("```")
+    block = next((block for block in blocks if block.startswith("text\nfunctions/")), "")
+    named, above = set(), ""
+    for line in block.splitlines()[1:]:
+        name = line.split()[0].rstrip("/")
+        above = above if line.startswith(" ") else name
+        path = f"{above}/{name}" if line.startswith(" ") else name
+        named.add(path)
+        if not (ROOT / path).exists():
+            yield f"README.md: the map names {path}, which is not there"
+    for folder in [*(ROOT / "functions").iterdir(), *(ROOT / "infra").iterdir()]:
+        if folder.is_dir() and str(folder.relative_to(ROOT)) not in named:
+            yield f"README.md: the map lacks {folder.relative_to(ROOT)}"
 
 
 def address():
