@@ -1,4 +1,4 @@
--- Exercises membership.sql on a plain PostgreSQL, with stand-ins for what Supabase adds: pg_net (which here keeps what it would
+-- Exercises membership.sql on a plain PostgreSQL, with fakes of what Supabase adds: pg_net (which here keeps what it would
 -- send), the vault and pg_cron. On an empty database, as its superuser:
 --
 --   createdb feed && psql --no-psqlrc -v ON_ERROR_STOP=1 -d feed -f infra/supabase/check.sql

@@ -1,9 +1,9 @@
-// Drives a running sign-in stand-in with the real client of Supabase: password, code, link, social provider with PKCE,
+// Drives a running fake Supabase with the real client of Supabase: password, code, link, social provider with PKCE,
 // refresh, getClaims, sign-out, and the cookies of @supabase/ssr.
 //
 //   node supabase-js.mjs <url> <folder with node_modules of @supabase/ssr@0.12.7 and @supabase/supabase-js@2.119.1>
 //
-// Further: the publishable key, an e-mail address and its password; the defaults are those of tests/stand_in.rs.
+// Further: the publishable key, an e-mail address and its password; the defaults are those of tests/fake_supabase.rs.
 // Prints one line per step and exits 0, or fails at the first that is not as it should be.
 
 import assert from 'node:assert/strict'

@@ -4,7 +4,7 @@
 //
 // A line of JSON at a time. In: an act, such as {"act": "press", "name": "Approve"}. Out: {"act": …, …} once it is done.
 // Only this machine is reached: what leaves it is caught and answered here. The hosts of a captcha's provider are played by its
-// stand-in at <address>.
+// fake at <address>.
 
 import { readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'

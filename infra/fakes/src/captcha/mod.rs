@@ -39,7 +39,7 @@ impl Captcha {
     /// A new token, as the widget has it when the person has passed.
     pub fn token(&self) -> String {
         let mut tokens = self.tokens();
-        let token = format!("0.stand-in.{}", tokens.len());
+        let token = format!("0.fake.{}", tokens.len());
         tokens.insert(token.clone(), TokenStatus::Good);
         token
     }
