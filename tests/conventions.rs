@@ -94,6 +94,92 @@ fn no_utility_files_and_no_re_exports() {
     }
 }
 
+/// Words that this project once coined, each for something that has a standard name (docs/glossary.md).
+#[test]
+fn no_coined_word_names_a_type_or_a_file() {
+    const COINED: [&str; 64] = [
+        "Again",
+        "Asked",
+        "Back",
+        "Bar",
+        "Beyond",
+        "By",
+        "Complaint",
+        "Declined",
+        "Deed",
+        "Desk",
+        "Destination",
+        "Dice",
+        "Direct",
+        "Door",
+        "Ear",
+        "Elsewhere",
+        "Ended",
+        "Ender",
+        "Ending",
+        "Era",
+        "Fault",
+        "Halfway",
+        "Hearing",
+        "Hears",
+        "House",
+        "Journey",
+        "Known",
+        "Leads",
+        "Life",
+        "Listed",
+        "Manager",
+        "Misconfigured",
+        "Mistake",
+        "NoKey",
+        "Overheard",
+        "Own",
+        "Patience",
+        "Play",
+        "Presented",
+        "Proven",
+        "Question",
+        "Reach",
+        "Refusal",
+        "Refused",
+        "Said",
+        "Salt",
+        "Shell",
+        "Sought",
+        "Spare",
+        "Stage",
+        "Standing",
+        "StandIn",
+        "StandStill",
+        "Stranded",
+        "Theatre",
+        "Told",
+        "Trail",
+        "Turn",
+        "Visible",
+        "Wanted",
+        "Watch",
+        "Way",
+        "Work",
+        "World",
+    ];
+    let kinds = ["struct ", "enum ", "trait ", "type "];
+    for folder in ["functions", "shared", "infra", "tests"] {
+        for path in sources(&format!("{ROOT}/{folder}")) {
+            let stem = Path::new(&path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default().replace('_', "");
+            assert!(!COINED.iter().any(|word| word.eq_ignore_ascii_case(&stem)), "{path}");
+            for line in read(&path).lines() {
+                let line = line.trim_start().trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+                let line = line.trim_start_matches("pub ");
+                let Some(rest) = kinds.iter().find_map(|kind| line.strip_prefix(kind)) else { continue };
+                let name: String = rest.chars().take_while(char::is_ascii_alphanumeric).collect();
+                let negation = name.strip_prefix("Un").is_some_and(|rest| rest.chars().all(|c| c.is_ascii_lowercase()));
+                assert!(!COINED.contains(&name.as_str()) && !negation, "{path} names a type {name}");
+            }
+        }
+    }
+}
+
 /// What the README shows of the first command is what it prints.
 #[test]
 fn readme_shows_the_printed_output() {

@@ -70,7 +70,7 @@ enum Operation {
 
 /// What can happen to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+enum InjectedFault {
     /// It fails before it takes effect, this many times in a row.
     Before(usize),
     /// It takes effect, and an error is told, this many times in a row.
@@ -107,7 +107,7 @@ struct Row {
     had: ClientOutcome,
 }
 
-impl Fault {
+impl InjectedFault {
     const EACH: [Self; 8] = [
         Self::Before(1),
         Self::Before(2),
@@ -161,12 +161,12 @@ impl Fault {
 
 /// The wire on which calls fail.
 #[derive(Clone, Default)]
-struct FaultInjector(Arc<Mutex<InjectedFault>>);
+struct FaultInjector(Arc<Mutex<FaultPlan>>);
 
 #[derive(Default)]
-struct InjectedFault {
+struct FaultPlan {
     calls: Vec<String>,
-    fails: Option<(usize, Fault)>,
+    fails: Option<(usize, InjectedFault)>,
 }
 
 impl FaultInjector {
@@ -187,8 +187,8 @@ impl FaultInjector {
     }
 
     /// From now on, the call at that place fails.
-    fn inject(&self, fails: Option<(usize, Fault)>) {
-        *self.0.lock().unwrap() = InjectedFault { calls: Vec::new(), fails };
+    fn inject(&self, fails: Option<(usize, InjectedFault)>) {
+        *self.0.lock().unwrap() = FaultPlan { calls: Vec::new(), fails };
     }
 
     fn calls(&self) -> Vec<String> {
@@ -253,11 +253,14 @@ impl Operation {
         let calls = injector.calls();
         scenario.check(&asked, &answer).await;
 
-        let each = (0..calls.len()).flat_map(|place| Fault::EACH.map(|fault| (place, fault)));
+        let each = (0..calls.len()).flat_map(|place| InjectedFault::EACH.map(|fault| (place, fault)));
         let mut faults: Vec<_> = each.collect();
-        faults.extend([(0, Fault::LostRequest(1)), (calls.len() - 1, Fault::LostResponse(1))]);
+        faults.extend([(0, InjectedFault::LostRequest(1)), (calls.len() - 1, InjectedFault::LostResponse(1))]);
         if self == Self::Refresh {
-            faults.extend([(calls.len() - 1, Fault::LostResponse(2)), (calls.len() - 2, Fault::LostRequest(2))]);
+            faults.extend([
+                (calls.len() - 1, InjectedFault::LostResponse(2)),
+                (calls.len() - 2, InjectedFault::LostRequest(2)),
+            ]);
         }
         let mut rows = Vec::new();
         for (place, fault) in faults {
@@ -311,7 +314,7 @@ impl<'w> Scenario<'w> {
     }
 
     /// One request with one fault, or with none and an answer that never reaches the client.
-    async fn row(&self, operation: Operation, fails: Option<(usize, Fault)>, call: &str) -> Row {
+    async fn row(&self, operation: Operation, fails: Option<(usize, InjectedFault)>, call: &str) -> Row {
         let asked = self.prepare(operation).await;
         self.injector.inject(fails);
         let answer = self.send(&asked).await;
@@ -323,7 +326,7 @@ impl<'w> Scenario<'w> {
         let (heard, spent) = match fails {
             Some((place, fault)) => {
                 assert!(made.len() > place, "the call was not made: {context}");
-                (fault != Fault::Crash, fault.takes_effect() && commits(place))
+                (fault != InjectedFault::Crash, fault.takes_effect() && commits(place))
             }
             None => (false, operation.spends_a_code()),
         };
@@ -541,7 +544,7 @@ impl<'w> Scenario<'w> {
     }
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for InjectedFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let what = match self {
             Self::Before(_) => "fails before",

@@ -29,6 +29,7 @@ mod events;
 mod exchange;
 mod faults;
 mod idle_connections;
+mod import_cycles;
 mod interleavings;
 mod isolation;
 mod mail_link;

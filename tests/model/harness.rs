@@ -24,7 +24,7 @@ use test_system::CALLBACK;
 use test_system::scheduler::Scheduler;
 
 use crate::captured_audit::CapturedAudit;
-use crate::history::{Approved, Fault, FaultKind, Role};
+use crate::history::{Approved, FaultKind, InjectedFault, Role};
 
 /// When every history initial_exchange.
 pub(crate) const BEGINNING: i64 = 1_795_339_800;
@@ -151,7 +151,7 @@ impl ModelHarness {
     }
 
     /// Until it is told otherwise, this goes wrong; the calls to AWS are counted anew.
-    pub(crate) fn inject_fault(&self, fault: Option<Fault>) {
+    pub(crate) fn inject_fault(&self, fault: Option<InjectedFault>) {
         *self.injector.0.lock().expect("unpoisoned") = (0, fault);
     }
 
@@ -212,7 +212,7 @@ impl ModelHarness {
 
 /// The calls to AWS of one request, of which one or two fail.
 #[derive(Clone, Default)]
-struct FaultInjector(Arc<Mutex<(usize, Option<Fault>)>>);
+struct FaultInjector(Arc<Mutex<(usize, Option<InjectedFault>)>>);
 
 impl FaultInjector {
     fn wire(&self, scheduler: &Scheduler) -> Arc<dyn Interceptor> {

@@ -72,7 +72,7 @@ pub(crate) struct Request {
     /// Whether the answer arrives.
     pub(crate) lost: bool,
     /// What goes wrong at AWS.
-    pub(crate) fault: Option<Fault>,
+    pub(crate) fault: Option<InjectedFault>,
 }
 
 /// Whose request it is.
@@ -110,7 +110,7 @@ pub(crate) enum Operation {
 
 /// A call to AWS that fails: the first, second and so on of its request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Fault {
+pub(crate) struct InjectedFault {
     pub(crate) place: usize,
     pub(crate) times: usize,
     pub(crate) kind: FaultKind,
@@ -312,7 +312,7 @@ fn sender() -> impl Strategy<Value = Sender> {
     ]
 }
 
-fn fault() -> impl Strategy<Value = Fault> {
+fn fault() -> impl Strategy<Value = InjectedFault> {
     let kind = prop::sample::select(vec![
         FaultKind::Before,
         FaultKind::After,
@@ -320,7 +320,7 @@ fn fault() -> impl Strategy<Value = Fault> {
         FaultKind::Crash,
         FaultKind::Silence,
     ]);
-    (0..4_usize, 1..3_usize, kind).prop_map(|(place, times, kind)| Fault { place, times, kind })
+    (0..4_usize, 1..3_usize, kind).prop_map(|(place, times, kind)| InjectedFault { place, times, kind })
 }
 
 /// Moments, and both sides of every limit there is.

@@ -101,7 +101,7 @@ impl MetadataDocuments {
             }
         }
         record_audit(id, stored.as_ref(), &chosen);
-        client.map(Some).map_err(|Unusable(error)| (*error).into())
+        client.map(Some).map_err(|UnusableDocument(error)| (*error).into())
     }
 
     async fn fetch(&self, id: &ClientId, timeout: Duration, now: Timestamp) -> Result<Fetched, DocumentError> {
@@ -141,7 +141,7 @@ enum Fallback {
 }
 
 /// Nothing counts.
-struct Unusable(DocumentError);
+struct UnusableDocument(DocumentError);
 
 /// How long a document counts whose host no longer gives it.
 const STALE: Duration = Duration::from_hours(7 * 24);
@@ -153,7 +153,7 @@ fn select_document(
     stored: Option<&Stored>,
     fetched: Result<Fetched, DocumentError>,
     now: Timestamp,
-) -> Result<(Stored, Option<Fallback>), Unusable> {
+) -> Result<(Stored, Option<Fallback>), UnusableDocument> {
     let expires = stored.map_or_else(|| now.plus(UNUSED_RETENTION), |stored| stored.known.expires);
     let again_soon = now.plus(freshness::MIN);
     let settle = |document: Document, fetched, fresh| {
@@ -171,19 +171,19 @@ fn select_document(
     }
     match pinned::copy(id) {
         Some(document) => Ok((settle(document, now, again_soon), Some(Fallback::Pinned(error)))),
-        None => Err(Unusable(error)),
+        None => Err(UnusableDocument(error)),
     }
 }
 
 /// Writes to the audit what is new about it.
-fn record_audit(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<Fallback>), Unusable>) {
+fn record_audit(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<Fallback>), UnusableDocument>) {
     let client = id.as_str();
     let failed = |error: &DocumentError, instead| {
         audit::record(&Event::ClientDocumentFailed { client, reason: &error.to_string(), instead });
     };
     let (now, instead) = match chosen {
         Ok((now, instead)) => (now, instead),
-        Err(Unusable(error)) => return failed(error, "nothing"),
+        Err(UnusableDocument(error)) => return failed(error, "nothing"),
     };
     match instead {
         Some(Fallback::Stored(error)) => failed(error, "stored"),
