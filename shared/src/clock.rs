@@ -1,8 +1,12 @@
 //! The one place where time comes in.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 
 /// Tells the time. A function reads it once per request and hands `now` down.
 #[derive(Clone)]
@@ -57,18 +61,10 @@ impl Timestamp {
     /// As RFC 3339 writes it, in UTC: `2026-11-22T14:30:00Z`.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
-        // The Gregorian calendar repeats every 400 years; counted from 1 March, the leap day is the last of its year.
-        let days = days.saturating_add(719_468);
-        let (cycle, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153;
-        let day = day - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = cycle * 400 + year + i64::from(month <= 2);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        // Those of the years 0 to 9999, which are all that it can write.
+        const WRITABLE: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+        let seconds = self.0.clamp(*WRITABLE.start(), *WRITABLE.end());
+        DateTime::from_secs(seconds).fmt(Format::DateTime).unwrap_or_default()
     }
 
     /// This moment and `duration` more; whole seconds.
@@ -105,6 +101,9 @@ mod tests {
             (1_795_339_800, "2026-11-22T09:30:00Z"),
             (4_107_542_400, "2100-03-01T00:00:00Z"),
             (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (i64::MAX, "9999-12-31T23:59:59Z"),
+            (-62_167_219_200, "0000-01-01T00:00:00Z"),
+            (i64::MIN, "0000-01-01T00:00:00Z"),
         ] {
             assert_eq!(Timestamp::from_seconds(seconds).to_rfc3339(), text);
         }

@@ -3,8 +3,10 @@
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
+use spki::der::Decode;
+use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
-use super::der::{BIT_STRING, Der, SEQUENCE};
+use super::der::two_integers;
 use crate::oauth::secret::to_text;
 use crate::upstream_error::UpstreamError;
 
@@ -107,31 +109,28 @@ impl PublicKeys {
 impl PublicKey {
     /// From `SubjectPublicKeyInfo`.
     fn from_spki(spki: &[u8]) -> Option<Self> {
-        const EC_PUBLIC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-        const PRIME256V1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
-        const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-        const OBJECT: u8 = 0x06;
+        /// RFC 5480 §2.1.1.
+        const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+        /// RFC 5480 §2.1.1.1.
+        const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+        /// RFC 8017 A.1.
+        const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-        let mut outer = Der::new(Der::new(spki).next(SEQUENCE)?);
-        let mut algorithm = Der::new(outer.next(SEQUENCE)?);
-        // A bit string begins with the number of bits left out at its end: none.
-        let bits = outer.next(BIT_STRING)?.strip_prefix(&[0])?;
-        match algorithm.next(OBJECT)? {
-            EC_PUBLIC_KEY if algorithm.next(OBJECT)? == PRIME256V1 => {
-                let (x, y) = bits.strip_prefix(&[4])?.split_at_checked(32)?;
-                let material = KeyParameters::Ec { crv: "P-256", kty: "EC", x: to_text(x), y: to_text(y) };
-                let decoding = DecodingKey::from_ec_components(&to_text(x), &to_text(y)).ok()?;
-                Self::of(material, "ES256", Algorithm::ES256, decoding)
-            }
-            RSA_ENCRYPTION => {
-                let mut key = Der::new(Der::new(bits).next(SEQUENCE)?);
-                let (n, e) = (key.next_unsigned()?, key.next_unsigned()?);
-                let material = KeyParameters::Rsa { e: to_text(e), kty: "RSA", n: to_text(n) };
-                let decoding = DecodingKey::from_rsa_raw_components(n, e);
-                Self::of(material, "RS256", Algorithm::RS256, decoding)
-            }
-            _ => None,
+        let spki = SubjectPublicKeyInfoRef::from_der(spki).ok()?;
+        let key = spki.subject_public_key.as_bytes()?;
+        if spki.algorithm.oid == EC_PUBLIC_KEY && spki.algorithm.parameters_oid().is_ok_and(|curve| curve == P256) {
+            // Uncompressed (SEC 1 §2.3.3).
+            let (x, y) = key.strip_prefix(&[4])?.split_at_checked(32)?;
+            let material = KeyParameters::Ec { crv: "P-256", kty: "EC", x: to_text(x), y: to_text(y) };
+            let decoding = DecodingKey::from_ec_components(&to_text(x), &to_text(y)).ok()?;
+            return Self::of(material, "ES256", Algorithm::ES256, decoding);
         }
+        if spki.algorithm.oid == RSA_ENCRYPTION {
+            let [n, e] = two_integers(key)?;
+            let material = KeyParameters::Rsa { e: to_text(e), kty: "RSA", n: to_text(n) };
+            return Self::of(material, "RS256", Algorithm::RS256, DecodingKey::from_rsa_raw_components(n, e));
+        }
+        None
     }
 
     fn of(material: KeyParameters, alg: &'static str, algorithm: Algorithm, decoding: DecodingKey) -> Option<Self> {

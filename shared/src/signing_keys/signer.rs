@@ -5,7 +5,7 @@ use aws_sdk_kms::types::{MessageType, SigningAlgorithmSpec};
 use jsonwebtoken::Algorithm;
 use serde::Serialize;
 
-use super::der::{Der, SEQUENCE};
+use super::der::two_integers;
 use super::public::{Keyring, PublicKey};
 use crate::oauth::secret::to_text;
 use crate::upstream_error::UpstreamError;
@@ -75,10 +75,8 @@ impl Signer {
 
 /// KMS answers ECDSA in DER; JWS wants both numbers, 32 bytes each (RFC 7518 §3.4).
 fn ecdsa_der_to_jws(der: &[u8]) -> Option<Vec<u8>> {
-    let mut numbers = Der::new(Der::new(der).next(SEQUENCE)?);
     let mut signature = vec![0; 64];
-    for half in signature.chunks_mut(32) {
-        let number = numbers.next_unsigned()?;
+    for (half, number) in signature.chunks_mut(32).zip(two_integers(der)?) {
         let start = 32_usize.checked_sub(number.len())?;
         half.get_mut(start..)?.copy_from_slice(number);
     }
