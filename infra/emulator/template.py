@@ -10,14 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "infra" / "deployment"))
 
-from check import House
+from check import TemplateUnderTest
 
 OMISSIONS = tomllib.loads((Path(__file__).parent / "omissions.toml").read_text())
 
 
 def transformed(parameters, bucket):
     """What SAM makes of template.yaml. The program of each function is in the bucket, where `sam package` would have put it."""
-    template = json.loads(json.dumps(House.translate(**parameters)))
+    template = json.loads(json.dumps(TemplateUnderTest.translate(**parameters)))
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
             resource["Properties"]["Code"] = {"S3Bucket": bucket, "S3Key": resource["Metadata"]["BuildProperties"]["Binary"]}
