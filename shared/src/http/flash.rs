@@ -23,6 +23,9 @@ const NAME: &str = "mcp-notice";
 /// The parameter that says which page the notice is for: in another tab the same address without it shows nothing.
 pub const PARAMETER: &str = "notice";
 
+/// The reason in the log line of a page that shows the error of the form before it.
+pub const SHOWN_AFTER_FORM: &str = "the page after a form that failed: the log line of the form says why";
+
 /// Redirects to the page at `address`, which will show `notice`: never a secret.
 #[must_use]
 pub fn redirect(address: &str, notice: &impl Serialize, issuer: &Issuer) -> Response {
@@ -39,6 +42,6 @@ pub fn redirect(address: &str, notice: &impl Serialize, issuer: &Issuer) -> Resp
 pub fn read<T: DeserializeOwned>(request: &Request, issuer: &Issuer) -> Option<T> {
     let query = Parameters::of_query(request).ok()?;
     let (id, notice) = host_cookie::value(request, NAME, issuer)?.split_once('.')?;
-    query.value(PARAMETER).filter(|asked| *asked == id)?;
+    query.value(PARAMETER).filter(|requested| *requested == id)?;
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(notice).ok()?).ok()
 }

@@ -1,8 +1,6 @@
 //! Cookies of ours alone: only this very host can have set one (RFC 6265bis §4.1.3.2), and no script reads it.
 
-use http::header::COOKIE;
-
-use crate::http::response;
+use crate::http::{cookie, response};
 use crate::lambda::{Request, Response};
 use crate::oauth::issuer::Issuer;
 
@@ -16,9 +14,7 @@ pub fn name(name: &str, issuer: &Issuer) -> String {
 #[must_use]
 pub fn value<'a>(request: &'a Request, name: &str, issuer: &Issuer) -> Option<&'a str> {
     let name = self::name(name, issuer);
-    let headers = request.headers().get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
-    let mut cookies = headers.flat_map(|header| header.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-    cookies.find_map(|(known, value)| (known == name).then_some(value))
+    cookie::of(request.headers()).find_map(|(known, value)| (known == name).then_some(value))
 }
 
 /// Sets it for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. `value` is base64url.
@@ -30,7 +26,7 @@ pub fn set(response: &mut Response, name: &str, value: &str, age: Option<u32>, i
 mod tests {
     use super::*;
     use crate::http::response::empty;
-    use http::header::SET_COOKIE;
+    use http::header::{COOKIE, SET_COOKIE};
 
     #[test]
     fn cookies_are_host_only_and_http_only() {

@@ -2,6 +2,7 @@
 
 pub mod accent;
 pub mod body;
+pub mod cookie;
 pub mod cors;
 pub mod credentials;
 pub mod csrf;

@@ -3,12 +3,12 @@
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use http::header::COOKIE;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::supabase::Bearer;
+use crate::http::cookie;
 use crate::lambda::Request;
 
 /// The cookies of one request, in its order. Has no `Debug`: they are credentials.
@@ -25,14 +25,13 @@ impl Jar {
     /// Those that came with `request`.
     #[must_use]
     pub fn of(request: &Request) -> Self {
-        let headers = request.headers().get_all(COOKIE);
-        Self(headers.iter().filter_map(|value| value.to_str().ok()).flat_map(parse).collect())
+        Self(cookie::of(request.headers()).filter_map(decode).collect())
     }
 
     /// From the text of a `Cookie` header.
     #[must_use]
     pub fn parse(header: &str) -> Self {
-        Self(parse(header).collect())
+        Self(cookie::parse(header).filter_map(decode).collect())
     }
 
     /// The first value of the cookie `name`.
@@ -137,15 +136,11 @@ enum Pick {
     Last,
 }
 
-/// `name=value; …` leniently: `lambda_http` joins cookies without a space.
-fn parse(header: &str) -> impl Iterator<Item = (String, String)> {
-    header.split(';').filter_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        let (name, value) = (name.trim(), value.trim());
-        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
-        let value = percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into);
-        (!name.is_empty()).then(|| (name.to_owned(), value))
-    })
+/// A cookie as `@supabase/ssr` reads it: the value may be quoted and percent-encoded. Nothing if it has no name.
+fn decode((name, value): (&str, &str)) -> Option<(String, String)> {
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    let value = percent_decode_str(value).decode_utf8().map_or_else(|_| value.to_owned(), Into::into);
+    (!name.is_empty()).then(|| (name.to_owned(), value))
 }
 
 /// What follows `base64`: `-…`, or `l-<length>-…` as version 0.6.0 wrote it, with a length that is wrong.
