@@ -1,22 +1,23 @@
-//! `GET /auth/callback`: back from a provider, or from the link in a mail.
+//! `GET /auth/callback`: the return from a provider, or from the link in a mail.
 
 use shared::clock::Timestamp;
 use shared::http::parameters::Parameters;
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 
-use crate::error::{LoginError, LoginErrorPage, RetryPage, Step};
+use crate::error::LoginError;
 use crate::link::Link;
+use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 use crate::supabase_auth::Tokens;
 use crate::supabase_error::SupabaseError;
 use crate::supabase_flow::SupabaseFlow;
 use crate::{Login, supabase_auth};
 
 impl Login {
-    /// From a provider or from the link in a mail.
+    /// Signs in with the code or the link in the address.
     pub(crate) async fn handle_callback(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
         let query = Parameters::of_query(request).map_err(LoginError::Malformed)?;
-        // Nobody else can finish a sign-in in this browser: the flow's verifier is only in its cookie (RFC 9700 §4.7).
+        // Only the browser that began the flow can finish it: the verifier is only in its cookie (RFC 9700 §4.7).
         let jar = Jar::of(request);
         let flow = query.value("flow").and_then(|id| SupabaseFlow::from_cookies(&jar, id, &self.issuer, now));
         let flow = match (flow, Link::of(&query)) {
@@ -38,9 +39,9 @@ impl Login {
         };
         let mut response = match outcome {
             Ok(tokens) => self.start_session(request, tokens, &retry_page, now).await?,
-            // The flow may still end well: the next try finds its verifier.
+            // The flow is kept, so that the next attempt finds its verifier.
             Err(error) if error.is_temporary() => return Err(retry_page.with_error(error)),
-            // Another mail can be asked for where the code of this one would have been typed in.
+            // The page for the code can send another mail.
             Err(error) if flow.email.is_some() => {
                 let retry_page = RetryPage { step: Step::Code(flow.id.clone()), ..retry_page };
                 return Err(retry_page.with_error(error));
@@ -51,7 +52,8 @@ impl Login {
         Ok(response)
     }
 
-    /// Exchanges the code of a flow with whichever of this browser's verifiers is its own. Each is an attempt.
+    /// Exchanges the code of a flow. Tries the verifiers of this browser until one belongs to the flow. Each try
+    /// counts as an attempt.
     pub(crate) async fn exchange_code(
         &self,
         code: &str,

@@ -1,15 +1,10 @@
-//! A captcha, for projects that demand one: the widget in our forms that send a password or ask for a mail, and its token, which
-//! goes on to Supabase. Supabase alone can check it, with the secret key that it was given.
+//! The captcha widget, for projects that demand a captcha. It is in our forms that send a password or request a mail.
+//! Its token goes to Supabase, which checks it with the secret key.
 
-use serde::Serialize;
 use shared::environment::{ConfigError, Environment};
 use shared::http::layout::ThirdParty;
-use thiserror::Error;
 
-use crate::error::LoginError;
-use crate::form::SubmittedForm;
-
-/// What the page does beside the provider's own script, to the byte: the form waits for the token.
+/// Our script beside the provider's own: the form waits for the token.
 pub(crate) const SCRIPT: &str = include_str!("captcha.js");
 
 /// The widget of the deployment's captcha.
@@ -18,7 +13,7 @@ pub(crate) struct CaptchaWidget {
     site_key: String,
 }
 
-/// Whose captcha it is: those that Supabase knows.
+/// The provider of the captcha: one of those that Supabase knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Provider {
     /// Cloudflare's Turnstile.
@@ -27,36 +22,11 @@ enum Provider {
     HCaptcha,
 }
 
-/// What a form brings to prove that its sender is a person, as Supabase wants it (`gotrue_meta_security`): a token of the
-/// widget, or nothing where there is none. Has no `Debug`.
-#[derive(Serialize)]
-pub(crate) struct CaptchaToken {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    captcha_token: Option<String>,
-}
-
-/// Why a form proves nothing.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub(crate) enum CaptchaError {
-    /// The project demands what this deployment does not show.
-    #[error("the project demands a captcha: deploy with its CaptchaProvider and CaptchaSiteKey")]
-    NotSetUp,
-    /// The form was sent before the widget had a token, or without JavaScript.
-    #[error("no token of the captcha's widget in the form")]
-    Missing,
-    /// A token counts once and for minutes.
-    #[error(
-        "Supabase refused the captcha's token: it was used or too old, or the secret key at Supabase is not the one that \
-         belongs to CaptchaSiteKey"
-    )]
-    LoginErrorPage,
-}
-
 impl CaptchaWidget {
-    /// From `CAPTCHA_PROVIDER` (`turnstile`, `hcaptcha`, or `none`) and `CAPTCHA_SITE_KEY`.
+    /// Reads `CAPTCHA_PROVIDER` (`turnstile`, `hcaptcha`, or `none`) and `CAPTCHA_SITE_KEY`.
     ///
     /// # Errors
-    /// When one is there without the other, or the key is not a site key of that provider.
+    /// When only one of them is set, or the key is not a site key of that provider.
     pub(crate) fn new(environment: &Environment) -> Result<Option<Self>, ConfigError> {
         let provider = environment.optional("CAPTCHA_PROVIDER").filter(|name| name != "none");
         match (provider, environment.optional("CAPTCHA_SITE_KEY")) {
@@ -75,7 +45,7 @@ impl CaptchaWidget {
         }
     }
 
-    /// The class by which the provider's script finds where to draw.
+    /// The class of the element in which the provider's script draws the widget.
     pub(crate) const fn class(&self) -> &'static str {
         match self.provider {
             Provider::Turnstile => "cf-turnstile",
@@ -83,7 +53,7 @@ impl CaptchaWidget {
         }
     }
 
-    /// The field of the form in which the token is.
+    /// The field of the form that holds the token.
     pub(crate) const fn field(&self) -> &'static str {
         match self.provider {
             Provider::Turnstile => "cf-turnstile-response",
@@ -99,13 +69,13 @@ impl CaptchaWidget {
     pub(crate) const fn source(&self) -> &'static str {
         match self.provider {
             Provider::Turnstile => "https://challenges.cloudflare.com/turnstile/v0/api.js",
-            // Else the token would be in the form a second time, under reCAPTCHA's name.
+            // Otherwise the form would hold the token a second time, under reCAPTCHA's name.
             Provider::HCaptcha => "https://js.hcaptcha.com/1/api.js?recaptchacompat=off",
         }
     }
 
-    /// What the page must let in, by the provider's documentation: Turnstile, "Content Security Policy"; hCaptcha, "Developer
-    /// Guide", which wants no narrower hosts named.
+    /// The sources that the page must allow, by the provider's documentation: Turnstile, "Content Security Policy"; hCaptcha,
+    /// "Developer Guide", which asks not to name narrower hosts.
     pub(crate) const fn third_party(&self) -> ThirdParty {
         const CLOUDFLARE: &[&str] = &["https://challenges.cloudflare.com"];
         const HCAPTCHA: &[&str] = &["https://hcaptcha.com", "https://*.hcaptcha.com"];
@@ -129,7 +99,7 @@ impl Provider {
         }
     }
 
-    /// A site key stands in every page. The secret key, which must not, looks much the same, but is longer.
+    /// Tells a site key, which every page contains, from a secret key. A secret key looks similar and is longer.
     fn is_site_key(self, text: &str) -> bool {
         match self {
             // Cloudflare API, "Turnstile": at most 32 characters. A secret key has 35.
@@ -145,41 +115,6 @@ impl Provider {
                         8 | 13 | 18 | 23 => byte == b'-',
                         _ => byte.is_ascii_hexdigit(),
                     })
-            }
-        }
-    }
-}
-
-impl CaptchaToken {
-    /// What `form` brings, if a widget was in it.
-    pub(crate) fn of(widget: Option<&CaptchaWidget>, form: &SubmittedForm) -> Result<Self, CaptchaError> {
-        let captcha_token = match widget {
-            Some(widget) => Some(form.value(widget.field()).ok_or(CaptchaError::Missing)?.to_owned()),
-            None => None,
-        };
-        Ok(Self { captcha_token })
-    }
-
-    /// Supabase's error, in what it means where no widget was shown.
-    pub(crate) fn explain(&self, error: LoginError) -> LoginError {
-        match (error, &self.captcha_token) {
-            (LoginError::Captcha(_), None) => LoginError::Captcha(CaptchaError::NotSetUp),
-            (error, _) => error,
-        }
-    }
-}
-
-impl CaptchaError {
-    /// For the person.
-    pub(crate) const fn sentence(self) -> &'static str {
-        match self {
-            Self::NotSetUp => "Signing in by e-mail needs a check that this page cannot show. Choose another way.",
-            Self::Missing => {
-                "The check that you are not a program was not done. Wait for it to be done, then send the form again."
-            }
-            Self::LoginErrorPage => {
-                "The check that you are not a program had run out or failed, so nothing that you typed was looked at. Here is \
-                 a new check: please send the form again."
             }
         }
     }

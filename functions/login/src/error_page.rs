@@ -1,4 +1,4 @@
-//! The page that follows an error, on which one can go on.
+//! The page after an error, on which the person can continue.
 
 use http::{Method, StatusCode};
 use shared::clock::Timestamp;
@@ -7,15 +7,18 @@ use shared::http::response::with_reason;
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 
-use crate::error::{LoginError, LoginErrorPage, Problem, RetryPage, Step};
+use crate::error::LoginError;
 use crate::hook::HookMessage;
 use crate::link::Link;
 use crate::page::{HookPage, TemporaryErrorPage, page_response};
+use crate::problem::Problem;
+use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 use crate::supabase_flow::SupabaseFlow;
 use crate::{Login, encoded};
 
 impl Login {
-    /// The page on which one can go on. A form is answered by a redirect to it: in the history stands what can be read again.
+    /// The response to an error. A form is answered by a redirect to the page, so that no page in the history is the
+    /// response to a form.
     pub(crate) async fn error_page(&self, request: &Request, error_page: LoginErrorPage, now: Timestamp) -> Response {
         let LoginErrorPage { error, retry_page } = error_page;
         let problem = Problem::of(&error, &retry_page);
@@ -30,7 +33,7 @@ impl Login {
             (&Method::POST, _) => flash::redirect(&self.retry_url(&retry_page), &problem, &self.issuer),
             (_, LoginError::Hook(message)) => self.hook_page(message, &retry_page, error.status()),
             _ => match (request.uri().path_and_query(), &retry_page.step) {
-                // A request without a form repeats itself.
+                // A request without a form can simply be repeated.
                 (Some(address), _) if error.is_temporary() => {
                     return self.temporary_error_page(&self.issuer.at(address.as_str()), &retry_page, &error);
                 }
@@ -44,7 +47,7 @@ impl Login {
         with_reason(response, &error)
     }
 
-    /// Where one goes on after a refused form.
+    /// The address of the page on which the person tries again.
     pub(crate) fn retry_url(&self, retry_page: &RetryPage) -> String {
         match &retry_page.step {
             Step::SignIn => self.login_url(retry_page.next.as_ref()),
@@ -68,7 +71,7 @@ impl Login {
     }
 }
 
-/// What a page shows about the form before it, and with which status.
+/// The problem that a page shows after a form, and the status of the page.
 #[derive(Clone, Copy)]
 pub(crate) struct FormFeedback<'a> {
     pub(crate) problem: Option<&'a Problem>,

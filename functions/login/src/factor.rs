@@ -7,11 +7,11 @@ use shared::identity::mfa::MfaPending;
 use shared::identity::signed_in::SIGN_OUT;
 use shared::lambda::{Request, Response};
 
-use crate::error::{LoginErrorPage, RetryPage};
 use crate::error_page::FormFeedback;
 use crate::form::{CsrfToken, SubmittedForm};
 use crate::next::Next;
 use crate::page::{FactorPage, with_form};
+use crate::retry_page::{LoginErrorPage, RetryPage};
 use crate::supabase_error::SupabaseError;
 use crate::{Login, supabase_auth};
 
@@ -22,9 +22,9 @@ impl Login {
         let person =
             match self.identity.session_status(request, now).await.map_err(|error| retry_page.with_error(error))? {
                 SessionStatus::MfaPending(person) => person,
-                // Shown already, in another tab or by a second click.
+                // The factor was shown already, in another tab or by a double click.
                 SessionStatus::SignedIn(_) => return Ok(see_other(&self.login_url(retry_page.next.as_ref()))),
-                SessionStatus::SignedOut(why) => return Err(retry_page.with_error(SupabaseError::of_session(why))),
+                SessionStatus::SignedOut(error) => return Err(retry_page.with_error(SupabaseError::of_session(error))),
             };
         let code: String = form.value("code").unwrap_or_default().split_whitespace().collect();
         if code.len() != 6 || !code.bytes().all(|byte| byte.is_ascii_digit()) {

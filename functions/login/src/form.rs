@@ -1,4 +1,4 @@
-//! Forms of our own pages, and the proof that they are: signing somebody in as another is an attack too (login CSRF).
+//! Forms of our own pages, protected against CSRF: signing somebody in as another person is an attack too (login CSRF).
 
 use http::header::COOKIE;
 use shared::http::parameters::Parameters;
@@ -7,25 +7,26 @@ use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::secret::{Secret, from_text, to_text};
 
-use crate::error::{LoginError, LoginErrorPage, RetryPage, Step};
+use crate::error::LoginError;
 use crate::link::Link;
 use crate::next::Next;
+use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 
-/// A form that this browser was shown by us.
+/// A form whose CSRF token was verified.
 pub(crate) struct SubmittedForm {
     fields: Parameters,
     pub(crate) retry_page: RetryPage,
 }
 
 impl SubmittedForm {
-    /// Reads a form that came from a page of ours and carries the secret that this browser was given with it.
+    /// Reads a form of our own origin that carries the CSRF token of this browser.
     pub(crate) fn parse(request: &Request, issuer: &Issuer) -> Result<Self, LoginErrorPage> {
         let retry_page = submitted_from(request);
-        check_same_origin(request, issuer).map_err(|why| retry_page.with_error(why))?;
-        let fields = Parameters::of_body(request).map_err(|why| retry_page.with_error(why))?;
-        let shown = fields.value("confirmation").and_then(from_text).map(Secret::from_bytes);
-        match (CsrfToken::given(request, issuer), shown) {
-            (Some(given), Some(shown)) if given.matches(&shown) => Ok(Self { fields, retry_page }),
+        check_same_origin(request, issuer).map_err(|error| retry_page.with_error(error))?;
+        let fields = Parameters::of_body(request).map_err(|error| retry_page.with_error(error))?;
+        let submitted = fields.value("confirmation").and_then(from_text).map(Secret::from_bytes);
+        match (CsrfToken::from_cookie(request, issuer), submitted) {
+            (Some(cookie), Some(submitted)) if cookie.matches(&submitted) => Ok(Self { fields, retry_page }),
             _ if request.headers().contains_key(COOKIE) => Err(retry_page.with_error(LoginError::OutOfDate)),
             _ => Err(retry_page.with_error(LoginError::NoCookies)),
         }
@@ -40,17 +41,17 @@ impl SubmittedForm {
     }
 }
 
-/// The secret that binds the forms of one browser to it: in a cookie and in every form. `__Host-` keeps siblings of our host
-/// from planting one of theirs.
+/// The CSRF token of a browser. It is in a cookie and in every form. The prefix `__Host-` of the cookie keeps other
+/// hosts of our domain from setting it.
 pub(crate) struct CsrfToken {
     secret: Secret<32>,
     is_new: bool,
 }
 
 impl CsrfToken {
-    /// The one that the browser has, or a new one: forms in other tabs stay good.
+    /// The token of the browser, or a new one. It is kept, so that forms in other tabs stay valid.
     pub(crate) fn of(request: &Request, issuer: &Issuer) -> Self {
-        match Self::given(request, issuer) {
+        match Self::from_cookie(request, issuer) {
             Some(secret) => Self { secret, is_new: false },
             None => Self { secret: Secret::random(), is_new: true },
         }
@@ -60,9 +61,9 @@ impl CsrfToken {
         to_text(self.secret.expose())
     }
 
-    /// A secret of this browser for `purpose` and what it is about, the same as long as the browser has the form's.
-    pub(crate) fn derive(&self, purpose: &str, about: &str) -> Secret<32> {
-        self.secret.mac(&[purpose.as_bytes(), &[0], about.as_bytes()])
+    /// A secret for `purpose` and `subject`. It stays the same as long as the browser keeps the token.
+    pub(crate) fn derive(&self, purpose: &str, subject: &str) -> Secret<32> {
+        self.secret.mac(&[purpose.as_bytes(), &[0], subject.as_bytes()])
     }
 
     pub(crate) fn set_cookie(&self, response: &mut Response, issuer: &Issuer) {
@@ -71,26 +72,26 @@ impl CsrfToken {
         }
     }
 
-    /// Who has signed in starts anew the next time.
+    /// Removes the token after signing in: the next sign-in gets a new one.
     pub(crate) fn clear_cookie(response: &mut Response, issuer: &Issuer) {
         host_cookie::set(response, NAME, "", Some(0), issuer);
     }
 
-    fn given(request: &Request, issuer: &Issuer) -> Option<Secret<32>> {
+    fn from_cookie(request: &Request, issuer: &Issuer) -> Option<Secret<32>> {
         host_cookie::value(request, NAME, issuer).and_then(from_text).map(Secret::from_bytes)
     }
 }
 
-/// Whether the browser says that the form is ours.
+/// Checks that the form came from our own origin, as the browser says.
 pub(crate) fn check_same_origin(request: &Request, issuer: &Issuer) -> Result<(), LoginError> {
     if csrf::is_same_origin(request, issuer) { Ok(()) } else { Err(LoginError::AnotherSite) }
 }
 
-/// What the page that sent a form, good or not, was about.
+/// The page that sent a form, whether or not the form is valid.
 pub(crate) fn submitted_from(request: &Request) -> RetryPage {
     let fields = Parameters::of_body(request).or_else(|_| Parameters::of_query(request)).unwrap_or_default();
     let email = fields.value("email").map(str::trim).filter(|email| {
-        // Which addresses there are, Supabase decides; this is what is not one in any case.
+        // Supabase decides which addresses exist. This filter only drops text that is certainly no address.
         (3..=320).contains(&email.len()) && email.contains('@') && !email.contains(char::is_control)
     });
     let step = match (Link::of(&fields), fields.value("flow")) {

@@ -1,11 +1,14 @@
 //! `/auth/…`: signs people in with Supabase Auth, for deployments whose product has no sign-in page on this origin.
 //!
-//! It keeps the session as `@supabase/ssr` would, so that one reader serves both kinds of deployment. Whatever goes wrong, the
-//! answer is a page on which one can go on. A person who has a second factor is signed in when both have been shown, and until then
-//! has a session that nothing but the page for it accepts.
+//! It keeps the session in cookies as `@supabase/ssr` would, so that `shared::identity` reads the cookies of both
+//! kinds of deployment. After every error, the response is a page on which the person can continue. A person with a
+//! second factor is signed in when they have shown both factors. Until then, only the page for the second factor
+//! accepts their session.
 
 mod callback;
 mod captcha;
+mod captcha_error;
+mod captcha_token;
 mod error;
 mod error_page;
 mod factor;
@@ -18,13 +21,17 @@ mod next;
 mod otp;
 mod page;
 mod password;
+mod problem;
 mod provider;
 mod rate_limiter;
+mod retry_page;
 mod session;
+mod session_cookies;
 mod sign_in_methods;
 mod supabase_auth;
 mod supabase_error;
 mod supabase_flow;
+mod token_hash;
 
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -55,7 +62,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// With what it needs of the environment. Touches nothing on AWS.
+    /// Makes the endpoint. It calls nothing on AWS.
     ///
     /// # Errors
     /// When a setting is missing or unusable.
@@ -78,7 +85,7 @@ impl Function for Login {
 
     async fn handle(&self, request: Request) -> Response {
         let now = self.clock.now();
-        let answered = match (request.method(), request.uri().path()) {
+        let result = match (request.method(), request.uri().path()) {
             (&Method::GET, "/auth/login") => self.show_login_page(&request, now).await,
             (&Method::POST, "/auth/login/password") => self.sign_in_with_password(&request, now).await,
             (&Method::POST, "/auth/login/code") => self.send_otp(&request, now).await,
@@ -90,16 +97,16 @@ impl Function for Login {
             (&Method::GET, "/auth/login/social") => self.redirect_to_provider(&request, now).await,
             (&Method::GET, "/auth/callback") => self.handle_callback(&request, now).await,
             (&Method::POST, "/auth/logout") => self.sign_out(&request, now).await,
-            // The addresses of forms have no page of their own.
+            // These addresses of forms have no page.
             (&Method::POST, "/auth/login")
             | (&Method::GET, "/auth/login/password" | "/auth/login/verify" | "/auth/login/factor") => {
                 Ok(see_other(&self.login_url(form::submitted_from(&request).next.as_ref())))
             }
             (_, path) => Ok(not_routed(path)),
         };
-        match answered {
+        match result {
             Ok(response) => response,
-            // A second click, or another tab: the first one has signed them in.
+            // A second click, or another tab: the first form has signed the person in.
             Err(error_page)
                 if matches!(error_page.error, LoginError::OutOfDate) && self.is_signed_in(&request, now).await =>
             {
@@ -115,7 +122,7 @@ impl Function for Login {
 }
 
 impl Login {
-    /// The sign-in page, on the way to `next`.
+    /// The address of the sign-in page, which leads to `next`.
     fn login_url(&self, next: Option<&Next>) -> String {
         match next {
             Some(next) => format!("{}?next={}", self.issuer.at("/auth/login"), encoded(next.as_str())),
@@ -124,7 +131,7 @@ impl Login {
     }
 }
 
-/// Another method is answered with those that there are.
+/// The response to an unknown path (404) or method (405).
 fn not_routed(path: &str) -> Response {
     let methods = match path {
         "/auth/login"

@@ -1,4 +1,4 @@
-//! `GET /auth/login`: who comes, and where they go on.
+//! `GET /auth/login`: the sign-in page, or a redirect for a person who is signed in.
 
 use http::StatusCode;
 use shared::clock::Timestamp;
@@ -9,31 +9,35 @@ use shared::identity::signed_in::SIGN_OUT;
 use shared::identity::{SessionError, SessionStatus};
 use shared::lambda::{Request, Response};
 
-use crate::error::{LoginError, LoginErrorPage, Problem, RetryPage};
+use crate::error::LoginError;
 use crate::error_page::FormFeedback;
 use crate::form::CsrfToken;
 use crate::next::Next;
 use crate::page::{COOKIES_SCRIPT, SignInPage, SignedInPage, page_response, with_captcha};
+use crate::problem::Problem;
+use crate::retry_page::{LoginErrorPage, RetryPage};
 use crate::supabase_error::SupabaseError;
 use crate::{Login, supabase_auth};
 
 impl Login {
-    /// The sign-in page, unless the person is signed in already, or was until an hour ago.
+    /// Shows the sign-in page, unless the person is signed in or their session can be refreshed.
     pub(crate) async fn show_login_page(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
         let query = Parameters::of_query(request).map_err(LoginError::Malformed)?;
         let problem: Option<Problem> = flash::read(request, &self.issuer);
         let email = problem.as_ref().and_then(|problem| problem.email.clone());
         let retry_page = RetryPage { next: query.value("next").and_then(Next::parse), email, ..RetryPage::default() };
         let feedback = FormFeedback { problem: problem.as_ref(), status: StatusCode::OK };
-        let by_hook = problem.as_ref().and_then(|problem| problem.hook.as_ref());
-        match (self.identity.session_status(request, now).await.map_err(|error| retry_page.with_error(error))?, by_hook)
-        {
+        let hook_message = problem.as_ref().and_then(|problem| problem.hook.as_ref());
+        match (
+            self.identity.session_status(request, now).await.map_err(|error| retry_page.with_error(error))?,
+            hook_message,
+        ) {
             (SessionStatus::MfaPending(_) | SessionStatus::SignedOut(_), Some(message)) => {
                 Ok(self.hook_page(message, &retry_page, StatusCode::OK))
             }
             (SessionStatus::MfaPending(person), _) => Ok(self.factor_page(request, &person, &retry_page, feedback)),
             (SessionStatus::SignedIn(person), _) => {
-                // Online, because authorize may have sent them here for a session that ended before its token did.
+                // Asks Supabase, because authorize may have sent the person here for a session that ended before its token.
                 let signed_out =
                     self.identity.signed_out(&person).await.map_err(|error| retry_page.with_error(error))?;
                 match (signed_out, &retry_page.next) {
@@ -49,22 +53,23 @@ impl Login {
                             confirmation: &person.csrf_token(SIGN_OUT),
                         },
                     )),
-                    (Some(why), _) => Ok(self
-                        .sign_in_again(request, &retry_page, feedback, SupabaseError::of_session(why), now)
+                    (Some(error), _) => Ok(self
+                        .sign_in_again(request, &retry_page, feedback, SupabaseError::of_session(error), now)
                         .await),
                 }
             }
             (SessionStatus::SignedOut(SessionError::Unrecognized), _) => {
                 self.refresh_session(request, &retry_page, feedback, now).await
             }
-            (SessionStatus::SignedOut(why), _) => {
-                Ok(self.sign_in_again(request, &retry_page, feedback, SupabaseError::of_session(why), now).await)
+            (SessionStatus::SignedOut(error), _) => {
+                Ok(self.sign_in_again(request, &retry_page, feedback, SupabaseError::of_session(error), now).await)
             }
         }
     }
 
-    /// The session's cookie outlives its access token by far: the refresh token in it makes a new one. Only here, where the
-    /// cookies are ours; anywhere else a refresh would end the session.
+    /// Refreshes the session. Its cookie outlives its access token by far, and the refresh token in it makes a new
+    /// access token. Only this function may do so, as it can set the cookies; elsewhere a refresh would end the
+    /// session.
     pub(crate) async fn refresh_session(
         &self,
         request: &Request,
@@ -87,16 +92,16 @@ impl Login {
         }
     }
 
-    /// The sign-in page for somebody whose session is over, which the browser forgets.
+    /// The sign-in page for a person whose session has ended. It removes the session from the browser.
     pub(crate) async fn sign_in_again(
         &self,
         request: &Request,
         retry_page: &RetryPage,
         feedback: FormFeedback<'_>,
-        why: SupabaseError,
+        error: SupabaseError,
         now: Timestamp,
     ) -> Response {
-        let problem = Problem::of(&why.into(), retry_page);
+        let problem = Problem::of(&error.into(), retry_page);
         let feedback = FormFeedback { problem: feedback.problem.or(Some(&problem)), ..feedback };
         self.without_session(request, self.sign_in_page(request, retry_page, feedback, now).await)
     }
@@ -108,7 +113,7 @@ impl Login {
         )
     }
 
-    /// To where they were going; who has yet to show a second factor does so on the way.
+    /// Continues to `next`, by way of the login page, which asks for a second factor if it is missing.
     pub(crate) fn continue_to(&self, next: Option<&Next>) -> Response {
         see_other(&self.login_url(next))
     }
@@ -120,15 +125,15 @@ impl Login {
         feedback: FormFeedback<'_>,
         now: Timestamp,
     ) -> Response {
-        let offered = self.sign_in_methods.offered(self.identity.supabase(), now).await;
-        let captcha = self.captcha.as_ref().filter(|_| offered.email);
+        let methods = self.sign_in_methods.offered(self.identity.supabase(), now).await;
+        let captcha = self.captcha.as_ref().filter(|_| methods.email);
         let csrf_token = CsrfToken::of(request, &self.issuer);
         let page = SignInPage {
             layout: &self.layout,
             script: COOKIES_SCRIPT,
             connecting: retry_page.next.as_ref().is_some_and(Next::is_a_connection),
             problem: feedback.problem,
-            offered: &offered,
+            methods: &methods,
             next: retry_page.next.as_ref().map_or("", Next::as_str),
             email: retry_page.email.as_deref().unwrap_or_default(),
             confirmation: &csrf_token.confirmation(),

@@ -4,7 +4,7 @@ use shared::identity::MAX_RETURN_TO_LEN;
 use shared::oauth::issuer::Issuer;
 use url::Url;
 
-/// A path on our own origin, with its query. Anything else would make the sign-in page a way to anywhere (RFC 9700 §4.11.2).
+/// A path on our own origin, with its query. Anything else would make the sign-in page an open redirector (RFC 9700 §4.11.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Next(String);
 
@@ -20,18 +20,18 @@ impl Next {
         &self.0
     }
 
-    /// In full: what is relative to nothing cannot be misread.
+    /// The absolute URL, which no browser can misread.
     pub(crate) fn on(&self, issuer: &Issuer) -> String {
         issuer.at(&self.0)
     }
 
-    /// Whether an app is being connected.
+    /// Whether it is an authorization request of a client.
     pub(crate) fn is_a_connection(&self) -> bool {
         self.0.starts_with("/oauth/authorize?")
     }
 
-    /// Where authorize may send the browser right after us, as a source of `form-action`. Not checked against the client: it
-    /// only says where a form of a page that has no foreign form could go.
+    /// The origin of the client to which authorize may redirect next, as a source of `form-action`. It is not checked
+    /// against the client: the pages contain only our own forms, so the source allows no other form.
     pub(crate) fn client(&self) -> Option<String> {
         if !self.is_a_connection() {
             return None;

@@ -1,4 +1,4 @@
-//! The code of a mail: asked for, and typed in (Supabase: `POST /otp`, `POST /verify`).
+//! Signing in with the code of a mail: requests the mail and verifies the code (Supabase: `POST /otp`, `POST /verify`).
 
 use http::StatusCode;
 use shared::clock::Timestamp;
@@ -10,52 +10,55 @@ use shared::lambda::{Request, Response};
 use shared::metrics;
 use tokio::time::Instant;
 
-use crate::captcha::CaptchaToken;
-use crate::error::{LoginError, LoginErrorPage, Problem};
+use crate::captcha_token::CaptchaToken;
+use crate::error::LoginError;
 use crate::error_page::FormFeedback;
 use crate::form::{CsrfToken, SubmittedForm};
 use crate::next::Next;
 use crate::page::{COUNTDOWN_SCRIPT, CodePage, with_captcha};
+use crate::problem::Problem;
+use crate::retry_page::LoginErrorPage;
 use crate::supabase_auth::OtpOutcome;
 use crate::supabase_error::SupabaseError;
 use crate::supabase_flow::SupabaseFlow;
 use crate::{Login, encoded, mail_error, supabase_auth};
 
 impl Login {
-    /// Sends a mail with a code, and a link that works in this browser. The answer is the same whether or not there is anybody
-    /// to send it to.
+    /// Sends a mail with a code, and a link that works in this browser. The response is the same whether or not
+    /// anybody has the address.
     pub(crate) async fn send_otp(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
-        let answer_at = Instant::now() + mail_error::MIN_RESPONSE_TIME;
+        let respond_at = Instant::now() + mail_error::MIN_RESPONSE_TIME;
         let form = SubmittedForm::parse(request, &self.issuer)?;
         let email = form.email()?;
         if !self.sign_in_methods.offered(self.identity.supabase(), now).await.email {
             return Err(form.retry_page.with_error(SupabaseError::EmailDisabled));
         }
-        let captcha = CaptchaToken::of(self.captcha.as_ref(), &form).map_err(|why| form.retry_page.with_error(why))?;
+        let captcha =
+            CaptchaToken::of(self.captcha.as_ref(), &form).map_err(|error| form.retry_page.with_error(error))?;
         let (jar, csrf_token) = (Jar::of(request), CsrfToken::of(request, &self.issuer));
         let flow = SupabaseFlow::for_email(&jar, &csrf_token, email, form.retry_page.next.clone(), &self.issuer, now);
         let callback = self.callback(&flow);
         let challenge = flow.challenge();
-        let sent = supabase_auth::send_otp(self.identity.supabase(), email, &callback, &challenge, &captcha);
-        let sent = self.rate_limiter.limit(sent, now).await;
-        // Whether or not there is anybody: a code that is used costs a second call.
+        let outcome = supabase_auth::send_otp(self.identity.supabase(), email, &callback, &challenge, &captcha);
+        let outcome = self.rate_limiter.limit(outcome, now).await;
+        // The request is counted whether or not anybody has the address: the code will need a second call.
         self.rate_limiter.count_request(now);
-        let sent = sent.map_err(|error| form.retry_page.with_error(error))?;
-        if matches!(sent, OtpOutcome::Failed(_)) {
+        let outcome = outcome.map_err(|error| form.retry_page.with_error(error))?;
+        if matches!(outcome, OtpOutcome::Failed(_)) {
             metrics::sign_in_mail_failed();
         }
-        tokio::time::sleep_until(answer_at).await;
+        tokio::time::sleep_until(respond_at).await;
         let mut response = see_other(&self.code_address(&flow.id));
         flow.set_cookie(&mut response, &jar, &self.issuer, now);
-        Ok(with_reason(response, &sent))
+        Ok(with_reason(response, &outcome))
     }
 
-    /// The page on which the code of a mail is typed in.
+    /// Shows the page for the code of a mail.
     pub(crate) async fn show_code_page(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
         let query = Parameters::of_query(request).map_err(LoginError::Malformed)?;
         let Some(id) = query.value("flow") else { return Ok(see_other(&self.login_url(None))) };
         let flow = SupabaseFlow::from_cookies(&Jar::of(request), id, &self.issuer, now).ok_or(LoginError::NoFlow)?;
-        // The code was right the first time, and the second click was told that it is spent.
+        // After a double click, the first form has signed the person in, and the second failed because the code was used.
         if self.is_signed_in(request, now).await {
             return Ok(self.continue_to(flow.next.as_ref()));
         }

@@ -1,4 +1,4 @@
-//! The pages.
+//! The templates of the pages.
 
 use askama::Template;
 use http::StatusCode;
@@ -8,12 +8,13 @@ use shared::identity::mfa::Factor;
 use shared::lambda::Response;
 
 use crate::captcha::{self, CaptchaWidget};
-use crate::error::{Field, Problem};
+use crate::error::Field;
 use crate::link::Link;
 use crate::next::Next;
+use crate::problem::Problem;
 use crate::sign_in_methods::OfferedMethods;
 
-/// The ways of signing in.
+/// The sign-in page.
 #[derive(Template)]
 #[template(path = "sign-in.html")]
 pub(crate) struct SignInPage<'a> {
@@ -21,11 +22,11 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) connecting: bool,
     pub(crate) script: &'static str,
     pub(crate) problem: Option<&'a Problem>,
-    pub(crate) offered: &'a OfferedMethods,
+    pub(crate) methods: &'a OfferedMethods,
     pub(crate) next: &'a str,
     pub(crate) email: &'a str,
     pub(crate) confirmation: &'a str,
-    /// In the form that sends a password or asks for a mail.
+    /// The captcha in the form that sends a password or requests a mail.
     pub(crate) captcha: Option<&'a CaptchaWidget>,
 }
 
@@ -35,28 +36,28 @@ impl SignInPage<'_> {
     }
 }
 
-/// For what may succeed in a moment: its button repeats the request.
+/// The page after a temporary error. Its button repeats the request.
 #[derive(Template)]
 #[template(path = "temporary-error.html")]
 pub(crate) struct TemporaryErrorPage<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) problem: &'a str,
-    /// The same request once more.
+    /// The address of the request.
     pub(crate) again: &'a str,
     pub(crate) start: &'a str,
 }
 
-/// For whom the project's own hook refuses.
+/// The page after the project's own hook refused a person.
 #[derive(Template)]
 #[template(path = "hook.html")]
 pub(crate) struct HookPage<'a> {
     pub(crate) layout: &'a Layout,
-    /// What the hook says.
+    /// The message of the hook.
     pub(crate) message: Option<&'a str>,
     pub(crate) start: &'a str,
 }
 
-/// Where the code of a mail is typed in.
+/// The page for the code of a mail.
 #[derive(Template)]
 #[template(path = "code.html")]
 pub(crate) struct CodePage<'a> {
@@ -71,13 +72,13 @@ pub(crate) struct CodePage<'a> {
     pub(crate) start: &'a str,
     /// Seconds until another mail can be sent.
     pub(crate) mail_in: u64,
-    /// Whether a mail also goes to an address that was never confirmed.
+    /// Whether Supabase also sends mails to an address that was never confirmed.
     pub(crate) confirms: bool,
-    /// In the form that asks for another mail.
+    /// The captcha in the form that requests another mail.
     pub(crate) captcha: Option<&'a CaptchaWidget>,
 }
 
-/// Where a second factor is shown.
+/// The page for the second factor.
 #[derive(Template)]
 #[template(path = "factor.html")]
 pub(crate) struct FactorPage<'a> {
@@ -87,11 +88,11 @@ pub(crate) struct FactorPage<'a> {
     pub(crate) who: &'a str,
     pub(crate) authenticators: Vec<&'a Factor>,
     pub(crate) confirmation: &'a str,
-    /// The anti-forgery value for signing out.
+    /// The CSRF token for signing out.
     pub(crate) sign_out: &'a str,
 }
 
-/// Where the link of a mail is confirmed, so that only a person spends it.
+/// The page of the link of a mail. Its button uses up the link, which a scanner of mail does not press.
 #[derive(Template)]
 #[template(path = "link.html")]
 pub(crate) struct LinkPage<'a> {
@@ -104,14 +105,14 @@ pub(crate) struct LinkPage<'a> {
     pub(crate) start: &'a str,
 }
 
-/// For the link of a mail that was asked for in another browser.
+/// The page for a link that was requested in another browser.
 #[derive(Template)]
 #[template(path = "other-browser.html")]
 pub(crate) struct OtherBrowserPage<'a> {
     pub(crate) layout: &'a Layout,
 }
 
-/// On the way to a provider.
+/// The page that leads to a provider.
 #[derive(Template)]
 #[template(path = "leaving.html")]
 pub(crate) struct LeavingPage<'a> {
@@ -120,7 +121,7 @@ pub(crate) struct LeavingPage<'a> {
     pub(crate) to: &'a str,
 }
 
-/// For who came here without a reason, and for signing out.
+/// The page for a person who is signed in already and has nowhere to go on to. They can sign out here.
 #[derive(Template)]
 #[template(path = "signed-in.html")]
 pub(crate) struct SignedInPage<'a> {
@@ -130,7 +131,7 @@ pub(crate) struct SignedInPage<'a> {
     pub(crate) confirmation: &'a str,
 }
 
-/// `template` as an answer. After its form the browser may be sent on to `next`, and from there to the client.
+/// The response with `template`. Its forms may lead to `next`, and from there to the client.
 pub(crate) fn page_response(
     layout: &Layout,
     status: StatusCode,
@@ -140,7 +141,7 @@ pub(crate) fn page_response(
     respond(ThirdParty::NONE, layout, status, next, &[], template)
 }
 
-/// The same, with a form that a second click does not send again.
+/// The same for a page with a form, which a double click sends only once.
 pub(crate) fn with_form(
     layout: &Layout,
     status: StatusCode,
@@ -150,7 +151,7 @@ pub(crate) fn with_form(
     respond(ThirdParty::NONE, layout, status, next, &[ONCE], template)
 }
 
-/// The same with a script of its own besides and, if the page has one, a captcha's widget and its script.
+/// The same for a page with a form, a script of its own and, if there is one, a captcha with its scripts.
 pub(crate) fn with_captcha(
     captcha: Option<&CaptchaWidget>,
     layout: &Layout,
@@ -178,7 +179,7 @@ fn respond(
     layout.page_with(third_party, status, FormAction::To(&sources), scripts, template.render())
 }
 
-/// Says before a password is typed that this browser keeps no cookies.
+/// Shows that this browser keeps no cookies, before the person types a password.
 pub(crate) const COOKIES_SCRIPT: &str = include_str!("cookies.js");
 
 /// Counts down until another mail can be sent.

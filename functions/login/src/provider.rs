@@ -1,4 +1,4 @@
-//! `/auth/login/social`: to a provider of identities.
+//! `/auth/login/social`: redirects to an identity provider.
 
 use http::StatusCode;
 use shared::clock::Timestamp;
@@ -7,20 +7,21 @@ use shared::http::response::see_other;
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
 
-use crate::error::{LoginError, LoginErrorPage, RetryPage};
+use crate::error::LoginError;
 use crate::form::SubmittedForm;
 use crate::page::{LeavingPage, page_response};
+use crate::retry_page::{LoginErrorPage, RetryPage};
 use crate::supabase_error::SupabaseError;
 use crate::supabase_flow::SupabaseFlow;
 use crate::{Login, encoded};
 
 impl Login {
-    /// The form of a provider's button.
+    /// Handles the form of the providers' buttons.
     pub(crate) async fn choose_provider(&self, request: &Request, now: Timestamp) -> Result<Response, LoginErrorPage> {
         let form = SubmittedForm::parse(request, &self.issuer)?;
-        let offered = self.sign_in_methods.offered(self.identity.supabase(), now).await;
+        let methods = self.sign_in_methods.offered(self.identity.supabase(), now).await;
         let chosen = form.value("provider").unwrap_or_default();
-        let provider = offered.provider(chosen).ok_or_else(|| form.retry_page.with_error(SupabaseError::Provider))?;
+        let provider = methods.provider(chosen).ok_or_else(|| form.retry_page.with_error(SupabaseError::Provider))?;
         let flow = SupabaseFlow::start(form.retry_page.next.clone(), now);
         let to =
             format!("{}?flow={}&provider={}", self.issuer.at("/auth/login/social"), flow.id, encoded(&provider.id));
@@ -29,8 +30,8 @@ impl Login {
         Ok(response)
     }
 
-    /// On to the provider, by a page: as a redirect after a form, the provider's address and all that follow it would have to
-    /// be in the policy of the page before (`form-action`), and nobody knows them.
+    /// Leads to the provider by a page. A redirect after the form would need the addresses of the provider, and all
+    /// that follow, in the policy of the page before (`form-action`), and they are not known.
     pub(crate) async fn redirect_to_provider(
         &self,
         request: &Request,
@@ -41,9 +42,9 @@ impl Login {
             query.value("flow").and_then(|id| SupabaseFlow::from_cookies(&Jar::of(request), id, &self.issuer, now));
         let flow = flow.ok_or(LoginError::NoFlow)?;
         let retry_page = RetryPage { next: flow.next.clone(), ..RetryPage::default() };
-        let offered = self.sign_in_methods.offered_now(self.identity.supabase(), now).await;
+        let methods = self.sign_in_methods.offered_now(self.identity.supabase(), now).await;
         let chosen = query.value("provider").unwrap_or_default();
-        let provider = offered.provider(chosen).ok_or_else(|| retry_page.with_error(SupabaseError::Provider))?;
+        let provider = methods.provider(chosen).ok_or_else(|| retry_page.with_error(SupabaseError::Provider))?;
         let to = format!(
             "{}/authorize?provider={}&redirect_to={}&code_challenge={}&code_challenge_method=s256",
             self.identity.supabase().base(),

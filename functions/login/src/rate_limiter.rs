@@ -1,7 +1,8 @@
-//! Limits failed attempts to sign in, by the address that they come from. Supabase counts what we ask by our address, for everybody together: 30 at
-//! once and one in two seconds. Whoever only tries may not use that up.
+//! Limits failed attempts to sign in, by IP address. Supabase limits our requests by our own address, for all people
+//! together: 30 at once and one in two seconds. One attacker must not use up that limit.
 //!
-//! It is known to one process, so it holds off one address, not many at once; and whoever signs in is not counted.
+//! Each process counts for itself, so the limiter stops an attack from one address, not from many at once. A
+//! successful sign-in is not counted.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,16 +14,16 @@ use shared::request_context::RequestContext;
 use crate::error::LoginError;
 use crate::supabase_error::SupabaseError;
 
-/// How many there were of late, and as of when.
+/// The recent failed attempts by address: how many, and when they were counted.
 #[derive(Default)]
 pub(crate) struct RateLimiter(Mutex<HashMap<IpAddr, (u64, Timestamp)>>);
 
 impl RateLimiter {
-    /// So many at once.
+    /// How many attempts are allowed at once.
     const MAX_ATTEMPTS: u64 = 20;
-    /// Seconds after which one is forgotten: an address gets two fifths of what Supabase lets through.
+    /// Seconds after which one attempt is forgotten. So one address gets two fifths of Supabase's limit.
     const SECONDS_PER_ATTEMPT: u64 = 5;
-    /// Addresses: more than one process sees in that time.
+    /// The most addresses. One process sees fewer in that time.
     const MAX_ADDRESSES: usize = 4096;
 
     /// The result of `attempt`, or `RateLimited` if its address has failed too often.
@@ -44,7 +45,7 @@ impl RateLimiter {
         outcome
     }
 
-    /// One from the address of this request.
+    /// Counts an attempt from the address of this request.
     pub(crate) fn count_request(&self, now: Timestamp) {
         if let Some(address) = address() {
             self.count(address, now);
@@ -61,7 +62,7 @@ impl RateLimiter {
         if known.len() >= Self::MAX_ADDRESSES {
             known.retain(|_, known| remaining(*known, now) > 0);
         }
-        // From so many places at once, those that come later are not held off.
+        // If the table is full, further addresses are not limited.
         if known.len() < Self::MAX_ADDRESSES || known.contains_key(&address) {
             known.insert(address, (recent_count + 1, now));
         }
@@ -76,7 +77,7 @@ fn remaining((count, at): (u64, Timestamp), now: Timestamp) -> u64 {
     count.saturating_sub(now.since(at).as_secs() / RateLimiter::SECONDS_PER_ATTEMPT)
 }
 
-/// Where the request comes from, as API Gateway saw it: an address, or the network that is one subscriber's (RFC 6177 §2).
+/// The source of the request, as API Gateway saw it: an IPv4 address, or the IPv6 network of one subscriber (RFC 6177 §2).
 fn address() -> Option<IpAddr> {
     Some(match RequestContext::current()?.ip()?.parse().ok()? {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),

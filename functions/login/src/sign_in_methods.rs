@@ -1,4 +1,4 @@
-//! The ways of signing in that the project offers.
+//! The sign-in methods that the project offers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use tokio::sync::Mutex;
 use crate::error::LoginError;
 use crate::supabase_error::SupabaseError;
 
-/// What was offered when last asked.
+/// The sign-in methods, cached.
 #[derive(Default)]
 pub(crate) struct SignInMethods(Mutex<Option<(OfferedMethods, Timestamp)>>);
 
-/// What a page can offer.
+/// The sign-in methods that a page can offer.
 #[derive(Clone)]
 pub(crate) struct OfferedMethods {
     pub(crate) email: bool,
-    /// Whether a mail goes to an address that was never confirmed, and confirms it.
+    /// Whether Supabase sends mails to an address that was never confirmed. Such a mail confirms the address.
     pub(crate) confirms: bool,
     pub(crate) providers: Vec<Provider>,
 }
@@ -34,7 +34,7 @@ pub(crate) struct Provider {
 }
 
 impl OfferedMethods {
-    /// The error in the words that fit this deployment: it offers nothing that cannot work here.
+    /// The error whose sentence fits the project: it advises nothing that cannot work here.
     pub(crate) fn fitting_error(&self, error: LoginError) -> LoginError {
         match error {
             LoginError::Supabase(SupabaseError::Unconfirmed) if !self.confirms => SupabaseError::Unconfirmable.into(),
@@ -49,43 +49,45 @@ impl OfferedMethods {
 }
 
 impl SignInMethods {
+    /// How long the cached methods are fresh.
     const FRESH: Duration = Duration::from_mins(5);
-    /// So that whoever leaves again and again has us ask once.
-    const NOW: Duration = Duration::from_secs(5);
+    /// The same before a redirect to a provider. It is not zero, so that repeated redirects make one request.
+    const FRESH_FOR_REDIRECT: Duration = Duration::from_secs(5);
 
-    /// As the project says. If it says nothing, what it last said, or e-mail: a page that might work is better than none.
+    /// The methods of the project. If Supabase does not answer, the last known methods, or e-mail: a page that may
+    /// work is better than none.
     pub(crate) async fn offered(&self, supabase: &Supabase, now: Timestamp) -> OfferedMethods {
         self.offered_within(Self::FRESH, supabase, now).await
     }
 
-    /// As the project says now, for whoever is about to leave for a provider: what Supabase answers there, of one that was switched
-    /// off since, is not for people.
+    /// The current methods, before a redirect to a provider. If the provider was switched off since, Supabase would
+    /// show the person an error in JSON.
     pub(crate) async fn offered_now(&self, supabase: &Supabase, now: Timestamp) -> OfferedMethods {
-        self.offered_within(Self::NOW, supabase, now).await
+        self.offered_within(Self::FRESH_FOR_REDIRECT, supabase, now).await
     }
 
     async fn offered_within(&self, age: Duration, supabase: &Supabase, now: Timestamp) -> OfferedMethods {
-        let mut last = self.0.lock().await;
-        if let Some((offered, asked)) = &*last
-            && now.since(*asked) < age
+        let mut cached = self.0.lock().await;
+        if let Some((methods, fetched_at)) = &*cached
+            && now.since(*fetched_at) < age
         {
-            return offered.clone();
+            return methods.clone();
         }
-        refreshed(&mut last, supabase, now).await
+        refreshed(&mut cached, supabase, now).await
     }
 }
 
 async fn refreshed(
-    last: &mut Option<(OfferedMethods, Timestamp)>,
+    cached: &mut Option<(OfferedMethods, Timestamp)>,
     supabase: &Supabase,
     now: Timestamp,
 ) -> OfferedMethods {
     match fetch_settings(supabase).await {
-        Ok(offered) => last.insert((offered, now)).0.clone(),
+        Ok(methods) => cached.insert((methods, now)).0.clone(),
         Err(error) => {
             tracing::warn!(%error, "the settings of Supabase Auth could not be fetched");
             let unknown = || OfferedMethods { email: true, confirms: true, providers: Vec::new() };
-            last.as_ref().map_or_else(unknown, |(offered, _)| offered.clone())
+            cached.as_ref().map_or_else(unknown, |(methods, _)| methods.clone())
         }
     }
 }
@@ -98,17 +100,17 @@ async fn fetch_settings(supabase: &Supabase) -> Result<OfferedMethods, UpstreamE
         disable_signup: bool,
     }
     const CALL: &str = "Supabase.Settings";
-    let answer = supabase.send(SupabaseRequest::get(CALL, "/settings")).await?;
-    if answer.status != StatusCode::OK {
-        return Err(answer.upstream_error(CALL));
+    let response = supabase.send(SupabaseRequest::get(CALL, "/settings")).await?;
+    if response.status != StatusCode::OK {
+        return Err(response.upstream_error(CALL));
     }
-    let Settings { external, disable_signup } = answer.json(CALL)?;
+    let Settings { external, disable_signup } = response.json(CALL)?;
     let on = external.iter().filter(|(id, on)| **on && !matches!(id.as_str(), "email" | "phone" | "anonymous_users"));
     let providers = on.map(|(id, _)| Provider { id: id.clone(), name: name(id) }).collect();
     Ok(OfferedMethods { email: external.get("email").copied().unwrap_or(false), confirms: !disable_signup, providers })
 }
 
-/// As the provider calls itself; one that we do not know, by its id.
+/// The name that the provider uses for itself; for an unknown provider, a name made of its id.
 fn name(id: &str) -> String {
     let known = match id {
         "azure" => "Microsoft",

@@ -1,21 +1,23 @@
-//! The calls to Supabase Auth that begin, renew and end a session.
+//! The calls to Supabase Auth that start, refresh and end a session.
 
 use std::fmt;
 use std::time::Instant;
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use shared::identity::mfa::FactorId;
 use shared::identity::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
 use shared::upstream_error::UpstreamError;
 
-use crate::captcha::{CaptchaError, CaptchaToken};
+use crate::captcha_error::CaptchaError;
+use crate::captcha_token::CaptchaToken;
 use crate::error::LoginError;
 use crate::hook::HookMessage;
 use crate::mail_error::MailError;
 use crate::supabase_error::SupabaseError;
 
-/// A token response, without the person, whom nobody signed for. Has no `Debug`.
+/// A token response without the person, as that part is not signed. Has no `Debug`.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Tokens {
     pub(crate) access_token: String,
@@ -25,13 +27,13 @@ pub(crate) struct Tokens {
     pub(crate) refresh_token: String,
 }
 
-/// The outcome of a request for a code. Only our log has it.
+/// The outcome of a request for a code. It goes only to our log.
 #[derive(Debug)]
 pub(crate) enum OtpOutcome {
     Mailed,
-    /// Nobody has this address, a mail to it is younger than a minute, or the account is banned.
+    /// Supabase sent no mail: nobody has this address, a mail was sent within the last minute, or the account is banned.
     Withheld(String),
-    /// Somebody has it, and the project could not send the mail.
+    /// Somebody has this address, and the project could not send the mail.
     Failed(MailError),
 }
 
@@ -61,13 +63,13 @@ pub(crate) async fn verify_otp(supabase: &Supabase, email: &str, code: &str) -> 
     tokens(supabase, SupabaseRequest::post("Supabase.Verify", "/verify", body), SupabaseError::of_code).await
 }
 
-/// With the hash that the link of a mail carries in place of its code.
+/// Signs in with the hash in the link of a mail, instead of the code.
 pub(crate) async fn verify_token_hash(supabase: &Supabase, token_hash: &str) -> Result<Tokens, LoginError> {
     let body = json!({ "type": "email", "token_hash": token_hash });
     tokens(supabase, SupabaseRequest::post("Supabase.Verify", "/verify", body), SupabaseError::of_link).await
 }
 
-/// Exchanges the code of a flow. A wrong verifier is an error that spends nothing, so another may be tried.
+/// Exchanges the code of a flow. A wrong verifier does not use up the code, so another verifier may be tried.
 pub(crate) async fn exchange_code(supabase: &Supabase, code: &str, verifier: &str) -> Result<Tokens, LoginError> {
     let body = json!({ "auth_code": code, "code_verifier": verifier });
     tokens(
@@ -88,8 +90,8 @@ pub(crate) async fn refresh_session(supabase: &Supabase, token: &str) -> Result<
     .await
 }
 
-/// Shows a second factor: the session that comes back has both. Supabase wants the challenge and the code from one address,
-/// and we may have several: then both are repeated once, together.
+/// Verifies a second factor and returns a session with both factors. Supabase requires the challenge and the code from one IP
+/// address. We may call from several, so after that error both are repeated once.
 pub(crate) async fn verify_factor(
     supabase: &Supabase,
     bearer: &Bearer,
@@ -104,7 +106,7 @@ pub(crate) async fn verify_factor(
     }
 }
 
-/// A challenge lives for five minutes and this one for a moment, so that the page that asks for the code keeps nothing.
+/// Makes a challenge and verifies it at once, so that the page for the code need not keep the challenge.
 async fn challenge_and_verify(
     supabase: &Supabase,
     bearer: &Bearer,
@@ -117,20 +119,20 @@ async fn challenge_and_verify(
     }
     const CALL: &str = "Supabase.Challenge";
     let path = format!("/factors/{}/challenge", factor.as_str());
-    let answer = supabase
+    let response = supabase
         .send(SupabaseRequest { bearer: Some(bearer), ..SupabaseRequest::post(CALL, &path, json!({})) })
         .await?;
-    if !answer.status.is_success() {
-        return Err(login_error(&answer, CALL, SupabaseError::of_factor));
+    if !response.status.is_success() {
+        return Err(login_error(&response, CALL, SupabaseError::of_factor));
     }
-    let challenge: Challenge = answer.json(CALL)?;
+    let challenge: Challenge = response.json(CALL)?;
     let path = format!("/factors/{}/verify", factor.as_str());
     let body = json!({ "challenge_id": challenge.id.as_str(), "code": code });
     let request = SupabaseRequest { bearer: Some(bearer), ..SupabaseRequest::post("Supabase.Factor", &path, body) };
     tokens(supabase, request, SupabaseError::of_factor).await
 }
 
-/// Has a code mailed, and a link to `callback`, to a person who exists; nobody is signed up by this.
+/// Sends a mail with a code and a link to `callback` to a person who has an account. Nobody is signed up by this.
 pub(crate) async fn send_otp(
     supabase: &Supabase,
     email: &str,
@@ -139,33 +141,33 @@ pub(crate) async fn send_otp(
     captcha: &CaptchaToken,
 ) -> Result<OtpOutcome, LoginError> {
     const CALL: &str = "Supabase.Otp";
-    let path = format!("/otp?redirect_to={}", crate::encoded(callback));
+    let path = format!("/otp?redirect_to={}", utf8_percent_encode(callback, NON_ALPHANUMERIC));
     let body = json!({
         "email": email, "create_user": false, "data": {},
         "code_challenge": challenge, "code_challenge_method": "s256", "gotrue_meta_security": captcha,
     });
     let (request, began) = (SupabaseRequest::post(CALL, &path, body), Instant::now());
     let timeout = request.timeout;
-    let answer = match supabase.send(request).await {
-        Ok(answer) => answer,
-        // For who is not known, no mail server is asked that could be slow.
+    let response = match supabase.send(request).await {
+        Ok(response) => response,
+        // A timeout is a slow mail server, which Supabase calls only for a known address.
         Err(_) if began.elapsed() >= timeout => return Ok(OtpOutcome::Failed(MailError::NoAnswer)),
         Err(error) => return Err(error.into()),
     };
-    if answer.status.is_success() {
+    if response.status.is_success() {
         return Ok(OtpOutcome::Mailed);
     }
-    if let Some(error) = MailError::of(&answer) {
+    if let Some(error) = MailError::of(&response) {
         return Ok(OtpOutcome::Failed(error));
     }
-    match answer.code.as_deref() {
-        // The first: nobody is there. The others come only for people who are there, so they must look the same; the mail that
-        // was sent a moment ago is as good.
+    match response.code.as_deref() {
+        // The first code means that nobody has the address. The others occur only for a known address, so the
+        // response must be the same. After a rate limit, the mail of a moment ago still works.
         Some(code @ ("otp_disabled" | "signup_disabled" | "over_email_send_rate_limit" | "user_banned")) => {
             Ok(OtpOutcome::Withheld(code.to_owned()))
         }
         Some("validation_failed") => Err(LoginError::NoEmail),
-        _ => Err(captcha.explain(login_error(&answer, CALL, SupabaseError::of_any))),
+        _ => Err(captcha.explain(login_error(&response, CALL, SupabaseError::of_any))),
     }
 }
 
@@ -174,35 +176,35 @@ pub(crate) async fn sign_out(supabase: &Supabase, bearer: &Bearer) -> Result<(),
     const CALL: &str = "Supabase.Logout";
     let request =
         SupabaseRequest { bearer: Some(bearer), ..SupabaseRequest::post(CALL, "/logout?scope=local", json!({})) };
-    let answer = supabase.send(request).await?;
-    // 401, 403, 404: there is no such session, which is what was wanted.
-    if answer.status.is_success() || matches!(answer.status.as_u16(), 401 | 403 | 404) {
+    let response = supabase.send(request).await?;
+    // 401, 403, 404: the session does not exist any more.
+    if response.status.is_success() || matches!(response.status.as_u16(), 401 | 403 | 404) {
         return Ok(());
     }
-    Err(answer.upstream_error(CALL))
+    Err(response.upstream_error(CALL))
 }
 
 async fn tokens(
     supabase: &Supabase,
     request: SupabaseRequest<'_>,
-    meaning: fn(&str) -> Option<SupabaseError>,
+    to_error: fn(&str) -> Option<SupabaseError>,
 ) -> Result<Tokens, LoginError> {
     let call = request.call;
-    let answer = supabase.send(request).await?;
-    if answer.status.is_success() { Ok(answer.json(call)?) } else { Err(login_error(&answer, call, meaning)) }
+    let response = supabase.send(request).await?;
+    if response.status.is_success() { Ok(response.json(call)?) } else { Err(login_error(&response, call, to_error)) }
 }
 
 fn login_error(
-    answer: &SupabaseResponse,
+    response: &SupabaseResponse,
     call: &'static str,
-    meaning: fn(&str) -> Option<SupabaseError>,
+    to_error: fn(&str) -> Option<SupabaseError>,
 ) -> LoginError {
-    if answer.code.as_deref() == Some("captcha_failed") {
-        return CaptchaError::LoginErrorPage.into();
+    if response.code.as_deref() == Some("captcha_failed") {
+        return CaptchaError::Rejected.into();
     }
-    match (answer.code.as_deref().and_then(meaning), HookMessage::of(answer)) {
+    match (response.code.as_deref().and_then(to_error), HookMessage::of(response)) {
         (Some(error), _) => LoginError::Supabase(error),
         (None, Some(message)) => LoginError::Hook(message),
-        (None, None) => LoginError::Upstream(answer.upstream_error(call)),
+        (None, None) => LoginError::Upstream(response.upstream_error(call)),
     }
 }

@@ -1,54 +1,54 @@
-//! Errors of Supabase Auth, by their codes, and what they mean for the person.
+//! The errors of Supabase Auth, by their codes, with a sentence for the person.
 
 use shared::identity::{HOOK_MUST_KEEP_CLAIMS, SessionError};
 
-/// An error code of Supabase Auth, as the person meets it.
+/// An error of Supabase Auth. One error stands for all codes that need the same sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SupabaseError {
-    /// The wrong password, or nobody has this address.
+    /// The password is wrong, or nobody has this address.
     Credentials,
-    /// The address was never confirmed. A code that is mailed to it confirms it.
+    /// The address was never confirmed. A code in a mail to it confirms it.
     Unconfirmed,
-    /// The address was never confirmed, and nothing that this page can do confirms it: sign-up is off.
+    /// The address was never confirmed, and this page cannot confirm it, as sign-up is off.
     Unconfirmable,
     /// The account is banned.
     Suspended,
-    /// The wrong code, or one that is too old; or the account is banned, which Supabase looks up before the code. Told apart,
-    /// any code at all would say who is banned.
+    /// The code is wrong or too old, or the account is banned, which Supabase checks before the code. With separate
+    /// errors, any code would show who is banned.
     Code,
-    /// The link of a mail that was used, or is too old.
+    /// The link of a mail was used, or is too old.
     Link,
-    /// The wrong code of an authenticator, or one that has run out.
+    /// The code of an authenticator is wrong or has expired.
     Factor,
-    /// No authenticator that this page can ask for.
+    /// The account does not have this authenticator.
     NoAuthenticator,
-    /// Too much for now.
+    /// Too many requests.
     RateLimited,
     /// Signing in by e-mail is off.
     EmailDisabled,
-    /// A provider that is not offered.
+    /// The provider is not offered.
     Provider,
-    /// The person said no at the provider.
+    /// The person cancelled the sign-in at the provider.
     Cancelled,
-    /// There is no account for them, and none is made.
+    /// The person has no account, and sign-up is off.
     NoAccount,
     /// The provider's address is not verified.
     UnverifiedAddress,
-    /// The provider, or Supabase with what the provider said, failed.
+    /// The provider failed, or Supabase could not process its response.
     ProviderFailed,
-    /// The provider is out of order for the moment.
+    /// The provider is temporarily unavailable.
     ProviderUnavailable,
-    /// The provider did not say which address they have.
+    /// The provider did not return an e-mail address.
     NoAddress,
-    /// The flow ended, one way or the other.
+    /// The flow has expired or was used.
     FlowExpired,
-    /// The newest flow of the person is not the one that this verifier is for.
+    /// The verifier does not belong to the newest flow of the person.
     WrongVerifier,
-    /// A factor was checked from another address than it was asked for.
+    /// The challenge and the code of a factor came from different IP addresses.
     AddressChanged,
-    /// The session ended.
+    /// The session has ended.
     Session,
-    /// The token does not say how the person signed in, and Supabase's own OAuth server is on.
+    /// The token does not contain `amr`, and Supabase's own OAuth server is on.
     MissingAmr,
 }
 
@@ -56,7 +56,7 @@ impl SupabaseError {
     /// Of `POST /token?grant_type=password`.
     pub(crate) fn of_password(code: &str) -> Option<Self> {
         match code {
-            // A ban is looked up before the password is: told apart, it would say that the address exists.
+            // Supabase checks a ban before the password. A separate error would show that the address exists.
             "invalid_credentials" | "user_banned" | "validation_failed" | "user_not_found" => Some(Self::Credentials),
             "email_not_confirmed" => Some(Self::Unconfirmed),
             code => Self::of_any(code),
@@ -84,7 +84,7 @@ impl SupabaseError {
         match code {
             "mfa_verification_failed" | "mfa_challenge_expired" | "validation_failed" => Some(Self::Factor),
             "mfa_factor_not_found" => Some(Self::NoAuthenticator),
-            // Also of a challenge that was used before, by a second click.
+            // Supabase also returns this code for a challenge that was used before, as by a double click.
             "mfa_ip_address_mismatch" => Some(Self::AddressChanged),
             "session_not_found" | "session_expired" | "user_not_found" | "bad_jwt" | "no_authorization" => {
                 Some(Self::Session)
@@ -115,9 +115,9 @@ impl SupabaseError {
         }
     }
 
-    /// Of an `error_code`, or else an `error`, in the address of the callback, with its description. Whatever it is,
-    /// the sign-in has failed: an address that says so will say so again. The provider's own words (RFC 6749
-    /// §4.1.2.1) come without an `error_code`.
+    /// Of the `error_code`, or else the `error`, in the address of the callback, with its description. A provider's
+    /// own error (RFC 6749 §4.1.2.1) comes without an `error_code`. No error here is temporary: the same address
+    /// fails again.
     pub(crate) fn of_callback(code: &str, description: &str) -> Self {
         match code {
             "access_denied" => Self::Cancelled,
@@ -129,15 +129,15 @@ impl SupabaseError {
             | "flow_state_expired"
             | "flow_state_already_used"
             | "bad_oauth_state" => Self::FlowExpired,
-            // Supabase has one code for whatever goes wrong between it and a provider.
+            // Supabase has one code for all errors between it and a provider.
             "unexpected_failure" if description.contains("user email from external provider") => Self::NoAddress,
             code => Self::of_any(code).filter(|error| *error != Self::RateLimited).unwrap_or(Self::ProviderFailed),
         }
     }
 
-    /// Of a session that is none.
-    pub(crate) const fn of_session(why: SessionError) -> Self {
-        match why {
+    /// Of the error of a session.
+    pub(crate) const fn of_session(error: SessionError) -> Self {
+        match error {
             SessionError::Banned => Self::Suspended,
             SessionError::MissingAmr => Self::MissingAmr,
             SessionError::Ended | SessionError::Unrecognized => Self::Session,
@@ -154,6 +154,7 @@ impl SupabaseError {
         }
     }
 
+    /// For the person.
     pub(crate) const fn sentence(self) -> &'static str {
         match self {
             Self::Credentials => {

@@ -1,4 +1,4 @@
-//! Supabase's leg of a sign-in: PKCE between us and Supabase Auth (RFC 7636).
+//! A PKCE flow between us and Supabase Auth (RFC 7636).
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use shared::oauth::secret::{Digest, Secret, from_text, to_text};
 
 use crate::form::CsrfToken;
 use crate::next::Next;
-use crate::session;
+use crate::session_cookies::{from_cookie, to_cookie};
 
-/// One that is under way, kept in a cookie of its own.
+/// A flow that this browser began. Each flow has a cookie of its own.
 ///
-/// The cookie is not sealed. The verifier proves that the browser which comes back is the one that left, and its user may know
-/// it: they would only sign themselves in. Others cannot read it (`HttpOnly`, `Secure`), nor put theirs in its place
-/// (`__Host-`); `next` is checked again when it is read. What cannot be abused needs no key that must be kept.
+/// The cookie is not encrypted, so no key has to be kept for it. The verifier proves that the browser that returns is
+/// the browser that left. Its user may know the verifier: they could only sign themselves in. Others cannot read the
+/// cookie (`HttpOnly`, `Secure`) or replace it (`__Host-`), and `next` is checked again when it is read.
 pub(crate) struct SupabaseFlow {
     pub(crate) id: String,
     pub(crate) verifier: String,
     pub(crate) next: Option<Next>,
-    /// Where a mail went, if it is one of a mail.
+    /// The address of the mail, if the flow has one.
     pub(crate) email: Option<String>,
     started: Timestamp,
 }
@@ -30,7 +30,8 @@ pub(crate) struct SupabaseFlow {
 impl SupabaseFlow {
     /// Seconds between two mails to one address (`SMTP_MAX_FREQUENCY`).
     const BETWEEN_MAILS: u64 = 60;
-    /// Of several tabs, and of their size together: API Gateway takes heads of 10 KB, and a session has its share of that.
+    /// The most flows, of several tabs, and the most bytes of their cookies together. API Gateway accepts 10 KB of
+    /// headers, which the session also uses.
     const MAX_FLOWS: usize = 3;
     const MAX_BYTES: usize = 3000;
 
@@ -39,9 +40,9 @@ impl SupabaseFlow {
         Self { id: to_text(Secret::<16>::random().expose()), verifier, next, email: None, started: now }
     }
 
-    /// The one of a mail. Supabase lets a link lead to the newest flow of a person, also when it sends no mail for it: so
-    /// whoever asks again in this browser, by a second click or in another tab, comes with the same verifier, and for the
-    /// same way back with the same flow.
+    /// The flow of a mail. A link of Supabase always belongs to the newest flow of a person, also when Supabase sent
+    /// no mail for that flow. So a second request of this browser, by a double click or in another tab, uses the same
+    /// verifier, and with the same `next` also the same flow.
     pub(crate) fn for_email(
         jar: &Jar,
         csrf_token: &CsrfToken,
@@ -53,21 +54,21 @@ impl SupabaseFlow {
         let email = email.trim().to_lowercase();
         let verifier = to_text(csrf_token.derive("verifier", &email).expose());
         let id = Self::id_for_email(csrf_token, &email, next.as_ref());
-        // Since the mail that is on its way, not since the last click.
-        let started = Self::from_cookies(jar, &id, issuer, now).map(|before| before.started);
+        // The time of the last mail, not of the last click.
+        let started = Self::from_cookies(jar, &id, issuer, now).map(|flow| flow.started);
         let started = started.filter(|at| now.since(*at).as_secs() < Self::BETWEEN_MAILS).unwrap_or(now);
         Self { id, verifier, next, email: Some(email), started }
     }
 
     fn id_for_email(csrf_token: &CsrfToken, email: &str, next: Option<&Next>) -> String {
-        let about = format!("{email}\n{}", next.map_or("", Next::as_str));
-        let derived = csrf_token.derive("flow", &about);
-        // As long as a random one.
+        let subject = format!("{email}\n{}", next.map_or("", Next::as_str));
+        let derived = csrf_token.derive("flow", &subject);
+        // The id is as long as a random one.
         to_text(derived.expose().split_at(16).0)
     }
 
-    /// The verifiers of this browser: this flow's, then those of the others, newest first, and no more than a browser is given: a
-    /// stranger may send any number of cookies.
+    /// The verifiers of this browser: that of this flow, then those of the others, newest first. The number is
+    /// limited, as a request may carry any number of cookies.
     pub(crate) fn verifiers(&self, jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<String> {
         let mut verifiers = vec![self.verifier.clone()];
         for (flow, _) in Self::all_open(jar, issuer, now) {
@@ -84,7 +85,7 @@ impl SupabaseFlow {
         Self::BETWEEN_MAILS.saturating_sub(now.since(self.started).as_secs())
     }
 
-    /// Those of this browser, newest first, with the length of what it keeps.
+    /// The flows of this browser, newest first, each with the length of its cookie.
     fn all_open(jar: &Jar, issuer: &Issuer, now: Timestamp) -> Vec<(Self, usize)> {
         let prefix = host_cookie::name(&name(""), issuer);
         let mut open: Vec<(Self, usize)> = jar
@@ -112,7 +113,7 @@ impl SupabaseFlow {
         (now.since(flow.started) < Duration::from_secs(MAX_AGE.into())).then_some(flow)
     }
 
-    /// Gives it to the browser, and takes away the oldest of too many others.
+    /// Sets the cookie of this flow, and clears the oldest of too many others.
     pub(crate) fn set_cookie(&self, response: &mut Response, jar: &Jar, issuer: &Issuer, now: Timestamp) {
         let value = self.value();
         let mut others = Self::all_open(jar, issuer, now);
@@ -136,7 +137,7 @@ impl SupabaseFlow {
     fn value(&self) -> String {
         let next = self.next.as_ref().map_or("", Next::as_str);
         let email = self.email.as_deref().unwrap_or_default();
-        let (next, email) = (session::to_cookie(next), session::to_cookie(email));
+        let (next, email) = (to_cookie(next), to_cookie(email));
         format!("{}.{}.{next}.{email}", self.started.seconds(), self.verifier)
     }
 
@@ -145,13 +146,13 @@ impl SupabaseFlow {
         let started = Timestamp::from_seconds(parts.next()?.parse().ok()?);
         let verifier = parts.next()?.to_owned();
         from_text::<32>(&verifier)?;
-        let next = Next::parse(&session::from_cookie(parts.next()?)?);
-        let email = session::from_cookie(parts.next()?).filter(|email| !email.is_empty());
+        let next = Next::parse(&from_cookie(parts.next()?)?);
+        let email = from_cookie(parts.next()?).filter(|email| !email.is_empty());
         Some(Self { id: id.to_owned(), verifier, next, email, started })
     }
 }
 
-/// Seconds: as long as the code of a mail lives.
+/// Seconds. The code of a mail is valid as long.
 const MAX_AGE: u32 = 3600;
 
 fn name(id: &str) -> String {
