@@ -1,4 +1,4 @@
-//! `/admin/{tenant}/activity`: what has happened in a tenant lately.
+//! `/admin/{tenant}/activity`: the recent activity of a tenant.
 
 use askama::Template;
 use http::StatusCode;
@@ -15,8 +15,9 @@ use crate::date_time::DateTime;
 use crate::error::AdminError;
 use crate::event_text;
 use crate::nav_bar::NavBar;
+use crate::page_request::PageRequest;
 use crate::tenant_admin::TenantAdmin;
-use crate::{Admin, PageRequest, cursor};
+use crate::{Admin, cursor};
 
 /// The most events of one page.
 const PAGE: usize = 50;
@@ -37,7 +38,7 @@ struct Row {
     what: String,
     by: String,
     detail: String,
-    /// It was refused, or ended against somebody's will.
+    /// Whether it deserves attention: something was refused, or may have been stolen.
     bad: bool,
 }
 
@@ -76,8 +77,8 @@ impl Admin {
         Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
-    /// A page of events that tell something, the newest first. Connections that refresh every hour would hide them, so those that
-    /// only say that all is well are passed over, in no more calls than this.
+    /// A page of significant events, the newest first. Routine events, such as hourly refreshes, are skipped. One
+    /// page makes at most `CALLS` calls for that.
     pub(crate) async fn recent_activity(
         &self,
         tenant_admin: &TenantAdmin,

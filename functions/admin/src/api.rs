@@ -59,7 +59,7 @@ struct ApiKeyJson {
 struct CreatedKeyJson {
     #[serde(flatten)]
     listed: ApiKeyJson,
-    /// Here and never again.
+    /// The secret. No other response contains it.
     key: String,
 }
 
@@ -90,7 +90,7 @@ struct RevokedKeyJson {
     revoked: bool,
 }
 
-/// Exactly one of the first three.
+/// Exactly one of the first three members is given.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RevokeConnectionsRequest {
@@ -134,38 +134,39 @@ impl Admin {
         }
     }
 
-    /// A key of the tenant; or, for what only reads, the session of someone who looks after it. A session changes nothing here: a
-    /// browser sends it unasked, and our pages are for that. A key for another tenant finds nothing, as if there were no such tenant.
+    /// Authenticates by a key of the tenant or, for an operation that only reads, by the session of an administrator.
+    /// A session may not change anything here: a browser sends it with every request, also from another site. A key
+    /// of another tenant gets the response for a tenant that does not exist.
     async fn authenticate(
         &self,
         request: &Request,
         tenant: &TenantId,
         now: Timestamp,
     ) -> Result<TenantAdmin, AdminError> {
-        let Some(shown) = bearer(request)? else {
+        let Some(presented) = bearer(request)? else {
             if request.method() != Method::GET {
                 return Err(AdminError::Unauthenticated);
             }
             let person = self.identity.signed_in(request, now).await?.ok_or(AdminError::Unauthenticated)?;
             return self.tenant_admin(&person, tenant).await;
         };
-        let refused = |reason: &'static str, why: AdminError| {
-            let key = &shown.id.to_text();
+        let refuse = |reason: &'static str, error: AdminError| {
+            let key = &presented.id.to_text();
             audit::record(&Event::KeyRefused { key, reason, tenant: None, person: None, scope: None });
-            why
+            error
         };
-        let invalid_key = |why: ApiKeyError| refused(why.as_str(), AdminError::ApiKey(why));
-        let known = self.keys.verify(&shown, now).await?.map_err(invalid_key)?;
+        let invalid_key = |error: ApiKeyError| refuse(error.as_str(), AdminError::ApiKey(error));
+        let known = self.keys.verify(&presented, now).await?.map_err(invalid_key)?;
         if known.tenant != *tenant {
-            return Err(refused("another_tenant", AdminError::NotFound));
+            return Err(refuse("another_tenant", AdminError::NotFound));
         }
         let membership = self.directory.membership(&known.maker, &known.tenant).await?;
-        let membership = membership.ok_or_else(|| refused("maker_gone", AdminError::MakerNotMember))?;
-        let tenant_admin = TenantAdmin::for_api_key(&shown, &known, membership)
+        let membership = membership.ok_or_else(|| refuse("maker_gone", AdminError::MakerNotMember))?;
+        let tenant_admin = TenantAdmin::for_api_key(&presented, &known, membership)
             .ok_or_else(|| invalid_key(ApiKeyError::SecretMismatch))?;
         tenant_admin.map_err(|error| {
             audit::record(&Event::KeyRefused {
-                key: &shown.id.to_text(),
+                key: &presented.id.to_text(),
                 reason: "scope",
                 tenant: Some(known.tenant.as_str()),
                 person: Some(known.maker.as_str()),
@@ -176,7 +177,7 @@ impl Admin {
     }
 
     async fn api_my_connections(&self, request: &Request, now: Timestamp) -> Result<Response, AdminError> {
-        // A key is a tenant's, and must not show what its maker has elsewhere.
+        // A key belongs to a tenant, and must not show the connections of its maker in other tenants.
         if request.headers().contains_key(AUTHORIZATION) {
             return Err(AdminError::Unauthenticated);
         }
@@ -210,7 +211,7 @@ impl Admin {
     ) -> Result<Response, AdminError> {
         let (tenant, revoker) = (tenant_admin.tenant(), self.revoker(tenant_admin, now));
         let after = cursor::read(body.after.as_deref(), Cursor::parse)?;
-        let whose = |person, client| ConnectionFilter::Tenant { tenant, person, client };
+        let filter = |person, client| ConnectionFilter::Tenant { tenant, person, client };
         let batch = match (body.connection.as_deref(), body.person.as_deref(), body.client.as_deref()) {
             (Some(id), None, None) if after.is_none() => {
                 let found = self.grants.find(&GrantId::parse(id).ok_or(AdminError::NotFound)?).await?;
@@ -222,11 +223,11 @@ impl Admin {
             }
             (None, Some(id), None) => {
                 let person = PersonId::parse(id).ok_or(AdminError::InvalidBody)?;
-                revoker.revoke_batch(whose(Some(&person), None), None, after.as_ref()).await?
+                revoker.revoke_batch(filter(Some(&person), None), None, after.as_ref()).await?
             }
             (None, None, Some(id)) => {
                 let client = ClientId::parse(id).ok_or(AdminError::InvalidBody)?;
-                revoker.revoke_batch(whose(None, Some(&client)), None, after.as_ref()).await?
+                revoker.revoke_batch(filter(None, Some(&client)), None, after.as_ref()).await?
             }
             _ => return Err(AdminError::InvalidBody),
         };
@@ -256,7 +257,7 @@ impl Admin {
         const MOST_DAYS: u64 = 3650;
         let name = ApiKeyName::parse(&body.name).ok_or(AdminError::InvalidBody)?;
         let scopes = Scopes::from_names(body.scopes.iter().map(String::as_str)).permissions();
-        // One that is not known here must not be left out in silence.
+        // An unknown scope is an error, and not left out in silence.
         let known = body.scopes.iter().all(|name| scopes.iter().any(|scope| scope.as_str() == name));
         let days = body.expires_in_days;
         if !known || days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
@@ -298,7 +299,7 @@ impl Admin {
     }
 
     fn description(&self) -> Result<Response, AdminError> {
-        // Its own text, which a test reads.
+        // The text is a constant, and a test parses it.
         let mut description: Value = serde_json::from_str(DESCRIPTION).map_err(|_| AdminError::NotFound)?;
         if let Some(document) = description.as_object_mut() {
             let server = serde_json::json!([{ "url": self.issuer.as_str() }]);
@@ -323,7 +324,7 @@ impl ApiKeyJson {
 }
 
 impl EventJson {
-    /// With what concerns a tenant, and not what only an operator needs.
+    /// An event with the members that concern a tenant, without those for operators.
     fn of(activity: &Activity) -> Self {
         const MEMBERS: [&str; 16] = [
             "by",
@@ -368,19 +369,20 @@ fn json(status: StatusCode, value: &impl Serialize) -> Response {
     response::no_store(response::json(status, value))
 }
 
-/// The key that a request shows, if it shows anything (RFC 6750 §2.1): once, whole, and a key.
+/// The API key in the `Authorization` header (RFC 6750 §2.1); `None` without the header. A second header or anything
+/// but a well-formed key is an error.
 fn bearer(request: &Request) -> Result<Option<ApiKey>, AdminError> {
-    let mut shown = request.headers().get_all(AUTHORIZATION).iter();
-    let Some(value) = shown.next() else { return Ok(None) };
+    let mut values = request.headers().get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next() else { return Ok(None) };
     let key = || {
         let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| ApiKey::parse(key.trim()))?
     };
-    let alone = shown.next().is_none();
+    let alone = values.next().is_none();
     key().filter(|_| alone).map(Some).ok_or(AdminError::MalformedApiKey)
 }
 
-/// A JSON body.
+/// Parses a JSON body.
 fn read<T: for<'de> Deserialize<'de>>(request: &Request) -> Result<T, AdminError> {
     if body::bytes(request).len() > Parameters::LIMIT {
         return Err(ParameterError::TooLarge.into());

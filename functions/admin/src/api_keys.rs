@@ -1,32 +1,28 @@
-//! `/admin/{tenant}/keys`: the keys of a tenant's scripts. One is made in three steps: described, confirmed, and shown, once: that page
-//! alone answers its form by itself, as a secret may wait neither in a cookie nor in an address. The form counts once.
+//! `/admin/{tenant}/keys`: the API keys of a tenant. A key is made in three steps: it is described, confirmed, and
+//! shown once. The page that shows it is the only one that is the response to a form: a secret may wait neither in a
+//! cookie nor in an address. The form makes one key only.
 
 use std::borrow::Cow;
-use std::time::Duration;
 
 use askama::Template;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
-use shared::clock::Timestamp;
 use shared::http::layout::{FormAction, Layout, ONCE};
 use shared::http::sanitized_text::{IsolatedText, SanitizedText};
 use shared::lambda::Response;
-use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
+use shared::oauth::api_key::ApiKeyId;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::api_keys::{ApiKeyRecord, Cursor, FORM_LIFETIME, FormId};
 
-use crate::confirm::{Confirmation, Fields, csrf_token, shown_field};
+use crate::confirmation::Confirmation;
 use crate::date_time::DateTime;
 use crate::error::AdminError;
+use crate::form_fields::{FormFields, csrf_token};
+use crate::key_description::{KeyConfirmation, KeyDescription, KeyDraft, KeyFormError, LIFETIMES, scope_field};
 use crate::nav_bar::NavBar;
 use crate::notice::Notice;
+use crate::page_request::PageRequest;
 use crate::tenant_admin::TenantAdmin;
-use crate::{Admin, PageRequest, cursor, permission};
-
-/// Days for which a key can be made; nothing is for ever.
-const LIFETIMES: [(&str, &str); 5] =
-    [("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "a year"), ("never", "until it is revoked")];
-const DEFAULT_LIFETIME: &str = "90";
+use crate::{Admin, cursor, permission};
 
 #[derive(Template)]
 #[template(path = "api-keys.html")]
@@ -44,7 +40,7 @@ struct Row {
     name: String,
     may: Vec<&'static str>,
     maker: String,
-    /// Whoever looks made it.
+    /// Whether the person who looks at the page made it.
     own: bool,
     made: DateTime,
     used: Option<DateTime>,
@@ -63,9 +59,9 @@ struct FormPage<'a> {
     choices: Vec<Choice>,
     lives: Vec<(&'static str, &'static str, bool)>,
     wrong: &'a [KeyFormError],
-    /// The name is among it.
+    /// Whether the name is among `wrong`.
     unnamed: bool,
-    /// The first of it.
+    /// The first of `wrong`.
     focus: Option<KeyFormError>,
     script: &'static str,
 }
@@ -89,51 +85,8 @@ struct CreatedKeyPage<'a> {
     script: &'static str,
 }
 
-/// Copies the key.
+/// The script of the button that copies the key.
 const COPY: &str = include_str!("copy.js");
-
-/// The form of a new key as it was sent, with the fields that are not valid.
-#[derive(Deserialize, Serialize)]
-pub(crate) struct KeyDraft {
-    name: String,
-    may: String,
-    life: String,
-    wrong: Vec<KeyFormError>,
-}
-
-/// The description of a new key, to be confirmed in the form of that id.
-#[derive(Deserialize, Serialize)]
-pub(crate) struct KeyConfirmation {
-    name: String,
-    may: String,
-    life: String,
-    form: String,
-    /// Seconds since 1970-01-01 UTC.
-    shown: i64,
-}
-
-/// The description of a new key.
-struct KeyDescription {
-    name: ApiKeyName,
-    scopes: Scopes,
-    life: KeyLifetime,
-}
-
-/// For how long.
-#[derive(Clone, Copy)]
-enum KeyLifetime {
-    Days(u64),
-    UntilRevoked,
-}
-
-/// A field of the form that is not valid.
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum KeyFormError {
-    Name,
-    Scopes,
-    Life,
-}
 
 impl Admin {
     pub(crate) async fn keys(
@@ -170,22 +123,29 @@ impl Admin {
         tenant_admin: &TenantAdmin,
     ) -> Result<Response, AdminError> {
         if !request.is_post {
-            let described = match &request.notice {
-                Some(Notice::Described(described)) => described.read(),
+            let confirmation = match &request.notice {
+                Some(Notice::Described(confirmation)) => confirmation.read(),
                 _ => None,
             };
-            return Ok(match (described, &request.notice) {
-                (Some((described, fields)), _) => self.confirm_key(request, tenant_admin, &described, fields),
+            return Ok(match (confirmation, &request.notice) {
+                (Some((description, fields)), _) => self.confirm_key(request, tenant_admin, &description, fields),
                 (None, Some(Notice::NotDescribed(draft))) => self.key_form(request, tenant_admin, draft),
-                (None, _) => self.key_form(request, tenant_admin, &KeyDraft::of(request, tenant_admin, Vec::new())),
+                (None, _) => self.key_form(
+                    request,
+                    tenant_admin,
+                    &KeyDraft::of(&request.parameters, tenant_admin.permissions(), Vec::new()),
+                ),
             });
         }
         match request.parameters.value("step") {
             Some("describe") => {
                 request.verify_csrf_token(&description_step())?;
-                let notice = match KeyDescription::read(request, tenant_admin) {
-                    Ok(described) => Notice::Described(KeyConfirmation::of(&described, &FormId::random(), request.now)),
-                    Err(wrong) => Notice::NotDescribed(KeyDraft::of(request, tenant_admin, wrong)),
+                let permissions = tenant_admin.permissions();
+                let notice = match KeyDescription::read(&request.parameters, permissions) {
+                    Ok(description) => {
+                        Notice::Described(KeyConfirmation::of(&description, &FormId::random(), request.now))
+                    }
+                    Err(wrong) => Notice::NotDescribed(KeyDraft::of(&request.parameters, permissions, wrong)),
                 };
                 Ok(self.redirect_with_notice(request, &notice))
             }
@@ -222,13 +182,13 @@ impl Admin {
         &self,
         request: &PageRequest<'_>,
         tenant_admin: &TenantAdmin,
-        described: &KeyDescription,
-        fields: Fields,
+        description: &KeyDescription,
+        fields: FormFields,
     ) -> Response {
         let nav_bar = NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys");
-        let name = IsolatedText(described.name.as_str());
-        let may = permission::titles(described.scopes).join(", ");
-        let life = match described.life.end(request.now) {
+        let name = IsolatedText(description.name.as_str());
+        let may = permission::titles(description.scopes).join(", ");
+        let life = match description.life.end(request.now) {
             Some(end) => format!("It works until {}, or until it is revoked.", DateTime(end)),
             None => "It works until it is revoked.".to_owned(),
         };
@@ -253,15 +213,14 @@ impl Admin {
         request: &PageRequest<'_>,
         tenant_admin: &TenantAdmin,
     ) -> Result<Response, AdminError> {
-        let value = |name: &str| request.parameters.value(name);
-        let form = value("form").and_then(FormId::parse).ok_or(AdminError::InvalidBody)?;
+        let form = request.parameters.value("form").and_then(FormId::parse).ok_or(AdminError::InvalidBody)?;
         let shown = request.shown_at()?;
-        let described = KeyDescription::read_confirmed(request).ok_or(AdminError::InvalidBody)?;
-        request.verify_csrf_token(&described.fields(&form, shown))?;
+        let description = KeyDescription::read_confirmed(&request.parameters).ok_or(AdminError::InvalidBody)?;
+        request.verify_csrf_token(&description.fields(&form, shown))?;
         if request.now.since(shown) > FORM_LIFETIME {
             return Err(AdminError::FormExpired);
         }
-        let KeyDescription { name, scopes, life } = described;
+        let KeyDescription { name, scopes, life } = description;
         let expires = life.end(shown);
         let (through, membership) = (tenant_admin.through(Some(&form)), tenant_admin.membership());
         let (key, known) = self.keys.create_as(through, membership, name, scopes, expires, request.now).await?;
@@ -313,112 +272,9 @@ impl Admin {
     }
 }
 
-impl KeyDraft {
-    fn of(request: &PageRequest<'_>, tenant_admin: &TenantAdmin, wrong: Vec<KeyFormError>) -> Self {
-        // What is longer than any name can be is kept as far as shows that.
-        const MOST: usize = 100;
-        let value = |name: &str| request.parameters.value(name);
-        let ticked = tenant_admin.permissions().iter().filter(|scope| value(&scope_field(*scope)).is_some());
-        Self {
-            name: value("name").unwrap_or_default().chars().take(MOST).collect(),
-            may: ticked.fold(Scopes::NONE, Scopes::with).to_string(),
-            life: value("life")
-                .and_then(KeyLifetime::parse)
-                .map_or_else(|| DEFAULT_LIFETIME.to_owned(), KeyLifetime::to_text),
-            wrong,
-        }
-    }
-}
-
-impl KeyConfirmation {
-    fn of(described: &KeyDescription, form: &FormId, shown: Timestamp) -> Self {
-        Self {
-            name: described.name.as_str().to_owned(),
-            may: described.scopes.to_string(),
-            life: described.life.to_text(),
-            form: form.to_text(),
-            shown: shown.seconds(),
-        }
-    }
-
-    /// What it describes, and the fields of the form in which that is confirmed.
-    fn read(&self) -> Option<(KeyDescription, Fields)> {
-        let described = KeyDescription::parse(&self.name, &self.may, &self.life)?;
-        let fields = described.fields(&FormId::parse(&self.form)?, Timestamp::from_seconds(self.shown));
-        Some((described, fields))
-    }
-}
-
-impl KeyDescription {
-    /// As the form has it: what it did not offer cannot be ticked.
-    fn read(request: &PageRequest<'_>, tenant_admin: &TenantAdmin) -> Result<Self, Vec<KeyFormError>> {
-        let value = |name: &str| request.parameters.value(name);
-        let name = value("name").and_then(ApiKeyName::parse);
-        let ticked = tenant_admin.permissions().iter().filter(|scope| value(&scope_field(*scope)).is_some());
-        let scopes = Some(ticked.fold(Scopes::NONE, Scopes::with)).filter(|scopes| !scopes.permissions().is_empty());
-        let life = value("life").and_then(KeyLifetime::parse);
-        let wrong = [
-            (name.is_none(), KeyFormError::Name),
-            (scopes.is_none(), KeyFormError::Scopes),
-            (life.is_none(), KeyFormError::Life),
-        ];
-        match (name, scopes, life) {
-            (Some(name), Some(scopes), Some(life)) => Ok(Self { name, scopes, life }),
-            _ => Err(wrong.into_iter().filter_map(|(is, wrong)| is.then_some(wrong)).collect()),
-        }
-    }
-
-    /// As it was confirmed.
-    fn read_confirmed(request: &PageRequest<'_>) -> Option<Self> {
-        let value = |name: &str| request.parameters.value(name);
-        Self::parse(value("name")?, value("may")?, value("life")?)
-    }
-
-    fn parse(name: &str, may: &str, life: &str) -> Option<Self> {
-        Some(Self { name: ApiKeyName::parse(name)?, scopes: Scopes::parse(may), life: KeyLifetime::parse(life)? })
-    }
-
-    fn fields(&self, form: &FormId, shown: Timestamp) -> Fields {
-        vec![
-            ("step".into(), "make".to_owned()),
-            ("name".into(), self.name.as_str().to_owned()),
-            ("may".into(), self.scopes.to_string()),
-            ("life".into(), self.life.to_text()),
-            ("form".into(), form.to_text()),
-            shown_field(shown),
-        ]
-    }
-}
-
-impl KeyLifetime {
-    /// One of those that the form offers.
-    fn parse(text: &str) -> Option<Self> {
-        let (days, _) = LIFETIMES.iter().find(|(days, _)| *days == text)?;
-        Some(days.parse().map_or(Self::UntilRevoked, Self::Days))
-    }
-
-    fn to_text(self) -> String {
-        match self {
-            Self::Days(days) => days.to_string(),
-            Self::UntilRevoked => "never".to_owned(),
-        }
-    }
-
-    /// When it is over, if it began at `from`.
-    fn end(self, from: Timestamp) -> Option<Timestamp> {
-        match self {
-            Self::Days(days) => Some(from.plus(Duration::from_hours(24 * days))),
-            Self::UntilRevoked => None,
-        }
-    }
-}
-
+/// The field of the first form, for which its CSRF token is made.
 fn description_step() -> [(Cow<'static, str>, String); 1] {
     [("step".into(), "describe".to_owned())]
-}
-
-fn scope_field(scope: Scope) -> String {
-    format!("may:{}", scope.as_str())
 }
 
 fn keys_path(tenant_admin: &TenantAdmin) -> String {

@@ -11,7 +11,7 @@ use shared::store::connections::Connection;
 use crate::date_time::DateTime;
 use crate::permission;
 
-/// A line of a page.
+/// A row of a page.
 pub(crate) struct ConnectionRow {
     pub(crate) id: String,
     pub(crate) client: String,
@@ -20,10 +20,10 @@ pub(crate) struct ConnectionRow {
     pub(crate) tenant: String,
     pub(crate) person: String,
     pub(crate) email: Option<String>,
-    /// Nothing if the person is no longer a member.
+    /// `None` if the person is no longer a member.
     pub(crate) role: Option<String>,
     pub(crate) may: Vec<&'static str>,
-    /// Approved, and not allowed by the role as it is now.
+    /// The approved permissions that the role does not allow now.
     pub(crate) withheld: Vec<&'static str>,
     pub(crate) since: DateTime,
     pub(crate) used: Option<DateTime>,
@@ -54,7 +54,7 @@ impl ConnectionRow {
     }
 }
 
-/// What the client calls itself.
+/// The name of the client.
 pub(crate) fn name(client: Option<&Client>, id: &ClientId) -> String {
     match client {
         Some(Client { name: Some(name), .. }) => SanitizedText(name).to_string(),
@@ -63,7 +63,7 @@ pub(crate) fn name(client: Option<&Client>, id: &ClientId) -> String {
     }
 }
 
-/// What is known of where it comes from.
+/// What is known of the client's origin.
 fn origin(id: &ClientId) -> String {
     id.metadata_document_host()
         .map_or_else(|| "its name is not verified".to_owned(), |host| format!("described by {host}"))
@@ -76,7 +76,7 @@ fn used(connection: &Connection) -> Option<Timestamp> {
     }
 }
 
-/// As `components/schemas/Connection` of the description says.
+/// `components/schemas/Connection` of `openapi.json`.
 #[derive(Serialize)]
 pub(crate) struct ConnectionJson<'a> {
     id: String,
@@ -130,7 +130,7 @@ impl<'a> ConnectionJson<'a> {
     }
 }
 
-/// Scopes as the wire names them.
+/// The names of scopes.
 pub(crate) fn names(scopes: Scopes) -> Vec<&'static str> {
     scopes.iter().map(Scope::as_str).collect()
 }

@@ -1,10 +1,11 @@
-//! `/admin/{tenant}/connections`: everything that is connected in a tenant.
+//! `/admin/{tenant}/connections`: the connections of a tenant.
 
 use std::borrow::Cow;
 
 use askama::Template;
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use shared::clock::Timestamp;
 use shared::http::layout::{FormAction, Layout};
 use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
@@ -13,14 +14,16 @@ use shared::oauth::grant::{GrantId, RevocationReason};
 use shared::oauth::tenant::PersonId;
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
-use crate::confirm::{Confirmation, shown_field};
+use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name};
 use crate::error::AdminError;
+use crate::form_fields::shown_field;
 use crate::nav_bar::NavBar;
 use crate::notice::Notice;
+use crate::page_request::PageRequest;
 use crate::revoke::Revoker;
 use crate::tenant_admin::TenantAdmin;
-use crate::{Admin, PageRequest, cursor};
+use crate::{Admin, cursor};
 
 #[derive(Template)]
 #[template(path = "connections.html")]
@@ -96,7 +99,7 @@ impl Admin {
         Ok(self.layout.page(status, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
-    /// Revokes one, all of a person, or all of a client.
+    /// Revokes one connection, all of a person, or all of a client.
     pub(crate) async fn revoke_connections(
         &self,
         request: &PageRequest<'_>,
@@ -107,8 +110,8 @@ impl Admin {
         if let Some(page) = self.outcome_page(request, &nav_bar, &back) {
             return Ok(page);
         }
-        let what = RevokeTarget::read(request)?;
-        let found = match &what {
+        let target = RevokeTarget::read(request)?;
+        let found = match &target {
             RevokeTarget::One(id) => {
                 let grant = self.grants.find(id).await?;
                 Some(
@@ -121,7 +124,7 @@ impl Admin {
         };
         if !request.is_post {
             let workspace = IsolatedText(tenant_admin.name());
-            let (title, sentence) = match (&what, &found) {
+            let (title, sentence) = match (&target, &found) {
                 (RevokeTarget::OfPerson(person), _) => (
                     "End all connections of this person?".to_owned(),
                     format!("Every application that works as {person} in {workspace} loses its access at once."),
@@ -139,15 +142,15 @@ impl Admin {
                     let client = self.clients.find(&grant.approval.client, request.now).await?;
                     let client = name(client.as_ref(), &grant.approval.client);
                     let client = IsolatedText(&client);
-                    let whose = grant.approval.email.as_deref().unwrap_or(grant.approval.person.as_str());
+                    let person = grant.approval.email.as_deref().unwrap_or(grant.approval.person.as_str());
                     (
                         format!("End the connection of {client}?"),
-                        format!("{client} can no longer work as {} in {workspace}.", IsolatedText(whose)),
+                        format!("{client} can no longer work as {} in {workspace}.", IsolatedText(person)),
                     )
                 }
                 (RevokeTarget::One(_), None) => return Err(AdminError::NotFound),
             };
-            let again = match what {
+            let advice = match target {
                 RevokeTarget::One(_) => "They can connect again, unless they are taken out of the workspace first.",
                 RevokeTarget::OfPerson(_) => {
                     "What they connect from now on stays, unless they are taken out of the workspace first."
@@ -156,7 +159,7 @@ impl Admin {
                     "Whoever is in the workspace can connect it again, and what they connect from now on stays."
                 }
             };
-            let mut fields = vec![what.field()];
+            let mut fields = vec![target.field()];
             if found.is_none() {
                 fields.push(shown_field(request.now));
             }
@@ -165,7 +168,7 @@ impl Admin {
                 &nav_bar,
                 &Confirmation {
                     title,
-                    sentences: vec![sentence, again.to_owned()],
+                    sentences: vec![sentence, advice.to_owned()],
                     fields,
                     button: if found.is_some() { "End the connection" } else { "End the connections" },
                     danger: true,
@@ -175,7 +178,7 @@ impl Admin {
         }
         let revoker = self.revoker(tenant_admin, request.now);
         let tenant = tenant_admin.tenant();
-        let whose = match (&what, &found) {
+        let filter = match (&target, &found) {
             (RevokeTarget::OfPerson(person), _) => {
                 ConnectionFilter::Tenant { tenant, person: Some(person), client: None }
             }
@@ -183,16 +186,16 @@ impl Admin {
                 ConnectionFilter::Tenant { tenant, person: None, client: Some(client) }
             }
             (RevokeTarget::One(_), Some(grant)) => {
-                request.verify_csrf_token(&[what.field()])?;
+                request.verify_csrf_token(&[target.field()])?;
                 return Ok(self.redirect_with_notice(request, &Notice::Ended(revoker.revoke_one(grant).await?)));
             }
             (RevokeTarget::One(_), None) => return Err(AdminError::NotFound),
         };
-        self.revoke_many(request, &revoker, whose, vec![what.field(), shown_field(request.shown_at()?)]).await
+        self.revoke_many(request, &revoker, filter, vec![target.field(), shown_field(request.shown_at()?)]).await
     }
 
-    /// Revokes in the name of an administrator, or of their key.
-    pub(crate) fn revoker(&self, tenant_admin: &TenantAdmin, now: shared::clock::Timestamp) -> Revoker<'_> {
+    /// The revoker for an administrator, or for their key.
+    pub(crate) fn revoker(&self, tenant_admin: &TenantAdmin, now: Timestamp) -> Revoker<'_> {
         Revoker { grants: &self.grants, reason: RevocationReason::Administrator, by: tenant_admin.by(), now }
     }
 }
@@ -218,7 +221,7 @@ impl RevokeTarget {
     }
 }
 
-/// For a query. In templates, askama's `urlencode` does it.
+/// Encodes a value of a query. In templates, askama's `urlencode` does it.
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }

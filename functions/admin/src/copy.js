@@ -2,17 +2,17 @@
 'use strict'
 const button = document.getElementById('copy')
 const key = document.getElementById('key')
-const told = document.getElementById('copied')
+const message = document.getElementById('copied')
 button.hidden = false
-// Firefox selects nothing of it by a double click.
+// In Firefox a double click alone does not select the key.
 key.addEventListener('dblclick', () => getSelection().selectAllChildren(key))
 button.addEventListener('click', async () => {
   try {
     await navigator.clipboard.writeText(key.textContent)
-    told.textContent = 'Copied.'
+    message.textContent = 'Copied.'
   } catch {
-    // A browser may forbid it.
+    // The browser may forbid it.
     getSelection().selectAllChildren(key)
-    told.textContent = 'Your browser does not let us copy it. It is selected now: copy it yourself.'
+    message.textContent = 'Your browser does not let us copy it. It is selected now: copy it yourself.'
   }
 })

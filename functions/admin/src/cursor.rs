@@ -1,4 +1,5 @@
-//! Where a list goes on, as pages and scripts hold it: opaque to them, and only a place in a list that they may see anyway.
+//! Cursors of lists, for pages and scripts. A cursor is opaque to them, and names only a place in a list that they
+//! may see anyway.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,7 +11,7 @@ pub(crate) fn write(place: &str) -> String {
     URL_SAFE_NO_PAD.encode(place)
 }
 
-/// The query of a page that goes on there.
+/// The query of the page that continues at `place`.
 pub(crate) fn query(place: &str) -> String {
     format!("after={}", write(place))
 }

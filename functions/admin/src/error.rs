@@ -1,9 +1,10 @@
-//! The errors of the console, and the page or JSON that answers each.
+//! The errors of the console, with the page and the JSON of each.
 
 use askama::Template;
 use http::StatusCode;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
+use shared::http::flash;
 use shared::http::layout::{FormAction, Layout};
 use shared::http::parameters::ParameterError;
 use shared::http::response;
@@ -29,16 +30,15 @@ pub(crate) enum AdminError {
     Unauthenticated,
     #[error("the API key is not valid: {0:?}")]
     ApiKey(ApiKeyError),
-    /// What is shown as a bearer is not a key, or mistyped.
     #[error("the bearer token is not a well-formed API key")]
     MalformedApiKey,
     #[error("the maker of the API key is no longer a member of the tenant")]
     MakerNotMember,
     #[error("the session has ended")]
     SessionEnded,
-    #[error("the session after sign-in is not recognized: {why:?}")]
-    UnrecognizedSession { why: NotSignedInError, again: String },
-    /// Of another tenant, or of nobody: they look alike.
+    #[error("the session after sign-in is not recognized: {reason:?}")]
+    UnrecognizedSession { reason: NotSignedInError, login_url: String },
+    /// The response does not show whether the thing exists in another tenant.
     #[error("not found, or of another tenant")]
     NotFound,
     #[error("the role or API key lacks connections:manage")]
@@ -58,10 +58,28 @@ pub(crate) enum AdminError {
 struct ErrorPage<'a> {
     layout: &'a Layout,
     title: &'static str,
-    what: &'a str,
+    description: &'a str,
     advice: &'static str,
-    /// Where the button leads.
-    again: Option<&'a str>,
+    /// Where the button to sign in again leads.
+    login_url: Option<&'a str>,
+}
+
+/// What page and JSON say of an error.
+struct Row<'a> {
+    status: StatusCode,
+    /// For scripts.
+    code: &'static str,
+    /// For scripts.
+    description: &'static str,
+    page: ErrorText<'a>,
+}
+
+/// The text of an error page.
+enum ErrorText<'a> {
+    /// One that can also be shown after the redirect that answers a form.
+    Form(FormError),
+    /// One that is made for the request. After a form, the address of the form makes it again.
+    Request { title: &'static str, description: String, advice: &'static str, login_url: Option<&'a str> },
 }
 
 #[derive(Serialize)]
@@ -70,7 +88,7 @@ struct Body {
     error_description: &'static str,
 }
 
-/// An error whose page needs no more data than this, so that a cookie can carry it to the page after a form.
+/// An error whose page needs no data of the request. A cookie carries it to the page after a form.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FormError {
@@ -88,175 +106,190 @@ pub(crate) enum FormError {
 }
 
 impl AdminError {
-    /// The page that people get.
-    pub(crate) fn page(&self, layout: &Layout) -> Response {
-        let (title, what, advice) = match self {
-            Self::InsufficientRole(InsufficientRole { tenant, role }) => (
-                "Your role does not allow this",
-                format!(
-                    "Looking after the connections of {} takes more than the role {}.",
-                    IsolatedText(tenant),
-                    IsolatedText(role)
-                ),
-                "An owner or administrator of the workspace can do it, or give you another role.",
+    /// The table of errors.
+    fn row(&self) -> Row<'_> {
+        let row = |status, code, description, page| Row { status, code, description, page: ErrorText::Form(page) };
+        let invalid_request = |status, description, page| row(status, "invalid_request", description, page);
+        let not_as_described = |status| {
+            let description = "The request is not what the description of this API says.";
+            invalid_request(status, description, FormError::Incomplete)
+        };
+        let done_or_too_old = |status, page| invalid_request(status, "That was done before, or is too old.", page);
+        let invalid_token =
+            |description| row(StatusCode::UNAUTHORIZED, "invalid_token", description, FormError::SessionEnded);
+        // Only pages: scripts are never sent to sign in.
+        let unrecognized = |login_url, title, description: &str, advice| Row {
+            page: ErrorText::Request { title, description: description.to_owned(), advice, login_url: Some(login_url) },
+            ..not_as_described(StatusCode::BAD_REQUEST)
+        };
+        match self {
+            Self::Malformed(ParameterError::TooLarge) => not_as_described(StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Malformed(_) | Self::InvalidBody => not_as_described(StatusCode::BAD_REQUEST),
+            Self::InvalidCursor => invalid_request(
+                StatusCode::BAD_REQUEST,
+                "The cursor is not one that was given out here.",
+                FormError::Incomplete,
             ),
-            Self::UnrecognizedSession { why: NotSignedInError::NoSession(SessionError::MissingAmr), .. } => (
-                "Your session does not count here",
-                "It does not say how you signed in, so it may be another application's.".to_owned(),
-                HOOK_MUST_KEEP_CLAIMS,
-            ),
-            Self::UnrecognizedSession { why: NotSignedInError::MfaPending, .. } => (
+            Self::Unauthenticated => invalid_token("Send an API key as a bearer, or a session for what only reads."),
+            Self::ApiKey(_) | Self::MalformedApiKey | Self::MakerNotMember | Self::SessionEnded => {
+                invalid_token("The API key is not valid, or no longer.")
+            }
+            Self::UnrecognizedSession { reason: NotSignedInError::NoSession(SessionError::MissingAmr), login_url } => {
+                unrecognized(
+                    login_url,
+                    "Your session does not count here",
+                    "It does not say how you signed in, so it may be another application's.",
+                    HOOK_MUST_KEEP_CLAIMS,
+                )
+            }
+            Self::UnrecognizedSession { reason: NotSignedInError::MfaPending, login_url } => unrecognized(
+                login_url,
                 "Your second step is missing",
-                "You signed in without the second step that your account asks for.".to_owned(),
+                "You signed in without the second step that your account asks for.",
                 "Sign in again with both steps. If you are not asked for the second one, tell those who run this service.",
             ),
-            Self::UnrecognizedSession { .. } => (
+            Self::UnrecognizedSession { login_url, .. } => unrecognized(
+                login_url,
                 "Your session could not be recognised",
-                "You come from signing in, but the session in this browser is not one that counts here.".to_owned(),
+                "You come from signing in, but the session in this browser is not one that counts here.",
                 "Sign in again. If it stays like this, tell those who run this service: they can check it with the doctor command.",
             ),
-            other => {
-                let (title, what, advice) = other.form_error().unwrap_or(FormError::Incomplete).page_text();
-                (title, what.to_owned(), advice)
+            Self::NotFound => {
+                row(StatusCode::NOT_FOUND, "not_found", "There is nothing of that name here.", FormError::NotFound)
             }
-        };
-        let again = match self {
-            Self::UnrecognizedSession { again, .. } => Some(again.as_str()),
-            _ => None,
-        };
-        let rendered = ErrorPage { layout, title, what: &what, advice, again }.render();
-        response::with_reason(layout.page(self.status(), FormAction::OWN_ORIGIN, None, rendered), self)
-    }
-
-    /// The error for the page after a form; `None` where the address alone leads to the right page.
-    pub(crate) const fn form_error(&self) -> Option<FormError> {
-        Some(match self {
-            Self::InsufficientRole(_) | Self::UnrecognizedSession { .. } => return None,
-            Self::NotFound => FormError::NotFound,
-            Self::InvalidCsrfToken => FormError::InvalidCsrfToken,
-            Self::FormExpired => FormError::FormExpired,
-            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => FormError::MadeAlready,
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => FormError::Unavailable,
-            Self::SessionEnded
-            | Self::Unauthenticated
-            | Self::ApiKey(_)
-            | Self::MalformedApiKey
-            | Self::MakerNotMember => FormError::SessionEnded,
-            Self::Malformed(_) | Self::InvalidBody | Self::InvalidCursor | Self::Unmade(_) => FormError::Incomplete,
-        })
-    }
-
-    /// The answer that scripts get.
-    pub(crate) fn json(&self) -> Response {
-        let (error, error_description) = match self {
-            // Of pages alone: scripts are never sent to sign in.
-            Self::Malformed(_) | Self::InvalidBody | Self::UnrecognizedSession { .. } => {
-                ("invalid_request", "The request is not what the description of this API says.")
+            Self::InsufficientRole(InsufficientRole { tenant, role }) => Row {
+                status: StatusCode::FORBIDDEN,
+                code: "insufficient_scope",
+                description: "This takes the permission connections:manage.",
+                page: ErrorText::Request {
+                    title: "Your role does not allow this",
+                    description: format!(
+                        "Looking after the connections of {} takes more than the role {}.",
+                        IsolatedText(tenant),
+                        IsolatedText(role)
+                    ),
+                    advice: "An owner or administrator of the workspace can do it, or give you another role.",
+                    login_url: None,
+                },
+            },
+            Self::InvalidCsrfToken => done_or_too_old(StatusCode::FORBIDDEN, FormError::InvalidCsrfToken),
+            Self::FormExpired => done_or_too_old(StatusCode::CONFLICT, FormError::FormExpired),
+            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => {
+                done_or_too_old(StatusCode::CONFLICT, FormError::MadeAlready)
             }
-            Self::InvalidCursor => ("invalid_request", "The cursor is not one that was given out here."),
             Self::Unmade(CreateApiKeyError::NoPermission) => {
-                ("invalid_request", "A key needs at least one permission.")
+                invalid_request(StatusCode::BAD_REQUEST, "A key needs at least one permission.", FormError::Incomplete)
             }
-            Self::Unmade(CreateApiKeyError::ExpiryInPast) => ("invalid_request", "The key would have expired already."),
-            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) | Self::FormExpired | Self::InvalidCsrfToken => {
-                ("invalid_request", "That was done before, or is too old.")
+            Self::Unmade(CreateApiKeyError::ExpiryInPast) => {
+                invalid_request(StatusCode::BAD_REQUEST, "The key would have expired already.", FormError::Incomplete)
             }
-            Self::Unauthenticated => {
-                ("invalid_token", "Send an API key as a bearer, or a session for what only reads.")
-            }
-            Self::ApiKey(_) | Self::MalformedApiKey | Self::MakerNotMember | Self::SessionEnded => {
-                ("invalid_token", "The API key is not valid, or no longer.")
-            }
-            Self::NotFound => ("not_found", "There is nothing of that name here."),
-            Self::InsufficientRole(_) => ("insufficient_scope", "This takes the permission connections:manage."),
-            Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
-                ("insufficient_scope", "A key may not do more than who makes it.")
-            }
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => {
-                ("temporarily_unavailable", "Try again in a moment.")
-            }
-        };
-        let mut answer = response::no_store(response::json(self.status(), &Body { error, error_description }));
-        if self.status() == StatusCode::UNAUTHORIZED {
-            // RFC 9110 §11.6.1.
-            response::set_header(&mut answer, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"admin\""));
+            Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => row(
+                StatusCode::FORBIDDEN,
+                "insufficient_scope",
+                "A key may not do more than who makes it.",
+                FormError::Incomplete,
+            ),
+            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => row(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "temporarily_unavailable",
+                "Try again in a moment.",
+                FormError::Unavailable,
+            ),
         }
-        response::with_reason(answer, self)
     }
 
-    const fn status(&self) -> StatusCode {
-        match self {
-            Self::Malformed(ParameterError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Malformed(_)
-            | Self::InvalidBody
-            | Self::InvalidCursor
-            | Self::UnrecognizedSession { .. }
-            | Self::Unmade(CreateApiKeyError::NoPermission | CreateApiKeyError::ExpiryInPast) => {
-                StatusCode::BAD_REQUEST
+    /// The page for people.
+    pub(crate) fn page(&self, layout: &Layout) -> Response {
+        let Row { status, page, .. } = self.row();
+        let rendered = match &page {
+            ErrorText::Form(error) => {
+                let (_, title, description, advice) = error.row();
+                ErrorPage { layout, title, description, advice, login_url: None }.render()
             }
-            Self::Unauthenticated
-            | Self::ApiKey(_)
-            | Self::MalformedApiKey
-            | Self::MakerNotMember
-            | Self::SessionEnded => StatusCode::UNAUTHORIZED,
-            Self::InsufficientRole(_) | Self::InvalidCsrfToken | Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => {
-                StatusCode::FORBIDDEN
+            ErrorText::Request { title, description, advice, login_url } => {
+                ErrorPage { layout, title, description, advice, login_url: *login_url }.render()
             }
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::FormExpired | Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => StatusCode::CONFLICT,
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        response::with_reason(layout.page(status, FormAction::OWN_ORIGIN, None, rendered), self)
+    }
+
+    /// The error for the page after a form; `None` where the address of the form leads to the right page.
+    pub(crate) fn form_error(&self) -> Option<FormError> {
+        match self.row().page {
+            ErrorText::Form(error) => Some(error),
+            ErrorText::Request { .. } => None,
         }
+    }
+
+    /// The response for scripts.
+    pub(crate) fn json(&self) -> Response {
+        let Row { status, code, description, .. } = self.row();
+        let body = Body { error: code, error_description: description };
+        let mut response = response::no_store(response::json(status, &body));
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 9110 §11.6.1.
+            response::set_header(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"admin\""));
+        }
+        response::with_reason(response, self)
     }
 }
 
 impl FormError {
-    /// The page after a form that was refused. An upstream error keeps its status, by which it is counted.
+    /// The page after a form that was refused.
     pub(crate) fn page(self, layout: &Layout) -> Response {
-        let (title, what, advice) = self.page_text();
-        let rendered = ErrorPage { layout, title, what, advice, again: None }.render();
-        match self {
-            Self::Unavailable => {
-                let page = layout.page(StatusCode::SERVICE_UNAVAILABLE, FormAction::OWN_ORIGIN, None, rendered);
-                response::with_reason(page, &"the page after a form that failed: the log line of the form says why")
-            }
-            _ => layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, rendered),
-        }
+        let (status, title, description, advice) = self.row();
+        let rendered = ErrorPage { layout, title, description, advice, login_url: None }.render();
+        let page = layout.page(status, FormAction::OWN_ORIGIN, None, rendered);
+        if status == StatusCode::OK { page } else { response::with_reason(page, &flash::SHOWN_AFTER_FORM) }
     }
 
-    const fn page_text(self) -> (&'static str, &'static str, &'static str) {
+    /// The table of errors after a form: status of the page, title, description and advice. `Unavailable` keeps the status of an
+    /// upstream error, by which it is counted.
+    const fn row(self) -> (StatusCode, &'static str, &'static str, &'static str) {
         const AGAIN: &str = "Nothing was changed. Go back, and do it again if you meant to.";
         match self {
             Self::NotFound => (
+                StatusCode::OK,
                 "There is nothing here",
                 "This page does not exist, or it is not for you to see.",
                 "Check the address, or ask an administrator of the workspace.",
             ),
             Self::InvalidCsrfToken => (
+                StatusCode::OK,
                 "That did not come from this page",
                 "This page was open for too long, or your account has changed since, or something else than you sent it.",
                 AGAIN,
             ),
-            Self::FormExpired => {
-                ("That page was open for too long", "A key is made within an hour of describing it.", AGAIN)
-            }
+            Self::FormExpired => (
+                StatusCode::OK,
+                "That page was open for too long",
+                "A key is made within an hour of describing it.",
+                AGAIN,
+            ),
             Self::MadeAlready => (
+                StatusCode::OK,
                 "This key has been made already",
                 "It was shown once, when it was made, and cannot be shown again; no other was made.",
                 "If you did not keep it, revoke it in the list of keys and make another.",
             ),
             Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
                 "That did not work just now",
                 "A part of our service did not answer.",
                 "Wait a moment, look at the list, and do what is left again.",
             ),
             Self::SessionEnded => (
+                StatusCode::OK,
                 "Your session had ended",
                 "It was ended elsewhere, so nothing was changed.",
                 "Sign in again, and do it once more.",
             ),
-            Self::Incomplete => {
-                ("This link or form is not complete", "It says something that cannot be understood.", AGAIN)
-            }
+            Self::Incomplete => (
+                StatusCode::OK,
+                "This link or form is not complete",
+                "It says something that cannot be understood.",
+                AGAIN,
+            ),
         }
     }
 }

@@ -9,26 +9,26 @@ use crate::permission;
 /// One event, for a person.
 pub(crate) struct EventText {
     pub(crate) what: String,
-    /// Who did it or whom it concerns.
+    /// The person or key that did it, or the person whom it concerns.
     pub(crate) by: String,
     pub(crate) detail: String,
-    /// Worth a second look.
+    /// Whether it deserves attention.
     pub(crate) bad: bool,
 }
 
-/// A member of the line that is text.
+/// A member of the event's line, if it is text.
 pub(crate) fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
     activity.line.get(name)?.as_str()
 }
 
-/// Whether it says more than that all is well, or what another event says again.
+/// Whether people should see the event: it is neither routine nor a repetition of another event.
 pub(crate) fn is_significant(activity: &Activity) -> bool {
     let verdict = text(activity, "verdict").unwrap_or_default();
     match activity.event.as_str() {
         "grant_ending" => false,
         "code_judged" => verdict != "proven",
         "refresh_judged" => !matches!(verdict, "current" | "concurrent" | "lost_response"),
-        // Told again, or overtaken on its way: nothing has changed.
+        // A repeated or superseded change has changed nothing.
         "membership_followed" => matches!(text(activity, "outcome"), Some("applied" | "stale")),
         _ => true,
     }
@@ -37,7 +37,7 @@ pub(crate) fn is_significant(activity: &Activity) -> bool {
 /// The event, whose client is called `client`.
 pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
     let part = |name: &str| text(activity, name).map(|text| SanitizedText(text).to_string()).unwrap_or_default();
-    // A word of ours; ids and names of others stay as they are.
+    // Only our own words lose their underscores. Ids and names stay as they are.
     let word = |name: &str| part(name).replace('_', " ");
     let client = client.unwrap_or("An application");
     let scopes = || permission::titles(Scopes::parse(text(activity, "scope").unwrap_or_default())).join(", ");

@@ -1,24 +1,29 @@
-//! `/admin`: what is connected, by whom, and how to end it; a tenant's API keys; and what has happened in it lately.
+//! `/admin`: the console. It lists and ends connections, makes and revokes a tenant's API keys, and shows the
+//! tenant's recent activity.
 //!
-//! A person sees and revokes their own connections. A role with `connections:manage` sees and revokes those of its tenant; anyone
-//! else gets the same response as for a tenant that does not exist.
-//! Pages are for people who are signed in, `/admin/api/…` is the same for scripts with a key.
-//! A change is a POST: the person has confirmed it on a page, its form carries a CSRF token, and Supabase says that the session is
-//! active. The change counts at the next call. The response is a redirect to a page with the outcome.
+//! A person sees and ends their own connections. A role with `connections:manage` sees and ends those of its tenant;
+//! anyone else gets the same response as for a tenant that does not exist. Pages are for people who are signed in,
+//! `/admin/api/…` is the same for scripts with a key. A change is a POST: the person has confirmed it on a page, its
+//! form carries a CSRF token, and Supabase says that the session is active. The change takes effect at the next call.
+//! The response is a redirect to a page with the outcome.
 
 mod activity;
 mod api;
 mod api_keys;
-mod confirm;
+mod confirmation;
 mod connection_row;
 mod connections;
 mod cursor;
 mod date_time;
 mod error;
 mod event_text;
+mod form_fields;
+mod key_description;
 mod my_connections;
 mod nav_bar;
 mod notice;
+mod outcome;
+mod page_request;
 mod permission;
 mod revoke;
 mod route;
@@ -28,6 +33,7 @@ use http::Method;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::csrf;
+use shared::http::flash;
 use shared::http::layout::Layout;
 use shared::http::parameters::{ParameterError, Parameters};
 use shared::http::response;
@@ -45,6 +51,7 @@ use shared::store::grants::Grants;
 
 use crate::error::AdminError;
 use crate::notice::Notice;
+use crate::page_request::PageRequest;
 use crate::route::{Page, Route};
 use crate::tenant_admin::TenantAdmin;
 
@@ -61,20 +68,8 @@ pub struct Admin {
     clock: Clock,
 }
 
-/// A request for a page, by someone who is signed in.
-struct PageRequest<'a> {
-    path: &'a str,
-    parameters: Parameters,
-    /// What the form before this page did.
-    notice: Option<Notice>,
-    person: SignedIn,
-    /// It is a form that changes something.
-    is_post: bool,
-    now: Timestamp,
-}
-
 impl Admin {
-    /// With the tables, and a way to know who is signed in.
+    /// Makes the endpoint with the tables and the identity of people.
     ///
     /// # Errors
     /// When a setting is missing.
@@ -100,11 +95,11 @@ impl Admin {
         }
         let person = match self.identity.session_status(request, now).await?.signed_in() {
             Ok(person) => person,
-            Err(why) => return self.sign_in(request, why),
+            Err(error) => return self.sign_in(request, error),
         };
-        let notice = if is_post { None } else { shared::http::flash::read(request, &self.issuer) };
-        if let Some(Notice::Refused(kind)) = notice {
-            return Ok(kind.page(&self.layout));
+        let notice = if is_post { None } else { flash::read(request, &self.issuer) };
+        if let Some(Notice::Refused(error)) = notice {
+            return Ok(error.page(&self.layout));
         }
         if is_post {
             self.verify_session_is_active(&person, matches!(route, Route::Page(_, Page::CreateKey))).await?;
@@ -133,55 +128,57 @@ impl Admin {
         }
     }
 
-    /// The response to a form of ours that failed: a redirect to its address, where a page shows the error. Any other request
-    /// gets the error page at once.
+    /// The response to an error. For our own form it is a redirect to its address, where a page shows the error; for
+    /// any other request it is the error page.
     fn form_error_response(&self, request: &Request, error: &AdminError) -> Response {
-        let ours = request.method() == Method::POST && csrf::is_same_origin(request, &self.issuer);
-        if !ours || matches!(error, AdminError::Malformed(_)) {
+        let is_own_form = request.method() == Method::POST && csrf::is_same_origin(request, &self.issuer);
+        if !is_own_form || matches!(error, AdminError::Malformed(_)) {
             return error.page(&self.layout);
         }
         let address = self.issuer.at(request.uri().path());
         let redirect = match error.form_error() {
-            Some(kind) => shared::http::flash::redirect(&address, &Notice::Refused(kind), &self.issuer),
+            Some(form_error) => flash::redirect(&address, &Notice::Refused(form_error), &self.issuer),
             None => response::see_other(&address),
         };
         response::with_reason(redirect, error)
     }
 
-    /// A token outlives its session by up to an hour: enough to look, not to change anything. But what takes power away works when
-    /// Supabase does not.
-    async fn verify_session_is_active(&self, person: &SignedIn, gives: bool) -> Result<(), AdminError> {
+    /// An access token outlives its session by up to an hour. That is enough to read, and not enough to change
+    /// anything. If Supabase does not answer, a change that only revokes works all the same; one that `grants_access`
+    /// does not.
+    async fn verify_session_is_active(&self, person: &SignedIn, grants_access: bool) -> Result<(), AdminError> {
         match self.identity.still_signed_in(person).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(AdminError::SessionEnded),
-            Err(fault) if gives => Err(fault.into()),
-            Err(fault) => {
-                tracing::warn!(%fault, "Supabase could not say whether the session is still active");
+            Err(error) if grants_access => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(fault = %error, "Supabase could not say whether the session is still active");
                 Ok(())
             }
         }
     }
 
-    /// Whoever is no member learns nothing, not even that there is such a tenant.
+    /// The person as an administrator of `tenant`. Somebody who is not a member does not even learn that the tenant exists.
     async fn tenant_admin(&self, person: &SignedIn, tenant: &TenantId) -> Result<TenantAdmin, AdminError> {
         let membership = self.directory.membership(&person.person, tenant).await?.ok_or(AdminError::NotFound)?;
         TenantAdmin::for_person(membership).map_err(AdminError::InsufficientRole)
     }
 
-    /// Comes back to where one was; after a form, to the page it was on, as what a form says is not kept.
-    fn sign_in(&self, request: &Request, why: NotSignedInError) -> Result<Response, AdminError> {
+    /// Redirects to sign in and returns to the address of the request; after a form to `/admin`, as the content of a
+    /// form is not kept.
+    fn sign_in(&self, request: &Request, error: NotSignedInError) -> Result<Response, AdminError> {
         let path = request.uri().path();
         let query = request.uri().query().filter(|_| request.method() == Method::GET);
-        let way_back = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
-        let way_back = if request.method() == Method::GET && way_back.len() <= MAX_RETURN_TO_LEN {
-            way_back.as_str()
+        let return_to = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+        let return_to = if request.method() == Method::GET && return_to.len() <= MAX_RETURN_TO_LEN {
+            return_to.as_str()
         } else {
             "/admin"
         };
-        let redirect = self.identity.redirect_to_sign_in(request, way_back, why);
-        redirect.map_err(|UnrecognizedSessionError(why)| AdminError::UnrecognizedSession {
-            why,
-            again: self.identity.login_url(way_back),
+        let redirect = self.identity.redirect_to_sign_in(request, return_to, error);
+        redirect.map_err(|UnrecognizedSessionError(reason)| AdminError::UnrecognizedSession {
+            reason,
+            login_url: self.identity.login_url(return_to),
         })
     }
 }

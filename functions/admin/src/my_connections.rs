@@ -1,4 +1,4 @@
-//! `/admin`: what a person has connected, wherever it is.
+//! `/admin`: the connections of a person in all tenants.
 
 use askama::Template;
 use http::StatusCode;
@@ -8,13 +8,15 @@ use shared::lambda::Response;
 use shared::oauth::grant::{GrantId, RevocationReason};
 use shared::store::connections::{ConnectionFilter, Cursor};
 
-use crate::confirm::{Confirmation, Fields, shown_field};
+use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name};
 use crate::error::AdminError;
+use crate::form_fields::{FormFields, shown_field};
 use crate::nav_bar::NavBar;
 use crate::notice::{EndedMany, Notice};
+use crate::page_request::PageRequest;
 use crate::revoke::{RevokedBatch, Revoker};
-use crate::{Admin, PageRequest, cursor};
+use crate::{Admin, cursor};
 
 #[derive(Template)]
 #[template(path = "my-connections.html")]
@@ -47,7 +49,7 @@ impl Admin {
         Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
-    /// Revokes one, or all.
+    /// Revokes one connection, or all.
     pub(crate) async fn revoke_my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
         let nav_bar = NavBar::for_person(&self.identity, &request.person, &[]);
         if let Some(page) = self.outcome_page(request, &nav_bar, HOME) {
@@ -122,22 +124,23 @@ impl Admin {
         self.revoke_many(request, revoker, ConnectionFilter::Person(&request.person.person), fields).await
     }
 
-    /// Revokes the next batch of what was connected when the confirmation was shown, and shows how to continue.
+    /// Revokes the next batch of the connections that existed when the confirmation was shown. The outcome page
+    /// continues with the rest.
     pub(crate) async fn revoke_many(
         &self,
         request: &PageRequest<'_>,
         revoker: &Revoker<'_>,
-        whose: ConnectionFilter<'_>,
-        mut fields: Fields,
+        filter: ConnectionFilter<'_>,
+        mut fields: FormFields,
     ) -> Result<Response, AdminError> {
         let after = cursor::read(request.parameters.value("after"), Cursor::parse)?;
-        let place = |place: &Cursor| ("after".into(), cursor::write(&place.to_text()));
+        let after_field = |place: &Cursor| ("after".into(), cursor::write(&place.to_text()));
         let kept = fields.clone();
-        fields.extend(after.as_ref().map(place));
+        fields.extend(after.as_ref().map(after_field));
         request.verify_csrf_token(&fields)?;
         let RevokedBatch { ended, next } =
-            revoker.revoke_batch(whose, Some(request.shown_at()?), after.as_ref()).await?;
-        let rest = next.as_ref().map(|next| kept.into_iter().chain(std::iter::once(place(next))).collect());
+            revoker.revoke_batch(filter, Some(request.shown_at()?), after.as_ref()).await?;
+        let rest = next.as_ref().map(|next| kept.into_iter().chain(std::iter::once(after_field(next))).collect());
         Ok(self.redirect_with_notice(request, &Notice::EndedMany(EndedMany { ended, rest })))
     }
 }

@@ -10,11 +10,11 @@ use shared::store::directory::Membership;
 
 /// The navigation bar.
 pub(crate) struct NavBar {
-    /// As whom one is signed in.
+    /// The person who is signed in.
     pub(crate) who: String,
-    /// Proof for signing out, where that is ours to do.
+    /// The CSRF token for signing out, if our own login page keeps the session.
     pub(crate) sign_out: Option<String>,
-    /// What the tenant is called, on its pages.
+    /// The name of the tenant, on its pages.
     pub(crate) tenant: Option<String>,
     pub(crate) tabs: Vec<Tab>,
 }
@@ -27,7 +27,7 @@ pub(crate) struct Tab {
 }
 
 impl NavBar {
-    /// Of a person's own page: the tenants that they look after are beside it.
+    /// The bar of a person's own page, with the tenants that they administer.
     pub(crate) fn for_person(identity: &Identity, person: &SignedIn, memberships: &[Membership]) -> Self {
         let managed = memberships.iter().filter(|it| it.role.permissions.contains(Scope::ConnectionsManage));
         let tab = |membership: &Membership| Tab {
@@ -40,7 +40,7 @@ impl NavBar {
         Self { tabs, ..Self::of(identity, person) }
     }
 
-    /// Of a page of a tenant.
+    /// The bar of a page of a tenant.
     pub(crate) fn for_tenant(
         identity: &Identity,
         person: &SignedIn,

@@ -2,12 +2,12 @@
 
 use shared::oauth::scope::{Scope, Scopes};
 
-/// Each of `scopes` that is a permission.
+/// The titles of those of `scopes` that are permissions.
 pub(crate) fn titles(scopes: Scopes) -> Vec<&'static str> {
     scopes.permissions().iter().map(title).collect()
 }
 
-/// What it lets one do.
+/// The title of a permission.
 pub(crate) const fn title(scope: Scope) -> &'static str {
     match scope {
         Scope::ToolsExecute => "Run tools",

@@ -9,7 +9,7 @@ use shared::store::connections::{ConnectionFilter, Cursor};
 use shared::store::grants::Grants;
 use shared::upstream_error::UpstreamError;
 
-/// How many one request ends: a second's work.
+/// How many connections one request revokes. That takes about a second.
 const BATCH: usize = 25;
 
 /// Who revokes, and for which reason.
@@ -21,28 +21,28 @@ pub(crate) struct Revoker<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The result of revoking many.
+/// The result of revoking a batch.
 pub(crate) struct RevokedBatch {
     pub(crate) ended: usize,
-    /// Where to go on, if some may be left.
+    /// Where the next batch begins, if some connections may be left.
     pub(crate) next: Option<Cursor>,
 }
 
 impl Revoker<'_> {
-    /// One that was found to be theirs to end; whether it had not ended before.
+    /// Revokes a grant that the revoker may revoke. False if it had ended before.
     pub(crate) async fn revoke_one(&self, grant: &Grant) -> Result<bool, UpstreamError> {
         let approval = &grant.approval;
         self.revoke(&grant.id, &approval.client, &approval.tenant, &approval.person).await
     }
 
-    /// The next of many that were approved until `until`, the newest first.
+    /// Revokes the next batch of the connections that were approved until `until`, the newest first.
     pub(crate) async fn revoke_batch(
         &self,
-        whose: ConnectionFilter<'_>,
+        filter: ConnectionFilter<'_>,
         until: Option<Timestamp>,
         after: Option<&Cursor>,
     ) -> Result<RevokedBatch, UpstreamError> {
-        let (open, next) = self.grants.open_grants(whose, until, after, BATCH, self.now).await?;
+        let (open, next) = self.grants.open_grants(filter, until, after, BATCH, self.now).await?;
         let mut ended = 0;
         for open in &open {
             ended += usize::from(self.revoke(&open.id, &open.client, &open.tenant, &open.person).await?);

@@ -1,9 +1,9 @@
-//! What a path asks for. API Gateway has matched it; here it becomes types.
+//! Parses the path of a request, which API Gateway has matched, into a route.
 
 use shared::oauth::tenant::TenantId;
 
-/// A page or an operation. No tenant's id can be mistaken for one of the words: paths of different routes differ in length, or in a
-/// word that stands where no id does.
+/// A page or an operation. A tenant's id cannot be confused with a fixed word: paths of different routes differ in
+/// length, or in a word at a place where no id stands.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// `/admin`
@@ -76,12 +76,12 @@ impl Route {
         })
     }
 
-    /// Whether it speaks JSON.
+    /// Whether the response is JSON.
     pub(crate) const fn is_api(&self) -> bool {
         matches!(self, Self::Description | Self::ApiMyConnections | Self::Api(..))
     }
 
-    /// The methods that it knows.
+    /// The methods that the route allows.
     pub(crate) const fn methods(&self) -> &'static str {
         match self {
             Self::MyConnections

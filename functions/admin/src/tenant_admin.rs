@@ -1,4 +1,5 @@
-//! Who may manage the connections and API keys of a tenant. Nothing of a tenant is listed or changed without one.
+//! Who may manage the connections and API keys of a tenant. Every function that lists or changes something of a tenant takes a
+//! [`TenantAdmin`].
 
 use shared::clock::Timestamp;
 use shared::oauth::api_key::{ApiKey, ApiKeyId};
@@ -7,14 +8,14 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::{Actor, ApiKeyRecord, FormId};
 use shared::store::directory::Membership;
 
-/// Someone who may manage the connections and keys of one tenant, and what else they may there.
+/// Someone who may manage the connections and keys of one tenant, with their permissions there.
 pub(crate) struct TenantAdmin {
-    /// With no more permissions than what they showed gives them.
+    /// Its permissions are limited to those of the presented key, if there is one.
     membership: Membership,
     key: Option<PresentedKey>,
 }
 
-/// The key that was shown.
+/// The key in the request.
 struct PresentedKey {
     id: ApiKeyId,
     expires: Option<Timestamp>,
@@ -23,29 +24,30 @@ struct PresentedKey {
 /// A member whose role, or whose key, lacks `connections:manage`.
 #[derive(Debug)]
 pub(crate) struct InsufficientRole {
-    /// What the tenant is called.
+    /// The name of the tenant.
     pub(crate) tenant: String,
     pub(crate) role: String,
 }
 
 impl TenantAdmin {
-    /// A person who is signed in and stands there.
+    /// For a signed-in person with a membership.
     pub(crate) fn for_person(membership: Membership) -> Result<Self, InsufficientRole> {
         Self::of(membership, None)
     }
 
-    /// A key, as far as its maker's role allows now. Nobody when the secret is not the key's or `membership` is not its maker's.
+    /// For an API key, limited to what its maker's role allows now. `None` if the secret is not that of the key, or
+    /// `membership` is not that of its maker.
     pub(crate) fn for_api_key(
-        shown: &ApiKey,
+        presented: &ApiKey,
         known: &ApiKeyRecord,
         mut membership: Membership,
     ) -> Option<Result<Self, InsufficientRole>> {
-        let theirs = shown.id == known.id
-            && known.digest.matches(&shown.secret.digest())
+        let is_valid = presented.id == known.id
+            && known.digest.matches(&presented.secret.digest())
             && membership.person == known.maker
             && membership.tenant == known.tenant;
         membership.role.permissions = membership.role.permissions.intersection(known.scopes).permissions();
-        theirs.then(|| Self::of(membership, Some(PresentedKey { id: shown.id.clone(), expires: known.expires })))
+        is_valid.then(|| Self::of(membership, Some(PresentedKey { id: presented.id.clone(), expires: known.expires })))
     }
 
     fn of(membership: Membership, key: Option<PresentedKey>) -> Result<Self, InsufficientRole> {
@@ -60,12 +62,12 @@ impl TenantAdmin {
         &self.membership.tenant
     }
 
-    /// What the tenant is called.
+    /// The name of the tenant.
     pub(crate) fn name(&self) -> &str {
         &self.membership.name
     }
 
-    /// Who they are, or who made their key.
+    /// The person, or the maker of the key.
     pub(crate) const fn person(&self) -> &PersonId {
         &self.membership.person
     }
@@ -74,8 +76,9 @@ impl TenantAdmin {
         &self.membership
     }
 
-    /// In whose name a key is made with a key, and until when at most: it cannot make or end anything itself, and does not outlive the
-    /// one it was made with. Else whoever found a key could keep what it opens for ever.
+    /// The membership and the latest expiry for a new key that is made by a key. The new key cannot manage
+    /// connections, and expires with the key that makes it. Otherwise somebody who found a key could keep its access
+    /// for ever.
     pub(crate) fn new_key_limits(&self) -> (Membership, Option<Timestamp>) {
         let mut membership = self.membership.clone();
         let expires = self.key.as_ref().and_then(|key| key.expires);
@@ -85,17 +88,17 @@ impl TenantAdmin {
         (membership, expires)
     }
 
-    /// What a key of theirs may do at most.
+    /// The most permissions that a new key can have.
     pub(crate) const fn permissions(&self) -> Scopes {
         self.membership.role.permissions.permissions()
     }
 
-    /// For the audit: the person, or the key.
+    /// The person, or the key, for the audit.
     pub(crate) fn by(&self) -> String {
         self.key.as_ref().map_or_else(|| self.person().to_string(), |key| format!("key {}", key.id.to_text()))
     }
 
-    /// How keys are made and revoked by them; with a form of ours, if they have one.
+    /// The actor who makes or revokes a key: an API key, the form `form`, or the person.
     pub(crate) fn through<'a>(&'a self, form: Option<&'a FormId>) -> Actor<'a> {
         match (&self.key, form) {
             (Some(key), _) => Actor::ApiKey(&key.id),

@@ -11,12 +11,12 @@ use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 
-use crate::consent::ConsentFormError;
+use crate::consent_form_error::ConsentFormError;
 use crate::error::AuthorizeError;
 use crate::error_page::ErrorPage;
 use crate::redirect_target::RedirectTarget;
 
-/// An attempt whose client may be answered, as far as is known.
+/// An attempt that names a client which may have a valid redirect URI.
 pub(crate) struct AttemptAudit<'a> {
     attempt_id: Option<ConnectionAttempt>,
     client: &'a str,
@@ -30,7 +30,7 @@ impl<'a> AttemptAudit<'a> {
         Self { attempt_id: attempt_id(parameters), client, host, now }
     }
 
-    /// Of a client whose document has not been read: the host is where it wants to be answered, if it may.
+    /// For a client whose metadata document has not been read. The host is that of the redirect URI in the request, unchecked.
     pub(crate) fn of_document(id: &'a ClientId, parameters: &Parameters, now: Timestamp) -> Self {
         let host = parameters.value("redirect_uri").and_then(RedirectUri::parse).map(|uri| uri.host());
         Self { attempt_id: attempt_id(parameters), client: id.as_str(), host: host.unwrap_or_default(), now }
@@ -69,10 +69,10 @@ impl<'a> AttemptAudit<'a> {
     }
 }
 
-/// An attempt that never got as far. `parameters` if they could be read.
-pub(crate) fn error_page(parameters: Option<&Parameters>, why: &ErrorPage, now: Timestamp) {
+/// Records an attempt that ended with an error page. `parameters` is `None` if they could not be read.
+pub(crate) fn error_page(parameters: Option<&Parameters>, error: &ErrorPage, now: Timestamp) {
     let client = parameters.and_then(|parameters| ClientId::parse(parameters.value("client_id")?));
-    let event = Event::AuthorizationStranded { client: client.as_ref().map(ClientId::as_str), reason: why.as_str() };
+    let event = Event::AuthorizationStranded { client: client.as_ref().map(ClientId::as_str), reason: error.as_str() };
     audit::step(parameters.and_then(attempt_id), now, &event);
 }
 

@@ -1,11 +1,11 @@
-//! The consent page, and what comes back from it.
+//! The consent page, and the decision in its form.
 
 use std::sync::LazyLock;
 
 use askama::Template;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 use shared::http::csrf;
+use shared::http::flash;
 use shared::http::layout::{FormAction, Layout, ONCE};
 use shared::http::parameters::Parameters;
 use shared::http::response;
@@ -18,11 +18,12 @@ use shared::oauth::scope::{Scope, Scopes};
 use shared::store::directory::Membership;
 use shared::store::pending_scopes::PendingScopes;
 
+use crate::consent_form_error::{ConsentFormError, Focus};
 use crate::redirect_target::RedirectTarget;
 use crate::rejected_form::RejectedForm;
 use crate::request::{self, AuthorizationRequest};
 
-/// All that the page speaks of.
+/// Everything that the page shows.
 pub(crate) struct Consent<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) issuer: &'a Issuer,
@@ -30,39 +31,24 @@ pub(crate) struct Consent<'a> {
     pub(crate) redirect_target: &'a RedirectTarget,
     pub(crate) authorization: &'a AuthorizationRequest,
     pub(crate) person: &'a SignedIn,
-    /// Only those where the requested scopes can be granted.
+    /// The memberships of the person in the tenants that the requested resource serves.
     pub(crate) memberships: &'a [Membership],
-    /// What the client has called for since it was last approved, tenant by tenant: offered beside what it asks for now.
+    /// The scopes that calls of the client lacked since it was last approved, by tenant. The page offers them beside
+    /// the requested scopes.
     pub(crate) pending_scopes: &'a PendingScopes,
 }
 
-/// What the person decided.
+/// The decision of the person.
 pub(crate) enum Decision<'a> {
     Deny,
     Approve(ApprovedScopes<'a>),
 }
 
-/// Where, and what: only what was offered there, with `offline_access` if they stay connected.
+/// The approved tenant and scopes. The page offered each of the scopes in that tenant. `offline_access` is among them
+/// if the person chose to stay connected.
 pub(crate) struct ApprovedScopes<'a> {
     pub(crate) membership: &'a Membership,
     pub(crate) scopes: Scopes,
-}
-
-/// Why a form of the page was not accepted, so that the page is shown again.
-#[derive(Clone, Copy, Deserialize, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ConsentFormError {
-    /// The form is not one that we gave to this session for this request.
-    Forged,
-    /// The page was shown to another account, which this browser was signed in with.
-    AnotherAccount,
-    NoDecision,
-    NoTenant,
-    /// The address is for one tenant, and another was chosen.
-    AnotherTenant,
-    NothingTicked,
-    NothingAllowed,
-    Unavailable,
 }
 
 #[derive(Template)]
@@ -76,7 +62,7 @@ struct Page<'a> {
     loopback: bool,
     verification: ClientVerification,
     who: &'a str,
-    /// Proof for signing out, where that is ours to do, and the way back.
+    /// The CSRF token for signing out and the address to return to, if our own login page keeps the session.
     sign_out: Option<(String, &'a str)>,
     banner: Banner,
     hidden: Vec<(&'static str, String)>,
@@ -84,11 +70,11 @@ struct Page<'a> {
     account: &'a str,
     tenant_selection: TenantSelection<'a>,
     usable: bool,
-    /// The requested scopes, in plain words, where the person is in a tenant and no role of theirs allows any of it.
+    /// The requested scopes in plain words, if the person is in a tenant and none of their roles allows any of these scopes.
     not_allowed: Option<String>,
     groups: Vec<Group>,
-    also: Vec<PendingScopeChoice<'a>>,
-    /// Whether staying connected is ticked, if it is offered.
+    pending: Vec<PendingScopeChoice<'a>>,
+    /// Whether the box for staying connected is ticked. `None` if the page has no such box.
     stay: Option<bool>,
     console: String,
 }
@@ -96,30 +82,30 @@ struct Page<'a> {
 /// The banner at the top of the page.
 enum Banner {
     None,
-    /// Why it is shown again.
+    /// The form was not accepted, for this reason.
     Problem(&'static str),
-    /// This browser has approved the same request a moment ago: back button, double click, opened twice.
+    /// This browser approved the same request a moment ago: by the back button, a double click, or a second tab.
     AlreadyApproved,
 }
 
-/// Where the connection can be.
+/// The tenants that the connection can be for.
 enum TenantSelection<'a> {
-    /// Nowhere: the person is in no tenant.
+    /// None: the person is in no tenant.
     NoTenant,
-    /// Nowhere: they are not in the one that the address is for, which may not even exist.
+    /// None: the person is not in the tenant that the address is for, which may not even exist.
     NotAMember(&'a str),
-    /// In the one that the address is for.
+    /// The tenant that the address is for.
     Fixed(TenantChoice<'a>),
-    /// In the only one that they are in.
+    /// The only tenant that the person is in.
     Single(TenantChoice<'a>),
     Several(Vec<TenantChoice<'a>>),
 }
 
-/// Who verified that the client may be answered there.
+/// Who verified that the response may go to this redirect URI.
 enum ClientVerification {
-    /// Its own host, which is where the answer goes: who gets it is who wrote the client's description.
+    /// The host of the client's metadata document, to which the response goes: the author of the document gets it.
     SameHost,
-    /// The host that its description is from.
+    /// The host of the client's metadata document, and the response goes elsewhere.
     Publisher(String),
     Unverified,
 }
@@ -129,13 +115,13 @@ struct TenantChoice<'a> {
     name: SanitizedText<'a>,
     role: SanitizedText<'a>,
     checked: bool,
-    /// The choice of a tenant is what is wrong, and this is where to begin.
+    /// The choice of a tenant has to be corrected, and the focus is here.
     focus: bool,
-    /// The role allows nothing of what is offered.
+    /// The role allows none of the scopes on the page.
     useless: bool,
     /// The requested scopes that the role does not allow, in plain words and as scopes.
     missing: String,
-    lacks: Scopes,
+    missing_scopes: Scopes,
 }
 
 /// Scopes of one kind.
@@ -150,30 +136,30 @@ struct ScopeChoice {
     title: &'static str,
     hint: &'static str,
     checked: bool,
-    /// What is ticked is what is wrong, and this is where to begin.
+    /// The ticked boxes have to be corrected, and the focus is here.
     focus: bool,
-    /// Where there is one tenant only: the role in it does not allow this.
+    /// The person has a single tenant, and their role in it does not allow this scope.
     barred: bool,
 }
 
-/// A scope that is offered in one tenant only, and only if the person wants it.
+/// A pending scope, which the page offers in one tenant only and never ticks by itself.
 struct PendingScopeChoice<'a> {
     id: &'a str,
     tenant: SanitizedText<'a>,
     scope: ScopeChoice,
 }
 
-/// What makes the page pleasanter: with the tenant chosen, what its role allows; a search among many.
-/// A second click is not a second approval: the page's own script, and the one of all pages with forms.
+/// The page's own script, and the script of all pages with forms. The first shows which scopes the role in the chosen
+/// tenant allows, and has a search among many tenants. The second keeps a double click from sending the form twice.
 static SCRIPT: LazyLock<String> = LazyLock::new(|| include_str!("consent.js").to_owned() + ONCE);
 
 impl<'a> Consent<'a> {
-    /// The page: after a form that was refused with the reason and the choices that it held, else as new. `approved`: this browser has
-    /// approved the same request before.
-    pub(crate) fn page(&self, refused: Option<&RejectedForm>, approved: bool, parameters: &Parameters) -> Response {
+    /// The page. After a form that was rejected, it shows the error and keeps the choices of the form. `approved`
+    /// says that this browser approved the same request before.
+    pub(crate) fn page(&self, rejected: Option<&RejectedForm>, approved: bool, parameters: &Parameters) -> Response {
         let requested = self.authorization.scopes.permissions();
-        let ticked = |field: &str| refused.and_then(|refused| refused.has_ticked(field));
-        let error = refused.map(|refused| refused.error);
+        let ticked = |field: &str| rejected.and_then(|form| form.has_ticked(field));
+        let error = rejected.map(|form| form.error);
         let only = match self.memberships {
             [only] => Some(only),
             _ => None,
@@ -185,31 +171,13 @@ impl<'a> Consent<'a> {
             ScopeChoice { scope: scope.as_str(), checked, focus: false, field, title, hint, barred }
         };
         let client = self.redirect_target.client();
-        let mut tenants: Vec<_> = self
-            .memberships
-            .iter()
-            .map(|membership| {
-                let lacks = requested.difference(membership.role.permissions);
-                TenantChoice {
-                    id: membership.tenant.as_str(),
-                    name: SanitizedText(&membership.name),
-                    role: SanitizedText(&membership.role.name),
-                    checked: refused.is_some_and(|refused| refused.has_chosen(&membership.tenant)),
-                    focus: false,
-                    useless: requested
-                        .union(self.offered_pending_scopes(membership))
-                        .intersection(membership.role.permissions)
-                        .is_empty(),
-                    missing: in_words(lacks),
-                    lacks,
-                }
-            })
-            .collect();
+        let mut tenants: Vec<_> =
+            self.memberships.iter().map(|membership| self.tenant_choice(membership, requested, rejected)).collect();
         let return_to = request::return_to(parameters);
         let usable = tenants.iter().any(|tenant| !tenant.useless);
         let mut groups = Group::of(requested, choice);
         if let Some(error) = error {
-            error.put_focus(&mut tenants, &mut groups);
+            put_focus(error, &mut tenants, &mut groups);
         }
         let page = Page {
             layout: self.layout,
@@ -243,7 +211,7 @@ impl<'a> Consent<'a> {
                 _ => TenantSelection::Several(tenants),
             },
             groups,
-            also: self
+            pending: self
                 .memberships
                 .iter()
                 .flat_map(|membership| {
@@ -251,7 +219,8 @@ impl<'a> Consent<'a> {
                 })
                 .map(|(membership, scope)| {
                     let field = field_in(membership, scope);
-                    // Never ticked for them: who can make a call that is refused would otherwise choose what they approve.
+                    // A pending scope is never ticked in advance. Otherwise a client could choose what the person
+                    // approves, by making a call that is refused.
                     let checked = ticked(&field).unwrap_or(false);
                     let scope = ScopeChoice { checked, field, barred: false, ..choice(scope) };
                     PendingScopeChoice {
@@ -269,24 +238,43 @@ impl<'a> Consent<'a> {
             console: self.issuer.at("/admin"),
         };
         let page = |status| self.layout.page(status, FormAction::Anywhere, Some(&SCRIPT), page.render());
-        match error {
-            // An upstream error keeps its status, by which it is counted.
-            Some(ConsentFormError::Unavailable) => response::with_reason(
-                page(StatusCode::SERVICE_UNAVAILABLE),
-                &"shown after a form that failed: the form's own log line says why",
-            ),
-            _ => page(StatusCode::OK),
+        let status = error.map_or(StatusCode::OK, ConsentFormError::status);
+        if status == StatusCode::OK {
+            page(status)
+        } else {
+            response::with_reason(page(status), &flash::SHOWN_AFTER_FORM)
         }
     }
 
-    /// What the person decided, or why they have to be asked again.
+    fn tenant_choice(
+        &self,
+        membership: &'a Membership,
+        requested: Scopes,
+        rejected: Option<&RejectedForm>,
+    ) -> TenantChoice<'a> {
+        let permissions = membership.role.permissions;
+        let missing_scopes = requested.difference(permissions);
+        let usable_scopes = requested.union(self.offered_pending_scopes(membership)).intersection(permissions);
+        TenantChoice {
+            id: membership.tenant.as_str(),
+            name: SanitizedText(&membership.name),
+            role: SanitizedText(&membership.role.name),
+            checked: rejected.is_some_and(|form| form.has_chosen(&membership.tenant)),
+            focus: false,
+            useless: usable_scopes.is_empty(),
+            missing: in_words(missing_scopes),
+            missing_scopes,
+        }
+    }
+
+    /// The decision in the form, or the error for which the page is shown again.
     pub(crate) fn parse_form(
         &self,
         request: &Request,
         parameters: &Parameters,
     ) -> Result<Decision<'a>, ConsentFormError> {
         let confirmation = parameters.value("confirmation").unwrap_or_default();
-        // A hint, and no more: whose page it was decides only what is said.
+        // The account in the form only chooses the sentence for the person. The CSRF token is what protects the form.
         if parameters.value("account").is_some_and(|account| account != self.person.person.as_str()) {
             return Err(ConsentFormError::AnotherAccount);
         }
@@ -307,10 +295,11 @@ impl<'a> Consent<'a> {
             Some(_) => ConsentFormError::AnotherTenant,
         })?;
         let ticked = |field: String| parameters.value(&field).is_some();
-        // What was wanted in another tenant does not count in this one, ticked or not.
+        // A pending scope of another tenant does not count in this one, ticked or not.
         let requested = self.authorization.scopes.iter().filter(|scope| ticked(field(*scope)));
-        let also = self.offered_pending_scopes(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
-        let scopes = requested.chain(also).fold(Scopes::NONE, Scopes::with);
+        let pending =
+            self.offered_pending_scopes(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
+        let scopes = requested.chain(pending).fold(Scopes::NONE, Scopes::with);
         if scopes.permissions().is_empty() {
             return Err(ConsentFormError::NothingTicked);
         }
@@ -322,80 +311,49 @@ impl<'a> Consent<'a> {
         }
     }
 
-    /// What is offered in that tenant beside what is asked for: what the client has wanted there, as far as the role allows it. More may
-    /// be granted than was asked for, at the person's word (RFC 6749 §3.3); the token's answer says what was.
+    /// The pending scopes of the client in that tenant, as far as the role allows them and the request does not name
+    /// them. The person may grant more than was requested (RFC 6749 §3.3); the token response then names the scope.
     fn offered_pending_scopes(&self, membership: &Membership) -> Scopes {
-        let wanted = self.pending_scopes.in_tenant(&membership.tenant);
-        wanted.intersection(membership.role.permissions).difference(self.authorization.scopes)
+        let pending = self.pending_scopes.in_tenant(&membership.tenant);
+        pending.intersection(membership.role.permissions).difference(self.authorization.scopes)
     }
 }
 
 impl ApprovedScopes<'_> {
-    /// Approved ∩ what the role allows now.
+    /// The approved scopes that the role allows now.
     pub(crate) const fn effective(&self) -> Scopes {
         self.scopes.intersection(self.membership.role.permissions)
     }
 }
 
-impl ConsentFormError {
-    /// For the audit.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Forged => "forged",
-            Self::AnotherAccount => "another_account",
-            Self::NoDecision => "no_decision",
-            Self::NoTenant => "no_tenant",
-            Self::AnotherTenant => "another_tenant",
-            Self::NothingTicked => "nothing_ticked",
-            Self::NothingAllowed => "nothing_allowed",
-            Self::Unavailable => "unavailable",
-        }
-    }
-
-    /// Where the page puts the focus: where what is wrong can be set right.
-    fn put_focus(self, tenants: &mut [TenantChoice<'_>], groups: &mut [Group]) {
-        let concerns_tenant = match self {
-            Self::NoTenant | Self::AnotherTenant | Self::NothingAllowed => tenants.len() > 1,
-            Self::NothingTicked => false,
-            Self::Forged | Self::AnotherAccount | Self::NoDecision | Self::Unavailable => return,
-        };
-        let usable = |tenant: &TenantChoice<'_>| !tenant.useless;
-        let chosen = tenants.iter().position(|tenant| tenant.checked && usable(tenant));
-        if concerns_tenant {
+/// Puts the focus where the person can correct `error`.
+fn put_focus(error: ConsentFormError, tenants: &mut [TenantChoice<'_>], groups: &mut [Group]) {
+    let usable = |tenant: &TenantChoice<'_>| !tenant.useless;
+    let chosen = tenants.iter().position(|tenant| tenant.checked && usable(tenant));
+    match error.focus() {
+        Focus::None => {}
+        // With a single tenant there is nothing to choose, and the scopes get the focus.
+        Focus::Tenant if tenants.len() > 1 => {
             let first = chosen.or_else(|| tenants.iter().position(usable));
             if let Some(tenant) = first.and_then(|first| tenants.get_mut(first)) {
                 tenant.focus = true;
             }
-            return;
         }
-        let lacks = chosen.and_then(|chosen| tenants.get(chosen)).map_or(Scopes::NONE, |tenant| tenant.lacks);
-        let allowed =
-            |choice: &ScopeChoice| !choice.barred && !lacks.iter().any(|scope| scope.as_str() == choice.scope);
-        if let Some(choice) = groups.iter_mut().flat_map(|group| &mut group.choices).find(|choice| allowed(choice)) {
-            choice.focus = true;
-        }
-    }
-
-    const fn sentence(self) -> &'static str {
-        match self {
-            Self::Forged => {
-                "This page was open for too long, or your account has changed. Please look again and decide."
+        Focus::Tenant | Focus::Scope => {
+            let missing =
+                chosen.and_then(|chosen| tenants.get(chosen)).map_or(Scopes::NONE, |tenant| tenant.missing_scopes);
+            let allowed =
+                |choice: &ScopeChoice| !choice.barred && !missing.iter().any(|scope| scope.as_str() == choice.scope);
+            if let Some(choice) = groups.iter_mut().flat_map(|group| &mut group.choices).find(|choice| allowed(choice))
+            {
+                choice.focus = true;
             }
-            Self::AnotherAccount => {
-                "You are signed in with another account than when this page was opened; nothing was connected. Please look again and decide."
-            }
-            Self::NoDecision => "Choose Approve or Deny.",
-            Self::NoTenant => "Choose the workspace that this connection is for.",
-            Self::AnotherTenant => "This address is for one workspace, and connects no other.",
-            Self::NothingTicked => "Leave at least one permission ticked, or choose Deny.",
-            Self::NothingAllowed => "Your role in that workspace allows nothing of what is ticked.",
-            Self::Unavailable => "That did not work just now; nothing was connected. Please try again in a moment.",
         }
     }
 }
 
 impl Group {
-    /// Those that have a scope of what is asked.
+    /// The groups that contain a requested scope.
     fn of(requested: Scopes, choice: impl Fn(Scope) -> ScopeChoice) -> Vec<Self> {
         let group = |(title, scopes): &(&'static str, &[Scope])| Self {
             title: *title,
@@ -417,14 +375,14 @@ fn in_words(scopes: Scopes) -> String {
     scopes.iter().map(|scope| words(scope).0).collect::<Vec<_>>().join(", ").to_lowercase()
 }
 
-/// The order in which a page speaks of scopes.
+/// The groups of scopes, in the order of the page.
 const GROUPS: [(&str, &[Scope]); 3] = [
     ("See", &[Scope::SkillsRead, Scope::ViewsRead, Scope::EntitiesRead, Scope::DocumentsRead]),
     ("Create and change", &[Scope::EntitiesWrite, Scope::DocumentsWrite, Scope::ChatCreate]),
     ("Act through tools", &[Scope::ToolsExecute]),
 ];
 
-/// A scope in plain words: a title, and what it means.
+/// A scope in plain words: a title, and an explanation.
 const fn words(scope: Scope) -> (&'static str, &'static str) {
     match scope {
         Scope::ToolsExecute => {

@@ -3,7 +3,7 @@
 use shared::oauth::error::ErrorCode;
 use thiserror::Error;
 
-/// Why, for our log.
+/// Why the request is not granted. The text goes to the log.
 #[derive(Debug, Error)]
 pub(crate) enum AuthorizeError {
     #[error("no response_type")]
@@ -25,31 +25,39 @@ pub(crate) enum AuthorizeError {
 }
 
 impl AuthorizeError {
-    /// For the audit.
-    pub(crate) const fn as_str(&self) -> &'static str {
+    /// The table of errors: word for the audit, then code and description for the client (OAuth 2.1 §4.1.2.1). The status is
+    /// always that of the redirect.
+    const fn row(&self) -> (&'static str, ErrorCode, &'static str) {
         match self {
-            Self::NoResponseType => "no_response_type",
-            Self::ResponseType => "response_type",
-            Self::NoChallenge => "no_challenge",
-            Self::ChallengeMethod => "challenge_method",
-            Self::Challenge => "challenge",
-            Self::Target => "target",
-            Self::Scope => "scope",
-            Self::Denied => "denied",
+            Self::NoResponseType => ("no_response_type", ErrorCode::InvalidRequest, "response_type is missing."),
+            Self::ResponseType => {
+                ("response_type", ErrorCode::UnsupportedResponseType, "Only the response type code is supported.")
+            }
+            Self::NoChallenge => {
+                ("no_challenge", ErrorCode::InvalidRequest, "code_challenge is missing: PKCE is required.")
+            }
+            Self::ChallengeMethod => {
+                ("challenge_method", ErrorCode::InvalidRequest, "code_challenge_method must be S256.")
+            }
+            Self::Challenge => {
+                ("challenge", ErrorCode::InvalidRequest, "code_challenge must be 43 characters of base64url.")
+            }
+            Self::Target => ("target", ErrorCode::InvalidTarget, "The resource is not one that is served here."),
+            Self::Scope => {
+                ("scope", ErrorCode::InvalidScope, "The scope is malformed, or names nothing that is offered here.")
+            }
+            Self::Denied => ("denied", ErrorCode::AccessDenied, "The person did not approve."),
         }
     }
 
-    /// The error code and description for the client (OAuth 2.1 §4.1.2.1).
+    /// For the audit.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        self.row().0
+    }
+
+    /// The code and the description for the client.
     pub(crate) const fn oauth_error(&self) -> (ErrorCode, &'static str) {
-        match self {
-            Self::NoResponseType => (ErrorCode::InvalidRequest, "response_type is missing."),
-            Self::ResponseType => (ErrorCode::UnsupportedResponseType, "Only the response type code is supported."),
-            Self::NoChallenge => (ErrorCode::InvalidRequest, "code_challenge is missing: PKCE is required."),
-            Self::ChallengeMethod => (ErrorCode::InvalidRequest, "code_challenge_method must be S256."),
-            Self::Challenge => (ErrorCode::InvalidRequest, "code_challenge must be 43 characters of base64url."),
-            Self::Target => (ErrorCode::InvalidTarget, "The resource is not one that is served here."),
-            Self::Scope => (ErrorCode::InvalidScope, "The scope is malformed, or names nothing that is offered here."),
-            Self::Denied => (ErrorCode::AccessDenied, "The person did not approve."),
-        }
+        let (_, code, description) = self.row();
+        (code, description)
     }
 }

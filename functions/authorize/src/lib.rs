@@ -1,12 +1,14 @@
 //! `GET, POST /oauth/authorize`: a person decides (OAuth 2.1 §4.1.1).
 //!
-//! Client and address are checked first, and until both are right every error is a page. Then the person signs in, and only then may
-//! an error travel to the client; a client that is known by its metadata document is looked up when they have. GET writes nothing but
-//! what such a document says, and may be repeated; POST carries the whole request again and is checked again. A form of ours is always
-//! answered by a redirect: to the client, or to the request's own page, which says what was wrong with the form.
+//! The client and its redirect URI are checked first. Until both are valid, every error is a page. Then the person
+//! signs in, and only then may an error be redirected to the client. A client with a metadata document is looked up
+//! after the person has signed in. GET writes nothing but such a document, and may be repeated. POST carries the
+//! whole request again, which is checked again. Our own form is always answered by a redirect: to the client, or to
+//! the consent page, which shows the error of the form.
 
 mod attempt_audit;
 mod consent;
+mod consent_form_error;
 mod error;
 mod error_page;
 mod metadata_document;
@@ -34,9 +36,11 @@ use shared::store::clients::Clients;
 use shared::store::directory::{Directory, Membership};
 use shared::store::grants::Grants;
 use shared::store::pending_scopes::PendingScopes;
+use shared::upstream_error::UpstreamError;
 
 use attempt_audit::AttemptAudit;
-use consent::{Consent, ConsentFormError, Decision};
+use consent::{ApprovedScopes, Consent, Decision};
+use consent_form_error::ConsentFormError;
 use error::AuthorizeError;
 use error_page::ErrorPage;
 use metadata_document::MetadataDocuments;
@@ -45,7 +49,7 @@ use redirect_target::RedirectTarget;
 use rejected_form::RejectedForm;
 use request::AuthorizationRequest;
 
-/// Asks people.
+/// The endpoint.
 pub struct Authorize {
     identity: Identity,
     clients: Clients,
@@ -58,7 +62,7 @@ pub struct Authorize {
 }
 
 impl Authorize {
-    /// With the tables, and a way to know who is signed in.
+    /// Makes the endpoint with the tables and the identity of people.
     ///
     /// # Errors
     /// When a setting is missing.
@@ -88,7 +92,7 @@ impl Authorize {
         self.documents.check_id(&id)?;
         let person = match person {
             Ok(person) => person,
-            Err(why) => return self.require_sign_in(request, &id, parameters, why, now).await,
+            Err(error) => return self.require_sign_in(request, &id, parameters, error, now).await,
         };
         let (redirect_target, memberships, pending_scopes) = self.find(&id, parameters, &person, now).await?;
         let attempt = AttemptAudit::of(&redirect_target, parameters, now);
@@ -112,10 +116,10 @@ impl Authorize {
             pending_scopes: &pending_scopes,
         };
         if !deciding {
-            let refused: Option<RejectedForm> = flash::read(request, &self.issuer);
-            attempt.shown(&person.person, refused.as_ref().map(|refused| refused.error));
-            let before = RecentApproval::matches(request, parameters, &person, &self.issuer);
-            let page = consent.page(refused.as_ref(), before, parameters);
+            let rejected: Option<RejectedForm> = flash::read(request, &self.issuer);
+            attempt.shown(&person.person, rejected.as_ref().map(|form| form.error));
+            let approved = RecentApproval::matches(request, parameters, &person, &self.issuer);
+            let page = consent.page(rejected.as_ref(), approved, parameters);
             return Ok(self.identity.clear_sign_in_mark(request, page));
         }
         let reject = |error| {
@@ -146,13 +150,14 @@ impl Authorize {
         }
     }
 
-    /// The answer to a form of ours whose request cannot be served: that request's own page, which says why, unless all is well again.
+    /// The response to our own form whose request cannot be served: a redirect to the address of the request. The
+    /// page there shows the error, unless the request can be served by then.
     fn redirect_after_form(&self, parameters: &Parameters, error_page: &ErrorPage) -> Response {
         let redirect = match error_page {
             ErrorPage::Upstream(_) => {
                 RejectedForm::of(ConsentFormError::Unavailable, parameters).redirect(parameters, &self.issuer)
             }
-            // There the session looks good until it is asked about.
+            // The page shows the form again if it takes the session for valid.
             ErrorPage::Unrecognized { .. } => {
                 RejectedForm::of(ConsentFormError::Forged, parameters).redirect(parameters, &self.issuer)
             }
@@ -161,7 +166,7 @@ impl Authorize {
         response::with_reason(redirect, error_page)
     }
 
-    /// Where the client may be answered, where the person stands, and what the client has wanted of them there.
+    /// The redirect target of the client, the memberships of the person, and the scopes that calls of the client lacked.
     async fn find(
         &self,
         id: &ClientId,
@@ -176,38 +181,41 @@ impl Authorize {
         Ok((RedirectTarget::find(client, parameters, &self.issuer)?, memberships, pending_scopes))
     }
 
-    /// Nobody is signed in. The metadata document of a client is not even fetched: strangers must not send us anywhere.
+    /// The response when nobody is signed in. The metadata document of a client is not fetched: somebody who is not
+    /// signed in must not choose which address this function calls.
     async fn require_sign_in(
         &self,
         request: &Request,
         id: &ClientId,
         parameters: &Parameters,
-        why: NotSignedInError,
+        error: NotSignedInError,
         now: Timestamp,
     ) -> Result<Response, ErrorPage> {
         if id.is_url() {
-            return self.sign_in(request, &AttemptAudit::of_document(id, parameters, now), parameters, why);
+            return self.sign_in(request, &AttemptAudit::of_document(id, parameters, now), parameters, error);
         }
         let redirect_target = RedirectTarget::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;
-        self.sign_in(request, &AttemptAudit::of(&redirect_target, parameters, now), parameters, why)
+        self.sign_in(request, &AttemptAudit::of(&redirect_target, parameters, now), parameters, error)
     }
 
-    /// Sends the person to sign in, if they will find back.
+    /// Redirects the person to sign in, if the address of the request is short enough to return to.
     fn sign_in(
         &self,
         request: &Request,
         attempt: &AttemptAudit<'_>,
         parameters: &Parameters,
-        why: NotSignedInError,
+        error: NotSignedInError,
     ) -> Result<Response, ErrorPage> {
         let return_to = request::return_to(parameters);
         if return_to.len() > MAX_RETURN_TO_LEN {
             return Err(ParameterError::TooLarge.into());
         }
-        let response =
-            self.identity.redirect_to_sign_in(request, &return_to, why).map_err(|UnrecognizedSessionError(why)| {
-                ErrorPage::Unrecognized { why, again: self.identity.login_url(&return_to) }
-            })?;
+        let response = self.identity.redirect_to_sign_in(request, &return_to, error).map_err(
+            |UnrecognizedSessionError(reason)| ErrorPage::Unrecognized {
+                reason,
+                login_url: self.identity.login_url(&return_to),
+            },
+        )?;
         attempt.sent_to_sign_in();
         Ok(response)
     }
@@ -216,9 +224,9 @@ impl Authorize {
         &self,
         attempt: &AttemptAudit<'_>,
         consent: &Consent<'_>,
-        choice: &consent::ApprovedScopes<'_>,
+        choice: &ApprovedScopes<'_>,
         now: Timestamp,
-    ) -> Result<String, shared::upstream_error::UpstreamError> {
+    ) -> Result<String, UpstreamError> {
         let Consent { redirect_target, authorization, person, pending_scopes, .. } = consent;
         let approval = Approval {
             client: redirect_target.client().id.clone(),
@@ -249,11 +257,11 @@ impl Function for Authorize {
             Method::GET | Method::POST => {
                 let (now, deciding) = (self.clock.now(), request.method() == Method::POST);
                 let parameters = if deciding { Parameters::of_body(&request) } else { Parameters::of_query(&request) };
-                let answered = match &parameters {
+                let result = match &parameters {
                     Ok(parameters) => self.authorize(&request, parameters, now).await,
                     Err(malformed) => Err((*malformed).into()),
                 };
-                answered.unwrap_or_else(|error_page| {
+                result.unwrap_or_else(|error_page| {
                     let parameters = parameters.as_ref().ok();
                     attempt_audit::error_page(parameters, &error_page, now);
                     match parameters.filter(|_| deciding && csrf::is_same_origin(&request, &self.issuer)) {

@@ -1,6 +1,7 @@
-//! What this browser has approved a moment ago, so that the page says so when it comes again: back button, double click, opened twice.
+//! Remembers in a cookie the request that this browser approved a moment ago. When the same request comes again (back
+//! button, double click, second tab), the consent page says that it is approved already.
 //!
-//! A cookie, and a hint: nothing depends on it, and approving again makes another connection, as it does elsewhere.
+//! The cookie is only a hint: a second approval makes a second connection.
 
 use shared::http::host_cookie;
 use shared::http::parameters::Parameters;
@@ -14,17 +15,17 @@ use crate::request;
 pub(crate) struct RecentApproval;
 
 impl RecentApproval {
-    /// Seconds: after that, a client has long given up waiting.
+    /// Seconds. No client waits longer for the response.
     const MAX_AGE: u32 = 600;
     const NAME: &str = "mcp-approved";
 
     /// Whether this browser's last approval was of the same request, within the same session.
     pub(crate) fn matches(request: &Request, parameters: &Parameters, person: &SignedIn, issuer: &Issuer) -> bool {
-        let kept = host_cookie::value(request, Self::NAME, issuer);
-        kept.is_some_and(|kept| person.verify_csrf_token(&Self::purpose(parameters), kept))
+        let token = host_cookie::value(request, Self::NAME, issuer);
+        token.is_some_and(|token| person.verify_csrf_token(&Self::purpose(parameters), token))
     }
 
-    /// `response`, from which the browser remembers the approval.
+    /// Adds the cookie to `response`.
     pub(crate) fn remember(
         mut response: Response,
         parameters: &Parameters,
@@ -36,7 +37,7 @@ impl RecentApproval {
         response
     }
 
-    /// Not that of the form: what a cookie holds must not be good for approving.
+    /// The purpose differs from that of the form: the token in the cookie must not approve anything.
     fn purpose(parameters: &Parameters) -> String {
         format!("approved {}", request::return_to(parameters))
     }

@@ -11,8 +11,8 @@ use url::Url;
 use crate::error::AuthorizeError;
 use crate::error_page::ErrorPage;
 
-/// A known client at one of its registered addresses. Whoever holds one may be answered by redirect, once the person has signed
-/// in; nothing else can make a redirect (OAuth 2.1 §4.1.2.1).
+/// A known client with one of its registered redirect URIs. Only a value of this type can redirect to a client, and
+/// only after the person has signed in (OAuth 2.1 §4.1.2.1).
 pub(crate) struct RedirectTarget {
     client: Client,
     redirect_uri: RedirectUri,
@@ -21,18 +21,18 @@ pub(crate) struct RedirectTarget {
 }
 
 impl RedirectTarget {
-    /// The address that was asked for, if `client` registered it; a client with a single one need not name it (§2.3.2), unless it
-    /// is on loopback, where the request alone knows the port.
+    /// The redirect URI of the request, if `client` registered it. A client with a single redirect URI may leave it out (§2.3.2),
+    /// unless it is on loopback, where only the request names the port.
     pub(crate) fn find(client: Option<Client>, parameters: &Parameters, issuer: &Issuer) -> Result<Self, ErrorPage> {
         let client = client.ok_or(ErrorPage::UnknownClient)?;
         if let ClientKind::Blocked { .. } = client.kind {
             return Err(ErrorPage::Blocked);
         }
         let redirect_uri = match (parameters.value("redirect_uri"), client.redirect_uris.as_slice()) {
-            (Some(asked), registered) => {
-                let asked = RedirectUri::parse(asked).ok_or(ErrorPage::UnregisteredRedirectUri)?;
-                let known = registered.iter().any(|registered| registered.matches(&asked));
-                if known { asked } else { return Err(ErrorPage::UnregisteredRedirectUri) }
+            (Some(requested), registered) => {
+                let requested = RedirectUri::parse(requested).ok_or(ErrorPage::UnregisteredRedirectUri)?;
+                let known = registered.iter().any(|registered| registered.matches(&requested));
+                if known { requested } else { return Err(ErrorPage::UnregisteredRedirectUri) }
             }
             (None, [only]) if !only.is_loopback() => only.clone(),
             (None, _) => return Err(ErrorPage::MissingRedirectUri),
@@ -45,8 +45,8 @@ impl RedirectTarget {
         &self.client
     }
 
-    /// Whether the answer goes to the origin that the client's description of itself is from. On loopback it could go to any program
-    /// that uses the id of another.
+    /// Whether the response goes to the origin of the client's metadata document. On loopback it never counts: any
+    /// program can use another client's id there.
     pub(crate) fn is_document_origin(&self) -> bool {
         let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
         self.client.id.is_metadata_document_url()
@@ -58,18 +58,18 @@ impl RedirectTarget {
         &self.redirect_uri
     }
 
-    /// The code (§4.1.2).
+    /// The redirect with the code (§4.1.2).
     pub(crate) fn redirect_code(&self, code: &str) -> Response {
         self.redirect(&[("code", code)])
     }
 
-    /// The error (§4.1.2.1).
+    /// The redirect with the error (§4.1.2.1).
     pub(crate) fn redirect_error(&self, error: &AuthorizeError) -> Response {
-        let (code, sentence) = error.oauth_error();
-        response::with_reason(self.redirect(&[("error", code.as_str()), ("error_description", sentence)]), error)
+        let (code, description) = error.oauth_error();
+        response::with_reason(self.redirect(&[("error", code.as_str()), ("error_description", description)]), error)
     }
 
-    /// With `state` as it came, if it came, and `iss` always (RFC 9207 §2).
+    /// Adds `state` unchanged if the request had one, and always `iss` (RFC 9207 §2).
     fn redirect(&self, parameters: &[(&str, &str)]) -> Response {
         let mut all = parameters.to_vec();
         all.extend(self.state.as_deref().map(|state| ("state", state)));

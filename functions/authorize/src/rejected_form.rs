@@ -1,5 +1,6 @@
-//! A form that cannot be approved. It is answered by a redirect to the request that it is about, whose page says why and holds what
-//! the person had chosen: so that no page in the history is one that a form was sent for.
+//! A form of the consent page that was not accepted. The response is a redirect to the address of the request. The
+//! page there shows the error and keeps the person's choices. So no page in the browser's history is the response to
+//! a form.
 
 use serde::{Deserialize, Serialize};
 use shared::http::flash;
@@ -8,23 +9,23 @@ use shared::lambda::Response;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
 
-use crate::consent::ConsentFormError;
+use crate::consent_form_error::ConsentFormError;
 use crate::request;
 
-/// Why, and what was chosen.
+/// The error, and the choices in the form.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct RejectedForm {
     #[serde(rename = "again")]
     pub(crate) error: ConsentFormError,
     tenant: Option<String>,
-    /// Names of ticked boxes.
+    /// Names of ticked boxes; `None` if the choices are not kept.
     ticked: Option<Vec<String>>,
 }
 
 impl RejectedForm {
-    /// Keeps the choices of a form that the person had before them. What somebody else may have sent chooses nothing for them.
+    /// Keeps the choices of the form, unless somebody else than the person may have made them.
     pub(crate) fn of(error: ConsentFormError, parameters: &Parameters) -> Self {
-        // Bytes of the names that are kept: a cookie has 4 KB. Only who was offered much in dozens of tenants comes near.
+        // The most bytes of names, as a cookie holds 4 KB. Only a page with pending scopes in dozens of tenants has as many.
         const MAX_BYTES: usize = 1500;
         if matches!(error, ConsentFormError::Forged | ConsentFormError::AnotherAccount) {
             return Self { error, tenant: None, ticked: None };
@@ -40,7 +41,7 @@ impl RejectedForm {
         Self { error, tenant, ticked: Some(ticked.map(str::to_owned).collect()) }
     }
 
-    /// The answer to the form.
+    /// The response to the form.
     pub(crate) fn redirect(&self, parameters: &Parameters, issuer: &Issuer) -> Response {
         flash::redirect(&issuer.at(&request::return_to(parameters)), self, issuer)
     }
@@ -49,7 +50,7 @@ impl RejectedForm {
         self.tenant.as_deref() == Some(tenant.as_str())
     }
 
-    /// Whether the box of that name was ticked; nothing where the choices are not known.
+    /// Whether the box of that name was ticked; `None` if the choices are not kept.
     pub(crate) fn has_ticked(&self, field: &str) -> Option<bool> {
         self.ticked.as_ref().map(|ticked| ticked.iter().any(|name| name == field))
     }

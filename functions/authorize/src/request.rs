@@ -10,7 +10,7 @@ use url::form_urlencoded::Serializer;
 use crate::error::AuthorizeError;
 use crate::redirect_target::RedirectTarget;
 
-/// The parameters that mean something here. The form repeats them, and nothing else.
+/// The parameters of an authorization request. The form of the consent page repeats these and no others.
 const NAMES: [&str; 8] = [
     "response_type",
     "client_id",
@@ -26,7 +26,7 @@ const NAMES: [&str; 8] = [
 pub(crate) struct AuthorizationRequest {
     pub(crate) challenge: CodeChallenge,
     pub(crate) resource: Resource,
-    /// What the page offers. Staying connected is offered to every client that can.
+    /// The scopes that the page offers. `offline_access` is among them for every client that can refresh.
     pub(crate) scopes: Scopes,
 }
 
@@ -42,14 +42,14 @@ impl AuthorizationRequest {
             None => return Err(AuthorizeError::NoResponseType),
         }
         let challenge = parameters.value("code_challenge").ok_or(AuthorizeError::NoChallenge)?;
-        // Left out, the method would mean `plain` (RFC 7636 §4.3).
+        // A missing method would mean `plain` (RFC 7636 §4.3).
         if parameters.value("code_challenge_method") != Some("S256") {
             return Err(AuthorizeError::ChallengeMethod);
         }
         let challenge = CodeChallenge::parse(challenge).ok_or(AuthorizeError::Challenge)?;
         let resource = match parameters.value("resource") {
-            Some(asked) => Resource::parse(issuer, asked).ok_or(AuthorizeError::Target)?,
-            // Clients of before 2025-06-18 do not name it; the token is bound to one all the same.
+            Some(resource) => Resource::parse(issuer, resource).ok_or(AuthorizeError::Target)?,
+            // Clients of MCP revisions before 2025-06-18 do not send it. The token is bound to a resource all the same.
             None => Resource::new(issuer),
         };
         let scopes = Scopes::parse_requested(parameters.value("scope")).ok_or(AuthorizeError::Scope)?;
@@ -67,7 +67,7 @@ pub(crate) fn hidden_fields(parameters: &Parameters) -> Vec<(&'static str, Strin
     NAMES.iter().filter_map(|name| parameters.value(name).map(|value| (*name, value.to_owned()))).collect()
 }
 
-/// The request as a path and query: the way back from signing in, and what the anti-forgery value is made for.
+/// The request as a path and query: the address to return to after signing in, and the purpose of the form's CSRF token.
 pub(crate) fn return_to(parameters: &Parameters) -> String {
     const START: &str = "/oauth/authorize?";
     Serializer::for_suffix(START.to_owned(), START.len()).extend_pairs(hidden_fields(parameters)).finish()

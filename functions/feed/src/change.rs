@@ -10,12 +10,12 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use crate::error::FeedError;
 use crate::signature::VerifiedBody;
 
-/// A delivery.
+/// A delivery of the product's database.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    /// One, or two if a membership became another's.
+    /// One change; two if an update moved the membership to another person or tenant.
     pub(crate) changes: Vec<Change>,
-    /// Its place among all changes.
+    /// The number of the delivery in the order of all changes.
     pub(crate) sequence: u64,
 }
 
@@ -24,11 +24,11 @@ pub(crate) struct Delivery {
 pub(crate) struct Change {
     pub(crate) person: PersonId,
     pub(crate) tenant: TenantId,
-    /// None if it ends.
+    /// The new role; none if the membership ends.
     pub(crate) role: Option<String>,
 }
 
-/// The body. A member named twice, or one that is not ours, is refused by the parser.
+/// The body. The parser refuses repeated and unknown members.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct DeliveryBody {
@@ -57,7 +57,7 @@ struct Row {
 
 impl Delivery {
     pub(crate) fn read(request: &Request, VerifiedBody(body): VerifiedBody<'_>) -> Result<Self, FeedError> {
-        // `serde` would take an array for a struct.
+        // `serde` would accept an array for a struct.
         if !body::is_of_type(request, "application/json") || body.trim_ascii_start().first() != Some(&b'{') {
             return Err(FeedError::InvalidJson);
         }

@@ -1,9 +1,8 @@
 //! The errors of the product feed.
 
 use http::StatusCode;
-use shared::http::error_response::ErrorResponse;
 use shared::http::response;
-use shared::lambda::{Request, Response};
+use shared::lambda::Response;
 use shared::oauth::error::ErrorCode;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
@@ -35,25 +34,45 @@ pub(crate) enum FeedError {
 }
 
 impl FeedError {
-    /// The response to the sender: 4xx when the same delivery would fail again, until somebody has changed something.
-    pub(crate) fn to_response(&self, request: &Request) -> Response {
-        let invalid = |sentence| ErrorResponse::new(ErrorCode::InvalidRequest, sentence);
-        let response = match self {
+    /// The table of errors: status, code and description for the sender. 4xx means that the same delivery fails again until
+    /// somebody changes something.
+    const fn row(&self) -> (StatusCode, ErrorCode, &'static str) {
+        use ErrorCode::{AccessDenied, InvalidRequest, TemporarilyUnavailable};
+        match self {
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, InvalidRequest, "The body is larger than 16 KB."),
             // 403 and not 401, which would have to name a scheme that `Authorization` knows (RFC 9110 §15.5.2).
-            Self::Signature(error) => {
-                let response =
-                    response::json(StatusCode::FORBIDDEN, &ErrorCode::AccessDenied.body(error.description()));
-                return response::no_store(response::with_reason(response, self));
+            Self::Signature(SignatureError::TimestampOutOfTolerance) => {
+                (StatusCode::FORBIDDEN, AccessDenied, "webhook-timestamp is more than five minutes off.")
             }
-            Self::TooLarge => ErrorResponse::too_large(ErrorCode::InvalidRequest, "The body is larger than 16 KB."),
-            Self::InvalidJson => invalid("The body must be a JSON object with type, record, old_record and sequence."),
-            Self::InvalidRows => invalid("INSERT has a record, DELETE an old_record, and UPDATE both."),
-            Self::InvalidTenant => invalid("tenant must be 1 to 64 of a-z, 0-9, _ and -."),
-            Self::InvalidPerson => invalid("person must be a UUID in lower case."),
-            Self::InvalidRole => invalid("role must have 1 to 64 characters, none of them control characters."),
-            Self::Upstream(_) | Self::TimeLimitReached => ErrorResponse::UNAVAILABLE,
-        };
-        response.into_response(request, self)
+            // The description does not say which header or secret was wrong.
+            Self::Signature(_) => (StatusCode::FORBIDDEN, AccessDenied, "The delivery is not signed as it must be."),
+            Self::InvalidJson => (
+                StatusCode::BAD_REQUEST,
+                InvalidRequest,
+                "The body must be a JSON object with type, record, old_record and sequence.",
+            ),
+            Self::InvalidRows => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "INSERT has a record, DELETE an old_record, and UPDATE both.")
+            }
+            Self::InvalidTenant => {
+                (StatusCode::BAD_REQUEST, InvalidRequest, "tenant must be 1 to 64 of a-z, 0-9, _ and -.")
+            }
+            Self::InvalidPerson => (StatusCode::BAD_REQUEST, InvalidRequest, "person must be a UUID in lower case."),
+            Self::InvalidRole => (
+                StatusCode::BAD_REQUEST,
+                InvalidRequest,
+                "role must have 1 to 64 characters, none of them control characters.",
+            ),
+            Self::Upstream(_) | Self::TimeLimitReached => {
+                (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "Try again in a moment.")
+            }
+        }
+    }
+
+    /// The response to the sender.
+    pub(crate) fn to_response(&self) -> Response {
+        let (status, code, description) = self.row();
+        response::no_store(response::with_reason(response::json(status, &code.body(description)), self))
     }
 }
 

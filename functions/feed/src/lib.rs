@@ -1,12 +1,13 @@
-//! `POST /hooks/membership`: the product's database sends each change of a membership; grants and API keys follow at once.
+//! `POST /hooks/membership`: the product's database sends each change of a membership, and the person's grants and API keys are
+//! limited or revoked at once.
 //!
-//! Each change has a number. It may arrive twice, late, or out of order: the table keeps the number of the last one that counts.
-//! The sender repeats a delivery until the answer is 2xx, and repeats each one once more after a minute. The repetition also
-//! reaches a grant that was being approved, by the membership as it was, while the change arrived.
+//! Each change has a number. A change may arrive twice, late, or out of order, so the table keeps the number of the last change
+//! that counts. The sender repeats a delivery until the response is 2xx, and repeats each delivery once more after a minute. The
+//! repetition also reaches a grant that was approved under the old membership while the change arrived.
 
 mod change;
 mod error;
-mod propagate;
+mod propagation;
 mod signature;
 
 use std::time::Instant;
@@ -25,10 +26,10 @@ use shared::store::grants::Grants;
 
 use change::{Change, Delivery};
 use error::FeedError;
-use propagate::{Propagation, TIME_LIMIT};
+use propagation::{Propagation, TIME_LIMIT};
 use signature::Secrets;
 
-/// Applies to grants and API keys what the product tells about memberships.
+/// Applies the product's changes of memberships to grants and API keys.
 pub struct ProductFeed {
     directory: Directory,
     grants: Grants,
@@ -38,13 +39,13 @@ pub struct ProductFeed {
 }
 
 impl ProductFeed {
-    /// A delivery of ours has some 300 bytes.
+    /// The longest body. A delivery has some 300 bytes.
     const LIMIT: usize = 16 * 1024;
 
-    /// With the tables of members, grants and keys, and the secrets that deliveries are signed with.
+    /// Makes the endpoint with the tables of members, grants and keys, and the secrets that deliveries are signed with.
     ///
     /// # Errors
-    /// When a setting is missing, or a secret is none.
+    /// When a setting is missing, or a secret is malformed.
     #[expect(clippy::unused_async, reason = "every function is made in the same way")]
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         const SECRETS: &str = "MEMBERSHIP_SECRETS";
@@ -68,29 +69,39 @@ impl ProductFeed {
         let Delivery { changes, sequence } = Delivery::read(request, signed)?;
         for change in &changes {
             let Change { person, tenant, role } = change;
-            let followed = self.directory.apply_change((person, tenant), role.as_deref(), sequence, now).await?;
+            let applied = self.directory.apply_change((person, tenant), role.as_deref(), sequence, now).await?;
             audit::record(&Event::MembershipFollowed {
                 tenant: tenant.as_str(),
                 person: person.as_str(),
                 role: role.as_deref(),
                 change: sequence,
-                outcome: match followed {
+                outcome: match applied {
                     ChangeOutcome::Applied => "applied",
                     ChangeOutcome::Repeated(_) => "repeated",
                     ChangeOutcome::Superseded => "superseded",
                     ChangeOutcome::Stale => "stale",
                 },
             });
-            // Again if it is repeated: the first time may have ended in the middle. Whatever superseded it is repeated as well.
-            let reached = match followed {
+            // A repeated change is propagated again, as the first time may have stopped in the middle. A superseded
+            // change is not: the sender also repeats the change that superseded it.
+            let progress = match applied {
                 ChangeOutcome::Applied => None,
-                ChangeOutcome::Repeated(reached) => reached,
+                ChangeOutcome::Repeated(progress) => progress,
                 ChangeOutcome::Superseded | ChangeOutcome::Stale => continue,
             };
-            let propagation = Propagation { change, sequence, reached, deadline, now };
-            self.propagate(&propagation).await?;
+            let propagation = Propagation {
+                directory: &self.directory,
+                grants: &self.grants,
+                keys: &self.keys,
+                change,
+                sequence,
+                progress,
+                deadline,
+                now,
+            };
+            propagation.propagate().await?;
             if role.is_none() {
-                self.revoke_keys(&propagation).await?;
+                propagation.revoke_keys().await?;
             }
         }
         Ok(())
@@ -103,15 +114,15 @@ impl Function for ProductFeed {
     async fn handle(&self, request: Request) -> Response {
         match *request.method() {
             Method::POST => match self.process(&request, self.clock.now()).await {
-                // Whatever has become of it, the sender need not come back.
+                // 204 for every outcome, also a stale one: the sender need not repeat the delivery.
                 Ok(()) => response::no_store(response::empty(StatusCode::NO_CONTENT)),
-                Err(error) => error.to_response(&request),
+                Err(error) => error.to_response(),
             },
             _ => response::method_not_allowed("POST"),
         }
     }
 
-    /// Not for browsers, and so without CORS.
+    /// Answers without CORS headers: the sender is no browser.
     async fn handle_malformed(&self, request: Request, malformed: ParameterError) -> Response {
         error_response::ErrorResponse::from(malformed).into_response(&request, &malformed)
     }

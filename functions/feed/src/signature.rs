@@ -12,10 +12,11 @@ use sha2::Sha256;
 use shared::clock::Timestamp;
 use subtle::{Choice, ConstantTimeEq};
 
-/// How far the sender's clock may be from ours, and how long a delivery may be under way.
+/// The difference between the delivery's timestamp and our clock that is allowed: it covers clocks that differ and
+/// slow deliveries.
 const TOLERANCE: Duration = Duration::from_mins(5);
 
-/// The secrets that count: more than one while the sender moves from one to the next.
+/// The valid secrets. There is more than one while the sender changes from an old secret to a new one.
 pub(crate) struct Secrets(Vec<Key>);
 
 /// A body whose signature was verified with one of the secrets. Only [`Secrets::verify`] makes one outside of tests.
@@ -24,38 +25,28 @@ pub(crate) struct VerifiedBody<'a>(pub(crate) &'a [u8]);
 /// Why the signature of a delivery is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignatureError {
-    /// A header is not there.
+    /// A header is missing.
     MissingHeader,
-    /// A header is there twice. API Gateway joins them with a comma.
+    /// A header is repeated. API Gateway joins repeated headers with a comma.
     RepeatedHeader,
-    /// A header is not what the standard says.
+    /// A header does not have the form that the standard prescribes.
     MalformedHeader,
-    /// It was signed too long ago, or in the future.
+    /// The delivery was signed too long ago, or in the future.
     TimestampOutOfTolerance,
     /// No `v1` signature matches one of the secrets.
     Mismatch,
 }
 
-impl SignatureError {
-    /// For the sender. Which secret was wrong, and how, stays unsaid.
-    pub(crate) const fn description(self) -> &'static str {
-        match self {
-            Self::TimestampOutOfTolerance => "webhook-timestamp is more than five minutes off.",
-            _ => "The delivery is not signed as it must be.",
-        }
-    }
-}
-
-/// An HMAC-SHA256 key, padded to a block of the hash with zeros (RFC 2104 §2): a key of that length cannot be refused.
+/// An HMAC-SHA256 key, padded with zeros to a block of the hash (RFC 2104 §2). The library accepts every key of that length.
 struct Key([u8; 64]);
 
 impl Secrets {
-    /// `whsec_…`, several separated by commas.
+    /// Parses `whsec_…`; several secrets are separated by commas.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         text.split(',').map(|text| Key::parse(text.trim())).collect::<Option<_>>().map(Self)
     }
 
-    /// The body, if one of the signatures is by one of the secrets and was made just now.
+    /// Returns the body if one of the signatures matches one of the secrets and the timestamp is recent.
     pub(crate) fn verify<'a>(
         &self,
         headers: &HeaderMap,
@@ -65,7 +56,7 @@ impl Secrets {
         const MAX_SIGNATURES: usize = 16;
 
         let id = single_header_value(headers, "webhook-id")?;
-        // Without a dot: where the id ends and the time begins must not be a matter of opinion.
+        // The id has no dot, so that the end of the id is unambiguous in the signed text.
         if !(1..=128).contains(&id.len())
             || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         {
@@ -84,7 +75,7 @@ impl Secrets {
         if now.seconds().abs_diff(seconds) > TOLERANCE.as_secs() {
             return Err(SignatureError::TimestampOutOfTolerance);
         }
-        // Every secret with every signature, so that the time it takes does not tell which was right.
+        // Compares every secret with every signature, so that the time it takes does not show which one matched.
         let parts = [id.as_bytes(), b".", time.as_bytes(), b".", body];
         let matches = self.0.iter().map(|key| key.mac(&parts)).fold(Choice::from(0), |matches, mac| {
             signatures.iter().flatten().fold(matches, |matches, signature| matches | mac.ct_eq(&signature.0))
@@ -94,7 +85,7 @@ impl Secrets {
 }
 
 impl Key {
-    /// The standard's text form: 24 to 64 bytes in base64 behind a prefix.
+    /// Parses the standard's text form: a prefix, then 24 to 64 bytes in base64.
     fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.strip_prefix("whsec_")?).ok()?;
         let mut key = [0; 64];
@@ -115,7 +106,7 @@ impl Key {
 struct Signature([u8; 32]);
 
 impl Signature {
-    /// `v1,<base64>`; nothing, if it is of a version that we do not know.
+    /// Parses `v1,<base64>`. A signature of another version is `None`.
     fn parse(text: &str) -> Result<Option<Self>, SignatureError> {
         let (version, signature) = text.split_once(',').ok_or(SignatureError::MalformedHeader)?;
         if version.is_empty() || signature.contains(',') {
@@ -129,7 +120,8 @@ impl Signature {
     }
 }
 
-/// The value of a header that may occur once. The signatures have commas of their own, and are told apart where they are read.
+/// The value of a header that may occur only once. A comma proves no repetition here, as the list of signatures contains commas:
+/// the parser of each header rejects a joined value.
 fn single_header_value<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, SignatureError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {

@@ -1,4 +1,4 @@
-//! What a client says of itself, and what of it counts here.
+//! The metadata document of a client: the members that are used here.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use shared::oauth::secret::Digest;
 use super::document_error::DocumentError;
 use super::strict_json;
 
-/// A description that was checked. What else it may hold (logos, terms, keys) is neither kept nor fetched.
+/// A valid document. Its other members (logos, terms, keys) are neither stored nor fetched.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Document {
     pub(super) name: String,
@@ -20,10 +20,10 @@ pub(super) struct Document {
 }
 
 impl Document {
-    /// Reads the document at the address that is `id` (§4.1). Members that mean nothing here are ignored (RFC 7591 §2).
+    /// Reads the document at the address `id` (§4.1). Unknown members are ignored (RFC 7591 §2).
     pub(super) fn read(id: &ClientId, body: &[u8]) -> Result<Self, DocumentError> {
         let members = strict_json::object(body)?;
-        // Letter by letter: what is nearly our address describes somebody else.
+        // The comparison is exact: a similar address is another client.
         if text(&members, "client_id")? != Some(id.as_str()) {
             return Err(DocumentError::ClientId);
         }
@@ -35,7 +35,7 @@ impl Document {
         }
         let name = text(&members, "client_name")?.ok_or(DocumentError::Member("client_name"))?;
         let name = client_name::parse(name).ok_or(DocumentError::Name)?;
-        // One document serves many authorization servers: of what it offers, that counts which can be used here.
+        // One document serves many authorization servers. Only the redirect URIs that are allowed here count.
         let addresses = texts(&members, "redirect_uris")?.ok_or(DocumentError::Member("redirect_uris"))?;
         let mut redirect_uris: Vec<_> = addresses.into_iter().filter_map(RedirectUri::parse).collect();
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
@@ -46,7 +46,7 @@ impl Document {
         let refreshes = match texts(&members, "grant_types")? {
             Some(types) if !types.contains(&"authorization_code") => return Err(DocumentError::GrantTypes),
             Some(types) => types.contains(&"refresh_token"),
-            // As with registration: who does not say wants to stay connected.
+            // As with registration: a client that does not say may refresh.
             None => true,
         };
         if texts(&members, "response_types")?.is_some_and(|types| !types.contains(&"code")) {
@@ -55,13 +55,13 @@ impl Document {
         Ok(Self { name, redirect_uris, refreshes })
     }
 
-    /// Of what counts: the same in another order or with another logo is no change.
+    /// The digest of the members that are used: another order or another logo is no change.
     pub(super) fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
-/// §4.1: a shared secret in a public document is none. Nor is a private key, and whoever publishes one is not who it says.
+/// §4.1: a public document must not contain a shared secret. A published private key proves no identity either.
 fn holds_secret(members: &Map<String, Value>) -> bool {
     // The private members of RSA, elliptic-curve and symmetric keys (RFC 7518 §6).
     const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];

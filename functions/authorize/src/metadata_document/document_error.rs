@@ -1,10 +1,10 @@
-//! Every way in which a metadata document cannot be used.
+//! The errors of metadata documents.
 
 use shared::outbound::OutboundError;
 use thiserror::Error;
 
-/// Why, in words that may be shown to whoever is responsible for the document: none of them says anything of our network but that
-/// an address is not a public one.
+/// Why a document cannot be used. The page shows the text to the author of the document: of our network it says only
+/// that an address is not public.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub(crate) enum DocumentError {
     #[error("its address must be https, with a path, without fragment, user or dot segments, and in its normal form")]

@@ -1,4 +1,4 @@
-//! For how long a document may be taken for granted: as its host says (RFC 9111 §4.2), within bounds.
+//! How long a document is fresh: as its host says (RFC 9111 §4.2), within bounds.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,21 +6,21 @@ use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
 use shared::clock::Timestamp;
 
-/// Never less: people connect in bursts, and a host should not be asked for each of them.
+/// The minimum: many people connect at the same time, and the host should not get a request for each of them.
 pub(super) const MIN: Duration = Duration::from_mins(5);
-/// Never more: who withdraws an address should not wait for us any longer.
+/// The maximum: when a client withdraws a redirect URI, it should not work here for longer.
 const MAX: Duration = Duration::from_hours(24);
-/// Where the host says nothing.
+/// Used when the host says nothing.
 const DEFAULT: Duration = Duration::from_hours(1);
 
-/// How long an answer with these headers, which came `now`, is fresh.
+/// How long a response with these headers, received at `now`, is fresh.
 pub(super) fn of(headers: &HeaderMap, now: Timestamp) -> Duration {
     let declared = max_age(headers).or_else(|| until_expires(headers, now)).unwrap_or(DEFAULT);
     let age = number(headers.get(AGE).and_then(|age| age.to_str().ok()).unwrap_or_default()).unwrap_or_default();
     declared.saturating_sub(age).clamp(MIN, MAX)
 }
 
-/// By `Cache-Control`; none if it says nothing of it. What is not readable is stale (RFC 9111 §4.2.1).
+/// The freshness in `Cache-Control`; `None` if it has none. A value that cannot be read is stale (RFC 9111 §4.2.1).
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all(CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
     let directives: Vec<_> =
@@ -32,7 +32,7 @@ fn max_age(headers: &HeaderMap) -> Option<Duration> {
     Some(number(given.trim_matches('"')).unwrap_or_default())
 }
 
-/// By `Expires`, counted from `Date`; none if it is not there.
+/// The freshness in `Expires`, counted from `Date`; `None` without the header.
 fn until_expires(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     headers.get(EXPIRES)?;
     let date = time(headers, DATE).unwrap_or(now);

@@ -1,12 +1,14 @@
-//! Clients that describe themselves: the id is an https address, and the description is there
+//! Clients with a metadata document: the client id is an https address, and the document is at that address
 //! (draft-ietf-oauth-client-id-metadata-document-01).
 //!
-//! Nothing is fetched before somebody has signed in: else anyone could make this function ask addresses of their choice, in a loop
-//! and for nothing. Until then only the id is checked, and a person who comes with one that fails is not sent to sign in at all.
+//! Nothing is fetched before somebody has signed in. Otherwise anyone could make this function call addresses of
+//! their choice, again and again. Until then only the id is checked, and a person who comes with an invalid id is not
+//! sent to sign in.
 //!
-//! What was fetched is kept in the table of clients, where token and revoke find it. A request that finds it stale fetches it
-//! again. It waits for that, because Lambda freezes a function once it has answered and what was left for later would break off;
-//! so the wait is short, it befalls one request per freshness (after a failure, one in five minutes), and what comes counts at once.
+//! A fetched document is stored in the table of clients, where token and revoke find it. A request that finds a stale
+//! document fetches it again and waits for it: Lambda freezes a function after its response, which would interrupt a
+//! fetch in the background. The wait is short. Only one request per period of freshness waits (after a failure, one
+//! in five minutes), and the new document counts at once.
 
 mod document;
 pub(crate) mod document_error;
@@ -29,20 +31,20 @@ use crate::error_page::ErrorPage;
 use document::Document;
 use document_error::DocumentError;
 
-/// The way to clients' descriptions of themselves.
+/// Looks up and fetches the metadata documents of clients.
 pub(crate) struct MetadataDocuments {
     clients: Clients,
     outbound: Outbound,
-    /// The hosts that may describe clients; any if there are none.
+    /// The hosts that may serve metadata documents; every host if the list is empty.
     hosts: Vec<String>,
 }
 
 impl MetadataDocuments {
-    /// The draft recommends to take no more (§6.6); real ones have less than 2 KB.
+    /// The longest document, as the draft recommends (§6.6). Real documents have less than 2 KB.
     const LIMIT: usize = 5 * 1024;
-    /// How long a person waits for a document that we have never seen …
+    /// How long a person waits for a document without which the client cannot be used.
     const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
-    /// … and for one that we could do without.
+    /// How long a person waits for a document when a stored one can be used instead.
     const REFRESH_TIMEOUT: Duration = Duration::from_millis(1500);
 
     pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
@@ -60,7 +62,7 @@ impl MetadataDocuments {
         })
     }
 
-    /// Checks a client id by itself, before anything is fetched. An id that is not an address needs no check.
+    /// Checks a client id before anything is fetched. An id that is not an address needs no check.
     pub(crate) fn check_id(&self, id: &ClientId) -> Result<(), DocumentError> {
         if !id.is_url() {
             return Ok(());
@@ -70,7 +72,7 @@ impl MetadataDocuments {
         if self.hosts.is_empty() || self.hosts.contains(&host) { Ok(()) } else { Err(DocumentError::Host) }
     }
 
-    /// The client as it is now, given what the table says of it.
+    /// The client with its current metadata document, given the client in the table.
     pub(crate) async fn look_up(
         &self,
         id: &ClientId,
@@ -96,7 +98,7 @@ impl MetadataDocuments {
         if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
             match stored {
                 Some(_) => self.clients.put_refetched(client, &chosen.known).await?,
-                // Not written means that somebody else kept the same just now.
+                // If nothing is written, a concurrent request has stored the same client.
                 None => drop(self.clients.put(client).await?),
             }
         }
@@ -106,48 +108,48 @@ impl MetadataDocuments {
 
     async fn fetch(&self, id: &ClientId, timeout: Duration, now: Timestamp) -> Result<Fetched, DocumentError> {
         let fetch = OutboundRequest::get(id.as_str(), timeout, Self::LIMIT).accepting("application/json");
-        let answer = self.outbound.fetch(fetch).await?;
-        // A redirect is no success either (§4).
-        if answer.status != StatusCode::OK {
+        let response = self.outbound.fetch(fetch).await?;
+        // A redirect is an error too (§4).
+        if response.status != StatusCode::OK {
             return Err(DocumentError::Status);
         }
-        let media = answer.media_type();
+        let media = response.media_type();
         let json = media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"));
         if !json {
             return Err(DocumentError::MediaType);
         }
-        let document = Document::read(id, &answer.body)?;
-        Ok(Fetched { document, fresh: now.plus(freshness::of(&answer.headers, now)) })
+        let document = Document::read(id, &response.body)?;
+        Ok(Fetched { document, fresh: now.plus(freshness::of(&response.headers, now)) })
     }
 }
 
-/// A document, and until when its host wants it to be taken for granted, within our bounds.
+/// A fetched document, and the end of its freshness: as its host says, within our bounds.
 struct Fetched {
     document: Document,
     fresh: Timestamp,
 }
 
-/// A document as it is in the table.
+/// A document in the table.
 struct Stored {
     document: Document,
     known: DocumentFetch,
 }
 
-/// What counts although nothing good was fetched, and why.
+/// The document that is used instead of a fetched one, and the error of the fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fallback {
     Stored(DocumentError),
     Pinned(DocumentError),
 }
 
-/// Nothing counts.
+/// No document can be used.
 struct UnusableDocument(DocumentError);
 
-/// How long a document counts whose host no longer gives it.
+/// How long a stored document can be used while its host does not serve it.
 const STALE: Duration = Duration::from_hours(7 * 24);
 
-/// What counts from now on: what was fetched; else what was fetched before, if that is not too long ago; else the copy that we know by
-/// heart, which only a host's own document may replace.
+/// Selects the document to use from now on: the fetched one; else the stored one, if it was fetched recently enough;
+/// else the pinned copy.
 fn select_document(
     id: &ClientId,
     stored: Option<&Stored>,
@@ -175,7 +177,7 @@ fn select_document(
     }
 }
 
-/// Writes to the audit what is new about it.
+/// Records a failed fetch and a changed document in the audit.
 fn record_audit(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<Fallback>), UnusableDocument>) {
     let client = id.as_str();
     let failed = |error: &DocumentError, instead| {

@@ -1,14 +1,14 @@
-//! Copies of the documents of clients that everybody uses, for when their host refuses us: it stands behind a guard that turns away
-//! the addresses of data centres now and then (403, a page of HTML, 503).
+//! Pinned copies of the documents of widely used clients. They are used when the host refuses our request: a bot
+//! filter in front of it sometimes rejects the addresses of data centres (403, a page of HTML, 503).
 //!
-//! Compare them with the live ones now and then, and write the day down: the audit says `client_document_unlike_pinned` when a live
-//! one differs.
+//! Compare the copies with the live documents from time to time, and note the date. The audit records
+//! `client_document_unlike_pinned` when a live document differs.
 
 use shared::oauth::client::ClientId;
 
 use super::document::Document;
 
-/// Each copy, and when it was last compared with the live one. Members that mean nothing here are left out.
+/// The copies, each with the date of the last comparison with the live document. Members that are not used are left out.
 const COPIES: [&str; 2] = [
     // Claude on the web, on phones, on the desktop and in Cowork; 2026-08-14.
     r#"{
@@ -30,7 +30,7 @@ const COPIES: [&str; 2] = [
     }"#,
 ];
 
-/// The copy of the document at that address.
+/// The copy of the document at the address `id`.
 pub(super) fn copy(id: &ClientId) -> Option<Document> {
     COPIES.iter().find_map(|copy| Document::read(id, copy.as_bytes()).ok())
 }

@@ -1,4 +1,4 @@
-//! JSON that can be read in one way only: no member twice, at any depth (RFC 8259 §4 leaves open which would count).
+//! Parses JSON without repeated members at any depth: RFC 8259 §4 leaves open which of them counts.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,39 +8,39 @@ use serde_json::{Map, Value};
 
 use super::document_error::DocumentError;
 
-/// An object with its members and theirs may be this deep: a set of keys with certificates has five levels.
-const DEEPEST: u8 = 8;
+/// The deepest nesting. A set of keys with certificates has five levels.
+const MAX_DEPTH: u8 = 8;
 
-/// The one object in `bytes`.
+/// Parses the object in `bytes`.
 pub(super) fn object(bytes: &[u8]) -> Result<Map<String, Value>, DocumentError> {
     let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::NotUtf8)?;
-    let why = Cell::new(DocumentError::NotJson);
+    let error = Cell::new(DocumentError::NotJson);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let read = Strict { deeper: DEEPEST, why: &why }.deserialize(&mut reader);
+    let read = Strict { depth_left: MAX_DEPTH, error: &error }.deserialize(&mut reader);
     match (read, reader.end()) {
         (Ok(Value::Object(object)), Ok(())) => Ok(object),
-        _ => Err(why.get()),
+        _ => Err(error.get()),
     }
 }
 
-/// Reads a value; what is wrong with it beyond its grammar is left in `why`.
+/// Reads a value. An error beyond the grammar of JSON is stored in `error`.
 #[derive(Clone, Copy)]
 struct Strict<'a> {
-    deeper: u8,
-    why: &'a Cell<DocumentError>,
+    depth_left: u8,
+    error: &'a Cell<DocumentError>,
 }
 
 impl Strict<'_> {
     fn inside<E: Error>(self) -> Result<Self, E> {
-        match self.deeper.checked_sub(1) {
-            Some(deeper) => Ok(Self { deeper, ..self }),
+        match self.depth_left.checked_sub(1) {
+            Some(depth_left) => Ok(Self { depth_left, ..self }),
             None => Err(self.refuse(DocumentError::TooDeep)),
         }
     }
 
-    fn refuse<E: Error>(self, why: DocumentError) -> E {
-        self.why.set(why);
-        E::custom(why)
+    fn refuse<E: Error>(self, error: DocumentError) -> E {
+        self.error.set(error);
+        E::custom(error)
     }
 }
 

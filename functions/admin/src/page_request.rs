@@ -1,0 +1,42 @@
+//! A request for a page of the console, by a person who is signed in.
+
+use std::borrow::Cow;
+
+use shared::clock::Timestamp;
+use shared::http::parameters::Parameters;
+use shared::identity::signed_in::SignedIn;
+
+use crate::error::AdminError;
+use crate::form_fields::csrf_purpose;
+use crate::notice::Notice;
+
+/// The request, parsed.
+pub(crate) struct PageRequest<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) parameters: Parameters,
+    /// The outcome of the form before this page.
+    pub(crate) notice: Option<Notice>,
+    pub(crate) person: SignedIn,
+    /// Whether it is a form that changes something.
+    pub(crate) is_post: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl PageRequest<'_> {
+    /// When the confirmation was shown that this form answers. The person agreed to nothing newer: a form that is
+    /// sent again, by the back button, ends no connection that was made since.
+    pub(crate) fn shown_at(&self) -> Result<Timestamp, AdminError> {
+        let shown = self.parameters.value("shown").and_then(|text| text.parse().ok());
+        shown.map(Timestamp::from_seconds).ok_or(AdminError::InvalidBody)
+    }
+
+    /// Verifies the CSRF token: exactly `fields` were confirmed, on a page that was shown to this session.
+    pub(crate) fn verify_csrf_token(&self, fields: &[(Cow<'static, str>, String)]) -> Result<(), AdminError> {
+        let token = self.parameters.value("confirmation").unwrap_or_default();
+        if self.person.verify_csrf_token(&csrf_purpose(self.path, fields), token) {
+            Ok(())
+        } else {
+            Err(AdminError::InvalidCsrfToken)
+        }
+    }
+}

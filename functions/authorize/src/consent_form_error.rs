@@ -1,0 +1,98 @@
+//! The errors of the form on the consent page. After each, the page is shown again.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+
+/// Why a form of the page was not accepted.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ConsentFormError {
+    /// The CSRF token is not of this session and this request.
+    Forged,
+    /// The page was shown to another account, which was signed in in this browser before.
+    AnotherAccount,
+    NoDecision,
+    NoTenant,
+    /// The address is for one tenant, and the person chose another.
+    AnotherTenant,
+    NothingTicked,
+    NothingAllowed,
+    /// A service of ours failed.
+    Unavailable,
+}
+
+/// Where the page puts the focus after an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Focus {
+    None,
+    Tenant,
+    Scope,
+}
+
+impl ConsentFormError {
+    /// The table of errors: word for the audit, status of the page, focus and sentence. `Unavailable` keeps the status of an
+    /// upstream error, by which it is counted.
+    const fn row(self) -> (&'static str, StatusCode, Focus, &'static str) {
+        match self {
+            Self::Forged => (
+                "forged",
+                StatusCode::OK,
+                Focus::None,
+                "This page was open for too long, or your account has changed. Please look again and decide.",
+            ),
+            Self::AnotherAccount => (
+                "another_account",
+                StatusCode::OK,
+                Focus::None,
+                "You are signed in with another account than when this page was opened; nothing was connected. Please look again and decide.",
+            ),
+            Self::NoDecision => ("no_decision", StatusCode::OK, Focus::None, "Choose Approve or Deny."),
+            Self::NoTenant => {
+                ("no_tenant", StatusCode::OK, Focus::Tenant, "Choose the workspace that this connection is for.")
+            }
+            Self::AnotherTenant => (
+                "another_tenant",
+                StatusCode::OK,
+                Focus::Tenant,
+                "This address is for one workspace, and connects no other.",
+            ),
+            Self::NothingTicked => (
+                "nothing_ticked",
+                StatusCode::OK,
+                Focus::Scope,
+                "Leave at least one permission ticked, or choose Deny.",
+            ),
+            Self::NothingAllowed => (
+                "nothing_allowed",
+                StatusCode::OK,
+                Focus::Tenant,
+                "Your role in that workspace allows nothing of what is ticked.",
+            ),
+            Self::Unavailable => (
+                "unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                Focus::None,
+                "That did not work just now; nothing was connected. Please try again in a moment.",
+            ),
+        }
+    }
+
+    /// For the audit.
+    pub(crate) const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Of the page that shows the error.
+    pub(crate) const fn status(self) -> StatusCode {
+        self.row().1
+    }
+
+    pub(crate) const fn focus(self) -> Focus {
+        self.row().2
+    }
+
+    /// For the person.
+    pub(crate) const fn sentence(self) -> &'static str {
+        self.row().3
+    }
+}
