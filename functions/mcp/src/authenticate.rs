@@ -5,66 +5,37 @@ use http::header::AUTHORIZATION;
 use shared::access::{Access, AccessError};
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
+use shared::environment::{ConfigError, Environment};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::GrantId;
 use shared::oauth::resource::Resource;
-use shared::signing_keys::verifier::TokenVerifyError;
-use shared::store::api_keys::ApiKeyError;
-use shared::store::grants::Update;
+use shared::signing_keys::verifier::AccessTokenVerifier;
+use shared::store::api_keys::{ApiKeyError, ApiKeys};
+use shared::store::directory::Directory;
+use shared::store::grants::{Grants, Update};
 
-use crate::Mcp;
-use crate::challenge::BearerError;
-use crate::error::McpError;
+use crate::error::{AuthError, McpError};
 use crate::grant_audit;
 
-/// Why a request is not authenticated.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum AuthError {
-    /// The request has no credentials.
-    MissingCredentials,
-    /// The request has more than one credential.
-    MultipleCredentials,
-    /// The token is not one of ours, or its time has passed.
-    Token(TokenVerifyError),
-    /// It was issued for something else (RFC 8707 §2).
-    WrongAudience,
-    /// There is no such grant.
-    UnknownGrant,
-    /// The grant is not active, or does not fit the token.
-    Grant(AccessError),
-    /// The header is not visible ASCII, as every credential of ours is.
-    NotVisibleAscii,
-    /// The checksum of the API key is wrong.
-    MalformedApiKey,
-    /// The key is unknown, revoked, expired, or its secret is another: nobody learns which.
-    ApiKey(ApiKeyError),
-    /// The key is for another tenant than the address.
-    WrongTenant,
-    /// The key's maker is no longer in the tenant.
-    MakerNotMember,
+/// Authenticates requests.
+pub(crate) struct Authenticator {
+    verifier: AccessTokenVerifier,
+    grants: Grants,
+    keys: ApiKeys,
+    directory: Directory,
 }
 
-impl AuthError {
-    /// The error of the challenge; `None` where no credentials were sent.
-    pub(crate) const fn bearer_error(&self) -> Option<BearerError> {
-        match self {
-            Self::MissingCredentials => None,
-            Self::MultipleCredentials => Some(BearerError::INVALID_REQUEST),
-            Self::Token(TokenVerifyError::Expired) => Some(BearerError::EXPIRED),
-            Self::Token(TokenVerifyError::Invalid | TokenVerifyError::IssuerMismatch)
-            | Self::WrongAudience
-            | Self::UnknownGrant
-            | Self::Grant(_)
-            | Self::NotVisibleAscii
-            | Self::MalformedApiKey
-            | Self::ApiKey(_)
-            | Self::WrongTenant
-            | Self::MakerNotMember => Some(BearerError::INVALID_TOKEN),
-        }
+impl Authenticator {
+    /// With what it needs of the environment; `verifier` verifies access tokens.
+    pub(crate) fn new(environment: &Environment, verifier: AccessTokenVerifier) -> Result<Self, ConfigError> {
+        Ok(Self {
+            verifier,
+            grants: environment.grants()?,
+            keys: environment.keys()?,
+            directory: environment.directory()?,
+        })
     }
-}
 
-impl Mcp {
     /// Authenticates the bearer at `resource`, with one read of the table for a token (two calls for the first of a
     /// generation) and two for a key.
     pub(crate) async fn authenticate(
@@ -218,6 +189,5 @@ mod tests {
 
             assert_eq!(Credentials::read(&headers), Err(AuthError::NotVisibleAscii));
         }
-        assert_eq!(AuthError::NotVisibleAscii.bearer_error(), Some(BearerError::INVALID_TOKEN));
     }
 }

@@ -1,46 +1,35 @@
-//! The audit event of a call.
+//! The audit events of calls. Lists are not recorded.
 
 use serde_json::{Map, Value};
-use shared::access::Principal;
+use shared::access::{Access, Principal};
 use shared::audit::{self, Event};
 use shared::store::workspace::Name;
 
-use crate::operation::{AuthorizedCall, Operation};
+use crate::resource_uri::ResourceUri;
 
-/// Records that something of the tenant was used, with the outcome in one word. Lists are not recorded.
-/// `object` is what a tool of ours was to work on.
-pub(crate) fn record(authorized: &AuthorizedCall, object: Option<&str>, outcome: &'static str) {
-    let access = &authorized.access;
-    let (tenant, person) = (access.tenant().as_str(), access.person().as_str());
-    let credential = match access.principal() {
+/// Records that a tool was called, with the outcome in one word. `object` is what a tool of ours was to work on.
+pub(crate) fn record_tool(access: &Access, tool: &str, object: Option<&str>, outcome: &'static str) {
+    let (tenant, person, credential) = (access.tenant().as_str(), access.person().as_str(), &credential(access));
+    audit::record(&Event::ToolCalled { tenant, person, credential, tool, object, outcome });
+}
+
+/// Records that a resource was read.
+pub(crate) fn record_resource(access: &Access, uri: &ResourceUri, outcome: &'static str) {
+    let (tenant, person, credential) = (access.tenant().as_str(), access.person().as_str(), &credential(access));
+    let resource = &uri.to_string();
+    audit::record(&Event::ResourceRead { tenant, person, credential, resource, outcome });
+}
+
+/// Records that a prompt was taken.
+pub(crate) fn record_prompt(access: &Access, name: &Name, outcome: &'static str) {
+    let (tenant, person, credential) = (access.tenant().as_str(), access.person().as_str(), &credential(access));
+    audit::record(&Event::PromptTaken { tenant, person, credential, prompt: name.as_str(), outcome });
+}
+
+fn credential(access: &Access) -> String {
+    match access.principal() {
         Principal::Client { grant, client } => format!("grant {} of {client}", grant.to_text()),
         Principal::ApiKey(key) => format!("key {}", key.to_text()),
-    };
-    let credential = credential.as_str();
-    match &authorized.call.operation {
-        Operation::BuiltIn(tool) => {
-            audit::record(&Event::ToolCalled { tenant, person, credential, tool: tool.name, object, outcome });
-        }
-        Operation::Registered(name) => {
-            // What a tenant's tool takes is the tenant's own, and may be anything.
-            let tool = name.as_str();
-            audit::record(&Event::ToolCalled { tenant, person, credential, tool, object: None, outcome });
-        }
-        Operation::ReadResource(uri) => {
-            let resource = &uri.to_string();
-            audit::record(&Event::ResourceRead { tenant, person, credential, resource, outcome });
-        }
-        Operation::GetPrompt(name) => {
-            audit::record(&Event::PromptTaken { tenant, person, credential, prompt: name.as_str(), outcome });
-        }
-        Operation::Discover
-        | Operation::Initialize
-        | Operation::Ping
-        | Operation::ListTools
-        | Operation::ListResources
-        | Operation::ListResourceTemplates
-        | Operation::ListPrompts
-        | Operation::Complete(_) => {}
     }
 }
 

@@ -1,12 +1,12 @@
 //! Completion: what could be put for an argument of a prompt or a variable of a resource's template.
 
-use rmcp::model::{CompleteRequestParams, CompletionInfo, Reference};
+use rmcp::model::{CompleteRequestParams, CompleteResult, CompletionInfo, Reference};
 use shared::oauth::scope::Scope;
 use shared::store::workspace::Name;
 
-use crate::resources::ResourceKind;
-use crate::server::MethodError;
-use crate::tools::ToolContext;
+use crate::error::CallError;
+use crate::resource_uri::ResourceKind;
+use crate::tools::tool_context::ToolContext;
 
 /// What is to be completed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,13 +55,12 @@ impl CompletionTarget {
 pub(crate) async fn complete(
     context: &ToolContext<'_>,
     target: &CompletionTarget,
-) -> Result<CompletionInfo, MethodError> {
+) -> Result<CompleteResult, CallError> {
     let (names, more) = match target {
         CompletionTarget::PromptArgument { prompt, argument } => {
-            let skill =
-                context.workspace.skill(prompt).await?.ok_or(MethodError::InvalidParams("There is no such prompt"))?;
+            let skill = context.workspace.skill(prompt).await?.ok_or(CallError::PromptNotFound)?;
             if !skill.arguments.iter().any(|known| known.name.as_str() == argument) {
-                return Err(MethodError::InvalidParams("The prompt has no such argument"));
+                return Err(CallError::PromptArgumentNotFound);
             }
             (Vec::new(), false)
         }
@@ -76,5 +75,5 @@ pub(crate) async fn complete(
     suggested.total = if more { None } else { u32::try_from(names.len()).ok() };
     suggested.has_more = Some(more);
     suggested.values = names.iter().map(Name::to_string).collect();
-    Ok(suggested)
+    Ok(CompleteResult::new(suggested))
 }

@@ -5,10 +5,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use shared::store::workspace::Name;
 
-use crate::resources::ResourceUri;
+use crate::error::CallError;
+use crate::resource_uri::ResourceUri;
 
 /// Most bytes of a cursor of ours: three texts to sort by, and an id.
 const LIMIT: usize = 8 * 1024;
+
+/// Where the cursor of a request points, as `decode` reads it; `None` for the first page.
+pub(crate) fn parse<T>(cursor: Option<&str>, decode: impl Fn(&str) -> Option<T>) -> Result<Option<T>, CallError> {
+    cursor.map(|cursor| decode(cursor).ok_or(CallError::InvalidCursor)).transpose()
+}
 
 /// The cursor of what comes after `name`.
 pub(crate) fn encode_name(name: &Name) -> String {

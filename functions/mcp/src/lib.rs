@@ -4,17 +4,23 @@
 
 mod allowed_origins;
 mod authenticate;
+mod authorize;
 mod call_audit;
 mod challenge;
 mod completion;
 mod cursor;
+mod dispatch;
 mod error;
 mod grant_audit;
 mod message;
 mod operation;
 mod prompts;
+mod protocol_version;
+mod request_metadata;
+mod resource_uri;
 mod resources;
-mod server;
+mod serialize;
+mod server_info;
 mod step_up;
 mod tools;
 
@@ -27,61 +33,66 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
 use shared::signing_keys::verifier::AccessTokenVerifier;
-use shared::store::api_keys::ApiKeys;
-use shared::store::directory::Directory;
-use shared::store::grants::Grants;
 
 use crate::allowed_origins::AllowedOrigins;
+use crate::authenticate::Authenticator;
+use crate::authorize::authorize;
 use crate::challenge::Challenge;
+use crate::dispatch::Dispatcher;
 use crate::error::McpError;
-use crate::message::Message;
-use crate::server::Server;
+use crate::message::{Call, Message};
+use crate::serialize::serialize;
+use crate::server_info::ServerInfo;
+use crate::step_up::StepUp;
 
 /// The endpoint.
 pub struct Mcp {
     clock: Clock,
-    origins: AllowedOrigins,
     issuer: Issuer,
-    verifier: AccessTokenVerifier,
-    grants: Grants,
-    keys: ApiKeys,
-    directory: Directory,
-    server: Server,
+    origins: AllowedOrigins,
+    authenticator: Authenticator,
+    step_up: StepUp,
+    dispatcher: Dispatcher,
+    server_info: ServerInfo,
 }
 
 impl Mcp {
+    /// The walk of a request. Its method and body are not looked at before its sender is known: 401 comes before 400 and 405.
+    async fn respond(&self, request: &Request, resource: &Resource, now: Timestamp) -> Result<Response, McpError> {
+        self.origins.check(request.headers())?;
+        if request.method() == Method::OPTIONS {
+            return Ok(cors::preflight("POST, GET, DELETE"));
+        }
+        let access = self.authenticator.authenticate(request.headers(), resource, now).await?;
+        let Message::Call(Call { id, protocol_version, operation }) = Message::parse(request)? else {
+            return Ok(response::empty(StatusCode::ACCEPTED));
+        };
+        let authorized = match authorize(access, operation) {
+            Ok(authorized) => authorized,
+            Err(insufficient) => return Err(self.step_up.record(insufficient, now).await),
+        };
+        match self.dispatcher.dispatch(authorized, now).await {
+            Ok(result) => Ok(serialize(id, protocol_version, result, &self.server_info)),
+            Err(error) => Err(McpError::Call { id, protocol_version, error }),
+        }
+    }
+
     /// With what it needs of the environment.
     ///
     /// # Errors
     /// When a setting is missing or makes no sense, or KMS does not give a key.
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let (signer, keys) = environment.signer_and_public_keys().await?;
-        let issuer = environment.issuer()?;
+        let (issuer, server_info) = (environment.issuer()?, ServerInfo::new(environment)?);
         Ok(Self {
             clock: environment.clock(),
             origins: AllowedOrigins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
-            verifier: AccessTokenVerifier::new(keys, issuer.clone()),
-            grants: environment.grants()?,
-            keys: environment.keys()?,
-            directory: environment.directory()?,
-            server: Server::new(environment, signer)?,
+            authenticator: Authenticator::new(environment, AccessTokenVerifier::new(keys, issuer.clone()))?,
+            step_up: StepUp::new(environment)?,
+            dispatcher: Dispatcher::new(environment, signer, server_info.clone())?,
+            server_info,
             issuer,
         })
-    }
-
-    async fn respond(&self, request: &Request, resource: &Resource, now: Timestamp) -> Result<Response, McpError> {
-        self.origins.check(request.headers())?;
-        if request.method() == Method::OPTIONS {
-            return Ok(cors::preflight("POST, GET, DELETE"));
-        }
-        let access = self.authenticate(request.headers(), resource, now).await?;
-        match Message::read(request)? {
-            Message::Notification => Ok(response::empty(StatusCode::ACCEPTED)),
-            Message::Call(call) => match operation::authorize(access, call) {
-                Ok(authorized) => self.server.run(authorized, now).await,
-                Err(insufficient) => Err(self.step_up(insufficient, now).await),
-            },
-        }
     }
 }
 
@@ -93,17 +104,16 @@ impl Function for Mcp {
             return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
         let answer = self.respond(&request, &resource, self.clock.now()).await;
-        let answer = answer.unwrap_or_else(|error| error.into_response(&Challenge::for_resource(&resource)));
-        // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
-        cors::open(response::no_store(answer))
+        finish(answer, &resource)
     }
 
     async fn handle_malformed(&self, _: Request, malformed: ParameterError) -> Response {
-        let error = McpError::JsonRpc(message::malformed_http_request());
-        let answer = response::with_reason(
-            error.into_response(&Challenge::for_resource(&Resource::new(&self.issuer))),
-            &malformed,
-        );
-        cors::open(response::no_store(answer))
+        finish(Err(McpError::Malformed(malformed)), &Resource::new(&self.issuer))
     }
+}
+
+fn finish(answer: Result<Response, McpError>, resource: &Resource) -> Response {
+    let answer = answer.unwrap_or_else(|error| error.into_response(&Challenge::for_resource(resource)));
+    // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
+    cors::open(response::no_store(answer))
 }

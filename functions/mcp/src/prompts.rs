@@ -1,23 +1,46 @@
 //! Prompts: every skill is one, for hosts that let a person pick it and fill in what it asks for.
 
-use rmcp::model::{GetPromptResult, JsonObject, Prompt, PromptArgument, PromptMessage, Role};
+use rmcp::model::{GetPromptResult, JsonObject, ListPromptsResult, Prompt, PromptArgument, PromptMessage, Role};
 use serde_json::Value;
 use shared::oauth::scope::Scope;
 use shared::store::workspace::skill::{Argument, Skill};
 use shared::store::workspace::{Name, Summary};
 use shared::upstream_error::UpstreamError;
 
-use crate::server::MethodError;
-use crate::tools::ToolContext;
+use crate::error::CallError;
+use crate::tools::tool_context::ToolContext;
+use crate::{call_audit, cursor};
 
 /// Most bytes of a filled-in prompt: far more than a model reads, and less than Lambda may answer.
 const LIMIT: usize = 1024 * 1024;
 
-/// A page of the prompts, those after `after`, and where it goes on; none without the scope to read them.
-pub(crate) async fn list(
+/// A page of the prompts.
+pub(crate) async fn list(context: &ToolContext<'_>, cursor: Option<&str>) -> Result<ListPromptsResult, CallError> {
+    let after = cursor::parse(cursor, cursor::decode_name)?;
+    let (listed, next) = page(context, after.as_ref()).await?;
+    let mut result = ListPromptsResult::with_all_items(listed);
+    result.next_cursor = next.as_ref().map(cursor::encode_name);
+    Ok(result)
+}
+
+/// A prompt with what was given for its arguments.
+pub(crate) async fn get(
     context: &ToolContext<'_>,
-    after: Option<&Name>,
-) -> Result<(Vec<Prompt>, Option<Name>), UpstreamError> {
+    name: &Name,
+    given: &JsonObject,
+) -> Result<GetPromptResult, CallError> {
+    let filled_in = fill_in(context, name, given).await;
+    let outcome = match &filled_in {
+        Ok(_) => "answered",
+        Err(CallError::Upstream(_)) => "fault",
+        Err(_) => "invalid_params",
+    };
+    call_audit::record_prompt(context.access, name, outcome);
+    filled_in
+}
+
+/// A page of the prompts, those after `after`, and where it goes on; none without the scope to read them.
+async fn page(context: &ToolContext<'_>, after: Option<&Name>) -> Result<(Vec<Prompt>, Option<Name>), UpstreamError> {
     if !context.access.scopes().contains(Scope::SkillsRead) {
         return Ok((Vec::new(), None));
     }
@@ -35,26 +58,21 @@ pub(crate) async fn list(
     Ok((prompts.collect(), page.next))
 }
 
-/// A prompt with what was given for its arguments.
-pub(crate) async fn get(
-    context: &ToolContext<'_>,
-    name: &Name,
-    given: &JsonObject,
-) -> Result<GetPromptResult, MethodError> {
-    let skill = context.workspace.skill(name).await?.ok_or(MethodError::InvalidParams("There is no such prompt"))?;
+async fn fill_in(context: &ToolContext<'_>, name: &Name, given: &JsonObject) -> Result<GetPromptResult, CallError> {
+    let skill = context.workspace.skill(name).await?.ok_or(CallError::PromptNotFound)?;
     let text = render(&skill, given)?;
     Ok(GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]).with_description(skill.description))
 }
 
 /// The skill's content with what was given in the places of its arguments; at its end, what has no place. Arguments that the
 /// skill does not have are left out, as the specification has no error for them.
-fn render(skill: &Skill, given: &JsonObject) -> Result<String, MethodError> {
+fn render(skill: &Skill, given: &JsonObject) -> Result<String, CallError> {
     let mut placeholders = Vec::new();
     for argument in &skill.arguments {
         let value = match given.get(argument.name.as_str()) {
             Some(Value::String(value)) => Some(value.as_str()),
-            Some(_) => return Err(MethodError::InvalidParams("The arguments of a prompt must be strings")),
-            None if argument.required => return Err(MethodError::InvalidParams("A required argument is missing")),
+            Some(_) => return Err(CallError::PromptArgumentNotAString),
+            None if argument.required => return Err(CallError::MissingPromptArgument),
             None => None,
         };
         placeholders.push(Placeholder { name: argument.name.as_str(), value, seen: false });
@@ -100,9 +118,9 @@ struct RenderedPrompt {
 }
 
 impl RenderedPrompt {
-    fn push(&mut self, text: &str) -> Result<(), MethodError> {
+    fn push(&mut self, text: &str) -> Result<(), CallError> {
         if self.text.len() + text.len() > LIMIT {
-            return Err(MethodError::InvalidParams("The prompt would be too long with these arguments"));
+            return Err(CallError::PromptTooLong);
         }
         self.text.push_str(text);
         Ok(())
@@ -115,7 +133,8 @@ mod tests {
 
     use super::*;
 
-    fn rendered(content: &str, given: &Value) -> Result<String, &'static str> {
+    /// The text, or the name of the error.
+    fn rendered(content: &str, given: &Value) -> Result<String, String> {
         let argument = |name: &str, required| Argument {
             name: Name::parse(name).unwrap(),
             description: "which".to_owned(),
@@ -128,10 +147,7 @@ mod tests {
             content: content.to_owned(),
             arguments: vec![argument("who", true), argument("when", false)],
         };
-        render(&skill, given.as_object().unwrap()).map_err(|method_error| match method_error {
-            MethodError::InvalidParams(sentence) => sentence,
-            MethodError::Upstream(fault) => panic!("{fault}"),
-        })
+        render(&skill, given.as_object().unwrap()).map_err(|error| format!("{error:?}"))
     }
 
     #[test]
@@ -145,10 +161,11 @@ mod tests {
             ("Greet.", json!({ "who": "Ana" }), Ok("Greet.\n\nwho: Ana")),
             ("{{other}} {{ {{who}} }} {{", json!({ "who": "Ana" }), Ok("{{other}} {{ Ana }} {{")),
             ("Greet {{who}}.", json!({ "who": "Ana", "other": 1 }), Ok("Greet Ana.")),
-            ("Greet {{who}}.", json!({}), Err("A required argument is missing")),
-            ("Greet {{who}}.", json!({ "who": 7 }), Err("The arguments of a prompt must be strings")),
+            ("Greet {{who}}.", json!({}), Err("MissingPromptArgument")),
+            ("Greet {{who}}.", json!({ "who": 7 }), Err("PromptArgumentNotAString")),
         ] {
-            assert_eq!(rendered(content, &given), text.map(str::to_owned), "{content} {given}");
+            let rendered = rendered(content, &given);
+            assert_eq!(rendered.as_deref().map_err(String::as_str), text, "{content} {given}");
         }
     }
 
@@ -156,9 +173,6 @@ mod tests {
     fn rendered_prompts_have_a_size_limit() {
         let (content, long) = ("{{who}}".repeat(1000), "a".repeat(100_000));
 
-        assert_eq!(
-            rendered(&content, &json!({ "who": long })),
-            Err("The prompt would be too long with these arguments")
-        );
+        assert_eq!(rendered(&content, &json!({ "who": long })), Err("PromptTooLong".to_owned()));
     }
 }

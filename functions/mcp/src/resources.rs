@@ -1,119 +1,57 @@
 //! Resources: skills and documents, for hosts that show what a person may attach to a conversation.
 
-use std::fmt;
-
-use rmcp::model::{Annotations, Resource, ResourceContents, ResourceTemplate};
-use shared::oauth::scope::Scope;
-use shared::oauth::scope::Scopes;
+use rmcp::model::{
+    Annotations, ListResourceTemplatesResult, ListResourcesResult, ReadResourceResult, Resource, ResourceContents,
+    ResourceTemplate,
+};
+use shared::store::workspace::Summary;
 use shared::store::workspace::document::{DocumentLookup, Edition};
-use shared::store::workspace::{Name, Summary};
 use shared::upstream_error::UpstreamError;
 
-use crate::tools::ToolContext;
+use crate::error::CallError;
+use crate::resource_uri::{ResourceKind, ResourceUri};
+use crate::tools::tool_context::ToolContext;
+use crate::{call_audit, cursor};
 
 /// What both kinds are made of.
 const MARKDOWN: &str = "text/markdown";
 
-/// What a resource is called. No two texts mean the same one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ResourceUri {
-    /// `skill://{name}`.
-    Skill(Name),
-    /// `document://{id}`, the current version, or `document://{id}?version={version}`.
-    Document(Name, Option<u32>),
+/// A page of what `context` may read: the skills by name, then the documents by id.
+pub(crate) async fn list(context: &ToolContext<'_>, cursor: Option<&str>) -> Result<ListResourcesResult, CallError> {
+    let after = cursor::parse(cursor, cursor::decode_resource)?;
+    let (listed, next) = page(context, after.as_ref()).await?;
+    let mut result = ListResourcesResult::with_all_items(listed);
+    result.next_cursor = next.as_ref().map(cursor::encode_resource);
+    Ok(result)
 }
 
-/// What resources there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ResourceKind {
-    /// Skills.
-    Skill,
-    /// Documents.
-    Document,
+/// The templates of what `context` may read. One page: no cursor is one of ours.
+pub(crate) fn list_templates(
+    context: &ToolContext<'_>,
+    cursor: Option<&str>,
+) -> Result<ListResourceTemplatesResult, CallError> {
+    cursor::parse::<ResourceUri>(cursor, |_| None)?;
+    let scopes = context.access.scopes();
+    let kinds = ResourceKind::ALL.into_iter().filter(|kind| scopes.contains(kind.scope()));
+    Ok(ListResourceTemplatesResult::with_all_items(kinds.map(template).collect()))
 }
 
-impl ResourceUri {
-    /// From text; `None` for what can be no resource of ours.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        if let Some(name) = text.strip_prefix("skill://") {
-            return Name::parse(name).map(Self::Skill);
-        }
-        let rest = text.strip_prefix("document://")?;
-        let uri = match rest.split_once("?version=") {
-            Some((id, version)) => Self::Document(Name::parse(id)?, Some(version.parse().ok()?)),
-            None => Self::Document(Name::parse(rest)?, None),
-        };
-        // `?version=03` and `?version=+3` are other texts.
-        (uri.to_string() == text).then_some(uri)
-    }
-
-    /// Of which kind it is.
-    pub(crate) const fn kind(&self) -> ResourceKind {
-        match self {
-            Self::Skill(_) => ResourceKind::Skill,
-            Self::Document(..) => ResourceKind::Document,
-        }
-    }
+/// What a resource says.
+pub(crate) async fn read(context: &ToolContext<'_>, uri: &ResourceUri) -> Result<ReadResourceResult, CallError> {
+    let markdown = markdown(context, uri).await;
+    let outcome = match &markdown {
+        Ok(Some(_)) => "answered",
+        Ok(None) => "not_found",
+        Err(_) => "fault",
+    };
+    call_audit::record_resource(context.access, uri, outcome);
+    let markdown = markdown?.ok_or_else(|| CallError::ResourceNotFound(uri.to_string()))?;
+    let contents = ResourceContents::text(markdown, uri.to_string()).with_mime_type(MARKDOWN);
+    Ok(ReadResourceResult::new(vec![contents]))
 }
 
-impl fmt::Display for ResourceUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Skill(name) => write!(f, "skill://{name}"),
-            Self::Document(id, None) => write!(f, "document://{id}"),
-            Self::Document(id, Some(version)) => write!(f, "document://{id}?version={version}"),
-        }
-    }
-}
-
-impl ResourceKind {
-    const ALL: [Self; 2] = [Self::Skill, Self::Document];
-
-    /// The one of that template (RFC 6570) and variable.
-    pub(crate) fn of_template(template: &str, variable: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.template() == template && kind.variable() == variable)
-    }
-
-    /// What reading one needs.
-    pub(crate) const fn scope(self) -> Scope {
-        match self {
-            Self::Skill => Scope::SkillsRead,
-            Self::Document => Scope::DocumentsRead,
-        }
-    }
-
-    const fn template(self) -> &'static str {
-        match self {
-            Self::Skill => "skill://{name}",
-            Self::Document => "document://{id}",
-        }
-    }
-
-    const fn variable(self) -> &'static str {
-        match self {
-            Self::Skill => "name",
-            Self::Document => "id",
-        }
-    }
-
-    fn describe(self) -> ResourceTemplate {
-        let (name, title, description) = match self {
-            Self::Skill => ("skill", "Skill", "Instructions for recurring work"),
-            Self::Document => (
-                "document",
-                "Document",
-                "A document of the workspace, as it is now; ?version=3 after the id names an earlier version",
-            ),
-        };
-        ResourceTemplate::new(self.template(), name)
-            .with_title(title)
-            .with_description(description)
-            .with_mime_type(MARKDOWN)
-    }
-}
-
-/// A page of what `context` may read, after `after`, and where it goes on: the skills by name, then the documents by id.
-pub(crate) async fn list(
+/// A page of the resources, those after `after`, and where it goes on.
+async fn page(
     context: &ToolContext<'_>,
     after: Option<&ResourceUri>,
 ) -> Result<(Vec<Resource>, Option<ResourceUri>), UpstreamError> {
@@ -139,24 +77,15 @@ pub(crate) async fn list(
     Ok((listed, page.next.map(|next| ResourceUri::Document(next, None))))
 }
 
-/// The templates of what `scopes` allow to read.
-pub(crate) fn templates(scopes: Scopes) -> Vec<ResourceTemplate> {
-    ResourceKind::ALL.into_iter().filter(|kind| scopes.contains(kind.scope())).map(ResourceKind::describe).collect()
-}
-
 /// What a resource says, if there is one of that name.
-pub(crate) async fn read(
-    context: &ToolContext<'_>,
-    uri: &ResourceUri,
-) -> Result<Option<ResourceContents>, UpstreamError> {
-    let content = match uri {
+async fn markdown(context: &ToolContext<'_>, uri: &ResourceUri) -> Result<Option<String>, UpstreamError> {
+    Ok(match uri {
         ResourceUri::Skill(name) => context.workspace.skill(name).await?.map(|skill| skill.content),
         ResourceUri::Document(id, version) => match context.workspace.document(id, *version).await? {
             DocumentLookup::Found(document, _) => Some(document.content),
             DocumentLookup::VersionNotFound(_) | DocumentLookup::NotFound => None,
         },
-    };
-    Ok(content.map(|content| ResourceContents::text(content, uri.to_string()).with_mime_type(MARKDOWN)))
+    })
 }
 
 fn skill(Summary { name, title, description }: Summary) -> Resource {
@@ -176,35 +105,17 @@ fn document(Edition { id, title, size, written, .. }: Edition) -> Resource {
         .with_annotations(annotations)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn resource_uris_parse_only_in_canonical_form() {
-        for text in ["skill://weekly-report", "document://Handbook_2", "document://Handbook_2?version=3"] {
-            assert_eq!(ResourceUri::parse(text).map(|uri| uri.to_string()).as_deref(), Some(text));
-        }
-        for text in [
-            "",
-            "skill://",
-            "skill://a/b",
-            "skill://a?version=1",
-            "skill:a",
-            "SKILL://a",
-            "document://",
-            "document://a/",
-            "document://a?version=",
-            "document://a?version=03",
-            "document://a?version=+3",
-            "document://a?version=-1",
-            "document://a?version=3&version=4",
-            "document://a?version=99999999999",
-            "document://a%62",
-            "file:///etc/passwd",
-            "https://example.com/",
-        ] {
-            assert_eq!(ResourceUri::parse(text), None, "{text}");
-        }
-    }
+fn template(kind: ResourceKind) -> ResourceTemplate {
+    let (name, title, description) = match kind {
+        ResourceKind::Skill => ("skill", "Skill", "Instructions for recurring work"),
+        ResourceKind::Document => (
+            "document",
+            "Document",
+            "A document of the workspace, as it is now; ?version=3 after the id names an earlier version",
+        ),
+    };
+    ResourceTemplate::new(kind.template(), name)
+        .with_title(title)
+        .with_description(description)
+        .with_mime_type(MARKDOWN)
 }

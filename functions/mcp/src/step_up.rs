@@ -3,28 +3,30 @@
 use shared::access::{Access, Principal};
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
+use shared::environment::{ConfigError, Environment};
 use shared::oauth::scope::Scopes;
-use shared::store::workspace::Name;
+use shared::store::grants::Grants;
+use shared::store::workspace::{Name, Workspaces};
 use shared::upstream_error::UpstreamError;
 
-use crate::Mcp;
+use crate::authorize::InsufficientScope;
 use crate::error::McpError;
 
-/// The credentials do not have the scopes that the call needs.
-#[derive(Debug)]
-pub(crate) struct InsufficientScope {
-    /// Who, and what they may do.
-    pub(crate) access: Access,
-    /// What it takes.
-    pub(crate) needed: Scopes,
-    /// The name of the tenant's tool that was called, if it was one. Whether there is one of that name is not known yet.
-    pub(crate) tool: Option<Box<Name>>,
+/// Records what the next consent page offers.
+pub(crate) struct StepUp {
+    grants: Grants,
+    workspaces: Workspaces,
 }
 
-impl Mcp {
+impl StepUp {
+    /// With what it needs of the environment.
+    pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self { grants: environment.grants()?, workspaces: environment.workspaces()? })
+    }
+
     /// The error. The missing scopes become pending for the person, client and tenant of the grant. An API key has no consent
     /// page on which more scopes could be approved.
-    pub(crate) async fn step_up(
+    pub(crate) async fn record(
         &self,
         InsufficientScope { access, needed, tool }: InsufficientScope,
         now: Timestamp,
@@ -68,7 +70,7 @@ impl Mcp {
     /// Whether what was called is there: ours always is.
     async fn tool_exists(&self, access: &Access, tool: Option<&Name>) -> Result<bool, UpstreamError> {
         match tool {
-            Some(name) => self.server.has_tool(access, name).await,
+            Some(name) => Ok(self.workspaces.of(access).tool(name).await?.is_some()),
             None => Ok(true),
         }
     }

@@ -7,7 +7,11 @@ use shared::oauth::scope::Scope;
 use shared::store::workspace::WriteError;
 use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
 
-use super::{BuiltIn, Effect, ToolContext, ToolError, ToolResult, parse_arguments};
+use super::arguments::parse_arguments;
+use super::built_in::{BuiltIn, Effect};
+use super::tool_context::ToolContext;
+use super::tool_error::ToolError;
+use super::tool_result::ToolResult;
 
 pub(super) const TOOLS: [BuiltIn; 1] = [BuiltIn {
     name: "create_chat",

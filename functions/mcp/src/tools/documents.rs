@@ -9,10 +9,12 @@ use shared::oauth::tenant::PersonId;
 use shared::store::workspace::document::{Document, DocumentLookup, DocumentUpdate, Edition, Hit};
 use shared::store::workspace::{Name, ValidationError, WriteError};
 
-use super::{
-    BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, cursor_schema, list_input, object,
-    page_output, page_result, parse_arguments, parse_cursor,
-};
+use super::arguments::{cursor_argument, cursor_schema, list_input, parse_arguments, parse_cursor};
+use super::built_in::{BuiltIn, Effect, object};
+use super::page::{page_output, page_result};
+use super::tool_context::ToolContext;
+use super::tool_error::ToolError;
+use super::tool_result::ToolResult;
 use crate::cursor;
 
 pub(super) const TOOLS: [BuiltIn; 7] = [
@@ -219,8 +221,8 @@ async fn update(arguments: JsonObject, context: &ToolContext<'_>) -> Result<Tool
     if title.is_none() && content.is_none() {
         return Err(ToolError::failed("invalid_arguments", "Give a title, a content, or both."));
     }
-    let (title, content, by) = (title.as_deref(), content.as_deref(), context.access.person());
-    let change = context.workspace.update_document(&parse_id(&id)?, version, title, content, by, context.now).await;
+    let (title, text, by) = (title.as_deref(), content.as_deref(), context.access.person());
+    let change = context.workspace.update_document(&parse_id(&id)?, version, title, text, by, context.now).await;
     Ok(ToolResult::Structured(to_json(&written(change.map_err(write_error)?)?).into()))
 }
 

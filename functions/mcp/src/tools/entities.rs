@@ -9,9 +9,13 @@ use shared::store::workspace::entity_type::EntityType;
 use shared::store::workspace::query::{CONDITIONS, Condition, Field, OPS, ORDERS, Sort, TEXT_LIMIT, Words};
 use shared::store::workspace::{Name, ValidationError};
 
+use super::arguments::{cursor_argument, list_input, parse_arguments};
+use super::built_in::{BuiltIn, Effect};
 use super::entity_search::{EntitySearch, PageLimit, page_input_members, page_output_members};
 use super::schema::{Formats, SchemaValidationError, validate};
-use super::{BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, list_input, parse_arguments};
+use super::tool_context::ToolContext;
+use super::tool_error::ToolError;
+use super::tool_result::ToolResult;
 use crate::cursor;
 
 pub(super) const TOOLS: [BuiltIn; 7] = [

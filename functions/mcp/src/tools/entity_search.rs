@@ -9,7 +9,8 @@ use shared::store::workspace::entity::{Entity, EntityPage};
 use shared::store::workspace::query::{Condition, QueryError, Sort, SortKey, Words};
 use shared::store::workspace::{Name, Workspace};
 
-use super::{ToolError, parse_cursor};
+use super::arguments::parse_cursor;
+use super::tool_error::ToolError;
 use crate::cursor;
 
 /// A search for entities.

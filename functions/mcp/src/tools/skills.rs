@@ -5,10 +5,12 @@ use serde_json::{Value, json};
 use shared::oauth::scope::Scope;
 use shared::store::workspace::skill::{Argument, Skill};
 
-use super::{
-    BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, list_input, list_output, name_argument,
-    name_input, summaries_result,
-};
+use super::arguments::{cursor_argument, list_input, name_argument, name_input};
+use super::built_in::{BuiltIn, Effect};
+use super::page::{list_output, summaries_result};
+use super::tool_context::ToolContext;
+use super::tool_error::ToolError;
+use super::tool_result::ToolResult;
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {

@@ -9,11 +9,13 @@ use shared::store::workspace::entity::Entity;
 use shared::store::workspace::query::Field;
 use shared::store::workspace::view::View;
 
+use super::arguments::{cursor_argument, list_input, parse_arguments};
+use super::built_in::{BuiltIn, Effect};
 use super::entity_search::{EntitySearch, PageLimit, page_input_members, page_output_members};
-use super::{
-    BuiltIn, Effect, ToolContext, ToolError, ToolResult, cursor_argument, list_input, list_output, parse_arguments,
-    summaries_result,
-};
+use super::page::{list_output, summaries_result};
+use super::tool_context::ToolContext;
+use super::tool_error::ToolError;
+use super::tool_result::ToolResult;
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {

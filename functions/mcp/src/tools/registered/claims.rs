@@ -28,7 +28,7 @@ use shared::access::Principal;
 use shared::oauth::secret::{Secret, to_text};
 use shared::store::workspace::tool::Tool;
 
-use super::ToolContext;
+use crate::tools::tool_context::ToolContext;
 
 /// The media type in the header: not that of access tokens (RFC 9068), which [`shared::signing_keys::verifier`] demands.
 pub(super) const TOKEN_TYPE: &str = "tool-call+jwt";

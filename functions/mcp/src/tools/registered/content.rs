@@ -18,9 +18,9 @@ use serde_json::Value;
 use shared::outbound::OutboundResponse;
 use shared::store::workspace::tool::Tool;
 
-use super::super::schema::{Formats, SchemaValidationError, validate};
-use super::super::{ToolError, ToolResult};
-use super::unusable_schema;
+use crate::tools::schema::{Formats, SchemaValidationError, validate};
+use crate::tools::tool_error::ToolError;
+use crate::tools::tool_result::ToolResult;
 
 /// The `Accept` header of a call, the preferred types first.
 pub(super) const ACCEPT: &str =
@@ -171,6 +171,11 @@ fn empty_result() -> ToolResult {
 
 fn excerpt(text: &str) -> String {
     text.chars().take(EXCERPT).collect()
+}
+
+/// The schemas that a tool is registered with are the tenant's to mend.
+pub(super) fn unusable_schema() -> ToolError {
+    ToolError::failed("unusable_schema", "The tool is registered with a schema that cannot be used.")
 }
 
 fn too_large() -> ToolError {

@@ -2,6 +2,7 @@
 
 mod claims;
 mod content;
+pub(crate) mod tool_invoker;
 
 use std::sync::Arc;
 
@@ -9,50 +10,25 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde_json::{Value, json};
-use shared::environment::{ConfigError, Environment};
-use shared::invoker::{InvocationError, Invoker};
-use shared::oauth::issuer::Issuer;
+use shared::invoker::InvocationError;
 use shared::oauth::scope::Scope;
-use shared::outbound::{Outbound, OutboundError, OutboundRequest};
-use shared::signing_keys::signer::Signer;
+use shared::outbound::{OutboundError, OutboundRequest};
 use shared::store::workspace::rate_limit::{InFlightCall, RateLimitDecision, RateLimits};
 use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
 use shared::upstream_error::UpstreamError;
 
 use self::claims::{CallerClaims, Claims, TOKEN_TYPE};
+use self::content::unusable_schema;
+use self::tool_invoker::ToolInvoker;
+use super::catalog;
 use super::schema::{Formats, SchemaValidationError, validate};
-use super::{BuiltIn, ToolContext, ToolError, ToolResult};
-
-/// Calls the tools that tenants serve, within their limits.
-pub(crate) struct ToolInvoker {
-    issuer: Issuer,
-    signer: Signer,
-    outbound: Outbound,
-    invoker: Invoker,
-    limits: RateLimits,
-}
+use super::tool_context::ToolContext;
+use super::tool_error::ToolError;
+use super::tool_result::ToolResult;
 
 /// The most bytes of arguments, as JSON.
 const ARGUMENTS_LIMIT: usize = 64 * 1024;
-/// Where the deployment says nothing.
-const LIMITS: RateLimits = RateLimits { per_hour: 600, concurrency: 4 };
-
-impl ToolInvoker {
-    /// With what it needs of the environment.
-    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, ConfigError> {
-        let limit = |name: &'static str, otherwise| match environment.optional(name) {
-            Some(number) => number.parse().map_err(|_| ConfigError::Unusable(name, "a whole number")),
-            None => Ok(otherwise),
-        };
-        let limits = RateLimits {
-            per_hour: limit("TOOL_CALLS_PER_HOUR", LIMITS.per_hour)?,
-            concurrency: limit("TOOL_CONCURRENCY", LIMITS.concurrency)?,
-        };
-        let (issuer, outbound) = (environment.issuer()?, Outbound::new(environment, "OUTBOUND_ALLOW")?);
-        Ok(Self { issuer, signer, outbound, invoker: environment.invoker(), limits })
-    }
-}
 
 /// A page of the tenant's tools, those after `after`, and where it goes on; none without the scope to call them.
 pub(crate) async fn list(
@@ -64,7 +40,7 @@ pub(crate) async fn list(
     }
     let page = context.workspace.tools(after).await?;
     // A name that has become ours since it was registered calls ours.
-    let theirs = page.items.into_iter().filter(|tool| BuiltIn::find(tool.name.as_str()).is_none());
+    let theirs = page.items.into_iter().filter(|tool| catalog::find(tool.name.as_str()).is_none());
     Ok((theirs.map(describe).collect(), page.next))
 }
 
@@ -197,8 +173,4 @@ async fn call_lambda(
         ToolError::failed(why, format!("The tool did not answer: {refused}."))
     })?;
     content::from_function_result(tool, &returned)
-}
-
-fn unusable_schema() -> ToolError {
-    ToolError::failed("unusable_schema", "The tool is registered with a schema that cannot be used.")
 }

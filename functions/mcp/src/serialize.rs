@@ -1,0 +1,230 @@
+//! Serializes the result of a call into the JSON-RPC response, in the form of its protocol version.
+
+use http::StatusCode;
+use rmcp::model::{CacheScope, JsonRpcResponse, JsonRpcVersion2_0, RequestId, ServerResult};
+use shared::http::response;
+use shared::lambda::Response;
+
+use crate::protocol_version::ProtocolVersion;
+use crate::server_info::ServerInfo;
+
+/// How long a client may keep a list that a tenant can change at any time, in milliseconds.
+const LIST_TTL: u64 = 60 * 1000;
+/// How long it may keep what a resource says: a model must not work from what it has just replaced.
+const READ_TTL: u64 = 0;
+
+/// The response to the request `id`.
+pub(crate) fn serialize(
+    id: RequestId,
+    protocol_version: ProtocolVersion,
+    mut result: ServerResult,
+    server_info: &ServerInfo,
+) -> Response {
+    match protocol_version {
+        ProtocolVersion::Modern => add_modern_members(&mut result, server_info),
+        // `resultType` came with 2026-07-28.
+        ProtocolVersion::Legacy => result.strip_result_type_for_legacy_peer(),
+    }
+    response::json(StatusCode::OK, &JsonRpcResponse { jsonrpc: JsonRpcVersion2_0, id, result })
+}
+
+/// 2026-07-28: every result should name its server (base protocol), and lists and resources say how long they may be kept, and
+/// by whom (caching).
+fn add_modern_members(result: &mut ServerResult, server_info: &ServerInfo) {
+    let (meta, cache_hints) = match result {
+        ServerResult::ListToolsResult(list) => {
+            (&mut list.meta, Some((&mut list.ttl_ms, &mut list.cache_scope, LIST_TTL)))
+        }
+        ServerResult::ListResourcesResult(list) => {
+            (&mut list.meta, Some((&mut list.ttl_ms, &mut list.cache_scope, LIST_TTL)))
+        }
+        ServerResult::ListResourceTemplatesResult(list) => {
+            (&mut list.meta, Some((&mut list.ttl_ms, &mut list.cache_scope, LIST_TTL)))
+        }
+        ServerResult::ListPromptsResult(list) => {
+            (&mut list.meta, Some((&mut list.ttl_ms, &mut list.cache_scope, LIST_TTL)))
+        }
+        ServerResult::ReadResourceResult(read) => {
+            (&mut read.meta, Some((&mut read.ttl_ms, &mut read.cache_scope, READ_TTL)))
+        }
+        ServerResult::CallToolResult(called) => (&mut called.meta, None),
+        ServerResult::GetPromptResult(prompt) => (&mut prompt.meta, None),
+        ServerResult::CompleteResult(completed) => (&mut completed.meta, None),
+        // `server/discover` names the server and its time itself; the others are not of that version, or not ours.
+        _ => return,
+    };
+    *meta = Some(server_info.meta());
+    if let Some((ttl_ms, cache_scope, milliseconds)) = cache_hints {
+        *ttl_ms = Some(milliseconds);
+        *cache_scope = Some(CacheScope::Private);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rmcp::model::{
+        CallToolResult, CompleteResult, CompletionInfo, ContentBlock, GetPromptResult, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, Prompt, PromptMessage, ReadResourceResult,
+        Resource, ResourceContents, ResourceTemplate, Role, Tool,
+    };
+    use serde_json::{Value, json};
+    use shared::lambda::Body;
+
+    use super::*;
+
+    /// The text of the response to the request 7.
+    fn serialized(protocol_version: ProtocolVersion, result: impl Into<ServerResult>) -> String {
+        let server_info = ServerInfo::titled("Amble");
+        let response = serialize(RequestId::Number(7), protocol_version, result.into(), &server_info);
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "application/json");
+        let Body::Text(text) = response.into_body() else { panic!("no text") };
+        text
+    }
+
+    fn tools() -> ListToolsResult {
+        let schema = json!({ "type": "object" }).as_object().unwrap().clone();
+        let mut listed = ListToolsResult::with_all_items(vec![Tool::new("t", "T", Arc::new(schema))]);
+        listed.next_cursor = Some("bmV4dA".to_owned());
+        listed
+    }
+
+    fn completion() -> CompleteResult {
+        let mut suggested = CompletionInfo::default();
+        (suggested.total, suggested.has_more) = (Some(1), Some(false));
+        suggested.values = vec!["a".to_owned()];
+        CompleteResult::new(suggested)
+    }
+
+    fn results() -> [ServerResult; 10] {
+        let contents = ResourceContents::text("x", "skill://a").with_mime_type("text/markdown");
+        [
+            ServerResult::empty(()),
+            tools().into(),
+            CallToolResult::structured(json!({ "a": 1 })).into(),
+            CallToolResult::error(vec![ContentBlock::text("no")]).into(),
+            ListResourcesResult::with_all_items(vec![Resource::new("skill://a", "a")]).into(),
+            ListResourceTemplatesResult::with_all_items(vec![ResourceTemplate::new("skill://{name}", "skill")]).into(),
+            ReadResourceResult::new(vec![contents]).into(),
+            ListPromptsResult::with_all_items(vec![Prompt::new("p", Some("d"), None)]).into(),
+            GetPromptResult::new(vec![PromptMessage::new_text(Role::User, "x")]).with_description("d").into(),
+            completion().into(),
+        ]
+    }
+
+    /// Byte for byte what rmcp's own HTTP server answers.
+    #[test]
+    fn legacy_results_have_no_later_members() {
+        let expected = [
+            r#"{}"#,
+            r#"{"nextCursor":"bmV4dA","tools":[{"name":"t","description":"T","inputSchema":{"type":"object"}}]}"#,
+            r#"{"content":[{"type":"text","text":"{\"a\":1}"}],"structuredContent":{"a":1},"isError":false}"#,
+            r#"{"content":[{"type":"text","text":"no"}],"isError":true}"#,
+            r#"{"resources":[{"uri":"skill://a","name":"a"}]}"#,
+            r#"{"resourceTemplates":[{"uriTemplate":"skill://{name}","name":"skill"}]}"#,
+            r#"{"contents":[{"uri":"skill://a","mimeType":"text/markdown","text":"x"}]}"#,
+            r#"{"prompts":[{"name":"p","description":"d"}]}"#,
+            r#"{"description":"d","messages":[{"role":"user","content":{"type":"text","text":"x"}}]}"#,
+            r#"{"completion":{"values":["a"],"total":1,"hasMore":false}}"#,
+        ];
+        for (result, expected) in results().into_iter().zip(expected) {
+            let expected = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{expected}}}"#);
+            assert_eq!(serialized(ProtocolVersion::Legacy, result), expected);
+        }
+    }
+
+    /// Byte for byte what rmcp's own HTTP server answers.
+    #[test]
+    fn modern_results_name_the_server_and_how_long_they_may_be_kept() {
+        let named = concat!(
+            r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"amble-connect","title":"Amble","version":""#,
+            env!("CARGO_PKG_VERSION"),
+            r#""}}"#
+        );
+        let kept = r#""ttlMs":60000,"cacheScope":"private""#;
+        let read = r#""ttlMs":0,"cacheScope":"private""#;
+        let expected = [
+            format!(
+                r#"{named},"nextCursor":"bmV4dA",{kept},"tools":[{{"name":"t","description":"T","inputSchema":{{"type":"object"}}}}]"#
+            ),
+            format!(
+                r#""content":[{{"type":"text","text":"{{\"a\":1}}"}}],"structuredContent":{{"a":1}},"isError":false,{named}"#
+            ),
+            format!(r#""content":[{{"type":"text","text":"no"}}],"isError":true,{named}"#),
+            format!(r#"{named},{kept},"resources":[{{"uri":"skill://a","name":"a"}}]"#),
+            format!(r#"{named},{kept},"resourceTemplates":[{{"uriTemplate":"skill://{{name}}","name":"skill"}}]"#),
+            format!(r#"{read},"contents":[{{"uri":"skill://a","mimeType":"text/markdown","text":"x"}}],{named}"#),
+            format!(r#"{named},{kept},"prompts":[{{"name":"p","description":"d"}}]"#),
+            format!(
+                r#""description":"d","messages":[{{"role":"user","content":{{"type":"text","text":"x"}}}}],{named}"#
+            ),
+            format!(r#""completion":{{"values":["a"],"total":1,"hasMore":false}},{named}"#),
+        ];
+        // `ping` ended with 2025-11-25.
+        for (result, expected) in results().into_iter().skip(1).zip(expected) {
+            let expected = format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"resultType":"complete",{expected}}}}}"#);
+            assert_eq!(serialized(ProtocolVersion::Modern, result), expected);
+        }
+    }
+
+    #[test]
+    fn discovery_says_what_the_server_is_and_serves() {
+        let response = serialized(ProtocolVersion::Modern, ServerInfo::titled("Amble").discover());
+
+        let mut response: Value = serde_json::from_str(&response).unwrap();
+        let instructions = response["result"].as_object_mut().unwrap().remove("instructions");
+        assert!(instructions.unwrap().as_str().unwrap().starts_with("Tools, skills, records"));
+        let server_info = json!({ "name": "amble-connect", "title": "Amble", "version": env!("CARGO_PKG_VERSION") });
+        assert_eq!(
+            response,
+            json!({
+                "jsonrpc": "2.0",
+                "id": 7,
+                "result": {
+                    "resultType": "complete",
+                    "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18"],
+                    "capabilities": { "completions": {}, "prompts": {}, "resources": {}, "tools": {} },
+                    "ttlMs": 3_600_000,
+                    "cacheScope": "private",
+                    "_meta": { "io.modelcontextprotocol/serverInfo": server_info },
+                },
+            })
+        );
+    }
+
+    /// MCP 2025-11-25, lifecycle: the version that was asked for, or another that is served.
+    #[test]
+    fn initialize_agrees_on_a_version_that_has_a_handshake() {
+        for (requested, agreed) in [
+            ("2025-11-25", "2025-11-25"),
+            ("2025-06-18", "2025-06-18"),
+            ("2026-07-28", "2025-11-25"),
+            ("2025-03-26", "2025-11-25"),
+            ("2024-11-05", "2025-11-25"),
+            ("2030-01-01", "2025-11-25"),
+            ("nonsense", "2025-11-25"),
+        ] {
+            let requested = serde_json::from_value(json!(requested)).unwrap();
+            let response = serialized(ProtocolVersion::Legacy, ServerInfo::titled("Amble").initialize(&requested));
+
+            let mut response: Value = serde_json::from_str(&response).unwrap();
+            let instructions = response["result"].as_object_mut().unwrap().remove("instructions");
+            assert!(instructions.unwrap().is_string());
+            assert_eq!(
+                response,
+                json!({
+                    "jsonrpc": "2.0",
+                    "id": 7,
+                    "result": {
+                        "protocolVersion": agreed,
+                        "capabilities": { "completions": {}, "prompts": {}, "resources": {}, "tools": {} },
+                        "serverInfo": { "name": "amble-connect", "title": "Amble", "version": env!("CARGO_PKG_VERSION") },
+                    },
+                }),
+                "{requested}"
+            );
+        }
+    }
+}

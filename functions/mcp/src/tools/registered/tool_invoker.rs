@@ -1,0 +1,36 @@
+//! Calls the tools that tenants serve, within their limits.
+
+use shared::environment::{ConfigError, Environment};
+use shared::invoker::Invoker;
+use shared::oauth::issuer::Issuer;
+use shared::outbound::Outbound;
+use shared::signing_keys::signer::Signer;
+use shared::store::workspace::rate_limit::RateLimits;
+
+/// What the tools that tenants serve are called with.
+pub(crate) struct ToolInvoker {
+    pub(super) issuer: Issuer,
+    pub(super) signer: Signer,
+    pub(super) outbound: Outbound,
+    pub(super) invoker: Invoker,
+    pub(super) limits: RateLimits,
+}
+
+/// Where the deployment says nothing.
+const LIMITS: RateLimits = RateLimits { per_hour: 600, concurrency: 4 };
+
+impl ToolInvoker {
+    /// With what it needs of the environment.
+    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, ConfigError> {
+        let limit = |name: &'static str, otherwise| match environment.optional(name) {
+            Some(number) => number.parse().map_err(|_| ConfigError::Unusable(name, "a whole number")),
+            None => Ok(otherwise),
+        };
+        let limits = RateLimits {
+            per_hour: limit("TOOL_CALLS_PER_HOUR", LIMITS.per_hour)?,
+            concurrency: limit("TOOL_CONCURRENCY", LIMITS.concurrency)?,
+        };
+        let (issuer, outbound) = (environment.issuer()?, Outbound::new(environment, "OUTBOUND_ALLOW")?);
+        Ok(Self { issuer, signer, outbound, invoker: environment.invoker(), limits })
+    }
+}

@@ -1,0 +1,19 @@
+//! What every tool works with.
+
+use shared::access::Access;
+use shared::clock::Timestamp;
+use shared::store::workspace::Workspace;
+
+use super::registered::tool_invoker::ToolInvoker;
+
+/// The caller, and what a call works with. Prompts and resources are read with it too.
+pub(crate) struct ToolContext<'a> {
+    /// Who was let in.
+    pub(crate) access: &'a Access,
+    /// Their tenant's things.
+    pub(crate) workspace: Workspace,
+    /// The invoker of the tenant's own tools.
+    pub(crate) tool_invoker: &'a ToolInvoker,
+    /// When.
+    pub(crate) now: Timestamp,
+}
