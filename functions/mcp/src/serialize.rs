@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn legacy_results_have_no_later_members() {
         let expected = [
-            r#"{}"#,
+            "{}",
             r#"{"nextCursor":"bmV4dA","tools":[{"name":"t","description":"T","inputSchema":{"type":"object"}}]}"#,
             r#"{"content":[{"type":"text","text":"{\"a\":1}"}],"structuredContent":{"a":1},"isError":false}"#,
             r#"{"content":[{"type":"text","text":"no"}],"isError":true}"#,
