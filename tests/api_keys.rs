@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use shared::api_key_issuer::ApiKeyIssuer;
 use shared::clock::Timestamp;
 use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::TenantId;
-use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError, Cursor};
+use shared::revocation::Revocation;
+use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError, Cursor};
 use test_system::TestSystem;
 use test_system::http_response::HttpResponse;
 use test_system::recorded_calls::RecordedCalls;
@@ -119,7 +121,8 @@ async fn api_key_creation_validates_scopes_and_expiry() {
     let make = async |email: &str, tenant: &str, scopes: &str, expires: Option<Timestamp>| {
         let (membership, name) = (test_system.membership(email, tenant).await, ApiKeyName::parse("a script").unwrap());
         let keys = test_system.system().keys();
-        keys.create(&membership, name, Scopes::parse(scopes), expires, now)
+        ApiKeyIssuer::new(keys)
+            .create(Actor::Person, &membership, name, Scopes::parse(scopes), expires, now)
             .await
             .map(|(_, known)| known.scopes.to_string())
     };
@@ -263,16 +266,17 @@ async fn concurrent_first_uses_are_all_authorized() {
 async fn api_key_can_be_revoked_only_in_its_tenant() {
     let test_system = TestSystem::new().await;
     let (key, known) = test_system.create_api_key(ANA, "acme", ALL, None).await;
-    let (keys, ben) = (test_system.system().keys(), test_system.person_id("ben@example.com"));
+    let ben = test_system.person_id("ben@example.com");
+    let revocation = Revocation::new(test_system.system().keys());
     let [acme, globex] = ["acme", "globex"].map(|tenant| TenantId::parse(tenant).unwrap());
     assert_eq!(listed(&test_system, &key).await.status, 200);
 
-    assert!(!keys.revoke(&globex, &known.id, Some(&ben)).await.unwrap());
+    assert!(!revocation.revoke(Actor::Person, &globex, &known.id, Some(&ben)).await.unwrap());
     assert_eq!(listed(&test_system, &key).await.status, 200);
 
-    assert!(keys.revoke(&acme, &known.id, Some(&ben)).await.unwrap());
+    assert!(revocation.revoke(Actor::Person, &acme, &known.id, Some(&ben)).await.unwrap());
     assert_eq!(listed(&test_system, &key).await.status, 401);
-    assert!(!keys.revoke(&acme, &known.id, Some(&ben)).await.unwrap(), "there is none any more");
+    assert!(!revocation.revoke(Actor::Person, &acme, &known.id, Some(&ben)).await.unwrap(), "there is none any more");
 
     let id = known.id.to_text();
     let of_it =

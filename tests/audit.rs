@@ -222,6 +222,16 @@ fn schema() -> Value {
     const OPERATOR_EVENTS: &str = include_str!("../infra/cli/src/operator_event.rs");
     let text = |description: &str| json!({ "type": "string", "description": description });
     let mut events = drawn(EVENTS, "pub enum Event<'a> {");
+    // Flattened into the events that have one.
+    let connection = drawn_members(EVENTS, "pub struct ConnectionRef<'a> {");
+    for event in &mut events {
+        if event["properties"].as_object_mut().unwrap().remove("connection").is_some() {
+            event["properties"].as_object_mut().unwrap().extend(connection.clone());
+            let required = event["required"].as_array_mut().unwrap();
+            let at = required.iter().position(|name| name == "connection").unwrap();
+            required.splice(at..=at, ["grant", "client", "tenant", "person"].map(Value::from));
+        }
+    }
     // Whatever an operator does says who they are, of all events not only those that may be another's.
     for mut event in drawn(OPERATOR_EVENTS, "pub(crate) enum OperatorEvent<'a> {") {
         event["properties"]["by"] = text("`operator`, and who they are to AWS, where AWS is asked.");
@@ -285,6 +295,18 @@ fn drawn(code: &str, head: &str) -> Vec<Value> {
         }
     }
     events
+}
+
+/// What the members of a struct say, each with its comment.
+fn drawn_members(code: &str, head: &str) -> Map<String, Value> {
+    let (_, rest) = code.split_once(head).expect("the struct");
+    let (body, _) = rest.split_once("\n}\n").expect("its end");
+    let lines: Vec<_> = body.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let member = |pair: &[&str]| {
+        let (name, _) = pair[1].strip_prefix("pub ").expect("a member").split_once(": ").expect("its type");
+        (name.to_owned(), json!({ "type": "string", "description": pair[0].strip_prefix("/// ").expect("a comment") }))
+    };
+    lines.chunks(2).map(member).collect()
 }
 
 async fn all(test_system: &TestSystem, tenant: &str) -> Vec<Activity> {

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use serde_json::json;
-use shared::oauth::grant::{AuthorizationCode, Grant, GrantId, GrantState, RevocationReason};
+use shared::oauth::grant::{AuthorizationCode, Grant, GrantState, RevocationReason};
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState};
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::http_response::HttpResponse;

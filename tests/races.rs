@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use local::Options;
 use serde_json::json;
-use shared::oauth::grant::{GrantId, GrantState};
+use shared::oauth::grant::GrantState;
+use shared::oauth::grant_id::GrantId;
 use test_system::recorded_calls::RecordedCalls;
 use test_system::scheduler::PausedClock;
 use test_system::{TestSystem, claims};

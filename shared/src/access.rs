@@ -3,7 +3,8 @@
 use crate::clock::Timestamp;
 use crate::oauth::api_key::{ApiKey, ApiKeyId};
 use crate::oauth::client::ClientId;
-use crate::oauth::grant::{Active, Grant, GrantId};
+use crate::oauth::grant::{Active, Grant};
+use crate::oauth::grant_id::GrantId;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
@@ -55,8 +56,9 @@ impl AccessError {
 }
 
 impl Access {
-    /// From a verified token for `resource` and the grant it names (RFC 9068 §4), which must be in use: revocation counts at the
-    /// very next call. With the grant in use, whose generation the caller may have to note.
+    /// From a verified token for `resource` and the grant it names (RFC 9068 §4). The grant must be in use,
+    /// so revocation counts at the next call. The grant in use is returned as well, as the caller may have to
+    /// record its generation.
     ///
     /// # Errors
     /// When the grant is not in use, or is not the token's.
@@ -92,18 +94,19 @@ impl Access {
     /// another tenant's, or `membership` is not the maker's in the key's tenant.
     #[must_use]
     pub fn from_api_key(
-        shown: &ApiKey,
-        known: ApiKeyRecord,
+        presented: &ApiKey,
+        record: ApiKeyRecord,
         resource: &Resource,
         membership: &Membership,
     ) -> Option<Self> {
-        let theirs =
-            shown.id == known.id && known.digest.matches(&shown.secret.digest()) && resource.serves(&known.tenant);
-        (theirs && membership.person == known.maker && membership.tenant == known.tenant).then(|| Self {
-            tenant: known.tenant,
-            person: known.maker,
-            scopes: known.scopes.intersection(membership.role.permissions).permissions(),
-            principal: Principal::ApiKey(known.id),
+        let authenticated = presented.id == record.id
+            && record.digest.matches(&presented.secret.digest())
+            && resource.serves(&record.tenant);
+        (authenticated && membership.person == record.maker && membership.tenant == record.tenant).then(|| Self {
+            tenant: record.tenant,
+            person: record.maker,
+            scopes: record.scopes.intersection(membership.role.permissions).permissions(),
+            principal: Principal::ApiKey(record.id),
         })
     }
 

@@ -1,8 +1,8 @@
-//! What happened, for those who operate and those who investigate.
+//! The audit: events for operations and for investigations.
 //!
-//! Each event is a line of its own. `schema.json` beside `functions/audit` describes its members, and [`VERSION`] goes up when one of
-//! them changes its meaning or goes. The request that it belongs to, and where that came from, is on every line: `function`, `request`, `invocation`
-//! and `ip`. The browser is not: the API's access log, which is kept for less long, has it under the same `request`.
+//! Each event is one line of the log. `functions/audit/schema.json` describes its members, and [`VERSION`] goes up when a member
+//! changes its meaning or is removed. Every line has the request that it belongs to: `function`, `request`, `invocation` and `ip`.
+//! The browser is not on the line. The API's access log has it under the same `request`, and is kept for a shorter time.
 
 use std::fmt;
 
@@ -10,17 +10,22 @@ use serde::Serialize;
 use tracing::field::{Field, Visit};
 
 use crate::clock::Timestamp;
+use crate::oauth::client::ClientId;
 use crate::oauth::connection_attempt::ConnectionAttempt;
+use crate::oauth::grant::{Approval, Grant};
+use crate::oauth::grant_id::GrantId;
+use crate::oauth::tenant::{PersonId, TenantId};
 use crate::request_context::RequestContext;
+use crate::request_metrics::RequestMetrics;
 
-/// Of the members of lines.
+/// The version of the members of lines.
 pub const VERSION: u32 = 1;
 
 /// The target of audit lines among all others.
 const TARGET: &str = "audit";
-/// The field that carries one until it is written.
+/// The field with the JSON of an event.
 const FIELD: &str = "audit";
-/// The field that carries a line that is written again as it is.
+/// The field with a line that is written again as it is.
 const LINE: &str = "line";
 
 /// One event of consequence. Names grants, clients, tenants and people; never a secret.
@@ -36,18 +41,18 @@ pub enum Event<'a> {
     SignInAsked {
         /// Which client.
         client: &'a str,
-        /// At which host it wants to be answered.
+        /// The host of its redirect URI.
         host: &'a str,
     },
     /// The consent page was shown.
     ConsentShown {
         /// For which client.
         client: &'a str,
-        /// At which host it wants to be answered.
+        /// The host of its redirect URI.
         host: &'a str,
         /// To whom.
         person: &'a str,
-        /// Why again, if what came back from it did not count.
+        /// Why it was shown again, if the form before was not accepted.
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'static str>,
     },
@@ -55,14 +60,14 @@ pub enum Event<'a> {
     AuthorizationRefused {
         /// Which.
         client: &'a str,
-        /// At which host it wanted to be answered.
+        /// The host of its redirect URI.
         host: &'a str,
-        /// Whom it had sent.
+        /// The person that it had sent.
         person: &'a str,
         /// Why.
         reason: &'static str,
     },
-    /// A person was left with a page: there is no client, or no address of it, that may be answered.
+    /// A person got an error page: there is no client, or no redirect URI, that may get the response.
     AuthorizationStranded {
         /// The client that the request names, known or not.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,46 +79,41 @@ pub enum Event<'a> {
     ClientDocumentKept {
         /// Its address, which is the client's id.
         client: &'a str,
-        /// Of what it says.
+        /// Digest of its content.
         digest: &'a str,
     },
-    /// It says something else than before, which counts from now on.
+    /// The metadata document of a client has changed. The new one is used from now on.
     ClientDocumentChanged {
         /// Its address, which is the client's id.
         client: &'a str,
-        /// Of what it said.
+        /// Digest of its content before.
         old: &'a str,
-        /// Of what it says.
+        /// Digest of its content.
         new: &'a str,
     },
-    /// It could not be fetched or used.
+    /// The metadata document of a client could not be fetched or used.
     ClientDocumentFailed {
         /// Its address, which is the client's id.
         client: &'a str,
         /// Why.
         reason: &'a str,
-        /// What counts in its stead: what was stored, the pinned copy, or nothing.
+        /// What is used instead: the stored document, the pinned copy, or nothing.
         instead: &'static str,
     },
-    /// It is not what our pinned copy says: the copy has to be renewed, or the host is not itself.
+    /// The metadata document of a client differs from our pinned copy: the copy is outdated, or the host is not genuine.
     ClientDocumentUnlikePinned {
         /// Its address, which is the client's id.
         client: &'a str,
-        /// Of what the copy says.
+        /// Digest of the copy.
         pinned: &'a str,
-        /// Of what the document says.
+        /// Digest of the document.
         live: &'a str,
     },
     /// A person approved a client in a tenant.
     GrantApproved {
-        /// The new grant.
-        grant: &'a str,
-        /// For whom.
-        client: &'a str,
-        /// Where.
-        tenant: &'a str,
-        /// By whom.
-        person: &'a str,
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
         /// What was approved.
         scope: &'a str,
     },
@@ -124,117 +124,92 @@ pub enum Event<'a> {
         /// Who did.
         person: &'a str,
     },
-    /// An authorization code was judged. Written before anything comes of it, so that no crash can hide what did.
+    /// An authorization code was verified. Written before the result takes effect, so that no crash can hide it.
     CodeJudged {
         /// The grant that it names.
         grant: &'a str,
         /// Its client.
         client: &'a str,
-        /// Its tenant, if what was shown proves anything: the id alone is no secret.
+        /// Its tenant, if the code or token belongs to the grant: the grant's id alone is no secret.
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<&'a str>,
-        /// Its person, likewise.
+        /// Its person, under the same condition.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
-        /// Proven, or the first condition that it does not meet.
+        /// `proven`, or the first condition that is not met.
         verdict: &'static str,
     },
     /// An authorization code became tokens.
     GrantActivated {
-        /// The grant.
-        grant: &'a str,
-        /// Its client.
-        client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
     },
     /// The exchange of an authorization code was refused.
     TokenRefused {
         /// The grant that the code names.
         #[serde(skip_serializing_if = "Option::is_none")]
         grant: Option<&'a str>,
-        /// The client that the request names, proven or not.
+        /// The client that the request names, authenticated or not.
         client: &'a str,
         /// Its tenant, if the code is the grant's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<&'a str>,
-        /// Its person, likewise.
+        /// Its person, under the same condition.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
         /// Why.
         reason: &'static str,
     },
-    /// An access token of a grant was used for the first time: the connection has come about.
+    /// An access token of a grant was used for the first time: the client is connected.
     GrantUsed {
-        /// The grant.
-        grant: &'a str,
-        /// Its client.
-        client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
     },
-    /// A genuine access token was shown where, or when, it does not count.
+    /// A call with a genuine access token was refused.
     CallRefused {
-        /// The grant that it names.
-        grant: &'a str,
-        /// Its client.
-        client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
         /// Why.
         reason: &'static str,
     },
-    /// A refresh token was judged.
+    /// A refresh token was classified.
     RefreshJudged {
         /// The grant that it names.
         grant: &'a str,
         /// Its client.
         client: &'a str,
-        /// Its tenant, if what was shown proves anything: the id alone is no secret.
+        /// Its tenant, if the code or token belongs to the grant: the grant's id alone is no secret.
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<&'a str>,
-        /// Its person, likewise.
+        /// Its person, under the same condition.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
-        /// Current, concurrent, lost response, replayed, stranger or expired.
+        /// The state of the token: `current`, `concurrent`, `lost_response`, `replayed`, `stranger` or `expired`.
         verdict: &'static str,
     },
     /// A grant is about to end. Written before the write, so that no crash can hide it; [`Event::GrantEnded`] follows unless the write
     /// fails, or another was faster.
     GrantEnding {
-        /// The grant.
-        grant: &'a str,
-        /// Its client.
-        client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
         /// Why.
         reason: &'static str,
-        /// Who did it, if not the client or what we found: a person, a key as `key <id>`, or an operator.
+        /// Who did it, if it was a person, a script (as `key <id>`) or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
     /// A grant ended.
     GrantEnded {
-        /// The grant.
-        grant: &'a str,
-        /// Its client.
-        client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
         /// Why.
         reason: &'static str,
-        /// Who did it, if not the client or what we found: a person, a key as `key <id>`, or an operator.
+        /// Who did it, if it was a person, a script (as `key <id>`) or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
@@ -244,51 +219,41 @@ pub enum Event<'a> {
         tenant: &'a str,
         /// Whose.
         person: &'a str,
-        /// The role that they have since; none if they left.
+        /// The role that they have since then. None if they left.
         #[serde(skip_serializing_if = "Option::is_none")]
         role: Option<&'a str>,
         /// The number of the change.
         change: u64,
-        /// Applied, repeated, superseded by a later one, or stale: a higher number has counted for hours.
+        /// `applied`, `repeated`, `superseded` by a later change, or `stale`: a change with a higher number was applied hours ago.
         outcome: &'static str,
     },
-    /// What was issued under a grant can do no more than this, as the person's role has changed.
+    /// The tokens of a grant were limited, as the person's role has changed.
     GrantLimited {
-        /// The grant.
-        grant: &'a str,
-        /// Its client.
-        client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
         /// What the role allows.
         scope: &'a str,
     },
-    /// A call needed more than its access token carries: the next consent page will offer it.
+    /// A call needed more scopes than its access token has. The next consent page will offer them.
     ScopeWanted {
-        /// The grant that fell short.
-        grant: &'a str,
-        /// Its client.
-        client: &'a str,
-        /// Its tenant.
-        tenant: &'a str,
-        /// Its person.
-        person: &'a str,
-        /// What was needed and not there.
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
+        /// The missing scopes.
         scope: &'a str,
     },
-    /// An API key was made.
+    /// An API key was created.
     KeyMade {
         /// Its id.
         key: &'a str,
         /// Where it works.
         tenant: &'a str,
-        /// Who made it.
+        /// Who created it.
         person: &'a str,
         /// What it may do.
         scope: &'a str,
-        /// The key that it was made with, as `key <id>`, if a script did it in its maker's name; or an operator.
+        /// The API key that created it, as `key <id>`, if a script did it in the person's name; or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
@@ -298,26 +263,26 @@ pub enum Event<'a> {
         key: &'a str,
         /// Where it worked.
         tenant: &'a str,
-        /// Who revoked it; nobody when the operator did.
+        /// Who revoked it. None if it was an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
-        /// The key that it was revoked with, as `key <id>`, if a script did it in its maker's name; or an operator.
+        /// The API key that revoked it, as `key <id>`, if a script did it in the person's name; or an operator.
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
-    /// An API key was shown and refused. One that is mistyped names no key, so there is nothing to say of it.
+    /// An API key was refused. A mistyped key names no key and is not recorded.
     KeyRefused {
-        /// The id that it names, which may be nobody's.
+        /// The id in the key. There may be no such key.
         key: &'a str,
         /// Why.
         reason: &'static str,
-        /// Where it works, if it was let in and could not do what it called for.
+        /// Where it works, if it was authenticated but lacks the scope.
         #[serde(skip_serializing_if = "Option::is_none")]
         tenant: Option<&'a str>,
-        /// Whose it is, likewise.
+        /// Who created it, under the same condition.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
-        /// What was needed and not there, likewise.
+        /// The missing scopes, under the same condition.
         #[serde(skip_serializing_if = "Option::is_none")]
         scope: Option<&'a str>,
     },
@@ -331,7 +296,7 @@ pub enum Event<'a> {
         credential: &'a str,
         /// Which tool.
         tool: &'a str,
-        /// The record, document, skill or view that it was to work on, by its id, if it names one.
+        /// The id of the record, document, skill or view in its arguments, if there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
         object: Option<&'a str>,
         /// How it ended.
@@ -350,7 +315,7 @@ pub enum Event<'a> {
         /// How it ended.
         outcome: &'static str,
     },
-    /// A prompt of a tenant was taken.
+    /// A prompt of a tenant was requested.
     PromptTaken {
         /// In which tenant.
         tenant: &'a str,
@@ -365,28 +330,71 @@ pub enum Event<'a> {
     },
 }
 
+/// A connection as events name it.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ConnectionRef<'a> {
+    /// The grant.
+    pub grant: &'a GrantId,
+    /// Its client.
+    pub client: &'a ClientId,
+    /// Its tenant.
+    pub tenant: &'a TenantId,
+    /// Its person.
+    pub person: &'a PersonId,
+}
+
+impl<'a> ConnectionRef<'a> {
+    /// The connection that the person approved.
+    #[must_use]
+    pub const fn new(grant: &'a GrantId, approval: &'a Approval) -> Self {
+        Self { grant, client: &approval.client, tenant: &approval.tenant, person: &approval.person }
+    }
+}
+
+impl<'a> From<&'a Grant> for ConnectionRef<'a> {
+    fn from(grant: &'a Grant) -> Self {
+        Self::new(&grant.id, &grant.approval)
+    }
+}
+
+/// Where events are recorded.
+pub trait Recorder {
+    /// Records one event.
+    fn record_event(&self, event: &Event<'_>);
+}
+
+/// Records events as lines of the log, as functions do.
+#[derive(Clone, Copy, Debug)]
+pub struct LogRecorder;
+
+impl Recorder for LogRecorder {
+    fn record_event(&self, event: &Event<'_>) {
+        record(event);
+    }
+}
+
 /// Writes `event` as one line of the audit log.
 pub fn record(event: &Event<'_>) {
     write(event, None);
 }
 
-/// Writes `event` as a step of an attempt to connect, taken at `now`; without a flow where the request names none.
+/// Writes `event` as a step of an attempt to connect, at `now`. The line has no `flow` if the request names no attempt.
 pub fn step(flow: Option<ConnectionAttempt>, now: Timestamp, event: &Event<'_>) {
     write(event, Some(Step { flow: flow.map(ConnectionAttempt::attempt_id), at: now.seconds() }));
 }
 
-/// Writes a line of the audit again: `line` is a JSON object on one line, and stays as it is.
+/// Writes a line of the audit again, unchanged. `line` is a JSON object on one line.
 pub fn repeat(line: &str) {
     tracing::info!(target: TARGET, line, "audit");
 }
 
-/// The JSON object of an audit event in the log; nothing if `event` is not an audit event.
+/// The JSON object of an audit event in the log. Nothing if `event` is not an audit event.
 #[must_use]
 pub fn json(event: &tracing::Event<'_>) -> Option<String> {
     field(event, FIELD)
 }
 
-/// The audit line that `event` repeats; nothing if it repeats none.
+/// The audit line that `event` repeats. Nothing if it repeats none.
 pub(crate) fn repeated_line(event: &tracing::Event<'_>) -> Option<String> {
     field(event, LINE)
 }
@@ -435,7 +443,7 @@ fn write(event: &Event<'_>, step: Option<Step>) {
     }
     let context = RequestContext::current();
     if let Some(context) = &context {
-        context.with_metrics(|metrics| metrics.count_event(event));
+        context.with_metrics(|metrics| count(event, metrics));
     }
     let attributes = context.as_ref().map(RequestContext::attributes);
     let line = Line {
@@ -449,7 +457,34 @@ fn write(event: &Event<'_>, step: Option<Step>) {
     };
     match serde_json::to_string(&line) {
         Ok(audit) => tracing::info!(target: TARGET, audit, "audit"),
-        // Our own types: it would take a mistake in them.
+        // Our own types can be written, unless they have a mistake.
         Err(error) => tracing::error!(%error, "an event of the audit was not written"),
+    }
+}
+
+/// Counts `event` in the metrics of its request.
+fn count(event: &Event<'_>, metrics: &mut RequestMetrics) {
+    match event {
+        Event::GrantApproved { .. } => metrics.count_approval(),
+        Event::GrantUsed { .. } => metrics.count_connection(),
+        Event::RefreshJudged { verdict, .. } => {
+            metrics.count_refresh(verdict);
+            if *verdict == "replayed" {
+                metrics.count_replay();
+            }
+        }
+        Event::CodeJudged { verdict: "replayed", .. } => metrics.count_replay(),
+        Event::MembershipFollowed { outcome: "stale", .. } => metrics.count_stale_change(),
+        Event::AuthorizationRefused { reason, .. }
+        | Event::AuthorizationStranded { reason, .. }
+        | Event::TokenRefused { reason, .. }
+        | Event::CallRefused { reason, .. }
+        | Event::KeyRefused { reason, .. } => metrics.count_refusal(reason),
+        Event::ToolCalled { outcome, .. }
+        | Event::ResourceRead { outcome, .. }
+        | Event::PromptTaken { outcome, .. } => {
+            metrics.set_outcome(outcome);
+        }
+        _ => {}
     }
 }

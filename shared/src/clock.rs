@@ -1,4 +1,4 @@
-//! The one place where time comes in.
+//! The clock: the one place where the time is read.
 
 use std::fmt;
 use std::ops::RangeInclusive;

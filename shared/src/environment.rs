@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use aws_config::SdkConfig;
 use thiserror::Error;
 
-use crate::aws;
+use crate::aws::{self, error::AwsConfigError};
 use crate::clock::Clock;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
@@ -21,7 +21,7 @@ use crate::upstream_error::UpstreamError;
 
 /// Everything a function is given: its variables, clients of AWS, and the time.
 ///
-/// What a function takes from here is what it may do, and `template.yaml` says the same.
+/// A function takes from here only what `template.yaml` grants it.
 pub struct Environment {
     variables: Box<Lookup>,
     aws: SdkConfig,
@@ -39,9 +39,12 @@ pub enum ConfigError {
     /// No value was given.
     #[error("{0} is not set")]
     Missing(&'static str),
-    /// The value cannot be what it should be.
+    /// The value is not valid.
     #[error("{0} is not usable: {1}")]
     Unusable(&'static str, &'static str),
+    /// The clients of AWS cannot be configured.
+    #[error(transparent)]
+    Aws(#[from] AwsConfigError),
     /// The signing keys could not be fetched.
     #[error(transparent)]
     Keys(#[from] UpstreamError),
@@ -92,7 +95,7 @@ impl Environment {
         self.clock.clone()
     }
 
-    /// `ISSUER`: who we are.
+    /// `ISSUER`: the issuer identifier.
     ///
     /// # Errors
     /// When it is missing or not an origin.

@@ -1,8 +1,9 @@
 //! The event of API Gateway, parsed before `lambda_http` makes a request of it.
 //!
-//! `lambda_http` panics at a host or a query that no URI may hold, and its types refuse the whole event for one header value.
-//! Either is an error of Lambda: it raises the alarms that roll a deployment back. And anybody can send such a request.
-//! So whatever a caller controls is checked here. A function answers a malformed request as it answers any other: with 400.
+//! `lambda_http` panics at a host or a query that a URI may not have, and refuses a whole event for one
+//! invalid header. Lambda counts both as errors of the function, and such errors raise the alarms that roll a
+//! deployment back. Anybody can send such a request. So everything that a caller controls is checked here,
+//! and the function answers a malformed request with 400.
 
 use std::fmt;
 
@@ -28,9 +29,9 @@ pub enum MalformedPart {
     Path,
     /// A query with a character that no URI may have (RFC 3986 §3.4).
     Query,
-    /// A host that is none (RFC 9110 §7.2).
+    /// An invalid host (RFC 9110 §7.2).
     Host,
-    /// A body that is not the base64 that it should be.
+    /// A body that is not valid base64.
     Body,
     /// A header with a control character (RFC 9110 §5.5), or text that is not Unicode.
     Header,
@@ -68,7 +69,7 @@ impl Event {
             },
             Err(error) => (envelope(json).ok_or(error)?, Some(MalformedPart::Header)),
         };
-        // Nobody reads the scheme, and `lambda_http` panics at one that is none.
+        // Nothing reads the scheme, and `lambda_http` panics at an invalid one.
         event.headers.remove("x-forwarded-proto");
         Ok(Self { request: LambdaRequest::ApiGatewayV2(event), malformed })
     }
@@ -99,7 +100,7 @@ fn is_path(path: &str) -> bool {
         && !path.contains(|char: char| char.is_control() || "?#".contains(char))
 }
 
-/// API Gateway hands over what was sent, decoded by nobody.
+/// API Gateway passes on the query as it was sent, not decoded.
 fn is_query(query: &str) -> bool {
     query.len() <= MAX_HEAD && !query.contains(|char: char| char.is_control() || " \"<>#".contains(char))
 }
@@ -119,7 +120,8 @@ fn minimal_event(path: Option<String>, context: ApiGatewayV2httpRequestContext) 
     event
 }
 
-/// The members that API Gateway itself writes, and the path, each read apart: whatever else there is may be unreadable.
+/// Reads only the path and the members that API Gateway itself writes. The rest of the event may be
+/// unreadable.
 fn envelope(json: &str) -> Option<ApiGatewayV2httpRequest> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]

@@ -9,7 +9,7 @@ use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::InvocationType;
 use thiserror::Error;
 
-use crate::upstream_error::UpstreamError;
+use crate::upstream_call;
 
 /// Invokes functions by their ARN. Which ones it may is IAM's to say.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub enum InvocationError {
     /// It returned more than was asked for.
     #[error("its answer is too large")]
     TooLarge,
-    /// As many of it run as may.
+    /// Its concurrency limit is reached.
     #[error("it has too much to do")]
     Busy,
     /// There is no such function, or we may not invoke it, or Lambda failed.
@@ -36,7 +36,7 @@ pub enum InvocationError {
 }
 
 impl Invoker {
-    /// By a client that sets no limit but the caller's, and tries nothing twice.
+    /// By a client without time limits of its own and without retries.
     pub(crate) const fn new(lambda: aws_sdk_lambda::Client) -> Self {
         Self(lambda)
     }
@@ -65,9 +65,10 @@ impl Invoker {
     }
 }
 
-/// The whole reason goes to the log: an operator has forgotten a permission, or a function is gone.
+/// The whole reason goes to the log. It may be a missing permission or a deleted function.
 fn invocation_error(error: &SdkError<InvokeError, HttpResponse>) -> InvocationError {
-    tracing::warn!(reason = %UpstreamError::of_aws("Lambda.Invoke", error), "a tool's function was not invoked");
+    let reason = upstream_call::failed_at_aws("Lambda.Invoke", error);
+    tracing::warn!(%reason, "a tool's function was not invoked");
     match error.as_service_error() {
         Some(InvokeError::TooManyRequestsException(_)) => InvocationError::Busy,
         _ => InvocationError::Unreachable,

@@ -1,26 +1,34 @@
 //! What two or more functions need, and nothing that only one does.
 //!
+//! A module imports only from modules above it in this table. Within the store, a tenant's data (`store::workspace`) is above
+//! [`access`], and the other tables are below it.
+//!
 //! | module | who needs it |
 //! | --- | --- |
-//! | [`access`] | mcp; apart, because the store hands a tenant's things to nobody without one |
-//! | [`audit`] | every function that decides something |
 //! | [`clock`] | all |
-//! | [`environment`] | all: settings, and what they lead to |
-//! | [`event`] | all: what API Gateway sends, checked before anything reads it |
-//! | [`upstream_error`] | all that call out |
-//! | [`http`] | all |
-//! | [`identity`] | authorize, login |
+//! | [`oauth`] | all: the vocabulary, pure |
+//! | [`request_metrics`] | all: what is counted of a request |
+//! | [`request_context`] | all: what the lines about one request share |
+//! | [`metrics`] | all: counts and times what happens in the current request |
+//! | [`audit`] | every function that decides something |
+//! | [`log`] | all: the form of log lines |
+//! | [`upstream_error`], [`upstream_call`] | all that call a service |
+//! | [`aws`] | all: the clients of AWS |
 //! | [`invoker`] | mcp; apart, because only `shared` knows AWS |
 //! | [`signing_keys`] | token and mcp sign; wellknown, revoke, mcp verify |
-//! | [`lambda`] | all |
-//! | [`log`] | all: the form of log lines |
-//! | [`metrics`] | all: counted and timed in `lambda` and where calls are made |
-//! | [`oauth`] | all |
-//! | [`outbound`] | authorize, mcp |
 //! | [`store`] | register, authorize, token, revoke, mcp, feed; the local system writes through it |
-//! | [`request_context`] | all: what lines about one request share |
+//! | [`access`] | mcp; apart, because the store hands a tenant's data to nobody without one |
+//! | [`revocation`] | token, revoke, admin, feed, the operator's command line |
+//! | [`api_key_issuer`] | admin, the operator's command line, the local system |
+//! | [`environment`] | all: settings, and what they lead to |
+//! | [`event`] | all: what API Gateway sends, checked before anything reads it |
+//! | [`http`] | all |
+//! | [`outbound`] | authorize, mcp |
+//! | [`identity`] | authorize, login, admin |
+//! | [`lambda`] | all |
 
 pub mod access;
+pub mod api_key_issuer;
 pub mod audit;
 pub mod aws;
 pub mod clock;
@@ -34,7 +42,12 @@ pub mod log;
 pub mod metrics;
 pub mod oauth;
 pub mod outbound;
+mod request_attributes;
 pub mod request_context;
+mod request_log;
+pub mod request_metrics;
+pub mod revocation;
 pub mod signing_keys;
 pub mod store;
+pub mod upstream_call;
 pub mod upstream_error;

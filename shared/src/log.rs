@@ -1,4 +1,4 @@
-//! Log lines as CloudWatch reads them: one JSON object each, every member a field that can be queried.
+//! Log lines for CloudWatch: each is one JSON object, whose members can be queried.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{audit, lambda};
+use crate::{audit, request_log};
 
 /// Writes lines to standard output, with timestamps, from now on.
 pub(crate) fn to_cloudwatch() {
@@ -21,8 +21,8 @@ pub(crate) fn to_cloudwatch() {
     tracing_subscriber::registry().with(lines).with(quiet).init();
 }
 
-/// The form of a line. Events of the audit and answers to requests are objects already: their members stand
-/// beside ours, not as text inside a text.
+/// The form of a line. Events of the audit and lines of requests are objects already: their members become
+/// members of the line.
 pub struct JsonLines(Format<Json>);
 
 impl Default for JsonLines {
@@ -44,7 +44,7 @@ where
         if let Some(line) = audit::repeated_line(event) {
             return writeln!(writer, "{line}");
         }
-        let object = audit::json(event).or_else(|| lambda::request_line(event));
+        let object = audit::json(event).or_else(|| request_log::request_line(event));
         let Some(members) = object.as_deref().and_then(|json| json.strip_prefix('{')) else {
             return self.0.format_event(context, writer, event);
         };

@@ -1,8 +1,9 @@
-//! The one HTTP client for addresses that others chose: those of tenants' tools and of clients' metadata documents.
+//! The HTTP client for URLs that others chose: those of tenants' tools and of clients' metadata documents.
 //!
-//! It reaches the public internet and nothing else: `https` on port 443, no redirect, no proxy, and only addresses that belong
-//! to no special use (RFC 6890 and the IANA registries that succeed it). A name is resolved once, every address of the answer is
-//! checked, and the connection goes to the addresses that were checked, so that a name which changes its mind gains nothing.
+//! It reaches only the public internet: `https` on port 443, no redirect, no proxy, and no address of a
+//! special-purpose range (RFC 6890 and the IANA registries that succeed it). A name is resolved once and
+//! every address is checked. The connection goes to the checked addresses, so a name that resolves
+//! differently later (DNS rebinding) gains nothing.
 //! `OUTBOUND_ALLOW` (tools) and `CLIENT_METADATA_ALLOW` (metadata documents) name the origins, `http` and internal ones included, that the operator allows.
 
 use std::fmt;
@@ -21,7 +22,7 @@ use url::{Host, Url};
 
 use crate::environment::{ConfigError, Environment};
 
-/// Sends requests to addresses that others chose.
+/// Sends requests to URLs that others chose.
 pub struct Outbound {
     allowed: Vec<String>,
     look_up: LookUp,
@@ -29,7 +30,7 @@ pub struct Outbound {
     allowed_client: OnceLock<Client>,
 }
 
-/// A request to such an address.
+/// A request to such a URL.
 pub struct OutboundRequest<'a> {
     url: &'a str,
     method: Method,
@@ -39,7 +40,7 @@ pub struct OutboundRequest<'a> {
     limit: usize,
 }
 
-/// What came back, whatever its status: a redirect is an answer like any other.
+/// The response, whatever its status. A redirect is not followed.
 #[derive(Debug)]
 pub struct OutboundResponse {
     /// The status.
@@ -91,8 +92,7 @@ impl Outbound {
     /// How long a connection may take, TLS included.
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-    /// With the origins that the setting of this name allows. Opens nothing: certificates are read when the first question is
-    /// asked.
+    /// With the origins that the setting of this name allows. Certificates are read at the first request.
     ///
     /// # Errors
     /// When an entry is not an origin.
@@ -110,7 +110,7 @@ impl Outbound {
         Self { allowed, look_up: system_lookup, public_client: OnceLock::new(), allowed_client: OnceLock::new() }
     }
 
-    /// Asks, and reads the whole answer.
+    /// Sends the request and reads the whole response.
     ///
     /// # Errors
     /// When the address is not allowed, or nothing came back within the limits.
@@ -176,15 +176,16 @@ impl Outbound {
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        // Fails if a provider has been installed before, which is as good.
+        // Fails if a provider is installed already, which is fine.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let builder = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // A tool may act on the first try although its answer is lost.
+            // A tool may act on the first attempt although its response is lost.
             .retry(reqwest::retry::never())
-            // A kept connection would be dead when Lambda thaws, and its address checked long ago.
+            // A kept connection may be dead when Lambda resumes the process, and its address was checked long
+            // ago.
             .pool_max_idle_per_host(0)
             .connect_timeout(Self::CONNECT_TIMEOUT)
             .user_agent(concat!("amble-connect/", env!("CARGO_PKG_VERSION")));
@@ -245,8 +246,8 @@ fn system_lookup(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<Soc
     Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
 }
 
-/// Resolves a name once per connection, and gives its addresses only if all of them are public. What is connected to are these
-/// addresses: nothing looks the name up again.
+/// Resolves a name once per connection, and returns its addresses only if all of them are public. The client
+/// connects to these addresses and does not resolve the name again.
 struct PublicResolver(LookUp);
 
 impl Resolve for PublicResolver {
@@ -260,7 +261,7 @@ impl Resolve for PublicResolver {
     }
 }
 
-/// One internal address among public ones is an attempt: none of them is used.
+/// One internal address among public ones is an attack: none of them is used.
 fn all_public(found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, OutboundError> {
     if found.is_empty() {
         return Err(OutboundError::Unresolved);

@@ -1,10 +1,10 @@
-//! The context of the current request: the ids by which its log lines are found, and what is counted
-//! of it.
+//! The context of the current request: its ids for the log, and its metrics.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::metrics::RequestMetrics;
+use crate::request_attributes::RequestAttributes;
+use crate::request_metrics::RequestMetrics;
 
 tokio::task_local! {
     static CURRENT: RequestContext;
@@ -20,27 +20,12 @@ struct Inner {
     metrics: Mutex<RequestMetrics>,
 }
 
-/// What identifies a request in logs, audit lines and metrics.
-#[derive(Debug, Default)]
-pub(crate) struct RequestAttributes {
-    /// The function that answers.
-    pub(crate) function: &'static str,
-    /// The stack that it belongs to; nothing where Lambda does not say what the function is called.
-    pub(crate) stack: Option<String>,
-    /// What API Gateway calls the request: the access log and the answer's `apigw-requestid` say the same.
-    pub(crate) request: Option<String>,
-    /// What Lambda calls it.
-    pub(crate) invocation: String,
-    /// Where it came from, as API Gateway saw it.
-    pub(crate) ip: Option<String>,
-}
-
 impl RequestContext {
     pub(crate) fn new(attributes: RequestAttributes) -> Self {
         Self(Arc::new(Inner { attributes, metrics: Mutex::default() }))
     }
 
-    /// That of the current request; nothing outside of one.
+    /// The context of the current request. Nothing outside of a request.
     #[must_use]
     pub fn current() -> Option<Self> {
         CURRENT.try_with(Self::clone).ok()

@@ -7,11 +7,10 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
 use thiserror::Error;
 
-use crate::request_context::RequestContext;
-
 /// A call to a service failed, for a reason that is not the client's.
 ///
-/// Answered as 503 with `Retry-After`: every step before a commit may be repeated, so trying again is right.
+/// The response is 503 with `Retry-After`: every step before a commit may be repeated, so the client may try
+/// again.
 #[derive(Debug, Error)]
 #[error("{call}: {reason}")]
 pub struct UpstreamError {
@@ -22,17 +21,14 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
-    /// The failure of `call`, with a reason for the log. Counted in the metrics of the current request.
-    pub fn new(call: &'static str, reason: impl Into<String>) -> Self {
-        if let Some(context) = RequestContext::current() {
-            context.with_metrics(|metrics| metrics.count_upstream_error(call));
-        }
+    /// The failure of `call`, with a reason for the log.
+    pub(crate) fn new(call: &'static str, reason: impl Into<String>) -> Self {
         Self { call, reason: reason.into() }
     }
 
-    /// The failure that a service of AWS returned: the error's code and message and the id by which AWS knows the request, never
-    /// the answer's body. If nothing was returned, the innermost of the reasons, which says most.
-    pub fn of_aws<E>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    /// The failure that a service of AWS returned: the error's code and message and AWS's request id, never
+    /// the response's body. If nothing was returned, the innermost cause, which says most.
+    pub(crate) fn of_aws<E>(call: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
         E: Error + ProvideErrorMetadata + 'static,
     {

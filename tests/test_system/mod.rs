@@ -26,6 +26,7 @@ use fakes::supabase::Supabase;
 use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use shared::api_key_issuer::ApiKeyIssuer;
 use shared::clock::{Clock, Timestamp};
 use shared::oauth::api_key::ApiKeyName;
 use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
@@ -33,7 +34,8 @@ use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest as Hidden, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::ApiKeyRecord;
+use shared::revocation::Revocation;
+use shared::store::api_keys::{Actor, ApiKeyRecord};
 use shared::store::clients::PutOutcome;
 use shared::store::directory::Membership;
 
@@ -336,7 +338,8 @@ impl TestSystem {
         let membership = self.membership(email, tenant).await;
         let (name, expires) = (ApiKeyName::parse("a script").expect("a name"), expires.map(Timestamp::from_seconds));
         let now = self.system.clock().now();
-        let made = self.system.keys().create(&membership, name, Scopes::parse(scopes), expires, now).await;
+        let issuer = ApiKeyIssuer::new(self.system.keys());
+        let made = issuer.create(Actor::Person, &membership, name, Scopes::parse(scopes), expires, now).await;
         let (key, known) = made.expect("made");
         self.track_secret(&key.to_text());
         (key.to_text(), known)
@@ -359,7 +362,8 @@ impl TestSystem {
         let key = shared::oauth::api_key::ApiKey::parse(key).expect("a key");
         let now = self.system.clock().now();
         let known = self.system.keys().find(&key.id, now).await.expect("the table answers").expect("it is known");
-        assert!(self.system.keys().revoke(&known.tenant, &key.id, None).await.expect("revoked"));
+        let revocation = Revocation::new(self.system.keys());
+        assert!(revocation.revoke(Actor::Person, &known.tenant, &key.id, None).await.expect("revoked"));
     }
 
     /// Whom the directory knows by that address.

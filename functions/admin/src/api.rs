@@ -6,6 +6,7 @@ use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use shared::api_key_issuer::ApiKeyIssuer;
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::http::parameters::{ParameterError, Parameters};
@@ -13,9 +14,10 @@ use shared::http::{body, response};
 use shared::lambda::{Request, Response};
 use shared::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::GrantId;
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::revocation::Revocation;
 use shared::store::activity::Activity;
 use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord};
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
@@ -266,8 +268,8 @@ impl Admin {
         let (membership, latest) = tenant_admin.new_key_limits();
         let requested = days.map(|days| now.plus(Duration::from_hours(24 * days)));
         let expires = requested.into_iter().chain(latest).min();
-        let (key, known) =
-            self.keys.create_as(tenant_admin.through(None), &membership, name, scopes, expires, now).await?;
+        let issuer = ApiKeyIssuer::new(&self.keys);
+        let (key, known) = issuer.create(tenant_admin.through(None), &membership, name, scopes, expires, now).await?;
         Ok(json(StatusCode::CREATED, &CreatedKeyJson { listed: ApiKeyJson::of(&known), key: key.to_text() }))
     }
 
@@ -278,7 +280,7 @@ impl Admin {
     ) -> Result<Response, AdminError> {
         let id = ApiKeyId::parse(&body.key).ok_or(AdminError::NotFound)?;
         let person = Some(tenant_admin.person());
-        if self.keys.revoke_as(tenant_admin.through(None), tenant_admin.tenant(), &id, person).await? {
+        if Revocation::new(&self.keys).revoke(tenant_admin.through(None), tenant_admin.tenant(), &id, person).await? {
             Ok(json(StatusCode::OK, &RevokedKeyJson { revoked: true }))
         } else {
             Err(AdminError::NotFound)

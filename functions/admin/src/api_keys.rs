@@ -6,11 +6,13 @@ use std::borrow::Cow;
 
 use askama::Template;
 use http::StatusCode;
+use shared::api_key_issuer::ApiKeyIssuer;
 use shared::http::layout::{FormAction, Layout, ONCE};
 use shared::http::sanitized_text::{IsolatedText, SanitizedText};
 use shared::lambda::Response;
 use shared::oauth::api_key::ApiKeyId;
 use shared::oauth::scope::{Scope, Scopes};
+use shared::revocation::Revocation;
 use shared::store::api_keys::{ApiKeyRecord, Cursor, FORM_LIFETIME, FormId};
 
 use crate::confirmation::Confirmation;
@@ -223,7 +225,8 @@ impl Admin {
         let KeyDescription { name, scopes, life } = description;
         let expires = life.end(shown);
         let (through, membership) = (tenant_admin.through(Some(&form)), tenant_admin.membership());
-        let (key, known) = self.keys.create_as(through, membership, name, scopes, expires, request.now).await?;
+        let issuer = ApiKeyIssuer::new(&self.keys);
+        let (key, known) = issuer.create(through, membership, name, scopes, expires, request.now).await?;
         let page = CreatedKeyPage {
             layout: &self.layout,
             nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
@@ -267,7 +270,8 @@ impl Admin {
         }
         request.verify_csrf_token(&fields)?;
         let person = Some(tenant_admin.person());
-        let revoked = self.keys.revoke_as(tenant_admin.through(None), tenant_admin.tenant(), &id, person).await?;
+        let revocation = Revocation::new(&self.keys);
+        let revoked = revocation.revoke(tenant_admin.through(None), tenant_admin.tenant(), &id, person).await?;
         Ok(self.redirect_with_notice(request, &Notice::Revoked(revoked)))
     }
 }

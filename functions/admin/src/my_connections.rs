@@ -5,7 +5,8 @@ use http::StatusCode;
 use shared::http::layout::{FormAction, Layout};
 use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
-use shared::oauth::grant::{GrantId, RevocationReason};
+use shared::oauth::grant::RevocationReason;
+use shared::oauth::grant_id::GrantId;
 use shared::store::connections::{ConnectionFilter, Cursor};
 
 use crate::confirmation::Confirmation;

@@ -1,10 +1,9 @@
-//! Revokes the grants of connections. The audit has an event before, so that no crash can hide it, and one after.
+//! Revokes the grants of connections.
 
-use shared::audit::{self, Event};
+use shared::audit::ConnectionRef;
 use shared::clock::Timestamp;
-use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Grant, GrantId, RevocationReason};
-use shared::oauth::tenant::{PersonId, TenantId};
+use shared::oauth::grant::{Grant, RevocationReason};
+use shared::revocation::Revocation;
 use shared::store::connections::{ConnectionFilter, Cursor};
 use shared::store::grants::Grants;
 use shared::upstream_error::UpstreamError;
@@ -31,8 +30,7 @@ pub(crate) struct RevokedBatch {
 impl Revoker<'_> {
     /// Revokes a grant that the revoker may revoke. False if it had ended before.
     pub(crate) async fn revoke_one(&self, grant: &Grant) -> Result<bool, UpstreamError> {
-        let approval = &grant.approval;
-        self.revoke(&grant.id, &approval.client, &approval.tenant, &approval.person).await
+        self.revoke(grant.into()).await
     }
 
     /// Revokes the next batch of the connections that were approved until `until`, the newest first.
@@ -45,25 +43,12 @@ impl Revoker<'_> {
         let (open, next) = self.grants.open_grants(filter, until, after, BATCH, self.now).await?;
         let mut ended = 0;
         for open in &open {
-            ended += usize::from(self.revoke(&open.id, &open.client, &open.tenant, &open.person).await?);
+            ended += usize::from(self.revoke(open.connection()).await?);
         }
         Ok(RevokedBatch { ended, next })
     }
 
-    async fn revoke(
-        &self,
-        id: &GrantId,
-        client: &ClientId,
-        tenant: &TenantId,
-        person: &PersonId,
-    ) -> Result<bool, UpstreamError> {
-        let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
-        let (reason, by) = (self.reason.as_str(), Some(self.by.as_str()));
-        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by });
-        let ended = self.grants.revoke(id, self.reason, self.now).await?;
-        if ended {
-            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by });
-        }
-        Ok(ended)
+    async fn revoke(&self, connection: ConnectionRef<'_>) -> Result<bool, UpstreamError> {
+        Revocation::new(self.grants).revoke(connection, self.reason, Some(&self.by), self.now).await
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct AuditLine {
 }
 
 impl AuditLine {
-    /// Nothing if it is none.
+    /// `None` if it is not a line of the audit.
     pub(crate) fn read(log_event: &LogEvent) -> Option<Self> {
         let members: Map<String, Value> = serde_json::from_str(&log_event.message).ok()?;
         let of_the_audit = members.get("target")? == "audit" && members.get("event")?.is_string();
@@ -24,15 +24,15 @@ impl AuditLine {
         (of_the_audit && named).then(|| Self { id: log_event.id.clone(), at: log_event.timestamp, members })
     }
 
-    /// As it was written, with `id`: who reads the audit log can tell a line that came twice.
+    /// The line as it was written, with `id`, by which a reader recognises a line that was delivered twice.
     pub(crate) fn to_text(&self) -> String {
         let mut members = self.members.clone();
         members.insert("id".to_owned(), json!(self.id));
         Value::Object(members).to_string()
     }
 
-    /// What a tenant's own people may see of it, if it names a tenant. From which address someone works is not theirs to know, nor
-    /// is how we find a line again.
+    /// The part that a tenant's administrators may see, if it names a tenant. The IP address is left out, and
+    /// so are the members that only the log needs.
     pub(crate) fn activity(&self) -> Option<Activity> {
         let member = |name| self.members.get(name).and_then(Value::as_str);
         let (tenant, event) = (TenantId::parse(member("tenant")?)?, member("event")?.to_owned());

@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
 
-/// Most bytes of a delivery, decompressed. CloudWatch fills an asynchronous invocation, 1 MiB, with what compresses to a tenth.
+/// Most bytes of a delivery, decompressed. CloudWatch fills an asynchronous invocation of 1 MiB, and lines
+/// compress to about a tenth.
 const LIMIT: u64 = 32 << 20;
 
 /// A delivery.

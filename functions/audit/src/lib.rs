@@ -1,8 +1,8 @@
 //! Receives every audit event that a function logs, through a subscription filter of CloudWatch Logs: no request waits for it.
 //!
-//! It writes each line again: its own log group, which is kept for longer and holds nothing else, is the audit log. What names a
-//! tenant is kept in a table as well, for those who look after the tenant. A line may come twice, and then stands in the log twice,
-//! with the same `id`, and in the table once.
+//! It writes each line again, into its own log group. That group is the audit log: it is kept for longer and
+//! has nothing else. A line that names a tenant is also stored in a table, for the tenant's administrators. A
+//! line may be delivered twice. Then it is in the log twice, with the same `id`, and in the table once.
 
 mod audit_line;
 mod delivery;
@@ -22,7 +22,7 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// With the table of what happened.
+    /// With the table of events.
     ///
     /// # Errors
     /// When a setting is missing.
@@ -33,8 +33,8 @@ impl Audit {
 }
 
 impl Listener for Audit {
-    /// The log first: whatever holds one tenant's table up, nobody's lines are missing there. If the table fails, Lambda tells the same
-    /// again.
+    /// The log comes first, so that a failure of the table loses no line. If the table fails, Lambda delivers
+    /// the same again.
     async fn handle(&self, event: Value) -> Result<(), Error> {
         let Delivery::LogEvents(events) = Delivery::read(&event)? else { return Ok(()) };
         let mut lines = Vec::with_capacity(events.len());
@@ -42,7 +42,8 @@ impl Listener for Audit {
             if let Some(line) = AuditLine::read(&event) {
                 lines.push(line);
             } else {
-                // Not the line itself: whatever it is, it is not what we write. By default the target would be this crate, `audit`.
+                // Without the line itself, whose content is unknown. The default target would be the name of
+                // this crate, `audit`, which marks lines of the audit.
                 tracing::error!(target: "deliveries", id = event.id, "CloudWatch Logs delivered a line that is not an audit event");
             }
         }

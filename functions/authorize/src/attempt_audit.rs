@@ -5,11 +5,10 @@ use shared::clock::Timestamp;
 use shared::http::parameters::Parameters;
 use shared::oauth::client::ClientId;
 use shared::oauth::connection_attempt::ConnectionAttempt;
-use shared::oauth::grant::GrantId;
+use shared::oauth::grant::Grant;
 use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::redirect_uri::RedirectUri;
-use shared::oauth::scope::Scopes;
-use shared::oauth::tenant::{PersonId, TenantId};
+use shared::oauth::tenant::PersonId;
 
 use crate::consent_form_error::ConsentFormError;
 use crate::error::AuthorizeError;
@@ -54,14 +53,9 @@ impl<'a> AttemptAudit<'a> {
         self.step(&Event::GrantDenied { client: self.client, person: person.as_str() });
     }
 
-    pub(crate) fn approved(&self, grant: &GrantId, tenant: &TenantId, person: &PersonId, scopes: Scopes) {
-        self.step(&Event::GrantApproved {
-            grant: &grant.to_text(),
-            client: self.client,
-            tenant: tenant.as_str(),
-            person: person.as_str(),
-            scope: &scopes.to_string(),
-        });
+    pub(crate) fn approved(&self, grant: &Grant) {
+        let scope = &grant.approval.scopes.to_string();
+        self.step(&Event::GrantApproved { connection: grant.into(), scope });
     }
 
     fn step(&self, event: &Event<'_>) {

@@ -244,7 +244,7 @@ impl Authorize {
             redirect_target.redirect_uri().clone(),
         );
         self.grants.put(&grant, &self.clients, redirect_target.client(), pending_scopes, now).await?;
-        attempt.approved(&grant.id, &grant.approval.tenant, &grant.approval.person, choice.scopes);
+        attempt.approved(&grant);
         Ok(code.to_text())
     }
 }

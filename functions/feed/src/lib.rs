@@ -21,8 +21,9 @@ use shared::http::parameters::ParameterError;
 use shared::http::{body, response};
 use shared::lambda::{Function, Request, Response};
 use shared::store::api_keys::ApiKeys;
-use shared::store::directory::{ChangeOutcome, Directory};
+use shared::store::directory::Directory;
 use shared::store::grants::Grants;
+use shared::store::membership_changes::ChangeOutcome;
 
 use change::{Change, Delivery};
 use error::FeedError;

@@ -6,10 +6,12 @@ use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::scope::Scopes;
-use shared::store::api_keys::ApiKeys;
+use shared::revocation::Revocation;
+use shared::store::api_keys::{Actor, ApiKeys};
 use shared::store::connections::{ConnectionFilter, Cursor, OpenGrant};
-use shared::store::directory::{ChangeProgress, Directory};
+use shared::store::directory::Directory;
 use shared::store::grants::Grants;
+use shared::store::membership_changes::ChangeProgress;
 use shared::upstream_error::UpstreamError;
 
 use crate::change::Change;
@@ -106,7 +108,7 @@ impl Propagation<'_> {
         loop {
             let (keys, next) = self.keys.of_tenant(tenant, after.as_ref(), self.now).await?;
             for key in keys.iter().filter(|key| key.maker == *person) {
-                self.keys.revoke(tenant, &key.id, None).await?;
+                Revocation::new(self.keys).revoke(Actor::Person, tenant, &key.id, None).await?;
             }
             if next.is_none() {
                 return Ok(());
@@ -120,22 +122,13 @@ impl Propagation<'_> {
 
     async fn restrict(&self, open: &OpenGrant, allowed: Scopes, change: u64) -> Result<(), UpstreamError> {
         if self.grants.restrict(&open.id, allowed, change).await? {
-            let (grant, client) = (&open.id.to_text(), open.client.as_str());
-            let (tenant, person, scope) = (open.tenant.as_str(), open.person.as_str(), &allowed.to_string());
-            audit::record(&Event::GrantLimited { grant, client, tenant, person, scope });
+            audit::record(&Event::GrantLimited { connection: open.connection(), scope: &allowed.to_string() });
         }
         Ok(())
     }
 
-    /// Records one event before the write, so that no crash can hide the revocation, and one after.
     async fn revoke(&self, open: &OpenGrant) -> Result<(), UpstreamError> {
-        let (grant, client) = (&open.id.to_text(), open.client.as_str());
-        let (tenant, person) = (open.tenant.as_str(), open.person.as_str());
-        let reason = RevocationReason::MembershipGone.as_str();
-        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by: None });
-        if self.grants.revoke(&open.id, RevocationReason::MembershipGone, self.now).await? {
-            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by: None });
-        }
-        Ok(())
+        let revocation = Revocation::new(self.grants);
+        revocation.revoke(open.connection(), RevocationReason::MembershipGone, None, self.now).await.map(drop)
     }
 }

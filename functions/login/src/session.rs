@@ -9,7 +9,7 @@ use shared::identity::signed_in::SIGN_OUT;
 use shared::identity::supabase::Bearer;
 use shared::identity::{SessionError, SessionStatus};
 use shared::lambda::{Request, Response};
-use shared::upstream_error::UpstreamError;
+use shared::upstream_call;
 
 use crate::error::LoginError;
 use crate::form::CsrfToken;
@@ -45,7 +45,7 @@ impl Login {
                 return Ok(response);
             }
             (Ok(SessionStatus::SignedOut(SessionError::Unrecognized)), _) => {
-                return Err(retry_page.with_error(UpstreamError::new(
+                return Err(retry_page.with_error(upstream_call::failed(
                     "Supabase.Token",
                     "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
                 )));

@@ -7,7 +7,7 @@ use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::api_key::ApiKey;
-use shared::oauth::grant::GrantId;
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::resource::Resource;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 use shared::store::api_keys::{ApiKeyError, ApiKeys};

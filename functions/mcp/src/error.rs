@@ -465,7 +465,7 @@ mod tests {
 
     #[test]
     fn upstream_errors_are_worth_another_try() {
-        let fault = || UpstreamError::new("DynamoDB.GetItem", "throttled");
+        let fault = || shared::upstream_call::failed("DynamoDB.GetItem", "throttled");
         let (id, protocol_version) = (RequestId::Number(7), ProtocolVersion::Modern);
         for error in [fault().into(), McpError::Call { id, protocol_version, error: fault().into() }] {
             let body = json!({

@@ -7,25 +7,12 @@ use shared::oauth::grant::Grant;
 
 /// The first call of a grant: its client is connected.
 pub(crate) fn record_grant_used(grant: &Grant, now: Timestamp) {
-    let (id, approval) = (grant.id.to_text(), &grant.approval);
-    let event = Event::GrantUsed {
-        grant: &id,
-        client: approval.client.as_str(),
-        tenant: approval.tenant.as_str(),
-        person: approval.person.as_str(),
-    };
+    let event = Event::GrantUsed { connection: grant.into() };
     audit::step(Some(ConnectionAttempt::from_challenge(&grant.binding.challenge)), now, &event);
 }
 
 /// A call that is refused although the token is genuine.
 pub(crate) fn record_call_refused(grant: &Grant, reason: &'static str, now: Timestamp) {
-    let (id, approval) = (grant.id.to_text(), &grant.approval);
-    let event = Event::CallRefused {
-        grant: &id,
-        client: approval.client.as_str(),
-        tenant: approval.tenant.as_str(),
-        person: approval.person.as_str(),
-        reason,
-    };
+    let event = Event::CallRefused { connection: grant.into(), reason };
     audit::step(Some(ConnectionAttempt::from_challenge(&grant.binding.challenge)), now, &event);
 }

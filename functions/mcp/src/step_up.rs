@@ -1,7 +1,7 @@
 //! A call with insufficient scope: the next consent page offers the missing scopes (MCP 2025-11-25, step-up).
 
 use shared::access::{Access, Principal};
-use shared::audit::{self, Event};
+use shared::audit::{self, ConnectionRef, Event};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::scope::Scopes;
@@ -42,10 +42,7 @@ impl StepUp {
                     Err(fault) => Some(fault),
                     Ok(true) => {
                         audit::record(&Event::ScopeWanted {
-                            grant: &grant.to_text(),
-                            client: client.as_str(),
-                            tenant: tenant.as_str(),
-                            person: person.as_str(),
+                            connection: ConnectionRef { grant, client, tenant, person },
                             scope: &wanted.to_string(),
                         });
                         self.grants.record_pending_scopes(person, client, tenant, wanted, now).await.err()

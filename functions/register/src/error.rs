@@ -31,33 +31,26 @@ pub(crate) enum RegistrationError {
 impl RegistrationError {
     /// What the client is told (RFC 7591 §3.2.2).
     pub(crate) fn error_response(&self) -> ErrorResponse {
+        use ErrorCode::{InvalidClientMetadata, InvalidRedirectUri};
+
+        const JSON: &str = "The body must be a JSON object of client metadata.";
+        const SIZE: &str = "The metadata is larger than 8 KB.";
+        const COUNT: &str = "Give 1 to 16 redirect_uris.";
+        const REDIRECT_URI: &str = "Each of redirect_uris must be https, or http on a loopback host.";
+        const NAME: &str = "client_name may have 100 characters, none of them control or invisible characters.";
+        const GRANT_TYPES: &str = "grant_types must contain authorization_code.";
+        const RESPONSE_TYPES: &str = "response_types must contain code.";
+        const BLOCKED: &str = "This client is blocked here. Those who run the service can tell why.";
+
         match self {
-            Self::NotJson => ErrorResponse::new(
-                ErrorCode::InvalidClientMetadata,
-                "The body must be a JSON object of client metadata.",
-            ),
-            Self::TooLarge => {
-                ErrorResponse::too_large(ErrorCode::InvalidClientMetadata, "The metadata is larger than 8 KB.")
-            }
-            Self::RedirectUriCount => ErrorResponse::new(ErrorCode::InvalidRedirectUri, "Give 1 to 16 redirect_uris."),
-            Self::RedirectUri => ErrorResponse::new(
-                ErrorCode::InvalidRedirectUri,
-                "Each of redirect_uris must be https, or http on a loopback host.",
-            ),
-            Self::ClientName => ErrorResponse::new(
-                ErrorCode::InvalidClientMetadata,
-                "client_name may have 100 characters, none of them control or invisible characters.",
-            ),
-            Self::GrantTypes => {
-                ErrorResponse::new(ErrorCode::InvalidClientMetadata, "grant_types must contain authorization_code.")
-            }
-            Self::ResponseTypes => {
-                ErrorResponse::new(ErrorCode::InvalidClientMetadata, "response_types must contain code.")
-            }
-            Self::Blocked => ErrorResponse::new(
-                ErrorCode::InvalidClientMetadata,
-                "This client is blocked here. Those who run the service can tell why.",
-            ),
+            Self::NotJson => ErrorResponse::new(InvalidClientMetadata, JSON),
+            Self::TooLarge => ErrorResponse::too_large(InvalidClientMetadata, SIZE),
+            Self::RedirectUriCount => ErrorResponse::new(InvalidRedirectUri, COUNT),
+            Self::RedirectUri => ErrorResponse::new(InvalidRedirectUri, REDIRECT_URI),
+            Self::ClientName => ErrorResponse::new(InvalidClientMetadata, NAME),
+            Self::GrantTypes => ErrorResponse::new(InvalidClientMetadata, GRANT_TYPES),
+            Self::ResponseTypes => ErrorResponse::new(InvalidClientMetadata, RESPONSE_TYPES),
+            Self::Blocked => ErrorResponse::new(InvalidClientMetadata, BLOCKED),
             Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
         }
     }

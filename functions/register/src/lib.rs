@@ -1,7 +1,8 @@
 //! `POST /oauth/register`: dynamic client registration (RFC 7591).
 //!
-//! Whatever a client asks for, it becomes a public one; its id says what it registered, so that registering twice is
-//! registering once, and a client that registers at every connect, on whatever port it listens then, adds nothing.
+//! Every client becomes a public one, whatever it requests. Its id is derived from its metadata, so
+//! registering the same metadata again returns the same client. The port of a loopback address does not
+//! count: a client that registers at every connection, each time on another port, stays one client.
 
 mod error;
 mod request;
@@ -62,8 +63,8 @@ impl Function for Register {
     }
 }
 
-/// What is registered (RFC 7591 §3.2.1): all of it, and nothing null, as clients parse it strictly. The addresses are as they
-/// came: `mcp-remote` takes the port that it is to listen on from here.
+/// The registered metadata (RFC 7591 §3.2.1). It is complete and has no nulls, as clients parse it strictly.
+/// The redirect URIs are those of the request: `mcp-remote` reads its port from here.
 #[derive(Serialize)]
 struct RegistrationResponse<'a> {
     client_id: &'a str,

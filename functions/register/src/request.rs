@@ -1,4 +1,4 @@
-//! What a client sends to be registered (RFC 7591 §2), and what becomes of it.
+//! The registration request (RFC 7591 §2), and the client that it describes.
 
 use serde::{Deserialize, Serialize};
 use shared::clock::Timestamp;
@@ -12,7 +12,7 @@ use shared::store::clients::UNUSED_RETENTION;
 
 use crate::error::RegistrationError;
 
-/// The members that mean something here; all others are ignored (RFC 7591 §2). A member named twice is refused by the parser.
+/// The members that are used; all others are ignored (RFC 7591 §2). The parser refuses a repeated member.
 #[derive(Deserialize)]
 pub(crate) struct RegistrationRequest {
     #[serde(default)]
@@ -26,7 +26,7 @@ pub(crate) struct RegistrationRequest {
 }
 
 impl RegistrationRequest {
-    /// The largest registration seen of a real client has under 2 KB.
+    /// The largest registration of a real client has under 2 KB.
     const LIMIT: usize = 8 * 1024;
     const MAX_REDIRECT_URIS: usize = 16;
 
@@ -42,7 +42,8 @@ impl RegistrationRequest {
         serde_json::from_slice(body).map_err(|_| RegistrationError::NotJson)
     }
 
-    /// The client that this describes, public whatever it asked for, and its addresses as it gave them.
+    /// The client that this describes, and its redirect URIs as it sent them. The client is public, whatever
+    /// it requested.
     pub(crate) fn into_client(self, now: Timestamp) -> Result<(Client, Vec<RedirectUri>), RegistrationError> {
         let uris = self.redirect_uris.unwrap_or_default();
         if uris.is_empty() || uris.len() > Self::MAX_REDIRECT_URIS {
@@ -50,14 +51,16 @@ impl RegistrationRequest {
         }
         let requested: Option<Vec<_>> = uris.iter().map(|text| RedirectUri::parse(text)).collect();
         let requested = requested.ok_or(RegistrationError::RedirectUri)?;
-        // Claude Code and its like listen on another port at each connect: that must not be another client each time.
+        // Claude Code and similar clients listen on another port at each connection. That must not make
+        // another client each time.
         let mut redirect_uris: Vec<_> = requested.iter().map(RedirectUri::without_loopback_port).collect();
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
 
         let name = self.client_name.filter(|name| !name.trim().is_empty());
         let name = name.map(|name| client_name::parse(&name).ok_or(RegistrationError::ClientName)).transpose()?;
-        // A client that does not say wants to stay connected: RFC 7591's default would sign its people out every hour.
+        // The default is with `refresh_token`: with the default of RFC 7591, people would have to connect
+        // again every hour.
         let refreshes = match &self.grant_types {
             Some(types) if !types.iter().any(|kind| kind == "authorization_code") => {
                 return Err(RegistrationError::GrantTypes);

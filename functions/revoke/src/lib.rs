@@ -1,9 +1,9 @@
-//! `POST /oauth/revoke`: a client gives a token back (RFC 7009). Either kind revokes the whole grant, at the next call of mcp.
+//! `POST /oauth/revoke`: a client revokes a token (RFC 7009). Both kinds revoke the whole grant, from the
+//! next call of mcp on.
 
 mod error;
 
 use http::{Method, StatusCode};
-use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::credentials;
@@ -11,8 +11,10 @@ use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::api_key::ApiKey;
-use shared::oauth::grant::{Approval, Grant, GrantId, GrantState, RevocationReason};
+use shared::oauth::grant::{Grant, GrantState, RevocationReason};
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState};
+use shared::revocation::Revocation;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 use shared::store::clients::Clients;
 use shared::store::grants::Grants;
@@ -72,19 +74,13 @@ impl Revoke {
         let Some(grant) = grant.filter(|grant| grant.approval.client == *client.id()) else { return Ok(()) };
         let authorized = presented.authorizes(&grant, now) && !matches!(grant.state, GrantState::Revoked { .. });
         if authorized {
-            let Grant { id, approval: Approval { client, tenant, person, .. }, .. } = &grant;
-            let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
-            let reason = RevocationReason::Client.as_str();
-            // Before the write, so that no crash can hide it.
-            audit::record(&Event::GrantEnding { grant, client, tenant, person, reason, by: None });
-            if self.grants.revoke(id, RevocationReason::Client, now).await? {
-                audit::record(&Event::GrantEnded { grant, client, tenant, person, reason, by: None });
-            }
+            Revocation::new(&self.grants).revoke((&grant).into(), RevocationReason::Client, None, now).await?;
         }
         Ok(())
     }
 
-    /// `token_type_hint` is only a hint (RFC 7009 §2.1), and our tokens say what they are.
+    /// `token_type_hint` is ignored: it is only a hint (RFC 7009 §2.1), and the form of our tokens shows
+    /// their type.
     fn parse_token(&self, token: &str) -> Result<PresentedToken, RevokeError> {
         if ApiKey::has_prefix(token) {
             return Err(RevokeError::ApiKey);
@@ -98,7 +94,7 @@ impl Revoke {
 }
 
 impl PresentedToken {
-    /// Whether its holder may revoke `grant`: anyone may know a grant's id.
+    /// Whether it proves that its holder may revoke `grant`: a grant's id is no secret.
     fn authorizes(&self, grant: &Grant, now: Timestamp) -> bool {
         match self {
             Self::Refresh(token) => grant.classify(token, now).0 != RefreshTokenState::Unknown,

@@ -59,75 +59,59 @@ pub(crate) enum TokenError {
 
 impl TokenError {
     /// For the audit.
-    pub(crate) const fn as_str(&self) -> &'static str {
-        match self {
-            Self::MalformedRequest(_) => "malformed",
-            Self::ClientCredentials(_) => "no_client",
-            Self::MissingParameter(_) => "missing_parameter",
-            Self::UnsupportedGrantType => "grant_type",
-            Self::MalformedCodeVerifier => "not_a_verifier",
-            Self::MalformedCode => "not_a_code",
-            Self::MalformedRefreshToken => "not_a_refresh_token",
-            Self::UnknownClient => "unknown_client",
-            Self::ClientAuthentication => "unauthenticated",
-            Self::UnknownCode => "unknown_code",
-            Self::UnknownGrant => "unknown_grant",
-            Self::ClientMismatch | Self::Code(CodeError::ClientMismatch) => "another_client",
-            Self::GrantRevoked | Self::Code(CodeError::GrantRevoked) => "ended",
-            Self::Code(CodeError::SecretMismatch) => "another_code",
-            Self::Code(CodeError::RedirectUriMismatch) => "redirect_uri",
-            Self::Code(CodeError::VerifierMismatch) => "verifier",
-            Self::Code(CodeError::Expired) => "code_expired",
-            Self::Code(CodeError::Replayed) => "code_replayed",
-            Self::ConcurrentCodeUse => "code_raced",
-            Self::RefreshToken(state) => state.as_str(),
-            Self::ConcurrentRotations => "outrun",
-            Self::NotAMember => "not_a_member",
-            Self::InvalidScope => "scope",
-            Self::InvalidTarget => "target",
-            Self::Upstream(_) => "unavailable",
-        }
+    pub(crate) fn as_str(&self) -> &'static str {
+        self.row().0
     }
 
-    /// What the client is told (OAuth 2.1 §3.2.4).
-    ///
-    /// `invalid_client` makes Claude register again, `invalid_grant` makes it ask the person again: never one for the other.
+    /// What the client is told.
     pub(crate) fn error_response(&self) -> ErrorResponse {
+        self.row().1
+    }
+
+    /// The audit's word for each error, and the response (OAuth 2.1 §3.2.4).
+    ///
+    /// `invalid_client` makes Claude register again, and `invalid_grant` makes it ask the person again. So
+    /// the two must not be confused.
+    fn row(&self) -> (&'static str, ErrorResponse) {
+        use ErrorCode::{InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget};
+
+        const CODE: &str = "The code is not valid for this client and request, or was used before.";
+        const REFRESH_TOKEN: &str = "The refresh token is not valid any more. The person has to connect again.";
+        const GRANT_TYPE: &str = "Only authorization_code and refresh_token are supported.";
+        const VERIFIER: &str = "code_verifier must be 43 to 128 unreserved characters.";
+        const SCOPE: &str = "The scope is malformed, or more than the person approved.";
+        const TARGET: &str = "The resource is not the one that the person approved.";
+        const MISSING: &str = "A required parameter is missing.";
+
+        let row = |word, code, description| (word, ErrorResponse::new(code, description));
         match self {
-            Self::MalformedRequest(malformed) => (*malformed).into(),
-            Self::ClientCredentials(error) => (*error).into(),
-            Self::ClientAuthentication | Self::UnknownClient => ErrorResponse::INVALID_CLIENT,
-            Self::MissingParameter(_) => {
-                ErrorResponse::new(ErrorCode::InvalidRequest, "A required parameter is missing.")
-            }
-            Self::MalformedCodeVerifier => {
-                ErrorResponse::new(ErrorCode::InvalidRequest, "code_verifier must be 43 to 128 unreserved characters.")
-            }
-            Self::UnsupportedGrantType => ErrorResponse::new(
-                ErrorCode::UnsupportedGrantType,
-                "Only authorization_code and refresh_token are supported.",
-            ),
-            Self::MalformedCode | Self::UnknownCode | Self::Code(_) | Self::ConcurrentCodeUse => ErrorResponse::new(
-                ErrorCode::InvalidGrant,
-                "The code is not valid for this client and request, or was used before.",
-            ),
-            Self::MalformedRefreshToken
-            | Self::UnknownGrant
-            | Self::ClientMismatch
-            | Self::GrantRevoked
-            | Self::RefreshToken(_)
-            | Self::ConcurrentRotations
-            | Self::NotAMember => ErrorResponse::new(
-                ErrorCode::InvalidGrant,
-                "The refresh token is not valid any more. The person has to connect again.",
-            ),
-            Self::InvalidScope => {
-                ErrorResponse::new(ErrorCode::InvalidScope, "The scope is malformed, or more than the person approved.")
-            }
-            Self::InvalidTarget => {
-                ErrorResponse::new(ErrorCode::InvalidTarget, "The resource is not the one that the person approved.")
-            }
-            Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
+            Self::MalformedRequest(error) => ("malformed", (*error).into()),
+            Self::ClientCredentials(error) => ("no_client", (*error).into()),
+            Self::MissingParameter(_) => row("missing_parameter", InvalidRequest, MISSING),
+            Self::UnsupportedGrantType => row("grant_type", ErrorCode::UnsupportedGrantType, GRANT_TYPE),
+            Self::MalformedCodeVerifier => row("not_a_verifier", InvalidRequest, VERIFIER),
+            Self::MalformedCode => row("not_a_code", InvalidGrant, CODE),
+            Self::MalformedRefreshToken => row("not_a_refresh_token", InvalidGrant, REFRESH_TOKEN),
+            Self::UnknownClient => ("unknown_client", ErrorResponse::INVALID_CLIENT),
+            Self::ClientAuthentication => ("unauthenticated", ErrorResponse::INVALID_CLIENT),
+            Self::UnknownCode => row("unknown_code", InvalidGrant, CODE),
+            Self::UnknownGrant => row("unknown_grant", InvalidGrant, REFRESH_TOKEN),
+            Self::ClientMismatch => row("another_client", InvalidGrant, REFRESH_TOKEN),
+            Self::GrantRevoked => row("ended", InvalidGrant, REFRESH_TOKEN),
+            Self::Code(CodeError::SecretMismatch) => row("another_code", InvalidGrant, CODE),
+            Self::Code(CodeError::ClientMismatch) => row("another_client", InvalidGrant, CODE),
+            Self::Code(CodeError::RedirectUriMismatch) => row("redirect_uri", InvalidGrant, CODE),
+            Self::Code(CodeError::VerifierMismatch) => row("verifier", InvalidGrant, CODE),
+            Self::Code(CodeError::Expired) => row("code_expired", InvalidGrant, CODE),
+            Self::Code(CodeError::GrantRevoked) => row("ended", InvalidGrant, CODE),
+            Self::Code(CodeError::Replayed) => row("code_replayed", InvalidGrant, CODE),
+            Self::ConcurrentCodeUse => row("code_raced", InvalidGrant, CODE),
+            Self::RefreshToken(state) => row(state.as_str(), InvalidGrant, REFRESH_TOKEN),
+            Self::ConcurrentRotations => row("outrun", InvalidGrant, REFRESH_TOKEN),
+            Self::NotAMember => row("not_a_member", InvalidGrant, REFRESH_TOKEN),
+            Self::InvalidScope => row("scope", InvalidScope, SCOPE),
+            Self::InvalidTarget => row("target", InvalidTarget, TARGET),
+            Self::Upstream(_) => ("unavailable", ErrorResponse::UNAVAILABLE),
         }
     }
 }

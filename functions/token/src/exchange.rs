@@ -1,18 +1,34 @@
 //! A code becomes tokens (OAuth 2.1 §4.1.3): two calls to the tables and one to KMS when all goes well.
 
-use shared::audit::{self, Event};
+use std::sync::Arc;
+
+use shared::audit::{self, ConnectionRef, Event};
 use shared::clock::Timestamp;
+use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientCredentials};
 use shared::oauth::connection_attempt::ConnectionAttempt;
-use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant, GrantId, RevocationReason};
-use shared::store::grants::Update;
+use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant, RevocationReason};
+use shared::oauth::grant_id::GrantId;
+use shared::revocation::Revocation;
+use shared::store::clients::Clients;
+use shared::store::grants::{Grants, Update};
 
-use crate::Token;
 use crate::error::TokenError;
-use crate::mint::{AccessTokenParameters, Tokens};
+use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
 use crate::request::AuthorizationCodeRequest;
 
-impl Token {
+/// Exchanges authorization codes.
+pub(crate) struct CodeExchange {
+    clients: Clients,
+    grants: Grants,
+    minter: Arc<TokenMinter>,
+}
+
+impl CodeExchange {
+    pub(crate) fn new(environment: &Environment, minter: Arc<TokenMinter>) -> Result<Self, ConfigError> {
+        Ok(Self { clients: environment.clients()?, grants: environment.grants()?, minter })
+    }
+
     pub(crate) async fn exchange(
         &self,
         request: AuthorizationCodeRequest,
@@ -24,10 +40,10 @@ impl Token {
             |grant: Option<&Grant>, error: &TokenError| record_refusal(Some(&id), grant, credentials, error, now);
         let found = self.grants.find_with_client(&id, &self.clients, &credentials.id, now).await;
         let (client, grant) = found.map_err(TokenError::from).inspect_err(|error| record(None, error))?;
-        // An id is no secret: whoever shows it with another code does not get to write about its tenant.
-        let known = grant.clone().filter(|grant| grant.matches_code(&request.code));
+        // An id is no secret: only the grant's own code makes a line of the audit name its tenant.
+        let proven_grant = grant.clone().filter(|grant| grant.matches_code(&request.code));
         let issued = self.issue(request, credentials, client, grant, now).await;
-        issued.inspect_err(|error| record(known.as_ref(), error))
+        issued.inspect_err(|error| record(proven_grant.as_ref(), error))
     }
 
     async fn issue(
@@ -42,28 +58,30 @@ impl Token {
         let client = client.ok_or(TokenError::UnknownClient)?.authenticate(credentials)?;
         let grant = grant.ok_or(TokenError::UnknownCode)?;
         let (approval, attempt) = (grant.approval.clone(), ConnectionAttempt::from_challenge(&grant.binding.challenge));
+        let connection = ConnectionRef::new(id, &approval);
 
         let verification =
             grant.verify(&request.code, &client, request.redirect_uri.as_deref(), &request.verifier, now);
-        let theirs = !matches!(verification, Err(CodeError::SecretMismatch));
+        let is_own_code = !matches!(verification, Err(CodeError::SecretMismatch));
         audit::record(&Event::CodeJudged {
             grant: &id.to_text(),
             client: approval.client.as_str(),
-            tenant: theirs.then_some(approval.tenant.as_str()),
-            person: theirs.then_some(approval.person.as_str()),
+            tenant: is_own_code.then_some(approval.tenant.as_str()),
+            person: is_own_code.then_some(approval.person.as_str()),
             verdict: verification.as_ref().map_or_else(|error| error.as_str(), |_| "proven"),
         });
         let verified = match verification {
             Ok(verified) => verified,
             Err(CodeError::Replayed) => {
-                // OAuth 2.1 §4.1.3: a code shown twice, with its verifier, has leaked; all that it led to is revoked.
-                self.revoke(id, &approval, RevocationReason::CodeReplayed, now).await?;
+                // OAuth 2.1 §4.1.3: a code that is presented twice, with its verifier, has leaked. All its
+                // tokens are revoked.
+                self.revoke_replayed(connection, now).await?;
                 return Err(TokenError::Code(CodeError::Replayed));
             }
             Err(error) => return Err(TokenError::Code(error)),
         };
 
-        // Not earlier: to someone who proves nothing, this answer would tell that the grant exists.
+        // Not earlier: this error would tell a caller without a valid code that the grant exists.
         request.resource.check(&approval.resource)?;
 
         let (active, refresh_token) = verified.activate(now);
@@ -74,29 +92,28 @@ impl Token {
             scopes: verified.effective(),
             ends: approval.at.plus(ABSOLUTE_LIFETIME),
         };
-        let tokens = self.mint(parameters, refresh_token.as_ref(), now).await?;
+        let tokens = self.minter.mint(parameters, refresh_token.as_ref(), now).await?;
         match self.grants.activate(verified, active).await? {
             Update::Applied => {
-                let activated = Event::GrantActivated {
-                    grant: &id.to_text(),
-                    client: approval.client.as_str(),
-                    tenant: approval.tenant.as_str(),
-                    person: approval.person.as_str(),
-                };
-                audit::step(Some(attempt), now, &activated);
+                audit::step(Some(attempt), now, &Event::GrantActivated { connection });
                 Ok(tokens)
             }
-            // Shown twice with its verifier, as above: a thief must not gain by being faster.
+            // Presented twice with its verifier, as above: a thief must not gain by being faster.
             Update::Conflict(_) => {
-                self.revoke(id, &approval, RevocationReason::CodeReplayed, now).await?;
+                self.revoke_replayed(connection, now).await?;
                 Err(TokenError::ConcurrentCodeUse)
             }
             Update::NotFound => Err(TokenError::UnknownCode),
         }
     }
+
+    async fn revoke_replayed(&self, connection: ConnectionRef<'_>, now: Timestamp) -> Result<(), TokenError> {
+        Revocation::new(&self.grants).revoke(connection, RevocationReason::CodeReplayed, None, now).await?;
+        Ok(())
+    }
 }
 
-/// Records in the audit log why a code was refused, with the grant if the code is its own.
+/// Records in the audit log why a code was refused. `grant` is given only if the code is the grant's own.
 pub(crate) fn record_refusal(
     id: Option<&GrantId>,
     grant: Option<&Grant>,

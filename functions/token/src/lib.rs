@@ -1,12 +1,15 @@
 //! `POST /oauth/token`: exchanges a verified code or refresh token for tokens (OAuth 2.1 §3.2).
 //!
-//! Sign first, then commit: whatever fails, the client's retry of the same request finishes the work, or nothing has changed.
+//! Tokens are signed before the grant is changed. After any failure, either nothing has changed or a retry of
+//! the same request completes it.
 
 mod error;
 mod exchange;
 mod mint;
 mod request;
 mod rotate;
+
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
@@ -18,21 +21,19 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientCredentials;
 use shared::oauth::grant::AuthorizationCode;
 use shared::oauth::issuer::Issuer;
-use shared::signing_keys::signer::Signer;
 use shared::store::clients::Clients;
-use shared::store::directory::Directory;
-use shared::store::grants::Grants;
 
 use error::TokenError;
-use mint::Tokens;
+use exchange::CodeExchange;
+use mint::{TokenMinter, Tokens};
 use request::TokenRequest;
+use rotate::RefreshTokenRotation;
 
 /// Issues tokens.
 pub struct Token {
     clients: Clients,
-    grants: Grants,
-    directory: Directory,
-    signer: Signer,
+    exchange: CodeExchange,
+    rotation: RefreshTokenRotation,
     issuer: Issuer,
     clock: Clock,
 }
@@ -43,12 +44,13 @@ impl Token {
     /// # Errors
     /// When a setting is missing or KMS does not answer.
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        let issuer = environment.issuer()?;
+        let minter = Arc::new(TokenMinter::new(environment.signer().await?, issuer.clone()));
         Ok(Self {
             clients: environment.clients()?,
-            grants: environment.grants()?,
-            directory: environment.directory()?,
-            signer: environment.signer().await?,
-            issuer: environment.issuer()?,
+            exchange: CodeExchange::new(environment, Arc::clone(&minter))?,
+            rotation: RefreshTokenRotation::new(environment, minter)?,
+            issuer,
             clock: environment.clock(),
         })
     }
@@ -57,8 +59,8 @@ impl Token {
         let parameters = Parameters::of_body(request)?;
         let credentials = credentials::read(request, &parameters)?;
         match TokenRequest::parse(&parameters, &self.issuer) {
-            Ok(TokenRequest::AuthorizationCode(request)) => self.exchange(request, &credentials, now).await,
-            Ok(TokenRequest::RefreshToken(request)) => self.rotate(request, &credentials, now).await,
+            Ok(TokenRequest::AuthorizationCode(request)) => self.exchange.exchange(request, &credentials, now).await,
+            Ok(TokenRequest::RefreshToken(request)) => self.rotation.rotate(request, &credentials, now).await,
             Err(error) => {
                 let error = self.prefer_client_error(error, &credentials, now).await;
                 if parameters.value("grant_type") == Some("authorization_code") {
@@ -70,7 +72,8 @@ impl Token {
         }
     }
 
-    /// The error of a malformed request: a client that we do not know must register again, whatever it holds.
+    /// The error of a request with a malformed code or refresh token. If the client is unknown, it must
+    /// register again, so that error comes first.
     async fn prefer_client_error(
         &self,
         error: TokenError,

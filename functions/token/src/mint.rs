@@ -1,15 +1,16 @@
-//! Makes the answer (OAuth 2.1 §3.2.3): signs an access token, and puts a refresh token beside it.
+//! Makes the response (OAuth 2.1 §3.2.3): a signed access token, and a refresh token.
 
 use serde::Serialize;
 use shared::clock::Timestamp;
 use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
-use shared::oauth::grant::{Approval, GrantId};
+use shared::oauth::grant::Approval;
+use shared::oauth::grant_id::GrantId;
+use shared::oauth::issuer::Issuer;
 use shared::oauth::refresh_token::RefreshToken;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::secret::{Secret, to_text};
+use shared::signing_keys::signer::Signer;
 use shared::upstream_error::UpstreamError;
-
-use crate::Token;
 
 /// What an access token is made from.
 pub(crate) struct AccessTokenParameters<'a> {
@@ -34,20 +35,30 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// The same access token beside another refresh token of its generation.
+    /// The same access token with another refresh token of its generation.
     pub(crate) fn with(self, refresh_token: &RefreshToken) -> Self {
         Self { refresh_token: Some(refresh_token.to_text()), ..self }
     }
 }
 
-impl Token {
+/// Makes the tokens of the response.
+pub(crate) struct TokenMinter {
+    signer: Signer,
+    issuer: Issuer,
+}
+
+impl TokenMinter {
+    pub(crate) const fn new(signer: Signer, issuer: Issuer) -> Self {
+        Self { signer, issuer }
+    }
+
     pub(crate) async fn mint(
         &self,
         parameters: AccessTokenParameters<'_>,
         refresh_token: Option<&RefreshToken>,
         now: Timestamp,
     ) -> Result<Tokens, UpstreamError> {
-        // The last token of a grant ends with it: `expires_in` is truthful.
+        // No token outlives its grant, and `expires_in` says so.
         let expires = now.plus(LIFETIME).min(parameters.ends);
         let permissions = parameters.scopes.permissions();
         let claims = Claims {

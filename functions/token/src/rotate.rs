@@ -1,19 +1,41 @@
 //! A refresh token becomes its successor (OAuth 2.1 §4.3): three calls to the tables and one to KMS when all goes well.
 
+use std::sync::Arc;
+
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
+use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::ClientCredentials;
-use shared::oauth::grant::{ABSOLUTE_LIFETIME, Active, Approval, Grant, GrantId, GrantState, RevocationReason};
+use shared::oauth::grant::{ABSOLUTE_LIFETIME, Active, Approval, Grant, GrantState, RevocationReason};
 use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState, TokenFamily};
 use shared::oauth::scope::Scopes;
-use shared::store::grants::Update;
+use shared::revocation::Revocation;
+use shared::store::clients::Clients;
+use shared::store::directory::Directory;
+use shared::store::grants::{Grants, Update};
 
-use crate::Token;
 use crate::error::TokenError;
-use crate::mint::{AccessTokenParameters, Tokens};
+use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
 use crate::request::RefreshTokenRequest;
 
-impl Token {
+/// Rotates refresh tokens.
+pub(crate) struct RefreshTokenRotation {
+    clients: Clients,
+    grants: Grants,
+    directory: Directory,
+    minter: Arc<TokenMinter>,
+}
+
+impl RefreshTokenRotation {
+    pub(crate) fn new(environment: &Environment, minter: Arc<TokenMinter>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            clients: environment.clients()?,
+            grants: environment.grants()?,
+            directory: environment.directory()?,
+            minter,
+        })
+    }
+
     pub(crate) async fn rotate(
         &self,
         request: RefreshTokenRequest,
@@ -28,9 +50,10 @@ impl Token {
             return Err(TokenError::ClientMismatch);
         }
         let (state, family) = self.classify(&grant, &request.token, now).await?;
-        // Not earlier: to someone who proves nothing, this answer would tell that the grant exists.
+        // Not earlier: this error would tell a caller without a valid token that the grant exists.
         if let Err(error) = check_within_approval(&grant.approval, &request) {
-            // It earns nothing, but it was presented: whoever shows the one before from now on did receive its successor.
+            // It gets no tokens, but the current token was presented. So its predecessor must not count as
+            // the retry of a lost response any more.
             if state == RefreshTokenState::Current {
                 self.grants.record_use(&grant.id, family.generation, now).await?;
             }
@@ -53,7 +76,7 @@ impl Token {
             scopes,
             ends,
         };
-        let tokens = self.mint(parameters, Some(&successor), now).await?;
+        let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
         let update = match state {
             RefreshTokenState::Current => self.grants.rotate(&grant, &family, &next).await?,
             RefreshTokenState::LateRetry => self.grants.reissue(&grant, &next).await?,
@@ -69,9 +92,10 @@ impl Token {
                 if state != RefreshTokenState::Current {
                     return Ok(tokens);
                 }
-                // Somebody rotated it since it was read, from the same token: theirs is our successor too, and the access token
-                // that was signed is of its generation. It was current when it was presented, so it is no replay, even if the
-                // client has gone on with the other answer.
+                // A concurrent request has rotated the family from the same token. Its successor is ours too,
+                // and the access token that was signed is of its generation. The token was current when it
+                // was presented, so this is no replay, even if the client has used the other response
+                // already.
                 let successor = latest.successor(&family, &request.token).ok_or(TokenError::ConcurrentRotations)?;
                 record(&grant, RefreshTokenState::Concurrent);
                 Ok(tokens.with(&successor))
@@ -79,7 +103,8 @@ impl Token {
         }
     }
 
-    /// The state of `token`, recorded; only one that earns tokens is returned, with the family of the token.
+    /// Classifies `token` and records its state. Returns the states that get tokens, with the family. The
+    /// other states are errors.
     async fn classify(
         &self,
         grant: &Grant,
@@ -97,7 +122,7 @@ impl Token {
                 Some(family),
             ) => Ok((state, family.clone())),
             (RefreshTokenState::Replayed, _) => {
-                self.revoke(&grant.id, &grant.approval, RevocationReason::RefreshReplayed, now).await?;
+                self.revoke(grant, RevocationReason::RefreshReplayed, now).await?;
                 Err(TokenError::RefreshToken(state))
             }
             _ => Err(TokenError::RefreshToken(state)),
@@ -113,33 +138,20 @@ impl Token {
     ) -> Result<Scopes, TokenError> {
         let Approval { person, tenant, scopes: approved, .. } = &grant.approval;
         let Some(membership) = self.directory.membership(person, tenant).await? else {
-            self.revoke(&grant.id, &grant.approval, RevocationReason::MembershipGone, now).await?;
+            self.revoke(grant, RevocationReason::MembershipGone, now).await?;
             return Err(TokenError::NotAMember);
         };
         let allowed = approved.intersection(membership.role.permissions);
         Ok(requested.map_or(allowed, |requested| requested.intersection(allowed)))
     }
 
-    /// Revokes a grant; says so before and, once, after.
-    pub(crate) async fn revoke(
-        &self,
-        id: &GrantId,
-        approval: &Approval,
-        reason: RevocationReason,
-        now: Timestamp,
-    ) -> Result<(), TokenError> {
-        let Approval { client, tenant, person, .. } = approval;
-        let (grant, client, tenant, person) = (&id.to_text(), client.as_str(), tenant.as_str(), person.as_str());
-        let reason_code = reason.as_str();
-        audit::record(&Event::GrantEnding { grant, client, tenant, person, reason: reason_code, by: None });
-        if self.grants.revoke(id, reason, now).await? {
-            audit::record(&Event::GrantEnded { grant, client, tenant, person, reason: reason_code, by: None });
-        }
+    async fn revoke(&self, grant: &Grant, reason: RevocationReason, now: Timestamp) -> Result<(), TokenError> {
+        Revocation::new(&self.grants).revoke(grant.into(), reason, None, now).await?;
         Ok(())
     }
 }
 
-/// OAuth 2.1 §4.3.1 and RFC 8707 §2.2: never beyond what was approved, and for nothing else.
+/// OAuth 2.1 §4.3.1 and RFC 8707 §2.2: no scope beyond the approval, and no other resource.
 fn check_within_approval(approval: &Approval, request: &RefreshTokenRequest) -> Result<(), TokenError> {
     request.resource.check(&approval.resource)?;
     if request.scopes.is_some_and(|scopes| !approval.scopes.covers(scopes)) {
@@ -151,12 +163,12 @@ fn check_within_approval(approval: &Approval, request: &RefreshTokenRequest) -> 
 
 fn record(grant: &Grant, state: RefreshTokenState) {
     let Approval { client, tenant, person, .. } = &grant.approval;
-    let theirs = state != RefreshTokenState::Unknown;
+    let is_own_token = state != RefreshTokenState::Unknown;
     audit::record(&Event::RefreshJudged {
         grant: &grant.id.to_text(),
         client: client.as_str(),
-        tenant: theirs.then_some(tenant.as_str()),
-        person: theirs.then_some(person.as_str()),
+        tenant: is_own_token.then_some(tenant.as_str()),
+        person: is_own_token.then_some(person.as_str()),
         verdict: state.as_str(),
     });
 }

@@ -19,12 +19,12 @@ pub(crate) struct AuthorizationServerMetadata {
     response_types_supported: [&'static str; 1],
     response_modes_supported: [&'static str; 1],
     grant_types_supported: [&'static str; 2],
-    /// Said outright, because silence would mean `client_secret_basic`.
+    /// Given explicitly: the default would be `client_secret_basic`.
     token_endpoint_auth_methods_supported: [&'static str; 3],
     revocation_endpoint_auth_methods_supported: [&'static str; 3],
     code_challenge_methods_supported: [&'static str; 1],
-    /// A client may be known by the document at the address that is its id (draft-ietf-oauth-client-id-metadata-document-01 §5). Claude
-    /// looks for this beside the method `none`.
+    /// A client id may be the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document-01
+    /// §5). Claude requires this together with the method `none`.
     client_id_metadata_document_supported: bool,
     /// RFC 9207 §3.
     authorization_response_iss_parameter_supported: bool,

@@ -1,6 +1,6 @@
-//! `GET /.well-known/…`: who we are, what we protect, and what our signatures are checked with.
+//! `GET /.well-known/…`: the metadata of the authorization server and of the resource, and the public keys.
 //!
-//! Discovery must survive a gateway that drops headers: everything a client needs is in these documents.
+//! Some gateways drop headers, so these documents have everything that a client needs.
 
 mod authorization_server;
 mod protected_resource;
@@ -29,7 +29,7 @@ pub struct WellKnown {
     product: String,
     authorization_server: AuthorizationServerMetadata,
     keyring: Keyring,
-    /// Fetched once, by whoever asks for it first: few do, and all others need not wait for KMS.
+    /// Fetched once, by the first request for the key set. Other requests do not wait for KMS.
     keys: OnceCell<JwkSet>,
 }
 
@@ -40,7 +40,7 @@ struct JwkSet {
 }
 
 impl WellKnown {
-    /// As the settings say.
+    /// From the settings.
     ///
     /// # Errors
     /// When one is missing.
@@ -56,7 +56,7 @@ impl WellKnown {
         })
     }
 
-    /// The document that is asked for, if there is one.
+    /// The requested document, if there is one.
     async fn find(&self, request: &Request) -> Option<Response> {
         let path = request.uri().path();
         if path == "/.well-known/jwks.json" {
@@ -76,8 +76,9 @@ impl WellKnown {
         Some(document(&ProtectedResourceMetadata::of(&self.issuer, &resource, &self.product)))
     }
 
-    /// Clients look at the root and with the path of the resource inserted (RFC 8414 §3.1, RFC 9728 §3.1). Whether a tenant exists is
-    /// not for strangers: every one that could has its documents.
+    /// Clients look at the root, and with the well-known prefix inserted before the resource's path (RFC 8414
+    /// §3.1, RFC 9728 §3.1). Every possible tenant has documents, so that they do not show which tenants
+    /// exist.
     fn resource(&self, inserted: &str) -> Option<Resource> {
         if inserted.is_empty() {
             Some(Resource::new(&self.issuer))

@@ -11,10 +11,11 @@ pub(crate) struct ProtectedResourceMetadata {
     /// Exactly the URL that people paste: clients compare (§3.3).
     resource: String,
     authorization_servers: [String; 1],
-    /// What a first connection needs. Never `offline_access`, which is no business of a resource.
+    /// The scopes of a first connection. `offline_access` does not belong to a resource.
     scopes_supported: Vec<&'static str>,
     bearer_methods_supported: [&'static str; 1],
-    /// With the tenant's id, where there is one: people see two connections side by side. Not its name, which is not for strangers.
+    /// With the tenant's id, where there is one, so that people can distinguish two connections. Without the
+    /// tenant's name, which is not public.
     resource_name: String,
 }
 

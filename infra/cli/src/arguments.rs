@@ -3,7 +3,7 @@
 use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::client::ClientId;
 use shared::oauth::client_name;
-use shared::oauth::grant::GrantId;
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::GrantId;
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::activity::Activities;
 

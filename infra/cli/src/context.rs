@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde_json::{Map, Value};
-use shared::audit::Event;
+use shared::audit::{Event, Recorder};
 use shared::clock::Timestamp;
 use shared::environment::Environment;
 
@@ -25,6 +25,13 @@ pub(crate) struct Context {
     pending: RefCell<Vec<Map<String, Value>>>,
 }
 
+/// What functions do as well.
+impl Recorder for &Context {
+    fn record_event(&self, event: &Event<'_>) {
+        self.record_line(serde_json::to_value(event));
+    }
+}
+
 impl Context {
     pub(crate) async fn open(deployment: &Deployment, json: bool) -> Result<Self, DeploymentError> {
         let OpenDeployment { environment, aws, audit_group } = deployment.open().await?;
@@ -42,11 +49,6 @@ impl Context {
 
     /// Records something that was done, for the audit.
     pub(crate) fn record(&self, event: &OperatorEvent<'_>) {
-        self.record_line(serde_json::to_value(event));
-    }
-
-    /// Records something that functions do as well.
-    pub(crate) fn record_event(&self, event: &Event<'_>) {
         self.record_line(serde_json::to_value(event));
     }
 

@@ -2,11 +2,12 @@
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use shared::audit::Event;
 use shared::clock::Timestamp;
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Grant, GrantId, GrantState, RevocationReason};
+use shared::oauth::grant::{Grant, GrantState, RevocationReason};
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::revocation::Revocation;
 use shared::store::operator::GrantFilter;
 
 use crate::arguments;
@@ -108,16 +109,14 @@ pub(crate) async fn revoke_matching(
 
 async fn revoke(context: &Context, grants: Vec<Grant>, why: RevocationCause) -> Result<usize, CommandError> {
     let table = context.environment.grants()?;
+    let revocation = Revocation::with_recorder(&table, context);
     let alive: Vec<_> = grants.into_iter().filter(|grant| is_alive(grant, context.now)).collect();
+    let announced: Vec<_> = alive.iter().map(|grant| revocation.announce(grant.into(), why.reason(), None)).collect();
     let mut ended = 0;
-    for grant in &alive {
-        record_revoking(context, grant, why);
-    }
     context.flush().await;
-    for grant in &alive {
-        if table.revoke(&grant.id, why.reason(), context.now).await? {
+    for announced in announced {
+        if announced.complete(context.now).await? {
             ended += 1;
-            record_revoked(context, grant, why);
             context.progress(&format!("{ended} of {} connections ended", alive.len()));
         }
     }
@@ -129,36 +128,12 @@ async fn revoke_one(context: &Context, id: &GrantId) -> Result<Output, CommandEr
     if let GrantState::Revoked { reason, .. } = grant.state {
         return Err(CommandError::GrantEnded(id.to_text(), reason.as_str()));
     }
-    record_revoking(context, &grant, RevocationCause::OperatorRequest);
+    let table = context.environment.grants()?;
+    let revocation = Revocation::with_recorder(&table, context);
+    let announced = revocation.announce((&grant).into(), RevocationCause::OperatorRequest.reason(), None);
     context.flush().await;
-    if context.environment.grants()?.revoke(id, RevocationReason::Administrator, context.now).await? {
-        record_revoked(context, &grant, RevocationCause::OperatorRequest);
-    }
+    announced.complete(context.now).await?;
     Ok(Output { text: format!("Grant {} has ended.\n", id.to_text()), json: json!({ "ended": 1 }) })
-}
-
-/// The line that a function writes before it ends one.
-fn record_revoking(context: &Context, Grant { id, approval, .. }: &Grant, why: RevocationCause) {
-    context.record_event(&Event::GrantEnding {
-        grant: &id.to_text(),
-        client: approval.client.as_str(),
-        tenant: approval.tenant.as_str(),
-        person: approval.person.as_str(),
-        reason: why.reason().as_str(),
-        by: None,
-    });
-}
-
-/// And after.
-fn record_revoked(context: &Context, Grant { id, approval, .. }: &Grant, why: RevocationCause) {
-    context.record_event(&Event::GrantEnded {
-        grant: &id.to_text(),
-        client: approval.client.as_str(),
-        tenant: approval.tenant.as_str(),
-        person: approval.person.as_str(),
-        reason: why.reason().as_str(),
-        by: None,
-    });
 }
 
 impl RevocationCause {

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::{Value, json};
-use shared::audit::Event;
+use shared::api_key_issuer::ApiKeyIssuer;
 use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError};
+use shared::revocation::Revocation;
+use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError};
 
 use crate::arguments;
 use crate::context::Context;
@@ -95,12 +96,8 @@ pub(crate) async fn revoke_all(
 }
 
 async fn revoke(context: &Context, tenant: &TenantId, key: &ApiKeyId) -> Result<bool, CommandError> {
-    let revoked = context.environment.keys()?.revoke(tenant, key, None).await?;
-    if revoked {
-        let (key, tenant) = (&key.to_text(), tenant.as_str());
-        context.record_event(&Event::KeyRevoked { key, tenant, person: None, by: None });
-    }
-    Ok(revoked)
+    let keys = context.environment.keys()?;
+    Ok(Revocation::with_recorder(&keys, context).revoke(Actor::Person, tenant, key, None).await?)
 }
 
 async fn add(
@@ -115,20 +112,15 @@ async fn add(
     let membership = context.environment.directory()?.membership(&person, id).await?;
     let membership = membership.ok_or_else(|| CommandError::NoMember(id.clone(), person.clone()))?;
     let expires = expires_in.map(|span| context.now.plus(span));
-    let made = context.environment.keys()?.create(&membership, name, scopes, expires, context.now).await;
+    let keys = context.environment.keys()?;
+    let issuer = ApiKeyIssuer::with_recorder(&keys, context);
+    let made = issuer.create(Actor::Person, &membership, name, scopes, expires, context.now).await;
     let (key, known) = made.map_err(|error| match error {
         CreateApiKeyError::ExceedsRole(beyond) => CommandError::ScopesExceedRole(person, beyond),
         CreateApiKeyError::Upstream(error) => error.into(),
         other => CommandError::KeyNotCreated(other),
     })?;
     let mut json = to_json(&known);
-    context.record_event(&Event::KeyMade {
-        key: &known.id.to_text(),
-        tenant: known.tenant.as_str(),
-        person: known.maker.as_str(),
-        scope: &known.scopes.to_string(),
-        by: None,
-    });
     let text = key.to_text();
     if let Some(members) = json.as_object_mut() {
         members.insert("api_key".to_owned(), Value::from(text.as_str()));

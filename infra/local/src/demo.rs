@@ -4,12 +4,13 @@ use std::path::Path;
 
 use fakes::supabase::seed::Person;
 use serde::Serialize;
+use shared::api_key_issuer::ApiKeyIssuer;
 use shared::environment::Environment;
 use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::CreateApiKeyError;
+use shared::store::api_keys::{Actor, CreateApiKeyError};
 use shared::store::directory;
 use uuid::Uuid;
 use workspace_file::plan::Plan;
@@ -99,7 +100,8 @@ pub(crate) async fn seed(
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
         _ => {
             let name = ApiKeyName::parse("demo script").ok_or(LocalError::Demo("a key's name"))?;
-            let made = keys.create(&ana_in_acme()?, name, Scopes::DEFAULT, None, now).await;
+            let issuer = ApiKeyIssuer::new(&keys);
+            let made = issuer.create(Actor::Person, &ana_in_acme()?, name, Scopes::DEFAULT, None, now).await;
             let (key, _) = made.map_err(|error| match error {
                 CreateApiKeyError::Upstream(error) => error.into(),
                 _ => LocalError::Demo("a key's scopes"),

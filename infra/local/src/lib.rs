@@ -940,6 +940,8 @@ mod tests {
     use std::sync::Mutex;
 
     use serde_json::{Value, json};
+    use shared::revocation::Revocation;
+    use shared::store::api_keys::Actor;
 
     use super::*;
     use crate::interceptor::{Call, Decision, InjectedError, Service};
@@ -1024,7 +1026,7 @@ mod tests {
         assert_eq!(again.demo().unwrap().api_key, key);
         assert!(again.directory().membership(&ben, &acme).await.unwrap().is_none());
         let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id;
-        assert!(again.keys().revoke(&acme, &id, None).await.unwrap());
+        assert!(Revocation::new(again.keys()).revoke(Actor::Person, &acme, &id, None).await.unwrap());
         again.shutdown().await.unwrap();
 
         let last = System::start(options()).await.unwrap();

@@ -2,7 +2,7 @@
 
 use jsonschema::{Draft, Validator};
 use serde_json::{Map, Value};
-use shared::store::workspace;
+use shared::store::workspace::schema::to_stored_text;
 
 use crate::reader::{Fields, Reader};
 use crate::yaml::Node;
@@ -17,7 +17,7 @@ impl Fields<'_> {
     /// The schema under a key.
     pub(crate) fn schema(&self, reader: &mut Reader<'_>, key: &str) -> Option<Schema> {
         let (object, node) = self.object(reader, key)?;
-        if let Err(error) = workspace::schema(&object) {
+        if let Err(error) = to_stored_text(&object) {
             reader.report(node.location, self.subject(), format!("`{key}`: {error}"));
             return None;
         }

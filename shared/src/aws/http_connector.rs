@@ -17,12 +17,14 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-use super::CONNECT_TIMEOUT;
-use crate::environment::ConfigError;
+use super::error::AwsConfigError;
 
 /// The authorities that certify AWS's endpoints (Amazon Trust Services, "Repository"). A start reads five certificates in place of
 /// the machine's whole bundle.
 const AMAZON_TRUST_SERVICES: &[u8] = include_bytes!("amazon_trust_services.pem");
+
+/// How long a connection may take, TLS included. It leaves time for the response within one attempt.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a connection is kept while nobody uses it. A NAT gateway forgets one after 350 s, and a request on such a connection
 /// waits in vain until its attempt times out. Counted by the monotonic clock, which runs on while a process is stopped.
@@ -32,11 +34,11 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 ///
 /// # Errors
 /// When the file has no certificate, or one that is not valid.
-pub(crate) fn from_lambda() -> Result<SharedHttpConnector, ConfigError> {
+pub(crate) fn from_lambda() -> Result<SharedHttpConnector, AwsConfigError> {
     let file = Env::real().get("SSL_CERT_FILE").ok().filter(|file| !file.is_empty());
     with_trusted_certificates(file.as_deref().map(Path::new)).map_err(|error| {
         tracing::error!(%error, file, "the certificates of AWS's endpoints cannot be read");
-        ConfigError::Unusable("SSL_CERT_FILE", "a file of valid certificates as PEM")
+        AwsConfigError::Certificates
     })
 }
 
@@ -62,8 +64,8 @@ fn builder() -> ConnectorBuilder {
         .pool_idle_timeout(IDLE_TIMEOUT)
 }
 
-/// Opens a connection to the service at `endpoint_url` and leaves it to whoever calls that service next. The request is not signed
-/// and asks for nothing, so what is answered does not matter.
+/// Opens a connection to the service at `endpoint_url` and leaves it in the pool for the next call. The
+/// request is not signed, and its response is ignored.
 ///
 /// # Errors
 /// When there is no connection.
@@ -76,7 +78,7 @@ pub(super) async fn open_connection(connector: &SharedHttpConnector, endpoint_ur
     Ok(())
 }
 
-/// The PEM in `file`, if each certificate is usable: the SDK's connector would panic at one that is not.
+/// The PEM in `file`, if each certificate is valid. The SDK's connector would panic at an invalid one.
 fn certificates(file: &Path) -> Result<Vec<u8>, BoxError> {
     let pem = std::fs::read(file)?;
     let mut roots = RootCertStore::empty();

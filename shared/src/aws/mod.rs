@@ -2,6 +2,7 @@
 
 mod call_timer;
 mod close_connection;
+pub mod error;
 pub mod http_connector;
 
 use std::env;
@@ -23,33 +24,31 @@ use aws_types::os_shim_internal::Env;
 use aws_types::sdk_config::Builder;
 use aws_types::service_config::{LoadServiceConfig, ServiceConfigKey};
 
-use crate::environment::ConfigError;
 use call_timer::CallTimer;
 use close_connection::CloseConnection;
-
-/// How long a connection may take, TLS included: as much of an attempt as leaves time for the answer.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+use error::AwsConfigError;
+use http_connector::CONNECT_TIMEOUT;
 
 /// What Lambda's variables say: region, credentials, FIPS and dual-stack endpoints, and endpoints of one's own. Nothing else is
 /// looked for: no profile, no metadata service, no role of another account.
 ///
 /// # Errors
 /// When no region is named, or a variable says neither `true` nor `false`.
-pub(crate) fn sdk_config_from_lambda(connector: &SharedHttpConnector) -> Result<SdkConfig, ConfigError> {
+pub(crate) fn sdk_config_from_lambda(connector: &SharedHttpConnector) -> Result<SdkConfig, AwsConfigError> {
     let credentials = SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new());
     Ok(sdk_config_from(Env::real(), connector)?.credentials_provider(credentials).build())
 }
 
-fn sdk_config_from(variables: Env, connector: &SharedHttpConnector) -> Result<Builder, ConfigError> {
+fn sdk_config_from(variables: Env, connector: &SharedHttpConnector) -> Result<Builder, AwsConfigError> {
     let region = variables.get("AWS_REGION").ok().filter(|region| !region.is_empty());
-    let region = Region::new(region.ok_or(ConfigError::Missing("AWS_REGION"))?);
+    let region = Region::new(region.ok_or(AwsConfigError::NoRegion)?);
     let mut config = sdk_config(connector).region(region);
     config.set_use_fips(parse_bool(&variables, "AWS_USE_FIPS_ENDPOINT")?);
     config.set_use_dual_stack(parse_bool(&variables, "AWS_USE_DUALSTACK_ENDPOINT")?);
     Ok(config.service_config(EndpointUrls(variables)))
 }
 
-/// What all callers share: the time limits and attempts of a request that somebody waits for.
+/// The settings that all callers share: the time limits and retries of a request that somebody waits for.
 #[must_use]
 pub fn sdk_config(connector: &SharedHttpConnector) -> Builder {
     let connector = connector.clone();
@@ -74,7 +73,8 @@ fn request_timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// Reads and conditional writes may all be repeated: each condition holds once. A third attempt would outlive the caller's patience.
+/// Reads and conditional writes may be repeated: the condition holds only once. A third attempt would take
+/// longer than callers wait.
 #[must_use]
 pub fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(2).with_initial_backoff(Duration::from_millis(50))
@@ -103,8 +103,9 @@ pub(crate) fn kms(config: &SdkConfig) -> aws_sdk_kms::Client {
     aws_sdk_kms::Client::from_conf(config.build())
 }
 
-/// Functions that others wrote. Whoever calls one says how long it may take, and nothing is tried twice: a function may act on the
-/// first attempt although its answer is lost. So no connection is kept either: a request on one that has gone silent would be lost.
+/// The client for functions that tenants wrote. The caller sets the time limit. Nothing is retried: a
+/// function may act on the first attempt although its response is lost. For the same reason no connection is
+/// kept: a request on a dead connection would be lost.
 #[must_use]
 pub(crate) fn lambda(config: &SdkConfig) -> aws_sdk_lambda::Client {
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT);
@@ -116,8 +117,8 @@ pub(crate) fn lambda(config: &SdkConfig) -> aws_sdk_lambda::Client {
     aws_sdk_lambda::Client::from_conf(config.build())
 }
 
-/// Opens a connection to DynamoDB for a function that has tables, while a start has a whole processor. If it fails, the first
-/// request opens one.
+/// Opens a connection to DynamoDB during the start, if the function has tables: Lambda gives a start a whole
+/// processor. If it fails, the first request opens one.
 pub(crate) async fn open_connection_to_tables(connector: &SharedHttpConnector, config: &SdkConfig) {
     if !env::vars_os().any(|(name, _)| name.as_encoded_bytes().starts_with(b"TABLE_")) {
         return;
@@ -128,7 +129,7 @@ pub(crate) async fn open_connection_to_tables(connector: &SharedHttpConnector, c
     }
 }
 
-/// Where the client of [`dynamodb`] finds the tables: what the SDK's rules say of the same settings.
+/// The endpoint that the client of [`dynamodb`] uses, by the SDK's own rules.
 async fn dynamodb_endpoint(config: &SdkConfig) -> Result<Endpoint, BoxError> {
     let key =
         ServiceConfigKey::builder().service_id("DynamoDB").env("AWS_ENDPOINT_URL").profile("endpoint_url").build()?;
@@ -154,12 +155,12 @@ impl LoadServiceConfig for EndpointUrls {
 }
 
 /// A variable that says `true` or `false`, if it is set.
-fn parse_bool(variables: &Env, name: &'static str) -> Result<Option<bool>, ConfigError> {
+fn parse_bool(variables: &Env, name: &'static str) -> Result<Option<bool>, AwsConfigError> {
     match variables.get(name).unwrap_or_default().to_ascii_lowercase().as_str() {
         "" => Ok(None),
         "true" => Ok(Some(true)),
         "false" => Ok(Some(false)),
-        _ => Err(ConfigError::Unusable(name, "true or false")),
+        _ => Err(AwsConfigError::NotBoolean(name)),
     }
 }
 

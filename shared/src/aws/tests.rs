@@ -61,7 +61,7 @@ impl Service {
         self.0.lock().unwrap().1.len()
     }
 
-    fn config(&self, variables: &[(&str, &str)]) -> Result<SdkConfig, ConfigError> {
+    fn config(&self, variables: &[(&str, &str)]) -> Result<SdkConfig, AwsConfigError> {
         let config = sdk_config_from(Env::from_slice(variables), &SharedHttpConnector::new(self.clone()))?;
         let credentials = Credentials::new("AKID", "secret", Some("session".into()), None, "test");
         Ok(config.credentials_provider(SharedCredentialsProvider::new(credentials)).build())

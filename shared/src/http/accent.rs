@@ -1,4 +1,5 @@
-//! The deployment's colour, made readable: whatever it is, text in it and on it has the contrast of WCAG 2.2 AA (4.5 : 1).
+//! The deployment's accent colour. It is adjusted so that text in it and on it has the contrast of WCAG 2.2
+//! AA (4.5 : 1).
 
 use std::fmt::Write;
 
@@ -7,7 +8,7 @@ use std::fmt::Write;
 pub struct Accent([u8; 3]);
 
 impl Accent {
-    /// Where a deployment names none.
+    /// The default.
     pub const DEFAULT: Self = Self([0x1d, 0x4e, 0xd8]);
 
     /// Six hexadecimal digits after `#`.
@@ -18,8 +19,8 @@ impl Accent {
         digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(Self([channel(0)?, channel(2)?, channel(4)?]))
     }
 
-    /// The custom properties of `style.css` that depend on it: darker than it is where the page is light, lighter where it is dark,
-    /// as far as legibility asks and no further.
+    /// The custom properties of `style.css` that depend on it. The colour is made darker for light pages and
+    /// lighter for dark ones, only as far as the contrast needs.
     #[must_use]
     pub fn properties(self) -> String {
         let (light, dark) = (self.legible(BLACK, DARKEST_OF_LIGHT), self.legible(WHITE, LIGHTEST_OF_DARK));
@@ -76,7 +77,7 @@ const BLACK: Accent = Accent([0; 3]);
 const WHITE: Accent = Accent([0xff; 3]);
 /// The dark text on a light button, where the page is dark.
 const INK: Accent = Accent([0x0b, 0x0f, 0x17]);
-/// No surface of `style.css` is darker where it is light, or lighter where it is dark.
+/// The darkest surface of `style.css` in light mode, and the lightest in dark mode.
 const DARKEST_OF_LIGHT: Accent = Accent([0xea, 0xed, 0xf1]);
 const LIGHTEST_OF_DARK: Accent = Accent([0x2a, 0x31, 0x3b]);
 
@@ -126,7 +127,7 @@ mod tests {
             }
         }
         assert!((BLACK.contrast(WHITE) - 21.0).abs() < 0.001);
-        // As they are already legible, neither is changed.
+        // Both have enough contrast and are not changed.
         assert!(Accent::DEFAULT.properties().contains("--accent:#1d4ed8;"));
     }
 }

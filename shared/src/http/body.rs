@@ -1,9 +1,7 @@
-//! Bodies as bytes: API Gateway hands some over as text and some in base64, and that says nothing about them.
+//! Request bodies as bytes. API Gateway passes some as text and some in base64, whatever they contain.
 
 use http::header::CONTENT_TYPE;
-use lambda_http::Body;
-
-use crate::lambda::Request;
+use lambda_http::{Body, Request};
 
 /// The bytes.
 #[must_use]

@@ -5,13 +5,13 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, HeaderValue,
 };
+use lambda_http::{Body, Response};
 
 use crate::http::response;
-use crate::lambda::Response;
 
 /// The answer to `OPTIONS` on an endpoint that takes `methods`.
 #[must_use]
-pub fn preflight(methods: &'static str) -> Response {
+pub fn preflight(methods: &'static str) -> Response<Body> {
     let mut response = open(response::empty(StatusCode::NO_CONTENT));
     response::set_header(&mut response, ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     response::set_header(
@@ -27,7 +27,7 @@ pub fn preflight(methods: &'static str) -> Response {
 
 /// Lets scripts of any origin read `response`, the challenge included.
 #[must_use]
-pub fn open(mut response: Response) -> Response {
+pub fn open(mut response: Response<Body>) -> Response<Body> {
     response::set_header(&mut response, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     response::set_header(
         &mut response,

@@ -3,9 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
+use lambda_http::Request;
 
 use super::parameters::{Parameters, decode};
-use crate::lambda::Request;
 use crate::oauth::client::{ClientCredentials, ClientId};
 use crate::oauth::secret::Digest;
 

@@ -1,12 +1,13 @@
-//! CSRF: whether a form came from our own origin, as the browser says. A check beside the CSRF token, never in its place.
+//! Whether a form came from our own origin, as the browser says. This check complements the CSRF token, and
+//! never replaces it.
 
 use http::header::{HeaderName, ORIGIN};
+use lambda_http::Request;
 
-use crate::lambda::Request;
 use crate::oauth::issuer::Issuer;
 
-/// Whether the browser says so: by `Sec-Fetch-Site`, which no page can forge, or, if it is from before 2023, by `Origin` alone. An
-/// `Origin` of `null` is what `Referrer-Policy: no-referrer` makes of our own.
+/// Whether the browser says so: by `Sec-Fetch-Site`, which no page can forge. Browsers from before 2023 send
+/// only `Origin`. With `Referrer-Policy: no-referrer` our own pages send `Origin: null`.
 #[must_use]
 pub fn is_same_origin(request: &Request, issuer: &Issuer) -> bool {
     let header = |name: &HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or("unreadable"));
@@ -44,7 +45,7 @@ mod tests {
                     request = request.header(name, value);
                 }
             }
-            let request = request.body(crate::lambda::Body::Empty).unwrap();
+            let request = request.body(lambda_http::Body::Empty).unwrap();
             assert_eq!(is_same_origin(&request, &issuer), good, "{site:?} {origin:?}");
         }
     }

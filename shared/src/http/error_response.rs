@@ -4,14 +4,14 @@ use std::fmt::Display;
 
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use lambda_http::{Body, Request, Response};
 
 use super::credentials::ClientCredentialsError;
 use super::parameters::ParameterError;
 use super::response;
-use crate::lambda::{Request, Response};
 use crate::oauth::error::ErrorCode;
 
-/// An error response (RFC 6749 §5.2, and what other specifications make of it).
+/// An error response (RFC 6749 §5.2, and the specifications that extend it).
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorResponse {
     status: StatusCode,
@@ -20,7 +20,7 @@ pub struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// The client is not known, or not proven. 401, so that Claude registers again.
+    /// The client is unknown or not authenticated. 401, so that Claude registers again.
     pub const INVALID_CLIENT: Self = Self {
         status: StatusCode::UNAUTHORIZED,
         code: ErrorCode::InvalidClient,
@@ -48,7 +48,7 @@ impl ErrorResponse {
 
     /// The JSON answer to `request`, with `reason` for the log.
     #[must_use]
-    pub fn into_response(self, request: &Request, reason: &impl Display) -> Response {
+    pub fn into_response(self, request: &Request, reason: &impl Display) -> Response<Body> {
         let response = response::json(self.status, &self.code.body(self.sentence));
         let mut response = response::no_store(response::with_reason(response, reason));
         if self.code == ErrorCode::InvalidClient && request.headers().contains_key(AUTHORIZATION) {

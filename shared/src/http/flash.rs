@@ -1,17 +1,17 @@
 //! Flash messages: what a page shows after a form.
 //!
-//! The form is answered by a redirect (303, RFC 9110 §15.4.4) to a page that can be read again: so
-//! no address in the history sends a form, and the message waits in a cookie for five minutes.
+//! The response to the form is a redirect (303, RFC 9110 §15.4.4) to a page that can be reloaded. So the
+//! browser's history never sends the form again. The message is in a cookie for five minutes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lambda_http::{Body, Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::http::host_cookie;
 use crate::http::parameters::Parameters;
 use crate::http::response;
-use crate::lambda::{Request, Response};
 use crate::oauth::issuer::Issuer;
 use crate::oauth::secret::{Secret, to_text};
 
@@ -20,7 +20,8 @@ const MAX_AGE: u32 = 300;
 
 const NAME: &str = "mcp-notice";
 
-/// The parameter that says which page the notice is for: in another tab the same address without it shows nothing.
+/// The parameter with the id of the message. The same address without it, in another tab, does not show the
+/// message.
 pub const PARAMETER: &str = "notice";
 
 /// The reason in the log line of a page that shows the error of the form before it.
@@ -28,7 +29,7 @@ pub const SHOWN_AFTER_FORM: &str = "the page after a form that failed: the log l
 
 /// Redirects to the page at `address`, which will show `notice`: never a secret.
 #[must_use]
-pub fn redirect(address: &str, notice: &impl Serialize, issuer: &Issuer) -> Response {
+pub fn redirect(address: &str, notice: &impl Serialize, issuer: &Issuer) -> Response<Body> {
     let id = to_text(Secret::<6>::random().expose());
     let separator = if address.contains('?') { '&' } else { '?' };
     let mut response = response::see_other(&format!("{address}{separator}{PARAMETER}={id}"));

@@ -1,24 +1,27 @@
-//! Cookies of ours alone: only this very host can have set one (RFC 6265bis §4.1.3.2), and no script reads it.
+//! Cookies with the prefix `__Host-`: only this host can set them (RFC 6265bis §4.1.3.2), and no script can
+//! read them.
+
+use lambda_http::{Body, Request, Response};
 
 use crate::http::{cookie, response};
-use crate::lambda::{Request, Response};
 use crate::oauth::issuer::Issuer;
 
-/// The name under which the browser keeps it. Loopback in the clear cannot keep the promise of the prefix.
+/// The name of the cookie in the browser. Over plain HTTP on loopback the prefix is not possible.
 #[must_use]
 pub fn name(name: &str, issuer: &Issuer) -> String {
     if issuer.is_plain_http() { name.to_owned() } else { format!("__Host-{name}") }
 }
 
-/// What came with `request`.
+/// The value that came with `request`.
 #[must_use]
 pub fn value<'a>(request: &'a Request, name: &str, issuer: &Issuer) -> Option<&'a str> {
     let name = self::name(name, issuer);
     cookie::of(request.headers()).find_map(|(known, value)| (known == name).then_some(value))
 }
 
-/// Sets it for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. `value` is base64url.
-pub fn set(response: &mut Response, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
+/// Sets the cookie for `age` seconds. 0 deletes it, `None` keeps it until the browser is closed. `value` is
+/// base64url.
+pub fn set(response: &mut Response<Body>, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
     response::set_cookie(response, &self::name(name, issuer), value, age, issuer);
 }
 
@@ -40,7 +43,7 @@ mod tests {
             assert_eq!(response.headers()[SET_COOKIE].to_str().unwrap(), format!("{kept}=y; {attributes}"));
 
             let request = http::Request::get("/").header(COOKIE, format!("a=b; {kept}=y; xx=z"));
-            let request = request.body(crate::lambda::Body::Empty).unwrap();
+            let request = request.body(lambda_http::Body::Empty).unwrap();
             assert_eq!((value(&request, "x", &issuer), value(&request, "z", &issuer)), (Some("y"), None));
         }
     }

@@ -1,8 +1,7 @@
-//! What every page has in common: how it looks, by the deployment's settings, and the content security policy that lets it look so
-//! and do nothing else.
+//! What every page has in common: the look, by the deployment's settings, and the content security policy.
 //!
-//! A page is a template that extends `shared/templates/page.html` and whose struct has a `layout: &Layout`. What classes there are
-//! to build it of stands at the top of `style.css`.
+//! A page is a template that extends `shared/templates/page.html`, and its struct has a `layout: &Layout`.
+//! The top of `style.css` lists the classes.
 
 use std::fmt::{Display, Write};
 use std::slice;
@@ -10,15 +9,15 @@ use std::slice;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
+use lambda_http::{Body, Response};
 use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::accent::Accent;
 use super::response;
 use crate::environment::{ConfigError, Environment};
-use crate::lambda::Response;
 
-/// The one stylesheet, but for the deployment's colour.
+/// The stylesheet, without the deployment's colour.
 pub(super) const STYLE: &str = include_str!("style.css");
 
 /// A script for pages with forms: a second click sends nothing.
@@ -34,15 +33,15 @@ pub struct Layout {
     style_hash: String,
 }
 
-/// Where the forms of a page may lead (`form-action`).
+/// Where the forms of a page may be sent (`form-action`).
 ///
 /// Chromium holds the redirect after a form to `form-action` too (w3c/webappsec-csp issue 8).
 #[derive(Clone, Copy, Debug)]
 pub enum FormAction<'a> {
-    /// To our own origin, and after a redirect to these: origins (`https://claude.ai`) or schemes (`cursor:`).
+    /// To our own origin, with a redirect to these origins (`https://claude.ai`) or schemes (`cursor:`).
     To(&'a [&'a str]),
-    /// To an application that may send the browser on, who knows where: with any `form-action`, Chromium would stop it there, after
-    /// the person has approved.
+    /// To an application that may redirect the browser to any address. With any `form-action`, Chromium would
+    /// block that redirect, after the person has approved.
     Anywhere,
 }
 
@@ -51,8 +50,8 @@ impl FormAction<'_> {
     pub const OWN_ORIGIN: Self = Self::To(&[]);
 }
 
-/// What a page lets in from elsewhere, by the directives of CSP3 §6.1. Constants of the code: no setting and no client writes
-/// a policy.
+/// What a page loads from other origins, by the directives of CSP3 §6.1. These are constants of the code: no
+/// setting and no client changes a policy.
 #[derive(Clone, Copy, Debug)]
 pub struct ThirdParty {
     /// Where scripts come from.
@@ -106,7 +105,7 @@ impl Layout {
         &self.product
     }
 
-    /// The content of the page's one `<style>`, to the byte: the policy names its digest.
+    /// The exact content of the page's one `<style>`: the policy has its digest.
     #[must_use]
     pub fn style(&self) -> &str {
         &self.style
@@ -118,8 +117,8 @@ impl Layout {
         self.logo.as_deref()
     }
 
-    /// What stands on the browser's tab: the logo, or else a square in the deployment's colour. A page without one makes browsers ask
-    /// for `/favicon.ico`, and complain that the page's policy forbids it.
+    /// The icon of the browser's tab: the logo, or else a square in the deployment's colour. Without one,
+    /// browsers request `/favicon.ico`, which the page's policy forbids.
     #[must_use]
     pub fn icon(&self) -> &str {
         &self.icon
@@ -131,18 +130,19 @@ impl Layout {
         self.support.as_deref()
     }
 
-    /// A rendered page as an answer. `script` is the text of its one `<script>`, to the byte; no page needs one to work.
+    /// A rendered page as a response. `script` is the exact text of its one `<script>`. No page needs a
+    /// script to work.
     pub fn page(
         &self,
         status: StatusCode,
         form_action: FormAction<'_>,
         script: Option<&str>,
         rendered: Result<String, impl Display>,
-    ) -> Response {
+    ) -> Response<Body> {
         self.page_with(ThirdParty::NONE, status, form_action, script.as_slice(), rendered)
     }
 
-    /// The same with several scripts of ours, and something of `third_party`.
+    /// The same with several scripts of ours, and what it loads from a third party.
     pub fn page_with(
         &self,
         third_party: ThirdParty,
@@ -150,7 +150,7 @@ impl Layout {
         form_action: FormAction<'_>,
         scripts: &[&str],
         rendered: Result<String, impl Display>,
-    ) -> Response {
+    ) -> Response<Body> {
         match rendered {
             Ok(html) => response::page(status, &self.policy(third_party, form_action, scripts), html),
             Err(error) => response::with_reason(response::empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
@@ -169,7 +169,7 @@ impl Layout {
         if let FormAction::To(sources) = form_action {
             policy.push_str("; form-action 'self'");
             for source in sources.iter().map(|source| expressible(source)) {
-                // What could end the directive is not a source: a policy must not be written by a client.
+                // A source that could end the directive is left out: no client may change a policy.
                 if !source.is_empty() && source.bytes().all(|b| b.is_ascii_alphanumeric() || b":/.-+_".contains(&b)) {
                     let _ = write!(policy, " {source}");
                 }
@@ -179,7 +179,7 @@ impl Layout {
     }
 }
 
-/// Adds a directive to `policy` that allows what has one of these hashes or comes from these sources, if there are any.
+/// Adds a directive to `policy` that allows these hashes and sources, if there are any.
 fn add(policy: &mut String, directive: &str, hashes: &[String], sources: &[&str]) {
     if hashes.is_empty() && sources.is_empty() {
         return;
@@ -193,8 +193,8 @@ fn add(policy: &mut String, directive: &str, hashes: &[String], sources: &[&str]
     }
 }
 
-/// An image that is in its own address: a page fetches nothing. As an image, an SVG runs no script. A function's settings have 4 KB
-/// in all, and this is its share.
+/// An image as a `data:` URL, so that a page fetches nothing. An SVG runs no script as an image. The limit
+/// leaves room for the other settings: Lambda allows 4 KB in all.
 fn is_image(address: &str) -> bool {
     const KINDS: [&str; 3] = ["svg+xml", "png", "webp"];
     let data = KINDS.iter().find_map(|kind| address.strip_prefix(&format!("data:image/{kind};base64,")));
@@ -213,7 +213,7 @@ fn support(text: &str) -> Option<String> {
     (matches!(url.scheme(), "https" | "mailto") && url.username().is_empty()).then(|| url.into())
 }
 
-/// CSP3 §2.3.1 knows no IPv6 address: there only the scheme can be named.
+/// CSP3 §2.3.1 has no IPv6 addresses: there only the scheme can be given.
 fn expressible(source: &str) -> &str {
     match source.split_once("//[") {
         Some((scheme, _)) => scheme,

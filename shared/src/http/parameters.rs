@@ -1,11 +1,11 @@
 //! Form and query parameters: each name once, size-capped, UTF-8.
 
+use lambda_http::Request;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use super::body;
 use crate::event::MalformedPart;
-use crate::lambda::Request;
 
 /// The parameters of a request. An empty value counts as left out (OAuth 2.1 §3.1, §3.2).
 ///
@@ -34,7 +34,7 @@ pub enum ParameterError {
 }
 
 impl Parameters {
-    /// No legitimate request comes near: the largest, an approval with a long `state`, has about 3 KB.
+    /// The largest legitimate request, an approval with a long `state`, has about 3 KB.
     pub const LIMIT: usize = 16 * 1024;
 
     /// From the query string.
@@ -42,7 +42,7 @@ impl Parameters {
     /// # Errors
     /// When it is too large, not UTF-8 or names a parameter twice.
     pub fn of_query(request: &Request) -> Result<Self, ParameterError> {
-        // `rawQueryString`, not the joined map of the event, in which a duplicate looks like a comma.
+        // From `rawQueryString`: the event's map of parameters joins repeated ones with a comma.
         Self::parse(request.uri().query().unwrap_or_default())
     }
 

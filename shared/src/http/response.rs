@@ -8,15 +8,14 @@ use http::{Response, StatusCode};
 use lambda_http::Body;
 use serde::Serialize;
 
-use crate::lambda::Response as LambdaResponse;
 use crate::oauth::issuer::Issuer;
 
-/// Why the request was refused, for the one log line at the edge; the client never sees it.
+/// Why the request was refused, for its log line. The client never sees it.
 #[derive(Clone, Debug)]
 pub struct Reason(pub String);
 
 /// A JSON answer. Serialising our own types cannot fail; should it, that is a 500.
-pub fn json(status: StatusCode, value: &impl Serialize) -> LambdaResponse {
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
     match serde_json::to_string(value) {
         Ok(text) => with_body(status, "application/json", text),
         Err(error) => with_reason(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
@@ -25,7 +24,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> LambdaResponse {
 
 /// An answer without a body.
 #[must_use]
-pub fn empty(status: StatusCode) -> LambdaResponse {
+pub fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::Empty);
     *response.status_mut() = status;
     harden(&mut response);
@@ -34,7 +33,7 @@ pub fn empty(status: StatusCode) -> LambdaResponse {
 
 /// 405, with the methods that there are (RFC 9110 §15.5.6).
 #[must_use]
-pub fn method_not_allowed(methods: &'static str) -> LambdaResponse {
+pub fn method_not_allowed(methods: &'static str) -> Response<Body> {
     let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
     set_header(&mut response, ALLOW, HeaderValue::from_static(methods));
     response
@@ -42,7 +41,7 @@ pub fn method_not_allowed(methods: &'static str) -> LambdaResponse {
 
 /// 303: the browser goes to `location` with GET. Never 307, which would repeat a form with its passwords (OAuth 2.1 §7.5.4).
 #[must_use]
-pub fn see_other(location: &str) -> LambdaResponse {
+pub fn see_other(location: &str) -> Response<Body> {
     let mut response = no_store(empty(StatusCode::SEE_OTHER));
     match HeaderValue::from_str(location) {
         Ok(location) => {
@@ -54,9 +53,9 @@ pub fn see_other(location: &str) -> LambdaResponse {
     }
 }
 
-/// A page. `policy` is its content security policy, which names the hashes of its inline style and script.
+/// A page. `policy` is its content security policy, with the hashes of its inline style and script.
 #[must_use]
-pub fn page(status: StatusCode, policy: &str, html: String) -> LambdaResponse {
+pub fn page(status: StatusCode, policy: &str, html: String) -> Response<Body> {
     let mut response = no_store(with_body(status, "text/html; charset=utf-8", html));
     match HeaderValue::from_str(policy) {
         Ok(policy) => set_header(&mut response, CONTENT_SECURITY_POLICY, policy),
@@ -70,7 +69,7 @@ pub fn page(status: StatusCode, policy: &str, html: String) -> LambdaResponse {
 
 /// Keeps the answer out of every cache (OAuth 2.1 §3.2.3; `Pragma` for the oldest).
 #[must_use]
-pub fn no_store(mut response: LambdaResponse) -> LambdaResponse {
+pub fn no_store(mut response: Response<Body>) -> Response<Body> {
     set_header(&mut response, CACHE_CONTROL, HeaderValue::from_static("no-store"));
     set_header(&mut response, PRAGMA, HeaderValue::from_static("no-cache"));
     response
@@ -78,7 +77,7 @@ pub fn no_store(mut response: LambdaResponse) -> LambdaResponse {
 
 /// Lets any cache keep the answer for `seconds`.
 #[must_use]
-pub fn cacheable(mut response: LambdaResponse, seconds: u32) -> LambdaResponse {
+pub fn cacheable(mut response: Response<Body>, seconds: u32) -> Response<Body> {
     if let Ok(value) = HeaderValue::from_str(&format!("public, max-age={seconds}")) {
         set_header(&mut response, CACHE_CONTROL, value);
     }
@@ -87,14 +86,14 @@ pub fn cacheable(mut response: LambdaResponse, seconds: u32) -> LambdaResponse {
 
 /// Adds the reason for the log line.
 #[must_use]
-pub fn with_reason(mut response: LambdaResponse, reason: &impl std::fmt::Display) -> LambdaResponse {
+pub fn with_reason(mut response: Response<Body>, reason: &impl std::fmt::Display) -> Response<Body> {
     response.extensions_mut().insert(Reason(reason.to_string()));
     response
 }
 
-/// Sets a cookie that no script reads, for `age` seconds: 0 forgets it, none keeps it for as long as the browser runs. What is no
-/// header's text sets nothing.
-pub fn set_cookie(response: &mut LambdaResponse, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
+/// Sets a cookie that no script can read, for `age` seconds. 0 deletes it, `None` keeps it until the browser
+/// is closed. A value that is not valid in a header sets nothing.
+pub fn set_cookie(response: &mut Response<Body>, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
     let age = age.map(|age| format!("; Max-Age={age}")).unwrap_or_default();
     let secure = if issuer.is_plain_http() { "" } else { "; Secure" };
     let cookie = format!("{name}={value}; Path=/{age}; HttpOnly; SameSite=Lax{secure}");
@@ -104,23 +103,23 @@ pub fn set_cookie(response: &mut LambdaResponse, name: &str, value: &str, age: O
 }
 
 /// Sets one header, replacing what was there.
-pub fn set_header(response: &mut LambdaResponse, name: HeaderName, value: HeaderValue) {
+pub fn set_header(response: &mut Response<Body>, name: HeaderName, value: HeaderValue) {
     response.headers_mut().insert(name, value);
 }
 
-fn with_body(status: StatusCode, kind: &'static str, text: String) -> LambdaResponse {
+fn with_body(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
     let mut response = Response::new(Body::Text(text));
     *response.status_mut() = status;
     set_header(&mut response, CONTENT_TYPE, HeaderValue::from_static(kind));
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        // Every upstream error is worth one more try, in a moment.
+        // After an upstream error the client may try again in a moment.
         set_header(&mut response, RETRY_AFTER, HeaderValue::from_static("1"));
     }
     harden(&mut response);
     response
 }
 
-fn harden(response: &mut LambdaResponse) {
+fn harden(response: &mut Response<Body>) {
     set_header(response, X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     set_header(response, STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000"));
 }

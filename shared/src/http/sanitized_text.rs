@@ -1,17 +1,19 @@
-//! Text that others wrote, as a page shows it: nothing in it hides or turns the text around it.
+//! Text that others wrote, made safe to be shown: no invisible characters, and none that change the direction
+//! of the text around it.
 
 use std::fmt::{self, Write};
 
 use crate::oauth::client_name::flag_deceptive;
 
-/// Displays as the text, with `�` in place of what is invisible or changes the direction of other text (Unicode Technical Report #36
-/// §2). What an emoji or a script from right to left is written with stays as it is, so it belongs within `<bdi>` or [`IsolatedText`].
-/// Escaping is the template's affair.
+/// Displays as the text, with `�` in place of characters that are invisible or change the direction of other
+/// text (Unicode Technical Report #36 §2). Characters that emoji and right-to-left scripts need stay, so show
+/// it within `<bdi>` or [`IsolatedText`]. The template escapes it.
 #[derive(Clone, Copy, Debug)]
 pub struct SanitizedText<'a>(pub &'a str);
 
-/// Displays as [`SanitizedText`] within a sentence of ours, and moves nothing around it: between the characters that mean what `<bdi>` does
-/// where there is no markup (Unicode Standard Annex #9 §2.3). A page makes `<bdi>` of them by [`parts`].
+/// Displays as [`SanitizedText`] within a sentence, without changing the direction of the sentence. It stands
+/// between the isolate characters, which do what `<bdi>` does where there is no markup (Unicode Standard
+/// Annex #9 §2.3). A page turns them into `<bdi>` with [`parts`].
 #[derive(Clone, Copy, Debug)]
 pub struct IsolatedText<'a>(pub &'a str);
 
@@ -31,9 +33,9 @@ impl fmt::Display for IsolatedText<'_> {
     }
 }
 
-/// A sentence in parts: words of ours, each with what is isolated after it, if anything is.
+/// A sentence in parts: text of ours, each with the isolated text after it, if there is any.
 pub fn parts(sentence: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    // No name holds either of them: they deceive.
+    // No name has either of them: they count as deceptive.
     sentence.split(POP_DIRECTIONAL_ISOLATE).map(|part| match part.split_once(FIRST_STRONG_ISOLATE) {
         Some((ours, theirs)) => (ours, Some(theirs)),
         None => (part, None),

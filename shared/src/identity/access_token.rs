@@ -12,21 +12,21 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
 
-/// A token in its parts, not yet believed.
+/// A token in its parts, not verified.
 pub(super) struct Token<'a> {
     header: Header,
     message: &'a str,
     signature: &'a str,
 }
 
-/// A key of the project, with the one algorithm it is for.
+/// A key of the project, and its algorithm.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) algorithm: Algorithm,
     pub(super) decoding: DecodingKey,
 }
 
-/// What a token says. What we do not use is not read.
+/// The claims of a token that we use.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     iss: String,
@@ -80,7 +80,7 @@ impl<'a> Token<'a> {
         self.header.kid.as_deref()
     }
 
-    /// The algorithm is the key's; the token may only agree.
+    /// The key decides the algorithm. The token must name the same one.
     pub(super) fn is_signed_by(&self, key: &Key) -> bool {
         let named = match key.algorithm {
             Algorithm::ES256 => "ES256",
@@ -96,14 +96,14 @@ impl<'a> Token<'a> {
         self.is_symmetric() || matches!(self.header.alg.as_str(), "ES256" | "RS256" | "EdDSA" | "ES512" | "RS512")
     }
 
-    /// Whether it says that the project signed it with a secret that it shares.
+    /// Whether its header names a shared secret (HMAC).
     pub(super) fn is_symmetric(&self) -> bool {
         matches!(self.header.alg.as_str(), "HS256" | "HS384" | "HS512")
     }
 }
 
 impl Claims {
-    /// The person, if this is the session of a browser, for us, at this time.
+    /// The person, if this is a browser's session with our issuer and is valid now.
     pub(super) fn person(&self, issuers: &[String], now: Timestamp) -> Option<PersonId> {
         /// How far Supabase's clock may be ahead of ours.
         const AHEAD: i64 = 60;
@@ -124,25 +124,25 @@ impl Claims {
         if good { PersonId::parse(&self.sub) } else { None }
     }
 
-    /// The person whose session this is or, until `since` a moment ago, was.
+    /// The person of this session, if it is valid or expired at most `since` ago.
     pub(super) fn former_person(&self, issuers: &[String], since: Duration, now: Timestamp) -> Option<PersonId> {
         let last = Timestamp::from_seconds(self.exp.saturating_sub(1)).min(now);
         (now.since(last) <= since).then(|| self.person(issuers, last))?
     }
 
-    /// Whether two factors were shown (`aal2`): then nothing is left to be shown.
+    /// Whether two factors were verified (`aal2`). Then none is left to be verified.
     pub(super) fn has_both_factors(&self) -> bool {
         self.aal.as_deref() == Some("aal2")
     }
 
-    /// Whether they say how the person signed in. A custom access token hook may have dropped that, and then nothing here tells whether
-    /// a person holds the token or a third party.
+    /// Whether the claims say how the person signed in (`amr`). A custom access token hook may drop that.
+    /// Then the claims do not say whether a person or a third party holds the token.
     pub(super) fn have_amr(&self) -> bool {
         self.methods().next().is_some()
     }
 
-    /// Supabase's own OAuth server gives third parties tokens that are otherwise the same: in a cookie, one of them would let
-    /// that third party approve itself here.
+    /// Supabase's own OAuth server issues tokens to third parties that are otherwise the same. With such a
+    /// token in a cookie, the third party could approve itself here.
     fn is_oauth_client(&self) -> bool {
         self.client_id.is_some() || self.methods().any(|method| method == "oauth_provider/authorization_code")
     }
@@ -161,7 +161,7 @@ fn json<T: DeserializeOwned>(part: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
-/// Written as people's ids are, and not the nil one, which says that there is no session.
+/// A UUID in canonical form, but not the nil UUID, which means that there is no session.
 fn is_uuid(text: &str) -> bool {
     PersonId::parse(text).is_some() && text.bytes().any(|byte| !matches!(byte, b'0' | b'-'))
 }

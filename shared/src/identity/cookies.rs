@@ -1,22 +1,23 @@
-//! The cookies in which `@supabase/ssr` keeps a session: its own formats, and those of its forebears that are still met.
+//! The cookies in which `@supabase/ssr` keeps a session: its own formats, and those of its predecessors that
+//! are still in use.
 
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use lambda_http::Request;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::supabase::Bearer;
 use crate::http::cookie;
-use crate::lambda::Request;
 
 /// The cookies of one request, in its order. Has no `Debug`: they are credentials.
 pub struct Jar(Vec<(String, String)>);
 
-/// A session as a cookie claims it. None of it is signed but the access token.
+/// A session as a cookie has it. Only the access token in it is signed.
 pub struct Session {
-    /// Whom it says it is.
+    /// The access token.
     pub access_token: Bearer,
     text: String,
 }
@@ -45,9 +46,9 @@ impl Jar {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Under which names a session may be: `configured` and, if nothing is there, what looks like one. Whose address the web
-    /// app was given (a project's own, a custom domain, an internal one) decides the name, and a wrong one costs nothing:
-    /// acceptance rests on the signature.
+    /// The names under which a session may be stored: `configured` and, if there is none, names that look
+    /// like one. The name depends on the project's address in the web app's settings (its own, a custom
+    /// domain, an internal one). A wrong name does no harm, as the signature decides.
     #[must_use]
     pub fn keys(&self, configured: &str) -> Vec<String> {
         const MAX: usize = 4;
@@ -64,7 +65,7 @@ impl Jar {
         found
     }
 
-    /// The cookies that hold, or once held, the session `key`: itself and its chunks.
+    /// The names of the cookies of the session `key`: the cookie itself and its chunks.
     pub fn chunk_names<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
         self.names().filter(move |name| unchunked(name) == key)
     }
@@ -103,7 +104,7 @@ impl Jar {
 }
 
 impl Session {
-    /// The refresh token, which is for the page that keeps the session and for nobody else.
+    /// The refresh token. Only the login page uses it.
     #[must_use]
     pub fn refresh_token(&self) -> Option<String> {
         #[derive(Deserialize)]
@@ -143,7 +144,7 @@ fn decode((name, value): (&str, &str)) -> Option<(String, String)> {
     (!name.is_empty()).then(|| (name.to_owned(), value))
 }
 
-/// What follows `base64`: `-…`, or `l-<length>-…` as version 0.6.0 wrote it, with a length that is wrong.
+/// The value after `base64`: `-…`, or `l-<length>-…` from version 0.6.0, whose length is wrong.
 fn unwrap(rest: &str) -> Option<String> {
     let encoded = match rest.strip_prefix("l-") {
         Some(measured) => measured.split_once('-')?.1,
@@ -153,7 +154,7 @@ fn unwrap(rest: &str) -> Option<String> {
     String::from_utf8(LENIENT.decode(encoded).ok()?).ok()
 }
 
-/// As JavaScript decodes: bits that are left over do not matter.
+/// As JavaScript decodes: unused bits at the end are ignored.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &URL_SAFE,
     GeneralPurposeConfig::new()

@@ -19,38 +19,39 @@ use crate::upstream_error::UpstreamError;
 pub(super) struct Jwks {
     set: Option<Set>,
     tried: Option<Timestamp>,
-    /// A key that is not among them, and when Supabase last confirmed a token of it.
+    /// A key that is not published, and when Supabase last confirmed a token of it.
     confirmed: Option<(String, Timestamp)>,
 }
 
-/// What is known of a key.
+/// The state of a key.
 pub(super) enum KeyLookup {
     /// The project publishes it.
     Key(Key),
-    /// Only Supabase can verify a token of it. `confirmed`: it confirmed a token of this key lately, or no
-    /// key of this kind is ever published.
+    /// Only Supabase can verify a token of it. `confirmed`: Supabase recently confirmed a token of this key,
+    /// or keys of this kind are never published.
     Unpublished { confirmed: bool },
-    /// No key of the project.
+    /// It is no key of the project.
     Unknown,
 }
 
 struct Set {
-    /// By id; without what it takes to verify, if it is of a kind that we do not know.
+    /// Keys by id. A key of an unknown kind has no value.
     keys: Vec<(String, Option<Key>)>,
     fetched: Timestamp,
 }
 
 impl Jwks {
-    /// As long as the documentation lets one keep them.
+    /// How long keys are cached: as long as Supabase's documentation allows.
     const FRESH: Duration = Duration::from_mins(10);
-    /// For how long old keys serve while new ones cannot be fetched. A key that was revoked meanwhile serves as long.
+    /// How long old keys are used while new ones cannot be fetched. A key that was revoked meanwhile is
+    /// accepted for as long.
     const STALE: Duration = Duration::from_hours(1);
-    /// Between two fetches: tokens with made-up key ids must not turn us on Supabase.
+    /// The least time between two fetches: tokens with forged key ids must not make us flood Supabase.
     const PAUSE: Duration = Duration::from_secs(30);
 
-    /// What is known of the key that `token` names. Supabase is asked only where nobody else can know: about tokens of a
-    /// shared secret, which is never published, though the keys that will replace it are; and about a key that is not
-    /// published where we look, which may be newer than our last fetch.
+    /// The state of the key that `token` names. Supabase has to verify two kinds of tokens: those signed with
+    /// a shared secret, which is never published, and those of a key that is not published yet or newer than
+    /// our last fetch.
     pub(super) async fn find(
         &mut self,
         supabase: &Supabase,
@@ -77,14 +78,15 @@ impl Jwks {
         })
     }
 
-    /// Remembers that Supabase knows the key that `token` names, if it is not published yet.
+    /// Remembers that Supabase confirmed the key that `token` names, if it is not published yet.
     pub(super) fn confirm(&mut self, token: &Token<'_>, now: Timestamp) {
         if let Some(kid) = token.kid().filter(|kid| !token.is_symmetric() && self.key(kid).is_none()) {
             self.confirmed = Some((kid.to_owned(), now));
         }
     }
 
-    /// Fetches, unless that was just tried; whether it did. A failure is one only when there is nothing to go on with.
+    /// Fetches the keys, unless a fetch was just tried. Whether it did. A failure is an error only when there
+    /// are no old keys.
     async fn refetch(&mut self, supabase: &Supabase, now: Timestamp) -> Result<bool, UpstreamError> {
         let usable = self.set.as_ref().is_some_and(|set| now.since(set.fetched) < Self::STALE);
         if usable && self.tried.is_some_and(|tried| now.since(tried) < Self::PAUSE) {
@@ -114,7 +116,7 @@ async fn fetch(supabase: &Supabase) -> Result<Vec<(String, Option<Key>)>, Upstre
     if answer.status != StatusCode::OK {
         return Err(answer.upstream_error(CALL));
     }
-    // A key of a kind that we do not know must not cost us the others.
+    // A key of an unknown kind must not make the others unusable.
     let listed = |jwk: Value| {
         let kid = jwk.get("kid")?.as_str()?.to_owned();
         Some((kid, key(jwk).map(|(_, key)| key)))

@@ -1,4 +1,4 @@
-//! A person who has shown one factor of two.
+//! A person who has verified one factor of two.
 
 use serde::Deserialize;
 
@@ -6,7 +6,8 @@ use super::signed_in::SignedIn;
 use super::supabase::Bearer;
 use crate::oauth::tenant::PersonId;
 
-/// A session at `aal1` of a person with a verified factor: good for showing that factor, for signing out, and for nothing else.
+/// A session at `aal1` of a person with a second factor. It can be used only to verify that factor or to sign
+/// out.
 #[derive(Debug)]
 pub struct MfaPending {
     person: SignedIn,
@@ -16,7 +17,7 @@ pub struct MfaPending {
 /// A factor, as Supabase lists it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Factor {
-    /// Names it.
+    /// Its id.
     pub id: FactorId,
     #[serde(default, rename = "friendly_name")]
     name: Option<String>,
@@ -35,7 +36,7 @@ impl MfaPending {
         Self { person, factors }
     }
 
-    /// Those of which a code can be typed in.
+    /// The factors that have a code to type in.
     pub fn authenticators(&self) -> impl Iterator<Item = &Factor> {
         self.factors.iter().filter(|factor| factor.kind == "totp")
     }
@@ -46,7 +47,7 @@ impl MfaPending {
         self.person.display_name()
     }
 
-    /// For showing the factor to Supabase.
+    /// The token for verifying the factor at Supabase.
     #[must_use]
     pub const fn bearer(&self) -> &Bearer {
         &self.person.bearer
@@ -60,8 +61,8 @@ impl MfaPending {
 
     /// As [`SignedIn::verify_csrf_token`].
     #[must_use]
-    pub fn verify_csrf_token(&self, purpose: &str, shown: &str) -> bool {
-        self.person.verify_csrf_token(purpose, shown)
+    pub fn verify_csrf_token(&self, purpose: &str, token: &str) -> bool {
+        self.person.verify_csrf_token(purpose, token)
     }
 }
 

@@ -1,7 +1,7 @@
-//! Who is signed in: the person behind the `@supabase/ssr` session cookies of a request.
+//! Who is signed in, by the `@supabase/ssr` session cookies of a request.
 //!
-//! Nothing in such a cookie is signed but the access token, so nothing else of it is believed. Garbage of any kind means
-//! signed out, never an error.
+//! Only the access token in such a cookie is signed, so nothing else of it is trusted. A cookie that cannot
+//! be read means signed out, and is never an error.
 
 mod access_token;
 pub mod cookies;
@@ -17,6 +17,7 @@ mod verified_tokens;
 use std::time::Duration;
 
 use http::StatusCode;
+use lambda_http::Request;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -33,18 +34,18 @@ use self::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
 use self::verified_tokens::VerifiedTokens;
 use crate::clock::Timestamp;
 use crate::environment::{ConfigError, Environment};
-use crate::lambda::Request;
 use crate::oauth::issuer::Issuer;
 use crate::upstream_error::UpstreamError;
 
-/// The longest way back from signing in, in bytes: it has to fit a cookie. An authorization request with a long `state` has
-/// about 1 KB.
+/// Most bytes of the address to return to after signing in: it has to fit into a cookie. An authorization
+/// request with a long `state` has about 1 KB.
 pub const MAX_RETURN_TO_LEN: usize = 2048;
 
-/// How long after its last access token a session is still continued: as long as a connection may lie unused.
+/// How long after its last access token expired a session can be refreshed: as long as a connection may be
+/// unused.
 const MAX_IDLE: Duration = Duration::from_hours(30 * 24);
 
-/// Knows people by their session at Supabase Auth.
+/// Identifies people by their session at Supabase Auth.
 pub struct Identity {
     supabase: Supabase,
     issuers: Vec<String>,
@@ -54,39 +55,40 @@ pub struct Identity {
     jwks: Mutex<Jwks>,
     verified_tokens: VerifiedTokens,
     oauth_server: OAuthServer,
-    /// Limits lookups of tokens whose key is not known.
+    /// Limits the lookups of tokens with an unknown key.
     lookups: RateLimiter,
 }
 
 /// The status of the session that comes with a request.
 #[derive(Debug)]
 pub enum SessionStatus {
-    /// Nobody whose session is good, and why, as far as anybody said.
+    /// There is no valid session, and why, as far as is known.
     SignedOut(SessionError),
-    /// A person with a second factor, who has shown only the first. They count as nobody until they have shown both.
+    /// A person with a second factor, who has verified only the first. They count as signed out until they
+    /// have verified both.
     MfaPending(MfaPending),
-    /// A person, with every factor that they have.
+    /// A person who has verified every factor that they have.
     SignedIn(SignedIn),
 }
 
 /// Why there is no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionError {
-    /// None came, or its token is not one that we accept.
+    /// There is none, or its token is not accepted.
     Unrecognized,
     /// It ended, or its person is gone.
     Ended,
     /// Its person is banned.
     Banned,
-    /// Its token does not say how its person signed in (`amr`), and Supabase's own OAuth server is on: it may be a third party's, with
-    /// whatever scope. [`HOOK_MUST_KEEP_CLAIMS`] says what to do.
+    /// Its token does not say how the person signed in (`amr`), and Supabase's own OAuth server is on. So the
+    /// token may be a third party's, with any scope. [`HOOK_MUST_KEEP_CLAIMS`] says what to do.
     MissingAmr,
 }
 
 /// Why a request has no signed-in person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSignedInError {
-    /// Its person has a second factor, and has shown only the first.
+    /// Its person has a second factor, and has verified only the first.
     MfaPending,
     /// There is no session.
     NoSession(SessionError),
@@ -96,11 +98,11 @@ pub enum NotSignedInError {
 pub const HOOK_MUST_KEEP_CLAIMS: &str = "You are not signed in. Tell those who run this service: the OAuth server of their Supabase project \
      is on, so its custom access token hook must keep the claims amr and client_id.";
 
-/// What `GET /user` says about a token.
+/// The result of `GET /user` for a token.
 enum SessionCheck {
-    /// It is no session.
+    /// There is no session.
     Invalid(SessionError),
-    /// It is one, of a person with these verified factors.
+    /// There is one, of a person with these verified factors.
     Valid(Vec<Factor>),
 }
 
@@ -133,8 +135,9 @@ impl Identity {
         Ok(Self { supabase, issuers, cookie, login, issuer, jwks, verified_tokens, oauth_server, lookups })
     }
 
-    /// The person whose session came with `request`, if it is good at `now` and has every factor that they have. Their sign-out elsewhere
-    /// shows within a minute, of a session with two factors within its token's hour, and at once only in [`Self::still_signed_in`].
+    /// The person whose session came with `request`, if it is valid at `now` with every factor that they
+    /// have. A sign-out in another place takes effect here within a minute. For a session with two factors it
+    /// takes until its token expires, at most an hour. [`Self::still_signed_in`] notices it at once.
     ///
     /// # Errors
     /// When Supabase had to be called and did not answer.
@@ -147,24 +150,24 @@ impl Identity {
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn session_status(&self, request: &Request, now: Timestamp) -> Result<SessionStatus, UpstreamError> {
-        let (mut lookups, mut why) = (1, SessionError::Unrecognized);
+        let (mut lookups, mut reason) = (1, SessionError::Unrecognized);
         let jar = Jar::of(request);
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
                 match self.verify_session(session.access_token, now, &mut lookups).await? {
-                    // What says nothing takes no reason away.
+                    // A session without a reason does not replace a known reason.
                     SessionStatus::SignedOut(SessionError::Unrecognized) => {}
-                    SessionStatus::SignedOut(reason) => why = reason,
+                    SessionStatus::SignedOut(known) => reason = known,
                     somebody => return Ok(somebody),
                 }
             }
         }
-        Ok(SessionStatus::SignedOut(why))
+        Ok(SessionStatus::SignedOut(reason))
     }
 
-    /// The person whom `token` stands for, which Supabase has just given out, if it is good at `now`: offline by the project's keys, if
-    /// two factors were shown; by Supabase's word where there is no key for it (a shared secret, or a key newer than its publication) or
-    /// where it alone knows whether there is a second factor to be shown.
+    /// The person of `token`, which Supabase has just issued, if it is valid at `now`. With two factors it is
+    /// verified offline by the project's keys. Supabase is asked where there is no key (a shared secret, or a
+    /// key that is not published yet), and where it must say whether a second factor is left to be verified.
     ///
     /// # Errors
     /// As [`Self::signed_in`].
@@ -175,9 +178,10 @@ impl Identity {
         self.verify_session(token, now, &mut 1).await
     }
 
-    /// The refresh token of a session of ours whose access token ended no more than 30 days ago. It is one only beside an
-    /// access token that the project's keys have signed: Supabase counts refreshes by our address, and what anybody can make up must not
-    /// use up what people sign in with. A project that signs with a shared secret has no such proof: there one signs in anew.
+    /// The refresh token of a session whose access token expired at most 30 days ago. It is used only beside
+    /// an access token that the project's keys have signed: Supabase counts refreshes per address, all are
+    /// ours, and forged ones must not use up the quota that people need to sign in. A project that signs with
+    /// a shared secret has no such proof: there people sign in again.
     ///
     /// # Errors
     /// When the project's keys cannot be had.
@@ -198,9 +202,9 @@ impl Identity {
         Ok(None)
     }
 
-    /// As [`Self::verify_token`], asking about a token without a key only as long as `lookups` are left. Of all calls, `GET /user` is the
-    /// one that Supabase does not count by address, so what strangers ask keeps nobody out; and how often they can is for the
-    /// throttling of the routes that ask (template.yaml).
+    /// As [`Self::verify_token`], but tokens without a key are looked up only as long as `lookups` allows.
+    /// `GET /user` is the one call that Supabase does not limit per address, so lookups for strangers lock
+    /// nobody out. The throttling of the routes limits how often strangers can cause one (template.yaml).
     async fn verify_session(
         &self,
         token: Bearer,
@@ -209,7 +213,7 @@ impl Identity {
     ) -> Result<SessionStatus, UpstreamError> {
         const UNRECOGNIZED: SessionStatus = SessionStatus::SignedOut(SessionError::Unrecognized);
         let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(UNRECOGNIZED) };
-        // Before the signature, so that only what could be a session makes us ask anybody.
+        // Before the signature, so that only a possible session causes a lookup.
         let Some(person) = claims.person(&self.issuers, now) else { return Ok(UNRECOGNIZED) };
         let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
         let (unpublished, known) =
@@ -218,9 +222,11 @@ impl Identity {
             KeyLookup::Key(key) if parsed.is_signed_by(&key) => {}
             KeyLookup::Unpublished { .. } if known => {}
             KeyLookup::Unpublished { confirmed } if *lookups > 0 && parsed.is_verifiable_by_supabase() => {
-                // Not asked is not signed out: who really has such a token comes again in a moment.
+                // Without a lookup we cannot say that the person is signed out. They can try again in a
+                // moment.
                 if !(confirmed || self.lookups.try_acquire(now)) {
-                    // Not counted: Supabase has done nothing wrong, and strangers must not raise its alarm.
+                    // Not counted as a failed call: Supabase has not failed, and strangers must not raise its
+                    // alarm.
                     let reason = "not asked: too many tokens of keys that are not published".to_owned();
                     return Err(UpstreamError { call: USER, reason });
                 }
@@ -249,8 +255,8 @@ impl Identity {
         })
     }
 
-    /// Whether the session still exists and its person may use it, by Supabase's word of this moment: for what outlives the session, or
-    /// is not for somebody who has ended it elsewhere.
+    /// Asks Supabase whether the session still exists and its person may use it. For actions whose effect
+    /// outlives the session.
     ///
     /// # Errors
     /// When Supabase gives no answer. That is no reason to sign in again.
@@ -258,7 +264,7 @@ impl Identity {
         Ok(self.signed_out(person).await?.is_none())
     }
 
-    /// As [`Self::still_signed_in`], with why not.
+    /// As [`Self::still_signed_in`], with the reason if not.
     ///
     /// # Errors
     /// As [`Self::still_signed_in`].
@@ -269,15 +275,15 @@ impl Identity {
         let check = self.get_user(&person.bearer, person.person.as_str()).await?;
         Ok(match check {
             SessionCheck::Invalid(why) => Some(why),
-            // A factor that was set up since they signed in is to be shown as well.
+            // A factor that was set up after they signed in has to be verified as well.
             SessionCheck::Valid(factors) => {
                 (!person.has_both_factors && !factors.is_empty()).then_some(SessionError::Ended)
             }
         })
     }
 
-    /// Where to send a browser that is not signed in, and that shall come back to `return_to`: a path on our origin, with its
-    /// query.
+    /// The URL of the sign-in page, for a browser that shall come back to `return_to`: a path on our origin,
+    /// with its query.
     #[must_use]
     pub fn login_url(&self, return_to: &str) -> String {
         let ours = self.login.origin().ascii_serialization() == self.issuer.as_str();
@@ -286,13 +292,13 @@ impl Identity {
         format!("{}{separator}next={}", self.login, utf8_percent_encode(&next, UNRESERVED))
     }
 
-    /// Whether the login page is ours, and with it `/auth/logout`.
+    /// Whether we serve the login page and `/auth/logout`.
     #[must_use]
     pub fn hosts_login(&self) -> bool {
         self.login.as_str() == self.issuer.at("/auth/login")
     }
 
-    /// The name under which a session of ours is kept.
+    /// The name of the session cookie.
     #[must_use]
     pub fn cookie(&self) -> &str {
         &self.cookie
@@ -304,13 +310,13 @@ impl Identity {
         &self.supabase
     }
 
-    /// Whether a token with these claims may be one that Supabase's own OAuth server gave to a third party. For tokens that are known to
-    /// be Supabase's: what strangers make up must not have us ask.
+    /// Whether a token with these claims may be one that Supabase's own OAuth server issued to a third party.
+    /// Only for tokens that Supabase has signed: forged ones must not cause a call.
     async fn may_be_third_party(&self, claims: &Claims, now: Timestamp) -> Result<bool, UpstreamError> {
         Ok(!claims.have_amr() && self.oauth_server.is_on(&self.supabase, now).await?)
     }
 
-    /// The factors that are left to be shown, if there is a session.
+    /// The factors that are left to be verified, if there is a session.
     async fn missing_factors(
         &self,
         token: &Bearer,
@@ -326,7 +332,8 @@ impl Identity {
         })
     }
 
-    /// `GET /user`, which verifies the token and looks up its session and its person. What the cookie says of factors, nobody signed.
+    /// `GET /user`, which verifies the token and looks up its session and its person. The factors in the
+    /// cookie are not signed.
     async fn get_user(&self, bearer: &Bearer, person: &str) -> Result<SessionCheck, UpstreamError> {
         #[derive(Deserialize)]
         struct User {
@@ -350,10 +357,10 @@ impl Identity {
 }
 
 impl SessionStatus {
-    /// The person, if they are signed in, with every factor that they have.
+    /// The person, if they are signed in and have verified every factor that they have.
     ///
     /// # Errors
-    /// Why they count as nobody.
+    /// Why nobody is signed in.
     pub fn signed_in(self) -> Result<SignedIn, NotSignedInError> {
         match self {
             Self::SignedIn(person) => Ok(person),
@@ -363,7 +370,8 @@ impl SessionStatus {
     }
 }
 
-/// Only Supabase Auth itself, by one of its codes, can say that a session is over; a gateway that refuses *us* cannot.
+/// Only Supabase Auth itself can say that a session is over, by one of its error codes. A gateway that
+/// refuses our call cannot.
 fn session_error(answer: &SupabaseResponse) -> Option<SessionError> {
     if !matches!(answer.status.as_u16(), 401 | 403 | 404) {
         return None;

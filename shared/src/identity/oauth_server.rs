@@ -1,7 +1,8 @@
 //! Whether the project runs Supabase's own OAuth server, kept per process.
 //!
-//! Where it does, third parties hold access tokens that differ from those of people's sessions in `client_id` and `amr` alone, and a
-//! custom access token hook may drop both. Asked only for tokens without `amr`.
+//! If it does, third parties hold access tokens that differ from those of people's sessions only in
+//! `client_id` and `amr`, and a custom access token hook may drop both claims. This is checked only for
+//! tokens without `amr`.
 
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use tokio::sync::Mutex;
 
 use super::supabase::{Supabase, SupabaseRequest};
 use crate::clock::Timestamp;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
-/// As last asked. Its lock is held while somebody asks: all others wait for that answer.
+/// The last answer. The lock is held during a call: other requests wait for its answer.
 #[derive(Default)]
 pub(super) struct OAuthServer(Mutex<Lookup>);
 
@@ -25,27 +27,27 @@ struct Lookup {
 
 impl OAuthServer {
     const FRESH: Duration = Duration::from_hours(1);
-    /// After a question without a usable answer, until the next one.
+    /// How long to wait after a call without a usable answer.
     const PAUSE: Duration = Duration::from_secs(2);
 
-    /// Whether it is on at `now`. Only Supabase Auth itself can say that it is off.
+    /// Whether it is on at `now`. Only an answer of Supabase Auth itself counts as off.
     ///
     /// # Errors
     /// When no usable answer came.
     pub(super) async fn is_on(&self, supabase: &Supabase, now: Timestamp) -> Result<bool, UpstreamError> {
-        let mut known = self.0.lock().await;
-        if let Some((on, asked)) = known.on
-            && now.since(asked) < Self::FRESH
+        let mut lookup = self.0.lock().await;
+        if let Some((on, checked)) = lookup.on
+            && now.since(checked) < Self::FRESH
         {
             return Ok(on);
         }
-        if known.failed.is_some_and(|failed| now.since(failed) < Self::PAUSE) {
-            return Err(UpstreamError::new(CALL, "not asked: there was no usable answer a moment ago"));
+        if lookup.failed.is_some_and(|failed| now.since(failed) < Self::PAUSE) {
+            return Err(upstream_call::failed(CALL, "not asked: there was no usable answer a moment ago"));
         }
         let answered = fetch_metadata(supabase).await;
         match &answered {
-            Ok(on) => *known = Lookup { on: Some((*on, now)), failed: None },
-            Err(_) => known.failed = Some(now),
+            Ok(on) => *lookup = Lookup { on: Some((*on, now)), failed: None },
+            Err(_) => lookup.failed = Some(now),
         }
         answered
     }

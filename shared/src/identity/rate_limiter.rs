@@ -1,10 +1,10 @@
-//! Limits how often strangers can make us call Supabase.
+//! Limits how often requests without a verified session can make us call Supabase.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Timestamp;
 
-/// Counts the lookups of the current second. Known to one process.
+/// Counts the lookups of the current second, in one process.
 #[derive(Default)]
 pub(super) struct RateLimiter(Mutex<(i64, u32)>);
 

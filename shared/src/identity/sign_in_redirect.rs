@@ -1,32 +1,34 @@
-//! The redirect to the sign-in page, once per request: a browser must not go between us and that page in circles.
+//! The redirect to the sign-in page. A browser must not be redirected between us and that page in a loop.
+
+use lambda_http::{Body, Request, Response};
 
 use super::cookies::Jar;
 use super::{Identity, NotSignedInError};
 use crate::http::host_cookie;
 use crate::http::response::see_other;
-use crate::lambda::{Request, Response};
 use crate::oauth::secret::{Digest, to_text};
 
-/// The browser was sent to sign in a moment ago, and came back with a session that is none here.
+/// The browser was sent to sign in a moment ago, and came back with a session that is not valid here.
 #[derive(Debug, thiserror::Error)]
 #[error("came back from sign-in with a session that is not recognised")]
 pub struct UnrecognizedSessionError(pub NotSignedInError);
 
 impl Identity {
-    /// Sends the browser of `request` to sign in, to come back to `return_to`. `why` it counts as nobody's.
+    /// Sends the browser of `request` to sign in and to come back to `return_to`. `why` says why nobody is
+    /// signed in.
     ///
     /// # Errors
-    /// When the same request was sent there within the last minute, and came back with a session that nobody recognises: it
-    /// would be sent back and forth.
+    /// When the same request was sent there within the last minute and came back with a session that is not
+    /// valid here: it would be a loop.
     pub fn redirect_to_sign_in(
         &self,
         request: &Request,
         return_to: &str,
         why: NotSignedInError,
-    ) -> Result<Response, UnrecognizedSessionError> {
+    ) -> Result<Response<Body>, UnrecognizedSessionError> {
         let (jar, mark) = (Jar::of(request), to_text(Digest::of(return_to.as_bytes()).as_bytes()));
         let has_session = jar.keys(&self.cookie).iter().any(|key| jar.chunk_names(key).next().is_some());
-        // Our own page asks for the second factor, and sends nobody on before.
+        // Our own page asks for the second factor, and does not redirect before.
         let is_asked_for_more = why == NotSignedInError::MfaPending && self.hosts_login();
         if has_session && !is_asked_for_more && host_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str()) {
             return Err(UnrecognizedSessionError(why));
@@ -36,9 +38,9 @@ impl Identity {
         Ok(response)
     }
 
-    /// `response` to somebody who is recognised: the next redirect to sign in is a new one.
+    /// Clears the mark of the redirect, in `response` to a person who is signed in.
     #[must_use]
-    pub fn clear_sign_in_mark(&self, request: &Request, mut response: Response) -> Response {
+    pub fn clear_sign_in_mark(&self, request: &Request, mut response: Response<Body>) -> Response<Body> {
         if host_cookie::value(request, NAME, &self.issuer).is_some() {
             host_cookie::set(&mut response, NAME, "", Some(0), &self.issuer);
         }
@@ -47,5 +49,5 @@ impl Identity {
 }
 
 const NAME: &str = "mcp-sign-in";
-/// Seconds. A circle is faster, and a person who tries again is slower.
+/// Seconds. A loop is faster than this, and a person who tries again is slower.
 const MAX_AGE: u32 = 60;

@@ -1,4 +1,4 @@
-//! A person who is signed in, and the proof that a form was shown to them.
+//! A person who is signed in, and the CSRF tokens of their forms.
 
 use sha2::{Digest, Sha256};
 
@@ -19,7 +19,7 @@ pub struct SignedIn {
     pub phone: Option<String>,
     /// Until when the access token is good.
     pub until: Timestamp,
-    /// For asking Supabase about them.
+    /// The token for calls to Supabase about them.
     pub bearer: Bearer,
     pub(super) has_both_factors: bool,
     /// Supabase verified the session a moment ago, in answering this very request.
@@ -32,8 +32,8 @@ pub const SIGN_OUT: &str = "sign out";
 
 impl SignedIn {
     pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer, just_verified: bool) -> Self {
-        // The session's id is random and known to its browser (and its project) alone. Unlike the token it survives a refresh,
-        // so a form that lay open for an hour still counts.
+        // The session's id is random, and only its browser and the project know it. Unlike the token it stays
+        // the same after a refresh, so a form that was open for an hour is still valid.
         let has_both_factors = claims.has_both_factors();
         let session = Sha256::new()
             .chain_update("amble connect: forms of a session\0")
@@ -42,7 +42,7 @@ impl SignedIn {
         let session = Secret::from_bytes(session.finalize().into());
         let email = claims.email.filter(|email| !email.is_empty());
         let phone = claims.phone.filter(|phone| !phone.is_empty()).map(|phone| {
-            // Supabase leaves the sign out.
+            // Supabase omits the plus sign.
             if phone.bytes().all(|byte| byte.is_ascii_digit()) { format!("+{phone}") } else { phone }
         });
         Self {
@@ -57,23 +57,23 @@ impl SignedIn {
         }
     }
 
-    /// As whom a page tells them that they are signed in.
+    /// Their name on a page.
     #[must_use]
     pub fn display_name(&self) -> &str {
         self.email.as_deref().or(self.phone.as_deref()).unwrap_or(self.person.as_str())
     }
 
-    /// What a form for `purpose` carries, so that only a page of ours, shown within this session, can have been its source.
-    /// `purpose` should say what is being agreed to.
+    /// The CSRF token of a form for `purpose`: only a page of ours in this session can contain it. `purpose`
+    /// should say what the person agrees to.
     #[must_use]
     pub fn csrf_token(&self, purpose: &str) -> String {
         to_text(self.proof(purpose).expose())
     }
 
-    /// Whether `shown` is [`Self::csrf_token`] of `purpose`; in constant time.
+    /// Whether `token` is [`Self::csrf_token`] of `purpose`. In constant time.
     #[must_use]
-    pub fn verify_csrf_token(&self, purpose: &str, shown: &str) -> bool {
-        from_text(shown).is_some_and(|bytes| self.proof(purpose).matches(&Secret::from_bytes(bytes)))
+    pub fn verify_csrf_token(&self, purpose: &str, token: &str) -> bool {
+        from_text(token).is_some_and(|bytes| self.proof(purpose).matches(&Secret::from_bytes(bytes)))
     }
 
     fn proof(&self, purpose: &str) -> Secret<32> {

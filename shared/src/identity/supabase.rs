@@ -15,9 +15,10 @@ use url::{Host, Url};
 
 use crate::environment::{ConfigError, Environment};
 use crate::metrics;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
-/// One project, spoken to with its publishable key.
+/// A Supabase project, called with its publishable key.
 pub struct Supabase {
     url: Url,
     base: String,
@@ -33,7 +34,7 @@ pub struct SupabaseRequest<'a> {
     pub method: Method,
     /// What follows `/auth/v1`.
     pub path: &'a str,
-    /// For whom it is made, if for a person.
+    /// The person's token, if it is made for a person.
     pub bearer: Option<&'a Bearer>,
     /// Its JSON body.
     pub body: Option<Value>,
@@ -41,7 +42,7 @@ pub struct SupabaseRequest<'a> {
     pub timeout: Duration,
 }
 
-/// What Supabase said.
+/// The response of Supabase.
 pub struct SupabaseResponse {
     /// The status.
     pub status: StatusCode,
@@ -54,14 +55,14 @@ pub struct SupabaseResponse {
 pub struct Bearer(String);
 
 impl Supabase {
-    /// From `SUPABASE_URL` and `SUPABASE_PUBLISHABLE_KEY`. Opens nothing yet.
+    /// From `SUPABASE_URL` and `SUPABASE_PUBLISHABLE_KEY`. Makes no call.
     ///
     /// # Errors
-    /// When one is missing, the address would be spoken to in the clear, or the key is a secret one.
+    /// When one is missing, the URL is neither https nor loopback, or the key is a secret key.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        const WANTED: ConfigError =
+        const INVALID_URL: ConfigError =
             ConfigError::Unusable("SUPABASE_URL", "an https address (http on a loopback host) without a query");
-        let url = Url::parse(&environment.required("SUPABASE_URL")?).map_err(|_| WANTED)?;
+        let url = Url::parse(&environment.required("SUPABASE_URL")?).map_err(|_| INVALID_URL)?;
         let loopback = match url.host() {
             Some(Host::Domain(name)) => name == "localhost",
             Some(Host::Ipv4(address)) => address.is_loopback(),
@@ -71,7 +72,7 @@ impl Supabase {
         let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
         let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
         if !secure || !plain || url.password().is_some() {
-            return Err(WANTED);
+            return Err(INVALID_URL);
         }
         let key = environment.required("SUPABASE_PUBLISHABLE_KEY")?;
         if key.starts_with("sb_secret_") {
@@ -84,13 +85,14 @@ impl Supabase {
         Ok(Self { url, base, key, client: OnceLock::new() })
     }
 
-    /// Where its Auth is, and by default the `iss` of its tokens.
+    /// The URL of Supabase Auth, and by default the `iss` of its tokens.
     #[must_use]
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// The cookie in which supabase-js, made for this address, keeps a session: after the first label of the host.
+    /// The name of the session cookie that supabase-js makes of this address: it has the first label of the
+    /// host.
     #[must_use]
     pub fn cookie(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
@@ -100,31 +102,31 @@ impl Supabase {
     /// Sends a request. An error status is a response too.
     ///
     /// # Errors
-    /// When there is no answer, it is too large, or it sends us elsewhere.
+    /// When there is no response, it is too large, or it is a redirect.
     pub async fn send(&self, request: SupabaseRequest<'_>) -> Result<SupabaseResponse, UpstreamError> {
         metrics::timed("Supabase", tokio::time::timeout(request.timeout, self.exchange(&request)))
             .await
-            .map_err(|_| UpstreamError::new(request.call, "no answer in time"))?
+            .map_err(|_| upstream_call::failed(request.call, "no answer in time"))?
     }
 
     async fn exchange(&self, request: &SupabaseRequest<'_>) -> Result<SupabaseResponse, UpstreamError> {
-        let upstream_error = |error: reqwest::Error| UpstreamError::new(request.call, chain(&error.without_url()));
+        let upstream_error = |error: reqwest::Error| upstream_call::failed(request.call, chain(&error.without_url()));
         let client = self.client(request.call)?;
         let response = match self.build(client, request).send().await {
-            // It never left: even a POST may be sent again.
+            // The request was never sent, so even a POST may be sent again.
             Err(error) if error.is_connect() => self.build(client, request).send().await,
             sent => sent,
         };
         let mut response = response.map_err(upstream_error)?;
         let status = response.status();
         if status.is_redirection() {
-            return Err(UpstreamError::new(request.call, format!("a redirect ({status})")));
+            return Err(upstream_call::failed(request.call, format!("a redirect ({status})")));
         }
         let named = response.headers().get("x-sb-error-code").and_then(|code| code.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(upstream_error)? {
             if body.len() + chunk.len() > LIMIT {
-                return Err(UpstreamError::new(request.call, "an answer larger than we read"));
+                return Err(upstream_call::failed(request.call, "an answer larger than we read"));
             }
             body.extend_from_slice(&chunk);
         }
@@ -151,27 +153,28 @@ impl Supabase {
         builder
     }
 
-    /// Made at the first call: reading the machine's root certificates is not for a cold start that may never need them.
+    /// Created at the first call: reading the machine's root certificates takes time, and a cold start may
+    /// not need them.
     fn client(&self, call: &'static str) -> Result<&Client, UpstreamError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        // An error says that there is one already, which is as good: ours is the only provider in the build.
+        // An error means that a provider is installed already. The build has only this one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(Duration::from_secs(1))
-            // Shorter than any server's: a frozen function wakes up with connections that are long closed.
+            // Shorter than any server's: a function that was frozen has connections that are closed.
             .pool_idle_timeout(Duration::from_secs(20))
             .build()
-            .map_err(|error| UpstreamError::new(call, chain(&error)))?;
+            .map_err(|error| upstream_call::failed(call, chain(&error)))?;
         Ok(self.client.get_or_init(|| client))
     }
 }
 
 impl<'a> SupabaseRequest<'a> {
-    /// A reading call, for a request that waits for it.
+    /// A call that reads.
     #[must_use]
     pub const fn get(call: &'static str, path: &'a str) -> Self {
         Self { call, method: Method::GET, path, bearer: None, body: None, timeout: Duration::from_secs(2) }
@@ -192,15 +195,15 @@ impl SupabaseResponse {
     pub fn json<T: DeserializeOwned>(&self, call: &'static str) -> Result<T, UpstreamError> {
         // The error of `serde_json` may quote what it read, which can be a token: only its place is logged.
         serde_json::from_slice(&self.body).map_err(|error| {
-            UpstreamError::new(
+            upstream_call::failed(
                 call,
                 format!("{}, unreadable at line {} column {}", self.status, error.line(), error.column()),
             )
         })
     }
 
-    /// The text of an error, up to a few hundred characters: for what the project's own hook says to its people, and
-    /// where one code has several reasons. It may hold anything, so it is for no log.
+    /// The text of an error, up to a few hundred characters: the message of the project's own hook for its
+    /// people, or the reason where one code has several. It may contain anything, so it is never logged.
     #[must_use]
     pub fn message(&self) -> Option<String> {
         /// Characters.
@@ -213,7 +216,7 @@ impl SupabaseResponse {
     /// As an upstream error: neither a success nor an error code that was expected.
     #[must_use]
     pub fn upstream_error(&self, call: &'static str) -> UpstreamError {
-        UpstreamError::new(call, format!("{} {}", self.status, self.code.as_deref().unwrap_or("without a code")))
+        upstream_call::failed(call, format!("{} {}", self.status, self.code.as_deref().unwrap_or("without a code")))
     }
 }
 
@@ -240,12 +243,12 @@ impl std::fmt::Debug for Bearer {
 /// Larger than any session: a token of 16 KiB and a person with much metadata.
 const LIMIT: usize = 256 * 1024;
 
-/// The code of an error, in this order: new form, old form, header, OAuth's form.
+/// The code of an error. Looked for in this order: new form, old form, header, OAuth's form.
 fn code(body: &[u8], named: Option<String>) -> Option<String> {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
     let code = text("code").or_else(|| text("error_code")).or(named).or_else(|| text("error"))?;
-    // It goes to our log: a code is a short word.
+    // It is logged, so it must be a short word.
     (code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')).then_some(code)
 }
 

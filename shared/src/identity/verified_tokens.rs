@@ -1,4 +1,4 @@
-//! Tokens that Supabase verified a moment ago: there is a session, and no factor of its person is left to be shown.
+//! Tokens that Supabase verified a moment ago: there is a session, and its person has verified every factor.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -13,22 +13,22 @@ use crate::oauth::secret::Digest;
 pub(super) struct VerifiedTokens(Mutex<VecDeque<(Digest, Timestamp)>>);
 
 impl VerifiedTokens {
-    /// How long a word counts: a sign-out shows after this.
+    /// How long a verification counts. A sign-out takes effect after this.
     const TTL: Duration = Duration::from_mins(1);
-    /// More than one process sees within that.
+    /// More tokens than one process sees within that time.
     const CAPACITY: usize = 64;
 
     pub(super) fn contains(&self, token: &Bearer, now: Timestamp) -> bool {
         let digest = Digest::of(token.expose().as_bytes());
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().any(|(other, at)| now.since(*at) < Self::TTL && digest.matches(other))
+        let verified = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.iter().any(|(other, at)| now.since(*at) < Self::TTL && digest.matches(other))
     }
 
     pub(super) fn insert(&self, token: &Bearer, now: Timestamp) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() == Self::CAPACITY {
-            known.pop_front();
+        let mut verified = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() == Self::CAPACITY {
+            verified.pop_front();
         }
-        known.push_back((Digest::of(token.expose().as_bytes()), now));
+        verified.push_back((Digest::of(token.expose().as_bytes()), now));
     }
 }

@@ -23,12 +23,13 @@ impl ApiKeyId {
     }
 }
 
-/// What the maker of a key calls it: 1 to 64 characters on one line, none of which deceives, with no space around them.
+/// The name of a key: 1 to 64 characters on one line, without spaces around them, and none invisible or
+/// changing the direction of text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiKeyName(String);
 
 impl ApiKeyName {
-    /// From text; what surrounds the name is dropped.
+    /// From text. Spaces around the name are dropped.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.trim();
@@ -82,7 +83,8 @@ impl ApiKey {
     }
 }
 
-/// The first four bytes of the digest of both: finds every single mistake, and proves nothing.
+/// The checksum: the first four bytes of the digest of id and secret. It finds mistyped keys, and proves
+/// nothing.
 fn checksum_of(id: &[u8; 12], secret: &[u8; 32]) -> [u8; 4] {
     let digest = Digest::of(&[id.as_slice(), secret].concat());
     let [a, b, c, d, ..] = *digest.as_bytes();

@@ -1,7 +1,8 @@
-//! Clients: who asks.
+//! Clients, and how they authenticate.
 
 use std::fmt;
 
+use serde::Serialize;
 use url::{Host, Url};
 
 use crate::clock::Timestamp;
@@ -9,7 +10,7 @@ use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::Digest;
 
 /// A client's id, as clients write it: 1 to 256 visible ASCII characters.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ClientId(String);
 
 impl ClientId {
@@ -20,8 +21,8 @@ impl ClientId {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// As an operator may choose it: 1 to 64 letters, digits, `.`, `_` and `-`, and nothing that looks like the id of a client that
-    /// registered itself (`c_…`). That of a metadata document has a colon.
+    /// As an operator may choose it: 1 to 64 letters, digits, `.`, `_` and `-`. It must not begin like the id
+    /// of a client that registered itself (`c_…`). The id of a metadata document has a colon.
     #[must_use]
     pub fn parse_chosen(text: &str) -> Option<Self> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -35,7 +36,7 @@ impl ClientId {
         &self.0
     }
 
-    /// Whether it is written as an address, which the ids that we give never are.
+    /// Whether it is written as a URL. The ids that we give never are.
     #[must_use]
     pub fn is_url(&self) -> bool {
         ["https://", "http://"].iter().any(|scheme| self.0.starts_with(scheme))
@@ -62,7 +63,7 @@ impl ClientId {
         let host = url.host_str()?;
         let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
         let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-        // A dot at the end makes the same host look like another one.
+        // `host.` and `host` are the same host, but compare as two.
         let right = secure && plain && url.path() != "/" && url.as_str() == self.0 && !host.ends_with('.');
         right.then(|| host.to_owned())
     }
@@ -81,15 +82,15 @@ pub struct Client {
     pub id: ClientId,
     /// What it calls itself. Unverified: anyone may register any name.
     pub name: Option<String>,
-    /// Where it may be answered.
+    /// The redirect URIs that it may use.
     pub redirect_uris: Vec<RedirectUri>,
     /// Whether it said that it can use refresh tokens.
     pub refreshes: bool,
-    /// How it came to us.
+    /// How it was registered.
     pub kind: ClientKind,
 }
 
-/// How a client came to us.
+/// How a client was registered.
 #[derive(Clone, Debug)]
 pub enum ClientKind {
     /// It registered itself (RFC 7591): public, and forgotten at `expires` unless used.
@@ -104,7 +105,7 @@ pub enum ClientKind {
     },
     /// It describes itself in a document at the address that is its id: public, as nobody gave it a secret.
     Document(DocumentFetch),
-    /// An operator shut it out: it is answered nowhere and proves nothing.
+    /// An operator blocked it: it can neither connect nor authenticate.
     Blocked {
         /// Since when.
         since: Timestamp,
@@ -116,20 +117,21 @@ pub enum ClientKind {
 pub struct DocumentFetch {
     /// When it was fetched.
     pub fetched: Timestamp,
-    /// Until when it is taken without looking again.
+    /// Until when the stored document is used without fetching it again.
     pub fresh: Timestamp,
-    /// Of what is kept of it: a document that says the same in other words has not changed.
+    /// Digest of what is stored of the document. A document that says the same in another form has not
+    /// changed.
     pub digest: Digest,
-    /// When the client is forgotten, unless a grant rests on it.
+    /// When the client is deleted, unless a grant needs it.
     pub expires: Timestamp,
 }
 
 /// A secret that a client may show.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientSecretDigest {
-    /// What is kept of it.
+    /// Its digest.
     pub digest: Digest,
-    /// When it was made: the older of two is the one to take away.
+    /// When it was created. An operator removes the older of two.
     pub made: Timestamp,
 }
 
@@ -143,8 +145,8 @@ impl Client {
         }
     }
 
-    /// The proof that whoever holds `credentials` is this client (OAuth 2.1 §3.2.1). A public client proves nothing but its
-    /// name; PKCE and the binding of grants to clients carry the weight.
+    /// Authenticates the client by `credentials` (OAuth 2.1 §3.2.1). A public client only names itself: PKCE
+    /// and the binding of grants to clients protect it.
     ///
     /// # Errors
     /// When a confidential client does not show one of its secrets, or a public one shows any; always for one that is blocked.
@@ -154,9 +156,9 @@ impl Client {
     ) -> Result<AuthenticatedClient, ClientAuthenticationError> {
         let authenticated = match (&self.kind, &credentials.secret) {
             (ClientKind::Registered { .. } | ClientKind::Document(_), None) => true,
-            (ClientKind::Confidential { secrets }, Some(shown)) => {
-                // Every secret is compared, so that the time tells nothing.
-                secrets.iter().fold(false, |found, secret| found | secret.digest.matches(shown))
+            (ClientKind::Confidential { secrets }, Some(presented)) => {
+                // Every secret is compared, so that the time does not show which one matched.
+                secrets.iter().fold(false, |found, secret| found | secret.digest.matches(presented))
             }
             (ClientKind::Registered { .. } | ClientKind::Document(_), Some(_))
             | (ClientKind::Confidential { .. }, None)
@@ -170,7 +172,7 @@ impl Client {
     }
 }
 
-/// What a client showed of itself: its id and, if it has one, its secret, of which only the digest is kept.
+/// What a client presents: its id and, if it has one, the digest of its secret.
 #[derive(Debug)]
 pub struct ClientCredentials {
     /// The id.
@@ -185,7 +187,7 @@ pub struct ClientCredentials {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientAuthenticationError;
 
-/// A client that has shown who it is. Only [`Client::authenticate`] makes one.
+/// A client that is authenticated. Only [`Client::authenticate`] makes one.
 #[derive(Debug)]
 pub struct AuthenticatedClient(Client);
 

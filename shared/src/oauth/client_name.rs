@@ -1,4 +1,4 @@
-//! What a client calls itself, on a page where people decide by it.
+//! The name that a client gives itself. People read it on the consent page, so it must not deceive.
 
 /// The most characters of a name.
 pub const MAX_LENGTH: usize = 100;
@@ -11,14 +11,15 @@ pub fn parse(text: &str) -> Option<String> {
     fits.then(|| name.to_owned())
 }
 
-/// Whether anything in a name hides, or turns the text around it.
+/// Whether a name has characters that are invisible or change the direction of the text around it.
 #[must_use]
 pub fn is_deceptive(name: &str) -> bool {
     flag_deceptive(name).any(|(_, deceptive)| deceptive)
 }
 
-/// Each character of a name, and whether it is deceptive where it stands. What is not seen by itself is let be where a script or an
-/// emoji is written with it, and there alone: within Latin letters it would make two names that look like one.
+/// Each character of a name, and whether it is deceptive in its place. Some scripts and emoji are written
+/// with invisible characters, which are allowed there and nowhere else: within Latin letters they would make
+/// two names that look the same.
 pub fn flag_deceptive(name: &str) -> impl Iterator<Item = (char, bool)> {
     let right_to_left = name.chars().any(is_right_to_left);
     let (mut before, mut of_flag): (Option<char>, usize) = (None, 0);

@@ -1,4 +1,5 @@
-//! One attempt to connect, from the authorization request to the first call, by an id that nobody has to store.
+//! One attempt to connect, from the authorization request to the first call. Its id is derived and not
+//! stored.
 
 use std::fmt;
 
@@ -7,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::secret::to_text;
 
-/// Names an attempt. A client makes a PKCE challenge per attempt, the request carries it and the grant keeps it, so whoever has either
-/// has the id; from the id, nobody has the challenge.
+/// Identifies an attempt. A client makes a PKCE challenge per attempt. The request carries the challenge and
+/// the grant keeps it, so the id can be derived from either. The challenge cannot be derived from the id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConnectionAttempt([u8; 12]);
 
@@ -39,7 +40,7 @@ impl fmt::Debug for ConnectionAttempt {
 mod tests {
     use super::*;
 
-    /// Written down: lines of before a deployment and after it must name an attempt alike.
+    /// The id must not change with a deployment: audit lines from before and after it name the same attempt.
     #[test]
     fn attempt_id_is_stable() {
         let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();

@@ -1,13 +1,13 @@
-//! Grants: one approval by one person, for one client, in one tenant, for one resource; and what becomes of it.
+//! Grants. A grant is one approval by one person, for one client, in one tenant, for one resource.
 //!
 //! issued (holding a code) → active (a refresh family, or one access token) → revoked (`ended` in the table and in the audit log).
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::oauth::access_token;
 use crate::oauth::client::{AuthenticatedClient, ClientId};
+use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh_token::{RefreshToken, RefreshTokenState, TokenFamily};
@@ -22,42 +22,6 @@ pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
 pub const IDLE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// How long a grant lives, however much it is used.
 pub const ABSOLUTE_LIFETIME: Duration = Duration::from_hours(180 * 24);
-
-/// The id of a grant: 16 random bytes.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct GrantId([u8; 16]);
-
-impl GrantId {
-    /// From the bytes inside a token.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-
-    /// From text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        from_text(text).map(Self)
-    }
-
-    /// As text, which is also its key in the table.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        to_text(&self.0)
-    }
-}
-
-impl fmt::Debug for GrantId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
-    }
-}
 
 /// What the person agreed to. Never changes.
 #[derive(Clone, Debug)]
@@ -74,11 +38,13 @@ pub struct Approval {
     pub scopes: Scopes,
     /// When.
     pub at: Timestamp,
-    /// The address that the person's session named then, which nobody may have verified: an id alone tells an administrator little.
+    /// The e-mail address in the person's session at that time, shown to administrators beside the id. It may
+    /// be unverified.
     pub email: Option<String>,
 }
 
-/// What a code is bound to. Kept after the exchange, to tell a replay with the right verifier from one without.
+/// What a code is bound to. It is kept after the exchange: a replay with the right verifier is treated
+/// differently from one without it.
 #[derive(Clone, Debug)]
 pub struct CodeBinding {
     /// Digest of the code's secret.
@@ -130,23 +96,25 @@ pub struct Active {
     pub family: Option<TokenFamily>,
     /// The newest generation of which mcp has seen an access token.
     pub seen: u32,
-    /// When the first token of that generation was, so that the last use is known to the hour; nothing if none ever was.
+    /// When mcp first saw a token of that generation. So the last use is known to the hour. Nothing if none
+    /// was used.
     pub used: Option<Timestamp>,
-    /// What its tokens may still do, if the person's role has changed since some were issued.
+    /// The limit of tokens that were issued before the person's role changed.
     pub limit: Option<Limit>,
 }
 
-/// What a role that has changed leaves of tokens that were issued before.
+/// The limit that a changed role sets to tokens that were issued before the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// What the role allows.
     pub allowed: Scopes,
-    /// The last generation that is bound by it: one more than was current, which a refresh may have been making by the old role.
+    /// The last generation that the limit applies to. It is one more than the current one: a refresh that
+    /// runs at the same time may issue it by the old role.
     pub through: u32,
 }
 
 impl Active {
-    /// What is left of `scopes`, carried by an access token of `generation`.
+    /// The part of `scopes` that an access token of `generation` may still use.
     #[must_use]
     pub fn restrict(&self, scopes: Scopes, generation: u32) -> Scopes {
         let limit = self.limit.filter(|limit| generation <= limit.through);
@@ -167,7 +135,7 @@ pub enum RevocationReason {
     MembershipGone,
     /// An administrator of the tenant.
     Administrator,
-    /// The person, other than through the client.
+    /// The person, on the console.
     Person,
 }
 
@@ -211,13 +179,13 @@ impl AuthorizationCode {
     pub fn parse(text: &str) -> Option<Self> {
         let bytes: [u8; 48] = from_text(text.strip_prefix(Self::PREFIX)?)?;
         let (grant, secret) = bytes.split_first_chunk::<16>()?;
-        Some(Self { grant: GrantId(*grant), secret: Secret::from_bytes(secret.try_into().ok()?) })
+        Some(Self { grant: GrantId::from_bytes(*grant), secret: Secret::from_bytes(secret.try_into().ok()?) })
     }
 
     /// For the wire.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let bytes = [self.grant.0.as_slice(), self.secret.expose()].concat();
+        let bytes = [self.grant.as_bytes().as_slice(), self.secret.expose()].concat();
         format!("{}{}", Self::PREFIX, to_text(&bytes))
     }
 }
@@ -237,7 +205,7 @@ pub enum CodeError {
     Expired,
     /// Its grant is revoked.
     GrantRevoked,
-    /// It was exchanged before, and everything else is right: it has leaked.
+    /// It was exchanged before, and every other condition is met: the code has leaked.
     Replayed,
 }
 
@@ -257,7 +225,7 @@ impl CodeError {
     }
 }
 
-/// A code whose every condition has been met. Only [`Grant::verify`] makes one.
+/// A code that meets every condition. Only [`Grant::verify`] makes one.
 #[derive(Debug)]
 pub struct VerifiedCode {
     grant: Grant,
@@ -273,23 +241,23 @@ impl Grant {
         challenge: CodeChallenge,
         redirect_uri: RedirectUri,
     ) -> (Self, AuthorizationCode) {
-        let id = GrantId(*Secret::<16>::random().expose());
+        let id = GrantId::random();
         let code = AuthorizationCode { grant: id.clone(), secret: Secret::random() };
         let binding = CodeBinding { code: code.secret.digest(), challenge, redirect_uri };
         (Self { id, approval, binding, state: GrantState::Issued { effective } }, code)
     }
 
-    /// Whether `code` is the one it was born with.
+    /// Whether `code` is the code of this grant.
     #[must_use]
     pub fn matches_code(&self, code: &AuthorizationCode) -> bool {
         self.binding.code.matches(&code.secret.digest())
     }
 
-    /// OAuth 2.1 §4.1.3: the client that asked, with the code it was sent, at the address it asked from, holding the verifier it
-    /// started with, in time, for the first time. A missing address is right (§10.2).
+    /// Verifies a code (OAuth 2.1 §4.1.3): its secret, the client, the redirect URI, the PKCE verifier, its
+    /// age, and that it was not used before. The redirect URI may be left out (§10.2).
     ///
     /// # Errors
-    /// With the first condition that is not met; [`CodeError::Replayed`] only if all others are.
+    /// With the first condition that is not met. [`CodeError::Replayed`] means that all others are met.
     pub fn verify(
         self,
         code: &AuthorizationCode,
@@ -318,7 +286,7 @@ impl Grant {
         }
     }
 
-    /// When nothing of it is accepted any more, if nobody revokes it before.
+    /// When the grant expires, unless it is revoked before.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
         let limit = self.approval.at.plus(ABSOLUTE_LIFETIME);
@@ -341,7 +309,8 @@ impl Grant {
         }
     }
 
-    /// Classifies a refresh token that names this grant; with the family, which every state but `Unknown` concerns.
+    /// Classifies a refresh token that names this grant, and returns its family. In the state `Unknown` the
+    /// token is not of that family.
     #[must_use]
     pub fn classify(&self, token: &RefreshToken, now: Timestamp) -> (RefreshTokenState, Option<&TokenFamily>) {
         match &self.state {
@@ -360,7 +329,7 @@ impl VerifiedCode {
         self.effective
     }
 
-    /// The grant, still as it was read.
+    /// The grant as it was read from the table.
     #[must_use]
     pub fn into_grant(self) -> Grant {
         self.grant

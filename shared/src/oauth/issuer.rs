@@ -1,4 +1,4 @@
-//! Who we are.
+//! The issuer identifier of this authorization server.
 
 use std::fmt;
 
@@ -15,7 +15,8 @@ impl Issuer {
         let url = Url::parse(text).ok()?;
         let loopback = matches!(url.host_str()?, "localhost" | "127.0.0.1" | "[::1]");
         let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-        // The origin's serialisation has no slash at its end and no default port: anything else was not an origin.
+        // An origin is written without a slash at its end and without a default port. Any other text is not
+        // an origin.
         (secure && url.origin().ascii_serialization() == text).then(|| Self(text.to_owned()))
     }
 
@@ -31,7 +32,7 @@ impl Issuer {
         format!("{}{path}", self.0)
     }
 
-    /// Whether browsers reach us in the clear, which only loopback may do.
+    /// Whether browsers reach us over plain HTTP. Only a loopback host may be reached so.
     #[must_use]
     pub fn is_plain_http(&self) -> bool {
         self.0.starts_with("http:")

@@ -7,6 +7,7 @@ pub mod client_name;
 pub mod connection_attempt;
 pub mod error;
 pub mod grant;
+pub mod grant_id;
 pub mod issuer;
 pub mod pkce;
 pub mod redirect_uri;

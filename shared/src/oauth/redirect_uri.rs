@@ -15,7 +15,8 @@ impl RedirectUri {
 
     /// An absolute URI without fragment or user, https or loopback http (OAuth 2.1 §2.3; MCP allows no other scheme).
     ///
-    /// Only what the URL standard would not rewrite is taken, so that what is compared, shown and followed is the same.
+    /// An address that the URL standard would rewrite is refused. So the address that is compared, the one
+    /// that is shown and the one that the browser opens are the same.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > Self::MAX_LENGTH || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
@@ -25,7 +26,8 @@ impl RedirectUri {
         let loopback = is_loopback(&url);
         let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
         let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-        // `https://host` is the only form that gains something (a slash) without changing its meaning.
+        // The URL standard adds a slash to `https://host`, which does not change its meaning. It is the one
+        // form accepted although it is rewritten.
         let unchanged = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
         (secure && plain && unchanged).then(|| Self { text: text.to_owned(), loopback })
     }
@@ -57,15 +59,15 @@ impl RedirectUri {
             || (self.loopback && requested.loopback && without_port(&self.text) == without_port(&requested.text))
     }
 
-    /// This address as it is kept: on loopback without the port, which says nothing there, and which a program that listens
-    /// anew at each start would register anew each time.
+    /// This address as it is stored: without the port on loopback. A program that listens on another port at
+    /// each start would otherwise register as another client each time.
     #[must_use]
     pub fn without_loopback_port(&self) -> Self {
         let portless = without_port(&self.text).filter(|_| self.loopback);
         Self { text: portless.unwrap_or_else(|| self.text.clone()), loopback: self.loopback }
     }
 
-    /// This address with parameters added to its query, which is kept (OAuth 2.1 §2.3).
+    /// This address with parameters added to its query. The existing query is kept (OAuth 2.1 §2.3).
     #[must_use]
     pub fn with(&self, parameters: &[(&str, &str)]) -> String {
         let mut target = self.text.clone();

@@ -1,19 +1,19 @@
-//! Refresh tokens whose successors are derived, so that a lost response can be reissued and reuse of a stolen
-//! token be detected (RFC 9700 §4.14.2).
+//! Refresh tokens whose successors are derived. So a lost response can be issued again, and the reuse of a
+//! stolen token is detected (RFC 9700 §4.14.2).
 //!
-//! A token is grant, family secret `F` and rotation secret `T`. The table keeps the digest of `F` and a random nonce per rotation, and
-//! `T = HMAC-SHA256(F, grant ‖ generation ‖ nonce)`: whoever holds `F` and reads the nonce derives the same successor, and a copy of
-//! the table derives nothing.
+//! A token holds the grant's id, the family secret `F` and the rotation secret `T`. The table keeps the
+//! digest of `F` and a random nonce per rotation. `T = HMAC-SHA256(F, grant ‖ generation ‖ nonce)`. Whoever
+//! holds `F` and reads the nonce derives the same successor. A copy of the table is not enough to derive one.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::oauth::grant::GrantId;
+use crate::oauth::grant_id::GrantId;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 
 const PREFIX: &str = "rt_";
 
-/// For how long a retry with the previous token gets the same successor, whatever has happened to its successor.
+/// How long a retry with the previous token gets the same successor, even if that successor was used.
 pub const RETRY_WINDOW: Duration = Duration::from_mins(1);
 
 /// A nonce: 16 random bytes, worth nothing without the family secret.
@@ -90,7 +90,7 @@ impl RefreshToken {
     }
 }
 
-/// What the table keeps of a refresh family: nothing that is a token, or from which one could be made.
+/// What the table keeps of a refresh family. No token can be made from it.
 #[derive(Clone, Debug)]
 pub struct TokenFamily {
     /// Digest of the family secret.
@@ -103,24 +103,26 @@ pub struct TokenFamily {
     pub previous: Option<RotationNonce>,
     /// When the current token was made.
     pub rotated: Timestamp,
-    /// When it was last issued: a lost response is reissued, perhaps weeks later.
+    /// When it was last issued. A lost response may be issued again weeks later.
     pub last_issued: Timestamp,
 }
 
 /// What a presented refresh token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefreshTokenState {
-    /// The newest: rotates the family.
+    /// The newest token. It rotates the family.
     Current,
-    /// The one before, within [`RETRY_WINDOW`] of the rotation: the same successor again.
+    /// The previous token, within [`RETRY_WINDOW`] of the rotation. It gets the same successor again.
     Concurrent,
-    /// The one before, later, but its successor was never used: the response was lost. It is reissued, with the same successor.
+    /// The previous token, later, but its successor was never used: the response was lost. It gets the same
+    /// successor again.
     LateRetry,
-    /// Superseded and used since: stolen, or replayed. The grant is revoked.
+    /// A superseded token whose successor was used: it was stolen or replayed. The grant is revoked.
     Replayed,
-    /// Does not prove the family secret: only refused, or anyone could revoke a grant by naming it.
+    /// It does not prove the family secret. It is only refused: otherwise anyone could revoke a grant by
+    /// naming it.
     Unknown,
-    /// Of this family, but idle or old for too long.
+    /// A token of this family that was unused, or is older, for longer than is allowed.
     Expired,
 }
 
@@ -163,14 +165,15 @@ impl TokenFamily {
         }
     }
 
-    /// The family after a lost response was reissued: whoever has it now has not been idle.
+    /// The family after a lost response was issued again. This counts as a use.
     #[must_use]
     pub fn reissued(&self, now: Timestamp) -> Self {
         Self { last_issued: now, ..self.clone() }
     }
 
-    /// The successor of a token that was current in `earlier`, though others have rotated the family since: once, or twice, as
-    /// long as its nonce is kept.
+    /// The successor of a token that was current in `earlier`, although other requests have rotated the
+    /// family since. After one or two rotations the nonce of the successor is still kept; after three it is
+    /// not.
     #[must_use]
     pub fn successor(&self, earlier: &Self, token: &RefreshToken) -> Option<RefreshToken> {
         let generation = earlier.generation.checked_add(1)?;
@@ -199,7 +202,8 @@ impl TokenFamily {
             self.previous.is_some_and(|nonce| token.is_of_generation(self.generation.saturating_sub(1), &nonce));
         match is_previous {
             true if now.since(self.rotated) <= RETRY_WINDOW => RefreshTokenState::Concurrent,
-            // Had the successor's refresh token been presented, this one would no longer be the previous.
+            // The successor's refresh token was not presented either: then this token would no longer be the
+            // previous one.
             true if seen < self.generation => RefreshTokenState::LateRetry,
             _ => RefreshTokenState::Replayed,
         }
@@ -214,8 +218,8 @@ fn derive_rotation_secret(family: &Secret<32>, grant: &GrantId, generation: u32,
 mod tests {
     use super::*;
 
-    /// What derives a successor: grant, generation and nonce each change it, so that whoever lacks the nonce, which only the table has,
-    /// cannot tell the next token from the one before.
+    /// Grant, generation and nonce each change the successor. Only the table has the nonce, so nobody can
+    /// derive the next token from the previous one alone.
     #[test]
     fn successor_depends_on_grant_generation_and_nonce() {
         let grant = |byte| GrantId::from_bytes([byte; 16]);

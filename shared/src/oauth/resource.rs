@@ -11,7 +11,7 @@ pub const PATH: &str = "/api/mcp/server";
 /// A protected resource of ours, and the audience of a token: the MCP server for whichever tenant the person chooses, or the MCP
 /// server for one tenant. Clients refuse to connect to one URL twice, so whoever works in two tenants needs two.
 ///
-/// That one can be named does not mean that its tenant exists.
+/// A resource can be named although its tenant does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resource {
     issuer: Issuer,
@@ -40,8 +40,9 @@ impl Resource {
         }
     }
 
-    /// The one that `requested` means, if it is ours. RFC 8707 §2: absolute, without fragment; scheme and host in any case. One slash
-    /// at the end is forgiven, as some clients add it; the token carries the canonical form all the same.
+    /// The resource that `requested` names, if it is ours. RFC 8707 §2: an absolute URI without fragment;
+    /// scheme and host in any case. One slash at the end is ignored, as some clients add it. The token
+    /// carries the canonical form.
     #[must_use]
     pub fn parse(issuer: &Issuer, requested: &str) -> Option<Self> {
         let requested = requested.strip_suffix('/').unwrap_or(requested);
@@ -56,7 +57,7 @@ impl Resource {
         Self::from_path(&Issuer::parse(issuer)?, path)
     }
 
-    /// The only tenant that it is for, if it is for one.
+    /// The tenant, if the resource is that of one tenant.
     #[must_use]
     pub const fn tenant(&self) -> Option<&TenantId> {
         self.tenant.as_ref()
@@ -68,7 +69,7 @@ impl Resource {
         self.tenant.as_ref().is_none_or(|only| only == tenant)
     }
 
-    /// Where its metadata are: what is well known goes before its path (RFC 9728 §3.1).
+    /// The URL of its metadata: the well-known prefix goes before its path (RFC 9728 §3.1).
     #[must_use]
     pub fn metadata_url(&self) -> String {
         format!("{}/.well-known/oauth-protected-resource{}", self.issuer, Path(self))

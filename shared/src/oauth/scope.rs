@@ -1,4 +1,4 @@
-//! What can be approved, allowed and carried: scopes, which are also the permissions of roles and of API keys.
+//! Scopes, which are also the permissions of roles and of API keys.
 
 use std::fmt;
 
@@ -118,7 +118,7 @@ impl Scopes {
         Some(known)
     }
 
-    /// The known scopes of a text that we wrote ourselves, or an operator did.
+    /// The known scopes of a text that we stored or that an operator wrote.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         text.split(' ').filter_map(Scope::parse).fold(Self::NONE, Self::with)

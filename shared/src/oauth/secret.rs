@@ -1,4 +1,4 @@
-//! Secrets and what may be kept of them.
+//! Secrets, and the digests that are stored of them.
 
 use std::fmt;
 
@@ -51,7 +51,8 @@ impl<const N: usize> Secret<N> {
 }
 
 impl Secret<32> {
-    /// HMAC-SHA256 under this secret of `parts`, one after another: they must be of fixed length, or only one of them not.
+    /// HMAC-SHA256 of `parts`, one after another, with this secret as the key. At most one of them may be of
+    /// variable length.
     #[must_use]
     pub fn mac(&self, parts: &[&[u8]]) -> Self {
         // HMAC pads a shorter key to the block's length with zeros (RFC 2104 §2); a key of that length cannot be refused.

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// A tenant's id: 1 to 64 of `a-z 0-9 _ -`, so that it can stand in a path and in a key.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct TenantId(String);
 
 impl TenantId {
@@ -29,7 +31,7 @@ impl fmt::Display for TenantId {
 }
 
 /// A person's id: the `sub` of Supabase Auth, a UUID in its canonical lower-case form.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct PersonId(String);
 
 impl PersonId {

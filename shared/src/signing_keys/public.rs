@@ -8,6 +8,7 @@ use spki::{ObjectIdentifier, SubjectPublicKeyInfoRef};
 
 use super::der::two_integers;
 use crate::oauth::secret::to_text;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// Keys by their names at KMS: ids, ARNs or aliases. The first signs.
@@ -17,7 +18,7 @@ pub struct Keyring {
     others: Vec<String>,
 }
 
-/// All keys that verify, the one that signs apart.
+/// The public keys: the one that signs, and the others.
 pub struct PublicKeys {
     first: PublicKey,
     others: Vec<PublicKey>,
@@ -84,10 +85,10 @@ impl Keyring {
     async fn fetch_one(&self, name: &str) -> Result<PublicKey, UpstreamError> {
         const CALL: &str = "KMS.GetPublicKey";
         let answer = self.kms.get_public_key().key_id(name).send().await;
-        let answer = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
-        let spki = answer.public_key().ok_or_else(|| UpstreamError::new(CALL, "KMS returned no public key"))?;
+        let answer = answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
+        let spki = answer.public_key().ok_or_else(|| upstream_call::failed(CALL, "KMS returned no public key"))?;
         PublicKey::from_spki(spki.as_ref())
-            .ok_or_else(|| UpstreamError::new(CALL, "the public key is neither RSA nor P-256"))
+            .ok_or_else(|| upstream_call::failed(CALL, "the public key is neither RSA nor P-256"))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::der::two_integers;
 use super::public::{Keyring, PublicKey};
 use crate::oauth::secret::to_text;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const CALL: &str = "KMS.Sign";
@@ -38,7 +39,7 @@ impl Signer {
     pub async fn sign(&self, typ: &'static str, claims: &impl Serialize) -> Result<String, UpstreamError> {
         let header = Header { alg: self.key.jwk.alg, kid: &self.key.jwk.kid, typ };
         let part = |text: Result<String, serde_json::Error>| {
-            text.map(|text| to_text(text.as_bytes())).map_err(|error| UpstreamError::new(CALL, error.to_string()))
+            text.map(|text| to_text(text.as_bytes())).map_err(|error| upstream_call::failed(CALL, error.to_string()))
         };
         let header = part(serde_json::to_string(&header))?;
         let message = format!("{header}.{}", part(serde_json::to_string(claims))?);
@@ -60,14 +61,14 @@ impl Signer {
             .message_type(MessageType::Raw)
             .message(Blob::new(message.as_bytes()))
             .signing_algorithm(algorithm);
-        let answer = sign.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let answer = sign.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         let signature = answer
             .signature
             .map(Blob::into_inner)
-            .ok_or_else(|| UpstreamError::new(CALL, "KMS returned no signature"))?;
+            .ok_or_else(|| upstream_call::failed(CALL, "KMS returned no signature"))?;
         match self.key.algorithm {
             Algorithm::ES256 => ecdsa_der_to_jws(&signature)
-                .ok_or_else(|| UpstreamError::new(CALL, "KMS returned a signature that is not ECDSA")),
+                .ok_or_else(|| upstream_call::failed(CALL, "KMS returned a signature that is not ECDSA")),
             _ => Ok(signature),
         }
     }

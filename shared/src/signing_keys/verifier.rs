@@ -13,7 +13,7 @@ pub struct AccessTokenVerifier {
     issuer: Issuer,
 }
 
-/// A token that is one of ours and whose time has not passed. Only [`AccessTokenVerifier::verify`] makes one.
+/// A token of ours that has not expired. Only [`AccessTokenVerifier::verify`] makes one.
 #[derive(Debug)]
 pub struct VerifiedAccessToken(Claims);
 
@@ -59,9 +59,9 @@ impl AccessTokenVerifier {
             return Err(TokenVerifyError::Invalid);
         }
         let key = header.kid.as_deref().and_then(|kid| self.keys.find(kid)).ok_or(TokenVerifyError::Invalid)?;
-        // The algorithm is the key's, never the token's word for it.
+        // The key decides the algorithm, never the token.
         let mut validation = Validation::new(key.algorithm);
-        // Time is an argument here, and the audience is the caller's to know.
+        // The expiry is checked against `now`, and the audience by the caller.
         validation.validate_exp = false;
         validation.validate_aud = false;
         validation.required_spec_claims.clear();

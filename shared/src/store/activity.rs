@@ -1,11 +1,12 @@
-//! What has happened in each tenant lately, by time: the lines of the audit that name it, for those who look after it.
+//! The recent events of each tenant, by time: the lines of the audit that name it, for its administrators.
 //!
 //! ```text
 //! { tenant: "acme", at: "2026-11-22T09:30:00.123Z#3779…", millis: 1795…123, event: "grant_ended", line: "{…}", expires: 1803… }
 //! ```
 //!
-//! `at` ends in the id that CloudWatch gives an event, and everything else follows from the event: a line that is delivered twice is
-//! written twice, with the same result. The audit log itself is CloudWatch's, and keeps lines for longer.
+//! `at` ends in the id that CloudWatch gives an event, and everything else is derived from the event. So a
+//! line that is delivered twice is stored once. The audit log itself is in CloudWatch, and keeps lines for
+//! longer.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,12 +17,13 @@ use serde_json::{Map, Value as Json};
 use super::item::{Item, Value, unparsable_item};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::TenantId;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// How long an event is shown.
 pub const RETENTION: Duration = Duration::from_hours(90 * 24);
 
-/// The table of what happened.
+/// The table of events.
 #[derive(Clone)]
 pub struct Activities {
     dynamo: aws_sdk_dynamodb::Client,
@@ -35,7 +37,7 @@ pub struct Activity {
     pub tenant: TenantId,
     /// When, in milliseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// Tells it from others of the same millisecond.
+    /// Its id, which distinguishes events of the same millisecond.
     pub id: String,
     /// What: `event` of the line.
     pub event: String,
@@ -48,7 +50,8 @@ pub struct Activity {
 pub struct Cursor(String);
 
 impl Cursor {
-    /// From text, as it was given out. A made-up one is harmless: it is compared with others, within one tenant.
+    /// From the text of [`Self::as_str`]. A forged one is harmless: it only says where a page of one tenant
+    /// begins.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         const LONGEST: usize = 256;
@@ -81,7 +84,7 @@ impl Activities {
         Self { dynamo, table }
     }
 
-    /// Keeps events, in one call per 25. What is kept already stays as it is.
+    /// Stores events, in one call per 25. Storing an event again changes nothing.
     ///
     /// # Errors
     /// When DynamoDB fails; then some may be kept, and trying again is right.
@@ -92,30 +95,31 @@ impl Activities {
         // A batch may not name an item twice.
         let distinct: HashMap<_, _> =
             activities.iter().map(|activity| ((&activity.tenant, activity.cursor().0), activity)).collect();
-        let items = distinct.into_iter().map(|((_, place), activity)| item(activity, &place).into_inner());
+        let items = distinct.into_iter().map(|((_, position), activity)| item(activity, &position).into_inner());
         let puts = items.map(|item| PutRequest::builder().set_item(Some(item)).build());
         let writes = puts.map(|put| put.map(|put| WriteRequest::builder().put_request(put).build()));
         let writes =
-            writes.collect::<Result<Vec<_>, _>>().map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
+            writes.collect::<Result<Vec<_>, _>>().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
         for chunk in writes.chunks(MAX) {
             let mut remaining = HashMap::from([(self.table.clone(), chunk.to_vec())]);
-            // As for reads: some may be left for another call, not more than one.
+            // As for reads: DynamoDB may leave some for one more call.
             for _ in 0..2 {
                 let answer = self.dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
-                let answer = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+                let answer = answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
                 remaining = answer.unprocessed_items.unwrap_or_default();
                 if remaining.is_empty() {
                     break;
                 }
             }
             if !remaining.is_empty() {
-                return Err(UpstreamError::new(CALL, "DynamoDB left items unprocessed twice"));
+                return Err(upstream_call::failed(CALL, "DynamoDB left items unprocessed twice"));
             }
         }
         Ok(())
     }
 
-    /// At most `most` events of `tenant`, the newest first, and where to go on if there may be more.
+    /// At most `limit` events of `tenant`, the newest first, and where the next page begins if there may be
+    /// more.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -123,7 +127,7 @@ impl Activities {
         &self,
         tenant: &TenantId,
         before: Option<&Cursor>,
-        most: usize,
+        limit: usize,
         now: Timestamp,
     ) -> Result<(Vec<Activity>, Option<Cursor>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
@@ -134,14 +138,14 @@ impl Activities {
             .key_condition_expression("tenant = :tenant")
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .scan_index_forward(false)
-            .limit(i32::try_from(most).unwrap_or(i32::MAX));
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         if let Some(Cursor(before)) = before {
             query = query
                 .key_condition_expression("tenant = :tenant AND #at < :before")
                 .expression_attribute_names("#at", "at")
                 .expression_attribute_values(":before", AttributeValue::S(before.clone()));
         }
-        let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let page = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         let activities = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut activities = activities.collect::<Result<Vec<_>, _>>()?;
         let next = activities.last().filter(|_| page.last_evaluated_key.is_some()).map(Activity::cursor);
@@ -163,10 +167,10 @@ impl Activities {
     }
 }
 
-fn item(activity: &Activity, place: &str) -> Item {
+fn item(activity: &Activity, position: &str) -> Item {
     Item::default()
         .with("tenant", activity.tenant.as_str())
-        .with("at", place)
+        .with("at", position)
         .with("millis", Value(AttributeValue::N(activity.at.to_string())))
         .with("event", activity.event.as_str())
         .with("line", Json::Object(activity.line.clone()).to_string())

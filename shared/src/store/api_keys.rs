@@ -6,10 +6,11 @@
 //! form  { id: "form#…", expires: 1795… }
 //! ```
 //!
-//! The second says that a form has made its key: sent again it makes no other, even if that one is revoked meanwhile.
+//! The second item says that a form has created its key. Sent again, the form creates no other key, even if
+//! the first was revoked.
 //!
-//! A revoked key is deleted. `used` is the last use, to the hour: a key that has been verified is marked by the same call that reads
-//! it, once an hour, so that being let in costs one call to this table, whatever is written.
+//! A revoked key is deleted. `used` is the last use, to the hour: the call that reads a key to verify it also
+//! marks the use, once an hour. So verifying a key always takes one call to this table.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,12 +26,12 @@ use thiserror::Error;
 
 use super::directory::Membership;
 use super::item::{Item, Value, unparsable_item};
-use crate::audit::{self, Event};
 use crate::clock::Timestamp;
 use crate::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// How exactly the last use is known.
@@ -55,7 +56,7 @@ pub struct ApiKeyRecord {
     pub name: ApiKeyName,
     /// Digest of its secret.
     pub digest: Digest,
-    /// What it may do, as far as its maker may.
+    /// What it may do, within the role of its maker.
     pub scopes: Scopes,
     /// Who made it.
     pub maker: PersonId,
@@ -87,25 +88,25 @@ pub enum CreateApiKeyError {
     Upstream(#[from] UpstreamError),
 }
 
-/// Why a presented key is not accepted. Its holder must not learn which; the log may.
+/// Why a presented key is not accepted. The reason goes to the log and not to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiKeyError {
-    /// There is none of that id, or no longer.
+    /// There is no key of that id, or no longer.
     Unknown,
-    /// There is one of that id with another secret.
+    /// The key of that id has another secret.
     SecretMismatch,
     /// Its time has passed.
     Expired,
 }
 
-/// Who had a key made or revoked in the name of a person.
+/// Who creates or revokes a key in the name of a person.
 #[derive(Clone, Copy)]
 pub enum Actor<'a> {
-    /// The person, as far as we know.
+    /// The person.
     Person,
-    /// The person, with a form of ours that counts once.
+    /// The person, with a form that can be sent once.
     Form(&'a FormId),
-    /// A script with a key of theirs.
+    /// A script with an API key of the person.
     ApiKey(&'a ApiKeyId),
 }
 
@@ -113,7 +114,7 @@ pub enum Actor<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FormId([u8; 16]);
 
-/// How long a form that makes a key may lie open.
+/// How long a form that creates a key is valid.
 pub const FORM_LIFETIME: Duration = Duration::from_hours(1);
 
 /// Where the next page of the keys of a tenant begins.
@@ -128,27 +129,12 @@ impl ApiKeys {
         Self { dynamo, table, recent_uses: RecentUses::default() }
     }
 
-    /// Makes a key that may do `scopes` in the tenant of its maker, and no more than they may. The key is handed out here
-    /// and never again. Whether the maker may make keys is for the caller to know.
+    /// Creates a key that may do `scopes` in the tenant of its maker, and no more than the maker may.
+    /// [`ApiKeyIssuer`](crate::api_key_issuer::ApiKeyIssuer) records it.
     ///
     /// # Errors
-    /// When it could do nothing, too much, or only in the past; or DynamoDB fails.
-    pub async fn create(
-        &self,
-        maker: &Membership,
-        name: ApiKeyName,
-        scopes: Scopes,
-        expires: Option<Timestamp>,
-        now: Timestamp,
-    ) -> Result<(ApiKey, ApiKeyRecord), CreateApiKeyError> {
-        self.create_as(Actor::Person, maker, name, scopes, expires, now).await
-    }
-
-    /// As [`Self::create`], by a form or a script.
-    ///
-    /// # Errors
-    /// Likewise, and when the form has made its key.
-    pub async fn create_as(
+    /// When it could do nothing, too much, or only in the past; the form has made its key; or DynamoDB fails.
+    pub(crate) async fn create(
         &self,
         actor: Actor<'_>,
         maker: &Membership,
@@ -158,16 +144,16 @@ impl ApiKeys {
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeyRecord), CreateApiKeyError> {
         let scopes = scopes.permissions();
-        let beyond = scopes.difference(maker.role.permissions);
+        let excess = scopes.difference(maker.role.permissions);
         if scopes.is_empty() {
             return Err(CreateApiKeyError::NoPermission);
-        } else if !beyond.is_empty() {
-            return Err(CreateApiKeyError::ExceedsRole(beyond));
+        } else if !excess.is_empty() {
+            return Err(CreateApiKeyError::ExceedsRole(excess));
         } else if expires.is_some_and(|expires| expires <= now) {
             return Err(CreateApiKeyError::ExpiryInPast);
         }
         let key = ApiKey::random();
-        let known = ApiKeyRecord {
+        let record = ApiKeyRecord {
             id: key.id.clone(),
             tenant: maker.tenant.clone(),
             name,
@@ -178,33 +164,33 @@ impl ApiKeys {
             expires,
             used: None,
         };
-        let (id, scope) = (known.id.to_text(), known.scopes.to_string());
+        let id = record.id.to_text();
         let item = Item::default()
             .with("id", id.as_str())
-            .with("tenant", known.tenant.as_str())
-            .with("name", known.name.as_str())
-            .with("digest", known.digest.as_bytes().as_slice())
-            .with("scope", scope.as_str())
-            .with("maker", known.maker.as_str())
-            .with("created", known.created)
-            .with_some("expires", known.expires);
+            .with("tenant", record.tenant.as_str())
+            .with("name", record.name.as_str())
+            .with("digest", record.digest.as_bytes().as_slice())
+            .with("scope", record.scopes.to_string())
+            .with("maker", record.maker.as_str())
+            .with("created", record.created)
+            .with_some("expires", record.expires);
         match actor {
             Actor::Form(form) => self.put_once(&id, item, form, now).await?,
             Actor::Person | Actor::ApiKey(_) => self.put(item).await?,
         }
-        let (tenant, person, by) = (known.tenant.as_str(), known.maker.as_str(), actor.key());
-        audit::record(&Event::KeyMade { key: &id, tenant, person, scope: &scope, by: by.as_deref() });
-        Ok((key, known))
+        Ok((key, record))
     }
 
-    /// The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
+    /// The id is random, so a second write can only be a retry. It has no condition, which would refuse a
+    /// retry after a lost response.
     async fn put(&self, item: Item) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
+        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
     }
 
-    /// The key and that its form has made it, or neither; the token tells another try from a form that is sent again.
+    /// Writes the key and the mark of its form, or neither. The request token tells a retry from a form that
+    /// is sent again.
     async fn put_once(&self, id: &str, key: Item, form: &FormId, now: Timestamp) -> Result<(), CreateApiKeyError> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
         let mark = Item::default().with("id", format!("form#{}", form.to_text()));
@@ -213,7 +199,7 @@ impl ApiKeys {
         let key = Put::builder().table_name(&self.table).set_item(Some(key.into_inner()));
         let mut transaction = self.dynamo.transact_write_items().client_request_token(id);
         for put in [mark.condition_expression("attribute_not_exists(id)"), key] {
-            let put = put.build().map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
+            let put = put.build().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
             transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
         }
         let Err(error) = transaction.send().await else { return Ok(()) };
@@ -223,10 +209,14 @@ impl ApiKeys {
             }
             _ => false,
         };
-        Err(if refused { CreateApiKeyError::FormAlreadyUsed } else { UpstreamError::of_aws(CALL, &error).into() })
+        Err(if refused {
+            CreateApiKeyError::FormAlreadyUsed
+        } else {
+            upstream_call::failed_at_aws(CALL, &error).into()
+        })
     }
 
-    /// The key of that id, if its time has not passed. Proves nothing: see [`Self::verify`].
+    /// The key of that id, unless it has expired. This verifies no secret: see [`Self::verify`].
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -235,24 +225,26 @@ impl ApiKeys {
         Ok(Some(self.read(&item)?).filter(|key| key.is_alive(now)))
     }
 
-    /// What is kept of the key that is shown, if its secret is right and its time has not passed; noting its use, to the hour.
+    /// Verifies a presented key: its secret must match and it must not have expired. Records its use, to the
+    /// hour.
     ///
-    /// The write that marks the use is the read as well: a refused condition gives the item back. But a refused write costs five
-    /// times what a read does, so whoever has verified a key remembers when it was marked, and reads until the hour is over. What is
-    /// remembered is the digest, not the id: a wrong secret takes the same way as an unknown id, always, and so the same time.
+    /// The write that marks the use also reads the item: a refused condition returns it. But a refused write
+    /// costs five times what a read costs. So the process remembers when it marked a key, and only reads
+    /// until the hour is over. It remembers the digest and not the id: a wrong secret is handled like an
+    /// unknown id, and takes the same time.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn verify(
         &self,
-        shown: &ApiKey,
+        presented: &ApiKey,
         now: Timestamp,
     ) -> Result<Result<ApiKeyRecord, ApiKeyError>, UpstreamError> {
-        let digest = shown.secret.digest();
+        let digest = presented.secret.digest();
         let item = if self.recent_uses.contains_recent(&digest, now) {
-            self.item(&shown.id).await?
+            self.item(&presented.id).await?
         } else {
-            self.mark(&shown.id, &digest, now).await?
+            self.mark(&presented.id, &digest, now).await?
         };
         let Some(item) = item else { return Ok(Err(ApiKeyError::Unknown)) };
         let key = self.read(&item)?;
@@ -268,8 +260,8 @@ impl ApiKeys {
         Ok(Ok(key))
     }
 
-    /// The keys of a tenant, the newest first, and where to go on if there may be more. From an index that follows the table within
-    /// moments.
+    /// The keys of a tenant, the newest first, and where the next page begins if there may be more. From an
+    /// index that lags behind the table.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -298,7 +290,7 @@ impl ApiKeys {
             .scan_index_forward(false)
             .limit(MAX)
             .set_exclusive_start_key(start);
-        let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let page = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         let keys = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
         let last = keys.last().filter(|_| page.last_evaluated_key.is_some());
@@ -307,26 +299,12 @@ impl ApiKeys {
         Ok((keys, next))
     }
 
-    /// Revokes a key of `tenant`: the next call with it is refused. Whether there was one: another tenant's stays untouched.
-    /// `by` is who does it, if not the operator.
+    /// Removes a key of `tenant`. Whether there was one: a key of another tenant stays as it is.
+    /// [`Revocation`](crate::revocation::Revocation) records it.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn revoke(&self, tenant: &TenantId, id: &ApiKeyId, by: Option<&PersonId>) -> Result<bool, UpstreamError> {
-        self.revoke_as(Actor::Person, tenant, id, by).await
-    }
-
-    /// As [`Self::revoke`], by a form or a script.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn revoke_as(
-        &self,
-        actor: Actor<'_>,
-        tenant: &TenantId,
-        id: &ApiKeyId,
-        by: Option<&PersonId>,
-    ) -> Result<bool, UpstreamError> {
+    pub(crate) async fn revoke(&self, tenant: &TenantId, id: &ApiKeyId) -> Result<bool, UpstreamError> {
         const CALL: &str = "DynamoDB.DeleteItem";
         let delete = self
             .dynamo
@@ -338,23 +316,22 @@ impl ApiKeys {
         if let Err(error) = delete.send().await {
             return match error.as_service_error() {
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(UpstreamError::of_aws(CALL, &error)),
+                _ => Err(upstream_call::failed_at_aws(CALL, &error)),
             };
         }
-        let (person, with) = (by.map(PersonId::as_str), actor.key());
-        audit::record(&Event::KeyRevoked { key: &id.to_text(), tenant: tenant.as_str(), person, by: with.as_deref() });
         Ok(true)
     }
 
     async fn item(&self, id: &ApiKeyId) -> Result<Option<Item>, UpstreamError> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = get.consistent_read(true).send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let answer =
+            get.consistent_read(true).send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         Ok(answer.item.map(Item::new))
     }
 
-    /// Marks the key as used now, if it is the one of that secret, its time has not passed, and it was not marked within the hour;
-    /// the item as it is then, or as it was.
+    /// Marks the key as used now, if its secret matches, it has not expired, and it was not marked within the
+    /// hour. Returns the item, marked or not.
     async fn mark(&self, id: &ApiKeyId, digest: &Digest, now: Timestamp) -> Result<Option<Item>, UpstreamError> {
         const CALL: &str = "DynamoDB.UpdateItem";
         let mark = self
@@ -376,7 +353,7 @@ impl ApiKeys {
             Ok(answer) => answer.attributes,
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => refusal.item().cloned(),
-                _ => return Err(UpstreamError::of_aws(CALL, &error)),
+                _ => return Err(upstream_call::failed_at_aws(CALL, &error)),
             },
         };
         Ok(item.map(Item::new))
@@ -394,7 +371,8 @@ impl ApiKeyRecord {
 }
 
 impl Actor<'_> {
-    fn key(&self) -> Option<String> {
+    /// As the audit names a script that acts in the person's name.
+    pub(crate) fn audit_name(self) -> Option<String> {
         match self {
             Self::ApiKey(id) => Some(format!("key {}", id.to_text())),
             Self::Person | Self::Form(_) => None,
@@ -449,7 +427,7 @@ impl Cursor {
     }
 }
 
-/// When the keys that were verified here were marked, by the digest of their secret.
+/// When the keys that this process verified were marked, by the digest of their secret.
 #[derive(Clone, Default)]
 struct RecentUses(Arc<Mutex<HashMap<[u8; 32], Timestamp>>>);
 
@@ -460,7 +438,7 @@ impl RecentUses {
     }
 
     fn note(&self, digest: &Digest, at: Timestamp, now: Timestamp) {
-        // A function serves far fewer keys; forgetting one costs a refused write.
+        // A function serves far fewer keys. A key that is not remembered costs a refused write.
         const MAX: usize = 1000;
         let mut recent_uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if recent_uses.len() >= MAX {
@@ -473,7 +451,7 @@ impl RecentUses {
 }
 
 fn read(item: &Item) -> Option<ApiKeyRecord> {
-    // One that cannot be read must not mean none.
+    // A time that cannot be parsed is an error, and not a missing time.
     let time = |name| if item.has(name) { item.time(name).map(Some) } else { Some(None) };
     Some(ApiKeyRecord {
         id: ApiKeyId::parse(item.text("id")?)?,

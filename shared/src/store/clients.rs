@@ -8,12 +8,14 @@
 //! blocked       { id: "c_…", kind: "blocked", name?: "Claude", since: 1795… }
 //! ```
 //!
-//! Of each secret its digest in base64url and when it was made: a map, so that one can be added or taken away by itself.
+//! `secrets` maps the digest of each secret, in base64url, to the time when it was created. So one secret can
+//! be added or removed without reading the others.
 //!
-//! `expires` is set when a client is first seen, and after that only approvals move it: a document that is fetched again stays as
-//! long as the grants that rest on it.
+//! `expires` is set when a client is first seen. After that only approvals extend it: a client of a metadata
+//! document is kept as long as its grants.
 //!
-//! A blocked client is a tombstone that only an operator lays and takes away: every other write here is conditional on its absence.
+//! A blocked client is a tombstone that only an operator writes and removes. Every other write here has the
+//! condition that there is none.
 
 use std::time::Duration;
 
@@ -31,12 +33,13 @@ use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, Doc
 use crate::oauth::grant::ABSOLUTE_LIFETIME;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::{Digest, from_text, to_text};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
-/// How long a registration is kept that nobody uses.
+/// How long an unused registration is kept.
 pub const UNUSED_RETENTION: Duration = Duration::from_hours(30 * 24);
 
-/// How many secrets a client may have at once: one in use, one to come, and room for mistakes.
+/// How many secrets a client may have at once. A rotation needs two; the others leave room for mistakes.
 pub const MAX_SECRETS: usize = 5;
 
 /// The outcome of putting a client.
@@ -44,7 +47,7 @@ pub const MAX_SECRETS: usize = 5;
 pub enum PutOutcome {
     /// It was written.
     Written,
-    /// It was there, and for long enough.
+    /// It was there already, and is kept for long enough.
     Unchanged,
     /// It is blocked, and stays so.
     Blocked,
@@ -65,7 +68,7 @@ impl Clients {
         Self { dynamo, table }
     }
 
-    /// The client of that id, if it still counts.
+    /// The client of that id, unless it has expired.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -74,7 +77,7 @@ impl Clients {
         self.read(items.pop().flatten(), now)
     }
 
-    /// Those of `ids` that still count, each once, in one call per hundred.
+    /// The clients of `ids` that have not expired, each once, in one call per hundred.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -93,8 +96,9 @@ impl Clients {
         Ok(found)
     }
 
-    /// Keeps a client, unless it is blocked. The id of a registered one says what it contains, so writing it again changes nothing
-    /// but, perhaps, how long it is kept. That of a confidential one was chosen, and is kept once.
+    /// Stores a client, unless it is blocked. The id of a registered client is derived from its content, so
+    /// writing it again changes nothing but perhaps its expiry. The id of a confidential client was chosen,
+    /// and is never overwritten.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -113,7 +117,7 @@ impl Clients {
                 .set_item(Some(item.with("kind", "registered").with("expires", *expires).into_inner()))
                 .condition_expression("attribute_not_exists(id) OR expires < :expires")
                 .expression_attribute_values(":expires", AttributeValue::N(expires.seconds().to_string())),
-            // Two people may bring the same document at once: whichever write comes first says the same.
+            // Two requests may store the same document at once. Both write the same.
             ClientKind::Document(DocumentFetch { fetched, fresh, digest, expires }) => put
                 .set_item(Some(
                     item.with("kind", "document")
@@ -140,11 +144,11 @@ impl Clients {
                 let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
                 Ok(if there.text("kind") == Some(BLOCKED) { PutOutcome::Blocked } else { PutOutcome::Unchanged })
             }
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
-    /// Every client that counts at `now`, by id. Reads the whole table: for an operator, and for no function.
+    /// Every client that has not expired at `now`, by id. Reads the whole table: only for operators.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -154,7 +158,7 @@ impl Clients {
         let mut from = None;
         loop {
             let page = self.dynamo.scan().table_name(&self.table).consistent_read(true).set_exclusive_start_key(from);
-            let page = page.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+            let page = page.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
             for item in page.items.unwrap_or_default() {
                 found.extend(self.read(Some(Item::new(item)), now)?);
             }
@@ -167,7 +171,8 @@ impl Clients {
         Ok(found)
     }
 
-    /// Adds a secret to a confidential client; whether it could: there is such a client, and it has fewer than [`MAX_SECRETS`].
+    /// Adds a secret to a confidential client. False if there is no such client, or it has [`MAX_SECRETS`]
+    /// already.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -182,7 +187,7 @@ impl Clients {
         condition_held(update.send().await)
     }
 
-    /// Takes a secret away; whether it could: the client has it, and another besides.
+    /// Removes a secret. False if the client does not have it, or has no other one.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -200,7 +205,8 @@ impl Clients {
         update.expression_attribute_names("#digest", to_text(digest.as_bytes()))
     }
 
-    /// Forgets a client; whether there was one. One that comes by itself may come again: see [`Self::block`].
+    /// Deletes a client. Whether there was one. A client that registers itself may do so again: see
+    /// [`Self::block`].
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -208,11 +214,12 @@ impl Clients {
         const CALL: &str = "DynamoDB.DeleteItem";
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
         let deleted = delete.return_values(ReturnValue::AllOld).send().await;
-        Ok(deleted.map_err(|error| UpstreamError::of_aws(CALL, &error))?.attributes.is_some())
+        Ok(deleted.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?.attributes.is_some())
     }
 
-    /// Lays the tombstone of a client, known or not: nobody of that id registers, signs in or gets tokens until it is taken away.
-    /// `name` is what people knew it by. What it holds is for the caller to end.
+    /// Writes the tombstone of a client, known or not. Until it is removed, no client of that id can
+    /// register, connect or get tokens. `name` is the name that people know it by. The caller revokes its
+    /// grants.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -220,10 +227,10 @@ impl Clients {
         const CALL: &str = "DynamoDB.PutItem";
         let item = Item::default().with("id", id.as_str()).with("kind", BLOCKED).with_some("name", name);
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
+        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
     }
 
-    /// Takes a tombstone away; whether there was one. The client is then as unknown as any other.
+    /// Removes a tombstone. Whether there was one. The client is unknown afterwards.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -237,12 +244,12 @@ impl Clients {
         };
         match error.as_service_error() {
             Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
-    /// Keeps what the document of a known client says now, unless somebody has kept what was fetched later. How long the client is
-    /// kept does not change.
+    /// Stores the newly fetched metadata of a known client, unless a later fetch is stored already. The
+    /// expiry does not change.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -273,13 +280,14 @@ impl Clients {
             {
                 Ok(())
             }
-            Err(error) => Err(UpstreamError::of_aws(CALL, &error)),
+            Err(error) => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
-    /// The write that keeps a client that expires longer than any grant approved now can live; none if it is kept so already.
+    /// The write that extends the expiry of a client beyond that of any grant approved now. None if it is
+    /// long enough already.
     pub(super) fn expiry_extension(&self, client: &Client, now: Timestamp) -> Option<Update> {
-        // Ten days more than needed, so that most approvals find it renewed.
+        // Ten days more than needed, so that most approvals need no write.
         const MARGIN: Duration = Duration::from_hours(10 * 24);
 
         let (ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. })) = &client.kind
@@ -320,7 +328,7 @@ fn condition_held(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -
         Err(error) if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) => {
             Ok(false)
         }
-        Err(error) => Err(UpstreamError::of_aws("DynamoDB.UpdateItem", &error)),
+        Err(error) => Err(upstream_call::failed_at_aws("DynamoDB.UpdateItem", &error)),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Connections as people and administrators look at them: grants in use, their clients, and what the people behind them may do now.
+//! Connections as people and administrators see them: grants in use, with their clients and memberships.
 //!
-//! The indexes by tenant and by person follow the table within moments and hold no more than a list needs to be drawn up; what is
-//! shown is read from the table itself, so that a connection that was revoked a second ago is not shown.
+//! The indexes by tenant and by person lag behind the table, and hold only what a list needs. What is shown
+//! is read from the table itself, so a connection that was revoked a second ago is not shown.
 
 use std::collections::HashMap;
 
@@ -13,14 +13,17 @@ use super::directory::{Directory, Membership};
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::{Key, batch_get_items};
+use crate::audit::ConnectionRef;
 use crate::clock::Timestamp;
 use crate::oauth::client::{Client, ClientId};
-use crate::oauth::grant::{CODE_LIFETIME, Grant, GrantId};
+use crate::oauth::grant::{CODE_LIFETIME, Grant};
+use crate::oauth::grant_id::GrantId;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
-/// The most connections of one page: with client, membership and tenant of each, one call reads them all.
+/// The most connections of one page: one call reads them all, with client, membership and tenant of each.
 pub const PAGE: usize = 30;
 
 /// A grant in use.
@@ -30,25 +33,27 @@ pub struct Connection {
     pub grant: Grant,
     /// Its client, unless that is no longer known.
     pub client: Option<Client>,
-    /// The membership of its person in its tenant now; nothing if they are no longer a member, which ends it at its next refresh.
+    /// The current membership of its person. Nothing if they are no longer a member: the next refresh then
+    /// revokes the grant.
     pub membership: Option<Membership>,
 }
 
-/// A page of them, the newest first. It may hold fewer than a page can, even none, and yet not be the last.
+/// A page of connections, the newest first. A page may have fewer than [`PAGE`], even none, although more
+/// follow.
 #[derive(Debug)]
 pub struct Connections {
     /// In order.
     pub found: Vec<Connection>,
-    /// Where to go on.
+    /// Where the next page begins.
     pub next: Option<Cursor>,
 }
 
 /// Which connections.
 #[derive(Clone, Copy, Debug)]
 pub enum ConnectionFilter<'a> {
-    /// A person's, wherever they are.
+    /// Those of a person, in all tenants.
     Person(&'a PersonId),
-    /// A tenant's; all, or those of one person, one client, or both.
+    /// Those in a tenant: all, or those of one person, one client, or both.
     Tenant {
         /// Which tenant.
         tenant: &'a TenantId,
@@ -59,7 +64,7 @@ pub enum ConnectionFilter<'a> {
     },
 }
 
-/// A grant that can still be used, or become usable: what an index knows of it.
+/// A grant that is in use or whose code can still be exchanged, as an index has it.
 #[derive(Clone, Debug)]
 pub struct OpenGrant {
     /// Its id.
@@ -75,7 +80,7 @@ pub struct OpenGrant {
     issued: bool,
 }
 
-/// Where the next page begins. It names no person or tenant: whose list it is stands elsewhere.
+/// Where the next page begins. It names no person or tenant: the caller knows whose list it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
     created: Timestamp,
@@ -83,7 +88,7 @@ pub struct Cursor {
 }
 
 impl Grants {
-    /// What `person` has connected, and their memberships by name of the tenant: in three calls.
+    /// The connections of `person`, and their memberships by name of the tenant. Takes three calls.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -100,7 +105,7 @@ impl Grants {
             membership_items.iter().filter_map(|item| TenantId::parse(item.text("tenant")?)).collect();
         let items = self.read_items(clients, &open, tenants.iter().map(|tenant| directory.tenant_key(tenant))).await?;
         let mut memberships = Vec::new();
-        // One that cannot be parsed is told from one that is not there.
+        // A membership that cannot be parsed is an error, and not a missing one.
         for membership in &membership_items {
             let tenant = membership.text("tenant").and_then(TenantId::parse);
             let tenant = tenant.and_then(|tenant| items.get(&directory.tenant_key(&tenant)).cloned());
@@ -113,7 +118,8 @@ impl Grants {
         Ok((memberships, Connections { found, next }))
     }
 
-    /// What is connected in a tenant, with each person's role: in two calls, unless much has to be passed over.
+    /// The connections in a tenant, with each person's role. Takes two calls, or more where many ended grants
+    /// are skipped.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -131,8 +137,8 @@ impl Grants {
             return Ok(Connections { found: Vec::new(), next });
         }
         let membership_keys = open.iter().map(|open| directory.membership_key(&open.person, tenant));
-        let besides = membership_keys.chain(std::iter::once(directory.tenant_key(tenant)));
-        let items = self.read_items(clients, &open, besides).await?;
+        let other_keys = membership_keys.chain(std::iter::once(directory.tenant_key(tenant)));
+        let items = self.read_items(clients, &open, other_keys).await?;
         let found = self.assemble(&open, &items, clients, now, |grant| {
             match items.get(&directory.membership_key(&grant.approval.person, tenant)) {
                 Some(membership) => {
@@ -144,46 +150,47 @@ impl Grants {
         Ok(Connections { found, next })
     }
 
-    /// Up to `most` grants that could still be used, the newest first, and where to go on: those in use, and those whose code may yet
-    /// be exchanged. Some may have expired since. With `until`, only those that were approved by then.
+    /// Up to `limit` grants that are in use or whose code can still be exchanged, the newest first, and where
+    /// the next page begins. Some may have expired. With `until`, only those that were approved by then.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn open_grants(
         &self,
-        whose: ConnectionFilter<'_>,
+        filter: ConnectionFilter<'_>,
         until: Option<Timestamp>,
         after: Option<&Cursor>,
-        most: usize,
+        limit: usize,
         now: Timestamp,
     ) -> Result<(Vec<OpenGrant>, Option<Cursor>), UpstreamError> {
-        self.page(whose, true, (until, after), most, now).await
+        self.page(filter, true, (until, after), limit, now).await
     }
 
     async fn page(
         &self,
-        whose: ConnectionFilter<'_>,
+        filter: ConnectionFilter<'_>,
         issued_too: bool,
         (until, after): (Option<Timestamp>, Option<&Cursor>),
-        most: usize,
+        limit: usize,
         now: Timestamp,
     ) -> Result<(Vec<OpenGrant>, Option<Cursor>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
-        // Ended grants are kept for a month, and passed over here: some 100 KB a call, which costs little, and no more calls than this.
+        // Ended grants are kept for a month, and skipped here: about 100 KB per call, and at most this many
+        // calls.
         const PASSED_OVER: i32 = 300;
         const CALLS: usize = 3;
 
         let mut found: Vec<OpenGrant> = Vec::new();
         let mut start = after.cloned();
         for _ in 0..CALLS {
-            let query = whose.query(self.dynamo.query(), issued_too, until).table_name(&self.table);
-            let from = start.as_ref().map(|place| whose.start(place));
+            let query = filter.query(self.dynamo.query(), issued_too, until).table_name(&self.table);
+            let from = start.as_ref().map(|cursor| filter.start(cursor));
             let query = query.scan_index_forward(false).limit(PASSED_OVER).set_exclusive_start_key(from);
-            let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
-            let place =
+            let page = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
+            let cursor =
                 |item: &Item| Some(Cursor { created: item.time("created")?, id: GrantId::parse(item.text("id")?)? });
             start = match page.last_evaluated_key.map(Item::new) {
-                Some(last) => Some(place(&last).ok_or_else(|| unparsable_item(&self.table))?),
+                Some(last) => Some(cursor(&last).ok_or_else(|| unparsable_item(&self.table))?),
                 None => None,
             };
             for item in page.items.unwrap_or_default() {
@@ -191,29 +198,29 @@ impl Grants {
                 if open.issued && now.since(open.created) > CODE_LIFETIME {
                     continue;
                 }
-                if let Some(last) = found.last().filter(|_| found.len() == most) {
+                if let Some(last) = found.last().filter(|_| found.len() == limit) {
                     let next = Cursor { created: last.created, id: last.id.clone() };
                     return Ok((found, Some(next)));
                 }
                 found.push(open);
             }
-            if start.is_none() || found.len() == most {
+            if start.is_none() || found.len() == limit {
                 break;
             }
         }
         Ok((found, start))
     }
 
-    /// The grants of `open`, their clients, and what stands at `besides`: each once, as DynamoDB wants it.
+    /// Reads the grants of `open`, their clients, and the items at `other_keys`. DynamoDB wants each key once.
     async fn read_items<'a>(
         &'a self,
         clients: &'a Clients,
         open: &[OpenGrant],
-        besides: impl Iterator<Item = Key<'a>>,
+        other_keys: impl Iterator<Item = Key<'a>>,
     ) -> Result<ItemsByKey, UpstreamError> {
         let grants = open.iter().map(|open| self.key(&open.id));
         let mut keys: Vec<Key<'a>> = Vec::new();
-        for key in grants.chain(open.iter().map(|open| clients.key(&open.client))).chain(besides) {
+        for key in grants.chain(open.iter().map(|open| clients.key(&open.client))).chain(other_keys) {
             if !keys.iter().any(|known| name(known) == name(&key)) {
                 keys.push(key);
             }
@@ -241,6 +248,14 @@ impl Grants {
     }
 }
 
+impl OpenGrant {
+    /// As the audit names it.
+    #[must_use]
+    pub const fn connection(&self) -> ConnectionRef<'_> {
+        ConnectionRef { grant: &self.id, client: &self.client, tenant: &self.tenant, person: &self.person }
+    }
+}
+
 impl Connection {
     /// Approved ∩ what the role allows now: what its next access token will carry.
     #[must_use]
@@ -251,7 +266,8 @@ impl Connection {
 }
 
 impl ConnectionFilter<'_> {
-    /// By the person where there is one, so that ending all of theirs is as much work as they have connections.
+    /// Uses the index by person where there is one, so that revoking all of a person's connections reads only
+    /// theirs.
     fn query(self, query: QueryFluentBuilder, issued_too: bool, until: Option<Timestamp>) -> QueryFluentBuilder {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let mut filter = "#state = :active".to_owned();
@@ -287,14 +303,14 @@ impl ConnectionFilter<'_> {
             .filter_expression(filter)
     }
 
-    fn start(self, place: &Cursor) -> HashMap<String, AttributeValue> {
+    fn start(self, cursor: &Cursor) -> HashMap<String, AttributeValue> {
         let item = match self {
             Self::Person(person) | Self::Tenant { person: Some(person), .. } => {
                 Item::default().with("person", person.as_str())
             }
             Self::Tenant { tenant, .. } => Item::default().with("tenant", tenant.as_str()),
         };
-        item.with("created", Value::from(place.created)).with("id", place.id.to_text()).into_inner()
+        item.with("created", Value::from(cursor.created)).with("id", cursor.id.to_text()).into_inner()
     }
 }
 

@@ -7,23 +7,27 @@
 //! former one  { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, told?: 1795…, expires: 1797… }
 //! ```
 //!
-//! `change` numbers what the product told of a membership, if it does (`functions/feed`): what arrives late does not undo what
-//! came after it, so a membership that ends leaves that behind for a month. It names no tenant, and is in no index.
-//! `told` says since when that change counts; nothing is decided by it, but one that is late by more than [`MAX_DELAY`] is worth a look.
-//! `reached` is how far that change has been followed in what the person has connected, as long as some of it is left.
-//! An operator's word has no number and leaves it as it is: it wins over all that has arrived, and the product's next word over it.
+//! `change` is the number of the last change that the product sent (`functions/feed`). A change that arrives
+//! late does not undo a later one. So a membership that ends leaves an item with this number for a month.
+//! That item names no tenant, and is in no index.
+//!
+//! `told` is the time since when that change counts. It decides nothing, but a change that is late by more
+//! than [`MAX_DELAY`](super::membership_changes::MAX_DELAY) is reported.
+//!
+//! `reached` says how far the change has been applied to the person's grants, as long as some are left.
+//!
+//! A change by an operator has no number and leaves `change` as it is. It overrides all changes that have
+//! arrived, and the product's next change overrides it.
 //!
 //! A role is defined once, in its tenant, so that changing it changes what all its members may do at once.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::clients::Clients;
-use super::connections::Cursor;
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::pending_scopes::PendingScopes;
@@ -33,14 +37,15 @@ use crate::oauth::client::{Client, ClientId};
 use crate::oauth::role::Role;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
-/// The attribute that numbers the last change that the product told.
-const CHANGE: &str = "change";
-/// The attribute that says when it was told.
-const TOLD: &str = "told";
+/// The attribute with the number of the last change that the product sent.
+pub(super) const CHANGE: &str = "change";
+/// The attribute with the time when that change was received.
+pub(super) const TOLD: &str = "told";
 /// The attribute that only a former membership has.
-const LEFT: &str = "left";
+pub(super) const LEFT: &str = "left";
 
 /// The table of tenants and memberships.
 #[derive(Clone)]
@@ -56,7 +61,7 @@ pub struct Tenant {
     pub id: TenantId,
     /// As people call it.
     pub name: String,
-    /// The roles of its own, besides the built-in ones.
+    /// Its own roles, besides the built-in ones.
     pub roles: Vec<Role>,
 }
 
@@ -73,35 +78,8 @@ pub struct Membership {
     pub role: Role,
 }
 
-/// For how long a membership that ended is kept: longer than the product goes on telling.
-const RETENTION: Duration = Duration::from_hours(30 * 24);
-
-/// By how much a change that was overtaken on its way is late at most: twice as long as the product waits until it tells again.
-pub const MAX_DELAY: Duration = Duration::from_hours(2);
-
-/// The outcome of a change that the product told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ChangeOutcome {
-    /// It counts from now on.
-    Applied,
-    /// It was the last one that was told, and still is; and how far it has been followed, if not to the end.
-    Repeated(Option<ChangeProgress>),
-    /// A later one was told before.
-    Superseded,
-    /// One with a higher number has counted for longer than [`MAX_DELAY`]: the product numbers anew, or somebody replays.
-    Stale,
-}
-
-/// How far a change has been followed in what a person has connected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChangeProgress {
-    /// When going through them began.
-    pub began: Timestamp,
-    /// The last one that has followed, in the order of [`Grants::open_grants`].
-    pub cursor: Cursor,
-    /// Those approved before have followed: it was gone through them already.
-    pub down_to: Option<Timestamp>,
-}
+/// How long a membership that ended is kept: longer than the product repeats a change.
+pub(super) const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 impl Directory {
     pub(crate) const fn new(dynamo: aws_sdk_dynamodb::Client, table: String) -> Self {
@@ -120,7 +98,7 @@ impl Directory {
         self.read_membership(&membership, tenant)
     }
 
-    /// The same, with the number of the membership's last change that the product told, 0 if it told none.
+    /// The same, with the number of the last change that the product sent. 0 if it sent none.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -136,8 +114,8 @@ impl Directory {
         Ok((self.read_membership(&membership, tenant)?, self.change(&membership)?))
     }
 
-    /// A client, the memberships of `person` by name of the tenant, and the scopes that the client has pending there: what a consent
-    /// page needs, in two calls.
+    /// What a consent page needs, in two calls: a client, the memberships of `person` by name of the tenant,
+    /// and the pending scopes.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -150,7 +128,7 @@ impl Directory {
         now: Timestamp,
     ) -> Result<(Option<Client>, Vec<Membership>, PendingScopes), UpstreamError> {
         let membership_items = self.membership_items(person).await?;
-        // One each, or a role of one tenant would be read in another.
+        // Exactly one tenant per membership, or a role of one tenant would be read in another.
         let tenants: Option<Vec<_>> =
             membership_items.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
         let tenants = tenants.ok_or_else(|| unparsable_item(&self.table))?;
@@ -176,7 +154,7 @@ impl Directory {
         found.map(|item| self.read_tenant(id.clone(), &item)).transpose()
     }
 
-    /// Keeps a tenant and the roles it defines.
+    /// Stores a tenant and the roles it defines.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -215,7 +193,7 @@ impl Directory {
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
             .expression_attribute_values(":person", Value::from(person.as_str()).0)
             .expression_attribute_values(":role", Value::from(role).0);
-        update.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
+        update.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
     }
 
     /// Takes a person out of a tenant.
@@ -244,99 +222,7 @@ impl Directory {
         let Err(error) = update.send().await else { return Ok(()) };
         match error.as_service_error() {
             Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
-        }
-    }
-
-    /// Applies what the product says of a membership: the role that it has since the change of that number, or that it has ended.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn apply_change(
-        &self,
-        (person, tenant): (&PersonId, &TenantId),
-        role: Option<&str>,
-        change: u64,
-        now: Timestamp,
-    ) -> Result<ChangeOutcome, UpstreamError> {
-        const CALL: &str = "DynamoDB.PutItem";
-        let item = Item::new(self.membership_key(person, tenant).attribute_values())
-            .with(CHANGE, change_number(change))
-            .with(TOLD, now);
-        let item = match role {
-            Some(role) => item.with("tenant", tenant.as_str()).with("person", person.as_str()).with("role", role),
-            None => item.with(LEFT, now).with("expires", now.plus(RETENTION)),
-        };
-        let put = self
-            .dynamo
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item.into_inner()))
-            .condition_expression("attribute_not_exists(#change) OR #change < :change")
-            .expression_attribute_names("#change", CHANGE)
-            .expression_attribute_values(":change", change_number(change).0)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(ChangeOutcome::Applied) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                let known = refusal.item().cloned().map(Item::new).ok_or_else(|| unparsable_item(&self.table))?;
-                if self.change(&known)? != change {
-                    let stale = known.time(TOLD).is_some_and(|told| told.plus(MAX_DELAY) < now);
-                    return Ok(if stale { ChangeOutcome::Stale } else { ChangeOutcome::Superseded });
-                }
-                let reached = |of: &Item| {
-                    let reached = Item::new(of.map("reached")?.clone());
-                    Some(ChangeProgress {
-                        began: reached.time("began")?,
-                        cursor: Cursor::parse(reached.text("place")?)?,
-                        down_to: if reached.has("down_to") { Some(reached.time("down_to")?) } else { None },
-                    })
-                };
-                let reached = known.has("reached").then(|| reached(&known).ok_or_else(|| unparsable_item(&self.table)));
-                Ok(ChangeOutcome::Repeated(reached.transpose()?))
-            }
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
-        }
-    }
-
-    /// Writes how far `change`, to `role`, has been applied; nothing if it has been to the end. Unless another change counts by now.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn put_change_progress(
-        &self,
-        (person, tenant): (&PersonId, &TenantId),
-        role: &str,
-        change: u64,
-        reached: Option<&ChangeProgress>,
-        now: Timestamp,
-    ) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.PutItem";
-        let reached = reached.map(|ChangeProgress { began, cursor, down_to }| {
-            let members = Item::default().with("began", *began).with("place", cursor.to_text());
-            Value(AttributeValue::M(members.with_some("down_to", *down_to).into_inner()))
-        });
-        let item = Item::new(self.membership_key(person, tenant).attribute_values())
-            .with(CHANGE, change_number(change))
-            .with("tenant", tenant.as_str())
-            .with("person", person.as_str())
-            .with("role", role)
-            .with(TOLD, now)
-            .with_some("reached", reached);
-        let put = self
-            .dynamo
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item.into_inner()))
-            .condition_expression("#change = :change AND #role = :role")
-            .expression_attribute_names("#change", CHANGE)
-            .expression_attribute_names("#role", "role")
-            .expression_attribute_values(":change", change_number(change).0)
-            .expression_attribute_values(":role", Value::from(role).0);
-        let Err(error) = put.send().await else { return Ok(()) };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
@@ -353,7 +239,7 @@ impl Directory {
                 .expression_attribute_values(":person", AttributeValue::S(format!("person#{person}")))
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
-            let page = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+            let page = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
             let items = page.items.unwrap_or_default().into_iter().map(Item::new);
             found.extend(items.filter(|membership| !membership.has(LEFT)));
             start = page.last_evaluated_key;
@@ -366,7 +252,7 @@ impl Directory {
     async fn put(&self, item: Item) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
+        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
     }
 
     pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, UpstreamError> {
@@ -389,13 +275,13 @@ impl Directory {
         Key { table: &self.table, attributes }
     }
 
-    fn change(&self, membership: &Item) -> Result<u64, UpstreamError> {
-        let known =
+    pub(super) fn change(&self, membership: &Item) -> Result<u64, UpstreamError> {
+        let change =
             membership.has(CHANGE).then(|| membership.number(CHANGE).ok_or_else(|| unparsable_item(&self.table)));
-        Ok(known.transpose()?.unwrap_or(0))
+        Ok(change.transpose()?.unwrap_or(0))
     }
 
-    /// A membership that has ended, or of a tenant that is gone, gives nothing.
+    /// The membership in an item. Nothing if it has ended, or its tenant is gone.
     pub(super) fn read_membership(
         &self,
         membership: &Item,
@@ -414,13 +300,9 @@ impl Directory {
     }
 }
 
-/// The number of a change, as an attribute.
-pub(super) fn change_number(change: u64) -> Value {
-    Value(AttributeValue::N(change.to_string()))
-}
-
-/// The role that the tenant defines, else the built-in one, else one that allows nothing: a role that is renamed in two writes
-/// must not end what its members have connected. `None` when it is not readable, which must not mean the built-in one.
+/// The role that the tenant defines, else the built-in one, else a role that allows nothing: while a role is
+/// renamed in two writes, its members keep their connections. `None` when the role cannot be parsed, which
+/// must not mean the built-in one.
 fn read_role(tenant: &Item, name: &str) -> Option<Role> {
     let own = if tenant.has("roles") { tenant.map("roles")?.get(name) } else { None };
     let Some(own) = own else {

@@ -13,10 +13,11 @@
 //! what tokens up to that generation may still do, and the number of the membership's change that says so.
 //! ```
 //!
-//! Beside them, the scopes that clients lacked: [`super::pending_scopes`].
+//! The same table has the pending scopes: [`super::pending_scopes`].
 //!
-//! Every transition is one conditional write whose refusal returns the item as it is: the table decides races. `made_by` names
-//! the write that made the state, so that another try of a write whose answer was lost recognises its own.
+//! Every transition is one conditional write, and a refused one returns the item as it is. So the table
+//! decides races. `made_by` identifies the write that made the state: a retry after a lost response
+//! recognises its own write by it.
 
 use std::time::Duration;
 
@@ -29,15 +30,13 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::clients::Clients;
-use super::directory::change_number;
 use super::item::{Item, Value, unparsable_item};
-use super::pending_scopes::PendingScopes;
+use super::pending_scopes::{self, PendingScopes};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::oauth::client::{Client, ClientId};
-use crate::oauth::grant::{
-    Active, Approval, CodeBinding, Grant, GrantId, GrantState, Limit, RevocationReason, VerifiedCode,
-};
+use crate::oauth::grant::{Active, Approval, CodeBinding, Grant, GrantState, Limit, RevocationReason, VerifiedCode};
+use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh_token::{RotationNonce, TokenFamily};
@@ -45,14 +44,15 @@ use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret};
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const UPDATE: &str = "DynamoDB.UpdateItem";
 
-/// The value that names a transition's write.
+/// The value that identifies the write of a transition.
 const MADE_BY: &str = ":made_by";
 
-/// How long a revoked grant is kept for those who ask what happened.
+/// How long a revoked grant is kept, for investigations.
 const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 /// The table of grants.
@@ -84,11 +84,12 @@ impl Grants {
     pub async fn find(&self, id: &GrantId) -> Result<Option<Grant>, UpstreamError> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).key("id", AttributeValue::S(id.to_text()));
-        let answer = get.consistent_read(true).send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let answer =
+            get.consistent_read(true).send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         self.read(answer.item.map(Item::new))
     }
 
-    /// The client and the grant that it speaks of, in one call.
+    /// A client and the grant that its request names, in one call.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -104,7 +105,8 @@ impl Grants {
         Ok((clients.read(items.pop().flatten(), now)?, grant))
     }
 
-    /// Keeps a new grant, and its client for as long as the grant can live; and the scopes that it grants are no longer `pending`.
+    /// Stores a new grant, extends the expiry of its client to that of the grant, and removes the `pending`
+    /// scopes of its tenant.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -118,15 +120,18 @@ impl Grants {
     ) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
 
-        // The id is random, so a second write can only be another try of it: no condition, which would refuse what succeeded.
+        // The id is random, so a second write can only be a retry. It has no condition, which would refuse a
+        // retry after a lost response.
         let item = write(grant).into_inner();
-        let updates =
-            [clients.expiry_extension(client, now), self.pending_scopes_removal(&grant.approval, pending, now)];
+        let updates = [
+            clients.expiry_extension(client, now),
+            pending_scopes::removal(&self.table, &grant.approval, pending, now),
+        ];
         let updates: Vec<_> =
             updates.into_iter().flatten().map(|update| TransactWriteItem::builder().update(update).build()).collect();
         if !updates.is_empty() {
             let put = Put::builder().table_name(&self.table).set_item(Some(item.clone())).build();
-            let put = put.map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
+            let put = put.map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
             let mut transaction = self.dynamo.transact_write_items().client_request_token(grant.id.to_text());
             for write in std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates) {
                 transaction = transaction.transact_items(write);
@@ -134,17 +139,17 @@ impl Grants {
             let kept = transaction.send().await;
             match kept {
                 Ok(_) => return Ok(()),
-                // Somebody else renews the client at this moment: many people share one that registers itself. Or one of its
-                // calls records a pending scope: then that is offered once more than it needs to be.
+                // Another request extends the same client at this moment: many people share one that
+                // registers itself. Or a call records a pending scope: then the scope is offered once more.
                 Err(error) if is_conflict(&error) => {}
-                Err(error) => return Err(UpstreamError::of_aws(CALL, &error)),
+                Err(error) => return Err(upstream_call::failed_at_aws(CALL, &error)),
             }
         }
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws("DynamoDB.PutItem", &error))
+        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws("DynamoDB.PutItem", &error))
     }
 
-    /// Issued → active: the code is spent. Only the first of several succeeds.
+    /// Issued → active: the code is used. Only the first of several requests succeeds.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -170,7 +175,7 @@ impl Grants {
         self.compare_and_swap(update.update_expression(format!("{set} REMOVE effective"))).await
     }
 
-    /// Rotates the family of `grant` from `current` to `next`, if nobody was faster.
+    /// Rotates the family of `grant` from `current` to `next`, if no other request was faster.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -194,7 +199,8 @@ impl Grants {
         self.compare_and_swap(with_family(update, next)).await
     }
 
-    /// Records that a lost response was reissued, as `next` says, if nobody has rotated the family since.
+    /// Records that a lost response was issued again, with the family as `next`, unless the family was
+    /// rotated since.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -211,8 +217,8 @@ impl Grants {
         self.compare_and_swap(update).await
     }
 
-    /// Records that mcp has seen an access token of `generation`, and when. `Conflict` if one of it or a later one was seen before,
-    /// or the grant has been revoked since.
+    /// Records that mcp has seen an access token of `generation`, and when. `Conflict` if a token of this or
+    /// a later generation was seen before, or the grant was revoked.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -228,7 +234,8 @@ impl Grants {
         self.compare_and_swap(update).await
     }
 
-    /// Revokes a grant. Whether this call did: a revoked one stays as it was revoked.
+    /// Revokes a grant. Whether this call did: a grant that is revoked already stays as it is. Functions use
+    /// [`Revocation`](crate::revocation::Revocation), which records it.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -246,9 +253,9 @@ impl Grants {
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
     }
 
-    /// Lets what was issued under a grant do no more than `allowed`, which follows from the change of the membership of number
-    /// `change`. Whether this call did: a later change, and a revocation, stay. What the next refresh issues is its own affair,
-    /// unless that has begun already.
+    /// Limits the issued tokens of a grant to `allowed`, after the membership's change of number `change`.
+    /// Whether this call did: a later change and a revocation stay. The limit does not apply to tokens of
+    /// later refreshes, which read the role themselves, except to one that runs now.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -262,7 +269,7 @@ impl Grants {
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":issued", AttributeValue::S("issued".to_owned()))
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
-            .expression_attribute_values(":change", change_number(change).0)
+            .expression_attribute_values(":change", Value::from(change).0)
             .expression_attribute_values(":allowed", Value::from(allowed.to_string()).0)
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":one", number(1))
@@ -270,6 +277,39 @@ impl Grants {
                 "SET limited_to = :allowed, limited_by = :change, limited_through = if_not_exists(generation, :none) + :one",
             );
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
+    }
+
+    /// Records that `client` needs `scopes` of `person` in `tenant`. Scopes that are never offered are left
+    /// out.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn record_pending_scopes(
+        &self,
+        person: &PersonId,
+        client: &ClientId,
+        tenant: &TenantId,
+        scopes: Scopes,
+        now: Timestamp,
+    ) -> Result<(), UpstreamError> {
+        let update = self.dynamo.update_item().table_name(&self.table);
+        let Some(update) = pending_scopes::addition(update, (person, client, tenant), scopes, now) else {
+            return Ok(());
+        };
+        update.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(UPDATE, &error))
+    }
+
+    pub(super) fn pending_scopes_key<'a>(&'a self, person: &PersonId, client: &ClientId) -> Key<'a> {
+        Key { table: &self.table, attributes: vec![("id", pending_scopes::id(person, client))] }
+    }
+
+    pub(super) fn read_pending_scopes(
+        &self,
+        item: Option<Item>,
+        now: Timestamp,
+    ) -> Result<PendingScopes, UpstreamError> {
+        let Some(item) = item else { return Ok(PendingScopes::default()) };
+        pending_scopes::read(item, now).ok_or_else(|| unparsable_item(&self.table))
     }
 
     pub(super) fn key<'a>(&'a self, id: &GrantId) -> Key<'a> {
@@ -305,7 +345,7 @@ impl Grants {
                 let item = refusal.item().cloned().map(Item::new);
                 Ok(self.read(item)?.map_or(Update::NotFound, |grant| Update::Conflict(Box::new(grant))))
             }
-            _ => Err(UpstreamError::of_aws(UPDATE, &error)),
+            _ => Err(upstream_call::failed_at_aws(UPDATE, &error)),
         }
     }
 
@@ -330,7 +370,7 @@ fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateI
         .expression_attribute_values(":turned", Value::from(family.rotated).0)
 }
 
-/// A new grant; what follows are updates.
+/// The item of a new grant. Later writes are updates.
 fn write(grant: &Grant) -> Item {
     let Grant { id, approval, binding, state } = grant;
     let effective = match state {

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::clock::Timestamp;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// An item of a table.
@@ -91,6 +92,12 @@ impl From<u32> for Value {
     }
 }
 
+impl From<u64> for Value {
+    fn from(number: u64) -> Self {
+        Self(AttributeValue::N(number.to_string()))
+    }
+}
+
 impl From<Timestamp> for Value {
     fn from(time: Timestamp) -> Self {
         Self(AttributeValue::N(time.seconds().to_string()))
@@ -115,7 +122,8 @@ impl<V: Into<Self>> From<Vec<V>> for Value {
     }
 }
 
-/// An item that we cannot have written: somebody else did, or we broke the schema.
+/// The error of an item that this version cannot have written: somebody else wrote it, or the schema has
+/// changed.
 pub(super) fn unparsable_item(table: &str) -> UpstreamError {
-    UpstreamError::new("DynamoDB", format!("an item of {table} could not be parsed"))
+    upstream_call::failed("DynamoDB", format!("an item of {table} could not be parsed"))
 }

@@ -1,4 +1,5 @@
-//! The tables, concretely. Every access is by key, or a query bounded by one tenant or one person; no scan but an operator's.
+//! The tables in DynamoDB. Every access is by key, or a query within one tenant or one person. Only operators
+//! scan.
 //!
 //! Each file documents its items, with an example of each state. Expired items linger for days, so readers check the time.
 
@@ -9,6 +10,7 @@ pub mod connections;
 pub mod directory;
 pub mod grants;
 mod item;
+pub mod membership_changes;
 pub mod operator;
 pub mod pending_scopes;
 pub mod workspace;
@@ -16,6 +18,7 @@ pub mod workspace;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use std::collections::HashMap;
 
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 use item::Item;
 
@@ -46,16 +49,18 @@ async fn batch_get_items(
             let mut entry = remaining.remove(key.table).map_or_else(Vec::new, |entry| entry.keys);
             entry.push(key.attribute_values());
             let entry = KeysAndAttributes::builder().set_keys(Some(entry)).consistent_read(true).build();
-            remaining.insert(key.table.to_owned(), entry.map_err(|error| UpstreamError::new(CALL, error.to_string()))?);
+            remaining
+                .insert(key.table.to_owned(), entry.map_err(|error| upstream_call::failed(CALL, error.to_string()))?);
         }
-        // DynamoDB may leave some keys for another call; more than one more means that the table is short of capacity.
+        // DynamoDB may leave some keys for one more call. If it leaves keys again, the table is short of
+        // capacity.
         for _ in 0..2 {
             let answer = dynamo.batch_get_item().set_request_items(Some(remaining)).send().await;
-            let answer = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+            let answer = answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
             for (table, items) in answer.responses.unwrap_or_default() {
                 for item in items.into_iter().map(Item::new) {
-                    let place = keys.iter().position(|key| key.table == table && item.has_key(&key.attributes));
-                    if let Some(slot) = place.and_then(|place| found.get_mut(place)) {
+                    let position = keys.iter().position(|key| key.table == table && item.has_key(&key.attributes));
+                    if let Some(slot) = position.and_then(|position| found.get_mut(position)) {
                         *slot = Some(item);
                     }
                 }
@@ -66,7 +71,7 @@ async fn batch_get_items(
             }
         }
         if !remaining.is_empty() {
-            return Err(UpstreamError::new(CALL, "DynamoDB left keys unprocessed twice"));
+            return Err(upstream_call::failed(CALL, "DynamoDB left keys unprocessed twice"));
         }
     }
     Ok(found)

@@ -1,6 +1,6 @@
-//! What only an operator asks, who holds the deployment itself: no function calls anything of this.
+//! What only operators read and write, with the command line. No function calls any of this.
 //!
-//! Lists go by an index where one serves. Those that read a whole table say so.
+//! Lists use an index where there is one. Those that read a whole table say so.
 
 use std::collections::HashMap;
 
@@ -16,6 +16,7 @@ use super::{Key, batch_get_items};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
 use crate::oauth::tenant::{PersonId, TenantId};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const QUERY: &str = "DynamoDB.Query";
@@ -42,13 +43,13 @@ pub struct Member {
 }
 
 impl Grants {
-    /// Every grant that is kept of someone, revoked ones as well, the newest first; as the table has it, though an index that follows it
-    /// within moments says which there are.
+    /// Every stored grant that fits, revoked ones included, the newest first. The ids come from an index that
+    /// lags behind the table, the grants from the table itself.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn list(&self, whose: &GrantFilter) -> Result<Vec<Grant>, UpstreamError> {
-        let mut grants = match whose {
+    pub async fn list(&self, filter: &GrantFilter) -> Result<Vec<Grant>, UpstreamError> {
+        let mut grants = match filter {
             GrantFilter::Tenant(tenant) => self.query_index("by_tenant", "tenant", tenant.as_str()).await?,
             GrantFilter::Person(person) => self.query_index("by_person", "person", person.as_str()).await?,
             GrantFilter::Client(client) => {
@@ -94,7 +95,7 @@ impl Directory {
         Ok(found)
     }
 
-    /// Everyone in a tenant, by person, from an index that follows the table within moments.
+    /// Everyone in a tenant, by person, from an index that lags behind the table.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -107,7 +108,7 @@ impl Directory {
         found.iter().map(|item| read(item).ok_or_else(|| unparsable_item(&self.table))).collect()
     }
 
-    /// Removes a tenant itself; its members, grants, keys and data are for the caller to remove before.
+    /// Removes a tenant itself. The caller removes its members, grants, keys and data before.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -115,7 +116,7 @@ impl Directory {
         const CALL: &str = "DynamoDB.DeleteItem";
         let key = self.tenant_key(tenant).attribute_values();
         let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key));
-        delete.send().await.map(|_| ()).map_err(|error| UpstreamError::of_aws(CALL, &error))
+        delete.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
     }
 }
 
@@ -128,7 +129,7 @@ impl Workspaces {
         Ok(self.keys_of(tenant).await?.len())
     }
 
-    /// Removes all that a tenant has; how many items that were. Interrupted, it goes on when it is called again.
+    /// Removes all items of a tenant, and returns how many there were. After an interruption, call it again.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -155,33 +156,35 @@ fn with_partition(query: QueryFluentBuilder, attribute: &str, value: &str) -> Qu
         .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
 }
 
-/// What a query finds, on however many pages.
+/// All items that a query finds, from all its pages.
 async fn query_all(query: QueryFluentBuilder) -> Result<Vec<Item>, UpstreamError> {
     paginate(async |from| {
         let page = query.clone().set_exclusive_start_key(from).send().await;
-        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| UpstreamError::of_aws(QUERY, &error))
+        page.map(|page| (page.items, page.last_evaluated_key))
+            .map_err(|error| upstream_call::failed_at_aws(QUERY, &error))
     })
     .await
 }
 
-/// What a scan finds, on however many pages.
+/// All items that a scan finds, from all its pages.
 async fn scan_all(scan: ScanFluentBuilder) -> Result<Vec<Item>, UpstreamError> {
     paginate(async |from| {
         let page = scan.clone().set_exclusive_start_key(from).send().await;
-        page.map(|page| (page.items, page.last_evaluated_key)).map_err(|error| UpstreamError::of_aws(SCAN, &error))
+        page.map(|page| (page.items, page.last_evaluated_key))
+            .map_err(|error| upstream_call::failed_at_aws(SCAN, &error))
     })
     .await
 }
 
 type Attributes = HashMap<String, AttributeValue>;
 
-/// What `ask` answers, page after page, each being asked for with the key that the one before ended with.
+/// All items of all pages. `read_page` reads the page after a key, and returns its items and its last key.
 async fn paginate(
-    ask: impl AsyncFn(Option<Attributes>) -> Result<(Option<Vec<Attributes>>, Option<Attributes>), UpstreamError>,
+    read_page: impl AsyncFn(Option<Attributes>) -> Result<(Option<Vec<Attributes>>, Option<Attributes>), UpstreamError>,
 ) -> Result<Vec<Item>, UpstreamError> {
     let (mut found, mut from) = (Vec::new(), None);
     loop {
-        let (items, last) = ask(from).await?;
+        let (items, last) = read_page(from).await?;
         found.extend(items.unwrap_or_default().into_iter().map(Item::new));
         if last.is_none() {
             return Ok(found);
@@ -194,15 +197,17 @@ async fn remove(dynamo: &aws_sdk_dynamodb::Client, table: &str, keys: &[Item]) -
     const CALL: &str = "DynamoDB.BatchWriteItem";
     let deletes = keys.iter().map(|key| DeleteRequest::builder().set_key(Some(key.clone().into_inner())).build());
     let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
-    let writes = writes.collect::<Result<Vec<_>, _>>().map_err(|error| UpstreamError::new(CALL, error.to_string()))?;
+    let writes =
+        writes.collect::<Result<Vec<_>, _>>().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
     let mut remaining = HashMap::from([(table.to_owned(), writes)]);
     // DynamoDB may leave some for another call.
     for _ in 0..5 {
         let answer = dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
-        remaining = answer.map_err(|error| UpstreamError::of_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
+        remaining =
+            answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
         if remaining.is_empty() {
             return Ok(());
         }
     }
-    Err(UpstreamError::new(CALL, "DynamoDB left items unprocessed five times"))
+    Err(upstream_call::failed(CALL, "DynamoDB left items unprocessed five times"))
 }

@@ -9,7 +9,7 @@ use super::transaction::{Condition, TransactionOutcome};
 use super::{Item, Name, TITLE_LIMIT, ValidationError, Workspace, WriteError};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
-use crate::upstream_error::UpstreamError;
+use crate::upstream_call;
 
 const KIND: &str = "chat#";
 const MESSAGE: &str = "chat-message#";
@@ -17,7 +17,7 @@ const MESSAGE: &str = "chat-message#";
 /// Most bytes of a message.
 pub const MESSAGE_LIMIT: usize = 64 * 1024;
 
-/// Most characters of a message that become the title of a chat that was given none.
+/// Most characters of the message that become the title, if no title is given.
 const OPENING: usize = 60;
 
 /// A chat that was begun.
@@ -32,7 +32,7 @@ pub struct Chat {
 }
 
 impl Workspace {
-    /// Begins a chat with a message of `by`, under `title` or the message's own beginning.
+    /// Starts a chat with a message of `by`. Its title is `title` or the beginning of the message.
     ///
     /// # Errors
     /// When the title or the message is unfit, or DynamoDB fails.
@@ -65,7 +65,7 @@ impl Workspace {
         match self.transaction().put(chat, Condition::Absent)?.put(first, Condition::Absent)?.write().await? {
             TransactionOutcome::Committed => Ok(Chat { id, title, created: now }),
             TransactionOutcome::ConditionFailed(_) => {
-                Err(UpstreamError::new("DynamoDB", "a random id was taken").into())
+                Err(upstream_call::failed("DynamoDB", "a random id was taken").into())
             }
         }
     }

@@ -6,9 +6,10 @@
 //! { tenant: "acme", item: "deleted-document#<id>", as the first was, deleted: 1795…, deleter: "<person>" }
 //! ```
 //!
-//! The first item of a document says what it is called and which version is current; each version's content is an item of its
-//! own that nothing ever changes. Both are written in one transaction, so a list reads no content and no version is lost.
-//! Deleting a document only moves its first item aside: its versions stay, for an operator to restore.
+//! The first item of a document has its title and its current version. The content of each version is an item
+//! of its own that never changes. Both are written in one transaction. So a list reads no content, and no
+//! version is lost. Deleting a document only renames its first item: its versions stay, and an operator can
+//! restore it.
 
 use super::transaction::{Condition, TransactionOutcome};
 use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError};
@@ -16,17 +17,18 @@ use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
 use crate::store::item::unparsable_item;
 use crate::store::{Key, batch_get_items};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "document#";
 const EDITION: &str = "edition#";
 const DELETED: &str = "deleted-document#";
 
-/// Most bytes of contents that one search reads: those of four documents at least, and what DynamoDB sends well in time.
+/// Most bytes of contents that one search reads: at least four documents, and few enough to be read in time.
 const SEARCHED: u32 = 1024 * 1024;
 /// Most documents that one search finds.
 const HITS: usize = 20;
-/// Characters of an excerpt before what was found, and from there on.
+/// Characters of an excerpt before the match, and from there on.
 const EXCERPT: (usize, usize) = (60, 180);
 
 /// A version of a document, without its content.
@@ -69,9 +71,9 @@ pub enum DocumentLookup {
 /// The outcome of a change that was made from some version.
 #[derive(Debug)]
 pub enum DocumentUpdate {
-    /// It was made: the version that is current now, or was the last.
+    /// It was made. This is the version that is current now, or was the last.
     Applied(Edition),
-    /// It was not: this version is current.
+    /// It was not made, as this version is current.
     Conflict(u32),
     /// There is no such document.
     NotFound,
@@ -82,7 +84,7 @@ pub enum DocumentUpdate {
 pub struct Hit {
     /// Which.
     pub edition: Edition,
-    /// The content around what was found first.
+    /// The content around the first match.
     pub excerpt: String,
 }
 
@@ -103,8 +105,8 @@ impl Workspace {
         self.names(KIND, prefix).await
     }
 
-    /// The documents after `after` whose title or content has every word of `words`, in any case. One call looks at some of the
-    /// documents only: what it found may be nothing though the page goes on.
+    /// The documents after `after` whose title or content has every word of `words`, in any case. One call
+    /// searches only some of the documents, so a page may be empty although more follow.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -200,7 +202,7 @@ impl Workspace {
         Ok(Some((versions.ok_or_else(|| unparsable_item(&self.table))?, next)))
     }
 
-    /// A new document of `by`, under an id of ours.
+    /// Creates a document of `by` with a random id.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
@@ -217,12 +219,13 @@ impl Workspace {
         match self.put_version(&next, content, Condition::Absent).await? {
             TransactionOutcome::Committed => Ok(next),
             TransactionOutcome::ConditionFailed(_) => {
-                Err(UpstreamError::new("DynamoDB", "a random id was taken").into())
+                Err(upstream_call::failed("DynamoDB", "a random id was taken").into())
             }
         }
     }
 
-    /// The next version of a document, made by `by` from version `base`: what is not given stays as it was.
+    /// Writes the next version of a document, by `by`, based on version `base`. What is not given stays as it
+    /// was.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
@@ -254,8 +257,8 @@ impl Workspace {
         Ok(self.changed(written, next)?)
     }
 
-    /// Deletes a document, by `by`, who has seen version `base`. Its versions stay in the table, where only an operator finds
-    /// them: [`Self::deleted_documents`], [`Self::restore_document`].
+    /// Deletes a document, by `by`, based on version `base`. Its versions stay in the table, for an operator:
+    /// [`Self::deleted_documents`], [`Self::restore_document`].
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -283,7 +286,8 @@ impl Workspace {
         self.list(DELETED, after, None, |item| head(DELETED, item)).await
     }
 
-    /// Puts a deleted document back as it was, with its history: for an operator. Whether there was one, and none in its place.
+    /// Restores a deleted document with its history: for an operator. False if there is none, or another
+    /// document has its id.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -294,8 +298,8 @@ impl Workspace {
         Ok(matches!(transaction.write().await?, TransactionOutcome::Committed))
     }
 
-    /// Keeps a document under an id of the operator's: a further version of what is there, or was deleted. One that says the same
-    /// already stays as it is.
+    /// Stores a document under an id that the operator chose, as the next version if there is or was such a
+    /// document. A document with the same content stays as it is.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
@@ -320,10 +324,10 @@ impl Workspace {
                 return Ok(());
             }
         }
-        Err(UpstreamError::new("DynamoDB.TransactWriteItems", "the version had changed at each attempt").into())
+        Err(upstream_call::failed("DynamoDB.TransactWriteItems", "the version had changed at each attempt").into())
     }
 
-    /// Makes `next` the current version, if `condition` holds of the one before.
+    /// Makes `next` the current version, if `condition` holds for the one before.
     async fn put_version(
         &self,
         next: &Edition,
@@ -365,7 +369,7 @@ impl Workspace {
     }
 }
 
-/// Bytes of the content, if title and content are fit.
+/// Bytes of the content, if title and content are valid.
 fn validate(title: &str, content: &str) -> Result<u32, ValidationError> {
     if !(1..=TITLE_LIMIT).contains(&title.len()) {
         return Err(ValidationError::Title);
@@ -380,21 +384,21 @@ fn matching_excerpt(words: &[String], title: &str, content: &str) -> Option<Stri
     if !words.iter().all(|word| title.contains(word) || lower.contains(word)) {
         return None;
     }
-    let place = words.iter().filter_map(|word| lower.find(word)).min().unwrap_or_default();
+    let position = words.iter().filter_map(|word| lower.find(word)).min().unwrap_or_default();
     // A letter may be longer or shorter in lower case.
     let before = content.chars().scan(0, |passed, letter| {
         let here = *passed;
         *passed += letter.to_lowercase().map(char::len_utf8).sum::<usize>();
         Some(here)
     });
-    let place = before.take_while(|passed| *passed < place).count();
+    let position = before.take_while(|passed| *passed < position).count();
     let (ahead, onward) = EXCERPT;
-    let start = place.saturating_sub(ahead);
+    let start = position.saturating_sub(ahead);
     let mut letters = content.chars().skip(start);
-    let shown: String = letters.by_ref().take(place - start + onward).collect();
-    let shown = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    let excerpt: String = letters.by_ref().take(position - start + onward).collect();
+    let excerpt = excerpt.split_whitespace().collect::<Vec<_>>().join(" ");
     let (opening, ending) = (if start > 0 { "…" } else { "" }, if letters.next().is_some() { "…" } else { "" });
-    Some(format!("{opening}{shown}{ending}"))
+    Some(format!("{opening}{excerpt}{ending}"))
 }
 
 fn head(kind: &str, item: &Item) -> Option<Edition> {

@@ -5,8 +5,9 @@
 //!   updated_by?: "5c1f6b0a-…", made_by: <16 bytes> }
 //! ```
 //!
-//! Every change is one conditional write whose refusal returns the item as it is: nothing is overwritten unseen. `made_by` names the
-//! write that made the version, so that another try of a write whose answer was lost recognises its own.
+//! Every change is one conditional write, and a refused one returns the item as it is. So no change
+//! overwrites another. `made_by` identifies the write that made the version: a retry after a lost response
+//! recognises its own write by it.
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -19,6 +20,7 @@ use crate::clock::Timestamp;
 use crate::oauth::secret::Secret;
 use crate::oauth::tenant::PersonId;
 use crate::store::item::Value as Attribute;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// A record.
@@ -28,19 +30,19 @@ pub struct Entity {
     pub kind: Name,
     /// Its id, within the type.
     pub id: Name,
-    /// 1 when it was made, one more at each change.
+    /// 1 for a new entity, one more at each change.
     pub version: u32,
-    /// What it says: what its type's schema describes.
+    /// Its fields, as the schema of its type describes them.
     pub fields: Map<String, Value>,
     /// When it was made.
     pub created: Timestamp,
     /// When it was changed last.
     pub updated: Timestamp,
-    /// Who changed it last; nobody where the operator did.
+    /// Who changed it last. Nothing if it was an operator.
     pub updated_by: Option<PersonId>,
 }
 
-/// What an entity is to say: an object that is not too long.
+/// Fields of an entity that can be stored.
 #[derive(Clone, Debug)]
 pub struct Fields {
     object: Map<String, Value>,
@@ -61,11 +63,11 @@ pub struct EntityPage {
 /// The outcome of a change.
 #[derive(Debug)]
 pub enum EntityUpdate {
-    /// It was made: the entity as it is now; as it last was, if it was deleted.
+    /// It was made. This is the entity as it is now, or as it was before it was deleted.
     Applied(Entity),
-    /// The entity is another than the change was made from.
+    /// The entity has another version than the change is based on.
     Conflict(Box<Entity>),
-    /// It is not there.
+    /// There is no such entity.
     NotFound,
 }
 
@@ -73,7 +75,7 @@ impl Fields {
     /// From an object.
     ///
     /// # Errors
-    /// When it is longer than [`JSON_LIMIT`] as JSON, or would not read back as it is.
+    /// When it is longer than [`JSON_LIMIT`] as JSON, or could not be read again.
     pub fn new(object: Map<String, Value>) -> Result<Self, ValidationError> {
         if has_reserved_member(&object) {
             return Err(ValidationError::ReservedMember);
@@ -89,8 +91,8 @@ impl Fields {
     }
 }
 
-/// `serde_json` reads an object whose first member is named so as something else (its feature `raw_value`, which `lambda_http` turns
-/// on): kept, it would make every list that contains it unreadable.
+/// `serde_json` treats an object whose first member has this name specially (its feature `raw_value`, which
+/// `lambda_http` enables). Such an object would make every list that contains it unreadable.
 fn has_reserved_member(members: &Map<String, Value>) -> bool {
     fn inside(value: &Value) -> bool {
         match value {
@@ -111,12 +113,12 @@ impl Workspace {
         self.find(&prefix(kind), id, |item| read(kind, item)).await
     }
 
-    /// At most `most` entities of a type, those after `after`; fewer where they are large. Consistent: what a model has just
-    /// written is there.
+    /// At most `limit` entities of a type, those after `after`, and fewer if they are large. The read is
+    /// consistent: it includes what a model has just written.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn entities(&self, kind: &Name, after: Option<&Name>, most: u16) -> Result<EntityPage, UpstreamError> {
+    pub async fn entities(&self, kind: &Name, after: Option<&Name>, limit: u16) -> Result<EntityPage, UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         let prefix = prefix(kind);
         let query = self
@@ -129,9 +131,9 @@ impl Workspace {
             .expression_attribute_values(":tenant", AttributeValue::S(self.tenant.to_string()))
             .expression_attribute_values(":kind", AttributeValue::S(prefix.clone()))
             .set_exclusive_start_key(after.map(|after| self.key(&prefix, after)))
-            .limit(i32::from(most))
+            .limit(i32::from(limit))
             .consistent_read(true);
-        let answer = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let answer = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         let items: Vec<_> = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
         let bytes = items.iter().filter_map(|item| item.text("fields")).map(str::len).sum();
         let entities = items.iter().map(|item| read(kind, item)).collect::<Option<_>>();
@@ -142,7 +144,7 @@ impl Workspace {
         Ok(EntityPage { entities: entities.ok_or_else(|| unparsable_item(&self.table))?, bytes, next })
     }
 
-    /// Makes an entity, if there is none of that type and id.
+    /// Creates an entity, if there is none of that type and id.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -187,11 +189,11 @@ impl Workspace {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
                 self.resolve_conflict(kind, refusal.item().cloned().map(Item::new), &maker)
             }
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
-    /// Gives an entity other fields, if it still has the version it was read at.
+    /// Replaces the fields of an entity, if it still has the version that was read.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -231,12 +233,12 @@ impl Workspace {
             Some(UpdateItemError::ConditionalCheckFailedException(refusal)) => {
                 self.resolve_conflict(&entity.kind, refusal.item().cloned().map(Item::new), &maker)
             }
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
-    /// Deletes an entity that was just read, if it still has that version. One that is gone by then counts as deleted: another
-    /// try cannot tell its own delete from another's, and what was to go is gone.
+    /// Deletes an entity that was just read, if it still has that version. An entity that is gone already
+    /// counts as deleted: a retry cannot tell its own delete from another one.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -259,13 +261,12 @@ impl Workspace {
                     Ok(EntityUpdate::Conflict(Box::new(current)))
                 }
             },
-            _ => Err(UpstreamError::of_aws(CALL, &error)),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
-    /// Makes an entity, or gives it these fields as its next version: for the operator, who is not asked from which version;
-    /// another try may count one more.
-    /// Whether they fit the type's schema is the caller's to check.
+    /// Creates an entity, or stores these fields as its next version, whatever its version is: for operators.
+    /// A retry may count one version more. The caller checks that they fit the type's schema.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
@@ -287,16 +288,17 @@ impl Workspace {
                  created = if_not_exists(created, :now), updated = :now, made_by = :made_by REMOVE updated_by",
             )
             .expression_attribute_names("#fields", "fields")
-            .expression_attribute_values(":none", Attribute::from(0).0)
+            .expression_attribute_values(":none", Attribute::from(0_u32).0)
             .expression_attribute_values(":one", Attribute::from(FIRST).0)
             .expression_attribute_values(":fields", AttributeValue::S(Fields::new(fields.clone())?.text))
             .expression_attribute_values(":now", Attribute::from(now).0)
             .expression_attribute_values(":made_by", Attribute::from(maker().as_slice()).0);
-        update.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        update.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         Ok(())
     }
 
-    /// What a refused write means: nothing, if the entity is as that very write made it.
+    /// The meaning of a refused write. If the entity is as this very write made it, the write was a retry and
+    /// has succeeded.
     fn resolve_conflict(&self, kind: &Name, item: Option<Item>, maker: &[u8]) -> Result<EntityUpdate, UpstreamError> {
         let Some(item) = item else { return Ok(EntityUpdate::NotFound) };
         let entity = read(kind, &item).ok_or_else(|| unparsable_item(&self.table))?;

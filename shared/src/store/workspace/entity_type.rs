@@ -6,7 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Item, Name, Page, Summary, Workspace, WriteError, object, schema, summary};
+use super::schema::to_stored_text;
+use super::{Item, Name, Page, Summary, Workspace, WriteError, object, summary};
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "entity-type#";
@@ -41,13 +42,14 @@ impl Workspace {
         self.list(KIND, after, None, read).await
     }
 
-    /// Keeps a type, replacing one of the same name. Its entities stay as they are: only what is written from now on must fit.
+    /// Stores a type, replacing one of the same name. Its entities stay as they are: only later writes must
+    /// fit the new schema.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
     pub async fn put_entity_type(&self, declared: &EntityType) -> Result<(), WriteError> {
         let item = self.head(KIND, &declared.name, &declared.title, &declared.description)?;
-        self.put(item.with("schema", schema(&declared.schema)?)).await
+        self.put(item.with("schema", to_stored_text(&declared.schema)?)).await
     }
 }
 

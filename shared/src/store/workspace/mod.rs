@@ -1,7 +1,8 @@
 //! The data of a tenant. Nobody reaches it without an [`Access`] to the tenant.
 //!
 //! Every item has `tenant` (partition key) and `item` (sort key), which begins with its kind; each kind's file shows an example.
-//! JSON is kept as text: the table has no business in it. Each kind is listed by key, in the order of its bytes.
+//! JSON is stored as text, as the table does not query it. Each kind is listed by key, in the order of its
+//! bytes.
 
 pub mod chat;
 pub mod document;
@@ -25,6 +26,7 @@ use super::item::{Item, unparsable_item};
 use crate::access::Access;
 use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::TenantId;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// The table with the data of all tenants.
@@ -53,7 +55,7 @@ impl Workspaces {
         self.as_operator(access.tenant())
     }
 
-    /// The data of a tenant, for whoever holds the deployment itself: the command line and the local system. No function calls it.
+    /// The data of a tenant, for operators: the command line and the local system. No function calls it.
     #[must_use]
     pub fn as_operator(&self, tenant: &TenantId) -> Workspace {
         Workspace { dynamo: self.dynamo.clone(), table: self.table.clone(), tenant: tenant.clone() }
@@ -73,7 +75,7 @@ impl Name {
         fits.then(|| Self(text.to_owned()))
     }
 
-    /// A new one that nobody can guess: 128 bits of the operating system's randomness.
+    /// A new one: 128 random bits.
     #[must_use]
     pub fn random() -> Self {
         Self(to_text(Secret::<16>::random().expose()))
@@ -150,7 +152,7 @@ pub enum ValidationError {
     /// Fields of an entity longer than [`JSON_LIMIT`].
     #[error("the fields must not exceed 32,768 bytes as JSON")]
     Fields,
-    /// Fields of an entity with a member that would not read back.
+    /// Fields of an entity with a member that could not be read again.
     #[error("the fields have a member whose name begins with $serde_json::, which cannot be kept")]
     ReservedMember,
     /// A schema of arguments or results that is not one of an object (MCP: `inputSchema`, `outputSchema`).
@@ -159,7 +161,8 @@ pub enum ValidationError {
     /// It asks for arguments in headers, which we do not serve.
     #[error("the schema must not use x-mcp-header")]
     HeaderArguments,
-    /// A reference in a schema to anything but a part of it, as `#/…`; or something that would lead one elsewhere.
+    /// A reference in a schema that is not to a part of it (`#/…`), or a keyword that changes what references
+    /// mean.
     #[error("the schema must refer only to its own parts, as #/$defs/name, and set $id and $schema at its top alone")]
     Reference,
     /// A schema that contains itself.
@@ -200,7 +203,7 @@ struct ItemQuery<'a> {
     begins: String,
     /// The key after which to go on.
     after: Option<HashMap<String, AttributeValue>>,
-    /// The attributes to read, if not all, and what they are short for.
+    /// The attributes to read, if not all, and the names that they stand for.
     only: Option<(&'a str, &'a [(&'static str, &'static str)])>,
     /// How many at most.
     most: i32,
@@ -229,7 +232,8 @@ impl Workspace {
     ) -> Result<Option<T>, UpstreamError> {
         const CALL: &str = "DynamoDB.GetItem";
         let get = self.dynamo.get_item().table_name(&self.table).set_key(Some(self.key(kind, name)));
-        let answer = get.consistent_read(true).send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let answer =
+            get.consistent_read(true).send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         let item = answer.item.map(Item::new);
         item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
@@ -255,23 +259,24 @@ impl Workspace {
 
     /// The first names of a kind that begin with `prefix`, at most a hundred, and whether there are more.
     async fn names(&self, kind: &str, prefix: &str) -> Result<(Vec<Name>, bool), UpstreamError> {
-        // No name can begin so.
+        // No name begins with such text.
         if !prefix.is_empty() && Name::parse(prefix).is_none() {
             return Ok((Vec::new(), false));
         }
         let only = Some(("#item", &[][..]));
-        // One more than is shown: at its limit the table names a last item even if nothing follows.
+        // One more than is shown: at the limit DynamoDB returns a last key even if nothing follows.
         let item_query = ItemQuery { only, most: PAGE + 1, ..ItemQuery::of(&format!("{kind}{prefix}")) };
         let (items, last) = self.query(item_query).await?;
         let names = items.iter().map(|item| named(kind, item)).collect::<Option<Vec<_>>>();
         let mut names = names.ok_or_else(|| unparsable_item(&self.table))?;
-        let shown = usize::try_from(PAGE).unwrap_or_default();
-        let more = names.len() > shown || last.is_some();
-        names.truncate(shown);
+        let page_size = usize::try_from(PAGE).unwrap_or_default();
+        let more = names.len() > page_size || last.is_some();
+        names.truncate(page_size);
         Ok((names, more))
     }
 
-    /// Items of this tenant by the beginning of their sort key, as they are now, and the last one if there may be more.
+    /// Items of this tenant by the beginning of their sort key, read consistently, and the last one if there
+    /// may be more.
     async fn query(&self, item_query: ItemQuery<'_>) -> Result<(Vec<Item>, Option<Item>), UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         let mut query = self
@@ -293,7 +298,7 @@ impl Workspace {
                 query = query.expression_attribute_names(*short, *name);
             }
         }
-        let answer = query.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        let answer = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         let items = answer.items.unwrap_or_default().into_iter().map(Item::new).collect();
         Ok((items, answer.last_evaluated_key.map(Item::new)))
     }
@@ -301,7 +306,7 @@ impl Workspace {
     async fn put(&self, item: Item) -> Result<(), WriteError> {
         const CALL: &str = "DynamoDB.PutItem";
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map_err(|error| UpstreamError::of_aws(CALL, &error))?;
+        put.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
         Ok(())
     }
 
@@ -310,7 +315,7 @@ impl Workspace {
         at.into_inner()
     }
 
-    /// What named kinds have in common.
+    /// The attributes that named kinds have in common.
     fn head(&self, kind: &str, name: &Name, title: &str, description: &str) -> Result<Item, ValidationError> {
         if !(1..=TITLE_LIMIT).contains(&title.len()) {
             return Err(ValidationError::Title);
@@ -325,22 +330,6 @@ impl Workspace {
 fn json(object: &Map<String, Value>) -> Result<String, ValidationError> {
     let text = serde_json::to_string(object).map_err(|_| ValidationError::Json)?;
     if text.len() <= JSON_LIMIT { Ok(text) } else { Err(ValidationError::Json) }
-}
-
-/// A schema of a tool's arguments or results as it is kept, if it may be one.
-///
-/// # Errors
-/// When it may not.
-pub fn schema(object: &Map<String, Value>) -> Result<String, ValidationError> {
-    let text = json(object)?;
-    if object.get("type").and_then(Value::as_str) != Some("object") {
-        return Err(ValidationError::NotAnObject);
-    }
-    // MCP 2026-07-28, transports: whoever declares one must check a header for it.
-    if text.contains("\"x-mcp-header\":") {
-        return Err(ValidationError::HeaderArguments);
-    }
-    schema::BoundedSchema::new(object).map(|_| text)
 }
 
 fn named(kind: &str, item: &Item) -> Option<Name> {
@@ -361,8 +350,6 @@ fn summary(kind: &str, item: &Item) -> Option<Summary> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -380,18 +367,5 @@ mod tests {
         }
         assert!(Name::parse(&"a".repeat(64)).is_some());
         assert!(Name::parse(&"a".repeat(65)).is_none());
-    }
-
-    #[test]
-    fn tool_schemas_are_validated() {
-        let of = |value: Value| schema(value.as_object().unwrap()).map(drop);
-
-        assert_eq!(of(json!({ "type": "object" })), Ok(()));
-        assert_eq!(of(json!({})), Err(ValidationError::NotAnObject));
-        assert_eq!(of(json!({ "type": "string" })), Err(ValidationError::NotAnObject));
-        assert_eq!(of(json!({ "type": "object", "description": "a".repeat(JSON_LIMIT) })), Err(ValidationError::Json));
-        let header =
-            json!({ "type": "object", "properties": { "region": { "type": "string", "x-mcp-header": "Region" } } });
-        assert_eq!(of(header), Err(ValidationError::HeaderArguments));
     }
 }

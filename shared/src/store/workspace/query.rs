@@ -1,4 +1,4 @@
-//! Queries of records: conditions that must all hold, and an order. A search and a view ask alike. Pure.
+//! Queries of records: conditions that must all hold, and an order. Searches and views use the same. Pure.
 //!
 //! ```text
 //! filter   [{ "field": "paid", "op": "eq", "value": false }, { "field": "due", "op": "lt", "value": "2026-12-01" }]
@@ -33,7 +33,7 @@ pub const FIELD_LIMIT: usize = 128;
 pub const TEXT_LIMIT: usize = 1024;
 /// Most words to search for.
 pub const WORDS: usize = 10;
-/// Characters of a text that count for the order: they travel in cursors.
+/// Characters of a text that count for the order. Cursors contain them.
 const SORTED_CHARACTERS: usize = 128;
 
 /// A condition on one field.
@@ -55,7 +55,7 @@ struct Order {
     descending: bool,
 }
 
-/// The sort key of a record: where it stands in an order.
+/// The sort key of a record: its place in an order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SortKey {
     /// Numbers, beginnings of texts, booleans, or null.
@@ -98,7 +98,7 @@ enum Op {
 pub const OPS: [&str; 9] = ["eq", "ne", "lt", "le", "gt", "ge", "in", "contains", "exists"];
 
 impl Condition {
-    /// A filter from JSON: nothing for no conditions.
+    /// A filter from JSON. No JSON means no conditions.
     ///
     /// # Errors
     /// When it is not a list of at most [`CONDITIONS`] conditions.
@@ -205,7 +205,7 @@ impl Op {
 }
 
 impl Sort {
-    /// From JSON: nothing for the order of ids.
+    /// From JSON. No JSON means the order of ids.
     ///
     /// # Errors
     /// When it is not a list of at most [`ORDERS`] fields with their directions.
@@ -342,7 +342,7 @@ impl Field {
         Ok(Self(field.to_owned()))
     }
 
-    /// Columns from JSON: nothing for all fields.
+    /// Columns from JSON. No JSON means all fields.
     ///
     /// # Errors
     /// When they are not a list of at most [`COLUMNS`] fields.
@@ -391,7 +391,7 @@ impl fmt::Display for Field {
     }
 }
 
-/// A field may itself have dots in its name: the longest name that is there counts.
+/// A field's name may itself have dots: the longest name that exists counts.
 fn lookup<'a>(fields: &'a Map<String, Value>, path: &str) -> &'a Value {
     if let Some(value) = fields.get(path) {
         return value;
@@ -443,7 +443,7 @@ fn rank(one: &Value, other: &Value) -> Ordering {
     }
 }
 
-/// Exactly, whole numbers and fractions alike: rounding would make an order that contradicts itself.
+/// Compares whole numbers and fractions exactly: with rounding, the order would contradict itself.
 fn compare(one: &Number, other: &Number) -> Ordering {
     #[expect(clippy::cast_possible_truncation, reason = "saturates beyond 2^127, where the float itself decides")]
     let parts = |number: &Number| match (number.as_i64(), number.as_u64(), number.as_f64()) {

@@ -4,12 +4,13 @@
 //! { tenant: "acme", item: "budget#498705", "calls#grant:<id>": 17, "calls#key:<id>": 3, "under_way#4": 2, expires: 1795… }
 //! ```
 //!
-//! The number in the key counts hours since 1970; an hour's item is of no use after it, and ends a day later. One item for the whole
-//! tenant, so that one write decides both.
+//! The number in the key counts hours since 1970. The item of an hour expires a day later. There is one item
+//! for the whole tenant, so that one write checks both limits.
 //!
-//! A call is under way from the write that counts it until [`Workspace::end_call`]. A function that is ended in between never says
-//! so: such a call is forgotten when the next span of five minutes begins, which counts from nothing. So for as long as a tool may
-//! take (25 s), twice as many can be under way at the turn of a span, and no more at any other time.
+//! A call is under way from the write that counts it until [`Workspace::end_call`]. If the function is killed
+//! in between, the call is never ended. So calls under way are counted in spans of five minutes, and each
+//! span starts at zero. In the first 25 s of a span, which is the longest timeout of a tool, twice as many
+//! calls can be under way.
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use super::{Item, Workspace};
 use crate::access::{Access, Principal};
 use crate::clock::Timestamp;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "budget#";
@@ -41,12 +43,12 @@ pub struct RateLimits {
 pub enum RateLimitDecision {
     /// It may be made, and has been counted.
     Allowed(InFlightCall),
-    /// There have been as many as there may be.
+    /// The limit of the hour is reached.
     HourlyLimitExceeded {
         /// When the next hour begins.
         resets: Timestamp,
     },
-    /// As many are under way as may be.
+    /// The limit of calls under way is reached.
     ConcurrencyLimitExceeded,
 }
 
@@ -59,8 +61,8 @@ pub struct InFlightCall {
 }
 
 impl Workspace {
-    /// Counts one more call by whoever `access` let in, unless it would be more than `limits` allow. The table decides, so that
-    /// calls at the same time cannot be more either.
+    /// Counts one more call of the caller of `access`, unless that would exceed `limits`. It is a conditional
+    /// write, so concurrent calls cannot exceed them either.
     ///
     /// # Errors
     /// When DynamoDB fails: then there is no call.
@@ -97,7 +99,7 @@ impl Workspace {
             return Ok(RateLimitDecision::Allowed(InFlightCall { item, span }));
         };
         let Some(UpdateItemError::ConditionalCheckFailedException(refused)) = error.as_service_error() else {
-            return Err(UpstreamError::of_aws(CALL, &error));
+            return Err(upstream_call::failed_at_aws(CALL, &error));
         };
         let before = Item::new(refused.item.clone().unwrap_or_default());
         let spent = before.number(&calls).is_some_and(|made: u32| made >= limits.per_hour);
@@ -108,7 +110,7 @@ impl Workspace {
         })
     }
 
-    /// Says that a call has ended, however it did.
+    /// Records that a call has ended, successfully or not.
     ///
     /// # Errors
     /// When DynamoDB fails: then the call counts as under way until the next span begins.
@@ -122,13 +124,13 @@ impl Workspace {
             .expression_attribute_values(":less", number(-1));
         match update.send().await {
             Ok(_) => Ok(()),
-            // The first try arrived and its answer was lost.
+            // The first attempt succeeded, and its response was lost.
             Err(error)
                 if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>
             {
                 Ok(())
             }
-            Err(error) => Err(UpstreamError::of_aws(CALL, &error)),
+            Err(error) => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 

@@ -1,17 +1,18 @@
-//! What a tenant's JSON Schema may be (2020-12): written by others, it is compiled and run here at every call.
+//! The limits of a tenant's JSON Schema (2020-12). Tenants write it, and it is compiled and run here at every
+//! call.
 //!
-//! Compiling one replaces each reference by what it refers to, and checking a value goes down every branch, so that a few lines
-//! that refer to each other twice can take longer than the universe has. Hence what is counted here is the schema as it is when
-//! all references have been followed, before anything follows them.
+//! Compiling a schema replaces each reference by what it refers to, and checking a value visits every branch.
+//! So a few lines of references can grow exponentially. Therefore the size of the schema with all references
+//! replaced is calculated here, without replacing them.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::ValidationError;
+use super::{ValidationError, json};
 
-/// A schema that refers only to its own parts, in no circle, and is no larger than the limits when every reference has been
-/// followed. Only [`BoundedSchema::new`] makes one.
+/// A schema that refers only to its own parts, without circles, and within the limits when every reference is
+/// replaced. Only [`BoundedSchema::new`] makes one.
 #[derive(Clone, Copy, Debug)]
 pub struct BoundedSchema<'a> {
     schema: &'a Map<String, Value>,
@@ -20,7 +21,7 @@ pub struct BoundedSchema<'a> {
 
 /// Most JSON values in a schema whose references have been followed.
 pub const VALUES: usize = 4096;
-/// Most levels of it: as many as JSON itself may have here.
+/// Most levels of nesting: as many as JSON itself may have here.
 pub const LEVELS: usize = 128;
 /// Most regular expressions in it.
 pub const PATTERNS: usize = 128;
@@ -31,7 +32,7 @@ impl<'a> BoundedSchema<'a> {
     /// # Errors
     /// When it is not bounded.
     pub fn new(schema: &'a Map<String, Value>) -> Result<Self, ValidationError> {
-        let mut walk = Walk { root: schema, within: Vec::new(), known: HashMap::new() };
+        let mut walk = Walk { root: schema, following: Vec::new(), sizes: HashMap::new() };
         let size = walk.object(schema, 1)?;
         Ok(Self { schema, size })
     }
@@ -42,17 +43,33 @@ impl<'a> BoundedSchema<'a> {
         self.schema
     }
 
-    /// JSON values in it when every reference has been followed: what each value that is checked may meet.
+    /// JSON values in it when every reference is replaced.
     #[must_use]
     pub const fn values(&self) -> usize {
         self.size.values
     }
 
-    /// Regular expressions in it, likewise.
+    /// Regular expressions in it when every reference is replaced.
     #[must_use]
     pub const fn patterns(&self) -> usize {
         self.size.patterns
     }
+}
+
+/// The stored text of a schema of a tool's arguments or results, or of an entity's fields.
+///
+/// # Errors
+/// When it is not an object's schema, or not within the limits.
+pub fn to_stored_text(object: &Map<String, Value>) -> Result<String, ValidationError> {
+    let text = json(object)?;
+    if object.get("type").and_then(Value::as_str) != Some("object") {
+        return Err(ValidationError::NotAnObject);
+    }
+    // MCP 2026-07-28, transports: whoever declares one must check a header for it.
+    if text.contains("\"x-mcp-header\":") {
+        return Err(ValidationError::HeaderArguments);
+    }
+    BoundedSchema::new(object).map(|_| text)
 }
 
 /// How large a part is.
@@ -63,13 +80,13 @@ struct SchemaSize {
     patterns: usize,
 }
 
-/// On the way through a schema.
+/// The state of walking through a schema.
 struct Walk<'a> {
     root: &'a Map<String, Value>,
     /// The references being followed.
-    within: Vec<&'a str>,
+    following: Vec<&'a str>,
     /// Those that have been followed.
-    known: HashMap<&'a str, SchemaSize>,
+    sizes: HashMap<&'a str, SchemaSize>,
 }
 
 impl<'a> Walk<'a> {
@@ -90,9 +107,9 @@ impl<'a> Walk<'a> {
         for (name, value) in object {
             let part = match (name.as_str(), value) {
                 ("$ref", Value::String(reference)) => self.follow(reference, level + 1)?,
-                // Where one leads depends on the way by which it was reached.
+                // What these refer to depends on the path by which they were reached.
                 ("$dynamicRef" | "$recursiveRef", Value::String(_)) => return Err(ValidationError::Reference),
-                // Below either, references would lead elsewhere than they say.
+                // Both change what the references below them refer to.
                 ("$id" | "$schema", Value::String(_)) if level > 1 => return Err(ValidationError::Reference),
                 // Counted where they are referred to.
                 ("$defs" | "definitions", Value::Object(_)) if level == 1 => continue,
@@ -104,7 +121,7 @@ impl<'a> Walk<'a> {
                 ("patternProperties", Value::Object(patterns)) => patterns.len(),
                 _ => 0,
             };
-            // What these have to know is found out by another look at everything beside them.
+            // These two evaluate everything beside them once more.
             doublings += usize::from(name == "unevaluatedProperties" || name == "unevaluatedItems");
         }
         for _ in 0..doublings {
@@ -116,16 +133,16 @@ impl<'a> Walk<'a> {
 
     /// The part that a reference leads to: a JSON Pointer in a fragment (RFC 6901 §6), and nothing else.
     fn follow(&mut self, reference: &'a str, level: usize) -> Result<SchemaSize, ValidationError> {
-        if self.within.contains(&reference) {
+        if self.following.contains(&reference) {
             return Err(ValidationError::CircularReference);
         }
-        if let Some(known) = self.known.get(reference) {
-            return known.at(level);
+        if let Some(size) = self.sizes.get(reference) {
+            return size.at(level);
         }
         let fragment = reference.strip_prefix('#').ok_or(ValidationError::Reference)?;
         let pointer =
             percent_encoding::percent_decode_str(fragment).decode_utf8().map_err(|_| ValidationError::Reference)?;
-        self.within.push(reference);
+        self.following.push(reference);
         let size = if pointer.is_empty() {
             self.object(self.root, level)?
         } else {
@@ -140,20 +157,20 @@ impl<'a> Walk<'a> {
             });
             self.value(part.flatten().ok_or(ValidationError::Reference)?, level)?
         };
-        self.within.pop();
-        self.known.insert(reference, size);
+        self.following.pop();
+        self.sizes.insert(reference, size);
         Ok(size)
     }
 }
 
 impl SchemaSize {
-    /// This, if it may stand at that level.
+    /// This size, if it is within the limits at that level.
     fn at(self, level: usize) -> Result<Self, ValidationError> {
         let fits = self.values <= VALUES && self.patterns <= PATTERNS && level + self.levels <= LEVELS + 1;
         if fits { Ok(self) } else { Err(ValidationError::TooComplex) }
     }
 
-    /// This with a part one level below.
+    /// This size and that of a part one level below.
     fn and(self, part: Self, level: usize) -> Result<Self, ValidationError> {
         let levels = self.levels.max(part.levels + 1);
         Self { values: self.values + part.values, levels, patterns: self.patterns + part.patterns }.at(level)
@@ -170,6 +187,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::store::workspace::JSON_LIMIT;
 
     fn of(schema: &Value) -> Result<(usize, usize), ValidationError> {
         BoundedSchema::new(schema.as_object().unwrap()).map(|bounded| (bounded.values(), bounded.patterns()))
@@ -261,5 +279,18 @@ mod tests {
         assert_eq!(of(&nested), Err(ValidationError::TooComplex));
         let patterns: Vec<_> = (0..=PATTERNS).map(|number| json!({ "pattern": number.to_string() })).collect();
         assert_eq!(of(&json!({ "anyOf": patterns })), Err(ValidationError::TooComplex));
+    }
+
+    #[test]
+    fn tool_schemas_are_validated() {
+        let of = |value: Value| to_stored_text(value.as_object().unwrap()).map(drop);
+
+        assert_eq!(of(json!({ "type": "object" })), Ok(()));
+        assert_eq!(of(json!({})), Err(ValidationError::NotAnObject));
+        assert_eq!(of(json!({ "type": "string" })), Err(ValidationError::NotAnObject));
+        assert_eq!(of(json!({ "type": "object", "description": "a".repeat(JSON_LIMIT) })), Err(ValidationError::Json));
+        let header =
+            json!({ "type": "object", "properties": { "region": { "type": "string", "x-mcp-header": "Region" } } });
+        assert_eq!(of(header), Err(ValidationError::HeaderArguments));
     }
 }

@@ -21,20 +21,20 @@ pub struct Skill {
     pub title: String,
     /// When to use it.
     pub description: String,
-    /// The instructions, in Markdown. `{{name}}` stands for what is given as the argument of that name.
+    /// The instructions, in Markdown. `{{name}}` stands for the value of the argument of that name.
     pub content: String,
-    /// What can be given to it.
+    /// Its arguments.
     pub arguments: Vec<Argument>,
 }
 
-/// What can be given to a skill.
+/// An argument of a skill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
     /// Its name.
     pub name: Name,
-    /// What to give.
+    /// Its description.
     pub description: String,
-    /// Whether the skill is of no use without it.
+    /// Whether it is required.
     pub required: bool,
 }
 
@@ -61,7 +61,7 @@ impl Workspace {
         self.list(KIND, after, Some(SUMMARY), |item| summary(KIND, item)).await
     }
 
-    /// A page of the skills, those after `after`, each with what can be given to it.
+    /// A page of the skills, those after `after`, each with its arguments.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -81,7 +81,7 @@ impl Workspace {
         self.names(KIND, prefix).await
     }
 
-    /// Keeps a skill, replacing one of the same name.
+    /// Stores a skill, replacing one of the same name.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.

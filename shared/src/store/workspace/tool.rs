@@ -11,7 +11,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::{Item, Name, Page, ValidationError, Workspace, WriteError, named, object, schema};
+use super::schema::to_stored_text;
+use super::{Item, Name, Page, ValidationError, Workspace, WriteError, named, object};
 use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "tool#";
@@ -31,7 +32,7 @@ pub struct Tool {
     pub description: String,
     /// JSON Schema (2020-12) of the arguments, an object.
     pub input_schema: Map<String, Value>,
-    /// JSON Schema of the result, if it is promised.
+    /// JSON Schema of the result, if there is one.
     pub output_schema: Option<Map<String, Value>>,
     /// How it is reached.
     pub kind: ToolEndpoint,
@@ -55,14 +56,14 @@ pub enum ToolEndpoint {
         /// Where to.
         url: String,
     },
-    /// By invoking a function of AWS Lambda. Which ones may be invoked at all is the deployment's to say (`ToolFunctions`).
+    /// By invoking a function of AWS Lambda. The deployment says which ones may be invoked (`ToolFunctions`).
     Lambda {
         /// Its ARN, with or without an alias or version.
         function: String,
     },
 }
 
-/// Names that tools of ours have: a tenant's tool cannot be mistaken for one.
+/// The names of built-in tools, which a tenant's tool must not have.
 pub const BUILT_IN: [&str; 19] = [
     "list_skills",
     "read_skill",
@@ -85,7 +86,7 @@ pub const BUILT_IN: [&str; 19] = [
     "create_chat",
 ];
 
-/// How long a tool may be given, in seconds: API Gateway gives up at 30.
+/// The timeouts that a tool may have, in seconds: API Gateway times out at 30.
 pub const TIMEOUTS: std::ops::RangeInclusive<u64> = 1..=25;
 
 impl Workspace {
@@ -105,7 +106,7 @@ impl Workspace {
         self.list(KIND, after, None, read).await
     }
 
-    /// Keeps a tool, replacing one of the same name.
+    /// Stores a tool, replacing one of the same name.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
@@ -125,8 +126,8 @@ impl Workspace {
         };
         let item = self
             .head(KIND, &tool.name, &tool.title, &tool.description)?
-            .with("input_schema", schema(&tool.input_schema)?)
-            .with_some("output_schema", tool.output_schema.as_ref().map(schema).transpose()?)
+            .with("input_schema", to_stored_text(&tool.input_schema)?)
+            .with_some("output_schema", tool.output_schema.as_ref().map(to_stored_text).transpose()?)
             .with(attribute, at.as_str())
             .with("timeout", seconds)
             .with("read_only", tool.read_only)
@@ -137,7 +138,7 @@ impl Workspace {
     }
 }
 
-/// Whether a URL can be that of a tool. Whether it may be called is decided at each call.
+/// Whether a URL can be that of a tool. Each call checks again whether it may be called.
 #[must_use]
 pub fn is_callable(text: &str) -> bool {
     let Ok(url) = Url::parse(text) else { return false };
@@ -186,7 +187,7 @@ fn read(item: &Item) -> Option<Tool> {
         timeout: Duration::from_secs(item.number("timeout").filter(|seconds| TIMEOUTS.contains(seconds))?),
         read_only: item.flag("read_only")?,
         destructive: item.flag("destructive")?,
-        // Tools that were kept before these two: what MCP assumes of a tool that says neither.
+        // Tools that were stored before these two attributes existed get the defaults of MCP.
         idempotent: item.flag("idempotent").unwrap_or(false),
         open_world: item.flag("open_world").unwrap_or(true),
     })

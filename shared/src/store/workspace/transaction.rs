@@ -9,11 +9,12 @@ use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, 
 use super::{Name, Workspace};
 use crate::oauth::secret::{Secret, to_text};
 use crate::store::item::{Item, Value};
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const CALL: &str = "DynamoDB.TransactWriteItems";
 
-/// How long a transaction that another one was in the way of waits before each further try.
+/// How long a transaction waits before each retry after a conflict with another one.
 const RETRY_DELAYS: [Duration; 4] =
     [Duration::from_millis(20), Duration::from_millis(40), Duration::from_millis(80), Duration::from_millis(160)];
 
@@ -25,16 +26,16 @@ pub(super) struct Transaction<'a> {
 
 /// The outcome.
 pub(super) enum TransactionOutcome {
-    /// All of it.
+    /// All of it was written.
     Committed,
-    /// Nothing: a condition did not hold of this item, or of there being none.
+    /// Nothing was written: the condition failed for this item, or there is no item.
     ConditionFailed(Option<Item>),
 }
 
 /// What must hold of the item that a write replaces.
 #[derive(Clone, Copy)]
 pub(super) enum Condition {
-    /// There is none.
+    /// There is no item.
     Absent,
     /// It has this version.
     Version(u32),
@@ -43,14 +44,14 @@ pub(super) enum Condition {
 }
 
 impl Workspace {
-    /// To be added to, and then written.
+    /// An empty transaction.
     pub(super) const fn transaction(&self) -> Transaction<'_> {
         Transaction { workspace: self, writes: Vec::new() }
     }
 }
 
 impl Transaction<'_> {
-    /// And `item`, where `condition` holds of what stands there.
+    /// Adds a write of `item`, if `condition` holds for the item that it replaces.
     pub(super) fn put(mut self, item: Item, condition: Condition) -> Result<Self, UpstreamError> {
         let mut put = Put::builder()
             .table_name(&self.workspace.table)
@@ -70,7 +71,7 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// And without the item of that kind and name, which must have `version`.
+    /// Adds the deletion of the item of that kind and name, which must have `version`.
     pub(super) fn delete(mut self, kind: &str, name: &Name, version: u32) -> Result<Self, UpstreamError> {
         let delete = Delete::builder()
             .table_name(&self.workspace.table)
@@ -84,8 +85,8 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Writes all of it or nothing. Each call has a token of its own, by which DynamoDB knows the retry of one that took
-    /// effect and answers it alike: a lost answer never looks like a condition that does not hold.
+    /// Writes all of it or nothing. Each call has a request token, by which DynamoDB recognises a retry and
+    /// returns the same result. So a lost response never looks like a failed condition.
     ///
     /// # Errors
     /// When DynamoDB fails, or others were in the way each time.
@@ -96,7 +97,7 @@ impl Transaction<'_> {
             let Err(error) = call.send().await else { return Ok(TransactionOutcome::Committed) };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
-                return Err(UpstreamError::of_aws(CALL, &error));
+                return Err(upstream_call::failed_at_aws(CALL, &error));
             };
             let with = |code| cancelled.cancellation_reasons().iter().find(move |why| why.code() == Some(code));
             if let Some(why) = with("ConditionalCheckFailed") {
@@ -105,17 +106,17 @@ impl Transaction<'_> {
                 ));
             }
             if with("TransactionConflict").is_none() {
-                return Err(UpstreamError::of_aws(CALL, &error));
+                return Err(upstream_call::failed_at_aws(CALL, &error));
             }
             // Another transaction held one of the items, and nothing was written.
             if let Some(pause) = pause {
                 tokio::time::sleep(pause).await;
             }
         }
-        Err(UpstreamError::new(CALL, "DynamoDB canceled the transaction for a conflict at each attempt"))
+        Err(upstream_call::failed(CALL, "DynamoDB canceled the transaction for a conflict at each attempt"))
     }
 }
 
 fn build_error(error: &BuildError) -> UpstreamError {
-    UpstreamError::new(CALL, error.to_string())
+    upstream_call::failed(CALL, error.to_string())
 }

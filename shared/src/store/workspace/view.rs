@@ -31,7 +31,7 @@ pub struct View {
 pub struct Definition {
     /// The type of the entities.
     pub kind: Name,
-    /// What must hold for each.
+    /// The conditions that each entity meets.
     pub filter: Vec<Condition>,
     /// Their order.
     pub sort: Sort,
@@ -89,7 +89,7 @@ impl Workspace {
         self.list(KIND, after, Some(SUMMARY), |item| summary(KIND, item)).await
     }
 
-    /// Keeps a view, replacing one of the same name. Its type need not be there yet.
+    /// Stores a view, replacing one of the same name. Its type need not exist yet.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.

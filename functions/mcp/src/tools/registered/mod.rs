@@ -16,6 +16,7 @@ use shared::outbound::{OutboundError, OutboundRequest};
 use shared::store::workspace::rate_limit::{InFlightCall, RateLimitDecision, RateLimits};
 use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
+use shared::upstream_call;
 use shared::upstream_error::UpstreamError;
 
 use self::claims::{CallerClaims, Claims, TOKEN_TYPE};
@@ -129,7 +130,7 @@ async fn call_http(
     let ToolInvoker { signer, outbound, .. } = context.tool_invoker;
     let token = signer.sign(TOKEN_TYPE, &Claims::for_tool(url, caller)).await?;
     let mut token = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| UpstreamError::new("KMS.Sign", "a token that no header takes"))?;
+        .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
     token.set_sensitive(true);
     let body = arguments.to_string().into_bytes();
     let fetch = OutboundRequest::post_json(url, body, tool.timeout, content::LIMIT)

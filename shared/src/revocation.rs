@@ -1,0 +1,112 @@
+//! The one place that revokes grants and API keys and records it in the audit.
+
+use crate::audit::{ConnectionRef, Event, LogRecorder, Recorder};
+use crate::clock::Timestamp;
+use crate::oauth::api_key::ApiKeyId;
+use crate::oauth::grant::RevocationReason;
+use crate::oauth::tenant::{PersonId, TenantId};
+use crate::store::api_keys::{Actor, ApiKeys};
+use crate::store::grants::Grants;
+use crate::upstream_error::UpstreamError;
+
+/// Revokes what is in a table, and records it.
+#[derive(Clone, Copy)]
+pub struct Revocation<'a, Table, R = LogRecorder> {
+    table: &'a Table,
+    recorder: R,
+}
+
+impl<'a, Table> Revocation<'a, Table> {
+    /// Records in the log, as functions do.
+    #[must_use]
+    pub const fn new(table: &'a Table) -> Self {
+        Self::with_recorder(table, LogRecorder)
+    }
+}
+
+impl<'a, Table, R> Revocation<'a, Table, R> {
+    /// Records by `recorder`.
+    #[must_use]
+    pub const fn with_recorder(table: &'a Table, recorder: R) -> Self {
+        Self { table, recorder }
+    }
+}
+
+impl<R: Recorder> Revocation<'_, Grants, R> {
+    /// Revokes a grant for `reason`. Whether this call did: a grant that is revoked already stays as it is. `by` is who does it, if
+    /// that is neither the client nor us.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn revoke(
+        &self,
+        connection: ConnectionRef<'_>,
+        reason: RevocationReason,
+        by: Option<&str>,
+        now: Timestamp,
+    ) -> Result<bool, UpstreamError> {
+        self.announce(connection, reason, by).complete(now).await
+    }
+
+    /// Records that a grant is about to be revoked. This comes before the write, so that no crash can hide the revocation.
+    pub fn announce<'b>(
+        &'b self,
+        connection: ConnectionRef<'b>,
+        reason: RevocationReason,
+        by: Option<&'b str>,
+    ) -> AnnouncedRevocation<'b, R> {
+        self.recorder.record_event(&Event::GrantEnding { connection, reason: reason.as_str(), by });
+        AnnouncedRevocation { grants: self.table, recorder: &self.recorder, connection, reason, by }
+    }
+}
+
+/// The revocation of a grant that the audit knows of. Nothing is revoked before [`Self::complete`].
+#[must_use]
+pub struct AnnouncedRevocation<'a, R> {
+    grants: &'a Grants,
+    recorder: &'a R,
+    connection: ConnectionRef<'a>,
+    reason: RevocationReason,
+    by: Option<&'a str>,
+}
+
+impl<R: Recorder> AnnouncedRevocation<'_, R> {
+    /// Revokes the grant. Whether this call did: a grant that is revoked already stays as it is.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn complete(self, now: Timestamp) -> Result<bool, UpstreamError> {
+        let Self { grants, recorder, connection, reason, by } = self;
+        let revoked = grants.revoke(connection.grant, reason, now).await?;
+        if revoked {
+            recorder.record_event(&Event::GrantEnded { connection, reason: reason.as_str(), by });
+        }
+        Ok(revoked)
+    }
+}
+
+impl<R: Recorder> Revocation<'_, ApiKeys, R> {
+    /// Revokes an API key of `tenant`: the next call with it is refused. Whether there was one: a key of another tenant stays as it
+    /// is. `person` is who does it, if not the operator, and `actor` how.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn revoke(
+        &self,
+        actor: Actor<'_>,
+        tenant: &TenantId,
+        id: &ApiKeyId,
+        person: Option<&PersonId>,
+    ) -> Result<bool, UpstreamError> {
+        let revoked = self.table.revoke(tenant, id).await?;
+        if revoked {
+            self.recorder.record_event(&Event::KeyRevoked {
+                key: &id.to_text(),
+                tenant: tenant.as_str(),
+                person: person.map(PersonId::as_str),
+                by: actor.audit_name().as_deref(),
+            });
+        }
+        Ok(revoked)
+    }
+}
