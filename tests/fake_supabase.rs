@@ -9,9 +9,9 @@ use std::io::{Error, Write as _};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fakes::supabase::project::{Site, Supabase};
 use fakes::supabase::secret::Secret;
 use fakes::supabase::seed::{Person, Seed};
-use fakes::supabase::{Site, Supabase};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

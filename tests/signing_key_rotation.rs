@@ -4,7 +4,7 @@
 //! signs, all verify. Three deployments, each of which must be safe in every order: the new key verifies, the new key signs, and,
 //! when what the old one signed has expired, it is dropped.
 
-use fakes::kms::key::KeySpec;
+use fakes::kms::key_spec::KeySpec;
 use serde_json::{Value, json};
 use test_system::TestSystem;
 use test_system::connector::Connector;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::http::Request as Http;
-use fakes::kms::key::KeySpec;
+use fakes::kms::key_spec::KeySpec;
 use local::interceptor::{Call, Decision, InjectedError, Interceptor};
 use local::{Options, System};
 use serde_json::Value;

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
 
-use local::{Data, LocalError, Options, System};
+use local::error::LocalError;
+use local::{Data, Options, System};
 use serde_json::json;
 use shared::oauth::tenant::{PersonId, TenantId};
 use test_system::TestSystem;

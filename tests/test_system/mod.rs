@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use fakes::supabase::Supabase;
+use fakes::supabase::project::Supabase;
 use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,10 +1,9 @@
 //! `amble completions`: what a shell needs to complete commands.
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_complete::Shell;
 use serde_json::json;
 
-use crate::Arguments;
 use crate::output::Output;
 
 /// For which shell.
@@ -24,14 +23,15 @@ enum SupportedShell {
     Fish,
 }
 
-pub(crate) fn run(command: &Command) -> Output {
+/// `amble` is what is completed.
+pub(crate) fn run(command: &Command, mut amble: clap::Command) -> Output {
     let shell = match command.shell {
         SupportedShell::Bash => Shell::Bash,
         SupportedShell::Zsh => Shell::Zsh,
         SupportedShell::Fish => Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Arguments::command(), "amble", &mut script);
+    clap_complete::generate(shell, &mut amble, "amble", &mut script);
     let text = String::from_utf8_lossy(&script).into_owned();
     let json = json!({ "script": text });
     Output { text, json }

@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 use shared::audit::{Event, Recorder};
 use shared::clock::Timestamp;
 use shared::environment::Environment;
+use shared::oauth::tenant::TenantId;
+use shared::store::directory::Tenant;
 
 use crate::audit_log::{AuditLog, AuditWriteError};
 use crate::deployment::{Deployment, DeploymentError, OpenDeployment};
@@ -45,6 +47,11 @@ impl Context {
             on_terminal: io::stderr().is_terminal(),
             pending: RefCell::default(),
         })
+    }
+
+    /// The tenant of that id.
+    pub(crate) async fn find_tenant(&self, id: &TenantId) -> Result<Tenant, CommandError> {
+        self.environment.directory()?.find(id).await?.ok_or_else(|| CommandError::NoTenant(id.clone()))
     }
 
     /// Records something that was done, for the audit.

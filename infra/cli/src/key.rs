@@ -15,7 +15,6 @@ use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Output, table};
-use crate::tenant;
 
 /// What can be done to API keys.
 #[derive(Subcommand)]
@@ -108,7 +107,7 @@ async fn add(
     expires_in: Option<Duration>,
     scopes: Scopes,
 ) -> Result<Output, CommandError> {
-    tenant::find(context, id).await?;
+    context.find_tenant(id).await?;
     let membership = context.environment.directory()?.membership(&person, id).await?;
     let membership = membership.ok_or_else(|| CommandError::NoMember(id.clone(), person.clone()))?;
     let expires = expires_in.map(|span| context.now.plus(span));
@@ -130,7 +129,7 @@ async fn add(
 }
 
 async fn list(context: &Context, id: &TenantId) -> Result<Output, CommandError> {
-    tenant::find(context, id).await?;
+    context.find_tenant(id).await?;
     let keys = all(context, id).await?;
     let row = |key: &ApiKeyRecord| {
         let when = |time: Option<shared::clock::Timestamp>, never: &str| {

@@ -27,7 +27,7 @@ mod tenant;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use context::Context;
 use deployment::Deployment;
 use error::CommandError;
@@ -91,7 +91,7 @@ async fn main() -> ExitCode {
     let Arguments { deployment, json, command } = Arguments::parse();
     let done = match command {
         Command::OnDeployment(command) => operate(&deployment, command, json).await,
-        Command::Completions(command) => print(&Ok(completions::run(&command)), json),
+        Command::Completions(command) => print(&Ok(completions::run(&command, Arguments::command())), json),
         Command::Doctor(command) => match doctor::run(command, &deployment).await {
             Ok((output, well)) => print(&Ok(output), json) && well,
             Err(reason) => print(&Err(reason), json),

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
 use crate::output::{Output, table};
-use crate::{grant, key, tenant};
+use crate::{grant, key};
 
 /// What can be done to members.
 #[derive(Subcommand)]
@@ -55,7 +55,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
         Command::Add { tenant, person, role } => set_role(context, &tenant, person, role, true).await,
         Command::Role { tenant, person, role } => set_role(context, &tenant, person, role, false).await,
         Command::Remove { tenant, person } => {
-            tenant::find(context, &tenant).await?;
+            context.find_tenant(&tenant).await?;
             let membership = context.environment.directory()?.membership(&person, &tenant).await?;
             membership.ok_or_else(|| CommandError::NoMember(tenant.clone(), person.clone()))?;
             let Removed { grants, keys } = remove(context, &tenant, &person).await?;
@@ -88,7 +88,7 @@ pub(crate) async fn remove(context: &Context, tenant: &TenantId, person: &Person
 }
 
 async fn list(context: &Context, id: &TenantId) -> Result<Output, CommandError> {
-    tenant::find(context, id).await?;
+    context.find_tenant(id).await?;
     let members = context.environment.directory()?.list_members(id).await?;
     let rows: Vec<_> = members.iter().map(|member| [member.person.to_string(), member.role.clone()]).collect();
     let text = if rows.is_empty() { format!("Nobody is in tenant {id}.\n") } else { table(["PERSON", "ROLE"], &rows) };
@@ -103,7 +103,7 @@ async fn set_role(
     role: String,
     new: bool,
 ) -> Result<Output, CommandError> {
-    let tenant = tenant::find(context, id).await?;
+    let tenant = context.find_tenant(id).await?;
     if Role::built_in(&role).is_none() && tenant.roles.iter().all(|known| known.name != role) {
         let own = tenant.roles.iter().map(|role| role.name.as_str());
         let known: Vec<_> = ["owner", "admin", "member", "viewer"].into_iter().chain(own).collect();

@@ -12,6 +12,7 @@ use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::grant;
+use crate::key;
 use crate::operator_event::OperatorEvent;
 use crate::output::{Output, fields, table};
 
@@ -90,11 +91,6 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
     }
 }
 
-/// The tenant of that id.
-pub(crate) async fn find(context: &Context, id: &TenantId) -> Result<Tenant, CommandError> {
-    context.environment.directory()?.find(id).await?.ok_or_else(|| CommandError::NoTenant(id.clone()))
-}
-
 async fn list(context: &Context) -> Result<Output, CommandError> {
     let tenants = context.environment.directory()?.list_tenants().await?;
     let rows: Vec<_> = tenants.iter().map(|it| [it.id.to_string(), it.name.clone(), names(it)]).collect();
@@ -107,7 +103,7 @@ async fn list(context: &Context) -> Result<Output, CommandError> {
 }
 
 async fn show(context: &Context, id: &TenantId) -> Result<Output, CommandError> {
-    let tenant = find(context, id).await?;
+    let tenant = context.find_tenant(id).await?;
     let has = TenantUsage::of(context, id).await?;
     let mut rows = vec![("Tenant", id.to_string()), ("Name", tenant.name.clone())];
     rows.extend(tenant.roles.iter().map(|role| ("Role", format!("{}: {}", role.name, role.permissions))));
@@ -139,7 +135,7 @@ async fn add(context: &Context, id: TenantId, name: String) -> Result<Output, Co
 }
 
 async fn rename(context: &Context, id: &TenantId, name: String) -> Result<Output, CommandError> {
-    let tenant = Tenant { name, ..find(context, id).await? };
+    let tenant = Tenant { name, ..context.find_tenant(id).await? };
     save(context, &tenant).await?;
     context.record(&OperatorEvent::TenantRenamed { tenant: tenant.id.as_str(), name: &tenant.name });
     Ok(Output { text: format!("Tenant {id} is now called {}.\n", tenant.name), json: to_json(&tenant) })
@@ -151,7 +147,7 @@ async fn save(context: &Context, tenant: &Tenant) -> Result<(), CommandError> {
 
 /// Members first: from then on nobody can connect. The tenant last: until then, doing it again goes on where it ended.
 async fn remove(context: &Context, id: &TenantId, yes: bool) -> Result<Output, CommandError> {
-    let tenant = find(context, id).await?;
+    let tenant = context.find_tenant(id).await?;
     let has = TenantUsage::of(context, id).await?;
     let what = format!("removes tenant {id} ({}) with {}", tenant.name, has.summary());
     context.confirm(&what, yes)?;
@@ -165,7 +161,7 @@ async fn remove(context: &Context, id: &TenantId, yes: bool) -> Result<Output, C
         context.record(&OperatorEvent::MemberRemoved { tenant: id.as_str(), person: member.person.as_str() });
         context.progress(&format!("{} of {} members removed", removed.members, has.members));
     }
-    removed.keys = crate::key::revoke_all(context, id, |_| true).await?;
+    removed.keys = key::revoke_all(context, id, |_| true).await?;
     removed.grants =
         grant::revoke_all_of(context, &GrantFilter::Tenant(id.clone()), grant::RevocationCause::MemberRemoved).await?;
     removed.things = context.environment.workspaces()?.remove_all(id).await?;
@@ -182,7 +178,7 @@ async fn set_role(context: &Context, id: &TenantId, role: Role) -> Result<Output
     if Role::built_in(&role.name).is_some() {
         return Err(CommandError::BuiltIn(role.name));
     }
-    let mut tenant = find(context, id).await?;
+    let mut tenant = context.find_tenant(id).await?;
     tenant.roles.retain(|known| known.name != role.name);
     let text = format!("Role {} of tenant {id} allows {}.\n", role.name, role.permissions);
     tenant.roles.push(role.clone());
@@ -194,7 +190,7 @@ async fn set_role(context: &Context, id: &TenantId, role: Role) -> Result<Output
 
 /// A member whose role is gone could do nothing, and nobody would know why.
 async fn remove_role(context: &Context, id: &TenantId, role: String) -> Result<Output, CommandError> {
-    let mut tenant = find(context, id).await?;
+    let mut tenant = context.find_tenant(id).await?;
     if tenant.roles.iter().all(|known| known.name != role) {
         return Err(CommandError::NoRole(id.clone(), role, names(&tenant)));
     }
@@ -224,7 +220,7 @@ impl TenantUsage {
         Ok(Self {
             members: context.environment.directory()?.list_members(id).await?.len(),
             grants: grants.iter().filter(|it| grant::is_alive(it, context.now)).count(),
-            keys: crate::key::all(context, id).await?.len(),
+            keys: key::all(context, id).await?.len(),
             things: context.environment.workspaces()?.size(id).await?,
         })
     }

@@ -16,8 +16,8 @@ use uuid::Uuid;
 use workspace_file::plan::Plan;
 use workspace_file::{Variables, WorkspaceFile};
 
-use crate::LocalError;
 use crate::data_dir::DataDir;
+use crate::error::LocalError;
 use crate::member::{self, Member, ProjectMember};
 
 /// What is there, for whoever tries it.
@@ -141,7 +141,7 @@ pub(crate) async fn seed_without_people(
 ) -> Result<Vec<ProjectMember>, LocalError> {
     let files = files(tools_at, extra_file)?;
     apply(operator, &files, |plan| if already_seeded { plan.only_tools() } else { plan.without_members() }).await?;
-    member::add_members(operator, members, &tenants(&files)).await
+    Ok(member::add_members(operator, members, &tenants(&files)).await?)
 }
 
 /// The demo's own file, and the one besides.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use shared::environment::Environment;
 
-use crate::LocalError;
+use crate::error::LocalError;
 use crate::gateway::endpoint::Endpoint;
 use crate::log_subscription::{AuditSubscriber, LogSubscription};
 use crate::template::FunctionDefinition;

@@ -17,6 +17,7 @@
 //! | [`project`], [`member`] | a Supabase project of one's own in place of the fake Supabase, and its people's places |
 //! | [`attempts`] | attempts to connect, reported as they end |
 //! | `listener`, `data_dir` | ports and files |
+//! | [`error`] | everything that keeps it from starting |
 
 pub mod attempts;
 mod aws;
@@ -24,6 +25,7 @@ pub mod data_dir;
 pub mod demo;
 pub mod demo_function;
 mod demo_tools;
+pub mod error;
 mod function;
 mod gateway;
 mod in_process;
@@ -49,13 +51,13 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{Request, Response};
 use fakes::kms::Kms;
-use fakes::kms::key::{KeyError, KeySpec};
+use fakes::kms::key_spec::KeySpec;
 use fakes::lambda::Lambda;
+use fakes::supabase::project::{Site, Supabase};
 use fakes::supabase::secret::Secret;
 use fakes::supabase::seed::{Person, Seed};
-use fakes::supabase::{SetupError, Site, Supabase};
 use shared::clock::Clock;
-use shared::environment::{ConfigError, Environment};
+use shared::environment::Environment;
 use shared::oauth::tenant::PersonId;
 use shared::store::activity::Activities;
 use shared::store::api_keys::ApiKeys;
@@ -63,14 +65,11 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::workspace::Workspaces;
-use shared::upstream_error::UpstreamError;
-use thiserror::Error;
-use workspace_file::plan::ApplyError;
-use workspace_file::validation_error::ValidationErrors;
 
 use aws::Addresses;
 use data_dir::{DataDir, DataDirError};
 use demo::Demo;
+use error::LocalError;
 use function::Program;
 use gateway::Gateway;
 use gateway::endpoint::Endpoint;
@@ -80,11 +79,12 @@ use in_process::InProcessConnector;
 use interceptor::Interceptor;
 use listener::{ListenError, Listener, Servers};
 use log_subscription::{AuditSubscriber, LogSubscription};
-use member::{Member, MemberError, ProjectMember};
+use member::{Member, ProjectMember};
 use process::{OnLine, ProcessPool};
 use project::Project;
-use tables::{RemoteTables, TablesError};
-use template::{FunctionDefinition, Metric, TableDefinition, Template, TemplateError};
+use tables::RemoteTables;
+use template::error::TemplateError;
+use template::{FunctionDefinition, Metric, TableDefinition, Template};
 
 /// What a system is to be like.
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -170,68 +170,6 @@ impl Default for Options {
             parameters: BTreeMap::new(),
         }
     }
-}
-
-/// Why there is no system.
-#[derive(Debug, Error)]
-pub enum LocalError {
-    /// A port.
-    #[error(transparent)]
-    Listener(#[from] ListenError),
-    /// The folder.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The template.
-    #[error(transparent)]
-    Template(#[from] TemplateError),
-    /// The template has a route that cannot be served.
-    #[error("template.yaml has a route that is not served here, or has it twice: {0}")]
-    Route(String),
-    /// The template changes answers in a way that API Gateway refuses, or that is not known here.
-    #[error("template.yaml has responseParameters that are not applied here: {0}")]
-    Mapping(String),
-    /// The template names a program that is not linked in.
-    #[error("template.yaml has a function {0}, which is not part of the local system")]
-    NoProgram(String),
-    /// A program did not start.
-    #[error("{0} does not start: {1}")]
-    Function(String, ConfigError),
-    /// A program as it is deployed did not.
-    #[error("the program of {0} does not start: {1}")]
-    Process(String, String),
-    /// The tables.
-    #[error(transparent)]
-    Tables(#[from] TablesError),
-    /// The signing key.
-    #[error("the signing key: {0}")]
-    Key(KeyError),
-    /// The sign-in service.
-    #[error("the fake Supabase: {0}")]
-    Supabase(#[from] SetupError),
-    /// A project of one's own.
-    #[error(transparent)]
-    SupabaseProject(#[from] project::ProjectError),
-    /// Somebody whom the command line names is not let in.
-    #[error(transparent)]
-    MemberError(#[from] MemberError),
-    /// What the sign-in service left in the folder is not text.
-    #[error("the saved state of the fake Supabase is not text")]
-    SupabaseState,
-    /// An operator's setting.
-    #[error(transparent)]
-    Operator(#[from] ConfigError),
-    /// A table failed.
-    #[error(transparent)]
-    Upstream(#[from] UpstreamError),
-    /// A workspace file has mistakes.
-    #[error("a workspace file cannot be used:\n{0}")]
-    Workspace(#[from] ValidationErrors),
-    /// Something of a workspace file was not written.
-    #[error(transparent)]
-    ApplyError(#[from] ApplyError),
-    /// Something of the demo is not well-formed.
-    #[error("the demo has {0} that is none")]
-    Demo(&'static str),
 }
 
 /// A running system. Dropped, it is cut off; [`System::shutdown`] lets it finish.

@@ -1,12 +1,11 @@
 //! Who of a project's people is in a tenant: as `--member` says it, and as it turned out.
 
 use serde::Serialize;
-use shared::environment::Environment;
+use shared::environment::{ConfigError, Environment};
 use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::upstream_error::UpstreamError;
 use thiserror::Error;
-
-use crate::LocalError;
 
 /// One person, one tenant: `ID=ROLE@TENANT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +45,12 @@ pub enum MemberError {
     /// It has no such role.
     #[error("--member names the role {0}, which workspace {1} does not have; it has: {2}")]
     NoRole(String, TenantId, String),
+    /// The directory is not configured.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directory failed.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
 }
 
 impl Member {
@@ -81,17 +86,17 @@ pub(crate) async fn add_members(
     operator: &Environment,
     members: &[(PersonId, &Member)],
     tenants: &[&TenantId],
-) -> Result<Vec<ProjectMember>, LocalError> {
+) -> Result<Vec<ProjectMember>, MemberError> {
     let directory = operator.directory()?;
     for (_, Member { role, tenant, .. }) in members {
         let Some(found) = directory.find(tenant).await? else {
             let known: Vec<_> = tenants.iter().map(|tenant| tenant.as_str()).collect();
-            return Err(MemberError::NoTenant(tenant.clone(), known.join(", ")).into());
+            return Err(MemberError::NoTenant(tenant.clone(), known.join(", ")));
         };
         let own: Vec<_> = found.roles.iter().map(|role| role.name.as_str()).collect();
         if Role::built_in(role).is_none() && !own.contains(&role.as_str()) {
             let known: Vec<_> = ["owner", "admin", "member", "viewer"].into_iter().chain(own).collect();
-            return Err(MemberError::NoRole(role.clone(), tenant.clone(), known.join(", ")).into());
+            return Err(MemberError::NoRole(role.clone(), tenant.clone(), known.join(", ")));
         }
     }
     for (person, Member { role, tenant, .. }) in members {

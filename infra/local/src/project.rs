@@ -97,6 +97,9 @@ pub enum ProjectError {
         "the folder is kept for {0}, whose people are not those that would sign in now: choose another one with --data-dir DIR"
     )]
     DataDir(String),
+    /// The folder cannot be read.
+    #[error(transparent)]
+    Folder(#[from] DataDirError),
 }
 
 impl Project {
@@ -257,15 +260,15 @@ pub(crate) fn is_initialized(
     folder: &DataDir,
     project: Option<&Project>,
     fake_supabase: &str,
-) -> Result<bool, crate::LocalError> {
+) -> Result<bool, ProjectError> {
     let kept = folder.read(FILE)?.map(|url| String::from_utf8_lossy(&url).into_owned());
     let has_fake_supabase = folder.read(fake_supabase)?.is_some();
     match (kept, project) {
         (None, None) => Ok(has_fake_supabase),
         (None, Some(_)) if !has_fake_supabase => Ok(false),
         (Some(kept), Some(project)) if kept == project.url => Ok(true),
-        (Some(kept), _) => Err(ProjectError::DataDir(format!("the project at {kept}")).into()),
-        (None, Some(_)) => Err(ProjectError::DataDir("the people of the demo".to_owned()).into()),
+        (Some(kept), _) => Err(ProjectError::DataDir(format!("the project at {kept}"))),
+        (None, Some(_)) => Err(ProjectError::DataDir("the people of the demo".to_owned())),
     }
 }
 

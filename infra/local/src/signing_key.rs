@@ -2,10 +2,11 @@
 
 use std::sync::OnceLock;
 
-use fakes::kms::key::{Key, KeyError, KeySpec};
+use fakes::kms::key::{Key, KeyError};
+use fakes::kms::key_spec::KeySpec;
 
-use crate::LocalError;
 use crate::data_dir::DataDir;
+use crate::error::LocalError;
 
 /// The keys of a system: from its folder, or else the ones that all systems of this process share, as making an RSA key
 /// takes a while.

@@ -11,10 +11,10 @@ use shared::clock::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::Target;
 use super::certificate;
 use super::finding::Check;
 use super::probe::{TIMEOUT, is_loopback};
+use super::target::Target;
 
 const ADDRESS: &str =
     "Point the host at the deployment (output NextAddress of the stack), and wait until the name is known everywhere.";

@@ -2,10 +2,10 @@
 
 use reqwest::Method;
 
-use super::Target;
 use super::documents::Documents;
 use super::finding::Check;
 use super::probe::{Probe, ProbeRequest, ProbeResponse};
+use super::target::Target;
 
 /// A page that is let in everywhere.
 const ORIGIN: &str = "https://claude.ai";

@@ -2,9 +2,9 @@
 
 use reqwest::Method;
 
-use super::Target;
 use super::finding::Check;
 use super::probe::{Probe, ProbeRequest, ProbeResponse};
+use super::target::Target;
 
 const CALL: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"amble doctor","version":"1"}}}"#;
 /// What API Gateway makes of the header's name.

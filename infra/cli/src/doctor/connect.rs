@@ -13,7 +13,8 @@ use super::finding::Check;
 use super::pages::{Browser, Form, Page, title};
 use super::probe::{Probe, ProbeRequest, ProbeResponse};
 use super::registration::CALLBACK;
-use super::{Target, TestPerson};
+use super::target::Target;
+use super::test_person::TestPerson;
 
 /// As hosted Claude calls itself where it is known by its own description.
 const CLAUDE: &str = "https://claude.ai/oauth/mcp-oauth-client-metadata";
@@ -96,7 +97,7 @@ impl Connection<'_> {
 
     /// The consent page.
     async fn sign_in(&self, check: &mut Check, browser: &mut Browser<'_>, url: &str) -> Option<Page> {
-        let page = browser.visit(check, url, &self.target.issuer_origin(self.documents)).await?;
+        let page = browser.visit(check, url, &self.documents.issuer_origin(self.target)).await?;
         if Form::find(&page, "decision").is_some() {
             return Some(page);
         }
@@ -130,7 +131,7 @@ impl Connection<'_> {
             );
             return None;
         };
-        let page = browser.visit(check, next.as_str(), &self.target.issuer_origin(self.documents)).await?;
+        let page = browser.visit(check, next.as_str(), &self.documents.issuer_origin(self.target)).await?;
         if Form::find(&page, "decision").is_none() && next.query_pairs().any(|(name, _)| name == "notice") {
             check.broken(
                 "not_signed_in",
@@ -336,7 +337,7 @@ impl Connection<'_> {
     /// The deployment reads Claude's own description, which it needs the internet for.
     async fn by_document(&self, check: &mut Check, browser: &mut Browser<'_>, verifier: &str, state: &str) {
         let url = self.request(CLAUDE, verifier, state);
-        let Some(page) = browser.visit(check, &url, &self.target.issuer_origin(self.documents)).await else { return };
+        let Some(page) = browser.visit(check, &url, &self.documents.issuer_origin(self.target)).await else { return };
         if Form::find(&page, "decision").is_some() {
             check.observed("Claude's own description is taken");
         } else {

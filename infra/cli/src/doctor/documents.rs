@@ -3,9 +3,9 @@
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::Target;
 use super::finding::Check;
 use super::probe::{Probe, ProbeResponse, is_loopback};
+use super::target::Target;
 
 /// What the documents say, as far as the other checks need it.
 pub(crate) struct Documents {
@@ -24,6 +24,13 @@ pub(crate) struct Documents {
 const BY_TEMPLATE: &str = "Serve it with the function wellknown: compare the route in template.yaml, the API's stage ($default) and whatever stands in front of it.";
 const ISSUER: &str =
     "Set the parameter Issuer to the one origin of the deployment, without a trailing slash, and deploy again.";
+
+impl Documents {
+    /// Where the pages are.
+    pub(crate) fn issuer_origin(&self, target: &Target) -> String {
+        Url::parse(&self.authorize).map_or_else(|_| target.origin.clone(), |url| url.origin().ascii_serialization())
+    }
+}
 
 /// The protected resource's metadata at both places; the issuer that it names.
 pub(crate) async fn resource(probe: &Probe, target: &Target) -> (Check, Option<(String, Vec<String>)>) {

@@ -1,10 +1,10 @@
 //! Error responses: Claude does something else after each kind.
 
-use super::Target;
 use super::documents::Documents;
 use super::finding::Check;
 use super::probe::{Probe, ProbeResponse};
 use super::registration::CALLBACK;
+use super::target::Target;
 use url::Url;
 
 /// A client that nobody can have registered.

@@ -4,10 +4,10 @@
 
 use url::Url;
 
-use super::Target;
 use super::documents::Documents;
 use super::finding::Check;
 use super::raw_request::{self, RawRequest, RawResponse};
+use super::target::Target;
 
 /// What no URI may hold (RFC 3986 §3.4), and a client that sends it all the same.
 const CHARACTERS: [(&str, &str); 4] = [("\"", "a quotation mark"), ("<", "<"), (">", ">"), ("\u{7f}", "DEL")];

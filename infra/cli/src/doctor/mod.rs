@@ -19,20 +19,22 @@ mod raw_request;
 mod registration;
 mod sign_in_mails;
 mod supabase;
+mod target;
+mod test_person;
 
 use std::time::Duration;
 
 use clap::Args;
 use shared::clock::{Clock, Timestamp};
-use url::Url;
 
 use crate::deployment::{Connector, DemoPerson, Deployment, Project, variable};
 use crate::error::CommandError;
 use crate::output::Output;
 use connect::Connection;
-use documents::Documents;
 use finding::{Check, Report};
 use probe::Probe;
+use target::Target;
+use test_person::TestPerson;
 
 /// What is to be looked at.
 #[derive(Args)]
@@ -58,41 +60,6 @@ pub(crate) struct Command {
     /// The tenant that they connect; without, the first that is offered
     #[arg(long)]
     tenant: Option<String>,
-}
-
-/// The URL that people paste.
-pub(crate) struct Target {
-    pub(crate) url: String,
-    pub(crate) parsed: Url,
-    pub(crate) origin: String,
-    pub(crate) path: String,
-}
-
-/// Who tries to connect.
-pub(crate) struct TestPerson {
-    pub(crate) email: String,
-    pub(crate) password: String,
-    pub(crate) tenant: Option<String>,
-}
-
-impl Target {
-    fn parse(url: &str) -> Result<Self, CommandError> {
-        let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host() && parsed.scheme().starts_with("http"));
-        let parsed = parsed
-            .ok_or_else(|| CommandError::InvalidUrl(format!("{url} is no URL; give the one that people paste")))?;
-        let (origin, path) = (parsed.origin().ascii_serialization(), parsed.path().trim_end_matches('/').to_owned());
-        Ok(Self { url: url.to_owned(), parsed, origin, path })
-    }
-
-    /// Where the resource's metadata is: its path inserted (RFC 9728 §3.1).
-    pub(crate) fn resource_metadata(&self) -> String {
-        format!("{}/.well-known/oauth-protected-resource{}", self.origin, self.path)
-    }
-
-    /// Where the pages are.
-    pub(crate) fn issuer_origin(&self, documents: &Documents) -> String {
-        Url::parse(&documents.authorize).map_or_else(|_| self.origin.clone(), |url| url.origin().ascii_serialization())
-    }
 }
 
 /// The report, and whether nothing is broken.

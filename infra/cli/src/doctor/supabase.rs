@@ -8,9 +8,9 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::TestPerson;
 use super::finding::Check;
 use super::probe::{Probe, ProbeRequest, ProbeResponse};
+use super::test_person::TestPerson;
 use crate::deployment::Project;
 use crate::error::CommandError;
 

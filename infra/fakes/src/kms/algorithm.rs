@@ -1,6 +1,6 @@
 //! The signing algorithms that keys of our two specs have (KMS developer guide, "Asymmetric key specs").
 
-use crate::kms::key::KeySpec;
+use crate::kms::key_spec::KeySpec;
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use aws_lc_rs::signature::{
     RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384, RSA_PSS_SHA512, RsaEncoding,

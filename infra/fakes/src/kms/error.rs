@@ -1,7 +1,7 @@
 //! Every way KMS says no, by the names that AWS gives them (KMS API reference, "Errors").
 
 use crate::kms::key::ARN_PREFIX;
-use crate::kms::{CONTENT_TYPE, Outage};
+use crate::kms::outage::Outage;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -83,3 +83,5 @@ impl IntoResponse for KmsError {
         (status, [(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
     }
 }
+
+pub(super) const CONTENT_TYPE: &str = "application/x-amz-json-1.1";

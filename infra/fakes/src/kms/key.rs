@@ -1,6 +1,7 @@
 //! A KMS key: made here, kept by whoever made it as PKCS#8.
 
 use crate::kms::algorithm::Algorithm;
+use crate::kms::key_spec::KeySpec;
 use aws_lc_rs::digest::Digest;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::error::Unspecified;
@@ -13,15 +14,6 @@ pub struct Key {
     aliases: Vec<String>,
     pair: KeyMaterial,
     pkcs8: Vec<u8>,
-}
-
-/// What kind of key (`KeySpec`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeySpec {
-    /// `RSA_2048`
-    Rsa2048,
-    /// `ECC_NIST_P256`
-    EccNistP256,
 }
 
 /// Why there is no key.
@@ -126,15 +118,6 @@ impl Key {
             }
             (KeyMaterial::Ecdsa(pair), None) => Ok(pair.sign_digest(digest)?.as_ref().to_vec()),
             (KeyMaterial::Rsa(_), None) | (KeyMaterial::Ecdsa(_), Some(_)) => Err(Unspecified),
-        }
-    }
-}
-
-impl KeySpec {
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Rsa2048 => "RSA_2048",
-            Self::EccNistP256 => "ECC_NIST_P256",
         }
     }
 }

@@ -5,11 +5,16 @@
 mod algorithm;
 mod error;
 pub mod key;
+pub mod key_spec;
+mod key_store;
+pub mod outage;
 mod public_key;
 mod sign;
 
-use crate::kms::error::KmsError;
-use crate::kms::key::{ARN_PREFIX, Key};
+use crate::kms::error::{CONTENT_TYPE, KmsError};
+use crate::kms::key::Key;
+use crate::kms::key_store::KeyStore;
+use crate::kms::outage::Outage;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -17,12 +22,12 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::Value;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The keys, and what a test may do to them.
 pub struct Kms {
-    keys: Vec<Key>,
+    keys: KeyStore,
     state: Mutex<KmsState>,
 }
 
@@ -35,20 +40,8 @@ pub struct Calls {
     pub get_public_key: u64,
 }
 
-/// A failure of the service that a test asks for, where it wants to see what the caller makes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outage {
-    /// 400 `ThrottlingException`, which the SDK retries.
-    Throttled,
-    /// 500 `KMSInternalException`, which the SDK retries.
-    Internal,
-    /// 400 `KMSInvalidStateException`, which the SDK does not retry.
-    InvalidState,
-}
-
 #[derive(Default)]
 struct KmsState {
-    disabled: BTreeSet<String>,
     outages: VecDeque<Outage>,
     calls: Calls,
 }
@@ -57,7 +50,7 @@ impl Kms {
     /// Answers for `keys`.
     #[must_use]
     pub fn new(keys: Vec<Key>) -> Arc<Self> {
-        Arc::new(Self { keys, state: Mutex::default() })
+        Arc::new(Self { keys: KeyStore::new(keys), state: Mutex::default() })
     }
 
     /// `POST /`, the only address KMS has.
@@ -83,12 +76,12 @@ impl Kms {
 
     /// Disables the key with this id, as an administrator would: every use is refused with `DisabledException`.
     pub fn disable(&self, id: &str) {
-        self.lock_state().disabled.insert(id.to_owned());
+        self.keys.disable(id);
     }
 
     /// Takes [`Kms::disable`] back.
     pub fn enable(&self, id: &str) {
-        self.lock_state().disabled.remove(id);
+        self.keys.enable(id);
     }
 
     /// The next `times` calls fail with `outage`. The SDK retries most outages three times per call of ours.
@@ -104,26 +97,9 @@ impl Kms {
         let operation = Operation::from_headers(headers).ok_or(KmsError::UnknownOperation)?;
         self.lock_state().begin(&operation)?;
         match operation {
-            Operation::Sign => sign::perform(self, body),
-            Operation::GetPublicKey => public_key::perform(self, body),
+            Operation::Sign => sign::perform(&self.keys, body),
+            Operation::GetPublicKey => public_key::perform(&self.keys, body),
         }
-    }
-
-    /// The key that a `KeyId` means: id, key ARN, alias name or alias ARN.
-    fn key(&self, key_id: &str) -> Result<&Key, KmsError> {
-        let name = key_id.strip_prefix(ARN_PREFIX).unwrap_or(key_id);
-        let found = if name.starts_with("alias/") {
-            self.keys.iter().find(|key| key.aliases().iter().any(|alias| alias == name))
-        } else {
-            // The prefix "key/" belongs to an ARN and to nothing else.
-            let id = if name.len() == key_id.len() { Some(name) } else { name.strip_prefix("key/") };
-            self.keys.iter().find(|key| Some(key.id()) == id)
-        };
-        let key = found.ok_or_else(|| KmsError::NotFound(key_id.to_owned()))?;
-        if self.lock_state().disabled.contains(key.id()) {
-            return Err(KmsError::Disabled(key.arn()));
-        }
-        Ok(key)
     }
 
     fn lock_state(&self) -> MutexGuard<'_, KmsState> {
@@ -159,5 +135,3 @@ impl KmsState {
         self.outages.pop_front().map_or(Ok(()), |outage| Err(KmsError::Outage(outage)))
     }
 }
-
-const CONTENT_TYPE: &str = "application/x-amz-json-1.1";

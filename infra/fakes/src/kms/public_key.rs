@@ -1,16 +1,16 @@
 //! `TrentService.GetPublicKey`.
 
-use crate::kms::Kms;
 use crate::kms::algorithm::Algorithm;
 use crate::kms::error::KmsError;
+use crate::kms::key_store::KeyStore;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(super) fn perform(kms: &Kms, body: &[u8]) -> Result<Value, KmsError> {
+pub(super) fn perform(keys: &KeyStore, body: &[u8]) -> Result<Value, KmsError> {
     let input: Input = serde_json::from_slice(body).map_err(|_| KmsError::Unreadable)?;
-    let key = kms.key(&input.key_id.ok_or(KmsError::Missing("keyId"))?)?;
+    let key = keys.find(&input.key_id.ok_or(KmsError::Missing("keyId"))?)?;
     let spki = key.spki().map_err(|_| KmsError::Broken)?;
     Ok(json!({
         "KeyId": key.arn(),

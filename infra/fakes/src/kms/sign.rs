@@ -1,15 +1,15 @@
 //! `TrentService.Sign`.
 
-use crate::kms::Kms;
 use crate::kms::algorithm::Algorithm;
 use crate::kms::error::KmsError;
+use crate::kms::key_store::KeyStore;
 use aws_lc_rs::digest::{self, Digest};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(super) fn perform(kms: &Kms, body: &[u8]) -> Result<Value, KmsError> {
+pub(super) fn perform(keys: &KeyStore, body: &[u8]) -> Result<Value, KmsError> {
     let input: Input = serde_json::from_slice(body).map_err(|_| KmsError::Unreadable)?;
     let key_id = input.key_id.ok_or(KmsError::Missing("keyId"))?;
     let algorithm = input.signing_algorithm.ok_or(KmsError::Missing("signingAlgorithm"))?;
@@ -22,7 +22,7 @@ pub(super) fn perform(kms: &Kms, body: &[u8]) -> Result<Value, KmsError> {
     if message.len() > MESSAGE_MAX {
         return Err(KmsError::TooLong("message", MESSAGE_MAX));
     }
-    let key = kms.key(&key_id)?;
+    let key = keys.find(&key_id)?;
     if algorithm.spec() != key.spec() {
         return Err(KmsError::WrongAlgorithm(algorithm.name(), key.spec().name()));
     }

@@ -2,11 +2,11 @@
 //!
 //! Of links there are magic links alone, and a ban has no end. No page of a list names the next one.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::gateway::Caller;
-use crate::supabase::mail::{Kind, OneTimeCode};
+use crate::supabase::one_time_code::{Kind, OneTimeCode};
 use crate::supabase::parameters::{self, Parameters};
+use crate::supabase::project::Supabase;
 use crate::supabase::random;
 use crate::supabase::secret::Secret;
 use crate::supabase::seed::Person;

@@ -1,9 +1,9 @@
 //! `GET /authorize`: sends the browser to the social provider.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::flow_state::{AuthenticationMethod, Challenge, FlowState, ProviderRedirect};
 use crate::supabase::parameters::Parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::random;
 use crate::supabase::redirect::redirect;
 use crate::supabase::settings::SOCIAL;

@@ -1,12 +1,12 @@
 //! `GET /callback`: the browser comes back from the social provider (GoTrue `internal/api/external.go`).
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::flow_state::ProviderRedirect;
 use crate::supabase::parameters::Parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::random;
 use crate::supabase::redirect::{redirect, redirect_then, with_error_fragment, with_fragment, with_query};
-use crate::supabase::token_response::add_session_headers;
+use crate::supabase::session_headers::add_session_headers;
 use crate::supabase::verify::fragment_of;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -1,8 +1,8 @@
 //! `POST /factors`: sets up an authenticator, which counts once a code of it has been verified. Gone after a restart.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::random;
 use crate::supabase::secret::Secret;
 use crate::supabase::seed::Factor;

@@ -1,6 +1,6 @@
 //! Every way the project says no, and the three forms it says it in (GoTrue `internal/api/errors.go`, the gateway's key check).
 
-use crate::supabase::token_response::add_session_headers;
+use crate::supabase::session_headers::add_session_headers;
 use aws_lc_rs::error::Unspecified;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};

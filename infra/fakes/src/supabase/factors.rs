@@ -1,8 +1,9 @@
 //! `POST /factors/{id}/challenge` and `…/verify`: the second factor, after which the session is `aal2`.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
+use crate::supabase::mfa_challenge::MfaChallenge;
 use crate::supabase::parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::random;
 use crate::supabase::rate_limit;
 use crate::supabase::sessions::Amr;
@@ -16,16 +17,6 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// A factor that was asked for.
-pub(super) struct Challenge {
-    factor: Uuid,
-    /// Who asked.
-    address: Option<String>,
-    verified: bool,
-    /// Unix seconds.
-    expires_at: i64,
-}
-
 pub(super) async fn challenge(
     State(supabase): State<Arc<Supabase>>,
     headers: HeaderMap,
@@ -38,7 +29,7 @@ pub(super) async fn challenge(
     let account = state.people.find_mut(me.person).filter(|account| account.totp.contains_key(&factor));
     account.ok_or(SupabaseError::FactorNotFound)?.challenged(now);
     let (id, expires_at) = (random::uuid()?, now + LIFETIME);
-    state.challenges.insert(id, Challenge { factor, address, verified: false, expires_at });
+    state.challenges.insert(id, MfaChallenge { factor, address, verified: false, expires_at });
     Ok(Json(json!({ "id": id, "type": "totp", "expires_at": expires_at })))
 }
 

@@ -1,8 +1,8 @@
 //! The gateway before GoTrue: no key, no entry.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::parameters::Parameters;
+use crate::supabase::project::Supabase;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;

@@ -1,9 +1,9 @@
 //! `GET /inbox/{email}`: the mails of one address, for the people who try the local system and for tests. As JSON when
 //! asked for.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::mail::Mail;
+use crate::supabase::project::Supabase;
 use askama::Template;
 use axum::Json;
 use axum::extract::{Path, State};

@@ -1,6 +1,6 @@
 //! `GET /.well-known/jwks.json` (RFC 7517) and the little of OpenID Discovery that GoTrue has.
 
-use crate::supabase::Supabase;
+use crate::supabase::project::Supabase;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, header};

@@ -1,8 +1,8 @@
 //! `POST /logout`: ends sessions. Their access tokens stay valid offline until they expire.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::parameters::Parameters;
+use crate::supabase::project::Supabase;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! `GET /.well-known/oauth-authorization-server` (RFC 8414): whether Supabase's own OAuth server is on, and where it is.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
+use crate::supabase::project::Supabase;
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! `POST /otp`: sends a code and a link.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::flow_state::{AuthenticationMethod, Challenge, FlowState};
 use crate::supabase::parameters::{self, Parameters};
+use crate::supabase::project::Supabase;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;

@@ -1,9 +1,9 @@
 //! `POST /token?grant_type=pkce`.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::flow_state::AuthenticationMethod;
 use crate::supabase::parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::random;
 use crate::supabase::token_response::TokenResponse;
 use serde::Deserialize;

@@ -1,8 +1,8 @@
 //! The social provider: one page for all of them, on which a person of the seed is picked. Works without JavaScript.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::parameters::Parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::random;
 use crate::supabase::redirect::with_query;
 use crate::supabase::state::State as ProjectState;

@@ -1,14 +1,9 @@
 //! Limits by address (GoTrue `internal/api/middleware.go`, `apilimiter`): one bucket per route and address.
 
 use crate::supabase::error::SupabaseError;
+use crate::supabase::rate_limit_bucket::RateLimitBucket;
 use crate::supabase::state::State;
 use axum::http::HeaderMap;
-
-/// How many requests are left, and since when.
-pub(super) struct Bucket {
-    left: u32,
-    filled_at: i64,
-}
 
 impl State {
     /// Takes one from the bucket of this route and address. Without an address there is no limit.
@@ -17,10 +12,10 @@ impl State {
             return Err(SupabaseError::RateLimited);
         }
         let (Some(burst), Some(address)) = (self.config.burst, address(headers)) else { return Ok(()) };
-        let bucket = self.buckets.entry((route, address)).or_insert(Bucket { left: burst, filled_at: now });
+        let bucket = self.buckets.entry((route, address)).or_insert(RateLimitBucket { left: burst, filled_at: now });
         let refilled = u32::try_from((now - bucket.filled_at) / seconds_for_one(route)).unwrap_or(0);
         if refilled > 0 {
-            *bucket = Bucket { left: bucket.left.saturating_add(refilled).min(burst), filled_at: now };
+            *bucket = RateLimitBucket { left: bucket.left.saturating_add(refilled).min(burst), filled_at: now };
         }
         bucket.left = bucket.left.checked_sub(1).ok_or(SupabaseError::RateLimited)?;
         Ok(())

@@ -1,7 +1,7 @@
 //! Where people may be sent back to, and the addresses that send them (GoTrue `internal/utilities/request.go`).
 
 use crate::supabase::parameters::Parameters;
-use crate::supabase::{Site, Supabase};
+use crate::supabase::project::{Site, Supabase};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use url::{Host, Url, form_urlencoded};

@@ -1,8 +1,8 @@
 //! `POST /token?grant_type=refresh_token`.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::sessions;
 use crate::supabase::token_response::TokenResponse;
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! `GET /settings`: which ways of signing in there are.
 
-use crate::supabase::Supabase;
+use crate::supabase::project::Supabase;
 use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};

@@ -1,8 +1,8 @@
 //! Whose access token a request carries (GoTrue `internal/api/auth.go`).
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::keyring::JwtError;
+use crate::supabase::project::Supabase;
 use crate::supabase::state::State;
 use axum::http::{HeaderMap, header};
 use serde_json::Value;

@@ -1,16 +1,17 @@
 //! All that the project knows, behind one lock.
 
-use crate::supabase::SetupError;
 use crate::supabase::account::{Account, Record};
 use crate::supabase::config::Config;
 use crate::supabase::error::SupabaseError;
-use crate::supabase::factors::Challenge;
 use crate::supabase::flow_state::{FlowState, ProviderRedirect};
 use crate::supabase::keyring::Keyring;
-use crate::supabase::mail::{Mail, OneTimeCode};
-use crate::supabase::rate_limit::Bucket;
+use crate::supabase::mail::Mail;
+use crate::supabase::mfa_challenge::MfaChallenge;
+use crate::supabase::one_time_code::OneTimeCode;
+use crate::supabase::rate_limit_bucket::RateLimitBucket;
 use crate::supabase::seed::Person;
 use crate::supabase::sessions::Sessions;
+use crate::supabase::setup_error::SetupError;
 use crate::supabase::totp::TotpKey;
 use aws_lc_rs::error::Unspecified;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,14 +32,14 @@ pub(super) struct State {
     #[serde(skip)]
     pub(super) provider_redirects: BTreeMap<Uuid, ProviderRedirect>,
     #[serde(skip)]
-    pub(super) challenges: BTreeMap<Uuid, Challenge>,
+    pub(super) challenges: BTreeMap<Uuid, MfaChallenge>,
     #[serde(skip)]
     pub(super) mails: Vec<Mail>,
     #[serde(skip)]
     pub(super) config: Config,
     /// By route and address.
     #[serde(skip)]
-    pub(super) buckets: BTreeMap<(&'static str, String), Bucket>,
+    pub(super) buckets: BTreeMap<(&'static str, String), RateLimitBucket>,
     #[serde(skip)]
     pub(super) rate_limited: bool,
     #[serde(skip)]

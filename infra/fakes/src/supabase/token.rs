@@ -1,8 +1,8 @@
 //! `POST /token`: three ways to a session.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::parameters::Parameters;
+use crate::supabase::project::Supabase;
 use crate::supabase::token_response::TokenResponse;
 use axum::body::Bytes;
 use axum::extract::State;

@@ -1,8 +1,9 @@
 //! What every way of signing in ends with: an access token, a refresh token and the user.
 
-use crate::supabase::Supabase;
 use crate::supabase::config::AccessTokenHook;
 use crate::supabase::error::SupabaseError;
+use crate::supabase::project::Supabase;
+use crate::supabase::session_headers::add_session_headers;
 use crate::supabase::sessions::{Amr, Session};
 use crate::supabase::state::State;
 use axum::Json;
@@ -34,16 +35,6 @@ impl IntoResponse for TokenResponse {
             response.headers_mut().insert("sb-auth-refresh-token-reuse", reused);
         }
         response
-    }
-}
-
-/// Whose session it is about, for the logs of the gateway.
-pub(super) fn add_session_headers(response: &mut Response, session: Uuid, person: Uuid) {
-    for (name, id) in [("sb-auth-session-id", session), ("sb-auth-user-id", person)] {
-        // The text of a UUID is always a header's.
-        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
-            response.headers_mut().insert(name, id);
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `GET /user`: whether a token is still good, and whose it is.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
+use crate::supabase::project::Supabase;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;

@@ -1,13 +1,14 @@
 //! `GET` and `POST /verify`: the link of a mail and the code in it.
 
-use crate::supabase::Supabase;
 use crate::supabase::error::SupabaseError;
 use crate::supabase::flow_state::AuthenticationMethod;
-use crate::supabase::mail::{self, Kind, OneTimeCode};
+use crate::supabase::one_time_code::{self, Kind, OneTimeCode};
 use crate::supabase::parameters::{self, Parameters};
+use crate::supabase::project::Supabase;
 use crate::supabase::redirect::{redirect, with_error_fragment, with_fragment, with_query};
+use crate::supabase::session_headers::add_session_headers;
 use crate::supabase::state::State as ProjectState;
-use crate::supabase::token_response::{TokenResponse, add_session_headers};
+use crate::supabase::token_response::TokenResponse;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
@@ -77,7 +78,7 @@ pub(super) async fn redeem(
         if state.people.find_by_email(&email).is_some_and(|account| account.person.banned) {
             return Err(SupabaseError::Banned);
         }
-        let hash = mail::hash(&email, &token);
+        let hash = one_time_code::hash(&email, &token);
         // The code is good whether or not its mail was asked for with a challenge.
         find(&state, &kind, now, |code| code.hash.strip_prefix("pkce_").unwrap_or(&code.hash) == hash)
             .ok_or(SupabaseError::CodeExpired)?

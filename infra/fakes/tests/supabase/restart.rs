@@ -1,7 +1,8 @@
 use crate::test_project::{TestProject, seed, site};
 use axum::http::Method;
+use fakes::supabase::project::{Site, Supabase};
 use fakes::supabase::seed::Person;
-use fakes::supabase::{SetupError, Site, Supabase};
+use fakes::supabase::setup_error::SetupError;
 use serde_json::{Value, json};
 use std::sync::Arc;
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{ACCOUNT, REGION, Template, TemplateError};
+use super::error::TemplateError;
+use super::{ACCOUNT, REGION, Template};
 
 impl Template {
     /// `value` with every reference and function replaced by what it comes to here.

@@ -1,5 +1,6 @@
 //! `template.yaml`, as it would be deployed here: what runs on AWS and what runs on this machine are one description.
 
+pub mod error;
 mod intrinsic;
 mod yaml;
 
@@ -7,7 +8,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use thiserror::Error;
+
+use error::TemplateError;
 
 const TEXT: &str = include_str!("../../../../template.yaml");
 const REGION: &str = "us-east-1";
@@ -57,23 +59,6 @@ pub struct Metric {
     pub name: String,
     /// What it is about; nothing is said of AWS's own.
     pub dimensions: BTreeMap<String, String>,
-}
-
-/// Why the template cannot be followed.
-#[derive(Debug, Error)]
-pub enum TemplateError {
-    /// It cannot be read.
-    #[error("template.yaml: {0}")]
-    Yaml(String),
-    /// It names something that is not there, or that this machine has no counterpart for.
-    #[error("template.yaml refers to {0}, which has no value here")]
-    Reference(String),
-    /// It calls a function in a way that is not known here.
-    #[error("template.yaml has a call that is not known here: {0}")]
-    Call(String),
-    /// Something is not of the form that it must have.
-    #[error("template.yaml has {0}")]
-    Shape(String),
 }
 
 impl Template {

@@ -3,7 +3,7 @@
 use saphyr::{LoadableYamlNode, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-use super::TemplateError;
+use super::error::TemplateError;
 
 /// The one document of `text`.
 pub(super) fn read(text: &str) -> Result<Value, TemplateError> {
