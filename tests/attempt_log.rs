@@ -15,6 +15,7 @@ use shared::oauth::secret::Digest;
 use shared::store::pending_scopes::PendingScopes;
 use test_system::connector::AuthorizationRequest;
 use test_system::person::Form;
+use test_system::saved_query::SavedQuery;
 use test_system::{TestSystem, digest};
 
 /// Each request leaves one line, and all of them one id.
@@ -272,7 +273,7 @@ async fn saved_queries_read_fields_that_are_logged() {
 
     for name in QUERIES {
         let query = &queries[name];
-        let (named, wanted) = read_query(query);
+        let SavedQuery { fields: named, texts: wanted } = SavedQuery::parse(query);
         assert!(named.len() > 5, "{name}: {named:?}");
         for field in named {
             assert!(field == "@timestamp" || fields.contains(&field), "{name}: no line has {field}");
@@ -358,42 +359,4 @@ fn stopped(test_system: &TestSystem, ask: &AuthorizationRequest, what: &str, cau
     assert_eq!(verdict(test_system, ask), Verdict::Stopped, "{what}");
     let row = row(test_system, ask);
     assert!(row.contains("stopped: ") && row.contains(&format!("{what}\n")) && row.contains(cause), "{row}");
-}
-
-/// The fields that a query of Logs Insights reads, and the texts that it compares with. What it calls something itself is neither.
-fn read_query(query: &str) -> (BTreeSet<String>, BTreeSet<String>) {
-    const WORDS: [&str; 22] = [
-        "filter",
-        "fields",
-        "stats",
-        "sort",
-        "limit",
-        "display",
-        "and",
-        "or",
-        "not",
-        "as",
-        "by",
-        "asc",
-        "desc",
-        "like",
-        "ispresent",
-        "strcontains",
-        "latest",
-        "earliest",
-        "max",
-        "min",
-        "now",
-        "count",
-    ];
-    let (outside, inside): (Vec<_>, Vec<_>) = query.split('\'').enumerate().partition(|(at, _)| at % 2 == 0);
-    let outside: Vec<_> = outside.into_iter().map(|(_, text)| text).collect();
-    let text = outside.join(" ");
-    let words: Vec<_> = text
-        .split(|letter: char| !(letter.is_ascii_alphanumeric() || "@_.".contains(letter)))
-        .filter(|word| !word.is_empty() && !word.chars().all(|letter| letter.is_ascii_digit()))
-        .collect();
-    let own: BTreeSet<_> = words.windows(2).filter(|pair| pair[0] == "as").map(|pair| pair[1]).collect();
-    let fields = words.into_iter().filter(|word| !WORDS.contains(word) && !own.contains(word));
-    (fields.map(str::to_owned).collect(), inside.into_iter().map(|(_, text)| text.to_owned()).collect())
 }

@@ -237,7 +237,6 @@ fn every_dependency_has_its_reason() {
         "token",
         "wellknown",
         "attempt-log",
-        "insights",
         "local",
         "fakes",
         "tests",

@@ -1,6 +1,6 @@
-//! Monitoring: requests that succeed and fail, and then every metric, alarm and saved query on the lines that they left.
+//! Monitoring: requests that succeed and fail, and then every metric, alarm and saved query held against the lines that they left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use test_system::TestSystem;
 use test_system::connector::{Connector, Tokens};
 use test_system::person::Form;
+use test_system::saved_query::SavedQuery;
 
 /// What becomes of calls to AWS: all pass, or those to KMS or to the tables fail.
 #[derive(Clone, Default)]
@@ -106,18 +107,6 @@ impl RecordedTraffic {
         traffic.test_system.system().audit_log().await;
         traffic
     }
-
-    async fn answer(&self, name: &str, about: &str) -> Vec<serde_json::Map<String, Value>> {
-        let (placed, log) = (&self.test_system.system().queries()[name], self.test_system.system().audit_log().await);
-        let mut query = placed.clone();
-        if let Some((_, rest)) = placed.split_once("PUT THE ") {
-            let (what, _) = rest.split_once(" HERE").expect("a place");
-            query = placed.replace(&format!("PUT THE {what} HERE"), about);
-        }
-        let of_audit = !["One connection", "Stalled", "One request", "Answers"].iter().any(|own| name.starts_with(own));
-        let lines = if of_audit { log } else { self.test_system.lines() };
-        insights::run_query(&query, &lines, self.test_system.now()).unwrap_or_else(|error| panic!("{name}: {error}"))
-    }
 }
 
 async fn works(connector: &Connector<'_>, tokens: &Tokens) {
@@ -173,7 +162,7 @@ async fn each_metric_counts_what_happened() {
     let extracted_metrics = extracted_metrics(&lines);
 
     let requests: Vec<_> = lines.iter().filter(|line| line["target"] == "request").collect();
-    let ids: std::collections::BTreeSet<_> = requests.iter().map(|line| line["invocation"].to_string()).collect();
+    let ids: BTreeSet<_> = requests.iter().map(|line| line["invocation"].to_string()).collect();
     assert_eq!(ids.len(), requests.len(), "one line for each");
     assert!(requests.iter().all(|line| line.get("_aws").is_some()));
     let value = |name: &str, dimensions: &[(&str, &str)]| {
@@ -248,81 +237,134 @@ async fn each_alarm_watches_a_metric_that_is_emitted() {
     }
 }
 
-/// The saved queries, answered.
+/// A saved query that names a field nobody writes, or waits for a word that nobody says, finds nothing, and nobody notices.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_saved_query_finds_its_events() {
+async fn saved_queries_name_fields_and_values_that_are_logged() {
+    const SCHEMA: &str = include_str!("../functions/audit/schema.json");
+    /// CloudWatch's own: when the line came in.
+    const INGESTED: &str = "@timestamp";
+    let traffic = Box::pin(RecordedTraffic::record()).await;
+    let (log, lines) = (traffic.test_system.system().audit_log().await, traffic.test_system.lines());
+    let schema: Value = serde_json::from_str(SCHEMA).expect("a schema");
+    let shapes = schema["oneOf"].as_array().expect("a shape for each event").iter().chain([&schema]);
+    let audited: BTreeSet<&str> =
+        shapes.flat_map(|shape| shape["properties"].as_object().expect("members").keys()).map(String::as_str).collect();
+    let requested: BTreeSet<&str> = lines
+        .iter()
+        .filter(|line| line["target"] == "request")
+        .flat_map(|line| line.as_object().expect("members").keys())
+        .map(String::as_str)
+        .collect();
+    let events = schema["oneOf"].as_array().expect("a shape for each event").iter();
+    let events = events.filter_map(|shape| shape["properties"]["event"]["const"].as_str());
+    let values = log.iter().chain(&lines).flat_map(|line| line.as_object().expect("members").values());
+    let said: BTreeSet<&str> = values.filter_map(Value::as_str).chain(events).collect();
+
+    let queries = traffic.test_system.system().queries();
+
+    assert_eq!(queries.len(), 10);
+    for (name, query) in queries {
+        let SavedQuery { fields, texts } = SavedQuery::parse(query);
+        assert!(fields.len() > 1, "{name}: {fields:?}");
+        for field in &fields {
+            let known = [field.as_str() == INGESTED, audited.contains(&**field), requested.contains(&**field)];
+            assert!(known.contains(&true), "{name}: no line has {field}");
+        }
+        for text in texts.iter().filter(|text| !text.contains("PUT THE ")) {
+            assert!(said.contains(&**text), "{name}: no line says {text}");
+        }
+        for text in texts.iter().filter(|text| text.contains(" PUT THE ")) {
+            let about = text.replace("PUT THE CLIENT HERE", &traffic.connector);
+            let about = about.replace("PUT THE GRANT HERE", &traffic.grant);
+            let named = log.iter().any(|line| line["credential"].as_str().is_some_and(|of| of.contains(&about)));
+            assert!(named, "{name}: no credential has {about}");
+        }
+    }
+}
+
+/// The audit log has every step of a connection, every refusal with its reason, and whom and what each was about.
+#[tokio::test(flavor = "multi_thread")]
+async fn audit_log_tells_what_an_operator_asks_for() {
     let traffic = Box::pin(RecordedTraffic::record()).await;
     let (test_system, ana) = (&traffic.test_system, traffic.test_system.person_id("ana@example.com"));
-    let events = |rows: &[serde_json::Map<String, Value>]| -> Vec<String> {
-        rows.iter().map(|row| row["event"].as_str().expect("an event").to_owned()).collect()
+    let mut log = test_system.system().audit_log().await;
+    log.sort_by(|one, other| one["timestamp"].as_str().cmp(&other["timestamp"].as_str()));
+    let having = |name: &str, value: &str| -> Vec<&Value> { log.iter().filter(|line| line[name] == value).collect() };
+    let event = |line: &Value| line["event"].as_str().expect("an event").to_owned();
+
+    let person = having("person", ana.as_str());
+    assert!(!person.is_empty() && person.iter().all(|line| line["ip"] == "127.0.0.1" && line["request"].is_string()));
+
+    let by_credential = |line: &&Value| {
+        line["credential"].as_str().is_some_and(|credential| credential.ends_with(&format!("of {}", traffic.connector)))
     };
-    let log = test_system.system().audit_log().await;
-    let count = |fits: &dyn Fn(&Value) -> bool| log.iter().filter(|line| fits(line)).count();
+    assert!(log.iter().filter(by_credential).any(|line| line["event"] == "tool_called"));
+    assert!(having("client", &traffic.connector).iter().any(|line| line["event"] == "client_registered"));
 
-    let person = traffic.answer("Everything about a person", ana.as_str()).await;
-    assert_eq!(person.len(), count(&|line| line["person"] == ana.as_str()));
-    assert!(person.iter().all(|row| row["ip"] == "127.0.0.1" && row.contains_key("request")));
-
-    let client = traffic.answer("Everything about a client", &traffic.connector).await;
-    let of_client = |line: &Value| {
-        line["client"] == traffic.connector.as_str()
-            || line["credential"].as_str().is_some_and(|text| text.ends_with(&traffic.connector))
+    let grant = format!("grant {}", traffic.grant);
+    let of_grant = |line: &&Value| {
+        line["grant"] == traffic.grant.as_str()
+            || line["credential"].as_str().is_some_and(|credential| credential.contains(&grant))
     };
-    assert_eq!(client.len(), count(&of_client));
-    assert!(
-        events(&client).contains(&"tool_called".to_owned())
-            && events(&client).contains(&"client_registered".to_owned())
-    );
-
-    let grant = events(&traffic.answer("Everything about a grant", &traffic.grant).await);
+    let grant: Vec<_> = log.iter().filter(of_grant).map(event).collect();
     assert_eq!((grant[0].as_str(), grant[grant.len() - 1].as_str()), ("grant_approved", "call_refused"), "{grant:?}");
     for step in ["grant_activated", "grant_used", "tool_called", "refresh_judged", "grant_ending", "grant_ended"] {
         assert!(grant.iter().any(|event| event == step), "{step} in {grant:?}");
     }
 
-    let revoked = traffic.answer("Who revoked what", "").await;
-    let mut reasons: Vec<_> = revoked.iter().map(|row| row["reason"].as_str().unwrap()).collect();
+    let revoked = [having("event", "grant_ended"), having("event", "key_revoked")].concat();
+    let mut reasons: Vec<_> = revoked.iter().map(|line| line["reason"].as_str().unwrap()).collect();
     reasons.sort_unstable();
     assert_eq!(reasons, ["refresh_replayed", "revoked"]);
 
-    let idle = traffic.answer("Changes of memberships that do not count", "").await;
-    let told: Vec<_> = idle.iter().map(|row| (&row["outcome"], &row["change"], row.get("role"))).collect();
-    assert_eq!(
-        told,
-        [(&json!("stale"), &json!(1), None), (&json!("superseded"), &json!(1), Some(&json!("viewer")))],
-        "the latest first"
-    );
+    let idle = having("event", "membership_followed");
+    let idle = idle.iter().filter(|line| line["outcome"] == "stale" || line["outcome"] == "superseded");
+    let told: Vec<_> = idle.map(|line| (&line["outcome"], &line["change"], line.get("role"))).collect();
+    assert_eq!(told, [(&json!("superseded"), &json!(1), Some(&json!("viewer"))), (&json!("stale"), &json!(1), None)]);
 
-    let refusals = traffic.answer("Refusals by reason", "").await;
-    let told: Vec<_> =
-        refusals.iter().map(|row| (row["event"].as_str(), row["reason"].as_str(), &row["refusals"])).collect();
-    assert_eq!(told.len(), 4, "{told:?}");
-    assert!(told.contains(&(Some("key_refused"), Some("scope"), &json!(1))), "{told:?} {}", traffic.key);
+    let mut refusals = BTreeMap::<_, usize>::new();
+    for name in ["authorization_refused", "authorization_stranded", "token_refused", "call_refused", "key_refused"] {
+        for line in having("event", name) {
+            *refusals.entry((name, line["reason"].as_str())).or_default() += 1;
+        }
+    }
+    assert_eq!(refusals.len(), 4, "{refusals:?}");
+    assert_eq!(refusals.get(&("key_refused", Some("scope"))), Some(&1), "{refusals:?} {}", traffic.key);
 
-    let stalled = traffic.answer("Stalled connections", "").await;
-    let steps: Vec<_> = stalled.iter().map(|row| row["last_step"].as_str().unwrap()).collect();
-    assert!(steps.contains(&"grant_approved") && steps.contains(&"authorization_refused"), "{steps:?}");
-    assert!(!steps.contains(&"grant_used"));
-    assert!(stalled.iter().all(|row| row["since"].as_i64().unwrap() >= traffic.started));
-
-    let flow = log.iter().find(|line| line["event"] == "grant_used").unwrap()["flow"].as_str().unwrap();
-    let one = events(&traffic.answer("One connection step by step", flow).await);
+    let flow = having("event", "grant_used")[0]["flow"].as_str().unwrap();
+    let one: Vec<_> = having("flow", flow).into_iter().map(event).collect();
     assert_eq!(
         one,
         ["sign_in_asked", "consent_shown", "grant_approved", "grant_activated", "grant_used", "call_refused"],
         "{one:?}"
     );
 
-    let request = log.iter().find(|line| line["event"] == "refresh_judged").unwrap()["request"].as_str().unwrap();
-    let lines = traffic.answer("One request line by line", request).await;
-    assert_eq!(lines.len(), 2, "{lines:?}");
-    assert_eq!((&lines[1]["function"], &lines[1]["status"]), (&json!("token"), &json!(200)));
-    assert!(lines[1]["KMS"].as_f64().unwrap() > 0.0);
+    let last_steps: BTreeMap<_, _> = log
+        .iter()
+        .filter_map(|line| Some((line["flow"].as_str()?, (event(line), line["at"].as_i64().unwrap()))))
+        .collect();
+    let used: BTreeSet<_> = having("event", "grant_used").iter().filter_map(|line| line["flow"].as_str()).collect();
+    let stalled: Vec<_> = last_steps.iter().filter(|(flow, _)| !used.contains(*flow)).map(|(_, last)| last).collect();
+    for step in ["grant_approved", "authorization_refused"] {
+        assert!(stalled.iter().any(|(event, _)| event == step), "{step} in {stalled:?}");
+    }
+    assert!(stalled.iter().all(|(_, since)| *since >= traffic.started));
+}
 
-    let answers = traffic.answer("Answers by function and status", "").await;
-    let total: u64 = answers.iter().map(|row| row["answers"].as_u64().unwrap()).sum();
-    let requests = test_system.lines().iter().filter(|line| line["target"] == "request").count();
-    assert_eq!(usize::try_from(total), Ok(requests));
-    assert!(answers.iter().any(|row| row["function"] == "token" && row["status"] == 503));
-    assert_eq!(test_system.system().queries().len(), 10, "each is asked here");
+/// A request is found by its id with all that it logged, and how long it and each service took.
+#[tokio::test(flavor = "multi_thread")]
+async fn request_line_tells_status_and_time_in_services() {
+    let traffic = Box::pin(RecordedTraffic::record()).await;
+    let (lines, log) = (traffic.test_system.lines(), traffic.test_system.system().audit_log().await);
+
+    let request = log.iter().find(|line| line["event"] == "refresh_judged").unwrap()["request"].as_str().unwrap();
+    let of_request: Vec<_> = lines.iter().filter(|line| line["request"] == request).collect();
+    assert_eq!(of_request.len(), 2, "{of_request:?}");
+    let summary = of_request.iter().find(|line| line["target"] == "request").expect("a summary");
+    assert_eq!((&summary["function"], &summary["status"]), (&json!("token"), &json!(200)));
+    assert!(summary["KMS"].as_f64().unwrap() > 0.0);
+
+    let requests: Vec<_> = lines.iter().filter(|line| line["target"] == "request").collect();
+    assert!(requests.iter().all(|line| line["microseconds"].is_u64() && line["function"].is_string()));
+    assert!(requests.iter().any(|line| line["function"] == "token" && line["status"] == 503));
 }

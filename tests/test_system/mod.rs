@@ -13,6 +13,7 @@ pub mod person;
 pub mod product_feed;
 mod programs;
 pub mod recorded_calls;
+pub mod saved_query;
 pub mod scheduler;
 pub mod supabase_project;
 
