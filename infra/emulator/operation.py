@@ -41,7 +41,7 @@ class Deployment:
         answer = requests.post(f"{self.sign_in}/auth/v1/token", params={"grant_type": "password"}, json={"email": EMAIL, "password": PASSWORD}, headers={"apikey": PUBLISHABLE_KEY})
         person = expect(answer).json()["user"]["id"]
         applied = self.amble("apply", "--yes", "--var", "TOOLS_AT=https://tools.example.com", "infra/local/demo.yaml")
-        self.amble("member", "add", TENANT, person, "--role", "owner")
+        self.amble("member", "add", person, "--tenant", TENANT, "--role", "owner")
         return applied.strip().splitlines()[-1]
 
     def connected(self):
@@ -59,7 +59,7 @@ class Deployment:
 
     def key_works(self):
         """A script with an API key calls a tool, sees a connection in the console's API, and ends it."""
-        made = self.amble("key", "add", "--person", OWNER, "--name", "script", "--json", TENANT, "tools:execute", "connections:manage")
+        made = self.amble("key", "add", "--tenant", TENANT, "--person", OWNER, "--name", "script", "--json", "tools:execute", "connections:manage")
         connector, script = self.connected(), Connector.with_token(f"{self.issuer}/api/mcp/server", json.loads(made)["api_key"])
         script.tool("count_words", text="by key")
 
@@ -80,7 +80,7 @@ class Deployment:
         signature = hmac.digest(base64.b64decode(MEMBERSHIP_SECRET.removeprefix("whsec_")), f"change.{now}.{body}".encode(), "sha256")
         headers = {"content-type": "application/json", "webhook-id": "change", "webhook-timestamp": str(now), "webhook-signature": f"v1,{base64.b64encode(signature).decode()}"}
         expect(requests.post(f"{self.issuer}/hooks/membership", body, headers=headers), 204)
-        equal(MEMBER in self.amble("member", "list", TENANT), False, "whether the member is still there")
+        equal(MEMBER in self.amble("member", "list", "--tenant", TENANT), False, "whether the member is still there")
 
     def doctor(self):
         """It finds what the list says, and nothing else. How long answers take is this machine's affair."""

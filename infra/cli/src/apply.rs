@@ -28,7 +28,7 @@ pub(crate) struct Command {
     /// Take those out of the file's tenants whom it does not name as members; what they have connected ends
     #[arg(long)]
     remove_members: bool,
-    /// Show what will change, and change nothing
+    /// Show what would change, and write nothing
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
     /// Do not ask
@@ -50,7 +50,11 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
     let unlisted = if remove_members { unlisted_members(context, &file).await? } else { Vec::new() };
 
     let all = plan.changes().len() + unlisted.len();
-    if all == 0 || dry_run {
+    if dry_run {
+        let text = summary(&plan, &unlisted) + "Nothing was written.\n";
+        return Ok(output(&plan, &unlisted, &text, false));
+    }
+    if all == 0 {
         return Ok(output(&plan, &unlisted, &summary(&plan, &unlisted), false));
     }
     context.show(&summary(&plan, &unlisted));

@@ -6,16 +6,10 @@ use shared::oauth::client_name;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::{Scope, Scopes};
-use shared::oauth::tenant::{PersonId, TenantId};
+use shared::oauth::tenant::TenantId;
 
 pub(crate) fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text).ok_or_else(|| "a tenant's id has 1 to 64 of `a-z 0-9 _ -`".to_owned())
-}
-
-pub(crate) fn person(text: &str) -> Result<PersonId, String> {
-    let rule =
-        "a person is named by their id at the sign-in service, a UUID such as 5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
-    PersonId::parse(&text.to_ascii_lowercase()).ok_or_else(|| rule.to_owned())
 }
 
 /// What people are told that a tenant or a role is.

@@ -17,6 +17,7 @@ use crate::audit_log::AuditLine;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::Output;
+use crate::person_selector::PersonSelector;
 
 /// What can be done with the audit.
 #[derive(Subcommand)]
@@ -24,7 +25,7 @@ pub(crate) enum Command {
     /// Show what happened lately, the oldest first
     Show {
         #[command(flatten)]
-        filter: AuditFilter,
+        filter: AuditArguments,
         /// How far back
         #[arg(long, value_name = "SPAN", default_value = "24h", value_parser = arguments::span)]
         since: Duration,
@@ -32,19 +33,19 @@ pub(crate) enum Command {
     /// Show what happens, as it happens, until it is interrupted; with --json, a line for each event
     Follow {
         #[command(flatten)]
-        filter: AuditFilter,
+        filter: AuditArguments,
     },
 }
 
-/// Selects events: those that fit all that is given.
+/// Names events: those that fit all that is given.
 #[derive(Args)]
-pub(crate) struct AuditFilter {
+pub(crate) struct AuditArguments {
     /// In this tenant
     #[arg(long, value_parser = arguments::tenant)]
     tenant: Option<TenantId>,
-    /// Of this person
-    #[arg(long, value_parser = arguments::person)]
-    person: Option<PersonId>,
+    /// Of this person, by user id or e-mail address
+    #[arg(long, value_parser = PersonSelector::parse)]
+    person: Option<PersonSelector>,
     /// Of this client
     #[arg(long, value_parser = arguments::client)]
     client: Option<ClientId>,
@@ -53,9 +54,18 @@ pub(crate) struct AuditFilter {
     grant: Option<GrantId>,
 }
 
+/// Selects events: those that fit all that is given.
+struct AuditFilter {
+    tenant: Option<TenantId>,
+    person: Option<PersonId>,
+    client: Option<ClientId>,
+    grant: Option<GrantId>,
+}
+
 pub(crate) async fn run(command: Command, context: &Context, json: bool) -> Result<Output, CommandError> {
     match command {
         Command::Show { filter, since } => {
+            let filter = filter.resolve(context).await?;
             let lines = read(context, &filter, millis(context.now.minus(since))).await?;
             let text = if lines.is_empty() {
                 "Nothing of the kind has happened.\n".to_owned()
@@ -65,7 +75,7 @@ pub(crate) async fn run(command: Command, context: &Context, json: bool) -> Resu
             let events: Vec<_> = lines.into_iter().map(|line| Value::Object(line.members)).collect();
             Ok(Output { text, json: json!({ "events": events }) })
         }
-        Command::Follow { filter } => follow(context, &filter, json).await,
+        Command::Follow { filter } => follow(context, &filter.resolve(context).await?, json).await,
     }
 }
 
@@ -137,6 +147,17 @@ async fn of_tenant(
     }
     lines.reverse();
     Ok(lines)
+}
+
+impl AuditArguments {
+    async fn resolve(self, context: &Context) -> Result<AuditFilter, CommandError> {
+        let Self { tenant, person, client, grant } = self;
+        let person = match &person {
+            Some(person) => Some(context.find_person(person).await?),
+            None => None,
+        };
+        Ok(AuditFilter { tenant, person, client, grant })
+    }
 }
 
 impl AuditFilter {

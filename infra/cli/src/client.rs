@@ -38,21 +38,25 @@ pub(crate) enum Command {
     List,
     /// Show one client
     Show {
+        /// Its id, as `amble client list` tells it
         #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// Forget a client, and end what people connected with it. One that registered or described itself can come back: then block it
     Remove {
+        /// Its id, as `amble client list` tells it
         #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// Shut a client out for good, known or not: what people connected with it ends, and nobody of that id registers or connects
     Block {
+        /// Its id, as `amble client list` tells it
         #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// Let a blocked client in again: it registers or describes itself anew, or is added anew
     Unblock {
+        /// Its id, as `amble client list` tells it
         #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
@@ -66,16 +70,19 @@ pub(crate) enum Command {
 pub(crate) enum SecretCommand {
     /// Add another secret, which is shown this once; the others stay good
     Add {
+        /// Its id, as `amble client list` tells it
         #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// List the secrets: how each begins as it is kept, and when it was made
     List {
+        /// Its id, as `amble client list` tells it
         #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
     /// Take a secret away, at once; never the last one
     Remove {
+        /// Its id, as `amble client list` tells it
         #[arg(value_parser = arguments::client)]
         id: ClientId,
         /// As `amble client secret list` calls it

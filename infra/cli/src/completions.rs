@@ -12,6 +12,7 @@ use crate::output::Output;
     after_help = "bash:  source <(amble completions bash)\nzsh:   amble completions zsh > \"${fpath[1]}/_amble\"\nfish:  amble completions fish | source"
 )]
 pub(crate) struct Command {
+    /// Which shell
     shell: SupportedShell,
 }
 

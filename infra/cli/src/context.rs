@@ -7,19 +7,23 @@ use serde_json::{Map, Value};
 use shared::audit::{Event, Recorder};
 use shared::clock::Timestamp;
 use shared::environment::Environment;
-use shared::oauth::tenant::TenantId;
+use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
 
 use crate::audit_log::{AuditLog, AuditWriteError};
 use crate::deployment::{Deployment, DeploymentError, OpenDeployment};
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
+use crate::person_selector::PersonSelector;
+use crate::supabase_users::{SupabaseUsers, SupabaseUsersError};
 
 /// One deployment, opened for one command.
 pub(crate) struct Context {
     pub(crate) environment: Environment,
     pub(crate) now: Timestamp,
     pub(crate) audit_log: AuditLog,
+    /// Where people are known by their addresses.
+    users: Result<SupabaseUsers, SupabaseUsersError>,
     /// Whether what is said is for a script.
     json: bool,
     /// Whether somebody watches.
@@ -36,13 +40,14 @@ impl Recorder for &Context {
 
 impl Context {
     pub(crate) async fn open(deployment: &Deployment, json: bool) -> Result<Self, DeploymentError> {
-        let OpenDeployment { environment, aws, audit_group } = deployment.open().await?;
+        let OpenDeployment { environment, aws, audit_group, users } = deployment.open().await?;
         let now = environment.clock().now();
         let audit_log = AuditLog::of(&environment, &aws, audit_group);
         Ok(Self {
             environment,
             now,
             audit_log,
+            users,
             json,
             on_terminal: io::stderr().is_terminal(),
             pending: RefCell::default(),
@@ -52,6 +57,15 @@ impl Context {
     /// The tenant of that id.
     pub(crate) async fn find_tenant(&self, id: &TenantId) -> Result<Tenant, CommandError> {
         self.environment.directory()?.find(id).await?.ok_or_else(|| CommandError::NoTenant(id.clone()))
+    }
+
+    /// The id of a person, who is looked up if they are named by address.
+    pub(crate) async fn find_person(&self, person: &PersonSelector) -> Result<PersonId, CommandError> {
+        match (person, &self.users) {
+            (PersonSelector::Id(id), _) => Ok(id.clone()),
+            (PersonSelector::Email(email), Ok(users)) => Ok(users.find_by_email(email).await?),
+            (PersonSelector::Email(_), Err(error)) => Err(error.clone().into()),
+        }
     }
 
     /// Records something that was done, for the audit.

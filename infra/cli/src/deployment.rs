@@ -18,14 +18,15 @@ use shared::environment::Environment;
 use thiserror::Error;
 
 use crate::http;
+use crate::supabase_users::{SupabaseUsers, SupabaseUsersError};
 
 /// Which deployment is meant.
 #[derive(clap::Args)]
 pub(crate) struct Deployment {
-    /// That of a CloudFormation stack, by its outputs
+    /// Work on a CloudFormation stack, which is found by its outputs
     #[arg(long, global = true, value_name = "NAME", conflicts_with = "local")]
     stack: Option<String>,
-    /// The local system that runs on this folder (.data)
+    /// Work on the local system that keeps its data in this folder (.data)
     #[arg(long, global = true, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = ".data")]
     local: Option<PathBuf>,
 }
@@ -43,7 +44,7 @@ pub(crate) enum DeploymentError {
     NoOutput(String, &'static str),
     #[error("no local system runs on {0}; start it with `cargo run`, or name its folder with --local=DIR")]
     NotRunning(PathBuf),
-    #[error("{0}: {1}")]
+    #[error("{0} cannot be read ({1}); start the local system again, which writes it anew")]
     Unreadable(PathBuf, String),
 }
 
@@ -53,20 +54,27 @@ pub(crate) struct OpenDeployment {
     pub(crate) aws: SdkConfig,
     /// The log group that is its audit; a local system has none.
     pub(crate) audit_group: Option<String>,
+    /// Where people are known by their addresses, or why they cannot be looked up.
+    pub(crate) users: Result<SupabaseUsers, SupabaseUsersError>,
 }
 
 impl Deployment {
     /// The way to it.
     pub(crate) async fn open(&self) -> Result<OpenDeployment, DeploymentError> {
-        let (aws, settings) = match (&self.stack, &self.local) {
+        let secret_key = variable("SUPABASE_SECRET_KEY");
+        let (aws, settings, supabase, secret_key) = match (&self.stack, &self.local) {
             (Some(stack), _) => {
                 let aws = aws().await?;
-                let settings = outputs(stack, &describe_stack(stack, &aws).await?)?;
-                (aws, settings)
+                let described = describe_stack(stack, &aws).await?;
+                let settings = outputs(stack, &described)?;
+                (aws, settings, Project::of(&described).map(|project| project.url), secret_key)
             }
             (None, Some(folder)) => {
                 let running = find_running_system(folder)?;
-                (running.sdk_config(), running.tables)
+                let aws = running.sdk_config();
+                let (supabase, of_fake) =
+                    running.supabase.map_or((None, None), |project| (Some(project.url), project.secret_key));
+                (aws, running.tables, supabase, of_fake.or(secret_key))
             }
             (None, None) => {
                 let from_variables = SETTINGS.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?)));
@@ -74,13 +82,14 @@ impl Deployment {
                 if from_variables.is_empty() {
                     return Err(DeploymentError::NotSpecified);
                 }
-                (aws().await?, from_variables)
+                (aws().await?, from_variables, variable("SUPABASE_URL"), secret_key)
             }
         };
+        let users = SupabaseUsers::of(supabase, secret_key);
         let audit_group = settings.get(AUDIT_GROUP).cloned();
         let tables = aws.to_builder().timeout_config(table_timeouts()).retry_config(retries()).build();
         let environment = Environment::new(move |name| settings.get(name).cloned(), &tables, Clock::system());
-        Ok(OpenDeployment { environment, aws, audit_group })
+        Ok(OpenDeployment { environment, aws, audit_group, users })
     }
 
     /// What the operator's clients of AWS are made from, and the stack, where it is a stack that is meant.
@@ -124,6 +133,9 @@ pub(crate) struct Connector {
 pub(crate) struct Project {
     pub(crate) url: String,
     pub(crate) publishable_key: String,
+    /// Of the fake Supabase alone, whose keys are no secret.
+    #[serde(default)]
+    secret_key: Option<String>,
     /// The `iss` of its tokens, if it is not the one that goes with `url`.
     #[serde(default)]
     pub(crate) issuer: Option<String>,
@@ -133,6 +145,11 @@ pub(crate) struct Project {
 }
 
 impl Project {
+    /// That of a URL and a key.
+    pub(crate) const fn new(url: String, publishable_key: String) -> Self {
+        Self { url, publishable_key, secret_key: None, issuer: None, hosts_login: true }
+    }
+
     /// That of a stack, by its parameters.
     fn of(stack: &Stack) -> Option<Self> {
         let parameter = |name: &str| {
@@ -142,6 +159,7 @@ impl Project {
         Some(Self {
             url: parameter("SupabaseUrl")?,
             publishable_key: parameter("SupabasePublishableKey")?,
+            secret_key: None,
             issuer: parameter("SupabaseIssuer"),
             hosts_login: parameter("LoginUrl").is_none(),
         })

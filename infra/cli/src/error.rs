@@ -12,6 +12,7 @@ use workspace_file::plan::ApplyError;
 use workspace_file::validation_error::ValidationErrors;
 
 use crate::deployment::DeploymentError;
+use crate::supabase_users::SupabaseUsersError;
 
 /// Why it was not done.
 #[derive(Debug, Error)]
@@ -33,10 +34,12 @@ pub(crate) enum CommandError {
     BuiltIn(String),
     #[error("{2} of tenant {0} are {1}; give them another role first, with `amble member role`")]
     RoleInUse(TenantId, String, usize),
-    #[error("{1} is no member of tenant {0}; `amble member list {0}` tells who is")]
+    #[error("{1} is no member of tenant {0}; `amble member list --tenant {0}` tells who is")]
     NoMember(TenantId, PersonId),
     #[error("{1} is {2} in tenant {0} already; `amble member role` changes that")]
     MemberExists(TenantId, PersonId, String),
+    #[error(transparent)]
+    NoPerson(#[from] SupabaseUsersError),
 
     #[error(
         "there is a client {0} already; choose another id, or give it another secret with `amble client secret add {0}`"
@@ -57,7 +60,7 @@ pub(crate) enum CommandError {
     #[error("{1} is the last secret of {0}; add another first, or remove the client")]
     LastSecret(ClientId, String),
 
-    #[error("tenant {0} has no key {1}; `amble key list {0}` tells which it has")]
+    #[error("tenant {0} has no key {1}; `amble key list --tenant {0}` tells which it has")]
     NoKey(TenantId, String),
     #[error("the role of {0} does not allow {1}, so no key of theirs can")]
     ScopesExceedRole(PersonId, Scopes),

@@ -14,6 +14,7 @@ use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Output, fields, table};
+use crate::person_selector::PersonSelector;
 
 /// What can be done to grants.
 #[derive(Subcommand)]
@@ -21,39 +22,48 @@ pub(crate) enum Command {
     /// List grants by tenant, person or client, or by several of these
     List {
         #[command(flatten)]
-        selection: GrantSelection,
+        filter: GrantArguments,
         /// Those as well that have ended or expired, as long as they are kept
         #[arg(long)]
         all: bool,
     },
     /// Show one grant
     Show {
+        /// Its id, as `amble grant list` tells it
         #[arg(value_parser = arguments::grant, allow_hyphen_values = true)]
         grant: GrantId,
     },
     /// End one grant, or all that fit: their tokens are refused from the next call on. Asks first if there may be several
     End {
+        /// The id of one, as `amble grant list` tells it
         #[arg(value_parser = arguments::grant, allow_hyphen_values = true, conflicts_with_all = ["tenant", "person", "client"])]
         grant: Option<GrantId>,
         #[command(flatten)]
-        selection: GrantSelection,
+        filter: GrantArguments,
         /// Do not ask
         #[arg(long)]
         yes: bool,
     },
 }
 
-/// Selects grants: those that fit all that is given.
+/// Names grants: those that fit all that is given.
 #[derive(Args)]
-pub(crate) struct GrantSelection {
+pub(crate) struct GrantArguments {
     /// In this tenant
     #[arg(long, value_parser = arguments::tenant)]
-    pub(crate) tenant: Option<TenantId>,
-    /// Of this person
-    #[arg(long, value_parser = arguments::person)]
-    pub(crate) person: Option<PersonId>,
+    tenant: Option<TenantId>,
+    /// Of this person, by user id or e-mail address
+    #[arg(long, value_parser = PersonSelector::parse)]
+    person: Option<PersonSelector>,
     /// Of this client; by itself it reads the whole table, as no index leads there
     #[arg(long, value_parser = arguments::client)]
+    client: Option<ClientId>,
+}
+
+/// Selects grants: those that fit all that is given.
+pub(crate) struct GrantSelection {
+    pub(crate) tenant: Option<TenantId>,
+    pub(crate) person: Option<PersonId>,
     pub(crate) client: Option<ClientId>,
 }
 
@@ -68,10 +78,11 @@ pub(crate) enum RevocationCause {
 
 pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     match command {
-        Command::List { selection, all } => list(context, &selection, all).await,
+        Command::List { filter, all } => list(context, &filter.selection(context).await?, all).await,
         Command::Show { grant } => Ok(one(&find(context, &grant).await?, context.now)),
         Command::End { grant: Some(id), .. } => revoke_one(context, &id).await,
-        Command::End { grant: None, selection, yes } => {
+        Command::End { grant: None, filter, yes } => {
+            let selection = filter.selection(context).await?;
             let alive = selection.find(context).await?.into_iter().filter(|grant| is_alive(grant, context.now)).count();
             if alive > 0 {
                 context.confirm(&format!("ends {alive} connections"), yes)?;
@@ -142,6 +153,17 @@ impl RevocationCause {
             Self::OperatorRequest => RevocationReason::Administrator,
             Self::MemberRemoved => RevocationReason::MembershipGone,
         }
+    }
+}
+
+impl GrantArguments {
+    async fn selection(self, context: &Context) -> Result<GrantSelection, CommandError> {
+        let Self { tenant, person, client } = self;
+        let person = match &person {
+            Some(person) => Some(context.find_person(person).await?),
+            None => None,
+        };
+        Ok(GrantSelection { tenant, person, client })
     }
 }
 

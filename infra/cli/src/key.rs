@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::api_key_issuer::ApiKeyIssuer;
 use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::scope::{Scope, Scopes};
-use shared::oauth::tenant::{PersonId, TenantId};
+use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
 use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError};
 
@@ -15,22 +15,25 @@ use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Output, table};
+use crate::person_selector::PersonSelector;
 
 /// What can be done to API keys.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// List the keys of a tenant
     List {
-        #[arg(value_parser = arguments::tenant)]
+        /// Of which tenant
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: TenantId,
     },
     /// Make a key in the name of a member, which is shown this once. It can do no more than they may, now or later
     Add {
-        #[arg(value_parser = arguments::tenant)]
+        /// In which tenant
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: TenantId,
-        /// In whose name
-        #[arg(long, value_parser = arguments::person)]
-        person: PersonId,
+        /// In whose name, by user id or e-mail address
+        #[arg(long, value_parser = PersonSelector::parse)]
+        person: PersonSelector,
         /// What it is for
         #[arg(long, value_parser = arguments::key_name)]
         name: ApiKeyName,
@@ -43,10 +46,12 @@ pub(crate) enum Command {
     },
     /// Revoke a key: the next call with it is refused
     Revoke {
-        #[arg(value_parser = arguments::tenant)]
-        tenant: TenantId,
+        /// Which, as `amble key list` calls it
         #[arg(value_parser = arguments::key, allow_hyphen_values = true)]
         key: ApiKeyId,
+        /// Of which tenant
+        #[arg(long, value_parser = arguments::tenant)]
+        tenant: TenantId,
     },
 }
 
@@ -55,9 +60,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
         Command::List { tenant } => list(context, &tenant).await,
         Command::Add { tenant, person, name, expires_in, permissions } => {
             let scopes = permissions.into_iter().fold(Scopes::NONE, Scopes::with);
-            add(context, &tenant, person, name, expires_in, scopes).await
+            add(context, &tenant, &person, name, expires_in, scopes).await
         }
-        Command::Revoke { tenant, key } => {
+        Command::Revoke { key, tenant } => {
             if !revoke(context, &tenant, &key).await? {
                 return Err(CommandError::NoKey(tenant, key.to_text()));
             }
@@ -102,12 +107,13 @@ async fn revoke(context: &Context, tenant: &TenantId, key: &ApiKeyId) -> Result<
 async fn add(
     context: &Context,
     id: &TenantId,
-    person: PersonId,
+    person: &PersonSelector,
     name: ApiKeyName,
     expires_in: Option<Duration>,
     scopes: Scopes,
 ) -> Result<Output, CommandError> {
     context.find_tenant(id).await?;
+    let person = context.find_person(person).await?;
     let membership = context.environment.directory()?.membership(&person, id).await?;
     let membership = membership.ok_or_else(|| CommandError::NoMember(id.clone(), person.clone()))?;
     let expires = expires_in.map(|span| context.now.plus(span));

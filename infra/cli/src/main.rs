@@ -22,6 +22,8 @@ mod key;
 mod member;
 mod operator_event;
 mod output;
+mod person_selector;
+mod supabase_users;
 mod tenant;
 
 use std::io::{self, Write};
@@ -82,6 +84,9 @@ enum DeploymentCommand {
 }
 
 const AFTER_HELP: &str = "\
+The first word after a command is the id of what it is about; whatever else it needs is an option, and the tenant is always --tenant.
+People are named by user id, or by e-mail address: on a stack that takes a secret key of the Supabase project in SUPABASE_SECRET_KEY.
+
 Without --stack and --local, the tables are those that the functions' own variables name (TABLE_CLIENTS, TABLE_GRANTS, TABLE_KEYS,
 TABLE_DIRECTORY, TABLE_WORKSPACE, TABLE_ACTIVITY), and the audit is AUDIT_LOG_GROUP. Credentials and region are those
 that the AWS SDK finds: of the environment, of AWS_PROFILE (also one that signs in with `aws sso login`), or of the machine.";

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
 use crate::output::{Output, table};
+use crate::person_selector::PersonSelector;
 use crate::{grant, key};
 
 /// What can be done to members.
@@ -18,44 +19,53 @@ use crate::{grant, key};
 pub(crate) enum Command {
     /// List the members of a tenant
     List {
-        #[arg(value_parser = arguments::tenant)]
+        /// Of which tenant
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: TenantId,
     },
     /// Let a person in
     Add {
-        #[arg(value_parser = arguments::tenant)]
+        /// Who, by user id or e-mail address
+        #[arg(value_parser = PersonSelector::parse)]
+        person: PersonSelector,
+        /// Into which tenant
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: TenantId,
-        #[arg(value_parser = arguments::person)]
-        person: PersonId,
-        /// owner, admin, member, viewer, or a role of the tenant's own
+        /// As what: owner, admin, member, viewer, or a role of the tenant's own
         #[arg(long, value_parser = arguments::role)]
         role: String,
     },
     /// Change a member's role. Counts at the next refresh of what they have connected, and never allows more than was approved
     Role {
-        #[arg(value_parser = arguments::tenant)]
+        /// Whose, by user id or e-mail address
+        #[arg(value_parser = PersonSelector::parse)]
+        person: PersonSelector,
+        /// In which tenant
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: TenantId,
-        #[arg(value_parser = arguments::person)]
-        person: PersonId,
-        #[arg(value_parser = arguments::role)]
+        /// Which: owner, admin, member, viewer, or a role of the tenant's own
+        #[arg(long, value_parser = arguments::role)]
         role: String,
     },
     /// Take a person out: what they have connected there ends, and the keys that they made there are revoked
     Remove {
-        #[arg(value_parser = arguments::tenant)]
+        /// Whom, by user id or e-mail address
+        #[arg(value_parser = PersonSelector::parse)]
+        person: PersonSelector,
+        /// Out of which tenant
+        #[arg(long, value_parser = arguments::tenant)]
         tenant: TenantId,
-        #[arg(value_parser = arguments::person)]
-        person: PersonId,
     },
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     match command {
         Command::List { tenant } => list(context, &tenant).await,
-        Command::Add { tenant, person, role } => set_role(context, &tenant, person, role, true).await,
-        Command::Role { tenant, person, role } => set_role(context, &tenant, person, role, false).await,
-        Command::Remove { tenant, person } => {
+        Command::Add { person, tenant, role } => set_role(context, &tenant, &person, role, true).await,
+        Command::Role { person, tenant, role } => set_role(context, &tenant, &person, role, false).await,
+        Command::Remove { person, tenant } => {
             context.find_tenant(&tenant).await?;
+            let person = context.find_person(&person).await?;
             let membership = context.environment.directory()?.membership(&person, &tenant).await?;
             membership.ok_or_else(|| CommandError::NoMember(tenant.clone(), person.clone()))?;
             let Removed { grants, keys } = remove(context, &tenant, &person).await?;
@@ -99,7 +109,7 @@ async fn list(context: &Context, id: &TenantId) -> Result<Output, CommandError> 
 async fn set_role(
     context: &Context,
     id: &TenantId,
-    person: PersonId,
+    person: &PersonSelector,
     role: String,
     new: bool,
 ) -> Result<Output, CommandError> {
@@ -109,6 +119,7 @@ async fn set_role(
         let known: Vec<_> = ["owner", "admin", "member", "viewer"].into_iter().chain(own).collect();
         return Err(CommandError::NoRole(id.clone(), role, known.join(", ")));
     }
+    let person = context.find_person(person).await?;
     let directory = context.environment.directory()?;
     match (directory.membership(&person, id).await?, new) {
         (Some(membership), true) => return Err(CommandError::MemberExists(id.clone(), person, membership.role.name)),

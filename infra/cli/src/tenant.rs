@@ -23,11 +23,13 @@ pub(crate) enum Command {
     List,
     /// Show one: its roles, and how much it has
     Show {
+        /// Its id
         #[arg(value_parser = arguments::tenant)]
         tenant: TenantId,
     },
     /// Add one, with nobody in it
     Add {
+        /// The id that it is to have: 1 to 64 of `a-z 0-9 _ -`
         #[arg(value_parser = arguments::tenant)]
         tenant: TenantId,
         /// What people call it
@@ -36,13 +38,16 @@ pub(crate) enum Command {
     },
     /// Change what people call it
     Rename {
+        /// Its id, which stays
         #[arg(value_parser = arguments::tenant)]
         tenant: TenantId,
+        /// What people are to call it
         #[arg(value_parser = arguments::title)]
         name: String,
     },
     /// Remove it with its members, connections, keys and all that it has; asks first
     Remove {
+        /// Its id
         #[arg(value_parser = arguments::tenant)]
         tenant: TenantId,
         /// Do not ask
@@ -59,20 +64,24 @@ pub(crate) enum Command {
 pub(crate) enum RoleCommand {
     /// Set what a role allows; makes it if there is none. Counts for all who have it, at their next refresh
     Set {
-        #[arg(value_parser = arguments::tenant)]
-        tenant: TenantId,
+        /// The role's name: 1 to 64 of `a-z 0-9 _ -`
         #[arg(value_parser = arguments::role)]
         role: String,
-        /// Such as skills:read or documents:write
+        /// Of which tenant
+        #[arg(long, value_parser = arguments::tenant)]
+        tenant: TenantId,
+        /// What it allows, such as skills:read or documents:write
         #[arg(required = true, value_parser = arguments::permission)]
         permissions: Vec<Scope>,
     },
     /// Remove a role that nobody has
     Remove {
-        #[arg(value_parser = arguments::tenant)]
-        tenant: TenantId,
+        /// The role's name
         #[arg(value_parser = arguments::role)]
         role: String,
+        /// Of which tenant
+        #[arg(long, value_parser = arguments::tenant)]
+        tenant: TenantId,
     },
 }
 
@@ -83,11 +92,11 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
         Command::Add { tenant, name } => add(context, tenant, name).await,
         Command::Rename { tenant, name } => rename(context, &tenant, name).await,
         Command::Remove { tenant, yes } => remove(context, &tenant, yes).await,
-        Command::Role(RoleCommand::Set { tenant, role, permissions }) => {
+        Command::Role(RoleCommand::Set { role, tenant, permissions }) => {
             let permissions = permissions.into_iter().fold(Scopes::NONE, Scopes::with);
             set_role(context, &tenant, Role { name: role, permissions }).await
         }
-        Command::Role(RoleCommand::Remove { tenant, role }) => remove_role(context, &tenant, role).await,
+        Command::Role(RoleCommand::Remove { role, tenant }) => remove_role(context, &tenant, role).await,
     }
 }
 
@@ -129,7 +138,10 @@ async fn add(context: &Context, id: TenantId, name: String) -> Result<Output, Co
     save(context, &tenant).await?;
     context.record(&OperatorEvent::TenantAdded { tenant: tenant.id.as_str(), name: &tenant.name });
     Ok(Output {
-        text: format!("Tenant {0} is there; `amble member add {0} PERSON --role ROLE` lets people in.\n", tenant.id),
+        text: format!(
+            "Tenant {0} is there; `amble member add PERSON --tenant {0} --role ROLE` lets people in.\n",
+            tenant.id
+        ),
         json: to_json(&tenant),
     })
 }

@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use fakes::captcha::{HCAPTCHA_TEST_SITE_KEY, TURNSTILE_TEST_SITE_KEY};
@@ -15,7 +15,8 @@ Amble Connect on this machine: an OAuth 2.1 authorization server and the MCP ser
 
 Usage: cargo run [-- OPTIONS]
 
-  --listen ADDR        where to listen: an address of this machine and a port, 0 for any (127.0.0.1:8787)
+  --listen ADDR        where to listen: 127.0.0.1, [::1] or localhost, and a port, 0 for any (127.0.0.1:8787). People sign
+                       in at the port after it, or at any free one if that is taken
   --data-dir DIR       where to keep what must outlive this run (.data; of a project, a folder of its own in there)
   --in-memory          keep nothing
   --workspace FILE     a workspace file to apply over the demo, at every start
@@ -27,7 +28,8 @@ Usage: cargo run [-- OPTIONS]
   --captcha PROVIDER   demand a captcha of the demo's people to sign in by e-mail: turnstile or hcaptcha, whose own widget
                        for tests your browser fetches
   --json               print one line of JSON when ready, for scripts
-  --rename-challenge   rename WWW-Authenticate on its way out, as API Gateway may do
+  --rename-challenge   rename WWW-Authenticate as API Gateway may do, to X-Amzn-Remapped-WWW-Authenticate; the template's
+                       mapping puts the challenge back, so that answers have both
   --help               print this
 ";
 
@@ -58,7 +60,7 @@ pub(crate) enum ArgumentError {
     NoPlace,
     #[error("{0} needs a value; --help tells what there is")]
     NoValue(&'static str),
-    #[error("--listen needs an address and a port, such as 127.0.0.1:8787")]
+    #[error("--listen needs an address of this machine and a port up to 65535, such as 127.0.0.1:8787 or [::1]:8787")]
     Listen,
     #[error("--captcha needs turnstile or hcaptcha")]
     Captcha,
@@ -114,8 +116,7 @@ impl Arguments {
                 }
                 "--listen" => {
                     let address = value("--listen")?;
-                    let parsed = address.to_str().and_then(|address| address.parse().ok());
-                    listen = parsed.ok_or(ArgumentError::Listen)?;
+                    listen = address.to_str().and_then(socket_address).ok_or(ArgumentError::Listen)?;
                 }
                 option if option.starts_with('-') => {
                     return Err(ArgumentError::NoOption(option.split('=').next().unwrap_or_default().to_owned()));
@@ -144,6 +145,14 @@ impl Arguments {
             (false, None) => Data::Directory(default_folder(project.as_ref())),
         };
         Ok(Command::Run(Box::new(Self { listen, data, workspace, project, captcha, json, rename_challenge })))
+    }
+}
+
+/// `127.0.0.1:8787`, `[::1]:8787`, or `localhost:8787`, which is the first of them.
+fn socket_address(text: &str) -> Option<SocketAddr> {
+    match text.split_once(':') {
+        Some(("localhost", port)) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().ok()?))),
+        _ => text.parse().ok(),
     }
 }
 
@@ -197,6 +206,18 @@ mod tests {
         assert_eq!(folder(parse(&named, None).unwrap()).as_deref(), Some("here"));
     }
 
+    #[test]
+    fn listen_takes_the_addresses_that_localhost_means() {
+        for (text, expected) in [
+            ("127.0.0.1:8787", "127.0.0.1:8787"),
+            ("localhost:0", "127.0.0.1:0"),
+            ("localhost:65535", "127.0.0.1:65535"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(parse(&["--listen", text], None).unwrap().listen.to_string(), expected);
+        }
+    }
+
     /// By user id, as often as one likes; by address only with a secret key.
     #[test]
     fn members_are_parsed_by_user_id_or_address() {
@@ -226,6 +247,11 @@ mod tests {
             ),
             (&["--in-memory", "--data-dir", "x"], "exclude each other"),
             (&["--listen", "here"], "127.0.0.1:8787"),
+            (&["--listen", "8787"], "127.0.0.1:8787"),
+            (&["--listen", ":8787"], "127.0.0.1:8787"),
+            (&["--listen", "localhost"], "127.0.0.1:8787"),
+            (&["--listen", "127.0.0.1:65536"], "up to 65535"),
+            (&["--listen", "localhost:65536"], "up to 65535"),
             (&["--frobnicate"], "--frobnicate is not an option"),
         ] {
             let message = parse(words, None).err().unwrap();

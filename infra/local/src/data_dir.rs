@@ -1,5 +1,6 @@
 //! The folder in which a local system is kept: readable by its owner alone, used by one system at a time.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -21,8 +22,13 @@ pub enum DataDirError {
     #[error("{0} is in use by another local system; stop that one, or choose another folder with --data-dir DIR")]
     InUse(PathBuf),
     /// Reading or writing failed.
-    #[error("{0}: {1}")]
+    #[error(
+        "{0} cannot be read or written ({1}): look what it is and whose, or start on an empty folder with --data-dir DIR"
+    )]
     Failed(PathBuf, io::Error),
+    /// A file is not as a system left it.
+    #[error("{0} is damaged ({1}): start on an empty folder with --data-dir DIR, or remove that file, {2}")]
+    Damaged(PathBuf, String, &'static str),
 }
 
 impl DataDir {
@@ -30,7 +36,8 @@ impl DataDir {
     pub(crate) fn open(path: &Path) -> Result<Self, DataDirError> {
         let failed = |error| DataDirError::Failed(path.to_owned(), error);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
-        let lock = private().truncate(false).open(path.join("lock")).map_err(failed)?;
+        let lock = path.join("lock");
+        let lock = private().truncate(false).open(&lock).map_err(|error| DataDirError::Failed(lock, error))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(path.to_owned())),
@@ -50,6 +57,22 @@ impl DataDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(DataDirError::Failed(self.path(name), error)),
         }
+    }
+
+    /// Forgets a file, if there is one.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), DataDirError> {
+        match fs::remove_file(self.path(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DataDirError::Failed(self.path(name), error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// That a file is not as it was left, for this reason; `loss` says what goes with the file.
+    pub(crate) fn damaged(&self, name: &str, reason: &dyn fmt::Display, loss: &'static str) -> DataDirError {
+        // A library's first sentence says what is wrong, the others what its programmer may do.
+        let reason = reason.to_string();
+        let reason = reason.split(". ").next().unwrap_or_default();
+        DataDirError::Damaged(self.path(name), reason.to_owned(), loss)
     }
 
     /// Writes a file for its owner's eyes, whole or not at all.

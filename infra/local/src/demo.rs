@@ -65,7 +65,7 @@ const PEOPLE: [(&str, Uuid); 4] = [
 const FILE: &str = include_str!("../demo.yaml");
 
 /// Holds the key; that it is there says that everything else was laid out.
-const KEY_FILE: &str = "api-key";
+pub(crate) const KEY_FILE: &str = "api-key";
 
 /// The people as the sign-in service is to know them.
 pub(crate) fn people() -> impl Iterator<Item = Person> {
@@ -93,7 +93,7 @@ pub(crate) async fn seed(
     let (directory, keys) = (operator.directory()?, operator.keys()?);
     let files = files(tools_at, extra_file)?;
     let kept = folder.map(|folder| folder.read(KEY_FILE)).transpose()?.flatten();
-    let kept = kept.and_then(|text| ApiKey::parse(std::str::from_utf8(&text).ok()?.trim()));
+    let kept = kept.map(|text| saved_key(&text, folder)).transpose()?.flatten();
     apply(operator, &files, |plan| if kept.is_some() { plan.only_tools() } else { plan }).await?;
     let key = match kept {
         // One that was revoked stays revoked.
@@ -128,6 +128,17 @@ pub(crate) async fn seed(
         people.push(person);
     }
     Ok(Demo { people, api_key: key.to_text() })
+}
+
+/// The key as it was kept.
+fn saved_key(text: &[u8], folder: Option<&DataDir>) -> Result<Option<ApiKey>, LocalError> {
+    const LOSS: &str = "which makes another key and lays the demo out again";
+
+    let key = std::str::from_utf8(text).ok().and_then(|text| ApiKey::parse(text.trim()));
+    match (key, folder) {
+        (None, Some(folder)) => Err(folder.damaged(KEY_FILE, &"not an API key", LOSS).into()),
+        (key, _) => Ok(key),
+    }
 }
 
 /// The same for a project of one's own: its tenants and their things, without the demo's people and their key; `members` are

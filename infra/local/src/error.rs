@@ -57,9 +57,6 @@ pub enum LocalError {
     /// Somebody whom the command line names is not let in.
     #[error(transparent)]
     MemberError(#[from] MemberError),
-    /// What the sign-in service left in the folder is not text.
-    #[error("the saved state of the fake Supabase is not text")]
-    SupabaseState,
     /// An operator's setting.
     #[error(transparent)]
     Operator(#[from] ConfigError),

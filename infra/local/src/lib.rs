@@ -40,6 +40,7 @@ pub mod tables;
 pub mod template;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -56,6 +57,7 @@ use fakes::lambda::Lambda;
 use fakes::supabase::project::{Site, Supabase};
 use fakes::supabase::secret::Secret;
 use fakes::supabase::seed::{Person, Seed};
+use fakes::supabase::setup_error::SetupError;
 use shared::clock::Clock;
 use shared::environment::Environment;
 use shared::oauth::tenant::PersonId;
@@ -178,6 +180,7 @@ pub struct System {
     services: Addresses,
     supabase_url: String,
     supabase: Option<Arc<Supabase>>,
+    taken_sign_in_port: Option<u16>,
     kms: Arc<Kms>,
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
@@ -225,6 +228,8 @@ struct Deployment {
 const STACK: &str = "amble-connect";
 /// Of the sign-in service; no secret, like all of its kind.
 const PUBLISHABLE_KEY: &str = "sb_publishable_local";
+/// Of the fake Supabase; no secret either, as it serves this machine alone.
+const SECRET_KEY: &str = "sb_secret_local";
 /// What deliveries to `/hooks/membership` are signed with; no secret either.
 pub const MEMBERSHIP_SECRET: &str = "whsec_bG9jYWwtbWVtYmVyc2hpcC13ZWJob29rLXNlY3JldCE=";
 /// What holds for as long as the folder is locked.
@@ -242,27 +247,23 @@ impl System {
         let members = if let Some(project) = &options.project { project.check().await? } else { Vec::new() };
         let (folder, initialized) = open_data_dir(&options)?;
         let gateway_listener = Listener::bind(options.listen).await?;
-        let issuer = format!("http://localhost:{}", gateway_listener.port);
+        let issuer = gateway_listener.origin();
         let mut servers = Servers::new();
 
         let (kms, lambda) = (Kms::new(signing_key::open(folder.as_deref())?), Lambda::new());
         let kms_address = serve_on_any_port(&mut servers, &kms.router()).await?;
         let lambda_address = serve_on_any_port(&mut servers, &lambda.router()).await?;
 
-        let (supabase, supabase_url) = if let Some(project) = &options.project {
-            (None, project.url().to_owned())
-        } else {
-            let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten());
-            let at = offset_port(options.listen, 1);
-            let (supabase, url) =
-                serve_supabase(at, people.collect(), &issuer, &options.clock, folder.as_ref(), &mut servers).await?;
-            (Some(supabase), url)
+        let people = options.people.into_iter().chain(options.demo.then(demo::people).into_iter().flatten()).collect();
+        let at = next_port(options.listen);
+        let SignIn { supabase, url: supabase_url, taken_port } = match &options.project {
+            Some(project) => SignIn { supabase: None, url: project.url().to_owned(), taken_port: None },
+            None => serve_supabase(at, people, &issuer, &options.clock, folder.as_ref(), &mut servers).await?,
         };
         let publishable_key = options.project.as_ref().map_or(PUBLISHABLE_KEY, Project::publishable_key);
 
         let mut outbound_allow = options.outbound_allow;
-        let tools_at =
-            if options.demo { Some(serve_tools(options.listen, &mut servers, &lambda).await?) } else { None };
+        let tools_at = if options.demo { Some(serve_tools(&mut servers, &lambda).await?) } else { None };
         outbound_allow.extend(tools_at.clone());
 
         let sign_in = (supabase_url.as_str(), publishable_key);
@@ -281,8 +282,8 @@ impl System {
         let embedded = (options.in_process && remote_tables.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
         let ([operators, client], interceptor) = clients(embedded, options.interceptor);
         let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
-        let has_people = options.demo && options.project.is_none();
-        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, has_people)?;
+        let (has_fake_supabase, demo) = (options.project.is_none(), options.demo);
+        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, has_fake_supabase, demo)?;
         let audit_connector = operators.clone();
         let operator = operator(operator_tables, &aws::sdk_config("operator", &services, &operators), &options.clock);
         let (project, extra_file) = (options.project.as_ref(), options.workspace.as_deref());
@@ -330,6 +331,7 @@ impl System {
             services,
             supabase_url,
             supabase,
+            taken_sign_in_port: taken_port,
             kms,
             lambda,
             gateway,
@@ -354,7 +356,7 @@ impl System {
         &self.deployed.template.stack
     }
 
-    /// The one origin: `http://localhost:<port>`.
+    /// The one origin: `http://localhost:<port>`, or `http://localhost` on port 80.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -382,6 +384,12 @@ impl System {
     #[must_use]
     pub fn supabase_url(&self) -> &str {
         &self.supabase_url
+    }
+
+    /// The port that the sign-in service would have had, if another program has it.
+    #[must_use]
+    pub const fn taken_sign_in_port(&self) -> Option<u16> {
+        self.taken_sign_in_port
     }
 
     /// The fake Supabase, unless a project of one's own is in its place.
@@ -671,20 +679,10 @@ fn clients(
 }
 
 /// Serves the demo's tools, one by URL and one by ARN; the origin of the former.
-async fn serve_tools(listen: SocketAddr, servers: &mut Servers, lambda: &Lambda) -> Result<String, ListenError> {
-    let listener = bind_tool_listener(listen).await?;
-    let origin = format!("http://127.0.0.1:{}", listener.port);
-    servers.serve(listener, &demo_tools::router());
+async fn serve_tools(servers: &mut Servers, lambda: &Lambda) -> Result<String, ListenError> {
     lambda.deploy(demo_function::ARN, demo_function::count_words);
-    Ok(origin)
-}
-
-/// Where the tool is matters to nobody: it is registered anew at each start.
-async fn bind_tool_listener(listen: SocketAddr) -> Result<Listener, ListenError> {
-    match Listener::bind(offset_port(listen, 2)).await {
-        Err(ListenError::Taken(_)) => Listener::bind(offset_port(listen, 0)).await,
-        bound => bound,
-    }
+    // Where the tool is matters to nobody: it is registered anew at each start.
+    serve_on_any_port(servers, &demo_tools::router()).await
 }
 
 /// The environment of whoever holds the tables.
@@ -700,11 +698,16 @@ fn write_running_file(
     (supabase_url, publishable_key): (&str, &str),
     dynamo: &str,
     tables: &BTreeMap<String, String>,
+    has_fake_supabase: bool,
     demo: bool,
 ) -> Result<(), DataDirError> {
     let Some(folder) = folder else { return Ok(()) };
     let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
-    let supabase = serde_json::json!({ "url": supabase_url, "publishable_key": publishable_key });
+    let mut supabase = serde_json::json!({ "url": supabase_url, "publishable_key": publishable_key });
+    if let (Some(supabase), true) = (supabase.as_object_mut(), has_fake_supabase) {
+        supabase.insert("secret_key".to_owned(), SECRET_KEY.into());
+    }
+    let demo = demo && has_fake_supabase;
     let mut running =
         serde_json::json!({ "dynamo": dynamo, "tables": tables, "mcp_url": mcp_url, "supabase": supabase });
     if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
@@ -713,9 +716,9 @@ fn write_running_file(
     folder.write(RUNNING_FILE, running.to_string().as_bytes())
 }
 
-/// The address `places` ports further, or any free one if that is what was asked for.
-fn offset_port(address: SocketAddr, places: u16) -> SocketAddr {
-    let port = if address.port() == 0 || places == 0 { Some(0) } else { address.port().checked_add(places) };
+/// The address one port further; any free one if that is what was asked for, or if there is none further.
+fn next_port(address: SocketAddr) -> SocketAddr {
+    let port = if address.port() == 0 { None } else { address.port().checked_add(1) };
     SocketAddr::new(address.ip(), port.unwrap_or(0))
 }
 
@@ -778,7 +781,12 @@ fn open_data_dir(options: &Options) -> Result<(Option<Arc<DataDir>>, bool), Loca
     let Data::Directory(path) = &options.data else { return Ok((None, false)) };
     let folder = Arc::new(DataDir::open(path)?);
     let initialized = project::is_initialized(&folder, options.project.as_ref(), SUPABASE_FILE)?;
-    Ok((Some(folder), initialized))
+    let has_tables = folder.path(tables::FILE).exists();
+    if !has_tables {
+        // Of tables that are gone, and it would say that everything is laid out.
+        folder.remove(demo::KEY_FILE)?;
+    }
+    Ok((Some(folder), initialized && has_tables))
 }
 
 /// The demo, or what a project of one's own has in its stead: nobody but `members`.
@@ -803,7 +811,16 @@ async fn seed(
     Ok((None, memberships))
 }
 
-/// The fake Supabase, served at `at`, and its address.
+/// Where people sign in.
+struct SignIn {
+    /// The fake Supabase, if it is that.
+    supabase: Option<Arc<Supabase>>,
+    url: String,
+    /// The port that it would have had, if another program has it.
+    taken_port: Option<u16>,
+}
+
+/// The fake Supabase, served at `at`, or at any free port if that one is taken.
 async fn serve_supabase(
     at: SocketAddr,
     people: Vec<Person>,
@@ -811,15 +828,15 @@ async fn serve_supabase(
     clock: &Clock,
     folder: Option<&Arc<DataDir>>,
     servers: &mut Servers,
-) -> Result<(Arc<Supabase>, String), LocalError> {
-    let listener = Listener::bind(at).await?;
-    let url = format!("http://localhost:{}", listener.port);
+) -> Result<SignIn, LocalError> {
+    let (listener, taken_port) = Listener::bind_or_any(at).await?;
+    let url = listener.origin();
     let supabase = open_supabase(people, issuer, &url, clock, folder.map(Arc::as_ref))?;
     servers.serve(listener, &supabase.router());
     if let Some(folder) = folder {
         persist_while_serving(&supabase, folder, servers);
     }
-    Ok((supabase, url))
+    Ok(SignIn { supabase: Some(supabase), url, taken_port })
 }
 
 fn open_supabase(
@@ -835,17 +852,18 @@ fn open_supabase(
         site_url: issuer.to_owned(),
         allow_list: vec![format!("{issuer}/auth/callback**")],
         publishable_key: PUBLISHABLE_KEY.to_owned(),
-        secret_key: Secret::from("sb_secret_local"),
+        secret_key: Secret::from(SECRET_KEY),
     };
     let clock = clock.clone();
     let clock: Arc<dyn Fn() -> i64 + Send + Sync> = Arc::new(move || clock.now().seconds());
-    match folder.map(|folder| folder.read(SUPABASE_FILE)).transpose()?.flatten() {
-        Some(saved) => {
-            let saved = String::from_utf8(saved).map_err(|_| LocalError::SupabaseState)?;
-            Ok(Supabase::restore(seed, site, clock, &saved)?)
-        }
-        None => Ok(Supabase::new(seed, site, clock)?),
-    }
+    let Some(folder) = folder else { return Ok(Supabase::new(seed, site, clock)?) };
+    let Some(saved) = folder.read(SUPABASE_FILE)? else { return Ok(Supabase::new(seed, site, clock)?) };
+    let damaged = |reason: &dyn fmt::Display| folder.damaged(SUPABASE_FILE, reason, "which signs everybody out");
+    let saved = String::from_utf8(saved).map_err(|error| damaged(&error))?;
+    Supabase::restore(seed, site, clock, &saved).map_err(|error| match error {
+        SetupError::InvalidState(error) => damaged(&error).into(),
+        error => error.into(),
+    })
 }
 
 fn persist_while_serving(supabase: &Arc<Supabase>, folder: &Arc<DataDir>, servers: &mut Servers) {

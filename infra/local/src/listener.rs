@@ -23,40 +23,71 @@ pub(crate) struct Listener {
 #[derive(Debug, Error)]
 pub enum ListenError {
     /// Passwords and keys of the local system are public: it is for this machine alone.
-    #[error("{0} is not a loopback address; the local system has well-known passwords and serves this machine alone")]
+    #[error(
+        "{0} is not a loopback address, and the local system, whose passwords are well known, serves this machine alone; choose \
+         another with --listen 127.0.0.1:PORT"
+    )]
     NotLoopback(IpAddr),
+    /// People are sent to `localhost`, which is another address.
+    #[error(
+        "{0} is not what localhost means, and localhost is where people are sent: choose another with --listen \
+         127.0.0.1:PORT or [::1]:PORT"
+    )]
+    NotLocalhost(IpAddr),
+    /// This user may not.
+    #[error("port {0} is for administrators of this machine; choose one from 1024 on with --listen 127.0.0.1:PORT")]
+    Forbidden(u16),
+    /// There is no such address.
+    #[error("this machine has no address {0}; choose another with --listen 127.0.0.1:PORT")]
+    NoAddress(IpAddr),
     /// Another program listens there.
     #[error("port {0} is taken by another program; stop it, or choose another with --listen 127.0.0.1:PORT")]
     Taken(u16),
     /// The operating system refused for another reason.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0} ({1}); choose another address with --listen 127.0.0.1:PORT")]
     Refused(SocketAddr, io::Error),
 }
 
 impl Listener {
-    /// On `address`; if that is 127.0.0.1, on `::1` as well where there is one: `localhost` means either. Port 0 is any free one.
+    /// On `address` and, where there is one, on the other address that `localhost` means. Port 0 is any free one.
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self, ListenError> {
         // A free port of one address may be taken on the other.
         const TRIES: usize = 20;
 
-        if !address.ip().is_loopback() {
-            return Err(ListenError::NotLoopback(address.ip()));
-        }
+        let other = match address.ip() {
+            ip if ip == Ipv4Addr::LOCALHOST => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip if ip == Ipv6Addr::LOCALHOST => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            ip if ip.is_loopback() => return Err(ListenError::NotLocalhost(ip)),
+            ip => return Err(ListenError::NotLoopback(ip)),
+        };
         let mut tried = 0;
         loop {
             tried += 1;
             let first = bind(address).await?;
             let port = first.local_addr().map_err(|error| ListenError::Refused(address, error))?.port();
-            if address.ip() != Ipv4Addr::LOCALHOST {
-                return Ok(Self { sockets: vec![first], port });
-            }
-            match bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
+            match bind(SocketAddr::new(other, port)).await {
                 Ok(second) => return Ok(Self { sockets: vec![first, second], port }),
                 Err(ListenError::Taken(_)) if address.port() == 0 && tried < TRIES => {}
                 Err(ListenError::Taken(port)) => return Err(ListenError::Taken(port)),
-                // No IPv6 on this machine.
+                // This machine has but one of them.
                 Err(_) => return Ok(Self { sockets: vec![first], port }),
             }
+        }
+    }
+
+    /// As [`Self::bind`], or on any free port if that one is taken, which is told then.
+    pub(crate) async fn bind_or_any(address: SocketAddr) -> Result<(Self, Option<u16>), ListenError> {
+        match Self::bind(address).await {
+            Err(ListenError::Taken(port)) => Ok((Self::bind(SocketAddr::new(address.ip(), 0)).await?, Some(port))),
+            bound => Ok((bound?, None)),
+        }
+    }
+
+    /// Its origin as people and browsers have it, which is without a port where the port is that of http.
+    pub(crate) fn origin(&self) -> String {
+        match self.port {
+            80 => "http://localhost".to_owned(),
+            port => format!("http://localhost:{port}"),
         }
     }
 }
@@ -64,6 +95,8 @@ impl Listener {
 async fn bind(address: SocketAddr) -> Result<TcpListener, ListenError> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => ListenError::Taken(address.port()),
+        io::ErrorKind::PermissionDenied => ListenError::Forbidden(address.port()),
+        io::ErrorKind::AddrNotAvailable => ListenError::NoAddress(address.ip()),
         _ => ListenError::Refused(address, error),
     })
 }
@@ -142,5 +175,38 @@ impl Servers {
             tracing::info!("requests that had not finished were cut off");
             self.tasks.shutdown().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn localhost_is_both_addresses_and_nothing_else() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = Listener::bind(address.parse().unwrap()).await else { continue };
+            assert_eq!(listener.origin(), format!("http://localhost:{}", listener.port));
+            let taken = Listener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, listener.port))).await.err().unwrap();
+            let expected = format!("port {} is taken by another program; stop it, or choose", listener.port);
+            assert!(taken.to_string().starts_with(&expected), "{taken}");
+        }
+        for (address, expected) in [("127.0.0.2:0", "is not what localhost means"), ("0.0.0.0:0", "is not a loopback")]
+        {
+            let refused = Listener::bind(address.parse().unwrap()).await.err().unwrap().to_string();
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_http_is_not_in_an_origin() {
+        let at = |port| Listener { sockets: Vec::new(), port }.origin();
+        assert_eq!((at(80).as_str(), at(65535).as_str()), ("http://localhost", "http://localhost:65535"));
+    }
+
+    #[test]
+    fn a_refused_port_says_what_to_do() {
+        let refused = ListenError::Forbidden(80).to_string();
+        assert!(refused.contains("port 80 is for administrators") && refused.contains("--listen"), "{refused}");
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo run`: Amble Connect on this machine.
 
 mod arguments;
+mod terminal_log;
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -13,10 +14,10 @@ use local::demo::Demo;
 use local::member::ProjectMember;
 use local::{Options, System, log_subscription};
 use serde::Serialize;
+use terminal_log::TerminalLines;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -35,14 +36,8 @@ async fn main() -> ExitCode {
         .with_target("dynoxide", LevelFilter::ERROR)
         // It tells of every call three times.
         .with_target("rmcp", LevelFilter::ERROR);
-    // The metrics are CloudWatch's; people have enough with the rest.
-    let fields = debug_fn(|writer, field, value| match field.name() {
-        "metrics" => Ok(()),
-        "message" => write!(writer, "{value:?}"),
-        name => write!(writer, "{name}={value:?}"),
-    })
-    .delimited(" ");
-    let lines = tracing_subscriber::fmt::layer().fmt_fields(fields).with_writer(io::stderr);
+    let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new());
+    let lines = lines.event_format(TerminalLines::default()).with_writer(io::stderr);
     let attempts = AttemptReporter::default();
     tracing_subscriber::registry()
         .with(lines)
@@ -64,7 +59,7 @@ async fn run(arguments: Arguments, attempts: &AttemptReporter) -> Result<(), Str
     if let (Some(_), Some(supabase)) = (captcha, system.supabase()) {
         supabase.configure(|config| config.captcha = Some(Captcha::new()));
     }
-    print(&if json { machine_readable(&system)? } else { readable(&system) })?;
+    print(&if json { machine_readable(&system)? } else { readable(&system, rename_challenge) })?;
     let clock = system.clock();
     tokio::select! {
         _ = terminated.recv() => {},
@@ -81,7 +76,7 @@ fn captcha_parameters((provider, site_key): &(&str, &str)) -> [(String, String);
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
-fn readable(system: &System) -> String {
+fn readable(system: &System, rename_challenge: bool) -> String {
     let mcp_url = system.mcp_url();
     let mut text =
         format!("\nAmble Connect is running. Add this URL to an MCP client as a custom connector:\n\n  {mcp_url}\n\n");
@@ -93,9 +88,13 @@ fn readable(system: &System) -> String {
         text,
         "\
          Claude Code         claude mcp add --transport http amble {mcp_url}\n\
-         See the challenge   curl -si -X POST {mcp_url}\n\n\
-         Ctrl-C stops it.\n\n"
+         See the challenge   curl -si -X POST {mcp_url}\n"
     );
+    if rename_challenge {
+        text += "                    It is renamed, as API Gateway may do: X-Amzn-Remapped-WWW-Authenticate has it, and\n\
+                 \x20                   WWW-Authenticate only because the mapping in template.yaml puts it back.\n";
+    }
+    text += "\nCtrl-C stops it.\n\n";
     text
 }
 
@@ -116,6 +115,9 @@ fn who_of_the_demo(system: &System, demo: &Demo) -> String {
          A key for scripts   {}\n",
         demo.api_key
     );
+    if let Some(port) = system.taken_sign_in_port() {
+        let _ = writeln!(text, "Sign-in service     {inbox}, as port {port} is taken by another program");
+    }
     text
 }
 

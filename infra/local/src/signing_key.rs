@@ -39,7 +39,8 @@ fn key(spec: KeySpec, folder: Option<&DataDir>) -> Result<Key, LocalError> {
         KeySpec::EccNistP256 => "signing-key-p256.pkcs8",
     };
     if let Some(pkcs8) = folder.read(name)? {
-        return Key::from_pkcs8(id(spec), &pkcs8).map_err(LocalError::Key);
+        const LOSS: &str = "which ends every access token that it signed";
+        return Key::from_pkcs8(id(spec), &pkcs8).map_err(|error| folder.damaged(name, &error, LOSS).into());
     }
     let key = Key::generate(spec, id(spec)).map_err(LocalError::Key)?;
     folder.write(name, key.to_pkcs8())?;

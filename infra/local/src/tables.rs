@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, DataDirError};
 use crate::template::TableDefinition;
 
 /// Why there are no tables.
@@ -34,13 +34,28 @@ pub enum TablesError {
     #[error("a thread: {0}")]
     Thread(std::io::Error),
     /// The folder's name is not text.
-    #[error("{0} cannot be the name of a database")]
+    #[error("the name of {0} is not text; choose another folder with --data-dir DIR")]
     Name(PathBuf),
+    /// The database in the folder is damaged.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
 }
+
+/// Holds the database in a folder.
+pub(crate) const FILE: &str = "tables.sqlite";
 
 /// Opens the database in `folder`, or one in memory, with the tables of `definitions`.
 pub(crate) fn open(definitions: &[TableDefinition], folder: Option<&DataDir>) -> Result<Database, TablesError> {
-    let path = folder.map(|folder| folder.path("tables.sqlite"));
+    const LOSS: &str = "which forgets every client, connection and API key, and lays the workspaces out again";
+
+    create(definitions, folder).map_err(|error| match (folder, error) {
+        (Some(folder), TablesError::Database(error)) => folder.damaged(FILE, &error, LOSS).into(),
+        (_, error) => error,
+    })
+}
+
+fn create(definitions: &[TableDefinition], folder: Option<&DataDir>) -> Result<Database, TablesError> {
+    let path = folder.map(|folder| folder.path(FILE));
     let database = match &path {
         Some(path) => Database::new(path.to_str().ok_or_else(|| TablesError::Name(path.clone()))?)?,
         None => Database::memory()?,

@@ -1,7 +1,10 @@
 //! The program itself, as `cargo run` starts it.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
+
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,37 +14,236 @@ use serde_json::{Value, json};
 
 const TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The program, ended when its test ends.
+struct Running {
+    program: Child,
+    /// What it says on standard error.
+    lines: mpsc::Receiver<String>,
+}
+
+impl Running {
+    /// Starts it, and waits until it has said that it is ready; with all that it has printed by then.
+    fn start(arguments: &[&str]) -> (Self, String) {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_local"))
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("it does not start: {error}"));
+        let (sender, lines) = mpsc::channel();
+        let errors = BufReader::new(program.stderr.take().unwrap());
+        std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let mut printed = String::new();
+        let mut out = BufReader::new(program.stdout.take().unwrap());
+        let ends = |line: &str| line.starts_with('{') || line.starts_with("Ctrl-C");
+        while !printed.lines().last().is_some_and(ends) {
+            if out.read_line(&mut printed).unwrap() == 0 {
+                break;
+            }
+        }
+        (Self { program, lines }, printed)
+    }
+
+    /// The first line on standard error that has `part`.
+    fn line_with(&self, part: &str) -> String {
+        let mut all = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(TIMEOUT) {
+            if line.contains(part) {
+                return line;
+            }
+            all.push(line);
+        }
+        panic!("no {part} in {all:#?}")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.program.kill();
+        let _ = self.program.wait();
+    }
+}
+
+/// The answer to a request of `host`, head and body.
+fn ask(host: &str, request_line: &str) -> String {
+    let mut socket = TcpStream::connect(host).unwrap();
+    write!(socket, "{request_line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn host_of(ready: &str) -> String {
+    let ready: Value = serde_json::from_str(ready).unwrap();
+    ready["issuer"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned()
+}
+
+/// How it ends that cannot start: what it says on standard error.
+fn refused(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_local")).args(arguments).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && output.stdout.is_empty(), "{told}");
+    assert!(told.lines().all(|line| line.starts_with("Amble Connect: ")) && !told.contains("panicked"), "{told}");
+    told
+}
+
 /// An attempt that stops is told on the terminal, beside the log.
 #[test]
 fn a_stopped_attempt_is_reported_at_once() {
-    let mut program = Command::new(env!("CARGO_BIN_EXE_local"))
-        .args(["--in-memory", "--json", "--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (sender, lines) = mpsc::channel();
-    let errors = BufReader::new(program.stderr.take().unwrap());
-    std::thread::spawn(move || errors.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let mut ready = String::new();
-    BufReader::new(program.stdout.take().unwrap()).read_line(&mut ready).unwrap();
-    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
-    let host = ready["issuer"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let (program, ready) = Running::start(&["--in-memory", "--json", "--listen", "127.0.0.1:0"]);
 
-    let request =
-        format!("GET /oauth/authorize?client_id=nobody HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    let mut socket = TcpStream::connect(host).unwrap();
-    socket.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
+    let answer = ask(&host_of(&ready), "GET /oauth/authorize?client_id=nobody");
 
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
-    let reported = std::iter::from_fn(|| lines.recv_timeout(TIMEOUT).ok());
-    let reported =
-        reported.map(|line| line.contains("stopped: the person was left with an error page (unknown_client)"));
-    assert!(reported.into_iter().any(|reported| reported));
-    program.kill().unwrap();
-    program.wait().unwrap();
+    program.line_with("stopped: the person was left with an error page (unknown_client)");
+}
+
+/// People read the log as lines: no JSON, and none of the ids that are for CloudWatch.
+#[test]
+fn the_terminal_shows_requests_and_events_as_lines() {
+    let (program, ready) = Running::start(&["--in-memory", "--json", "--listen", "localhost:0"]);
+    let host = host_of(&ready);
+    ask(&host, "GET /oauth/authorize?client_id=nobody");
+    ask(&host, "GET /nowhere");
+
+    let event = program.line_with("authorization_stranded");
+    assert!(event.ends_with("  authorize  authorization_stranded  client=nobody  reason=unknown_client"), "{event}");
+    let request = program.line_with("GET /oauth/authorize");
+    let (what, reason) = request.split_once(" ms  ").unwrap();
+    assert!(what.contains("  authorize  GET /oauth/authorize  400  ") && reason == "unknown client", "{request}");
+    let gateway = program.line_with("/nowhere");
+    assert!(
+        gateway.ends_with("  INFO       the gateway refused  error=NoRoute  method=GET  path=/nowhere"),
+        "{gateway}"
+    );
+    for line in [&event, &request, &gateway] {
+        assert!(!line.contains(['{', '\\', '"']) && line.as_bytes()[2] == b':', "{line}");
+    }
+}
+
+/// What API Gateway may do to the challenge, and what the template's mapping makes of it.
+#[test]
+fn a_renamed_challenge_is_put_back_by_the_mapping() {
+    for renames in [false, true] {
+        let words = ["--in-memory", "--json", "--listen", "127.0.0.1:0", "--rename-challenge"];
+        let (_program, ready) = Running::start(words.get(..if renames { 5 } else { 4 }).unwrap());
+
+        let answer = ask(&host_of(&ready), "POST /api/mcp/server");
+
+        assert!(answer.contains("\r\nwww-authenticate: Bearer resource_metadata="), "{answer}");
+        assert_eq!(answer.contains("\r\nx-amzn-remapped-www-authenticate: Bearer "), renames, "{answer}");
+        assert!(!answer.contains("\r\nx-challenge: "), "{answer}");
+    }
+    let (_program, printed) = Running::start(&["--in-memory", "--listen", "127.0.0.1:0", "--rename-challenge"]);
+    assert!(printed.contains("X-Amzn-Remapped-WWW-Authenticate"), "{printed}");
+}
+
+/// The sign-in service goes elsewhere when its port is taken, and says so; the port that was asked for is told when that one is.
+#[test]
+fn a_taken_port_is_told_by_its_own_number() {
+    for _ in 0..20 {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = other.local_addr().unwrap().port();
+        let before = format!("127.0.0.1:{}", taken - 1);
+        if TcpListener::bind(&before).is_err() {
+            continue;
+        }
+
+        let (program, printed) = Running::start(&["--in-memory", "--listen", &before]);
+        let told = format!(", as port {taken} is taken by another program\n");
+        assert!(printed.contains(&format!("http://localhost:{}/api/mcp/server", taken - 1)), "{printed}");
+        assert!(printed.contains(&told) && printed.contains("\nSign-in service     http://localhost:"), "{printed}");
+
+        let again = refused(&["--in-memory", "--listen", &before]);
+        let expected = format!("Amble Connect: port {} is taken by another program; stop it, or choose", taken - 1);
+        assert!(again.starts_with(&expected) && !again.contains(&taken.to_string()), "{again}");
+        drop(program);
+        return;
+    }
+    panic!("no two ports side by side");
+}
+
+/// Nothing is served where people would not find it.
+#[test]
+fn an_odd_address_is_refused_with_a_sentence() {
+    for (listen, expected) in [
+        ("127.0.0.2:0", "127.0.0.2 is not what localhost means"),
+        ("0.0.0.0:8787", "0.0.0.0 is not a loopback address"),
+        ("[::]:8787", ":: is not a loopback address"),
+        ("127.0.0.1:65536", "--listen needs an address of this machine and a port up to 65535"),
+        ("localhost", "--listen needs an address"),
+        ("", "--listen needs an address"),
+    ] {
+        let told = refused(&["--in-memory", "--listen", listen]);
+        assert!(told.contains(expected) && told.contains("127.0.0.1"), "{listen}: {told}");
+    }
+}
+
+/// A folder that is kept from one test to the next start, and gone with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("local-{}-{name}", std::process::id())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A file that a crash or a hand has spoilt is told by its path, with what to do; and that does help.
+#[test]
+fn a_damaged_file_is_told_with_its_path_and_what_to_do() {
+    let folder = Folder::new("damaged");
+    let path = folder.0.to_str().unwrap().to_owned();
+    let words = ["--json", "--listen", "127.0.0.1:0", "--data-dir", &path];
+    let files = ["tables.sqlite", "supabase.json", "signing-key-rsa.pkcs8", "signing-key-p256.pkcs8", "api-key"];
+    let start = || {
+        let (mut running, ready) = Running::start(&words);
+        assert!(ready.contains("owner"), "the demo is there: {ready}");
+        // Stopped as Ctrl-C does it, so that all is kept.
+        let killed = Command::new("kill").arg(running.program.id().to_string()).status().unwrap();
+        assert!(killed.success() && running.program.wait().unwrap().success());
+    };
+    start();
+
+    for name in files {
+        let file = folder.0.join(name);
+        for damage in [&b"\xff\xfe no such thing"[..], b""] {
+            if name == "tables.sqlite" && damage.is_empty() {
+                // An empty file is an empty database.
+                continue;
+            }
+            let whole = std::fs::read(&file).unwrap();
+            std::fs::write(&file, damage).unwrap();
+            let told = refused(&words);
+            let expected = format!("Amble Connect: {} is damaged (", file.display());
+            assert!(told.starts_with(&expected), "{told}");
+            assert!(
+                told.contains("): start on an empty folder with --data-dir DIR, or remove that file, which "),
+                "{told}"
+            );
+            std::fs::write(&file, whole).unwrap();
+        }
+        std::fs::remove_file(&file).unwrap();
+        start();
+        assert!(file.exists(), "{name}");
+    }
+
+    // What is no longer true is written anew at every start.
+    std::fs::write(folder.0.join("running.json"), "{").unwrap();
+    start();
+    for name in ["lock", "running.json"] {
+        std::fs::remove_file(folder.0.join(name)).unwrap();
+        std::fs::create_dir(folder.0.join(name)).unwrap();
+        let told = refused(&words);
+        let expected = format!("{} cannot be read or written (", folder.0.join(name).display());
+        assert!(told.contains(&expected) && told.contains("--data-dir DIR"), "{told}");
+        std::fs::remove_dir(folder.0.join(name)).unwrap();
+    }
 }
 
 /// The demo's Ana, who is somebody of the project that the fake Supabase of another system is.

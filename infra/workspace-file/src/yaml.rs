@@ -155,10 +155,10 @@ impl TreeBuilder<'_> {
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(OpenCollection::List(location, nodes)) => {
-                    self.add_node(Node { location, value: Value::List(nodes) })
+                    self.add_node(Node { location, value: Value::List(nodes) });
                 }
                 Some(OpenCollection::Mapping { location, pairs, .. }) => {
-                    self.add_node(Node { location, value: Value::Mapping(pairs) })
+                    self.add_node(Node { location, value: Value::Mapping(pairs) });
                 }
                 None => {}
             },

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 
 use super::certificate;
 use super::finding::Check;
-use super::probe::{TIMEOUT, is_loopback};
+use super::probe::{Probe, TIMEOUT, is_loopback};
 use super::target::Target;
 
 const ADDRESS: &str =
@@ -38,8 +38,35 @@ enum TlsError {
     Other(String),
 }
 
-pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
+/// Also whether it can be asked: where it cannot, every other check would only say so once more.
+pub(crate) async fn check(target: &Target, now: Timestamp) -> (Check, bool) {
     let mut check = Check::new("address");
+    let reachable = inspect(&mut check, target, now).await;
+    (check, reachable)
+}
+
+/// An origin without a path: which URL was meant, by the document at the origin's root (RFC 9728 §3.1).
+pub(crate) async fn bare_origin(probe: &Probe, target: &Target) -> Check {
+    let mut check = Check::new("address");
+    let url = target.resource_metadata();
+    let Some(response) = probe.get(&mut check, &url).await else { return check };
+    let document = response.object();
+    let resource = document.as_ref().and_then(|document| document.get("resource")?.as_str());
+    let seen = match resource {
+        Some(resource) => format!("{} is the origin alone; the URL that people paste is {resource}", target.url),
+        None => format!(
+            "{} is the origin alone; the URL that people paste is most likely {}{}",
+            target.url,
+            target.origin,
+            shared::oauth::resource::PATH
+        ),
+    };
+    check.broken("bare_origin", seen, "Nothing can be connected at an origin.", "Look at that URL instead.");
+    check
+}
+
+/// Looks at how it is written, where it leads, and at its certificate; whether it can be asked.
+async fn inspect(check: &mut Check, target: &Target, now: Timestamp) -> bool {
     let url = &target.parsed;
     if url.as_str() != target.url || target.url.ends_with('/') || url.query().is_some() {
         check.broken(
@@ -51,7 +78,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
     }
     if is_loopback(url) {
         check.observed("on this machine, without TLS");
-        return check;
+        return true;
     }
     if url.scheme() != "https" {
         check.broken(
@@ -60,7 +87,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
             "Claude connects to nothing else.",
             CERTIFICATE,
         );
-        return check;
+        return true;
     }
     let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
     if port != 443 {
@@ -73,7 +100,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
     };
     if found.is_empty() {
         check.broken("no_such_name", format!("{host} has no address"), "Nobody can reach it.", ADDRESS);
-        return check;
+        return false;
     }
     if !found.iter().any(SocketAddr::is_ipv4) {
         check.broken("no_ipv4", format!("{host} has no IPv4 address"), "Claude comes by IPv4.", ADDRESS);
@@ -86,7 +113,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
             ADDRESS,
         );
     }
-    let Some(first) = found.iter().find(|address| address.is_ipv4()).or(found.first()) else { return check };
+    let Some(first) = found.iter().find(|address| address.is_ipv4()).or(found.first()) else { return false };
     match tokio::time::timeout(TIMEOUT, handshake(host, *first)).await {
         Ok(Ok(Handshake { tls, expires })) => {
             check.observed(format!("{host} is {}; {tls}", first.ip()));
@@ -100,6 +127,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
                 Some(expires) => check.observed(format!("certificate until {expires}")),
                 None => check.skip("the certificate does not say until when it holds"),
             }
+            return true;
         }
         Ok(Err(TlsError::Expired)) => check.broken(
             "certificate_expired",
@@ -120,7 +148,7 @@ pub(crate) async fn check(target: &Target, now: Timestamp) -> Check {
             ADDRESS,
         ),
     }
-    check
+    false
 }
 
 fn is_private(address: IpAddr) -> bool {

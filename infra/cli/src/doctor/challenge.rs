@@ -15,13 +15,23 @@ const SPARE_HEADER: &str = "x-challenge";
 const MAPPING: &str = "Keep the responseParameters of the route in template.yaml, which map X-Challenge back onto WWW-Authenticate for 401 and 403.";
 const FRONT: &str = "Look at what stands in front of the function: a firewall, a bot filter, an authorizer, a CDN.";
 
-pub(crate) async fn check(probe: &Probe, target: &Target) -> Check {
+/// Also whether anything answers: where nothing does, every other check would only say so once more.
+pub(crate) async fn check(probe: &Probe, target: &Target) -> (Check, bool) {
     let mut check = Check::new("challenge");
+    let mut answered = false;
     let json = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
     for (method, body) in [(Method::POST, Some(CALL)), (Method::GET, None), (Method::DELETE, None)] {
         let headers = if body.is_some() { &json[..] } else { &json[1..] };
         let request = ProbeRequest { method, url: &target.url, headers, body: body.map(str::to_owned) };
-        let Some(response) = probe.send(&mut check, request).await else { continue };
+        let Some(response) = probe.send(&mut check, request).await else {
+            let get = ProbeRequest { method: Method::GET, url: &target.url, headers: &json[1..], body: None };
+            if !answered && probe.try_send(get).await.is_err() {
+                return (check, false);
+            }
+            answered = true;
+            continue;
+        };
+        answered = true;
         if is_challenge(&mut check, &response) {
             judge(&mut check, target, &response);
         }
@@ -47,7 +57,7 @@ pub(crate) async fn check(probe: &Probe, target: &Target) -> Check {
     if check.is_well() {
         check.observed("POST, GET and DELETE are refused with 401");
     }
-    check
+    (check, true)
 }
 
 /// Whether it is the 401 that a client can do something with.

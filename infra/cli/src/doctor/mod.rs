@@ -42,7 +42,7 @@ use test_person::TestPerson;
 pub(crate) struct Command {
     /// The URL that people paste; not needed with --stack or --local
     url: Option<String>,
-    /// The address of a test person, to connect as: needs a password at the sign-in service and a workspace to be in
+    /// The e-mail address of a test person, to connect as: needs a password at the sign-in service and a workspace to be in
     #[arg(long, value_name = "EMAIL", requires = "password_env")]
     person: Option<String>,
     /// The variable of the environment that holds their password
@@ -69,7 +69,7 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
     let (reported, demo, project) =
         connector.map_or((None, None, None), |Connector { url, person, project }| (Some(url), person, project));
     let project = match (supabase, supabase_key) {
-        (Some(url), Some(publishable_key)) => Some(Project { url, publishable_key, issuer: None, hosts_login: true }),
+        (Some(url), Some(publishable_key)) => Some(Project::new(url, publishable_key)),
         _ => project,
     };
     let url = url
@@ -102,8 +102,19 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
 
 async fn examine(target: Target, person: Option<&TestPerson>, first_deployment: bool) -> Result<Report, CommandError> {
     let probe = Probe::new(&target.parsed).map_err(|error| CommandError::InvalidUrl(error.to_string()))?;
-    let mut checks = vec![address::check(&target, Clock::system().now()).await];
-    checks.push(challenge::check(&probe, &target).await);
+    if target.path.is_empty() {
+        return Ok(Report::of(target.url.clone(), vec![address::bare_origin(&probe, &target).await]));
+    }
+    let (check, reachable) = address::check(&target, Clock::system().now()).await;
+    let mut checks = vec![check];
+    if !reachable {
+        return Ok(Report::of(target.url, checks));
+    }
+    let (check, answered) = challenge::check(&probe, &target).await;
+    checks.push(check);
+    if !answered {
+        return Ok(Report::of(target.url, checks));
+    }
     let (check, found) = documents::resource(&probe, &target).await;
     checks.push(check);
     // Without the one document Claude looks for the other at the origin of the URL.

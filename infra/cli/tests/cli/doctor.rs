@@ -191,13 +191,14 @@ async fn unreachable_deployments_are_reported() {
     let ended = amble().run(&["doctor", "http://127.0.0.1:1/api/mcp/server"]).await;
     assert_eq!(ended.status, 1, "{ended:?}");
     assert!(ended.stdout.contains("[no_answer]") && ended.stdout.contains("Connection refused"), "{ended:?}");
+    assert!(ended.stdout.ends_with("\n1 broken, 0 weak.\n"), "one thing is said: {ended:?}");
     let ended = amble().run(&["doctor", "http://amble-doctor.invalid/Api/"]).await;
     assert_eq!(ended.status, 1, "{ended:?}");
     for code in ["[url_written]", "[insecure]", "[no_answer]"] {
         assert!(ended.stdout.contains(code), "{code} {ended:?}");
     }
     let ended = amble().run(&["doctor", "https://amble-doctor.invalid/api/mcp/server"]).await;
-    assert!(ended.stdout.contains("[no_such_name]"), "{ended:?}");
+    assert!(ended.stdout.contains("[no_such_name]") && ended.stdout.ends_with("\n1 broken, 0 weak.\n"), "{ended:?}");
 
     // TLS, where there is none.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -205,6 +206,26 @@ async fn unreachable_deployments_are_reported() {
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
     let ended = amble().run(&["doctor", &format!("https://127.0.0.1:{port}/api/mcp/server")]).await;
     assert!(ended.status == 1 && ended.stdout.contains("[no_answer]"), "{ended:?}");
+}
+
+/// Who gives the origin alone is told which URL they meant, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn bare_origin_is_answered_with_the_url_that_was_meant() {
+    let proxy = ResponseProxy::start().await;
+    for url in [proxy.origin.clone(), format!("{}/", proxy.origin)] {
+        let ended = amble().run(&["doctor", &url, "--json"]).await;
+        let report: Value = serde_json::from_str(&ended.stdout).unwrap();
+        let expected = format!(
+            "broken address: bare_origin: {url} is the origin alone; the URL that people paste is {}",
+            proxy.url()
+        );
+        assert_eq!((ended.status, findings(&report)), (1, vec![json!(expected)]));
+    }
+
+    proxy.set_change(Some(Arc::new(|_, _| Answer::page(404, "Not Found"))));
+    let ended = amble().run(&["doctor", &proxy.origin]).await;
+    let guessed = format!("the URL that people paste is most likely {} [bare_origin]", proxy.url());
+    assert!(ended.stdout.contains(&guessed) && ended.stdout.ends_with("\n1 broken, 0 weak.\n"), "{ended:?}");
 }
 
 struct Case {

@@ -18,11 +18,12 @@ async fn tenant_is_created_used_and_removed() {
     let added = amble.json(&["tenant", "add", "initech", "Initech"]).await;
     assert_eq!(added, json!({ "tenant": "initech", "name": "Initech", "roles": {} }));
     amble.text(&["tenant", "rename", "initech", "Initech, Inc."]).await;
-    let set = amble.json(&["tenant", "role", "set", "initech", "clerk", "skills:read", "entities:write"]).await;
+    let set =
+        amble.json(&["tenant", "role", "set", "clerk", "--tenant", "initech", "skills:read", "entities:write"]).await;
     assert_eq!(set["roles"], json!({ "clerk": "skills:read entities:read entities:write" }));
-    amble.text(&["member", "add", "initech", BEN, "--role", "clerk"]).await;
+    amble.text(&["member", "add", "Ben@example.com", "--tenant", "initech", "--role", "clerk"]).await;
     assert_eq!(
-        amble.text(&["member", "list", "initech"]).await,
+        amble.text(&["member", "list", "--tenant", "initech"]).await,
         format!("PERSON                                ROLE\n{BEN}  clerk\n")
     );
     let listed = amble.json(&["tenant", "list"]).await;
@@ -31,15 +32,27 @@ async fn tenant_is_created_used_and_removed() {
 
     let (connector, tokens) = test_system.connect("ben@example.com", "initech", "skills:read").await;
     let made = amble
-        .json(&["key", "add", "initech", "--person", BEN, "--name", "export", "--expires-in", "90d", "skills:read"])
+        .json(&[
+            "key",
+            "add",
+            "--tenant",
+            "initech",
+            "--person",
+            "ben@example.com",
+            "--name",
+            "export",
+            "--expires-in",
+            "90d",
+            "skills:read",
+        ])
         .await;
     let key = made["api_key"].as_str().unwrap().to_owned();
     test_system.track_secret(&key);
     for credential in [&tokens.access, &key] {
         assert_eq!(test_system.call(Some(credential), "tools/list", json!({})).await.status, 200);
     }
-    amble.text(&["member", "role", "initech", BEN, "viewer"]).await;
-    amble.text(&["tenant", "role", "remove", "initech", "clerk"]).await;
+    amble.text(&["member", "role", BEN, "--tenant", "initech", "--role", "viewer"]).await;
+    amble.text(&["tenant", "role", "remove", "clerk", "--tenant", "initech"]).await;
     let shown = amble.json(&["tenant", "show", "initech"]).await;
     assert_eq!(
         shown,
@@ -118,7 +131,7 @@ async fn removing_a_member_revokes_only_their_access_to_that_tenant() {
     let (_, elsewhere) = test_system.connect("ana@example.com", "globex", "skills:read").await;
     let (_, others) = test_system.connect("ben@example.com", "acme", "skills:read").await;
 
-    let removed = amble.json(&["member", "remove", "acme", ANA]).await;
+    let removed = amble.json(&["member", "remove", ANA, "--tenant", "acme"]).await;
 
     // The demo's own key is Ana's.
     assert_eq!(removed, json!({ "tenant": "acme", "person": ANA, "grants": 1, "keys": 1 }));
@@ -127,7 +140,12 @@ async fn removing_a_member_revokes_only_their_access_to_that_tenant() {
     {
         assert_eq!(test_system.call(Some(token), "tools/list", json!({})).await.status, status);
     }
-    assert!(amble.fails_with(1, &["member", "remove", "acme", ANA]).await.contains("is no member of tenant acme"));
+    assert!(
+        amble
+            .fails_with(1, &["member", "remove", ANA, "--tenant", "acme"])
+            .await
+            .contains("is no member of tenant acme")
+    );
 }
 
 /// By person, tenant and client, together and alone; ended ones are told apart.
@@ -148,6 +166,7 @@ async fn grants_are_listed_shown_and_revoked() {
         (&["--client", &claude.client_id], 2),
         (&["--client", &other.client_id], 1),
         (&["--tenant", "acme", "--person", ANA], 1),
+        (&["--tenant", "acme", "--person", "Ana@example.com"], 1),
         (&["--tenant", "globex", "--client", &other.client_id], 0),
     ] {
         let listed = amble.json(&[&["grant", "list"], words].concat()).await;
@@ -192,13 +211,14 @@ async fn invalid_commands_change_nothing() {
     for words in [
         &["tenant", "add", "Ac me", "Acme"][..],
         &["tenant", "add", "initech", ""],
-        &["tenant", "role", "set", "acme", "clerk", "entities:wirte"],
-        &["tenant", "role", "set", "acme", "clerk"],
-        &["member", "add", "acme", "ana@example.com", "--role", "member"],
-        &["member", "add", "acme", ANA],
-        &["key", "add", "acme", "--person", ANA, "--name", "x", "--expires-in", "soon", "skills:read"],
-        &["key", "add", "acme", "--person", ANA, "--name", "x", "offline_access"],
-        &["key", "revoke", "acme", "x"],
+        &["tenant", "role", "set", "clerk", "--tenant", "acme", "entities:wirte"],
+        &["tenant", "role", "set", "clerk", "--tenant", "acme"],
+        &["member", "add", "ana", "--tenant", "acme", "--role", "member"],
+        &["member", "add", ANA, "--tenant", "acme"],
+        &["member", "add", "acme", ANA, "--role", "member"],
+        &["key", "add", "--tenant", "acme", "--person", ANA, "--name", "x", "--expires-in", "soon", "skills:read"],
+        &["key", "add", "--tenant", "acme", "--person", ANA, "--name", "x", "offline_access"],
+        &["key", "revoke", "x", "--tenant", "acme"],
         &["grant", "show", "x"],
         &["grant", "end", "AAAAAAAAAAAAAAAAAAAAAA", "--tenant", "acme"],
         &["audit", "show", "--since", "0h"],
@@ -210,22 +230,25 @@ async fn invalid_commands_change_nothing() {
     for (words, sentence) in [
         (&["tenant", "add", "acme", "Acme"][..], "there is a tenant acme already"),
         (&["tenant", "show", "nowhere"], "there is no tenant nowhere; `amble tenant list` tells which there are"),
-        (&["tenant", "role", "set", "acme", "owner", "skills:read"], "owner is a role that every tenant has"),
-        (&["tenant", "role", "remove", "acme", "clerk"], "tenant acme has no role clerk"),
-        (&["member", "list", "nowhere"], "there is no tenant nowhere"),
         (
-            &["member", "add", "acme", ANA, "--role", "viewer"],
+            &["tenant", "role", "set", "owner", "--tenant", "acme", "skills:read"],
+            "owner is a role that every tenant has",
+        ),
+        (&["tenant", "role", "remove", "clerk", "--tenant", "acme"], "tenant acme has no role clerk"),
+        (&["member", "list", "--tenant", "nowhere"], "there is no tenant nowhere"),
+        (
+            &["member", "add", ANA, "--tenant", "acme", "--role", "viewer"],
             "is owner in tenant acme already; `amble member role` changes that",
         ),
         (
-            &["member", "add", "globex", BEN, "--role", "boss"],
+            &["member", "add", BEN, "--tenant", "globex", "--role", "boss"],
             "tenant globex has no role boss; it has owner, admin, member, viewer",
         ),
-        (&["key", "list", "nowhere"], "there is no tenant nowhere"),
-        (&["key", "revoke", "acme", "AAAAAAAAAAAAAAAA"], "tenant acme has no key AAAAAAAAAAAAAAAA"),
+        (&["key", "list", "--tenant", "nowhere"], "there is no tenant nowhere"),
+        (&["key", "revoke", "AAAAAAAAAAAAAAAA", "--tenant", "acme"], "tenant acme has no key AAAAAAAAAAAAAAAA"),
         (&["grant", "show", "AAAAAAAAAAAAAAAAAAAAAA"], "there is no grant AAAAAAAAAAAAAAAAAAAAAA"),
         // One id in 64 begins with a hyphen, and is no option.
-        (&["key", "revoke", "acme", "-xAAAAAAAAAAAAAA"], "tenant acme has no key -xAAAAAAAAAAAAAA"),
+        (&["key", "revoke", "-xAAAAAAAAAAAAAA", "--tenant", "acme"], "tenant acme has no key -xAAAAAAAAAAAAAA"),
         (&["grant", "show", "-xAAAAAAAAAAAAAAAAAAAA"], "there is no grant -xAAAAAAAAAAAAAAAAAAAA"),
         (&["grant", "end", "-xAAAAAAAAAAAAAAAAAAAA", "--yes"], "there is no grant -xAAAAAAAAAAAAAAAAAAAA"),
         (&["client", "secret", "remove", "nobody", "-xxHd07c"], "there is no client nobody"),
@@ -249,10 +272,70 @@ async fn invalid_commands_change_nothing() {
         "{complaint}"
     );
     // Nothing is done by halves.
-    for words in [&["client", "block", "c_bad"][..], &["member", "remove", "acme", ANA]] {
+    for words in [&["client", "block", "c_bad"][..], &["member", "remove", ANA, "--tenant", "acme"]] {
         assert!(few.fails_with(1, words).await.contains("is not set"), "{words:?}");
     }
     assert_eq!(test_system.system().items().unwrap(), before);
+}
+
+/// An address names whoever has confirmed it, and needs a key that may ask who that is; a user id needs none.
+#[tokio::test(flavor = "multi_thread")]
+async fn person_named_by_address_is_looked_up() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let grants = |email| ["grant", "list", "--person", email];
+
+    let complaint = amble.fails_with(1, &grants("nobody@example.com")).await;
+    let project = test_system.system().supabase_url();
+    assert_eq!(complaint, format!("amble: nobody in the project at {project} has the address nobody@example.com\n"));
+    test_system.supabase().configure(|config| config.mailer_autoconfirm = true);
+    let complaint = amble.fails_with(1, &grants("ana@example.com")).await;
+    assert!(complaint.contains("may be anybody's: name the person by user id"), "{complaint}");
+    test_system.supabase().configure(|config| config.mailer_autoconfirm = false);
+
+    let other_key = Amble::of(&test_system).with("SUPABASE_SECRET_KEY", "sb_secret_other");
+    let complaint = other_key.fails_with(1, &grants("ana@example.com")).await;
+    assert!(complaint.contains("does not take the key in SUPABASE_SECRET_KEY"), "{complaint}");
+    assert!(!complaint.contains("sb_secret_other"), "{complaint}");
+    for (name, sentence) in [
+        ("SUPABASE_SECRET_KEY", "must put a secret key of the Supabase project in SUPABASE_SECRET_KEY"),
+        ("SUPABASE_URL", "must say where the Supabase project is, in SUPABASE_URL"),
+    ] {
+        let without = Amble::of(&test_system).with(name, "");
+        let complaint = without.fails_with(1, &grants("ana@example.com")).await;
+        assert!(complaint.contains(sentence) && complaint.contains("a user id needs no more"), "{complaint}");
+        without.text(&grants(ANA)).await;
+    }
+}
+
+/// One grammar: whatever a command is about comes first, the tenant is always `--tenant`, and each word is explained.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_explains_its_words_and_takes_the_tenant_as_an_option() {
+    let amble = Amble(Vec::new());
+    let mut left = vec![Vec::<String>::new()];
+    let mut commands = 0;
+    while let Some(words) = left.pop() {
+        let asked = words.iter().map(String::as_str).chain(["--help"]).collect::<Vec<_>>();
+        let help = amble.text(&asked).await;
+        let section = |title: &str| -> Vec<String> {
+            let rest = help.split_once(&format!("\n{title}:\n")).map_or("", |(_, rest)| rest);
+            rest.lines().take_while(|line| line.starts_with(' ')).map(str::to_owned).collect()
+        };
+        for line in [section("Arguments"), section("Options"), section("Commands")].concat() {
+            let explained = line.trim().split_once("  ").is_some_and(|(_, what)| !what.trim().is_empty());
+            assert!(explained, "{words:?}: {line}");
+        }
+        let below: Vec<_> =
+            section("Commands").iter().map(|line| line.split_whitespace().next().unwrap().to_owned()).collect();
+        commands += usize::from(below.is_empty());
+        left.extend(below.into_iter().filter(|name| name != "help").map(|name| [&words[..], &[name]].concat()));
+        if section("Arguments").iter().any(|line| line.contains("TENANT>")) {
+            assert!(words[0] == "tenant" && words.len() == 2, "{words:?} takes the tenant at another place");
+        }
+        let usage = help.lines().find(|line| line.starts_with("Usage: ")).unwrap();
+        assert!(!usage.contains("<PERSON>") || help.contains("by user id or e-mail address"), "{help}");
+    }
+    assert!(commands > 25, "{commands}");
 }
 
 /// Every shell gets a script that knows the commands.
@@ -280,12 +363,13 @@ async fn audit_log_of_a_local_system_is_followed() {
     .await;
     let local = format!("--local={}", folder.0.display());
     let amble = Amble(Vec::new());
-    let mut following = amble.command(&["audit", "follow", "--tenant", "acme", "--person", BEN, "--json", &local]);
+    let words = ["audit", "follow", "--tenant", "acme", "--person", "ben@example.com", "--json", &local];
+    let mut following = amble.command(&words);
     let mut following = following.stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
 
-    amble.text(&["member", "role", "acme", ANA, "admin", &local]).await;
-    amble.text(&["member", "role", "acme", BEN, "viewer", &local]).await;
+    amble.text(&["member", "role", "ana@example.com", "--tenant", "acme", "--role", "admin", &local]).await;
+    amble.text(&["member", "role", BEN, "--tenant", "acme", "--role", "viewer", &local]).await;
     let line =
         tokio::time::timeout(std::time::Duration::from_secs(20), lines.next_line()).await.unwrap().unwrap().unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();

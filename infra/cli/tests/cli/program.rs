@@ -44,7 +44,7 @@ impl Amble {
     pub(crate) fn of_tables(system: &System, endpoint: &str) -> Self {
         let mut amble = Self::of_environment(endpoint);
         amble.0.extend(system.tables().iter().map(|(name, table)| (name.clone(), table.clone())));
-        amble
+        amble.with("SUPABASE_URL", system.supabase_url()).with("SUPABASE_SECRET_KEY", "sb_secret_local")
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
