@@ -282,7 +282,7 @@ impl Suite {
         Self { child, output, said: String::new() }
     }
 
-    /// What it read_line next, if it says more.
+    /// Its next line, if it says more.
     async fn read_line(&mut self) -> Option<String> {
         let line = timeout(Self::TIMEOUT, self.output.next_line()).await.expect("it goes on").unwrap()?;
         self.said.extend([line.as_str(), "\n"]);

@@ -503,7 +503,7 @@ impl<'w> Scenario<'w> {
                 assert_eq!(self.ana.open(&ask.url).await.status, 200);
             }
             PreparedRequest::Page(_) => {
-                assert!(answer.status == 200 && Form::find(answer, "decision").is_some(), "{answer:?}")
+                assert!(answer.status == 200 && Form::find(answer, "decision").is_some(), "{answer:?}");
             }
             PreparedRequest::Approve(connector, ask, _) => {
                 let landed = answer.redirect_parameters();

@@ -31,7 +31,7 @@ async fn concurrent_refreshes_get_the_same_successor() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let grant = scenario.connected().await;
             let token = grant.latest();
@@ -48,7 +48,7 @@ async fn concurrent_refreshes_get_the_same_successor() {
         })
         .await;
 
-    counted("refresh × refresh", schedules, 70);
+    counted("refresh × refresh", schedule_count, 70);
 }
 
 /// RFC 7009 §2.1: whatever is revoked stays revoked, and a refresh that was not finished before it comes too late.
@@ -59,7 +59,7 @@ async fn revocation_during_a_refresh_revokes_the_grant() {
     let scenario = Scenario::new(&test_system).await;
 
     for (by, expected) in [("access token", 15), ("refresh token", 15)] {
-        let schedules = scheduler
+        let schedule_count = scheduler
             .run_every_schedule(async |schedule| {
                 let grant = scenario.connected().await;
                 let token = grant.latest();
@@ -77,7 +77,7 @@ async fn revocation_during_a_refresh_revokes_the_grant() {
             })
             .await;
 
-        counted(&format!("refresh × revoke by {by}"), schedules, expected);
+        counted(&format!("refresh × revoke by {by}"), schedule_count, expected);
     }
 }
 
@@ -89,7 +89,7 @@ async fn concurrent_exchanges_of_one_code_revoke_the_grant() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let (ask, code) = scenario.approve_directly().await;
 
@@ -103,7 +103,7 @@ async fn concurrent_exchanges_of_one_code_revoke_the_grant() {
         })
         .await;
 
-    counted("exchange × exchange", schedules, 20);
+    counted("exchange × exchange", schedule_count, 20);
 }
 
 /// A grant that was ended while its code was being exchanged never begins.
@@ -113,7 +113,7 @@ async fn grant_revoked_during_the_exchange_stays_revoked() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let (ask, code) = scenario.approve_directly().await;
             let id = AuthorizationCode::parse(&code).unwrap().grant;
@@ -129,7 +129,7 @@ async fn grant_revoked_during_the_exchange_stays_revoked() {
         })
         .await;
 
-    counted("exchange × administrator", schedules, 4);
+    counted("exchange × administrator", schedule_count, 4);
 }
 
 /// A code that is shown again while its tokens are given back, or used: the grant ends either way, and the audit says so once.
@@ -140,7 +140,7 @@ async fn replayed_code_during_a_revocation_or_refresh_revokes_once() {
     let scenario = Scenario::new(&test_system).await;
     let mut ended = Vec::new();
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let (ask, code) = scenario.approve_directly().await;
             let grant = Connection::of(&scenario.claude.exchange(&ask, &code).await.tokens(&test_system));
@@ -156,9 +156,9 @@ async fn replayed_code_during_a_revocation_or_refresh_revokes_once() {
             ended.push(grant.id);
         })
         .await;
-    counted("replayed code × revoke", schedules, 6);
+    counted("replayed code × revoke", schedule_count, 6);
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let (ask, code) = scenario.approve_directly().await;
             let grant = Connection::of(&scenario.claude.exchange(&ask, &code).await.tokens(&test_system));
@@ -175,7 +175,7 @@ async fn replayed_code_during_a_revocation_or_refresh_revokes_once() {
             ended.push(grant.id);
         })
         .await;
-    counted("replayed code × refresh", schedules, 15);
+    counted("replayed code × refresh", schedule_count, 15);
 
     let told = test_system.audit("grant_ended");
     for id in ended {
@@ -190,7 +190,7 @@ async fn administrator_revocation_during_a_refresh_revokes_the_grant() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let grant = scenario.connected().await;
 
@@ -208,7 +208,7 @@ async fn administrator_revocation_during_a_refresh_revokes_the_grant() {
         })
         .await;
 
-    counted("refresh × administrator", schedules, 5);
+    counted("refresh × administrator", schedule_count, 5);
 }
 
 /// A membership that is gone ends the grant at the next refresh, which is this one if it has not read it yet.
@@ -218,7 +218,7 @@ async fn member_removal_during_a_refresh_revokes_the_grant() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let grant = scenario.connected().await;
             let removal = async {
@@ -241,7 +241,7 @@ async fn member_removal_during_a_refresh_revokes_the_grant() {
         })
         .await;
 
-    counted("refresh × removal", schedules, 5);
+    counted("refresh × removal", schedule_count, 5);
 }
 
 /// The previous token is answered as long as it is the previous; once its successor is turned, it is a replay.
@@ -252,7 +252,7 @@ async fn retry_of_the_previous_token_during_a_refresh_is_reissued_or_a_replay() 
     let scenario = Scenario::new(&test_system).await;
 
     for (kind, later, expected) in [("at once", 0, 35), ("after a day", 24 * 3600, 70)] {
-        let schedules = scheduler
+        let schedule_count = scheduler
             .run_every_schedule(async |schedule| {
                 let before = scenario.connected().await;
                 let grant = scenario.refreshed(&before).await;
@@ -281,7 +281,7 @@ async fn retry_of_the_previous_token_during_a_refresh_is_reissued_or_a_replay() 
             })
             .await;
 
-        counted(&format!("refresh × retry of the one before, {kind}"), schedules, expected);
+        counted(&format!("refresh × retry of the one before, {kind}"), schedule_count, expected);
     }
 }
 
@@ -293,7 +293,7 @@ async fn retry_of_the_previous_token_is_reissued_until_its_successor_is_used() {
     let scenario = Scenario::new(&test_system).await;
 
     for (kind, later, expected) in [("within a minute", 60, 10), ("later", 61, 15)] {
-        let schedules = scheduler
+        let schedule_count = scheduler
             .run_every_schedule(async |schedule| {
                 let before = scenario.connected().await;
                 let grant = scenario.refreshed(&before).await;
@@ -316,7 +316,7 @@ async fn retry_of_the_previous_token_is_reissued_until_its_successor_is_used() {
             })
             .await;
 
-        counted(&format!("first call × retry of the one before, {kind}"), schedules, expected);
+        counted(&format!("first call × retry of the one before, {kind}"), schedule_count, expected);
     }
 }
 
@@ -328,7 +328,7 @@ async fn revocation_takes_effect_at_the_next_call() {
     let scenario = Scenario::new(&test_system).await;
 
     for (kind, last, expected) in [("first", WRITE, 3), ("second", "GetItem", 2)] {
-        let schedules = scheduler
+        let schedule_count = scheduler
             .run_every_schedule(async |schedule| {
                 let grant = scenario.connected().await;
                 if kind == "second" {
@@ -345,7 +345,7 @@ async fn revocation_takes_effect_at_the_next_call() {
             })
             .await;
 
-        counted(&format!("{kind} call of a generation × administrator"), schedules, expected);
+        counted(&format!("{kind} call of a generation × administrator"), schedule_count, expected);
     }
 }
 
@@ -356,7 +356,7 @@ async fn concurrent_first_calls_of_a_generation_are_both_authorized() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let grant = scenario.connected().await;
 
@@ -367,7 +367,7 @@ async fn concurrent_first_calls_of_a_generation_are_both_authorized() {
         })
         .await;
 
-    counted("first call × first call", schedules, 6);
+    counted("first call × first call", schedule_count, 6);
 }
 
 /// The first calls of two generations: whichever is written down last, the later one has been used, and the token before it is a
@@ -378,7 +378,7 @@ async fn first_calls_of_two_generations_mark_the_later_as_used() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    let schedules = scheduler
+    let schedule_count = scheduler
         .run_every_schedule(async |schedule| {
             let earlier = scenario.connected().await;
             let later = scenario.refreshed(&earlier).await;
@@ -393,7 +393,7 @@ async fn first_calls_of_two_generations_mark_the_later_as_used() {
         })
         .await;
 
-    counted("first call of a generation × first call of the next", schedules, 6);
+    counted("first call of a generation × first call of the next", schedule_count, 6);
 }
 
 /// A client, and the test system in which Ana connects it.
@@ -494,7 +494,7 @@ fn refuses(answer: &HttpResponse, schedule: &Schedule) {
 }
 
 /// Shows how many there were. Another number than expected means that requests make other calls than they did.
-fn counted(pair: &str, schedules: usize, expected: usize) {
-    let _ = writeln!(std::io::stderr(), "{schedules:>4} interleavings of {pair}");
-    assert_eq!(schedules, expected, "{pair}");
+fn counted(pair: &str, schedule_count: usize, expected: usize) {
+    let _ = writeln!(std::io::stderr(), "{schedule_count:>4} interleavings of {pair}");
+    assert_eq!(schedule_count, expected, "{pair}");
 }

@@ -27,7 +27,7 @@ use test_system::scheduler::Scheduler;
 use crate::captured_audit::CapturedAudit;
 use crate::history::{Approved, FaultKind, InjectedFault, Role};
 
-/// When every history initial_exchange.
+/// When every history begins.
 pub(crate) const BEGINNING: i64 = 1_795_339_800;
 
 const TENANT: &str = "acme";

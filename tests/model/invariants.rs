@@ -121,7 +121,7 @@ impl Invariants {
                 self.seen = self.seen.max(*generation);
             }
             (Token::ToRevoke, ExpectedResponse::Revoked) if presented.as_client => {
-                self.over = Some("it was given back")
+                self.over = Some("it was given back");
             }
             _ => {}
         }
