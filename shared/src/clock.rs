@@ -61,8 +61,8 @@ impl Timestamp {
     /// As RFC 3339 writes it, in UTC: `2026-11-22T14:30:00Z`.
     #[must_use]
     pub fn to_rfc3339(self) -> String {
-        // Those of the years 0 to 9999, which are all that it can write.
-        const WRITABLE: RangeInclusive<i64> = -62_167_219_200..=253_402_300_799;
+        // Those of the years 1 to 9999, which are all that it can write.
+        const WRITABLE: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
         let seconds = self.0.clamp(*WRITABLE.start(), *WRITABLE.end());
         DateTime::from_secs(seconds).fmt(Format::DateTime).unwrap_or_default()
     }
@@ -102,8 +102,8 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
             (253_402_300_799, "9999-12-31T23:59:59Z"),
             (i64::MAX, "9999-12-31T23:59:59Z"),
-            (-62_167_219_200, "0000-01-01T00:00:00Z"),
-            (i64::MIN, "0000-01-01T00:00:00Z"),
+            (-62_135_596_800, "0001-01-01T00:00:00Z"),
+            (i64::MIN, "0001-01-01T00:00:00Z"),
         ] {
             assert_eq!(Timestamp::from_seconds(seconds).to_rfc3339(), text);
         }
