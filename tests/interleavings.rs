@@ -8,7 +8,7 @@ use std::io::Write;
 use serde_json::json;
 use shared::oauth::grant::{AuthorizationCode, Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
-use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState};
+use shared::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState};
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::http_response::HttpResponse;
 use test_system::scheduler::Actor::{First, Second};

@@ -9,7 +9,7 @@ use crate::aws::{self, error::AwsConfigError};
 use crate::clock::Clock;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
-use crate::signing_keys::public::{Keyring, PublicKeys};
+use crate::signing_keys::keyring::{Keyring, PublicKeys};
 use crate::signing_keys::signer::Signer;
 use crate::store::activity::Activities;
 use crate::store::api_keys::ApiKeys;

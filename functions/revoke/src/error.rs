@@ -1,6 +1,6 @@
 //! The errors of the revocation endpoint.
 
-use shared::http::credentials::ClientCredentialsError;
+use shared::http::client_authentication::ClientCredentialsError;
 use shared::http::error_response::ErrorResponse;
 use shared::http::parameters::ParameterError;
 use shared::oauth::client::ClientAuthenticationError;

@@ -6,14 +6,14 @@ mod error;
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::http::credentials;
+use shared::http::client_authentication;
 use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::{Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
-use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState};
+use shared::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState};
 use shared::revocation::Revocation;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 use shared::store::clients::Clients;
@@ -56,7 +56,7 @@ impl Revoke {
 
     async fn revoke(&self, request: &Request, now: Timestamp) -> Result<(), RevokeError> {
         let parameters = Parameters::of_body(request)?;
-        let credentials = credentials::read(request, &parameters)?;
+        let credentials = client_authentication::read(request, &parameters)?;
         let presented = self.parse_token(parameters.value("token").ok_or(RevokeError::MissingToken)?)?;
 
         let id = match &presented {

@@ -1,12 +1,12 @@
 //! The errors of the token endpoint.
 
-use shared::http::credentials::ClientCredentialsError;
+use shared::http::client_authentication::ClientCredentialsError;
 use shared::http::error_response::ErrorResponse;
 use shared::http::parameters::ParameterError;
 use shared::oauth::client::ClientAuthenticationError;
 use shared::oauth::error::ErrorCode;
 use shared::oauth::grant::CodeError;
-use shared::oauth::refresh_token::RefreshTokenState;
+use shared::oauth::refresh_token_rotation::RefreshTokenState;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::http::credentials;
+use shared::http::client_authentication;
 use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
@@ -57,7 +57,7 @@ impl Token {
 
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, TokenError> {
         let parameters = Parameters::of_body(request)?;
-        let credentials = credentials::read(request, &parameters)?;
+        let credentials = client_authentication::read(request, &parameters)?;
         match TokenRequest::parse(&parameters, &self.issuer) {
             Ok(TokenRequest::AuthorizationCode(request)) => self.exchange.exchange(request, &credentials, now).await,
             Ok(TokenRequest::RefreshToken(request)) => self.rotation.rotate(request, &credentials, now).await,

@@ -7,7 +7,7 @@ use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::ClientCredentials;
 use shared::oauth::grant::{ABSOLUTE_LIFETIME, Active, Approval, Grant, GrantState, RevocationReason};
-use shared::oauth::refresh_token::{RefreshToken, RefreshTokenState, TokenFamily};
+use shared::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, TokenFamily};
 use shared::oauth::scope::Scopes;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;

@@ -13,7 +13,7 @@ use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
-use shared::signing_keys::public::{Jwk, Keyring};
+use shared::signing_keys::keyring::{Jwk, Keyring};
 use shared::upstream_error::UpstreamError;
 use tokio::sync::OnceCell;
 

@@ -6,7 +6,7 @@ use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use lambda_http::{Body, Request, Response};
 
-use super::credentials::ClientCredentialsError;
+use super::client_authentication::ClientCredentialsError;
 use super::parameters::ParameterError;
 use super::response;
 use crate::oauth::error::ErrorCode;

@@ -2,9 +2,9 @@
 
 pub mod accent;
 pub mod body;
+pub mod client_authentication;
 pub mod cookie;
 pub mod cors;
-pub mod credentials;
 pub mod csrf;
 pub mod error_response;
 pub mod flash;

@@ -10,7 +10,7 @@ use crate::oauth::client::{AuthenticatedClient, ClientId};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token::{RefreshToken, RefreshTokenState, TokenFamily};
+use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, TokenFamily};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};

@@ -11,7 +11,7 @@ pub mod grant_id;
 pub mod issuer;
 pub mod pkce;
 pub mod redirect_uri;
-pub mod refresh_token;
+pub mod refresh_token_rotation;
 pub mod resource;
 pub mod role;
 pub mod scope;

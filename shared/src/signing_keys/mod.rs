@@ -1,6 +1,6 @@
 //! The signing keys: KMS signs, their public halves verify.
 
 mod der;
-pub mod public;
+pub mod keyring;
 pub mod signer;
 pub mod verifier;

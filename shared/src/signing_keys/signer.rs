@@ -6,7 +6,7 @@ use jsonwebtoken::Algorithm;
 use serde::Serialize;
 
 use super::der::two_integers;
-use super::public::{Keyring, PublicKey};
+use super::keyring::{Keyring, PublicKey};
 use crate::oauth::secret::to_text;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;

@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{Validation, decode, decode_header};
 
-use super::public::PublicKeys;
+use super::keyring::PublicKeys;
 use crate::clock::Timestamp;
 use crate::oauth::access_token::{Claims, TYPE};
 use crate::oauth::issuer::Issuer;

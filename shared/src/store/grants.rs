@@ -39,7 +39,7 @@ use crate::oauth::grant::{Active, Approval, CodeBinding, Grant, GrantState, Limi
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token::{RotationNonce, TokenFamily};
+use crate::oauth::refresh_token_rotation::{RotationNonce, TokenFamily};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret};

@@ -13,7 +13,7 @@
 mod document;
 pub(crate) mod document_error;
 mod freshness;
-mod pinned;
+mod pinned_documents;
 mod strict_json;
 
 use std::time::Duration;
@@ -171,7 +171,7 @@ fn select_document(
     {
         return Ok((settle(document.clone(), known.fetched, again_soon), Some(Fallback::Stored(error))));
     }
-    match pinned::copy(id) {
+    match pinned_documents::copy(id) {
         Some(document) => Ok((settle(document, now, again_soon), Some(Fallback::Pinned(error)))),
         None => Err(UnusableDocument(error)),
     }
@@ -202,7 +202,7 @@ fn record_audit(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored,
         None => audit::record(&Event::ClientDocumentKept { client, digest: &digest }),
     }
     if instead.is_none()
-        && let Some(copy) = pinned::copy(id)
+        && let Some(copy) = pinned_documents::copy(id)
         && !copy.digest().matches(&now.known.digest)
     {
         let pinned = to_text(copy.digest().as_bytes());
