@@ -1,4 +1,4 @@
-//! Counts and times what happens in the current request, for its metrics: see [`RequestMetrics`].
+//! Counts and times what happens in the current request, for its metrics: see `RequestMetrics`.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
