@@ -73,7 +73,7 @@ impl RecordedTraffic {
         test_system.advance(61);
         assert_eq!(other.refresh(&first).await.status, 400);
 
-        // Told out of order at once, which is nothing, and then as if the product had begun to number anew.
+        // Out of order at once, which changes nothing; then with numbers that begin anew.
         for (number, is) in [(2, Some("member")), (1, Some("viewer"))] {
             assert_eq!(
                 test_system.deliver_change("ben@example.com", "acme", Some("member"), is, number).await.status,
@@ -92,7 +92,7 @@ impl RecordedTraffic {
         ana.open(&ask.url).await;
         assert_eq!(test_system.get("/oauth/authorize?client_id=nobody").await.status, 400);
 
-        // Asked for a mail, and there is none.
+        // A mail was requested, and none is sent.
         test_system.supabase().configure(|config| config.mail_server_down = true);
         let ben = test_system.person("ben@example.com");
         let form = Form::find(&ben.open("/auth/login").await, "password").unwrap().with("email", &ben.email);

@@ -48,7 +48,7 @@ pub(crate) enum AdminError {
     #[error("the form has expired")]
     FormExpired,
     #[error("the API key was not created: {0}")]
-    Unmade(CreateApiKeyError),
+    KeyNotCreated(CreateApiKeyError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 }
@@ -174,22 +174,22 @@ impl AdminError {
             },
             Self::InvalidCsrfToken => done_or_too_old(StatusCode::FORBIDDEN, FormError::InvalidCsrfToken),
             Self::FormExpired => done_or_too_old(StatusCode::CONFLICT, FormError::FormExpired),
-            Self::Unmade(CreateApiKeyError::FormAlreadyUsed) => {
+            Self::KeyNotCreated(CreateApiKeyError::FormAlreadyUsed) => {
                 done_or_too_old(StatusCode::CONFLICT, FormError::MadeAlready)
             }
-            Self::Unmade(CreateApiKeyError::NoPermission) => {
+            Self::KeyNotCreated(CreateApiKeyError::NoPermission) => {
                 invalid_request(StatusCode::BAD_REQUEST, "A key needs at least one permission.", FormError::Incomplete)
             }
-            Self::Unmade(CreateApiKeyError::ExpiryInPast) => {
+            Self::KeyNotCreated(CreateApiKeyError::ExpiryInPast) => {
                 invalid_request(StatusCode::BAD_REQUEST, "The key would have expired already.", FormError::Incomplete)
             }
-            Self::Unmade(CreateApiKeyError::ExceedsRole(_)) => row(
+            Self::KeyNotCreated(CreateApiKeyError::ExceedsRole(_)) => row(
                 StatusCode::FORBIDDEN,
                 "insufficient_scope",
                 "A key may not do more than who makes it.",
                 FormError::Incomplete,
             ),
-            Self::Unmade(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => row(
+            Self::KeyNotCreated(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => row(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
                 "Try again in a moment.",
@@ -295,7 +295,7 @@ impl FormError {
 }
 
 impl From<CreateApiKeyError> for AdminError {
-    fn from(unmade: CreateApiKeyError) -> Self {
-        Self::Unmade(unmade)
+    fn from(error: CreateApiKeyError) -> Self {
+        Self::KeyNotCreated(error)
     }
 }
