@@ -11,13 +11,13 @@ use shared::oauth::client::ClientId;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::activity::Activities;
+use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
 use crate::audit_log::AuditLine;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::Output;
-use crate::person_selector::PersonSelector;
 
 /// What can be done with the audit.
 #[derive(Subcommand)]

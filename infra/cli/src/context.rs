@@ -9,13 +9,13 @@ use shared::clock::Timestamp;
 use shared::environment::Environment;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
+use supabase_users::person_selector::PersonSelector;
 
 use crate::audit_log::{AuditLog, AuditWriteError};
 use crate::deployment::{Deployment, DeploymentError, OpenDeployment};
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
-use crate::person_selector::PersonSelector;
-use crate::supabase_users::{SupabaseUsers, SupabaseUsersError};
+use crate::project_users::{ProjectUsers, ProjectUsersError};
 
 /// One deployment, opened for one command.
 pub(crate) struct Context {
@@ -23,7 +23,7 @@ pub(crate) struct Context {
     pub(crate) now: Timestamp,
     pub(crate) audit_log: AuditLog,
     /// Where people are known by their addresses.
-    users: Result<SupabaseUsers, SupabaseUsersError>,
+    users: Result<ProjectUsers, ProjectUsersError>,
     /// Whether what is said is for a script.
     json: bool,
     /// Whether somebody watches.

@@ -18,7 +18,7 @@ use shared::environment::Environment;
 use thiserror::Error;
 
 use crate::http;
-use crate::supabase_users::{SupabaseUsers, SupabaseUsersError};
+use crate::project_users::{ProjectUsers, ProjectUsersError};
 
 /// Which deployment is meant.
 #[derive(clap::Args)]
@@ -55,7 +55,7 @@ pub(crate) struct OpenDeployment {
     /// The log group that is its audit; a local system has none.
     pub(crate) audit_group: Option<String>,
     /// Where people are known by their addresses, or why they cannot be looked up.
-    pub(crate) users: Result<SupabaseUsers, SupabaseUsersError>,
+    pub(crate) users: Result<ProjectUsers, ProjectUsersError>,
 }
 
 impl Deployment {
@@ -85,7 +85,7 @@ impl Deployment {
                 (aws().await?, from_variables, variable("SUPABASE_URL"), secret_key)
             }
         };
-        let users = SupabaseUsers::of(supabase, secret_key);
+        let users = ProjectUsers::of(supabase, secret_key);
         let audit_group = settings.get(AUDIT_GROUP).cloned();
         let tables = aws.to_builder().timeout_config(table_timeouts()).retry_config(retries()).build();
         let environment = Environment::new(move |name| settings.get(name).cloned(), &tables, Clock::system());

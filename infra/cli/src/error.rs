@@ -12,7 +12,7 @@ use workspace_file::plan::ApplyError;
 use workspace_file::validation_error::ValidationErrors;
 
 use crate::deployment::DeploymentError;
-use crate::supabase_users::SupabaseUsersError;
+use crate::project_users::ProjectUsersError;
 
 /// Why it was not done.
 #[derive(Debug, Error)]
@@ -39,7 +39,7 @@ pub(crate) enum CommandError {
     #[error("{1} is {2} in tenant {0} already; `amble member role` changes that")]
     MemberExists(TenantId, PersonId, String),
     #[error(transparent)]
-    NoPerson(#[from] SupabaseUsersError),
+    NoPerson(#[from] ProjectUsersError),
 
     #[error(
         "there is a client {0} already; choose another id, or give it another secret with `amble client secret add {0}`"

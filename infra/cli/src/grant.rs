@@ -9,12 +9,12 @@ use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::store::operator::GrantFilter;
+use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Output, fields, table};
-use crate::person_selector::PersonSelector;
 
 /// What can be done to grants.
 #[derive(Subcommand)]

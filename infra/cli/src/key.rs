@@ -10,12 +10,12 @@ use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
 use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError};
+use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Output, table};
-use crate::person_selector::PersonSelector;
 
 /// What can be done to API keys.
 #[derive(Subcommand)]

@@ -22,8 +22,7 @@ mod key;
 mod member;
 mod operator_event;
 mod output;
-mod person_selector;
-mod supabase_users;
+mod project_users;
 mod tenant;
 
 use std::io::{self, Write};

@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::operator::Member;
+use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
 use crate::output::{Output, table};
-use crate::person_selector::PersonSelector;
 use crate::{grant, key};
 
 /// What can be done to members.

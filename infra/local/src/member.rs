@@ -5,6 +5,7 @@ use shared::environment::{ConfigError, Environment};
 use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::upstream_error::UpstreamError;
+use supabase_users::person_selector::PersonSelector;
 use thiserror::Error;
 
 /// One person, one tenant: `ID=ROLE@TENANT`.
@@ -13,14 +14,6 @@ pub struct Member {
     pub(crate) who: PersonSelector,
     role: String,
     tenant: TenantId,
-}
-
-/// How they are named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PersonSelector {
-    Id(PersonId),
-    /// In lower case.
-    Address(String),
 }
 
 /// A membership that there is.
@@ -59,14 +52,7 @@ impl Member {
     pub fn parse(text: &str) -> Option<Self> {
         let (who, place) = text.rsplit_once('=')?;
         let (role, tenant) = place.rsplit_once('@')?;
-        let who = who.trim().to_lowercase();
-        let who = match (PersonId::parse(&who), who.split_once('@')) {
-            (Some(id), _) => PersonSelector::Id(id),
-            (None, Some((name, host))) if !name.is_empty() && host.contains(|letter| letter != '@') => {
-                PersonSelector::Address(who)
-            }
-            _ => return None,
-        };
+        let who = PersonSelector::parse(who).ok()?;
         let role = Some(role.trim()).filter(|role| !role.is_empty())?.to_owned();
         Some(Self { who, role, tenant: TenantId::parse(tenant.trim())? })
     }
@@ -75,7 +61,7 @@ impl Member {
     #[must_use]
     pub fn address(&self) -> Option<&str> {
         match &self.who {
-            PersonSelector::Address(address) => Some(address),
+            PersonSelector::Email(address) => Some(address),
             PersonSelector::Id(_) => None,
         }
     }
@@ -124,7 +110,7 @@ mod tests {
     #[test]
     fn a_member_is_parsed_from_person_role_and_tenant() {
         let id = PersonId::parse(ID).unwrap();
-        let address = |text: &str| PersonSelector::Address(text.to_owned());
+        let address = |text: &str| PersonSelector::Email(text.to_owned());
         for (text, who, role, tenant) in [
             (format!("{ID}=owner@acme"), PersonSelector::Id(id.clone()), "owner", "acme"),
             (format!("{}=editor@acme", ID.to_uppercase()), PersonSelector::Id(id), "editor", "acme"),

@@ -5,17 +5,19 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::Client;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, HeaderValue};
 use reqwest::redirect::Policy;
+use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use shared::oauth::tenant::PersonId;
+use supabase_users::person_selector::PersonSelector;
+use supabase_users::{FindUserError, SupabaseUsers, is_loopback, sensitive_header};
 use thiserror::Error;
-use url::{Host, Url};
+use url::Url;
 
 use crate::data_dir::{DataDir, DataDirError};
-use crate::member::{Member, PersonSelector};
+use crate::member::Member;
 
 /// Where the project is, what opens it, and who of its people is a member of what.
 pub struct Project {
@@ -109,13 +111,7 @@ impl Project {
     /// When one of them cannot be what it should be.
     pub fn parse(url: &str, publishable_key: &str) -> Result<Self, ProjectError> {
         let parsed = Url::parse(url).map_err(|_| ProjectError::Address)?;
-        let loopback = match parsed.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
-        let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && loopback);
+        let secure = parsed.scheme() == "https" || (parsed.scheme() == "http" && is_loopback(&parsed));
         let bare = parsed.path() == "/" && parsed.query().is_none() && parsed.fragment().is_none();
         if !secure || !bare || !parsed.username().is_empty() || parsed.password().is_some() {
             return Err(ProjectError::Address);
@@ -134,8 +130,7 @@ impl Project {
     /// # Errors
     /// When it is none.
     pub fn with_secret_key(self, key: &str) -> Result<Self, ProjectError> {
-        let mut key = HeaderValue::from_str(key.trim()).map_err(|_| ProjectError::SecretKeyForm)?;
-        key.set_sensitive(true);
+        let key = sensitive_header(key).map_err(|_| ProjectError::SecretKeyForm)?;
         Ok(Self { secret_key: Some(key), ..self })
     }
 
@@ -166,74 +161,54 @@ impl Project {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let client = Client::builder().redirect(Policy::none()).no_proxy().timeout(TIMEOUT).build();
         let client = client.map_err(|error| self.unreachable(&error))?;
-        let mut key = HeaderValue::from_str(&self.publishable_key).map_err(|_| ProjectError::Key)?;
-        key.set_sensitive(true);
-        let settings = self.ask(&client, "/settings", &key, &|| ProjectError::WrongKey(self.url.clone())).await?;
-        let settings: Settings = self.read(&settings)?;
+        let settings = self.settings(&client).await?;
         let mut members = Vec::new();
         for member in &self.members {
             let person = match &member.who {
                 PersonSelector::Id(person) => person.clone(),
-                PersonSelector::Address(address) if settings.mailer_autoconfirm => {
+                PersonSelector::Email(address) if settings.mailer_autoconfirm => {
                     return Err(ProjectError::Autoconfirm(self.url.clone(), address.clone()));
                 }
-                PersonSelector::Address(address) => self.find_person_by_email(&client, address).await?,
+                PersonSelector::Email(address) => self.find_person_by_email(&client, address).await?,
             };
             members.push((person, member));
         }
         Ok(members)
     }
 
-    /// Who has confirmed this address. Whoever has not may have taken it from somebody.
     async fn find_person_by_email(&self, client: &Client, address: &str) -> Result<PersonId, ProjectError> {
-        let key = self.secret_key.as_ref().ok_or_else(|| ProjectError::NoSecretKey(address.to_owned()))?;
-        let filter: String = url::form_urlencoded::byte_serialize(address.as_bytes()).collect();
-        // The filter is not in Supabase's documents: where there is none, all pages are looked through.
-        for page in 1.. {
-            let path = format!("/admin/users?page={page}&per_page={PAGE}&filter={filter}");
-            let users = self.ask(client, &path, key, &|| ProjectError::WrongSecretKey(self.url.clone())).await?;
-            let Users { users } = self.read(&users)?;
-            if let Some(user) = users.iter().find(|user| user.email.eq_ignore_ascii_case(address)) {
-                let confirmed = user.email_confirmed_at.is_some() && !user.is_anonymous;
-                let id = PersonId::parse(&user.id).filter(|_| confirmed);
-                return id.ok_or_else(|| ProjectError::Unconfirmed(address.to_owned()));
-            }
-            if users.len() < PAGE {
-                break;
-            }
-        }
-        Err(ProjectError::Nobody(self.url.clone(), address.to_owned()))
+        let key = self.secret_key.clone().ok_or_else(|| ProjectError::NoSecretKey(address.to_owned()))?;
+        let users = SupabaseUsers::new(client.clone(), self.url.clone(), key);
+        users.find_by_email(address).await.map_err(|error| match error {
+            FindUserError::NotFound => ProjectError::Nobody(self.url.clone(), address.to_owned()),
+            FindUserError::Unconfirmed => ProjectError::Unconfirmed(address.to_owned()),
+            FindUserError::Request(error) => self.unreachable(&error),
+            FindUserError::Status(status) => self.refused(status, ProjectError::WrongSecretKey),
+            FindUserError::Body(_) => self.not_supabase(),
+        })
     }
 
-    async fn ask(
-        &self,
-        client: &Client,
-        path: &str,
-        key: &HeaderValue,
-        wrong_key: &(dyn Fn() -> ProjectError + Sync),
-    ) -> Result<Vec<u8>, ProjectError> {
-        let mut request = client.get(format!("{}/auth/v1{path}", self.url)).header(ACCEPT, "application/json");
-        request = request.header("apikey", key);
-        // An older secret key is a token as well; a new one may stand there if it is the same.
-        if let Ok(mut bearer) = HeaderValue::from_bytes(&[b"Bearer ", key.as_bytes()].concat())
-            && path.starts_with("/admin/")
-        {
-            bearer.set_sensitive(true);
-            request = request.header(AUTHORIZATION, bearer);
+    async fn settings(&self, client: &Client) -> Result<Settings, ProjectError> {
+        let key = sensitive_header(&self.publishable_key).map_err(|_| ProjectError::Key)?;
+        let request = client.get(format!("{}/auth/v1/settings", self.url)).header(ACCEPT, "application/json");
+        let response = request.header("apikey", key).send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response.status(), ProjectError::WrongKey));
         }
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&body).map_err(|_| self.not_supabase())
+    }
+
+    fn refused(&self, status: StatusCode, wrong_key: fn(String) -> ProjectError) -> ProjectError {
         match status.as_u16() {
-            200 => response.bytes().await.map(|bytes| bytes.to_vec()).map_err(|error| self.unreachable(&error)),
-            401 | 403 => Err(wrong_key()),
-            429 | 500.. => Err(ProjectError::Failing(self.url.clone(), status.to_string())),
-            _ => Err(ProjectError::NotSupabase(self.url.clone(), status.to_string())),
+            401 | 403 => wrong_key(self.url.clone()),
+            429 | 500.. => ProjectError::Failing(self.url.clone(), status.to_string()),
+            _ => ProjectError::NotSupabase(self.url.clone(), status.to_string()),
         }
     }
 
-    fn read<T: for<'de> Deserialize<'de>>(&self, body: &[u8]) -> Result<T, ProjectError> {
-        let unlike = |_| ProjectError::NotSupabase(self.url.clone(), "its answer is another one's".to_owned());
-        serde_json::from_slice(body).map_err(unlike)
+    fn not_supabase(&self) -> ProjectError {
+        ProjectError::NotSupabase(self.url.clone(), "its answer is another one's".to_owned())
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> ProjectError {
@@ -280,8 +255,6 @@ pub(crate) fn record(folder: &DataDir, project: &Project) -> Result<(), DataDirE
 /// Holds the address of the project.
 const FILE: &str = "project";
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// As many people as GoTrue lists at once.
-const PAGE: usize = 1000;
 
 enum KeyRole {
     Publishable,
@@ -315,21 +288,6 @@ struct Settings {
     #[serde(rename = "external")]
     _external: serde::de::IgnoredAny,
     mailer_autoconfirm: bool,
-}
-
-#[derive(Deserialize)]
-struct Users {
-    users: Vec<User>,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: String,
-    #[serde(default)]
-    email: String,
-    email_confirmed_at: Option<serde::de::IgnoredAny>,
-    #[serde(default)]
-    is_anonymous: bool,
 }
 
 #[cfg(test)]

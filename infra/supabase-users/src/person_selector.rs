@@ -4,14 +4,19 @@ use shared::oauth::tenant::PersonId;
 
 /// By which of their names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PersonSelector {
+pub enum PersonSelector {
+    /// The id at the sign-in service.
     Id(PersonId),
-    /// In lower case.
+    /// The e-mail address, in lower case.
     Email(String),
 }
 
 impl PersonSelector {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// From what was typed.
+    ///
+    /// # Errors
+    /// When it is neither; the text says what would be.
+    pub fn parse(text: &str) -> Result<Self, String> {
         const RULE: &str = "a person is named by e-mail address, or by their id at the sign-in service, a UUID such as \
                             5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e01";
         let text = text.trim().to_lowercase();
