@@ -9,7 +9,7 @@ use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
-use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError, Cursor};
+use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError, Cursor, NewApiKey};
 use test_system::TestSystem;
 use test_system::http_response::HttpResponse;
 use test_system::recorded_calls::RecordedCalls;
@@ -122,7 +122,7 @@ async fn api_key_creation_validates_scopes_and_expiry() {
         let (membership, name) = (test_system.membership(email, tenant).await, ApiKeyName::parse("a script").unwrap());
         let keys = test_system.system().keys();
         ApiKeyIssuer::new(keys)
-            .create(Actor::Person, &membership, name, Scopes::parse(scopes), expires, now)
+            .create(Actor::Person, NewApiKey { maker: &membership, name, scopes: Scopes::parse(scopes), expires }, now)
             .await
             .map(|(_, known)| known.scopes.to_string())
     };

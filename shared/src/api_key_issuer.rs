@@ -2,10 +2,8 @@
 
 use crate::audit::{Event, LogRecorder, Recorder};
 use crate::clock::Timestamp;
-use crate::oauth::api_key::{ApiKey, ApiKeyName};
-use crate::oauth::scope::Scopes;
-use crate::store::api_keys::{Actor, ApiKeyRecord, ApiKeys, CreateApiKeyError};
-use crate::store::directory::Membership;
+use crate::oauth::api_key::ApiKey;
+use crate::store::api_keys::{Actor, ApiKeyRecord, ApiKeys, CreateApiKeyError, NewApiKey};
 
 /// Creates API keys, and records it.
 #[derive(Clone, Copy)]
@@ -31,21 +29,17 @@ impl<'a, R> ApiKeyIssuer<'a, R> {
 }
 
 impl<R: Recorder> ApiKeyIssuer<'_, R> {
-    /// Creates a key that may do `scopes` in the tenant of its maker, and no more than they may. The key is handed out here
-    /// and never again. Whether the maker may make keys is for the caller to know.
+    /// Creates a key, which is handed out here and never again. Whether the maker may make keys is for the caller to know.
     ///
     /// # Errors
     /// When it could do nothing, too much, or only in the past; the form has made its key; or DynamoDB fails.
     pub async fn create(
         &self,
         actor: Actor<'_>,
-        maker: &Membership,
-        name: ApiKeyName,
-        scopes: Scopes,
-        expires: Option<Timestamp>,
+        new: NewApiKey<'_>,
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeyRecord), CreateApiKeyError> {
-        let (key, record) = self.keys.create(actor, maker, name, scopes, expires, now).await?;
+        let (key, record) = self.keys.create(actor, new, now).await?;
         self.recorder.record_event(&Event::KeyMade {
             key: &record.id.to_text(),
             tenant: record.tenant.as_str(),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tracing::{Event, Subscriber};
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::format::{Format, Json, JsonFields, Writer};
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent};
@@ -16,9 +16,7 @@ use crate::{audit, request_log};
 /// Writes lines to standard output, with timestamps, from now on.
 pub(crate) fn to_cloudwatch() {
     let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new()).event_format(JsonLines::default());
-    // rmcp logs every call three times, and of bodies below this level.
-    let quiet = Targets::new().with_default(LevelFilter::INFO).with_target("rmcp", LevelFilter::ERROR);
-    tracing_subscriber::registry().with(lines).with(quiet).init();
+    tracing_subscriber::registry().with(lines).with(LevelFilter::INFO).init();
 }
 
 /// The form of a line. Events of the audit and lines of requests are objects already: their members become

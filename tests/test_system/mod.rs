@@ -36,7 +36,7 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest as Hidden, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
-use shared::store::api_keys::{Actor, ApiKeyRecord};
+use shared::store::api_keys::{Actor, ApiKeyRecord, NewApiKey};
 use shared::store::clients::PutOutcome;
 use shared::store::directory::Membership;
 
@@ -340,7 +340,8 @@ impl TestSystem {
         let (name, expires) = (ApiKeyName::parse("a script").expect("a name"), expires.map(Timestamp::from_seconds));
         let now = self.system.clock().now();
         let issuer = ApiKeyIssuer::new(self.system.keys());
-        let made = issuer.create(Actor::Person, &membership, name, Scopes::parse(scopes), expires, now).await;
+        let new = NewApiKey { maker: &membership, name, scopes: Scopes::parse(scopes), expires };
+        let made = issuer.create(Actor::Person, new, now).await;
         let (key, known) = made.expect("made");
         self.track_secret(&key.to_text());
         (key.to_text(), known)

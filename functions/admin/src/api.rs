@@ -19,7 +19,7 @@ use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::store::activity::Activity;
-use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord};
+use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord, NewApiKey};
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
 use crate::connection_row::{ConnectionJson, names};
@@ -269,7 +269,8 @@ impl Admin {
         let requested = days.map(|days| now.plus(Duration::from_hours(24 * days)));
         let expires = requested.into_iter().chain(latest).min();
         let issuer = ApiKeyIssuer::new(&self.keys);
-        let (key, known) = issuer.create(tenant_admin.through(None), &membership, name, scopes, expires, now).await?;
+        let new = NewApiKey { maker: &membership, name, scopes, expires };
+        let (key, known) = issuer.create(tenant_admin.through(None), new, now).await?;
         Ok(json(StatusCode::CREATED, &CreatedKeyJson { listed: ApiKeyJson::of(&known), key: key.to_text() }))
     }
 

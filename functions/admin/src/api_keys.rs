@@ -13,7 +13,7 @@ use shared::lambda::Response;
 use shared::oauth::api_key::ApiKeyId;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::revocation::Revocation;
-use shared::store::api_keys::{ApiKeyRecord, Cursor, FORM_LIFETIME, FormId};
+use shared::store::api_keys::{ApiKeyRecord, Cursor, FORM_LIFETIME, FormId, NewApiKey};
 
 use crate::confirmation::Confirmation;
 use crate::date_time::DateTime;
@@ -224,9 +224,9 @@ impl Admin {
         }
         let KeyDescription { name, scopes, life } = description;
         let expires = life.end(shown);
-        let (through, membership) = (tenant_admin.through(Some(&form)), tenant_admin.membership());
+        let new = NewApiKey { maker: tenant_admin.membership(), name, scopes, expires };
         let issuer = ApiKeyIssuer::new(&self.keys);
-        let (key, known) = issuer.create(through, membership, name, scopes, expires, request.now).await?;
+        let (key, known) = issuer.create(tenant_admin.through(Some(&form)), new, request.now).await?;
         let page = CreatedKeyPage {
             layout: &self.layout,
             nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),

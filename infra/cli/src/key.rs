@@ -9,7 +9,7 @@ use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
-use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError};
+use shared::store::api_keys::{Actor, ApiKeyRecord, CreateApiKeyError, NewApiKey};
 use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
@@ -119,7 +119,8 @@ async fn add(
     let expires = expires_in.map(|span| context.now.plus(span));
     let keys = context.environment.keys()?;
     let issuer = ApiKeyIssuer::with_recorder(&keys, context);
-    let made = issuer.create(Actor::Person, &membership, name, scopes, expires, context.now).await;
+    let new = NewApiKey { maker: &membership, name, scopes, expires };
+    let made = issuer.create(Actor::Person, new, context.now).await;
     let (key, known) = made.map_err(|error| match error {
         CreateApiKeyError::ExceedsRole(beyond) => CommandError::ScopesExceedRole(person, beyond),
         CreateApiKeyError::Upstream(error) => error.into(),

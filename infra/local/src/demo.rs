@@ -10,7 +10,7 @@ use shared::oauth::api_key::{ApiKey, ApiKeyName};
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::{Actor, CreateApiKeyError};
+use shared::store::api_keys::{Actor, CreateApiKeyError, NewApiKey};
 use shared::store::directory;
 use uuid::Uuid;
 use workspace_file::plan::Plan;
@@ -100,8 +100,8 @@ pub(crate) async fn seed(
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
         _ => {
             let name = ApiKeyName::parse("demo script").ok_or(LocalError::Demo("a key's name"))?;
-            let issuer = ApiKeyIssuer::new(&keys);
-            let made = issuer.create(Actor::Person, &ana_in_acme()?, name, Scopes::DEFAULT, None, now).await;
+            let new = NewApiKey { maker: &ana_in_acme()?, name, scopes: Scopes::DEFAULT, expires: None };
+            let made = ApiKeyIssuer::new(&keys).create(Actor::Person, new, now).await;
             let (key, _) = made.map_err(|error| match error {
                 CreateApiKeyError::Upstream(error) => error.into(),
                 _ => LocalError::Demo("a key's scopes"),

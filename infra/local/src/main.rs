@@ -33,9 +33,7 @@ async fn main() -> ExitCode {
     let quiet = Targets::new()
         .with_default(LevelFilter::INFO)
         // A conditional write that is refused is how races are decided, not a fault.
-        .with_target("dynoxide", LevelFilter::ERROR)
-        // It tells of every call three times.
-        .with_target("rmcp", LevelFilter::ERROR);
+        .with_target("dynoxide", LevelFilter::ERROR);
     let lines = tracing_subscriber::fmt::layer().fmt_fields(JsonFields::new());
     let lines = lines.event_format(TerminalLines::default()).with_writer(io::stderr);
     let attempts = AttemptReporter::default();

@@ -117,6 +117,18 @@ pub struct FormId([u8; 16]);
 /// How long a form that creates a key is valid.
 pub const FORM_LIFETIME: Duration = Duration::from_hours(1);
 
+/// What a key is to be.
+pub struct NewApiKey<'a> {
+    /// Whose it is, and where: it may do no more than they may.
+    pub maker: &'a Membership,
+    /// What people call it.
+    pub name: ApiKeyName,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+}
+
 /// Where the next page of the keys of a tenant begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
@@ -129,18 +141,14 @@ impl ApiKeys {
         Self { dynamo, table, recent_uses: RecentUses::default() }
     }
 
-    /// Creates a key that may do `scopes` in the tenant of its maker, and no more than the maker may.
-    /// [`ApiKeyIssuer`](crate::api_key_issuer::ApiKeyIssuer) records it.
+    /// Creates a key. [`ApiKeyIssuer`](crate::api_key_issuer::ApiKeyIssuer) records it.
     ///
     /// # Errors
     /// When it could do nothing, too much, or only in the past; the form has made its key; or DynamoDB fails.
     pub(crate) async fn create(
         &self,
         actor: Actor<'_>,
-        maker: &Membership,
-        name: ApiKeyName,
-        scopes: Scopes,
-        expires: Option<Timestamp>,
+        NewApiKey { maker, name, scopes, expires }: NewApiKey<'_>,
         now: Timestamp,
     ) -> Result<(ApiKey, ApiKeyRecord), CreateApiKeyError> {
         let scopes = scopes.permissions();
