@@ -32,7 +32,7 @@ impl RequestContext {
     }
 
     /// Runs `future` with this as the current context.
-    pub async fn scope<F: Future>(self, future: F) -> F::Output {
+    pub(crate) async fn scope<F: Future>(self, future: F) -> F::Output {
         CURRENT.scope(self, future).await
     }
 

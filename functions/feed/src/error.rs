@@ -1,8 +1,7 @@
 //! The errors of the product feed.
 
-use http::StatusCode;
-use shared::http::response;
-use shared::lambda::Response;
+use shared::http::error_response::ErrorResponse;
+use shared::lambda::{Request, Response};
 use shared::oauth::error::ErrorCode;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
@@ -34,45 +33,37 @@ pub(crate) enum FeedError {
 }
 
 impl FeedError {
-    /// The table of errors: status, code and description for the sender. 4xx means that the same delivery fails again until
-    /// somebody changes something.
-    const fn row(&self) -> (StatusCode, ErrorCode, &'static str) {
-        use ErrorCode::{AccessDenied, InvalidRequest, TemporarilyUnavailable};
+    /// The table of errors. 4xx means that the same delivery fails again until somebody changes something.
+    const fn row(&self) -> ErrorResponse {
+        use ErrorCode::{AccessDenied, InvalidRequest};
         match self {
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, InvalidRequest, "The body is larger than 16 KB."),
+            Self::TooLarge => ErrorResponse::too_large(InvalidRequest, "The body is larger than 16 KB."),
             // 403 and not 401, which would have to name a scheme that `Authorization` knows (RFC 9110 §15.5.2).
             Self::Signature(SignatureError::TimestampOutOfTolerance) => {
-                (StatusCode::FORBIDDEN, AccessDenied, "webhook-timestamp is more than five minutes off.")
+                ErrorResponse::forbidden(AccessDenied, "webhook-timestamp is more than five minutes off.")
             }
             // The description does not say which header or secret was wrong.
-            Self::Signature(_) => (StatusCode::FORBIDDEN, AccessDenied, "The delivery is not signed as it must be."),
-            Self::InvalidJson => (
-                StatusCode::BAD_REQUEST,
+            Self::Signature(_) => ErrorResponse::forbidden(AccessDenied, "The delivery is not signed as it must be."),
+            Self::InvalidJson => ErrorResponse::new(
                 InvalidRequest,
                 "The body must be a JSON object with type, record, old_record and sequence.",
             ),
             Self::InvalidRows => {
-                (StatusCode::BAD_REQUEST, InvalidRequest, "INSERT has a record, DELETE an old_record, and UPDATE both.")
+                ErrorResponse::new(InvalidRequest, "INSERT has a record, DELETE an old_record, and UPDATE both.")
             }
-            Self::InvalidTenant => {
-                (StatusCode::BAD_REQUEST, InvalidRequest, "tenant must be 1 to 64 of a-z, 0-9, _ and -.")
-            }
-            Self::InvalidPerson => (StatusCode::BAD_REQUEST, InvalidRequest, "person must be a UUID in lower case."),
-            Self::InvalidRole => (
-                StatusCode::BAD_REQUEST,
+            Self::InvalidTenant => ErrorResponse::new(InvalidRequest, "tenant must be 1 to 64 of a-z, 0-9, _ and -."),
+            Self::InvalidPerson => ErrorResponse::new(InvalidRequest, "person must be a UUID in lower case."),
+            Self::InvalidRole => ErrorResponse::new(
                 InvalidRequest,
                 "role must have 1 to 64 characters, none of them control characters.",
             ),
-            Self::Upstream(_) | Self::TimeLimitReached => {
-                (StatusCode::SERVICE_UNAVAILABLE, TemporarilyUnavailable, "Try again in a moment.")
-            }
+            Self::Upstream(_) | Self::TimeLimitReached => ErrorResponse::UNAVAILABLE,
         }
     }
 
     /// The response to the sender.
-    pub(crate) fn to_response(&self) -> Response {
-        let (status, code, description) = self.row();
-        response::no_store(response::with_reason(response::json(status, &code.body(description)), self))
+    pub(crate) fn to_response(&self, request: &Request) -> Response {
+        self.row().into_response(request, self)
     }
 }
 

@@ -117,7 +117,7 @@ impl Function for ProductFeed {
             Method::POST => match self.process(&request, self.clock.now()).await {
                 // 204 for every outcome, also a stale one: the sender need not repeat the delivery.
                 Ok(()) => response::no_store(response::empty(StatusCode::NO_CONTENT)),
-                Err(error) => error.to_response(),
+                Err(error) => error.to_response(&request),
             },
             _ => response::method_not_allowed("POST"),
         }

@@ -46,6 +46,12 @@ impl ErrorResponse {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, code, sentence }
     }
 
+    /// 403.
+    #[must_use]
+    pub const fn forbidden(code: ErrorCode, sentence: &'static str) -> Self {
+        Self { status: StatusCode::FORBIDDEN, code, sentence }
+    }
+
     /// The JSON answer to `request`, with `reason` for the log.
     #[must_use]
     pub fn into_response(self, request: &Request, reason: &impl Display) -> Response<Body> {

@@ -8,12 +8,13 @@ use rustls::pki_types::ServerName;
 use rustls::{CertificateError, ClientConfig, ClientConnection, Error, ProtocolVersion};
 use rustls_platform_verifier::ConfigVerifierExt;
 use shared::clock::Timestamp;
+use supabase_users::is_loopback;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::certificate;
 use super::finding::Check;
-use super::probe::{Probe, TIMEOUT, is_loopback};
+use super::probe::{Probe, TIMEOUT};
 use super::target::Target;
 
 const ADDRESS: &str =

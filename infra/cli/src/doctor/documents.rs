@@ -1,10 +1,11 @@
 //! The well-known documents: at both places, equal, and such that Claude can use them (RFC 8414, RFC 9728, RFC 7517).
 
 use serde_json::{Map, Value};
+use supabase_users::is_loopback;
 use url::Url;
 
 use super::finding::Check;
-use super::probe::{Probe, ProbeResponse, is_loopback};
+use super::probe::{Probe, ProbeResponse};
 use super::target::Target;
 
 /// What the documents say, as far as the other checks need it.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Version};
 use serde_json::{Map, Value};
+use supabase_users::is_loopback;
 use url::Url;
 
 use super::finding::Check;
@@ -152,16 +153,6 @@ impl ProbeResponse {
 
     pub(crate) fn is_kept_from_caches(&self) -> bool {
         self.header("cache-control").is_some_and(|value| value.to_ascii_lowercase().contains("no-store"))
-    }
-}
-
-/// Whether an address is on this machine.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }
 
