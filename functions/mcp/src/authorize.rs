@@ -50,6 +50,7 @@ mod tests {
     use serde_json::{Value, json};
     use shared::clock::Timestamp;
     use shared::oauth::api_key::{ApiKey, ApiKeyName};
+    use shared::oauth::approval_basis::CurrentBasis;
     use shared::oauth::issuer::Issuer;
     use shared::oauth::resource::Resource;
     use shared::oauth::role::Role;
@@ -79,7 +80,7 @@ mod tests {
         };
         let role = Role { name: "any".to_owned(), permissions: Scopes::parse(scopes) };
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        let membership = Membership { person, tenant, name: "Acme".to_owned(), role };
+        let membership = Membership { person, tenant, name: "Acme".to_owned(), role, basis: CurrentBasis::default() };
         Access::from_api_key(&key, known, &resource, &membership).unwrap()
     }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use shared::api_key_issuer::ApiKeyIssuer;
 use shared::environment::Environment;
 use shared::oauth::api_key::{ApiKey, ApiKeyName};
+use shared::oauth::approval_basis::CurrentBasis;
 use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
@@ -201,7 +202,13 @@ fn ana_in_acme() -> Result<directory::Membership, LocalError> {
     let [(_, ana), ..] = &PEOPLE;
     let role = Role::built_in("owner").ok_or(LocalError::Demo("a role"))?;
     let tenant = TenantId::parse("acme").ok_or(LocalError::Demo("a tenant's id"))?;
-    Ok(directory::Membership { person: person_id(ana)?, tenant, name: "Acme".to_owned(), role })
+    Ok(directory::Membership {
+        person: person_id(ana)?,
+        tenant,
+        name: "Acme".to_owned(),
+        role,
+        basis: CurrentBasis::default(),
+    })
 }
 
 fn email(name: &str) -> String {

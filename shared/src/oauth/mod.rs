@@ -2,12 +2,14 @@
 
 pub mod access_token;
 pub mod api_key;
+pub mod approval_basis;
 pub mod client;
 pub mod client_name;
 pub mod connection_attempt;
 pub mod error;
 pub mod grant;
 pub mod grant_id;
+pub mod instance_id;
 pub mod issuer;
 pub mod pkce;
 pub mod redirect_uri;

@@ -33,7 +33,9 @@ use super::item::{Item, Value, unparsable_item};
 use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
+use crate::oauth::approval_basis::{ApprovalBasis, ClientRevocations, CurrentBasis};
 use crate::oauth::client::{Client, ClientId};
+use crate::oauth::instance_id::InstanceId;
 use crate::oauth::role::Role;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
@@ -46,6 +48,15 @@ pub(super) const CHANGE: &str = "change";
 pub(super) const TOLD: &str = "told";
 /// The attribute that only a former membership has.
 pub(super) const LEFT: &str = "left";
+
+/// The attribute with the [`InstanceId`] of a membership or a tenant.
+pub(super) const INSTANCE: &str = "instance";
+/// The attribute that counts how often connections were revoked together.
+pub(super) const REVOCATIONS: &str = "revocations";
+/// The attribute of a tenant with the number at which all its connections were last revoked.
+pub(super) const ALL_REVOKED: &str = "all_revoked";
+/// The attribute of a tenant with such numbers of single clients.
+pub(super) const CLIENTS_REVOKED: &str = "clients_revoked";
 
 /// The table of tenants and memberships.
 #[derive(Clone)]
@@ -76,6 +87,8 @@ pub struct Membership {
     pub name: String,
     /// The person's role.
     pub role: Role,
+    /// What an approval of theirs rests on, and which approvals have been revoked together.
+    pub basis: CurrentBasis,
 }
 
 /// How long a membership that ended is kept: longer than the product repeats a change.
@@ -294,10 +307,33 @@ impl Directory {
                 tenant: TenantId::parse(membership.text("tenant")?)?,
                 name: tenant.text("name")?.to_owned(),
                 role: read_role(&tenant, membership.text("role")?)?,
+                basis: read_basis(membership, &tenant)?,
             })
         };
         read().map(Some).ok_or_else(|| unparsable_item(&self.table))
     }
+}
+
+/// Items from before these attributes have none of them.
+fn read_basis(membership: &Item, tenant: &Item) -> Option<CurrentBasis> {
+    let instance = |item: &Item| match item.bytes(INSTANCE) {
+        Some(bytes) => InstanceId::from_bytes(bytes).map(Some),
+        None => Some(None),
+    };
+    let number = |item: &Item, name| if item.has(name) { item.number::<u64>(name) } else { Some(0) };
+    let clients = if tenant.has(CLIENTS_REVOKED) { Some(tenant.map(CLIENTS_REVOKED)?) } else { None };
+    let clients = clients.into_iter().flatten();
+    let clients = clients.map(|(client, number)| Some((client.clone(), number.as_n().ok()?.parse().ok()?)));
+    Some(CurrentBasis {
+        approval: ApprovalBasis {
+            membership: instance(membership)?,
+            membership_revocations: number(membership, REVOCATIONS)?,
+            tenant: instance(tenant)?,
+            tenant_revocations: number(tenant, REVOCATIONS)?,
+        },
+        all_revoked: number(tenant, ALL_REVOKED)?,
+        clients_revoked: ClientRevocations::from_map(clients.collect::<Option<_>>()?),
+    })
 }
 
 /// The role that the tenant defines, else the built-in one, else a role that allows nothing: while a role is

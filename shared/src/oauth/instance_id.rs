@@ -1,0 +1,41 @@
+//! The id of one life of a membership or a tenant. Whoever is removed and added again has another one.
+
+use std::fmt;
+
+use crate::oauth::secret::{Secret, to_text};
+
+/// The id of one life of a membership or a tenant: 16 random bytes, so that none ever comes back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct InstanceId([u8; 16]);
+
+impl InstanceId {
+    /// A new one.
+    #[must_use]
+    pub fn random() -> Self {
+        Self(*Secret::random().expose())
+    }
+
+    /// From the table.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+
+    /// For the table.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// For the audit.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        to_text(&self.0)
+    }
+}
+
+impl fmt::Debug for InstanceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}
