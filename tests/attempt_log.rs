@@ -10,9 +10,7 @@ use shared::clock::Timestamp;
 use shared::oauth::connection_attempt::ConnectionAttempt;
 use shared::oauth::grant::{AuthorizationCode, RevocationReason};
 use shared::oauth::pkce::CodeChallenge;
-use shared::oauth::resource::Resource;
 use shared::oauth::secret::Digest;
-use shared::store::pending_scopes::PendingScopes;
 use test_system::connector::AuthorizationRequest;
 use test_system::person::Form;
 use test_system::saved_query::SavedQuery;
@@ -167,17 +165,13 @@ async fn rejected_token_reports_why() {
     let (connector, ana) = (test_system.connector("Claude").await, test_system.person("ana@example.com"));
     let system = test_system.system();
     for (reason, cause) in [("audience", "another address of this server"), ("not_in_use", "grant_ended")] {
-        let ask = connector.authorization_request("skills:read");
+        // Asked for at the address of the tenant, and used at the address of all.
+        let acme = test_system.mcp_url_of("acme");
+        let resource = (reason == "audience").then_some(("resource", Some(acme.as_str())));
+        let parameters: Vec<_> = [("scope", Some("skills:read"))].into_iter().chain(resource).collect();
+        let ask = connector.authorization_request_with(&parameters);
         let code = ana.code(&ask, "acme").await;
         let id = AuthorizationCode::parse(&code).unwrap().grant;
-        let mut grant = system.grants().find(&id).await.unwrap().unwrap();
-        if reason == "audience" {
-            // As if it had been asked for there.
-            grant.approval.resource = Resource::from_stored(&test_system.mcp_url_of("acme")).unwrap();
-            let client = system.clients().find(&grant.approval.client, grant.approval.at).await.unwrap().unwrap();
-            let now = system.clock().now();
-            system.grants().put(&grant, system.clients(), &client, &PendingScopes::default(), now).await.unwrap();
-        }
         let tokens = connector.exchange_with(&ask, &code, &[("resource", None)]).await.tokens(&test_system);
         if reason == "not_in_use" {
             assert!(system.grants().revoke(&id, RevocationReason::Administrator, system.clock().now()).await.unwrap());

@@ -1,9 +1,10 @@
 //! Authorization. An [`Access`] is made only from verified credentials, and nobody reaches the data of a tenant without one.
 
 use crate::clock::Timestamp;
+use crate::entitlement::Entitlement;
 use crate::oauth::api_key::{ApiKey, ApiKeyId};
 use crate::oauth::client::ClientId;
-use crate::oauth::grant::{Active, Grant};
+use crate::oauth::grant::{Active, Grant, RevocationReason};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
@@ -42,6 +43,8 @@ pub enum AccessError {
     GrantNotInUse,
     /// It does not say what its grant says.
     GrantMismatch,
+    /// Its grant is over, although its item does not say so yet. The caller revokes it.
+    GrantOver(RevocationReason),
 }
 
 impl AccessError {
@@ -51,20 +54,23 @@ impl AccessError {
         match self {
             Self::GrantNotInUse => "not_in_use",
             Self::GrantMismatch => "another_grant",
+            Self::GrantOver(reason) => reason.as_str(),
         }
     }
 }
 
 impl Access {
-    /// From a verified token for `resource` and the grant it names (RFC 9068 §4). The grant must be in use,
-    /// so revocation counts at the next call. The grant in use is returned as well, as the caller may have to
-    /// record its generation.
+    /// From a verified token for `resource`, the grant it names (RFC 9068 §4), and the `membership` of its
+    /// person as it is now. The grant must be in use, and its membership must carry it, so revocation and a
+    /// lower role count at the next call; a higher role counts at the next token. The grant in use is returned
+    /// as well, as the caller may have to record its generation.
     ///
     /// # Errors
-    /// When the grant is not in use, or is not the token's.
+    /// When the grant is not in use, is over, or is not the token's.
     pub fn from_access_token<'g>(
         token: &VerifiedAccessToken,
         grant: &'g Grant,
+        membership: Option<&Membership>,
         resource: &Resource,
         now: Timestamp,
     ) -> Result<(Self, &'g Active), AccessError> {
@@ -79,12 +85,11 @@ impl Access {
         if !same {
             return Err(AccessError::GrantMismatch);
         }
+        let entitlement = Entitlement::of(approval, membership).map_err(AccessError::GrantOver)?;
         let access = Self {
             tenant: approval.tenant.clone(),
             person: approval.person.clone(),
-            scopes: active
-                .restrict(Scopes::parse(&claims.scope).intersection(approval.scopes), claims.generation)
-                .permissions(),
+            scopes: Scopes::parse(&claims.scope).intersection(entitlement.scopes()).permissions(),
             principal: Principal::Client { grant: grant.id.clone(), client: approval.client.clone() },
         };
         Ok((access, active))

@@ -14,6 +14,7 @@ use crate::oauth::client::ClientId;
 use crate::oauth::connection_attempt::ConnectionAttempt;
 use crate::oauth::grant::{Approval, Grant};
 use crate::oauth::grant_id::GrantId;
+use crate::oauth::instance_id::InstanceId;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::request_context::RequestContext;
 use crate::request_metrics::RequestMetrics;
@@ -213,6 +214,32 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
+    /// All connections of a person in a tenant, of a client there, or of everybody there are about to end. Written before the write, so
+    /// that no crash can hide it.
+    ConnectionsEnding {
+        /// Whose.
+        #[serde(flatten)]
+        connections: ConnectionsRef<'a>,
+        /// Why.
+        reason: &'static str,
+        /// Who did it, if it was a person, a script (as `key <id>`) or an operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+    },
+    /// They have ended: none is let in from now on, whether an index shows it or not. A line of its own follows for each that was listed.
+    ConnectionsEnded {
+        /// Whose.
+        #[serde(flatten)]
+        connections: ConnectionsRef<'a>,
+        /// The number that those which ended are older than. None if the tenant has been removed meanwhile.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        number: Option<u64>,
+        /// Why.
+        reason: &'static str,
+        /// Who did it, if it was a person, a script (as `key <id>`) or an operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+    },
     /// The product reported a change of a membership.
     MembershipFollowed {
         /// Where.
@@ -226,14 +253,6 @@ pub enum Event<'a> {
         change: u64,
         /// `applied`, `repeated`, `superseded` by a later change, or `stale`: a change with a higher number was applied hours ago.
         outcome: &'static str,
-    },
-    /// The tokens of a grant were limited, as the person's role has changed.
-    GrantLimited {
-        /// Which.
-        #[serde(flatten)]
-        connection: ConnectionRef<'a>,
-        /// What the role allows.
-        scope: &'a str,
     },
     /// A call needed more scopes than its access token has. The next consent page will offer them.
     ScopeWanted {
@@ -341,6 +360,22 @@ pub struct ConnectionRef<'a> {
     pub tenant: &'a TenantId,
     /// Its person.
     pub person: &'a PersonId,
+}
+
+/// Connections that end together, as events name them.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ConnectionsRef<'a> {
+    /// Where.
+    pub tenant: &'a TenantId,
+    /// The person whose they are, if they are one person's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub person: Option<&'a PersonId>,
+    /// The client whose they are, if they are one client's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<&'a ClientId>,
+    /// The identity of the membership, or else of the tenant; none if it is from before identities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
 }
 
 impl<'a> ConnectionRef<'a> {

@@ -17,8 +17,10 @@
 //! | [`invoker`] | mcp; apart, because only `shared` knows AWS |
 //! | [`signing_keys`] | token and mcp sign; wellknown, revoke, mcp verify |
 //! | [`store`] | register, authorize, token, revoke, mcp, feed; the local system writes through it |
+//! | [`entitlement`] | token, mcp, admin; apart, because nobody issues or lets in without one |
 //! | [`access`] | mcp; apart, because the store hands a tenant's data to nobody without one |
 //! | [`revocation`] | token, revoke, admin, feed, the operator's command line |
+//! | [`joint_revocation`] | admin, feed, the operator's command line: many connections at once |
 //! | [`api_key_issuer`] | admin, the operator's command line, the local system |
 //! | [`environment`] | all: settings, and what they lead to |
 //! | [`event`] | all: what API Gateway sends, checked before anything reads it |
@@ -32,11 +34,13 @@ pub mod api_key_issuer;
 pub mod audit;
 pub mod aws;
 pub mod clock;
+pub mod entitlement;
 pub mod environment;
 pub mod event;
 pub mod http;
 pub mod identity;
 pub mod invoker;
+pub mod joint_revocation;
 pub mod lambda;
 pub mod log;
 pub mod metrics;

@@ -102,6 +102,7 @@ impl ModelHarness {
         let id = ClientId::parse(CLIENT).expect("an id");
         let client = self.system.clients().find(&id, now).await.expect("the table answers").expect("it is known");
         let scopes = Scopes::parse(approved.scope());
+        let membership = self.system.directory().membership(&person, &tenant()).await.expect("the table answers");
         let approval = Approval {
             client: id,
             person: person.clone(),
@@ -110,18 +111,16 @@ impl ModelHarness {
             scopes,
             at: now,
             email: None,
+            basis: membership.expect("a member").basis.approval,
         };
         let verifier = to_text(Secret::<32>::random().expose());
         let challenge = CodeChallenge::from_digest(Digest::of(verifier.as_bytes()));
         let redirect_uri = RedirectUri::parse(CALLBACK).expect("an address");
         let effective = scopes.permissions().iter().map(shared::oauth::scope::Scope::as_str);
         let effective = Scopes::from_names(effective.filter(|scope| role.allows(scope)));
-        let (grant, code) = Grant::approve(approval, effective, challenge, redirect_uri);
-        self.system
-            .grants()
-            .put(&grant, self.system.clients(), &client, &PendingScopes::default(), now)
-            .await
-            .expect("kept");
+        let (grant, code) = Grant::approve(approval, challenge, redirect_uri);
+        let (clients, pending) = ((self.system.clients(), &client), PendingScopes::default());
+        self.system.grants().put(&grant, effective, clients, &pending, now).await.expect("kept");
         IssuedCode { id: grant.id, person, code: code.to_text(), verifier }
     }
 

@@ -435,7 +435,7 @@ impl<'t> HistoryRun<'t> {
 
     async fn stored(&self) -> Projected {
         match self.harness.stored(&self.granted.id).await.state {
-            StoredState::Issued { .. } => ("issued", 0, 0, 0),
+            StoredState::Issued => ("issued", 0, 0, 0),
             StoredState::Active(active) => {
                 let since = (1, active.since);
                 let (generation, answered) =

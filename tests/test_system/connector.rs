@@ -94,6 +94,7 @@ impl Connector<'_> {
         let id = ClientId::parse(&self.client_id).expect("an id");
         let client = system.clients().find(&id, now).await.expect("the table answers").expect("it is known");
         let scopes = Scopes::parse(scope);
+        let membership = self.test_system.membership(email, tenant).await;
         let approval = Approval {
             client: id,
             person: self.test_system.person_id(email),
@@ -102,11 +103,13 @@ impl Connector<'_> {
             scopes,
             at: now,
             email: Some(email.to_owned()),
+            basis: membership.basis.approval,
         };
         let challenge = CodeChallenge::from_digest(Digest::of(ask.verifier.as_bytes()));
         let redirect_uri = RedirectUri::parse(&self.redirect_uri).expect("an address");
-        let (grant, code) = Grant::approve(approval, scopes.permissions(), challenge, redirect_uri);
-        system.grants().put(&grant, system.clients(), &client, &PendingScopes::default(), now).await.expect("kept");
+        let (grant, code) = Grant::approve(approval, challenge, redirect_uri);
+        let (clients, pending) = ((system.clients(), &client), PendingScopes::default());
+        system.grants().put(&grant, scopes.permissions(), clients, &pending, now).await.expect("kept");
         self.test_system.track_secret(&code.to_text());
         (ask, code.to_text())
     }

@@ -20,7 +20,7 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::store::activity::Activity;
 use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord, NewApiKey};
-use shared::store::connections::{ConnectionFilter, Connections, Cursor};
+use shared::store::connections::{Connections, Cursor};
 
 use crate::connection_row::{ConnectionJson, names};
 use crate::error::AdminError;
@@ -82,9 +82,8 @@ struct EventJson {
 
 #[derive(Serialize)]
 struct RevokedConnectionsJson {
+    /// How many were listed. All have ended.
     ended: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -212,29 +211,25 @@ impl Admin {
         now: Timestamp,
     ) -> Result<Response, AdminError> {
         let (tenant, revoker) = (tenant_admin.tenant(), self.revoker(tenant_admin, now));
-        let after = cursor::read(body.after.as_deref(), Cursor::parse)?;
-        let filter = |person, client| ConnectionFilter::Tenant { tenant, person, client };
-        let batch = match (body.connection.as_deref(), body.person.as_deref(), body.client.as_deref()) {
-            (Some(id), None, None) if after.is_none() => {
+        // Versions that ended connections in batches told where the next one begins.
+        cursor::read(body.after.as_deref(), Cursor::parse)?;
+        let ended = match (body.connection.as_deref(), body.person.as_deref(), body.client.as_deref()) {
+            (Some(id), None, None) if body.after.is_none() => {
                 let found = self.grants.find(&GrantId::parse(id).ok_or(AdminError::NotFound)?).await?;
                 let grant = found.filter(|grant| grant.approval.tenant == *tenant).ok_or(AdminError::NotFound)?;
-                return Ok(json(
-                    StatusCode::OK,
-                    &RevokedConnectionsJson { ended: usize::from(revoker.revoke_one(&grant).await?), next: None },
-                ));
+                usize::from(revoker.revoke_one(&grant).await?)
             }
             (None, Some(id), None) => {
                 let person = PersonId::parse(id).ok_or(AdminError::InvalidBody)?;
-                revoker.revoke_batch(filter(Some(&person), None), None, after.as_ref()).await?
+                revoker.revoke_all_of_person(&person, tenant).await?.count
             }
             (None, None, Some(id)) => {
                 let client = ClientId::parse(id).ok_or(AdminError::InvalidBody)?;
-                revoker.revoke_batch(filter(None, Some(&client)), None, after.as_ref()).await?
+                revoker.revoke_all_of_client(&client, tenant).await?.count
             }
             _ => return Err(AdminError::InvalidBody),
         };
-        let next = batch.next.map(|place| cursor::write(&place.to_text()));
-        Ok(json(StatusCode::OK, &RevokedConnectionsJson { ended: batch.ended, next }))
+        Ok(json(StatusCode::OK, &RevokedConnectionsJson { ended }))
     }
 
     async fn api_keys(

@@ -20,8 +20,9 @@ pub(crate) struct ConnectionRow {
     pub(crate) tenant: String,
     pub(crate) person: String,
     pub(crate) email: Option<String>,
-    /// `None` if the person is no longer a member.
-    pub(crate) role: Option<String>,
+    pub(crate) role: String,
+    /// The tenant has no such role any more, or one without permissions.
+    pub(crate) role_allows_nothing: bool,
     pub(crate) may: Vec<&'static str>,
     /// The approved permissions that the role does not allow now.
     pub(crate) withheld: Vec<&'static str>,
@@ -32,19 +33,18 @@ pub(crate) struct ConnectionRow {
 
 impl ConnectionRow {
     pub(crate) fn of(connection: &Connection) -> Self {
-        let Connection { grant, client, membership } = connection;
-        let (approval, may) = (&grant.approval, connection.effective());
+        let Connection { grant, client, membership, entitlement } = connection;
+        let (approval, may) = (&grant.approval, entitlement.scopes().permissions());
         Self {
             id: grant.id.to_text(),
             client: name(client.as_ref(), &approval.client),
             from: origin(&approval.client),
             client_id: approval.client.to_string(),
-            tenant: membership
-                .as_ref()
-                .map_or_else(|| approval.tenant.to_string(), |it| SanitizedText(&it.name).to_string()),
+            tenant: SanitizedText(&membership.name).to_string(),
             person: approval.person.to_string(),
             email: approval.email.as_deref().map(|email| SanitizedText(email).to_string()),
-            role: membership.as_ref().map(|membership| SanitizedText(&membership.role.name).to_string()),
+            role: SanitizedText(&membership.role.name).to_string(),
+            role_allows_nothing: membership.role.permissions.is_empty(),
             may: permission::titles(may),
             withheld: permission::titles(approval.scopes.permissions().difference(may)),
             since: DateTime(approval.at),
@@ -85,8 +85,7 @@ pub(crate) struct ConnectionJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     client: ClientJson<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'a str>,
+    role: &'a str,
     granted: Vec<&'static str>,
     effective: Vec<&'static str>,
     stays_connected: bool,
@@ -107,7 +106,7 @@ struct ClientJson<'a> {
 
 impl<'a> ConnectionJson<'a> {
     pub(crate) fn of(connection: &'a Connection) -> Self {
-        let Connection { grant, client, membership } = connection;
+        let Connection { grant, client, membership, entitlement } = connection;
         let approval = &grant.approval;
         Self {
             id: grant.id.to_text(),
@@ -119,9 +118,9 @@ impl<'a> ConnectionJson<'a> {
                 name: client.as_ref().and_then(|client| client.name.as_deref()),
                 described_by: approval.client.metadata_document_host(),
             },
-            role: membership.as_ref().map(|membership| membership.role.name.as_str()),
+            role: membership.role.name.as_str(),
             granted: names(approval.scopes.permissions()),
-            effective: names(connection.effective()),
+            effective: names(entitlement.scopes().permissions()),
             stays_connected: approval.scopes.contains(Scope::OfflineAccess),
             created: approval.at.to_rfc3339(),
             last_used: used(connection).map(Timestamp::to_rfc3339),

@@ -13,14 +13,13 @@ use shared::oauth::client::ClientId;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::PersonId;
-use shared::store::connections::{ConnectionFilter, Connections, Cursor};
+use shared::store::connections::{Connections, Cursor};
 
 use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name};
 use crate::error::AdminError;
-use crate::form_fields::shown_field;
 use crate::nav_bar::NavBar;
-use crate::notice::Notice;
+use crate::notice::{EndedMany, Notice, Whose};
 use crate::page_request::PageRequest;
 use crate::revoke::Revoker;
 use crate::tenant_admin::TenantAdmin;
@@ -154,50 +153,49 @@ impl Admin {
             let advice = match target {
                 RevokeTarget::One(_) => "They can connect again, unless they are taken out of the workspace first.",
                 RevokeTarget::OfPerson(_) => {
-                    "What they connect from now on stays, unless they are taken out of the workspace first."
+                    "What they connect afterwards stays, unless they are taken out of the workspace first."
                 }
                 RevokeTarget::OfClient(_) => {
-                    "Whoever is in the workspace can connect it again, and what they connect from now on stays."
+                    "Whoever is in the workspace can connect it again, and what they connect afterwards stays."
                 }
             };
-            let mut fields = vec![target.field()];
-            if found.is_none() {
-                fields.push(shown_field(request.now));
-            }
             return Ok(self.confirmation_page(
                 request,
                 &nav_bar,
                 &Confirmation {
                     title,
                     sentences: vec![sentence, advice.to_owned()],
-                    fields,
+                    fields: vec![target.field()],
                     button: if found.is_some() { "End the connection" } else { "End the connections" },
                     danger: true,
                     back,
                 },
             ));
         }
-        let revoker = self.revoker(tenant_admin, request.now);
-        let tenant = tenant_admin.tenant();
-        let filter = match (&target, &found) {
+        request.verify_csrf_token(&[target.field()])?;
+        let (revoker, tenant) = (self.revoker(tenant_admin, request.now), tenant_admin.tenant());
+        let notice = match (&target, &found) {
             (RevokeTarget::OfPerson(person), _) => {
-                ConnectionFilter::Tenant { tenant, person: Some(person), client: None }
+                Notice::EndedMany(EndedMany::of(Whose::Person, revoker.revoke_all_of_person(person, tenant).await?))
             }
             (RevokeTarget::OfClient(client), _) => {
-                ConnectionFilter::Tenant { tenant, person: None, client: Some(client) }
+                Notice::EndedMany(EndedMany::of(Whose::Client, revoker.revoke_all_of_client(client, tenant).await?))
             }
-            (RevokeTarget::One(_), Some(grant)) => {
-                request.verify_csrf_token(&[target.field()])?;
-                return Ok(self.redirect_with_notice(request, &Notice::Ended(revoker.revoke_one(grant).await?)));
-            }
+            (RevokeTarget::One(_), Some(grant)) => Notice::Ended(revoker.revoke_one(grant).await?),
             (RevokeTarget::One(_), None) => return Err(AdminError::NotFound),
         };
-        self.revoke_many(request, &revoker, filter, vec![target.field(), shown_field(request.shown_at()?)]).await
+        Ok(self.redirect_with_notice(request, &notice))
     }
 
     /// The revoker for an administrator, or for their key.
     pub(crate) fn revoker(&self, tenant_admin: &TenantAdmin, now: Timestamp) -> Revoker<'_> {
-        Revoker { grants: &self.grants, reason: RevocationReason::Administrator, by: tenant_admin.by(), now }
+        Revoker {
+            directory: &self.directory,
+            grants: &self.grants,
+            reason: RevocationReason::Administrator,
+            by: tenant_admin.by(),
+            now,
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
 pub(crate) fn is_significant(activity: &Activity) -> bool {
     let verdict = text(activity, "verdict").unwrap_or_default();
     match activity.event.as_str() {
-        "grant_ending" => false,
+        "grant_ending" | "connections_ending" => false,
         "code_judged" => verdict != "proven",
         "refresh_judged" => !matches!(verdict, "current" | "concurrent" | "lost_response"),
         // A repeated or superseded change has changed nothing.
@@ -55,6 +55,7 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
                 "revoked" => "disconnected in the application".to_owned(),
                 "administrator" => "by an administrator".to_owned(),
                 "person" => "by the person who had connected it".to_owned(),
+                "revoked_together" => "with all others of its person, application or workspace".to_owned(),
                 "membership_gone" => "the person is no longer in the workspace".to_owned(),
                 "code_replayed" => "its code was used twice: it may have been stolen".to_owned(),
                 "refresh_replayed" => "an old token of it was used again: it may have been stolen".to_owned(),
@@ -76,6 +77,14 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
             format!("A call of {client} was refused")
         }
         "grant_limited" => format!("What {client} may do was limited, as a role has changed"),
+        "connections_ended" => {
+            detail = word("reason");
+            match (part("client").is_empty(), part("person").is_empty()) {
+                (false, _) => format!("Every connection of {client} ended"),
+                (true, false) => "Every connection of a member ended".to_owned(),
+                (true, true) => "Every connection ended".to_owned(),
+            }
+        }
         "membership_followed" => {
             let role = part("role");
             bad = part("outcome") == "stale";

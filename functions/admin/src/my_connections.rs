@@ -7,16 +7,15 @@ use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
-use shared::store::connections::{ConnectionFilter, Cursor};
+use shared::store::connections::Cursor;
 
 use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name};
 use crate::error::AdminError;
-use crate::form_fields::{FormFields, shown_field};
 use crate::nav_bar::NavBar;
-use crate::notice::{EndedMany, Notice};
+use crate::notice::{EndedMany, Notice, Whose};
 use crate::page_request::PageRequest;
-use crate::revoke::{RevokedBatch, Revoker};
+use crate::revoke::Revoker;
 use crate::{Admin, cursor};
 
 #[derive(Template)]
@@ -58,6 +57,7 @@ impl Admin {
         }
         let person = &request.person.person;
         let revoker = Revoker {
+            directory: &self.directory,
             grants: &self.grants,
             reason: RevocationReason::Person,
             by: person.to_string(),
@@ -112,36 +112,18 @@ impl Admin {
                     title: "End all your connections?".to_owned(),
                     sentences: vec![
                         "Every application that works as you loses its access at once, in every workspace.".to_owned(),
-                        "What you connect from now on stays, and so do API keys.".to_owned(),
+                        "What you connect afterwards stays, and so do API keys.".to_owned(),
                     ],
-                    fields: vec![all, shown_field(request.now)],
+                    fields: vec![all],
                     button: "End all connections",
                     danger: true,
                     back: HOME.to_owned(),
                 },
             ));
         }
-        let fields = vec![all, shown_field(request.shown_at()?)];
-        self.revoke_many(request, revoker, ConnectionFilter::Person(&request.person.person), fields).await
-    }
-
-    /// Revokes the next batch of the connections that existed when the confirmation was shown. The outcome page
-    /// continues with the rest.
-    pub(crate) async fn revoke_many(
-        &self,
-        request: &PageRequest<'_>,
-        revoker: &Revoker<'_>,
-        filter: ConnectionFilter<'_>,
-        mut fields: FormFields,
-    ) -> Result<Response, AdminError> {
-        let after = cursor::read(request.parameters.value("after"), Cursor::parse)?;
-        let after_field = |place: &Cursor| ("after".into(), cursor::write(&place.to_text()));
-        let kept = fields.clone();
-        fields.extend(after.as_ref().map(after_field));
-        request.verify_csrf_token(&fields)?;
-        let RevokedBatch { ended, next } =
-            revoker.revoke_batch(filter, Some(request.shown_at()?), after.as_ref()).await?;
-        let rest = next.as_ref().map(|next| kept.into_iter().chain(std::iter::once(after_field(next))).collect());
-        Ok(self.redirect_with_notice(request, &Notice::EndedMany(EndedMany { ended, rest })))
+        request.verify_csrf_token(&[all])?;
+        let person = &request.person.person;
+        let marked = revoker.revoke_all_of(person, &self.directory.memberships(person).await?).await?;
+        Ok(self.redirect_with_notice(request, &Notice::EndedMany(EndedMany::of(Whose::Own, marked))))
     }
 }

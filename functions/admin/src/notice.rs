@@ -2,9 +2,9 @@
 //! outcome or the error. So no page in the browser's history is the response to a form, except that of a new key.
 
 use serde::{Deserialize, Serialize};
+use shared::joint_revocation::MarkedGrants;
 
 use crate::error::FormError;
-use crate::form_fields::FormFields;
 use crate::key_description::{KeyConfirmation, KeyDraft};
 
 /// The outcome of a form, or its error. It waits in a cookie, so it holds no secret.
@@ -24,10 +24,31 @@ pub(crate) enum Notice {
     Refused(FormError),
 }
 
-/// The result of ending many connections.
+/// The result of ending all connections of somebody or something. All have ended.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct EndedMany {
-    pub(crate) ended: usize,
-    /// The form that ends the next batch, if some connections may be left.
-    pub(crate) rest: Option<FormFields>,
+    pub(crate) whose: Whose,
+    /// How many of them were listed.
+    pub(crate) listed: usize,
+    /// Whether more were listed than that.
+    pub(crate) more: bool,
+}
+
+impl EndedMany {
+    /// Of what was marked.
+    pub(crate) const fn of(whose: Whose, MarkedGrants { count, more }: MarkedGrants) -> Self {
+        Self { whose, listed: count, more }
+    }
+}
+
+/// Whose connections.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Whose {
+    /// Those of the person who asked, everywhere.
+    Own,
+    /// Those of a person in the tenant.
+    Person,
+    /// Those of a client in the tenant.
+    Client,
 }

@@ -1,23 +1,22 @@
 //! The redirect after a form, and the page that shows the outcome. The page works without JavaScript.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use http::StatusCode;
-use shared::http::layout::{FormAction, Layout, ONCE};
+use shared::http::layout::{FormAction, Layout};
 use shared::http::{flash, response};
 use shared::lambda::Response;
 
 use crate::Admin;
-use crate::form_fields::{FormFields, csrf_token};
 use crate::nav_bar::NavBar;
-use crate::notice::{EndedMany, Notice};
+use crate::notice::{EndedMany, Notice, Whose};
 use crate::page_request::PageRequest;
 
 /// The outcome of a change.
 struct Outcome {
-    title: String,
-    sentence: &'static str,
-    /// The form for the next batch and the text of its button, if something may be left.
-    rest: Option<(FormFields, &'static str)>,
+    title: &'static str,
+    sentence: Cow<'static, str>,
 }
 
 #[derive(Template)]
@@ -25,11 +24,8 @@ struct Outcome {
 struct OutcomePage<'a> {
     layout: &'a Layout,
     nav_bar: &'a NavBar,
-    action: &'a str,
     outcome: &'a Outcome,
     back: &'a str,
-    confirmation: String,
-    script: Option<&'static str>,
 }
 
 impl Admin {
@@ -42,24 +38,15 @@ impl Admin {
     pub(crate) fn outcome_page(&self, request: &PageRequest<'_>, nav_bar: &NavBar, back: &str) -> Option<Response> {
         let outcome = match &request.notice {
             Some(Notice::Ended(ended)) => Outcome::of_connection(*ended),
-            Some(Notice::EndedMany(many)) => Outcome::of_connections(many),
+            Some(Notice::EndedMany(many)) => Outcome::of_connections(many, nav_bar),
             Some(Notice::Revoked(revoked)) => Outcome::of_key(*revoked),
             _ if !request.is_post && request.parameters.value(flash::PARAMETER).is_some() => {
                 return Some(response::see_other(&self.issuer.at(back)));
             }
             _ => return None,
         };
-        let rest = outcome.rest.as_ref();
-        let page = OutcomePage {
-            layout: &self.layout,
-            nav_bar,
-            action: request.path,
-            outcome: &outcome,
-            back,
-            confirmation: rest.map(|(fields, _)| csrf_token(&request.person, request.path, fields)).unwrap_or_default(),
-            script: rest.map(|_| ONCE),
-        };
-        Some(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, page.script, page.render()))
+        let page = OutcomePage { layout: &self.layout, nav_bar, outcome: &outcome, back };
+        Some(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }
 }
 
@@ -72,20 +59,21 @@ impl Outcome {
         }
     }
 
-    fn of_connections(many: &EndedMany) -> Self {
-        let title = match many.ended {
-            0 => "No connection has ended".to_owned(),
-            1 => "1 connection has ended".to_owned(),
-            ended => format!("{ended} connections have ended"),
+    fn of_connections(many: &EndedMany, nav_bar: &NavBar) -> Self {
+        let tenant = nav_bar.tenant.as_deref().unwrap_or("this workspace");
+        let whose = match many.whose {
+            Whose::Own => "Every connection of yours has ended, in every workspace.".to_owned(),
+            Whose::Person => format!("Every connection of this person in {tenant} has ended."),
+            Whose::Client => format!("Every connection of this application in {tenant} has ended."),
         };
-        let sentence = match (many.ended, &many.rest) {
-            (_, Some(_)) => "That is as many as are ended at once. There may be more.",
-            (0, None) => "There was nothing left to end.",
-            (_, None) => {
-                "That is all that was connected when you were asked. Their applications are refused from the next call on."
-            }
+        let listed = match (many.listed, many.more) {
+            (0, false) => "None was listed.".to_owned(),
+            (1, false) => "1 was listed.".to_owned(),
+            (listed, false) => format!("{listed} were listed."),
+            (listed, true) => format!("More than {listed} were listed."),
         };
-        Self { title, sentence, rest: many.rest.clone().map(|fields| (fields, "End the next")) }
+        let sentence = format!("{whose} {listed} Applications that use one are refused from the next call on.");
+        Self { title: "The connections have ended", sentence: sentence.into() }
     }
 
     fn of_key(revoked: bool) -> Self {
@@ -96,7 +84,7 @@ impl Outcome {
         }
     }
 
-    fn of(title: &str, sentence: &'static str) -> Self {
-        Self { title: title.to_owned(), sentence, rest: None }
+    const fn of(title: &'static str, sentence: &'static str) -> Self {
+        Self { title, sentence: Cow::Borrowed(sentence) }
     }
 }

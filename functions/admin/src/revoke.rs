@@ -1,18 +1,23 @@
 //! Revokes the grants of connections.
 
-use shared::audit::ConnectionRef;
 use shared::clock::Timestamp;
+use shared::joint_revocation::{JointRevocation, MarkedGrants};
+use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Grant, RevocationReason};
+use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
-use shared::store::connections::{ConnectionFilter, Cursor};
+use shared::store::connections::ConnectionFilter;
+use shared::store::directory::{Directory, Membership};
 use shared::store::grants::Grants;
 use shared::upstream_error::UpstreamError;
 
-/// How many connections one request revokes. That takes about a second.
-const BATCH: usize = 25;
+/// How many listed connections one request marks. That takes a second or two. All have ended by then: what is not marked is when it is
+/// met.
+const MARKED: usize = 100;
 
 /// Who revokes, and for which reason.
 pub(crate) struct Revoker<'a> {
+    pub(crate) directory: &'a Directory,
     pub(crate) grants: &'a Grants,
     pub(crate) reason: RevocationReason,
     /// For the audit.
@@ -20,35 +25,49 @@ pub(crate) struct Revoker<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The result of revoking a batch.
-pub(crate) struct RevokedBatch {
-    pub(crate) ended: usize,
-    /// Where the next batch begins, if some connections may be left.
-    pub(crate) next: Option<Cursor>,
-}
-
 impl Revoker<'_> {
     /// Revokes a grant that the revoker may revoke. False if it had ended before.
     pub(crate) async fn revoke_one(&self, grant: &Grant) -> Result<bool, UpstreamError> {
-        self.revoke(grant.into()).await
+        Revocation::new(self.grants).revoke(grant.into(), self.reason, Some(&self.by), self.now).await
     }
 
-    /// Revokes the next batch of the connections that were approved until `until`, the newest first.
-    pub(crate) async fn revoke_batch(
+    /// Ends every connection of a person in all their tenants.
+    pub(crate) async fn revoke_all_of(
         &self,
-        filter: ConnectionFilter<'_>,
-        until: Option<Timestamp>,
-        after: Option<&Cursor>,
-    ) -> Result<RevokedBatch, UpstreamError> {
-        let (open, next) = self.grants.open_grants(filter, until, after, BATCH, self.now).await?;
-        let mut ended = 0;
-        for open in &open {
-            ended += usize::from(self.revoke(open.connection()).await?);
+        person: &PersonId,
+        memberships: &[Membership],
+    ) -> Result<MarkedGrants, UpstreamError> {
+        for membership in memberships {
+            self.joint().of_member(membership).await?;
         }
-        Ok(RevokedBatch { ended, next })
+        self.joint().mark_listed(ConnectionFilter::Person(person), MARKED).await
     }
 
-    async fn revoke(&self, connection: ConnectionRef<'_>) -> Result<bool, UpstreamError> {
-        Revocation::new(self.grants).revoke(connection, self.reason, Some(&self.by), self.now).await
+    /// Ends every connection of a person in a tenant. Without a membership there is none: what is still listed is marked.
+    pub(crate) async fn revoke_all_of_person(
+        &self,
+        person: &PersonId,
+        tenant: &TenantId,
+    ) -> Result<MarkedGrants, UpstreamError> {
+        if let Some(membership) = self.directory.membership(person, tenant).await? {
+            self.joint().of_member(&membership).await?;
+        }
+        let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
+        self.joint().mark_listed(filter, MARKED).await
+    }
+
+    /// Ends every connection of a client in a tenant.
+    pub(crate) async fn revoke_all_of_client(
+        &self,
+        client: &ClientId,
+        tenant: &TenantId,
+    ) -> Result<MarkedGrants, UpstreamError> {
+        self.joint().in_tenant(tenant, Some(client)).await?;
+        let filter = ConnectionFilter::Tenant { tenant, person: None, client: Some(client) };
+        self.joint().mark_listed(filter, MARKED).await
+    }
+
+    fn joint(&self) -> JointRevocation<'_> {
+        JointRevocation::new((self.directory, self.grants), self.reason, Some(&self.by), self.now)
     }
 }

@@ -236,14 +236,11 @@ impl Authorize {
             scopes: choice.scopes,
             at: now,
             email: person.email.clone(),
+            basis: choice.membership.basis.approval,
         };
-        let (grant, code) = Grant::approve(
-            approval,
-            choice.effective(),
-            authorization.challenge,
-            redirect_target.redirect_uri().clone(),
-        );
-        self.grants.put(&grant, &self.clients, redirect_target.client(), pending_scopes, now).await?;
+        let (grant, code) = Grant::approve(approval, authorization.challenge, redirect_target.redirect_uri().clone());
+        let client = (&self.clients, redirect_target.client());
+        self.grants.put(&grant, choice.effective(), client, pending_scopes, now).await?;
         attempt.approved(&grant);
         Ok(code.to_text())
     }

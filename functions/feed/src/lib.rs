@@ -1,9 +1,9 @@
-//! `POST /hooks/membership`: the product's database sends each change of a membership, and the person's grants and API keys are
-//! limited or revoked at once.
+//! `POST /hooks/membership`: the product's database sends each change of a membership. From the answer on it counts: a call reads the
+//! membership that its grant or key rests on.
 //!
 //! Each change has a number. A change may arrive twice, late, or out of order, so the table keeps the number of the last change
-//! that counts. The sender repeats a delivery until the response is 2xx, and repeats each delivery once more after a minute. The
-//! repetition also reaches a grant that was approved under the old membership while the change arrived.
+//! that counts. The sender repeats a delivery until the response is 2xx, and repeats each delivery once more after a minute. Then the
+//! index lists what a former member connected in their last second, and it is marked as revoked too.
 
 mod change;
 mod error;
@@ -78,32 +78,20 @@ impl ProductFeed {
                 change: sequence,
                 outcome: match applied {
                     ChangeOutcome::Applied => "applied",
-                    ChangeOutcome::Repeated(_) => "repeated",
+                    ChangeOutcome::Repeated => "repeated",
                     ChangeOutcome::Superseded => "superseded",
                     ChangeOutcome::Stale => "stale",
                 },
             });
             // A repeated change is propagated again, as the first time may have stopped in the middle. A superseded
             // change is not: the sender also repeats the change that superseded it.
-            let progress = match applied {
-                ChangeOutcome::Applied => None,
-                ChangeOutcome::Repeated(progress) => progress,
-                ChangeOutcome::Superseded | ChangeOutcome::Stale => continue,
-            };
-            let propagation = Propagation {
-                directory: &self.directory,
-                grants: &self.grants,
-                keys: &self.keys,
-                change,
-                sequence,
-                progress,
-                deadline,
-                now,
-            };
-            propagation.propagate().await?;
-            if role.is_none() {
-                propagation.revoke_keys().await?;
+            if role.is_some() || !matches!(applied, ChangeOutcome::Applied | ChangeOutcome::Repeated) {
+                continue;
             }
+            let (directory, grants, keys) = (&self.directory, &self.grants, &self.keys);
+            let propagation = Propagation { directory, grants, keys, change, deadline, now };
+            propagation.mark_grants().await?;
+            propagation.revoke_keys().await?;
         }
         Ok(())
     }

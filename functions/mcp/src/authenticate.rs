@@ -9,6 +9,8 @@ use shared::environment::{ConfigError, Environment};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::resource::Resource;
+use shared::oauth::tenant::{PersonId, TenantId};
+use shared::revocation::Revocation;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 use shared::store::api_keys::{ApiKeyError, ApiKeys};
 use shared::store::directory::Directory;
@@ -51,13 +53,17 @@ impl Authenticator {
         }
     }
 
-    /// RFC 9068 §4, and the grant behind the token: revocation counts at the very next call.
+    /// RFC 9068 §4, and the grant behind the token with the membership that it rests on: revocation and a lower role count
+    /// at the very next call.
     async fn authenticate_token(&self, token: &str, resource: &Resource, now: Timestamp) -> Result<Access, McpError> {
         let token = self.verifier.verify(token, now).map_err(AuthError::Token)?;
         let claims = token.claims();
         let id = GrantId::parse(&claims.grant).ok_or(AuthError::UnknownGrant)?;
+        let (person, tenant) =
+            PersonId::parse(&claims.sub).zip(TenantId::parse(&claims.tenant)).ok_or(AuthError::UnknownGrant)?;
         // The grant is read before the audience is checked: the audit event names it.
-        let grant = self.grants.find(&id).await?.ok_or(AuthError::UnknownGrant)?;
+        let (grant, membership) = self.grants.find_with_membership(&id, &self.directory, (&person, &tenant)).await?;
+        let grant = grant.ok_or(AuthError::UnknownGrant)?;
         let refused = |reason, why: AuthError| {
             grant_audit::record_call_refused(&grant, reason, now);
             why
@@ -66,7 +72,16 @@ impl Authenticator {
         if claims.aud != resource.to_string() {
             return Err(refused("audience", AuthError::WrongAudience).into());
         }
-        let (access, active) = Access::from_access_token(&token, &grant, resource, now).map_err(unfounded)?;
+        let (access, active) = match Access::from_access_token(&token, &grant, membership.as_ref(), resource, now) {
+            Ok(authenticated) => authenticated,
+            Err(error) => {
+                // A search by an index had missed it. From now on its own item says so.
+                if let AccessError::GrantOver(reason) = error {
+                    Revocation::new(&self.grants).revoke((&grant).into(), reason, None, now).await?;
+                }
+                return Err(unfounded(error).into());
+            }
+        };
         if claims.generation > active.seen {
             // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
             match self.grants.record_use(&id, claims.generation, now).await? {

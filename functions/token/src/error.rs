@@ -5,7 +5,7 @@ use shared::http::error_response::ErrorResponse;
 use shared::http::parameters::ParameterError;
 use shared::oauth::client::ClientAuthenticationError;
 use shared::oauth::error::ErrorCode;
-use shared::oauth::grant::CodeError;
+use shared::oauth::grant::{CodeError, RevocationReason};
 use shared::oauth::refresh_token_rotation::RefreshTokenState;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
@@ -47,8 +47,8 @@ pub(crate) enum TokenError {
     RefreshToken(RefreshTokenState),
     #[error("the token family was rotated three times during the request")]
     ConcurrentRotations,
-    #[error("the person is no longer in the tenant")]
-    NotAMember,
+    #[error("the grant is over: {}", .0.as_str())]
+    GrantOver(RevocationReason),
     #[error("the scope is malformed or exceeds the approval")]
     InvalidScope,
     #[error("the resource is not the approved one")]
@@ -77,6 +77,7 @@ impl TokenError {
 
         const CODE: &str = "The code is not valid for this client and request, or was used before.";
         const REFRESH_TOKEN: &str = "The refresh token is not valid any more. The person has to connect again.";
+        const GRANT: &str = "The connection has ended. The person has to connect again.";
         const GRANT_TYPE: &str = "Only authorization_code and refresh_token are supported.";
         const VERIFIER: &str = "code_verifier must be 43 to 128 unreserved characters.";
         const SCOPE: &str = "The scope is malformed, or more than the person approved.";
@@ -108,7 +109,8 @@ impl TokenError {
             Self::ConcurrentCodeUse => row("code_raced", InvalidGrant, CODE),
             Self::RefreshToken(state) => row(state.as_str(), InvalidGrant, REFRESH_TOKEN),
             Self::ConcurrentRotations => row("outrun", InvalidGrant, REFRESH_TOKEN),
-            Self::NotAMember => row("not_a_member", InvalidGrant, REFRESH_TOKEN),
+            Self::GrantOver(RevocationReason::MembershipGone) => row("not_a_member", InvalidGrant, GRANT),
+            Self::GrantOver(reason) => row(reason.as_str(), InvalidGrant, GRANT),
             Self::InvalidScope => row("scope", InvalidScope, SCOPE),
             Self::InvalidTarget => row("target", InvalidTarget, TARGET),
             Self::Upstream(_) => ("unavailable", ErrorResponse::UNAVAILABLE),

@@ -1,9 +1,10 @@
-//! A code becomes tokens (OAuth 2.1 §4.1.3): two calls to the tables and one to KMS when all goes well.
+//! A code becomes tokens (OAuth 2.1 §4.1.3): three calls to the tables and one to KMS when all goes well.
 
 use std::sync::Arc;
 
 use shared::audit::{self, ConnectionRef, Event};
 use shared::clock::Timestamp;
+use shared::entitlement::Entitlement;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientCredentials};
 use shared::oauth::connection_attempt::ConnectionAttempt;
@@ -11,6 +12,7 @@ use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant, RevocationReason
 use shared::oauth::grant_id::GrantId;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
+use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
 
 use crate::error::TokenError;
@@ -21,12 +23,18 @@ use crate::request::AuthorizationCodeRequest;
 pub(crate) struct CodeExchange {
     clients: Clients,
     grants: Grants,
+    directory: Directory,
     minter: Arc<TokenMinter>,
 }
 
 impl CodeExchange {
     pub(crate) fn new(environment: &Environment, minter: Arc<TokenMinter>) -> Result<Self, ConfigError> {
-        Ok(Self { clients: environment.clients()?, grants: environment.grants()?, minter })
+        Ok(Self {
+            clients: environment.clients()?,
+            grants: environment.grants()?,
+            directory: environment.directory()?,
+            minter,
+        })
     }
 
     pub(crate) async fn exchange(
@@ -84,12 +92,22 @@ impl CodeExchange {
         // Not earlier: this error would tell a caller without a valid code that the grant exists.
         request.resource.check(&approval.resource)?;
 
+        // Between approval and exchange the person may have left, or their connections may have been revoked.
+        let membership = self.directory.membership(&approval.person, &approval.tenant).await?;
+        let entitlement = match Entitlement::of(&approval, membership.as_ref()) {
+            Ok(entitlement) => entitlement,
+            Err(reason) => {
+                Revocation::new(&self.grants).revoke(connection, reason, None, now).await?;
+                return Err(TokenError::GrantOver(reason));
+            }
+        };
         let (active, refresh_token) = verified.activate(now);
         let parameters = AccessTokenParameters {
             grant: id,
             approval: &approval,
             generation: 1,
-            scopes: verified.effective(),
+            entitlement,
+            requested: None,
             ends: approval.at.plus(ABSOLUTE_LIFETIME),
         };
         let tokens = self.minter.mint(parameters, refresh_token.as_ref(), now).await?;

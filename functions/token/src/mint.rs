@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use shared::clock::Timestamp;
+use shared::entitlement::Entitlement;
 use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
 use shared::oauth::grant::Approval;
 use shared::oauth::grant_id::GrantId;
@@ -17,8 +18,10 @@ pub(crate) struct AccessTokenParameters<'a> {
     pub(crate) grant: &'a GrantId,
     pub(crate) approval: &'a Approval,
     pub(crate) generation: u32,
-    /// Permissions that it carries.
-    pub(crate) scopes: Scopes,
+    /// The most that it may carry.
+    pub(crate) entitlement: Entitlement,
+    /// Only these of them, if the request names scopes.
+    pub(crate) requested: Option<Scopes>,
     /// When its grant ends, if nobody uses it again.
     pub(crate) ends: Timestamp,
 }
@@ -60,7 +63,9 @@ impl TokenMinter {
     ) -> Result<Tokens, UpstreamError> {
         // No token outlives its grant, and `expires_in` says so.
         let expires = now.plus(LIFETIME).min(parameters.ends);
-        let permissions = parameters.scopes.permissions();
+        let entitled = parameters.entitlement.scopes();
+        let scopes = parameters.requested.map_or(entitled, |requested| requested.intersection(entitled));
+        let permissions = scopes.permissions();
         let claims = Claims {
             iss: self.issuer.to_string(),
             sub: parameters.approval.person.to_string(),

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
+use shared::entitlement::Entitlement;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::ClientCredentials;
 use shared::oauth::grant::{ABSOLUTE_LIFETIME, Active, Approval, Grant, GrantState, RevocationReason};
 use shared::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, TokenFamily};
-use shared::oauth::scope::Scopes;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -59,7 +59,7 @@ impl RefreshTokenRotation {
             }
             return Err(error);
         }
-        let scopes = self.entitlement(&grant, request.scopes, now).await?;
+        let entitlement = self.entitlement(&grant, now).await?;
 
         let limit = grant.approval.at.plus(ABSOLUTE_LIFETIME);
         let (next, ends) = match state {
@@ -73,7 +73,8 @@ impl RefreshTokenRotation {
             grant: &grant.id,
             approval: &grant.approval,
             generation: next.generation,
-            scopes,
+            entitlement,
+            requested: request.scopes,
             ends,
         };
         let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
@@ -129,20 +130,17 @@ impl RefreshTokenRotation {
         }
     }
 
-    /// Approved ∩ what the role allows now, narrowed to what was requested.
-    async fn entitlement(
-        &self,
-        grant: &Grant,
-        requested: Option<Scopes>,
-        now: Timestamp,
-    ) -> Result<Scopes, TokenError> {
-        let Approval { person, tenant, scopes: approved, .. } = &grant.approval;
-        let Some(membership) = self.directory.membership(person, tenant).await? else {
-            self.revoke(grant, RevocationReason::MembershipGone, now).await?;
-            return Err(TokenError::NotAMember);
-        };
-        let allowed = approved.intersection(membership.role.permissions);
-        Ok(requested.map_or(allowed, |requested| requested.intersection(allowed)))
+    /// What the grant allows now. A grant that is over is revoked.
+    async fn entitlement(&self, grant: &Grant, now: Timestamp) -> Result<Entitlement, TokenError> {
+        let Approval { person, tenant, .. } = &grant.approval;
+        let membership = self.directory.membership(person, tenant).await?;
+        match Entitlement::of(&grant.approval, membership.as_ref()) {
+            Ok(entitlement) => Ok(entitlement),
+            Err(reason) => {
+                self.revoke(grant, reason, now).await?;
+                Err(TokenError::GrantOver(reason))
+            }
+        }
     }
 
     async fn revoke(&self, grant: &Grant, reason: RevocationReason, now: Timestamp) -> Result<(), TokenError> {

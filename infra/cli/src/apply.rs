@@ -16,6 +16,7 @@ use crate::error::CommandError;
 use crate::member;
 use crate::operator_event::OperatorEvent;
 use crate::output::Output;
+use crate::second_search::SecondSearch;
 
 /// What is to be applied, and how.
 #[derive(Args)]
@@ -83,7 +84,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
     });
     applied.await.inspect_err(|_| context.clear_progress())?;
     for UnlistedMember { tenant, person } in &unlisted {
-        member::remove(context, tenant, person).await?;
+        member::remove(context, tenant, person, &SecondSearch::NONE).await?;
         step(&format!("member {person} removed"), &mut done);
     }
     context.clear_progress();

@@ -77,6 +77,11 @@ pub(crate) fn span(text: &str) -> Result<std::time::Duration, String> {
     if number == 0 { Err(rule()) } else { Ok(std::time::Duration::from_secs(u64::from(number) * seconds)) }
 }
 
+/// How long to wait: a span of time, or 0s.
+pub(crate) fn delay(text: &str) -> Result<std::time::Duration, String> {
+    if text == "0s" { Ok(std::time::Duration::ZERO) } else { span(text) }
+}
+
 /// `NAME=VALUE`.
 pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("written NAME=VALUE")?;

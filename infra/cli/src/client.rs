@@ -9,7 +9,6 @@ use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, Do
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, Secret, to_text};
 use shared::store::clients::{Clients, PutOutcome};
-use shared::store::operator::GrantFilter;
 
 use crate::arguments;
 use crate::context::Context;
@@ -171,7 +170,7 @@ async fn unblock(context: &Context, clients: &Clients, id: ClientId) -> Result<O
 }
 
 async fn revoke_grants(context: &Context, id: &ClientId) -> Result<usize, CommandError> {
-    grant::revoke_all_of(context, &GrantFilter::Client(id.clone()), grant::RevocationCause::OperatorRequest).await
+    grant::revoke_all_of_client(context, id).await
 }
 
 async fn add_secret(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {

@@ -16,6 +16,7 @@ use crate::deployment::{Deployment, DeploymentError, OpenDeployment};
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
 use crate::project_users::{ProjectUsers, ProjectUsersError};
+use crate::second_search::SecondSearch;
 
 /// One deployment, opened for one command.
 pub(crate) struct Context {
@@ -118,6 +119,16 @@ impl Context {
         if !self.json {
             // Nobody reads on: there is nobody to tell.
             let _ = io::stdout().write_all(text.as_bytes());
+        }
+    }
+
+    /// Waits until an index must list what was written before the command began. Everything is over already.
+    pub(crate) async fn wait_for_index(&self, second_search: &SecondSearch) {
+        let SecondSearch { search_again_after: delay } = second_search;
+        if !delay.is_zero() {
+            self.flush().await;
+            self.progress(&format!("all have ended; the index is searched once more in {} s", delay.as_secs()));
+            tokio::time::sleep(*delay).await;
         }
     }
 

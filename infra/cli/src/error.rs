@@ -6,6 +6,7 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::CreateApiKeyError;
 use shared::store::clients::MAX_SECRETS;
+use shared::store::directory::PutTenantError;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 use workspace_file::plan::ApplyError;
@@ -24,6 +25,8 @@ pub(crate) enum CommandError {
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 
+    #[error(transparent)]
+    TenantNotStored(#[from] PutTenantError),
     #[error("there is no tenant {0}; `amble tenant list` tells which there are")]
     NoTenant(TenantId),
     #[error("there is a tenant {0} already; `amble tenant rename {0}` gives it another name")]

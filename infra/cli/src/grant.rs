@@ -3,11 +3,16 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
+use shared::entitlement::Entitlement;
+use shared::joint_revocation::JointRevocation;
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Grant, GrantState, RevocationReason};
+use shared::oauth::grant::{Approval, Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
+use shared::store::connections::ConnectionFilter;
+use shared::store::directory::Directory;
+use shared::store::grants::Grants;
 use shared::store::operator::GrantFilter;
 use supabase_users::person_selector::PersonSelector;
 
@@ -15,6 +20,7 @@ use crate::arguments;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Output, fields, table};
+use crate::second_search::SecondSearch;
 
 /// What can be done to grants.
 #[derive(Subcommand)]
@@ -40,6 +46,8 @@ pub(crate) enum Command {
         grant: Option<GrantId>,
         #[command(flatten)]
         filter: GrantArguments,
+        #[command(flatten)]
+        second_search: SecondSearch,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -61,74 +69,110 @@ pub(crate) struct GrantArguments {
 }
 
 /// Selects grants: those that fit all that is given.
-pub(crate) struct GrantSelection {
-    pub(crate) tenant: Option<TenantId>,
-    pub(crate) person: Option<PersonId>,
-    pub(crate) client: Option<ClientId>,
-}
-
-/// Why an operator revokes a grant.
-#[derive(Clone, Copy)]
-pub(crate) enum RevocationCause {
-    /// Because they want it to end.
-    OperatorRequest,
-    /// Because its person is no longer in its tenant.
-    MemberRemoved,
+struct GrantSelection {
+    tenant: Option<TenantId>,
+    person: Option<PersonId>,
+    client: Option<ClientId>,
 }
 
 pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     match command {
         Command::List { filter, all } => list(context, &filter.selection(context).await?, all).await,
-        Command::Show { grant } => Ok(one(&find(context, &grant).await?, context.now)),
+        Command::Show { grant } => {
+            let found = judge(context, vec![find(context, &grant).await?]).await?;
+            found.first().map(|grant| one(grant, context.now)).ok_or_else(|| CommandError::NoGrant(grant.to_text()))
+        }
         Command::End { grant: Some(id), .. } => revoke_one(context, &id).await,
-        Command::End { grant: None, filter, yes } => {
+        Command::End { grant: None, filter, yes, second_search } => {
             let selection = filter.selection(context).await?;
-            let alive = selection.find(context).await?.into_iter().filter(|grant| is_alive(grant, context.now)).count();
-            if alive > 0 {
-                context.confirm(&format!("ends {alive} connections"), yes)?;
+            let listed = selection.find(context).await?.iter().filter(|grant| grant.is_open(context.now)).count();
+            if listed > 0 {
+                let what = format!("ends every connection {}: {listed} are listed", selection.description());
+                context.confirm(&what, yes)?;
             }
-            let ended = revoke_matching(context, &selection, RevocationCause::OperatorRequest).await?;
-            Ok(Output { text: format!("Connections that ended: {ended}.\n"), json: json!({ "ended": ended }) })
+            let ended = revoke_matching(context, &selection, &second_search).await?;
+            let which = selection.description();
+            let text = format!("Every connection {which} has ended. Connections that were listed: {ended}.\n");
+            Ok(Output { text, json: json!({ "ended": ended }) })
         }
     }
 }
 
-/// Whether anything of it may still be accepted.
-pub(crate) fn is_alive(grant: &Grant, now: Timestamp) -> bool {
-    !matches!(grant.state, GrantState::Revoked { .. }) && now < grant.expires()
-}
-
-/// Ends every grant of someone that is alive; how many.
-pub(crate) async fn revoke_all_of(
-    context: &Context,
-    whose: &GrantFilter,
-    why: RevocationCause,
-) -> Result<usize, CommandError> {
-    let grants = context.environment.grants()?.list(whose).await?;
-    revoke(context, grants, why).await
-}
-
-/// Ends every grant that fits and is alive; how many.
-pub(crate) async fn revoke_matching(
+/// Ends every grant that fits; how many were listed.
+async fn revoke_matching(
     context: &Context,
     selection: &GrantSelection,
-    why: RevocationCause,
+    second_search: &SecondSearch,
 ) -> Result<usize, CommandError> {
-    let grants = selection.find(context).await?;
-    revoke(context, grants, why).await
+    let (directory, grants) = (context.environment.directory()?, context.environment.grants()?);
+    let joint = joint_revocation(context, (&directory, &grants), RevocationReason::Administrator);
+    let filter = match (&selection.tenant, &selection.person, &selection.client) {
+        (Some(tenant), Some(person), None) => {
+            if let Some(membership) = directory.membership(person, tenant).await? {
+                joint.of_member(&membership).await?;
+            }
+            ConnectionFilter::Tenant { tenant, person: Some(person), client: None }
+        }
+        (None, Some(person), None) => {
+            for membership in directory.memberships(person).await? {
+                joint.of_member(&membership).await?;
+            }
+            ConnectionFilter::Person(person)
+        }
+        (Some(tenant), None, client) => {
+            joint.in_tenant(tenant, client.as_ref()).await?;
+            ConnectionFilter::Tenant { tenant, person: None, client: client.as_ref() }
+        }
+        // No number ends these. The whole table is read, consistently: none is missing.
+        (_, _, Some(client)) => {
+            let mut found = grants.list(&GrantFilter::Client(client.clone())).await?;
+            found.retain(|grant| selection.includes(grant));
+            return revoke_each(context, found).await;
+        }
+        (None, None, None) => return Err(CommandError::NoGrantSelection),
+    };
+    mark_twice(context, &joint, filter, second_search).await
 }
 
-async fn revoke(context: &Context, grants: Vec<Grant>, why: RevocationCause) -> Result<usize, CommandError> {
+/// The revocation of many grants by an operator. It is recorded before and after.
+pub(crate) fn joint_revocation<'a>(
+    context: &'a Context,
+    tables: (&'a Directory, &'a Grants),
+    reason: RevocationReason,
+) -> JointRevocation<'a, &'a Context> {
+    JointRevocation::new(tables, reason, None, context.now).with_recorder(context)
+}
+
+/// Marks what is listed now and what is listed in a minute; how many.
+pub(crate) async fn mark_twice(
+    context: &Context,
+    joint: &JointRevocation<'_, &Context>,
+    filter: ConnectionFilter<'_>,
+    second_search: &SecondSearch,
+) -> Result<usize, CommandError> {
+    let first = joint.mark_listed(filter, usize::MAX).await?.count;
+    context.wait_for_index(second_search).await;
+    Ok(first + joint.mark_listed(filter, usize::MAX).await?.count)
+}
+
+/// Ends every grant of a client that is open; how many.
+pub(crate) async fn revoke_all_of_client(context: &Context, client: &ClientId) -> Result<usize, CommandError> {
+    let grants = context.environment.grants()?.list(&GrantFilter::Client(client.clone())).await?;
+    revoke_each(context, grants).await
+}
+
+async fn revoke_each(context: &Context, grants: Vec<Grant>) -> Result<usize, CommandError> {
     let table = context.environment.grants()?;
     let revocation = Revocation::with_recorder(&table, context);
-    let alive: Vec<_> = grants.into_iter().filter(|grant| is_alive(grant, context.now)).collect();
-    let announced: Vec<_> = alive.iter().map(|grant| revocation.announce(grant.into(), why.reason(), None)).collect();
+    let open: Vec<_> = grants.into_iter().filter(|grant| grant.is_open(context.now)).collect();
+    let reason = RevocationReason::Administrator;
+    let announced: Vec<_> = open.iter().map(|grant| revocation.announce(grant.into(), reason, None)).collect();
     let mut ended = 0;
     context.flush().await;
     for announced in announced {
         if announced.complete(context.now).await? {
             ended += 1;
-            context.progress(&format!("{ended} of {} connections ended", alive.len()));
+            context.progress(&format!("{ended} of {} connections ended", open.len()));
         }
     }
     Ok(ended)
@@ -141,19 +185,10 @@ async fn revoke_one(context: &Context, id: &GrantId) -> Result<Output, CommandEr
     }
     let table = context.environment.grants()?;
     let revocation = Revocation::with_recorder(&table, context);
-    let announced = revocation.announce((&grant).into(), RevocationCause::OperatorRequest.reason(), None);
+    let announced = revocation.announce((&grant).into(), RevocationReason::Administrator, None);
     context.flush().await;
     announced.complete(context.now).await?;
     Ok(Output { text: format!("Grant {} has ended.\n", id.to_text()), json: json!({ "ended": 1 }) })
-}
-
-impl RevocationCause {
-    const fn reason(self) -> RevocationReason {
-        match self {
-            Self::OperatorRequest => RevocationReason::Administrator,
-            Self::MemberRemoved => RevocationReason::MembershipGone,
-        }
-    }
 }
 
 impl GrantArguments {
@@ -177,12 +212,24 @@ impl GrantSelection {
             (None, None, None) => return Err(CommandError::NoGrantSelection),
         };
         let mut grants = context.environment.grants()?.list(&whose).await?;
-        grants.retain(|Grant { approval, .. }| {
-            self.person.as_ref().is_none_or(|person| *person == approval.person)
-                && self.tenant.as_ref().is_none_or(|tenant| *tenant == approval.tenant)
-                && self.client.as_ref().is_none_or(|client| *client == approval.client)
-        });
+        grants.retain(|grant| self.includes(grant));
         Ok(grants)
+    }
+
+    fn includes(&self, Grant { approval, .. }: &Grant) -> bool {
+        self.person.as_ref().is_none_or(|person| *person == approval.person)
+            && self.tenant.as_ref().is_none_or(|tenant| *tenant == approval.tenant)
+            && self.client.as_ref().is_none_or(|client| *client == approval.client)
+    }
+
+    /// As a sentence says it.
+    fn description(&self) -> String {
+        let parts = [
+            self.person.as_ref().map(|person| format!("of {person}")),
+            self.client.as_ref().map(|client| format!("of {client}")),
+            self.tenant.as_ref().map(|tenant| format!("in {tenant}")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -191,8 +238,8 @@ async fn find(context: &Context, id: &GrantId) -> Result<Grant, CommandError> {
 }
 
 async fn list(context: &Context, selection: &GrantSelection, all: bool) -> Result<Output, CommandError> {
-    let mut grants = selection.find(context).await?;
-    grants.retain(|grant| all || is_alive(grant, context.now));
+    let mut grants = judge(context, selection.find(context).await?).await?;
+    grants.retain(|grant| all || grant.is_open(context.now));
     let row = |grant: &Grant| {
         let approval = &grant.approval;
         [
@@ -214,6 +261,25 @@ async fn list(context: &Context, selection: &GrantSelection, all: bool) -> Resul
     Ok(Output { text, json: json!({ "grants": json }) })
 }
 
+/// The grants, each as a call would find it: one whose membership no longer carries it has ended, whether its item says so or not.
+async fn judge(context: &Context, grants: Vec<Grant>) -> Result<Vec<Grant>, CommandError> {
+    let directory = context.environment.directory()?;
+    let mut judged = Vec::new();
+    for grant in grants {
+        let Approval { person, tenant, .. } = &grant.approval;
+        let over = if grant.is_open(context.now) {
+            Entitlement::of(&grant.approval, directory.membership(person, tenant).await?.as_ref()).err()
+        } else {
+            None
+        };
+        judged.push(match over {
+            Some(reason) => Grant { state: GrantState::Revoked { reason, at: context.now }, ..grant },
+            None => grant,
+        });
+    }
+    Ok(judged)
+}
+
 fn one(grant: &Grant, now: Timestamp) -> Output {
     let approval = &grant.approval;
     let mut rows = vec![
@@ -228,7 +294,7 @@ fn one(grant: &Grant, now: Timestamp) -> Output {
         ("Answered at", grant.binding.redirect_uri.host()),
     ];
     match &grant.state {
-        GrantState::Issued { .. } => rows.push(("Code until", grant.expires().to_rfc3339())),
+        GrantState::Issued => rows.push(("Code until", grant.expires().to_rfc3339())),
         GrantState::Active(active) => {
             rows.push(("Exchanged", active.since.to_rfc3339()));
             if let Some(family) = &active.family {
@@ -249,7 +315,7 @@ fn state(grant: &Grant, now: Timestamp) -> String {
     match &grant.state {
         GrantState::Revoked { reason, .. } => format!("ended: {}", reason.as_str()),
         _ if now >= grant.expires() => "expired".to_owned(),
-        GrantState::Issued { .. } => "issued".to_owned(),
+        GrantState::Issued => "issued".to_owned(),
         GrantState::Active(_) => "active".to_owned(),
     }
 }
@@ -270,7 +336,7 @@ fn to_json(grant: &Grant, now: Timestamp) -> Value {
     });
     let Some(members) = json.as_object_mut() else { return json };
     match &grant.state {
-        GrantState::Issued { .. } => {}
+        GrantState::Issued => {}
         GrantState::Active(active) => {
             members.insert("exchanged".to_owned(), Value::from(active.since.to_rfc3339()));
             members.insert("used_generation".to_owned(), Value::from(active.seen));

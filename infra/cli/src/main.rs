@@ -23,6 +23,7 @@ mod member;
 mod operator_event;
 mod output;
 mod project_users;
+mod second_search;
 mod tenant;
 
 use std::io::{self, Write};

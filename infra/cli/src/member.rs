@@ -2,9 +2,10 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use shared::oauth::grant::RevocationReason;
 use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::operator::Member;
+use shared::store::connections::ConnectionFilter;
 use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
@@ -12,6 +13,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::operator_event::OperatorEvent;
 use crate::output::{Output, table};
+use crate::second_search::SecondSearch;
 use crate::{grant, key};
 
 /// What can be done to members.
@@ -35,7 +37,7 @@ pub(crate) enum Command {
         #[arg(long, value_parser = arguments::role)]
         role: String,
     },
-    /// Change a member's role. Counts at the next refresh of what they have connected, and never allows more than was approved
+    /// Change a member's role. Less counts at the next call of what they have connected, more at the next refresh, and never more than was approved
     Role {
         /// Whose, by user id or e-mail address
         #[arg(value_parser = PersonSelector::parse)]
@@ -55,6 +57,8 @@ pub(crate) enum Command {
         /// Out of which tenant
         #[arg(long, value_parser = arguments::tenant)]
         tenant: TenantId,
+        #[command(flatten)]
+        second_search: SecondSearch,
     },
 }
 
@@ -63,12 +67,12 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
         Command::List { tenant } => list(context, &tenant).await,
         Command::Add { person, tenant, role } => set_role(context, &tenant, &person, role, true).await,
         Command::Role { person, tenant, role } => set_role(context, &tenant, &person, role, false).await,
-        Command::Remove { person, tenant } => {
+        Command::Remove { person, tenant, second_search } => {
             context.find_tenant(&tenant).await?;
             let person = context.find_person(&person).await?;
             let membership = context.environment.directory()?.membership(&person, &tenant).await?;
             membership.ok_or_else(|| CommandError::NoMember(tenant.clone(), person.clone()))?;
-            let Removed { grants, keys } = remove(context, &tenant, &person).await?;
+            let Removed { grants, keys } = remove(context, &tenant, &person, &second_search).await?;
             let text = format!(
                 "{person} is no longer in tenant {tenant}. Connections that ended: {grants}, API keys revoked: {keys}.\n"
             );
@@ -84,25 +88,40 @@ pub(crate) struct Removed {
     pub(crate) keys: usize,
 }
 
-/// Takes a person out. The membership first: from then on nothing new can be connected, and every refresh ends what there is.
-pub(crate) async fn remove(context: &Context, tenant: &TenantId, person: &PersonId) -> Result<Removed, CommandError> {
+/// Takes a person out. From that write on all that they have connected is over and their keys are refused. The rest is for lists and the
+/// audit.
+pub(crate) async fn remove(
+    context: &Context,
+    tenant: &TenantId,
+    person: &PersonId,
+    second_search: &SecondSearch,
+) -> Result<Removed, CommandError> {
     // What the rest needs is not to be missed half-way.
-    context.environment.grants()?;
+    let (directory, grants) = (context.environment.directory()?, context.environment.grants()?);
     context.environment.keys()?;
-    context.environment.directory()?.remove_member(tenant, person, context.now).await?;
+    directory.remove_member(tenant, person, context.now).await?;
     context.record(&OperatorEvent::MemberRemoved { tenant: tenant.as_str(), person: person.as_str() });
-    let keys = key::revoke_all(context, tenant, |key| key.maker == *person).await?;
-    let theirs = grant::GrantSelection { tenant: Some(tenant.clone()), person: Some(person.clone()), client: None };
-    let grants = grant::revoke_matching(context, &theirs, grant::RevocationCause::MemberRemoved).await?;
+    let mut keys = key::revoke_all(context, tenant, |key| key.maker == *person).await?;
+    let joint = grant::joint_revocation(context, (&directory, &grants), RevocationReason::MembershipGone);
+    let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
+    let grants = grant::mark_twice(context, &joint, filter, second_search).await?;
+    keys += key::revoke_all(context, tenant, |key| key.maker == *person).await?;
     Ok(Removed { grants, keys })
 }
 
 async fn list(context: &Context, id: &TenantId) -> Result<Output, CommandError> {
     context.find_tenant(id).await?;
     let members = context.environment.directory()?.list_members(id).await?;
-    let rows: Vec<_> = members.iter().map(|member| [member.person.to_string(), member.role.clone()]).collect();
+    let role = |Role { name, permissions }: &Role| {
+        if permissions.is_empty() {
+            format!("{name} (allows nothing: the tenant has no such role)")
+        } else {
+            name.clone()
+        }
+    };
+    let rows: Vec<_> = members.iter().map(|member| [member.person.to_string(), role(&member.role)]).collect();
     let text = if rows.is_empty() { format!("Nobody is in tenant {id}.\n") } else { table(["PERSON", "ROLE"], &rows) };
-    let json: Vec<_> = members.iter().map(|member| to_json(id, member)).collect();
+    let json: Vec<_> = members.iter().map(|member| to_json(id, &member.person, &member.role.name)).collect();
     Ok(Output { text, json: json!({ "members": json }) })
 }
 
@@ -127,17 +146,15 @@ async fn set_role(
         _ => {}
     }
     directory.put_member(id, &person, &role).await?;
-    let member = Member { person, role };
-    let Member { person, role } = &member;
     let (tenant, whose) = (id.as_str(), person.as_str());
     context.record(&if new {
-        OperatorEvent::MemberAdded { tenant, person: whose, role }
+        OperatorEvent::MemberAdded { tenant, person: whose, role: &role }
     } else {
-        OperatorEvent::MemberRoleSet { tenant, person: whose, role }
+        OperatorEvent::MemberRoleSet { tenant, person: whose, role: &role }
     });
-    Ok(Output { text: format!("{person} is {role} in tenant {id}.\n"), json: to_json(id, &member) })
+    Ok(Output { text: format!("{person} is {role} in tenant {id}.\n"), json: to_json(id, &person, &role) })
 }
 
-fn to_json(tenant: &TenantId, Member { person, role }: &Member) -> Value {
+fn to_json(tenant: &TenantId, person: &PersonId, role: &str) -> Value {
     json!({ "tenant": tenant.as_str(), "person": person.as_str(), "role": role })
 }

@@ -2,9 +2,11 @@
 
 use clap::Subcommand;
 use serde_json::{Value, json};
+use shared::oauth::grant::RevocationReason;
 use shared::oauth::role::Role;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;
+use shared::store::connections::ConnectionFilter;
 use shared::store::directory::Tenant;
 use shared::store::operator::GrantFilter;
 
@@ -15,6 +17,7 @@ use crate::grant;
 use crate::key;
 use crate::operator_event::OperatorEvent;
 use crate::output::{Output, fields, table};
+use crate::second_search::SecondSearch;
 
 /// What can be done to tenants.
 #[derive(Subcommand)]
@@ -50,6 +53,8 @@ pub(crate) enum Command {
         /// Its id
         #[arg(value_parser = arguments::tenant)]
         tenant: TenantId,
+        #[command(flatten)]
+        second_search: SecondSearch,
         /// Do not ask
         #[arg(long)]
         yes: bool,
@@ -91,7 +96,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
         Command::Show { tenant } => show(context, &tenant).await,
         Command::Add { tenant, name } => add(context, tenant, name).await,
         Command::Rename { tenant, name } => rename(context, &tenant, name).await,
-        Command::Remove { tenant, yes } => remove(context, &tenant, yes).await,
+        Command::Remove { tenant, second_search, yes } => remove(context, &tenant, &second_search, yes).await,
         Command::Role(RoleCommand::Set { role, tenant, permissions }) => {
             let permissions = permissions.into_iter().fold(Scopes::NONE, Scopes::with);
             set_role(context, &tenant, Role { name: role, permissions }).await
@@ -157,15 +162,27 @@ async fn save(context: &Context, tenant: &Tenant) -> Result<(), CommandError> {
     Ok(context.environment.directory()?.put_tenant(tenant).await?)
 }
 
-/// Members first: from then on nobody can connect. The tenant last: until then, doing it again goes on where it ended.
-async fn remove(context: &Context, id: &TenantId, yes: bool) -> Result<Output, CommandError> {
-    let tenant = context.find_tenant(id).await?;
+/// From the write that removes the tenant on, nobody is a member of it, and all that was connected in it is over. Its data goes after
+/// that, so that nobody can write more of it. Done again, it goes on where it ended.
+async fn remove(
+    context: &Context,
+    id: &TenantId,
+    second_search: &SecondSearch,
+    yes: bool,
+) -> Result<Output, CommandError> {
+    let (directory, grants) = (context.environment.directory()?, context.environment.grants()?);
+    let workspaces = context.environment.workspaces()?;
     let has = TenantUsage::of(context, id).await?;
-    let what = format!("removes tenant {id} ({}) with {}", tenant.name, has.summary());
+    let name = match directory.find(id).await? {
+        Some(tenant) => tenant.name,
+        // It was interrupted.
+        None if has.things > 0 => "removed before".to_owned(),
+        None => return Err(CommandError::NoTenant(id.clone())),
+    };
+    let what = format!("removes tenant {id} ({name}) with {}", has.summary());
     context.confirm(&what, yes)?;
-    context.record(&OperatorEvent::TenantRemoving { tenant: id.as_str(), name: &tenant.name });
+    context.record(&OperatorEvent::TenantRemoving { tenant: id.as_str(), name: &name });
     context.flush().await;
-    let directory = context.environment.directory()?;
     let mut removed = TenantUsage::default();
     for member in directory.list_members(id).await? {
         directory.remove_member(id, &member.person, context.now).await?;
@@ -174,11 +191,15 @@ async fn remove(context: &Context, id: &TenantId, yes: bool) -> Result<Output, C
         context.progress(&format!("{} of {} members removed", removed.members, has.members));
     }
     removed.keys = key::revoke_all(context, id, |_| true).await?;
-    removed.grants =
-        grant::revoke_all_of(context, &GrantFilter::Tenant(id.clone()), grant::RevocationCause::MemberRemoved).await?;
-    removed.things = context.environment.workspaces()?.remove_all(id).await?;
-    directory.remove_tenant(id).await?;
-    context.record(&OperatorEvent::TenantRemoved { tenant: id.as_str(), name: &tenant.name });
+    directory.remove_tenant(id, context.now).await?;
+    removed.things = workspaces.remove_all(id).await?;
+    let joint = grant::joint_revocation(context, (&directory, &grants), RevocationReason::MembershipGone);
+    let filter = ConnectionFilter::Tenant { tenant: id, person: None, client: None };
+    removed.grants = grant::mark_twice(context, &joint, filter, second_search).await?;
+    removed.keys += key::revoke_all(context, id, |_| true).await?;
+    // A call that was let in before may have written until now.
+    removed.things += workspaces.remove_all(id).await?;
+    context.record(&OperatorEvent::TenantRemoved { tenant: id.as_str(), name: &name });
     let mut json = removed.json();
     if let Some(members) = json.as_object_mut() {
         members.insert("tenant".to_owned(), Value::from(id.as_str()));
@@ -207,12 +228,12 @@ async fn remove_role(context: &Context, id: &TenantId, role: String) -> Result<O
         return Err(CommandError::NoRole(id.clone(), role, names(&tenant)));
     }
     let directory = context.environment.directory()?;
-    let having = directory.list_members(id).await?.into_iter().filter(|member| member.role == role).count();
+    let having = directory.list_members(id).await?.into_iter().filter(|member| member.role.name == role).count();
     if having > 0 {
         return Err(CommandError::RoleInUse(id.clone(), role, having));
     }
     tenant.roles.retain(|known| known.name != role);
-    directory.put_tenant(&tenant).await?;
+    save(context, &tenant).await?;
     context.record(&OperatorEvent::RoleRemoved { tenant: id.as_str(), role: &role });
     Ok(Output { text: format!("Tenant {id} no longer has a role {role}.\n"), json: to_json(&tenant) })
 }
@@ -231,7 +252,7 @@ impl TenantUsage {
         let grants = context.environment.grants()?.list(&GrantFilter::Tenant(id.clone())).await?;
         Ok(Self {
             members: context.environment.directory()?.list_members(id).await?.len(),
-            grants: grants.iter().filter(|it| grant::is_alive(it, context.now)).count(),
+            grants: grants.iter().filter(|grant| grant.is_open(context.now)).count(),
             keys: key::all(context, id).await?.len(),
             things: context.environment.workspaces()?.size(id).await?,
         })

@@ -12,7 +12,7 @@ use shared::oauth::role::Role;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::{Actor, CreateApiKeyError, NewApiKey};
-use shared::store::directory;
+use shared::store::directory::Membership;
 use uuid::Uuid;
 use workspace_file::plan::Plan;
 use workspace_file::{Variables, WorkspaceFile};
@@ -101,7 +101,10 @@ pub(crate) async fn seed(
         Some(key) if keys.find(&key.id, now).await?.is_some() => key,
         _ => {
             let name = ApiKeyName::parse("demo script").ok_or(LocalError::Demo("a key's name"))?;
-            let new = NewApiKey { maker: &ana_in_acme()?, name, scopes: Scopes::DEFAULT, expires: None };
+            let laid_out = ana_in_acme()?;
+            let now_there = directory.membership(&laid_out.person, &laid_out.tenant).await?;
+            let maker = now_there.unwrap_or(laid_out);
+            let new = NewApiKey { maker: &maker, name, scopes: Scopes::DEFAULT, expires: None };
             let made = ApiKeyIssuer::new(&keys).create(Actor::Person, new, now).await;
             let (key, _) = made.map_err(|error| match error {
                 CreateApiKeyError::Upstream(error) => error.into(),
@@ -198,17 +201,12 @@ fn tenants(files: &[WorkspaceFile]) -> Vec<&TenantId> {
 }
 
 /// As it was laid out. If she has left since, her key is made all the same, and refused wherever it is shown.
-fn ana_in_acme() -> Result<directory::Membership, LocalError> {
+fn ana_in_acme() -> Result<Membership, LocalError> {
     let [(_, ana), ..] = &PEOPLE;
     let role = Role::built_in("owner").ok_or(LocalError::Demo("a role"))?;
     let tenant = TenantId::parse("acme").ok_or(LocalError::Demo("a tenant's id"))?;
-    Ok(directory::Membership {
-        person: person_id(ana)?,
-        tenant,
-        name: "Acme".to_owned(),
-        role,
-        basis: CurrentBasis::default(),
-    })
+    let (name, basis) = ("Acme".to_owned(), CurrentBasis::default());
+    Ok(Membership { person: person_id(ana)?, tenant, name, role, basis })
 }
 
 fn email(name: &str) -> String {

@@ -93,7 +93,7 @@ pub(crate) async fn add_members(
         let Some(found) = directory.find(tenant).await? else { continue };
         project_members.extend(directory.list_members(tenant).await?.into_iter().map(|member| ProjectMember {
             person: member.person.to_string(),
-            role: member.role,
+            role: member.role.name,
             tenant: tenant.to_string(),
             name: found.name.clone(),
         }));

@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Value, json};
 use shared::clock::Timestamp;
 use shared::oauth::tenant::TenantId;
-use shared::store::directory::{Directory, Tenant};
+use shared::store::directory::{Directory, PutTenantError, Tenant};
 use shared::store::workspace::{Workspaces, WriteError};
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
@@ -52,7 +52,17 @@ enum Subject<'f> {
 #[error("{what}: {reason}")]
 pub struct ApplyError {
     what: String,
-    reason: WriteError,
+    reason: ApplyFailure,
+}
+
+#[derive(Debug, Error)]
+enum ApplyFailure {
+    #[error(transparent)]
+    Tenant(#[from] PutTenantError),
+    #[error(transparent)]
+    Item(#[from] WriteError),
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
 }
 
 /// How many items are read at once.
@@ -142,11 +152,13 @@ impl<'f> Plan<'f> {
     ) -> Result<(), ApplyError> {
         for change in &self.changes {
             let written = match &change.subject {
-                Subject::Tenant(tenant) => directory.put_tenant(tenant).await.map_err(WriteError::from),
+                Subject::Tenant(tenant) => directory.put_tenant(tenant).await.map_err(ApplyFailure::from),
                 Subject::Member(Member { person, role, .. }) => {
-                    directory.put_member(change.tenant, person, role).await.map_err(WriteError::from)
+                    directory.put_member(change.tenant, person, role).await.map_err(ApplyFailure::from)
                 }
-                Subject::WorkspaceItem(item) => item.save(&workspaces.as_operator(change.tenant), now).await,
+                Subject::WorkspaceItem(item) => {
+                    item.save(&workspaces.as_operator(change.tenant), now).await.map_err(ApplyFailure::from)
+                }
             };
             written.map_err(|reason| ApplyError { what: change.label(), reason })?;
             done(change);

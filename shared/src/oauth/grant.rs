@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::oauth::access_token;
+use crate::oauth::approval_basis::ApprovalBasis;
 use crate::oauth::client::{AuthenticatedClient, ClientId};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
@@ -18,6 +19,8 @@ use crate::oauth::tenant::{PersonId, TenantId};
 
 /// How long a code may be exchanged.
 pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
+/// How long an exchange takes at most: the time limit of the function that does it. It may have begun in the code's last second.
+pub const EXCHANGE_TIME: Duration = Duration::from_secs(10);
 /// How long a refresh token may lie unused.
 pub const IDLE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// How long a grant lives, however much it is used.
@@ -41,6 +44,8 @@ pub struct Approval {
     /// The e-mail address in the person's session at that time, shown to administrators beside the id. It may
     /// be unverified.
     pub email: Option<String>,
+    /// The membership and the tenant that it rests on.
+    pub basis: ApprovalBasis,
 }
 
 /// What a code is bound to. It is kept after the exchange: a replay with the right verifier is treated
@@ -72,10 +77,7 @@ pub struct Grant {
 #[derive(Clone, Debug)]
 pub enum GrantState {
     /// The code has not been exchanged.
-    Issued {
-        /// Approved ∩ allowed at approval: what the first access token carries.
-        effective: Scopes,
-    },
+    Issued,
     /// The code became tokens.
     Active(Active),
     /// Nothing of it is accepted any more. The table and the audit log write it as `ended`.
@@ -99,27 +101,6 @@ pub struct Active {
     /// When mcp first saw a token of that generation. So the last use is known to the hour. Nothing if none
     /// was used.
     pub used: Option<Timestamp>,
-    /// The limit of tokens that were issued before the person's role changed.
-    pub limit: Option<Limit>,
-}
-
-/// The limit that a changed role sets to tokens that were issued before the change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// What the role allows.
-    pub allowed: Scopes,
-    /// The last generation that the limit applies to. It is one more than the current one: a refresh that
-    /// runs at the same time may issue it by the old role.
-    pub through: u32,
-}
-
-impl Active {
-    /// The part of `scopes` that an access token of `generation` may still use.
-    #[must_use]
-    pub fn restrict(&self, scopes: Scopes, generation: u32) -> Scopes {
-        let limit = self.limit.filter(|limit| generation <= limit.through);
-        limit.map_or(scopes, |limit| scopes.intersection(limit.allowed))
-    }
 }
 
 /// Why a grant was revoked.
@@ -133,6 +114,8 @@ pub enum RevocationReason {
     RefreshReplayed,
     /// The person is no longer in the tenant.
     MembershipGone,
+    /// All connections of its person, of its client or of its tenant were revoked together, and this one was met later.
+    RevokedTogether,
     /// An administrator of the tenant.
     Administrator,
     /// The person, on the console.
@@ -141,11 +124,12 @@ pub enum RevocationReason {
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Client,
         Self::CodeReplayed,
         Self::RefreshReplayed,
         Self::MembershipGone,
+        Self::RevokedTogether,
         Self::Administrator,
         Self::Person,
     ];
@@ -158,6 +142,7 @@ impl RevocationReason {
             Self::CodeReplayed => "code_replayed",
             Self::RefreshReplayed => "refresh_replayed",
             Self::MembershipGone => "membership_gone",
+            Self::RevokedTogether => "revoked_together",
             Self::Administrator => "administrator",
             Self::Person => "person",
         }
@@ -229,7 +214,6 @@ impl CodeError {
 #[derive(Debug)]
 pub struct VerifiedCode {
     grant: Grant,
-    effective: Scopes,
 }
 
 impl Grant {
@@ -237,14 +221,13 @@ impl Grant {
     #[must_use]
     pub fn approve(
         approval: Approval,
-        effective: Scopes,
         challenge: CodeChallenge,
         redirect_uri: RedirectUri,
     ) -> (Self, AuthorizationCode) {
         let id = GrantId::random();
         let code = AuthorizationCode { grant: id.clone(), secret: Secret::random() };
         let binding = CodeBinding { code: code.secret.digest(), challenge, redirect_uri };
-        (Self { id, approval, binding, state: GrantState::Issued { effective } }, code)
+        (Self { id, approval, binding, state: GrantState::Issued }, code)
     }
 
     /// Whether `code` is the code of this grant.
@@ -281,8 +264,8 @@ impl Grant {
         match self.state {
             GrantState::Revoked { .. } => Err(CodeError::GrantRevoked),
             GrantState::Active(_) => Err(CodeError::Replayed),
-            GrantState::Issued { .. } if now.since(self.approval.at) > CODE_LIFETIME => Err(CodeError::Expired),
-            GrantState::Issued { effective } => Ok(VerifiedCode { grant: self, effective }),
+            GrantState::Issued if now.since(self.approval.at) > CODE_LIFETIME => Err(CodeError::Expired),
+            GrantState::Issued => Ok(VerifiedCode { grant: self }),
         }
     }
 
@@ -291,12 +274,23 @@ impl Grant {
     pub fn expires(&self) -> Timestamp {
         let limit = self.approval.at.plus(ABSOLUTE_LIFETIME);
         match &self.state {
-            GrantState::Issued { .. } => self.approval.at.plus(CODE_LIFETIME),
+            GrantState::Issued => self.approval.at.plus(CODE_LIFETIME),
             GrantState::Active(Active { family: Some(family), .. }) => {
                 family.last_issued.plus(IDLE_LIFETIME).min(limit)
             }
             GrantState::Active(Active { since, .. }) => since.plus(access_token::LIFETIME),
             GrantState::Revoked { at, .. } => *at,
+        }
+    }
+
+    /// Whether anything of the grant may be accepted at `now` or later, by its own item: it is not revoked, and has not expired. An
+    /// exchange that has begun in time may still go on.
+    #[must_use]
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        match &self.state {
+            GrantState::Issued => now <= self.expires().plus(EXCHANGE_TIME),
+            GrantState::Active(_) => now < self.expires(),
+            GrantState::Revoked { .. } => false,
         }
     }
 
@@ -323,12 +317,6 @@ impl Grant {
 }
 
 impl VerifiedCode {
-    /// What the first access token carries.
-    #[must_use]
-    pub const fn effective(&self) -> Scopes {
-        self.effective
-    }
-
     /// The grant as it was read from the table.
     #[must_use]
     pub fn into_grant(self) -> Grant {
@@ -340,6 +328,6 @@ impl VerifiedCode {
     pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {
         let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
         let (family, token) = stays.then(|| TokenFamily::create(&self.grant.id, now)).unzip();
-        (Active { since: now, family, seen: 0, used: None, limit: None }, token)
+        (Active { since: now, family, seen: 0, used: None }, token)
     }
 }

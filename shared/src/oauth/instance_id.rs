@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use crate::oauth::secret::{Secret, to_text};
 
 /// The id of one life of a membership or a tenant: 16 random bytes, so that none ever comes back.
@@ -31,6 +33,12 @@ impl InstanceId {
     #[must_use]
     pub fn to_text(&self) -> String {
         to_text(&self.0)
+    }
+}
+
+impl Serialize for InstanceId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_text())
     }
 }
 

@@ -286,7 +286,7 @@ impl Clients {
 
     /// The write that extends the expiry of a client beyond that of any grant approved now. None if it is
     /// long enough already.
-    pub(super) fn expiry_extension(&self, client: &Client, now: Timestamp) -> Option<Update> {
+    pub(super) fn expiry_extension(&self, client: &Client, now: Timestamp) -> Option<ExpiryExtension> {
         // Ten days more than needed, so that most approvals need no write.
         const MARGIN: Duration = Duration::from_hours(10 * 24);
 
@@ -294,20 +294,13 @@ impl Clients {
         else {
             return None;
         };
-        let until = now.plus(ABSOLUTE_LIFETIME).plus(UNUSED_RETENTION);
-        if *expires >= until {
-            return None;
-        }
-        Update::builder()
-            .table_name(&self.table)
-            .key("id", AttributeValue::S(client.id.as_str().to_owned()))
-            .update_expression("SET expires = :expires")
-            // A tombstone that expires would let the client back in.
-            .condition_expression("attribute_exists(id) AND kind <> :blocked")
-            .expression_attribute_values(":blocked", Value::from(BLOCKED).0)
-            .expression_attribute_values(":expires", AttributeValue::N(until.plus(MARGIN).seconds().to_string()))
-            .build()
-            .ok()
+        let needed = now.plus(ABSOLUTE_LIFETIME).plus(UNUSED_RETENTION);
+        (*expires < needed).then(|| ExpiryExtension {
+            table: self.table.clone(),
+            client: client.id.clone(),
+            needed,
+            until: needed.plus(MARGIN),
+        })
     }
 
     pub(super) fn key<'a>(&'a self, id: &ClientId) -> Key<'a> {
@@ -318,6 +311,37 @@ impl Clients {
         let Some(item) = item else { return Ok(None) };
         let client = read(&item).ok_or_else(|| unparsable_item(&self.table))?;
         Ok(client.is_alive(now).then_some(client))
+    }
+}
+
+/// The extension of a client's expiry, as a part of a transaction.
+#[derive(Clone)]
+pub(super) struct ExpiryExtension {
+    table: String,
+    client: ClientId,
+    /// What a grant approved now needs.
+    needed: Timestamp,
+    until: Timestamp,
+}
+
+impl ExpiryExtension {
+    /// The write. It never shortens a life. A tombstone must not expire: that would let the client back in.
+    pub(super) fn update(&self) -> Result<Update, UpstreamError> {
+        let update = Update::builder()
+            .table_name(&self.table)
+            .key("id", AttributeValue::S(self.client.as_str().to_owned()))
+            .update_expression("SET expires = :expires")
+            .condition_expression("attribute_exists(id) AND kind <> :blocked AND expires < :expires")
+            .expression_attribute_values(":blocked", Value::from(BLOCKED).0)
+            .expression_attribute_values(":expires", Value::from(self.until).0)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build();
+        update.map_err(|error| upstream_call::failed("DynamoDB.TransactWriteItems", error.to_string()))
+    }
+
+    /// Whether the client, as it is now, lives long enough without it.
+    pub(super) fn is_needless(&self, client: &Item) -> bool {
+        client.text("kind") != Some(BLOCKED) && client.time("expires").is_some_and(|expires| expires >= self.needed)
     }
 }
 

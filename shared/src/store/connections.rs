@@ -1,7 +1,8 @@
 //! Connections as people and administrators see them: grants in use, with their clients and memberships.
 //!
 //! The indexes by tenant and by person lag behind the table, and hold only what a list needs. What is shown
-//! is read from the table itself, so a connection that was revoked a second ago is not shown.
+//! is read from the table itself, so a connection that was revoked a second ago is not shown, whether its own item says so or the
+//! numbers of its membership. One that was made a second ago may not be listed yet.
 
 use std::collections::HashMap;
 
@@ -13,12 +14,11 @@ use super::directory::{Directory, Membership};
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::{Key, batch_get_items};
-use crate::audit::ConnectionRef;
 use crate::clock::Timestamp;
+use crate::entitlement::Entitlement;
 use crate::oauth::client::{Client, ClientId};
-use crate::oauth::grant::{CODE_LIFETIME, Grant};
+use crate::oauth::grant::{CODE_LIFETIME, EXCHANGE_TIME, Grant};
 use crate::oauth::grant_id::GrantId;
-use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -33,8 +33,18 @@ pub struct Connection {
     pub grant: Grant,
     /// Its client, unless that is no longer known.
     pub client: Option<Client>,
-    /// The current membership of its person. Nothing if they are no longer a member: the next refresh then
-    /// revokes the grant.
+    /// The membership that carries it, as it is now.
+    pub membership: Membership,
+    /// What it allows now, `offline_access` included: what its next access token will carry.
+    pub entitlement: Entitlement,
+}
+
+/// A grant as an index led to it, and the membership of its person as it is now.
+#[derive(Debug)]
+pub struct ListedGrant {
+    /// The grant, as the table has it.
+    pub grant: Grant,
+    /// The membership.
     pub membership: Option<Membership>,
 }
 
@@ -65,18 +75,12 @@ pub enum ConnectionFilter<'a> {
 }
 
 /// A grant that is in use or whose code can still be exchanged, as an index has it.
-#[derive(Clone, Debug)]
-pub struct OpenGrant {
-    /// Its id.
-    pub id: GrantId,
-    /// Its client.
-    pub client: ClientId,
-    /// Its tenant.
-    pub tenant: TenantId,
-    /// Its person.
-    pub person: PersonId,
-    /// When it was approved.
-    pub created: Timestamp,
+struct OpenGrant {
+    id: GrantId,
+    client: ClientId,
+    tenant: TenantId,
+    person: PersonId,
+    created: Timestamp,
     issued: bool,
 }
 
@@ -88,6 +92,27 @@ pub struct Cursor {
 }
 
 impl Grants {
+    /// The grant of that id, and the membership of `person` in `tenant` as it is now, in one consistent call. An access token names
+    /// all three.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn find_with_membership(
+        &self,
+        id: &GrantId,
+        directory: &Directory,
+        (person, tenant): (&PersonId, &TenantId),
+    ) -> Result<(Option<Grant>, Option<Membership>), UpstreamError> {
+        let keys = [self.key(id), directory.membership_key(person, tenant), directory.tenant_key(tenant)];
+        let mut items = batch_get_items(&self.dynamo, &keys).await?;
+        let tenant = items.pop().flatten();
+        let membership = match items.pop().flatten() {
+            Some(membership) => directory.read_membership(&membership, tenant)?,
+            None => None,
+        };
+        Ok((self.read(items.pop().flatten())?, membership))
+    }
+
     /// The connections of `person`, and their memberships by name of the tenant. Takes three calls.
     ///
     /// # Errors
@@ -100,10 +125,11 @@ impl Grants {
         now: Timestamp,
     ) -> Result<(Vec<Membership>, Connections), UpstreamError> {
         let membership_items = directory.membership_items(person).await?;
-        let (open, next) = self.page(ConnectionFilter::Person(person), false, (None, after), PAGE, now).await?;
+        let (open, next) = self.page(ConnectionFilter::Person(person), false, after, PAGE, now).await?;
         let tenants: Vec<_> =
             membership_items.iter().filter_map(|item| TenantId::parse(item.text("tenant")?)).collect();
-        let items = self.read_items(clients, &open, tenants.iter().map(|tenant| directory.tenant_key(tenant))).await?;
+        let tenant_keys = tenants.iter().map(|tenant| directory.tenant_key(tenant));
+        let items = self.read_items(self.keys_of(&open, clients).chain(tenant_keys)).await?;
         let mut memberships = Vec::new();
         // A membership that cannot be parsed is an error, and not a missing one.
         for membership in &membership_items {
@@ -132,13 +158,13 @@ impl Grants {
         now: Timestamp,
     ) -> Result<Connections, UpstreamError> {
         let (open, next) =
-            self.page(ConnectionFilter::Tenant { tenant, person, client }, false, (None, after), PAGE, now).await?;
+            self.page(ConnectionFilter::Tenant { tenant, person, client }, false, after, PAGE, now).await?;
         if open.is_empty() {
             return Ok(Connections { found: Vec::new(), next });
         }
         let membership_keys = open.iter().map(|open| directory.membership_key(&open.person, tenant));
         let other_keys = membership_keys.chain(std::iter::once(directory.tenant_key(tenant)));
-        let items = self.read_items(clients, &open, other_keys).await?;
+        let items = self.read_items(self.keys_of(&open, clients).chain(other_keys)).await?;
         let found = self.assemble(&open, &items, clients, now, |grant| {
             match items.get(&directory.membership_key(&grant.approval.person, tenant)) {
                 Some(membership) => {
@@ -151,26 +177,42 @@ impl Grants {
     }
 
     /// Up to `limit` grants that are in use or whose code can still be exchanged, the newest first, and where
-    /// the next page begins. Some may have expired. With `until`, only those that were approved by then.
+    /// the next page begins. Some may have expired.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn open_grants(
+    pub async fn list_grants(
         &self,
         filter: ConnectionFilter<'_>,
-        until: Option<Timestamp>,
         after: Option<&Cursor>,
         limit: usize,
+        directory: &Directory,
         now: Timestamp,
-    ) -> Result<(Vec<OpenGrant>, Option<Cursor>), UpstreamError> {
-        self.page(filter, true, (until, after), limit, now).await
+    ) -> Result<(Vec<ListedGrant>, Option<Cursor>), UpstreamError> {
+        let (open, next) = self.page(filter, true, after, limit.min(PAGE), now).await?;
+        let others = open.iter().flat_map(|open| {
+            [directory.membership_key(&open.person, &open.tenant), directory.tenant_key(&open.tenant)]
+        });
+        let items = self.read_items(open.iter().map(|open| self.key(&open.id)).chain(others)).await?;
+        let mut listed = Vec::new();
+        for open in &open {
+            let Some(grant) = self.read(items.get(&self.key(&open.id)).cloned())? else { continue };
+            let membership = match items.get(&directory.membership_key(&open.person, &open.tenant)) {
+                Some(membership) => {
+                    directory.read_membership(membership, items.get(&directory.tenant_key(&open.tenant)).cloned())?
+                }
+                None => None,
+            };
+            listed.push(ListedGrant { grant, membership });
+        }
+        Ok((listed, next))
     }
 
     async fn page(
         &self,
         filter: ConnectionFilter<'_>,
         issued_too: bool,
-        (until, after): (Option<Timestamp>, Option<&Cursor>),
+        after: Option<&Cursor>,
         limit: usize,
         now: Timestamp,
     ) -> Result<(Vec<OpenGrant>, Option<Cursor>), UpstreamError> {
@@ -183,7 +225,7 @@ impl Grants {
         let mut found: Vec<OpenGrant> = Vec::new();
         let mut start = after.cloned();
         for _ in 0..CALLS {
-            let query = filter.query(self.dynamo.query(), issued_too, until).table_name(&self.table);
+            let query = filter.query(self.dynamo.query(), issued_too).table_name(&self.table);
             let from = start.as_ref().map(|cursor| filter.start(cursor));
             let query = query.scan_index_forward(false).limit(PASSED_OVER).set_exclusive_start_key(from);
             let page = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
@@ -195,7 +237,7 @@ impl Grants {
             };
             for item in page.items.unwrap_or_default() {
                 let open = read(&Item::new(item)).ok_or_else(|| unparsable_item(&self.table))?;
-                if open.issued && now.since(open.created) > CODE_LIFETIME {
+                if open.issued && now.since(open.created) > CODE_LIFETIME + EXCHANGE_TIME {
                     continue;
                 }
                 if let Some(last) = found.last().filter(|_| found.len() == limit) {
@@ -211,24 +253,23 @@ impl Grants {
         Ok((found, start))
     }
 
-    /// Reads the grants of `open`, their clients, and the items at `other_keys`. DynamoDB wants each key once.
-    async fn read_items<'a>(
-        &'a self,
-        clients: &'a Clients,
-        open: &[OpenGrant],
-        other_keys: impl Iterator<Item = Key<'a>>,
-    ) -> Result<ItemsByKey, UpstreamError> {
-        let grants = open.iter().map(|open| self.key(&open.id));
-        let mut keys: Vec<Key<'a>> = Vec::new();
-        for key in grants.chain(open.iter().map(|open| clients.key(&open.client))).chain(other_keys) {
-            if !keys.iter().any(|known| name(known) == name(&key)) {
-                keys.push(key);
+    /// Reads the items at `keys`. DynamoDB wants each key once.
+    async fn read_items<'a>(&'a self, keys: impl Iterator<Item = Key<'a>>) -> Result<ItemsByKey, UpstreamError> {
+        let mut distinct: Vec<Key<'a>> = Vec::new();
+        for key in keys {
+            if !distinct.iter().any(|known| name(known) == name(&key)) {
+                distinct.push(key);
             }
         }
-        let items = batch_get_items(&self.dynamo, &keys).await?;
-        Ok(ItemsByKey(keys.iter().map(name).zip(items).filter_map(|(key, item)| Some((key, item?))).collect()))
+        let items = batch_get_items(&self.dynamo, &distinct).await?;
+        Ok(ItemsByKey(distinct.iter().map(name).zip(items).filter_map(|(key, item)| Some((key, item?))).collect()))
     }
 
+    fn keys_of<'a>(&'a self, open: &'a [OpenGrant], clients: &'a Clients) -> impl Iterator<Item = Key<'a>> {
+        open.iter().flat_map(|open| [self.key(&open.id), clients.key(&open.client)])
+    }
+
+    /// Those of `open` that are in use, and whose membership carries them.
     fn assemble(
         &self,
         open: &[OpenGrant],
@@ -241,34 +282,20 @@ impl Grants {
         for open in open {
             let grant = self.read(items.get(&self.key(&open.id)).cloned())?;
             let Some(grant) = grant.filter(|grant| grant.in_use(now).is_some()) else { continue };
+            let membership = membership(&grant)?;
+            let Ok(entitlement) = Entitlement::of(&grant.approval, membership.as_ref()) else { continue };
+            let Some(membership) = membership else { continue };
             let client = clients.read(items.get(&clients.key(&open.client)).cloned(), now)?;
-            found.push(Connection { client, membership: membership(&grant)?, grant });
+            found.push(Connection { grant, client, membership, entitlement });
         }
         Ok(found)
-    }
-}
-
-impl OpenGrant {
-    /// As the audit names it.
-    #[must_use]
-    pub const fn connection(&self) -> ConnectionRef<'_> {
-        ConnectionRef { grant: &self.id, client: &self.client, tenant: &self.tenant, person: &self.person }
-    }
-}
-
-impl Connection {
-    /// Approved ∩ what the role allows now: what its next access token will carry.
-    #[must_use]
-    pub fn effective(&self) -> Scopes {
-        let allowed = self.membership.as_ref().map_or(Scopes::NONE, |membership| membership.role.permissions);
-        self.grant.approval.scopes.intersection(allowed).permissions()
     }
 }
 
 impl ConnectionFilter<'_> {
     /// Uses the index by person where there is one, so that revoking all of a person's connections reads only
     /// theirs.
-    fn query(self, query: QueryFluentBuilder, issued_too: bool, until: Option<Timestamp>) -> QueryFluentBuilder {
+    fn query(self, query: QueryFluentBuilder, issued_too: bool) -> QueryFluentBuilder {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let mut filter = "#state = :active".to_owned();
         let mut query =
@@ -291,14 +318,9 @@ impl ConnectionFilter<'_> {
             filter.push_str(" AND client = :client");
             query = query.expression_attribute_values(":client", text(client.as_str()));
         }
-        let mut condition = format!("{key} = :of");
-        if let Some(until) = until {
-            condition.push_str(" AND created <= :until");
-            query = query.expression_attribute_values(":until", AttributeValue::N(until.seconds().to_string()));
-        }
         query
             .index_name(index)
-            .key_condition_expression(condition)
+            .key_condition_expression(format!("{key} = :of"))
             .expression_attribute_values(":of", text(of))
             .filter_expression(filter)
     }

@@ -1,35 +1,48 @@
 //! Tenants, their roles, and who is in them.
 //!
 //! ```text
-//! tenant      { pk: "tenant#acme", sk: "tenant", name: "Acme", roles?: { "editor": ["documents:write"] } }
-//! membership  { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", change?: 17, told?: 1795…,
-//!               reached?: { began: 1795…, place: "1795….<grant>", down_to?: 1795… } }
-//! former one  { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, told?: 1795…, expires: 1797… }
+//! tenant       { pk: "tenant#acme", sk: "tenant", name: "Acme", roles?: { "editor": ["documents:write"] }, instance: <16 bytes>,
+//!                revocations?: 7, all_revoked?: 5, clients_revoked?: { "<22 characters>": 7 }, made_by: <16 bytes> }
+//! removed one  { pk: "tenant#acme", sk: "tenant", removed: 1795…, expires: 1797…, made_by: <16 bytes> }
+//! to come      { pk: "tenant#acme", sk: "tenant", instance: <16 bytes>, made_by: <16 bytes> }
+//! membership   { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", instance: <16 bytes>,
+//!                tenant_instance: <16 bytes>, revocations?: 3, change?: 17, told?: 1795…, made_by: <16 bytes> }
+//! former one   { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, told?: 1795…, expires: 1797…, made_by: <16 bytes> }
 //! ```
 //!
-//! `change` is the number of the last change that the product sent (`functions/feed`). A change that arrives
-//! late does not undo a later one. So a membership that ends leaves an item with this number for a month.
-//! That item names no tenant, and is in no index.
+//! `instance` is the identity of a membership or a tenant. It never comes back: whoever is removed and added again has another one. A
+//! membership counts only in the tenant whose `instance` is its `tenant_instance`. So a membership that an index hid when its tenant
+//! was removed counts nowhere, even if a tenant of the same id is made later. Items from before these attributes have none until they
+//! are removed, and fit each other.
 //!
-//! `told` is the time since when that change counts. It decides nothing, but a change that is late by more
-//! than [`MAX_DELAY`](super::membership_changes::MAX_DELAY) is reported.
+//! `revocations` counts how often connections were revoked together: see [`crate::oauth::approval_basis`]. `all_revoked` and
+//! `clients_revoked` are the numbers at which all of a tenant, or all of one client there, were.
 //!
-//! `reached` says how far the change has been applied to the person's grants, as long as some are left.
+//! `made_by` identifies the last write. Writers read an item first, and write it only if it is still that. So a first try that arrives
+//! late changes nothing. What has ended leaves an item for a month, so that "does not exist" is never true again meanwhile. Such an
+//! item names no tenant, and is in no index.
 //!
-//! A change by an operator has no number and leaves `change` as it is. It overrides all changes that have
-//! arrived, and the product's next change overrides it.
+//! `change` is the number of the last change that the product sent (`functions/feed`). A change that arrives late does not undo a
+//! later one. `told` is the time since when that change counts. It decides nothing, but a change that is late by more than
+//! [`MAX_DELAY`](super::membership_changes::MAX_DELAY) is reported. The product may send the members of a tenant before the tenant is
+//! added: the tenant "to come" has the instance that it will have.
 //!
-//! A role is defined once, in its tenant, so that changing it changes what all its members may do at once.
+//! A change by an operator has no number and leaves `change` as it is. It overrides all changes that have arrived, and the product's
+//! next change overrides it.
+//!
+//! A role is defined once, in its tenant, so that changing it changes what all its members may do at once. Every call reads the item of
+//! its tenant, so the item stays under 4 KB, which is one read unit.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use thiserror::Error;
 
 use super::clients::Clients;
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
+use super::item_update::{ItemUpdate, UpdateOutcome};
 use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
@@ -49,8 +62,12 @@ pub(super) const TOLD: &str = "told";
 /// The attribute that only a former membership has.
 pub(super) const LEFT: &str = "left";
 
+/// The attribute that only a removed tenant has.
+const REMOVED: &str = "removed";
 /// The attribute with the [`InstanceId`] of a membership or a tenant.
 pub(super) const INSTANCE: &str = "instance";
+/// The attribute of a membership with the [`InstanceId`] of its tenant.
+pub(super) const TENANT_INSTANCE: &str = "tenant_instance";
 /// The attribute that counts how often connections were revoked together.
 pub(super) const REVOCATIONS: &str = "revocations";
 /// The attribute of a tenant with the number at which all its connections were last revoked.
@@ -91,7 +108,24 @@ pub struct Membership {
     pub basis: CurrentBasis,
 }
 
-/// How long a membership that ended is kept: longer than the product repeats a change.
+/// Why a tenant was not stored.
+#[derive(Debug, Error)]
+pub enum PutTenantError {
+    /// Name and roles have more than [`TENANT_LIMIT`] bytes together.
+    #[error("the name and the roles of a tenant must not exceed 3,072 bytes together")]
+    TooLarge,
+    /// DynamoDB failed.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+}
+
+/// Most bytes of a tenant's name and roles. The rest of the item, below 4 KB in all, is for its numbers.
+pub const TENANT_LIMIT: usize = 3 * 1024;
+
+/// How often an item that others write at the same moment is read and written again.
+pub(super) const ATTEMPTS: usize = 5;
+
+/// How long a membership or a tenant that ended is kept: longer than the product repeats a change.
 pub(super) const RETENTION: Duration = Duration::from_hours(30 * 24);
 
 impl Directory {
@@ -111,20 +145,21 @@ impl Directory {
         self.read_membership(&membership, tenant)
     }
 
-    /// The same, with the number of the last change that the product sent. 0 if it sent none.
+    /// The memberships of `person`, by name of the tenant. From the table itself, consistently: none is missing.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn membership_and_change(
-        &self,
-        person: &PersonId,
-        tenant: &TenantId,
-    ) -> Result<(Option<Membership>, u64), UpstreamError> {
-        let keys = [self.membership_key(person, tenant), self.tenant_key(tenant)];
-        let mut items = batch_get_items(&self.dynamo, &keys).await?;
-        let tenant = items.pop().flatten();
-        let Some(membership) = items.pop().flatten() else { return Ok((None, 0)) };
-        Ok((self.read_membership(&membership, tenant)?, self.change(&membership)?))
+    pub async fn memberships(&self, person: &PersonId) -> Result<Vec<Membership>, UpstreamError> {
+        let items = self.membership_items(person).await?;
+        let tenants: Option<Vec<_>> = items.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
+        let tenants = tenants.ok_or_else(|| unparsable_item(&self.table))?;
+        let keys: Vec<_> = tenants.iter().map(|tenant| self.tenant_key(tenant)).collect();
+        let mut memberships = Vec::new();
+        for (membership, tenant) in items.iter().zip(batch_get_items(&self.dynamo, &keys).await?) {
+            memberships.extend(self.read_membership(membership, tenant)?);
+        }
+        memberships.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
+        Ok(memberships)
     }
 
     /// What a consent page needs, in two calls: a client, the memberships of `person` by name of the tenant,
@@ -164,14 +199,17 @@ impl Directory {
     /// When DynamoDB fails.
     pub async fn find(&self, id: &TenantId) -> Result<Option<Tenant>, UpstreamError> {
         let found = batch_get_items(&self.dynamo, &[self.tenant_key(id)]).await?.pop().flatten();
-        found.map(|item| self.read_tenant(id.clone(), &item)).transpose()
+        found.filter(is_tenant).map(|item| self.read_tenant(id.clone(), &item)).transpose()
     }
 
-    /// Stores a tenant and the roles it defines.
+    /// Stores a tenant and the roles it defines. Its instance and its numbers stay.
     ///
     /// # Errors
-    /// When DynamoDB fails.
-    pub async fn put_tenant(&self, tenant: &Tenant) -> Result<(), UpstreamError> {
+    /// When name and roles are too long together, others changed the tenant at the same time, or DynamoDB fails.
+    pub async fn put_tenant(&self, tenant: &Tenant) -> Result<(), PutTenantError> {
+        if tenant.size() > TENANT_LIMIT {
+            return Err(PutTenantError::TooLarge);
+        }
         let roles: HashMap<_, _> = tenant
             .roles
             .iter()
@@ -180,63 +218,118 @@ impl Directory {
                 (role.name.clone(), Value::from(names).0)
             })
             .collect();
-        let item = Item::default()
-            .with("pk", format!("tenant#{}", tenant.id))
-            .with("sk", "tenant")
-            .with("name", tenant.name.as_str())
-            .with("roles", Value(AttributeValue::M(roles)));
-        self.put(item).await
+        let key = self.tenant_key(&tenant.id);
+        self.write_as_read(&key, |item| {
+            // A tenant from before instances keeps none.
+            let instance = match item {
+                Some(item) if item.has("name") || item.has(INSTANCE) => None,
+                _ => Some(InstanceId::random()),
+            };
+            let update = ItemUpdate::of(item, &key)
+                .set("name", tenant.name.as_str())
+                .set("roles", Value(AttributeValue::M(roles.clone())))
+                .remove([REMOVED, "expires"]);
+            Some(match instance {
+                Some(instance) => update.set(INSTANCE, instance.as_bytes().as_slice()),
+                None => update,
+            })
+        })
+        .await?;
+        Ok(())
     }
 
-    /// Puts a person in a tenant with a role, or changes the role.
+    /// Removes a tenant. From the answer on nobody is a member of it, whatever an index shows. The caller revokes and removes what is
+    /// listed.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// When others changed the tenant at the same time, or DynamoDB fails.
+    pub async fn remove_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<(), UpstreamError> {
+        let key = self.tenant_key(tenant);
+        self.write_as_read(&key, |item| {
+            item.filter(|item| !item.has(REMOVED)).map(|item| {
+                ItemUpdate::of(Some(item), &key).set(REMOVED, now).set("expires", now.plus(RETENTION)).remove([
+                    "name",
+                    "roles",
+                    INSTANCE,
+                    REVOCATIONS,
+                    ALL_REVOKED,
+                    CLIENTS_REVOKED,
+                ])
+            })
+        })
+        .await
+    }
+
+    /// Puts a person in a tenant with a role, or changes the role. A membership that begins has a new instance.
+    ///
+    /// # Errors
+    /// When others changed the membership at the same time, or DynamoDB fails.
     pub async fn put_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.UpdateItem";
-        let key = self.membership_key(person, tenant).attribute_values();
-        let update = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key))
-            .update_expression("SET tenant = :tenant, person = :person, #role = :role REMOVE #left, expires, reached")
-            .expression_attribute_names("#role", "role")
-            .expression_attribute_names("#left", LEFT)
-            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
-            .expression_attribute_values(":person", Value::from(person.as_str()).0)
-            .expression_attribute_values(":role", Value::from(role).0);
-        update.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
+        let tenant_instance = self.instance_to_join(tenant).await?;
+        let key = self.membership_key(person, tenant);
+        self.write_as_read(&key, |item| {
+            Some(membership_update(ItemUpdate::of(item, &key), item, (person, tenant, tenant_instance), role))
+        })
+        .await
     }
 
-    /// Takes a person out of a tenant.
+    /// Takes a person out of a tenant. From the answer on all that they have connected there is over, and their keys are refused.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// When others changed the membership at the same time, or DynamoDB fails.
     pub async fn remove_member(
         &self,
         tenant: &TenantId,
         person: &PersonId,
         now: Timestamp,
     ) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.UpdateItem";
-        let key = self.membership_key(person, tenant).attribute_values();
-        let update = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(key))
-            .condition_expression("attribute_exists(#role)")
-            .update_expression("SET #left = :now, expires = :expires REMOVE tenant, person, #role, reached")
-            .expression_attribute_names("#role", "role")
-            .expression_attribute_names("#left", LEFT)
-            .expression_attribute_values(":now", Value::from(now).0)
-            .expression_attribute_values(":expires", Value::from(now.plus(RETENTION)).0);
-        let Err(error) = update.send().await else { return Ok(()) };
-        match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(()),
-            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
+        let key = self.membership_key(person, tenant);
+        self.write_as_read(&key, |item| {
+            item.filter(|item| !item.has(LEFT)).map(|item| former_membership(ItemUpdate::of(Some(item), &key), now))
+        })
+        .await
+    }
+
+    /// The instance that a membership of `tenant` must name. A tenant that is not there gets one, which it will have when it is added.
+    pub(super) async fn instance_to_join(&self, tenant: &TenantId) -> Result<Option<InstanceId>, UpstreamError> {
+        let key = self.tenant_key(tenant);
+        for _ in 0..ATTEMPTS {
+            let item = batch_get_items(&self.dynamo, &[self.tenant_key(tenant)]).await?.pop().flatten();
+            match &item {
+                Some(item) if item.has("name") || item.has(INSTANCE) => {
+                    return read_instance(item, INSTANCE).ok_or_else(|| unparsable_item(&self.table));
+                }
+                _ => {
+                    let instance = InstanceId::random();
+                    let update = ItemUpdate::of(item.as_ref(), &key).set(INSTANCE, instance.as_bytes().as_slice());
+                    if let UpdateOutcome::Applied = update.remove(["expires"]).write(&self.dynamo, &key).await? {
+                        return Ok(Some(instance));
+                    }
+                }
+            }
         }
+        Err(self.contended())
+    }
+
+    /// Reads the item at `key`, and writes what `update` makes of it if nobody has written it meanwhile; nothing if it makes nothing.
+    async fn write_as_read(
+        &self,
+        key: &Key<'_>,
+        update: impl Fn(Option<&Item>) -> Option<ItemUpdate>,
+    ) -> Result<(), UpstreamError> {
+        for _ in 0..ATTEMPTS {
+            let again = Key { table: key.table, attributes: key.attributes.clone() };
+            let item = batch_get_items(&self.dynamo, &[again]).await?.pop().flatten();
+            let Some(update) = update(item.as_ref()) else { return Ok(()) };
+            if let UpdateOutcome::Applied = update.write(&self.dynamo, key).await? {
+                return Ok(());
+            }
+        }
+        Err(self.contended())
+    }
+
+    pub(super) fn contended(&self) -> UpstreamError {
+        upstream_call::failed("DynamoDB.UpdateItem", format!("others wrote an item of {} at each attempt", self.table))
     }
 
     pub(super) async fn membership_items(&self, person: &PersonId) -> Result<Vec<Item>, UpstreamError> {
@@ -260,12 +353,6 @@ impl Directory {
                 return Ok(found);
             }
         }
-    }
-
-    async fn put(&self, item: Item) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.PutItem";
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
     }
 
     pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, UpstreamError> {
@@ -294,46 +381,115 @@ impl Directory {
         Ok(change.transpose()?.unwrap_or(0))
     }
 
-    /// The membership in an item. Nothing if it has ended, or its tenant is gone.
+    /// The membership in an item. Nothing if it has ended, its tenant is gone, or it is of an earlier tenant of the same id.
     pub(super) fn read_membership(
         &self,
         membership: &Item,
         tenant: Option<Item>,
     ) -> Result<Option<Membership>, UpstreamError> {
-        let Some(tenant) = tenant.filter(|_| !membership.has(LEFT)) else { return Ok(None) };
+        let Some(tenant) = tenant.filter(|tenant| !membership.has(LEFT) && is_tenant(tenant)) else { return Ok(None) };
         let read = || {
-            Some(Membership {
+            if read_instance(membership, TENANT_INSTANCE)? != read_instance(&tenant, INSTANCE)? {
+                return Some(None);
+            }
+            Some(Some(Membership {
                 person: PersonId::parse(membership.text("person")?)?,
                 tenant: TenantId::parse(membership.text("tenant")?)?,
                 name: tenant.text("name")?.to_owned(),
                 role: read_role(&tenant, membership.text("role")?)?,
                 basis: read_basis(membership, &tenant)?,
-            })
+            }))
         };
-        read().map(Some).ok_or_else(|| unparsable_item(&self.table))
+        read().ok_or_else(|| unparsable_item(&self.table))
     }
 }
 
-/// Items from before these attributes have none of them.
+impl Tenant {
+    /// The bytes of what people define: its name, and its roles.
+    fn size(&self) -> usize {
+        let scopes = |role: &Role| role.permissions.iter().map(|scope| scope.as_str().len() + 1).sum::<usize>();
+        self.name.len() + self.roles.iter().map(|role| role.name.len() + scopes(role) + 4).sum::<usize>()
+    }
+}
+
+/// Whether an item is that of a tenant that is there: neither removed nor to come.
+pub(super) fn is_tenant(item: &Item) -> bool {
+    item.has("name")
+}
+
+/// Completes `update` of the item of a membership, read as `item`: to a role, and to a new instance if the membership begins.
+pub(super) fn membership_update(
+    update: ItemUpdate,
+    item: Option<&Item>,
+    (person, tenant, tenant_instance): (&PersonId, &TenantId, Option<InstanceId>),
+    role: &str,
+) -> ItemUpdate {
+    let tenant_instance_bytes = tenant_instance.map(|instance| instance.as_bytes().to_vec());
+    let update = update
+        .set("tenant", tenant.as_str())
+        .set("person", person.as_str())
+        .set("role", role)
+        .remove([LEFT, "expires", "reached"]);
+    let goes_on = item.is_some_and(|item| {
+        !item.has(LEFT) && item.has("role") && read_instance(item, TENANT_INSTANCE) == Some(tenant_instance)
+    });
+    if goes_on {
+        return update;
+    }
+    update
+        .set(INSTANCE, InstanceId::random().as_bytes().as_slice())
+        .set_or_remove(TENANT_INSTANCE, tenant_instance_bytes.as_deref())
+        .remove([REVOCATIONS])
+}
+
+/// Completes `update` of the item of a membership to its end.
+pub(super) fn former_membership(update: ItemUpdate, now: Timestamp) -> ItemUpdate {
+    update.set(LEFT, now).set("expires", now.plus(RETENTION)).remove([
+        "tenant",
+        "person",
+        "role",
+        "reached",
+        INSTANCE,
+        TENANT_INSTANCE,
+        REVOCATIONS,
+    ])
+}
+
+/// An instance. `Some(None)` if the item is from before instances, `None` if it cannot be parsed.
+fn read_instance(item: &Item, name: &str) -> Option<Option<InstanceId>> {
+    if item.has(name) { InstanceId::from_bytes(item.bytes(name)?).map(Some) } else { Some(None) }
+}
+
+/// The numbers of a membership in a tenant.
 fn read_basis(membership: &Item, tenant: &Item) -> Option<CurrentBasis> {
-    let instance = |item: &Item| match item.bytes(INSTANCE) {
-        Some(bytes) => InstanceId::from_bytes(bytes).map(Some),
-        None => Some(None),
+    let of_tenant = read_tenant_basis(tenant)?;
+    let approval = ApprovalBasis {
+        membership: read_instance(membership, INSTANCE)?,
+        membership_revocations: read_number(membership, REVOCATIONS)?,
+        ..of_tenant.approval
     };
-    let number = |item: &Item, name| if item.has(name) { item.number::<u64>(name) } else { Some(0) };
+    Some(CurrentBasis { approval, ..of_tenant })
+}
+
+/// The numbers of a tenant, without those of a membership.
+pub(super) fn read_tenant_basis(tenant: &Item) -> Option<CurrentBasis> {
     let clients = if tenant.has(CLIENTS_REVOKED) { Some(tenant.map(CLIENTS_REVOKED)?) } else { None };
     let clients = clients.into_iter().flatten();
     let clients = clients.map(|(client, number)| Some((client.clone(), number.as_n().ok()?.parse().ok()?)));
     Some(CurrentBasis {
         approval: ApprovalBasis {
-            membership: instance(membership)?,
-            membership_revocations: number(membership, REVOCATIONS)?,
-            tenant: instance(tenant)?,
-            tenant_revocations: number(tenant, REVOCATIONS)?,
+            tenant: read_instance(tenant, INSTANCE)?,
+            tenant_revocations: read_number(tenant, REVOCATIONS)?,
+            ..ApprovalBasis::default()
         },
-        all_revoked: number(tenant, ALL_REVOKED)?,
+        all_revoked: read_number(tenant, ALL_REVOKED)?,
         clients_revoked: ClientRevocations::from_map(clients.collect::<Option<_>>()?),
     })
+}
+
+/// A number that items from before it do not have.
+fn read_number(item: &Item, name: &str) -> Option<u64> {
+    if item.has(name) { item.number(name) } else { Some(0) }
 }
 
 /// The role that the tenant defines, else the built-in one, else a role that allows nothing: while a role is

@@ -2,47 +2,51 @@
 //!
 //! ```text
 //! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", created: 1795…,
-//!                email?: "ana@example.com", code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
+//!                email?: "ana@example.com", membership?: <16 bytes>, membership_revocations?: 3, tenant_instance?: <16 bytes>,
+//!                tenant_revocations?: 7, code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0, used?: 1795… }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
 //!                  answered?: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
-//!
-//! Issued and active, once the person's role has changed, + { limited_to: "skills:read", limited_through: 2, limited_by: 17 }:
-//! what tokens up to that generation may still do, and the number of the membership's change that says so.
 //! ```
+//!
+//! The four attributes from `membership` on are what the approval rests on ([`crate::oauth::approval_basis`]). Whoever reads a grant to
+//! let somebody in compares them with the membership: a grant may be over although its own item does not say so yet.
+//! `effective` is written for versions that exchanged a code without reading the membership, and read by none.
 //!
 //! The same table has the pending scopes: [`super::pending_scopes`].
 //!
 //! Every transition is one conditional write, and a refused one returns the item as it is. So the table
 //! decides races. `made_by` identifies the write that made the state: a retry after a lost response
-//! recognises its own write by it.
+//! recognises its own write by it. What ended stays for a month, so that a late first try never finds that it is not there.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
-use super::clients::Clients;
+use super::clients::{Clients, ExpiryExtension};
 use super::item::{Item, Value, unparsable_item};
 use super::pending_scopes::{self, PendingScopes};
+use super::transaction::{self, FailedCondition, TransactionOutcome};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
+use crate::oauth::approval_basis::ApprovalBasis;
 use crate::oauth::client::{Client, ClientId};
-use crate::oauth::grant::{Active, Approval, CodeBinding, Grant, GrantState, Limit, RevocationReason, VerifiedCode};
+use crate::oauth::grant::{Active, Approval, CodeBinding, Grant, GrantState, RevocationReason, VerifiedCode};
 use crate::oauth::grant_id::GrantId;
+use crate::oauth::instance_id::InstanceId;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh_token_rotation::{RotationNonce, TokenFamily};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
-use crate::oauth::secret::{Digest, Secret};
+use crate::oauth::secret::{Digest, Secret, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -106,47 +110,76 @@ impl Grants {
     }
 
     /// Stores a new grant, extends the expiry of its client to that of the grant, and removes the `pending`
-    /// scopes of its tenant.
+    /// scopes of its tenant. `effective` is what the role allows of it now.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn put(
         &self,
         grant: &Grant,
-        clients: &Clients,
-        client: &Client,
+        effective: Scopes,
+        (clients, client): (&Clients, &Client),
         pending: &PendingScopes,
         now: Timestamp,
     ) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.TransactWriteItems";
 
-        // The id is random, so a second write can only be a retry. It has no condition, which would refuse a
-        // retry after a lost response.
-        let item = write(grant).into_inner();
-        let updates = [
-            clients.expiry_extension(client, now),
-            pending_scopes::removal(&self.table, &grant.approval, pending, now),
-        ];
-        let updates: Vec<_> =
-            updates.into_iter().flatten().map(|update| TransactWriteItem::builder().update(update).build()).collect();
-        if !updates.is_empty() {
-            let put = Put::builder().table_name(&self.table).set_item(Some(item.clone())).build();
-            let put = put.map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
-            let mut transaction = self.dynamo.transact_write_items().client_request_token(grant.id.to_text());
-            for write in std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates) {
-                transaction = transaction.transact_items(write);
+        let mut extension = clients.expiry_extension(client, now);
+        let removal = pending_scopes::removal(&self.table, &grant.approval, pending, now);
+        for attempt in 0..2 {
+            let extended = extension.as_ref().map(ExpiryExtension::update).transpose()?;
+            let updates = extended.into_iter().chain(removal.clone());
+            let updates: Vec<_> = updates.map(|update| TransactWriteItem::builder().update(update).build()).collect();
+            if updates.is_empty() {
+                break;
             }
-            let kept = transaction.send().await;
-            match kept {
-                Ok(_) => return Ok(()),
-                // Another request extends the same client at this moment: many people share one that
-                // registers itself. Or a call records a pending scope: then the scope is offered once more.
-                Err(error) if is_conflict(&error) => {}
-                Err(error) => return Err(upstream_call::failed_at_aws(CALL, &error)),
+            let put = Put::builder()
+                .table_name(&self.table)
+                .set_item(Some(write(grant, effective).into_inner()))
+                .condition_expression("attribute_not_exists(id)")
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            let put = put.build().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
+            let writes: Vec<_> =
+                std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates).collect();
+            // The two attempts write different things.
+            let token = to_text(&grant.id.as_bytes().iter().chain(&[attempt]).copied().collect::<Vec<_>>());
+            match transaction::write(&self.dynamo, &writes, &token).await? {
+                TransactionOutcome::Committed => return Ok(()),
+                TransactionOutcome::ConditionFailed(failed) => {
+                    for FailedCondition { write, item } in failed {
+                        match (write, item, &extension) {
+                            (0, stored, _) => return self.check_own(grant, stored),
+                            // Another approval has extended the client's expiry meanwhile.
+                            (_, Some(client), Some(extension)) if extension.is_needless(&client) => {}
+                            _ => return Err(upstream_call::failed(CALL, "the client is gone or blocked")),
+                        }
+                    }
+                    extension = None;
+                }
             }
         }
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item));
-        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws("DynamoDB.PutItem", &error))
+        let put = self
+            .dynamo
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(write(grant, effective).into_inner()))
+            .condition_expression("attribute_not_exists(id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else { return Ok(()) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                self.check_own(grant, refusal.item().cloned().map(Item::new))
+            }
+            _ => Err(upstream_call::failed_at_aws("DynamoDB.PutItem", &error)),
+        }
+    }
+
+    /// A grant that is there already is ours, from a first try whose answer was lost, if it holds the digest of our code.
+    fn check_own(&self, grant: &Grant, stored: Option<Item>) -> Result<(), UpstreamError> {
+        match self.read(stored)? {
+            Some(stored) if stored.binding.code.matches(&grant.binding.code) => Ok(()),
+            _ => Err(upstream_call::failed("DynamoDB.PutItem", "another grant has the same id")),
+        }
     }
 
     /// Issued → active: the code is used. Only the first of several requests succeeds.
@@ -209,7 +242,11 @@ impl Grants {
         let state = GrantState::Active(Active { family: Some(next.clone()), ..active.clone() });
         let expires = Grant { state, ..grant.clone() }.expires();
         let update = self
-            .transition(&grant.id, "#state = :active AND salt = :salt", expires)
+            .transition(
+                &grant.id,
+                "#state = :active AND salt = :salt AND (attribute_not_exists(answered) OR answered < :answered)",
+                expires,
+            )
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":salt", Value::from(next.current.as_bytes().as_slice()).0)
             .expression_attribute_values(":answered", Value::from(next.last_issued).0)
@@ -249,32 +286,6 @@ impl Grants {
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
                  REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
                  limited_to, limited_through, limited_by",
-            );
-        Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
-    }
-
-    /// Limits the issued tokens of a grant to `allowed`, after the membership's change of number `change`.
-    /// Whether this call did: a later change and a revocation stay. The limit does not apply to tokens of
-    /// later refreshes, which read the role themselves, except to one that runs now.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn restrict(&self, id: &GrantId, allowed: Scopes, change: u64) -> Result<bool, UpstreamError> {
-        let number = |number: u32| Value::from(number).0;
-        let update = self
-            .update(id)
-            .condition_expression(
-                "#state IN (:issued, :active) AND (attribute_not_exists(limited_by) OR limited_by <= :change)",
-            )
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_values(":issued", AttributeValue::S("issued".to_owned()))
-            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
-            .expression_attribute_values(":change", Value::from(change).0)
-            .expression_attribute_values(":allowed", Value::from(allowed.to_string()).0)
-            .expression_attribute_values(":none", number(0))
-            .expression_attribute_values(":one", number(1))
-            .update_expression(
-                "SET limited_to = :allowed, limited_by = :change, limited_through = if_not_exists(generation, :none) + :one",
             );
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
     }
@@ -354,15 +365,6 @@ impl Grants {
     }
 }
 
-fn is_conflict(error: &SdkError<TransactWriteItemsError>) -> bool {
-    match error.as_service_error() {
-        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-            cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("TransactionConflict"))
-        }
-        _ => false,
-    }
-}
-
 fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateItemFluentBuilder {
     update
         .expression_attribute_values(":generation", Value::from(family.generation).0)
@@ -371,12 +373,9 @@ fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateI
 }
 
 /// The item of a new grant. Later writes are updates.
-fn write(grant: &Grant) -> Item {
-    let Grant { id, approval, binding, state } = grant;
-    let effective = match state {
-        GrantState::Issued { effective } => Some(effective.to_string()),
-        _ => None,
-    };
+fn write(grant: &Grant, effective: Scopes) -> Item {
+    let Grant { id, approval, binding, .. } = grant;
+    let ApprovalBasis { membership, membership_revocations, tenant, tenant_revocations } = &approval.basis;
     Item::default()
         .with("id", id.to_text())
         .with("state", "issued")
@@ -387,24 +386,20 @@ fn write(grant: &Grant) -> Item {
         .with("scope", approval.scopes.to_string())
         .with("created", approval.at)
         .with_some("email", approval.email.as_deref())
+        .with_some("membership", membership.as_ref().map(|instance| instance.as_bytes().as_slice()))
+        .with("membership_revocations", *membership_revocations)
+        .with_some("tenant_instance", tenant.as_ref().map(|instance| instance.as_bytes().as_slice()))
+        .with("tenant_revocations", *tenant_revocations)
         .with("code", binding.code.as_bytes().as_slice())
         .with("challenge", binding.challenge.as_digest().as_bytes().as_slice())
         .with("redirect_uri", binding.redirect_uri.as_str())
-        .with_some("effective", effective)
+        .with("effective", effective.to_string())
         .with("expires", grant.expires())
 }
 
 fn read(item: &Item) -> Option<Grant> {
-    let limit = if item.has("limited_to") {
-        Some(Limit { allowed: Scopes::parse(item.text("limited_to")?), through: item.number("limited_through")? })
-    } else {
-        None
-    };
     let state = match item.text("state")? {
-        "issued" => {
-            let effective = Scopes::parse(item.text("effective")?);
-            GrantState::Issued { effective: limit.map_or(effective, |limit| effective.intersection(limit.allowed)) }
-        }
+        "issued" => GrantState::Issued,
         "active" => GrantState::Active(Active {
             since: item.time("since")?,
             family: match item.bytes("family_digest") {
@@ -413,7 +408,6 @@ fn read(item: &Item) -> Option<Grant> {
             },
             seen: item.number("seen")?,
             used: if item.has("used") { Some(item.time("used")?) } else { None },
-            limit,
         }),
         "ended" => GrantState::Revoked {
             reason: RevocationReason::ALL.into_iter().find(|reason| Some(reason.as_str()) == item.text("why"))?,
@@ -431,6 +425,7 @@ fn read(item: &Item) -> Option<Grant> {
             scopes: Scopes::parse(item.text("scope")?),
             at: item.time("created")?,
             email: item.text("email").map(str::to_owned),
+            basis: read_basis(item)?,
         },
         binding: CodeBinding {
             code: Digest::from_bytes(item.bytes("code")?)?,
@@ -438,6 +433,18 @@ fn read(item: &Item) -> Option<Grant> {
             redirect_uri: RedirectUri::parse(item.text("redirect_uri")?)?,
         },
         state,
+    })
+}
+
+/// Grants from before these attributes have none of them.
+fn read_basis(item: &Item) -> Option<ApprovalBasis> {
+    let instance = |name| if item.has(name) { InstanceId::from_bytes(item.bytes(name)?).map(Some) } else { Some(None) };
+    let number = |name| if item.has(name) { item.number(name) } else { Some(0) };
+    Some(ApprovalBasis {
+        membership: instance("membership")?,
+        membership_revocations: number("membership_revocations")?,
+        tenant: instance("tenant_instance")?,
+        tenant_revocations: number("tenant_revocations")?,
     })
 }
 

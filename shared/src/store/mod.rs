@@ -5,14 +5,18 @@
 
 pub mod activity;
 pub mod api_keys;
+mod backoff;
 pub mod clients;
 pub mod connections;
 pub mod directory;
 pub mod grants;
 mod item;
+mod item_update;
+pub mod joint_revocations;
 pub mod membership_changes;
 pub mod operator;
 pub mod pending_scopes;
+mod transaction;
 pub mod workspace;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
@@ -29,6 +33,11 @@ struct Key<'a> {
 }
 
 impl Key<'_> {
+    /// The name of the partition key, which every item of the table has.
+    fn partition(&self) -> &'static str {
+        self.attributes.first().map_or("id", |(name, _)| *name)
+    }
+
     fn attribute_values(&self) -> HashMap<String, AttributeValue> {
         self.attributes.iter().map(|(name, value)| ((*name).to_owned(), AttributeValue::S(value.clone()))).collect()
     }

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, WriteRequest};
 
-use super::directory::{Directory, Tenant};
+use super::directory::{Directory, Membership, Tenant, is_tenant};
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::workspace::Workspaces;
@@ -31,15 +31,6 @@ pub enum GrantFilter {
     Person(PersonId),
     /// All of a client. No index leads to them: the whole table is read.
     Client(ClientId),
-}
-
-/// Someone in a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Who.
-    pub person: PersonId,
-    /// What they are in it.
-    pub role: String,
 }
 
 impl Grants {
@@ -87,7 +78,7 @@ impl Directory {
             .filter_expression("sk = :tenant")
             .expression_attribute_values(":tenant", AttributeValue::S("tenant".to_owned()));
         let mut found = Vec::new();
-        for item in scan_all(scan).await? {
+        for item in scan_all(scan).await?.into_iter().filter(is_tenant) {
             let id = item.text("pk").and_then(|key| TenantId::parse(key.strip_prefix("tenant#")?));
             found.push(self.read_tenant(id.ok_or_else(|| unparsable_item(&self.table))?, &item)?);
         }
@@ -95,28 +86,22 @@ impl Directory {
         Ok(found)
     }
 
-    /// Everyone in a tenant, by person, from an index that lags behind the table.
+    /// Everyone in a tenant, by person. The people come from an index that lags behind the table, their memberships from the table
+    /// itself: who was added a second ago may be missing, and nobody who was removed is listed.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn list_members(&self, tenant: &TenantId) -> Result<Vec<Member>, UpstreamError> {
+    pub async fn list_members(&self, tenant: &TenantId) -> Result<Vec<Membership>, UpstreamError> {
         let query = self.dynamo.query().table_name(&self.table).index_name("by_tenant");
-        let read = |item: &Item| {
-            Some(Member { person: PersonId::parse(item.text("person")?)?, role: item.text("role")?.to_owned() })
-        };
         let found = query_all(with_partition(query, "tenant", tenant.as_str())).await?;
-        found.iter().map(|item| read(item).ok_or_else(|| unparsable_item(&self.table))).collect()
-    }
-
-    /// Removes a tenant itself. The caller removes its members, grants, keys and data before.
-    ///
-    /// # Errors
-    /// When DynamoDB fails.
-    pub async fn remove_tenant(&self, tenant: &TenantId) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.DeleteItem";
-        let key = self.tenant_key(tenant).attribute_values();
-        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(key));
-        delete.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
+        let people: Option<Vec<_>> = found.iter().map(|item| PersonId::parse(item.text("person")?)).collect();
+        let people = people.ok_or_else(|| unparsable_item(&self.table))?;
+        let keys = people.iter().map(|person| self.membership_key(person, tenant));
+        let keys: Vec<_> = std::iter::once(self.tenant_key(tenant)).chain(keys).collect();
+        let mut items = batch_get_items(&self.dynamo, &keys).await?.into_iter();
+        let tenant = items.next().flatten();
+        let memberships = items.flatten().filter_map(|item| self.read_membership(&item, tenant.clone()).transpose());
+        memberships.collect()
     }
 }
 

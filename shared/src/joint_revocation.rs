@@ -1,0 +1,136 @@
+//! Ends many connections together: all of a person, of a client or of a tenant.
+//!
+//! One write per membership or tenant ends them all, whatever an index shows. The search that follows only marks and records those that
+//! are listed. One that an index hides at this moment is marked when it is met: at its next call or refresh, which is refused.
+
+use crate::audit::{ConnectionRef, ConnectionsRef, Event, LogRecorder, Recorder};
+use crate::clock::Timestamp;
+use crate::entitlement::Entitlement;
+use crate::oauth::approval_basis::ClientRevocations;
+use crate::oauth::client::ClientId;
+use crate::oauth::grant::RevocationReason;
+use crate::oauth::tenant::TenantId;
+use crate::revocation::Revocation;
+use crate::store::connections::{ConnectionFilter, ListedGrant};
+use crate::store::directory::{Directory, Membership};
+use crate::store::grants::Grants;
+use crate::store::joint_revocations::TenantRevocation;
+use crate::upstream_error::UpstreamError;
+
+/// Ends connections together, and records it.
+#[derive(Clone, Copy)]
+pub struct JointRevocation<'a, R = LogRecorder> {
+    directory: &'a Directory,
+    grants: &'a Grants,
+    reason: RevocationReason,
+    by: Option<&'a str>,
+    now: Timestamp,
+    recorder: R,
+}
+
+/// What a search found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MarkedGrants {
+    /// How many of them this search marked as revoked.
+    pub count: usize,
+    /// Whether more may be listed than were looked at.
+    pub more: bool,
+}
+
+impl<'a> JointRevocation<'a> {
+    /// Records in the log, as functions do. `by` is who does it, for the audit.
+    #[must_use]
+    pub const fn new(
+        (directory, grants): (&'a Directory, &'a Grants),
+        reason: RevocationReason,
+        by: Option<&'a str>,
+        now: Timestamp,
+    ) -> Self {
+        Self { directory, grants, reason, by, now, recorder: LogRecorder }
+    }
+}
+
+impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
+    /// Records by `recorder`.
+    #[must_use]
+    pub fn with_recorder<Other>(self, recorder: Other) -> JointRevocation<'a, Other> {
+        let Self { directory, grants, reason, by, now, .. } = self;
+        JointRevocation { directory, grants, reason, by, now, recorder }
+    }
+
+    /// Ends all connections of a person in a tenant.
+    ///
+    /// # Errors
+    /// When DynamoDB fails: it can be done again.
+    pub async fn of_member(&self, membership: &Membership) -> Result<(), UpstreamError> {
+        let connections = ConnectionsRef {
+            tenant: &membership.tenant,
+            person: Some(&membership.person),
+            client: None,
+            instance: membership.basis.approval.membership,
+        };
+        self.announce(connections);
+        let number = self.directory.revoke_connections_of_member(membership).await?;
+        self.confirm(connections, Some(number));
+        Ok(())
+    }
+
+    /// Ends all connections of a client in a tenant, or of everybody there without a client.
+    ///
+    /// # Errors
+    /// When DynamoDB fails: it can be done again.
+    pub async fn in_tenant(&self, tenant: &TenantId, client: Option<&ClientId>) -> Result<(), UpstreamError> {
+        let Some(numbers) = self.directory.tenant_numbers(tenant).await? else { return Ok(()) };
+        let forgotten = match (client, numbers.oldest_client()) {
+            (Some(client), Some((oldest, _))) if oldest != ClientRevocations::key(client) => {
+                // Its number may go when none is left that needs it. This is the second search for them.
+                let filter = ConnectionFilter::Tenant { tenant, person: None, client: None };
+                (!self.mark_listed(filter, usize::MAX).await?.more).then_some(oldest)
+            }
+            _ => None,
+        };
+        let connections = ConnectionsRef { tenant, person: None, client, instance: numbers.instance };
+        self.announce(connections);
+        let which = client.map_or(TenantRevocation::All, TenantRevocation::Client);
+        let number = self.directory.revoke_connections_in_tenant(tenant, &numbers, which, forgotten).await?;
+        self.confirm(connections, number);
+        Ok(())
+    }
+
+    /// Marks those that an index lists and that are over as revoked, the newest first, and records each. Looks at `most`, or all of them.
+    ///
+    /// # Errors
+    /// When DynamoDB fails: it can be done again.
+    pub async fn mark_listed(&self, filter: ConnectionFilter<'_>, most: usize) -> Result<MarkedGrants, UpstreamError> {
+        const PAGE: usize = 25;
+        let (mut count, mut seen, mut after) = (0, 0, None);
+        loop {
+            let page = self.grants.list_grants(filter, after.as_ref(), PAGE, self.directory, self.now).await?;
+            for ListedGrant { grant, membership } in &page.0 {
+                if grant.is_open(self.now) && Entitlement::of(&grant.approval, membership.as_ref()).is_err() {
+                    let revocation = Revocation::with_recorder(self.grants, self.recorder.clone());
+                    let connection = ConnectionRef::from(grant);
+                    count += usize::from(revocation.revoke(connection, self.reason, self.by, self.now).await?);
+                }
+            }
+            seen += page.0.len();
+            after = page.1;
+            if after.is_none() || seen >= most {
+                return Ok(MarkedGrants { count, more: after.is_some() });
+            }
+        }
+    }
+
+    fn announce(&self, connections: ConnectionsRef<'_>) {
+        self.recorder.record_event(&Event::ConnectionsEnding {
+            connections,
+            reason: self.reason.as_str(),
+            by: self.by,
+        });
+    }
+
+    fn confirm(&self, connections: ConnectionsRef<'_>, number: Option<u64>) {
+        let Self { reason, by, .. } = self;
+        self.recorder.record_event(&Event::ConnectionsEnded { connections, number, reason: reason.as_str(), by: *by });
+    }
+}
