@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use local::Options;
 use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
+use shared::aws::MAX_ATTEMPTS;
 use test_system::connector::Connector;
 use test_system::person::{Form, Person};
 use test_system::{CALLBACK, TestSystem, claims};
@@ -153,7 +154,7 @@ async fn code_used_twice_concurrently_revokes_the_grant() {
     assert_eq!(ended(&test_system, &tokens.access).len(), 1);
 }
 
-/// A crash loses nothing. The table did it, its answer was lost, and the function tries once more.
+/// A crash loses nothing. The table did it, its answer was lost, and the function tries again.
 #[tokio::test(flavor = "multi_thread")]
 async fn write_with_lost_response_takes_effect_once() {
     let fault_injector = FaultInjector::default();
@@ -189,16 +190,17 @@ async fn failed_refresh_is_completed_by_a_retry() {
     let fault_injector = FaultInjector::default();
     let test_system = fault_injector.start_test_system().await;
     let (connector, mut tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
-    let before = Decision::FailBefore(InjectedError::INTERNAL);
-    let after = Decision::FailAfter(InjectedError::INTERNAL);
+    let before = vec![Decision::FailBefore(InjectedError::INTERNAL); MAX_ATTEMPTS as usize];
+    let after = vec![Decision::FailAfter(InjectedError::INTERNAL); MAX_ATTEMPTS as usize];
+    let one_before = [&before[..1], &after[1..]].concat();
 
     for (operation, decisions) in [
-        ("BatchGetItem", vec![before.clone(), before.clone()]),
-        ("Sign", vec![before.clone(), before.clone()]),
-        ("Sign", vec![after.clone(), after.clone()]),
-        ("UpdateItem", vec![before.clone(), before.clone()]),
-        ("UpdateItem", vec![before.clone(), after.clone()]),
-        ("UpdateItem", vec![after.clone(), after.clone()]),
+        ("BatchGetItem", before.clone()),
+        ("Sign", before.clone()),
+        ("Sign", after.clone()),
+        ("UpdateItem", before),
+        ("UpdateItem", one_before),
+        ("UpdateItem", after),
         ("UpdateItem", vec![Decision::FailBefore(InjectedError::DENIED)]),
         ("UpdateItem", vec![Decision::FailAfter(InjectedError::DENIED)]),
     ] {

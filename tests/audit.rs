@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Map, Value, json};
+use shared::aws::MAX_ATTEMPTS;
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::{Activity, Cursor};
 use test_system::TestSystem;
@@ -112,7 +113,7 @@ async fn failed_deliveries_are_retried() {
     })
     .await;
     // Twice what is tried: two of three invocations fail.
-    failures.store(4, Ordering::SeqCst);
+    failures.store(2 * MAX_ATTEMPTS as usize, Ordering::SeqCst);
     test_system.connect("ana@example.com", "acme", "skills:read").await;
 
     let log = test_system.system().audit_log().await;

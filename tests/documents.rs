@@ -245,17 +245,28 @@ async fn transaction_conflict_is_retried() {
     let made = done(&test_system, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
     let id = &made["id"];
 
-    held.store(4, Ordering::SeqCst);
+    held.store(7, Ordering::SeqCst);
     let second =
         done(&test_system, &token, "update_document", json!({ "id": id, "version": 1, "content": "second" })).await;
-    held.store(5, Ordering::SeqCst);
+    assert_eq!((&second["version"], held.load(Ordering::SeqCst)), (&json!(2), 0));
+
+    held.store(8, Ordering::SeqCst);
     let third = json!({ "name": "update_document", "arguments": { "id": id, "version": 2, "content": "third" } });
     let third = test_system.call(Some(&token), "tools/call", third).await;
 
-    assert_eq!((&second["version"], held.load(Ordering::SeqCst)), (&json!(2), 0));
+    assert_eq!(held.load(Ordering::SeqCst), 0);
     assert_eq!((third.status, third.header("retry-after").is_some()), (503, true));
     let read = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!((&read["content"], &read["version"]), (&json!("second"), &json!(2)));
+
+    // Those who were in the way have written: what is true now is told.
+    let late = |version| json!({ "id": id, "version": version, "title": "Plan", "content": "late" });
+    held.store(8, Ordering::SeqCst);
+    assert_eq!(failed(&test_system, &token, "update_document", late(1)).await, CONFLICT);
+    assert_eq!(held.load(Ordering::SeqCst), 0);
+    done(&test_system, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
+    held.store(8, Ordering::SeqCst);
+    assert_eq!(failed(&test_system, &token, "update_document", late(2)).await, UNKNOWN);
 }
 
 #[tokio::test(flavor = "multi_thread")]

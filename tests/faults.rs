@@ -1,8 +1,8 @@
 //! A crash loses nothing: every call to AWS of every operation fails in every way, and the client does what clients
 //! do: it sends the same request again.
 //!
-//! The SDK tries each call twice, so what fails once should go unnoticed, and what fails twice is told as 503 with `Retry-After`: to
-//! a form, by the page that it is answered with by a redirect.
+//! The SDK tries each call five times, so what fails once should go unnoticed, and what fails each time is told as 503 with
+//! `Retry-After`: to a form, by the page that it is answered with by a redirect.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::stream::{self, StreamExt};
 use local::interceptor::{Call, Decision, InjectedError, Interceptor, Service};
 use serde_json::{Value, json};
+use shared::aws::MAX_ATTEMPTS;
 use test_system::TestSystem;
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::http_response::HttpResponse;
@@ -20,6 +21,9 @@ use test_system::person::{Form, Person};
 const ANA: &str = "ana@example.com";
 const BEN: &str = "ben@example.com";
 const SCOPE: &str = "skills:read offline_access";
+
+/// As often as the SDK tries. It gives a silent service up before: after two seconds.
+const EACH_TIME: usize = MAX_ATTEMPTS as usize;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn client_retry_completes_every_failed_operation() {
@@ -110,11 +114,11 @@ struct Row {
 impl InjectedFault {
     const EACH: [Self; 8] = [
         Self::Before(1),
-        Self::Before(2),
+        Self::Before(EACH_TIME),
         Self::After(1),
-        Self::After(2),
+        Self::After(EACH_TIME),
         Self::Throttled(1),
-        Self::Throttled(2),
+        Self::Throttled(EACH_TIME),
         Self::Refused,
         Self::Crash,
     ];
@@ -135,7 +139,7 @@ impl InjectedFault {
         matches!(self, Self::After(_) | Self::Crash | Self::LostResponse(_))
     }
 
-    /// Whether the SDK's second try gets through.
+    /// Whether the SDK gets through with its second try.
     fn goes_unnoticed(self) -> bool {
         self.times() == 1 && !matches!(self, Self::Refused | Self::Crash)
     }
@@ -258,8 +262,8 @@ impl Operation {
         faults.extend([(0, InjectedFault::LostRequest(1)), (calls.len() - 1, InjectedFault::LostResponse(1))]);
         if self == Self::Refresh {
             faults.extend([
-                (calls.len() - 1, InjectedFault::LostResponse(2)),
-                (calls.len() - 2, InjectedFault::LostRequest(2)),
+                (calls.len() - 1, InjectedFault::LostResponse(EACH_TIME)),
+                (calls.len() - 2, InjectedFault::LostRequest(EACH_TIME)),
             ]);
         }
         let mut rows = Vec::new();
@@ -556,7 +560,7 @@ impl std::fmt::Display for InjectedFault {
             Self::LostResponse(_) => "is never answered",
         };
         f.write_str(what)?;
-        if self.times() > 1 { f.write_str(", and again") } else { Ok(()) }
+        if self.times() > 1 { f.write_str(", each time") } else { Ok(()) }
     }
 }
 

@@ -47,6 +47,7 @@ mod refresh;
 mod registration;
 mod release;
 mod resources;
+mod retries;
 mod revocation;
 mod script;
 mod sign_in;

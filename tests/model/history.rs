@@ -4,6 +4,7 @@
 use std::fmt;
 
 use proptest::prelude::*;
+use shared::aws::MAX_ATTEMPTS;
 
 /// One grant's life.
 #[derive(Clone, Debug)]
@@ -320,7 +321,9 @@ fn fault() -> impl Strategy<Value = InjectedFault> {
         FaultKind::Crash,
         FaultKind::Silence,
     ]);
-    (0..4_usize, 1..3_usize, kind).prop_map(|(place, times, kind)| InjectedFault { place, times, kind })
+    // Once goes unnoticed; as often as the SDK tries is an outage.
+    let times = prop::sample::select(vec![1, MAX_ATTEMPTS as usize]);
+    (0..4_usize, times, kind).prop_map(|(place, times, kind)| InjectedFault { place, times, kind })
 }
 
 /// Moments, and both sides of every limit there is.

@@ -71,6 +71,7 @@ impl InProcessConnector {
             Decision::Pass => perform_call().await,
             Decision::FailBefore(injected) => Ok(injected.to_response()),
             Decision::FailAfter(injected) => perform_call().await.map(|_| injected.to_response()),
+            Decision::Answer { status, body } => Ok((status, body.to_string())),
             Decision::DropResponse => match perform_call().await {
                 Ok(_) => std::future::pending().await,
                 Err(error) => Err(error),

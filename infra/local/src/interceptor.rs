@@ -111,6 +111,13 @@ pub enum Decision {
     FailAfter(InjectedError),
     /// It is carried out, and nothing is heard of it.
     DropResponse,
+    /// It never arrives, and this is answered.
+    Answer {
+        /// HTTP status.
+        status: u16,
+        /// The answer's JSON.
+        body: Value,
+    },
 }
 
 /// The error that the caller gets instead of an answer.
@@ -186,6 +193,7 @@ async fn proxy_call(State(proxy): State<Arc<Proxy>>, uri: Uri, headers: HeaderMa
             Ok(_) => error_response(&injected),
             Err(unreachable) => unreachable.into_response(),
         },
+        Decision::Answer { status, body } => json_response(status, body.to_string()),
         Decision::DropResponse => match forwarded().await {
             Ok(_) => std::future::pending().await,
             Err(unreachable) => unreachable.into_response(),
@@ -246,6 +254,10 @@ async fn forward(
 
 fn error_response(injected: &InjectedError) -> Response<Body> {
     let (status, body) = injected.to_response();
+    json_response(status, body)
+}
+
+fn json_response(status: u16, body: String) -> Response<Body> {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], body).into_response()
 }

@@ -28,6 +28,16 @@ const THROTTLED: Answer = Answer::Says(
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException","message":"Slow down."}"#,
 );
 const UNAVAILABLE: Answer = Answer::Says(503, "");
+const INTERNAL: Answer =
+    Answer::Says(500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError","message":"Try again."}"#);
+const ACCOUNT_LIMIT: Answer =
+    Answer::Says(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#RequestLimitExceeded","message":"Slow down."}"#);
+const THROTTLING: Answer =
+    Answer::Says(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"Slow down."}"#);
+const CONFLICT: Answer = Answer::Says(
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"A transaction holds the item."}"#,
+);
 const CONDITION_FAILED: Answer = Answer::Says(
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","Message":"No.","Item":{"id":{"S":"one"}}}"#,
@@ -77,8 +87,8 @@ impl Service {
 }
 
 #[tokio::test(start_paused = true)]
-async fn transient_failure_is_retried_once() {
-    for first in [THROTTLED, UNAVAILABLE, Answer::Breaks, Answer::Silence] {
+async fn transient_failure_is_retried() {
+    for first in [THROTTLED, THROTTLING, ACCOUNT_LIMIT, INTERNAL, UNAVAILABLE, Answer::Breaks, Answer::Silence] {
         let named = format!("{first:?}");
         let service = Service::with([first, ITEM]);
         let item = service.get().await.unwrap_or_else(|error| panic!("{named}: {error:?}")).item.unwrap();
@@ -88,16 +98,18 @@ async fn transient_failure_is_retried_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_two_attempts_within_two_seconds() {
-    let service = Service::with([THROTTLED, THROTTLED, ITEM]);
+async fn at_most_five_attempts_within_two_seconds() {
+    let began = tokio::time::Instant::now();
+    let service = Service::with([THROTTLED, THROTTLED, THROTTLED, THROTTLED, THROTTLED, ITEM]);
     let error = service.get().await.unwrap_err();
     assert!(matches!(error.as_service_error(), Some(GetItemError::ProvisionedThroughputExceededException(_))));
-    assert_eq!(service.attempts(), 2);
+    assert_eq!(service.attempts(), 5);
+    assert!(began.elapsed() <= Duration::from_millis(750), "{:?}", began.elapsed());
 
     let began = tokio::time::Instant::now();
-    let service = Service::with([Answer::Silence, Answer::Silence, ITEM]);
+    let service = Service::with([Answer::Silence, Answer::Silence, Answer::Silence, ITEM]);
     assert!(matches!(service.get().await, Err(SdkError::TimeoutError(_))));
-    assert_eq!(service.attempts(), 2);
+    assert_eq!(service.attempts(), 3);
     assert!(began.elapsed() <= Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
@@ -113,7 +125,39 @@ async fn failed_condition_is_not_retried() {
     assert_eq!(service.attempts(), 1);
 }
 
-/// A service that is down for long is not called twice as often as before: the SDK's retry quota.
+/// A transaction holds an item for milliseconds.
+#[tokio::test(start_paused = true)]
+async fn plain_write_is_repeated_after_a_transaction_conflict() {
+    let one = || AttributeValue::S("one".into());
+    for conflicts in [4, 5] {
+        let service = || {
+            let conflicts = std::iter::repeat_with(|| CONFLICT).take(conflicts);
+            Service::with(conflicts.chain([Answer::Says(200, "{}")]))
+        };
+        let (puts, updates, deletes) = (service(), service(), service());
+        let put = puts.dynamodb().put_item().table_name("things").item("id", one()).send().await;
+        let update = updates.dynamodb().update_item().table_name("things").key("id", one()).send().await;
+        let delete = deletes.dynamodb().delete_item().table_name("things").key("id", one()).send().await;
+        assert_eq!((put.is_ok(), update.is_ok(), delete.is_ok()), (conflicts < 5, conflicts < 5, conflicts < 5));
+        assert_eq!((puts.attempts(), updates.attempts(), deletes.attempts()), (5, 5, 5));
+    }
+}
+
+/// However many conflicts there are, a failure of the service is still tried again.
+#[tokio::test(start_paused = true)]
+async fn transaction_conflicts_leave_the_retry_quota_alone() {
+    let service = Service::with(std::iter::repeat_with(|| CONFLICT).take(1000).chain([UNAVAILABLE, ITEM]));
+    let dynamodb = service.dynamodb();
+    for _ in 0..200 {
+        let put = dynamodb.put_item().table_name("things").item("id", AttributeValue::S("one".into()));
+        assert!(put.send().await.is_err());
+    }
+    assert_eq!(service.attempts(), 1000);
+    dynamodb.get_item().table_name("things").key("id", AttributeValue::S("one".into())).send().await.unwrap();
+    assert_eq!(service.attempts(), 1002);
+}
+
+/// A service that is down for long is not called five times as often as before: the SDK's retry quota.
 #[tokio::test(start_paused = true)]
 async fn retry_quota_runs_out_while_a_service_is_down() {
     let service = Service::default();
@@ -121,12 +165,12 @@ async fn retry_quota_runs_out_while_a_service_is_down() {
     for _ in 0..200 {
         assert!(dynamodb.get_item().table_name("things").send().await.is_err());
     }
-    assert!(service.attempts() < 350, "{}", service.attempts());
+    assert_eq!(service.attempts(), 250);
 }
 
 #[tokio::test(start_paused = true)]
 async fn error_names_code_message_and_request_id() {
-    let error = Service::with([THROTTLED, THROTTLED]).get().await.unwrap_err();
+    let error = Service::with([THROTTLED, THROTTLED, THROTTLED, THROTTLED, THROTTLED]).get().await.unwrap_err();
     assert_eq!(
         UpstreamError::of_aws("DynamoDB.GetItem", &error).to_string(),
         "DynamoDB.GetItem: ProvisionedThroughputExceededException: Slow down. (AWS request REQUEST1)"

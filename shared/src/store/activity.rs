@@ -14,6 +14,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use serde_json::{Map, Value as Json};
 
+use super::batch_write_items;
 use super::item::{Item, Value, unparsable_item};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::TenantId;
@@ -90,7 +91,6 @@ impl Activities {
     /// When DynamoDB fails; then some may be kept, and trying again is right.
     pub async fn put(&self, activities: &[Activity]) -> Result<(), UpstreamError> {
         const CALL: &str = "DynamoDB.BatchWriteItem";
-        const MAX: usize = 25;
 
         // A batch may not name an item twice.
         let distinct: HashMap<_, _> =
@@ -100,22 +100,7 @@ impl Activities {
         let writes = puts.map(|put| put.map(|put| WriteRequest::builder().put_request(put).build()));
         let writes =
             writes.collect::<Result<Vec<_>, _>>().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
-        for chunk in writes.chunks(MAX) {
-            let mut remaining = HashMap::from([(self.table.clone(), chunk.to_vec())]);
-            // As for reads: DynamoDB may leave some for one more call.
-            for _ in 0..2 {
-                let answer = self.dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
-                let answer = answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
-                remaining = answer.unprocessed_items.unwrap_or_default();
-                if remaining.is_empty() {
-                    break;
-                }
-            }
-            if !remaining.is_empty() {
-                return Err(upstream_call::failed(CALL, "DynamoDB left items unprocessed twice"));
-            }
-        }
-        Ok(())
+        batch_write_items(&self.dynamo, &self.table, &writes).await
     }
 
     /// At most `limit` events of `tenant`, the newest first, and where the next page begins if there may be

@@ -19,11 +19,12 @@ pub mod pending_scopes;
 mod transaction;
 pub mod workspace;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, WriteRequest};
 use std::collections::HashMap;
 
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
+use backoff::Backoff;
 use item::Item;
 
 /// One item to be read: a table and a whole key.
@@ -61,9 +62,10 @@ async fn batch_get_items(
             remaining
                 .insert(key.table.to_owned(), entry.map_err(|error| upstream_call::failed(CALL, error.to_string()))?);
         }
-        // DynamoDB may leave some keys for one more call. If it leaves keys again, the table is short of
+        // DynamoDB may leave some keys for another call, when the answer grows too large or the table is short of
         // capacity.
-        for _ in 0..2 {
+        let mut backoff = Backoff::new();
+        loop {
             let answer = dynamo.batch_get_item().set_request_items(Some(remaining)).send().await;
             let answer = answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
             for (table, items) in answer.responses.unwrap_or_default() {
@@ -78,10 +80,37 @@ async fn batch_get_items(
             if remaining.is_empty() {
                 break;
             }
-        }
-        if !remaining.is_empty() {
-            return Err(upstream_call::failed(CALL, "DynamoDB left keys unprocessed twice"));
+            if !backoff.wait().await {
+                return Err(upstream_call::failed(CALL, "DynamoDB left keys unprocessed at each attempt"));
+            }
         }
     }
     Ok(found)
+}
+
+/// Makes `writes` to `table`, in one call per 25. If it fails, some may be made.
+async fn batch_write_items(
+    dynamo: &aws_sdk_dynamodb::Client,
+    table: &str,
+    writes: &[WriteRequest],
+) -> Result<(), UpstreamError> {
+    const CALL: &str = "DynamoDB.BatchWriteItem";
+    const MAX: usize = 25;
+
+    for chunk in writes.chunks(MAX) {
+        let mut remaining = HashMap::from([(table.to_owned(), chunk.to_vec())]);
+        let mut backoff = Backoff::new();
+        loop {
+            let answer = dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
+            let answer = answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
+            remaining = answer.unprocessed_items.unwrap_or_default();
+            if remaining.is_empty() {
+                break;
+            }
+            if !backoff.wait().await {
+                return Err(upstream_call::failed(CALL, "DynamoDB left items unprocessed at each attempt"));
+            }
+        }
+    }
+    Ok(())
 }

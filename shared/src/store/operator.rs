@@ -12,7 +12,7 @@ use super::directory::{Directory, Membership, Tenant, is_tenant};
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
 use super::workspace::Workspaces;
-use super::{Key, batch_get_items};
+use super::{Key, batch_get_items, batch_write_items};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
 use crate::oauth::tenant::{PersonId, TenantId};
@@ -119,12 +119,15 @@ impl Workspaces {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn remove_all(&self, tenant: &TenantId) -> Result<usize, UpstreamError> {
-        const MAX: usize = 25;
-        let keys = self.keys_of(tenant).await?;
-        for chunk in keys.chunks(MAX) {
-            remove(&self.dynamo, &self.table, chunk).await?;
-        }
-        Ok(keys.len())
+        const CALL: &str = "DynamoDB.BatchWriteItem";
+
+        let keys = self.keys_of(tenant).await?.into_iter().map(Item::into_inner);
+        let deletes = keys.map(|key| DeleteRequest::builder().set_key(Some(key)).build());
+        let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
+        let writes =
+            writes.collect::<Result<Vec<_>, _>>().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
+        batch_write_items(&self.dynamo, &self.table, &writes).await?;
+        Ok(writes.len())
     }
 
     async fn keys_of(&self, tenant: &TenantId) -> Result<Vec<Item>, UpstreamError> {
@@ -176,23 +179,4 @@ async fn paginate(
         }
         from = last;
     }
-}
-
-async fn remove(dynamo: &aws_sdk_dynamodb::Client, table: &str, keys: &[Item]) -> Result<(), UpstreamError> {
-    const CALL: &str = "DynamoDB.BatchWriteItem";
-    let deletes = keys.iter().map(|key| DeleteRequest::builder().set_key(Some(key.clone().into_inner())).build());
-    let writes = deletes.map(|delete| delete.map(|delete| WriteRequest::builder().delete_request(delete).build()));
-    let writes =
-        writes.collect::<Result<Vec<_>, _>>().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
-    let mut remaining = HashMap::from([(table.to_owned(), writes)]);
-    // DynamoDB may leave some for another call.
-    for _ in 0..5 {
-        let answer = dynamo.batch_write_item().set_request_items(Some(remaining)).send().await;
-        remaining =
-            answer.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?.unprocessed_items.unwrap_or_default();
-        if remaining.is_empty() {
-            return Ok(());
-        }
-    }
-    Err(upstream_call::failed(CALL, "DynamoDB left items unprocessed five times"))
 }

@@ -10,6 +10,7 @@ use super::{Item, Name, TITLE_LIMIT, ValidationError, Workspace, WriteError};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
 use crate::upstream_call;
+use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "chat#";
 const MESSAGE: &str = "chat-message#";
@@ -62,7 +63,8 @@ impl Workspace {
             .with("text", message)
             .with("written", now)
             .with("writer", by.as_str());
-        match self.transaction().put(chat, Condition::Absent)?.put(first, Condition::Absent)?.write().await? {
+        let transaction = self.transaction().put(chat, Condition::Absent)?.put(first, Condition::Absent)?;
+        match transaction.write().await.map_err(UpstreamError::from)? {
             TransactionOutcome::Committed => Ok(Chat { id, title, created: now }),
             TransactionOutcome::ConditionFailed(_) => {
                 Err(upstream_call::failed("DynamoDB", "a random id was taken").into())

@@ -11,7 +11,7 @@
 //! version is lost. Deleting a document only renames its first item: its versions stay, and an operator can
 //! restore it.
 
-use super::transaction::{Condition, TransactionOutcome};
+use super::transaction::{Condition, TransactionError, TransactionOutcome};
 use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::PersonId;
@@ -216,7 +216,7 @@ impl Workspace {
         let size = validate(title, content)?;
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let next = Edition { id: Name::random(), title, version: 1, size, written: now, writer };
-        match self.put_version(&next, content, Condition::Absent).await? {
+        match self.put_version(&next, content, Condition::Absent).await.map_err(UpstreamError::from)? {
             TransactionOutcome::Committed => Ok(next),
             TransactionOutcome::ConditionFailed(_) => {
                 Err(upstream_call::failed("DynamoDB", "a random id was taken").into())
@@ -253,8 +253,8 @@ impl Workspace {
         let size = validate(title, content)?;
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let next = Edition { id: id.clone(), title, version: base.saturating_add(1), size, written: now, writer };
-        let written = self.put_version(&next, content, Condition::Version(base)).await?;
-        Ok(self.changed(written, next)?)
+        let written = self.put_version(&next, content, Condition::Version(base)).await;
+        Ok(self.changed(written, next, base).await?)
     }
 
     /// Deletes a document, by `by`, based on version `base`. Its versions stay in the table, for an operator:
@@ -275,7 +275,7 @@ impl Workspace {
         }
         let aside = self.item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
         let transaction = self.transaction().delete(KIND, id, base)?.put(aside, Condition::Any)?;
-        self.changed(transaction.write().await?, head)
+        self.changed(transaction.write().await, head, base).await
     }
 
     /// A page of the documents that were deleted, those after `after`: for an operator.
@@ -320,8 +320,10 @@ impl Workspace {
             };
             let version = last.saturating_add(1);
             let next = Edition { id: id.clone(), title: title.to_owned(), version, size, written: now, writer: None };
-            if let TransactionOutcome::Committed = self.put_version(&next, content, condition).await? {
-                return Ok(());
+            match self.put_version(&next, content, condition).await {
+                Ok(TransactionOutcome::Committed) => return Ok(()),
+                Ok(TransactionOutcome::ConditionFailed(_)) | Err(TransactionError::Conflict) => {}
+                Err(TransactionError::Upstream(error)) => return Err(error.into()),
             }
         }
         Err(upstream_call::failed("DynamoDB.TransactWriteItems", "the version had changed at each attempt").into())
@@ -333,21 +335,39 @@ impl Workspace {
         next: &Edition,
         content: &str,
         condition: Condition,
-    ) -> Result<TransactionOutcome, UpstreamError> {
+    ) -> Result<TransactionOutcome, TransactionError> {
         let head = self.item(KIND, next);
         let key = format!("{EDITION}{}#{:010}", next.id, next.version);
         let edition = self.item(KIND, next).with("item", key).with("content", content);
         self.transaction().put(head, condition)?.put(edition, Condition::Absent)?.write().await
     }
 
-    fn changed(&self, written: TransactionOutcome, made: Edition) -> Result<DocumentUpdate, UpstreamError> {
-        Ok(match written {
-            TransactionOutcome::Committed => DocumentUpdate::Applied(made),
-            TransactionOutcome::ConditionFailed(None) => DocumentUpdate::NotFound,
-            TransactionOutcome::ConditionFailed(Some(item)) => {
-                DocumentUpdate::Conflict(item.number("version").ok_or_else(|| unparsable_item(&self.table))?)
+    /// The outcome of the change to `made` that was based on version `base`. If other transactions were in the way at
+    /// each attempt, the table tells which version they made.
+    async fn changed(
+        &self,
+        written: Result<TransactionOutcome, TransactionError>,
+        made: Edition,
+        base: u32,
+    ) -> Result<DocumentUpdate, UpstreamError> {
+        match written {
+            Ok(TransactionOutcome::Committed) => Ok(DocumentUpdate::Applied(made)),
+            Ok(TransactionOutcome::ConditionFailed(failed)) => {
+                // The document itself is the first of the writes.
+                let head = failed.into_iter().find(|failed| failed.write == 0);
+                let Some(item) = head.ok_or_else(|| unparsable_item(&self.table))?.item else {
+                    return Ok(DocumentUpdate::NotFound);
+                };
+                let version = item.number("version").ok_or_else(|| unparsable_item(&self.table))?;
+                Ok(DocumentUpdate::Conflict(version))
             }
-        })
+            Err(TransactionError::Conflict) => match self.document_head(&made.id).await? {
+                None => Ok(DocumentUpdate::NotFound),
+                Some(head) if head.version != base => Ok(DocumentUpdate::Conflict(head.version)),
+                Some(_) => Err(TransactionError::Conflict.into()),
+            },
+            Err(TransactionError::Upstream(error)) => Err(error),
+        }
     }
 
     async fn document_head(&self, id: &Name) -> Result<Option<Edition>, UpstreamError> {
