@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
@@ -134,10 +135,30 @@ async fn update_of_an_older_version_is_a_conflict() {
     assert_eq!(none, "The document has no such version. Version 2 is current; list_document_versions shows all.");
 }
 
+/// A transaction holds its items for a while, as AWS's does, and cancels those that come in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_updates_of_one_version_apply_once() {
     const WRITERS: usize = 8;
-    let test_system = TestSystem::new().await;
+    const HOLD: Duration = Duration::from_millis(20);
+    let (held, cancelled) = (Arc::new(tokio::sync::Mutex::new(())), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&cancelled);
+    let test_system = TestSystem::with(|options| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
+            let (held, counted) = (Arc::clone(&held), Arc::clone(&counted));
+            async move {
+                if (call.function.as_str(), call.operation.as_str()) != ("mcp", "TransactWriteItems") {
+                    return Decision::Pass;
+                }
+                let Ok(_held) = held.try_lock() else {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    return Decision::FailBefore(InjectedError::TRANSACTION_CONFLICT);
+                };
+                tokio::time::sleep(HOLD).await;
+                Decision::Pass
+            }
+        }));
+    })
+    .await;
     let token = writer(&test_system).await;
     let made = done(&test_system, &token, "create_document", json!({ "title": "Log", "content": "" })).await;
     let id = &made["id"];
@@ -157,6 +178,7 @@ async fn concurrent_updates_of_one_version_apply_once() {
         }
     }
     assert_eq!((won.len(), refused), (1, WRITERS - 1));
+    assert!(cancelled.load(Ordering::SeqCst) > 0, "they did not meet");
     let current = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!((&current["content"], &current["version"]), (&json!(format!("by {}", won[0])), &json!(2)));
 

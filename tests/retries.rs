@@ -18,7 +18,7 @@ const OF_STORE: usize = 8;
 
 /// What DynamoDB says instead of carrying out a call.
 #[derive(Clone, Copy, Debug)]
-enum Refusal {
+enum InjectedAnswer {
     /// Status and code.
     Error(u16, &'static str),
     /// A cancelled transaction, for these reasons: one for each write.
@@ -27,7 +27,7 @@ enum Refusal {
     UnprocessedItems,
 }
 
-impl Refusal {
+impl InjectedAnswer {
     fn answer(self, call: &Call) -> Decision {
         let error = |code| json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "Later." });
         let unprocessed = &call.body["RequestItems"];
@@ -52,7 +52,7 @@ struct FaultInjector(Arc<Mutex<FaultPlan>>);
 
 #[derive(Default)]
 struct FaultPlan {
-    fails: Option<(&'static str, &'static str, Refusal)>,
+    fails: Option<(&'static str, &'static str, InjectedAnswer)>,
     /// How often that call is refused.
     left: usize,
     /// How often it was made.
@@ -74,7 +74,7 @@ impl FaultInjector {
 
     fn decide(&self, call: &Call) -> Decision {
         let mut plan = self.0.lock().unwrap();
-        let Some((function, operation, refusal)) = plan.fails else { return Decision::Pass };
+        let Some((function, operation, injected)) = plan.fails else { return Decision::Pass };
         // Of the audit, one line alone: the others are delivered at the same time.
         let another_line = function == "audit" && !call.body.to_string().contains("grant_approved");
         if (call.function.as_str(), call.operation.as_str()) != (function, operation) || another_line {
@@ -85,12 +85,12 @@ impl FaultInjector {
             return Decision::Pass;
         }
         plan.left -= 1;
-        refusal.answer(call)
+        injected.answer(call)
     }
 
     /// From now on, that call is refused that often.
-    fn inject(&self, function: &'static str, operation: &'static str, refusal: Refusal, left: usize) {
-        *self.0.lock().unwrap() = FaultPlan { fails: Some((function, operation, refusal)), left, calls: 0 };
+    fn inject(&self, function: &'static str, operation: &'static str, injected: InjectedAnswer, left: usize) {
+        *self.0.lock().unwrap() = FaultPlan { fails: Some((function, operation, injected)), left, calls: 0 };
     }
 
     fn calls(&self) -> usize {
@@ -138,22 +138,22 @@ impl<'w> Scenario<'w> {
     }
 }
 
-/// Each kind of refusal, with the number of calls that are made before it is told.
-const PASSES: [(&str, &str, Refusal, usize); 14] = [
-    ("token", "UpdateItem", Refusal::Error(400, "TransactionConflictException"), OF_SDK),
-    ("token", "UpdateItem", Refusal::Error(400, "ProvisionedThroughputExceededException"), OF_SDK),
-    ("token", "UpdateItem", Refusal::Error(400, "ThrottlingException"), OF_SDK),
-    ("token", "UpdateItem", Refusal::Error(400, "RequestLimitExceeded"), OF_SDK),
-    ("token", "UpdateItem", Refusal::Error(500, "InternalServerError"), OF_SDK),
-    ("token", "UpdateItem", Refusal::Error(503, "ServiceUnavailable"), OF_SDK),
-    ("mcp", "TransactWriteItems", Refusal::Error(400, "TransactionInProgressException"), OF_SDK),
-    ("mcp", "TransactWriteItems", Refusal::Error(400, "ThrottlingException"), OF_SDK),
-    ("mcp", "TransactWriteItems", Refusal::Cancelled(["TransactionConflict", "None"]), OF_STORE),
-    ("mcp", "TransactWriteItems", Refusal::Cancelled(["None", "ThrottlingError"]), OF_STORE),
-    ("mcp", "TransactWriteItems", Refusal::Cancelled(["ProvisionedThroughputExceeded", "None"]), OF_STORE),
-    ("mcp", "TransactWriteItems", Refusal::Cancelled(["RequestLimitExceeded", "TransactionConflict"]), OF_STORE),
-    ("mcp", "TransactWriteItems", Refusal::Error(500, "InternalServerError"), OF_SDK),
-    ("mcp", "BatchGetItem", Refusal::UnprocessedKeys, OF_STORE),
+/// Each kind of answer, with the number of calls that are made before it is told.
+const PASSES: [(&str, &str, InjectedAnswer, usize); 14] = [
+    ("token", "UpdateItem", InjectedAnswer::Error(400, "TransactionConflictException"), OF_SDK),
+    ("token", "UpdateItem", InjectedAnswer::Error(400, "ProvisionedThroughputExceededException"), OF_SDK),
+    ("token", "UpdateItem", InjectedAnswer::Error(400, "ThrottlingException"), OF_SDK),
+    ("token", "UpdateItem", InjectedAnswer::Error(400, "RequestLimitExceeded"), OF_SDK),
+    ("token", "UpdateItem", InjectedAnswer::Error(500, "InternalServerError"), OF_SDK),
+    ("token", "UpdateItem", InjectedAnswer::Error(503, "ServiceUnavailable"), OF_SDK),
+    ("mcp", "TransactWriteItems", InjectedAnswer::Error(400, "TransactionInProgressException"), OF_SDK),
+    ("mcp", "TransactWriteItems", InjectedAnswer::Error(400, "ThrottlingException"), OF_SDK),
+    ("mcp", "TransactWriteItems", InjectedAnswer::Cancelled(["TransactionConflict", "None"]), OF_STORE),
+    ("mcp", "TransactWriteItems", InjectedAnswer::Cancelled(["None", "ThrottlingError"]), OF_STORE),
+    ("mcp", "TransactWriteItems", InjectedAnswer::Cancelled(["ProvisionedThroughputExceeded", "None"]), OF_STORE),
+    ("mcp", "TransactWriteItems", InjectedAnswer::Cancelled(["RequestLimitExceeded", "TransactionConflict"]), OF_STORE),
+    ("mcp", "TransactWriteItems", InjectedAnswer::Error(500, "InternalServerError"), OF_SDK),
+    ("mcp", "BatchGetItem", InjectedAnswer::UnprocessedKeys, OF_STORE),
 ];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,24 +161,24 @@ async fn what_passes_goes_unnoticed_and_what_stays_is_told_in_time() {
     let injector = FaultInjector::default();
     let test_system = injector.start_test_system().await;
     let mut scenario = Scenario::new(&test_system).await;
-    for (function, operation, refusal, attempts) in PASSES {
-        injector.inject(function, operation, refusal, 1);
+    for (function, operation, injected, attempts) in PASSES {
+        injector.inject(function, operation, injected, 1);
         let answer = scenario.send(operation).await;
-        assert_eq!(answer.status, 200, "{operation} {refusal:?} once: {answer:?}");
-        assert_ne!(answer.json()["result"]["isError"], true, "{operation} {refusal:?} once: {answer:?}");
-        assert_eq!(injector.calls(), 2, "{operation} {refusal:?}");
+        assert_eq!(answer.status, 200, "{operation} {injected:?} once: {answer:?}");
+        assert_ne!(answer.json()["result"]["isError"], true, "{operation} {injected:?} once: {answer:?}");
+        assert_eq!(injector.calls(), 2, "{operation} {injected:?}");
 
-        injector.inject(function, operation, refusal, usize::MAX);
+        injector.inject(function, operation, injected, usize::MAX);
         let began = Instant::now();
         let answer = scenario.send(operation).await;
         let seconds = answer.header("retry-after").and_then(|seconds| seconds.parse::<u64>().ok());
-        assert_eq!((answer.status, seconds), (503, Some(1)), "{operation} {refusal:?}: {answer:?}");
-        assert_eq!(injector.calls(), attempts, "{operation} {refusal:?}");
+        assert_eq!((answer.status, seconds), (503, Some(1)), "{operation} {injected:?}: {answer:?}");
+        assert_eq!(injector.calls(), attempts, "{operation} {injected:?}");
         // The pauses take one second at most.
-        assert!(began.elapsed() < Duration::from_secs(3), "{operation} {refusal:?}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(3), "{operation} {injected:?}: {:?}", began.elapsed());
 
-        injector.inject(function, operation, refusal, 0);
-        assert_eq!(scenario.send(operation).await.status, 200, "{operation} {refusal:?}: nothing was written");
+        injector.inject(function, operation, injected, 0);
+        assert_eq!(scenario.send(operation).await.status, 200, "{operation} {injected:?}: nothing was written");
     }
 }
 
@@ -189,7 +189,7 @@ async fn failed_condition_or_invalid_write_is_not_tried_again() {
     let test_system = injector.start_test_system().await;
     let mut scenario = Scenario::new(&test_system).await;
     let mut send = async |reasons| {
-        injector.inject("mcp", "TransactWriteItems", Refusal::Cancelled(reasons), usize::MAX);
+        injector.inject("mcp", "TransactWriteItems", InjectedAnswer::Cancelled(reasons), usize::MAX);
         let answer = scenario.send("TransactWriteItems").await;
         assert_eq!(injector.calls(), 1, "{reasons:?}");
         answer
@@ -215,7 +215,7 @@ async fn items_left_over_by_a_batch_are_stored() {
     for (left, calls, deliveries) in [(1, 2, 1), (OF_STORE - 1, OF_STORE, 1), (OF_STORE, OF_STORE + 1, 2)] {
         let injector = FaultInjector::default();
         let test_system = injector.start_test_system().await;
-        injector.inject("audit", "BatchWriteItem", Refusal::UnprocessedItems, left);
+        injector.inject("audit", "BatchWriteItem", InjectedAnswer::UnprocessedItems, left);
 
         test_system.connect("ana@example.com", "acme", "skills:read").await;
 
