@@ -224,13 +224,18 @@ fn schema() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     let mut events = drawn(EVENTS, "pub enum Event<'a> {");
     // Flattened into the events that have one.
-    let connection = drawn_members(EVENTS, "pub struct ConnectionRef<'a> {");
-    for event in &mut events {
-        if event["properties"].as_object_mut().unwrap().remove("connection").is_some() {
-            event["properties"].as_object_mut().unwrap().extend(connection.clone());
-            let required = event["required"].as_array_mut().unwrap();
-            let at = required.iter().position(|name| name == "connection").unwrap();
-            required.splice(at..=at, ["grant", "client", "tenant", "person"].map(Value::from));
+    for (name, head, required) in [
+        ("connection", "pub struct ConnectionRef<'a> {", &["grant", "client", "tenant", "person"][..]),
+        ("connections", "pub struct ConnectionsRef<'a> {", &["tenant"]),
+    ] {
+        let members = drawn_members(EVENTS, head);
+        for event in &mut events {
+            if event["properties"].as_object_mut().unwrap().remove(name).is_some() {
+                event["properties"].as_object_mut().unwrap().extend(members.clone());
+                let all = event["required"].as_array_mut().unwrap();
+                let at = all.iter().position(|known| known == name).unwrap();
+                all.splice(at..=at, required.iter().copied().map(Value::from));
+            }
         }
     }
     // Whatever an operator does says who they are, of all events not only those that may be another's.
@@ -288,7 +293,7 @@ fn drawn(code: &str, head: &str) -> Vec<Value> {
         } else if let Some((name, kind)) =
             line.trim_end_matches(',').split_once(": ").filter(|_| !line.starts_with('#'))
         {
-            let json = if kind.ends_with("u64") { "integer" } else { "string" };
+            let json = if kind.contains("u64") { "integer" } else { "string" };
             members.insert(name.to_owned(), json!({ "type": json, "description": std::mem::take(&mut comment) }));
             if !kind.starts_with("Option") {
                 required.push(name.to_owned());
@@ -302,7 +307,8 @@ fn drawn(code: &str, head: &str) -> Vec<Value> {
 fn drawn_members(code: &str, head: &str) -> Map<String, Value> {
     let (_, rest) = code.split_once(head).expect("the struct");
     let (body, _) = rest.split_once("\n}\n").expect("its end");
-    let lines: Vec<_> = body.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines = body.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines: Vec<_> = lines.collect();
     let member = |pair: &[&str]| {
         let (name, _) = pair[1].strip_prefix("pub ").expect("a member").split_once(": ").expect("its type");
         (name.to_owned(), json!({ "type": "string", "description": pair[0].strip_prefix("/// ").expect("a comment") }))

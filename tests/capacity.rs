@@ -33,10 +33,11 @@ async fn every_request_consumes_the_documented_capacity() {
     assert_eq!(consumed(), (6.0, 5.0), "authorize, approved");
     let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     // The grant's state is in both of its indexes.
-    assert_eq!(consumed(), (3.0, 2.0), "token, code");
+    assert_eq!(consumed(), (3.0, 4.0), "token, code");
     for (write, what) in [(1.0, "mcp, first call of a generation"), (0.0, "mcp, to be let in")] {
         assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 200);
-        assert_eq!(consumed(), (write, 1.0), "{what}");
+        // The grant, the membership and the tenant.
+        assert_eq!(consumed(), (write, 3.0), "{what}");
     }
     let tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(consumed(), (1.0, 4.0), "token, refresh");

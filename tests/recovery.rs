@@ -216,7 +216,7 @@ async fn each_token_error_tells_the_client_how_to_recover() {
     refused.add("RefreshToken", client.refresh(&idle).await, AuthorizeAgain);
     let left = approved().await;
     test_system.remove_member("acme", "ana@example.com").await;
-    refused.add("NotAMember", client.refresh(&left).await, AuthorizeAgain);
+    refused.add("GrantOver", client.refresh(&left).await, AuthorizeAgain);
     // The other client was never used, and its time is over.
     refused.add("UnknownClient", other.refresh("rt_x").await, RegisterAgain);
 

@@ -132,6 +132,7 @@ async fn iam_policies_allow_exactly_the_calls_made() {
         test_system.deliver_change("ana@example.com", "acme", Some("owner"), Some("admin"), 1).await.status,
         204
     );
+    test_system.connect("vera@example.com", "acme", "skills:read").await;
     test_system.create_api_key("vera@example.com", "acme", "skills:read", None).await;
     assert_eq!(test_system.deliver_change("vera@example.com", "acme", Some("viewer"), None, 2).await.status, 204);
 

@@ -120,7 +120,7 @@ async fn only_what_differs_is_written() {
     assert_eq!(
         written,
         [
-            "PutItem tenant",
+            "UpdateItem tenant",
             "UpdateItem tenant#acme",
             "PutItem tool#roll_dice",
             "UpdateItem entity#invoice#2026-0111",

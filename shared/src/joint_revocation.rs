@@ -14,7 +14,7 @@ use crate::revocation::Revocation;
 use crate::store::connections::{ConnectionFilter, ListedGrant};
 use crate::store::directory::{Directory, Membership};
 use crate::store::grants::Grants;
-use crate::store::joint_revocations::TenantRevocation;
+use crate::store::joint_revocations::{TenantNumbers, TenantRevocation};
 use crate::upstream_error::UpstreamError;
 
 /// Ends connections together, and records it.
@@ -75,12 +75,17 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         Ok(())
     }
 
-    /// Ends all connections of a client in a tenant, or of everybody there without a client.
+    /// Ends all connections of a client in a tenant, or of everybody there without a client. `numbers` are those of the tenant when
+    /// it was decided.
     ///
     /// # Errors
     /// When DynamoDB fails: it can be done again.
-    pub async fn in_tenant(&self, tenant: &TenantId, client: Option<&ClientId>) -> Result<(), UpstreamError> {
-        let Some(numbers) = self.directory.tenant_numbers(tenant).await? else { return Ok(()) };
+    pub async fn in_tenant(
+        &self,
+        tenant: &TenantId,
+        numbers: &TenantNumbers,
+        client: Option<&ClientId>,
+    ) -> Result<(), UpstreamError> {
         let forgotten = match (client, numbers.oldest_client()) {
             (Some(client), Some((oldest, _))) if oldest != ClientRevocations::key(client) => {
                 // Its number may go when none is left that needs it. This is the second search for them.
@@ -92,7 +97,7 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         let connections = ConnectionsRef { tenant, person: None, client, instance: numbers.instance };
         self.announce(connections);
         let which = client.map_or(TenantRevocation::All, TenantRevocation::Client);
-        let number = self.directory.revoke_connections_in_tenant(tenant, &numbers, which, forgotten).await?;
+        let number = self.directory.revoke_connections_in_tenant(tenant, numbers, which, forgotten).await?;
         self.confirm(connections, number);
         Ok(())
     }

@@ -20,7 +20,7 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::store::activity::Activity;
 use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord, NewApiKey};
-use shared::store::connections::{Connections, Cursor};
+use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
 use crate::connection_row::{ConnectionJson, names};
 use crate::error::AdminError;
@@ -221,11 +221,14 @@ impl Admin {
             }
             (None, Some(id), None) => {
                 let person = PersonId::parse(id).ok_or(AdminError::InvalidBody)?;
-                revoker.revoke_all_of_person(&person, tenant).await?.count
+                let membership = self.directory.membership(&person, tenant).await?;
+                let filter = ConnectionFilter::Tenant { tenant, person: Some(&person), client: None };
+                revoker.revoke_all_of_person(membership.as_slice(), filter).await?.count
             }
             (None, None, Some(id)) => {
                 let client = ClientId::parse(id).ok_or(AdminError::InvalidBody)?;
-                revoker.revoke_all_of_client(&client, tenant).await?.count
+                let numbers = self.directory.tenant_numbers(tenant).await?.ok_or(AdminError::NotFound)?;
+                revoker.revoke_all_of_client(&client, tenant, &numbers).await?.count
             }
             _ => return Err(AdminError::InvalidBody),
         };

@@ -12,9 +12,10 @@ use shared::lambda::Response;
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
-use shared::oauth::tenant::PersonId;
-use shared::store::connections::{Connections, Cursor};
+use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
+use crate::agreed_numbers::AgreedNumbers;
 use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name};
 use crate::error::AdminError;
@@ -122,6 +123,7 @@ impl Admin {
             }
             RevokeTarget::OfPerson(_) | RevokeTarget::OfClient(_) => None,
         };
+        let tenant = tenant_admin.tenant();
         if !request.is_post {
             let workspace = IsolatedText(tenant_admin.name());
             let (title, sentence) = match (&target, &found) {
@@ -165,26 +167,56 @@ impl Admin {
                 &Confirmation {
                     title,
                     sentences: vec![sentence, advice.to_owned()],
-                    fields: vec![target.field()],
+                    fields: std::iter::once(target.field()).chain(self.shown_numbers(tenant, &target).await?).collect(),
                     button: if found.is_some() { "End the connection" } else { "End the connections" },
                     danger: true,
                     back,
                 },
             ));
         }
-        request.verify_csrf_token(&[target.field()])?;
-        let (revoker, tenant) = (self.revoker(tenant_admin, request.now), tenant_admin.tenant());
-        let notice = match (&target, &found) {
-            (RevokeTarget::OfPerson(person), _) => {
-                Notice::EndedMany(EndedMany::of(Whose::Person, revoker.revoke_all_of_person(person, tenant).await?))
+        let revoker = self.revoker(tenant_admin, request.now);
+        let agreed = if found.is_some() { None } else { Some(request.agreed_numbers()?) };
+        let fields = std::iter::once(target.field()).chain(agreed.as_ref().map(AgreedNumbers::field));
+        request.verify_csrf_token(&fields.collect::<Vec<_>>())?;
+        let notice = match (&target, &found, agreed) {
+            (RevokeTarget::OfPerson(person), _, Some(agreed)) => {
+                let membership = self.directory.membership(person, tenant).await?;
+                let memberships = agreed.apply(membership.into_iter().collect());
+                let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
+                let marked = revoker.revoke_all_of_person(&memberships, filter).await?;
+                Notice::EndedMany(EndedMany::of(Whose::Person, marked))
             }
-            (RevokeTarget::OfClient(client), _) => {
-                Notice::EndedMany(EndedMany::of(Whose::Client, revoker.revoke_all_of_client(client, tenant).await?))
+            (RevokeTarget::OfClient(client), _, Some(agreed)) => {
+                let numbers = self.directory.tenant_numbers(tenant).await?;
+                let numbers = numbers.and_then(|numbers| agreed.apply_to_tenant(tenant, numbers));
+                let numbers = numbers.ok_or(AdminError::NotFound)?;
+                let marked = revoker.revoke_all_of_client(client, tenant, &numbers).await?;
+                Notice::EndedMany(EndedMany::of(Whose::Client, marked))
             }
-            (RevokeTarget::One(_), Some(grant)) => Notice::Ended(revoker.revoke_one(grant).await?),
-            (RevokeTarget::One(_), None) => return Err(AdminError::NotFound),
+            (RevokeTarget::One(_), Some(grant), _) => Notice::Ended(revoker.revoke_one(grant).await?),
+            _ => return Err(AdminError::NotFound),
         };
         Ok(self.redirect_with_notice(request, &notice))
+    }
+
+    /// The field with the numbers of what the confirmation is about, if it is about many connections.
+    async fn shown_numbers(
+        &self,
+        tenant: &TenantId,
+        target: &RevokeTarget,
+    ) -> Result<Option<(Cow<'static, str>, String)>, AdminError> {
+        let numbers = match target {
+            RevokeTarget::One(_) => None,
+            RevokeTarget::OfPerson(person) => {
+                let membership = self.directory.membership(person, tenant).await?;
+                Some(AgreedNumbers::of_memberships(membership.as_slice()))
+            }
+            RevokeTarget::OfClient(_) => {
+                let numbers = self.directory.tenant_numbers(tenant).await?.ok_or(AdminError::NotFound)?;
+                Some(AgreedNumbers::of_tenant(tenant, &numbers))
+            }
+        };
+        Ok(numbers.as_ref().map(AgreedNumbers::field))
     }
 
     /// The revoker for an administrator, or for their key.

@@ -8,6 +8,7 @@
 //! The response is a redirect to a page with the outcome.
 
 mod activity;
+mod agreed_numbers;
 mod api;
 mod api_keys;
 mod confirmation;

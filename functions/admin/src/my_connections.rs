@@ -7,8 +7,9 @@ use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
-use shared::store::connections::Cursor;
+use shared::store::connections::{ConnectionFilter, Cursor};
 
+use crate::agreed_numbers::AgreedNumbers;
 use crate::confirmation::Confirmation;
 use crate::connection_row::{ConnectionRow, name};
 use crate::error::AdminError;
@@ -104,6 +105,7 @@ impl Admin {
         revoker: &Revoker<'_>,
     ) -> Result<Response, AdminError> {
         let all = ("all".into(), "yes".to_owned());
+        let (person, memberships) = (&request.person.person, self.directory.memberships(&request.person.person).await?);
         if !request.is_post {
             return Ok(self.confirmation_page(
                 request,
@@ -114,16 +116,16 @@ impl Admin {
                         "Every application that works as you loses its access at once, in every workspace.".to_owned(),
                         "What you connect afterwards stays, and so do API keys.".to_owned(),
                     ],
-                    fields: vec![all],
+                    fields: vec![all, AgreedNumbers::of_memberships(&memberships).field()],
                     button: "End all connections",
                     danger: true,
                     back: HOME.to_owned(),
                 },
             ));
         }
-        request.verify_csrf_token(&[all])?;
-        let person = &request.person.person;
-        let marked = revoker.revoke_all_of(person, &self.directory.memberships(person).await?).await?;
+        let agreed = request.agreed_numbers()?;
+        request.verify_csrf_token(&[all, agreed.field()])?;
+        let marked = revoker.revoke_all_of_person(&agreed.apply(memberships), ConnectionFilter::Person(person)).await?;
         Ok(self.redirect_with_notice(request, &Notice::EndedMany(EndedMany::of(Whose::Own, marked))))
     }
 }

@@ -6,6 +6,7 @@ use shared::clock::Timestamp;
 use shared::http::parameters::Parameters;
 use shared::identity::signed_in::SignedIn;
 
+use crate::agreed_numbers::AgreedNumbers;
 use crate::error::AdminError;
 use crate::form_fields::csrf_purpose;
 use crate::notice::Notice;
@@ -23,8 +24,13 @@ pub(crate) struct PageRequest<'a> {
 }
 
 impl PageRequest<'_> {
-    /// When the confirmation was shown that this form answers. The person agreed to nothing newer: a form that is
-    /// sent again, by the back button, ends no connection that was made since.
+    /// The numbers that the connections had when the confirmation was shown that this form answers.
+    pub(crate) fn agreed_numbers(&self) -> Result<AgreedNumbers, AdminError> {
+        let numbers = self.parameters.value(AgreedNumbers::FIELD).and_then(AgreedNumbers::parse);
+        numbers.ok_or(AdminError::InvalidBody)
+    }
+
+    /// When the confirmation was shown that this form answers.
     pub(crate) fn shown_at(&self) -> Result<Timestamp, AdminError> {
         let shown = self.parameters.value("shown").and_then(|text| text.parse().ok());
         shown.map(Timestamp::from_seconds).ok_or(AdminError::InvalidBody)

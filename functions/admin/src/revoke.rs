@@ -4,11 +4,12 @@ use shared::clock::Timestamp;
 use shared::joint_revocation::{JointRevocation, MarkedGrants};
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Grant, RevocationReason};
-use shared::oauth::tenant::{PersonId, TenantId};
+use shared::oauth::tenant::TenantId;
 use shared::revocation::Revocation;
 use shared::store::connections::ConnectionFilter;
 use shared::store::directory::{Directory, Membership};
 use shared::store::grants::Grants;
+use shared::store::joint_revocations::TenantNumbers;
 use shared::upstream_error::UpstreamError;
 
 /// How many listed connections one request marks. That takes a second or two. All have ended by then: what is not marked is when it is
@@ -31,38 +32,26 @@ impl Revoker<'_> {
         Revocation::new(self.grants).revoke(grant.into(), self.reason, Some(&self.by), self.now).await
     }
 
-    /// Ends every connection of a person in all their tenants.
-    pub(crate) async fn revoke_all_of(
+    /// Ends every connection of a person that rests on one of `memberships`, and marks those that `filter` lists.
+    pub(crate) async fn revoke_all_of_person(
         &self,
-        person: &PersonId,
         memberships: &[Membership],
+        filter: ConnectionFilter<'_>,
     ) -> Result<MarkedGrants, UpstreamError> {
         for membership in memberships {
             self.joint().of_member(membership).await?;
         }
-        self.joint().mark_listed(ConnectionFilter::Person(person), MARKED).await
-    }
-
-    /// Ends every connection of a person in a tenant. Without a membership there is none: what is still listed is marked.
-    pub(crate) async fn revoke_all_of_person(
-        &self,
-        person: &PersonId,
-        tenant: &TenantId,
-    ) -> Result<MarkedGrants, UpstreamError> {
-        if let Some(membership) = self.directory.membership(person, tenant).await? {
-            self.joint().of_member(&membership).await?;
-        }
-        let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
         self.joint().mark_listed(filter, MARKED).await
     }
 
-    /// Ends every connection of a client in a tenant.
+    /// Ends every connection of a client in a tenant, whose numbers are `numbers`.
     pub(crate) async fn revoke_all_of_client(
         &self,
         client: &ClientId,
         tenant: &TenantId,
+        numbers: &TenantNumbers,
     ) -> Result<MarkedGrants, UpstreamError> {
-        self.joint().in_tenant(tenant, Some(client)).await?;
+        self.joint().in_tenant(tenant, numbers, Some(client)).await?;
         let filter = ConnectionFilter::Tenant { tenant, person: None, client: Some(client) };
         self.joint().mark_listed(filter, MARKED).await
     }

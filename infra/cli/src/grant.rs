@@ -120,7 +120,9 @@ async fn revoke_matching(
             ConnectionFilter::Person(person)
         }
         (Some(tenant), None, client) => {
-            joint.in_tenant(tenant, client.as_ref()).await?;
+            if let Some(numbers) = directory.tenant_numbers(tenant).await? {
+                joint.in_tenant(tenant, &numbers, client.as_ref()).await?;
+            }
             ConnectionFilter::Tenant { tenant, person: None, client: client.as_ref() }
         }
         // No number ends these. The whole table is read, consistently: none is missing.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::oauth::secret::{Secret, to_text};
+use crate::oauth::secret::{Secret, from_text, to_text};
 
 /// The id of one life of a membership or a tenant: 16 random bytes, so that none ever comes back.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,13 @@ impl InstanceId {
         &self.0
     }
 
-    /// For the audit.
+    /// From the text of [`Self::to_text`].
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        from_text(text).map(Self)
+    }
+
+    /// For the audit, and for forms.
     #[must_use]
     pub fn to_text(&self) -> String {
         to_text(&self.0)

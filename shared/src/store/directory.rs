@@ -42,7 +42,7 @@ use thiserror::Error;
 use super::clients::Clients;
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
-use super::item_update::{ItemUpdate, UpdateOutcome};
+use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome};
 use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
@@ -51,6 +51,7 @@ use crate::oauth::client::{Client, ClientId};
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::role::Role;
 use crate::oauth::scope::Scopes;
+use crate::oauth::secret::Secret;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -300,9 +301,14 @@ impl Directory {
                     return read_instance(item, INSTANCE).ok_or_else(|| unparsable_item(&self.table));
                 }
                 _ => {
-                    let instance = InstanceId::random();
-                    let update = ItemUpdate::of(item.as_ref(), &key).set(INSTANCE, instance.as_bytes().as_slice());
-                    if let UpdateOutcome::Applied = update.remove(["expires"]).write(&self.dynamo, &key).await? {
+                    // The feed's role may write no other attribute of a tenant, and need not be told of them. After a
+                    // refusal the item is read again, whoever wrote it.
+                    let (instance, made_by) = (InstanceId::random(), Secret::<16>::random());
+                    let update = ItemUpdate::of(item.as_ref(), &key)
+                        .set(INSTANCE, instance.as_bytes().as_slice())
+                        .set(MADE_BY, made_by.expose().as_slice())
+                        .remove(["expires"]);
+                    if let UpdateOutcome::Applied = update.write_unmarked(&self.dynamo, &key).await? {
                         return Ok(Some(instance));
                     }
                 }

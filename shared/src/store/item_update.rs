@@ -125,7 +125,7 @@ impl ItemUpdate {
         }
     }
 
-    /// Writes it without a mark, and reads nothing of the item: for whoever may write only some attributes.
+    /// Writes it as it is, without a mark of its own, and reads nothing of the item: for whoever may write only some attributes.
     ///
     /// # Errors
     /// When DynamoDB fails.

@@ -125,6 +125,12 @@ impl Directory {
 }
 
 impl TenantNumbers {
+    /// The same, as they were when `revocations` was their number.
+    #[must_use]
+    pub fn as_of(self, revocations: u64) -> Self {
+        Self { revocations, ..self }
+    }
+
     /// The client that was revoked longest ago, by its key and number, if there are so many that its number should go.
     #[must_use]
     pub fn oldest_client(&self) -> Option<(&str, u64)> {
