@@ -24,6 +24,7 @@ mod conventions;
 mod discovery;
 mod documents;
 mod end_to_end;
+mod ended_stays_ended;
 mod entities;
 mod events;
 mod exchange;

@@ -9,17 +9,18 @@
 //! overwrites another. `made_by` identifies the write that made the version: a retry after a lost response
 //! recognises its own write by it.
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use serde_json::{Map, Value};
 
+use super::transaction::{Condition, TransactionOutcome};
 use super::{Item, JSON_LIMIT, Name, ValidationError, Workspace, WriteError, named, object, unparsable_item};
 use crate::clock::Timestamp;
 use crate::oauth::secret::Secret;
 use crate::oauth::tenant::PersonId;
+use crate::store::Key;
 use crate::store::item::Value as Attribute;
+use crate::store::item_update::{ItemUpdate, UpdateOutcome};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -156,40 +157,31 @@ impl Workspace {
         by: &PersonId,
         now: Timestamp,
     ) -> Result<EntityUpdate, UpstreamError> {
-        const CALL: &str = "DynamoDB.PutItem";
-        let maker = maker();
         let item = Item::new(self.key(&prefix(kind), id))
             .with("version", FIRST)
             .with("fields", fields.text)
             .with("created", now)
             .with("updated", now)
             .with("updated_by", by.as_str())
-            .with("made_by", maker.as_slice());
-        let put = self
-            .dynamo
-            .put_item()
-            .table_name(&self.table)
-            .set_item(Some(item.into_inner()))
-            .condition_expression("attribute_not_exists(#item)")
-            .expression_attribute_names("#item", "item")
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else {
-            let (kind, id, fields) = (kind.clone(), id.clone(), fields.object);
-            return Ok(EntityUpdate::Applied(Entity {
-                kind,
-                id,
-                version: FIRST,
-                fields,
-                created: now,
-                updated: now,
-                updated_by: Some(by.clone()),
-            }));
-        };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                self.resolve_conflict(kind, refusal.item().cloned().map(Item::new), &maker)
+            .with("made_by", maker().as_slice());
+        // A transaction for its token: for ten minutes, a first try that arrives late makes no entity that was deleted since.
+        match self.transaction().put(item, Condition::Absent)?.write().await? {
+            TransactionOutcome::Committed => {
+                let (kind, id, fields) = (kind.clone(), id.clone(), fields.object);
+                Ok(EntityUpdate::Applied(Entity {
+                    kind,
+                    id,
+                    version: FIRST,
+                    fields,
+                    created: now,
+                    updated: now,
+                    updated_by: Some(by.clone()),
+                }))
             }
-            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
+            TransactionOutcome::ConditionFailed(failed) => match failed.into_iter().find_map(|write| write.item) {
+                Some(item) => self.resolve_conflict(kind, Some(item), &[]),
+                None => Err(unparsable_item(&self.table)),
+            },
         }
     }
 
@@ -243,33 +235,26 @@ impl Workspace {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, UpstreamError> {
-        const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = self
-            .dynamo
-            .delete_item()
-            .table_name(&self.table)
-            .set_key(Some(self.key(&prefix(&entity.kind), &entity.id)))
-            .condition_expression("version = :version")
-            .expression_attribute_values(":version", Attribute::from(entity.version).0)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = delete.send().await else { return Ok(EntityUpdate::Applied(entity)) };
-        match error.as_service_error() {
-            Some(DeleteItemError::ConditionalCheckFailedException(refusal)) => match refusal.item().cloned() {
+        // A transaction for its token, as above: a late one deletes no entity that was made since.
+        let transaction = self.transaction().delete(&prefix(&entity.kind), &entity.id, entity.version)?;
+        match transaction.write().await? {
+            TransactionOutcome::Committed => Ok(EntityUpdate::Applied(entity)),
+            TransactionOutcome::ConditionFailed(failed) => match failed.into_iter().find_map(|write| write.item) {
                 None => Ok(EntityUpdate::Applied(entity)),
                 Some(item) => {
-                    let current = read(&entity.kind, &Item::new(item)).ok_or_else(|| unparsable_item(&self.table))?;
+                    let current = read(&entity.kind, &item).ok_or_else(|| unparsable_item(&self.table))?;
                     Ok(EntityUpdate::Conflict(Box::new(current)))
                 }
             },
-            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
     }
 
     /// Creates an entity, or stores these fields as its next version, whatever its version is: for operators.
-    /// A retry may count one version more. The caller checks that they fit the type's schema.
+    /// The caller checks that they fit the type's schema. It is written over the version that was read just before, so that a first
+    /// try that arrives late does not undo what followed.
     ///
     /// # Errors
-    /// When it is unfit, or DynamoDB fails.
+    /// When it is unfit, others wrote it at the same time, or DynamoDB fails.
     pub async fn put_entity(
         &self,
         kind: &Name,
@@ -277,24 +262,27 @@ impl Workspace {
         fields: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<(), WriteError> {
-        const CALL: &str = "DynamoDB.UpdateItem";
-        let update = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(self.key(&prefix(kind), id)))
-            .update_expression(
-                "SET version = if_not_exists(version, :none) + :one, #fields = :fields, \
-                 created = if_not_exists(created, :now), updated = :now, made_by = :made_by REMOVE updated_by",
-            )
-            .expression_attribute_names("#fields", "fields")
-            .expression_attribute_values(":none", Attribute::from(0_u32).0)
-            .expression_attribute_values(":one", Attribute::from(FIRST).0)
-            .expression_attribute_values(":fields", AttributeValue::S(Fields::new(fields.clone())?.text))
-            .expression_attribute_values(":now", Attribute::from(now).0)
-            .expression_attribute_values(":made_by", Attribute::from(maker().as_slice()).0);
-        update.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
-        Ok(())
+        const ATTEMPTS: usize = 5;
+        let fields = Fields::new(fields.clone())?.text;
+        let key = Key {
+            table: &self.table,
+            attributes: vec![("tenant", self.tenant.to_string()), ("item", format!("{}{id}", prefix(kind)))],
+        };
+        for _ in 0..ATTEMPTS {
+            let stored = self.entity(kind, id).await?;
+            let version = stored.as_ref().map(|entity| entity.version);
+            let update = ItemUpdate::default()
+                .when_equal_or_absent("version", version)
+                .set("version", version.unwrap_or_default().saturating_add(1))
+                .set("fields", fields.as_str())
+                .set("created", stored.map_or(now, |entity| entity.created))
+                .set("updated", now)
+                .remove(["updated_by"]);
+            if let UpdateOutcome::Applied = update.write(&self.dynamo, &key).await? {
+                return Ok(());
+            }
+        }
+        Err(upstream_call::failed("DynamoDB.UpdateItem", "others wrote the entity at each attempt").into())
     }
 
     /// The meaning of a refused write. If the entity is as this very write made it, the write was a retry and

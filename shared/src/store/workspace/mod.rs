@@ -18,11 +18,14 @@ pub mod view;
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::item::{Item, unparsable_item};
+use super::item::{self, Item, unparsable_item};
+use super::item_update::MADE_BY;
+use super::{Key, batch_get_items};
 use crate::access::Access;
 use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::TenantId;
@@ -191,6 +194,9 @@ pub const CONTENT_LIMIT: usize = 256 * 1024;
 /// Most bytes of a schema, a definition or an entity's fields, as JSON.
 pub const JSON_LIMIT: usize = 32 * 1024;
 
+/// How often an item that others write at the same moment is read and written again.
+const ATTEMPTS: usize = 5;
+
 /// Items per page.
 const PAGE: i32 = 100;
 
@@ -303,11 +309,35 @@ impl Workspace {
         Ok((items, answer.last_evaluated_key.map(Item::new)))
     }
 
+    /// Stores an item of a kind that only operators write, whatever there was. It is written over what was read just before, so that a
+    /// first try that arrives late does not undo what followed.
     async fn put(&self, item: Item) -> Result<(), WriteError> {
         const CALL: &str = "DynamoDB.PutItem";
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
-        Ok(())
+        let made_by = *Secret::<16>::random().expose();
+        let key = Key {
+            table: &self.table,
+            attributes: ["tenant", "item"].map(|name| (name, item.text(name).unwrap_or_default().to_owned())).to_vec(),
+        };
+        let item = item.with(MADE_BY, made_by.as_slice()).into_inner();
+        for _ in 0..ATTEMPTS {
+            let stored = batch_get_items(&self.dynamo, std::slice::from_ref(&key)).await?.pop().flatten();
+            let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.clone()));
+            let put = match (&stored, stored.as_ref().and_then(|stored| stored.bytes(MADE_BY))) {
+                (_, Some(known)) if known == made_by => return Ok(()),
+                (_, Some(known)) => put
+                    .condition_expression("made_by = :known")
+                    .expression_attribute_values(":known", item::Value::from(known).0),
+                (Some(_), None) => {
+                    put.condition_expression("attribute_exists(tenant) AND attribute_not_exists(made_by)")
+                }
+                (None, None) => put.condition_expression("attribute_not_exists(tenant)"),
+            };
+            let Err(error) = put.send().await else { return Ok(()) };
+            if !matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) {
+                return Err(upstream_call::failed_at_aws(CALL, &error).into());
+            }
+        }
+        Err(upstream_call::failed(CALL, "others wrote the item at each attempt").into())
     }
 
     fn key(&self, kind: &str, name: &Name) -> HashMap<String, AttributeValue> {
