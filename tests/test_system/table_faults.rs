@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use local::table_faults::TableFaults;
-use local::table_faults::fault::Fault;
+use local::table_faults::fault_kind::FaultKind;
 use local::table_faults::fault_settings::FaultSettings;
 
 /// What whoever runs the tests wants to happen to every test's tables.
@@ -22,7 +22,7 @@ pub(crate) fn from_env() -> Option<FaultSettings> {
         "conflicts" => {
             let tx_hold = Duration::from_millis(5)..=Duration::from_millis(20);
             let settings = FaultSettings { tx_hold, ..of_all };
-            Some(settings.with(Fault::Cut, 0.5).with(Fault::Throttle, 0.05))
+            Some(settings.with(FaultKind::Cut, 0.5).with(FaultKind::Throttle, 0.05))
         }
         other => panic!("TABLE_FAULTS={other}: lag, or conflicts"),
     }

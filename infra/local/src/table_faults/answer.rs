@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::fault::Fault;
+use super::fault_kind::FaultKind;
 
 /// Status and JSON of an answer.
 #[derive(Debug)]
@@ -28,19 +28,19 @@ impl Answer {
     }
 
     /// What is answered instead, if a fault means that a call is not carried out at all.
-    pub(super) fn refusal(fault: Fault) -> Option<Self> {
+    pub(super) fn refusal(fault: FaultKind) -> Option<Self> {
         let (status, kind, message) = match fault {
-            Fault::Throttle => (
+            FaultKind::Throttle => (
                 400,
                 "ProvisionedThroughputExceededException",
                 "The level of configured provisioned throughput for one or more global secondary indexes of the table was exceeded.",
             ),
-            Fault::Throttling => (400, "ThrottlingException", THROTTLING_ERROR.1),
-            Fault::RequestLimit => {
+            FaultKind::Throttling => (400, "ThrottlingException", THROTTLING_ERROR.1),
+            FaultKind::RequestLimit => {
                 (400, "RequestLimitExceeded", "Throughput exceeds the current throughput limit for your account.")
             }
-            Fault::Internal => return Some(Self::internal()),
-            Fault::Unavailable => (503, "ServiceUnavailable", "The service is currently unavailable or busy."),
+            FaultKind::Internal => return Some(Self::internal()),
+            FaultKind::Unavailable => (503, "ServiceUnavailable", "The service is currently unavailable or busy."),
             _ => return None,
         };
         Some(Self::error(status, kind, message))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::fault::Fault;
+use super::fault_kind::FaultKind;
 
 /// Which faults there are, and how often. By default there are none: the tables answer as the embedded ones do, within AWS's limits.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct FaultSettings {
     /// The same seed decides alike for the first call, for the second and so on.
     pub seed: u64,
     /// How likely each fault is for each call that it concerns, from 0 to 1.
-    pub chances: BTreeMap<Fault, f64>,
+    pub chances: BTreeMap<FaultKind, f64>,
     /// How late an index shows a write: for each write a random time in this range.
     pub gsi_lag: RangeInclusive<Duration>,
     /// Whether reads without `ConsistentRead` are as late.
@@ -21,7 +21,7 @@ pub struct FaultSettings {
     pub tx_hold: RangeInclusive<Duration>,
     /// How long every page is at most.
     pub cut_to: Option<u64>,
-    /// When a [`Fault::Zombie`] is carried out.
+    /// When a [`FaultKind::Zombie`] is carried out.
     pub zombie_after: Duration,
     /// Whether AWS's limits of sizes are checked.
     pub limits: bool,
@@ -54,7 +54,7 @@ impl Default for FaultSettings {
 impl FaultSettings {
     /// With another chance of that fault, from 0 to 1.
     #[must_use]
-    pub fn with(mut self, fault: Fault, chance: f64) -> Self {
+    pub fn with(mut self, fault: FaultKind, chance: f64) -> Self {
         self.chances.insert(fault, chance);
         self
     }

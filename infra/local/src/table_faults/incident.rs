@@ -1,6 +1,6 @@
 //! What happened to calls, for counting.
 
-use super::fault::Fault;
+use super::fault_kind::FaultKind;
 
 /// Something that happened to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -8,7 +8,7 @@ pub enum Incident {
     /// It arrived.
     Call,
     /// A fault, by chance or once.
-    Fault(Fault),
+    Fault(FaultKind),
     /// A transaction held an item of it.
     HeldItem,
     /// The same transaction was being carried out.

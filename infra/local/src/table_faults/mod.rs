@@ -4,9 +4,9 @@
 //!
 //! | module | what it is |
 //! | --- | --- |
-//! | [`fault`], [`one_shot`], [`fault_settings`] | what may happen to a call: by chance, or once |
+//! | [`fault_kind`], [`one_shot`], [`fault_settings`] | what may happen to a call: by chance, or once |
 //! | [`incident`] | what did happen, for counting |
-//! | `dice`, `random` | decides for one call; the same seed decides alike |
+//! | `call_faults`, `random` | decides for one call; the same seed decides alike |
 //! | `answer` | what AWS answers |
 //! | `write` | the items that a call writes |
 //! | `transaction_locks` | the items that transactions hold |
@@ -15,8 +15,8 @@
 //! | `server` | all of it at a socket |
 
 mod answer;
-mod dice;
-pub mod fault;
+mod call_faults;
+pub mod fault_kind;
 pub mod fault_settings;
 pub mod incident;
 pub mod one_shot;
@@ -40,14 +40,14 @@ use crate::interceptor::Call;
 use crate::tables::{self, TablesError};
 use crate::template::TableDefinition;
 use answer::{Answer, THROTTLING_ERROR, TRANSACTION_CONFLICT};
-use dice::Dice;
-use fault::{Fault, is_paged, is_write};
+use call_faults::CallFaults;
+use fault_kind::{FaultKind, is_paged, is_write};
 use fault_settings::FaultSettings;
 use incident::Incident;
 use one_shot::OneShot;
 use random::Random;
 use replica::Replica;
-use transaction_locks::{Refused, TransactionLocks};
+use transaction_locks::{HoldError, TransactionLocks};
 use write::{ItemKey, Schemas, batched, elements};
 
 /// How long nothing is heard of a call whose answer is lost: longer than any caller waits.
@@ -191,57 +191,57 @@ impl TableFaults {
 
     async fn carry_out(self: &Arc<Self>, Call { function, operation, mut body, .. }: Call) -> Answer {
         self.count_one(Incident::Call);
-        let mut dice = self.dice(&function, &operation, &body);
-        if let Some(refusal) = self.refuse(&mut dice, &operation) {
+        let mut call_faults = self.call_faults(&function, &operation, &body);
+        if let Some(refusal) = self.refuse(&mut call_faults, &operation) {
             return refusal;
         }
-        if self.happens(&mut dice, Fault::Slow, &operation) {
+        if self.happens(&mut call_faults, FaultKind::Slow, &operation) {
             tokio::time::sleep(SLOW).await;
         }
-        if self.happens(&mut dice, Fault::Sweep, &operation) {
+        if self.happens(&mut call_faults, FaultKind::Sweep, &operation) {
             self.sweep(None).await;
         }
         if let Some(limit) = self.exceeded_limit(&operation, &body) {
             self.count_one(Incident::OverLimit);
             return Answer::invalid(&limit);
         }
-        if let Some(conflict) = self.conflict(&mut dice, &operation, &body) {
+        if let Some(conflict) = self.conflict(&mut call_faults, &operation, &body) {
             return conflict;
         }
-        if self.happens(&mut dice, Fault::TxInProgress, &operation) {
-            self.carry_out_after(Duration::ZERO, operation, body, dice.random);
+        if self.happens(&mut call_faults, FaultKind::TxInProgress, &operation) {
+            self.carry_out_after(Duration::ZERO, operation, body, call_faults.random);
             return Answer::transaction_in_progress();
         }
-        if self.happens(&mut dice, Fault::Zombie, &operation) {
+        if self.happens(&mut call_faults, FaultKind::Zombie, &operation) {
             let after = self.state().settings.zombie_after;
-            self.carry_out_after(after, operation, body, dice.random);
+            self.carry_out_after(after, operation, body, call_faults.random);
             tokio::time::sleep(after + SILENCE).await;
             return Answer::internal();
         }
-        let left_over = self.leave_over(&mut dice, &operation, &mut body);
-        self.cut(&mut dice, &operation, &mut body);
+        let left_over = self.leave_over(&mut call_faults, &operation, &mut body);
+        self.cut(&mut call_faults, &operation, &mut body);
         let mut answer = if left_over.is_some() && batched(&body).next().is_none() {
             Answer::of(json!({ "Responses": {} }))
         } else {
-            self.perform(&operation, &body, &mut dice.random).await
+            self.perform(&operation, &body, &mut call_faults.random).await
         };
         if let (true, Some((name, left_over)), Some(members)) =
             (answer.is_success(), left_over, answer.body.as_object_mut())
         {
             members.insert(name.to_owned(), Value::Object(left_over));
         }
-        if self.happens(&mut dice, Fault::Lost, &operation) {
+        if self.happens(&mut call_faults, FaultKind::Lost, &operation) {
             tokio::time::sleep(SILENCE).await;
             return Answer::internal();
         }
-        if self.happens(&mut dice, Fault::Lost500, &operation) {
+        if self.happens(&mut call_faults, FaultKind::Lost500, &operation) {
             return Answer::internal();
         }
         answer
     }
 
     /// What is to happen to a call, once or by chance.
-    fn dice(&self, caller: &str, operation: &str, body: &Value) -> Dice {
+    fn call_faults(&self, caller: &str, operation: &str, body: &Value) -> CallFaults {
         let tables = write::tables(body);
         let mut state = self.state();
         state.calls += 1;
@@ -255,13 +255,19 @@ impl TableFaults {
         let text = if state.one_shots.is_empty() { String::new() } else { body.to_string() };
         let mut takes = state.one_shots.iter_mut();
         let one_shot = takes.find_map(|one_shot| one_shot.take(operation, &tables, &text).then(|| one_shot.clone()));
-        Dice { random, one_shot, chances, cut_to }
+        CallFaults { random, one_shot, chances, cut_to }
     }
 
     /// The faults because of which a call is not carried out.
-    fn refuse(&self, dice: &mut Dice, operation: &str) -> Option<Answer> {
-        let refusals = [Fault::Throttle, Fault::Throttling, Fault::RequestLimit, Fault::Internal, Fault::Unavailable];
-        let fault = refusals.into_iter().find(|fault| self.happens(dice, *fault, operation))?;
+    fn refuse(&self, call_faults: &mut CallFaults, operation: &str) -> Option<Answer> {
+        let refusals = [
+            FaultKind::Throttle,
+            FaultKind::Throttling,
+            FaultKind::RequestLimit,
+            FaultKind::Internal,
+            FaultKind::Unavailable,
+        ];
+        let fault = refusals.into_iter().find(|fault| self.happens(call_faults, *fault, operation))?;
         Answer::refusal(fault)
     }
 
@@ -271,19 +277,19 @@ impl TableFaults {
     }
 
     /// Conflicts that nobody causes here.
-    fn conflict(&self, dice: &mut Dice, operation: &str, body: &Value) -> Option<Answer> {
+    fn conflict(&self, call_faults: &mut CallFaults, operation: &str, body: &Value) -> Option<Answer> {
         let count = elements(body.get("TransactItems")).len();
         let cancelled = |which, reason| {
             let reasons: Vec<_> = (0..count).map(|item| (item == which).then_some(reason)).collect();
             Answer::transaction_cancelled(&reasons)
         };
-        if self.happens(dice, Fault::TxConflict, operation) {
-            return Some(cancelled(dice.conflicting_item(count), TRANSACTION_CONFLICT));
+        if self.happens(call_faults, FaultKind::TxConflict, operation) {
+            return Some(cancelled(call_faults.conflicting_item(count), TRANSACTION_CONFLICT));
         }
-        if self.happens(dice, Fault::TxThrottled, operation) {
+        if self.happens(call_faults, FaultKind::TxThrottled, operation) {
             return Some(cancelled(0, THROTTLING_ERROR));
         }
-        self.happens(dice, Fault::WriteConflict, operation).then(Answer::write_conflict)
+        self.happens(call_faults, FaultKind::WriteConflict, operation).then(Answer::write_conflict)
     }
 
     /// Carries out what its caller hears nothing of.
@@ -298,19 +304,19 @@ impl TableFaults {
     /// Takes out of a batch what is left over; that, by table, and what AWS calls it.
     fn leave_over(
         &self,
-        dice: &mut Dice,
+        call_faults: &mut CallFaults,
         operation: &str,
         body: &mut Value,
     ) -> Option<(&'static str, Map<String, Value>)> {
         let (fault, name) = match operation {
-            "BatchGetItem" => (Fault::UnprocessedGet, "UnprocessedKeys"),
-            "BatchWriteItem" => (Fault::UnprocessedWrite, "UnprocessedItems"),
+            "BatchGetItem" => (FaultKind::UnprocessedGet, "UnprocessedKeys"),
+            "BatchWriteItem" => (FaultKind::UnprocessedWrite, "UnprocessedItems"),
             _ => return None,
         };
         let (mut kept, mut left_over) = (Map::new(), Map::new());
         for (table, asked) in batched(body) {
             let entries = elements(Some(asked.get("Keys").unwrap_or(asked)));
-            let is_left = dice.left_over(fault, entries.len());
+            let is_left = call_faults.left_over(fault, entries.len());
             for (part, left) in [(&mut kept, false), (&mut left_over, true)] {
                 let entries: Vec<_> = entries
                     .iter()
@@ -340,15 +346,15 @@ impl TableFaults {
     }
 
     /// Makes a page shorter.
-    fn cut(&self, dice: &mut Dice, operation: &str, body: &mut Value) {
+    fn cut(&self, call_faults: &mut CallFaults, operation: &str, body: &mut Value) {
         const NO_LIMIT: u64 = 1000;
 
         if !is_paged(operation) {
             return;
         }
         let limit = body.get("Limit").and_then(Value::as_u64).unwrap_or(NO_LIMIT);
-        if let (Some(cut), Some(members)) = (dice.cut(operation, limit), body.as_object_mut()) {
-            self.count_one(Incident::Fault(Fault::Cut));
+        if let (Some(cut), Some(members)) = (call_faults.cut(operation, limit), body.as_object_mut()) {
+            self.count_one(Incident::Fault(FaultKind::Cut));
             members.insert("Limit".to_owned(), cut.into());
         }
     }
@@ -424,11 +430,11 @@ impl TableFaults {
         let token = body.get("ClientRequestToken").and_then(Value::as_str);
         let hold = match self.locks.hold(keys, token) {
             Ok(hold) => hold,
-            Err(Refused::InProgress) => {
+            Err(HoldError::InProgress) => {
                 self.count_one(Incident::InProgress);
                 return Answer::transaction_in_progress();
             }
-            Err(Refused::Items(held)) => {
+            Err(HoldError::Items(held)) => {
                 self.count_one(Incident::HeldItem);
                 let reasons: Vec<_> =
                     keys.iter().map(|key| held.contains(key).then_some(TRANSACTION_CONFLICT)).collect();
@@ -477,8 +483,8 @@ impl TableFaults {
         keys
     }
 
-    fn happens(&self, dice: &mut Dice, fault: Fault, operation: &str) -> bool {
-        let happens = dice.roll(fault, operation);
+    fn happens(&self, call_faults: &mut CallFaults, fault: FaultKind, operation: &str) -> bool {
+        let happens = call_faults.roll(fault, operation);
         if happens {
             self.count_one(Incident::Fault(fault));
         }

@@ -1,11 +1,11 @@
 //! A fault that happens to calls that are chosen, so many times.
 
-use super::fault::Fault;
+use super::fault_kind::FaultKind;
 
 /// A fault that happens to the next call that fits, or to so many of them. Nothing else happens to a call that it happens to.
 #[derive(Clone, Debug)]
 pub struct OneShot {
-    fault: Fault,
+    fault: FaultKind,
     operation: Option<&'static str>,
     table: Option<&'static str>,
     not_table: Option<&'static str>,
@@ -18,7 +18,7 @@ pub struct OneShot {
 impl OneShot {
     /// To the next call that `fault` concerns.
     #[must_use]
-    pub const fn new(fault: Fault) -> Self {
+    pub const fn new(fault: FaultKind) -> Self {
         Self { fault, operation: None, table: None, not_table: None, text: None, skip: 0, times: 1, item: None }
     }
 
@@ -64,14 +64,14 @@ impl OneShot {
         self
     }
 
-    /// Of a [`Fault::TxConflict`], which item of the transaction is in conflict, counted from 0.
+    /// Of a [`FaultKind::TxConflict`], which item of the transaction is in conflict, counted from 0.
     #[must_use]
     pub const fn item(mut self, item: usize) -> Self {
         self.item = Some(item);
         self
     }
 
-    pub(super) const fn fault(&self) -> Fault {
+    pub(super) const fn fault(&self) -> FaultKind {
         self.fault
     }
 

@@ -122,7 +122,7 @@ impl Tables {
         ids
     }
 
-    fn count(&self, fault: Fault) -> usize {
+    fn count(&self, fault: FaultKind) -> usize {
         self.faults.count(Incident::Fault(fault))
     }
 }
@@ -145,7 +145,7 @@ fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
 
-fn always(fault: Fault) -> FaultSettings {
+fn always(fault: FaultKind) -> FaultSettings {
     FaultSettings::default().with(fault, 1.0)
 }
 
@@ -279,12 +279,12 @@ async fn a_transaction_holds_its_items() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_call_is_not_carried_out() {
     for (fault, expected) in [
-        (Fault::Throttle, "400 ProvisionedThroughputExceededException"),
-        (Fault::Throttling, "400 ThrottlingException"),
-        (Fault::RequestLimit, "400 RequestLimitExceeded"),
-        (Fault::Internal, "500 InternalServerError"),
-        (Fault::Unavailable, "503 ServiceUnavailable"),
-        (Fault::WriteConflict, "400 TransactionConflictException"),
+        (FaultKind::Throttle, "400 ProvisionedThroughputExceededException"),
+        (FaultKind::Throttling, "400 ThrottlingException"),
+        (FaultKind::RequestLimit, "400 RequestLimitExceeded"),
+        (FaultKind::Internal, "500 InternalServerError"),
+        (FaultKind::Unavailable, "503 ServiceUnavailable"),
+        (FaultKind::WriteConflict, "400 TransactionConflictException"),
     ] {
         let tables = Tables::new(always(fault));
         assert_eq!(tables.put("a", "ana").await, Err(expected.to_owned()));
@@ -296,14 +296,14 @@ async fn a_refused_call_is_not_carried_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_transaction_says_which_item_was_why() {
-    let tables = Tables::new(always(Fault::TxThrottled));
+    let tables = Tables::new(always(FaultKind::TxThrottled));
     assert_eq!(tables.transact(&["a", "b"], "one").await, Err("ThrottlingError None".to_owned()));
-    tables.faults.configure(always(Fault::TxConflict));
+    tables.faults.configure(always(FaultKind::TxConflict));
     let conflicts = ["TransactionConflict None".to_owned(), "None TransactionConflict".to_owned()];
     assert!(conflicts.contains(&tables.transact(&["a", "b"], "two").await.unwrap_err()));
 
     tables.faults.configure(FaultSettings::default());
-    tables.faults.once(OneShot::new(Fault::TxConflict).item(1));
+    tables.faults.once(OneShot::new(FaultKind::TxConflict).item(1));
     assert_eq!(tables.transact(&["a", "b"], "three").await, Err("None TransactionConflict".to_owned()));
     assert!(!tables.is_there("a", true).await);
     assert_eq!(tables.transact(&["a", "b"], "three").await, Ok(()));
@@ -313,7 +313,7 @@ async fn a_cancelled_transaction_says_which_item_was_why() {
 #[tokio::test(start_paused = true)]
 async fn a_transaction_in_progress_is_carried_out_all_the_same() {
     let tables = Tables::new(FaultSettings::default());
-    tables.faults.once(OneShot::new(Fault::TxInProgress));
+    tables.faults.once(OneShot::new(FaultKind::TxInProgress));
     let refused = tables.transact(&["a"], "one").await;
     assert_eq!(refused, Err("400 TransactionInProgressException".to_owned()));
     pass(0.01).await;
@@ -323,7 +323,7 @@ async fn a_transaction_in_progress_is_carried_out_all_the_same() {
 #[tokio::test(start_paused = true)]
 async fn keys_and_writes_of_a_batch_are_left_over() {
     let ids: Vec<_> = (0..25).map(|id| format!("id-{id}")).collect();
-    let tables = Tables::new(FaultSettings::default().with(Fault::UnprocessedWrite, 0.5));
+    let tables = Tables::new(FaultSettings::default().with(FaultKind::UnprocessedWrite, 0.5));
     let left_over = tables.batch_put(&ids).await.unwrap();
     assert!((5..21).contains(&left_over), "{left_over}");
     let written = tables.client.scan().table_name(TABLE).send().await.unwrap().count;
@@ -331,13 +331,13 @@ async fn keys_and_writes_of_a_batch_are_left_over() {
 
     tables.faults.configure(FaultSettings::default());
     assert_eq!(tables.batch_put(&ids).await, Ok(0));
-    tables.faults.configure(FaultSettings::default().with(Fault::UnprocessedGet, 0.5));
+    tables.faults.configure(FaultSettings::default().with(FaultKind::UnprocessedGet, 0.5));
     let ids: Vec<_> = ids.iter().map(String::as_str).collect();
     let (found, left_over) = tables.batch_get(&ids, true).await;
     assert!((5..21).contains(&left_over) && found + left_over == ids.len(), "{found} {left_over}");
 
     tables.faults.configure(FaultSettings::default());
-    tables.faults.once(OneShot::new(Fault::UnprocessedGet));
+    tables.faults.once(OneShot::new(FaultKind::UnprocessedGet));
     assert_eq!(tables.batch_get(&ids, true).await, (0, 25));
     assert_eq!(tables.batch_get(&ids, true).await, (25, 0));
 }
@@ -362,7 +362,7 @@ async fn a_page_is_cut() {
     };
     assert_eq!(pages(None).await, [25]);
 
-    tables.faults.configure(always(Fault::Cut));
+    tables.faults.configure(always(FaultKind::Cut));
     let cut = pages(None).await;
     assert!(cut.len() > 2 && cut.iter().all(|items| *items <= 12) && cut.iter().sum::<i32>() == 25, "{cut:?}");
     let of_limit = pages(Some(4)).await;
@@ -374,7 +374,7 @@ async fn a_page_is_cut() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_is_of_a_call_that_was_carried_out() {
-    for (fault, expected) in [(Fault::Lost, "no answer"), (Fault::Lost500, "500 InternalServerError")] {
+    for (fault, expected) in [(FaultKind::Lost, "no answer"), (FaultKind::Lost500, "500 InternalServerError")] {
         let tables = Tables::new(FaultSettings::default());
         tables.faults.once(OneShot::new(fault));
         assert_eq!(tables.put("a", "ana").await, Err(expected.to_owned()));
@@ -385,7 +385,7 @@ async fn a_lost_answer_is_of_a_call_that_was_carried_out() {
 #[tokio::test(start_paused = true)]
 async fn a_zombie_is_carried_out_after_its_caller_gave_up() {
     let tables = Tables::new(FaultSettings::default());
-    tables.faults.once(OneShot::new(Fault::Zombie));
+    tables.faults.once(OneShot::new(FaultKind::Zombie));
     let began = Instant::now();
 
     assert_eq!(tables.put("a", "ana").await, Err("no answer".to_owned()));
@@ -397,7 +397,7 @@ async fn a_zombie_is_carried_out_after_its_caller_gave_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_call_is_carried_out() {
-    let tables = Tables::new(always(Fault::Slow));
+    let tables = Tables::new(always(FaultKind::Slow));
     let began = Instant::now();
     tables.put("a", "ana").await.unwrap();
     assert!(began.elapsed() >= SLOW);
@@ -419,7 +419,7 @@ async fn what_has_expired_is_swept_in_tables_and_indexes() {
     assert_eq!(tables.faults.sweep(Some("things")).await, 1);
     assert_eq!(tables.of("ana").await, ["b", "c"]);
     tables.clock.store(2001, Ordering::SeqCst);
-    tables.faults.configure(always(Fault::Sweep));
+    tables.faults.configure(always(FaultKind::Sweep));
     assert!(!tables.is_there("b", true).await, "it is swept before it is read");
     assert_eq!(tables.faults.count(Incident::Swept), 3);
 }
@@ -456,7 +456,7 @@ async fn a_call_is_not_larger_than_aws_allows() {
 #[tokio::test(start_paused = true)]
 async fn what_happens_once_happens_to_the_calls_that_were_meant() {
     let tables = Tables::new(FaultSettings::default());
-    let (throttled, on) = (Err("400 ThrottlingException".to_owned()), || OneShot::new(Fault::Throttling));
+    let (throttled, on) = (Err("400 ThrottlingException".to_owned()), || OneShot::new(FaultKind::Throttling));
 
     tables.faults.once(on().operation("DeleteItem").times(2));
     assert_eq!(tables.put("a", "ana").await, Ok(()));
@@ -467,18 +467,18 @@ async fn what_happens_once_happens_to_the_calls_that_were_meant() {
     assert_eq!([tables.put("a", "ana").await, tables.put("b", "ana").await], [Ok(()), Ok(())]);
     assert_eq!(tables.put("b", "ana").await, throttled);
 
-    for never in [on().table("others"), on().not_table("things"), OneShot::new(Fault::Cut)] {
+    for never in [on().table("others"), on().not_table("things"), OneShot::new(FaultKind::Cut)] {
         tables.faults.once(never);
     }
     assert_eq!(tables.put("b", "ana").await, Ok(()));
     assert_eq!(tables.faults.pending(), 3);
-    assert_eq!(tables.count(Fault::Throttling), 3);
+    assert_eq!(tables.count(FaultKind::Throttling), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_seed_decides_alike() {
     let outcomes = async |seed| {
-        let tables = Tables::new(FaultSettings { seed, ..FaultSettings::default() }.with(Fault::Throttle, 0.3));
+        let tables = Tables::new(FaultSettings { seed, ..FaultSettings::default() }.with(FaultKind::Throttle, 0.3));
         let mut outcomes = Vec::new();
         for _ in 0..100 {
             outcomes.push(tables.put("a", "ana").await.is_ok());
@@ -496,10 +496,10 @@ async fn a_seed_decides_alike() {
 async fn chances_are_for_the_calls_that_were_meant() {
     let throttled = || Err("400 ProvisionedThroughputExceededException".to_owned());
     for (settings, expected) in [
-        (FaultSettings { operations: vec!["DeleteItem"], ..always(Fault::Throttle) }, [Ok(()), throttled()]),
-        (FaultSettings { tables: vec!["others"], ..always(Fault::Throttle) }, [Ok(()), Ok(())]),
-        (FaultSettings { tables: vec!["things"], ..always(Fault::Throttle) }, [throttled(), throttled()]),
-        (FaultSettings { spared: vec!["tester"], ..always(Fault::Throttle) }, [Ok(()), Ok(())]),
+        (FaultSettings { operations: vec!["DeleteItem"], ..always(FaultKind::Throttle) }, [Ok(()), throttled()]),
+        (FaultSettings { tables: vec!["others"], ..always(FaultKind::Throttle) }, [Ok(()), Ok(())]),
+        (FaultSettings { tables: vec!["things"], ..always(FaultKind::Throttle) }, [throttled(), throttled()]),
+        (FaultSettings { spared: vec!["tester"], ..always(FaultKind::Throttle) }, [Ok(()), Ok(())]),
     ] {
         let tables = Tables::new(settings);
         assert_eq!([tables.put("a", "ana").await, tables.delete("a").await], expected);
@@ -509,7 +509,7 @@ async fn chances_are_for_the_calls_that_were_meant() {
 /// Of a whole system: functions and operators alike, at a socket.
 #[tokio::test]
 async fn a_system_has_its_tables_behind_them() {
-    let settings = FaultSettings { spared: vec!["operator"], ..always(Fault::Throttle) };
+    let settings = FaultSettings { spared: vec!["operator"], ..always(FaultKind::Throttle) };
     let options = crate::Options { demo: true, table_faults: Some(settings), ..crate::Options::default() };
     let system = crate::System::start(options).await.unwrap();
     let faults = system.table_faults().unwrap();

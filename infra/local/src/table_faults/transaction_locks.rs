@@ -18,7 +18,7 @@ struct Held {
 }
 
 /// Why a transaction cannot hold its items.
-pub(super) enum Refused {
+pub(super) enum HoldError {
     /// The same one is being carried out.
     InProgress,
     /// Others hold these.
@@ -34,14 +34,14 @@ pub(super) struct Hold<'a> {
 
 impl TransactionLocks {
     /// Holds all of `items`, or none.
-    pub(super) fn hold<'a>(&'a self, items: &'a [ItemKey], token: Option<&'a str>) -> Result<Hold<'a>, Refused> {
+    pub(super) fn hold<'a>(&'a self, items: &'a [ItemKey], token: Option<&'a str>) -> Result<Hold<'a>, HoldError> {
         let mut refused = None;
         self.0.send_if_modified(|held| {
             let others: HashSet<_> = items.iter().filter(|item| held.items.contains(item)).cloned().collect();
             if token.is_some_and(|token| held.tokens.contains(token)) {
-                refused = Some(Refused::InProgress);
+                refused = Some(HoldError::InProgress);
             } else if !others.is_empty() {
-                refused = Some(Refused::Items(others));
+                refused = Some(HoldError::Items(others));
             } else {
                 held.items.extend(items.iter().cloned());
                 held.tokens.extend(token.map(str::to_owned));

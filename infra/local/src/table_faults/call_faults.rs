@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::fault::{Fault, is_paged};
+use super::fault_kind::{FaultKind, is_paged};
 use super::one_shot::OneShot;
 use super::random::Random;
 
 /// Decides what happens to one call: by chance, or what happens to it once.
-pub(super) struct Dice {
+pub(super) struct CallFaults {
     pub(super) random: Random,
     pub(super) one_shot: Option<OneShot>,
     /// None for a call that nothing happens to by chance.
-    pub(super) chances: BTreeMap<Fault, f64>,
+    pub(super) chances: BTreeMap<FaultKind, f64>,
     pub(super) cut_to: Option<u64>,
 }
 
-impl Dice {
+impl CallFaults {
     /// Whether that happens to a call of that kind.
-    pub(super) fn roll(&mut self, fault: Fault, operation: &str) -> bool {
+    pub(super) fn roll(&mut self, fault: FaultKind, operation: &str) -> bool {
         if !fault.concerns(operation) {
             return false;
         }
@@ -28,7 +28,7 @@ impl Dice {
     }
 
     /// Which of so many keys or writes of a batch are left over.
-    pub(super) fn left_over(&mut self, fault: Fault, count: usize) -> Vec<bool> {
+    pub(super) fn left_over(&mut self, fault: FaultKind, count: usize) -> Vec<bool> {
         let all = self.one_shot.as_ref().map(|one_shot| one_shot.fault() == fault);
         (0..count).map(|_| all.unwrap_or_else(|| self.by_chance(fault))).collect()
     }
@@ -37,7 +37,7 @@ impl Dice {
     pub(super) fn cut(&mut self, operation: &str, limit: u64) -> Option<u64> {
         const LONGEST: u64 = 12;
 
-        let by_chance = self.roll(Fault::Cut, operation);
+        let by_chance = self.roll(FaultKind::Cut, operation);
         let cut = match self.cut_to.filter(|_| is_paged(operation)) {
             Some(cut) => cut,
             None if by_chance => self.random.up_to(limit.saturating_sub(1).min(LONGEST)),
@@ -54,7 +54,7 @@ impl Dice {
         }
     }
 
-    fn by_chance(&mut self, fault: Fault) -> bool {
+    fn by_chance(&mut self, fault: FaultKind) -> bool {
         let chance = self.chances.get(&fault).copied().unwrap_or_default();
         self.random.chance(chance)
     }

@@ -2,7 +2,7 @@
 
 /// Something that AWS may do to one call, by chance or once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum FaultKind {
     /// `ProvisionedThroughputExceededException`: a partition, or an index that does not keep up.
     Throttle,
     /// `ThrottlingException`.
@@ -40,7 +40,7 @@ pub enum Fault {
     Lost500,
 }
 
-impl Fault {
+impl FaultKind {
     /// Whether AWS does it to a call of that kind.
     pub(super) fn concerns(self, operation: &str) -> bool {
         match self {
