@@ -214,6 +214,7 @@ async fn expired_api_key_is_rejected() {
     let test_system = TestSystem::new().await;
     let (key, known) = test_system.create_api_key(ANA, "acme", ALL, Some(test_system.now() + 60)).await;
     let listed_ids = async || {
+        test_system.settled().await;
         let now = test_system.system().clock().now();
         let (keys, _) = test_system.system().keys().of_tenant(&known.tenant, None, now).await.unwrap();
         keys.into_iter().map(|key| key.id).collect::<Vec<_>>()
@@ -304,6 +305,7 @@ async fn api_keys_of_a_tenant_are_paginated_newest_first() {
         made.push(test_system.create_api_key(ANA, "acme", "skills:read", None).await.1.id.to_text());
     }
     test_system.create_api_key(ANA, "globex", "skills:read", None).await;
+    test_system.settled().await;
     let (keys, now) = (test_system.system().keys(), test_system.system().clock().now());
     let acme = TenantId::parse("acme").unwrap();
 

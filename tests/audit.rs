@@ -168,6 +168,7 @@ async fn activities_are_paginated() {
     let (activities, now) = (test_system.system().activities(), test_system.system().clock().now());
     activities.put(&made).await.unwrap();
     activities.put(&made[10..40]).await.unwrap();
+    test_system.settled().await;
 
     let mut found = Vec::new();
     let mut before: Option<Cursor> = None;
@@ -318,6 +319,7 @@ fn drawn_members(code: &str, head: &str) -> Map<String, Value> {
 
 async fn all(test_system: &TestSystem, tenant: &str) -> Vec<Activity> {
     test_system.system().audit_log().await;
+    test_system.settled().await;
     let now = test_system.system().clock().now();
     let tenant = TenantId::parse(tenant).unwrap();
     test_system.system().activities().latest(&tenant, None, 1000, now).await.unwrap().0

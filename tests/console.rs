@@ -123,6 +123,7 @@ fn ends(test_system: &TestSystem, grant: &str) -> Vec<(String, String)> {
 /// What has happened until now is in the activity.
 async fn is_heard(test_system: &TestSystem) {
     test_system.system().audit_log().await;
+    test_system.settled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,6 +137,7 @@ async fn person_lists_and_revokes_their_own_connections() {
     assert!(works(&claude, &kept).await);
     let used = test_system.now();
     test_system.advance(60);
+    test_system.settled().await;
 
     let ana = test_system.person(ANA);
     let asked = test_system.get("/admin?after=").await;
@@ -192,6 +194,7 @@ async fn administrator_lists_and_revokes_what_is_the_tenants() {
     let bens_other = connects(&test_system, &cursor, BEN, "acme").await;
     let elsewhere = connects(&test_system, &claude, ANA, "globex").await;
     let ana = in_console(&test_system, ANA).await;
+    test_system.settled().await;
 
     let page = ana.open("/admin/acme/connections").await;
     let listed = rows(&page);
@@ -560,6 +563,7 @@ async fn api_key_is_created_and_shown_once() {
 
     let again = ana.submit_and_follow(&agreed).await;
     assert_eq!(heading(&again), "This key has been made already");
+    test_system.settled().await;
     let page = ana.open("/admin/acme/keys").await;
     for page in [&page, &again] {
         assert!(!page.body.contains("sk_"), "{page:?}");
@@ -712,6 +716,7 @@ async fn form_responses_redirect_to_readable_pages() {
     let (claude, first) = test_system.connect(ANA, "acme", SCOPE).await;
     connects(&test_system, &claude, BEN, "acme").await;
     let (_, known) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
+    test_system.settled().await;
     let ana = in_console(&test_system, ANA).await;
     let describing = question(&ana.open("/admin/acme/keys/new").await);
     let described = describing.clone().with("name", "nightly").with("may:skills:read", "1").with("life", "30");
@@ -770,6 +775,7 @@ async fn confirmation_form_is_accepted_once() {
         format!("/admin/acme/connections/end?person={id}"),
         format!("/admin/acme/connections/end?client={}", claude.client_id),
     ] {
+        test_system.settled().await;
         let form = question(&ana.open(&url).await);
         assert!(outcome(&ana.submit_and_follow(&form).await).1.ends_with("1 was listed."), "{url}");
         has_ended(&claude, &tokens).await;

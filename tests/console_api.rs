@@ -245,6 +245,7 @@ async fn revocation_by_a_script_is_audited_in_its_name() {
         let (ask, code) = claude.approve_directly(SCOPE, email, "acme").await;
         held.push(claude.exchange(&ask, &code).await.tokens(&test_system));
     }
+    test_system.settled().await;
     let mut script = ApiClient::new(&test_system).await;
     let with_key = Credential::Key(&key);
 

@@ -16,6 +16,7 @@ pub mod recorded_calls;
 pub mod saved_query;
 pub mod scheduler;
 pub mod supabase_project;
+mod table_faults;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -24,6 +25,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fakes::supabase::project::Supabase;
+use local::table_faults::TableFaults;
 use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -95,6 +97,10 @@ impl TestSystem {
             ..Options::default()
         };
         change(&mut options);
+        if options.interceptor.is_none() && options.table_faults.is_none() {
+            // Whoever watches each call, or decides what becomes of it, wants no others than their own.
+            options.table_faults = table_faults::from_env();
+        }
         let (programs, fake_clock) = programs::from_env().unzip();
         options.programs = programs.or(options.programs);
         if let Some(fake_clock) = &fake_clock {
@@ -125,6 +131,22 @@ impl TestSystem {
     #[must_use]
     pub fn supabase(&self) -> &Arc<Supabase> {
         self.system.supabase().expect("the fake Supabase is in here")
+    }
+
+    /// What happens to calls to the tables.
+    ///
+    /// # Panics
+    /// When nothing was to happen to them.
+    #[must_use]
+    pub fn table_faults(&self) -> &TableFaults {
+        self.system.table_faults().expect("options.table_faults")
+    }
+
+    /// Waits until the indexes show everything that was written, if they are late here.
+    pub async fn settled(&self) {
+        if let Some(faults) = self.system.table_faults() {
+            faults.settled().await;
+        }
     }
 
     /// The issuer.
@@ -525,6 +547,7 @@ impl TestSystem {
 impl Drop for TestSystem {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            table_faults::show(self.system.table_faults());
             return captured_log::show_last();
         }
         let stored = self.system.items().expect("the items");

@@ -31,6 +31,8 @@ Usage: cargo run [-- OPTIONS]
   --rename-challenge   rename WWW-Authenticate as API Gateway may do, to X-Amzn-Remapped-WWW-Authenticate; the template's
                        mapping puts the challenge back, so that answers have both
   --help               print this
+
+TABLES_URL names another DynamoDB to keep the tables in, http://127.0.0.1:8000 say: DynamoDB Local, or moto.
 ";
 
 /// What the system is to be like.

@@ -11,19 +11,21 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use dynoxide::{Database, DynoxideError};
+use dynoxide::Database;
 use fakes::kms::Kms;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use crate::database_operation;
 use crate::interceptor::{Call, Decision, InjectedError, Interceptor, Service};
+use crate::table_faults::TableFaults;
 
 /// Both services, and who watches the way to them.
 #[derive(Clone)]
 pub(crate) struct InProcessConnector {
-    pub(crate) database: Database,
-    pub(crate) kms: Arc<Kms>,
-    pub(crate) interceptor: Option<Arc<dyn Interceptor>>,
+    database: Database,
+    /// What happens on the way to the database, if anything does.
+    table_faults: Option<Arc<TableFaults>>,
+    kms: Arc<Kms>,
+    interceptor: Option<Arc<dyn Interceptor>>,
 }
 
 impl fmt::Debug for InProcessConnector {
@@ -44,6 +46,16 @@ impl HttpConnector for InProcessConnector {
 }
 
 impl InProcessConnector {
+    /// Past any interceptor.
+    pub(crate) fn new(database: &Database, table_faults: Option<&Arc<TableFaults>>, kms: &Arc<Kms>) -> Self {
+        let (database, table_faults) = (database.clone(), table_faults.cloned());
+        Self { database, table_faults, kms: Arc::clone(kms), interceptor: None }
+    }
+
+    pub(crate) fn intercepted_by(self, interceptor: Option<Arc<dyn Interceptor>>) -> Self {
+        Self { interceptor, ..self }
+    }
+
     async fn answer(&self, request: &HttpRequest) -> Result<(u16, String), ConnectorError> {
         const TARGET: &str = "x-amz-target";
         const AUTHORIZATION: &str = "authorization";
@@ -53,7 +65,13 @@ impl InProcessConnector {
         let unknown = InjectedError { status: 400, kind: "UnknownOperationException" };
         let Some((service, operation)) = Service::from_target(target) else { return Ok(unknown.to_response()) };
         let perform_call = async || match service {
-            Service::DynamoDb => Ok(call_database(&self.database, operation, body)),
+            Service::DynamoDb => match &self.table_faults {
+                Some(faults) => {
+                    let call = Call::parse("/", target, authorization, body);
+                    Ok(faults.answer(call.ok_or_else(|| connector_error("a call without a caller"))?).await)
+                }
+                None => Ok(database_operation::perform(&self.database, operation, body)),
+            },
             Service::Kms => {
                 let mut headers = HeaderMap::new();
                 for (name, value) in [(TARGET, target), (AUTHORIZATION, authorization)] {
@@ -78,34 +96,6 @@ impl InProcessConnector {
             },
         }
     }
-}
-
-/// What the tables' own server does with a request, for the operations that there are in `shared::store`.
-fn call_database(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
-    let answered = match operation {
-        "GetItem" => perform(body, |request| database.get_item(request)),
-        "PutItem" => perform(body, |request| database.put_item(request)),
-        "UpdateItem" => perform(body, |request| database.update_item(request)),
-        "DeleteItem" => perform(body, |request| database.delete_item(request)),
-        "BatchWriteItem" => perform(body, |request| database.batch_write_item(request)),
-        "BatchGetItem" => perform(body, |request| database.batch_get_item(request)),
-        "Query" => perform(body, |request| database.query(request)),
-        "TransactWriteItems" => perform(body, |request| database.transact_write_items(request)),
-        _ => return InjectedError { status: 400, kind: "UnknownOperationException" }.to_response(),
-    };
-    match answered {
-        Ok(answer) => (200, answer),
-        Err(error) => (error.status_code(), error.to_json()),
-    }
-}
-
-fn perform<Input: DeserializeOwned, Output: Serialize>(
-    body: &[u8],
-    operation: impl FnOnce(Input) -> dynoxide::Result<Output>,
-) -> dynoxide::Result<String> {
-    let input =
-        serde_json::from_slice(body).map_err(|error| DynoxideError::SerializationException(error.to_string()))?;
-    serde_json::to_string(&operation(input)?).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
 async fn read(answer: axum::response::Response) -> Result<(u16, String), ConnectorError> {

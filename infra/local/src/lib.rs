@@ -11,6 +11,8 @@
 //! | [`process`] | the same programs as they are deployed, each a process |
 //! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`interceptor`] | an interceptor between functions and AWS: for tests |
+//! | [`table_faults`] | what DynamoDB may do to any call: for tests |
+//! | `database_operation` | the embedded DynamoDB, asked as its server asks it |
 //! | `in_process` | the same way without a socket: for tests that make millions of calls |
 //! | [`log_subscription`] | CloudWatch Logs: the audit's lines, delivered to their subscriber |
 //! | [`demo`], `demo_tools`, [`demo_function`] | people, tenants and tools to try |
@@ -22,6 +24,7 @@
 pub mod attempts;
 mod aws;
 pub mod data_dir;
+mod database_operation;
 pub mod demo;
 pub mod demo_function;
 mod demo_tools;
@@ -36,6 +39,7 @@ pub mod member;
 pub mod process;
 pub mod project;
 mod signing_key;
+pub mod table_faults;
 pub mod tables;
 pub mod template;
 
@@ -84,7 +88,9 @@ use log_subscription::{AuditSubscriber, LogSubscription};
 use member::{Member, ProjectMember};
 use process::{OnLine, ProcessPool};
 use project::Project;
-use tables::RemoteTables;
+use table_faults::TableFaults;
+use table_faults::fault_settings::FaultSettings;
+use tables::{RemoteTables, TablesError};
 use template::error::TemplateError;
 use template::{FunctionDefinition, Metric, TableDefinition, Template};
 
@@ -97,6 +103,8 @@ pub struct Options {
     pub data: Data,
     /// Where the tables are, if not in here: `http://…` of moto or DynamoDB Local. Made there if they are not.
     pub dynamo: Option<String>,
+    /// What happens to calls to the tables that are in here, those of operators too, once everything is laid out.
+    pub table_faults: Option<FaultSettings>,
     /// What the stack is called: tables elsewhere are another system's if their names begin otherwise.
     pub stack: String,
     /// Tells functions, gateway and sign-in the time.
@@ -155,6 +163,7 @@ impl Default for Options {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             data: Data::Memory,
             dynamo: None,
+            table_faults: None,
             stack: STACK.to_owned(),
             clock: Clock::system(),
             demo: false,
@@ -189,6 +198,7 @@ pub struct System {
     database: dynoxide::Database,
     /// Where the tables are instead.
     remote_tables: Option<RemoteTables>,
+    table_faults: Option<Arc<TableFaults>>,
     definitions: Vec<TableDefinition>,
     signing_key: String,
     policies: Vec<(String, String, String)>,
@@ -272,15 +282,16 @@ impl System {
         let template = Template::new(&options.stack, parameters.collect(), signing_keys(options.key_spec))?;
 
         let definitions = template.tables()?;
-        let database = tables::open(&definitions, folder.as_deref())?;
         let remote_tables = RemoteTables::of(options.dynamo, &definitions).await?;
-        let dynamo = match &remote_tables {
-            Some(remote_tables) => remote_tables.address().to_owned(),
-            None => format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?),
-        };
+        let initialized = initialized && !remote_tables.as_ref().is_some_and(RemoteTables::are_new);
+        let database = open_database(&definitions, folder.as_deref(), remote_tables.as_ref())?;
+        let wanted = options.table_faults.is_some();
+        let table_faults = table_faults(wanted, &database, remote_tables.as_ref(), &definitions, &options.clock)?;
+        let dynamo = serve_tables(&database, remote_tables.as_ref(), table_faults.as_ref(), &mut servers).await?;
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
-        let embedded = (options.in_process && remote_tables.is_none()).then(|| (database.clone(), Arc::clone(&kms)));
-        let ([operators, client], interceptor) = clients(embedded, options.interceptor);
+        let in_process = (options.in_process && remote_tables.is_none())
+            .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
+        let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
         let (has_fake_supabase, demo) = (options.project.is_none(), options.demo);
         write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, has_fake_supabase, demo)?;
@@ -310,6 +321,9 @@ impl System {
         };
         let (routes, audit_subscriber) = start_functions(&deployed).await?;
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
+        if let (Some(faults), Some(settings)) = (&table_faults, options.table_faults) {
+            faults.configure(settings);
+        }
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
@@ -339,6 +353,7 @@ impl System {
             lines,
             database,
             remote_tables,
+            table_faults,
             definitions,
             signing_key: key_arn(options.key_spec),
             operator,
@@ -372,6 +387,12 @@ impl System {
     #[must_use]
     pub fn dynamo_url(&self) -> &str {
         &self.services.dynamo
+    }
+
+    /// What happens to calls to the tables, if that was asked for.
+    #[must_use]
+    pub fn table_faults(&self) -> Option<&TableFaults> {
+        self.table_faults.as_deref()
     }
 
     /// Where KMS is; any credentials do.
@@ -665,16 +686,58 @@ pub fn key_arn(spec: KeySpec) -> String {
 /// The operator's and the functions' way to AWS, straight or over sockets, and the interceptor if it is still to be
 /// put before the latter.
 fn clients(
-    embedded: Option<(dynoxide::Database, Arc<Kms>)>,
+    in_process: Option<InProcessConnector>,
     interceptor: Option<Arc<dyn Interceptor>>,
 ) -> ([SharedHttpConnector; 2], Option<Arc<dyn Interceptor>>) {
-    if let Some((database, kms)) = embedded {
-        let in_process = InProcessConnector { database, kms, interceptor: None };
-        let watched = InProcessConnector { interceptor, ..in_process.clone() };
-        ([SharedHttpConnector::new(in_process), SharedHttpConnector::new(watched)], None)
+    if let Some(in_process) = in_process {
+        let intercepted = in_process.clone().intercepted_by(interceptor);
+        ([SharedHttpConnector::new(in_process), SharedHttpConnector::new(intercepted)], None)
     } else {
         let client = shared::aws::http_connector::without_tls();
         ([client.clone(), client], interceptor)
+    }
+}
+
+/// The tables in `folder`, or in memory; empty ones in memory if the tables are elsewhere.
+fn open_database(
+    definitions: &[TableDefinition],
+    folder: Option<&DataDir>,
+    remote_tables: Option<&RemoteTables>,
+) -> Result<dynoxide::Database, LocalError> {
+    let Some(remote_tables) = remote_tables else { return Ok(tables::open(definitions, folder)?) };
+    if let (Some(folder), true) = (folder, remote_tables.are_new()) {
+        // Of tables that are gone, as in `open_data_dir`.
+        folder.remove(demo::KEY_FILE)?;
+    }
+    Ok(tables::open(definitions, None)?)
+}
+
+/// What is to happen on the way to `database`. Nothing does yet.
+fn table_faults(
+    wanted: bool,
+    database: &dynoxide::Database,
+    remote_tables: Option<&RemoteTables>,
+    definitions: &[TableDefinition],
+    clock: &Clock,
+) -> Result<Option<Arc<TableFaults>>, TablesError> {
+    match (wanted, remote_tables) {
+        (false, _) => Ok(None),
+        (true, Some(_)) => Err(TablesError::RemoteFaults),
+        (true, None) => TableFaults::new(database.clone(), definitions, clock.clone()).map(Some),
+    }
+}
+
+/// Where the tables are: elsewhere, or served here.
+async fn serve_tables(
+    database: &dynoxide::Database,
+    remote_tables: Option<&RemoteTables>,
+    table_faults: Option<&Arc<TableFaults>>,
+    servers: &mut Servers,
+) -> Result<String, ListenError> {
+    match (remote_tables, table_faults) {
+        (Some(remote_tables), _) => Ok(remote_tables.address().to_owned()),
+        (None, Some(faults)) => serve_on_any_port(servers, &table_faults::server::router(faults)).await,
+        (None, None) => Ok(format!("http://127.0.0.1:{}", servers.serve_tables(database.clone()).await?)),
     }
 }
 
@@ -781,7 +844,7 @@ fn open_data_dir(options: &Options) -> Result<(Option<Arc<DataDir>>, bool), Loca
     let Data::Directory(path) = &options.data else { return Ok((None, false)) };
     let folder = Arc::new(DataDir::open(path)?);
     let initialized = project::is_initialized(&folder, options.project.as_ref(), SUPABASE_FILE)?;
-    let has_tables = folder.path(tables::FILE).exists();
+    let has_tables = options.dynamo.is_some() || folder.path(tables::FILE).exists();
     if !has_tables {
         // Of tables that are gone, and it would say that everything is laid out.
         folder.remove(demo::KEY_FILE)?;

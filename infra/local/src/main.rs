@@ -25,6 +25,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 async fn main() -> ExitCode {
     #[expect(clippy::disallowed_methods, reason = "a command line would show it to others")]
     let secret_key = std::env::var("SUPABASE_SECRET_KEY").ok().filter(|key| !key.is_empty());
+    #[expect(clippy::disallowed_methods, reason = "the tests are told it by the same variable")]
+    let tables_url = std::env::var("TABLES_URL").ok().filter(|url| !url.is_empty());
     let arguments = match Arguments::parse(std::env::args_os().skip(1), secret_key.as_deref()) {
         Ok(Command::Help) => return exit_code(print(HELP)),
         Ok(Command::Run(arguments)) => *arguments,
@@ -43,17 +45,19 @@ async fn main() -> ExitCode {
         .with(log_subscription::layer())
         .with(quiet)
         .init();
-    exit_code(run(arguments, &attempts).await)
+    exit_code(run(arguments, tables_url, &attempts).await)
 }
 
-async fn run(arguments: Arguments, attempts: &AttemptReporter) -> Result<(), String> {
+async fn run(arguments: Arguments, dynamo: Option<String>, attempts: &AttemptReporter) -> Result<(), String> {
     // Asked for first: a signal that comes while the system starts must not be lost.
     let mut terminated = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupted = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     let Arguments { listen, data, workspace, project, captcha, json, rename_challenge } = arguments;
     let parameters = captcha.iter().flat_map(captcha_parameters).collect();
-    let options = Options { listen, data, demo: true, project, workspace, rename_challenge, ..Options::default() };
-    let system = System::start(Options { parameters, ..options }).await.map_err(|failure| failure.to_string())?;
+    let options = Options { listen, data, dynamo, demo: true, project, workspace, ..Options::default() };
+    let system = System::start(Options { rename_challenge, parameters, ..options })
+        .await
+        .map_err(|failure| failure.to_string())?;
     if let (Some(_), Some(supabase)) = (captcha, system.supabase()) {
         supabase.configure(|config| config.captcha = Some(Captcha::new()));
     }

@@ -30,6 +30,9 @@ pub enum TablesError {
     /// A service elsewhere does not make or show one.
     #[error("the table {0} at {1}: {2}")]
     RemoteTables(String, String, String),
+    /// What AWS may do is done to tables in here only.
+    #[error("faults are for the tables that are in here, and these are elsewhere")]
+    RemoteFaults,
     /// Nobody could be sent to ask one elsewhere.
     #[error("a thread: {0}")]
     Thread(std::io::Error),
@@ -88,7 +91,10 @@ fn create(definitions: &[TableDefinition], folder: Option<&DataDir>) -> Result<D
 }
 
 /// Tables at another service: moto's, say, or DynamoDB Local's.
-pub(crate) struct RemoteTables(String);
+pub(crate) struct RemoteTables {
+    address: String,
+    are_new: bool,
+}
 
 impl RemoteTables {
     /// Those of `definitions`, made at `address` if they are not there; none without an address.
@@ -98,9 +104,10 @@ impl RemoteTables {
     ) -> Result<Option<Self>, TablesError> {
         let Some(address) = address else { return Ok(None) };
         let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &address };
+        let mut are_new = false;
         for TableDefinition { name, create, time_to_live } in definitions {
             match service.ask(name, "CreateTable", create).await? {
-                (true, _) => {}
+                (true, _) => are_new = true,
                 (false, answer) if answer.contains("ResourceInUseException") => continue,
                 (false, answer) => return Err(service.failed(name, answer)),
             }
@@ -113,11 +120,16 @@ impl RemoteTables {
                 }
             }
         }
-        Ok(Some(Self(address)))
+        Ok(Some(Self { address, are_new }))
     }
 
     pub(crate) fn address(&self) -> &str {
-        &self.0
+        &self.address
+    }
+
+    /// Whether one of them was not there before.
+    pub(crate) const fn are_new(&self) -> bool {
+        self.are_new
     }
 
     /// As [`items`]. Asked on a thread of its own: who asks may be on a runtime that must not wait, or be dropped at that moment.
@@ -131,10 +143,10 @@ impl RemoteTables {
     }
 
     async fn scan(&self, definitions: &[TableDefinition]) -> Result<Vec<(String, Value)>, TablesError> {
-        let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &self.0 };
+        let service = Service { client: Client::builder(TokioExecutor::new()).build_http(), address: &self.address };
         let mut items = Vec::new();
         for TableDefinition { name, .. } in definitions {
-            let mut next = Some(json!({ "TableName": name }));
+            let mut next = Some(json!({ "TableName": name, "ConsistentRead": true }));
             while let Some(body) = next {
                 let (done, answer) = service.ask(name, "Scan", &body).await?;
                 if !done {
