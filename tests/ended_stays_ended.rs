@@ -238,7 +238,8 @@ async fn first_write_that_arrives_late_undoes_nothing() {
                 let again = client.exchange(&ask, &code).await;
                 assert_eq!((again.status, &again.json()["error"]), (400, &json!("invalid_grant")), "{context}");
             } else {
-                client.refresh(tokens.refresh.as_ref().unwrap()).await.tokens(&test_system);
+                let refreshed = client.refresh(tokens.refresh.as_ref().unwrap()).await;
+                assert_eq!(refreshed.tokens(&test_system).scope, tokens.scope, "{context}");
             }
         }
     }
