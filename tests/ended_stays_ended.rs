@@ -212,18 +212,19 @@ async fn first_write_that_arrives_late_undoes_nothing() {
     let faults = test_system.table_faults();
     faults.change(|settings| settings.zombie_after = Duration::from_millis(1800));
     let arrived = async || {
-        assert_eq!(faults.pending(), 0, "the first try was held");
+        assert_eq!(faults.pending(), 0, "the first try was held: {:?}", faults.counts());
         tokio::time::sleep(Duration::from_millis(2200)).await;
     };
     let ana = test_system.person(ANA);
     ana.sign_in("/admin").await;
-    let client = test_system.connector("Claude").await;
     // The first approval renews the client, in a transaction; from then on an approval is a plain write.
     for (first, operation) in [(true, "TransactWriteItems"), (false, "PutItem")] {
         for ended in [false, true] {
             let context = format!("{operation}, ended: {ended}");
-            let client =
-                if first { test_system.connector(&context).await } else { test_system.connector("Claude").await };
+            let client = test_system.connector(&context).await;
+            if !first {
+                client.approve_directly(SCOPE, ANA, "acme").await;
+            }
             faults.once(OneShot::new(FaultKind::Zombie).operation(operation).table("grants"));
             let (ask, code) = client.approve_directly(SCOPE, ANA, "acme").await;
             let tokens = client.exchange(&ask, &code).await.tokens(&test_system);
@@ -266,7 +267,6 @@ async fn first_write_that_arrives_late_undoes_nothing() {
     let since = Held::by(&test_system, "Since", ANA).await;
     arrived().await;
     assert_eq!(since.calls().await, 200);
-    drop(client);
 }
 
 /// A conflict on a client's first approval must not leave the client to be forgotten after a month, and its connections with it.
