@@ -29,6 +29,7 @@ mod entities;
 mod events;
 mod exchange;
 mod faults;
+mod first_try;
 mod idle_connections;
 mod import_cycles;
 mod interleavings;

@@ -10,7 +10,7 @@ use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::signing_keys::verifier::VerifiedAccessToken;
-use crate::store::api_keys::ApiKeyRecord;
+use crate::store::api_keys::{ApiKeyError, ApiKeyRecord};
 use crate::store::directory::Membership;
 
 /// What an authenticated caller may do, in the one tenant that they can reach.
@@ -95,24 +95,21 @@ impl Access {
         Ok((access, active))
     }
 
-    /// From an API key at `resource`, as far as its maker's role allows now. `None` when the secret is not the key's, `resource` is
-    /// another tenant's, or `membership` is not the maker's in the key's tenant.
-    #[must_use]
+    /// From an API key at `resource`, as far as its maker's role allows now.
+    ///
+    /// # Errors
+    /// When `presented` is not the key, `resource` is another tenant's, or `membership` is not the one under which it was made.
     pub fn from_api_key(
         presented: &ApiKey,
         record: ApiKeyRecord,
         resource: &Resource,
         membership: &Membership,
-    ) -> Option<Self> {
-        let authenticated = presented.id == record.id
-            && record.digest.matches(&presented.secret.digest())
-            && resource.serves(&record.tenant);
-        (authenticated && membership.person == record.maker && membership.tenant == record.tenant).then(|| Self {
-            tenant: record.tenant,
-            person: record.maker,
-            scopes: record.scopes.intersection(membership.role.permissions).permissions(),
-            principal: Principal::ApiKey(record.id),
-        })
+    ) -> Result<Self, ApiKeyError> {
+        let scopes = record.authorize(presented, membership)?;
+        if !resource.serves(&record.tenant) {
+            return Err(ApiKeyError::OtherMembership);
+        }
+        Ok(Self { tenant: record.tenant, person: record.maker, scopes, principal: Principal::ApiKey(record.id) })
     }
 
     /// Where they may work.

@@ -32,7 +32,7 @@ impl<R: Recorder> ApiKeyIssuer<'_, R> {
     /// Creates a key, which is handed out here and never again. Whether the maker may make keys is for the caller to know.
     ///
     /// # Errors
-    /// When it could do nothing, too much, or only in the past; the form has made its key; or DynamoDB fails.
+    /// When it could do nothing, too much, or only in the past; it was created before; or DynamoDB fails.
     pub async fn create(
         &self,
         actor: Actor<'_>,

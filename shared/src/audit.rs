@@ -276,6 +276,20 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         by: Option<&'a str>,
     },
+    /// An API key is about to be revoked. Written before the write, so that no crash can hide it; [`Event::KeyRevoked`] follows unless
+    /// the write fails, or another was faster.
+    KeyRevoking {
+        /// Its id.
+        key: &'a str,
+        /// Where it works.
+        tenant: &'a str,
+        /// Who revokes it. None if it is an operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person: Option<&'a str>,
+        /// The API key that revokes it, as `key <id>`, if a script does it in the person's name; or an operator.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'a str>,
+    },
     /// An API key was revoked.
     KeyRevoked {
         /// Its id.

@@ -86,8 +86,8 @@ impl<R: Recorder> AnnouncedRevocation<'_, R> {
 }
 
 impl<R: Recorder> Revocation<'_, ApiKeys, R> {
-    /// Revokes an API key of `tenant`: the next call with it is refused. Whether there was one: a key of another tenant stays as it
-    /// is. `person` is who does it, if not the operator, and `actor` how.
+    /// Revokes an API key of `tenant`: the next call with it is refused. Whether this call did: a key of another tenant, and one that
+    /// is revoked already, stay as they are. `person` is who does it, if not the operator, and `actor` how.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -97,14 +97,59 @@ impl<R: Recorder> Revocation<'_, ApiKeys, R> {
         tenant: &TenantId,
         id: &ApiKeyId,
         person: Option<&PersonId>,
+        now: Timestamp,
     ) -> Result<bool, UpstreamError> {
-        let revoked = self.table.revoke(tenant, id).await?;
+        // Only what is there is announced.
+        if self.table.find(id, now).await?.is_none_or(|key| key.tenant != *tenant) {
+            return Ok(false);
+        }
+        self.announce(actor, tenant, id, person).complete(now).await
+    }
+
+    /// Records that an API key of `tenant` is about to be revoked. This comes before the write, so that no crash can hide it.
+    pub fn announce<'b>(
+        &'b self,
+        actor: Actor<'_>,
+        tenant: &'b TenantId,
+        id: &'b ApiKeyId,
+        person: Option<&'b PersonId>,
+    ) -> AnnouncedKeyRevocation<'b, R> {
+        let by = actor.audit_name();
+        self.recorder.record_event(&Event::KeyRevoking {
+            key: &id.to_text(),
+            tenant: tenant.as_str(),
+            person: person.map(PersonId::as_str),
+            by: by.as_deref(),
+        });
+        AnnouncedKeyRevocation { keys: self.table, recorder: &self.recorder, tenant, id, person, by }
+    }
+}
+
+/// The revocation of an API key that the audit knows of. Nothing is revoked before [`Self::complete`].
+#[must_use]
+pub struct AnnouncedKeyRevocation<'a, R> {
+    keys: &'a ApiKeys,
+    recorder: &'a R,
+    tenant: &'a TenantId,
+    id: &'a ApiKeyId,
+    person: Option<&'a PersonId>,
+    by: Option<String>,
+}
+
+impl<R: Recorder> AnnouncedKeyRevocation<'_, R> {
+    /// Revokes the key. Whether this call did: a key that is revoked already stays as it is.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn complete(self, now: Timestamp) -> Result<bool, UpstreamError> {
+        let Self { keys, recorder, tenant, id, person, by } = self;
+        let revoked = keys.revoke(tenant, id, now).await?;
         if revoked {
-            self.recorder.record_event(&Event::KeyRevoked {
+            recorder.record_event(&Event::KeyRevoked {
                 key: &id.to_text(),
                 tenant: tenant.as_str(),
                 person: person.map(PersonId::as_str),
-                by: actor.audit_name().as_deref(),
+                by: by.as_deref(),
             });
         }
         Ok(revoked)

@@ -387,7 +387,7 @@ impl TestSystem {
         let now = self.system.clock().now();
         let known = self.system.keys().find(&key.id, now).await.expect("the table answers").expect("it is known");
         let revocation = Revocation::new(self.system.keys());
-        assert!(revocation.revoke(Actor::Person, &known.tenant, &key.id, None).await.expect("revoked"));
+        assert!(revocation.revoke(Actor::Person, &known.tenant, &key.id, None, now).await.expect("revoked"));
     }
 
     /// Whom the directory knows by that address.

@@ -130,7 +130,7 @@ impl Admin {
             Operation::RevokeConnections => self.api_revoke_connections(&tenant_admin, &read(request)?, now).await,
             Operation::Keys if is_post => self.api_create_key(&tenant_admin, read(request)?, now).await,
             Operation::Keys => self.api_keys(&tenant_admin, &parameters, now).await,
-            Operation::RevokeKey => self.api_revoke_key(&tenant_admin, &read(request)?).await,
+            Operation::RevokeKey => self.api_revoke_key(&tenant_admin, &read(request)?, now).await,
             Operation::Activity => self.api_activity(&tenant_admin, &parameters, now).await,
         }
     }
@@ -163,8 +163,7 @@ impl Admin {
         }
         let membership = self.directory.membership(&known.maker, &known.tenant).await?;
         let membership = membership.ok_or_else(|| refuse("maker_gone", AdminError::MakerNotMember))?;
-        let tenant_admin = TenantAdmin::for_api_key(&presented, &known, membership)
-            .ok_or_else(|| invalid_key(ApiKeyError::SecretMismatch))?;
+        let tenant_admin = TenantAdmin::for_api_key(&presented, &known, membership).map_err(invalid_key)?;
         tenant_admin.map_err(|error| {
             audit::record(&Event::KeyRefused {
                 key: &presented.id.to_text(),
@@ -276,10 +275,12 @@ impl Admin {
         &self,
         tenant_admin: &TenantAdmin,
         body: &RevokeKeyRequest,
+        now: Timestamp,
     ) -> Result<Response, AdminError> {
         let id = ApiKeyId::parse(&body.key).ok_or(AdminError::NotFound)?;
-        let person = Some(tenant_admin.person());
-        if Revocation::new(&self.keys).revoke(tenant_admin.through(None), tenant_admin.tenant(), &id, person).await? {
+        let (revocation, tenant, person) =
+            (Revocation::new(&self.keys), tenant_admin.tenant(), Some(tenant_admin.person()));
+        if revocation.revoke(tenant_admin.through(None), tenant, &id, person, now).await? {
             Ok(json(StatusCode::OK, &RevokedKeyJson { revoked: true }))
         } else {
             Err(AdminError::NotFound)

@@ -1,6 +1,6 @@
 //! `/admin/{tenant}/keys`: the API keys of a tenant. A key is made in three steps: it is described, confirmed, and
 //! shown once. The page that shows it is the only one that is the response to a form: a secret may wait neither in a
-//! cookie nor in an address. The form makes one key only.
+//! cookie nor in an address. The form makes one key only: sent again, it leads to a page that says which.
 
 use std::borrow::Cow;
 
@@ -8,12 +8,13 @@ use askama::Template;
 use http::StatusCode;
 use shared::api_key_issuer::ApiKeyIssuer;
 use shared::http::layout::{FormAction, Layout, ONCE};
+use shared::http::response;
 use shared::http::sanitized_text::{IsolatedText, SanitizedText};
 use shared::lambda::Response;
 use shared::oauth::api_key::ApiKeyId;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::revocation::Revocation;
-use shared::store::api_keys::{ApiKeyRecord, Cursor, FORM_LIFETIME, FormId, NewApiKey};
+use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError, Cursor, FORM_LIFETIME, FormId, NewApiKey};
 
 use crate::confirmation::Confirmation;
 use crate::date_time::DateTime;
@@ -87,6 +88,17 @@ struct CreatedKeyPage<'a> {
     script: &'static str,
 }
 
+#[derive(Template)]
+#[template(path = "already-created-api-key.html")]
+struct AlreadyCreatedKeyPage<'a> {
+    layout: &'a Layout,
+    nav_bar: &'a NavBar,
+    back: &'a str,
+    id: String,
+    /// Its name, and when it was made. None if it was revoked since, or has expired.
+    key: Option<(String, DateTime)>,
+}
+
 /// The script of the button that copies the key.
 const COPY: &str = include_str!("copy.js");
 
@@ -131,6 +143,9 @@ impl Admin {
             };
             return Ok(match (confirmation, &request.notice) {
                 (Some((description, fields)), _) => self.confirm_key(request, tenant_admin, &description, fields),
+                (None, Some(Notice::AlreadyCreated(id))) => {
+                    return self.already_created_key(request, tenant_admin, id).await;
+                }
                 (None, Some(Notice::NotDescribed(draft))) => self.key_form(request, tenant_admin, draft),
                 (None, _) => self.key_form(
                     request,
@@ -226,7 +241,14 @@ impl Admin {
         let expires = life.end(shown);
         let new = NewApiKey { maker: tenant_admin.membership(), name, scopes, expires };
         let issuer = ApiKeyIssuer::new(&self.keys);
-        let (key, known) = issuer.create(tenant_admin.through(Some(&form)), new, request.now).await?;
+        let (key, known) = match issuer.create(tenant_admin.through(Some(&form)), new, request.now).await {
+            Ok(created) => created,
+            Err(error) => {
+                let CreateApiKeyError::AlreadyCreated(id) = &error else { return Err(error.into()) };
+                let redirect = self.redirect_with_notice(request, &Notice::AlreadyCreated(id.to_text()));
+                return Ok(response::with_reason(redirect, &error));
+            }
+        };
         let page = CreatedKeyPage {
             layout: &self.layout,
             nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
@@ -238,6 +260,26 @@ impl Admin {
             script: COPY,
         };
         Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(COPY), page.render()))
+    }
+
+    /// The page for a form that was sent again. The first answer alone had the key: somebody who clicked twice does not
+    /// see it, and has to replace it.
+    async fn already_created_key(
+        &self,
+        request: &PageRequest<'_>,
+        tenant_admin: &TenantAdmin,
+        id: &str,
+    ) -> Result<Response, AdminError> {
+        let id = ApiKeyId::parse(id).ok_or(AdminError::NotFound)?;
+        let known = self.keys.find(&id, request.now).await?.filter(|key| key.tenant == *tenant_admin.tenant());
+        let page = AlreadyCreatedKeyPage {
+            layout: &self.layout,
+            nav_bar: &NavBar::for_tenant(&self.identity, &request.person, tenant_admin, "keys"),
+            back: &keys_path(tenant_admin),
+            id: id.to_text(),
+            key: known.map(|key| (SanitizedText(key.name.as_str()).to_string(), DateTime(key.created))),
+        };
+        Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }
 
     pub(crate) async fn revoke_key(
@@ -271,7 +313,8 @@ impl Admin {
         request.verify_csrf_token(&fields)?;
         let person = Some(tenant_admin.person());
         let revocation = Revocation::new(&self.keys);
-        let revoked = revocation.revoke(tenant_admin.through(None), tenant_admin.tenant(), &id, person).await?;
+        let (actor, tenant) = (tenant_admin.through(None), tenant_admin.tenant());
+        let revoked = revocation.revoke(actor, tenant, &id, person, request.now).await?;
         Ok(self.redirect_with_notice(request, &Notice::Revoked(revoked)))
     }
 }

@@ -98,7 +98,6 @@ pub(crate) enum FormError {
     InvalidCsrfToken,
     #[serde(rename = "stale")]
     FormExpired,
-    MadeAlready,
     Unavailable,
     #[serde(rename = "signed_out")]
     SessionEnded,
@@ -173,9 +172,9 @@ impl AdminError {
                 },
             },
             Self::InvalidCsrfToken => done_or_too_old(StatusCode::FORBIDDEN, FormError::InvalidCsrfToken),
-            Self::FormExpired => done_or_too_old(StatusCode::CONFLICT, FormError::FormExpired),
-            Self::KeyNotCreated(CreateApiKeyError::FormAlreadyUsed) => {
-                done_or_too_old(StatusCode::CONFLICT, FormError::MadeAlready)
+            // A form that is sent again gets a page of its own, with its key.
+            Self::FormExpired | Self::KeyNotCreated(CreateApiKeyError::AlreadyCreated(_)) => {
+                done_or_too_old(StatusCode::CONFLICT, FormError::FormExpired)
             }
             Self::KeyNotCreated(CreateApiKeyError::NoPermission) => {
                 invalid_request(StatusCode::BAD_REQUEST, "A key needs at least one permission.", FormError::Incomplete)
@@ -265,12 +264,6 @@ impl FormError {
                 "That page was open for too long",
                 "A key is made within an hour of describing it.",
                 AGAIN,
-            ),
-            Self::MadeAlready => (
-                StatusCode::OK,
-                "This key has been made already",
-                "It was shown once, when it was made, and cannot be shown again; no other was made.",
-                "If you did not keep it, revoke it in the list of keys and make another.",
             ),
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,

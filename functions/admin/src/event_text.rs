@@ -25,7 +25,7 @@ pub(crate) fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
 pub(crate) fn is_significant(activity: &Activity) -> bool {
     let verdict = text(activity, "verdict").unwrap_or_default();
     match activity.event.as_str() {
-        "grant_ending" | "connections_ending" => false,
+        "grant_ending" | "connections_ending" | "key_revoking" => false,
         "code_judged" => verdict != "proven",
         "refresh_judged" => !matches!(verdict, "current" | "concurrent" | "lost_response"),
         // A repeated or superseded change has changed nothing.
@@ -187,6 +187,9 @@ mod tests {
         for outcome in ["repeated", "superseded"] {
             let line = json!({ "event": "membership_followed", "change": 7, "outcome": outcome });
             assert!(!is_significant(&activity(&line)), "{outcome}");
+        }
+        for announced in ["grant_ending", "key_revoking"] {
+            assert!(!is_significant(&activity(&json!({ "event": announced }))), "{announced}");
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Notice {
     EndedMany(EndedMany),
     /// The form was to revoke a key. False if the key was revoked before.
     Revoked(bool),
+    /// The form was to make a key, and had made it before: the key's id.
+    AlreadyCreated(String),
     /// The form described a new key, which has to be confirmed.
     Described(KeyConfirmation),
     /// The form described a new key, and fields of it are not valid.

@@ -5,7 +5,7 @@ use shared::clock::Timestamp;
 use shared::oauth::api_key::{ApiKey, ApiKeyId};
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::api_keys::{Actor, ApiKeyRecord, FormId};
+use shared::store::api_keys::{Actor, ApiKeyError, ApiKeyRecord, FormId};
 use shared::store::directory::Membership;
 
 /// Someone who may manage the connections and keys of one tenant, with their permissions there.
@@ -35,19 +35,18 @@ impl TenantAdmin {
         Self::of(membership, None)
     }
 
-    /// For an API key, limited to what its maker's role allows now. `None` if the secret is not that of the key, or
-    /// `membership` is not that of its maker.
+    /// For an API key, limited to what its maker's role allows now.
+    ///
+    /// # Errors
+    /// When `presented` is not the key, or `membership` is not the one under which it was made; and inside, when what it
+    /// may do is not enough.
     pub(crate) fn for_api_key(
         presented: &ApiKey,
         known: &ApiKeyRecord,
         mut membership: Membership,
-    ) -> Option<Result<Self, InsufficientRole>> {
-        let is_valid = presented.id == known.id
-            && known.digest.matches(&presented.secret.digest())
-            && membership.person == known.maker
-            && membership.tenant == known.tenant;
-        membership.role.permissions = membership.role.permissions.intersection(known.scopes).permissions();
-        is_valid.then(|| Self::of(membership, Some(PresentedKey { id: presented.id.clone(), expires: known.expires })))
+    ) -> Result<Result<Self, InsufficientRole>, ApiKeyError> {
+        membership.role.permissions = known.authorize(presented, &membership)?;
+        Ok(Self::of(membership, Some(PresentedKey { id: presented.id.clone(), expires: known.expires })))
     }
 
     fn of(membership: Membership, key: Option<PresentedKey>) -> Result<Self, InsufficientRole> {

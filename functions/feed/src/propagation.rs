@@ -61,7 +61,8 @@ impl Propagation<'_> {
         loop {
             let (keys, next) = self.keys.of_tenant(tenant, after.as_ref(), self.now).await?;
             for key in keys.iter().filter(|key| key.maker == *person) {
-                Revocation::new(self.keys).revoke(Actor::Person, tenant, &key.id, None).await?;
+                let revocation = Revocation::new(self.keys);
+                revocation.announce(Actor::Person, tenant, &key.id, None).complete(self.now).await?;
             }
             if next.is_none() {
                 return Ok(());

@@ -94,7 +94,8 @@ impl Authenticator {
         Ok(access)
     }
 
-    /// A key may do what it was made for, as far as its maker's role allows now.
+    /// A key may do what it was made for, as far as its maker's role allows now, and as long as the membership lasts under which it
+    /// was made.
     async fn authenticate_api_key(&self, text: &str, resource: &Resource, now: Timestamp) -> Result<Access, McpError> {
         let shown = ApiKey::parse(text).ok_or(AuthError::MalformedApiKey)?;
         let refused = |reason, why: AuthError| {
@@ -109,8 +110,7 @@ impl Authenticator {
         }
         let membership = self.directory.membership(&known.maker, &known.tenant).await?;
         let membership = membership.ok_or_else(|| refused("maker_gone", AuthError::MakerNotMember))?;
-        Ok(Access::from_api_key(&shown, known, resource, &membership)
-            .ok_or_else(|| invalid_key(ApiKeyError::SecretMismatch))?)
+        Ok(Access::from_api_key(&shown, known, resource, &membership).map_err(invalid_key)?)
     }
 }
 

@@ -74,6 +74,7 @@ mod tests {
             digest: key.secret.digest(),
             scopes: Scopes::parse(scopes),
             maker: person.clone(),
+            membership: None,
             created: Timestamp::from_seconds(0),
             expires: None,
             used: None,

@@ -8,7 +8,7 @@ use shared::clock::Timestamp;
 use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, Secret, to_text};
-use shared::store::clients::{Clients, PutOutcome};
+use shared::store::clients::{Clients, MAX_SECRETS, PutOutcome};
 
 use crate::arguments;
 use crate::context::Context;
@@ -112,9 +112,15 @@ async fn add(
     name: String,
     redirect_uris: Vec<RedirectUri>,
 ) -> Result<Output, CommandError> {
+    match clients.find(&id, context.now).await?.map(|there| there.kind) {
+        None => {}
+        Some(ClientKind::Blocked { .. }) => return Err(CommandError::Blocked(id)),
+        Some(_) => return Err(CommandError::ClientExists(id)),
+    }
     let (text, secret) = new_secret(context.now);
     let kind = ClientKind::Confidential { secrets: vec![secret] };
     let client = Client { id, name: Some(name), redirect_uris, refreshes: true, kind };
+    context.announce(&OperatorEvent::ClientAdding { client: client.id.as_str() }).await;
     match clients.put(&client).await? {
         PutOutcome::Written => {}
         PutOutcome::Unchanged => return Err(CommandError::ClientExists(client.id)),
@@ -137,8 +143,11 @@ async fn remove(context: &Context, clients: &Clients, id: ClientId) -> Result<Ou
     }
     // What the rest needs is not to be missed half-way.
     context.environment.grants()?;
-    clients.remove(&client.id).await?;
-    context.record(&OperatorEvent::ClientRemoved { client: client.id.as_str() });
+    context.announce(&OperatorEvent::ClientRemoving { client: client.id.as_str() }).await;
+    // If another operator was faster, it was told by them; what people connected with it ends either way.
+    if clients.remove(&client.id, context.now).await? {
+        context.record(&OperatorEvent::ClientRemoved { client: client.id.as_str() });
+    }
     let ended = revoke_grants(context, &client.id).await?;
     let again = match client.kind {
         ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => String::new(),
@@ -153,6 +162,7 @@ async fn remove(context: &Context, clients: &Clients, id: ClientId) -> Result<Ou
 async fn block(context: &Context, clients: &Clients, id: &ClientId) -> Result<Output, CommandError> {
     let known = clients.find(id, context.now).await?;
     context.environment.grants()?;
+    context.announce(&OperatorEvent::ClientBlocking { client: id.as_str() }).await;
     clients.block(id, known.as_ref().and_then(|client| client.name.as_deref()), context.now).await?;
     context.record(&OperatorEvent::ClientBlocked { client: id.as_str() });
     let ended = revoke_grants(context, id).await?;
@@ -161,7 +171,12 @@ async fn block(context: &Context, clients: &Clients, id: &ClientId) -> Result<Ou
 }
 
 async fn unblock(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
-    if !clients.unblock(&id).await? {
+    let there = clients.find(&id, context.now).await?;
+    if !matches!(there, Some(Client { kind: ClientKind::Blocked { .. }, .. })) {
+        return Err(CommandError::NotBlocked(id));
+    }
+    context.announce(&OperatorEvent::ClientUnblocking { client: id.as_str() }).await;
+    if !clients.unblock(&id, context.now).await? {
         return Err(CommandError::NotBlocked(id));
     }
     context.record(&OperatorEvent::ClientUnblocked { client: id.as_str() });
@@ -174,14 +189,16 @@ async fn revoke_grants(context: &Context, id: &ClientId) -> Result<usize, Comman
 }
 
 async fn add_secret(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
+    let client = find(clients, id, context.now).await?;
+    let Some(secrets) = secrets(&client) else { return Err(without_secrets(client)) };
+    if secrets.len() >= MAX_SECRETS {
+        return Err(CommandError::TooMany(client.id));
+    }
+    let id = client.id;
     let (text, secret) = new_secret(context.now);
+    context.announce(&OperatorEvent::ClientSecretAdding { client: id.as_str() }).await;
     if !clients.add_secret(&id, &secret).await? {
-        let client = find(clients, id, context.now).await?;
-        return Err(if secrets(&client).is_some() {
-            CommandError::TooMany(client.id)
-        } else {
-            without_secrets(client)
-        });
+        return Err(CommandError::TooMany(id));
     }
     context.record(&OperatorEvent::ClientSecretAdded { client: id.as_str() });
     let json = json!({ "client_id": id.as_str(), "client_secret": text, "secret": listed_as(&secret) });
@@ -206,6 +223,10 @@ async fn remove_secret(
     let Some(secret) = secrets.iter().find(|secret| listed_as(secret) == listed) else {
         return Err(CommandError::NoSecret(client.id, listed));
     };
+    if secrets.len() == 1 {
+        return Err(CommandError::LastSecret(client.id, listed));
+    }
+    context.announce(&OperatorEvent::ClientSecretRemoving { client: client.id.as_str() }).await;
     if !clients.remove_secret(&client.id, &secret.digest).await? {
         return Err(CommandError::LastSecret(client.id, listed));
     }

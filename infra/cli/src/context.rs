@@ -84,6 +84,12 @@ impl Context {
         }
     }
 
+    /// Records that something is about to be done, and tells the audit before it is.
+    pub(crate) async fn announce(&self, event: &OperatorEvent<'_>) {
+        self.record(event);
+        self.flush().await;
+    }
+
     /// Tells the audit now what was recorded: that something begins which may be interrupted. What it does not take is told again at
     /// the end: whoever ends a stolen connection must not be kept from it by a log.
     pub(crate) async fn flush(&self) {

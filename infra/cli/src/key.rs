@@ -63,7 +63,9 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
             add(context, &tenant, &person, name, expires_in, scopes).await
         }
         Command::Revoke { key, tenant } => {
-            if !revoke(context, &tenant, &key).await? {
+            let known = context.environment.keys()?.find(&key, context.now).await?;
+            let known = known.filter(|known| known.tenant == tenant);
+            if known.is_none() || revoke(context, &tenant, &[&key]).await? == 0 {
                 return Err(CommandError::NoKey(tenant, key.to_text()));
             }
             let text = format!("Key {} of tenant {tenant} is revoked.\n", key.to_text());
@@ -92,16 +94,22 @@ pub(crate) async fn revoke_all(
     tenant: &TenantId,
     which: impl Fn(&ApiKeyRecord) -> bool,
 ) -> Result<usize, CommandError> {
-    let mut revoked = 0;
-    for key in all(context, tenant).await?.iter().filter(|key| which(key)) {
-        revoked += usize::from(revoke(context, tenant, &key.id).await?);
-    }
-    Ok(revoked)
+    let keys = all(context, tenant).await?;
+    let ids: Vec<_> = keys.iter().filter(|key| which(key)).map(|key| &key.id).collect();
+    revoke(context, tenant, &ids).await
 }
 
-async fn revoke(context: &Context, tenant: &TenantId, key: &ApiKeyId) -> Result<bool, CommandError> {
+/// Tells the audit of all, and then revokes them; how many there were.
+async fn revoke(context: &Context, tenant: &TenantId, ids: &[&ApiKeyId]) -> Result<usize, CommandError> {
     let keys = context.environment.keys()?;
-    Ok(Revocation::with_recorder(&keys, context).revoke(Actor::Person, tenant, key, None).await?)
+    let revocation = Revocation::with_recorder(&keys, context);
+    let announced: Vec<_> = ids.iter().map(|id| revocation.announce(Actor::Person, tenant, id, None)).collect();
+    context.flush().await;
+    let mut revoked = 0;
+    for announced in announced {
+        revoked += usize::from(announced.complete(context.now).await?);
+    }
+    Ok(revoked)
 }
 
 async fn add(

@@ -6,8 +6,18 @@ use serde::Serialize;
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum OperatorEvent<'a> {
+    /// An operator is about to register a client; `client_added` follows unless that fails.
+    ClientAdding {
+        /// Which.
+        client: &'a str,
+    },
     /// A client was registered by an operator.
     ClientAdded {
+        /// Which.
+        client: &'a str,
+    },
+    /// A client is about to be forgotten; `client_removed` follows unless that fails, and then the end of what people connected with it.
+    ClientRemoving {
         /// Which.
         client: &'a str,
     },
@@ -16,8 +26,18 @@ pub(crate) enum OperatorEvent<'a> {
         /// Which.
         client: &'a str,
     },
+    /// A client is about to be kept out; `client_blocked` follows unless that fails, and then the end of what people connected with it.
+    ClientBlocking {
+        /// Which.
+        client: &'a str,
+    },
     /// A client is kept out.
     ClientBlocked {
+        /// Which.
+        client: &'a str,
+    },
+    /// A client is about to be let in again; `client_unblocked` follows unless that fails.
+    ClientUnblocking {
         /// Which.
         client: &'a str,
     },
@@ -26,8 +46,18 @@ pub(crate) enum OperatorEvent<'a> {
         /// Which.
         client: &'a str,
     },
+    /// A client is about to get one more secret; `client_secret_added` follows unless that fails.
+    ClientSecretAdding {
+        /// Which.
+        client: &'a str,
+    },
     /// A client has one more secret.
     ClientSecretAdded {
+        /// Which.
+        client: &'a str,
+    },
+    /// A client is about to lose a secret; `client_secret_removed` follows unless that fails.
+    ClientSecretRemoving {
         /// Which.
         client: &'a str,
     },
@@ -136,11 +166,17 @@ mod tests {
         let schema = jsonschema::validator_for(&schema).unwrap();
         let client = "c_made-up";
         for event in [
+            OperatorEvent::ClientAdding { client },
             OperatorEvent::ClientAdded { client },
+            OperatorEvent::ClientRemoving { client },
             OperatorEvent::ClientRemoved { client },
+            OperatorEvent::ClientBlocking { client },
             OperatorEvent::ClientBlocked { client },
+            OperatorEvent::ClientUnblocking { client },
             OperatorEvent::ClientUnblocked { client },
+            OperatorEvent::ClientSecretAdding { client },
             OperatorEvent::ClientSecretAdded { client },
+            OperatorEvent::ClientSecretRemoving { client },
             OperatorEvent::ClientSecretRemoved { client },
         ] {
             let mut line = json!({ "timestamp": "", "level": "INFO", "target": "audit", "v": 1, "function": "amble" });

@@ -1045,7 +1045,9 @@ mod tests {
         assert_eq!(again.demo().unwrap().api_key, key);
         assert!(again.directory().membership(&ben, &acme).await.unwrap().is_none());
         let id = shared::oauth::api_key::ApiKey::parse(&key).unwrap().id;
-        assert!(Revocation::new(again.keys()).revoke(Actor::Person, &acme, &id, None).await.unwrap());
+        assert!(
+            Revocation::new(again.keys()).revoke(Actor::Person, &acme, &id, None, again.clock().now()).await.unwrap()
+        );
         again.shutdown().await.unwrap();
 
         let last = System::start(options()).await.unwrap();

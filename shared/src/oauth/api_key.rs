@@ -21,6 +21,14 @@ impl ApiKeyId {
     pub fn parse(text: &str) -> Option<Self> {
         from_text(text).map(Self)
     }
+
+    /// The id of the one key that comes of `random`, which must be. It does not show what that was.
+    #[must_use]
+    pub fn derived_from(random: &[u8; 16]) -> Self {
+        let mut id = [0; 12];
+        id.iter_mut().zip(Digest::of(random).as_bytes()).for_each(|(to, from)| *to = *from);
+        Self(id)
+    }
 }
 
 /// The name of a key: 1 to 64 characters on one line, without spaces around them, and none invisible or

@@ -1,33 +1,41 @@
 //! API keys, by id; an index by tenant.
 //!
 //! ```text
-//! key   { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>", created: 1795…,
-//!         expires?: 1795…, used?: 1795… }
-//! form  { id: "form#…", expires: 1795… }
+//! key      { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>",
+//!            membership?: <16 bytes>, created: 1795…, expires?: 1795…, used?: 1795… }
+//! revoked  { id, revoked: 1795…, made_by: <16 bytes>, expires: 1797… }
 //! ```
 //!
-//! The second item says that a form has created its key. Sent again, the form creates no other key, even if
-//! the first was revoked.
+//! `membership` is the instance of its maker's membership. A key works under no other one, so a key that no
+//! search finds when its maker leaves does not work again when they come back.
 //!
-//! A revoked key is deleted. `used` is the last use, to the hour: the call that reads a key to verify it also
-//! marks the use, once an hour. So verifying a key always takes one call to this table.
+//! Each write has a condition that holds once. A revoked key leaves an item for a month, in no index, with
+//! nothing that verifies it: a creation that arrives late finds it and changes nothing. `made_by` identifies
+//! the write that revoked: a retry after a lost response recognises its own write by it. A creation
+//! recognises its own by the digest.
+//!
+//! The id of a key that a form creates is derived from the form. Sent again, the form finds that item, and
+//! creates no other key.
+//!
+//! `used` is the last use, to the hour: the call that reads a key to verify it also marks the use, once an
+//! hour. So verifying a key always takes one call to this table.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use thiserror::Error;
 
 use super::directory::Membership;
 use super::item::{Item, Value, unparsable_item};
+use super::item_update::{ItemUpdate, UpdateOutcome};
+use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
+use crate::oauth::instance_id::InstanceId;
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
@@ -36,6 +44,12 @@ use crate::upstream_error::UpstreamError;
 
 /// How exactly the last use is known.
 const LAST_USED_PRECISION: Duration = Duration::from_hours(1);
+
+/// How long a revoked key leaves an item: far longer than a write can be late.
+const REVOKED_RETENTION: Duration = Duration::from_hours(30 * 24);
+
+/// The attribute that only a revoked key has.
+const REVOKED: &str = "revoked";
 
 /// The table of API keys.
 #[derive(Clone)]
@@ -60,6 +74,8 @@ pub struct ApiKeyRecord {
     pub scopes: Scopes,
     /// Who made it.
     pub maker: PersonId,
+    /// The instance of their membership by then. None if it had none.
+    pub membership: Option<InstanceId>,
     /// When.
     pub created: Timestamp,
     /// Until when it works, if not until it is revoked.
@@ -80,9 +96,9 @@ pub enum CreateApiKeyError {
     /// Its time would have passed already.
     #[error("the expiry has passed")]
     ExpiryInPast,
-    /// The form has made its key.
-    #[error("the form was sent before")]
-    FormAlreadyUsed,
+    /// There is a key of its id, or was: the form has made it, and was sent again.
+    #[error("the key was made before")]
+    AlreadyCreated(ApiKeyId),
     /// DynamoDB failed.
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
@@ -97,6 +113,10 @@ pub enum ApiKeyError {
     SecretMismatch,
     /// Its time has passed.
     Expired,
+    /// It was revoked.
+    Revoked,
+    /// The membership under which it was made has ended, even if its maker is a member again.
+    OtherMembership,
 }
 
 /// Who creates or revokes a key in the name of a person.
@@ -144,7 +164,7 @@ impl ApiKeys {
     /// Creates a key. [`ApiKeyIssuer`](crate::api_key_issuer::ApiKeyIssuer) records it.
     ///
     /// # Errors
-    /// When it could do nothing, too much, or only in the past; the form has made its key; or DynamoDB fails.
+    /// When it could do nothing, too much, or only in the past; it was created before; or DynamoDB fails.
     pub(crate) async fn create(
         &self,
         actor: Actor<'_>,
@@ -160,7 +180,10 @@ impl ApiKeys {
         } else if expires.is_some_and(|expires| expires <= now) {
             return Err(CreateApiKeyError::ExpiryInPast);
         }
-        let key = ApiKey::random();
+        let key = match actor {
+            Actor::Form(FormId(form)) => ApiKey { id: ApiKeyId::derived_from(form), secret: Secret::random() },
+            Actor::Person | Actor::ApiKey(_) => ApiKey::random(),
+        };
         let record = ApiKeyRecord {
             id: key.id.clone(),
             tenant: maker.tenant.clone(),
@@ -168,73 +191,55 @@ impl ApiKeys {
             digest: key.secret.digest(),
             scopes,
             maker: maker.person.clone(),
+            membership: maker.basis.approval.membership,
             created: now,
             expires,
             used: None,
         };
-        let id = record.id.to_text();
-        let item = Item::default()
-            .with("id", id.as_str())
-            .with("tenant", record.tenant.as_str())
-            .with("name", record.name.as_str())
-            .with("digest", record.digest.as_bytes().as_slice())
-            .with("scope", record.scopes.to_string())
-            .with("maker", record.maker.as_str())
-            .with("created", record.created)
-            .with_some("expires", record.expires);
-        match actor {
-            Actor::Form(form) => self.put_once(&id, item, form, now).await?,
-            Actor::Person | Actor::ApiKey(_) => self.put(item).await?,
-        }
-        Ok((key, record))
+        if self.put(&record).await? { Ok((key, record)) } else { Err(CreateApiKeyError::AlreadyCreated(record.id)) }
     }
 
-    /// The id is random, so a second write can only be a retry. It has no condition, which would refuse a
-    /// retry after a lost response.
-    async fn put(&self, item: Item) -> Result<(), UpstreamError> {
+    /// Whether this call put the key. A try that arrives late finds what an earlier one put, or what a revocation
+    /// left of it.
+    async fn put(&self, key: &ApiKeyRecord) -> Result<bool, UpstreamError> {
         const CALL: &str = "DynamoDB.PutItem";
+        let item = Item::default()
+            .with("id", key.id.to_text())
+            .with("tenant", key.tenant.as_str())
+            .with("name", key.name.as_str())
+            .with("digest", key.digest.as_bytes().as_slice())
+            .with("scope", key.scopes.to_string())
+            .with("maker", key.maker.as_str())
+            .with_some("membership", key.membership.as_ref().map(|instance| instance.as_bytes().as_slice()))
+            .with("created", key.created)
+            .with_some("expires", key.expires);
         let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
-    }
-
-    /// Writes the key and the mark of its form, or neither. The request token tells a retry from a form that
-    /// is sent again.
-    async fn put_once(&self, id: &str, key: Item, form: &FormId, now: Timestamp) -> Result<(), CreateApiKeyError> {
-        const CALL: &str = "DynamoDB.TransactWriteItems";
-        let mark = Item::default().with("id", format!("form#{}", form.to_text()));
-        let mark = mark.with("expires", now.plus(2 * FORM_LIFETIME));
-        let mark = Put::builder().table_name(&self.table).set_item(Some(mark.into_inner()));
-        let key = Put::builder().table_name(&self.table).set_item(Some(key.into_inner()));
-        let mut transaction = self.dynamo.transact_write_items().client_request_token(id);
-        for put in [mark.condition_expression("attribute_not_exists(id)"), key] {
-            let put = put.build().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
-            transaction = transaction.transact_items(TransactWriteItem::builder().put(put).build());
-        }
-        let Err(error) = transaction.send().await else { return Ok(()) };
-        let refused = match error.as_service_error() {
-            Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                cancelled.cancellation_reasons().iter().any(|reason| reason.code() == Some("ConditionalCheckFailed"))
+        let put = put
+            .condition_expression("attribute_not_exists(id)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else { return Ok(true) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
+                let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
+                let digest = there.bytes("digest").and_then(Digest::from_bytes);
+                Ok(digest.is_some_and(|digest| digest.matches(&key.digest)))
             }
-            _ => false,
-        };
-        Err(if refused {
-            CreateApiKeyError::FormAlreadyUsed
-        } else {
-            upstream_call::failed_at_aws(CALL, &error).into()
-        })
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
+        }
     }
 
-    /// The key of that id, unless it has expired. This verifies no secret: see [`Self::verify`].
+    /// The key of that id, unless it has expired or was revoked. This verifies no secret: see
+    /// [`Self::verify`].
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn find(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<ApiKeyRecord>, UpstreamError> {
         let Some(item) = self.item(id).await? else { return Ok(None) };
-        Ok(Some(self.read(&item)?).filter(|key| key.is_alive(now)))
+        Ok(self.read(&item)?.filter(|key| key.is_alive(now)))
     }
 
-    /// Verifies a presented key: its secret must match and it must not have expired. Records its use, to the
-    /// hour.
+    /// Verifies a presented key: its secret must match, and it must be neither expired nor revoked. Records
+    /// its use, to the hour. What it may do is for [`ApiKeyRecord::authorize`].
     ///
     /// The write that marks the use also reads the item: a refused condition returns it. But a refused write
     /// costs five times what a read costs. So the process remembers when it marked a key, and only reads
@@ -255,7 +260,7 @@ impl ApiKeys {
             self.mark(&presented.id, &digest, now).await?
         };
         let Some(item) = item else { return Ok(Err(ApiKeyError::Unknown)) };
-        let key = self.read(&item)?;
+        let Some(key) = self.read(&item)? else { return Ok(Err(ApiKeyError::Revoked)) };
         if !key.digest.matches(&digest) {
             return Ok(Err(ApiKeyError::SecretMismatch));
         }
@@ -268,8 +273,9 @@ impl ApiKeys {
         Ok(Ok(key))
     }
 
-    /// The keys of a tenant, the newest first, and where the next page begins if there may be more. From an
-    /// index that lags behind the table.
+    /// The keys of a tenant, the newest first, and where the next page begins if there may be more. The ids
+    /// come from an index that lags behind the table, the keys from the table itself: a revoked key is never
+    /// among them, and one that was created a moment ago may be missing.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -295,39 +301,41 @@ impl ApiKeys {
             .index_name("by_tenant")
             .key_condition_expression("tenant = :tenant")
             .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0)
+            .projection_expression("id, created")
             .scan_index_forward(false)
             .limit(MAX)
             .set_exclusive_start_key(start);
         let page = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
-        let keys = page.items.unwrap_or_default().into_iter().map(|item| self.read(&Item::new(item)));
-        let mut keys = keys.collect::<Result<Vec<_>, _>>()?;
-        let last = keys.last().filter(|_| page.last_evaluated_key.is_some());
-        let next = last.map(|last| Cursor { created: last.created, id: last.id.clone() });
-        keys.retain(|key| key.is_alive(now));
+        let place =
+            |item: Item| Some(Cursor { created: item.time("created")?, id: ApiKeyId::parse(item.text("id")?)? });
+        let places = page.items.unwrap_or_default().into_iter().map(|item| place(Item::new(item)));
+        let mut places = places.collect::<Option<Vec<_>>>().ok_or_else(|| unparsable_item(&self.table))?;
+        let table_keys: Vec<_> = places.iter().map(|Cursor { id, .. }| self.key(id)).collect();
+        let mut keys = Vec::new();
+        for item in batch_get_items(&self.dynamo, &table_keys).await?.iter().flatten() {
+            keys.extend(self.read(item)?.filter(|key| key.is_alive(now)));
+        }
+        let next = places.pop().filter(|_| page.last_evaluated_key.is_some());
         Ok((keys, next))
     }
 
-    /// Removes a key of `tenant`. Whether there was one: a key of another tenant stays as it is.
-    /// [`Revocation`](crate::revocation::Revocation) records it.
+    /// Revokes a key of `tenant`. Whether this call did: a key of another tenant, and one that is revoked
+    /// already, stay as they are. [`Revocation`](crate::revocation::Revocation) records it.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub(crate) async fn revoke(&self, tenant: &TenantId, id: &ApiKeyId) -> Result<bool, UpstreamError> {
-        const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = self
-            .dynamo
-            .delete_item()
-            .table_name(&self.table)
-            .key("id", AttributeValue::S(id.to_text()))
-            .condition_expression("tenant = :tenant")
-            .expression_attribute_values(":tenant", Value::from(tenant.as_str()).0);
-        if let Err(error) = delete.send().await {
-            return match error.as_service_error() {
-                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(upstream_call::failed_at_aws(CALL, &error)),
-            };
-        }
-        Ok(true)
+    pub(crate) async fn revoke(&self, tenant: &TenantId, id: &ApiKeyId, now: Timestamp) -> Result<bool, UpstreamError> {
+        let key = self.key(id);
+        let update = ItemUpdate::default()
+            .when_equal("tenant", tenant.as_str())
+            .set(REVOKED, now)
+            .set("expires", now.plus(REVOKED_RETENTION))
+            .remove(["tenant", "name", "digest", "scope", "maker", "membership", "created", "used"]);
+        Ok(matches!(update.write(&self.dynamo, &key).await?, UpdateOutcome::Applied))
+    }
+
+    fn key<'a>(&'a self, id: &ApiKeyId) -> Key<'a> {
+        Key { table: &self.table, attributes: vec![("id", id.to_text())] }
     }
 
     async fn item(&self, id: &ApiKeyId) -> Result<Option<Item>, UpstreamError> {
@@ -367,12 +375,35 @@ impl ApiKeys {
         Ok(item.map(Item::new))
     }
 
-    fn read(&self, item: &Item) -> Result<ApiKeyRecord, UpstreamError> {
-        read(item).ok_or_else(|| unparsable_item(&self.table))
+    /// The key in an item. Nothing if it was revoked.
+    fn read(&self, item: &Item) -> Result<Option<ApiKeyRecord>, UpstreamError> {
+        if item.has(REVOKED) {
+            return Ok(None);
+        }
+        read(item).map(Some).ok_or_else(|| unparsable_item(&self.table))
     }
 }
 
 impl ApiKeyRecord {
+    /// What the key may do: what it was made for, as far as its maker's role allows now. Every way in asks this.
+    ///
+    /// # Errors
+    /// When `presented` is not this key; or `membership` is not its maker's, or not the one under which it was
+    /// made.
+    pub fn authorize(&self, presented: &ApiKey, membership: &Membership) -> Result<Scopes, ApiKeyError> {
+        let is_presented = presented.id == self.id && self.digest.matches(&presented.secret.digest());
+        if !is_presented {
+            return Err(ApiKeyError::SecretMismatch);
+        }
+        let is_same_membership = membership.person == self.maker
+            && membership.tenant == self.tenant
+            && membership.basis.approval.membership == self.membership;
+        if !is_same_membership {
+            return Err(ApiKeyError::OtherMembership);
+        }
+        Ok(self.scopes.intersection(membership.role.permissions).permissions())
+    }
+
     fn is_alive(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
@@ -416,6 +447,8 @@ impl ApiKeyError {
             Self::Unknown => "unknown",
             Self::SecretMismatch => "another_secret",
             Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::OtherMembership => "another_membership",
         }
     }
 }
@@ -461,6 +494,12 @@ impl RecentUses {
 fn read(item: &Item) -> Option<ApiKeyRecord> {
     // A time that cannot be parsed is an error, and not a missing time.
     let time = |name| if item.has(name) { item.time(name).map(Some) } else { Some(None) };
+    // Nor is an instance that cannot be parsed.
+    let membership = match item.bytes("membership") {
+        Some(bytes) => Some(InstanceId::from_bytes(bytes)?),
+        None if item.has("membership") => return None,
+        None => None,
+    };
     Some(ApiKeyRecord {
         id: ApiKeyId::parse(item.text("id")?)?,
         tenant: TenantId::parse(item.text("tenant")?)?,
@@ -468,6 +507,7 @@ fn read(item: &Item) -> Option<ApiKeyRecord> {
         digest: Digest::from_bytes(item.bytes("digest")?)?,
         scopes: Scopes::parse(item.text("scope")?),
         maker: PersonId::parse(item.text("maker")?)?,
+        membership,
         created: item.time("created")?,
         expires: time("expires")?,
         used: time("used")?,

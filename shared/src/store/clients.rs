@@ -6,33 +6,40 @@
 //! document      { id: "https://claude.ai/oauth/…", kind: "document", name: "Claude", redirect_uris: ["https://…"], refreshes: true,
 //!                 fetched: 1795…, fresh: 1795…, digest: <32 bytes>, expires: 1795… }
 //! blocked       { id: "c_…", kind: "blocked", name?: "Claude", since: 1795… }
+//! removed       { id: "c_…", kind: "removed", since: 1795…, expires: 1796… }
+//! every one     + { made_by?: <16 bytes> }
 //! ```
 //!
-//! `secrets` maps the digest of each secret, in base64url, to the time when it was created. So one secret can
-//! be added or removed without reading the others.
+//! `secrets` maps the digest of each secret, in base64url, to the time when it was created.
 //!
 //! `expires` is set when a client is first seen. After that only approvals extend it: a client of a metadata
 //! document is kept as long as its grants.
 //!
-//! A blocked client is a tombstone that only an operator writes and removes. Every other write here has the
-//! condition that there is none.
+//! A blocked client is a tombstone that only an operator writes and removes. Every write of anybody else has
+//! the condition that there is none.
+//!
+//! A client that was removed or unblocked leaves an item for a week. It counts as no client. Whoever registers
+//! or describes itself may do so over it: that is what they may do at any time, so it does no harm if it
+//! happens late. Nothing else may: a client with a secret comes back only when an operator adds it again.
+//!
+//! `made_by` identifies the write of an operator, and every put of a client. An operator's write changes the
+//! item with the `made_by` that was read, and no other. So one that arrives late finds another and changes
+//! nothing, and a retry after a lost response recognises its own write.
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure, Update};
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
 
 use super::item::{Item, Value, unparsable_item};
+use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
 use crate::oauth::grant::ABSOLUTE_LIFETIME;
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::secret::{Digest, from_text, to_text};
+use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -53,8 +60,21 @@ pub enum PutOutcome {
     Blocked,
 }
 
-/// The kind of a tombstone.
+/// The kind of a client that an operator blocked.
 const BLOCKED: &str = "blocked";
+/// The kind of what is left of a client that was removed or unblocked.
+const REMOVED: &str = "removed";
+/// The kind of a client that an operator registered.
+const CONFIDENTIAL: &str = "confidential";
+
+/// How long a removed client leaves an item: far longer than a write can be late.
+const REMOVED_RETENTION: Duration = Duration::from_hours(7 * 24);
+
+/// The attributes that describe a client. After its removal nothing is left of them.
+const ATTRIBUTES: [&str; 7] = ["name", "redirect_uris", "refreshes", "secrets", "fetched", "fresh", "digest"];
+
+/// How often an operator's write is tried while others write the same client.
+const ATTEMPTS: usize = 10;
 
 /// The table of clients.
 #[derive(Clone)]
@@ -111,41 +131,62 @@ impl Clients {
             .with("redirect_uris", uris)
             .with("refreshes", client.refreshes);
         let put = self.dynamo.put_item().table_name(&self.table);
-        let put = match &client.kind {
+        let (item, put) = match &client.kind {
             // Registering again must not shorten the life of a client in use.
-            ClientKind::Registered { expires } => put
-                .set_item(Some(item.with("kind", "registered").with("expires", *expires).into_inner()))
-                .condition_expression("attribute_not_exists(id) OR expires < :expires")
-                .expression_attribute_values(":expires", AttributeValue::N(expires.seconds().to_string())),
+            ClientKind::Registered { expires } => (
+                item.with("kind", "registered").with("expires", *expires),
+                put.condition_expression("attribute_not_exists(id) OR kind = :removed OR expires < :expires")
+                    .expression_attribute_values(":expires", Value::from(*expires).0),
+            ),
             // Two requests may store the same document at once. Both write the same.
-            ClientKind::Document(DocumentFetch { fetched, fresh, digest, expires }) => put
-                .set_item(Some(
-                    item.with("kind", "document")
-                        .with("fetched", *fetched)
-                        .with("fresh", *fresh)
-                        .with("digest", digest.as_bytes().as_slice())
-                        .with("expires", *expires)
-                        .into_inner(),
-                ))
-                .condition_expression("attribute_not_exists(id) OR expires <= :fetched")
-                .expression_attribute_values(":fetched", Value::from(*fetched).0),
-            ClientKind::Confidential { secrets } => {
-                let of = |secret: &ClientSecretDigest| (to_text(secret.digest.as_bytes()), Value::from(secret.made).0);
-                let secrets = Value(AttributeValue::M(secrets.iter().map(of).collect()));
-                put.set_item(Some(item.with("kind", "confidential").with("secrets", secrets).into_inner()))
-                    .condition_expression("attribute_not_exists(id)")
-            }
+            ClientKind::Document(DocumentFetch { fetched, fresh, digest, expires }) => (
+                item.with("kind", "document")
+                    .with("fetched", *fetched)
+                    .with("fresh", *fresh)
+                    .with("digest", digest.as_bytes().as_slice())
+                    .with("expires", *expires),
+                put.condition_expression("attribute_not_exists(id) OR kind = :removed OR expires <= :fetched")
+                    .expression_attribute_values(":fetched", Value::from(*fetched).0),
+            ),
+            ClientKind::Confidential { secrets } => return self.put_confidential(client, secrets).await,
             ClientKind::Blocked { .. } => return Ok(PutOutcome::Blocked),
         };
-        let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = item.with(MADE_BY, Secret::<16>::random().expose().as_slice());
+        let put = put
+            .set_item(Some(item.into_inner()))
+            .expression_attribute_values(":removed", Value::from(REMOVED).0)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = put.send().await else { return Ok(PutOutcome::Written) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                let there = refusal.item().cloned().map(Item::new).unwrap_or_default();
-                Ok(if there.text("kind") == Some(BLOCKED) { PutOutcome::Blocked } else { PutOutcome::Unchanged })
+                Ok(put_refused(refusal.item().cloned().map(Item::new).as_ref()))
             }
             _ => Err(upstream_call::failed_at_aws(CALL, &error)),
         }
+    }
+
+    async fn put_confidential(
+        &self,
+        client: &Client,
+        secrets: &[ClientSecretDigest],
+    ) -> Result<PutOutcome, UpstreamError> {
+        let outcome = self.change(&client.id, |update, there| {
+            let is_free = there.is_none_or(|there| there.text("kind") == Some(REMOVED));
+            let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+            is_free.then(|| {
+                update
+                    .set("kind", CONFIDENTIAL)
+                    .set_or_remove("name", client.name.as_deref())
+                    .set("redirect_uris", uris)
+                    .set("refreshes", client.refreshes)
+                    .set("secrets", secrets_map(secrets))
+                    .remove(["since", "expires"])
+            })
+        });
+        Ok(match outcome.await? {
+            UpdateOutcome::Applied => PutOutcome::Written,
+            UpdateOutcome::Refused(there) => put_refused(there.as_ref()),
+        })
     }
 
     /// Every client that has not expired at `now`, by id. Reads the whole table: only for operators.
@@ -177,14 +218,11 @@ impl Clients {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn add_secret(&self, id: &ClientId, secret: &ClientSecretDigest) -> Result<bool, UpstreamError> {
-        let update = self
-            .change_secrets(id, &secret.digest)
-            .update_expression("SET secrets.#digest = :made")
-            .condition_expression("kind = :confidential AND size(secrets) < :most")
-            .expression_attribute_values(":confidential", AttributeValue::S("confidential".to_owned()))
-            .expression_attribute_values(":most", AttributeValue::N(MAX_SECRETS.to_string()))
-            .expression_attribute_values(":made", Value::from(secret.made).0);
-        condition_held(update.send().await)
+        self.change_secrets(id, |mut secrets| {
+            secrets.push(*secret);
+            (secrets.len() <= MAX_SECRETS).then_some(secrets)
+        })
+        .await
     }
 
     /// Removes a secret. False if the client does not have it, or has no other one.
@@ -192,29 +230,39 @@ impl Clients {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn remove_secret(&self, id: &ClientId, digest: &Digest) -> Result<bool, UpstreamError> {
-        let update = self
-            .change_secrets(id, digest)
-            .update_expression("REMOVE secrets.#digest")
-            .condition_expression("attribute_exists(secrets.#digest) AND size(secrets) > :one")
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
-        condition_held(update.send().await)
+        self.change_secrets(id, |mut secrets| {
+            let before = secrets.len();
+            secrets.retain(|secret| !secret.digest.matches(digest));
+            (!secrets.is_empty() && secrets.len() < before).then_some(secrets)
+        })
+        .await
     }
 
-    fn change_secrets(&self, id: &ClientId, digest: &Digest) -> UpdateItemFluentBuilder {
-        let update = self.dynamo.update_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
-        update.expression_attribute_names("#digest", to_text(digest.as_bytes()))
+    /// Replaces the secrets of a confidential client by those that `change` makes of them. False if it makes
+    /// none, or there is no such client.
+    async fn change_secrets(
+        &self,
+        id: &ClientId,
+        change: impl Fn(Vec<ClientSecretDigest>) -> Option<Vec<ClientSecretDigest>>,
+    ) -> Result<bool, UpstreamError> {
+        let outcome = self.change(id, |update, there| {
+            let there = there.filter(|there| there.text("kind") == Some(CONFIDENTIAL))?;
+            Some(update.set("secrets", secrets_map(&change(read_secrets(there)?)?)))
+        });
+        Ok(matches!(outcome.await?, UpdateOutcome::Applied))
     }
 
-    /// Deletes a client. Whether there was one. A client that registers itself may do so again: see
+    /// Removes a client. Whether there was one. A client that registers itself may do so again: see
     /// [`Self::block`].
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn remove(&self, id: &ClientId) -> Result<bool, UpstreamError> {
-        const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
-        let deleted = delete.return_values(ReturnValue::AllOld).send().await;
-        Ok(deleted.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?.attributes.is_some())
+    pub async fn remove(&self, id: &ClientId, now: Timestamp) -> Result<bool, UpstreamError> {
+        let outcome = self.change(id, |update, there| {
+            let kind = there?.text("kind");
+            (!matches!(kind, Some(BLOCKED | REMOVED))).then(|| removal(update, now))
+        });
+        Ok(matches!(outcome.await?, UpdateOutcome::Applied))
     }
 
     /// Writes the tombstone of a client, known or not. Until it is removed, no client of that id can
@@ -224,32 +272,50 @@ impl Clients {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn block(&self, id: &ClientId, name: Option<&str>, now: Timestamp) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.PutItem";
-        let item = Item::default().with("id", id.as_str()).with("kind", BLOCKED).with_some("name", name);
-        let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.with("since", now).into_inner()));
-        put.send().await.map(|_| ()).map_err(|error| upstream_call::failed_at_aws(CALL, &error))
+        let [_name, others @ ..] = ATTRIBUTES;
+        let outcome = self.change(id, |update, _| {
+            let update = update.set("kind", BLOCKED).set("since", now).set_or_remove("name", name);
+            Some(update.remove(others).remove(["expires"]))
+        });
+        outcome.await.map(drop)
     }
 
-    /// Removes a tombstone. Whether there was one. The client is unknown afterwards.
+    /// Removes the tombstone of a blocked client. Whether there was one. The client is unknown afterwards.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn unblock(&self, id: &ClientId) -> Result<bool, UpstreamError> {
-        const CALL: &str = "DynamoDB.DeleteItem";
-        let delete = self.dynamo.delete_item().table_name(&self.table).set_key(Some(self.key(id).attribute_values()));
-        let delete = delete.condition_expression("kind = :blocked");
-        let delete = delete.expression_attribute_values(":blocked", Value::from(BLOCKED).0);
-        let Err(error) = delete.send().await else {
-            return Ok(true);
-        };
-        match error.as_service_error() {
-            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(false),
-            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
-        }
+    pub async fn unblock(&self, id: &ClientId, now: Timestamp) -> Result<bool, UpstreamError> {
+        let outcome = self.change(id, |update, there| {
+            let kind = there?.text("kind");
+            (kind == Some(BLOCKED)).then(|| removal(update, now))
+        });
+        Ok(matches!(outcome.await?, UpdateOutcome::Applied))
     }
 
-    /// Stores the newly fetched metadata of a known client, unless a later fetch is stored already. The
-    /// expiry does not change.
+    /// Reads the item of a client, and writes what `change` makes of it if nobody has written it meanwhile. `Refused`,
+    /// with the item, if it makes nothing.
+    async fn change(
+        &self,
+        id: &ClientId,
+        change: impl Fn(ItemUpdate, Option<&Item>) -> Option<ItemUpdate>,
+    ) -> Result<UpdateOutcome, UpstreamError> {
+        let key = self.key(id);
+        let mut there = batch_get_items(&self.dynamo, &[self.key(id)]).await?.pop().flatten();
+        for _ in 0..ATTEMPTS {
+            let Some(update) = change(ItemUpdate::of(there.as_ref(), &key), there.as_ref()) else {
+                return Ok(UpdateOutcome::Refused(there));
+            };
+            match update.write(&self.dynamo, &key).await? {
+                UpdateOutcome::Applied => return Ok(UpdateOutcome::Applied),
+                UpdateOutcome::Refused(item) => there = item,
+            }
+        }
+        Err(upstream_call::failed("DynamoDB.UpdateItem", "others wrote the client at each attempt"))
+    }
+
+    /// Stores the newly fetched metadata of a known client, unless a later fetch is stored already, or it was
+    /// removed or blocked since. The expiry does not change. One that arrives late replaces nothing but a fetch
+    /// of the same second.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -308,7 +374,7 @@ impl Clients {
     }
 
     pub(super) fn read(&self, item: Option<Item>, now: Timestamp) -> Result<Option<Client>, UpstreamError> {
-        let Some(item) = item else { return Ok(None) };
+        let Some(item) = item.filter(|item| item.text("kind") != Some(REMOVED)) else { return Ok(None) };
         let client = read(&item).ok_or_else(|| unparsable_item(&self.table))?;
         Ok(client.is_alive(now).then_some(client))
     }
@@ -325,14 +391,16 @@ pub(super) struct ExpiryExtension {
 }
 
 impl ExpiryExtension {
-    /// The write. It never shortens a life. A tombstone must not expire: that would let the client back in.
+    /// The write. It never shortens a life. A tombstone must not expire: that would let the client back in. And what is left of a
+    /// removed client is no client.
     pub(super) fn update(&self) -> Result<Update, UpstreamError> {
         let update = Update::builder()
             .table_name(&self.table)
             .key("id", AttributeValue::S(self.client.as_str().to_owned()))
             .update_expression("SET expires = :expires")
-            .condition_expression("attribute_exists(id) AND kind <> :blocked AND expires < :expires")
+            .condition_expression("attribute_exists(id) AND NOT kind IN (:blocked, :removed) AND expires < :expires")
             .expression_attribute_values(":blocked", Value::from(BLOCKED).0)
+            .expression_attribute_values(":removed", Value::from(REMOVED).0)
             .expression_attribute_values(":expires", Value::from(self.until).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build();
@@ -341,19 +409,37 @@ impl ExpiryExtension {
 
     /// Whether the client, as it is now, lives long enough without it.
     pub(super) fn is_needless(&self, client: &Item) -> bool {
-        client.text("kind") != Some(BLOCKED) && client.time("expires").is_some_and(|expires| expires >= self.needed)
+        !matches!(client.text("kind"), Some(BLOCKED | REMOVED))
+            && client.time("expires").is_some_and(|expires| expires >= self.needed)
     }
 }
 
-/// Whether a conditional write was done.
-fn condition_held(result: Result<UpdateItemOutput, SdkError<UpdateItemError>>) -> Result<bool, UpstreamError> {
-    match result {
-        Ok(_) => Ok(true),
-        Err(error) if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) => {
-            Ok(false)
-        }
-        Err(error) => Err(upstream_call::failed_at_aws("DynamoDB.UpdateItem", &error)),
-    }
+/// Completes `update` to what is left of a client that was removed or unblocked.
+fn removal(update: ItemUpdate, now: Timestamp) -> ItemUpdate {
+    let update = update.set("kind", REMOVED).set("since", now).set("expires", now.plus(REMOVED_RETENTION));
+    update.remove(ATTRIBUTES)
+}
+
+/// Why a client was not put: what is `there`.
+fn put_refused(there: Option<&Item>) -> PutOutcome {
+    let is_blocked = there.is_some_and(|there| there.text("kind") == Some(BLOCKED));
+    if is_blocked { PutOutcome::Blocked } else { PutOutcome::Unchanged }
+}
+
+fn secrets_map(secrets: &[ClientSecretDigest]) -> Value {
+    let of = |secret: &ClientSecretDigest| (to_text(secret.digest.as_bytes()), Value::from(secret.made).0);
+    Value(AttributeValue::M(secrets.iter().map(of).collect()))
+}
+
+/// The oldest first.
+fn read_secrets(item: &Item) -> Option<Vec<ClientSecretDigest>> {
+    let secret = |(digest, made): (&String, &AttributeValue)| {
+        let made = made.as_n().ok()?.parse().ok().map(Timestamp::from_seconds)?;
+        Some(ClientSecretDigest { digest: Digest::from_bytes(&from_text::<32>(digest)?)?, made })
+    };
+    let mut secrets = item.map("secrets")?.iter().map(secret).collect::<Option<Vec<_>>>()?;
+    secrets.sort_by_key(|secret| (secret.made, *secret.digest.as_bytes()));
+    Some(secrets)
 }
 
 fn read(item: &Item) -> Option<Client> {
@@ -369,15 +455,7 @@ fn read(item: &Item) -> Option<Client> {
     let redirect_uris = item.texts("redirect_uris")?.into_iter().map(RedirectUri::parse).collect::<Option<_>>()?;
     let kind = match item.text("kind")? {
         "registered" => ClientKind::Registered { expires: item.time("expires")? },
-        "confidential" => {
-            let secret = |(digest, made): (&String, &AttributeValue)| {
-                let made = made.as_n().ok()?.parse().ok().map(Timestamp::from_seconds)?;
-                Some(ClientSecretDigest { digest: Digest::from_bytes(&from_text::<32>(digest)?)?, made })
-            };
-            let mut secrets = item.map("secrets")?.iter().map(secret).collect::<Option<Vec<_>>>()?;
-            secrets.sort_by_key(|secret| (secret.made, *secret.digest.as_bytes()));
-            ClientKind::Confidential { secrets }
-        }
+        CONFIDENTIAL => ClientKind::Confidential { secrets: read_secrets(item)? },
         "document" => ClientKind::Document(DocumentFetch {
             fetched: item.time("fetched")?,
             fresh: item.time("fresh")?,

@@ -2,10 +2,13 @@
 
 use local::Data;
 use serde_json::{Value, json};
-use shared::clock::Clock;
+use shared::clock::{Clock, Timestamp};
+use shared::oauth::client::{Client, ClientId, ClientKind};
+use shared::oauth::redirect_uri::RedirectUri;
 use test_system::connector::Connector;
 use test_system::{CALLBACK, TestSystem};
 
+use crate::aws_proxy::{AwsProxy, FirstTry};
 use crate::program::{Amble, TempDir, test_system};
 
 const ADD: [&str; 8] =
@@ -53,7 +56,11 @@ async fn client_is_registered_used_rotated_and_removed() {
     assert_eq!(said, "acme-cowork is forgotten. Connections that ended: 1.\n");
     let refused = with_second.refresh(&tokens.refresh.unwrap()).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
-    assert_eq!(test_system.count("clients").await, 0);
+    assert_eq!(amble.json(&["client", "list"]).await, json!({ "clients": [] }));
+    let again = amble.json(&ADD).await;
+    let with_third = connector(&test_system, again["client_secret"].as_str().unwrap());
+    assert_eq!(with_third.refresh("rt_x").await.json()["error"], "invalid_grant");
+    assert_eq!(with_second.refresh("rt_x").await.json()["error"], "invalid_client");
 }
 
 /// What it shows of clients, for people and for scripts; a secret only where it is made.
@@ -331,4 +338,83 @@ async fn blocked_metadata_document_is_not_fetched() {
     amble.text(&["client", "unblock", &connector.client_id]).await;
     let page = test_system.person("ana@example.com").sign_in(&connector.authorization_request("skills:read").url).await;
     assert_eq!((page.status, documents.request_count("/client.json")), (200, 1), "{page:?}");
+}
+
+/// A write whose answer was lost recognises itself: no secret is lost, and the audit has a line from before it and one from after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_about_clients_are_recognised() {
+    let test_system = test_system().await;
+    let aws = AwsProxy::start(&test_system).await;
+    let amble = aws.amble(&test_system);
+    let secret = |said: &Value| said["client_secret"].as_str().unwrap().to_owned();
+    let lost = async |words: &[&str], told: [&str; 2]| {
+        aws.plan(FirstTry::AnswerLost);
+        let said = amble.json(words).await;
+        assert_eq!(aws.seen(), [told[0], "write", "write", told[1]], "{words:?}");
+        said
+    };
+    let id = "acme-cowork";
+
+    let first = lost(&ADD, ["client_adding", "client_added"]).await;
+    let listed = first["secrets"][0]["secret"].as_str().unwrap().to_owned();
+    let with_first = connector(&test_system, &secret(&first));
+    assert_eq!(with_first.refresh("rt_x").await.json()["error"], "invalid_grant");
+    let second = lost(&["client", "secret", "add", id], ["client_secret_adding", "client_secret_added"]).await;
+    let with_second = connector(&test_system, &secret(&second));
+    assert_eq!(with_second.refresh("rt_x").await.json()["error"], "invalid_grant");
+    let removing = ["client", "secret", "remove", id, &listed];
+    lost(&removing, ["client_secret_removing", "client_secret_removed"]).await;
+    assert_eq!(with_first.refresh("rt_x").await.json()["error"], "invalid_client");
+    lost(&["client", "remove", id], ["client_removing", "client_removed"]).await;
+    assert_eq!(with_second.refresh("rt_x").await.json()["error"], "invalid_client");
+    lost(&["client", "block", id], ["client_blocking", "client_blocked"]).await;
+    lost(&["client", "unblock", id], ["client_unblocking", "client_unblocked"]).await;
+    assert!(amble.fails_with(1, &["client", "unblock", id]).await.contains("is not blocked"));
+    assert_eq!(aws.seen(), Vec::<String>::new(), "what is refused announces nothing");
+}
+
+/// The first try of each change arrives after the change was undone: it changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_changes_of_clients_change_nothing() {
+    let test_system = test_system().await;
+    let aws = AwsProxy::start(&test_system).await;
+    let amble = aws.amble(&test_system);
+    let clients = async || {
+        let items = test_system.system().items().unwrap().into_iter();
+        items.filter(|(table, _)| table.to_lowercase().contains("clients")).collect::<Vec<_>>()
+    };
+    let id = "acme-cowork";
+    let late = async |change: &[&str], undo: &[&str]| {
+        aws.plan(FirstTry::ArrivesLate);
+        let said = amble.json(change).await;
+        // What is undone may be named by what was done.
+        let listed = said["secret"].as_str().unwrap_or_default();
+        let undo: Vec<_> = undo.iter().map(|word| if *word == "{secret}" { listed } else { word }).collect();
+        amble.json(&undo).await;
+        let before = clients().await;
+        assert_eq!(aws.arrive().await, 400, "{change:?}");
+        assert_eq!(clients().await, before, "{change:?}");
+    };
+    let (remove, block, unblock) = (["client", "remove", id], ["client", "block", id], ["client", "unblock", id]);
+    let (add_secret, remove_secret) = (["client", "secret", "add", id], ["client", "secret", "remove", id, "{secret}"]);
+
+    late(&ADD, &remove).await;
+    late(&ADD, &block).await;
+    late(&unblock, &block).await;
+    late(&block, &unblock).await;
+    late(&ADD, &["client", "show", id]).await;
+    late(&add_secret, &remove_secret).await;
+    late(&remove, &ADD).await;
+    // And of one that a version before stored, whose items nothing identifies.
+    let old = Client {
+        id: ClientId::parse("c_old").unwrap(),
+        name: None,
+        redirect_uris: vec![RedirectUri::parse(CALLBACK).unwrap()],
+        refreshes: true,
+        kind: ClientKind::Registered { expires: Timestamp::from_seconds(test_system.now() + 3600) },
+    };
+    test_system.system().clients().put(&old).await.unwrap();
+    aws.forget_writer("c_old").await;
+    late(&["client", "block", "c_old"], &["client", "unblock", "c_old"]).await;
+    assert_eq!(amble.json(&["client", "show", id]).await["secrets"].as_array().unwrap().len(), 1);
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod apply;
+mod aws_proxy;
 mod clients;
 mod connectivity;
 mod doctor;
