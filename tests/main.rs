@@ -59,6 +59,7 @@ mod sign_in_tokens;
 mod signing_key_rotation;
 mod step_up;
 mod supabase;
+mod table_writes;
 mod template;
 mod tenant_urls;
 mod tools;
