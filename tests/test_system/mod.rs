@@ -46,6 +46,7 @@ use connector::{Connector, Tokens};
 use http_response::HttpResponse;
 use person::Person;
 use programs::FakeClock;
+use scheduler::PausedClock;
 
 /// Where hosted clients are answered.
 pub const CALLBACK: &str = "https://claude.ai/api/mcp/auth_callback";
@@ -97,8 +98,8 @@ impl TestSystem {
             ..Options::default()
         };
         change(&mut options);
-        if options.interceptor.is_none() && options.table_faults.is_none() {
-            // Whoever watches each call, or decides what becomes of it, wants no others than their own.
+        // Whoever watches each call, or decides what becomes of it, wants no others than their own.
+        if options.interceptor.is_none() && options.table_faults.is_none() && !PausedClock::is_held() {
             options.table_faults = table_faults::from_env();
         }
         let (programs, fake_clock) = programs::from_env().unzip();

@@ -1,5 +1,6 @@
 //! Runs two requests in every order that their calls to AWS can take: each call is held, and let go one by one.
 
+use std::cell::Cell;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -205,12 +206,28 @@ impl<F: Future> PendingRequest<F> {
 #[must_use]
 pub struct PausedClock(#[expect(dead_code, reason = "held until it is dropped")] std::sync::mpsc::Sender<()>);
 
+thread_local! {
+    static IS_PAUSED: Cell<bool> = const { Cell::new(false) };
+}
+
 impl PausedClock {
     /// From now on.
     pub fn new() -> Self {
         let (alive, ended) = std::sync::mpsc::channel();
         tokio::task::spawn_blocking(move || ended.recv());
+        IS_PAUSED.set(true);
         Self(alive)
+    }
+
+    /// Whether there is one in this test: whatever waits for a time would wait for ever.
+    pub(crate) fn is_held() -> bool {
+        IS_PAUSED.get()
+    }
+}
+
+impl Drop for PausedClock {
+    fn drop(&mut self) {
+        IS_PAUSED.set(false);
     }
 }
 
