@@ -63,8 +63,10 @@ fn simplify(schema: &mut Schema) {
             members.remove("minimum");
         }
     }
-    if members.get("additionalProperties") == Some(&Value::Bool(true)) {
-        members.remove("additionalProperties");
+    for anything in ["additionalProperties", "items"] {
+        if members.get(anything) == Some(&Value::Bool(true)) {
+            members.remove(anything);
+        }
     }
     // A comment of several lines is one sentence.
     if let Some(Value::String(description)) = members.get_mut("description") {
