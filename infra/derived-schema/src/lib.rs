@@ -15,7 +15,7 @@ use serde_json::Value;
 #[must_use]
 pub fn settings() -> SchemaSettings {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None);
-    settings.with_transform(RecursiveTransform(simplify))
+    settings.with_transform(RecursiveTransform(simplify)).with_transform(RecursiveTransform(leave_null_out))
 }
 
 /// The schema of a tool's arguments, in one piece.
@@ -45,10 +45,9 @@ fn in_one_piece<T: JsonSchema>(settings: SchemaSettings) -> Value {
     schema.to_value()
 }
 
-/// Leaves out what says nothing to whoever reads the schema, or what only Rust knows.
-fn simplify(schema: &mut Schema) {
+/// An `Option` is a member that may be left out, and not null.
+fn leave_null_out(schema: &mut Schema) {
     let Some(members) = schema.as_object_mut() else { return };
-    // An `Option` is a member that may be left out.
     if let Some(Value::Array(types)) = members.get_mut("type") {
         types.retain(|name| name != "null");
         if let [one] = types.as_slice() {
@@ -56,6 +55,11 @@ fn simplify(schema: &mut Schema) {
             members.insert("type".to_owned(), one);
         }
     }
+}
+
+/// Leaves out what says nothing to whoever reads the schema, or what only Rust knows.
+pub fn simplify(schema: &mut Schema) {
+    let Some(members) = schema.as_object_mut() else { return };
     // The width of an integer, and that an unsigned one is not negative.
     if members.get("type").is_some_and(|name| name == "integer") {
         members.remove("format");
