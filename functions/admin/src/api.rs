@@ -33,6 +33,8 @@ use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 use crate::connection_row::ScopeName;
 use crate::connection_row::{ConnectionJson, names};
 use crate::error::AdminError;
+#[cfg(test)]
+use crate::revoke::MARKED;
 use crate::route::{Operation, Route};
 use crate::tenant_admin::TenantAdmin;
 use crate::{Admin, cursor, event_text};
@@ -129,6 +131,7 @@ struct EventJson {
 #[cfg_attr(test, derive(JsonSchema), schemars(rename = "Ended", deny_unknown_fields))]
 pub(crate) struct RevokedConnectionsJson {
     /// How many were listed. All have ended.
+    #[cfg_attr(test, schemars(range(max = MARKED)))]
     ended: usize,
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 #[must_use]
 pub fn settings() -> SchemaSettings {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.meta_schema = None);
-    settings.with_transform(RecursiveTransform(simplify)).with_transform(RecursiveTransform(leave_null_out))
+    settings.with_transform(RecursiveTransform(leave_null_out)).with_transform(RecursiveTransform(simplify))
 }
 
 /// The schema of a tool's arguments, in one piece.
