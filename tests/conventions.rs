@@ -237,6 +237,7 @@ fn every_dependency_has_its_reason() {
         "token",
         "wellknown",
         "attempt-log",
+        "derived-schema",
         "supabase-users",
         "local",
         "fakes",

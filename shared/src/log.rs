@@ -1,4 +1,7 @@
 //! Log lines for CloudWatch: each is one JSON object, whose members can be queried.
+//!
+//! `tracing_subscriber`'s own JSON knows texts, numbers and booleans, and would write an object as a text with escapes: lines of
+//! the audit and of requests hold objects (CloudWatch reads metrics from one), so their members are put into the line here.
 
 use std::fmt;
 

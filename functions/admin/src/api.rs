@@ -1,9 +1,14 @@
-//! `/admin/api/…`: the console for scripts. `openapi.json` beside this file describes each operation.
+//! `/admin/api/…`: the console for scripts. `openapi.json` beside this file describes each operation; `openapi.rs` makes it
+//! of the structs in here, whose doc comments are its descriptions.
 
+#[cfg(test)]
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
+#[cfg(test)]
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::api_key_issuer::ApiKeyIssuer;
@@ -20,98 +25,166 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::store::activity::Activity;
 use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord, NewApiKey};
+#[cfg(test)]
+use shared::store::connections::PAGE;
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
+#[cfg(test)]
+use crate::connection_row::ScopeName;
 use crate::connection_row::{ConnectionJson, names};
 use crate::error::AdminError;
+#[cfg(test)]
+use crate::revoke::MARKED;
 use crate::route::{Operation, Route};
 use crate::tenant_admin::TenantAdmin;
 use crate::{Admin, cursor, event_text};
 
 const DESCRIPTION: &str = include_str!("openapi.json");
 
+/// The longest life of an API key.
+const MOST_DAYS: u64 = 3650;
+
 #[derive(Serialize)]
-struct ConnectionsPage<'a> {
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Connections", deny_unknown_fields))]
+pub(crate) struct ConnectionsPage<'a> {
+    #[cfg_attr(test, schemars(length(max = PAGE)))]
     connections: Vec<ConnectionJson<'a>>,
+    /// Give it as `after` for what follows; absent on the last page. A page may be short, even empty, without being the
+    /// last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
-struct KeysPage {
-    keys: Vec<ApiKeyJson>,
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Keys", deny_unknown_fields))]
+pub(crate) struct KeysPage {
+    #[cfg_attr(test, schemars(length(max = 50)))]
+    keys: Vec<ListedKeyJson>,
+    /// Give it as `after` for what follows; absent on the last page. A page may be short, even empty, without being the
+    /// last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 struct ApiKeyJson {
     id: String,
     name: String,
+    /// A user's id in Supabase Auth.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     maker: String,
+    #[cfg_attr(test, schemars(with = "Vec<ScopeName>"))]
     scopes: Vec<&'static str>,
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     created: String,
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Key", extend("additionalProperties" = false)))]
+struct ListedKeyJson {
+    #[serde(flatten)]
+    key: ApiKeyJson,
+    /// The last use lies within the hour after; absent if there was none.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used: Option<String>,
 }
 
+// The secret is in `key`. No other response contains it.
 #[derive(Serialize)]
-struct CreatedKeyJson {
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "MadeKey", extend("additionalProperties" = false)))]
+pub(crate) struct CreatedKeyJson {
     #[serde(flatten)]
-    listed: ApiKeyJson,
-    /// The secret. No other response contains it.
+    created: ApiKeyJson,
+    #[cfg_attr(test, schemars(regex(pattern = "^sk_")))]
     key: String,
 }
 
 #[derive(Serialize)]
-struct ActivityPage {
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Activity", deny_unknown_fields))]
+pub(crate) struct ActivityPage {
+    #[cfg_attr(test, schemars(length(max = 50)))]
     events: Vec<EventJson>,
+    /// Give it as `after` for what follows; absent on the last page. A page may be short, even empty, without being the
+    /// last.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Event", deny_unknown_fields))]
 struct EventJson {
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     at: String,
     event: String,
+    /// In plain words, which may change.
     text: String,
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, String>"))]
     details: Map<String, Value>,
 }
 
 #[derive(Serialize)]
-struct RevokedConnectionsJson {
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Ended", deny_unknown_fields))]
+pub(crate) struct RevokedConnectionsJson {
     /// How many were listed. All have ended.
+    #[cfg_attr(test, schemars(range(max = MARKED)))]
     ended: usize,
 }
 
 #[derive(Serialize)]
-struct RevokedKeyJson {
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Revoked", deny_unknown_fields))]
+pub(crate) struct RevokedKeyJson {
+    #[cfg_attr(test, schemars(with = "Value", extend("const" = true)))]
     revoked: bool,
 }
 
-/// Exactly one of the first three members is given.
+/// Exactly one of connection, person and client; after with one of the latter two.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ToEnd"))]
+#[cfg_attr(
+    test,
+    schemars(extend(
+        "oneOf" = [
+            { "required": ["connection"], "not": { "required": ["after"] } },
+            { "required": ["person"] },
+            { "required": ["client"] },
+        ]
+    ))
+)]
 #[serde(deny_unknown_fields)]
-struct RevokeConnectionsRequest {
+pub(crate) struct RevokeConnectionsRequest {
     connection: Option<String>,
+    /// A user's id in Supabase Auth.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     person: Option<String>,
     client: Option<String>,
+    /// From versions that ended connections in batches. It changes nothing.
     after: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "ToMake"))]
 #[serde(deny_unknown_fields)]
-struct CreateKeyRequest {
+pub(crate) struct CreateKeyRequest {
+    #[cfg_attr(test, schemars(length(min = 1, max = 64)))]
     name: String,
+    #[cfg_attr(test, schemars(with = "Vec<ScopeName>", length(min = 1)))]
     scopes: Vec<String>,
+    /// Without it, the key works until it is revoked.
+    #[cfg_attr(test, schemars(range(min = 1, max = MOST_DAYS)))]
     expires_in_days: Option<u64>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "ToRevoke"))]
 #[serde(deny_unknown_fields)]
-struct RevokeKeyRequest {
+pub(crate) struct RevokeKeyRequest {
+    /// The key's id, not the key.
     key: String,
 }
 
@@ -243,7 +316,7 @@ impl Admin {
         let after = cursor::read(parameters.value("after"), api_keys::Cursor::parse)?;
         let (keys, next) = self.keys.of_tenant(tenant_admin.tenant(), after.as_ref(), now).await?;
         let next = next.map(|place| cursor::write(&place.to_text()));
-        Ok(json(StatusCode::OK, &KeysPage { keys: keys.iter().map(ApiKeyJson::of).collect(), next }))
+        Ok(json(StatusCode::OK, &KeysPage { keys: keys.iter().map(ListedKeyJson::of).collect(), next }))
     }
 
     /// The new key has at most the scopes and the lifetime of the key that makes it.
@@ -253,7 +326,6 @@ impl Admin {
         body: CreateKeyRequest,
         now: Timestamp,
     ) -> Result<Response, AdminError> {
-        const MOST_DAYS: u64 = 3650;
         let name = ApiKeyName::parse(&body.name).ok_or(AdminError::InvalidBody)?;
         let scopes = Scopes::from_names(body.scopes.iter().map(String::as_str)).permissions();
         // An unknown scope is an error, and not left out in silence.
@@ -268,7 +340,7 @@ impl Admin {
         let issuer = ApiKeyIssuer::new(&self.keys);
         let new = NewApiKey { maker: &membership, name, scopes, expires };
         let (key, known) = issuer.create(tenant_admin.through(None), new, now).await?;
-        Ok(json(StatusCode::CREATED, &CreatedKeyJson { listed: ApiKeyJson::of(&known), key: key.to_text() }))
+        Ok(json(StatusCode::CREATED, &CreatedKeyJson { created: ApiKeyJson::of(&known), key: key.to_text() }))
     }
 
     async fn api_revoke_key(
@@ -301,7 +373,7 @@ impl Admin {
     }
 
     fn description(&self) -> Result<Response, AdminError> {
-        // The text is a constant, and a test parses it.
+        // The text is a constant, and a test makes it.
         let mut description: Value = serde_json::from_str(DESCRIPTION).map_err(|_| AdminError::NotFound)?;
         if let Some(document) = description.as_object_mut() {
             let server = serde_json::json!([{ "url": self.issuer.as_str() }]);
@@ -320,8 +392,13 @@ impl ApiKeyJson {
             scopes: names(key.scopes),
             created: key.created.to_rfc3339(),
             expires: key.expires.map(Timestamp::to_rfc3339),
-            last_used: key.used.map(Timestamp::to_rfc3339),
         }
+    }
+}
+
+impl ListedKeyJson {
+    fn of(key: &ApiKeyRecord) -> Self {
+        Self { key: ApiKeyJson::of(key), last_used: key.used.map(Timestamp::to_rfc3339) }
     }
 }
 

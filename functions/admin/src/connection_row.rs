@@ -1,5 +1,7 @@
 //! A connection as a row of a page, and as JSON for scripts.
 
+#[cfg(test)]
+use schemars::JsonSchema;
 use serde::Serialize;
 use shared::clock::Timestamp;
 use shared::http::sanitized_text::SanitizedText;
@@ -76,32 +78,61 @@ fn used(connection: &Connection) -> Option<Timestamp> {
     }
 }
 
-/// `components/schemas/Connection` of `openapi.json`.
+// `components/schemas/Connection` of `openapi.json`, which `openapi.rs` makes of it: the doc comments are its descriptions.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Connection", deny_unknown_fields))]
 pub(crate) struct ConnectionJson<'a> {
     id: String,
     tenant: &'a str,
+    /// A user's id in Supabase Auth.
+    #[cfg_attr(test, schemars(extend("format" = "uuid")))]
     person: &'a str,
+    /// The address that the person's session named when they approved, which nobody may have verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     client: ClientJson<'a>,
+    /// The person's role now.
     role: &'a str,
+    /// What the person approved.
+    #[cfg_attr(test, schemars(with = "Vec<ScopeName>"))]
     granted: Vec<&'static str>,
+    /// What of it their role allows now.
+    #[cfg_attr(test, schemars(with = "Vec<ScopeName>"))]
     effective: Vec<&'static str>,
     stays_connected: bool,
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     created: String,
+    /// The last use lies within the hour after; absent if there was none.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     #[serde(skip_serializing_if = "Option::is_none")]
     last_used: Option<String>,
+    /// When it ends by itself, if it is not used.
+    #[cfg_attr(test, schemars(extend("format" = "date-time")))]
     expires: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema), schemars(rename = "Client", deny_unknown_fields))]
 struct ClientJson<'a> {
     id: &'a str,
+    /// What it calls itself: anybody can choose any name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    /// The host that its description is from, if its id is the address of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     described_by: Option<String>,
+}
+
+// The name of a permission, as [`names`] writes it.
+#[cfg(test)]
+#[derive(JsonSchema)]
+#[schemars(rename = "Scope", transform = name_permissions)]
+#[expect(dead_code, reason = "it is the shape of a schema")]
+pub(crate) struct ScopeName(String);
+
+#[cfg(test)]
+fn name_permissions(schema: &mut schemars::Schema) {
+    schema.insert("enum".to_owned(), names(Scopes::ALL_PERMISSIONS).into());
 }
 
 impl<'a> ConnectionJson<'a> {

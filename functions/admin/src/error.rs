@@ -82,8 +82,16 @@ enum ErrorText<'a> {
     Request { title: &'static str, description: String, advice: &'static str, login_url: Option<&'a str> },
 }
 
+// The body of a response to a script: `components/schemas/Error` of `openapi.json`.
 #[derive(Serialize)]
-struct Body {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Error", deny_unknown_fields))]
+pub(crate) struct Body {
+    #[cfg_attr(
+        test,
+        schemars(extend(
+            "enum" = ["invalid_request", "invalid_token", "insufficient_scope", "not_found", "temporarily_unavailable"]
+        ))
+    )]
     error: &'static str,
     error_description: &'static str,
 }

@@ -23,6 +23,8 @@ mod key_description;
 mod my_connections;
 mod nav_bar;
 mod notice;
+#[cfg(test)]
+mod openapi;
 mod outcome;
 mod page_request;
 mod permission;

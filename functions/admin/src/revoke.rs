@@ -14,7 +14,7 @@ use shared::upstream_error::UpstreamError;
 
 /// How many listed connections one request marks. That takes a second or two. All have ended by then: what is not marked is when it is
 /// met.
-const MARKED: usize = 100;
+pub(crate) const MARKED: usize = 100;
 
 /// Who revokes, and for which reason.
 pub(crate) struct Revoker<'a> {

@@ -1,6 +1,7 @@
 //! Verifies the signature of a delivery.
 //!
-//! Standard Webhooks 1.0.0, signed with a secret that both sides hold ("Verifying webhook authenticity").
+//! Standard Webhooks 1.0.0, signed with a secret that both sides hold ("Verifying webhook authenticity"). The library of the
+//! standard (`standardwebhooks`) reads the machine's clock, and here time is an argument.
 
 use std::time::Duration;
 

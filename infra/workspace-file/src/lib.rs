@@ -18,11 +18,13 @@
 //!
 //! A file is read whole, every error in it named with its line, before anything is done. [`WorkspaceFile::plan`] compares it
 //! with what there is; [`Plan::apply`] writes what differs, so that a second time nothing is written, and an interrupted
-//! one is completed. What the file does not name is left alone.
+//! one is completed. What the file does not name is left alone. Editors check it by `workspace-file.schema.json` beside `src`.
 
 mod document;
 mod entity;
 mod entity_type;
+#[cfg(test)]
+mod json_schema;
 pub mod plan;
 mod reader;
 mod schema;

@@ -36,7 +36,8 @@ const KEYS: [&str; 11] = [
     "input_schema",
     "output_schema",
 ];
-const TIMEOUT: u64 = 10;
+/// Seconds that a tool may take, if the file does not say.
+pub(crate) const TIMEOUT: u64 = 10;
 
 pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Option<Tool> {
     if BUILT_IN.contains(&name.as_str()) {

@@ -2,6 +2,10 @@
 //!
 //! Read are mappings, sequences and scalars of the core schema. Anchors, tags and several documents in one file are refused:
 //! what a file says stands where it says it.
+//!
+//! It is no serde reader of YAML with spans (`serde-saphyr` was looked at), because serde ends at the first error and this
+//! reports every error of a file at once. That one also reads anchors and tags, and of a key that is there twice it does not
+//! say where the first one stands.
 
 use std::collections::HashMap;
 

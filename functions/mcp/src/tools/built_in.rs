@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rmcp::model::{JsonObject, Tool, ToolAnnotations};
-use serde_json::Value;
+use serde::Deserialize;
 use shared::oauth::scope::Scope;
 
 use super::tool_context::ToolContext;
@@ -24,16 +24,45 @@ pub(crate) struct BuiltIn {
     pub(super) description: &'static str,
     /// What it does to the tenant's things.
     pub(super) effect: Effect,
-    /// JSON Schema of its arguments.
-    pub(super) input: fn() -> Value,
-    /// JSON Schema of its result.
-    pub(super) output: fn() -> Value,
+    /// What does it: a [`handler!`].
+    pub(super) handler: Handler,
+}
+
+/// What does the work of a tool, from its arguments to its result.
+pub(super) struct Handler {
     /// Does it. The tenant is that of the context, whatever the arguments say.
-    pub(crate) run: for<'a> fn(JsonObject, &'a ToolContext<'a>) -> ToolFuture<'a>,
+    pub(super) run: for<'a> fn(JsonObject, &'a ToolContext<'a>) -> ToolFuture<'a>,
+    /// JSON Schema of the arguments.
+    #[cfg(test)]
+    pub(super) input: fn() -> serde_json::Value,
+    /// JSON Schema of the result.
+    #[cfg(test)]
+    pub(super) output: fn() -> serde_json::Value,
 }
 
 /// A tool at work.
-type ToolFuture<'a> = Pin<Box<dyn Future<Output = Result<ToolResult, ToolError>> + Send + 'a>>;
+pub(super) type ToolFuture<'a> = Pin<Box<dyn Future<Output = Result<ToolResult, ToolError>> + Send + 'a>>;
+
+/// The handler of a tool, from the struct of its arguments to that of its result: `handler!(Arguments => Result, run)`. What
+/// is parsed and what is written is thereby what the schemas are derived from.
+macro_rules! handler {
+    ($Arguments:ty => $Result:ty, $run:path) => {
+        $crate::tools::built_in::Handler {
+            run: |arguments, context| {
+                Box::pin(async move {
+                    let arguments: $Arguments = $crate::tools::arguments::parse_arguments(arguments)?;
+                    let result: $Result = $run(arguments, context).await?;
+                    Ok($crate::tools::tool_result::ToolResult::structured(&result))
+                })
+            },
+            #[cfg(test)]
+            input: derived_schema::arguments::<$Arguments>,
+            #[cfg(test)]
+            output: derived_schema::result::<$Result>,
+        }
+    };
+}
+pub(super) use handler;
 
 /// What a tool does to things.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +75,24 @@ pub(super) enum Effect {
     Destructive,
 }
 
+/// The schemas of a tool, as `schemas.json` has them.
+#[derive(Deserialize)]
+pub(super) struct ToolSchemas {
+    input: JsonObject,
+    output: JsonObject,
+}
+
 impl BuiltIn {
     /// As a list shows it.
-    pub(super) fn describe(&self) -> Tool {
+    pub(super) fn describe(&self, ToolSchemas { input, output }: ToolSchemas) -> Tool {
         let annotations = ToolAnnotations::new()
             .read_only(self.effect == Effect::ReadOnly)
             .destructive(self.effect == Effect::Destructive)
             .idempotent(self.effect == Effect::ReadOnly)
             .open_world(false);
-        Tool::new(self.name, self.description, Arc::new(object((self.input)())))
+        Tool::new(self.name, self.description, Arc::new(input))
             .with_title(self.title)
-            .with_raw_output_schema(Arc::new(object((self.output)())))
+            .with_raw_output_schema(Arc::new(output))
             .with_annotations(annotations)
     }
 }
@@ -72,13 +108,5 @@ impl Eq for BuiltIn {}
 impl fmt::Debug for BuiltIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
-    }
-}
-
-/// The members of a schema that is written as an object.
-pub(super) fn object(schema: Value) -> JsonObject {
-    match schema {
-        Value::Object(members) => members,
-        _ => JsonObject::new(),
     }
 }

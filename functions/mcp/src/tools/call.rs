@@ -19,7 +19,7 @@ pub(crate) async fn built_in(
     context: &ToolContext<'_>,
 ) -> Result<CallToolResult, CallError> {
     let named = call_audit::object(&arguments);
-    let called = (tool.run)(arguments, context).await;
+    let called = (tool.handler.run)(arguments, context).await;
     // What has just been made is named by its result alone.
     let object = named.or_else(|| match &called {
         Ok(ToolResult::Structured(Value::Object(made))) => call_audit::object(made),

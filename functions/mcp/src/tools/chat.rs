@@ -1,17 +1,18 @@
 //! `create_chat`.
 
-use rmcp::model::JsonObject;
-use serde::Deserialize;
-use serde_json::{Value, json};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use shared::oauth::scope::Scope;
+#[cfg(test)]
+use shared::store::workspace::TITLE_LIMIT;
 use shared::store::workspace::WriteError;
 use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
 
-use super::arguments::parse_arguments;
-use super::built_in::{BuiltIn, Effect};
+use super::built_in::{BuiltIn, Effect, handler};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
-use super::tool_result::ToolResult;
+use super::tool_result::DateTime;
 
 pub(super) const TOOLS: [BuiltIn; 1] = [BuiltIn {
     name: "create_chat",
@@ -19,20 +20,33 @@ pub(super) const TOOLS: [BuiltIn; 1] = [BuiltIn {
     title: "Start a chat",
     description: "Starts a conversation in the workspace with its first message, as the person you work for. Returns its id.",
     effect: Effect::Additive,
-    input,
-    output,
-    run: |arguments, context| Box::pin(create(arguments, context)),
+    handler: handler!(CreateArguments => ChatResult, create),
 }];
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct CreateArguments {
+    /// What the conversation is called; the beginning of the message if left out
+    #[cfg_attr(test, schemars(length(min = 1, max = TITLE_LIMIT)))]
     title: Option<String>,
+    /// The first message, in Markdown; at most 64 KiB
+    #[cfg_attr(test, schemars(length(min = 1)))]
     message: String,
 }
 
-async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let CreateArguments { title, message } = parse_arguments(arguments)?;
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct ChatResult {
+    id: String,
+    title: String,
+    created: DateTime,
+}
+
+async fn create(
+    CreateArguments { title, message }: CreateArguments,
+    context: &ToolContext<'_>,
+) -> Result<ChatResult, ToolError> {
     let by = context.access.person();
     let chat = context.workspace.create_chat(title.as_deref(), &message, by, context.now).await;
     let Chat { id, title, created } = chat.map_err(|why| match why {
@@ -42,31 +56,5 @@ async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<Tool
         }
         WriteError::Upstream(fault) => ToolError::Upstream(fault),
     })?;
-    Ok(ToolResult::Structured(json!({ "id": id.as_str(), "title": title, "created": created.to_rfc3339() })))
-}
-
-fn input() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "title": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 120,
-                "description": "What the conversation is called; the beginning of the message if left out",
-            },
-            "message": { "type": "string", "minLength": 1, "description": "The first message, in Markdown; at most 64 KiB" },
-        },
-        "required": ["message"],
-        "additionalProperties": false,
-    })
-}
-
-fn output() -> Value {
-    let text = json!({ "type": "string" });
-    json!({
-        "type": "object",
-        "properties": { "id": text, "title": text, "created": { "type": "string", "format": "date-time" } },
-        "required": ["id", "title", "created"],
-    })
+    Ok(ChatResult { id: id.to_string(), title, created: created.into() })
 }

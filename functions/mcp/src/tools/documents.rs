@@ -1,20 +1,21 @@
 //! `list_documents`, `search_documents`, `read_document`, `list_document_versions`, `create_document`, `update_document` and
 //! `delete_document`.
 
-use rmcp::model::JsonObject;
-use serde::Deserialize;
-use serde_json::{Value, json};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use shared::oauth::scope::Scope;
-use shared::oauth::tenant::PersonId;
+#[cfg(test)]
+use shared::store::workspace::TITLE_LIMIT;
 use shared::store::workspace::document::{Document, DocumentLookup, DocumentUpdate, Edition, Hit};
 use shared::store::workspace::{Name, ValidationError, WriteError};
 
-use super::arguments::{cursor_argument, cursor_schema, list_input, parse_arguments, parse_cursor};
-use super::built_in::{BuiltIn, Effect, object};
-use super::page::{page_output, page_result};
+use super::arguments::{ListArguments, parse_cursor};
+use super::built_in::{BuiltIn, Effect, handler};
+use super::page::PageEnd;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
-use super::tool_result::ToolResult;
+use super::tool_result::DateTime;
 use crate::cursor;
 
 pub(super) const TOOLS: [BuiltIn; 7] = [
@@ -25,9 +26,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Lists the workspace's documents, without their content, in the order of their ids. To find one on a subject, \
                       use search_documents.",
         effect: Effect::ReadOnly,
-        input: list_input,
-        output: || page_output("documents", &edition_schema(json!({}))),
-        run: |arguments, context| Box::pin(list(arguments, context)),
+        handler: handler!(ListArguments => DocumentsPage, list),
     },
     BuiltIn {
         name: "search_documents",
@@ -37,13 +36,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
                       each. One call looks through some of the documents: as long as there is a nextCursor, there are more to \
                       look through, even if a page is empty.",
         effect: Effect::ReadOnly,
-        input: search_input,
-        output: || {
-            let excerpt =
-                json!({ "type": "string", "description": "The content around the first word that was found" });
-            page_output("documents", &edition_schema(json!({ "excerpt": excerpt })))
-        },
-        run: |arguments, context| Box::pin(search(arguments, context)),
+        handler: handler!(SearchArguments => HitsPage, search),
     },
     BuiltIn {
         name: "read_document",
@@ -52,16 +45,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Returns a document's content, in Markdown: the current version, or an earlier one that \
                       list_document_versions shows.",
         effect: Effect::ReadOnly,
-        input: || {
-            let version = json!({ "type": "integer", "minimum": 1, "description": "An earlier version; the current one if left out" });
-            input(&json!({ "id": id_schema(), "version": version }), &["id"])
-        },
-        output: || {
-            let content = json!({ "type": "string", "description": "Markdown" });
-            let current = json!({ "type": "integer", "description": "Which version is current" });
-            edition_schema(json!({ "content": content, "currentVersion": current }))
-        },
-        run: |arguments, context| Box::pin(read(arguments, context)),
+        handler: handler!(ReadArguments => DocumentResult, read),
     },
     BuiltIn {
         name: "list_document_versions",
@@ -70,9 +54,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Lists every version of a document, the latest first: when and by whom it was written. read_document reads \
                       any of them.",
         effect: Effect::ReadOnly,
-        input: || input(&json!({ "id": id_schema(), "cursor": cursor_schema() }), &["id"]),
-        output: || page_output("versions", &edition_schema(json!({}))),
-        run: |arguments, context| Box::pin(versions(arguments, context)),
+        handler: handler!(ListVersionsArguments => VersionsPage, versions),
     },
     BuiltIn {
         name: "create_document",
@@ -80,9 +62,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Create a document",
         description: "Creates a document in the workspace, where everyone who may read documents sees it. Returns its id.",
         effect: Effect::Additive,
-        input: || input(&json!({ "title": title_schema(), "content": content_schema() }), &["title", "content"]),
-        output: || edition_schema(json!({})),
-        run: |arguments, context| Box::pin(create(arguments, context)),
+        handler: handler!(CreateArguments => EditionResult, create),
     },
     BuiltIn {
         name: "update_document",
@@ -92,17 +72,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
                       the whole content, not only what changes, and the version that you read. If somebody has written a newer \
                       one since, nothing is changed: read the document again and work your change into that.",
         effect: Effect::Destructive,
-        input: || {
-            let properties = json!({
-                "id": id_schema(),
-                "version": version_schema(),
-                "title": title_schema(),
-                "content": content_schema(),
-            });
-            input(&properties, &["id", "version"])
-        },
-        output: || edition_schema(json!({})),
-        run: |arguments, context| Box::pin(update(arguments, context)),
+        handler: handler!(UpdateArguments => EditionResult, update),
     },
     BuiltIn {
         name: "delete_document",
@@ -111,62 +81,181 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Deletes a document with all its versions. Give the version that you read: if somebody has written a newer one \
                       since, nothing is deleted. Only whoever operates this service can bring it back.",
         effect: Effect::Destructive,
-        input: || input(&json!({ "id": id_schema(), "version": version_schema() }), &["id", "version"]),
-        output: || {
-            let id = json!({ "type": "string" });
-            let version = json!({ "type": "integer", "description": "Its last version" });
-            json!({ "type": "object", "properties": { "id": id, "version": version }, "required": ["id", "version"] })
-        },
-        run: |arguments, context| Box::pin(delete(arguments, context)),
+        handler: handler!(DeleteArguments => DeletionResult, delete),
     },
 ];
 
 /// Most bytes of a query.
 const QUERY_LIMIT: usize = 256;
 
-async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let page = context.workspace.documents(cursor_argument(arguments)?.as_ref()).await?;
-    let next = page.next.as_ref().map(cursor::encode_name);
-    Ok(page_result("documents", page.items.iter().map(|document| to_json(document).into()).collect(), next))
-}
+/// The document's id, as list_documents and search_documents show it
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct IdArgument(String);
+
+/// The version that you read
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct VersionArgument(#[cfg_attr(test, schemars(range(min = 1)))] u32);
+
+/// For people
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct TitleArgument(#[cfg_attr(test, schemars(length(min = 1, max = TITLE_LIMIT)))] String);
+
+/// The whole content, in Markdown; at most 256 KiB
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct ContentArgument(String);
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SearchArguments {
+    /// Words, separated by spaces
+    #[cfg_attr(test, schemars(length(min = 1, max = QUERY_LIMIT)))]
     query: String,
+    /// The nextCursor of the page before; leave it out for the first page
     cursor: Option<String>,
 }
 
-async fn search(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let SearchArguments { query, cursor } = parse_arguments(arguments)?;
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct ReadArguments {
+    id: IdArgument,
+    /// An earlier version; the current one if left out
+    #[cfg_attr(test, schemars(range(min = 1)))]
+    version: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct ListVersionsArguments {
+    id: IdArgument,
+    /// The nextCursor of the page before; leave it out for the first page
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct CreateArguments {
+    title: TitleArgument,
+    content: ContentArgument,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct UpdateArguments {
+    id: IdArgument,
+    version: VersionArgument,
+    title: Option<TitleArgument>,
+    content: Option<ContentArgument>,
+}
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct DeleteArguments {
+    id: IdArgument,
+    version: VersionArgument,
+}
+
+// A version of a document without its content: no doc comment, as its schema has no description.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct EditionResult {
+    id: String,
+    /// Bytes of the content
+    size: u32,
+    title: String,
+    updated: DateTime,
+    version: u32,
+    /// The person who wrote it; absent if an operator did
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_by: Option<String>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct HitResult {
+    /// The content around the first word that was found
+    excerpt: String,
+    #[serde(flatten)]
+    edition: EditionResult,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct DocumentResult {
+    /// Markdown
+    content: String,
+    /// Which version is current
+    current_version: u32,
+    #[serde(flatten)]
+    edition: EditionResult,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct DeletionResult {
+    id: String,
+    /// Its last version
+    version: u32,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct DocumentsPage {
+    documents: Vec<EditionResult>,
+    #[serde(flatten)]
+    end: PageEnd,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct HitsPage {
+    documents: Vec<HitResult>,
+    #[serde(flatten)]
+    end: PageEnd,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct VersionsPage {
+    versions: Vec<EditionResult>,
+    #[serde(flatten)]
+    end: PageEnd,
+}
+
+async fn list(arguments: ListArguments, context: &ToolContext<'_>) -> Result<DocumentsPage, ToolError> {
+    let page = context.workspace.documents(arguments.after()?.as_ref()).await?;
+    let end = PageEnd::new(page.next.as_ref().map(cursor::encode_name));
+    Ok(DocumentsPage { documents: page.items.into_iter().map(EditionResult::from).collect(), end })
+}
+
+async fn search(arguments: SearchArguments, context: &ToolContext<'_>) -> Result<HitsPage, ToolError> {
+    let SearchArguments { query, cursor } = arguments;
     if query.trim().is_empty() || query.len() > QUERY_LIMIT {
         return Err(ToolError::failed("invalid_arguments", "The query must have a word, and at most 256 bytes."));
     }
     let after = parse_cursor(cursor.as_deref(), cursor::decode_name)?;
     let page = context.workspace.search_documents(&query, after.as_ref()).await?;
-    let hits = page.items.iter().map(|Hit { edition, excerpt }| {
-        let mut hit = to_json(edition);
-        hit.insert("excerpt".to_owned(), excerpt.as_str().into());
-        hit.into()
-    });
-    Ok(page_result("documents", hits.collect(), page.next.as_ref().map(cursor::encode_name)))
+    let hit = |Hit { edition, excerpt }| HitResult { excerpt, edition: edition.into() };
+    let end = PageEnd::new(page.next.as_ref().map(cursor::encode_name));
+    Ok(HitsPage { documents: page.items.into_iter().map(hit).collect(), end })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReadArguments {
-    id: String,
-    version: Option<u32>,
-}
-
-async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let ReadArguments { id, version } = parse_arguments(arguments)?;
-    match context.workspace.document(&parse_id(&id)?, version).await? {
-        DocumentLookup::Found(Document { edition, content }, current) => {
-            let mut document = to_json(&edition);
-            document.insert("content".to_owned(), content.into());
-            document.insert("currentVersion".to_owned(), current.into());
-            Ok(ToolResult::Structured(document.into()))
+async fn read(arguments: ReadArguments, context: &ToolContext<'_>) -> Result<DocumentResult, ToolError> {
+    let ReadArguments { id, version } = arguments;
+    match context.workspace.document(&id.parse()?, version).await? {
+        DocumentLookup::Found(Document { edition, content }, current_version) => {
+            Ok(DocumentResult { content, current_version, edition: edition.into() })
         }
         DocumentLookup::VersionNotFound(current) => Err(ToolError::failed(
             "not_found",
@@ -178,67 +267,51 @@ async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolRe
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ListVersionsArguments {
-    id: String,
-    cursor: Option<String>,
-}
-
-async fn versions(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let ListVersionsArguments { id, cursor } = parse_arguments(arguments)?;
+async fn versions(arguments: ListVersionsArguments, context: &ToolContext<'_>) -> Result<VersionsPage, ToolError> {
+    let ListVersionsArguments { id, cursor } = arguments;
     let before = parse_cursor(cursor.as_deref(), cursor::decode_version)?;
-    let versions = context.workspace.document_versions(&parse_id(&id)?, before).await?;
+    let versions = context.workspace.document_versions(&id.parse()?, before).await?;
     let (versions, next) = versions.ok_or_else(not_found)?;
-    let next = next.map(cursor::encode_version);
-    Ok(page_result("versions", versions.iter().map(|version| to_json(version).into()).collect(), next))
+    let end = PageEnd::new(next.map(cursor::encode_version));
+    Ok(VersionsPage { versions: versions.into_iter().map(EditionResult::from).collect(), end })
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CreateArguments {
-    title: String,
-    content: String,
-}
-
-async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let CreateArguments { title, content } = parse_arguments(arguments)?;
+async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result<EditionResult, ToolError> {
+    let CreateArguments { title: TitleArgument(title), content: ContentArgument(content) } = arguments;
     let made = context.workspace.create_document(&title, &content, context.access.person(), context.now).await;
-    Ok(ToolResult::Structured(to_json(&made.map_err(write_error)?).into()))
+    Ok(made.map_err(write_error)?.into())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct UpdateArguments {
-    id: String,
-    version: u32,
-    title: Option<String>,
-    content: Option<String>,
-}
-
-async fn update(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let UpdateArguments { id, version, title, content } = parse_arguments(arguments)?;
+async fn update(arguments: UpdateArguments, context: &ToolContext<'_>) -> Result<EditionResult, ToolError> {
+    let UpdateArguments { id, version: VersionArgument(version), title, content } = arguments;
     if title.is_none() && content.is_none() {
         return Err(ToolError::failed("invalid_arguments", "Give a title, a content, or both."));
     }
-    let (title, text, by) = (title.as_deref(), content.as_deref(), context.access.person());
-    let change = context.workspace.update_document(&parse_id(&id)?, version, title, text, by, context.now).await;
-    Ok(ToolResult::Structured(to_json(&written(change.map_err(write_error)?)?).into()))
+    let title = title.as_ref().map(|TitleArgument(title)| title.as_str());
+    let content = content.as_ref().map(|ContentArgument(content)| content.as_str());
+    let (id, by) = (id.parse()?, context.access.person());
+    let change = context.workspace.update_document(&id, version, title, content, by, context.now).await;
+    Ok(written(change.map_err(write_error)?)?.into())
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DeleteArguments {
-    id: String,
-    version: u32,
-}
-
-async fn delete(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let DeleteArguments { id, version } = parse_arguments(arguments)?;
-    let change =
-        context.workspace.delete_document(&parse_id(&id)?, version, context.access.person(), context.now).await?;
+async fn delete(arguments: DeleteArguments, context: &ToolContext<'_>) -> Result<DeletionResult, ToolError> {
+    let DeleteArguments { id, version: VersionArgument(version) } = arguments;
+    let change = context.workspace.delete_document(&id.parse()?, version, context.access.person(), context.now).await?;
     let Edition { id, version, .. } = written(change)?;
-    Ok(ToolResult::Structured(json!({ "id": id.as_str(), "version": version })))
+    Ok(DeletionResult { id: id.to_string(), version })
+}
+
+impl IdArgument {
+    fn parse(&self) -> Result<Name, ToolError> {
+        Name::parse(&self.0).ok_or_else(not_found)
+    }
+}
+
+impl From<Edition> for EditionResult {
+    fn from(Edition { id, title, version, size, written, writer }: Edition) -> Self {
+        let updated_by = writer.map(|person| person.to_string());
+        Self { id: id.to_string(), size, title, updated: written.into(), version, updated_by }
+    }
 }
 
 fn written(change: DocumentUpdate) -> Result<Edition, ToolError> {
@@ -253,10 +326,6 @@ fn written(change: DocumentUpdate) -> Result<Edition, ToolError> {
         )),
         DocumentUpdate::NotFound => Err(not_found()),
     }
-}
-
-fn parse_id(id: &str) -> Result<Name, ToolError> {
-    Name::parse(id).ok_or_else(not_found)
 }
 
 fn not_found() -> ToolError {
@@ -275,63 +344,4 @@ fn write_error(why: WriteError) -> ToolError {
         }
         WriteError::Upstream(fault) => ToolError::Upstream(fault),
     }
-}
-
-/// As [`edition_schema`] promises it.
-fn to_json(edition: &Edition) -> JsonObject {
-    let Edition { id, title, version, size, written, writer } = edition;
-    let mut shown = JsonObject::new();
-    shown.insert("id".to_owned(), id.as_str().into());
-    shown.insert("title".to_owned(), title.as_str().into());
-    shown.insert("version".to_owned(), (*version).into());
-    shown.insert("size".to_owned(), (*size).into());
-    shown.insert("updated".to_owned(), written.to_rfc3339().into());
-    shown.extend(writer.as_ref().map(PersonId::as_str).map(|person| ("updatedBy".to_owned(), person.into())));
-    shown
-}
-
-fn search_input() -> Value {
-    let query = json!({
-        "type": "string",
-        "minLength": 1,
-        "maxLength": QUERY_LIMIT,
-        "description": "Words, separated by spaces",
-    });
-    input(&json!({ "query": query, "cursor": cursor_schema() }), &["query"])
-}
-
-fn input(properties: &Value, required: &[&str]) -> Value {
-    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
-}
-
-/// A version of a document without its content, and whatever `more` says, all of it required.
-fn edition_schema(more: Value) -> Value {
-    let mut properties = object(json!({
-        "id": { "type": "string" },
-        "title": { "type": "string" },
-        "version": { "type": "integer" },
-        "size": { "type": "integer", "description": "Bytes of the content" },
-        "updated": { "type": "string", "format": "date-time" },
-    }));
-    properties.extend(object(more));
-    let required: Vec<_> = properties.keys().cloned().collect();
-    let writer = json!({ "type": "string", "description": "The person who wrote it; absent if an operator did" });
-    properties.insert("updatedBy".to_owned(), writer);
-    json!({ "type": "object", "properties": properties, "required": required })
-}
-
-fn id_schema() -> Value {
-    json!({ "type": "string", "description": "The document's id, as list_documents and search_documents show it" })
-}
-
-fn version_schema() -> Value {
-    json!({ "type": "integer", "minimum": 1, "description": "The version that you read" })
-}
-
-fn title_schema() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": 120, "description": "For people" })
-}
-
-fn content_schema() -> Value {
-    json!({ "type": "string", "description": "The whole content, in Markdown; at most 256 KiB" })
 }

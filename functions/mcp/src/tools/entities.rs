@@ -1,21 +1,25 @@
 //! The tools for entities: the tenant's records, each of a type that says which fields it has.
 
-use rmcp::model::JsonObject;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use shared::oauth::scope::Scope;
 use shared::store::workspace::entity::{Entity, EntityUpdate, Fields};
 use shared::store::workspace::entity_type::EntityType;
-use shared::store::workspace::query::{CONDITIONS, Condition, Field, OPS, ORDERS, Sort, TEXT_LIMIT, Words};
+#[cfg(test)]
+use shared::store::workspace::query::{CONDITIONS, OPS, ORDERS, TEXT_LIMIT};
+use shared::store::workspace::query::{Condition, Field, Sort, Words};
 use shared::store::workspace::{Name, ValidationError};
 
-use super::arguments::{cursor_argument, list_input, parse_arguments};
-use super::built_in::{BuiltIn, Effect};
-use super::entity_search::{EntitySearch, PageLimit, page_input_members, page_output_members};
+use super::arguments::ListArguments;
+use super::built_in::{BuiltIn, Effect, handler};
+use super::entity_search::{EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
+use super::page::PageEnd;
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
-use super::tool_result::ToolResult;
+use super::tool_result::DateTime;
 use crate::cursor;
 
 pub(super) const TOOLS: [BuiltIn; 7] = [
@@ -26,9 +30,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Lists what the workspace keeps records of (invoices, customers, …), with the JSON Schema of each type's fields. \
                       Look here first: every other entity tool needs a type's name, and its field names.",
         effect: Effect::ReadOnly,
-        input: list_input,
-        output: types_output,
-        run: |arguments, context| Box::pin(list_types(arguments, context)),
+        handler: handler!(ListArguments => EntityTypesPage, list_types),
     },
     BuiltIn {
         name: "list_entities",
@@ -37,9 +39,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Lists all records of a type, in the order of their ids. To find some of them, or to sort them, use \
                       search_entities.",
         effect: Effect::ReadOnly,
-        input: list_entities_input,
-        output: list_output,
-        run: |arguments, context| Box::pin(list(arguments, context)),
+        handler: handler!(ListEntitiesArguments => EntitiesPage, list),
     },
     BuiltIn {
         name: "search_entities",
@@ -47,9 +47,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Search entities",
         description: "Finds records of a type by words, by conditions on their fields, or both; all must hold. By id unless sorted.",
         effect: Effect::ReadOnly,
-        input: search_input,
-        output: list_output,
-        run: |arguments, context| Box::pin(search(arguments, context)),
+        handler: handler!(SearchArguments => EntitiesPage, search),
     },
     BuiltIn {
         name: "read_entity",
@@ -57,9 +55,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         title: "Read an entity",
         description: "Returns one record, as it is now, with the version that an update or delete must name.",
         effect: Effect::ReadOnly,
-        input: read_input,
-        output: entity_output,
-        run: |arguments, context| Box::pin(read(arguments, context)),
+        handler: handler!(ReadArguments => EntityResult, read),
     },
     BuiltIn {
         name: "create_entity",
@@ -69,9 +65,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
                       taken, nothing happens: that is a conflict, unless the record is what you have just made with the same fields, \
                       which is then returned.",
         effect: Effect::Additive,
-        input: create_input,
-        output: entity_output,
-        run: |arguments, context| Box::pin(create(arguments, context)),
+        handler: handler!(CreateArguments => EntityResult, create),
     },
     BuiltIn {
         name: "update_entity",
@@ -80,9 +74,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Changes some fields of a record, and leaves the others. Name the version that you read: if the record has \
                       changed since, nothing happens, and you are told the current version.",
         effect: Effect::Destructive,
-        input: update_input,
-        output: entity_output,
-        run: |arguments, context| Box::pin(update(arguments, context)),
+        handler: handler!(UpdateArguments => EntityResult, update),
     },
     BuiltIn {
         name: "delete_entity",
@@ -91,97 +83,177 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         description: "Deletes a record for good. Name the version that you read: if the record has changed since, nothing happens, \
                       and you are told the current version.",
         effect: Effect::Destructive,
-        input: delete_input,
-        output: delete_output,
-        run: |arguments, context| Box::pin(delete(arguments, context)),
+        handler: handler!(DeleteArguments => DeletionResult, delete),
     },
 ];
 
+/// The name of the entity type, as list_entity_types shows it
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct TypeArgument(String);
+
+/// The entity's id
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct IdArgument(String);
+
+/// The version that you read
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct VersionArgument(#[cfg_attr(test, schemars(range(min = 1)))] u32);
+
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
-struct ListArguments {
+struct ListEntitiesArguments {
     #[serde(rename = "type")]
-    kind: String,
+    kind: TypeArgument,
+    /// The nextCursor of the page before, with all else as it was; leave it out for the first page
     cursor: Option<String>,
-    limit: Option<u64>,
+    limit: Option<LimitArgument>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SearchArguments {
     #[serde(rename = "type")]
-    kind: String,
+    kind: TypeArgument,
+    /// Words that must all occur somewhere in the record's texts, numbers or id, in any case
+    #[cfg_attr(test, schemars(length(max = TEXT_LIMIT)))]
     text: Option<String>,
+    /// Conditions that must all hold
+    #[cfg_attr(test, schemars(with = "Option<Vec<ConditionArgument>>", length(max = CONDITIONS)))]
     filter: Option<Value>,
+    /// By these fields in turn, then by id. Records without a field come last in either direction
+    #[cfg_attr(test, schemars(with = "Option<Vec<OrderArgument>>", length(max = ORDERS)))]
     sort: Option<Value>,
+    /// The nextCursor of the page before, with all else as it was; leave it out for the first page
     cursor: Option<String>,
-    limit: Option<u64>,
+    limit: Option<LimitArgument>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ReadArguments {
     #[serde(rename = "type")]
-    kind: String,
-    id: String,
+    kind: TypeArgument,
+    id: IdArgument,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct CreateArguments {
     #[serde(rename = "type")]
-    kind: String,
+    kind: TypeArgument,
+    /// An id of your choice, such as the invoice's number; leave it out for a new one
+    #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9_-]{1,64}$")))]
     id: Option<String>,
+    /// What the type's schema describes; at most 32,768 bytes as JSON
     fields: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct UpdateArguments {
     #[serde(rename = "type")]
-    kind: String,
-    id: String,
-    version: u32,
+    kind: TypeArgument,
+    id: IdArgument,
+    version: VersionArgument,
+    /// Only what changes, as a JSON Merge Patch (RFC 7396): a value replaces the field's, null removes the
+    /// field, an object is merged into the one that is there, an array replaces the whole array
     fields: Map<String, Value>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct DeleteArguments {
     #[serde(rename = "type")]
+    kind: TypeArgument,
+    id: IdArgument,
+    version: VersionArgument,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct EntityTypesPage {
+    types: Vec<EntityTypeResult>,
+    #[serde(flatten)]
+    end: PageEnd,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct EntityTypeResult {
+    name: String,
+    title: String,
+    description: String,
+    /// JSON Schema of the fields
+    schema: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct EntitiesPage {
+    entities: Vec<EntityResult>,
+    #[serde(flatten)]
+    end: EntityPageEnd,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "camelCase")]
+struct EntityResult {
+    #[serde(rename = "type")]
     kind: String,
     id: String,
+    /// One more at each change; name it in update_entity and delete_entity
     version: u32,
+    fields: Map<String, Value>,
+    created: DateTime,
+    updated: DateTime,
+    /// The id of the person who changed it last; absent where the operator did
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_by: Option<String>,
 }
 
-async fn list_types(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let page = context.workspace.entity_types(cursor_argument(arguments)?.as_ref()).await?;
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct DeletionResult {
+    /// The record as it last was
+    deleted: EntityResult,
+}
+
+async fn list_types(arguments: ListArguments, context: &ToolContext<'_>) -> Result<EntityTypesPage, ToolError> {
+    let page = context.workspace.entity_types(arguments.after()?.as_ref()).await?;
     let types = page.items.into_iter().map(|declared| {
         let EntityType { name, title, description, schema } = declared;
-        json!({ "name": name.as_str(), "title": title, "description": description, "schema": schema })
+        EntityTypeResult { name: name.to_string(), title, description, schema }
     });
-    let mut result = JsonObject::new();
-    result.insert("types".to_owned(), types.collect());
-    result.extend(page.next.as_ref().map(|next| ("nextCursor".to_owned(), cursor::encode_name(next).into())));
-    Ok(ToolResult::Structured(result.into()))
+    let end = PageEnd::new(page.next.as_ref().map(cursor::encode_name));
+    Ok(EntityTypesPage { types: types.collect(), end })
 }
 
-async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let ListArguments { kind, cursor, limit } = parse_arguments(arguments)?;
-    let (kind, sort, cursor) = (Name::parse(&kind).ok_or_else(unknown_type)?, Sort::default(), cursor.as_deref());
+async fn list(arguments: ListEntitiesArguments, context: &ToolContext<'_>) -> Result<EntitiesPage, ToolError> {
+    let ListEntitiesArguments { kind, cursor, limit } = arguments;
+    let (kind, sort, cursor) = (kind.parse()?, Sort::default(), cursor.as_deref());
     let search =
         EntitySearch { kind: &kind, words: None, filter: &[], sort: &sort, cursor, limit: PageLimit::parse(limit)? };
-    let found = search.page(&context.workspace, to_json).await?;
+    let found = search.page(&context.workspace, EntityResult::of).await?;
     // An empty list is distinguished from a list of an unknown type.
     if found.is_empty() && context.workspace.entity_type(&kind).await?.is_none() {
         return Err(unknown_type());
     }
-    Ok(ToolResult::Structured(found.into_members("entities").into()))
+    Ok(found.into())
 }
 
-async fn search(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let SearchArguments { kind, text, filter, sort, cursor, limit } = parse_arguments(arguments)?;
-    let kind = Name::parse(&kind).ok_or_else(unknown_type)?;
+async fn search(arguments: SearchArguments, context: &ToolContext<'_>) -> Result<EntitiesPage, ToolError> {
+    let SearchArguments { kind, text, filter, sort, cursor, limit } = arguments;
+    let kind = kind.parse()?;
     let (filter, sort) = (Condition::parse_all(filter.as_ref())?, Sort::parse(sort.as_ref())?);
     let words = text.as_deref().map(Words::parse).transpose()?;
     let (limit, cursor) = (PageLimit::parse(limit)?, cursor.as_deref());
@@ -192,20 +264,20 @@ async fn search(arguments: JsonObject, context: &ToolContext<'_>) -> Result<Tool
         return Err(unknown_field(field, &declared));
     }
     let search = EntitySearch { kind: &kind, words, filter: &filter, sort: &sort, cursor, limit };
-    let found = search.page(&context.workspace, to_json).await?;
-    Ok(ToolResult::Structured(found.into_members("entities").into()))
+    let found = search.page(&context.workspace, EntityResult::of).await?;
+    Ok(found.into())
 }
 
-async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let ReadArguments { kind, id } = parse_arguments(arguments)?;
+async fn read(arguments: ReadArguments, context: &ToolContext<'_>) -> Result<EntityResult, ToolError> {
+    let ReadArguments { kind, id } = arguments;
     let (kind, id) = parse_key(&kind, &id)?;
     let entity = context.workspace.entity(&kind, &id).await?.ok_or_else(not_found)?;
-    Ok(ToolResult::Structured(to_json(&entity)))
+    Ok(EntityResult::of(&entity))
 }
 
-async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let CreateArguments { kind, id, fields } = parse_arguments(arguments)?;
-    let kind = Name::parse(&kind).ok_or_else(unknown_type)?;
+async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result<EntityResult, ToolError> {
+    let CreateArguments { kind, id, fields } = arguments;
+    let kind = kind.parse()?;
     let id = id.map_or_else(|| Some(Name::random()), |id| Name::parse(&id)).ok_or_else(|| {
         let message = "The arguments do not fit: an id has 1 to 64 letters (A-Z a-z), digits, _ and -.";
         ToolError::failed("invalid_arguments", message)
@@ -215,12 +287,12 @@ async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<Tool
     validate_fields(&declared, fields.as_object())?;
     let (asked, person) = (fields.as_object().clone(), context.access.person());
     match context.workspace.create_entity(&kind, &id, fields, person, context.now).await? {
-        EntityUpdate::Applied(entity) => Ok(ToolResult::Structured(to_json(&entity))),
+        EntityUpdate::Applied(entity) => Ok(EntityResult::of(&entity)),
         // The client asks again because it did not hear the answer.
         EntityUpdate::Conflict(there)
             if there.version == 1 && there.updated_by.as_ref() == Some(person) && there.fields == asked =>
         {
-            Ok(ToolResult::Structured(to_json(&there)))
+            Ok(EntityResult::of(&there))
         }
         EntityUpdate::Conflict(_) | EntityUpdate::NotFound => Err(ToolError::failed(
             "conflict",
@@ -231,8 +303,8 @@ async fn create(arguments: JsonObject, context: &ToolContext<'_>) -> Result<Tool
     }
 }
 
-async fn update(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let UpdateArguments { kind, id, version, fields } = parse_arguments(arguments)?;
+async fn update(arguments: UpdateArguments, context: &ToolContext<'_>) -> Result<EntityResult, ToolError> {
+    let UpdateArguments { kind, id, version: VersionArgument(version), fields } = arguments;
     let (kind, id) = parse_key(&kind, &id)?;
     let (declared, current) =
         tokio::try_join!(context.workspace.entity_type(&kind), context.workspace.entity(&kind, &id))?;
@@ -243,26 +315,26 @@ async fn update(arguments: JsonObject, context: &ToolContext<'_>) -> Result<Tool
     let mut merged = current.fields.clone();
     merge(&mut merged, fields);
     if merged == current.fields {
-        return Ok(ToolResult::Structured(to_json(&current)));
+        return Ok(EntityResult::of(&current));
     }
     let merged = parse_fields(merged)?;
     validate_fields(&declared, merged.as_object())?;
     match context.workspace.update_entity(current, merged, context.access.person(), context.now).await? {
-        EntityUpdate::Applied(entity) => Ok(ToolResult::Structured(to_json(&entity))),
+        EntityUpdate::Applied(entity) => Ok(EntityResult::of(&entity)),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
         EntityUpdate::NotFound => Err(not_found()),
     }
 }
 
-async fn delete(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let DeleteArguments { kind, id, version } = parse_arguments(arguments)?;
+async fn delete(arguments: DeleteArguments, context: &ToolContext<'_>) -> Result<DeletionResult, ToolError> {
+    let DeleteArguments { kind, id, version: VersionArgument(version) } = arguments;
     let (kind, id) = parse_key(&kind, &id)?;
     let current = context.workspace.entity(&kind, &id).await?.ok_or_else(not_found)?;
     if current.version != version {
         return Err(conflict(&current, version));
     }
     match context.workspace.delete_entity(current).await? {
-        EntityUpdate::Applied(entity) => Ok(ToolResult::Structured(json!({ "deleted": to_json(&entity) }))),
+        EntityUpdate::Applied(entity) => Ok(DeletionResult { deleted: EntityResult::of(&entity) }),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
         EntityUpdate::NotFound => Err(not_found()),
     }
@@ -310,9 +382,72 @@ fn validate_fields(declared: &EntityType, fields: &Map<String, Value>) -> Result
     })
 }
 
-fn parse_key(kind: &str, id: &str) -> Result<(Name, Name), ToolError> {
+impl TypeArgument {
+    fn parse(&self) -> Result<Name, ToolError> {
+        Name::parse(&self.0).ok_or_else(unknown_type)
+    }
+}
+
+/// The key of an entity. What has not the form of one names none.
+fn parse_key(TypeArgument(kind): &TypeArgument, IdArgument(id): &IdArgument) -> Result<(Name, Name), ToolError> {
     Ok((Name::parse(kind).ok_or_else(not_found)?, Name::parse(id).ok_or_else(not_found)?))
 }
+
+impl EntityResult {
+    fn of(entity: &Entity) -> Self {
+        let Entity { kind, id, version, fields, created, updated, updated_by } = entity;
+        Self {
+            kind: kind.to_string(),
+            id: id.to_string(),
+            version: *version,
+            fields: fields.clone(),
+            created: (*created).into(),
+            updated: (*updated).into(),
+            updated_by: updated_by.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl From<SearchPage<EntityResult>> for EntitiesPage {
+    fn from(found: SearchPage<EntityResult>) -> Self {
+        let (entities, end) = found.into_parts();
+        Self { entities, end }
+    }
+}
+
+// What `filter` of a search holds. `Condition::parse_all` reads it, and says by itself what is wrong where.
+#[cfg(test)]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is the shape of a schema")]
+struct ConditionArgument {
+    field: FieldArgument,
+    /// eq, ne: a missing field equals null. lt, le, gt, ge: numbers by value, texts by code point, so
+    /// dates like 2026-11-30 compare as dates. in: one of a list. contains: part of a text in any
+    /// case, or an item of an array. exists: true or false
+    #[schemars(extend("enum" = OPS))]
+    op: Value,
+    /// A text, number, boolean or null; for in, an array of these; not needed for exists
+    value: Option<Value>,
+}
+
+// What `sort` of a search holds. `Sort::parse` reads it.
+#[cfg(test)]
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "it is the shape of a schema")]
+struct OrderArgument {
+    field: FieldArgument,
+    #[schemars(extend("enum" = ["asc", "desc"], "default" = "asc"))]
+    direction: Option<Value>,
+}
+
+/// A field of the type, with dots into objects (customer.city); or $id, $version, $created, $updated, $updatedBy
+/// of the record itself
+#[cfg(test)]
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it is the shape of a schema")]
+struct FieldArgument(String);
 
 fn not_found() -> ToolError {
     ToolError::failed(
@@ -345,199 +480,10 @@ fn conflict(current: &Entity, named: u32) -> ToolError {
     )
 }
 
-/// An entity as [`entity_output`] promises it.
-fn to_json(entity: &Entity) -> Value {
-    let Entity { kind, id, version, fields, created, updated, updated_by } = entity;
-    let mut shown = json!({
-        "type": kind.as_str(),
-        "id": id.as_str(),
-        "version": version,
-        "fields": fields,
-        "created": created.to_rfc3339(),
-        "updated": updated.to_rfc3339(),
-    });
-    if let (Some(person), Some(shown)) = (updated_by, shown.as_object_mut()) {
-        shown.insert("updatedBy".to_owned(), person.as_str().into());
-    }
-    shown
-}
-
-fn kind_input() -> Value {
-    json!({ "type": "string", "description": "The name of the entity type, as list_entity_types shows it" })
-}
-
-fn id_input() -> Value {
-    json!({ "type": "string", "description": "The entity's id" })
-}
-
-fn version_input() -> Value {
-    json!({ "type": "integer", "minimum": 1, "description": "The version that you read" })
-}
-
-fn list_entities_input() -> Value {
-    let mut properties = page_input_members();
-    properties.insert("type".to_owned(), kind_input());
-    json!({ "type": "object", "properties": properties, "required": ["type"], "additionalProperties": false })
-}
-
-fn search_input() -> Value {
-    let field = json!({
-        "type": "string",
-        "description": "A field of the type, with dots into objects (customer.city); or $id, $version, $created, $updated, $updatedBy \
-                        of the record itself",
-    });
-    let mut properties = page_input_members();
-    let own = json!({
-        "type": kind_input(),
-        "text": {
-            "type": "string", "maxLength": TEXT_LIMIT,
-            "description": "Words that must all occur somewhere in the record's texts, numbers or id, in any case",
-        },
-        "filter": {
-            "type": "array",
-            "maxItems": CONDITIONS,
-            "description": "Conditions that must all hold",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "field": field,
-                    "op": {
-                        "enum": OPS,
-                        "description": "eq, ne: a missing field equals null. lt, le, gt, ge: numbers by value, texts by code point, so \
-                                        dates like 2026-11-30 compare as dates. in: one of a list. contains: part of a text in any \
-                                        case, or an item of an array. exists: true or false",
-                    },
-                    "value": { "description": "A text, number, boolean or null; for in, an array of these; not needed for exists" },
-                },
-                "required": ["field", "op"],
-                "additionalProperties": false,
-            },
-        },
-        "sort": {
-            "type": "array",
-            "maxItems": ORDERS,
-            "description": "By these fields in turn, then by id. Records without a field come last in either direction",
-            "items": {
-                "type": "object",
-                "properties": { "field": field, "direction": { "enum": ["asc", "desc"], "default": "asc" } },
-                "required": ["field"],
-                "additionalProperties": false,
-            },
-        },
-    });
-    properties.extend(own.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
-    json!({ "type": "object", "properties": properties, "required": ["type"], "additionalProperties": false })
-}
-
-fn read_input() -> Value {
-    json!({
-        "type": "object",
-        "properties": { "type": kind_input(), "id": id_input() },
-        "required": ["type", "id"],
-        "additionalProperties": false,
-    })
-}
-
-fn create_input() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "type": kind_input(),
-            "id": {
-                "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$",
-                "description": "An id of your choice, such as the invoice's number; leave it out for a new one",
-            },
-            "fields": { "type": "object", "description": "What the type's schema describes; at most 32,768 bytes as JSON" },
-        },
-        "required": ["type", "fields"],
-        "additionalProperties": false,
-    })
-}
-
-fn update_input() -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            "type": kind_input(),
-            "id": id_input(),
-            "version": version_input(),
-            "fields": {
-                "type": "object",
-                "description": "Only what changes, as a JSON Merge Patch (RFC 7396): a value replaces the field's, null removes the \
-                                field, an object is merged into the one that is there, an array replaces the whole array",
-            },
-        },
-        "required": ["type", "id", "version", "fields"],
-        "additionalProperties": false,
-    })
-}
-
-fn delete_input() -> Value {
-    json!({
-        "type": "object",
-        "properties": { "type": kind_input(), "id": id_input(), "version": version_input() },
-        "required": ["type", "id", "version"],
-        "additionalProperties": false,
-    })
-}
-
-fn types_output() -> Value {
-    let text = json!({ "type": "string" });
-    json!({
-        "type": "object",
-        "properties": {
-            "types": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "name": text,
-                        "title": text,
-                        "description": text,
-                        "schema": { "type": "object", "description": "JSON Schema of the fields" },
-                    },
-                    "required": ["name", "title", "description", "schema"],
-                },
-            },
-            "nextCursor": { "type": "string", "description": "There may be more: call again with this cursor" },
-        },
-        "required": ["types"],
-    })
-}
-
-fn list_output() -> Value {
-    let mut properties = page_output_members();
-    properties.insert("entities".to_owned(), json!({ "type": "array", "items": entity_output() }));
-    json!({ "type": "object", "properties": properties, "required": ["entities"] })
-}
-
-fn entity_output() -> Value {
-    let text = json!({ "type": "string" });
-    json!({
-        "type": "object",
-        "properties": {
-            "type": text,
-            "id": text,
-            "version": { "type": "integer", "description": "One more at each change; name it in update_entity and delete_entity" },
-            "fields": { "type": "object" },
-            "created": { "type": "string", "format": "date-time" },
-            "updated": { "type": "string", "format": "date-time" },
-            "updatedBy": { "type": "string", "description": "The id of the person who changed it last; absent where the operator did" },
-        },
-        "required": ["type", "id", "version", "fields", "created", "updated"],
-    })
-}
-
-fn delete_output() -> Value {
-    let mut deleted = entity_output();
-    if let Some(schema) = deleted.as_object_mut() {
-        schema.insert("description".to_owned(), "The record as it last was".into());
-    }
-    json!({ "type": "object", "properties": { "deleted": deleted }, "required": ["deleted"] })
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn map(value: Value) -> Map<String, Value> {

@@ -3,8 +3,9 @@
 //! A call examines so many entities and no more, whatever it is looking for: by id, a page may then have few rows or none, and its
 //! cursor goes on; in another order the whole type has to be seen, and where that is too much the answer says so.
 
-use rmcp::model::JsonObject;
-use serde_json::{Value, json};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use shared::store::workspace::entity::{Entity, EntityPage};
 use shared::store::workspace::query::{Condition, QueryError, Sort, SortKey, Words};
 use shared::store::workspace::{Name, Workspace};
@@ -34,13 +35,32 @@ pub(super) struct EntitySearch<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageLimit(u16);
 
+/// Most records per page; a page of large ones may have fewer
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub(super) struct LimitArgument(
+    #[cfg_attr(test, schemars(range(min = 1, max = PageLimit::MOST), extend("default" = PageLimit::DEFAULT)))] u64,
+);
+
 /// What was found.
-#[derive(Debug, Default)]
-pub(super) struct SearchPage {
-    rows: Vec<Value>,
+#[derive(Debug)]
+pub(super) struct SearchPage<R> {
+    rows: Vec<R>,
     bytes: usize,
-    next: Option<String>,
-    incomplete: bool,
+    end: EntityPageEnd,
+}
+
+/// Whether there is more than a page shows.
+#[derive(Debug, Default, Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct EntityPageEnd {
+    /// There may be more: call again with this cursor, even after a page without records
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
+    /// Only if not all records could be considered: why, and what to do
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incomplete: Option<&'static str>,
 }
 
 /// Entities examined per call, and the bytes of their fields: what DynamoDB reads in about a second, 2,000 read units at most, and
@@ -62,8 +82,8 @@ impl PageLimit {
     /// What is meant where nothing is said.
     pub(super) const DEFAULT: u16 = 50;
 
-    pub(super) fn parse(limit: Option<u64>) -> Result<Self, ToolError> {
-        let limit = u16::try_from(limit.unwrap_or(Self::DEFAULT.into())).unwrap_or(u16::MAX);
+    pub(super) fn parse(limit: Option<LimitArgument>) -> Result<Self, ToolError> {
+        let limit = limit.map_or(Self::DEFAULT, |LimitArgument(limit)| u16::try_from(limit).unwrap_or(u16::MAX));
         if (1..=Self::MOST).contains(&limit) {
             return Ok(Self(limit));
         }
@@ -73,17 +93,21 @@ impl PageLimit {
 
 impl EntitySearch<'_> {
     /// The page, with a row for each entity.
-    pub(super) async fn page(
+    pub(super) async fn page<R: Serialize>(
         &self,
         workspace: &Workspace,
-        row: impl Fn(&Entity) -> Value,
-    ) -> Result<SearchPage, ToolError> {
+        row: impl Fn(&Entity) -> R,
+    ) -> Result<SearchPage<R>, ToolError> {
         if self.sort.is_by_id() { self.by_id(workspace, row).await } else { self.sorted(workspace, row).await }
     }
 
-    async fn by_id(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<SearchPage, ToolError> {
+    async fn by_id<R: Serialize>(
+        &self,
+        workspace: &Workspace,
+        row: impl Fn(&Entity) -> R,
+    ) -> Result<SearchPage<R>, ToolError> {
         let mut after = parse_cursor(self.cursor, cursor::decode_name)?;
-        let (mut found, mut budget) = (SearchPage::default(), ScanBudget::default());
+        let (mut found, mut budget) = (SearchPage::new(), ScanBudget::default());
         // Where every entity is a row, one more than the page holds tells whether it is the last.
         let all = self.words.is_none() && self.filter.is_empty();
         let most = if all { self.limit.0 + 1 } else { QUERY_LIMIT };
@@ -92,22 +116,26 @@ impl EntitySearch<'_> {
             let spent = budget.spend(&batch);
             for entity in batch.entities {
                 if found.is_full(self.limit) || (self.matches(&entity) && !found.push_if_fits(row(&entity))) {
-                    found.next = after.as_ref().map(cursor::encode_name);
+                    found.end.next_cursor = after.as_ref().map(cursor::encode_name);
                     return Ok(found);
                 }
                 after = Some(entity.id);
             }
             after = batch.next;
             if after.is_none() || spent || found.is_full(self.limit) {
-                found.next = after.as_ref().map(cursor::encode_name);
+                found.end.next_cursor = after.as_ref().map(cursor::encode_name);
                 return Ok(found);
             }
         }
     }
 
-    async fn sorted(&self, workspace: &Workspace, row: impl Fn(&Entity) -> Value) -> Result<SearchPage, ToolError> {
+    async fn sorted<R: Serialize>(
+        &self,
+        workspace: &Workspace,
+        row: impl Fn(&Entity) -> R,
+    ) -> Result<SearchPage<R>, ToolError> {
         let from = parse_cursor(self.cursor, |cursor| self.sort.parse_sort_key(&cursor::decode_place(cursor)?))?;
-        let (mut after, mut found, mut budget) = (None, SearchPage::default(), ScanBudget::default());
+        let (mut after, mut found, mut budget) = (None, SearchPage::new(), ScanBudget::default());
         let mut best: Vec<(SortKey, Entity)> = Vec::new();
         loop {
             let batch = workspace.entities(self.kind, after.as_ref(), QUERY_LIMIT).await?;
@@ -118,7 +146,7 @@ impl EntitySearch<'_> {
             best.extend(placed.filter(|(place, _)| is_ahead(place)));
             best.sort_by(|(one, _), (other, _)| self.sort.compare(one, other));
             best.truncate(usize::from(self.limit.0) + 1);
-            found.incomplete = spent && batch.next.is_some();
+            found.end.incomplete = (spent && batch.next.is_some()).then_some(INCOMPLETE);
             after = batch.next;
             if after.is_none() || spent {
                 break;
@@ -127,7 +155,7 @@ impl EntitySearch<'_> {
         let mut last = None;
         for (place, entity) in &best {
             if found.is_full(self.limit) || !found.push_if_fits(row(entity)) {
-                found.next = last.map(|last: &SortKey| cursor::encode_place(&last.to_json()));
+                found.end.next_cursor = last.map(|last: &SortKey| cursor::encode_place(&last.to_json()));
                 break;
             }
             last = Some(place);
@@ -141,21 +169,19 @@ impl EntitySearch<'_> {
     }
 }
 
-impl SearchPage {
-    /// Whether nothing was found, and nothing was left to look at.
-    pub(super) const fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.next.is_none()
+impl<R: Serialize> SearchPage<R> {
+    fn new() -> Self {
+        Self { rows: Vec::new(), bytes: 0, end: EntityPageEnd::default() }
     }
 
-    /// As members of a result, whose rows are called `rows`: see [`page_output_members`].
-    pub(super) fn into_members(self, rows: &str) -> JsonObject {
-        let mut members = JsonObject::new();
-        members.insert(rows.to_owned(), self.rows.into());
-        members.extend(self.next.map(|next| ("nextCursor".to_owned(), next.into())));
-        if self.incomplete {
-            members.insert("incomplete".to_owned(), INCOMPLETE.into());
-        }
-        members
+    /// Whether nothing was found, and nothing was left to look at.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.end.next_cursor.is_none()
+    }
+
+    /// The rows, and whether there are more.
+    pub(super) fn into_parts(self) -> (Vec<R>, EntityPageEnd) {
+        (self.rows, self.end)
     }
 
     fn is_full(&self, limit: PageLimit) -> bool {
@@ -163,8 +189,9 @@ impl SearchPage {
     }
 
     /// Whether there was room for one more.
-    fn push_if_fits(&mut self, row: Value) -> bool {
-        let bytes = row.to_string().len();
+    fn push_if_fits(&mut self, row: R) -> bool {
+        // Serialising our own types cannot fail: their keys are text.
+        let bytes = serde_json::to_vec(&row).map_or(0, |json| json.len());
         let fits = self.rows.is_empty() || self.bytes + bytes <= MAX_PAGE_BYTES;
         if fits {
             self.bytes += bytes;
@@ -194,40 +221,4 @@ impl From<QueryError> for ToolError {
     fn from(malformed: QueryError) -> Self {
         Self::failed("invalid_arguments", format!("The arguments do not fit: {malformed}."))
     }
-}
-
-/// JSON Schema of the arguments that ask for a page.
-pub(super) fn page_input_members() -> JsonObject {
-    let members = [
-        (
-            "limit",
-            json!({
-                "type": "integer", "minimum": 1, "maximum": PageLimit::MOST, "default": PageLimit::DEFAULT,
-                "description": "Most records per page; a page of large ones may have fewer",
-            }),
-        ),
-        (
-            "cursor",
-            json!({
-                "type": "string",
-                "description": "The nextCursor of the page before, with all else as it was; leave it out for the first page",
-            }),
-        ),
-    ];
-    members.map(|(name, schema)| (name.to_owned(), schema)).into_iter().collect()
-}
-
-/// JSON Schema of the members beside the rows.
-pub(super) fn page_output_members() -> JsonObject {
-    let members = [
-        (
-            "nextCursor",
-            json!({ "type": "string", "description": "There may be more: call again with this cursor, even after a page without records" }),
-        ),
-        (
-            "incomplete",
-            json!({ "type": "string", "description": "Only if not all records could be considered: why, and what to do" }),
-        ),
-    ];
-    members.map(|(name, schema)| (name.to_owned(), schema)).into_iter().collect()
 }

@@ -1,45 +1,40 @@
-//! A page of a list, with its schema.
+//! What the pages of lists have in common.
 
-use rmcp::model::JsonObject;
-use serde_json::{Value, json};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::Serialize;
 use shared::store::workspace::{Page, Summary};
 
-use super::tool_result::ToolResult;
 use crate::cursor;
 
-/// A page as [`list_output`] promises it.
-pub(super) fn summaries_result(things: &str, page: &Page<Summary>) -> ToolResult {
-    let summary = |Summary { name, title, description }: &Summary| json!({ "name": name.as_str(), "title": title, "description": description });
-    page_result(things, page.items.iter().map(summary).collect(), page.next.as_ref().map(cursor::encode_name))
+// A row of a list: no doc comment, as its schema has no description.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+pub(super) struct SummaryResult {
+    name: String,
+    title: String,
+    description: String,
 }
 
-/// A page as [`page_output`] promises it.
-pub(super) fn page_result(things: &str, page: Vec<Value>, next: Option<String>) -> ToolResult {
-    let mut result = JsonObject::new();
-    result.insert(things.to_owned(), page.into());
-    result.extend(next.map(|next| ("nextCursor".to_owned(), next.into())));
-    ToolResult::Structured(result.into())
+/// Whether a list goes on.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PageEnd {
+    /// There may be more: call again with this cursor
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<String>,
 }
 
-/// Pages of summaries.
-pub(super) fn list_output(things: &str) -> Value {
-    let text = json!({ "type": "string" });
-    let summary = json!({
-        "type": "object",
-        "properties": { "name": text, "title": text, "description": text },
-        "required": ["name", "title", "description"],
-    });
-    page_output(things, &summary)
+impl PageEnd {
+    /// The end of a page that is followed by what `next` says.
+    pub(super) const fn new(next_cursor: Option<String>) -> Self {
+        Self { next_cursor }
+    }
 }
 
-/// Pages of whatever each item is.
-pub(super) fn page_output(things: &str, of: &Value) -> Value {
-    json!({
-        "type": "object",
-        "properties": {
-            things: { "type": "array", "items": of },
-            "nextCursor": { "type": "string", "description": "There may be more: call again with this cursor" },
-        },
-        "required": [things],
-    })
+/// The rows of a page, and its end.
+pub(super) fn summaries(page: Page<Summary>) -> (Vec<SummaryResult>, PageEnd) {
+    let summary = |Summary { name, title, description }| SummaryResult { name: name.to_string(), title, description };
+    (page.items.into_iter().map(summary).collect(), PageEnd::new(page.next.as_ref().map(cursor::encode_name)))
 }

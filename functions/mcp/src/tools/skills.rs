@@ -1,16 +1,17 @@
 //! `list_skills` and `read_skill`.
 
-use rmcp::model::JsonObject;
-use serde_json::{Value, json};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use shared::oauth::scope::Scope;
+use shared::store::workspace::Name;
 use shared::store::workspace::skill::{Argument, Skill};
 
-use super::arguments::{cursor_argument, list_input, name_argument, name_input};
-use super::built_in::{BuiltIn, Effect};
-use super::page::{list_output, summaries_result};
+use super::arguments::ListArguments;
+use super::built_in::{BuiltIn, Effect, handler};
+use super::page::{PageEnd, SummaryResult, summaries};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
-use super::tool_result::ToolResult;
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {
@@ -20,9 +21,7 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         description: "Lists the workspace's skills: written instructions for recurring work, with a sentence on when to use each. \
                       Look here before starting a task that the workspace may have a way of doing.",
         effect: Effect::ReadOnly,
-        input: list_input,
-        output: || list_output("skills"),
-        run: |arguments, context| Box::pin(list(arguments, context)),
+        handler: handler!(ListArguments => SkillsPage, list),
     },
     BuiltIn {
         name: "read_skill",
@@ -31,52 +30,58 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         description: "Returns one skill's instructions, in Markdown. Follow them for the task at hand; where they say {{name}}, put \
                       what the person gave for the argument of that name.",
         effect: Effect::ReadOnly,
-        input: || name_input("The skill's name, as list_skills shows it"),
-        output: read_output,
-        run: |arguments, context| Box::pin(read(arguments, context)),
+        handler: handler!(ReadArguments => SkillResult, read),
     },
 ];
 
-async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    Ok(summaries_result("skills", &context.workspace.skills(cursor_argument(arguments)?.as_ref()).await?))
+#[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+#[serde(deny_unknown_fields)]
+struct ReadArguments {
+    /// The skill's name, as list_skills shows it
+    name: String,
 }
 
-async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let skill = context.workspace.skill(&name_argument(arguments, not_found)?).await?;
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct SkillsPage {
+    skills: Vec<SummaryResult>,
+    #[serde(flatten)]
+    end: PageEnd,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct SkillResult {
+    name: String,
+    title: String,
+    description: String,
+    /// The instructions, in Markdown
+    content: String,
+    /// What {{name}} in the instructions stands for
+    arguments: Vec<ArgumentResult>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct ArgumentResult {
+    name: String,
+    description: String,
+    required: bool,
+}
+
+async fn list(arguments: ListArguments, context: &ToolContext<'_>) -> Result<SkillsPage, ToolError> {
+    let (skills, end) = summaries(context.workspace.skills(arguments.after()?.as_ref()).await?);
+    Ok(SkillsPage { skills, end })
+}
+
+async fn read(ReadArguments { name }: ReadArguments, context: &ToolContext<'_>) -> Result<SkillResult, ToolError> {
+    let skill = context.workspace.skill(&Name::parse(&name).ok_or_else(not_found)?).await?;
     let Skill { name, title, description, content, arguments } = skill.ok_or_else(not_found)?;
-    let arguments = arguments.iter().map(|Argument { name, description, required }| {
-        json!({ "name": name.as_str(), "description": description, "required": required })
-    });
-    Ok(ToolResult::Structured(json!({
-        "name": name.as_str(),
-        "title": title,
-        "description": description,
-        "content": content,
-        "arguments": arguments.collect::<Value>(),
-    })))
-}
-
-fn read_output() -> Value {
-    let text = json!({ "type": "string" });
-    json!({
-        "type": "object",
-        "properties": {
-            "name": text,
-            "title": text,
-            "description": text,
-            "content": { "type": "string", "description": "The instructions, in Markdown" },
-            "arguments": {
-                "type": "array",
-                "description": "What {{name}} in the instructions stands for",
-                "items": {
-                    "type": "object",
-                    "properties": { "name": text, "description": text, "required": { "type": "boolean" } },
-                    "required": ["name", "description", "required"],
-                },
-            },
-        },
-        "required": ["name", "title", "description", "content", "arguments"],
-    })
+    let argument =
+        |Argument { name, description, required }| ArgumentResult { name: name.to_string(), description, required };
+    let arguments = arguments.into_iter().map(argument).collect();
+    Ok(SkillResult { name: name.to_string(), title, description, content, arguments })
 }
 
 fn not_found() -> ToolError {

@@ -1,21 +1,21 @@
 //! `list_views` and `read_view`.
 
-use rmcp::model::JsonObject;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+#[cfg(test)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use shared::oauth::scope::Scope;
 use shared::store::workspace::Name;
 use shared::store::workspace::entity::Entity;
-use shared::store::workspace::query::Field;
-use shared::store::workspace::view::View;
+use shared::store::workspace::query::{Condition, Field};
+use shared::store::workspace::view::{Definition, View};
 
-use super::arguments::{cursor_argument, list_input, parse_arguments};
-use super::built_in::{BuiltIn, Effect};
-use super::entity_search::{EntitySearch, PageLimit, page_input_members, page_output_members};
-use super::page::{list_output, summaries_result};
+use super::arguments::ListArguments;
+use super::built_in::{BuiltIn, Effect, handler};
+use super::entity_search::{EntityPageEnd, EntitySearch, LimitArgument, PageLimit};
+use super::page::{PageEnd, SummaryResult, summaries};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
-use super::tool_result::ToolResult;
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {
@@ -24,9 +24,7 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         title: "List views",
         description: "Lists the workspace's views: saved queries over its records, with a sentence on what each shows.",
         effect: Effect::ReadOnly,
-        input: list_input,
-        output: || list_output("views"),
-        run: |arguments, context| Box::pin(list(arguments, context)),
+        handler: handler!(ListArguments => ViewsPage, list),
     },
     BuiltIn {
         name: "read_view",
@@ -35,9 +33,7 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         description: "Returns one view's definition (which records it shows, in which order and columns) and a page of the records \
                       themselves, if you may read entities.",
         effect: Effect::ReadOnly,
-        input: read_input,
-        output: read_output,
-        run: |arguments, context| Box::pin(read(arguments, context)),
+        handler: handler!(ReadArguments => ViewResult, read),
     },
 ];
 
@@ -45,89 +41,106 @@ const NO_ROWS: &str =
     "The rows are left out: reading them needs the permission entities:read, which this connection does not have.";
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ReadArguments {
+    /// The view's name, as list_views shows it
     name: String,
+    /// The nextCursor of the page before, with all else as it was; leave it out for the first page
     cursor: Option<String>,
-    limit: Option<u64>,
+    limit: Option<LimitArgument>,
 }
 
-async fn list(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    Ok(summaries_result("views", &context.workspace.views(cursor_argument(arguments)?.as_ref()).await?))
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct ViewsPage {
+    views: Vec<SummaryResult>,
+    #[serde(flatten)]
+    end: PageEnd,
 }
 
-async fn read(arguments: JsonObject, context: &ToolContext<'_>) -> Result<ToolResult, ToolError> {
-    let ReadArguments { name, cursor, limit } = parse_arguments(arguments)?;
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct ViewResult {
+    name: String,
+    title: String,
+    description: String,
+    definition: DefinitionResult,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<Vec<RowResult>>,
+    #[serde(flatten)]
+    end: EntityPageEnd,
+    /// In place of rows: why there are none
+    #[serde(skip_serializing_if = "Option::is_none")]
+    withheld: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct DefinitionResult {
+    /// The entity type
+    #[serde(rename = "type")]
+    kind: String,
+    /// What holds for each record, as in search_entities
+    filter: Vec<Value>,
+    /// Their order, as in search_entities
+    #[cfg_attr(test, schemars(with = "Vec<Value>"))]
+    sort: Value,
+    /// The fields that are shown; all if empty
+    columns: Vec<Value>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(test, derive(JsonSchema))]
+struct RowResult {
+    id: String,
+    version: u32,
+    /// The view's columns, those that the record has
+    fields: Map<String, Value>,
+}
+
+async fn list(arguments: ListArguments, context: &ToolContext<'_>) -> Result<ViewsPage, ToolError> {
+    let (views, end) = summaries(context.workspace.views(arguments.after()?.as_ref()).await?);
+    Ok(ViewsPage { views, end })
+}
+
+async fn read(arguments: ReadArguments, context: &ToolContext<'_>) -> Result<ViewResult, ToolError> {
+    let ReadArguments { name, cursor, limit } = arguments;
     let (name, limit) = (Name::parse(&name).ok_or_else(not_found)?, PageLimit::parse(limit)?);
     let View { name, title, description, definition } = context.workspace.view(&name).await?.ok_or_else(not_found)?;
-    let mut result = if context.access.scopes().contains(Scope::EntitiesRead) {
+    let (rows, end, withheld) = if context.access.scopes().contains(Scope::EntitiesRead) {
         let (kind, filter, sort) = (&definition.kind, &definition.filter, &definition.sort);
         let search = EntitySearch { kind, words: None, filter, sort, cursor: cursor.as_deref(), limit };
-        search.page(&context.workspace, |entity| row(entity, &definition.columns)).await?.into_members("rows")
+        let found = search.page(&context.workspace, |entity| row(entity, &definition.columns)).await?;
+        let (rows, end) = found.into_parts();
+        (Some(rows), end, None)
     } else {
-        std::iter::once(("withheld".to_owned(), NO_ROWS.into())).collect()
+        (None, EntityPageEnd::default(), Some(NO_ROWS))
     };
-    let about = [
-        ("name", name.as_str().into()),
-        ("title", title.into()),
-        ("description", description.into()),
-        ("definition", definition.to_json().into()),
-    ];
-    result.extend(about.map(|(name, value): (_, Value)| (name.to_owned(), value)));
-    Ok(ToolResult::Structured(result.into()))
+    let (name, definition) = (name.to_string(), (&definition).into());
+    Ok(ViewResult { name, title, description, definition, rows, end, withheld })
+}
+
+impl From<&Definition> for DefinitionResult {
+    fn from(Definition { kind, filter, sort, columns }: &Definition) -> Self {
+        Self {
+            kind: kind.to_string(),
+            filter: filter.iter().map(Condition::to_json).collect(),
+            sort: sort.to_json(),
+            columns: columns.iter().map(|column| column.as_str().into()).collect(),
+        }
+    }
 }
 
 /// An entity as far as the view shows it.
-fn row(entity: &Entity, columns: &[Field]) -> Value {
+fn row(entity: &Entity, columns: &[Field]) -> RowResult {
     let fields: Map<_, _> = if columns.is_empty() {
         entity.fields.clone()
     } else {
         let cells = columns.iter().map(|column| (column.to_string(), column.of(entity).into_owned()));
         cells.filter(|(_, value)| !value.is_null()).collect()
     };
-    json!({ "id": entity.id.as_str(), "version": entity.version, "fields": fields })
-}
-
-fn read_input() -> Value {
-    let mut properties = page_input_members();
-    let name = json!({ "type": "string", "description": "The view's name, as list_views shows it" });
-    properties.insert("name".to_owned(), name);
-    json!({ "type": "object", "properties": properties, "required": ["name"], "additionalProperties": false })
-}
-
-fn read_output() -> Value {
-    let text = json!({ "type": "string" });
-    let own = json!({
-        "name": text,
-        "title": text,
-        "description": text,
-        "definition": {
-            "type": "object",
-            "properties": {
-                "type": { "type": "string", "description": "The entity type" },
-                "filter": { "type": "array", "description": "What holds for each record, as in search_entities" },
-                "sort": { "type": "array", "description": "Their order, as in search_entities" },
-                "columns": { "type": "array", "description": "The fields that are shown; all if empty" },
-            },
-            "required": ["type", "filter", "sort", "columns"],
-        },
-        "rows": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {
-                    "id": text,
-                    "version": { "type": "integer" },
-                    "fields": { "type": "object", "description": "The view's columns, those that the record has" },
-                },
-                "required": ["id", "version", "fields"],
-            },
-        },
-        "withheld": { "type": "string", "description": "In place of rows: why there are none" },
-    });
-    let mut properties = page_output_members();
-    properties.extend(own.as_object().into_iter().flatten().map(|(name, schema)| (name.clone(), schema.clone())));
-    json!({ "type": "object", "properties": properties, "required": ["name", "title", "description", "definition"] })
+    RowResult { id: entity.id.to_string(), version: entity.version, fields }
 }
 
 fn not_found() -> ToolError {
