@@ -230,6 +230,7 @@ async fn administrator_lists_and_revokes_what_is_the_tenants() {
     let again = confirms(&ana, &format!("/admin/acme/connections/end?connection={}", grant_of(&bens_other))).await;
     assert_eq!(heading(&again), "The connection had ended before");
     let third = connects(&test_system, &cursor, BEN, "acme").await;
+    test_system.settled().await;
     let told = confirms(&ana, &format!("/admin/acme/connections/end?person={ben}")).await;
     assert_eq!(outcome(&told), (ENDED, "Every connection of this person in Acme has ended. 2 were listed.".to_owned()));
     has_ended(&cursor, &third).await;
@@ -241,6 +242,7 @@ async fn administrator_lists_and_revokes_what_is_the_tenants() {
     test_system.set_role("acme", VERA, "viewer").await;
     let (again, others) =
         (connects(&test_system, &claude, VERA, "acme").await, connects(&test_system, &cursor, VERA, "acme").await);
+    test_system.settled().await;
     let told = confirms(&ana, &format!("/admin/acme/connections/end?client={}", claude.client_id)).await;
     let sentence = "Every connection of this application in Acme has ended. 1 was listed.".to_owned();
     assert_eq!(outcome(&told), (ENDED, sentence));
@@ -249,6 +251,7 @@ async fn administrator_lists_and_revokes_what_is_the_tenants() {
 
     // A code that nobody has exchanged is no connection yet, and never becomes one.
     let (ask, code) = cursor.approve_directly(SCOPE, VERA, "acme").await;
+    test_system.settled().await;
     let told = confirms(&ana, &format!("/admin/acme/connections/end?person={vera}")).await;
     assert_eq!(outcome(&told), (ENDED, "Every connection of this person in Acme has ended. 2 were listed.".to_owned()));
     assert_eq!(cursor.exchange(&ask, &code).await.json()["error"], "invalid_grant");

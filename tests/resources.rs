@@ -233,17 +233,8 @@ async fn resources_and_prompts_are_paginated_in_order() {
     let documents: Vec<_> = documents.chain(["office-handbook".to_owned(), "refund-policy".to_owned()]).collect();
     let [token, key] = credentials(&test_system, "skills:read documents:read").await;
     let all = async |version, credential: &str, method: &str, things: &str| {
-        let (mut names, mut params) = (Vec::new(), json!({}));
-        loop {
-            let page = result(&test_system, version, credential, method, params).await;
-            let listed = page[things].as_array().unwrap();
-            assert!(listed.len() <= 200, "{}", listed.len());
-            names.extend(listed.iter().map(|thing| thing["name"].as_str().unwrap().to_owned()));
-            match page.get("nextCursor") {
-                Some(cursor) => params = json!({ "cursor": cursor }),
-                None => return names,
-            }
-        }
+        let listed = every_page(&test_system, version, credential, method, things).await;
+        listed.iter().map(|thing| thing["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
 
     for (version, credential) in [(ProtocolVersion::Modern, &token), (ProtocolVersion::Legacy, &key)] {
@@ -267,7 +258,8 @@ async fn resources_and_prompts_are_paginated_in_order() {
         }
     }
 
-    // Completion shows a hundred at most, and says that there are more.
+    // Completion shows a hundred at most, of one page, and says that there are more.
+    test_system.stop_cutting_pages();
     let reference = json!({ "type": "ref/resource", "uri": "skill://{name}" });
     let complete = async |typed: &str| {
         let params = json!({ "ref": reference, "argument": { "name": "name", "value": typed } });
@@ -279,12 +271,33 @@ async fn resources_and_prompts_are_paginated_in_order() {
     assert_eq!(complete("s-02").await, json!({ "values": ten, "total": 10, "hasMore": false }));
 }
 
+/// What a list shows, to its end.
+async fn every_page(
+    test_system: &TestSystem,
+    version: ProtocolVersion,
+    credential: &str,
+    method: &str,
+    things: &str,
+) -> Vec<Value> {
+    let (mut all, mut params) = (Vec::new(), json!({}));
+    loop {
+        let page = result(test_system, version, credential, method, params).await;
+        let listed = page[things].as_array().unwrap();
+        assert!(listed.len() <= 200, "{}", listed.len());
+        all.extend(listed.iter().cloned());
+        match page.get("nextCursor") {
+            Some(cursor) => params = json!({ "cursor": cursor }),
+            None => return all,
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn skill_is_a_prompt_with_its_arguments_filled_in() {
     let test_system = TestSystem::new().await;
     for credential in credentials(&test_system, "skills:read").await {
         for version in VERSIONS {
-            let listed = result(&test_system, version, &credential, "prompts/list", json!({})).await;
+            let listed = every_page(&test_system, version, &credential, "prompts/list", "prompts").await;
             let report = json!({
                 "name": "weekly-report",
                 "title": "Weekly report",
@@ -294,8 +307,8 @@ async fn skill_is_a_prompt_with_its_arguments_filled_in() {
                     { "name": "audience", "description": "Who reads it, if not the whole house", "required": false },
                 ],
             });
-            assert_eq!(listed["prompts"][1], report);
-            assert_eq!(listed["prompts"][0].get("arguments"), None, "house-style has none");
+            assert_eq!(listed[1], report);
+            assert_eq!(listed[0].get("arguments"), None, "house-style has none");
 
             let arguments = json!({ "week": "2026-W47", "unknown": "ignored" });
             let params = json!({ "name": "weekly-report", "arguments": arguments });

@@ -26,6 +26,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fakes::supabase::project::Supabase;
 use local::table_faults::TableFaults;
+use local::table_faults::fault_kind::FaultKind;
 use local::{Options, System};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -147,6 +148,15 @@ impl TestSystem {
     pub async fn settled(&self) {
         if let Some(faults) = self.system.table_faults() {
             faults.settled().await;
+        }
+    }
+
+    /// Has no page cut from now on: for answers that show one page, and say that there is more.
+    pub fn stop_cutting_pages(&self) {
+        if let Some(faults) = self.system.table_faults() {
+            faults.change(|settings| {
+                settings.chances.remove(&FaultKind::Cut);
+            });
         }
     }
 
