@@ -326,14 +326,14 @@ async fn write_with_lost_response_is_no_conflict() {
     let caller = Caller::with(&test_system, &key(&test_system, "entities:write").await).await;
 
     for (operation, tool, arguments, version) in [
-        ("PutItem", "create_entity", json!({ "type": "invoice", "id": "a", "fields": invoice() }), Some(1)),
+        ("TransactWriteItems", "create_entity", json!({ "type": "invoice", "id": "a", "fields": invoice() }), Some(1)),
         (
             "UpdateItem",
             "update_entity",
             json!({ "type": "invoice", "id": "a", "version": 1, "fields": { "paid": true } }),
             Some(2),
         ),
-        ("DeleteItem", "delete_entity", json!({ "type": "invoice", "id": "a", "version": 2 }), None),
+        ("TransactWriteItems", "delete_entity", json!({ "type": "invoice", "id": "a", "version": 2 }), None),
     ] {
         *lost.lock().unwrap() = Some(operation);
 

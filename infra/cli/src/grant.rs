@@ -87,7 +87,7 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
             let selection = filter.selection(context).await?;
             let listed = selection.find(context).await?.iter().filter(|grant| grant.is_open(context.now)).count();
             if listed > 0 {
-                let what = format!("ends every connection {}: {listed} are listed", selection.description());
+                let what = format!("ends every connection {}; listed: {listed}", selection.description());
                 context.confirm(&what, yes)?;
             }
             let ended = revoke_matching(context, &selection, &second_search).await?;

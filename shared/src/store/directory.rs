@@ -462,6 +462,7 @@ pub(super) fn former_membership(update: ItemUpdate, now: Timestamp) -> ItemUpdat
 }
 
 /// An instance. `Some(None)` if the item is from before instances, `None` if it cannot be parsed.
+#[expect(clippy::option_option, reason = "none, and unreadable, are two answers; `?` passes the second on")]
 fn read_instance(item: &Item, name: &str) -> Option<Option<InstanceId>> {
     if item.has(name) { InstanceId::from_bytes(item.bytes(name)?).map(Some) } else { Some(None) }
 }

@@ -63,7 +63,7 @@ async fn tenant_is_created_used_and_removed() {
     let what =
         "this removes tenant initech (Initech, Inc.) with members: 1, connections: 1, API keys: 1, stored things: 0";
     assert_eq!(complaint, format!("amble: not done: {what}; add --yes to do it without being asked\n"));
-    let removed = amble.json(&["tenant", "remove", "initech", "--yes"]).await;
+    let removed = amble.json(&["tenant", "remove", "initech", "--yes", "--search-again-after", "0s"]).await;
     assert_eq!(removed, json!({ "tenant": "initech", "members": 1, "grants": 1, "keys": 1, "things": 0 }));
     for credential in [&tokens.access, &key] {
         assert_eq!(test_system.call(Some(credential), "tools/list", json!({})).await.status, 401);
@@ -106,7 +106,7 @@ async fn removing_a_tenant_deletes_all_its_data() {
     let amble = Amble::of(&test_system);
     let before = amble.json(&["tenant", "show", "acme"]).await;
     assert!(before["things"].as_u64().unwrap() > 10, "{before}");
-    let removed = amble.json(&["tenant", "remove", "acme", "--yes"]).await;
+    let removed = amble.json(&["tenant", "remove", "acme", "--yes", "--search-again-after", "0s"]).await;
     assert_eq!(removed["things"], before["things"]);
 
     amble.text(&["tenant", "add", "acme", "Acme"]).await;
@@ -131,7 +131,7 @@ async fn removing_a_member_revokes_only_their_access_to_that_tenant() {
     let (_, elsewhere) = test_system.connect("ana@example.com", "globex", "skills:read").await;
     let (_, others) = test_system.connect("ben@example.com", "acme", "skills:read").await;
 
-    let removed = amble.json(&["member", "remove", ANA, "--tenant", "acme"]).await;
+    let removed = amble.json(&["member", "remove", ANA, "--tenant", "acme", "--search-again-after", "0s"]).await;
 
     // The demo's own key is Ana's.
     assert_eq!(removed, json!({ "tenant": "acme", "person": ANA, "grants": 1, "keys": 1 }));
@@ -195,9 +195,18 @@ async fn grants_are_listed_shown_and_revoked() {
     assert_eq!(all["grants"].as_array().unwrap().len(), 2, "{all}");
 
     let complaint = amble.fails_with(1, &["grant", "end", "--tenant", "acme"]).await;
-    assert_eq!(complaint, "amble: not done: this ends 1 connections; add --yes to do it without being asked\n");
-    assert_eq!(amble.json(&["grant", "end", "--tenant", "acme", "--yes"]).await, json!({ "ended": 1 }));
-    assert_eq!(amble.json(&["grant", "end", "--tenant", "acme"]).await, json!({ "ended": 0 }));
+    assert_eq!(
+        complaint,
+        "amble: not done: this ends every connection in acme; listed: 1; add --yes to do it without being asked\n"
+    );
+    assert_eq!(
+        amble.json(&["grant", "end", "--tenant", "acme", "--yes", "--search-again-after", "0s"]).await,
+        json!({ "ended": 1 })
+    );
+    assert_eq!(
+        amble.json(&["grant", "end", "--tenant", "acme", "--search-again-after", "0s"]).await,
+        json!({ "ended": 0 })
+    );
     for (token, status) in [(&ben.access, 401), (&elsewhere.access, 200)] {
         assert_eq!(test_system.call(Some(token), "tools/list", json!({})).await.status, status);
     }
