@@ -74,7 +74,7 @@ fn origin(id: &ClientId) -> String {
 fn used(connection: &Connection) -> Option<Timestamp> {
     match &connection.grant.state {
         GrantState::Active(active) => active.used,
-        GrantState::Issued { .. } | GrantState::Revoked { .. } => None,
+        GrantState::Issued | GrantState::Revoked { .. } => None,
     }
 }
 
