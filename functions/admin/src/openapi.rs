@@ -93,6 +93,8 @@ fn document() -> Value {
         json!({
             "operationId": "listKeys",
             "summary": "The tenant's API keys; the newest first.",
+            "description": "A revoked key is never listed. One that was made in the last few seconds may not be listed \
+                            yet.",
             "parameters": [after],
             "security": key_or_session,
             "responses": { "200": keys },

@@ -1,6 +1,11 @@
 //! `list_documents`, `search_documents`, `read_document`, `list_document_versions`, `create_document`, `update_document` and
 //! `delete_document`.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of fields are the descriptions in a schema, which are plain text"
+)]
+
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -277,8 +282,8 @@ async fn versions(arguments: ListVersionsArguments, context: &ToolContext<'_>) -
 }
 
 async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result<EditionResult, ToolError> {
-    let CreateArguments { title: TitleArgument(title), content: ContentArgument(content) } = arguments;
-    let made = context.workspace.create_document(&title, &content, context.access.person(), context.now).await;
+    let CreateArguments { title: TitleArgument(title), content: ContentArgument(text) } = arguments;
+    let made = context.workspace.create_document(&title, &text, context.access.person(), context.now).await;
     Ok(made.map_err(write_error)?.into())
 }
 
@@ -288,9 +293,9 @@ async fn update(arguments: UpdateArguments, context: &ToolContext<'_>) -> Result
         return Err(ToolError::failed("invalid_arguments", "Give a title, a content, or both."));
     }
     let title = title.as_ref().map(|TitleArgument(title)| title.as_str());
-    let content = content.as_ref().map(|ContentArgument(content)| content.as_str());
+    let text = content.as_ref().map(|ContentArgument(text)| text.as_str());
     let (id, by) = (id.parse()?, context.access.person());
-    let change = context.workspace.update_document(&id, version, title, content, by, context.now).await;
+    let change = context.workspace.update_document(&id, version, title, text, by, context.now).await;
     Ok(written(change.map_err(write_error)?)?.into())
 }
 

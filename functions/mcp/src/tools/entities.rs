@@ -1,5 +1,10 @@
 //! The tools for entities: the tenant's records, each of a type that says which fields it has.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of fields are the descriptions in a schema, which are plain text"
+)]
+
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

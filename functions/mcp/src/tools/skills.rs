@@ -1,5 +1,10 @@
 //! `list_skills` and `read_skill`.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of fields are the descriptions in a schema, which are plain text"
+)]
+
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
