@@ -78,7 +78,7 @@ impl<'t> HistoryRun<'t> {
         statistics: &'t mut Statistics,
     ) -> Result<(), Violation> {
         let granted = harness.approve(history.approved, history.role).await;
-        let prediction = GrantModel::new(history.approved, history.role, harness.now());
+        let prediction = GrantModel::new(history.approved, harness.now());
         let invariants = Invariants::new(history, harness.now());
         statistics.histories += 1;
         let (chain, accesses, client, endings) = (Vec::new(), Vec::new(), Client::default(), (0, 0));
@@ -126,7 +126,7 @@ impl<'t> HistoryRun<'t> {
             },
             Step::Role(role) if self.history.participants.administrator => {
                 self.harness.give_role(&self.granted.person, role).await;
-                self.invariants.role = role;
+                self.invariants.role_changed(role);
             }
             Step::Revoke if self.history.participants.administrator => {
                 self.harness.revoke_grant(&self.granted.id).await;
@@ -146,9 +146,9 @@ impl<'t> HistoryRun<'t> {
         let answered = self.send(&asked).await;
         self.harness.inject_fault(None);
 
-        let (role, now) = (self.invariants.role, self.harness.now());
+        let (carried, now) = (self.invariants.carried(), self.harness.now());
         let mut after = self.prediction.clone();
-        let (answer, told) = after.request(&asked.presented, role, now);
+        let (answer, told) = after.request(&asked.presented, carried, now);
         let mut candidates = vec![PossibleOutcome { answers: vec![answer], told: Some(told), after: after.clone() }];
         if fault.is_some() {
             for after in [self.prediction.clone(), after] {
@@ -166,11 +166,11 @@ impl<'t> HistoryRun<'t> {
         order: u16,
     ) -> Result<(), Violation> {
         let (first, second) = self.harness.scheduler.run_schedule(order, self.send(&one), self.send(&other)).await;
-        let (role, now) = (self.invariants.role, self.harness.now());
+        let (carried, now) = (self.invariants.carried(), self.harness.now());
         let mut candidates = Vec::new();
         for swapped in [false, true] {
             let mut after = self.prediction.clone();
-            let mut request = |asked: &PreparedRequest| after.request(&asked.presented, role, now).0;
+            let mut request = |asked: &PreparedRequest| after.request(&asked.presented, carried, now).0;
             let answers = if swapped {
                 let second = request(&other);
                 vec![request(&one), second]
@@ -182,7 +182,7 @@ impl<'t> HistoryRun<'t> {
         // Or both were judged before either did anything: then the one that ends the grant says why.
         let judged = [&one, &other].map(|asked| {
             let mut after = self.prediction.clone();
-            (after.request(&asked.presented, role, now).0, after)
+            (after.request(&asked.presented, carried, now).0, after)
         });
         let ends =
             |after: &GrantModel| after.state != self.prediction.state && matches!(after.state, ExpectedState::Ended(_));
@@ -218,9 +218,10 @@ impl<'t> HistoryRun<'t> {
             }
             Operation::Ping | Operation::Skills => {
                 let access = self.access_token(request.sender)?;
-                let allows = request.operation == Operation::Ping || access.permissions.contains("skills:read");
+                let scope = (request.operation == Operation::Skills).then_some("skills:read");
+                let allows = scope.is_none_or(|scope| access.permissions.contains(scope));
                 let (generation, expires) = (access.generation, access.expires);
-                (access.text.clone(), Token::Access { generation, expires, allows })
+                (access.text.clone(), Token::Access { generation, expires, scope, allows })
             }
             Operation::RevokeRefresh => (self.refresh_token(request.sender)?.0, Token::ToRevoke),
             Operation::RevokeAccess => (self.access_token(request.sender)?.text.clone(), Token::ToRevoke),

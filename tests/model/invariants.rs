@@ -12,9 +12,8 @@ const DAY: i64 = 24 * 3600;
 pub(crate) struct Invariants {
     approved: &'static str,
     approved_at: i64,
-    first_role: Role,
     /// The person's now.
-    pub(crate) role: Option<Role>,
+    role: Option<Role>,
     /// When the client last received tokens.
     pub(crate) received: i64,
     /// How often the code led to tokens.
@@ -29,6 +28,8 @@ pub(crate) struct Invariants {
     refreshed: u32,
     /// Why nothing may be accepted any more.
     over: Option<&'static str>,
+    /// Whether the person has left since.
+    left: bool,
     /// What excuses that a client is cut off.
     excused: bool,
 }
@@ -48,7 +49,6 @@ impl Invariants {
         Self {
             approved: history.approved.scope(),
             approved_at: now,
-            first_role: history.role,
             role: Some(history.role),
             received: now,
             chains: 0,
@@ -57,6 +57,7 @@ impl Invariants {
             seen: 0,
             refreshed: 0,
             over: None,
+            left: false,
             excused: false,
         }
     }
@@ -65,6 +66,21 @@ impl Invariants {
     pub(crate) fn ended(&mut self) {
         self.over = Some("an administrator ended it");
         self.excused = true;
+    }
+
+    /// The person's role changed; with none, they are no longer in the tenant, and what they approved is over for ever.
+    pub(crate) fn role_changed(&mut self, role: Option<Role>) {
+        self.role = role;
+        if role.is_none() {
+            self.over = Some("the person left");
+            self.left = true;
+            self.excused = true;
+        }
+    }
+
+    /// The person's role, or why the grant is over.
+    pub(crate) fn carried(&self) -> Result<Role, &'static str> {
+        self.role.filter(|_| !self.left).ok_or("membership_gone")
     }
 
     /// Checks the promises on what was done at once.
@@ -94,11 +110,10 @@ impl Invariants {
     /// What is allowed never exceeds approved ∩ role.
     fn check_scope(&self, observation: &Observation<'_>) -> Result<(), Violation> {
         let ExpectedResponse::Tokens { permissions, .. } = observation.answer else { return Ok(()) };
-        let role = if observation.request.operation == Operation::Exchange { Some(self.first_role) } else { self.role };
         let allowed = |scope: &&str| self.approved.split(' ').any(|known| known == *scope);
         let excess: Vec<_> = permissions
             .iter()
-            .filter(|scope| !allowed(scope) || !role.is_some_and(|role| role.allows(scope)))
+            .filter(|scope| !allowed(scope) || !self.role.is_some_and(|role| role.allows(scope)))
             .collect();
         if excess.is_empty() { Ok(()) } else { Err(format!("allows {excess:?} besides what it may")) }
     }
@@ -137,7 +152,6 @@ impl Invariants {
                 if used && *alone && **answer != ExpectedResponse::Unavailable {
                     self.over = Some("a superseded token was presented after its successor had been used");
                 }
-                self.excused |= self.role.is_none();
             }
             _ => {}
         }
