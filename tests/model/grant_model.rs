@@ -132,6 +132,15 @@ impl GrantModel {
         vec![("grant_ending", why), ("grant_ended", why)]
     }
 
+    /// Whether anything may come of it yet. An exchange that began in the code's last second may take ten more.
+    pub(crate) fn is_open(&self, now: i64) -> bool {
+        match &self.state {
+            ExpectedState::Issued => now <= self.approved_at + MINUTE + 10,
+            ExpectedState::Active(active) => now < self.expires(active),
+            ExpectedState::Ended(_) => false,
+        }
+    }
+
     fn exchange(
         &mut self,
         as_client: bool,
