@@ -9,15 +9,33 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 /// What the model speaks of; the rest tells how an attempt to connect goes on, or what was done through it.
-const EVENTS: [&str; 5] = ["code_judged", "grant_activated", "refresh_judged", "grant_ending", "grant_ended"];
+const EVENTS: [&str; 7] = [
+    "code_judged",
+    "connections_ended",
+    "connections_ending",
+    "grant_activated",
+    "grant_ended",
+    "grant_ending",
+    "refresh_judged",
+];
+
+/// An event.
+#[derive(Debug)]
+pub(crate) struct CapturedEvent {
+    pub(crate) name: String,
+    /// Its verdict or reason.
+    pub(crate) detail: String,
+    /// The id of the grant that it is about, if it is about one.
+    pub(crate) grant: String,
+}
 
 /// Hears the audit and nothing else.
 #[derive(Clone, Default)]
-pub(crate) struct CapturedAudit(Arc<Mutex<Vec<(String, String)>>>);
+pub(crate) struct CapturedAudit(Arc<Mutex<Vec<CapturedEvent>>>);
 
 impl CapturedAudit {
-    /// What was told since this was last asked: events, each with its verdict or reason.
-    pub(crate) fn take(&self) -> Vec<(String, String)> {
+    /// What was told since this was last asked.
+    pub(crate) fn take(&self) -> Vec<CapturedEvent> {
         std::mem::take(&mut *self.0.lock().expect("unpoisoned"))
     }
 }
@@ -36,7 +54,8 @@ impl Subscriber for CapturedAudit {
             return;
         }
         let detail = [text("verdict"), text("reason")].concat();
-        self.0.lock().expect("unpoisoned").push((text("event"), detail));
+        let event = CapturedEvent { name: text("event"), detail, grant: text("grant") };
+        self.0.lock().expect("unpoisoned").push(event);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {

@@ -17,8 +17,6 @@ pub(crate) struct GrantModel {
     /// What was approved.
     approved: Permissions,
     approved_at: i64,
-    /// Approved ∩ allowed then.
-    first: Permissions,
     pub(crate) state: ExpectedState,
 }
 
@@ -63,6 +61,9 @@ pub(crate) enum Token {
     Access {
         generation: u32,
         expires: i64,
+        /// What the request needs.
+        scope: Option<&'static str>,
+        /// Whether the token has it.
         allows: bool,
     },
     /// A token for the revocation endpoint.
@@ -94,28 +95,29 @@ pub(crate) enum ExpectedResponse {
 pub(crate) type AuditEvent = (&'static str, &'static str);
 
 impl GrantModel {
-    pub(crate) fn new(approved: Approved, role: Role, now: i64) -> Self {
-        let approved: Permissions = approved.scope().split(' ').collect();
-        let first = approved.iter().copied().filter(|scope| role.allows(scope)).collect();
-        Self { approved, approved_at: now, first, state: ExpectedState::Issued }
+    pub(crate) fn new(approved: Approved, now: i64) -> Self {
+        let approved = approved.scope().split(' ').collect();
+        Self { approved, approved_at: now, state: ExpectedState::Issued }
     }
 
-    /// What comes of a request; `role` is the person's now.
+    /// What comes of a request. `carried` is the person's role now, or why the grant is over whatever its own state.
     pub(crate) fn request(
         &mut self,
         presented: &PresentedToken,
-        role: Option<Role>,
+        carried: Result<Role, &'static str>,
         now: i64,
     ) -> (ExpectedResponse, Vec<AuditEvent>) {
         match presented.token {
-            Token::Code { verified } => self.exchange(presented.as_client, verified, now),
+            Token::Code { verified } => self.exchange(presented.as_client, verified, carried, now),
             // The request cannot be read, whoever sends it.
             Token::Refresh { requested_scope: RequestedScope::Nonsense, .. } => {
                 (ExpectedResponse::InvalidScope, Vec::new())
             }
             Token::Refresh { .. } if !presented.as_client => (ExpectedResponse::InvalidGrant, Vec::new()),
-            Token::Refresh { generation, requested_scope } => self.refresh(generation, requested_scope, role, now),
-            Token::Access { generation, expires, allows } => (self.call(generation, expires, allows, now), Vec::new()),
+            Token::Refresh { generation, requested_scope } => self.refresh(generation, requested_scope, carried, now),
+            Token::Access { generation, expires, scope, allows } => {
+                self.call(generation, expires, carried, |role| allows && scope.is_none_or(|it| role.allows(it)), now)
+            }
             Token::ToRevoke if presented.as_client => (ExpectedResponse::Revoked, self.end("revoked")),
             Token::ToRevoke => (ExpectedResponse::Revoked, Vec::new()),
         }
@@ -130,7 +132,22 @@ impl GrantModel {
         vec![("grant_ending", why), ("grant_ended", why)]
     }
 
-    fn exchange(&mut self, as_client: bool, verified: bool, now: i64) -> (ExpectedResponse, Vec<AuditEvent>) {
+    /// Whether anything may come of it yet. An exchange that began in the code's last second may take ten more.
+    pub(crate) fn is_open(&self, now: i64) -> bool {
+        match &self.state {
+            ExpectedState::Issued => now <= self.approved_at + MINUTE + 10,
+            ExpectedState::Active(active) => now < self.expires(active),
+            ExpectedState::Ended(_) => false,
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        as_client: bool,
+        verified: bool,
+        carried: Result<Role, &'static str>,
+        now: i64,
+    ) -> (ExpectedResponse, Vec<AuditEvent>) {
         let refused = |verdict| (ExpectedResponse::InvalidGrant, vec![("code_judged", verdict)]);
         match self.state {
             _ if !as_client => refused("another_client"),
@@ -142,12 +159,17 @@ impl GrantModel {
             }
             ExpectedState::Issued if now > self.approved_at + MINUTE => refused("expired"),
             ExpectedState::Issued => {
+                let judged = vec![("code_judged", "proven")];
+                let role = match carried {
+                    Ok(role) => role,
+                    Err(why) => return (ExpectedResponse::InvalidGrant, [judged, self.end(why)].concat()),
+                };
                 let stays = self.approved.contains("offline_access");
                 let active = Active { since: now, generation: 1, turned: now, answered: now, used: 0, stays };
                 self.state = ExpectedState::Active(active);
-                let permissions = self.first.clone();
+                let permissions = self.approved.iter().copied().filter(|scope| role.allows(scope)).collect();
                 let answer = ExpectedResponse::Tokens { generation: 1, permissions, stays, expires_in: HOUR };
-                (answer, vec![("code_judged", "proven"), ("grant_activated", "")])
+                (answer, [judged, vec![("grant_activated", "")]].concat())
             }
         }
     }
@@ -156,7 +178,7 @@ impl GrantModel {
         &mut self,
         generation: u32,
         requested_scope: RequestedScope,
-        role: Option<Role>,
+        carried: Result<Role, &'static str>,
         now: i64,
     ) -> (ExpectedResponse, Vec<AuditEvent>) {
         let ExpectedState::Active(active) = self.state else { return (ExpectedResponse::InvalidGrant, Vec::new()) };
@@ -182,9 +204,9 @@ impl GrantModel {
             }
             return (ExpectedResponse::InvalidScope, judged);
         }
-        let Some(role) = role else {
-            let told = self.end("membership_gone");
-            return (ExpectedResponse::InvalidGrant, [judged, told].concat());
+        let role = match carried {
+            Ok(role) => role,
+            Err(why) => return (ExpectedResponse::InvalidGrant, [judged, self.end(why)].concat()),
         };
         let permissions = self.approved.iter().copied().filter(|scope| role.allows(scope));
         let permissions =
@@ -200,13 +222,25 @@ impl GrantModel {
         (ExpectedResponse::Tokens { generation: after.generation, permissions, stays: true, expires_in }, judged)
     }
 
-    fn call(&mut self, generation: u32, expires: i64, allows: bool, now: i64) -> ExpectedResponse {
-        match self.state {
-            ExpectedState::Active(active) if now < expires && now < self.expires(&active) => {
+    fn call(
+        &mut self,
+        generation: u32,
+        expires: i64,
+        carried: Result<Role, &'static str>,
+        allows: impl Fn(Role) -> bool,
+        now: i64,
+    ) -> (ExpectedResponse, Vec<AuditEvent>) {
+        let ExpectedState::Active(active) = self.state else { return (ExpectedResponse::Unauthorized, Vec::new()) };
+        if now >= expires || now >= self.expires(&active) {
+            return (ExpectedResponse::Unauthorized, Vec::new());
+        }
+        match carried {
+            Ok(role) => {
                 self.use_generation(generation);
-                if allows { ExpectedResponse::Authorized } else { ExpectedResponse::Forbidden }
+                let answer = if allows(role) { ExpectedResponse::Authorized } else { ExpectedResponse::Forbidden };
+                (answer, Vec::new())
             }
-            _ => ExpectedResponse::Unauthorized,
+            Err(why) => (ExpectedResponse::Unauthorized, self.end(why)),
         }
     }
 

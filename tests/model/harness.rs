@@ -1,6 +1,6 @@
 //! The system that histories are run on: in memory, without sockets, at a clock that each history sets anew.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
@@ -10,8 +10,9 @@ use local::interceptor::{Call, Decision, InjectedError, Interceptor};
 use local::{Options, System};
 use serde_json::Value;
 use shared::clock::{Clock, Timestamp};
+use shared::joint_revocation::JointRevocation;
 use shared::oauth::client::{Client, ClientId, ClientKind};
-use shared::oauth::grant::{Approval, Grant};
+use shared::oauth::grant::{Approval, Grant, RevocationReason};
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::redirect_uri::RedirectUri;
@@ -19,20 +20,23 @@ use shared::oauth::resource::Resource;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::directory::Tenant;
-use shared::store::pending_scopes::PendingScopes;
+use shared::revocation::Revocation;
+use shared::store::connections::ConnectionFilter;
+use shared::store::directory::{Directory, PutTenantError, Tenant};
+use shared::store::grants::Grants;
+use shared::upstream_error::UpstreamError;
 use test_system::CALLBACK;
 use test_system::scheduler::Scheduler;
 
 use crate::captured_audit::CapturedAudit;
-use crate::history::{Approved, FaultKind, InjectedFault, Role};
+use crate::history::{Action, Administration, FaultKind, InjectedFault, NewApproval, Role, Together};
 
 /// When every history begins.
 pub(crate) const BEGINNING: i64 = 1_795_339_800;
 
-const TENANT: &str = "acme";
 const CLIENT: &str = "the-client";
 const ANOTHER_CLIENT: &str = "another-client";
+const ANOTHER_TENANT: &str = "elsewhere";
 
 /// The system and its surroundings.
 pub(crate) struct ModelHarness {
@@ -41,17 +45,36 @@ pub(crate) struct ModelHarness {
     /// Where two requests meet.
     pub(crate) scheduler: Scheduler,
     injector: FaultInjector,
+    /// The tables, for whoever administers: by the injector.
+    directory: Directory,
+    grants: Grants,
+    /// Tenants so far.
+    tenants: AtomicUsize,
+    another_person: PersonId,
     pub(crate) audit: CapturedAudit,
     #[expect(dead_code, reason = "the audit is heard until it is dropped")]
     subscriber_guard: tracing::subscriber::DefaultGuard,
 }
 
+/// The person of a history, and their tenant.
+pub(crate) struct Member {
+    pub(crate) person: PersonId,
+    tenant: TenantId,
+}
+
 /// A grant that has just been approved, and what its client has.
 pub(crate) struct IssuedCode {
     pub(crate) id: GrantId,
-    pub(crate) person: PersonId,
     pub(crate) code: String,
     pub(crate) verifier: String,
+}
+
+/// What became of a first try that arrived late.
+#[derive(Debug)]
+pub(crate) struct LateWrite {
+    pub(crate) operation: String,
+    /// Whether it changed anything.
+    pub(crate) applied: bool,
 }
 
 /// An answer.
@@ -79,7 +102,7 @@ impl ModelHarness {
         let system = System::start(options).await.expect("the system starts");
         for id in [CLIENT, ANOTHER_CLIENT] {
             let client = Client {
-                id: ClientId::parse(id).expect("an id"),
+                id: client_id_of(id),
                 name: None,
                 redirect_uris: vec![RedirectUri::parse(CALLBACK).expect("an address")],
                 refreshes: true,
@@ -88,30 +111,71 @@ impl ModelHarness {
             };
             system.clients().put(&client).await.expect("kept");
         }
-        let tenant = Tenant { id: tenant(), name: "Acme".to_owned(), roles: Vec::new() };
-        system.directory().put_tenant(&tenant).await.expect("kept");
-        Self { system, clock, scheduler, injector, audit, subscriber_guard }
+        system.directory().put_tenant(&tenant(&another_tenant())).await.expect("kept");
+        let intercepted = system.intercepted();
+        let (directory, grants) = (intercepted.directory().expect("a table"), intercepted.grants().expect("a table"));
+        let (tenants, another_person) = (AtomicUsize::new(0), random_person());
+        Self { system, clock, scheduler, injector, directory, grants, tenants, another_person, audit, subscriber_guard }
     }
 
-    /// Begins a history: at the same time as all, with a new person.
-    pub(crate) async fn approve(&self, approved: Approved, role: Role) -> IssuedCode {
+    /// Begins a history: at the same time as all, with a new person in a new tenant.
+    pub(crate) async fn begin(&self, role: Role) -> Member {
         self.clock.store(BEGINNING, Ordering::SeqCst);
-        let person = PersonId::parse(&uuid()).expect("an id");
-        self.give_role(&person, Some(role)).await;
-        let now = Timestamp::from_seconds(BEGINNING);
-        let id = ClientId::parse(CLIENT).expect("an id");
-        let client = self.system.clients().find(&id, now).await.expect("the table answers").expect("it is known");
+        self.injector.forget();
+        let number = self.tenants.fetch_add(1, Ordering::SeqCst);
+        let member =
+            Member { person: random_person(), tenant: TenantId::parse(&format!("acme-{number}")).expect("a tenant") };
+        let directory = self.system.directory();
+        directory.put_tenant(&tenant(&member.tenant)).await.expect("kept");
+        directory.put_member(&member.tenant, &member.person, role.name()).await.expect("kept");
+        member
+    }
+
+    /// The person approves, and tries again if that fails.
+    pub(crate) async fn approve(
+        &self,
+        member: &Member,
+        approval: NewApproval,
+        role: Role,
+    ) -> Result<IssuedCode, String> {
+        let fault = approval.fault;
+        self.inject_fault(fault);
+        let mut approved = self.try_to_approve(member, approval, role).await;
+        self.inject_fault(None);
+        if approved.is_err()
+            && fault.is_some_and(|fault| {
+                !fault.goes_unnoticed() && !(approval.settles && fault.kind == FaultKind::Conflict)
+            })
+        {
+            approved = self.try_to_approve(member, approval, role).await;
+        }
+        approved.map_err(|error| format!("nothing can be approved: {error}"))
+    }
+
+    async fn try_to_approve(
+        &self,
+        member: &Member,
+        NewApproval { approved, settles, .. }: NewApproval,
+        role: Role,
+    ) -> Result<IssuedCode, UpstreamError> {
+        let (system, now, id) = (&self.system, Timestamp::from_seconds(self.now()), client_id_of(CLIENT));
+        let (grants, clients, Member { person, tenant }) = (system.grants(), system.clients(), member);
         let scopes = Scopes::parse(approved.scope());
-        let membership = self.system.directory().membership(&person, &tenant()).await.expect("the table answers");
+        if settles {
+            grants.record_pending_scopes(person, &id, tenant, scopes, now).await?;
+        }
+        let (client, memberships, pending) =
+            system.directory().memberships_with_client(person, clients, &id, grants, now).await?;
+        let membership = memberships.into_iter().find(|membership| membership.tenant == *tenant).expect("a member");
         let approval = Approval {
             client: id,
             person: person.clone(),
-            tenant: tenant(),
+            tenant: tenant.clone(),
             resource: Resource::from_stored(&self.system.mcp_url()).expect("ours"),
             scopes,
             at: now,
             email: None,
-            basis: membership.expect("a member").basis.approval,
+            basis: membership.basis.approval,
         };
         let verifier = to_text(Secret::<32>::random().expose());
         let challenge = CodeChallenge::from_digest(Digest::of(verifier.as_bytes()));
@@ -119,31 +183,169 @@ impl ModelHarness {
         let effective = scopes.permissions().iter().map(shared::oauth::scope::Scope::as_str);
         let effective = Scopes::from_names(effective.filter(|scope| role.allows(scope)));
         let (grant, code) = Grant::approve(approval, challenge, redirect_uri);
-        let (clients, pending) = ((self.system.clients(), &client), PendingScopes::default());
-        self.system.grants().put(&grant, effective, clients, &pending, now).await.expect("kept");
-        IssuedCode { id: grant.id, person, code: code.to_text(), verifier }
+        let client = client.expect("it is known");
+        let stored = self.grants.put(&grant, effective, (clients, &client), &pending, now).await;
+        if stored.is_err() {
+            // Perhaps it is there all the same. Nobody has its code, so it is nobody's.
+            grants.revoke(&grant.id, RevocationReason::Administrator, now).await?;
+        }
+        stored?;
+        Ok(IssuedCode { id: grant.id, code: code.to_text(), verifier })
     }
 
     pub(crate) fn now(&self) -> i64 {
         self.clock.load(Ordering::SeqCst)
     }
 
+    fn timestamp(&self) -> Timestamp {
+        Timestamp::from_seconds(self.now())
+    }
+
     pub(crate) fn wait(&self, seconds: i64) {
         self.clock.fetch_add(seconds, Ordering::SeqCst);
     }
 
-    pub(crate) async fn give_role(&self, person: &PersonId, role: Option<Role>) {
-        let directory = self.system.directory();
-        match role {
-            Some(role) => directory.put_member(&tenant(), person, role.name()).await.expect("kept"),
-            None => directory.remove_member(&tenant(), person, self.system.clock().now()).await.expect("removed"),
+    /// Does that, as the console, the command line and the product's feed do. `newest` is the newest grant, and `change` the number of
+    /// this change. How many grants were marked, if an index was asked for those that end by it.
+    pub(crate) async fn administer(
+        &self,
+        member: &Member,
+        Administration { action, listed, .. }: Administration,
+        newest: &GrantId,
+        change: u64,
+    ) -> Result<Option<usize>, UpstreamError> {
+        let (directory, now, Member { person, tenant: id }) = (&self.directory, self.timestamp(), member);
+        let ours = ConnectionFilter::Tenant { tenant: id, person: Some(person), client: None };
+        let (reason, filter) = match action {
+            Action::Role(Some(role)) => {
+                directory.put_member(id, person, role.name()).await?;
+                return Ok(None);
+            }
+            Action::Role(None) => {
+                directory.remove_member(id, person, now).await?;
+                (RevocationReason::MembershipGone, ours)
+            }
+            Action::Change(role) => {
+                directory.apply_change((person, id), role.map(Role::name), change, now).await?;
+                if role.is_some() {
+                    return Ok(None);
+                }
+                (RevocationReason::MembershipGone, ours)
+            }
+            Action::Revoke => {
+                let grant = self.stored(newest).await;
+                let revocation = Revocation::new(&self.grants);
+                revocation.revoke((&grant).into(), RevocationReason::Administrator, None, now).await?;
+                return Ok(None);
+            }
+            Action::RevokeTogether(together) => return self.revoke_together(member, together, listed).await,
+            Action::RemoveTenant => {
+                directory.remove_tenant(id, now).await?;
+                (RevocationReason::MembershipGone, ConnectionFilter::Tenant { tenant: id, person: None, client: None })
+            }
+            Action::PutTenant => {
+                return match directory.put_tenant(&tenant(id)).await {
+                    Ok(()) => Ok(None),
+                    Err(PutTenantError::Upstream(error)) => Err(error),
+                    Err(PutTenantError::TooLarge) => unreachable!("a short name"),
+                };
+            }
+        };
+        self.mark(filter, reason, listed).await
+    }
+
+    async fn revoke_together(
+        &self,
+        Member { person, tenant }: &Member,
+        together: Together,
+        listed: bool,
+    ) -> Result<Option<usize>, UpstreamError> {
+        let (clients, elsewhere) = ([CLIENT, ANOTHER_CLIENT].map(client_id_of), another_tenant());
+        let joint = |reason| JointRevocation::new((&self.directory, &self.grants), reason, None, self.timestamp());
+        let (by_person, by_administrator) = (joint(RevocationReason::Person), joint(RevocationReason::Administrator));
+        let operators = self.system.directory();
+        let (of, at) = match together {
+            Together::Person => (person, tenant),
+            Together::AnotherPerson => {
+                operators.put_member(tenant, &self.another_person, Role::Member.name()).await?;
+                (&self.another_person, tenant)
+            }
+            Together::AnotherTenant => {
+                operators.put_member(&elsewhere, person, Role::Member.name()).await?;
+                (person, &elsewhere)
+            }
+            Together::Client | Together::AnotherClient | Together::Tenant => {
+                let client = match together {
+                    Together::Client => Some(&clients[0]),
+                    Together::AnotherClient => Some(&clients[1]),
+                    _ => None,
+                };
+                self.end_in_tenant(&by_administrator, tenant, client).await?;
+                let filter = ConnectionFilter::Tenant { tenant, person: None, client };
+                return self.mark(filter, RevocationReason::Administrator, listed).await;
+            }
+            Together::ManyClients => {
+                for number in 0..=30 {
+                    let client = client_id_of(&format!("client-{number}"));
+                    self.end_in_tenant(&by_administrator, tenant, Some(&client)).await?;
+                }
+                return Ok(None);
+            }
+        };
+        if let Some(membership) = operators.membership(of, at).await? {
+            by_person.of_member(&membership).await?;
+        }
+        let filter = ConnectionFilter::Tenant { tenant: at, person: Some(of), client: None };
+        self.mark(filter, RevocationReason::Person, listed).await
+    }
+
+    async fn end_in_tenant(
+        &self,
+        joint: &JointRevocation<'_>,
+        tenant: &TenantId,
+        client: Option<&ClientId>,
+    ) -> Result<(), UpstreamError> {
+        match self.directory.tenant_numbers(tenant).await? {
+            Some(numbers) => joint.in_tenant(tenant, &numbers, client).await,
+            None => Ok(()),
         }
     }
 
-    pub(crate) async fn revoke_grant(&self, id: &GrantId) {
-        let now = Timestamp::from_seconds(self.now());
-        let why = shared::oauth::grant::RevocationReason::Administrator;
-        self.system.grants().revoke(id, why, now).await.expect("ended");
+    async fn mark(
+        &self,
+        filter: ConnectionFilter<'_>,
+        reason: RevocationReason,
+        listed: bool,
+    ) -> Result<Option<usize>, UpstreamError> {
+        if !listed {
+            return Ok(None);
+        }
+        let joint = JointRevocation::new((&self.directory, &self.grants), reason, None, self.timestamp());
+        Ok(Some(joint.mark_listed(filter, usize::MAX).await?.count))
+    }
+
+    /// The person's role as the tables have it.
+    pub(crate) async fn stored_role(&self, Member { person, tenant }: &Member) -> Option<String> {
+        let membership = self.system.directory().membership(person, tenant).await.expect("the table answers");
+        membership.map(|membership| membership.role.name)
+    }
+
+    /// How many first tries are under way.
+    pub(crate) fn late_writes(&self) -> usize {
+        self.injector.0.lock().expect("unpoisoned").held.len()
+    }
+
+    /// One of them arrives at the tables.
+    pub(crate) fn arrive(&self, nth: usize) -> LateWrite {
+        let Call { operation, mut body, .. } = self.injector.0.lock().expect("unpoisoned").held.remove(nth);
+        if let Some(body) = body.as_object_mut() {
+            // It is forgotten after ten minutes.
+            body.remove("ClientRequestToken");
+        }
+        let (status, said) = self.system.call_tables(&operation, &body);
+        let applied = status == 200;
+        assert!(applied || said.contains("ConditionalCheckFailed"), "{operation} arrived late: {said}");
+        LateWrite { operation, applied }
     }
 
     pub(crate) async fn stored(&self, id: &GrantId) -> Grant {
@@ -152,7 +354,7 @@ impl ModelHarness {
 
     /// Until it is told otherwise, this goes wrong; the calls to AWS are counted anew.
     pub(crate) fn inject_fault(&self, fault: Option<InjectedFault>) {
-        *self.injector.0.lock().expect("unpoisoned") = (0, fault);
+        self.injector.inject(fault);
     }
 
     /// Exchanges a code.
@@ -210,9 +412,18 @@ impl ModelHarness {
     }
 }
 
-/// The calls to AWS of one request, of which one or two fail.
+/// The calls to AWS of one request, of which some fail.
 #[derive(Clone, Default)]
-struct FaultInjector(Arc<Mutex<(usize, Option<InjectedFault>)>>);
+struct FaultInjector(Arc<Mutex<Injection>>);
+
+#[derive(Default)]
+struct Injection {
+    fault: Option<InjectedFault>,
+    calls: usize,
+    writes: usize,
+    /// First tries that have not arrived yet.
+    held: Vec<Call>,
+}
 
 impl FaultInjector {
     fn wire(&self, scheduler: &Scheduler) -> Arc<dyn Interceptor> {
@@ -221,34 +432,77 @@ impl FaultInjector {
             let (injector, scheduler) = (injector.clone(), scheduler.clone());
             async move {
                 scheduler.step(&call.operation).await;
-                let mut injector = injector.0.lock().expect("unpoisoned");
-                let place = injector.0;
-                injector.0 += 1;
-                let fault = injector.1.filter(|fault| (fault.place..fault.place + fault.times).contains(&place));
-                match fault.map(|fault| fault.kind) {
-                    None => Decision::Pass,
-                    Some(FaultKind::Before) => Decision::FailBefore(InjectedError::INTERNAL),
-                    Some(FaultKind::After) => Decision::FailAfter(InjectedError::INTERNAL),
-                    Some(FaultKind::Refused) => Decision::FailBefore(InjectedError::DENIED),
-                    Some(FaultKind::Crash) => Decision::FailAfter(InjectedError::DENIED),
-                    Some(FaultKind::Silence) => Decision::DropResponse,
-                }
+                injector.0.lock().expect("unpoisoned").decide(call)
             }
         })
     }
+
+    fn inject(&self, fault: Option<InjectedFault>) {
+        let mut injection = self.0.lock().expect("unpoisoned");
+        (injection.fault, injection.calls, injection.writes) = (fault, 0, 0);
+    }
+
+    fn forget(&self) {
+        *self.0.lock().expect("unpoisoned") = Injection::default();
+    }
 }
 
-fn tenant() -> TenantId {
-    TenantId::parse(TENANT).expect("a tenant")
+impl Injection {
+    fn decide(&mut self, call: Call) -> Decision {
+        let is_write = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"].contains(&call.operation.as_str());
+        let (called, written) = (self.calls, self.writes);
+        self.calls += 1;
+        self.writes += usize::from(is_write);
+        let Some(InjectedFault { place, times, kind }) = self.fault else { return Decision::Pass };
+        let is_met = if kind.is_of_writes() {
+            is_write && (place..place + times).contains(&written)
+        } else {
+            (place..place + times).contains(&called)
+        };
+        if !is_met {
+            return Decision::Pass;
+        }
+        match kind {
+            FaultKind::Before => Decision::FailBefore(InjectedError::INTERNAL),
+            FaultKind::After => Decision::FailAfter(InjectedError::INTERNAL),
+            FaultKind::Refused => Decision::FailBefore(InjectedError::DENIED),
+            FaultKind::Crash => Decision::FailAfter(InjectedError::DENIED),
+            FaultKind::Silence => Decision::DropResponse,
+            FaultKind::Conflict if call.operation == "TransactWriteItems" => {
+                Decision::FailBefore(InjectedError::TRANSACTION_CONFLICT)
+            }
+            FaultKind::Conflict => {
+                Decision::FailBefore(InjectedError { status: 400, kind: "TransactionConflictException" })
+            }
+            FaultKind::Late => {
+                self.held.push(call);
+                self.fault = None;
+                Decision::FailBefore(InjectedError::INTERNAL)
+            }
+        }
+    }
+}
+
+fn tenant(id: &TenantId) -> Tenant {
+    Tenant { id: id.clone(), name: "Acme".to_owned(), roles: Vec::new() }
+}
+
+fn another_tenant() -> TenantId {
+    TenantId::parse(ANOTHER_TENANT).expect("a tenant")
+}
+
+fn client_id_of(id: &str) -> ClientId {
+    ClientId::parse(id).expect("an id")
 }
 
 const fn client_id(as_client: bool) -> &'static str {
     if as_client { CLIENT } else { ANOTHER_CLIENT }
 }
 
-/// Version 4, as Supabase makes them.
-fn uuid() -> String {
+/// With an id of version 4, as Supabase makes them.
+fn random_person() -> PersonId {
     let random = Secret::<16>::random();
     let hex = random.expose().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    let id = format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..]);
+    PersonId::parse(&id).expect("an id")
 }

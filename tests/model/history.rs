@@ -1,16 +1,16 @@
-//! Histories: what a client, a thief, an administrator, AWS and the clock do to one grant. Made up at random, and cut down by
-//! proptest to the shortest that still goes wrong.
+//! Histories: what a client, a thief, an administrator, AWS and the clock do to the grants that one person approves. Made up at random,
+//! and cut down by proptest to the shortest that still goes wrong.
 
 use std::fmt;
 
 use proptest::prelude::*;
 use shared::aws::MAX_ATTEMPTS;
 
-/// One grant's life.
+/// The life of a grant, and of those that follow it.
 #[derive(Clone, Debug)]
 pub(crate) struct History {
-    /// What the person approves.
-    pub(crate) approved: Approved,
+    /// What the person approves first.
+    pub(crate) approval: NewApproval,
     /// What their role is then.
     pub(crate) role: Role,
     /// Who takes part: steps of others are left out.
@@ -23,8 +23,8 @@ pub(crate) struct History {
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { approved, role, participants, initial_exchange, steps } = self;
-        write!(f, "approved {approved:?} as {role:?}, {participants:?}, {initial_exchange:?}")?;
+        let Self { approval, role, participants, initial_exchange, steps } = self;
+        write!(f, "{approval:?} as {role:?}, {participants:?}, {initial_exchange:?}")?;
         steps.iter().try_for_each(|step| write!(f, "\n  {step:?}"))
     }
 }
@@ -59,15 +59,77 @@ pub(crate) enum Step {
     Send(Request),
     /// Two requests meet: each bit says whose call to AWS goes next while both could.
     Concurrent(Request, Request, u16),
-    /// The person's role changes; with none, they are no longer in the tenant.
+    /// An administrator, or the product, does something.
+    Administer(Administration),
+    /// A request meets that, in an order as at [`Step::Concurrent`].
+    Meet(Request, Administration, u16),
+    /// The person approves again, and the client goes on with the new grant. If they are not in the tenant, they are given a role
+    /// there first, and the tenant is added if it is gone.
+    Approve(NewApproval, Role),
+    /// A first try arrives that AWS has not carried out yet, although the second was answered: that one of those under way.
+    Arrive(u8),
+}
+
+/// What the person approves, and how it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewApproval {
+    pub(crate) approved: Approved,
+    /// Whether the client had needed more before, so that the grant is stored by a transaction.
+    pub(crate) settles: bool,
+    /// What goes wrong at AWS.
+    pub(crate) fault: Option<InjectedFault>,
+}
+
+/// Something that is done to what grants rest on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Administration {
+    pub(crate) action: Action,
+    /// Whether the index shows the grants that end by it. One that lags does not, and they are not marked.
+    pub(crate) listed: bool,
+    /// What goes wrong at AWS. It is done again then.
+    pub(crate) fault: Option<InjectedFault>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// The operator changes the person's role; with none, they are no longer in the tenant.
     Role(Option<Role>),
-    /// An administrator ends the grant.
+    /// The product does.
+    Change(Option<Role>),
+    /// An administrator ends the newest grant.
     Revoke,
+    /// Many connections are ended together.
+    RevokeTogether(Together),
+    /// The tenant is removed.
+    RemoveTenant,
+    /// The tenant is added, or written again.
+    PutTenant,
+}
+
+/// Whose connections end together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Together {
+    /// The person's in the tenant.
+    Person,
+    /// The client's in the tenant.
+    Client,
+    /// Everybody's in the tenant.
+    Tenant,
+    /// Somebody else's in the tenant.
+    AnotherPerson,
+    /// Another client's in the tenant.
+    AnotherClient,
+    /// Those of more other clients than the tenant keeps numbers of, client by client.
+    ManyClients,
+    /// The person's in another tenant.
+    AnotherTenant,
 }
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
+    /// For which of the grants: the newest is 0.
+    pub(crate) grant: u8,
     pub(crate) sender: Sender,
     pub(crate) operation: Operation,
     /// Whether the answer arrives.
@@ -109,7 +171,7 @@ pub(crate) enum Operation {
     RevokeAccess,
 }
 
-/// A call to AWS that fails: the first, second and so on of its request.
+/// A call to AWS that fails: the first, second and so on of its request, or of its writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct InjectedFault {
     pub(crate) place: usize,
@@ -117,7 +179,18 @@ pub(crate) struct InjectedFault {
     pub(crate) kind: FaultKind,
 }
 
-#[derive(Clone, Copy, Debug)]
+impl InjectedFault {
+    /// Whether nobody must notice: the write is tried again.
+    pub(crate) const fn goes_unnoticed(self) -> bool {
+        match self.kind {
+            FaultKind::Late => true,
+            FaultKind::Conflict => self.times == 1,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
     /// 500, before it takes effect; it is tried again.
     Before,
@@ -129,6 +202,17 @@ pub(crate) enum FaultKind {
     Crash,
     /// Carried out, and nothing is heard of it.
     Silence,
+    /// A write that meets a transaction, or a transaction that meets another.
+    Conflict,
+    /// The first try of a write is carried out later, long after the second was answered.
+    Late,
+}
+
+impl FaultKind {
+    /// Whether it is a write's alone.
+    pub(crate) const fn is_of_writes(self) -> bool {
+        matches!(self, Self::Conflict | Self::Late)
+    }
 }
 
 /// What the person approves.
@@ -158,7 +242,7 @@ impl Approved {
 }
 
 /// A role; what the tenant calls it, and what it allows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Owner,
     Member,
@@ -224,24 +308,32 @@ impl RequestedScope {
 
 /// Any history.
 pub(crate) fn any() -> impl Strategy<Value = History> {
-    let participants = (prop::bool::weighted(0.5), prop::bool::weighted(0.4), prop::bool::weighted(0.4));
+    let participants = (prop::bool::weighted(0.5), prop::bool::weighted(0.5), prop::bool::weighted(0.5));
     let participants =
         participants.prop_map(|(thief, administrator, faults)| Participants { thief, administrator, faults });
-    let role = prop::sample::select(vec![Role::Owner, Role::Member, Role::Viewer]);
     let initial_exchange = prop_oneof![
         16 => Just(InitialExchange::Once),
         1 => any_order().prop_map(InitialExchange::Twice),
         2 => Just(InitialExchange::NotYet),
     ];
-    (approved(), role, participants, initial_exchange, prop::collection::vec(step(), 0..40)).prop_map(
-        |(approved, role, participants, initial_exchange, steps)| History {
-            approved,
+    (approval(), role(), participants, initial_exchange, prop::collection::vec(step(), 0..40)).prop_map(
+        |(approval, role, participants, initial_exchange, steps)| History {
+            approval,
             role,
             participants,
             initial_exchange,
             steps,
         },
     )
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop::sample::select(vec![Role::Owner, Role::Member, Role::Viewer])
+}
+
+fn approval() -> impl Strategy<Value = NewApproval> {
+    (approved(), prop::bool::weighted(0.3), prop::option::weighted(0.3, fault()))
+        .prop_map(|(approved, settles, fault)| NewApproval { approved, settles, fault })
 }
 
 fn approved() -> impl Strategy<Value = Approved> {
@@ -255,19 +347,41 @@ fn approved() -> impl Strategy<Value = Approved> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let role = prop_oneof![
-        2 => prop::sample::select(vec![Role::Owner, Role::Member, Role::Viewer, Role::Undefined]).prop_map(Some),
-        1 => Just(None),
-    ];
     prop_oneof![
         40 => request().prop_map(Step::Send),
         24 => wait().prop_map(Step::Wait),
         8 => (request(), request(), any_order()).prop_map(|(one, other, order)| Step::Concurrent(one, other, order)),
         6 => (refresh(), any_order()).prop_map(|(refresh, order)| Step::Concurrent(refresh, refresh, order)),
         2 => prop::sample::select(vec![1, 1800, 3599, 3601, 60 * 24 * 3600]).prop_map(Step::RefreshUntilOld),
-        4 => role.prop_map(Step::Role),
-        1 => Just(Step::Revoke),
+        8 => administration().prop_map(Step::Administer),
+        4 => (request(), administration(), any_order()).prop_map(|(one, other, order)| Step::Meet(one, other, order)),
+        4 => (approval(), role()).prop_map(|(approval, role)| Step::Approve(approval, role)),
+        5 => (0..6_u8).prop_map(Step::Arrive),
     ]
+}
+
+fn administration() -> impl Strategy<Value = Administration> {
+    let role = || {
+        prop_oneof![
+            2 => prop::sample::select(vec![Role::Owner, Role::Member, Role::Viewer, Role::Undefined]).prop_map(Some),
+            1 => Just(None),
+        ]
+    };
+    let together = prop_oneof![
+        4 => prop::sample::select(vec![Together::Person, Together::Client, Together::Tenant]),
+        2 => prop::sample::select(vec![Together::AnotherPerson, Together::AnotherClient, Together::AnotherTenant]),
+        1 => Just(Together::ManyClients),
+    ];
+    let action = prop_oneof![
+        8 => role().prop_map(Action::Role),
+        4 => role().prop_map(Action::Change),
+        2 => Just(Action::Revoke),
+        8 => together.prop_map(Action::RevokeTogether),
+        1 => Just(Action::RemoveTenant),
+        1 => Just(Action::PutTenant),
+    ];
+    (action, proptest::bool::ANY, prop::option::weighted(0.3, fault()))
+        .prop_map(|(action, listed, fault)| Administration { action, listed, fault })
 }
 
 fn any_order() -> impl Strategy<Value = u16> {
@@ -277,6 +391,7 @@ fn any_order() -> impl Strategy<Value = u16> {
 /// What a client does most.
 fn refresh() -> impl Strategy<Value = Request> {
     prop::bool::weighted(0.3).prop_map(|lost| Request {
+        grant: 0,
         sender: Sender::Client,
         operation: Operation::Refresh(RequestedScope::Not),
         lost,
@@ -300,8 +415,9 @@ fn request() -> impl Strategy<Value = Request> {
         1 => prop_oneof![2 => Just(Operation::RevokeRefresh), 1 => Just(Operation::RevokeAccess)],
     ];
     let lost = prop::bool::weighted(0.25);
-    (sender(), operation, lost, prop::option::weighted(0.2, fault()))
-        .prop_map(|(sender, operation, lost, fault)| Request { sender, operation, lost, fault })
+    let grant = prop_oneof![5 => Just(0), 1 => 1..3_u8];
+    (grant, sender(), operation, lost, prop::option::weighted(0.2, fault()))
+        .prop_map(|(grant, sender, operation, lost, fault)| Request { grant, sender, operation, lost, fault })
 }
 
 fn sender() -> impl Strategy<Value = Sender> {
@@ -314,16 +430,18 @@ fn sender() -> impl Strategy<Value = Sender> {
 }
 
 fn fault() -> impl Strategy<Value = InjectedFault> {
-    let kind = prop::sample::select(vec![
+    let of_calls = prop::sample::select(vec![
         FaultKind::Before,
         FaultKind::After,
         FaultKind::Refused,
         FaultKind::Crash,
         FaultKind::Silence,
     ]);
+    let of_writes = prop_oneof![2 => Just(FaultKind::Late), 1 => Just(FaultKind::Conflict)];
     // Once goes unnoticed; as often as the SDK tries is an outage.
-    let times = prop::sample::select(vec![1, MAX_ATTEMPTS as usize]);
-    (0..4_usize, times, kind).prop_map(|(place, times, kind)| InjectedFault { place, times, kind })
+    let times = || prop::sample::select(vec![1, MAX_ATTEMPTS as usize]);
+    prop_oneof![(0..4_usize, times(), of_calls), (0..2_usize, times(), of_writes)]
+        .prop_map(|(place, times, kind)| InjectedFault { place, times, kind })
 }
 
 /// Moments, and both sides of every limit there is.

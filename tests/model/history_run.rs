@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-use shared::oauth::grant::GrantState as StoredState;
-use test_system::claims;
+use shared::upstream_error::UpstreamError;
 
-use crate::grant_model::{AuditEvent, ExpectedResponse, ExpectedState, GrantModel, Permissions, PresentedToken, Token};
-use crate::harness::{BEGINNING, HttpResponse, IssuedCode, ModelHarness};
-use crate::history::{History, Impersonation, InitialExchange, Operation, Request, RequestedScope, Sender, Step};
-use crate::invariants::{Invariants, Observation};
+use crate::captured_audit::CapturedEvent;
+use crate::connection::{Connection, PreparedRequest, projected, projected_of_stored};
+use crate::grant_model::{AuditEvent, ExpectedResponse, ExpectedState, GrantModel, Token};
+use crate::harness::{BEGINNING, HttpResponse, Member, ModelHarness};
+use crate::history::{
+    Action, Administration, History, InitialExchange, InjectedFault, NewApproval, Operation, Request, RequestedScope,
+    Role, Sender, Step, Together,
+};
+use crate::invariants::Observation;
+use crate::membership_model::MembershipModel;
 
 const DAY: i64 = 24 * 3600;
 
@@ -21,45 +25,21 @@ pub(crate) type Violation = String;
 pub(crate) struct Statistics {
     pub(crate) histories: usize,
     pub(crate) requests: usize,
-    pub(crate) audit_events: BTreeMap<String, usize>,
+    /// What the audit told, and which writes arrived late.
+    pub(crate) events: BTreeMap<String, usize>,
 }
 
 /// A history as far as it has been played.
 pub(crate) struct HistoryRun<'t> {
     harness: &'t ModelHarness,
     history: &'t History,
-    granted: IssuedCode,
-    prediction: GrantModel,
-    invariants: Invariants,
+    member: Member,
+    membership: MembershipModel,
+    /// The grants, the newest last.
+    connections: Vec<Connection>,
+    /// Changes that the product has sent.
+    changes: u64,
     statistics: &'t mut Statistics,
-    /// The refresh token of each generation, unless nobody has ever been told.
-    chain: Vec<Option<String>>,
-    accesses: Vec<Access>,
-    client: Client,
-    /// How often the audit said that the grant was about to end, and that it had.
-    endings: (usize, usize),
-}
-
-/// An access token that somebody was told, if only a thief.
-struct Access {
-    text: String,
-    generation: u32,
-    expires: i64,
-    permissions: Permissions,
-}
-
-/// What the client has received last.
-#[derive(Default)]
-struct Client {
-    generation: Option<u32>,
-    access: Option<usize>,
-}
-
-/// A request with all that it needs.
-struct PreparedRequest {
-    request: Request,
-    text: String,
-    presented: PresentedToken,
 }
 
 /// One way in which requests may have gone.
@@ -77,100 +57,220 @@ impl<'t> HistoryRun<'t> {
         history: &'t History,
         statistics: &'t mut Statistics,
     ) -> Result<(), Violation> {
-        let granted = harness.approve(history.approved, history.role).await;
-        let prediction = GrantModel::new(history.approved, history.role, harness.now());
-        let invariants = Invariants::new(history, harness.now());
+        let member = harness.begin(history.role).await;
+        let membership = MembershipModel::new(history.role);
         statistics.histories += 1;
-        let (chain, accesses, client, endings) = (Vec::new(), Vec::new(), Client::default(), (0, 0));
-        let mut run =
-            Self { harness, history, granted, prediction, invariants, statistics, chain, accesses, client, endings };
+        let mut run = Self { harness, history, member, membership, connections: Vec::new(), changes: 0, statistics };
         harness.audit.take();
-        let client = |operation| Request { sender: Sender::Client, operation, lost: false, fault: None };
-        let code = client(Operation::Exchange);
+        run.approve(history.approval, history.role).await?;
+        let code = from_client(0, Operation::Exchange);
         let begin = match history.initial_exchange {
             InitialExchange::Once => Some(Step::Send(code)),
             InitialExchange::Twice(order) => Some(Step::Concurrent(code, code, order)),
             InitialExchange::NotYet => None,
         };
-        let end = [Step::Send(client(Operation::Refresh(RequestedScope::Not))), Step::Send(client(Operation::Ping))];
-        for (place, step) in begin.iter().chain(&history.steps).chain(&end).enumerate() {
+        for (place, step) in begin.iter().chain(&history.steps).enumerate() {
             run.step(step).await.map_err(|wrong| format!("step {place}, {step:?}: {wrong}"))?;
         }
-        run.compare_stored().await?;
-        run.compare_told()
+        run.end().await.map_err(|wrong| format!("in the end: {wrong}"))
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), Violation> {
-        let refreshes = Request {
-            sender: Sender::Client,
-            operation: Operation::Refresh(RequestedScope::Not),
-            lost: false,
-            fault: None,
-        };
+        let participants = self.history.participants;
         match *step {
             Step::Wait(seconds) => self.harness.wait(seconds),
             Step::RefreshUntilOld(before) => {
                 let until = BEGINNING + 180 * DAY - before;
                 while self.harness.now() + 29 * DAY < until {
                     self.harness.wait(29 * DAY);
-                    self.send_and_check(refreshes).await?;
+                    self.send_and_check(from_client(0, Operation::Refresh(RequestedScope::Not))).await?;
                 }
                 self.harness.wait((until - self.harness.now()).max(0));
             }
             Step::Send(request) => self.send_and_check(request).await?,
-            Step::Concurrent(one, other, order) => match (self.prepare(one), self.prepare(other)) {
-                (Some(one), Some(other)) => self.send_concurrently(one, other, order).await?,
-                (Some(_), None) => self.send_and_check(one).await?,
-                (None, Some(_)) => self.send_and_check(other).await?,
-                (None, None) => {}
-            },
-            Step::Role(role) if self.history.participants.administrator => {
-                self.harness.give_role(&self.granted.person, role).await;
-                self.invariants.role = role;
+            Step::Concurrent(one, other, order) => {
+                let at = self.connection(one);
+                match (self.prepare(at, one), self.prepare(at, other)) {
+                    (Some(one), Some(other)) => self.send_concurrently(at, one, other, order).await?,
+                    (Some(_), None) => self.send_and_check(one).await?,
+                    (None, Some(_)) => self.send_and_check(Request { grant: one.grant, ..other }).await?,
+                    (None, None) => {}
+                }
             }
-            Step::Revoke if self.history.participants.administrator => {
-                self.harness.revoke_grant(&self.granted.id).await;
-                self.prediction.end("administrator");
-                self.invariants.ended();
+            Step::Administer(administration) if participants.administrator => {
+                self.administer(administration).await?;
             }
-            Step::Role(_) | Step::Revoke => {}
+            Step::Meet(request, administration, order) if participants.administrator => {
+                let at = self.connection(request);
+                match self.prepare(at, request) {
+                    Some(asked) => self.meet(at, asked, administration, order).await?,
+                    None => self.administer(administration).await?,
+                }
+            }
+            Step::Approve(approval, role) => self.approve_again(approval, role).await?,
+            Step::Arrive(nth) => self.arrive(usize::from(nth)).await?,
+            Step::Administer(_) | Step::Meet(..) => {}
         }
         Ok(())
     }
 
+    /// Everything that is under way arrives, and every client shows once more what it has.
+    async fn end(&mut self) -> Result<(), Violation> {
+        while self.harness.late_writes() > 0 {
+            self.arrive(0).await?;
+        }
+        for grant in 0..u8::try_from(self.connections.len()).expect("few") {
+            self.send_and_check(from_client(grant, Operation::Refresh(RequestedScope::Not))).await?;
+            self.send_and_check(from_client(grant, Operation::Ping)).await?;
+        }
+        self.compare_stored().await?;
+        let faults = self.history.participants.faults;
+        self.connections.iter().try_for_each(|connection| connection.compare_told(faults))
+    }
+
+    async fn approve(&mut self, approval: NewApproval, role: Role) -> Result<(), Violation> {
+        let fault = approval.fault.filter(|_| self.history.participants.faults);
+        let issued = self.harness.approve(&self.member, NewApproval { fault, ..approval }, role).await?;
+        let what = (approval.approved, role, self.membership.approves());
+        self.connections.push(Connection::new(issued, &self.member.person, what, self.harness.now()));
+        Ok(())
+    }
+
+    /// The person approves again, and the client exchanges the code.
+    async fn approve_again(&mut self, approval: NewApproval, role: Role) -> Result<(), Violation> {
+        let unlisted = |action| Administration { action, listed: false, fault: None };
+        if !self.membership.has_tenant() {
+            self.administer(unlisted(Action::PutTenant)).await?;
+        }
+        let role = match self.membership.role() {
+            Some(role) => role,
+            None => {
+                self.administer(unlisted(Action::Role(Some(role)))).await?;
+                role
+            }
+        };
+        self.approve(approval, role).await?;
+        self.send_and_check(from_client(0, Operation::Exchange)).await
+    }
+
+    /// What was said to be done is done, and nothing else: a first try that comes late changes nothing.
+    async fn arrive(&mut self, nth: usize) -> Result<(), Violation> {
+        let under_way = self.harness.late_writes();
+        if under_way == 0 {
+            return Ok(());
+        }
+        let late = self.harness.arrive(nth % under_way);
+        let outcome = if late.applied { "applied" } else { "refused" };
+        self.count(format!("late {} {outcome}", late.operation));
+        self.compare_stored().await.map_err(|wrong| format!("{late:?} came late: {wrong}"))
+    }
+
+    /// Does it, and again if that fails.
+    async fn administer(&mut self, administration: Administration) -> Result<(), Violation> {
+        let fault = administration.fault.filter(|_| self.history.participants.faults);
+        self.begin_administration(administration.action);
+        self.harness.inject_fault(fault);
+        let mut marked = self.act(administration).await;
+        self.harness.inject_fault(None);
+        if marked.is_err() && fault.is_some_and(|fault| !fault.goes_unnoticed()) {
+            marked = self.act(administration).await;
+        }
+        let marked = marked.map_err(|error| format!("it cannot be done: {error}"))?;
+        let told = self.listen();
+        let expected = self.conclude_administration(administration, None);
+        self.check_announced(administration.action, &told)?;
+        match marked {
+            Some(marked) if fault.is_none() && marked != expected => Err(format!("{marked} marked, not {expected}")),
+            _ => Ok(()),
+        }
+    }
+
+    async fn act(&self, administration: Administration) -> Result<Option<usize>, UpstreamError> {
+        let newest = &self.connections.last().expect("the first").issued.id;
+        self.harness.administer(&self.member, administration, newest, self.changes).await
+    }
+
+    fn begin_administration(&mut self, action: Action) {
+        self.changes += u64::from(matches!(action, Action::Change(_)));
+        let newest = self.connections.len() - 1;
+        for (at, connection) in self.connections.iter_mut().enumerate() {
+            connection.invariants.administration_begins(action, at == newest);
+        }
+    }
+
+    /// It has been done. How many grants must have been marked, but for the one that is `known` already.
+    fn conclude_administration(&mut self, administration: Administration, known: Option<usize>) -> usize {
+        self.membership.apply(administration.action);
+        let (newest, now) = (self.connections.len() - 1, self.harness.now());
+        let mut marked = 0;
+        for (at, connection) in self.connections.iter_mut().enumerate() {
+            if known != Some(at) {
+                let over = self.membership.carries(connection.under).is_err();
+                let told =
+                    mark(&mut connection.prediction, administration, &self.membership, (over, at == newest), now);
+                marked += usize::from(!told.is_empty());
+            }
+            connection.invariants.administered(administration.action, at == newest);
+        }
+        marked
+    }
+
+    /// That many end is announced before the write, and told after it.
+    fn check_announced(&self, action: Action, told: &[CapturedEvent]) -> Result<(), Violation> {
+        let Action::RevokeTogether(Together::Person | Together::Client | Together::Tenant) = action else {
+            return Ok(());
+        };
+        let place = |name| told.iter().position(|event| event.name == name);
+        let can_be_done = match action {
+            Action::RevokeTogether(Together::Person) => self.membership.role().is_some(),
+            _ => self.membership.has_tenant(),
+        };
+        match (place("connections_ending"), place("connections_ended")) {
+            (Some(announced), Some(ended)) if announced < ended && can_be_done => Ok(()),
+            (None, None) if !can_be_done => Ok(()),
+            _ => Err(format!("the audit says {told:?}")),
+        }
+    }
+
     /// One request, which may meet a fault.
     async fn send_and_check(&mut self, request: Request) -> Result<(), Violation> {
-        let Some(asked) = self.prepare(request) else { return Ok(()) };
+        let at = self.connection(request);
+        let Some(asked) = self.prepare(at, request) else { return Ok(()) };
         let fault = request.fault.filter(|_| self.history.participants.faults);
         self.harness.inject_fault(fault);
-        let answered = self.send(&asked).await;
+        let answered = self.send(at, &asked).await;
         self.harness.inject_fault(None);
 
-        let (role, now) = (self.invariants.role, self.harness.now());
-        let mut after = self.prediction.clone();
-        let (answer, told) = after.request(&asked.presented, role, now);
+        let (connection, now) = (&self.connections[at], self.harness.now());
+        let mut after = connection.prediction.clone();
+        let (answer, told) = after.request(&asked.presented, self.membership.carries(connection.under), now);
         let mut candidates = vec![PossibleOutcome { answers: vec![answer], told: Some(told), after: after.clone() }];
-        if fault.is_some() {
-            for after in [self.prediction.clone(), after] {
+        if fault.is_some_and(|fault| !fault.goes_unnoticed()) {
+            for after in [connection.prediction.clone(), after] {
                 candidates.push(PossibleOutcome { answers: vec![ExpectedResponse::Unavailable], told: None, after });
             }
         }
-        self.conclude(&[asked], &[answered], candidates).await
+        self.conclude(at, &[asked], &[answered], candidates).await
     }
 
     /// Two at once, in the order that was drawn: as if one had come after the other, but for the reason of an end.
     async fn send_concurrently(
         &mut self,
+        at: usize,
         one: PreparedRequest,
         other: PreparedRequest,
         order: u16,
     ) -> Result<(), Violation> {
-        let (first, second) = self.harness.scheduler.run_schedule(order, self.send(&one), self.send(&other)).await;
-        let (role, now) = (self.invariants.role, self.harness.now());
+        self.harness.inject_fault(self.unnoticed(one.request.fault));
+        let scheduler = &self.harness.scheduler;
+        let (first, second) = scheduler.run_schedule(order, self.send(at, &one), self.send(at, &other)).await;
+        self.harness.inject_fault(None);
+        let (connection, now) = (&self.connections[at], self.harness.now());
+        let carried = self.membership.carries(connection.under);
         let mut candidates = Vec::new();
         for swapped in [false, true] {
-            let mut after = self.prediction.clone();
-            let mut request = |asked: &PreparedRequest| after.request(&asked.presented, role, now).0;
+            let mut after = connection.prediction.clone();
+            let mut request = |asked: &PreparedRequest| after.request(&asked.presented, carried, now).0;
             let answers = if swapped {
                 let second = request(&other);
                 vec![request(&one), second]
@@ -181,77 +281,83 @@ impl<'t> HistoryRun<'t> {
         }
         // Or both were judged before either did anything: then the one that ends the grant says why.
         let judged = [&one, &other].map(|asked| {
-            let mut after = self.prediction.clone();
-            (after.request(&asked.presented, role, now).0, after)
+            let mut after = connection.prediction.clone();
+            (after.request(&asked.presented, carried, now).0, after)
         });
-        let ends =
-            |after: &GrantModel| after.state != self.prediction.state && matches!(after.state, ExpectedState::Ended(_));
+        let ends = |after: &GrantModel| {
+            after.state != connection.prediction.state && matches!(after.state, ExpectedState::Ended(_))
+        };
         let [(first_answer, first_after), (second_answer, second_after)] = judged;
         if ends(&first_after) != ends(&second_after) {
             let after = if ends(&first_after) { first_after } else { second_after };
             candidates.push(PossibleOutcome { answers: vec![first_answer, second_answer], told: None, after });
         }
-        self.conclude(&[one, other], &[first, second], candidates).await
+        self.conclude(at, &[one, other], &[first, second], candidates).await
     }
 
-    /// The request with what it shows, if its sender has that and takes part.
-    fn prepare(&self, request: Request) -> Option<PreparedRequest> {
-        let is_thief = request.sender != Sender::Client;
-        let gives_back = matches!(request.operation, Operation::RevokeRefresh | Operation::RevokeAccess);
-        if is_thief && !self.history.participants.thief
-            || gives_back && !is_thief && !self.history.participants.administrator
-        {
-            return None;
-        }
-        let (text, token) = match request.operation {
-            Operation::Exchange => {
-                if !is_thief && self.client.access.is_some() {
-                    return None;
+    /// A request and what an administrator does, in the order that was drawn: as if the request had come before, after, or between what
+    /// counts and what is marked.
+    async fn meet(
+        &mut self,
+        at: usize,
+        asked: PreparedRequest,
+        administration: Administration,
+        order: u16,
+    ) -> Result<(), Violation> {
+        self.begin_administration(administration.action);
+        self.harness.inject_fault(self.unnoticed(administration.fault.or(asked.request.fault)));
+        let scheduler = &self.harness.scheduler;
+        let (answered, acted) = scheduler.run_schedule(order, self.send(at, &asked), self.act(administration)).await;
+        self.harness.inject_fault(None);
+        acted.map_err(|error| format!("it cannot be done: {error}"))?;
+
+        let (connection, now, newest) = (&self.connections[at], self.harness.now(), self.connections.len() - 1);
+        let mut candidates = Vec::new();
+        for place in 0..3 {
+            let (mut after, mut membership) = (connection.prediction.clone(), self.membership.clone());
+            let mut answers = Vec::new();
+            for stage in 0..3 {
+                if stage == place {
+                    let carried = membership.carries(connection.under);
+                    answers.push(after.request(&asked.presented, carried, now).0);
                 }
-                let verified =
-                    !matches!(request.sender, Sender::Thief { impersonation: Impersonation::Unverified, .. });
-                (self.granted.code.clone(), Token::Code { verified })
+                match stage {
+                    0 => membership.apply(administration.action),
+                    1 => {
+                        let over = membership.carries(connection.under).is_err();
+                        mark(&mut after, administration, &membership, (over, at == newest), now);
+                    }
+                    _ => {}
+                }
             }
-            Operation::Refresh(requested_scope) => {
-                let (text, generation) = self.refresh_token(request.sender)?;
-                (text, Token::Refresh { generation, requested_scope })
-            }
-            Operation::Ping | Operation::Skills => {
-                let access = self.access_token(request.sender)?;
-                let allows = request.operation == Operation::Ping || access.permissions.contains("skills:read");
-                let (generation, expires) = (access.generation, access.expires);
-                (access.text.clone(), Token::Access { generation, expires, allows })
-            }
-            Operation::RevokeRefresh => (self.refresh_token(request.sender)?.0, Token::ToRevoke),
-            Operation::RevokeAccess => (self.access_token(request.sender)?.text.clone(), Token::ToRevoke),
-        };
-        let as_client = !matches!(request.sender, Sender::Thief { impersonation: Impersonation::Another, .. });
-        Some(PreparedRequest { request, text, presented: PresentedToken { token, as_client } })
-    }
-
-    fn refresh_token(&self, sender: Sender) -> Option<(String, u32)> {
-        let known = || self.chain.iter().zip(1..).filter_map(|(text, generation)| Some((text.clone()?, generation)));
-        match sender {
-            Sender::Client => known().find(|(_, generation)| Some(*generation) == self.client.generation),
-            Sender::Thief { nth, .. } => {
-                let known: Vec<_> = known().collect();
-                known.iter().rev().nth(usize::from(nth) % known.len().max(1)).cloned()
-            }
+            candidates.push(PossibleOutcome { answers, told: None, after });
         }
+        self.conclude(at, &[asked], &[answered], candidates).await?;
+        self.conclude_administration(administration, Some(at));
+        Ok(())
     }
 
-    fn access_token(&self, sender: Sender) -> Option<&Access> {
-        match sender {
-            Sender::Client => self.accesses.get(self.client.access?),
-            Sender::Thief { nth, .. } => self.accesses.iter().rev().nth(usize::from(nth) % self.accesses.len().max(1)),
-        }
+    /// Of the faults those that change no answer.
+    fn unnoticed(&self, fault: Option<InjectedFault>) -> Option<InjectedFault> {
+        fault.filter(|fault| fault.goes_unnoticed() && self.history.participants.faults)
     }
 
-    async fn send(&self, asked: &PreparedRequest) -> HttpResponse {
-        let (harness, text, as_client) = (self.harness, asked.text.as_str(), asked.presented.as_client);
+    /// Which of the grants a request is for.
+    fn connection(&self, request: Request) -> usize {
+        let count = self.connections.len();
+        count - 1 - usize::from(request.grant) % count
+    }
+
+    fn prepare(&self, at: usize, request: Request) -> Option<PreparedRequest> {
+        self.connections[at].prepare(request, self.history.participants)
+    }
+
+    async fn send(&self, at: usize, asked: &PreparedRequest) -> HttpResponse {
+        let (harness, issued) = (self.harness, &self.connections[at].issued);
+        let (text, as_client) = (asked.text.as_str(), asked.presented.as_client);
         match (asked.request.operation, &asked.presented.token) {
             (Operation::Exchange, Token::Code { verified: true }) => {
-                harness.exchange(text, &self.granted.verifier, as_client).await
+                harness.exchange(text, &issued.verifier, as_client).await
             }
             (Operation::Exchange, _) => harness.exchange(text, &"a".repeat(43), as_client).await,
             (Operation::Refresh(requested_scope), _) => harness.refresh(text, requested_scope.sent(), as_client).await,
@@ -264,44 +370,44 @@ impl<'t> HistoryRun<'t> {
     /// Finds the one way in which it can have gone, and goes on from there.
     async fn conclude(
         &mut self,
+        at: usize,
         asked: &[PreparedRequest],
         answered: &[HttpResponse],
         candidates: Vec<PossibleOutcome>,
     ) -> Result<(), Violation> {
-        let told = self.harness.audit.take();
+        let told = self.listen();
         self.statistics.requests += asked.len();
-        for (event, detail) in &told {
-            *self.statistics.audit_events.entry(format!("{event} {detail}")).or_default() += 1;
-            self.endings.0 += usize::from(event == "grant_ending");
-            self.endings.1 += usize::from(event == "grant_ended");
+        let (connection, now) = (&self.connections[at], self.harness.now());
+        for (asked, answered) in asked.iter().zip(answered) {
+            connection.invariants.check_not_let_in(&asked.presented.token, answered.status)?;
         }
         let expected: Vec<_> = candidates.iter().map(|candidate| candidate.answers.clone()).collect();
         let (fit, unfit): (Vec<_>, Vec<_>) = candidates
             .into_iter()
-            .map(|candidate| (self.fits(answered, &candidate.answers), candidate))
+            .map(|candidate| (connection.fits(answered, &candidate.answers, now), candidate))
             .partition(|(fits, _)| fits.is_ok());
         let wrong = unfit.into_iter().filter_map(|(why, _)| why.err()).collect::<Vec<_>>().join("; ");
         let mut fit: Vec<_> = fit.into_iter().map(|(_, candidate)| candidate).collect();
         fit.dedup_by(|one, other| one.after == other.after);
         if fit.len() > 1 {
-            let stored = self.stored().await;
+            let stored = projected_of_stored(&self.harness.stored(&connection.issued.id).await);
             fit.retain(|candidate| projected(&candidate.after) == stored);
         }
         let Some(PossibleOutcome { answers, told: expected_told, after }) = fit.into_iter().next() else {
             return Err(format!("{wrong}\n  answered {answered:?}\n  expected {expected:?}"));
         };
         if let Some(expected) = expected_told {
-            let told: Vec<_> = told.iter().map(|(event, detail)| (event.as_str(), detail.as_str())).collect();
+            let told: Vec<_> = told.iter().map(|event| (event.name.as_str(), event.detail.as_str())).collect();
             if told != expected {
                 return Err(format!("the audit says {told:?}, not {expected:?}"));
             }
         }
-        self.prediction = after;
-        if let ExpectedState::Active(active) = self.prediction.state {
+        let connection = &mut self.connections[at];
+        connection.prediction = after;
+        if let ExpectedState::Active(active) = connection.prediction.state {
             // Perhaps nobody was told.
-            self.known(active.generation);
+            connection.known(active.generation);
         }
-        let now = self.harness.now();
         let alone = answers.len() == 1;
         let observations = asked.iter().zip(&answers);
         let observations = observations.map(|(asked, answer)| Observation {
@@ -311,150 +417,63 @@ impl<'t> HistoryRun<'t> {
             alone,
             now,
         });
-        self.invariants.check(&observations.collect::<Vec<_>>())?;
+        connection.invariants.check(&observations.collect::<Vec<_>>())?;
         for ((asked, answered), answer) in asked.iter().zip(answered).zip(&answers) {
-            if let ExpectedResponse::Tokens { generation, permissions, expires_in, .. } = answer {
-                let refresh = answered.body["refresh_token"].as_str().map(str::to_owned);
-                self.known(*generation).clone_from(&refresh);
-                self.accesses.push(Access {
-                    text: answered.body["access_token"].as_str().unwrap_or_default().to_owned(),
-                    generation: *generation,
-                    expires: now + expires_in,
-                    permissions: permissions.clone(),
-                });
-                if asked.request.sender == Sender::Client && !asked.request.lost {
-                    self.client =
-                        Client { generation: refresh.map(|_| *generation), access: Some(self.accesses.len() - 1) };
-                    self.invariants.received = now;
-                }
-            }
+            connection.receive(asked, answered, answer, now);
         }
         Ok(())
     }
 
-    /// The refresh token of a generation, as far as anybody knows.
-    fn known(&mut self, generation: u32) -> &mut Option<String> {
-        let place = usize::try_from(generation - 1).expect("small");
-        while self.chain.len() <= place {
-            self.chain.push(None);
-        }
-        &mut self.chain[place]
-    }
-
-    /// Whether these answers can be those.
-    fn fits(&self, answered: &[HttpResponse], expected: &[ExpectedResponse]) -> Result<(), Violation> {
-        let mut successors: BTreeMap<u32, &str> = BTreeMap::new();
-        for (answered, expected) in answered.iter().zip(expected) {
-            let HttpResponse { status, body } = answered;
-            let is = |wanted: u16, error: &str| *status == wanted && (error.is_empty() || body["error"] == error);
-            let right = match expected {
-                ExpectedResponse::Tokens { .. } => {
-                    let (generation, refresh) = self.are_tokens(answered, expected)?;
-                    if let Some(refresh) = refresh {
-                        let one = *successors.entry(generation).or_insert(refresh);
-                        if one != refresh {
-                            return Err(format!("two successors of generation {}", generation - 1));
-                        }
-                    }
-                    true
-                }
-                ExpectedResponse::InvalidGrant => is(400, "invalid_grant"),
-                ExpectedResponse::InvalidScope => is(400, "invalid_scope"),
-                ExpectedResponse::Revoked => is(200, "") && body.is_null(),
-                ExpectedResponse::Authorized => is(200, "") && body["result"].is_object(),
-                ExpectedResponse::Forbidden => is(403, ""),
-                ExpectedResponse::Unauthorized => is(401, ""),
-                ExpectedResponse::Unavailable => is(503, ""),
-            };
-            if !right {
-                return Err(format!("not {expected:?}"));
+    /// What the audit has said, counted.
+    fn listen(&mut self) -> Vec<CapturedEvent> {
+        let told = self.harness.audit.take();
+        for event in &told {
+            self.count(format!("{} {}", event.name, event.detail));
+            let connection =
+                self.connections.iter_mut().find(|connection| connection.issued.id.to_text() == event.grant);
+            if let Some(connection) = connection {
+                connection.endings.0 += usize::from(event.name == "grant_ending");
+                connection.endings.1 += usize::from(event.name == "grant_ended");
             }
         }
-        Ok(())
+        told
     }
 
-    /// Whether an answer holds those tokens: its generation, and the refresh token.
-    fn are_tokens<'a>(
-        &self,
-        answered: &'a HttpResponse,
-        expected: &ExpectedResponse,
-    ) -> Result<(u32, Option<&'a str>), Violation> {
-        let ExpectedResponse::Tokens { generation, permissions, stays, expires_in } = expected else {
-            return Err("no tokens were expected".to_owned());
-        };
-        let HttpResponse { status, body } = answered;
-        let access = body["access_token"].as_str().filter(|_| *status == 200).ok_or("no tokens")?;
-        let (claims, now) = (claims(access).1, self.harness.now());
-        let scopes = |text: &Value| -> Vec<String> {
-            let text = text.as_str().unwrap_or_default();
-            text.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned).collect()
-        };
-        let (mut issued, mut told) = (scopes(&claims["scope"]), scopes(&body["scope"]));
-        issued.sort();
-        told.sort();
-        let carries: Vec<_> = permissions.iter().map(|scope| (*scope).to_owned()).collect();
-        let mut says = carries.clone();
-        says.extend(stays.then(|| "offline_access".to_owned()));
-        says.sort();
-        let refresh = body["refresh_token"].as_str();
-        let known = self.chain.get(usize::try_from(generation - 1).expect("small")).and_then(Option::as_deref);
-        for (operation, right) in [
-            ("generation", claims["generation"] == *generation),
-            ("scope of the access token", issued == carries),
-            ("scope that is told", told == says),
-            ("exp", claims["exp"] == now + expires_in && claims["iat"] == now),
-            ("expires_in", body["expires_in"] == *expires_in),
-            ("refresh token", refresh.is_some() == *stays),
-            ("successor", known.is_none() || known == refresh),
-            ("turn", known.is_some() || refresh.is_none() || !self.chain.iter().any(|old| old.as_deref() == refresh)),
-            ("grant", claims["grant"] == self.granted.id.to_text()),
-            ("person", claims["sub"] == self.granted.person.as_str()),
-        ] {
-            if !right {
-                return Err(format!("another {operation} than in {expected:?}: {claims}"));
-            }
-        }
-        Ok((*generation, refresh))
+    fn count(&mut self, event: String) {
+        *self.statistics.events.entry(event).or_default() += 1;
     }
 
     async fn compare_stored(&self) -> Result<(), Violation> {
-        let (stored, predicted) = (self.stored().await, projected(&self.prediction));
-        if stored == predicted { Ok(()) } else { Err(format!("stored is {stored:?}, not {predicted:?}")) }
-    }
-
-    /// An end is never hidden, whatever fails, and never told twice.
-    fn compare_told(&self) -> Result<(), Violation> {
-        let by_request = matches!(self.prediction.state, ExpectedState::Ended(why) if why != "administrator");
-        let (announced, told) = self.endings;
-        let missing = by_request && (announced == 0 || told == 0 && !self.history.participants.faults);
-        if missing || told > 1 || told == 1 && !by_request {
-            return Err(format!("the audit announces {announced} ends and tells {told}: {:?}", self.prediction.state));
+        for connection in &self.connections {
+            let stored = projected_of_stored(&self.harness.stored(&connection.issued.id).await);
+            let predicted = projected(&connection.prediction);
+            if stored != predicted {
+                return Err(format!("stored is {stored:?}, not {predicted:?}"));
+            }
+        }
+        let (stored, predicted) = (self.harness.stored_role(&self.member).await, self.membership.role());
+        if stored.as_deref() != predicted.map(Role::name) {
+            return Err(format!("the role is {stored:?}, not {predicted:?}"));
         }
         Ok(())
     }
-
-    async fn stored(&self) -> Projected {
-        match self.harness.stored(&self.granted.id).await.state {
-            StoredState::Issued => ("issued", 0, 0, 0),
-            StoredState::Active(active) => {
-                let since = (1, active.since);
-                let (generation, answered) =
-                    active.family.map_or(since, |family| (family.generation, family.last_issued));
-                ("active", generation, active.seen, answered.seconds())
-            }
-            StoredState::Revoked { reason: why, .. } => (why.as_str(), 0, 0, 0),
-        }
-    }
 }
 
-/// As much of a grant as decides between candidates: its state, the current generation, the newest one seen, and when the family last
-/// earned anybody tokens.
-type Projected = (&'static str, u32, u32, i64);
+const fn from_client(grant: u8, operation: Operation) -> Request {
+    Request { grant, sender: Sender::Client, operation, lost: false, fault: None }
+}
 
-fn projected(prediction: &GrantModel) -> Projected {
-    match prediction.state {
-        ExpectedState::Issued => ("issued", 0, 0, 0),
-        ExpectedState::Active(active) => ("active", active.generation, active.used, active.answered),
-        ExpectedState::Ended(why) => (why, 0, 0, 0),
+/// What an administrator does to a grant besides what counts for all: marks it if it is over, or ends the newest. What the audit says.
+fn mark(
+    grant: &mut GrantModel,
+    administration: Administration,
+    membership: &MembershipModel,
+    (is_over, is_newest): (bool, bool),
+    now: i64,
+) -> Vec<AuditEvent> {
+    match administration.marks(membership) {
+        Some(why) if is_over && grant.is_open(now) => grant.end(why),
+        None if administration.action == Action::Revoke && is_newest => grant.end("administrator"),
+        _ => Vec::new(),
     }
 }

@@ -1,20 +1,19 @@
 //! What must hold whatever the model predicts: the promises, checked against what was done and answered, and nothing else.
 
 use crate::grant_model::{ExpectedResponse, PresentedToken, Token};
-use crate::history::{History, Impersonation, Operation, Request, RequestedScope, Role, Sender};
+use crate::history::{Action, Approved, Impersonation, Operation, Request, RequestedScope, Role, Sender, Together};
 use crate::history_run::Violation;
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 24 * 3600;
 
-/// What has happened.
+/// What has happened to one grant.
 #[derive(Clone)]
 pub(crate) struct Invariants {
     approved: &'static str,
     approved_at: i64,
-    first_role: Role,
-    /// The person's now.
-    pub(crate) role: Option<Role>,
+    /// The person's role; while it changes, both.
+    roles: Vec<Role>,
     /// When the client last received tokens.
     pub(crate) received: i64,
     /// How often the code led to tokens.
@@ -44,12 +43,11 @@ pub(crate) struct Observation<'a> {
 }
 
 impl Invariants {
-    pub(crate) fn new(history: &History, now: i64) -> Self {
+    pub(crate) fn new(approved: Approved, role: Role, now: i64) -> Self {
         Self {
-            approved: history.approved.scope(),
+            approved: approved.scope(),
             approved_at: now,
-            first_role: history.role,
-            role: Some(history.role),
+            roles: vec![role],
             received: now,
             chains: 0,
             client_showed_code: 0,
@@ -61,10 +59,33 @@ impl Invariants {
         }
     }
 
-    /// By an administrator.
-    pub(crate) fn ended(&mut self) {
-        self.over = Some("an administrator ended it");
-        self.excused = true;
+    /// An administrator begins something: from now on it may have been done.
+    pub(crate) fn administration_begins(&mut self, action: Action, is_newest: bool) {
+        if let Action::Role(Some(role)) | Action::Change(Some(role)) = action {
+            self.roles.push(role);
+        }
+        self.excused |= ends(action, is_newest).is_some();
+    }
+
+    /// It was answered: it has been done.
+    pub(crate) fn administered(&mut self, action: Action, is_newest: bool) {
+        if let Action::Role(Some(role)) | Action::Change(Some(role)) = action {
+            self.roles = vec![role];
+        }
+        self.over = self.over.or(ends(action, is_newest));
+    }
+
+    /// From the answer to an ending on, no call, exchange or refresh is ever let in again that it names, whatever comes late.
+    pub(crate) fn check_not_let_in(&self, token: &Token, status: u16) -> Result<(), Violation> {
+        let let_in = match token {
+            Token::Code { .. } | Token::Refresh { .. } => status == 200,
+            Token::Access { .. } => status == 200 || status == 403,
+            Token::ToRevoke => false,
+        };
+        match self.over {
+            Some(why) if let_in => Err(format!("let in although {why}: {token:?} is answered by {status}")),
+            _ => Ok(()),
+        }
     }
 
     /// Checks the promises on what was done at once.
@@ -79,13 +100,6 @@ impl Invariants {
     }
 
     fn check_one(&mut self, before: &Self, observation: &Observation<'_>) -> Result<(), Violation> {
-        let accepted = matches!(
-            observation.answer,
-            ExpectedResponse::Tokens { .. } | ExpectedResponse::Authorized | ExpectedResponse::Forbidden
-        );
-        if let Some(why) = before.over.filter(|_| accepted) {
-            return Err(format!("it answers although it is over: {why}"));
-        }
         self.check_scope(observation)?;
         self.remember(before, observation);
         Ok(())
@@ -93,13 +107,14 @@ impl Invariants {
 
     /// What is allowed never exceeds approved ∩ role.
     fn check_scope(&self, observation: &Observation<'_>) -> Result<(), Violation> {
-        let ExpectedResponse::Tokens { permissions, .. } = observation.answer else { return Ok(()) };
-        let role = if observation.request.operation == Operation::Exchange { Some(self.first_role) } else { self.role };
-        let allowed = |scope: &&str| self.approved.split(' ').any(|known| known == *scope);
-        let excess: Vec<_> = permissions
-            .iter()
-            .filter(|scope| !allowed(scope) || !role.is_some_and(|role| role.allows(scope)))
-            .collect();
+        let permissions: Vec<&str> = match (observation.answer, &observation.presented.token) {
+            (ExpectedResponse::Tokens { permissions, .. }, _) => permissions.iter().copied().collect(),
+            (ExpectedResponse::Authorized, Token::Access { scope, .. }) => scope.iter().copied().collect(),
+            _ => return Ok(()),
+        };
+        let approved = |scope: &str| self.approved.split(' ').any(|known| known == scope);
+        let allowed = |scope: &str| self.roles.iter().any(|role| role.allows(scope));
+        let excess: Vec<_> = permissions.into_iter().filter(|scope| !approved(scope) || !allowed(scope)).collect();
         if excess.is_empty() { Ok(()) } else { Err(format!("allows {excess:?} besides what it may")) }
     }
 
@@ -137,7 +152,6 @@ impl Invariants {
                 if used && *alone && **answer != ExpectedResponse::Unavailable {
                     self.over = Some("a superseded token was presented after its successor had been used");
                 }
-                self.excused |= self.role.is_none();
             }
             _ => {}
         }
@@ -152,11 +166,12 @@ impl Invariants {
         self.excused |= !harmless || self.client_showed_code > 1;
     }
 
-    /// A client that stores what it receives stays connected until somebody or the calendar ends it.
+    /// A client that stores what it receives becomes connected, and stays so until somebody or the calendar ends that very grant.
     fn check_client(&self, observation: &Observation<'_>) -> Result<(), Violation> {
         // A retry within a minute of the turn does not renew the thirty days.
         let old = observation.now >= (self.received + 30 * DAY - MINUTE).min(self.approved_at + 180 * DAY);
         let cut_off = match (&observation.presented.token, observation.answer) {
+            (Token::Code { .. }, ExpectedResponse::InvalidGrant) => observation.now <= self.approved_at + MINUTE,
             (Token::Refresh { .. }, ExpectedResponse::InvalidGrant) => true,
             (Token::Access { expires, .. }, ExpectedResponse::Unauthorized) => observation.now < *expires,
             _ => false,
@@ -165,5 +180,18 @@ impl Invariants {
             return Err("an honest client is cut off".to_owned());
         }
         Ok(())
+    }
+}
+
+/// Why a grant is over after that, if it names it.
+const fn ends(action: Action, is_newest: bool) -> Option<&'static str> {
+    match action {
+        Action::Role(None) | Action::Change(None) => Some("the person left"),
+        Action::RemoveTenant => Some("the tenant was removed"),
+        Action::Revoke if is_newest => Some("an administrator ended it"),
+        Action::RevokeTogether(Together::Person) => Some("all of the person's were ended"),
+        Action::RevokeTogether(Together::Client) => Some("all of the client's were ended"),
+        Action::RevokeTogether(Together::Tenant) => Some("all of the tenant's were ended"),
+        _ => None,
     }
 }

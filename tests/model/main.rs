@@ -1,25 +1,27 @@
-//! A model of one grant, and histories of an honest client, a thief, an administrator, failing AWS and a clock, played on the real
+//! A model of grants, and histories of an honest client, a thief, an administrator, failing AWS and a clock, played on the real
 //! functions. After every step the answer must be one that the model predicts, and what is promised of every grant must hold.
 //!
 //! | module | what it is |
 //! | --- | --- |
 //! | `history` | what can happen |
-//! | `grant_model` | what must come of it |
+//! | `grant_model`, `membership_model` | what must come of it |
 //! | `invariants` | what must hold whatever the model predicts |
-//! | `history_run` | one history, run and compared |
+//! | `history_run`, `connection` | one history, run and compared |
 //! | `harness`, `captured_audit` | the system it is run on, and its audit |
 //!
-//! Histories come in batches, each from the seed that is its number. A failure shows the shortest history that still fails and
-//! the batch; `MODEL_BATCH=<number>` plays that one alone, `MODEL_HISTORIES=<number>` sets how many are played in all.
+//! Histories come in batches, each from the seed that is its number. A failure shows the shortest history that a minute finds and
+//! its batch; `MODEL_BATCH=<number>` plays that one alone, `MODEL_HISTORIES=<number>` sets how many are played in all.
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod captured_audit;
+mod connection;
 mod grant_model;
 mod harness;
 mod history;
 mod history_run;
 mod invariants;
+mod membership_model;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -70,19 +72,25 @@ fn every_history_matches_the_model() {
     let failed = workers.into_iter().filter_map(|worker| worker.join().err()).count();
     assert_eq!(failed, 0, "a history did not go as it must: see above");
 
-    let Statistics { histories, requests, audit_events: told } = &*all.lock().expect("unpoisoned");
-    let told: BTreeMap<_, _> = told.iter().collect();
+    let Statistics { histories, requests, events } = &*all.lock().expect("unpoisoned");
+    let told: BTreeMap<_, _> = events.iter().collect();
     let seconds = started.elapsed().as_secs();
     let _ = writeln!(std::io::stderr(), "{histories} histories, {requests} requests in {seconds} s: {told:?}");
     if *histories < 10_000 {
         return;
     }
     for event in [
+        "connections_ended administrator",
+        "connections_ended person",
         "grant_activated ",
         "grant_ended code_replayed",
         "grant_ended membership_gone",
         "grant_ended refresh_replayed",
         "grant_ended revoked",
+        "grant_ended revoked_together",
+        "late PutItem refused",
+        "late TransactWriteItems refused",
+        "late UpdateItem refused",
         "refresh_judged concurrent",
         "refresh_judged current",
         "refresh_judged expired",
@@ -103,7 +111,8 @@ fn run_batch(batch: usize) -> Statistics {
     seed[..8].copy_from_slice(&u64::try_from(batch).expect("small").to_le_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let cases = u32::try_from(BATCH).expect("small");
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let shrinking = Config { max_shrink_iters: 20_000, max_shrink_time: 60_000, ..Config::default() };
+    let config = Config { cases, failure_persistence: None, ..shrinking };
     let statistics = RefCell::new(Statistics::default());
     let played = TestRunner::new_with_rng(config, rng).run(&history::any(), |history| {
         let played = runtime.block_on(HistoryRun::run(&harness, &history, &mut statistics.borrow_mut()));
@@ -123,7 +132,7 @@ fn run_batch(batch: usize) -> Statistics {
 fn add(all: &mut Statistics, batch: Statistics) {
     all.histories += batch.histories;
     all.requests += batch.requests;
-    for (event, times) in batch.audit_events {
-        *all.audit_events.entry(event).or_default() += times;
+    for (event, times) in batch.events {
+        *all.events.entry(event).or_default() += times;
     }
 }

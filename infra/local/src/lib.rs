@@ -473,6 +473,19 @@ impl System {
         &self.workspaces
     }
 
+    /// Has the tables in here carry out a call, past whatever is on the way to them: status and JSON of the answer.
+    #[must_use]
+    pub fn call_tables(&self, operation: &str, body: &serde_json::Value) -> (u16, String) {
+        database_operation::perform(&self.database, operation, body.to_string().as_bytes())
+    }
+
+    /// The environment of somebody who holds the tables as an operator does, but whose calls go the functions' way: by the interceptor.
+    #[must_use]
+    pub fn intercepted(&self) -> Environment {
+        let (addresses, connector) = &self.deployed.functions;
+        operator(self.tables.clone(), &aws::sdk_config("operator", addresses, connector), &self.deployed.clock)
+    }
+
     /// The clock of the system.
     #[must_use]
     pub fn clock(&self) -> Clock {
