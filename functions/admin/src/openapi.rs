@@ -36,7 +36,7 @@ fn document() -> Value {
         document.written::<KeysPage>("A page of keys."),
         document.written::<ActivityPage>("A page of events."),
     );
-    let after = query("after", "`next` of the page before.", json!({ "type": "string", "maxLength": 512 }));
+    let after = query("after", "`next` of the page before.", &json!({ "type": "string", "maxLength": 512 }));
     let (key, key_or_session) = (json!([{ "key": [] }]), json!([{ "key": [] }, { "session": [] }]));
 
     document.add(
@@ -47,7 +47,7 @@ fn document() -> Value {
             "summary": "This description.",
             "security": [],
             "responses": {
-                "200": answer("An OpenAPI document.", json!({ "type": "object", "required": ["openapi", "paths"] })),
+                "200": answer("An OpenAPI document.", &json!({ "type": "object", "required": ["openapi", "paths"] })),
             },
         }),
     );
@@ -70,8 +70,8 @@ fn document() -> Value {
             "operationId": "listConnections",
             "summary": "What is connected in the tenant; the newest first.",
             "parameters": [
-                query("person", "Only those of this person.", person),
-                query("client", "Only those of this client.", json!({ "type": "string", "maxLength": 256 })),
+                query("person", "Only those of this person.", &person),
+                query("client", "Only those of this client.", &json!({ "type": "string", "maxLength": 256 })),
                 after,
             ],
             "security": key_or_session,
@@ -155,7 +155,7 @@ impl Document {
 
     /// An answer that is written.
     fn written<T: JsonSchema>(&mut self, description: &str) -> Value {
-        answer(description, self.writes.subschema_for::<T>().to_value())
+        answer(description, &self.writes.subschema_for::<T>().to_value())
     }
 
     /// Adds an operation, with what its path says by itself: the tenant, and the errors.
@@ -186,7 +186,7 @@ impl Document {
     fn finish(mut self) -> Value {
         let error = self.writes.subschema_for::<Body>();
         let refused = |description: &str, header: Option<&str>| {
-            let mut refused = answer(description, error.clone().to_value());
+            let mut refused = answer(description, &error.clone().to_value());
             if let Some(header) = header {
                 refused["headers"] = json!({ header: { "schema": { "type": "string" } } });
             }
@@ -240,10 +240,10 @@ impl Document {
     }
 }
 
-fn answer(description: &str, schema: Value) -> Value {
+fn answer(description: &str, schema: &Value) -> Value {
     json!({ "description": description, "content": { "application/json": { "schema": schema } } })
 }
 
-fn query(name: &str, description: &str, schema: Value) -> Value {
+fn query(name: &str, description: &str, schema: &Value) -> Value {
     json!({ "name": name, "in": "query", "description": description, "schema": schema })
 }

@@ -305,25 +305,20 @@ impl System {
             Some(interceptor) => interceptor::intercept(interceptor, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let audit_connector = if options.intercept_audit {
-            (addresses.clone(), client.clone())
-        } else {
-            (services.clone(), audit_connector)
-        };
+        let direct = (services.clone(), audit_connector);
+        let audit = if options.intercept_audit { (addresses.clone(), client.clone()) } else { direct };
         let lines = LogSubscription::new();
         let deployed = Deployment {
             template,
             functions: (addresses, client),
-            audit: audit_connector,
+            audit,
             clock: options.clock.clone(),
             lines: Arc::clone(&lines),
             programs: options.programs,
         };
         let (routes, audit_subscriber) = start_functions(&deployed).await?;
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
-        if let (Some(faults), Some(settings)) = (&table_faults, options.table_faults) {
-            faults.configure(settings);
-        }
+        begin_faults(table_faults.as_ref(), options.table_faults);
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
         let gateway = Arc::new(Gateway { routes, clock, renames_challenge, dropped });
         servers.serve_api(gateway_listener, &Arc::clone(&gateway).router());
@@ -737,6 +732,13 @@ fn table_faults(
         (false, _) => Ok(None),
         (true, Some(_)) => Err(TablesError::RemoteFaults),
         (true, None) => TableFaults::new(database.clone(), definitions, clock.clone()).map(Some),
+    }
+}
+
+/// From now on that happens. The demo was laid out before.
+fn begin_faults(table_faults: Option<&Arc<TableFaults>>, settings: Option<FaultSettings>) {
+    if let (Some(faults), Some(settings)) = (table_faults, settings) {
+        faults.configure(settings);
     }
 }
 

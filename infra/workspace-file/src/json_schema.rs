@@ -24,6 +24,9 @@ use shared::store::workspace::{CONTENT_LIMIT, DESCRIPTION_LIMIT, TITLE_LIMIT};
 use crate::tool::TIMEOUT;
 use crate::{Variables, WorkspaceFile, yaml};
 
+/// The records of a type, each by its id, with its fields.
+type Records = BTreeMap<Name, Map<String, Value>>;
+
 /// What tenants are to have
 #[derive(JsonSchema)]
 #[schemars(title = "Workspace file", deny_unknown_fields)]
@@ -50,7 +53,7 @@ struct Tenant {
     /// Kinds of records, each by its name
     entity_types: Option<BTreeMap<Name, EntityType>>,
     /// Records, by type and id
-    entities: Option<BTreeMap<Name, Option<BTreeMap<Name, Map<String, Value>>>>>,
+    entities: Option<BTreeMap<Name, Option<Records>>>,
     /// Saved queries over records, each by its name
     views: Option<BTreeMap<Name, View>>,
     /// Texts in Markdown, each by its id
@@ -70,6 +73,7 @@ struct Member {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[schemars(extend("oneOf" = [{ "required": ["url"] }, { "required": ["function"] }]))]
+#[expect(clippy::struct_excessive_bools, reason = "a file says each of them")]
 struct Tool {
     /// Its name for people
     title: Title,
