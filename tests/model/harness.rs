@@ -280,16 +280,11 @@ impl ModelHarness {
                     Together::AnotherClient => Some(&clients[1]),
                     _ => None,
                 };
-                self.end_in_tenant(&by_administrator, tenant, client).await?;
+                if let Some(numbers) = self.directory.tenant_numbers(tenant).await? {
+                    by_administrator.in_tenant(tenant, &numbers, client).await?;
+                }
                 let filter = ConnectionFilter::Tenant { tenant, person: None, client };
                 return self.mark(filter, RevocationReason::Administrator, listed).await;
-            }
-            Together::ManyClients => {
-                for number in 0..=30 {
-                    let client = client_id_of(&format!("client-{number}"));
-                    self.end_in_tenant(&by_administrator, tenant, Some(&client)).await?;
-                }
-                return Ok(None);
             }
         };
         if let Some(membership) = operators.membership(of, at).await? {
@@ -297,18 +292,6 @@ impl ModelHarness {
         }
         let filter = ConnectionFilter::Tenant { tenant: at, person: Some(of), client: None };
         self.mark(filter, RevocationReason::Person, listed).await
-    }
-
-    async fn end_in_tenant(
-        &self,
-        joint: &JointRevocation<'_>,
-        tenant: &TenantId,
-        client: Option<&ClientId>,
-    ) -> Result<(), UpstreamError> {
-        match self.directory.tenant_numbers(tenant).await? {
-            Some(numbers) => joint.in_tenant(tenant, &numbers, client).await,
-            None => Ok(()),
-        }
     }
 
     async fn mark(

@@ -206,8 +206,7 @@ impl<'t> HistoryRun<'t> {
         for (at, connection) in self.connections.iter_mut().enumerate() {
             if known != Some(at) {
                 let over = self.membership.carries(connection.under).is_err();
-                let told =
-                    mark(&mut connection.prediction, administration, &self.membership, (over, at == newest), now);
+                let told = mark(&mut connection.prediction, administration, (over, at == newest), now);
                 marked += usize::from(!told.is_empty());
             }
             connection.invariants.administered(administration.action, at == newest);
@@ -325,7 +324,7 @@ impl<'t> HistoryRun<'t> {
                     0 => membership.apply(administration.action),
                     1 => {
                         let over = membership.carries(connection.under).is_err();
-                        mark(&mut after, administration, &membership, (over, at == newest), now);
+                        mark(&mut after, administration, (over, at == newest), now);
                     }
                     _ => {}
                 }
@@ -467,11 +466,10 @@ const fn from_client(grant: u8, operation: Operation) -> Request {
 fn mark(
     grant: &mut GrantModel,
     administration: Administration,
-    membership: &MembershipModel,
     (is_over, is_newest): (bool, bool),
     now: i64,
 ) -> Vec<AuditEvent> {
-    match administration.marks(membership) {
+    match administration.marks() {
         Some(why) if is_over && grant.is_open(now) => grant.end(why),
         None if administration.action == Action::Revoke && is_newest => grant.end("administrator"),
         _ => Vec::new(),

@@ -74,13 +74,11 @@ impl MembershipModel {
 
 impl Administration {
     /// The reason with which the person's grants are marked that are over and listed, if any are marked.
-    pub(crate) fn marks(&self, membership: &MembershipModel) -> Option<&'static str> {
+    pub(crate) const fn marks(&self) -> Option<&'static str> {
         match self.action {
             Action::Role(None) | Action::Change(None) | Action::RemoveTenant if self.listed => Some("membership_gone"),
             Action::RevokeTogether(Together::Person) if self.listed => Some("person"),
             Action::RevokeTogether(Together::Client | Together::Tenant) if self.listed => Some("administrator"),
-            // Before the tenant forgets the number of a client, it looks for grants that need it.
-            Action::RevokeTogether(Together::ManyClients) if membership.has_tenant() => Some("administrator"),
             _ => None,
         }
     }
