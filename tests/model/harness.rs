@@ -142,11 +142,10 @@ impl ModelHarness {
         self.inject_fault(fault);
         let mut approved = self.try_to_approve(member, approval, role).await;
         self.inject_fault(None);
-        if approved.is_err()
-            && fault.is_some_and(|fault| {
-                !fault.goes_unnoticed() && !(approval.settles && fault.kind == FaultKind::Conflict)
-            })
-        {
+        // A transaction is tried again until the conflict has passed.
+        let must_succeed =
+            |fault: InjectedFault| fault.goes_unnoticed() || approval.settles && fault.kind == FaultKind::Conflict;
+        if approved.is_err() && fault.is_some_and(|fault| !must_succeed(fault)) {
             approved = self.try_to_approve(member, approval, role).await;
         }
         approved.map_err(|error| format!("nothing can be approved: {error}"))

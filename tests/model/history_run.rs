@@ -142,13 +142,11 @@ impl<'t> HistoryRun<'t> {
         if !self.membership.has_tenant() {
             self.administer(unlisted(Action::PutTenant)).await?;
         }
-        let role = match self.membership.role() {
-            Some(role) => role,
-            None => {
-                self.administer(unlisted(Action::Role(Some(role)))).await?;
-                role
-            }
-        };
+        let current = self.membership.role();
+        if current.is_none() {
+            self.administer(unlisted(Action::Role(Some(role)))).await?;
+        }
+        let role = current.unwrap_or(role);
         self.approve(approval, role).await?;
         self.send_and_check(from_client(0, Operation::Exchange)).await
     }
@@ -187,7 +185,7 @@ impl<'t> HistoryRun<'t> {
 
     async fn act(&self, administration: Administration) -> Result<Option<usize>, UpstreamError> {
         let newest = &self.connections.last().expect("the first").issued.id;
-        self.harness.administer(&self.member, administration, newest, self.changes).await
+        Box::pin(self.harness.administer(&self.member, administration, newest, self.changes)).await
     }
 
     fn begin_administration(&mut self, action: Action) {
