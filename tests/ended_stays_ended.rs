@@ -195,6 +195,7 @@ async fn code_in_its_last_second_ends_with_the_others() {
     ana.sign_in("/admin").await;
     let client = test_system.connector("Claude").await;
     let (ask, code) = client.approve_directly(SCOPE, ANA, "acme").await;
+    test_system.settled().await;
     test_system.advance(62);
 
     let told = confirms(&ana, "/admin/end?all=yes").await;

@@ -313,11 +313,11 @@ def policies_say_what_each_may_do(subject):
 
 
 def conditions_on_keys_are_about_one_item(subject):
-    """AWS documents dynamodb:LeadingKeys for calls for one table. Batches and transactions are for several here, so nothing hangs on them."""
+    """AWS documents dynamodb:LeadingKeys and dynamodb:Attributes for calls for one table. Batches and transactions are for several here, so nothing hangs on them."""
     for shape in subject.shapes:
         for function in shape.functions:
             for statement in shape.statements(function):
-                if "dynamodb:" in json.dumps(statement.get("Condition")) and (function, statement["Action"]) != ("Membership", ["dynamodb:PutItem"]):
+                if "dynamodb:" in json.dumps(statement.get("Condition")) and (function not in {"Admin", "Membership"} or statement["Action"] != ["dynamodb:UpdateItem"]):
                     yield f"{shape}: {function}/{statement['Sid']} hangs on how IAM evaluates {statement['Condition']}"
 
 

@@ -286,7 +286,7 @@ impl System {
         let initialized = initialized && !remote_tables.as_ref().is_some_and(RemoteTables::are_new);
         let database = open_database(&definitions, folder.as_deref(), remote_tables.as_ref())?;
         let wanted = options.table_faults.is_some();
-        let table_faults = table_faults(wanted, &database, remote_tables.as_ref(), &definitions, &options.clock)?;
+        let table_faults = faults_of_tables(wanted, &database, remote_tables.as_ref(), &definitions, &options.clock)?;
         let dynamo = serve_tables(&database, remote_tables.as_ref(), table_faults.as_ref(), &mut servers).await?;
         let services = Addresses { dynamo, kms: kms_address, lambda: lambda_address };
         let in_process = (options.in_process && remote_tables.is_none())
@@ -721,7 +721,7 @@ fn open_database(
 }
 
 /// What is to happen on the way to `database`. Nothing does yet.
-fn table_faults(
+fn faults_of_tables(
     wanted: bool,
     database: &dynoxide::Database,
     remote_tables: Option<&RemoteTables>,
