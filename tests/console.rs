@@ -257,6 +257,7 @@ async fn administrator_lists_and_revokes_what_is_the_tenants() {
     assert_eq!(cursor.exchange(&ask, &code).await.json()["error"], "invalid_grant");
 
     is_heard(&test_system).await;
+    test_system.stop_cutting_pages();
     let activity = rows(&ana.open("/admin/acme/activity").await);
     let ended = activity.iter().filter(|row| row.contains("The connection of Claude ended by an administrator"));
     assert_eq!(ended.count(), 2, "{activity:#?}");

@@ -401,6 +401,7 @@ async fn completion_suggests_existing_values() {
 #[tokio::test(flavor = "multi_thread")]
 async fn scopes_decide_what_is_listed_and_read() {
     let test_system = TestSystem::new().await;
+    test_system.stop_cutting_pages();
     let complete = |uri: &str, variable: &str| json!({ "ref": { "type": "ref/resource", "uri": uri }, "argument": { "name": variable, "value": "" } });
     let of_prompt = json!({ "ref": { "type": "ref/prompt", "name": "weekly-report" }, "argument": { "name": "week", "value": "" } });
     for (granted, kind, prompts, refused) in [

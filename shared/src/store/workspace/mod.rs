@@ -265,18 +265,27 @@ impl Workspace {
 
     /// The first names of a kind that begin with `prefix`, at most a hundred, and whether there are more.
     async fn names(&self, kind: &str, prefix: &str) -> Result<(Vec<Name>, bool), UpstreamError> {
+        // A page of the table may end early, without anything being left.
+        const CALLS: usize = 10;
         // No name begins with such text.
         if !prefix.is_empty() && Name::parse(prefix).is_none() {
             return Ok((Vec::new(), false));
         }
-        let only = Some(("#item", &[][..]));
-        // One more than is shown: at the limit DynamoDB returns a last key even if nothing follows.
-        let item_query = ItemQuery { only, most: PAGE + 1, ..ItemQuery::of(&format!("{kind}{prefix}")) };
-        let (items, last) = self.query(item_query).await?;
-        let names = items.iter().map(|item| named(kind, item)).collect::<Option<Vec<_>>>();
-        let mut names = names.ok_or_else(|| unparsable_item(&self.table))?;
         let page_size = usize::try_from(PAGE).unwrap_or_default();
-        let more = names.len() > page_size || last.is_some();
+        let (mut names, mut after, mut more) = (Vec::new(), None, true);
+        for _ in 0..CALLS {
+            let only = Some(("#item", &[][..]));
+            // One more than is shown: at the limit DynamoDB returns a last key even if nothing follows.
+            let item_query = ItemQuery { only, after, most: PAGE + 1, ..ItemQuery::of(&format!("{kind}{prefix}")) };
+            let (items, last) = self.query(item_query).await?;
+            let found = items.iter().map(|item| named(kind, item)).collect::<Option<Vec<_>>>();
+            names.extend(found.ok_or_else(|| unparsable_item(&self.table))?);
+            more = names.len() > page_size || last.is_some();
+            if names.len() > page_size || last.is_none() {
+                break;
+            }
+            after = last.map(Item::into_inner);
+        }
         names.truncate(page_size);
         Ok((names, more))
     }
