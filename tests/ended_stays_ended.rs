@@ -9,6 +9,9 @@ use local::table_faults::fault_kind::FaultKind;
 use local::table_faults::fault_settings::FaultSettings;
 use local::table_faults::one_shot::OneShot;
 use serde_json::{Value, json};
+use shared::joint_revocation::JointRevocation;
+use shared::oauth::client::ClientId;
+use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::TenantId;
 use shared::store::directory::Tenant;
@@ -306,6 +309,60 @@ async fn membership_of_a_removed_tenant_counts_in_no_later_one() {
     test_system.table_faults().unfreeze();
     test_system.table_faults().settled().await;
     assert!(directory.list_members(&id).await.unwrap().is_empty(), "no list shows it");
+}
+
+/// A change that the product sent before its tenant was removed, and that arrives afterwards, makes nobody a member of a later tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_delivery_joins_no_later_tenant() {
+    let test_system = TestSystem::new().await;
+    let (directory, id) = (test_system.system().directory(), TenantId::parse("initech").unwrap());
+    let tenant = Tenant { id: id.clone(), name: "Initech".to_owned(), roles: Vec::new() };
+    directory.put_tenant(&tenant).await.unwrap();
+    assert_eq!(test_system.deliver_change(BEN, "initech", None, Some("viewer"), 1).await.status, 204);
+    directory.remove_tenant(&id, test_system.system().clock().now()).await.unwrap();
+
+    let repeated = test_system.deliver_change(BEN, "initech", None, Some("viewer"), 1).await;
+    let late = test_system.deliver_change(VERA, "initech", None, Some("owner"), 2).await;
+    assert_eq!((repeated.status, late.status), (204, 503));
+    directory.put_tenant(&tenant).await.unwrap();
+
+    for email in [BEN, VERA] {
+        let membership = directory.membership(&test_system.person_id(email), &id).await.unwrap();
+        assert!(membership.is_none(), "{email}");
+    }
+    assert_eq!(test_system.deliver_change(VERA, "initech", None, Some("owner"), 2).await.status, 204);
+    assert_eq!(test_system.membership(VERA, "initech").await.role.name, "owner", "sent again, for this tenant");
+}
+
+/// A tenant keeps the numbers of some clients. None is forgotten while an index may hide what it has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn number_of_a_client_is_kept_until_all_that_it_ended_is_marked() {
+    let test_system = with_faults().await;
+    let system = test_system.system();
+    let (directory, grants, acme) = (system.directory(), system.grants(), TenantId::parse("acme").unwrap());
+    let end = async |client: &str| {
+        let (client, numbers) =
+            (ClientId::parse(client).unwrap(), directory.tenant_numbers(&acme).await.unwrap().unwrap());
+        let reason = RevocationReason::Administrator;
+        let joint = JointRevocation::new((directory, grants), reason, None, system.clock().now());
+        joint.in_tenant(&acme, &numbers, Some(&client)).await.unwrap();
+        directory.tenant_numbers(&acme).await.unwrap().unwrap()
+    };
+    test_system.table_faults().freeze();
+    let held = Held::by(&test_system, "Some Client", BEN).await;
+    end(&held.client.client_id).await;
+    for number in 0..40 {
+        end(&format!("c_made-up-{number}")).await;
+    }
+    held.is_over("forty others later").await;
+
+    test_system.table_faults().unfreeze();
+    test_system.settled().await;
+    test_system.advance(660);
+    let numbers = end("c_made-up-41").await;
+
+    assert!(numbers.number_of(&ClientId::parse(&held.client.client_id).unwrap()).is_none(), "forgotten: {numbers:?}");
+    assert_eq!(held.calls().await, 401, "by its own item");
 }
 
 /// What an earlier version has written has neither identity nor numbers. Nothing of it ends by an upgrade, and all of it can be ended.

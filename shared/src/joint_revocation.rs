@@ -58,11 +58,12 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         JointRevocation { directory, grants, reason, by, now, recorder }
     }
 
-    /// Ends all connections of a person in a tenant.
+    /// Ends all connections of a person in a tenant that had been approved when `membership` was read. Whether this call did; otherwise
+    /// they had been ended before, and what was approved since stays.
     ///
     /// # Errors
     /// When DynamoDB fails: it can be done again.
-    pub async fn of_member(&self, membership: &Membership) -> Result<(), UpstreamError> {
+    pub async fn of_member(&self, membership: &Membership) -> Result<bool, UpstreamError> {
         let connections = ConnectionsRef {
             tenant: &membership.tenant,
             person: Some(&membership.person),
@@ -70,13 +71,13 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
             instance: membership.basis.approval.membership,
         };
         self.announce(connections);
-        let number = self.directory.revoke_connections_of_member(membership).await?;
+        let (number, raised) = self.directory.revoke_connections_of_member(membership).await?;
         self.confirm(connections, Some(number));
-        Ok(())
+        Ok(raised)
     }
 
     /// Ends all connections of a client in a tenant, or of everybody there without a client. `numbers` are those of the tenant when
-    /// it was decided.
+    /// it was decided. Then it searches for what the client that was ended longest ago has left, so that its number may go.
     ///
     /// # Errors
     /// When DynamoDB fails: it can be done again.
@@ -86,19 +87,21 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         numbers: &TenantNumbers,
         client: Option<&ClientId>,
     ) -> Result<(), UpstreamError> {
-        let forgotten = match (client, numbers.oldest_client()) {
-            (Some(client), Some((oldest, _))) if oldest != ClientRevocations::key(client) => {
-                // Its number may go when none is left that needs it. This is the second search for them.
-                let filter = ConnectionFilter::Tenant { tenant, person: None, client: None };
-                (!self.mark_listed(filter, usize::MAX).await?.more).then_some(oldest)
-            }
-            _ => None,
-        };
+        const SEARCHED: usize = 500;
         let connections = ConnectionsRef { tenant, person: None, client, instance: numbers.instance };
         self.announce(connections);
         let which = client.map_or(TenantRevocation::All, TenantRevocation::Client);
-        let number = self.directory.revoke_connections_in_tenant(tenant, numbers, which, forgotten).await?;
+        let number = self.directory.revoke_connections_in_tenant(tenant, numbers, which, self.now).await?;
         self.confirm(connections, number);
+        match (client, numbers.oldest_client(self.now)) {
+            (Some(client), Some((oldest, number))) if oldest != ClientRevocations::key(client) => {
+                let filter = ConnectionFilter::Tenant { tenant, person: None, client: None };
+                if !self.mark_listed(filter, SEARCHED).await?.more {
+                    self.directory.forget_client(tenant, oldest, number).await?;
+                }
+            }
+            _ => {}
+        }
         Ok(())
     }
 

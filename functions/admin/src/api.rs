@@ -295,7 +295,7 @@ impl Admin {
                 let person = PersonId::parse(id).ok_or(AdminError::InvalidBody)?;
                 let membership = self.directory.membership(&person, tenant).await?;
                 let filter = ConnectionFilter::Tenant { tenant, person: Some(&person), client: None };
-                revoker.revoke_all_of_person(membership.as_slice(), filter).await?.count
+                revoker.revoke_all_of_person(membership.as_slice(), filter).await?.marked.count
             }
             (None, None, Some(id)) => {
                 let client = ClientId::parse(id).ok_or(AdminError::InvalidBody)?;

@@ -183,15 +183,15 @@ impl Admin {
                 let membership = self.directory.membership(person, tenant).await?;
                 let memberships = agreed.apply(membership.into_iter().collect());
                 let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
-                let marked = revoker.revoke_all_of_person(&memberships, filter).await?;
-                Notice::EndedMany(EndedMany::of(Whose::Person, marked))
+                let ended = revoker.revoke_all_of_person(&memberships, filter).await?;
+                Notice::EndedMany(EndedMany::of(Whose::Person, ended.marked, ended.raised))
             }
             (RevokeTarget::OfClient(client), _, Some(agreed)) => {
                 let numbers = self.directory.tenant_numbers(tenant).await?;
                 let numbers = numbers.and_then(|numbers| agreed.apply_to_tenant(tenant, numbers));
                 let numbers = numbers.ok_or(AdminError::NotFound)?;
                 let marked = revoker.revoke_all_of_client(client, tenant, &numbers).await?;
-                Notice::EndedMany(EndedMany::of(Whose::Client, marked))
+                Notice::EndedMany(EndedMany::of(Whose::Client, marked, true))
             }
             (RevokeTarget::One(_), Some(grant), _) => Notice::Ended(revoker.revoke_one(grant).await?),
             _ => return Err(AdminError::NotFound),

@@ -34,12 +34,14 @@ pub(crate) struct EndedMany {
     pub(crate) listed: usize,
     /// Whether more were listed than that.
     pub(crate) more: bool,
+    /// Whether they had been ended by others since the page was shown: what was connected since stays.
+    pub(crate) before: bool,
 }
 
 impl EndedMany {
     /// Of what was marked.
-    pub(crate) const fn of(whose: Whose, MarkedGrants { count, more }: MarkedGrants) -> Self {
-        Self { whose, listed: count, more }
+    pub(crate) const fn of(whose: Whose, MarkedGrants { count, more }: MarkedGrants, raised: bool) -> Self {
+        Self { whose, listed: count, more, before: !raised }
     }
 }
 

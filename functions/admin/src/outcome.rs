@@ -62,6 +62,10 @@ impl Outcome {
     fn of_connections(many: &EndedMany, nav_bar: &NavBar) -> Self {
         let tenant = nav_bar.tenant.as_deref().unwrap_or("this workspace");
         let whose = match many.whose {
+            Whose::Own if many.before => "Every connection of yours that the page was about has ended.".to_owned(),
+            Whose::Person if many.before => {
+                format!("Every connection of this person in {tenant} that the page was about has ended.")
+            }
             Whose::Own => "Every connection of yours has ended, in every workspace.".to_owned(),
             Whose::Person => format!("Every connection of this person in {tenant} has ended."),
             Whose::Client => format!("Every connection of this application in {tenant} has ended."),
@@ -72,7 +76,11 @@ impl Outcome {
             (listed, false) => format!("{listed} were listed."),
             (listed, true) => format!("More than {listed} were listed."),
         };
-        let sentence = format!("{whose} {listed} Applications that use one are refused from the next call on.");
+        let sentence = if many.before {
+            format!("{whose} What was connected since stays. {listed}")
+        } else {
+            format!("{whose} {listed} Applications that use one are refused from the next call on.")
+        };
         Self { title: "The connections have ended", sentence: sentence.into() }
     }
 

@@ -26,6 +26,13 @@ pub(crate) struct Revoker<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// The result of ending all connections of a person.
+pub(crate) struct JointlyRevoked {
+    pub(crate) marked: MarkedGrants,
+    /// Whether this call ended them. Otherwise they had been ended since they were shown, and what was connected since stays.
+    pub(crate) raised: bool,
+}
+
 impl Revoker<'_> {
     /// Revokes a grant that the revoker may revoke. False if it had ended before.
     pub(crate) async fn revoke_one(&self, grant: &Grant) -> Result<bool, UpstreamError> {
@@ -37,11 +44,12 @@ impl Revoker<'_> {
         &self,
         memberships: &[Membership],
         filter: ConnectionFilter<'_>,
-    ) -> Result<MarkedGrants, UpstreamError> {
+    ) -> Result<JointlyRevoked, UpstreamError> {
+        let mut raised = !memberships.is_empty();
         for membership in memberships {
-            self.joint().of_member(membership).await?;
+            raised &= self.joint().of_member(membership).await?;
         }
-        self.joint().mark_listed(filter, MARKED).await
+        Ok(JointlyRevoked { marked: self.joint().mark_listed(filter, MARKED).await?, raised })
     }
 
     /// Ends every connection of a client in a tenant, whose numbers are `numbers`.

@@ -7,7 +7,7 @@ use shared::clock::Timestamp;
 use shared::joint_revocation::JointRevocation;
 use shared::oauth::grant::RevocationReason;
 use shared::revocation::Revocation;
-use shared::store::api_keys::{Actor, ApiKeys};
+use shared::store::api_keys::{Actor, ApiKeyRecord, ApiKeys};
 use shared::store::connections::ConnectionFilter;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
@@ -54,13 +54,14 @@ impl Propagation<'_> {
     /// Revokes the API keys that a former member made in the tenant.
     pub(crate) async fn revoke_keys(&self) -> Result<(), FeedError> {
         let Change { person, tenant, .. } = self.change;
-        if self.directory.membership(person, tenant).await?.is_some() {
-            return Ok(());
-        }
         let mut after = None;
         loop {
             let (keys, next) = self.keys.of_tenant(tenant, after.as_ref(), self.now).await?;
-            for key in keys.iter().filter(|key| key.maker == *person) {
+            // Read after the keys: those of a membership that has begun meanwhile stay.
+            let current = self.directory.membership(person, tenant).await?;
+            let current = current.map(|membership| membership.basis.approval.membership);
+            let is_old = |key: &&ApiKeyRecord| key.maker == *person && current != Some(key.membership);
+            for key in keys.iter().filter(is_old) {
                 let revocation = Revocation::new(self.keys);
                 revocation.announce(Actor::Person, tenant, &key.id, None).complete(self.now).await?;
             }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::role::Role;
 use shared::oauth::tenant::{PersonId, TenantId};
+use shared::store::api_keys::ApiKeyRecord;
 use shared::store::connections::ConnectionFilter;
 use supabase_users::person_selector::PersonSelector;
 
@@ -105,7 +106,10 @@ pub(crate) async fn remove(
     let joint = grant::joint_revocation(context, (&directory, &grants), RevocationReason::MembershipGone);
     let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
     let grants = grant::mark_twice(context, &joint, filter, second_search).await?;
-    keys += key::revoke_all(context, tenant, |key| key.maker == *person).await?;
+    // Those of a membership that has begun meanwhile stay.
+    let current = directory.membership(person, tenant).await?.map(|membership| membership.basis.approval.membership);
+    let is_old = |key: &ApiKeyRecord| key.maker == *person && current != Some(key.membership);
+    keys += key::revoke_all(context, tenant, is_old).await?;
     Ok(Removed { grants, keys })
 }
 
@@ -145,7 +149,13 @@ async fn set_role(
         (None, false) => return Err(CommandError::NoMember(id.clone(), person)),
         _ => {}
     }
-    directory.put_member(id, &person, &role).await?;
+    // As it is at the moment of the write: the product may have changed it.
+    if !directory.put_member_if(id, &person, &role, |is_member| is_member != new).await? {
+        return Err(match directory.membership(&person, id).await? {
+            Some(membership) => CommandError::MemberExists(id.clone(), person, membership.role.name),
+            None => CommandError::NoMember(id.clone(), person),
+        });
+    }
     let (tenant, whose) = (id.as_str(), person.as_str());
     context.record(&if new {
         OperatorEvent::MemberAdded { tenant, person: whose, role: &role }

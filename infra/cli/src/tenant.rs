@@ -67,7 +67,7 @@ pub(crate) enum Command {
 /// What can be done to a tenant's own roles.
 #[derive(Subcommand)]
 pub(crate) enum RoleCommand {
-    /// Set what a role allows; makes it if there is none. Counts for all who have it, at their next refresh
+    /// Set what a role allows; makes it if there is none. Less counts at the next call of all who have it, more at their next refresh
     Set {
         /// The role's name: 1 to 64 of `a-z 0-9 _ -`
         #[arg(value_parser = arguments::role)]
@@ -136,11 +136,10 @@ async fn show(context: &Context, id: &TenantId) -> Result<Output, CommandError> 
 
 async fn add(context: &Context, id: TenantId, name: String) -> Result<Output, CommandError> {
     let directory = context.environment.directory()?;
-    if directory.find(&id).await?.is_some() {
-        return Err(CommandError::TenantExists(id));
-    }
-    let tenant = Tenant { id, name, roles: Vec::new() };
-    save(context, &tenant).await?;
+    let new = |there: Option<Tenant>| {
+        there.is_none().then(|| Tenant { id: id.clone(), name: name.clone(), roles: Vec::new() })
+    };
+    let tenant = directory.change_tenant(&id, new).await?.ok_or_else(|| CommandError::TenantExists(id.clone()))?;
     context.record(&OperatorEvent::TenantAdded { tenant: tenant.id.as_str(), name: &tenant.name });
     Ok(Output {
         text: format!(
@@ -152,14 +151,19 @@ async fn add(context: &Context, id: TenantId, name: String) -> Result<Output, Co
 }
 
 async fn rename(context: &Context, id: &TenantId, name: String) -> Result<Output, CommandError> {
-    let tenant = Tenant { name, ..context.find_tenant(id).await? };
-    save(context, &tenant).await?;
+    let tenant = change(context, id, |tenant| Some(Tenant { name: name.clone(), ..tenant })).await?;
     context.record(&OperatorEvent::TenantRenamed { tenant: tenant.id.as_str(), name: &tenant.name });
     Ok(Output { text: format!("Tenant {id} is now called {}.\n", tenant.name), json: to_json(&tenant) })
 }
 
-async fn save(context: &Context, tenant: &Tenant) -> Result<(), CommandError> {
-    Ok(context.environment.directory()?.put_tenant(tenant).await?)
+/// Changes a tenant as it is at the moment of the write, and none that was removed meanwhile.
+async fn change(
+    context: &Context,
+    id: &TenantId,
+    change: impl Fn(Tenant) -> Option<Tenant>,
+) -> Result<Tenant, CommandError> {
+    let changed = context.environment.directory()?.change_tenant(id, |there| there.and_then(&change)).await?;
+    changed.ok_or_else(|| CommandError::NoTenant(id.clone()))
 }
 
 /// From the write that removes the tenant on, nobody is a member of it, and all that was connected in it is over. Its data goes after
@@ -196,9 +200,11 @@ async fn remove(
     let joint = grant::joint_revocation(context, (&directory, &grants), RevocationReason::MembershipGone);
     let filter = ConnectionFilter::Tenant { tenant: id, person: None, client: None };
     removed.grants = grant::mark_twice(context, &joint, filter, second_search).await?;
-    removed.keys += key::revoke_all(context, id, |_| true).await?;
-    // A call that was let in before may have written until now.
-    removed.things += workspaces.remove_all(id).await?;
+    // A call that was let in before may have written until now. A tenant that was added meanwhile keeps what it has.
+    if directory.find(id).await?.is_none() {
+        removed.keys += key::revoke_all(context, id, |_| true).await?;
+        removed.things += workspaces.remove_all(id).await?;
+    }
     context.record(&OperatorEvent::TenantRemoved { tenant: id.as_str(), name: &name });
     let mut json = removed.json();
     if let Some(members) = json.as_object_mut() {
@@ -211,11 +217,13 @@ async fn set_role(context: &Context, id: &TenantId, role: Role) -> Result<Output
     if Role::built_in(&role.name).is_some() {
         return Err(CommandError::BuiltIn(role.name));
     }
-    let mut tenant = context.find_tenant(id).await?;
-    tenant.roles.retain(|known| known.name != role.name);
     let text = format!("Role {} of tenant {id} allows {}.\n", role.name, role.permissions);
-    tenant.roles.push(role.clone());
-    save(context, &tenant).await?;
+    let with_role = |mut tenant: Tenant| {
+        tenant.roles.retain(|known| known.name != role.name);
+        tenant.roles.push(role.clone());
+        Some(tenant)
+    };
+    let tenant = change(context, id, with_role).await?;
     let scope = &role.permissions.to_string();
     context.record(&OperatorEvent::RoleSet { tenant: id.as_str(), role: &role.name, scope });
     Ok(Output { text, json: to_json(&tenant) })
@@ -223,7 +231,7 @@ async fn set_role(context: &Context, id: &TenantId, role: Role) -> Result<Output
 
 /// A member whose role is gone could do nothing, and nobody would know why.
 async fn remove_role(context: &Context, id: &TenantId, role: String) -> Result<Output, CommandError> {
-    let mut tenant = context.find_tenant(id).await?;
+    let tenant = context.find_tenant(id).await?;
     if tenant.roles.iter().all(|known| known.name != role) {
         return Err(CommandError::NoRole(id.clone(), role, names(&tenant)));
     }
@@ -232,8 +240,11 @@ async fn remove_role(context: &Context, id: &TenantId, role: String) -> Result<O
     if having > 0 {
         return Err(CommandError::RoleInUse(id.clone(), role, having));
     }
-    tenant.roles.retain(|known| known.name != role);
-    save(context, &tenant).await?;
+    let without = |mut tenant: Tenant| {
+        tenant.roles.retain(|known| known.name != role);
+        Some(tenant)
+    };
+    let tenant = change(context, id, without).await?;
     context.record(&OperatorEvent::RoleRemoved { tenant: id.as_str(), role: &role });
     Ok(Output { text: format!("Tenant {id} no longer has a role {role}.\n"), json: to_json(&tenant) })
 }

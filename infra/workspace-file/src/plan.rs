@@ -41,8 +41,8 @@ pub enum Effect {
 
 #[derive(Debug)]
 enum Subject<'f> {
-    /// With the roles that the file does not name.
-    Tenant(Tenant),
+    /// As the file has it.
+    Tenant(&'f Tenant),
     Member(&'f Member),
     WorkspaceItem(&'f WorkspaceItem),
 }
@@ -59,6 +59,10 @@ pub struct ApplyError {
 enum ApplyFailure {
     #[error(transparent)]
     Tenant(#[from] PutTenantError),
+    #[error("it was removed since the plan was made")]
+    Removed,
+    #[error("they have left since the plan was made")]
+    Left,
     #[error(transparent)]
     Item(#[from] WriteError),
     #[error(transparent)]
@@ -79,7 +83,7 @@ impl<'f> Plan<'f> {
             let now = directory.find(&tenant.id).await?;
             let wanted = with_other_roles(tenant, now.as_ref());
             let (comparable, stored_comparable) = (comparable_tenant(&wanted), now.as_ref().map(comparable_tenant));
-            plan.add(&tenant.id, Subject::Tenant(wanted), &comparable, stored_comparable.as_ref());
+            plan.add(&tenant.id, Subject::Tenant(tenant), &comparable, stored_comparable.as_ref());
 
             let found = stream::iter(members).map(|member| directory.membership(&member.person, &tenant.id));
             let found: Vec<_> = found.buffered(CONCURRENT_READS).try_collect().await?;
@@ -152,9 +156,28 @@ impl<'f> Plan<'f> {
     ) -> Result<(), ApplyError> {
         for change in &self.changes {
             let written = match &change.subject {
-                Subject::Tenant(tenant) => directory.put_tenant(tenant).await.map_err(ApplyFailure::from),
+                Subject::Tenant(tenant) => {
+                    // Roles that the file does not name are left as they are at the moment of the write.
+                    let begins = change.effect == Effect::Creates;
+                    let merge = |there: Option<Tenant>| {
+                        (begins || there.is_some()).then(|| with_other_roles(tenant, there.as_ref()))
+                    };
+                    match directory.change_tenant(&tenant.id, merge).await {
+                        Ok(Some(_)) => Ok(()),
+                        Ok(None) => Err(ApplyFailure::Removed),
+                        Err(error) => Err(error.into()),
+                    }
+                }
                 Subject::Member(Member { person, role, .. }) => {
-                    directory.put_member(change.tenant, person, role).await.map_err(ApplyFailure::from)
+                    // Who has left since the plan was made is not let in again.
+                    let begins = change.effect == Effect::Creates;
+                    let written =
+                        directory.put_member_if(change.tenant, person, role, |is_member| begins || is_member).await;
+                    match written {
+                        Ok(true) => Ok(()),
+                        Ok(false) => Err(ApplyFailure::Left),
+                        Err(error) => Err(error.into()),
+                    }
                 }
                 Subject::WorkspaceItem(item) => {
                     item.save(&workspaces.as_operator(change.tenant), now).await.map_err(ApplyFailure::from)

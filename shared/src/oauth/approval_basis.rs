@@ -79,6 +79,12 @@ impl ClientRevocations {
     }
 
     /// By key, for the table.
+    #[must_use]
+    pub fn to_map(&self) -> BTreeMap<String, u64> {
+        self.0.clone()
+    }
+
+    /// By key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(key, number)| (key.as_str(), *number))
     }

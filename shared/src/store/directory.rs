@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! tenant       { pk: "tenant#acme", sk: "tenant", name: "Acme", roles?: { "editor": ["documents:write"] }, instance: <16 bytes>,
-//!                revocations?: 7, all_revoked?: 5, clients_revoked?: { "<22 characters>": 7 }, made_by: <16 bytes> }
+//!                revocations?: 7, all_revoked?: 5, clients_revoked?: { "<22 characters>": 7 },
+//!                clients_revoked_at?: { "<22 characters>": 1795… }, made_by: <16 bytes> }
 //! removed one  { pk: "tenant#acme", sk: "tenant", removed: 1795…, expires: 1797…, made_by: <16 bytes> }
 //! to come      { pk: "tenant#acme", sk: "tenant", instance: <16 bytes>, made_by: <16 bytes> }
 //! membership   { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", instance: <16 bytes>,
@@ -33,7 +34,6 @@
 //! A role is defined once, in its tenant, so that changing it changes what all its members may do at once. Every call reads the item of
 //! its tenant, so the item stays under 4 KB, which is one read unit.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -75,6 +75,8 @@ pub(super) const REVOCATIONS: &str = "revocations";
 pub(super) const ALL_REVOKED: &str = "all_revoked";
 /// The attribute of a tenant with such numbers of single clients.
 pub(super) const CLIENTS_REVOKED: &str = "clients_revoked";
+/// The attribute with the times of these.
+pub(super) const CLIENTS_REVOKED_AT: &str = "clients_revoked_at";
 
 /// The table of tenants and memberships.
 #[derive(Clone)]
@@ -203,40 +205,40 @@ impl Directory {
         found.filter(is_tenant).map(|item| self.read_tenant(id.clone(), &item)).transpose()
     }
 
-    /// Stores a tenant and the roles it defines. Its instance and its numbers stay.
+    /// Stores a tenant and the roles it defines, whatever there was. Its instance and its numbers stay.
     ///
     /// # Errors
     /// When name and roles are too long together, others changed the tenant at the same time, or DynamoDB fails.
     pub async fn put_tenant(&self, tenant: &Tenant) -> Result<(), PutTenantError> {
-        if tenant.size() > TENANT_LIMIT {
-            return Err(PutTenantError::TooLarge);
+        self.change_tenant(&tenant.id, |_| Some(tenant.clone())).await.map(drop)
+    }
+
+    /// Stores what `change` makes of a tenant as it is now; of nothing if there is none. The tenant as it is then; nothing if `change`
+    /// makes nothing of it.
+    ///
+    /// # Errors
+    /// When name and roles are too long together, others changed the tenant at the same time, or DynamoDB fails.
+    pub async fn change_tenant(
+        &self,
+        id: &TenantId,
+        change: impl Fn(Option<Tenant>) -> Option<Tenant>,
+    ) -> Result<Option<Tenant>, PutTenantError> {
+        let key = self.tenant_key(id);
+        for _ in 0..ATTEMPTS {
+            let item = batch_get_items(&self.dynamo, &[self.tenant_key(id)]).await?.pop().flatten();
+            let stored = item.as_ref().filter(|item| is_tenant(item));
+            let stored = stored.map(|item| self.read_tenant(id.clone(), item)).transpose()?;
+            let Some(tenant) = change(stored) else { return Ok(None) };
+            if tenant.size() > TENANT_LIMIT {
+                return Err(PutTenantError::TooLarge);
+            }
+            if let UpdateOutcome::Applied =
+                tenant_update(item.as_ref(), &key, &tenant).write(&self.dynamo, &key).await?
+            {
+                return Ok(Some(tenant));
+            }
         }
-        let roles: HashMap<_, _> = tenant
-            .roles
-            .iter()
-            .map(|role| {
-                let names: Vec<_> = role.permissions.iter().map(crate::oauth::scope::Scope::as_str).collect();
-                (role.name.clone(), Value::from(names).0)
-            })
-            .collect();
-        let key = self.tenant_key(&tenant.id);
-        self.write_as_read(&key, |item| {
-            // A tenant from before instances keeps none.
-            let instance = match item {
-                Some(item) if item.has("name") || item.has(INSTANCE) => None,
-                _ => Some(InstanceId::random()),
-            };
-            let update = ItemUpdate::of(item, &key)
-                .set("name", tenant.name.as_str())
-                .set("roles", Value(AttributeValue::M(roles.clone())))
-                .remove([REMOVED, "expires"]);
-            Some(match instance {
-                Some(instance) => update.set(INSTANCE, instance.as_bytes().as_slice()),
-                None => update,
-            })
-        })
-        .await?;
-        Ok(())
+        Err(self.contended().into())
     }
 
     /// Removes a tenant. From the answer on nobody is a member of it, whatever an index shows. The caller revokes and removes what is
@@ -255,23 +257,46 @@ impl Directory {
                     REVOCATIONS,
                     ALL_REVOKED,
                     CLIENTS_REVOKED,
+                    CLIENTS_REVOKED_AT,
                 ])
             })
         })
         .await
     }
 
-    /// Puts a person in a tenant with a role, or changes the role. A membership that begins has a new instance.
+    /// Puts a person in a tenant with a role, or changes the role, whatever there was. A membership that begins has a new instance.
     ///
     /// # Errors
     /// When others changed the membership at the same time, or DynamoDB fails.
     pub async fn put_member(&self, tenant: &TenantId, person: &PersonId, role: &str) -> Result<(), UpstreamError> {
-        let tenant_instance = self.instance_to_join(tenant).await?;
+        self.put_member_if(tenant, person, role, |_| true).await.map(drop)
+    }
+
+    /// The same, if `condition` agrees: to whether the person is a member at the moment of the write. Whether it did.
+    ///
+    /// # Errors
+    /// When others changed the membership at the same time, the tenant was removed, or DynamoDB fails.
+    pub async fn put_member_if(
+        &self,
+        tenant: &TenantId,
+        person: &PersonId,
+        role: &str,
+        condition: impl Fn(bool) -> bool,
+    ) -> Result<bool, UpstreamError> {
+        let instance = self.instance_to_join(tenant).await?;
         let key = self.membership_key(person, tenant);
-        self.write_as_read(&key, |item| {
-            Some(membership_update(ItemUpdate::of(item, &key), item, (person, tenant, tenant_instance), role))
-        })
-        .await
+        for _ in 0..ATTEMPTS {
+            let item = batch_get_items(&self.dynamo, &[self.membership_key(person, tenant)]).await?.pop().flatten();
+            if !condition(goes_on(item.as_ref(), instance)) {
+                return Ok(false);
+            }
+            let update = ItemUpdate::of(item.as_ref(), &key);
+            let update = membership_update(update, item.as_ref(), (person, tenant, instance), role);
+            if let UpdateOutcome::Applied = update.write(&self.dynamo, &key).await? {
+                return Ok(true);
+            }
+        }
+        Err(self.contended())
     }
 
     /// Takes a person out of a tenant. From the answer on all that they have connected there is over, and their keys are refused.
@@ -291,7 +316,10 @@ impl Directory {
         .await
     }
 
-    /// The instance that a membership of `tenant` must name. A tenant that is not there gets one, which it will have when it is added.
+    /// The instance that a membership of `tenant` must name. A tenant that was never there gets one, which it will have when it is added.
+    ///
+    /// # Errors
+    /// When the tenant was removed: what was sent before that must make nobody a member of a later one. Or when DynamoDB fails.
     pub(super) async fn instance_to_join(&self, tenant: &TenantId) -> Result<Option<InstanceId>, UpstreamError> {
         let key = self.tenant_key(tenant);
         for _ in 0..ATTEMPTS {
@@ -300,14 +328,16 @@ impl Directory {
                 Some(item) if item.has("name") || item.has(INSTANCE) => {
                     return read_instance(item, INSTANCE).ok_or_else(|| unparsable_item(&self.table));
                 }
-                _ => {
+                Some(_) => {
+                    return Err(upstream_call::failed("DynamoDB.BatchGetItem", format!("tenant {tenant} was removed")));
+                }
+                None => {
                     // The feed's role may write no other attribute of a tenant, and need not be told of them. After a
                     // refusal the item is read again, whoever wrote it.
                     let (instance, made_by) = (InstanceId::random(), Secret::<16>::random());
-                    let update = ItemUpdate::of(item.as_ref(), &key)
+                    let update = ItemUpdate::of(None, &key)
                         .set(INSTANCE, instance.as_bytes().as_slice())
-                        .set(MADE_BY, made_by.expose().as_slice())
-                        .remove(["expires"]);
+                        .set(MADE_BY, made_by.expose().as_slice());
                     if let UpdateOutcome::Applied = update.write_unmarked(&self.dynamo, &key).await? {
                         return Ok(Some(instance));
                     }
@@ -436,16 +466,35 @@ pub(super) fn membership_update(
         .set("person", person.as_str())
         .set("role", role)
         .remove([LEFT, "expires", "reached"]);
-    let goes_on = item.is_some_and(|item| {
-        !item.has(LEFT) && item.has("role") && read_instance(item, TENANT_INSTANCE) == Some(tenant_instance)
-    });
-    if goes_on {
+    if goes_on(item, tenant_instance) {
         return update;
     }
     update
         .set(INSTANCE, InstanceId::random().as_bytes().as_slice())
         .set_or_remove(TENANT_INSTANCE, tenant_instance_bytes.as_deref())
         .remove([REVOCATIONS])
+}
+
+/// Whether the item is that of a membership in the tenant of that instance, which goes on.
+fn goes_on(item: Option<&Item>, tenant_instance: Option<InstanceId>) -> bool {
+    item.is_some_and(|item| {
+        !item.has(LEFT) && item.has("role") && read_instance(item, TENANT_INSTANCE) == Some(tenant_instance)
+    })
+}
+
+/// The update of the item of a tenant, read as `item`, to what `tenant` says. A tenant from before instances keeps none, one to come
+/// has its own, and one that was removed gets a new one.
+fn tenant_update(item: Option<&Item>, key: &Key<'_>, tenant: &Tenant) -> ItemUpdate {
+    let role = |role: &Role| {
+        let names: Vec<_> = role.permissions.iter().map(crate::oauth::scope::Scope::as_str).collect();
+        (role.name.clone(), Value::from(names).0)
+    };
+    let update = ItemUpdate::of(item, key)
+        .set("name", tenant.name.as_str())
+        .set("roles", Value(AttributeValue::M(tenant.roles.iter().map(role).collect())))
+        .remove([REMOVED, "expires"]);
+    let has_its_own = item.is_some_and(|item| is_tenant(item) || item.has(INSTANCE) && !item.has(REMOVED));
+    if has_its_own { update } else { update.set(INSTANCE, InstanceId::random().as_bytes().as_slice()) }
 }
 
 /// Completes `update` of the item of a membership to its end.

@@ -4,18 +4,24 @@
 //! end has ended. So a write that arrives late or twice never ends what was approved since. The console's role may write these
 //! attributes of the table and no others.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
 use super::batch_get_items;
 use super::directory::{
-    ALL_REVOKED, ATTEMPTS, CLIENTS_REVOKED, Directory, INSTANCE, Membership, REVOCATIONS, is_tenant, read_tenant_basis,
+    ALL_REVOKED, ATTEMPTS, CLIENTS_REVOKED, CLIENTS_REVOKED_AT, Directory, INSTANCE, Membership, REVOCATIONS,
+    is_tenant, read_tenant_basis,
 };
 use super::item::{Item, Value, unparsable_item};
 use super::item_update::{ItemUpdate, UpdateOutcome};
+use crate::clock::Timestamp;
 use crate::oauth::approval_basis::{ApprovalBasis, ClientRevocations, CurrentBasis};
 use crate::oauth::client::ClientId;
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::tenant::TenantId;
 use crate::upstream_error::UpstreamError;
-use aws_sdk_dynamodb::types::AttributeValue;
 
 /// The numbers of a tenant's connections.
 #[derive(Clone, Debug)]
@@ -26,6 +32,8 @@ pub struct TenantNumbers {
     pub revocations: u64,
     all_revoked: u64,
     clients: ClientRevocations,
+    /// When those of each client were last revoked, in seconds since 1970, by the same keys.
+    clients_revoked_at: BTreeMap<String, u64>,
 }
 
 /// Whose connections in a tenant end together.
@@ -38,22 +46,19 @@ pub enum TenantRevocation<'a> {
 }
 
 impl Directory {
-    /// Ends all connections of a membership that have been approved so far: from the answer on none is let in. The number that they
-    /// are older than.
+    /// Ends all connections of a membership that had been approved when it was read: from the answer on none is let in. The number that
+    /// they are older than, and whether this call raised it: if it had grown meanwhile, what was approved since stays.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn revoke_connections_of_member(&self, membership: &Membership) -> Result<u64, UpstreamError> {
+    pub async fn revoke_connections_of_member(&self, membership: &Membership) -> Result<(u64, bool), UpstreamError> {
         let ApprovalBasis { membership: instance, membership_revocations: number, .. } = membership.basis.approval;
         let key = self.membership_key(&membership.person, &membership.tenant);
         let raised = number.saturating_add(1);
         // Refused: the number has grown, or it is another membership. Either has ended them.
-        raise(number, instance)
-            .when_present(key.partition())
-            .set(REVOCATIONS, raised)
-            .write_unmarked(&self.dynamo, &key)
-            .await?;
-        Ok(raised)
+        let update = raise(number, instance).when_present(key.partition()).set(REVOCATIONS, raised);
+        let outcome = update.write_unmarked(&self.dynamo, &key).await?;
+        Ok((raised, matches!(outcome, UpdateOutcome::Applied)))
     }
 
     /// The numbers of a tenant; nothing if there is no such tenant.
@@ -66,8 +71,8 @@ impl Directory {
     }
 
     /// Ends all connections in a tenant that have been approved so far, or those of one client: from the answer on none is let in.
-    /// `numbers` are those of the tenant as it was read, and `forgotten` a client whose number need not be kept any longer. The number
-    /// that they are older than; nothing if the tenant is gone, and they with it.
+    /// `numbers` are those of the tenant as it was read. The number that they are older than; nothing if the tenant is gone, and they
+    /// with it.
     ///
     /// # Errors
     /// When others wrote the tenant at each attempt, or DynamoDB fails.
@@ -76,7 +81,7 @@ impl Directory {
         tenant: &TenantId,
         numbers: &TenantNumbers,
         which: TenantRevocation<'_>,
-        forgotten: Option<&str>,
+        now: Timestamp,
     ) -> Result<Option<u64>, UpstreamError> {
         let key = self.tenant_key(tenant);
         let mut current = numbers.clone();
@@ -86,13 +91,12 @@ impl Directory {
                 raise(current.revocations, current.instance).when_present(key.partition()).set(REVOCATIONS, raised);
             let update = match which {
                 // All of its clients are among them.
-                TenantRevocation::All => update.set(ALL_REVOKED, raised).remove([CLIENTS_REVOKED]),
+                TenantRevocation::All => update.set(ALL_REVOKED, raised).remove([CLIENTS_REVOKED, CLIENTS_REVOKED_AT]),
                 TenantRevocation::Client(client) => {
-                    let kept = current.clients.iter().filter(|(key, _)| Some(*key) != forgotten);
-                    let own = (ClientRevocations::key(client), raised);
-                    let numbers = kept.map(|(key, number)| (key.to_owned(), number)).chain([own]);
-                    let map = numbers.map(|(key, number)| (key, Value::from(number).0)).collect();
-                    update.set(CLIENTS_REVOKED, Value(AttributeValue::M(map)))
+                    let (mut numbers, mut times) = (current.clients.to_map(), current.clients_revoked_at.clone());
+                    numbers.insert(ClientRevocations::key(client), raised);
+                    times.insert(ClientRevocations::key(client), now.seconds().unsigned_abs());
+                    with_clients(update, numbers, times)
                 }
             };
             if let UpdateOutcome::Applied = update.write_unmarked(&self.dynamo, &key).await? {
@@ -106,7 +110,7 @@ impl Directory {
             let ended_at = match which {
                 TenantRevocation::All => latest.all_revoked,
                 TenantRevocation::Client(client) => {
-                    latest.all_revoked.max(latest.clients.of(client).unwrap_or_default())
+                    latest.all_revoked.max(latest.number_of(client).unwrap_or_default())
                 }
             };
             if ended_at > numbers.revocations {
@@ -117,10 +121,31 @@ impl Directory {
         Err(self.contended())
     }
 
+    /// Forgets the number of a client, by its key, if it is still `number`. The caller has marked all that it ended. Whether others were
+    /// in the way does not matter: it is forgotten another time.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn forget_client(&self, tenant: &TenantId, client: &str, number: u64) -> Result<(), UpstreamError> {
+        let Some(current) = self.tenant_numbers(tenant).await? else { return Ok(()) };
+        let (mut numbers, mut times) = (current.clients.to_map(), current.clients_revoked_at.clone());
+        if numbers.remove(client) != Some(number) {
+            return Ok(());
+        }
+        times.remove(client);
+        let key = self.tenant_key(tenant);
+        let update = raise(current.revocations, current.instance).when_present(key.partition());
+        with_clients(update, numbers, times).write_unmarked(&self.dynamo, &key).await.map(drop)
+    }
+
     fn read_numbers(&self, item: &Item) -> Result<TenantNumbers, UpstreamError> {
         let CurrentBasis { approval, all_revoked, clients_revoked: clients } =
             read_tenant_basis(item).ok_or_else(|| unparsable_item(&self.table))?;
-        Ok(TenantNumbers { instance: approval.tenant, revocations: approval.tenant_revocations, all_revoked, clients })
+        let times = item.map(CLIENTS_REVOKED_AT).into_iter().flatten();
+        let time = |(key, time): (&String, &AttributeValue)| Some((key.clone(), time.as_n().ok()?.parse().ok()?));
+        let clients_revoked_at = times.map(time).collect::<Option<_>>().ok_or_else(|| unparsable_item(&self.table))?;
+        let (instance, revocations) = (approval.tenant, approval.tenant_revocations);
+        Ok(TenantNumbers { instance, revocations, all_revoked, clients, clients_revoked_at })
     }
 }
 
@@ -131,14 +156,32 @@ impl TenantNumbers {
         Self { revocations, ..self }
     }
 
-    /// The client that was revoked longest ago, by its key and number, if there are so many that its number should go.
+    /// The number at which the connections of a client were last revoked, if it is kept.
     #[must_use]
-    pub fn oldest_client(&self) -> Option<(&str, u64)> {
-        /// They take 810 bytes of the tenant's item.
-        const MAX: usize = 30;
-        let is_full = self.clients.iter().count() >= MAX;
-        self.clients.iter().min_by_key(|(_, number)| *number).filter(|_| is_full)
+    pub fn number_of(&self, client: &ClientId) -> Option<u64> {
+        self.clients.of(client)
     }
+
+    /// The client that was revoked longest ago, by its key and number, if there are so many that its number should go. Not if it was
+    /// revoked a moment ago: an index may still hide what a search must find first.
+    #[must_use]
+    pub fn oldest_client(&self, now: Timestamp) -> Option<(&str, u64)> {
+        /// They take 1,500 bytes of the tenant's item.
+        const MAX: usize = 30;
+        const SETTLED: Duration = Duration::from_mins(10);
+        let is_full = self.clients.iter().count() >= MAX;
+        let before = now.minus(SETTLED).seconds().unsigned_abs();
+        let oldest = self.clients.iter().min_by_key(|(_, number)| *number).filter(|_| is_full);
+        oldest.filter(|(key, _)| self.clients_revoked_at.get(*key).is_some_and(|at| *at < before))
+    }
+}
+
+/// Completes `update` to the numbers and the times of single clients.
+fn with_clients(update: ItemUpdate, numbers: BTreeMap<String, u64>, times: BTreeMap<String, u64>) -> ItemUpdate {
+    let map = |values: BTreeMap<String, u64>| {
+        Value(AttributeValue::M(values.into_iter().map(|(key, value)| (key, Value::from(value).0)).collect()))
+    };
+    update.set(CLIENTS_REVOKED, map(numbers)).set(CLIENTS_REVOKED_AT, map(times))
 }
 
 /// A number from before these attributes is 0, and is not there.

@@ -39,10 +39,6 @@ impl Directory {
         change: u64,
         now: Timestamp,
     ) -> Result<ChangeOutcome, UpstreamError> {
-        let tenant_instance = match role {
-            Some(_) => self.instance_to_join(tenant).await?,
-            None => None,
-        };
         let key = self.membership_key(person, tenant);
         for _ in 0..ATTEMPTS {
             let item = batch_get_items(&self.dynamo, &[self.membership_key(person, tenant)]).await?.pop().flatten();
@@ -58,7 +54,10 @@ impl Directory {
             // A version before `made_by` may have written a later change in between.
             let update = ItemUpdate::of(item.as_ref(), &key).when_less_or_absent(CHANGE, change);
             let update = match role {
-                Some(role) => membership_update(update, item.as_ref(), (person, tenant, tenant_instance), role),
+                Some(role) => {
+                    let instance = self.instance_to_join(tenant).await?;
+                    membership_update(update, item.as_ref(), (person, tenant, instance), role)
+                }
                 None if item.as_ref().is_some_and(|item| item.has(LEFT)) => update,
                 None => former_membership(update, now),
             };
