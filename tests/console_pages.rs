@@ -159,20 +159,20 @@ async fn history_navigation_and_reload_resend_no_form() {
     browser.sign_in("ana").await;
     browser.wait_for_page("End all your connections?").await;
     browser.act(json!({ "act": "press", "name": "End all connections", "clicks": 2 })).await;
-    browser.wait_for_page("1 connection has ended").await;
+    browser.wait_for_page("The connections have ended").await;
 
     test_system.advance(1);
     let token = connects(&test_system, &claude, "ana@example.com", "acme").await;
     browser.act(json!({ "act": "reload" })).await;
-    browser.wait_for_page("1 connection has ended").await;
+    browser.wait_for_page("The connections have ended").await;
     browser.act(json!({ "act": "back" })).await;
     browser.wait_for_page("End all your connections?").await;
     browser.act(json!({ "act": "forward" })).await;
-    browser.wait_for_page("1 connection has ended").await;
+    browser.wait_for_page("The connections have ended").await;
     browser.press_link("Go back to the list").await;
     browser.wait_for_page("Your connections").await;
     browser.act(json!({ "act": "back" })).await;
-    browser.wait_for_page("1 connection has ended").await;
+    browser.wait_for_page("The connections have ended").await;
     assert_eq!(claude.call(&token, "ping", json!({})).await.status, 200);
     browser.finish().await;
 }

@@ -453,7 +453,11 @@ async fn audit_log_of_a_stack_is_its_log_group() {
     let nothing = Value::Null;
     assert_eq!(
         events,
-        [(&json!("tenant_added"), &json!("initech"), &nothing), (&json!("client_blocked"), &nothing, &json!("c_bad")),],
+        [
+            (&json!("tenant_added"), &json!("initech"), &nothing),
+            (&json!("client_blocking"), &nothing, &json!("c_bad")),
+            (&json!("client_blocked"), &nothing, &json!("c_bad")),
+        ],
         "{told}"
     );
     for line in told["events"].as_array().unwrap() {
