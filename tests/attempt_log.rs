@@ -165,7 +165,7 @@ async fn rejected_token_reports_why() {
     let (connector, ana) = (test_system.connector("Claude").await, test_system.person("ana@example.com"));
     let system = test_system.system();
     for (reason, cause) in [("audience", "another address of this server"), ("not_in_use", "grant_ended")] {
-        // Asked for at the address of the tenant, and used at the address of all.
+        // Its grant is for the address of the tenant, and it is used at the address of all.
         let acme = test_system.mcp_url_of("acme");
         let resource = (reason == "audience").then_some(("resource", Some(acme.as_str())));
         let parameters: Vec<_> = [("scope", Some("skills:read"))].into_iter().chain(resource).collect();

@@ -364,7 +364,7 @@ async fn interrupted_delivery_is_completed_by_redelivery() {
     }
 }
 
-/// Somebody may have connected more than one delivery is worked on for. All of it is over from the first on. Told again, the feed marks
+/// Somebody may have connected more than one delivery is worked on for. All of it is over from the first on. Sent again, the feed marks
 /// the rest, and no grant twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn many_grants_end_at_once_and_are_marked_over_several_deliveries() {
