@@ -26,7 +26,7 @@ const CARRIERS: [&str; 6] = [
     "item_update::send",
     "transaction::write",
     "store::batch_write_items",
-    "directory::write_as_read",
+    "item_update::write_as_read",
     "grants::update",
     "rate_limit::update_of",
 ];

@@ -1,5 +1,8 @@
 //! `amble grant`: what people have connected.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
@@ -266,11 +269,16 @@ async fn list(context: &Context, selection: &GrantSelection, all: bool) -> Resul
 /// The grants, each as a call would find it: one whose membership no longer carries it has ended, whether its item says so or not.
 async fn judge(context: &Context, grants: Vec<Grant>) -> Result<Vec<Grant>, CommandError> {
     let directory = context.environment.directory()?;
-    let mut judged = Vec::new();
+    let (mut judged, mut memberships) = (Vec::new(), HashMap::new());
     for grant in grants {
         let Approval { person, tenant, .. } = &grant.approval;
         let over = if grant.is_open(context.now) {
-            Entitlement::of(&grant.approval, directory.membership(person, tenant).await?.as_ref()).err()
+            // One person may have many connections in one tenant.
+            let membership = match memberships.entry((person.clone(), tenant.clone())) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(directory.membership(person, tenant).await?),
+            };
+            Entitlement::of(&grant.approval, membership.as_ref()).err()
         } else {
             None
         };

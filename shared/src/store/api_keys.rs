@@ -31,7 +31,7 @@ use thiserror::Error;
 
 use super::directory::Membership;
 use super::item::{Item, Value, unparsable_item};
-use super::item_update::{ItemUpdate, UpdateOutcome};
+use super::item_update::ItemUpdate;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
@@ -331,7 +331,7 @@ impl ApiKeys {
             .set(REVOKED, now)
             .set("expires", now.plus(REVOKED_RETENTION))
             .remove(["tenant", "name", "digest", "scope", "maker", "membership", "created", "used"]);
-        Ok(matches!(update.write(&self.dynamo, &key).await?, UpdateOutcome::Applied))
+        Ok(update.write(&self.dynamo, &key).await?.is_applied())
     }
 
     fn key<'a>(&'a self, id: &ApiKeyId) -> Key<'a> {

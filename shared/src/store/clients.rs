@@ -33,7 +33,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
 
 use super::item::{Item, Value, unparsable_item};
-use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome};
+use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome, write_as_read};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
@@ -72,9 +72,6 @@ const REMOVED_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 /// The attributes that describe a client. After its removal nothing is left of them.
 const ATTRIBUTES: [&str; 7] = ["name", "redirect_uris", "refreshes", "secrets", "fetched", "fresh", "digest"];
-
-/// How often an operator's write is tried while others write the same client.
-const ATTEMPTS: usize = 10;
 
 /// The table of clients.
 #[derive(Clone)]
@@ -249,7 +246,7 @@ impl Clients {
             let there = there.filter(|there| there.text("kind") == Some(CONFIDENTIAL))?;
             Some(update.set("secrets", secrets_map(&change(read_secrets(there)?)?)))
         });
-        Ok(matches!(outcome.await?, UpdateOutcome::Applied))
+        Ok(outcome.await?.is_applied())
     }
 
     /// Removes a client. Whether there was one. A client that registers itself may do so again: see
@@ -262,7 +259,7 @@ impl Clients {
             let kind = there?.text("kind");
             (!matches!(kind, Some(BLOCKED | REMOVED))).then(|| removal(update, now))
         });
-        Ok(matches!(outcome.await?, UpdateOutcome::Applied))
+        Ok(outcome.await?.is_applied())
     }
 
     /// Writes the tombstone of a client, known or not. Until it is removed, no client of that id can
@@ -289,7 +286,7 @@ impl Clients {
             let kind = there?.text("kind");
             (kind == Some(BLOCKED)).then(|| removal(update, now))
         });
-        Ok(matches!(outcome.await?, UpdateOutcome::Applied))
+        Ok(outcome.await?.is_applied())
     }
 
     /// Reads the item of a client, and writes what `change` makes of it if nobody has written it meanwhile. `Refused`,
@@ -299,18 +296,7 @@ impl Clients {
         id: &ClientId,
         change: impl Fn(ItemUpdate, Option<&Item>) -> Option<ItemUpdate>,
     ) -> Result<UpdateOutcome, UpstreamError> {
-        let key = self.key(id);
-        let mut there = batch_get_items(&self.dynamo, &[self.key(id)]).await?.pop().flatten();
-        for _ in 0..ATTEMPTS {
-            let Some(update) = change(ItemUpdate::of(there.as_ref(), &key), there.as_ref()) else {
-                return Ok(UpdateOutcome::Refused(there));
-            };
-            match update.write(&self.dynamo, &key).await? {
-                UpdateOutcome::Applied => return Ok(UpdateOutcome::Applied),
-                UpdateOutcome::Refused(item) => there = item,
-            }
-        }
-        Err(upstream_call::failed("DynamoDB.UpdateItem", "others wrote the client at each attempt"))
+        write_as_read(&self.dynamo, &self.key(id), |update, there| Ok(change(update, there))).await
     }
 
     /// Stores the newly fetched metadata of a known client, unless a later fetch is stored already, or it was

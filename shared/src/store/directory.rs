@@ -42,7 +42,7 @@ use thiserror::Error;
 use super::clients::Clients;
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
-use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome};
+use super::item_update::{ATTEMPTS, ItemUpdate, MADE_BY, UpdateOutcome, contended, write_as_read};
 use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
@@ -125,9 +125,6 @@ pub enum PutTenantError {
 /// Most bytes of a tenant's name and roles. The rest of the item, below 4 KB in all, is for its numbers.
 pub const TENANT_LIMIT: usize = 3 * 1024;
 
-/// How often an item that others write at the same moment is read and written again.
-pub(super) const ATTEMPTS: usize = 5;
-
 /// How long a membership or a tenant that ended is kept: longer than the product repeats a change.
 pub(super) const RETENTION: Duration = Duration::from_hours(30 * 24);
 
@@ -154,15 +151,9 @@ impl Directory {
     /// When DynamoDB fails.
     pub async fn memberships(&self, person: &PersonId) -> Result<Vec<Membership>, UpstreamError> {
         let items = self.membership_items(person).await?;
-        let tenants: Option<Vec<_>> = items.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
-        let tenants = tenants.ok_or_else(|| unparsable_item(&self.table))?;
+        let tenants = self.tenants_of(&items)?;
         let keys: Vec<_> = tenants.iter().map(|tenant| self.tenant_key(tenant)).collect();
-        let mut memberships = Vec::new();
-        for (membership, tenant) in items.iter().zip(batch_get_items(&self.dynamo, &keys).await?) {
-            memberships.extend(self.read_membership(membership, tenant)?);
-        }
-        memberships.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
-        Ok(memberships)
+        self.read_memberships(&items, batch_get_items(&self.dynamo, &keys).await?)
     }
 
     /// What a consent page needs, in two calls: a client, the memberships of `person` by name of the tenant,
@@ -179,20 +170,13 @@ impl Directory {
         now: Timestamp,
     ) -> Result<(Option<Client>, Vec<Membership>, PendingScopes), UpstreamError> {
         let membership_items = self.membership_items(person).await?;
-        // Exactly one tenant per membership, or a role of one tenant would be read in another.
-        let tenants: Option<Vec<_>> =
-            membership_items.iter().map(|item| item.text("tenant").and_then(TenantId::parse)).collect();
-        let tenants = tenants.ok_or_else(|| unparsable_item(&self.table))?;
+        let tenants = self.tenants_of(&membership_items)?;
         let mut keys = vec![clients.key(client), grants.pending_scopes_key(person, client)];
         keys.extend(tenants.iter().map(|tenant| self.tenant_key(tenant)));
         let mut items = batch_get_items(&self.dynamo, &keys).await?.into_iter();
         let client = clients.read(items.next().flatten(), now)?;
         let pending = grants.read_pending_scopes(items.next().flatten(), now)?;
-        let mut memberships = Vec::new();
-        for (membership, tenant) in membership_items.iter().zip(items) {
-            memberships.extend(self.read_membership(membership, tenant)?);
-        }
-        memberships.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
+        let memberships = self.read_memberships(&membership_items, items)?;
         Ok((client, memberships, pending))
     }
 
@@ -223,22 +207,20 @@ impl Directory {
         id: &TenantId,
         change: impl Fn(Option<Tenant>) -> Option<Tenant>,
     ) -> Result<Option<Tenant>, PutTenantError> {
+        let mut changed = None;
         let key = self.tenant_key(id);
-        for _ in 0..ATTEMPTS {
-            let item = batch_get_items(&self.dynamo, &[self.tenant_key(id)]).await?.pop().flatten();
-            let stored = item.as_ref().filter(|item| is_tenant(item));
+        let outcome = write_as_read(&self.dynamo, &key, |update, item| {
+            let stored = item.filter(|item| is_tenant(item));
             let stored = stored.map(|item| self.read_tenant(id.clone(), item)).transpose()?;
             let Some(tenant) = change(stored) else { return Ok(None) };
             if tenant.size() > TENANT_LIMIT {
                 return Err(PutTenantError::TooLarge);
             }
-            if let UpdateOutcome::Applied =
-                tenant_update(item.as_ref(), &key, &tenant).write(&self.dynamo, &key).await?
-            {
-                return Ok(Some(tenant));
-            }
-        }
-        Err(self.contended().into())
+            let update = tenant_update(update, item, &tenant);
+            changed = Some(tenant);
+            Ok(Some(update))
+        });
+        Ok(if outcome.await?.is_applied() { changed } else { None })
     }
 
     /// Removes a tenant. From the answer on nobody is a member of it, whatever an index shows. The caller revokes and removes what is
@@ -248,9 +230,10 @@ impl Directory {
     /// When others changed the tenant at the same time, or DynamoDB fails.
     pub async fn remove_tenant(&self, tenant: &TenantId, now: Timestamp) -> Result<(), UpstreamError> {
         let key = self.tenant_key(tenant);
-        self.write_as_read(&key, |item| {
-            item.filter(|item| !item.has(REMOVED)).map(|item| {
-                ItemUpdate::of(Some(item), &key).set(REMOVED, now).set("expires", now.plus(RETENTION)).remove([
+        let outcome = write_as_read(&self.dynamo, &key, |update, item| {
+            let is_there = item.is_some_and(|item| !item.has(REMOVED));
+            Ok::<_, UpstreamError>(is_there.then(|| {
+                update.set(REMOVED, now).set("expires", now.plus(RETENTION)).remove([
                     "name",
                     "roles",
                     INSTANCE,
@@ -259,9 +242,9 @@ impl Directory {
                     CLIENTS_REVOKED,
                     CLIENTS_REVOKED_AT,
                 ])
-            })
-        })
-        .await
+            }))
+        });
+        outcome.await.map(drop)
     }
 
     /// Puts a person in a tenant with a role, or changes the role, whatever there was. A membership that begins has a new instance.
@@ -285,18 +268,11 @@ impl Directory {
     ) -> Result<bool, UpstreamError> {
         let instance = self.instance_to_join(tenant).await?;
         let key = self.membership_key(person, tenant);
-        for _ in 0..ATTEMPTS {
-            let item = batch_get_items(&self.dynamo, &[self.membership_key(person, tenant)]).await?.pop().flatten();
-            if !condition(goes_on(item.as_ref(), instance)) {
-                return Ok(false);
-            }
-            let update = ItemUpdate::of(item.as_ref(), &key);
-            let update = membership_update(update, item.as_ref(), (person, tenant, instance), role);
-            if let UpdateOutcome::Applied = update.write(&self.dynamo, &key).await? {
-                return Ok(true);
-            }
-        }
-        Err(self.contended())
+        let outcome = write_as_read(&self.dynamo, &key, |update, item| {
+            let may = condition(goes_on(item, instance));
+            Ok::<_, UpstreamError>(may.then(|| membership_update(update, item, (person, tenant, instance), role)))
+        });
+        Ok(outcome.await?.is_applied())
     }
 
     /// Takes a person out of a tenant. From the answer on all that they have connected there is over, and their keys are refused.
@@ -310,10 +286,11 @@ impl Directory {
         now: Timestamp,
     ) -> Result<(), UpstreamError> {
         let key = self.membership_key(person, tenant);
-        self.write_as_read(&key, |item| {
-            item.filter(|item| !item.has(LEFT)).map(|item| former_membership(ItemUpdate::of(Some(item), &key), now))
-        })
-        .await
+        let outcome = write_as_read(&self.dynamo, &key, |update, item| {
+            let is_there = item.is_some_and(|item| !item.has(LEFT));
+            Ok::<_, UpstreamError>(is_there.then(|| former_membership(update, now)))
+        });
+        outcome.await.map(drop)
     }
 
     /// The instance that a membership of `tenant` must name. A tenant that was never there gets one, which it will have when it is added.
@@ -344,28 +321,7 @@ impl Directory {
                 }
             }
         }
-        Err(self.contended())
-    }
-
-    /// Reads the item at `key`, and writes what `update` makes of it if nobody has written it meanwhile; nothing if it makes nothing.
-    async fn write_as_read(
-        &self,
-        key: &Key<'_>,
-        update: impl Fn(Option<&Item>) -> Option<ItemUpdate>,
-    ) -> Result<(), UpstreamError> {
-        for _ in 0..ATTEMPTS {
-            let again = Key { table: key.table, attributes: key.attributes.clone() };
-            let item = batch_get_items(&self.dynamo, &[again]).await?.pop().flatten();
-            let Some(update) = update(item.as_ref()) else { return Ok(()) };
-            if let UpdateOutcome::Applied = update.write(&self.dynamo, key).await? {
-                return Ok(());
-            }
-        }
-        Err(self.contended())
-    }
-
-    pub(super) fn contended(&self) -> UpstreamError {
-        upstream_call::failed("DynamoDB.UpdateItem", format!("others wrote an item of {} at each attempt", self.table))
+        Err(contended(&self.table))
     }
 
     pub(super) async fn membership_items(&self, person: &PersonId) -> Result<Vec<Item>, UpstreamError> {
@@ -389,6 +345,26 @@ impl Directory {
                 return Ok(found);
             }
         }
+    }
+
+    /// The tenant of each membership: exactly one, or a role of one tenant would be read in another.
+    fn tenants_of(&self, memberships: &[Item]) -> Result<Vec<TenantId>, UpstreamError> {
+        let tenants = memberships.iter().map(|item| item.text("tenant").and_then(TenantId::parse));
+        tenants.collect::<Option<_>>().ok_or_else(|| unparsable_item(&self.table))
+    }
+
+    /// The memberships in `items` that count in the tenants beside them, by name of the tenant.
+    fn read_memberships(
+        &self,
+        items: &[Item],
+        tenants: impl IntoIterator<Item = Option<Item>>,
+    ) -> Result<Vec<Membership>, UpstreamError> {
+        let mut memberships = Vec::new();
+        for (membership, tenant) in items.iter().zip(tenants) {
+            memberships.extend(self.read_membership(membership, tenant)?);
+        }
+        memberships.sort_by(|one, other| (&one.name, one.tenant.as_str()).cmp(&(&other.name, other.tenant.as_str())));
+        Ok(memberships)
     }
 
     pub(super) fn read_tenant(&self, id: TenantId, item: &Item) -> Result<Tenant, UpstreamError> {
@@ -460,7 +436,6 @@ pub(super) fn membership_update(
     (person, tenant, tenant_instance): (&PersonId, &TenantId, Option<InstanceId>),
     role: &str,
 ) -> ItemUpdate {
-    let tenant_instance_bytes = tenant_instance.map(|instance| instance.as_bytes().to_vec());
     let update = update
         .set("tenant", tenant.as_str())
         .set("person", person.as_str())
@@ -471,7 +446,7 @@ pub(super) fn membership_update(
     }
     update
         .set(INSTANCE, InstanceId::random().as_bytes().as_slice())
-        .set_or_remove(TENANT_INSTANCE, tenant_instance_bytes.as_deref())
+        .set_or_remove(TENANT_INSTANCE, tenant_instance.as_ref().map(|instance| instance.as_bytes().as_slice()))
         .remove([REVOCATIONS])
 }
 
@@ -482,14 +457,14 @@ fn goes_on(item: Option<&Item>, tenant_instance: Option<InstanceId>) -> bool {
     })
 }
 
-/// The update of the item of a tenant, read as `item`, to what `tenant` says. A tenant from before instances keeps none, one to come
-/// has its own, and one that was removed gets a new one.
-fn tenant_update(item: Option<&Item>, key: &Key<'_>, tenant: &Tenant) -> ItemUpdate {
+/// Completes `update` of the item of a tenant, read as `item`, to what `tenant` says. A tenant from before instances keeps none, one to
+/// come has its own, and one that was removed gets a new one.
+fn tenant_update(update: ItemUpdate, item: Option<&Item>, tenant: &Tenant) -> ItemUpdate {
     let role = |role: &Role| {
         let names: Vec<_> = role.permissions.iter().map(crate::oauth::scope::Scope::as_str).collect();
         (role.name.clone(), Value::from(names).0)
     };
-    let update = ItemUpdate::of(item, key)
+    let update = update
         .set("name", tenant.name.as_str())
         .set("roles", Value(AttributeValue::M(tenant.roles.iter().map(role).collect())))
         .remove([REMOVED, "expires"]);

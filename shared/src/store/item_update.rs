@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
-use super::Key;
 use super::item::{Item, Value};
+use super::{Key, batch_get_items};
 use crate::oauth::secret::Secret;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -31,6 +31,45 @@ pub(super) enum UpdateOutcome {
     Applied,
     /// A condition did not hold. With the item as it is.
     Refused(Option<Item>),
+}
+
+/// How often an item that others write at the same moment is read and written again.
+pub(super) const ATTEMPTS: usize = 5;
+
+/// Writes what `change` makes of the item at `key`, unless somebody has written it since it was read: then it is made anew of what is
+/// there by then. `change` is handed an update under that condition, and the item if there is one. `Refused`, with the item, if it makes
+/// nothing of it.
+///
+/// # Errors
+/// When `change` fails, others wrote the item at each attempt, or DynamoDB fails.
+pub(super) async fn write_as_read<E: From<UpstreamError>>(
+    dynamo: &aws_sdk_dynamodb::Client,
+    key: &Key<'_>,
+    mut change: impl FnMut(ItemUpdate, Option<&Item>) -> Result<Option<ItemUpdate>, E>,
+) -> Result<UpdateOutcome, E> {
+    let mut stored = batch_get_items(dynamo, std::slice::from_ref(key)).await?.pop().flatten();
+    for _ in 0..ATTEMPTS {
+        let Some(update) = change(ItemUpdate::of(stored.as_ref(), key), stored.as_ref())? else {
+            return Ok(UpdateOutcome::Refused(stored));
+        };
+        match update.write(dynamo, key).await? {
+            UpdateOutcome::Applied => return Ok(UpdateOutcome::Applied),
+            UpdateOutcome::Refused(item) => stored = item,
+        }
+    }
+    Err(contended(key.table).into())
+}
+
+/// The error of a write that others were in the way of at each attempt.
+pub(super) fn contended(table: &str) -> UpstreamError {
+    upstream_call::failed("DynamoDB.UpdateItem", format!("others wrote an item of {table} at each attempt"))
+}
+
+impl UpdateOutcome {
+    /// Whether this write made the change.
+    pub(super) const fn is_applied(&self) -> bool {
+        matches!(self, Self::Applied)
+    }
 }
 
 impl ItemUpdate {

@@ -11,11 +11,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::batch_get_items;
 use super::directory::{
-    ALL_REVOKED, ATTEMPTS, CLIENTS_REVOKED, CLIENTS_REVOKED_AT, Directory, INSTANCE, Membership, REVOCATIONS,
-    is_tenant, read_tenant_basis,
+    ALL_REVOKED, CLIENTS_REVOKED, CLIENTS_REVOKED_AT, Directory, INSTANCE, Membership, REVOCATIONS, is_tenant,
+    read_tenant_basis,
 };
 use super::item::{Item, Value, unparsable_item};
-use super::item_update::{ItemUpdate, UpdateOutcome};
+use super::item_update::{ATTEMPTS, ItemUpdate, UpdateOutcome, contended};
 use crate::clock::Timestamp;
 use crate::oauth::approval_basis::{ApprovalBasis, ClientRevocations, CurrentBasis};
 use crate::oauth::client::ClientId;
@@ -58,7 +58,7 @@ impl Directory {
         // Refused: the number has grown, or it is another membership. Either has ended them.
         let update = raise(number, instance).when_present(key.partition()).set(REVOCATIONS, raised);
         let outcome = update.write_unmarked(&self.dynamo, &key).await?;
-        Ok((raised, matches!(outcome, UpdateOutcome::Applied)))
+        Ok((raised, outcome.is_applied()))
     }
 
     /// The numbers of a tenant; nothing if there is no such tenant.
@@ -118,7 +118,7 @@ impl Directory {
             }
             current = latest;
         }
-        Err(self.contended())
+        Err(contended(&self.table))
     }
 
     /// Forgets the number of a client, by its key, if it is still `number`. The caller has marked all that it ended. Whether others were

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::batch_get_items;
-use super::directory::{ATTEMPTS, CHANGE, Directory, LEFT, TOLD, former_membership, membership_update};
-use super::item_update::{ItemUpdate, UpdateOutcome};
+use super::directory::{CHANGE, Directory, LEFT, TOLD, former_membership, membership_update};
+use super::item_update::{ATTEMPTS, ItemUpdate, UpdateOutcome, contended};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_error::UpstreamError;
@@ -65,6 +65,6 @@ impl Directory {
                 return Ok(ChangeOutcome::Applied);
             }
         }
-        Err(self.contended())
+        Err(contended(&self.table))
     }
 }

@@ -20,7 +20,7 @@ use crate::oauth::secret::Secret;
 use crate::oauth::tenant::PersonId;
 use crate::store::Key;
 use crate::store::item::Value as Attribute;
-use crate::store::item_update::{ItemUpdate, UpdateOutcome};
+use crate::store::item_update::write_as_read;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -262,27 +262,24 @@ impl Workspace {
         fields: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<(), WriteError> {
-        const ATTEMPTS: usize = 5;
         let fields = Fields::new(fields.clone())?.text;
         let key = Key {
             table: &self.table,
             attributes: vec![("tenant", self.tenant.to_string()), ("item", format!("{}{id}", prefix(kind)))],
         };
-        for _ in 0..ATTEMPTS {
-            let stored = self.entity(kind, id).await?;
-            let version = stored.as_ref().map(|entity| entity.version);
-            let update = ItemUpdate::default()
-                .when_equal_or_absent("version", version)
-                .set("version", version.unwrap_or_default().saturating_add(1))
+        let outcome = write_as_read(&self.dynamo, &key, |update, item| {
+            let stored = item.map(|item| read(kind, item).ok_or_else(|| unparsable_item(&self.table))).transpose()?;
+            let version = stored.as_ref().map_or(0, |entity| entity.version);
+            let update = update
+                .set("version", version.saturating_add(1))
                 .set("fields", fields.as_str())
                 .set("created", stored.map_or(now, |entity| entity.created))
                 .set("updated", now)
                 .remove(["updated_by"]);
-            if let UpdateOutcome::Applied = update.write(&self.dynamo, &key).await? {
-                return Ok(());
-            }
-        }
-        Err(upstream_call::failed("DynamoDB.UpdateItem", "others wrote the entity at each attempt").into())
+            Ok::<_, UpstreamError>(Some(update))
+        });
+        outcome.await?;
+        Ok(())
     }
 
     /// The meaning of a refused write. If the entity is as this very write made it, the write was a retry and

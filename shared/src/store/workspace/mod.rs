@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::item::{self, Item, unparsable_item};
-use super::item_update::MADE_BY;
+use super::item_update::{ATTEMPTS, MADE_BY, contended};
 use super::{Key, batch_get_items};
 use crate::access::Access;
 use crate::oauth::secret::{Secret, to_text};
@@ -194,9 +194,6 @@ pub const CONTENT_LIMIT: usize = 256 * 1024;
 /// Most bytes of a schema, a definition or an entity's fields, as JSON.
 pub const JSON_LIMIT: usize = 32 * 1024;
 
-/// How often an item that others write at the same moment is read and written again.
-const ATTEMPTS: usize = 5;
-
 /// Items per page.
 const PAGE: i32 = 100;
 
@@ -346,7 +343,7 @@ impl Workspace {
                 return Err(upstream_call::failed_at_aws(CALL, &error).into());
             }
         }
-        Err(upstream_call::failed(CALL, "others wrote the item at each attempt").into())
+        Err(contended(&self.table).into())
     }
 
     fn key(&self, kind: &str, name: &Name) -> HashMap<String, AttributeValue> {
