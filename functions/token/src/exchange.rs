@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use shared::audit::{self, ConnectionRef, Event};
 use shared::clock::Timestamp;
-use shared::entitlement::Entitlement;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientCredentials};
 use shared::oauth::connection_attempt::ConnectionAttempt;
@@ -15,6 +14,7 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
 
+use crate::entitle::entitle;
 use crate::error::TokenError;
 use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
 use crate::request::AuthorizationCodeRequest;
@@ -92,15 +92,7 @@ impl CodeExchange {
         // Not earlier: this error would tell a caller without a valid code that the grant exists.
         request.resource.check(&approval.resource)?;
 
-        // Between approval and exchange the person may have left, or their connections may have been revoked.
-        let membership = self.directory.membership(&approval.person, &approval.tenant).await?;
-        let entitlement = match Entitlement::of(&approval, membership.as_ref()) {
-            Ok(entitlement) => entitlement,
-            Err(reason) => {
-                Revocation::new(&self.grants).revoke(connection, reason, None, now).await?;
-                return Err(TokenError::GrantOver(reason));
-            }
-        };
+        let entitlement = entitle((&self.directory, &self.grants), id, &approval, now).await?;
         let (active, refresh_token) = verified.activate(now);
         let parameters = AccessTokenParameters {
             grant: id,

@@ -3,6 +3,7 @@
 //! Tokens are signed before the grant is changed. After any failure, either nothing has changed or a retry of
 //! the same request completes it.
 
+mod entitle;
 mod error;
 mod exchange;
 mod mint;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use shared::audit::{self, Event};
 use shared::clock::Timestamp;
-use shared::entitlement::Entitlement;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::ClientCredentials;
 use shared::oauth::grant::{ABSOLUTE_LIFETIME, Active, Approval, Grant, GrantState, RevocationReason};
@@ -14,6 +13,7 @@ use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
 
+use crate::entitle::entitle;
 use crate::error::TokenError;
 use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
 use crate::request::RefreshTokenRequest;
@@ -59,7 +59,7 @@ impl RefreshTokenRotation {
             }
             return Err(error);
         }
-        let entitlement = self.entitlement(&grant, now).await?;
+        let entitlement = entitle((&self.directory, &self.grants), &grant.id, &grant.approval, now).await?;
 
         let limit = grant.approval.at.plus(ABSOLUTE_LIFETIME);
         let (next, ends) = match state {
@@ -127,19 +127,6 @@ impl RefreshTokenRotation {
                 Err(TokenError::RefreshToken(state))
             }
             _ => Err(TokenError::RefreshToken(state)),
-        }
-    }
-
-    /// What the grant allows now. A grant that is over is revoked.
-    async fn entitlement(&self, grant: &Grant, now: Timestamp) -> Result<Entitlement, TokenError> {
-        let Approval { person, tenant, .. } = &grant.approval;
-        let membership = self.directory.membership(person, tenant).await?;
-        match Entitlement::of(&grant.approval, membership.as_ref()) {
-            Ok(entitlement) => Ok(entitlement),
-            Err(reason) => {
-                self.revoke(grant, reason, now).await?;
-                Err(TokenError::GrantOver(reason))
-            }
         }
     }
 

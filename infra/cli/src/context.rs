@@ -128,14 +128,16 @@ impl Context {
         }
     }
 
-    /// Waits until an index must list what was written before the command began. Everything is over already.
-    pub(crate) async fn wait_for_index(&self, second_search: &SecondSearch) {
+    /// Waits until an index must list what was written before the command began. Everything is over already. False if there is to be
+    /// no second search.
+    pub(crate) async fn wait_for_index(&self, second_search: &SecondSearch) -> bool {
         let SecondSearch { search_again_after: delay } = second_search;
         if !delay.is_zero() {
             self.flush().await;
             self.progress(&format!("all have ended; the index is searched once more in {} s", delay.as_secs()));
             tokio::time::sleep(*delay).await;
         }
+        !delay.is_zero()
     }
 
     /// How far it is, on a terminal: one line that is written over.

@@ -136,7 +136,9 @@ async fn revoke_matching(
         }
         (None, None, None) => return Err(CommandError::NoGrantSelection),
     };
-    mark_twice(context, &joint, filter, second_search).await
+    let listed = joint.mark_listed(filter, usize::MAX).await?.count;
+    let again = context.wait_for_index(second_search).await;
+    Ok(if again { listed + joint.mark_listed(filter, usize::MAX).await?.count } else { listed })
 }
 
 /// The revocation of many grants by an operator. It is recorded before and after.
@@ -146,18 +148,6 @@ pub(crate) fn joint_revocation<'a>(
     reason: RevocationReason,
 ) -> JointRevocation<'a, &'a Context> {
     JointRevocation::new(tables, reason, None, context.now).with_recorder(context)
-}
-
-/// Marks what is listed now and what is listed in a minute; how many.
-pub(crate) async fn mark_twice(
-    context: &Context,
-    joint: &JointRevocation<'_, &Context>,
-    filter: ConnectionFilter<'_>,
-    second_search: &SecondSearch,
-) -> Result<usize, CommandError> {
-    let first = joint.mark_listed(filter, usize::MAX).await?.count;
-    context.wait_for_index(second_search).await;
-    Ok(first + joint.mark_listed(filter, usize::MAX).await?.count)
 }
 
 /// Ends every grant of a client that is open; how many.

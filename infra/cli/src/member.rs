@@ -105,11 +105,15 @@ pub(crate) async fn remove(
     let mut keys = key::revoke_all(context, tenant, |key| key.maker == *person).await?;
     let joint = grant::joint_revocation(context, (&directory, &grants), RevocationReason::MembershipGone);
     let filter = ConnectionFilter::Tenant { tenant, person: Some(person), client: None };
-    let grants = grant::mark_twice(context, &joint, filter, second_search).await?;
-    // Those of a membership that has begun meanwhile stay.
-    let current = directory.membership(person, tenant).await?.map(|membership| membership.basis.approval.membership);
-    let is_old = |key: &ApiKeyRecord| key.maker == *person && current != Some(key.membership);
-    keys += key::revoke_all(context, tenant, is_old).await?;
+    let mut grants = joint.mark_listed(filter, usize::MAX).await?.count;
+    if context.wait_for_index(second_search).await {
+        grants += joint.mark_listed(filter, usize::MAX).await?.count;
+        // Those of a membership that has begun meanwhile stay.
+        let current = directory.membership(person, tenant).await?;
+        let current = current.map(|membership| membership.basis.approval.membership);
+        let is_old = |key: &ApiKeyRecord| key.maker == *person && current != Some(key.membership);
+        keys += key::revoke_all(context, tenant, is_old).await?;
+    }
     Ok(Removed { grants, keys })
 }
 
