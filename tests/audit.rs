@@ -218,9 +218,9 @@ fn audit_schema_matches_the_code() {
     assert!(SCHEMA == described, "functions/audit/schema.json must be\n{described}");
 }
 
-/// Drawn from `shared::audit::Event`, from the operator's `OperatorEvent`, and the comments there.
+/// Drawn from `shared::telemetry::audit::Event`, from the operator's `OperatorEvent`, and the comments there.
 fn schema() -> Value {
-    const EVENTS: &str = include_str!("../shared/src/audit.rs");
+    const EVENTS: &str = include_str!("../shared/src/telemetry/audit.rs");
     const OPERATOR_EVENTS: &str = include_str!("../infra/cli/src/operator_event.rs");
     let text = |description: &str| json!({ "type": "string", "description": description });
     let mut events = drawn(EVENTS, "pub enum Event<'a> {");
@@ -254,7 +254,7 @@ fn schema() -> Value {
             "timestamp": text("When it was written, RFC 3339, UTC."),
             "level": { "const": "INFO" },
             "target": { "const": "audit" },
-            "v": { "const": shared::audit::VERSION, "description": "Of this schema: goes up when a member changes its meaning or goes." },
+            "v": { "const": shared::telemetry::audit::VERSION, "description": "Of this schema: goes up when a member changes its meaning or goes." },
             "event": text("What happened."),
             "flow": text("The attempt to connect that this is a step of: the same from the consent page to the first call."),
             "at": { "type": "integer", "description": "When the step was taken, in seconds since 1970-01-01 UTC." },

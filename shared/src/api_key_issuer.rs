@@ -1,9 +1,9 @@
 //! The one place that creates API keys and records it in the audit.
 
-use crate::audit::{Event, LogRecorder, Recorder};
 use crate::clock::Timestamp;
 use crate::oauth::api_key::ApiKey;
 use crate::store::api_keys::{Actor, ApiKeyRecord, ApiKeys, CreateApiKeyError, NewApiKey};
+use crate::telemetry::audit::{Event, LogRecorder, Recorder};
 
 /// Creates API keys, and records it.
 #[derive(Clone, Copy)]

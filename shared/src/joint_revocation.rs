@@ -3,7 +3,6 @@
 //! One write per membership or tenant ends them all, whatever an index shows. The search that follows only marks and records those that
 //! are listed. One that an index hides at this moment is marked when it is met: at its next call or refresh, which is refused.
 
-use crate::audit::{ConnectionRef, ConnectionsRef, Event, LogRecorder, Recorder};
 use crate::clock::Timestamp;
 use crate::entitlement::Entitlement;
 use crate::oauth::approval_basis::ClientRevocations;
@@ -15,6 +14,7 @@ use crate::store::connections::{ConnectionFilter, ListedGrant};
 use crate::store::directory::{Directory, Membership};
 use crate::store::grants::Grants;
 use crate::store::joint_revocations::{TenantNumbers, TenantRevocation};
+use crate::telemetry::audit::{ConnectionRef, ConnectionsRef, Event, LogRecorder, Recorder};
 use crate::upstream_error::UpstreamError;
 
 /// Ends connections together, and records it.

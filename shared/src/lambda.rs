@@ -20,11 +20,11 @@ use crate::http::cors;
 use crate::http::error_response::ErrorResponse;
 use crate::http::parameters::ParameterError;
 use crate::http::response::{self, Reason};
-use crate::log;
-use crate::request_attributes::RequestAttributes;
-use crate::request_context::RequestContext;
-use crate::request_log;
-use crate::request_metrics::RequestMetrics;
+use crate::telemetry::log;
+use crate::telemetry::request_attributes::RequestAttributes;
+use crate::telemetry::request_context::RequestContext;
+use crate::telemetry::request_log;
+use crate::telemetry::request_metrics::RequestMetrics;
 
 /// A response as API Gateway takes it.
 pub type Response = lambda_http::Response<Body>;

@@ -7,11 +7,7 @@
 //! | --- | --- |
 //! | [`clock`] | all |
 //! | [`oauth`] | all: the vocabulary, pure |
-//! | [`request_metrics`] | all: what is counted of a request |
-//! | [`request_context`] | all: what the lines about one request share |
-//! | [`metrics`] | all: counts and times what happens in the current request |
-//! | [`audit`] | every function that decides something |
-//! | [`log`] | all: the form of log lines |
+//! | [`telemetry`] | all: audit, metrics, the request context, the log |
 //! | [`upstream_error`], [`upstream_call`] | all that call a service |
 //! | [`aws`] | all: the clients of AWS |
 //! | [`invoker`] | mcp; apart, because only `shared` knows AWS |
@@ -31,7 +27,6 @@
 
 pub mod access;
 pub mod api_key_issuer;
-pub mod audit;
 pub mod aws;
 pub mod clock;
 pub mod entitlement;
@@ -42,16 +37,11 @@ pub mod identity;
 pub mod invoker;
 pub mod joint_revocation;
 pub mod lambda;
-pub mod log;
-pub mod metrics;
 pub mod oauth;
 pub mod outbound;
-mod request_attributes;
-pub mod request_context;
-mod request_log;
-pub mod request_metrics;
 pub mod revocation;
 pub mod signing_keys;
 pub mod store;
+pub mod telemetry;
 pub mod upstream_call;
 pub mod upstream_error;

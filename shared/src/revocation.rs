@@ -1,12 +1,12 @@
 //! The one place that revokes grants and API keys and records it in the audit.
 
-use crate::audit::{ConnectionRef, Event, LogRecorder, Recorder};
 use crate::clock::Timestamp;
 use crate::oauth::api_key::ApiKeyId;
 use crate::oauth::grant::RevocationReason;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::store::api_keys::{Actor, ApiKeys};
 use crate::store::grants::Grants;
+use crate::telemetry::audit::{ConnectionRef, Event, LogRecorder, Recorder};
 use crate::upstream_error::UpstreamError;
 
 /// Revokes what is in a table, and records it.

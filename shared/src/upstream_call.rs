@@ -5,7 +5,7 @@ use std::error::Error;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use crate::metrics;
+use crate::telemetry::metrics;
 use crate::upstream_error::UpstreamError;
 
 /// Counts the failure of `call`, named as `Service.Operation`; `reason` is for the log.

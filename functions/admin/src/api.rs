@@ -12,7 +12,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use shared::api_key_issuer::ApiKeyIssuer;
-use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::http::parameters::{ParameterError, Parameters};
 use shared::http::{body, response};
@@ -28,6 +27,7 @@ use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord, NewApiKey};
 #[cfg(test)]
 use shared::store::connections::PAGE;
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
+use shared::telemetry::audit::{self, Event};
 
 #[cfg(test)]
 use crate::connection_row::ScopeName;

@@ -8,10 +8,10 @@ mod audit_line;
 mod delivery;
 
 use serde_json::Value;
-use shared::audit;
 use shared::environment::{ConfigError, Environment};
 use shared::lambda::{Error, Listener};
 use shared::store::activity::Activities;
+use shared::telemetry::audit;
 
 use audit_line::AuditLine;
 use delivery::Delivery;

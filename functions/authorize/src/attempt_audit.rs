@@ -1,6 +1,5 @@
 //! Writes the audit events of an attempt to connect: one step for each request.
 
-use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::http::parameters::Parameters;
 use shared::oauth::client::ClientId;
@@ -9,6 +8,7 @@ use shared::oauth::grant::Grant;
 use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::tenant::PersonId;
+use shared::telemetry::audit::{self, Event};
 
 use crate::consent_form_error::ConsentFormError;
 use crate::error::AuthorizeError;

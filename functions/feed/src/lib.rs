@@ -13,7 +13,6 @@ mod signature;
 use std::time::Instant;
 
 use http::{Method, StatusCode};
-use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::error_response;
@@ -24,6 +23,7 @@ use shared::store::api_keys::ApiKeys;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::membership_changes::ChangeOutcome;
+use shared::telemetry::audit::{self, Event};
 
 use change::{Change, Delivery};
 use error::FeedError;

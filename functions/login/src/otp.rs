@@ -7,7 +7,7 @@ use shared::http::parameters::Parameters;
 use shared::http::response::{see_other, with_reason};
 use shared::identity::cookies::Jar;
 use shared::lambda::{Request, Response};
-use shared::metrics;
+use shared::telemetry::metrics;
 use tokio::time::Instant;
 
 use crate::captcha_token::CaptchaToken;

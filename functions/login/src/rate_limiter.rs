@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use shared::clock::Timestamp;
-use shared::request_context::RequestContext;
+use shared::telemetry::request_context::RequestContext;
 
 use crate::error::LoginError;
 use crate::supabase_error::SupabaseError;

@@ -3,7 +3,6 @@
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use shared::access::{Access, AccessError};
-use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::api_key::ApiKey;
@@ -15,6 +14,7 @@ use shared::signing_keys::verifier::AccessTokenVerifier;
 use shared::store::api_keys::{ApiKeyError, ApiKeys};
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
+use shared::telemetry::audit::{self, Event};
 
 use crate::error::{AuthError, McpError};
 use crate::grant_audit;

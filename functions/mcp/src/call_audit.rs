@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 use shared::access::{Access, Principal};
-use shared::audit::{self, Event};
 use shared::store::workspace::Name;
+use shared::telemetry::audit::{self, Event};
 
 use crate::resource_uri::ResourceUri;
 

@@ -1,9 +1,9 @@
 //! The audit events of a grant: its first call, and calls that are refused.
 
-use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::oauth::connection_attempt::ConnectionAttempt;
 use shared::oauth::grant::Grant;
+use shared::telemetry::audit::{self, Event};
 
 /// The first call of a grant: its client is connected.
 pub(crate) fn record_grant_used(grant: &Grant, now: Timestamp) {

@@ -1,12 +1,12 @@
 //! A call with insufficient scope: the next consent page offers the missing scopes (MCP 2025-11-25, step-up).
 
 use shared::access::{Access, Principal};
-use shared::audit::{self, ConnectionRef, Event};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::scope::Scopes;
 use shared::store::grants::Grants;
 use shared::store::workspace::{Name, Workspaces};
+use shared::telemetry::audit::{self, ConnectionRef, Event};
 use shared::upstream_error::UpstreamError;
 
 use crate::authorize::InsufficientScope;

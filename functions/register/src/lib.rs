@@ -9,7 +9,6 @@ mod request;
 
 use http::{Method, StatusCode};
 use serde::Serialize;
-use shared::audit::{self, Event};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::{cors, response};
@@ -17,6 +16,7 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::Client;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::store::clients::{Clients, PutOutcome};
+use shared::telemetry::audit::{self, Event};
 
 use error::RegistrationError;
 use request::RegistrationRequest;

@@ -1,6 +1,5 @@
 //! What a grant allows at the moment in which tokens are made of it: the same for its code and for its refresh tokens.
 
-use shared::audit::ConnectionRef;
 use shared::clock::Timestamp;
 use shared::entitlement::Entitlement;
 use shared::oauth::grant::Approval;
@@ -8,6 +7,7 @@ use shared::oauth::grant_id::GrantId;
 use shared::revocation::Revocation;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
+use shared::telemetry::audit::ConnectionRef;
 
 use crate::error::TokenError;
 

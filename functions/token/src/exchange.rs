@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use shared::audit::{self, ConnectionRef, Event};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientCredentials};
@@ -13,6 +12,7 @@ use shared::revocation::Revocation;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
+use shared::telemetry::audit::{self, ConnectionRef, Event};
 
 use crate::entitle::entitle;
 use crate::error::TokenError;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::ClientCredentials;
@@ -12,6 +11,7 @@ use shared::revocation::Revocation;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
+use shared::telemetry::audit::{self, Event};
 
 use crate::entitle::entitle;
 use crate::error::TokenError;

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What a request did for an attempt, as the audit names it (`shared::audit::Event`); in the order in which it comes about.
+/// What a request did for an attempt, as the audit names it (`shared::telemetry::audit::Event`); in the order in which it comes about.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {

@@ -8,12 +8,12 @@ use aws_sdk_cloudwatchlogs::Client as Logs;
 use aws_sdk_cloudwatchlogs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use serde_json::{Map, Value};
-use shared::audit;
 use shared::clock::Timestamp;
 use shared::environment::Environment;
 use shared::oauth::secret::{Secret, to_text};
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::{Activities, Activity};
+use shared::telemetry::audit;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, IsTerminal, Write};
 
 use serde_json::{Map, Value};
-use shared::audit::{Event, Recorder};
 use shared::clock::Timestamp;
 use shared::environment::Environment;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::directory::Tenant;
+use shared::telemetry::audit::{Event, Recorder};
 use supabase_users::person_selector::PersonSelector;
 
 use crate::audit_log::{AuditLog, AuditWriteError};

@@ -1,4 +1,4 @@
-//! What an operator did, as the audit is told it. What functions do as well is told as they tell it: [`shared::audit::Event`].
+//! What an operator did, as the audit is told it. What functions do as well is told as they tell it: [`shared::telemetry::audit::Event`].
 
 use serde::Serialize;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use attempt_log::AttemptLog;
 use attempt_log::table;
-use shared::audit;
 use shared::clock::Clock;
+use shared::telemetry::audit;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;

@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::lambda::{self, Listener};
-use shared::log;
+use shared::telemetry::log;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tracing::instrument::WithSubscriber;

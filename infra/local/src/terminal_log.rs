@@ -11,7 +11,7 @@
 use std::fmt;
 
 use serde_json::{Map, Value};
-use shared::log::JsonLines;
+use shared::telemetry::log::JsonLines;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::fmt::format::{JsonFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent};

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 
-use crate::metrics;
+use crate::telemetry::metrics;
 
 /// Counts the time of a call, all attempts and pauses included, as time of the service of this name.
 #[derive(Debug)]

@@ -14,7 +14,7 @@ use serde_json::Value;
 use url::{Host, Url};
 
 use crate::environment::{ConfigError, Environment};
-use crate::metrics;
+use crate::telemetry::metrics;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 

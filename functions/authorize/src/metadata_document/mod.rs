@@ -19,13 +19,13 @@ mod strict_json;
 use std::time::Duration;
 
 use http::StatusCode;
-use shared::audit::{self, Event};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientId, ClientKind, DocumentFetch};
 use shared::oauth::secret::to_text;
 use shared::outbound::{Outbound, OutboundRequest};
 use shared::store::clients::{Clients, UNUSED_RETENTION};
+use shared::telemetry::audit::{self, Event};
 
 use crate::error_page::ErrorPage;
 use document::Document;

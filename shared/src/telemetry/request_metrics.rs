@@ -26,7 +26,7 @@ use std::time::Duration;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use crate::request_attributes::RequestAttributes;
+use crate::telemetry::request_attributes::RequestAttributes;
 
 /// The namespace in CloudWatch.
 pub const NAMESPACE: &str = "AmbleConnect";

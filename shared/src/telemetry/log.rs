@@ -14,7 +14,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::{audit, request_log};
+use crate::telemetry::{audit, request_log};
 
 /// Writes lines to standard output, with timestamps, from now on.
 pub(crate) fn to_cloudwatch() {

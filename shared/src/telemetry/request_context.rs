@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::request_attributes::RequestAttributes;
-use crate::request_metrics::RequestMetrics;
+use crate::telemetry::request_attributes::RequestAttributes;
+use crate::telemetry::request_metrics::RequestMetrics;
 
 tokio::task_local! {
     static CURRENT: RequestContext;

@@ -1,4 +1,4 @@
-//! What all lines about one request have in common.
+//! What all lines about one request have in common: the attributes that they are found by.
 
 /// What identifies a request in logs, audit lines and metrics.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 
-use crate::request_context::RequestContext;
+use crate::telemetry::request_context::RequestContext;
 
 /// The target of the one line of a request among all others.
 const TARGET: &str = "request";

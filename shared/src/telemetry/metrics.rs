@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use crate::request_context::RequestContext;
-use crate::request_metrics::RequestMetrics;
+use crate::telemetry::request_context::RequestContext;
+use crate::telemetry::request_metrics::RequestMetrics;
 
 /// Counts a mail that a person asked for to sign in with and that Supabase could not send.
 pub fn sign_in_mail_failed() {
