@@ -113,9 +113,9 @@ async fn wrong_secret_is_indistinguishable_from_an_unknown_grant() {
     }
 }
 
-/// OAuth 2.1 §3.2.3: `expires_in` is the token's lifetime, also when an answer is given again shortly before the grant is idle.
+/// OAuth 2.1 §3.2.3: `expires_in` is the token's lifetime, also when a late retry comes shortly before the grant is idle.
 #[tokio::test(flavor = "multi_thread")]
-async fn reissued_token_lives_as_long_as_expires_in() {
+async fn token_of_a_late_retry_lives_as_long_as_expires_in() {
     let test_system = TestSystem::new().await;
     let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     let old = first.refresh.unwrap();

@@ -244,14 +244,15 @@ async fn member_removal_during_a_refresh_revokes_the_grant() {
     counted("refresh × removal", schedule_count, 5);
 }
 
-/// The previous token is answered as long as it is the previous; once its successor is turned, it is a replay.
+/// The previous token is answered as long as it is the previous; once its successor is turned, it is a replay. Beyond a minute the
+/// write decides: a late retry supersedes the pair whose token is being turned, which then earns the new pair.
 #[tokio::test(start_paused = true)]
-async fn retry_of_the_previous_token_during_a_refresh_is_reissued_or_a_replay() {
+async fn retry_of_the_previous_token_during_a_refresh_is_answered_or_a_replay() {
     let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    for (kind, later, expected) in [("at once", 0, 35), ("after a day", 24 * 3600, 70)] {
+    for (kind, later, expected) in [("at once", 0, 70), ("after a day", 24 * 3600, 70)] {
         let schedule_count = scheduler
             .run_every_schedule(async |schedule| {
                 let before = scenario.connected().await;
@@ -263,10 +264,12 @@ async fn retry_of_the_previous_token_during_a_refresh_is_reissued_or_a_replay() 
                     .await;
 
                 let newest = scenario.earned(&current, true, schedule);
-                let previous = schedule.before((Second, READ), (First, WRITE));
+                let decides = if later == 0 { READ } else { WRITE };
+                let previous = schedule.before((Second, decides), (First, WRITE));
                 let again = scenario.earned(&retry, previous, schedule);
                 if let (Some(again), Some(newest)) = (&again, &newest) {
-                    assert_eq!(again.refresh, grant.tokens.refresh, "{schedule:?}");
+                    let same = if later == 0 { &grant.tokens } else { newest };
+                    assert_eq!(again.refresh, same.refresh, "{schedule:?}");
                     scenario.lives(&grant.id, &[&grant.tokens, again, newest], schedule).await;
                 } else {
                     scenario
@@ -285,14 +288,15 @@ async fn retry_of_the_previous_token_during_a_refresh_is_reissued_or_a_replay() 
     }
 }
 
-/// Beyond a minute, the previous token is answered until an access token of its successor was seen.
+/// Beyond a minute, the previous token earns a new pair until an access token of its successor was seen. From then on that access
+/// token is refused: whichever is written first has decided.
 #[tokio::test(start_paused = true)]
-async fn retry_of_the_previous_token_is_reissued_until_its_successor_is_used() {
+async fn retry_of_the_previous_token_is_answered_until_its_successor_is_used() {
     let (_paused_clock, scheduler) = (PausedClock::new(), Scheduler::default());
     let test_system = TestSystem::with(|options| options.interceptor = Some(scheduler.wire())).await;
     let scenario = Scenario::new(&test_system).await;
 
-    for (kind, later, expected) in [("within a minute", 60, 10), ("later", 61, 15)] {
+    for (kind, later, expected) in [("within a minute", 60, 15), ("later", 61, 15)] {
         let schedule_count = scheduler
             .run_every_schedule(async |schedule| {
                 let before = scenario.connected().await;
@@ -302,12 +306,13 @@ async fn retry_of_the_previous_token_is_reissued_until_its_successor_is_used() {
                 let (called, retry) =
                     schedule.run(scenario.ping(&grant.tokens), scenario.claude.refresh(&before.latest())).await;
 
-                assert_eq!(called.status, 200, "{schedule:?}");
-                let unused = later <= 60 || schedule.before((Second, READ), (First, WRITE));
-                let again = scenario.earned(&retry, unused, schedule);
+                let superseded = later > 60 && schedule.before((Second, WRITE), (First, WRITE));
+                assert_eq!(called.status, if superseded { 401 } else { 200 }, "{schedule:?}");
+                let again = scenario.earned(&retry, later <= 60 || superseded, schedule);
                 if let Some(again) = &again {
-                    assert_eq!(again.refresh, grant.tokens.refresh, "{schedule:?}");
-                    scenario.lives(&grant.id, &[&grant.tokens, again], schedule).await;
+                    assert_eq!(again.refresh != grant.tokens.refresh, superseded, "{schedule:?}");
+                    let held = if superseded { vec![again] } else { vec![&grant.tokens, again] };
+                    scenario.lives(&grant.id, &held, schedule).await;
                 } else {
                     scenario
                         .is_over(&grant.id, &[Some(&grant.tokens)], RevocationReason::RefreshReplayed, schedule)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use local::interceptor::{Call, Decision};
-use serde_json::json;
+use serde_json::{Value, json};
 use test_system::{TestSystem, claims};
 use tokio::sync::Notify;
 
@@ -24,7 +24,8 @@ async fn every_refresh_rotates_the_token() {
     assert_eq!(connector.call(&third.access, "tools/list", json!({})).await.status, 200);
 }
 
-/// A retry within a minute is answered with the same successor, whatever has happened to it.
+/// A retry within a minute is answered with the same successor, whatever has happened to it. A client gives up its request after 30 s,
+/// so its retry comes at 31 to 45 s.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_within_a_minute_gets_the_same_successor() {
     let test_system = TestSystem::new().await;
@@ -41,9 +42,9 @@ async fn a_retry_within_a_minute_gets_the_same_successor() {
     assert_eq!(connector.refresh(&again.refresh.unwrap()).await.status, 200);
 }
 
-/// Later too, as long as nothing of the successor was ever used: then its answer was lost.
+/// Later there is a new pair, as long as nothing of the successor was ever used: then its answer was lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn lost_response_is_reissued_days_later() {
+async fn retry_of_a_lost_response_days_later_gets_new_tokens() {
     let test_system = TestSystem::new().await;
     let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
     let old = first.refresh.unwrap();
@@ -52,13 +53,148 @@ async fn lost_response_is_reissued_days_later() {
     test_system.advance(7 * 24 * 3600);
     let again = connector.refresh(&old).await.tokens(&test_system);
 
-    assert_eq!(again.refresh, lost.refresh);
+    assert_ne!(again.refresh, lost.refresh);
+    assert_eq!(claims(&again.access).1["generation"], 3);
     assert_eq!(connector.call(&again.access, "tools/list", json!({})).await.status, 200);
+    let next = connector.refresh(&again.refresh.unwrap()).await.tokens(&test_system);
+    assert_eq!(connector.call(&next.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// A client that loses every answer, and whose time limit is longer than the minute, is never locked out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_loses_answers_again_and_again_stays_connected() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let old = first.refresh.unwrap();
+
+    for _ in 0..70 {
+        assert_eq!(connector.refresh(&old).await.status, 200);
+        test_system.advance(61);
+    }
+
+    let last = connector.refresh(&old).await.tokens(&test_system);
+    assert_eq!(connector.call(&last.access, "tools/list", json!({})).await.status, 200);
+    assert_eq!(connector.refresh(&last.refresh.unwrap()).await.status, 200);
+}
+
+/// The thief refreshes first and uses nothing, so that the client's retry looks like one after a lost answer. The client gets a pair
+/// of its own; the thief's access token is refused and reported, and his refresh token ends the grant.
+#[tokio::test(flavor = "multi_thread")]
+async fn patient_thief_never_holds_what_the_client_holds() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let stolen = first.refresh.unwrap();
+    let thief = connector.refresh(&stolen).await.tokens(&test_system);
+    test_system.advance(61);
+
+    let client = connector.refresh(&stolen).await.tokens(&test_system);
+
+    assert_ne!(client.refresh, thief.refresh);
+    assert_eq!(connector.call(&client.access, "tools/list", json!({})).await.status, 200);
+    let refused = connector.call(&thief.access, "tools/list", json!({})).await;
+    assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_token")));
+    let told = audited(&test_system, "call_refused");
+    assert_eq!((told.len(), &told[0]["reason"], &told[0]["tenant"]), (1, &json!("superseded"), &json!("acme")));
+    // It ends nothing, also after the client has gone on.
+    test_system.advance(1800);
+    let next = connector.refresh(&client.refresh.unwrap()).await.tokens(&test_system);
+    assert_eq!(connector.call(&thief.access, "tools/list", json!({})).await.status, 401);
+    assert_eq!(connector.call(&next.access, "tools/list", json!({})).await.status, 200);
+
+    let replay = connector.refresh(&thief.refresh.unwrap()).await;
+
+    assert_eq!((replay.status, &replay.json()["error"]), (400, &json!("invalid_grant")));
+    assert_eq!(connector.call(&next.access, "tools/list", json!({})).await.status, 401);
+    assert_eq!(connector.refresh(&next.refresh.unwrap()).await.json()["error"], "invalid_grant");
+    assert!(test_system.audit("grant_ended").iter().any(|line| line["reason"] == "refresh_replayed"));
+}
+
+/// A superseded refresh token is as good as the one that was replaced for a minute, and a replay after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn superseded_refresh_token_earns_the_current_pair_for_a_minute() {
+    for (later, status) in [(60, 200), (61, 400)] {
+        let test_system = TestSystem::new().await;
+        let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+        let old = first.refresh.unwrap();
+        let superseded = connector.refresh(&old).await.tokens(&test_system).refresh.unwrap();
+        test_system.advance(61);
+        let current = connector.refresh(&old).await.tokens(&test_system);
+
+        test_system.advance(later);
+        let answer = connector.refresh(&superseded).await;
+
+        assert_eq!(answer.status, status, "{later}");
+        let works = connector.call(&current.access, "tools/list", json!({})).await.status;
+        if status == 200 {
+            assert_eq!((answer.tokens(&test_system).refresh, works), (current.refresh, 200));
+        } else {
+            assert_eq!((&answer.json()["error"], works), (&json!("invalid_grant"), 401));
+        }
+    }
+}
+
+/// Each retry costs a signature. Beyond 64 in one generation there is one a second; nothing ends by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn retries_beyond_64_are_answered_once_a_second() {
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let old = first.refresh.unwrap();
+    let current = connector.refresh(&old).await.tokens(&test_system);
+    for _ in 0..64 {
+        assert_eq!(connector.refresh(&old).await.tokens(&test_system).refresh, current.refresh);
+    }
+
+    let signatures = test_system.system().kms().calls().sign;
+    for _ in 0..3 {
+        let refused = connector.refresh(&old).await;
+        assert_eq!(
+            (refused.status, refused.header("retry-after"), refused.json()),
+            (
+                429,
+                Some("2"),
+                json!({
+                    "error": "temporarily_unavailable",
+                    "error_description": "This request was repeated too often. Try again in two seconds.",
+                })
+            )
+        );
+    }
+    assert_eq!(test_system.system().kms().calls().sign, signatures, "refused before anything is signed");
+
+    for _ in 0..3 {
+        test_system.advance(2);
+        assert_eq!(connector.refresh(&old).await.tokens(&test_system).refresh, current.refresh);
+        assert_eq!(connector.refresh(&old).await.status, 429);
+    }
+    let next = connector.refresh(current.refresh.as_ref().unwrap()).await.tokens(&test_system);
+    assert_eq!(connector.call(&next.access, "tools/list", json!({})).await.status, 200);
+    // The next generation has retries of its own.
+    assert_eq!(connector.refresh(current.refresh.as_ref().unwrap()).await.tokens(&test_system).refresh, next.refresh);
+}
+
+/// One late retry may be a bad network. Two of one grant within a day are in the tenant's activity, with both times.
+#[tokio::test(flavor = "multi_thread")]
+async fn second_late_retry_within_a_day_is_reported() {
+    const DAY: i64 = 24 * 3600;
+    let test_system = TestSystem::new().await;
+    let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let old = first.refresh.unwrap();
+    let _lost = connector.refresh(&old).await.tokens(&test_system);
+    for (later, told) in [(DAY, 0), (DAY + 1, 0), (DAY, 1), (61, 2)] {
+        test_system.advance(later);
+        assert_eq!(connector.refresh(&old).await.status, 200);
+        assert_eq!(audited(&test_system, "late_retry_repeated").len(), told, "{later}");
+    }
+
+    let lines = audited(&test_system, "late_retry_repeated");
+
+    assert_eq!(lines[1]["earlier"], test_system.now() - 61);
+    assert_eq!((&lines[1]["tenant"], &lines[1]["client"]), (&json!("acme"), &json!(connector.client_id)));
 }
 
 /// A client whose lost answer was given again has not been idle since it was lost.
 #[tokio::test(flavor = "multi_thread")]
-async fn reissued_response_renews_the_idle_limit() {
+async fn late_retry_renews_the_idle_limit() {
     const DAY: i64 = 24 * 3600;
     let test_system = TestSystem::new().await;
     let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
@@ -69,7 +205,7 @@ async fn reissued_response_renews_the_idle_limit() {
     let again = connector.refresh(&old).await;
     assert_eq!(again.json()["expires_in"], 3600);
     let again = again.tokens(&test_system);
-    assert_eq!(again.refresh, lost.refresh);
+    assert_ne!(again.refresh, lost.refresh);
     test_system.advance(1800);
     assert_eq!(connector.call(&again.access, "ping", json!({})).await.status, 200);
     test_system.advance(29 * DAY);
@@ -97,7 +233,7 @@ async fn refused_refresh_still_marks_the_successor_as_used() {
     }
 }
 
-/// OAuth 2.1 §4.3.1: a superseded token whose successor was used is stolen or replayed; everything ends.
+/// OAuth 2.1 §4.3.1: a replaced token whose successor was used is stolen or replayed; everything ends.
 #[tokio::test(flavor = "multi_thread")]
 async fn replayed_refresh_token_revokes_the_grant() {
     for used in ["access token", "refresh token"] {
@@ -284,4 +420,9 @@ async fn delayed_duplicate_gets_the_same_successor() {
     assert_eq!(duplicate.tokens(&test_system).refresh, second.refresh);
     assert_eq!(connector.call(&third.access, "tools/list", json!({})).await.status, 200);
     assert_eq!(connector.refresh(&third.refresh.unwrap()).await.status, 200);
+}
+
+/// The audit events of that name, of this test system.
+fn audited(test_system: &TestSystem, event: &str) -> Vec<Value> {
+    test_system.lines().into_iter().filter(|line| line["event"] == event).collect()
 }

@@ -43,6 +43,8 @@ pub enum AccessError {
     GrantNotInUse,
     /// It does not say what its grant says.
     GrantMismatch,
+    /// It is of a pair that was superseded before anybody had used it: its response was lost, or stolen.
+    Superseded,
     /// Its grant is over, although its item does not say so yet. The caller revokes it.
     GrantOver(RevocationReason),
 }
@@ -54,6 +56,7 @@ impl AccessError {
         match self {
             Self::GrantNotInUse => "not_in_use",
             Self::GrantMismatch => "another_grant",
+            Self::Superseded => "superseded",
             Self::GrantOver(reason) => reason.as_str(),
         }
     }
@@ -66,7 +69,7 @@ impl Access {
     /// as well, as the caller may have to record its generation.
     ///
     /// # Errors
-    /// When the grant is not in use, is over, or is not the token's.
+    /// When the grant is not in use, is over, or is not the token's, or the token is superseded.
     pub fn from_access_token<'g>(
         token: &VerifiedAccessToken,
         grant: &'g Grant,
@@ -84,6 +87,9 @@ impl Access {
             && resource.serves(&approval.tenant);
         if !same {
             return Err(AccessError::GrantMismatch);
+        }
+        if grant.superseded().is_some_and(|superseded| superseded.contains(claims.generation)) {
+            return Err(AccessError::Superseded);
         }
         let entitlement = Entitlement::of(approval, membership).map_err(AccessError::GrantOver)?;
         let access = Self {

@@ -1,9 +1,11 @@
 //! Audit events as text for people.
 
+use shared::clock::Timestamp;
 use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::scope::Scopes;
 use shared::store::activity::Activity;
 
+use crate::date_time::DateTime;
 use crate::permission;
 
 /// One event, for a person.
@@ -75,6 +77,13 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
         "call_refused" => {
             (bad, detail) = (true, word("reason"));
             format!("A call of {client} was refused")
+        }
+        "late_retry_repeated" => {
+            bad = true;
+            let earlier = activity.line.get("earlier").and_then(serde_json::Value::as_i64).unwrap_or_default();
+            let [earlier, later] = [earlier, activity.at / 1000].map(|at| DateTime(Timestamp::from_seconds(at)));
+            detail = format!("{earlier} and {later}: its new tokens were lost, or somebody else holds them");
+            format!("{client} came twice with tokens that were replaced")
         }
         "grant_limited" => format!("What {client} may do was limited, as a role has changed"),
         "connections_ended" => {
@@ -157,6 +166,11 @@ mod tests {
                 json!({ "event": "tool_called", "tool": "roll_dice", "object": "in_1", "outcome": "not_found" }),
                 "The tool roll_dice was called",
                 "in_1, not found",
+            ),
+            (
+                json!({ "event": "late_retry_repeated", "earlier": 1_795_000_000 }),
+                "Claude came twice with tokens that were replaced",
+                "2026-11-18 11:06 UTC and 1970-01-01 00:00 UTC: its new tokens were lost, or somebody else holds them",
             ),
             (json!({ "event": "call_refused", "reason": "not_in_use" }), "A call of Claude was refused", "not in use"),
             (

@@ -87,8 +87,13 @@ impl Authenticator {
             match self.grants.record_use(&id, claims.generation, now).await? {
                 Update::Applied if active.seen == 0 => grant_audit::record_grant_used(&grant, now),
                 Update::Applied => {}
-                Update::Conflict(latest) if latest.in_use(now).is_some() => {}
-                Update::Conflict(_) | Update::NotFound => return Err(unfounded(AccessError::GrantNotInUse).into()),
+                Update::Conflict(latest) => {
+                    if latest.superseded().is_some_and(|superseded| superseded.contains(claims.generation)) {
+                        return Err(unfounded(AccessError::Superseded).into());
+                    }
+                    latest.in_use(now).ok_or_else(|| unfounded(AccessError::GrantNotInUse))?;
+                }
+                Update::NotFound => return Err(unfounded(AccessError::GrantNotInUse).into()),
             }
         }
         Ok(access)

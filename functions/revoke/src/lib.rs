@@ -13,7 +13,7 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::{Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
-use shared::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState};
+use shared::oauth::refresh_token_rotation::RefreshToken;
 use shared::revocation::Revocation;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 use shared::store::clients::Clients;
@@ -72,7 +72,7 @@ impl Revoke {
 
         // RFC 7009 §2.2: a token that is unknown, another client's, or no longer good is not an error.
         let Some(grant) = grant.filter(|grant| grant.approval.client == *client.id()) else { return Ok(()) };
-        let authorized = presented.authorizes(&grant, now) && !matches!(grant.state, GrantState::Revoked { .. });
+        let authorized = presented.authorizes(&grant) && !matches!(grant.state, GrantState::Revoked { .. });
         if authorized {
             Revocation::new(&self.grants).revoke((&grant).into(), RevocationReason::Client, None, now).await?;
         }
@@ -95,9 +95,9 @@ impl Revoke {
 
 impl PresentedToken {
     /// Whether it proves that its holder may revoke `grant`: a grant's id is no secret.
-    fn authorizes(&self, grant: &Grant, now: Timestamp) -> bool {
+    fn authorizes(&self, grant: &Grant) -> bool {
         match self {
-            Self::Refresh(token) => grant.classify(token, now).0 != RefreshTokenState::Unknown,
+            Self::Refresh(token) => grant.is_proven_by(token),
             Self::Access { .. } => true,
             Self::Unknown => false,
         }

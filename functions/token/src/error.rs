@@ -47,6 +47,8 @@ pub(crate) enum TokenError {
     RefreshToken(RefreshTokenState),
     #[error("the token family was rotated three times during the request")]
     ConcurrentRotations,
+    #[error("the refresh token was retried more often than it may be")]
+    TooManyRetries,
     #[error("the grant is over: {}", .0.as_str())]
     GrantOver(RevocationReason),
     #[error("the scope is malformed or exceeds the approval")]
@@ -109,6 +111,7 @@ impl TokenError {
             Self::ConcurrentCodeUse => row("code_raced", InvalidGrant, CODE),
             Self::RefreshToken(state) => row(state.as_str(), InvalidGrant, REFRESH_TOKEN),
             Self::ConcurrentRotations => row("outrun", InvalidGrant, REFRESH_TOKEN),
+            Self::TooManyRetries => ("too_many_retries", ErrorResponse::TOO_MANY_RETRIES),
             Self::GrantOver(RevocationReason::MembershipGone) => row("not_a_member", InvalidGrant, GRANT),
             Self::GrantOver(reason) => row(reason.as_str(), InvalidGrant, GRANT),
             Self::InvalidScope => row("scope", InvalidScope, SCOPE),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::ClientCredentials;
-use shared::oauth::grant::{ABSOLUTE_LIFETIME, Active, Approval, Grant, GrantState, RevocationReason};
-use shared::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, TokenFamily};
+use shared::oauth::grant::{Active, Approval, Grant, GrantState, RevocationReason};
+use shared::oauth::refresh_token_rotation::{LATE_RETRY_INTERVAL, RefreshToken, RefreshTokenState, TokenFamily};
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -61,12 +61,13 @@ impl RefreshTokenRotation {
         }
         let entitlement = entitle((&self.directory, &self.grants), &grant.id, &grant.approval, now).await?;
 
-        let limit = grant.approval.at.plus(ABSOLUTE_LIFETIME);
-        let (next, ends) = match state {
-            RefreshTokenState::Current => (family.rotated(now), limit),
-            // The successor exists: derive it from what the table says.
-            RefreshTokenState::LateRetry => (family.reissued(now), limit),
-            _ => (family.clone(), grant.expires()),
+        let next = match state {
+            RefreshTokenState::Current => family.rotated(now),
+            RefreshTokenState::LateRetry => family.rotated_anew(now),
+            _ => {
+                self.count_retry(&grant, &family, now).await?;
+                family.clone()
+            }
         };
         let successor = request.token.for_generation(next.generation, &next.current);
         let parameters = AccessTokenParameters {
@@ -75,32 +76,66 @@ impl RefreshTokenRotation {
             generation: next.generation,
             entitlement,
             requested: request.scopes,
-            ends,
+            ends: grant.expires_with(&next),
         };
         let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
         let update = match state {
             RefreshTokenState::Current => self.grants.rotate(&grant, &family, &next).await?,
-            RefreshTokenState::LateRetry => self.grants.reissue(&grant, &next).await?,
+            RefreshTokenState::LateRetry => self.grants.rotate_anew(&grant, &family, &next).await?,
             _ => return Ok(tokens),
         };
         match update {
-            Update::Applied => Ok(tokens),
-            Update::NotFound => Err(TokenError::UnknownGrant),
-            Update::Conflict(latest) => {
-                let GrantState::Active(Active { family: Some(latest), .. }) = &latest.state else {
-                    return Err(TokenError::GrantRevoked);
-                };
-                if state != RefreshTokenState::Current {
-                    return Ok(tokens);
+            Update::Applied => {
+                if let (RefreshTokenState::LateRetry, Some(earlier)) = (state, family.late_retry) {
+                    record_late_retries(&grant, earlier, now);
                 }
-                // A concurrent request has rotated the family from the same token. Its successor is ours too,
-                // and the access token that was signed is of its generation. The token was current when it
-                // was presented, so this is no replay, even if the client has used the other response
-                // already.
-                let successor = latest.successor(&family, &request.token).ok_or(TokenError::ConcurrentRotations)?;
-                record(&grant, RefreshTokenState::Concurrent);
+                Ok(tokens)
+            }
+            Update::NotFound => Err(TokenError::UnknownGrant),
+            // A concurrent request has rotated the family.
+            Update::Conflict(latest) => {
+                let successor = self.successor((&grant, &family, state), &latest, &request.token, now).await?;
                 Ok(tokens.with(&successor))
             }
+        }
+    }
+
+    /// The refresh token that belongs to the access token that was signed, after a concurrent request has made `latest` of the
+    /// grant.
+    async fn successor(
+        &self,
+        (grant, family, state): (&Grant, &TokenFamily, RefreshTokenState),
+        latest: &Grant,
+        token: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<RefreshToken, TokenError> {
+        let GrantState::Active(Active { family: Some(rotated), .. }) = &latest.state else {
+            return Err(TokenError::GrantRevoked);
+        };
+        if state == RefreshTokenState::Current {
+            // It was rotated from the same token. The token was current when it was presented, so this is no replay, even if the
+            // client has used the other response already.
+            record(grant, RefreshTokenState::Concurrent);
+        } else {
+            // The current pair was used meanwhile, or rotated anew from the same token.
+            self.classify(latest, token, now).await?;
+        }
+        rotated.successor(family, token).ok_or(TokenError::ConcurrentRotations)
+    }
+
+    /// A retry gets the current pair again, but not as often as it likes: each time costs a signature.
+    async fn count_retry(&self, grant: &Grant, family: &TokenFamily, now: Timestamp) -> Result<(), TokenError> {
+        match self.grants.count_retry(&grant.id, family, now).await? {
+            Update::Applied => Ok(()),
+            Update::NotFound => Err(TokenError::UnknownGrant),
+            Update::Conflict(latest) => match &latest.state {
+                GrantState::Active(Active { family: Some(latest), .. }) if latest.generation == family.generation => {
+                    Err(TokenError::TooManyRetries)
+                }
+                // The family was rotated since it was read: the retry came before, and gets what was current then.
+                GrantState::Active(_) => Ok(()),
+                GrantState::Issued | GrantState::Revoked { .. } => Err(TokenError::GrantRevoked),
+            },
         }
     }
 
@@ -143,6 +178,14 @@ fn check_within_approval(approval: &Approval, request: &RefreshTokenRequest) -> 
         Err(TokenError::InvalidScope)
     } else {
         Ok(())
+    }
+}
+
+/// Two retries of one family that came too late for the pair that had been made: one may be a bad network, two in a day are worth a
+/// look.
+fn record_late_retries(grant: &Grant, earlier: Timestamp, now: Timestamp) {
+    if now.since(earlier) <= LATE_RETRY_INTERVAL {
+        audit::record(&Event::LateRetryRepeated { connection: grant.into(), earlier: earlier.seconds() });
     }
 }
 

@@ -34,6 +34,13 @@ impl ErrorResponse {
         sentence: "Try again in a moment.",
     };
 
+    /// 429: the same request came too often. It may be repeated.
+    pub const TOO_MANY_RETRIES: Self = Self {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        code: ErrorCode::TemporarilyUnavailable,
+        sentence: "This request was repeated too often. Try again in two seconds.",
+    };
+
     /// 400 with a code and a sentence, which must not hold anything from the request.
     #[must_use]
     pub const fn new(code: ErrorCode, sentence: &'static str) -> Self {

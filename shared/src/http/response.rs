@@ -111,9 +111,12 @@ fn with_body(status: StatusCode, kind: &'static str, text: String) -> Response<B
     let mut response = Response::new(Body::Text(text));
     *response.status_mut() = status;
     set_header(&mut response, CONTENT_TYPE, HeaderValue::from_static(kind));
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    match status {
         // After an upstream error the client may try again in a moment.
-        set_header(&mut response, RETRY_AFTER, HeaderValue::from_static("1"));
+        StatusCode::SERVICE_UNAVAILABLE => set_header(&mut response, RETRY_AFTER, HeaderValue::from_static("1")),
+        // What is counted by the second is free again after the next one has begun.
+        StatusCode::TOO_MANY_REQUESTS => set_header(&mut response, RETRY_AFTER, HeaderValue::from_static("2")),
+        _ => {}
     }
     harden(&mut response);
     response

@@ -11,7 +11,7 @@ use crate::oauth::client::{AuthenticatedClient, ClientId};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, TokenFamily};
+use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, Superseded, TokenFamily};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
@@ -272,15 +272,18 @@ impl Grant {
     /// When the grant expires, unless it is revoked before.
     #[must_use]
     pub fn expires(&self) -> Timestamp {
-        let limit = self.approval.at.plus(ABSOLUTE_LIFETIME);
         match &self.state {
             GrantState::Issued => self.approval.at.plus(CODE_LIFETIME),
-            GrantState::Active(Active { family: Some(family), .. }) => {
-                family.last_issued.plus(IDLE_LIFETIME).min(limit)
-            }
+            GrantState::Active(Active { family: Some(family), .. }) => self.expires_with(family),
             GrantState::Active(Active { since, .. }) => since.plus(access_token::LIFETIME),
             GrantState::Revoked { at, .. } => *at,
         }
+    }
+
+    /// When the grant expires with `family` as its refresh tokens, unless it is revoked before.
+    #[must_use]
+    pub fn expires_with(&self, family: &TokenFamily) -> Timestamp {
+        family.last_issued.plus(IDLE_LIFETIME).min(self.approval.at.plus(ABSOLUTE_LIFETIME))
     }
 
     /// Whether anything of the grant may be accepted at `now` or later, by its own item: it is not revoked, and has not expired. An
@@ -301,6 +304,21 @@ impl Grant {
             GrantState::Active(active) if now < self.expires() => Some(active),
             _ => None,
         }
+    }
+
+    /// The pairs of tokens that were superseded.
+    #[must_use]
+    pub const fn superseded(&self) -> Option<&Superseded> {
+        match &self.state {
+            GrantState::Active(Active { family: Some(family), .. }) => Some(&family.superseded),
+            _ => None,
+        }
+    }
+
+    /// Whether `token` is, or was, one of this grant's.
+    #[must_use]
+    pub fn is_proven_by(&self, token: &RefreshToken) -> bool {
+        matches!(&self.state, GrantState::Active(Active { family: Some(family), .. }) if family.is_proven_by(token))
     }
 
     /// Classifies a refresh token that names this grant, and returns its family. In the state `Unknown` the

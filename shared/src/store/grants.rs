@@ -7,12 +7,16 @@
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0, used?: 1795… }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
-//!                  answered?: 1795… }
+//!                  retries?: 3, retried?: 1795… }, and once a late retry has superseded a pair
+//!              + { previous_generation?: 4, superseded_salt?: <16 bytes>, superseded_through: 5,
+//!                  superseded?: <12 bytes each: generation, when its access tokens have expired>, late_retry: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
 //! ```
 //!
 //! The four attributes from `membership` on are what the approval rests on ([`crate::oauth::approval_basis`]). Whoever reads a grant to
 //! let somebody in compares them with the membership: a grant may be over although its own item does not say so yet.
+//! `previous_generation` is there when it is not the one before `generation`. Families of earlier versions may have `answered`, when the
+//! current token was last issued.
 //! `effective` is written for versions that exchanged a code without reading the membership, and read by none.
 //!
 //! The same table has the pending scopes: [`super::pending_scopes`].
@@ -43,7 +47,7 @@ use crate::oauth::grant_id::GrantId;
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token_rotation::{RotationNonce, TokenFamily};
+use crate::oauth::refresh_token_rotation::{PreviousToken, RETRIES, RotationNonce, Superseded, TokenFamily};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret, to_text};
@@ -208,7 +212,7 @@ impl Grants {
         self.compare_and_swap(update.update_expression(format!("{set} REMOVE effective"))).await
     }
 
-    /// Rotates the family of `grant` from `current` to `next`, if no other request was faster.
+    /// Rotates the family of `grant` from `current` to `next`, by its current token, if no other request was faster.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -218,51 +222,105 @@ impl Grants {
         current: &TokenFamily,
         next: &TokenFamily,
     ) -> Result<Update, UpstreamError> {
-        let GrantState::Active(active) = &grant.state else { return Ok(Update::NotFound) };
-        let state = GrantState::Active(Active { family: Some(next.clone()), ..active.clone() });
-        let expires = Grant { state, ..grant.clone() }.expires();
-        let update = self
-            .transition(&grant.id, "#state = :active AND salt = :current", expires)
-            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
-            .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0)
-            .update_expression(
-                "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, expires = :expires, \
-                 made_by = :made_by REMOVE answered",
-            );
-        self.compare_and_swap(with_family(update, next)).await
+        const SET: &str = "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, \
+                           expires = :expires, made_by = :made_by";
+        const REMOVE: &str = "REMOVE answered, retries, retried, previous_generation, superseded_salt";
+        let update = self.rotation(grant, current, next, "#state = :active AND salt = :current");
+        let update = match next.superseded.generations.is_empty() {
+            true => update.update_expression(format!("{SET} {REMOVE}, superseded")),
+            false => {
+                let superseded = Value::from(write_superseded(&next.superseded).as_slice()).0;
+                update
+                    .expression_attribute_values(":superseded", superseded)
+                    .update_expression(format!("{SET}, superseded = :superseded {REMOVE}"))
+            }
+        };
+        self.compare_and_swap(update).await
     }
 
-    /// Records that a lost response was issued again, with the family as `next`, unless the family was
-    /// rotated since.
+    /// Rotates the family of `grant` anew, from `current` to `next`, by the token that its current one had replaced: if no other
+    /// request was faster, and nothing of the current pair was ever used.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn reissue(&self, grant: &Grant, next: &TokenFamily) -> Result<Update, UpstreamError> {
-        let GrantState::Active(active) = &grant.state else { return Ok(Update::NotFound) };
-        let state = GrantState::Active(Active { family: Some(next.clone()), ..active.clone() });
-        let expires = Grant { state, ..grant.clone() }.expires();
+    pub async fn rotate_anew(
+        &self,
+        grant: &Grant,
+        current: &TokenFamily,
+        next: &TokenFamily,
+    ) -> Result<Update, UpstreamError> {
+        let Some(previous) = current.previous else { return Ok(Update::NotFound) };
         let update = self
-            .transition(
-                &grant.id,
-                "#state = :active AND salt = :salt AND (attribute_not_exists(answered) OR answered < :answered)",
-                expires,
-            )
+            .rotation(grant, current, next, "#state = :active AND salt = :current AND seen < :unused")
+            .expression_attribute_values(":unused", Value::from(current.generation).0)
+            .expression_attribute_values(":superseded", Value::from(write_superseded(&next.superseded).as_slice()).0)
+            .expression_attribute_values(":previous_generation", Value::from(previous.generation).0)
+            .update_expression(
+                "SET salt = :salt, generation = :generation, turned = :turned, \
+                 previous_generation = :previous_generation, superseded_salt = :current, \
+                 superseded_through = :unused, superseded = :superseded, late_retry = :turned, \
+                 expires = :expires, made_by = :made_by \
+                 REMOVE answered, retries, retried",
+            );
+        self.compare_and_swap(update).await
+    }
+
+    /// What both rotations have in common.
+    fn rotation(
+        &self,
+        grant: &Grant,
+        current: &TokenFamily,
+        next: &TokenFamily,
+        condition: &str,
+    ) -> UpdateItemFluentBuilder {
+        let expires = grant.expires_with(next);
+        let update = self
+            .transition(&grant.id, condition, expires)
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
-            .expression_attribute_values(":salt", Value::from(next.current.as_bytes().as_slice()).0)
-            .expression_attribute_values(":answered", Value::from(next.last_issued).0)
-            .update_expression("SET answered = :answered, expires = :expires, made_by = :made_by");
+            .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0);
+        with_family(update, next)
+    }
+
+    /// Counts a retry that is to get the current pair of `family` again: [`RETRIES`] in a generation, then one a second. `Conflict`
+    /// if it may not get it now, or if the family was rotated since it was read. A count that is repeated, or comes late, counts one
+    /// retry more of the same generation.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn count_retry(
+        &self,
+        id: &GrantId,
+        family: &TokenFamily,
+        now: Timestamp,
+    ) -> Result<Update, UpstreamError> {
+        let update = self
+            .update(id)
+            .condition_expression(
+                "#state = :active AND salt = :salt AND \
+                 (attribute_not_exists(retries) OR retries < :most OR retried < :now)",
+            )
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":salt", Value::from(family.current.as_bytes().as_slice()).0)
+            .expression_attribute_values(":most", Value::from(RETRIES).0)
+            .expression_attribute_values(":one", Value::from(1_u32).0)
+            .expression_attribute_values(":now", Value::from(now).0)
+            .update_expression("SET retried = :now ADD retries :one");
         self.compare_and_swap(update).await
     }
 
     /// Records that mcp has seen an access token of `generation`, and when. `Conflict` if a token of this or
-    /// a later generation was seen before, or the grant was revoked.
+    /// a later generation was seen or superseded before, or the grant was revoked.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn record_use(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<Update, UpstreamError> {
         let update = self
             .update(id)
-            .condition_expression("#state = :active AND seen < :seen")
+            .condition_expression(
+                "#state = :active AND seen < :seen AND \
+                 (attribute_not_exists(superseded_through) OR superseded_through < :seen)",
+            )
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":seen", Value::from(generation).0)
@@ -285,6 +343,7 @@ impl Grants {
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
                  REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
+                 retries, retried, previous_generation, superseded_salt, superseded_through, superseded, late_retry, \
                  limited_to, limited_through, limited_by",
             );
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
@@ -449,16 +508,50 @@ fn read_basis(item: &Item) -> Option<ApprovalBasis> {
 }
 
 fn read_family(item: &Item, digest: &[u8]) -> Option<TokenFamily> {
-    let rotated = item.time("turned")?;
+    let (rotated, generation) = (item.time("turned")?, item.number::<u32>("generation")?);
+    let previous = match item.bytes("previous") {
+        Some(nonce) => Some(PreviousToken {
+            generation: match item.has("previous_generation") {
+                true => item.number("previous_generation")?,
+                false => generation.saturating_sub(1),
+            },
+            nonce: RotationNonce::from_bytes(nonce)?,
+        }),
+        None => None,
+    };
     Some(TokenFamily {
         digest: Digest::from_bytes(digest)?,
-        generation: item.number("generation")?,
+        generation,
         current: RotationNonce::from_bytes(item.bytes("salt")?)?,
-        previous: match item.bytes("previous") {
-            Some(nonce) => Some(RotationNonce::from_bytes(nonce)?),
-            None => None,
-        },
+        previous,
         rotated,
         last_issued: if item.has("answered") { item.time("answered")? } else { rotated },
+        superseded: Superseded {
+            nonce: match item.bytes("superseded_salt") {
+                Some(nonce) => Some(RotationNonce::from_bytes(nonce)?),
+                None => None,
+            },
+            through: if item.has("superseded_through") { item.number("superseded_through")? } else { 0 },
+            generations: read_superseded(item.bytes("superseded").unwrap_or_default())?,
+        },
+        late_retry: if item.has("late_retry") { Some(item.time("late_retry")?) } else { None },
     })
+}
+
+/// Of each generation, four bytes for its number and eight for the seconds of its time, big-endian.
+fn write_superseded(superseded: &Superseded) -> Vec<u8> {
+    let each = |(generation, expires): &(u32, Timestamp)| {
+        generation.to_be_bytes().into_iter().chain(expires.seconds().to_be_bytes()).collect::<Vec<_>>()
+    };
+    superseded.generations.iter().flat_map(each).collect()
+}
+
+fn read_superseded(bytes: &[u8]) -> Option<Vec<(u32, Timestamp)>> {
+    let (entries, rest) = bytes.as_chunks::<12>();
+    let each = |entry: &[u8; 12]| {
+        let (generation, expires) = entry.split_first_chunk::<4>()?;
+        let expires = Timestamp::from_seconds(i64::from_be_bytes(expires.try_into().ok()?));
+        Some((u32::from_be_bytes(*generation), expires))
+    };
+    if rest.is_empty() { entries.iter().map(each).collect() } else { None }
 }

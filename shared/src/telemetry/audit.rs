@@ -191,6 +191,15 @@ pub enum Event<'a> {
         /// The state of the token: `current`, `concurrent`, `lost_response`, `replayed`, `stranger` or `expired`.
         verdict: &'static str,
     },
+    /// Twice within a day, a retry of a grant came so late that its refresh tokens were rotated anew. The response was lost twice, or
+    /// two hold a token of it.
+    LateRetryRepeated {
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
+        /// When the earlier one was, in seconds since 1970. This one is at the time of the event.
+        earlier: i64,
+    },
     /// A grant is about to end. Written before the write, so that no crash can hide it; [`Event::GrantEnded`] follows unless the write
     /// fails, or another was faster.
     GrantEnding {
@@ -523,6 +532,7 @@ fn count(event: &Event<'_>, metrics: &mut RequestMetrics) {
             }
         }
         Event::CodeJudged { verdict: "replayed", .. } => metrics.count_replay(),
+        Event::LateRetryRepeated { .. } => metrics.count_repeated_late_retry(),
         Event::MembershipFollowed { outcome: "stale", .. } => metrics.count_stale_change(),
         Event::AuthorizationRefused { reason, .. }
         | Event::AuthorizationStranded { reason, .. }

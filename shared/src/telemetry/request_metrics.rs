@@ -10,6 +10,7 @@
 //! | `Connections` | | | the first call of a grant: a connection has come about |
 //! | `Replays` | | | a code or refresh token that was used before |
 //! | `SignInMailFailed` | | | Supabase could not send a mail to sign in with, for a setting of the project or its mail server |
+//! | `LateRetriesRepeated` | | | a refresh token was retried late, for the second time of its grant in a day |
 //! | `StaleChanges` | | | a change of membership that did not count, as one with a higher number had for hours |
 //! | `Refreshes` | | verdict, all | a refresh token was judged |
 //! | `Refusals` | | reason, all | the audit's word for why something was refused |
@@ -75,6 +76,10 @@ impl RequestMetrics {
     }
 
     /// Counts a change of membership that came hours too late.
+    pub(crate) fn count_repeated_late_retry(&mut self) {
+        self.count("LateRetriesRepeated");
+    }
+
     pub(crate) fn count_stale_change(&mut self) {
         self.count("StaleChanges");
     }
@@ -129,7 +134,7 @@ impl RequestMetrics {
         }
         members.directive(&[&["Stack", "Function"]], timed);
 
-        let plain = ["Approvals", "Connections", "Replays", "SignInMailFailed", "StaleChanges"];
+        let plain = ["Approvals", "Connections", "LateRetriesRepeated", "Replays", "SignInMailFailed", "StaleChanges"];
         let plain = plain.into_iter().filter_map(|name| Some((name, Member::Count(*self.counts.get(name)?)))).collect();
         members.directive(&[&["Stack"]], plain);
 
