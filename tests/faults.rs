@@ -38,7 +38,7 @@ async fn client_retry_completes_every_failed_operation() {
     let _ = std::io::stderr().write_all(table.as_bytes());
     let lost: Vec<_> = suffered.iter().filter(|row| row.had == ClientOutcome::NewApproval).collect();
     assert!(lost.iter().all(|row| matches!(row.operation, Operation::Exchange | Operation::ExchangeOnce)));
-    assert_eq!((suffered.len(), lost.len()), (472, 6), "another call, or another loss, than there was");
+    assert_eq!((suffered.len(), lost.len()), (480, 6), "another call, or another loss, than there was");
 }
 
 /// The rows of the table of calls, and what they hide.

@@ -73,6 +73,14 @@ impl RecordedTraffic {
         test_system.advance(61);
         assert_eq!(other.refresh(&first).await.status, 400);
 
+        // Its answers come too late, twice.
+        let (slow, tokens) = test_system.connect("ana@example.com", "globex", "skills:read").await;
+        let first = tokens.refresh.unwrap();
+        for _ in 0..3 {
+            assert_eq!(slow.refresh(&first).await.status, 200);
+            test_system.advance(61);
+        }
+
         // Out of order at once, which changes nothing; then with numbers that begin anew.
         for (number, is) in [(2, Some("member")), (1, Some("viewer"))] {
             assert_eq!(
@@ -172,14 +180,16 @@ async fn each_metric_counts_what_happened() {
         extracted_metrics.get(&("AmbleConnect".to_owned(), name.to_owned(), all)).copied().unwrap_or_default()
     };
     for (name, dimensions, expected) in [
-        ("Approvals", &[][..], 3.0),
+        ("Approvals", &[][..], 4.0),
         ("Connections", &[], 1.0),
         ("Replays", &[], 1.0),
         ("SignInMailFailed", &[], 1.0),
+        ("LateRetriesRepeated", &[], 1.0),
         ("StaleChanges", &[], 1.0),
         ("Refreshes", &[("Verdict", "replayed")], 1.0),
-        ("Refreshes", &[("Verdict", "current")], 4.0),
-        ("Refreshes", &[], 5.0),
+        ("Refreshes", &[("Verdict", "current")], 5.0),
+        ("Refreshes", &[("Verdict", "lost_response")], 2.0),
+        ("Refreshes", &[], 8.0),
         ("Refusals", &[("Reason", "scope")], 2.0),
         ("Refusals", &[("Reason", "unknown_client")], 1.0),
         ("Refusals", &[("Reason", "not_in_use")], 1.0),

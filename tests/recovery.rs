@@ -25,9 +25,11 @@ enum ClientRecovery {
     FixRequest(&'static str),
     /// 503 with `Retry-After`.
     RetryLater,
+    /// 429 with `Retry-After`.
+    RetrySlower,
 }
 
-use ClientRecovery::{AuthorizeAgain, FixRequest, RegisterAgain, RetryLater};
+use ClientRecovery::{AuthorizeAgain, FixRequest, RegisterAgain, RetryLater, RetrySlower};
 
 /// Refusals by the name of their reason in an endpoint's `error.rs`.
 #[derive(Default)]
@@ -48,10 +50,11 @@ impl ErrorCases {
                 FixRequest("too large") => (413, "invalid_request"),
                 FixRequest(code) => (400, *code),
                 RetryLater => (503, "temporarily_unavailable"),
+                RetrySlower => (429, "temporarily_unavailable"),
             };
             assert_eq!((answer.status, code.as_str()), expected, "{reason}: {answer:?}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{reason}");
-            assert_eq!(answer.header("retry-after").is_some(), *next == RetryLater, "{reason}");
+            assert_eq!(answer.header("retry-after").is_some(), matches!(next, RetryLater | RetrySlower), "{reason}");
             assert_eq!(answer.header("location"), None, "{reason}");
         }
         let source = std::fs::read_to_string(at(source)).unwrap();
@@ -205,6 +208,10 @@ async fn each_token_error_tells_the_client_how_to_recover() {
     refused.add("Upstream", client.refresh(&token).await, RetryLater);
     broken.store(false, Ordering::SeqCst);
     let second = client.refresh(&token).await.tokens(&test_system).refresh.unwrap();
+    for _ in 0..64 {
+        assert_eq!(client.refresh(&token).await.status, 200);
+    }
+    refused.add("TooManyRetries", client.refresh(&token).await, RetrySlower);
     let third = client.refresh(&second).await.tokens(&test_system).refresh.unwrap();
     refused.add("RefreshToken", client.refresh(&token).await, AuthorizeAgain);
     refused.add("GrantRevoked", client.refresh(&third).await, AuthorizeAgain);

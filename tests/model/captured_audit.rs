@@ -9,13 +9,14 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 /// What the model speaks of; the rest tells how an attempt to connect goes on, or what was done through it.
-const EVENTS: [&str; 7] = [
+const EVENTS: [&str; 8] = [
     "code_judged",
     "connections_ended",
     "connections_ending",
     "grant_activated",
     "grant_ended",
     "grant_ending",
+    "late_retry_repeated",
     "refresh_judged",
 ];
 

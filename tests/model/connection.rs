@@ -255,7 +255,7 @@ impl Connection {
 pub(crate) type Projected = (&'static str, u32, u32, i64);
 
 pub(crate) fn projected(prediction: &GrantModel) -> Projected {
-    match prediction.state {
+    match &prediction.state {
         ExpectedState::Issued => ("issued", 0, 0, 0),
         ExpectedState::Active(active) => ("active", active.generation, active.used, active.answered),
         ExpectedState::Ended(why) => (why, 0, 0, 0),

@@ -20,20 +20,26 @@ pub(crate) struct GrantModel {
     pub(crate) state: ExpectedState,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExpectedState {
     Issued,
     Active(Active),
     Ended(&'static str),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Active {
     since: i64,
     /// Of the current refresh token; 1 without any.
     pub(crate) generation: u32,
     /// When it was made.
     turned: i64,
+    /// The generation that it replaced; 0 for the first.
+    previous: u32,
+    /// The generations that were superseded.
+    superseded: BTreeSet<u32>,
+    /// When a late retry last came.
+    late: Option<i64>,
     /// When the family last earned anybody tokens.
     pub(crate) answered: i64,
     /// The newest generation of which something was used.
@@ -165,7 +171,17 @@ impl GrantModel {
                     Err(why) => return (ExpectedResponse::InvalidGrant, [judged, self.end(why)].concat()),
                 };
                 let stays = self.approved.contains("offline_access");
-                let active = Active { since: now, generation: 1, turned: now, answered: now, used: 0, stays };
+                let active = Active {
+                    since: now,
+                    generation: 1,
+                    turned: now,
+                    previous: 0,
+                    superseded: BTreeSet::new(),
+                    late: None,
+                    answered: now,
+                    used: 0,
+                    stays,
+                };
                 self.state = ExpectedState::Active(active);
                 let permissions = self.approved.iter().copied().filter(|scope| role.allows(scope)).collect();
                 let answer = ExpectedResponse::Tokens { generation: 1, permissions, stays, expires_in: HOUR };
@@ -181,14 +197,17 @@ impl GrantModel {
         carried: Result<Role, &'static str>,
         now: i64,
     ) -> (ExpectedResponse, Vec<AuditEvent>) {
-        let ExpectedState::Active(active) = self.state else { return (ExpectedResponse::InvalidGrant, Vec::new()) };
+        let ExpectedState::Active(active) = self.state.clone() else {
+            return (ExpectedResponse::InvalidGrant, Vec::new());
+        };
         if now >= self.expires(&active) {
             return (ExpectedResponse::InvalidGrant, vec![("refresh_judged", "expired")]);
         }
-        let is_previous = generation + 1 == active.generation;
+        let is_previous = generation == active.previous;
+        let is_superseded = generation + 1 == active.generation && active.superseded.contains(&generation);
         let verdict = match generation == active.generation {
             true => "current",
-            false if is_previous && now - active.turned <= MINUTE => "concurrent",
+            false if (is_previous || is_superseded) && now - active.turned <= MINUTE => "concurrent",
             false if is_previous && active.used < active.generation => "lost_response",
             false => {
                 let told = self.end("refresh_replayed");
@@ -212,14 +231,20 @@ impl GrantModel {
         let permissions =
             permissions.filter(|scope| requested_scope.sent().is_none() || asked.contains(scope)).collect();
         let mut after = active;
-        if verdict == "current" {
-            after = Active { generation: generation + 1, turned: now, answered: now, ..active };
-        } else if verdict == "lost_response" {
-            after.answered = now;
+        let mut told = judged;
+        if verdict == "lost_response" {
+            after.superseded.insert(after.generation);
+            told.extend(after.late.filter(|late| now - late <= DAY).map(|_| ("late_retry_repeated", "")));
+            after.late = Some(now);
+        } else if verdict == "current" {
+            after.previous = generation;
         }
+        if verdict != "concurrent" {
+            after = Active { generation: after.generation + 1, turned: now, answered: now, ..after };
+        }
+        let (generation, expires_in) = (after.generation, HOUR.min(self.expires(&after) - now));
         self.state = ExpectedState::Active(after);
-        let expires_in = HOUR.min(self.expires(&after) - now);
-        (ExpectedResponse::Tokens { generation: after.generation, permissions, stays: true, expires_in }, judged)
+        (ExpectedResponse::Tokens { generation, permissions, stays: true, expires_in }, told)
     }
 
     fn call(
@@ -230,8 +255,8 @@ impl GrantModel {
         allows: impl Fn(Role) -> bool,
         now: i64,
     ) -> (ExpectedResponse, Vec<AuditEvent>) {
-        let ExpectedState::Active(active) = self.state else { return (ExpectedResponse::Unauthorized, Vec::new()) };
-        if now >= expires || now >= self.expires(&active) {
+        let ExpectedState::Active(active) = &self.state else { return (ExpectedResponse::Unauthorized, Vec::new()) };
+        if now >= expires || now >= self.expires(active) || active.superseded.contains(&generation) {
             return (ExpectedResponse::Unauthorized, Vec::new());
         }
         match carried {

@@ -413,9 +413,10 @@ impl<'t> HistoryRun<'t> {
         }
         let connection = &mut self.connections[at];
         connection.prediction = after;
-        if let ExpectedState::Active(active) = connection.prediction.state {
+        if let ExpectedState::Active(active) = &connection.prediction.state {
             // Perhaps nobody was told.
-            connection.known(active.generation);
+            let generation = active.generation;
+            connection.known(generation);
         }
         let alone = answers.len() == 1;
         let observations = asked.iter().zip(&answers);

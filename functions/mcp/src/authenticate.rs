@@ -6,6 +6,7 @@ use shared::access::{Access, AccessError};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::api_key::ApiKey;
+use shared::oauth::grant::Grant;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::resource::Resource;
 use shared::oauth::tenant::{PersonId, TenantId};
@@ -15,6 +16,7 @@ use shared::store::api_keys::{ApiKeyError, ApiKeys};
 use shared::store::directory::Directory;
 use shared::store::grants::{Grants, Update};
 use shared::telemetry::audit::{self, Event};
+use shared::upstream_error::UpstreamError;
 
 use crate::error::{AuthError, McpError};
 use crate::grant_audit;
@@ -83,20 +85,42 @@ impl Authenticator {
             }
         };
         if claims.generation > active.seen {
-            // From here on a retry of the refresh token before this generation is a replay: its successor has been used.
-            match self.grants.record_use(&id, claims.generation, now).await? {
-                Update::Applied if active.seen == 0 => grant_audit::record_grant_used(&grant, now),
-                Update::Applied => {}
-                Update::Conflict(latest) => {
-                    if latest.superseded().is_some_and(|superseded| superseded.contains(claims.generation)) {
-                        return Err(unfounded(AccessError::Superseded).into());
-                    }
-                    latest.in_use(now).ok_or_else(|| unfounded(AccessError::GrantNotInUse))?;
-                }
-                Update::NotFound => return Err(unfounded(AccessError::GrantNotInUse).into()),
+            let first = active.seen == 0;
+            let used = self.record_use(grant.clone(), claims.generation, now).await?;
+            if used.map_err(unfounded)? && first {
+                grant_audit::record_grant_used(&grant, now);
             }
         }
         Ok(access)
+    }
+
+    /// Records the first use of a generation. From here on a retry of the refresh token before it is a replay: its successor has been
+    /// used. Whether this call was the first; an error if the generation was superseded, or the grant revoked, meanwhile.
+    async fn record_use(
+        &self,
+        mut grant: Grant,
+        generation: u32,
+        now: Timestamp,
+    ) -> Result<Result<bool, AccessError>, UpstreamError> {
+        /// How often the grant may be rotated while its first use is written.
+        const ATTEMPTS: usize = 3;
+        for _ in 0..ATTEMPTS {
+            match self.grants.record_use(&grant, generation, now).await? {
+                Update::Applied => return Ok(Ok(true)),
+                Update::NotFound => return Ok(Err(AccessError::GrantNotInUse)),
+                Update::Conflict(latest) => {
+                    if latest.superseded().is_some_and(|superseded| superseded.contains(generation)) {
+                        return Ok(Err(AccessError::Superseded));
+                    }
+                    match latest.in_use(now) {
+                        None => return Ok(Err(AccessError::GrantNotInUse)),
+                        Some(active) if active.seen >= generation => break,
+                        Some(_) => grant = *latest,
+                    }
+                }
+            }
+        }
+        Ok(Ok(false))
     }
 
     /// A key may do what it was made for, as far as its maker's role allows now, and as long as the membership lasts under which it

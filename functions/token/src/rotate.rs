@@ -55,7 +55,7 @@ impl RefreshTokenRotation {
             // It gets no tokens, but the current token was presented. So its predecessor must not count as
             // the retry of a lost response any more.
             if state == RefreshTokenState::Current {
-                self.grants.record_use(&grant.id, family.generation, now).await?;
+                self.grants.record_use(&grant, family.generation, now).await?;
             }
             return Err(error);
         }

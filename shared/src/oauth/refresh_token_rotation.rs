@@ -137,8 +137,6 @@ pub struct Superseded {
     /// Nonce of the refresh token that the last rotation superseded, if it superseded one. It is of the generation before the
     /// current.
     pub nonce: Option<RotationNonce>,
-    /// The newest generation that was ever superseded; 0 if none was.
-    pub through: u32,
     /// The generations whose access tokens may not have expired, each with the time at which the last of them has. At most one is
     /// added in [`RETRY_WINDOW`], and each stays for the life of an access token: 60 at most.
     pub generations: Vec<(u32, Timestamp)>,
@@ -220,11 +218,7 @@ impl TokenFamily {
             previous: Some(PreviousToken { generation: self.generation, nonce: self.current }),
             rotated: now,
             last_issued: now,
-            superseded: Superseded {
-                nonce: None,
-                through: self.superseded.through,
-                generations: self.superseded.unexpired(now),
-            },
+            superseded: Superseded { nonce: None, generations: self.superseded.unexpired(now) },
             ..self.clone()
         }
     }
@@ -240,7 +234,7 @@ impl TokenFamily {
             current: RotationNonce::random(),
             rotated: now,
             last_issued: now,
-            superseded: Superseded { nonce: Some(self.current), through: self.generation, generations },
+            superseded: Superseded { nonce: Some(self.current), generations },
             late_retry: Some(now),
             ..self.clone()
         }

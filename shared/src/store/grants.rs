@@ -8,7 +8,7 @@
 //! active       + { since: 1795…, seen: 0, used?: 1795… }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
 //!                  retries?: 3, retried?: 1795… }, and once a late retry has superseded a pair
-//!              + { previous_generation?: 4, superseded_salt?: <16 bytes>, superseded_through: 5,
+//!              + { previous_generation?: 4, superseded_salt?: <16 bytes>,
 //!                  superseded?: <12 bytes each: generation, when its access tokens have expired>, late_retry: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
 //! ```
@@ -258,7 +258,7 @@ impl Grants {
             .update_expression(
                 "SET salt = :salt, generation = :generation, turned = :turned, \
                  previous_generation = :previous_generation, superseded_salt = :current, \
-                 superseded_through = :unused, superseded = :superseded, late_retry = :turned, \
+                 superseded = :superseded, late_retry = :turned, \
                  expires = :expires, made_by = :made_by \
                  REMOVE answered, retries, retried",
             );
@@ -310,22 +310,26 @@ impl Grants {
     }
 
     /// Records that mcp has seen an access token of `generation`, and when. `Conflict` if a token of this or
-    /// a later generation was seen or superseded before, or the grant was revoked.
+    /// a later generation was seen before, or the grant was rotated or revoked since it was read as `grant`: then the generation may
+    /// be superseded.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn record_use(&self, id: &GrantId, generation: u32, now: Timestamp) -> Result<Update, UpstreamError> {
+    pub async fn record_use(&self, grant: &Grant, generation: u32, now: Timestamp) -> Result<Update, UpstreamError> {
+        const CONDITION: &str = "#state = :active AND seen < :seen";
         let update = self
-            .update(id)
-            .condition_expression(
-                "#state = :active AND seen < :seen AND \
-                 (attribute_not_exists(superseded_through) OR superseded_through < :seen)",
-            )
+            .update(&grant.id)
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":seen", Value::from(generation).0)
             .expression_attribute_values(":now", Value::from(now).0)
             .update_expression("SET seen = :seen, used = :now");
+        let update = match &grant.state {
+            GrantState::Active(Active { family: Some(family), .. }) => update
+                .condition_expression(format!("{CONDITION} AND salt = :salt"))
+                .expression_attribute_values(":salt", Value::from(family.current.as_bytes().as_slice()).0),
+            _ => update.condition_expression(CONDITION),
+        };
         self.compare_and_swap(update).await
     }
 
@@ -343,7 +347,7 @@ impl Grants {
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
                  REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
-                 retries, retried, previous_generation, superseded_salt, superseded_through, superseded, late_retry, \
+                 retries, retried, previous_generation, superseded_salt, superseded, late_retry, \
                  limited_to, limited_through, limited_by",
             );
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
@@ -531,7 +535,6 @@ fn read_family(item: &Item, digest: &[u8]) -> Option<TokenFamily> {
                 Some(nonce) => Some(RotationNonce::from_bytes(nonce)?),
                 None => None,
             },
-            through: if item.has("superseded_through") { item.number("superseded_through")? } else { 0 },
             generations: read_superseded(item.bytes("superseded").unwrap_or_default())?,
         },
         late_retry: if item.has("late_retry") { Some(item.time("late_retry")?) } else { None },
