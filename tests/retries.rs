@@ -182,6 +182,31 @@ async fn what_passes_goes_unnoticed_and_what_stays_is_told_in_time() {
     }
 }
 
+/// What others wrote since it was read is read and written again, with pauses: as often as a cancelled transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_write_at_the_same_moment_is_written_again() {
+    let injector = FaultInjector::default();
+    let test_system = injector.start_test_system().await;
+    let scenario = Scenario::new(&test_system).await;
+    let key = test_system.create_api_key("ana@example.com", "acme", "connections:manage", None).await.0;
+    let end = async || {
+        let body = json!({ "client": scenario.connector.client_id }).to_string();
+        let url = test_system.at("/admin/api/tenants/acme/connections/end");
+        let request = test_system.http().post(url).header("authorization", format!("Bearer {key}"));
+        test_system.send(request.header("content-type", "application/json").body(body)).await
+    };
+    let written = InjectedAnswer::Error(400, "ConditionalCheckFailedException");
+    assert_eq!(end().await.status, 200, "the key is marked as used");
+
+    for (left, status) in [(1, 200), (OF_STORE - 1, 200), (OF_STORE, 503)] {
+        injector.inject("admin", "UpdateItem", written, left);
+        let began = Instant::now();
+        let answer = end().await;
+        assert_eq!(answer.status, status, "{left}: {answer:?}");
+        assert!(began.elapsed() < Duration::from_secs(3), "{left}: {:?}", began.elapsed());
+    }
+}
+
 /// A condition that failed is an answer, whatever else was in the way, and an invalid write stays invalid.
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_condition_or_invalid_write_is_not_tried_again() {

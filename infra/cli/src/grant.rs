@@ -28,7 +28,7 @@ use crate::second_search::SecondSearch;
 /// What can be done to grants.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// List grants by tenant, person or client, or by several of these
+    /// List grants by tenant, person or client, or by several of these; one of the last few seconds may not be listed yet
     List {
         #[command(flatten)]
         filter: GrantArguments,
@@ -248,7 +248,7 @@ async fn list(context: &Context, selection: &GrantSelection, all: bool) -> Resul
     };
     let rows: Vec<_> = grants.iter().map(row).collect();
     let text = if rows.is_empty() {
-        "There is no such grant.\n".to_owned()
+        "No such grant is listed. One of the last few seconds may not be listed yet.\n".to_owned()
     } else {
         table(["GRANT", "STATE", "TENANT", "PERSON", "APPROVED", "CLIENT"], &rows)
     };

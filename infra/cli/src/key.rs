@@ -20,7 +20,7 @@ use crate::output::{Output, table};
 /// What can be done to API keys.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// List the keys of a tenant
+    /// List the keys of a tenant; one of the last few seconds may not be listed yet
     List {
         /// Of which tenant
         #[arg(long, value_parser = arguments::tenant)]

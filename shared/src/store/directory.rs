@@ -39,10 +39,11 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use thiserror::Error;
 
+use super::backoff::Backoff;
 use super::clients::Clients;
 use super::grants::Grants;
 use super::item::{Item, Value, unparsable_item};
-use super::item_update::{ATTEMPTS, ItemUpdate, MADE_BY, UpdateOutcome, contended, write_as_read};
+use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome, contended, write_as_read};
 use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
@@ -299,7 +300,8 @@ impl Directory {
     /// When the tenant was removed: what was sent before that must make nobody a member of a later one. Or when DynamoDB fails.
     pub(super) async fn instance_to_join(&self, tenant: &TenantId) -> Result<Option<InstanceId>, UpstreamError> {
         let key = self.tenant_key(tenant);
-        for _ in 0..ATTEMPTS {
+        let mut backoff = Backoff::new();
+        loop {
             let item = batch_get_items(&self.dynamo, &[self.tenant_key(tenant)]).await?.pop().flatten();
             match &item {
                 Some(item) if item.has("name") || item.has(INSTANCE) => {
@@ -320,8 +322,10 @@ impl Directory {
                     }
                 }
             }
+            if !backoff.wait().await {
+                return Err(contended(&self.table));
+            }
         }
-        Err(contended(&self.table))
     }
 
     pub(super) async fn membership_items(&self, person: &PersonId) -> Result<Vec<Item>, UpstreamError> {

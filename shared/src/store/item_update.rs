@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 
+use super::backoff::Backoff;
 use super::item::{Item, Value};
 use super::{Key, batch_get_items};
 use crate::oauth::secret::Secret;
@@ -33,9 +34,6 @@ pub(super) enum UpdateOutcome {
     Refused(Option<Item>),
 }
 
-/// How often an item that others write at the same moment is read and written again.
-pub(super) const ATTEMPTS: usize = 5;
-
 /// Writes what `change` makes of the item at `key`, unless somebody has written it since it was read: then it is made anew of what is
 /// there by then. `change` is handed an update under that condition, and the item if there is one. `Refused`, with the item, if it makes
 /// nothing of it.
@@ -47,17 +45,19 @@ pub(super) async fn write_as_read<E: From<UpstreamError>>(
     key: &Key<'_>,
     mut change: impl FnMut(ItemUpdate, Option<&Item>) -> Result<Option<ItemUpdate>, E>,
 ) -> Result<UpdateOutcome, E> {
-    let mut stored = batch_get_items(dynamo, std::slice::from_ref(key)).await?.pop().flatten();
-    for _ in 0..ATTEMPTS {
+    let mut backoff = Backoff::new();
+    loop {
+        let stored = batch_get_items(dynamo, std::slice::from_ref(key)).await?.pop().flatten();
         let Some(update) = change(ItemUpdate::of(stored.as_ref(), key), stored.as_ref())? else {
             return Ok(UpdateOutcome::Refused(stored));
         };
-        match update.write(dynamo, key).await? {
-            UpdateOutcome::Applied => return Ok(UpdateOutcome::Applied),
-            UpdateOutcome::Refused(item) => stored = item,
+        if let UpdateOutcome::Applied = update.write(dynamo, key).await? {
+            return Ok(UpdateOutcome::Applied);
+        }
+        if !backoff.wait().await {
+            return Err(contended(key.table).into());
         }
     }
-    Err(contended(key.table).into())
 }
 
 /// The error of a write that others were in the way of at each attempt.

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::backoff::Backoff;
 use super::batch_get_items;
 use super::directory::{
     ALL_REVOKED, CLIENTS_REVOKED, CLIENTS_REVOKED_AT, Directory, INSTANCE, Membership, REVOCATIONS, is_tenant,
     read_tenant_basis,
 };
 use super::item::{Item, Value, unparsable_item};
-use super::item_update::{ATTEMPTS, ItemUpdate, UpdateOutcome, contended};
+use super::item_update::{ItemUpdate, UpdateOutcome, contended};
 use crate::clock::Timestamp;
 use crate::oauth::approval_basis::{ApprovalBasis, ClientRevocations, CurrentBasis};
 use crate::oauth::client::ClientId;
@@ -85,7 +86,8 @@ impl Directory {
     ) -> Result<Option<u64>, UpstreamError> {
         let key = self.tenant_key(tenant);
         let mut current = numbers.clone();
-        for _ in 0..ATTEMPTS {
+        let mut backoff = Backoff::new();
+        loop {
             let raised = current.revocations.saturating_add(1);
             let update =
                 raise(current.revocations, current.instance).when_present(key.partition()).set(REVOCATIONS, raised);
@@ -102,6 +104,7 @@ impl Directory {
             if let UpdateOutcome::Applied = update.write_unmarked(&self.dynamo, &key).await? {
                 return Ok(Some(raised));
             }
+            let again = backoff.wait().await;
             // The tenant's number grows at the ending of any client: only what was to end tells whether it has ended.
             let Some(latest) = self.tenant_numbers(tenant).await? else { return Ok(None) };
             if latest.instance != numbers.instance {
@@ -116,9 +119,11 @@ impl Directory {
             if ended_at > numbers.revocations {
                 return Ok(Some(ended_at));
             }
+            if !again {
+                return Err(contended(&self.table));
+            }
             current = latest;
         }
-        Err(contended(&self.table))
     }
 
     /// Forgets the number of a client, by its key, if it is still `number`. The caller has marked all that it ended. Whether others were

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::backoff::Backoff;
 use super::batch_get_items;
 use super::directory::{CHANGE, Directory, LEFT, TOLD, former_membership, membership_update};
-use super::item_update::{ATTEMPTS, ItemUpdate, UpdateOutcome, contended};
+use super::item_update::{ItemUpdate, UpdateOutcome, contended};
 use crate::clock::Timestamp;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_error::UpstreamError;
@@ -40,7 +41,8 @@ impl Directory {
         now: Timestamp,
     ) -> Result<ChangeOutcome, UpstreamError> {
         let key = self.membership_key(person, tenant);
-        for _ in 0..ATTEMPTS {
+        let mut backoff = Backoff::new();
+        loop {
             let item = batch_get_items(&self.dynamo, &[self.membership_key(person, tenant)]).await?.pop().flatten();
             if let Some(item) = item.as_ref().filter(|item| item.has(CHANGE)) {
                 let current = self.change(item)?;
@@ -64,7 +66,9 @@ impl Directory {
             if let UpdateOutcome::Applied = update.set(CHANGE, change).set(TOLD, now).write(&self.dynamo, &key).await? {
                 return Ok(ChangeOutcome::Applied);
             }
+            if !backoff.wait().await {
+                return Err(contended(&self.table));
+            }
         }
-        Err(contended(&self.table))
     }
 }

@@ -23,8 +23,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::backoff::Backoff;
 use super::item::{self, Item, unparsable_item};
-use super::item_update::{ATTEMPTS, MADE_BY, contended};
+use super::item_update::{MADE_BY, contended};
 use super::{Key, batch_get_items};
 use crate::access::Access;
 use crate::oauth::secret::{Secret, to_text};
@@ -325,7 +326,8 @@ impl Workspace {
             attributes: ["tenant", "item"].map(|name| (name, item.text(name).unwrap_or_default().to_owned())).to_vec(),
         };
         let item = item.with(MADE_BY, made_by.as_slice()).into_inner();
-        for _ in 0..ATTEMPTS {
+        let mut backoff = Backoff::new();
+        loop {
             let stored = batch_get_items(&self.dynamo, std::slice::from_ref(&key)).await?.pop().flatten();
             let put = self.dynamo.put_item().table_name(&self.table).set_item(Some(item.clone()));
             let put = match (&stored, stored.as_ref().and_then(|stored| stored.bytes(MADE_BY))) {
@@ -342,8 +344,10 @@ impl Workspace {
             if !matches!(error.as_service_error(), Some(PutItemError::ConditionalCheckFailedException(_))) {
                 return Err(upstream_call::failed_at_aws(CALL, &error).into());
             }
+            if !backoff.wait().await {
+                return Err(contended(&self.table).into());
+            }
         }
-        Err(contended(&self.table).into())
     }
 
     fn key(&self, kind: &str, name: &Name) -> HashMap<String, AttributeValue> {
