@@ -57,6 +57,7 @@ mod sign_in_forms;
 mod sign_in_refused;
 mod sign_in_tokens;
 mod signing_key_rotation;
+mod soak;
 mod step_up;
 mod supabase;
 mod table_writes;

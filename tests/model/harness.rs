@@ -9,8 +9,10 @@ use fakes::kms::key_spec::KeySpec;
 use local::interceptor::{Call, Decision, InjectedError, Interceptor};
 use local::{Options, System};
 use serde_json::Value;
+use shared::api_key_issuer::ApiKeyIssuer;
 use shared::clock::{Clock, Timestamp};
 use shared::joint_revocation::JointRevocation;
+use shared::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use shared::oauth::client::{Client, ClientId, ClientKind};
 use shared::oauth::grant::{Approval, Grant, RevocationReason};
 use shared::oauth::grant_id::GrantId;
@@ -21,6 +23,7 @@ use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest, Secret, to_text};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
+use shared::store::api_keys::{Actor, ApiKeys, CreateApiKeyError, NewApiKey};
 use shared::store::connections::ConnectionFilter;
 use shared::store::directory::{Directory, PutTenantError, Tenant};
 use shared::store::grants::Grants;
@@ -48,6 +51,7 @@ pub(crate) struct ModelHarness {
     /// The tables, for whoever administers: by the injector.
     directory: Directory,
     grants: Grants,
+    keys: ApiKeys,
     /// Tenants so far.
     tenants: AtomicUsize,
     another_person: PersonId,
@@ -114,8 +118,21 @@ impl ModelHarness {
         system.directory().put_tenant(&tenant(&another_tenant())).await.expect("kept");
         let intercepted = system.intercepted();
         let (directory, grants) = (intercepted.directory().expect("a table"), intercepted.grants().expect("a table"));
+        let keys = intercepted.keys().expect("a table");
         let (tenants, another_person) = (AtomicUsize::new(0), random_person());
-        Self { system, clock, scheduler, injector, directory, grants, tenants, another_person, audit, subscriber_guard }
+        Self {
+            system,
+            clock,
+            scheduler,
+            injector,
+            directory,
+            grants,
+            keys,
+            tenants,
+            another_person,
+            audit,
+            subscriber_guard,
+        }
     }
 
     /// Begins a history: at the same time as all, with a new person in a new tenant.
@@ -304,6 +321,26 @@ impl ModelHarness {
         }
         let joint = JointRevocation::new((&self.directory, &self.grants), reason, None, self.timestamp());
         Ok(Some(joint.mark_listed(filter, usize::MAX).await?.count))
+    }
+
+    /// Makes a key of the person, who is a member.
+    pub(crate) async fn make_key(&self, Member { person, tenant }: &Member) -> Result<ApiKey, CreateApiKeyError> {
+        let membership = self.system.directory().membership(person, tenant).await?.expect("a member");
+        let (name, scopes) = (ApiKeyName::parse("a script").expect("a name"), Scopes::parse("skills:read"));
+        let new = NewApiKey { maker: &membership, name, scopes, expires: None };
+        let made = ApiKeyIssuer::new(&self.keys).create(Actor::Person, new, self.timestamp()).await?;
+        Ok(made.0)
+    }
+
+    /// Revokes a key.
+    pub(crate) async fn revoke_key(&self, member: &Member, id: &ApiKeyId) -> Result<bool, UpstreamError> {
+        let revocation = Revocation::new(&self.keys);
+        revocation.revoke(Actor::Person, &member.tenant, id, Some(&member.person), self.timestamp()).await
+    }
+
+    /// Whether the tables have a key that is not revoked.
+    pub(crate) async fn has_key(&self, id: &ApiKeyId) -> bool {
+        self.system.keys().find(id, self.timestamp()).await.expect("the table answers").is_some()
     }
 
     /// The person's role as the tables have it.

@@ -66,8 +66,20 @@ pub(crate) enum Step {
     /// The person approves again, and the client goes on with the new grant. If they are not in the tenant, they are given a role
     /// there first, and the tenant is added if it is gone.
     Approve(NewApproval, Role),
+    /// Something about an API key of the person.
+    Key(KeyAction, Option<InjectedFault>),
     /// A first try arrives that AWS has not carried out yet, although the second was answered: that one of those under way.
     Arrive(u8),
+}
+
+/// What becomes of a key. Of several the newest is 0.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum KeyAction {
+    /// The person makes one.
+    Make,
+    /// A script calls by it.
+    Call(u8),
+    Revoke(u8),
 }
 
 /// What the person approves, and how it is stored.
@@ -354,7 +366,16 @@ fn step() -> impl Strategy<Value = Step> {
         8 => administration().prop_map(Step::Administer),
         4 => (request(), administration(), any_order()).prop_map(|(one, other, order)| Step::Meet(one, other, order)),
         4 => (approval(), role()).prop_map(|(approval, role)| Step::Approve(approval, role)),
+        6 => (key_action(), prop::option::weighted(0.3, fault())).prop_map(|(action, fault)| Step::Key(action, fault)),
         5 => (0..6_u8).prop_map(Step::Arrive),
+    ]
+}
+
+fn key_action() -> impl Strategy<Value = KeyAction> {
+    prop_oneof![
+        3 => Just(KeyAction::Make),
+        4 => (0..3_u8).prop_map(KeyAction::Call),
+        2 => (0..3_u8).prop_map(KeyAction::Revoke),
     ]
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use shared::upstream_error::UpstreamError;
 
+use crate::api_key::IssuedKey;
 use crate::captured_audit::CapturedEvent;
 use crate::connection::{Connection, PreparedRequest, projected, projected_of_stored};
 use crate::grant_model::{AuditEvent, ExpectedResponse, ExpectedState, GrantModel, Token};
 use crate::harness::{BEGINNING, HttpResponse, Member, ModelHarness};
 use crate::history::{
-    Action, Administration, History, InitialExchange, InjectedFault, NewApproval, Operation, Request, RequestedScope,
-    Role, Sender, Step, Together,
+    Action, Administration, History, InitialExchange, InjectedFault, KeyAction, NewApproval, Operation, Request,
+    RequestedScope, Role, Sender, Step, Together,
 };
 use crate::invariants::Observation;
 use crate::membership_model::MembershipModel;
@@ -37,6 +38,8 @@ pub(crate) struct HistoryRun<'t> {
     membership: MembershipModel,
     /// The grants, the newest last.
     connections: Vec<Connection>,
+    /// The keys, the newest last.
+    keys: Vec<IssuedKey>,
     /// Changes that the product has sent.
     changes: u64,
     statistics: &'t mut Statistics,
@@ -60,7 +63,8 @@ impl<'t> HistoryRun<'t> {
         let member = harness.begin(history.role).await;
         let membership = MembershipModel::new(history.role);
         statistics.histories += 1;
-        let mut run = Self { harness, history, member, membership, connections: Vec::new(), changes: 0, statistics };
+        let (connections, keys) = (Vec::new(), Vec::new());
+        let mut run = Self { harness, history, member, membership, connections, keys, changes: 0, statistics };
         harness.audit.take();
         run.approve(history.approval, history.role).await?;
         let code = from_client(0, Operation::Exchange);
@@ -108,6 +112,9 @@ impl<'t> HistoryRun<'t> {
                 }
             }
             Step::Approve(approval, role) => self.approve_again(approval, role).await?,
+            Step::Key(action, fault) => {
+                self.act_on_key(action, fault.filter(|_| participants.faults)).await?;
+            }
             Step::Arrive(nth) => self.arrive(usize::from(nth)).await?,
             Step::Administer(_) | Step::Meet(..) => {}
         }
@@ -123,9 +130,54 @@ impl<'t> HistoryRun<'t> {
             self.send_and_check(from_client(grant, Operation::Refresh(RequestedScope::Not))).await?;
             self.send_and_check(from_client(grant, Operation::Ping)).await?;
         }
+        for place in 0..u8::try_from(self.keys.len()).expect("few") {
+            self.act_on_key(KeyAction::Call(place), None).await?;
+        }
         self.compare_stored().await?;
         let faults = self.history.participants.faults;
         self.connections.iter().try_for_each(|connection| connection.compare_told(faults))
+    }
+
+    /// What cannot be done is left out. What fails is done again, but for a call: that may be answered by 503.
+    async fn act_on_key(&mut self, action: KeyAction, fault: Option<InjectedFault>) -> Result<(), Violation> {
+        let (harness, is_noticed) = (self.harness, fault.is_some_and(|fault| !fault.goes_unnoticed()));
+        let is_administered = self.history.participants.administrator;
+        let count = self.keys.len();
+        match action {
+            KeyAction::Make if self.membership.role().is_some_and(|role| role.allows("skills:read")) => {
+                harness.inject_fault(fault);
+                let mut made = harness.make_key(&self.member).await;
+                harness.inject_fault(None);
+                if made.is_err() && is_noticed {
+                    made = harness.make_key(&self.member).await;
+                }
+                let key = made.map_err(|error| format!("no key can be made: {error}"))?;
+                self.keys.push(IssuedKey::new(key, self.membership.approves()));
+                self.count("key made".to_owned());
+            }
+            KeyAction::Call(nth) if count > 0 => {
+                let key = &self.keys[count - 1 - usize::from(nth) % count];
+                harness.inject_fault(fault);
+                let status = harness.call(&key.key.to_text(), false).await.status;
+                harness.inject_fault(None);
+                key.check(status, &self.membership, is_noticed)?;
+                self.count(format!("key {}", if status == 200 { "let in" } else { "refused" }));
+            }
+            KeyAction::Revoke(nth) if count > 0 && is_administered => {
+                let key = &mut self.keys[count - 1 - usize::from(nth) % count];
+                harness.inject_fault(fault);
+                let mut revoked = harness.revoke_key(&self.member, &key.key.id).await;
+                harness.inject_fault(None);
+                if revoked.is_err() && is_noticed {
+                    revoked = harness.revoke_key(&self.member, &key.key.id).await;
+                }
+                revoked.map_err(|error| format!("a key cannot be revoked: {error}"))?;
+                key.revoke();
+                self.count("key revoked".to_owned());
+            }
+            KeyAction::Make | KeyAction::Call(_) | KeyAction::Revoke(_) => {}
+        }
+        Ok(())
     }
 
     async fn approve(&mut self, approval: NewApproval, role: Role) -> Result<(), Violation> {
@@ -221,6 +273,7 @@ impl<'t> HistoryRun<'t> {
             }
             connection.invariants.administered(administration.action, at == newest);
         }
+        self.keys.iter_mut().for_each(|key| key.administered(administration.action));
         marked
     }
 
@@ -459,6 +512,11 @@ impl<'t> HistoryRun<'t> {
             let predicted = projected(&connection.prediction);
             if stored != predicted {
                 return Err(format!("stored is {stored:?}, not {predicted:?}"));
+            }
+        }
+        for key in &self.keys {
+            if self.harness.has_key(&key.key.id).await == key.revoked {
+                return Err(format!("a key is stored, and revoked: {}", key.revoked));
             }
         }
         let (stored, predicted) = (self.harness.stored_role(&self.member).await, self.membership.role());

@@ -4,7 +4,7 @@
 //! | module | what it is |
 //! | --- | --- |
 //! | `history` | what can happen |
-//! | `grant_model`, `membership_model` | what must come of it |
+//! | `grant_model`, `membership_model`, `api_key` | what must come of it |
 //! | `invariants` | what must hold whatever the model predicts |
 //! | `history_run`, `connection` | one history, run and compared |
 //! | `harness`, `captured_audit` | the system it is run on, and its audit |
@@ -14,6 +14,7 @@
 
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
+mod api_key;
 mod captured_audit;
 mod connection;
 mod grant_model;
@@ -88,6 +89,10 @@ fn every_history_matches_the_model() {
         "grant_ended refresh_replayed",
         "grant_ended revoked",
         "grant_ended revoked_together",
+        "key let in",
+        "key made",
+        "key refused",
+        "key revoked",
         "late PutItem refused",
         "late TransactWriteItems refused",
         "late UpdateItem refused",

@@ -51,6 +51,11 @@ impl MembershipModel {
         if self.endings == under.endings { Ok(role) } else { Err("revoked_together") }
     }
 
+    /// Whether a key works that was made then: as long as the membership lasts, however often connections are ended.
+    pub(crate) fn carries_key(&self, under: ApprovedUnder) -> bool {
+        self.role().is_some() && self.membership == under.membership
+    }
+
     /// After that was done.
     pub(crate) fn apply(&mut self, action: Action) {
         match action {

@@ -123,6 +123,8 @@ async fn add(
     context.announce(&OperatorEvent::ClientAdding { client: client.id.as_str() }).await;
     match clients.put(&client).await? {
         PutOutcome::Written => {}
+        // Another operator wrote it after our own first try, whose answer was lost.
+        PutOutcome::Unchanged if has_secret(clients, &client.id, &secret.digest, context.now).await? => {}
         PutOutcome::Unchanged => return Err(CommandError::ClientExists(client.id)),
         PutOutcome::Blocked => return Err(CommandError::Blocked(client.id)),
     }
@@ -137,7 +139,7 @@ async fn add(
 
 /// The client first: from then on nothing that people approve leads to tokens.
 async fn remove(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
-    let client = find(clients, id, context.now).await?;
+    let Some(client) = clients.find(&id, context.now).await? else { return finish_removal(context, clients, id).await };
     if let ClientKind::Blocked { .. } = client.kind {
         return Err(CommandError::Blocked(client.id));
     }
@@ -159,6 +161,16 @@ async fn remove(context: &Context, clients: &Clients, id: ClientId) -> Result<Ou
     Ok(Output { text, json: json!({ "client_id": client.id.as_str(), "ended": ended }) })
 }
 
+/// A removal that was interrupted has forgotten the client, and not ended what people connected with it.
+async fn finish_removal(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
+    if !clients.was_removed(&id).await? {
+        return Err(CommandError::NoClient(id));
+    }
+    let ended = revoke_grants(context, &id).await?;
+    let text = format!("{id} was forgotten before. Connections that ended: {ended}.\n");
+    Ok(Output { text, json: json!({ "client_id": id.as_str(), "ended": ended }) })
+}
+
 async fn block(context: &Context, clients: &Clients, id: &ClientId) -> Result<Output, CommandError> {
     let known = clients.find(id, context.now).await?;
     context.environment.grants()?;
@@ -176,11 +188,15 @@ async fn unblock(context: &Context, clients: &Clients, id: ClientId) -> Result<O
         return Err(CommandError::NotBlocked(id));
     }
     context.announce(&OperatorEvent::ClientUnblocking { client: id.as_str() }).await;
-    if !clients.unblock(&id, context.now).await? {
-        return Err(CommandError::NotBlocked(id));
+    if clients.unblock(&id, context.now).await? {
+        context.record(&OperatorEvent::ClientUnblocked { client: id.as_str() });
     }
-    context.record(&OperatorEvent::ClientUnblocked { client: id.as_str() });
-    let text = format!("{id} is no longer blocked, and not known either until it comes again.\n");
+    // If others wrote it meanwhile, what is true by now is told.
+    let text = match clients.find(&id, context.now).await?.map(|client| client.kind) {
+        None => format!("{id} is no longer blocked, and not known either until it comes again.\n"),
+        Some(ClientKind::Blocked { .. }) => return Err(CommandError::Blocked(id)),
+        Some(_) => format!("{id} is no longer blocked, and has come again.\n"),
+    };
     Ok(Output { text, json: json!({ "client_id": id.as_str() }) })
 }
 
@@ -197,7 +213,8 @@ async fn add_secret(context: &Context, clients: &Clients, id: ClientId) -> Resul
     let id = client.id;
     let (text, secret) = new_secret(context.now);
     context.announce(&OperatorEvent::ClientSecretAdding { client: id.as_str() }).await;
-    if !clients.add_secret(&id, &secret).await? {
+    // What is refused may have been done by our own first try, before another operator wrote.
+    if !clients.add_secret(&id, &secret).await? && !has_secret(clients, &id, &secret.digest, context.now).await? {
         return Err(CommandError::TooMany(id));
     }
     context.record(&OperatorEvent::ClientSecretAdded { client: id.as_str() });
@@ -227,7 +244,9 @@ async fn remove_secret(
         return Err(CommandError::LastSecret(client.id, listed));
     }
     context.announce(&OperatorEvent::ClientSecretRemoving { client: client.id.as_str() }).await;
-    if !clients.remove_secret(&client.id, &secret.digest).await? {
+    // Likewise: if the secret is gone, it is not the last one.
+    let (id, digest) = (&client.id, &secret.digest);
+    if !clients.remove_secret(id, digest).await? && has_secret(clients, id, digest, context.now).await? {
         return Err(CommandError::LastSecret(client.id, listed));
     }
     context.record(&OperatorEvent::ClientSecretRemoved { client: client.id.as_str() });
@@ -237,6 +256,13 @@ async fn remove_secret(
 
 async fn find(clients: &Clients, id: ClientId, now: Timestamp) -> Result<Client, CommandError> {
     clients.find(&id, now).await?.ok_or(CommandError::NoClient(id))
+}
+
+/// Whether a client has that secret now.
+async fn has_secret(clients: &Clients, id: &ClientId, digest: &Digest, now: Timestamp) -> Result<bool, CommandError> {
+    let client = clients.find(id, now).await?;
+    let stored = client.as_ref().and_then(secrets).unwrap_or_default();
+    Ok(stored.iter().any(|stored| stored.digest.matches(digest)))
 }
 
 /// A new secret, as the client is to show it, and what is kept of it. The prefix tells those who find it what it is.

@@ -262,6 +262,15 @@ impl Clients {
         Ok(outcome.await?.is_applied())
     }
 
+    /// Whether the client was removed or unblocked within the last week, and is unknown since.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn was_removed(&self, id: &ClientId) -> Result<bool, UpstreamError> {
+        let item = batch_get_items(&self.dynamo, &[self.key(id)]).await?.pop().flatten();
+        Ok(item.is_some_and(|item| item.text("kind") == Some(REMOVED)))
+    }
+
     /// Writes the tombstone of a client, known or not. Until it is removed, no client of that id can
     /// register, connect or get tokens. `name` is the name that people know it by. The caller revokes its
     /// grants.

@@ -105,6 +105,28 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Every member of every tenant, by tenant and person. The whole table is read, so that no index hides anybody.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn list_all_members(&self) -> Result<Vec<Membership>, UpstreamError> {
+        let items = scan_all(self.dynamo.scan().table_name(&self.table).consistent_read(true)).await?;
+        let (tenants, others): (Vec<_>, Vec<_>) = items.into_iter().partition(is_tenant);
+        let tenants: HashMap<_, _> = tenants.iter().filter_map(|tenant| Some((tenant.text("pk")?, tenant))).collect();
+        let mut members = Vec::new();
+        // What has ended names no tenant.
+        for (item, tenant) in others.iter().filter_map(|item| Some((item, item.text("tenant")?))) {
+            let tenant = tenants.get(format!("tenant#{tenant}").as_str()).map(|tenant| (*tenant).clone());
+            members.extend(self.read_membership(item, tenant)?);
+        }
+        members.sort_by(|one, other| {
+            (one.tenant.as_str(), one.person.as_str()).cmp(&(other.tenant.as_str(), other.person.as_str()))
+        });
+        Ok(members)
+    }
+}
+
 impl Workspaces {
     /// How many items a tenant has.
     ///

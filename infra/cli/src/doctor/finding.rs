@@ -54,6 +54,11 @@ impl Check {
         self.findings.iter().all(|finding| finding.verdict < Verdict::Broken)
     }
 
+    /// Whether nothing at all was found so far.
+    pub(crate) const fn is_free_of_findings(&self) -> bool {
+        self.findings.is_empty()
+    }
+
     /// Something that could not be looked at.
     pub(crate) fn skip(&mut self, why: impl Into<String>) {
         self.seen.push(why.into());

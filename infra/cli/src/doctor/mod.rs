@@ -17,6 +17,7 @@ mod pages;
 mod probe;
 mod raw_request;
 mod registration;
+mod roles;
 mod sign_in_mails;
 mod supabase;
 mod target;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use clap::Args;
 use shared::clock::{Clock, Timestamp};
 
-use crate::deployment::{Connector, DemoPerson, Deployment, Project, variable};
+use crate::deployment::{Connector, DemoPerson, Deployment, DeploymentError, Project, variable};
 use crate::error::CommandError;
 use crate::output::Output;
 use connect::Connection;
@@ -91,6 +92,11 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
         check.skip("give --supabase and --supabase-key to look at the project that people sign in with");
         check
     });
+    match deployment.open().await {
+        // A URL alone leads to no tables.
+        Err(DeploymentError::NotSpecified) => {}
+        opened => report.add(roles::check(opened).await),
+    }
     if let Some((aws, stack)) = deployment.aws_of_stack().await? {
         report.add(account::check(&aws).await);
         if project.as_ref().is_some_and(|project| project.hosts_login) {

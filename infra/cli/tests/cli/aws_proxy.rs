@@ -17,6 +17,8 @@ use crate::program::Amble;
 pub(crate) enum FirstTry {
     /// It is carried out, and an error is told.
     AnswerLost,
+    /// Likewise, and another operator writes the client before the second try comes.
+    Overtaken,
     /// An error is told, and it is carried out at [`AwsProxy::arrive`].
     ArrivesLate,
 }
@@ -71,6 +73,21 @@ impl AwsProxy {
 
     /// Makes a client's item one that a version before `made_by` stored.
     pub(crate) async fn forget_writer(&self, client: &str) {
+        let table = &self.inner.clients;
+        let update =
+            json!({ "TableName": table, "Key": { "id": { "S": client } }, "UpdateExpression": "REMOVE made_by" });
+        self.inner.update(&update).await;
+    }
+
+    /// The events that the audit was told, and `write` for each write to the table of clients, in order, since this was last asked.
+    pub(crate) fn seen(&self) -> Vec<String> {
+        std::mem::take(&mut *self.inner.seen.lock().unwrap())
+    }
+}
+
+impl Inner {
+    /// A write of the test's own.
+    async fn update(&self, update: &Value) {
         let signed = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, \
                       SignedHeaders=host, Signature=0000000000000000000000000000000000000000000000000000000000000000";
         let mut headers = HeaderMap::new();
@@ -82,19 +99,9 @@ impl AwsProxy {
         ] {
             headers.insert(name, value.parse().unwrap());
         }
-        let table = &self.inner.clients;
-        let update =
-            json!({ "TableName": table, "Key": { "id": { "S": client } }, "UpdateExpression": "REMOVE made_by" });
-        assert_eq!(self.inner.forward(&headers, update.to_string().into()).await.0, StatusCode::OK);
+        assert_eq!(self.forward(&headers, update.to_string().into()).await.0, StatusCode::OK);
     }
 
-    /// The events that the audit was told, and `write` for each write to the table of clients, in order, since this was last asked.
-    pub(crate) fn seen(&self) -> Vec<String> {
-        std::mem::take(&mut *self.inner.seen.lock().unwrap())
-    }
-}
-
-impl Inner {
     async fn forward(&self, headers: &HeaderMap, body: Bytes) -> (StatusCode, Bytes) {
         let mut headers = headers.clone();
         for own in ["host", "content-length"] {
@@ -132,8 +139,19 @@ async fn answer(State(inner): State<Arc<Inner>>, headers: HeaderMap, body: Bytes
         *inner.late.lock().unwrap() = Some((headers, body));
     } else {
         let (status, answer) = inner.forward(&headers, body).await;
-        if first_try.is_none() {
-            return response(status, answer);
+        match first_try {
+            None => return response(status, answer),
+            Some(FirstTry::Overtaken) => {
+                let another = json!({ ":another": { "B": "YW5vdGhlciBvcGVyYXRvcg==" } });
+                let key =
+                    if operation == "PutItem" { json!({ "id": json["Item"]["id"] }) } else { json["Key"].clone() };
+                let touch = json!({
+                    "TableName": inner.clients, "Key": key, "UpdateExpression": "SET made_by = :another",
+                    "ExpressionAttributeValues": another,
+                });
+                inner.update(&touch).await;
+            }
+            Some(FirstTry::AnswerLost | FirstTry::ArrivesLate) => {}
         }
     }
     let error = json!({ "__type": "InternalServerError", "message": "as the test wanted it" });

@@ -373,6 +373,54 @@ async fn lost_answers_about_clients_are_recognised() {
     assert_eq!(aws.seen(), Vec::<String>::new(), "what is refused announces nothing");
 }
 
+/// Another operator writes between a first try, whose answer is lost, and the second: what is true by then is told, and no secret is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn overtaken_changes_of_clients_tell_what_is_true() {
+    let test_system = test_system().await;
+    let aws = AwsProxy::start(&test_system).await;
+    let amble = aws.amble(&test_system);
+    let secret = |said: &Value| said["client_secret"].as_str().unwrap().to_owned();
+    let overtaken = async |words: &[&str]| {
+        aws.plan(FirstTry::Overtaken);
+        amble.json(words).await
+    };
+    let works =
+        async |said: &Value| connector(&test_system, &secret(said)).refresh("rt_x").await.json()["error"].clone();
+    let id = "acme-cowork";
+
+    let first = overtaken(&ADD).await;
+    assert_eq!(works(&first).await, "invalid_grant");
+    for _ in 0..3 {
+        works(&amble.json(&["client", "secret", "add", id]).await).await;
+    }
+    let fifth = overtaken(&["client", "secret", "add", id]).await;
+    assert_eq!(works(&fifth).await, "invalid_grant", "the last that it may have");
+    let listed = first["secrets"][0]["secret"].as_str().unwrap();
+    let removed = overtaken(&["client", "secret", "remove", id, listed]).await;
+    assert_eq!((removed, works(&first).await), (json!({ "client_id": id, "secret": listed }), json!("invalid_client")));
+    amble.json(&["client", "block", id]).await;
+    assert_eq!(overtaken(&["client", "unblock", id]).await, json!({ "client_id": id }));
+}
+
+/// A removal that stops after its first write, and is begun again.
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_removal_of_a_client_is_finished() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let id = ClientId::parse(&connector.client_id).unwrap();
+    let now = Timestamp::from_seconds(test_system.now());
+    assert!(test_system.system().clients().remove(&id, now).await.unwrap());
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+
+    let remove = ["client", "remove", id.as_str()];
+    let said = amble.text(&remove).await;
+
+    assert_eq!(said, format!("{id} was forgotten before. Connections that ended: 1.\n"));
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
+    assert_eq!(amble.json(&remove).await, json!({ "client_id": id.as_str(), "ended": 0 }));
+}
+
 /// The first try of each change arrives after the change was undone: it changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn late_changes_of_clients_change_nothing() {

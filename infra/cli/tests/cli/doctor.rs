@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use local::{Data, Options, System};
 use serde_json::{Value, json};
 use shared::clock::{Clock, Timestamp};
+use shared::oauth::tenant::{PersonId, TenantId};
 
 use crate::program::{Amble, TempDir};
 use crate::response_proxy::{Answer, Change, ProxiedRequest, ResponseProxy};
@@ -75,7 +76,12 @@ async fn healthy_local_system_passes_every_check() {
     ];
     assert_eq!((&supabase["verdict"], &supabase["seen"]), (&json!("well"), &json!(seen)));
 
+    let roles = report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "roles").unwrap();
+    let seen = ["4 members, each of a role that allows something"];
+    assert_eq!((&roles["verdict"], &roles["seen"]), (&json!("well"), &json!(seen)));
+
     let text = amble().text(&["doctor", &system.mcp_url()]).await;
+    assert!(!text.contains("roles"), "a URL leads to no tables: {text}");
     assert!(
         text.starts_with(&format!("{}\n\nwell     address       on this machine, without TLS\n", system.mcp_url())),
         "{text}"
@@ -92,6 +98,26 @@ async fn healthy_local_system_passes_every_check() {
     let clients = items.iter().filter(|(_, item)| item["kind"]["S"] == "registered").count();
     let grants: Vec<_> = items.iter().filter(|(_, item)| item["state"]["S"] == "active").collect();
     assert_eq!((clients, grants), (1, vec![]));
+}
+
+/// A role that was removed while it was given: each member is named, in whatever tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn member_whose_role_allows_nothing_is_named() {
+    const BEN: &str = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02";
+    let folder = TempDir::new("doctor-roles");
+    let data = Data::Directory(folder.0.clone());
+    let system = System::start(Options { demo: true, data, ..Options::default() }).await.unwrap();
+    let (tenant, ben) = (TenantId::parse("globex").unwrap(), PersonId::parse(BEN).unwrap());
+    system.directory().put_member(&tenant, &ben, "clerk").await.unwrap();
+    let local = format!("--local={}", folder.0.display());
+
+    let report = amble().json(&["doctor", &local]).await;
+
+    let found =
+        format!("weak roles: role_undefined: {BEN} has the role clerk in tenant globex, which has no such role");
+    assert_eq!((findings(&report), &report["well"]), (vec![json!(found)], &json!(true)));
+    amble().text(&["member", "role", BEN, "--tenant", "globex", "--role", "viewer", &local]).await;
+    assert_eq!(findings(&amble().json(&["doctor", &local]).await), [] as [Value; 0]);
 }
 
 /// Through the front that changes nothing, all is well too: what is found later is what was broken.
