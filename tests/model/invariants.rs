@@ -1,5 +1,7 @@
 //! What must hold whatever the model predicts: the promises, checked against what was done and answered, and nothing else.
 
+use std::collections::BTreeSet;
+
 use crate::grant_model::{ExpectedResponse, PresentedToken, Token};
 use crate::history::{Action, Approved, Impersonation, Operation, Request, RequestedScope, Role, Sender, Together};
 use crate::history_run::Violation;
@@ -20,12 +22,12 @@ pub(crate) struct Invariants {
     chains: usize,
     /// How often the client showed its code.
     client_showed_code: usize,
-    /// When each generation was first answered.
-    turned: Vec<i64>,
+    /// Of each generation: the one whose token it was made from, and when it was first answered. None is made from the code.
+    made: Vec<(u32, i64)>,
+    /// The generations whose pair was made from the same token as a later one: it was lost, or somebody else has it.
+    superseded: BTreeSet<u32>,
     /// The newest generation whose access token was let in.
     seen: u32,
-    /// The newest generation whose refresh token was accepted.
-    refreshed: u32,
     /// Why nothing may be accepted any more.
     over: Option<&'static str>,
     /// What excuses that a client is cut off.
@@ -51,9 +53,9 @@ impl Invariants {
             received: now,
             chains: 0,
             client_showed_code: 0,
-            turned: Vec::new(),
+            made: Vec::new(),
+            superseded: BTreeSet::new(),
             seen: 0,
-            refreshed: 0,
             over: None,
             excused: false,
         }
@@ -101,6 +103,12 @@ impl Invariants {
 
     fn check_one(&mut self, before: &Self, observation: &Observation<'_>) -> Result<(), Violation> {
         self.check_scope(observation)?;
+        if let (Token::Access { generation, .. }, ExpectedResponse::Authorized | ExpectedResponse::Forbidden) =
+            (&observation.presented.token, observation.answer)
+            && before.superseded.contains(generation)
+        {
+            return Err(format!("two pairs of one token work: generation {generation} is let in"));
+        }
         self.remember(before, observation);
         Ok(())
     }
@@ -124,12 +132,15 @@ impl Invariants {
         match (&presented.token, answer) {
             (Token::Code { .. }, ExpectedResponse::Tokens { .. }) => {
                 self.chains += 1;
-                self.turned = vec![*now];
+                self.made = vec![(0, *now)];
             }
             (Token::Refresh { generation, .. }, ExpectedResponse::Tokens { generation: successor, .. }) => {
-                self.refreshed = self.refreshed.max(*generation);
-                if usize::try_from(*successor).expect("small") > self.turned.len() {
-                    self.turned.push(*now);
+                // One whose answer failed was made from the same token.
+                while self.made.len() < usize::try_from(*successor).expect("small") {
+                    if self.made.last().is_some_and(|(from, _)| from == generation) {
+                        self.superseded.insert(u32::try_from(self.made.len()).expect("small"));
+                    }
+                    self.made.push((*generation, *now));
                 }
             }
             (Token::Access { generation, .. }, ExpectedResponse::Authorized | ExpectedResponse::Forbidden) => {
@@ -145,12 +156,9 @@ impl Invariants {
             Token::Refresh { generation, requested_scope }
                 if presented.as_client && requested_scope != RequestedScope::Nonsense =>
             {
-                let next = usize::try_from(generation).expect("small");
-                let late = before.turned.get(next).is_some_and(|turned| now - turned > MINUTE);
-                let used = before.refreshed > generation || late && before.seen > generation;
                 // A fault leaves it as it was, or not.
-                if used && *alone && **answer != ExpectedResponse::Unavailable {
-                    self.over = Some("a superseded token was presented after its successor had been used");
+                if before.is_replay(generation, *now) && *alone && **answer != ExpectedResponse::Unavailable {
+                    self.over = Some("a token was presented that neither is current nor was just replaced");
                 }
             }
             _ => {}
@@ -164,6 +172,16 @@ impl Invariants {
             Sender::Thief { impersonation: Impersonation::Client, .. } => false,
         };
         self.excused |= !harmless || self.client_showed_code > 1;
+    }
+
+    /// Whether the refresh token of `generation` was replaced: and neither within the last minute, nor by a pair of which nothing was
+    /// ever used.
+    fn is_replay(&self, generation: u32, now: i64) -> bool {
+        let current = u32::try_from(self.made.len()).expect("small");
+        let Some((from, made)) = self.made.last().filter(|_| generation < current) else { return false };
+        let just = now - made <= MINUTE && (generation == *from || generation + 1 == current);
+        let lost = generation == *from && self.seen < current;
+        !just && !lost
     }
 
     /// A client that stores what it receives becomes connected, and stays so until somebody or the calendar ends that very grant.

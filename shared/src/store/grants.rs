@@ -226,14 +226,13 @@ impl Grants {
                            expires = :expires, made_by = :made_by";
         const REMOVE: &str = "REMOVE answered, retries, retried, previous_generation, superseded_salt";
         let update = self.rotation(grant, current, next, "#state = :active AND salt = :current");
-        let update = match next.superseded.generations.is_empty() {
-            true => update.update_expression(format!("{SET} {REMOVE}, superseded")),
-            false => {
-                let superseded = Value::from(write_superseded(&next.superseded).as_slice()).0;
-                update
-                    .expression_attribute_values(":superseded", superseded)
-                    .update_expression(format!("{SET}, superseded = :superseded {REMOVE}"))
-            }
+        let update = if next.superseded.generations.is_empty() {
+            update.update_expression(format!("{SET} {REMOVE}, superseded"))
+        } else {
+            let superseded = Value::from(write_superseded(&next.superseded).as_slice()).0;
+            update
+                .expression_attribute_values(":superseded", superseded)
+                .update_expression(format!("{SET}, superseded = :superseded {REMOVE}"))
         };
         self.compare_and_swap(update).await
     }
@@ -515,9 +514,10 @@ fn read_family(item: &Item, digest: &[u8]) -> Option<TokenFamily> {
     let (rotated, generation) = (item.time("turned")?, item.number::<u32>("generation")?);
     let previous = match item.bytes("previous") {
         Some(nonce) => Some(PreviousToken {
-            generation: match item.has("previous_generation") {
-                true => item.number("previous_generation")?,
-                false => generation.saturating_sub(1),
+            generation: if item.has("previous_generation") {
+                item.number("previous_generation")?
+            } else {
+                generation.saturating_sub(1)
             },
             nonce: RotationNonce::from_bytes(nonce)?,
         }),
