@@ -255,6 +255,44 @@ async fn write_with_lost_response_is_applied_once() {
     assert_eq!(chats, 1);
 }
 
+/// A first try is carried out, its answer is lost, and the others meet transactions until the last: what was changed is told as changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn update_that_was_made_is_never_told_as_a_conflict() {
+    let seen = Arc::new(AtomicUsize::new(usize::MAX));
+    let count = Arc::clone(&seen);
+    let test_system = TestSystem::with(|options| {
+        options.interceptor = Some(Arc::new(move |call: Call| {
+            let write = call.function == "mcp" && call.operation == "TransactWriteItems";
+            let armed = count.load(Ordering::SeqCst) != usize::MAX;
+            let nth = if write && armed { Some(count.fetch_add(1, Ordering::SeqCst)) } else { None };
+            async move {
+                match nth {
+                    None => Decision::Pass,
+                    Some(0) => Decision::FailAfter(InjectedError::INTERNAL),
+                    Some(_) => Decision::FailBefore(InjectedError::TRANSACTION_CONFLICT),
+                }
+            }
+        }));
+    })
+    .await;
+    let token = writer(&test_system).await;
+    let made = done(&test_system, &token, "create_document", json!({ "title": "Plan", "content": "first" })).await;
+    let id = &made["id"];
+    seen.store(0, Ordering::SeqCst);
+
+    let second = json!({ "id": id, "version": 1, "content": "second" });
+    let second = done(&test_system, &token, "update_document", second).await;
+
+    assert!(seen.load(Ordering::SeqCst) > 2, "the others met conflicts");
+    assert_eq!(second["version"], 2);
+    // What another one wrote in the same version is not taken for it.
+    let other = json!({ "id": id, "version": 1, "content": "other" });
+    assert_eq!(failed(&test_system, &token, "update_document", other).await, CONFLICT);
+    seen.store(usize::MAX, Ordering::SeqCst);
+    let read = done(&test_system, &token, "read_document", json!({ "id": id })).await;
+    assert_eq!((&read["content"], &read["version"]), (&json!("second"), &json!(2)));
+}
+
 /// DynamoDB cancels a transaction that meets another one at the same item: that is no conflict of versions.
 #[tokio::test(flavor = "multi_thread")]
 async fn transaction_conflict_is_retried() {

@@ -254,7 +254,12 @@ impl Workspace {
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let next = Edition { id: id.clone(), title, version: base.saturating_add(1), size, written: now, writer };
         let written = self.put_version(&next, content, Condition::Version(base)).await;
-        Ok(self.changed(written, next, base).await?)
+        match self.changed(written, next.clone(), base).await? {
+            DocumentUpdate::Conflict(version) if version > base && self.has_version(&next, content).await? => {
+                Ok(DocumentUpdate::Applied(next))
+            }
+            outcome => Ok(outcome),
+        }
     }
 
     /// Deletes a document, by `by`, based on version `base`. Its versions stay in the table, for an operator:
@@ -368,6 +373,13 @@ impl Workspace {
             },
             Err(TransactionError::Upstream(error)) => Err(error),
         }
+    }
+
+    /// Whether a version is stored just as it was to be written: an earlier try of this write may have been carried out, its answer lost,
+    /// and other transactions have been in the way of the tries that followed.
+    async fn has_version(&self, made: &Edition, content: &str) -> Result<bool, UpstreamError> {
+        let stored = self.document(&made.id, Some(made.version)).await?;
+        Ok(matches!(stored, DocumentLookup::Found(stored, _) if stored.edition == *made && stored.content == content))
     }
 
     async fn document_head(&self, id: &Name) -> Result<Option<Edition>, UpstreamError> {
