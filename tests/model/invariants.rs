@@ -153,13 +153,15 @@ impl Invariants {
         }
         match presented.token {
             Token::Code { .. } => self.client_showed_code += usize::from(is_client),
+            // A fault leaves it as it was, or not.
             Token::Refresh { generation, requested_scope }
-                if presented.as_client && requested_scope != RequestedScope::Nonsense =>
+                if presented.as_client
+                    && requested_scope != RequestedScope::Nonsense
+                    && *alone
+                    && **answer != ExpectedResponse::Unavailable
+                    && before.is_replay(generation, *now) =>
             {
-                // A fault leaves it as it was, or not.
-                if before.is_replay(generation, *now) && *alone && **answer != ExpectedResponse::Unavailable {
-                    self.over = Some("a token was presented that neither is current nor was just replaced");
-                }
+                self.over = Some("a token was presented that neither is current nor was just replaced");
             }
             _ => {}
         }
