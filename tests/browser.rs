@@ -114,6 +114,8 @@ async fn sign_in_and_consent_work_by_keyboard() {
         browser.tabs_to("Sign in").await;
         browser.act(json!({ "act": "enter" })).await;
         browser.wait_for_page("Claude wants to").await;
+        // The button that gives something away is not there at once.
+        browser.act(json!({ "act": "pause", "milliseconds": 800 })).await;
         browser.tabs_to("Acme").await;
         assert_eq!(browser.keys(&["Space"]).await["ticked"], true);
         browser.tabs_to("Read views").await;
@@ -202,6 +204,66 @@ async fn double_click_approves_once_and_going_back_says_so() {
     browser.act(json!({ "act": "back" })).await;
     assert!(browser.wait_for_page("Claude wants to").await.contains("You have approved this already"));
     browser.pictures("consent-approved").await;
+    browser.finish().await;
+}
+
+/// Double-clickjacking: a window closes under the first click, and the second lands on a page that the person has not seen. Whatever
+/// presses, nothing is approved before the page was there for a moment; then it is.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn press_that_did_not_begin_on_the_page_approves_nothing() {
+    for (arguments, kinds) in [
+        (&[][..], &["mouse", "touch", "keyboard", "held key", "script"][..]),
+        (&[WITHOUT_JAVASCRIPT], &["mouse", "touch", "keyboard"]),
+    ] {
+        let test_system = TestSystem::new().await;
+        let connector = test_system.connector("Claude").await;
+        let mut browser = Browser::start(&test_system, arguments);
+        browser.open(&connector.authorization_request("skills:read").url).await;
+        browser.sign_in("ben").await;
+        browser.wait_for_page("Claude wants to").await;
+
+        for (approved, kind) in kinds.iter().enumerate() {
+            let ask = connector.authorization_request("skills:read");
+            // The fragment would scroll to what has that id.
+            browser.open(&format!("{}#told", ask.url)).await;
+            browser.act(json!({ "act": "strike", "name": "Approve", "by": kind })).await;
+            browser.wait_for_page("Claude wants to").await;
+            assert_eq!(test_system.count("grants").await, approved, "{kind} {arguments:?}");
+            if arguments.is_empty() {
+                // It has been there for long, but under another window.
+                browser.act(json!({ "act": "pause", "milliseconds": 1800 })).await;
+                browser.act(json!({ "act": "strike", "name": "Approve", "by": kind, "again": true })).await;
+                let text = browser.wait_for_page("Claude wants to").await;
+                assert!(text.contains("too quick"), "{kind}: {text}");
+                assert_eq!(test_system.count("grants").await, approved, "{kind}, again");
+            }
+
+            browser.act(json!({ "act": "pause", "milliseconds": 1800 })).await;
+            let later = if *kind == "held key" { "keyboard" } else { kind };
+            browser.act(json!({ "act": "strike", "name": "Approve", "by": later })).await;
+            browser.code(&ask).await;
+            assert_eq!(test_system.count("grants").await, approved + 1, "{kind} {arguments:?}");
+        }
+        browser.finish().await;
+    }
+}
+
+/// Hosts open the flow in a window of its own, and wait for it to tell them how it ended: it must still know who opened it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn window_of_a_connect_keeps_its_opener() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let mut browser = Browser::start(&test_system, &[]);
+    browser.open(&connector.authorization_request("skills:read").url).await;
+    browser.sign_in("ben").await;
+    browser.wait_for_page("Claude wants to").await;
+
+    let url = connector.authorization_request("skills:read").url;
+    let told = browser.act(json!({ "act": "popup", "url": url, "name": "Approve" })).await;
+
+    assert_eq!(told["opener"], true);
     browser.finish().await;
 }
 

@@ -70,12 +70,15 @@ fn assert_security_headers(page: &HttpResponse, what: &str) {
     for (name, value) in [
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
+        ("document-policy", "force-load-at-top"),
         ("cache-control", "no-store"),
         ("x-content-type-options", "nosniff"),
         ("content-type", "text/html; charset=utf-8"),
     ] {
         assert_eq!(page.header(name), Some(value), "{what}");
     }
+    // A host's window of a connect must still know who opened it.
+    assert_eq!(page.header("cross-origin-opener-policy"), None, "{what}");
     // Nothing is fetched from anywhere, and nothing is styled or scripted but by what the policy names.
     for outside in
         [" src=\"http", " href=\"http://fonts", "<link rel=\"stylesheet", " style=\"", " onclick=", "@import"]

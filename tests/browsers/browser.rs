@@ -92,13 +92,23 @@ impl<'w> Browser<'w> {
 
     /// Clicks on a button, or a link that says this.
     pub(crate) async fn press(&self, name: &str) {
-        let button = self.find(&named(name)).await;
+        let button = self.find_to_press(name).await;
         done(self.running.session.post(&button.at("click"), &json!({})).await);
+    }
+
+    /// A button, or a link that says this. Its page is looked at first, if the button gives something away.
+    async fn find_to_press(&self, name: &str) -> Element {
+        let button = self.find(&named(name)).await;
+        let deliberate = done(self.running.session.get(&button.at("attribute/data-deliberate")).await);
+        if !deliberate.is_null() {
+            sleep(Duration::from_millis(800)).await;
+        }
+        button
     }
 
     /// Clicks on it, and waits until the page that it stood on has gone.
     pub(crate) async fn press_and_wait(&self, name: &str) {
-        let button = self.find(&named(name)).await;
+        let button = self.find_to_press(name).await;
         done(self.running.session.post(&button.at("click"), &json!({})).await);
         self.wait_for("another page", async || self.running.session.text(&button).await.err()).await;
     }
@@ -117,7 +127,7 @@ impl<'w> Browser<'w> {
 
     /// Clicks on it twice, as fast as a double click is.
     pub(crate) async fn double_click(&self, name: &str) {
-        let button = self.find(&named(name)).await;
+        let button = self.find_to_press(name).await;
         self.double_click_on(&button, 0).await;
     }
 

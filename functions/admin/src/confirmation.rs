@@ -1,8 +1,10 @@
 //! The confirmation page before a change. It works without JavaScript.
 
+use std::sync::LazyLock;
+
 use askama::Template;
 use http::StatusCode;
-use shared::http::layout::{FormAction, Layout, ONCE};
+use shared::http::layout::{DELIBERATE, FormAction, Layout, ONCE};
 use shared::lambda::Response;
 
 use crate::Admin;
@@ -23,6 +25,8 @@ pub(crate) struct Confirmation {
     /// Where to go instead.
     pub(crate) back: String,
 }
+
+static SCRIPT: LazyLock<String> = LazyLock::new(|| [ONCE, DELIBERATE].concat());
 
 #[derive(Template)]
 #[template(path = "confirm.html")]
@@ -50,8 +54,8 @@ impl Admin {
             action: request.path,
             change,
             confirmation,
-            script: ONCE,
+            script: &SCRIPT,
         };
-        self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(ONCE), page.render())
+        self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(&SCRIPT), page.render())
     }
 }

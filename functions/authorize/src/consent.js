@@ -28,7 +28,7 @@ function show() {
     if (barred) barredTitles.push(label.querySelector('.title').textContent)
   }
   for (const label of form.querySelectorAll('[data-tenant]')) label.hidden = !!chosen && label.dataset.tenant !== chosen.value
-  const also = document.getElementById('also')
+  const also = form.querySelector('.also')
   if (also) also.hidden = ![...also.querySelectorAll('[data-tenant]')].some((label) => !label.hidden)
   if (chosen) announcement.replaceChildren('Your role in ', isolated(nameOf(chosen)), barredTitles.length ? ` does not allow: ${barredTitles.join(', ')}.` : ' allows all of this.')
 }

@@ -6,7 +6,7 @@ use askama::Template;
 use http::StatusCode;
 use shared::http::csrf;
 use shared::http::flash;
-use shared::http::layout::{FormAction, Layout, ONCE};
+use shared::http::layout::{DELIBERATE, FormAction, Layout, ONCE};
 use shared::http::parameters::Parameters;
 use shared::http::response;
 use shared::http::sanitized_text::SanitizedText;
@@ -150,8 +150,9 @@ struct PendingScopeChoice<'a> {
 }
 
 /// The page's own script, and the script of all pages with forms. The first shows which scopes the role in the chosen
-/// tenant allows, and has a search among many tenants. The second keeps a double click from sending the form twice.
-static SCRIPT: LazyLock<String> = LazyLock::new(|| include_str!("consent.js").to_owned() + ONCE);
+/// tenant allows, and has a search among many tenants. The second keeps a double click from sending the form twice, the third keeps
+/// one that began elsewhere from sending it at all.
+static SCRIPT: LazyLock<String> = LazyLock::new(|| [include_str!("consent.js"), ONCE, DELIBERATE].concat());
 
 impl<'a> Consent<'a> {
     /// The page. After a form that was rejected, it shows the error and keeps the choices of the form. `approved`

@@ -23,6 +23,10 @@ pub(super) const STYLE: &str = include_str!("style.css");
 /// A script for pages with forms: a second click sends nothing.
 pub const ONCE: &str = include_str!("once.js");
 
+/// A script for pages with a button that gives something away, which is marked `data-deliberate`: only a press that was meant counts.
+/// The stylesheet holds such a button back for as long where no script runs.
+pub const DELIBERATE: &str = include_str!("deliberate.js");
+
 /// The look of a deployment.
 pub struct Layout {
     product: String,

@@ -47,6 +47,8 @@ pub fn see_other(location: &str) -> Response<Body> {
         Ok(location) => {
             set_header(&mut response, LOCATION, location);
             set_header(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            // No address moves a button under the pointer: neither a fragment nor a text in it scrolls.
+            set_header(&mut response, DOCUMENT_POLICY, HeaderValue::from_static("force-load-at-top"));
             response
         }
         Err(error) => with_reason(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
@@ -66,6 +68,9 @@ pub fn page(status: StatusCode, policy: &str, html: String) -> Response<Body> {
     set_header(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
+
+/// <https://wicg.github.io/document-policy/>. Browsers that do not know it scroll.
+const DOCUMENT_POLICY: HeaderName = HeaderName::from_static("document-policy");
 
 /// Keeps the answer out of every cache (OAuth 2.1 §3.2.3; `Pragma` for the oldest).
 #[must_use]

@@ -31,9 +31,14 @@ const page = await context.newPage()
 const captcha = process.argv.find((argument) => argument.startsWith('--captcha='))?.slice('--captcha='.length)
 
 // Playwright's own interception leaves out redirects, and this one comes as a redirect.
-const wire = await context.newCDPSession(page)
-await wire.send('Fetch.enable', { patterns: [{ urlPattern: 'https://*' }] })
-wire.on('Fetch.requestPaused', async ({ requestId, request }) => {
+async function intercepted(page) {
+  const wire = await context.newCDPSession(page)
+  await wire.send('Fetch.enable', { patterns: [{ urlPattern: 'https://*' }] })
+  wire.on('Fetch.requestPaused', (paused) => answer(wire, paused))
+  return wire
+}
+const wire = await intercepted(page)
+async function answer(wire, { requestId, request }) {
   const { hostname, pathname } = new URL(request.url)
   if (!captcha || !/^(challenges\.cloudflare|([a-z]+\.)?hcaptcha)\.com$/.test(hostname)) {
     const body = Buffer.from('<!doctype html><title>Elsewhere</title><h1>Elsewhere</h1>').toString('base64')
@@ -48,7 +53,7 @@ wire.on('Fetch.requestPaused', async ({ requestId, request }) => {
   } catch {
     await wire.send('Fetch.failRequest', { requestId, errorReason: 'BlockedByClient' })
   }
-})
+}
 
 const scripted = !process.argv.includes('--without-javascript')
 const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
@@ -78,10 +83,60 @@ const focused = () => page.evaluate(() => {
 const violations = []
 page.on('console', (message) => { if (message.text().includes('Content Security Policy')) violations.push(message.text()) })
 
+// How long a page must have been in view, and a little.
+const MOMENT = 800
+
+const strikes = {
+  mouse: (_, x, y) => page.mouse.click(x, y),
+  touch: async (_, x, y) => {
+    await wire.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [{ x, y }] })
+    await wire.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
+  },
+  keyboard: async (button) => {
+    await button.focus()
+    await page.keyboard.press('Enter')
+  },
+  // A key that was held down before the page was there.
+  'held key': async (button) => {
+    await button.focus()
+    await wire.send('Input.dispatchKeyEvent', { type: 'keyDown', key: 'Enter', code: 'Enter', text: '\r', windowsVirtualKeyCode: 13, autoRepeat: true })
+    await wire.send('Input.dispatchKeyEvent', { type: 'keyUp', key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13 })
+  },
+  script: (button) => button.evaluate((it) => it.click()),
+}
+
 const acts = {
   open: ({ url }) => page.goto(url),
   fill: ({ label, value }) => page.getByLabel(label, { exact: true }).fill(value),
-  press: ({ name, clicks = 1 }) => page.getByRole('button', { name, exact: true }).click({ clickCount: clicks }),
+  /** As a person does who looks at the page first. */
+  press: async ({ name, clicks = 1 }) => {
+    const button = page.getByRole('button', { name, exact: true })
+    await button.waitFor()
+    if (await button.getAttribute('data-deliberate') !== null) await page.waitForTimeout(MOMENT)
+    await button.click({ clickCount: clicks })
+  },
+  /** Presses what may not be there to be pressed, at once and where it would be. */
+  strike: async ({ name, by, again = false }) => {
+    const button = page.locator('button', { hasText: name })
+    // A window before it has closed: Playwright has every page believe that it is in front.
+    if (again) await page.evaluate(() => { dispatchEvent(new Event('focus')) })
+    const box = await button.boundingBox()
+    const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
+    await strikes[by](button, x, y)
+  },
+  pause: ({ milliseconds }) => page.waitForTimeout(milliseconds),
+  /** Opens the address in a window of its own, presses the button there, and tells whether the window still knows who opened it. */
+  popup: async ({ url, name }) => {
+    const [popup] = await Promise.all([context.waitForEvent('page'), page.evaluate((url) => { window.open(url) }, url)])
+    await intercepted(popup)
+    await popup.getByRole('button', { name, exact: true }).waitFor()
+    await popup.waitForTimeout(MOMENT)
+    await popup.getByRole('button', { name, exact: true }).click()
+    await popup.getByRole('heading', { level: 1, name: 'Elsewhere' }).waitFor()
+    const opener = await popup.evaluate(() => window.opener !== null)
+    await popup.close()
+    return { opener }
+  },
   /** Keys, one after the other, and what has the focus then. */
   keys: async ({ keys }) => {
     for (const key of keys) await page.keyboard.press(key)
