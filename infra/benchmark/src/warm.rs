@@ -270,7 +270,7 @@ impl Workload<'_> {
         }
         let before = self.begin("admin");
         for form in &forms {
-            assert_eq!(ana.submit(form).await.status, 200);
+            assert_eq!(ana.submit_and_follow(form).await.status, 200);
         }
         self.finish(before, "25 connections ended", forms.len()).await;
     }
