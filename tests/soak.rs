@@ -121,7 +121,7 @@ fn as_aws() -> FaultSettings {
 struct Soak<'w> {
     test_system: &'w TestSystem,
     until: Mutex<Option<Instant>>,
-    ended: Mutex<Vec<Arc<Ended<'w>>>>,
+    ended: Mutex<Vec<Arc<EndedCredential<'w>>>>,
     /// Changes that the product has told.
     changes: AtomicU64,
     /// Numbers for what must differ.
@@ -143,7 +143,7 @@ enum Credential<'w> {
 }
 
 /// Something that an ending named, which was answered.
-struct Ended<'w> {
+struct EndedCredential<'w> {
     how: &'static str,
     credential: Credential<'w>,
     /// Nobody shows it earlier: at its first use it is marked, and from then on its own item tells.
@@ -379,7 +379,7 @@ impl<'w> Soak<'w> {
         for (place, credential) in over.into_iter().enumerate() {
             let number = self.number();
             let later = if (place + number).is_multiple_of(2) { 0 } else { number as u64 * 1733 % 9000 };
-            let ended = Arc::new(Ended { how, credential, from: now + Duration::from_millis(later) });
+            let ended = Arc::new(EndedCredential { how, credential, from: now + Duration::from_millis(later) });
             if later == 0 {
                 at_once.push(Arc::clone(&ended));
             }
@@ -408,8 +408,8 @@ impl<'w> Soak<'w> {
     }
 
     /// Shows it. `strictly`: nothing fails any more.
-    async fn show(&self, ended: &Ended<'w>, strictly: bool) {
-        let Ended { how, credential, .. } = ended;
+    async fn show(&self, ended: &EndedCredential<'w>, strictly: bool) {
+        let EndedCredential { how, credential, .. } = ended;
         let (what, answer) = match credential {
             Credential::Access(token) => ("access token", self.call(token).await),
             Credential::Key(key) => ("key", self.call(key).await),

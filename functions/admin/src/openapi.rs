@@ -69,8 +69,7 @@ fn document() -> Value {
         json!({
             "operationId": "listConnections",
             "summary": "What is connected in the tenant; the newest first.",
-            "description": "What has ended is never listed. What was connected in the last few seconds may not be \
-                            listed yet.",
+            "description": "What has ended is never listed. What was connected just now may not be yet.",
             "parameters": [
                 query("person", "Only those of this person.", &person),
                 query("client", "Only those of this client.", &json!({ "type": "string", "maxLength": 256 })),

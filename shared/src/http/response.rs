@@ -47,8 +47,6 @@ pub fn see_other(location: &str) -> Response<Body> {
         Ok(location) => {
             set_header(&mut response, LOCATION, location);
             set_header(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-            // No address moves a button under the pointer: neither a fragment nor a text in it scrolls.
-            set_header(&mut response, DOCUMENT_POLICY, HeaderValue::from_static("force-load-at-top"));
             response
         }
         Err(error) => with_reason(empty(StatusCode::INTERNAL_SERVER_ERROR), &error),
@@ -66,6 +64,8 @@ pub fn page(status: StatusCode, policy: &str, html: String) -> Response<Body> {
     // OAuth 2.1 §7.10: old browsers know only the first of the two.
     set_header(&mut response, X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     set_header(&mut response, REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // No address moves a button under the pointer: neither a fragment nor a text in it scrolls.
+    set_header(&mut response, DOCUMENT_POLICY, HeaderValue::from_static("force-load-at-top"));
     response
 }
 
