@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use local::interceptor::{Call, Decision};
 use serde_json::{Value, json};
 use shared::api_key_issuer::ApiKeyIssuer;
@@ -103,7 +105,7 @@ async fn api_key_is_limited_to_its_makers_role() {
     let demoted = tool_names(&listed(&test_system, &key).await);
     assert!(demoted.contains("list_skills") && !demoted.contains("roll_dice"), "{demoted:?}");
     let refused = test_system.call(Some(&key), "tools/call", json!({ "name": "roll_dice", "arguments": {} })).await;
-    assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("insufficient_scope")));
+    assert_eq!((refused.status, &refused.json()["error"]["data"]["error"]), (403, &json!("access_denied")));
 
     test_system.remove_member("acme", ANA).await;
     assert_eq!(listed(&test_system, &key).await.status, 401);
@@ -183,6 +185,65 @@ async fn every_invalid_api_key_gets_the_same_response() {
     let used = kept(&test_system, &good).await.unwrap().used;
     assert_eq!(listed(&test_system, &forged).await.status, 401);
     assert_eq!(kept(&test_system, &good).await.unwrap().used, used);
+}
+
+/// Clients send a key in more forms than one. What can be read is taken; what cannot is told how a key is sent, and never to connect
+/// with OAuth, as if nothing had been shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn api_key_is_taken_in_every_form_that_can_be_read() {
+    let test_system = TestSystem::new().await;
+    let key = test_system.api_key();
+    let basic = |pair: &str| format!("Basic {}", STANDARD.encode(pair));
+    let call = async |name: &str, value: &str| {
+        let request = test_system.http().post(test_system.mcp_url()).header("content-type", "application/json");
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }).to_string();
+        test_system.send(request.header(name, value).body(body)).await
+    };
+
+    for (name, value) in [
+        ("authorization", format!("Bearer {key}")),
+        ("authorization", key.clone()),
+        ("authorization", format!("Token {key}")),
+        ("authorization", format!("token {key}")),
+        ("x-api-key", key.clone()),
+        ("x-auth-token", key.clone()),
+    ] {
+        let answer = call(name, &value).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({ "jsonrpc": "2.0", "id": 1, "result": {} })), "{name}");
+    }
+    let mistyped = format!("{}A", &key[..key.len() - 1]);
+    for (name, value) in [("authorization", mistyped.clone()), ("x-auth-token", mistyped)] {
+        let answer = call(name, &value).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_token")), "{name}");
+    }
+    let document = test_system.at("/.well-known/oauth-protected-resource/api/mcp/server");
+    let sentence =
+        "Send the API key as a bearer token (Authorization: Bearer sk_...) or in the header X-Api-Key, not by Basic";
+    for pair in [format!(":{key}"), format!("{key}:"), format!("user:{key}"), key.clone()] {
+        let answer = call("authorization", &basic(&pair)).await;
+        assert_eq!(answer.status, 401);
+        assert_eq!(
+            answer.json(),
+            json!({
+                "error": "invalid_token",
+                "error_description": sentence,
+                "resource_metadata": document,
+                "scope": ALL,
+            })
+        );
+        let challenge = answer.header("www-authenticate").unwrap();
+        let begins = format!("Bearer error=\"invalid_token\", error_description=\"{sentence}\", resource_metadata=");
+        assert!(challenge.starts_with(&begins), "{challenge}");
+    }
+    // What is no key is nothing that was shown.
+    for value in [basic("user:password"), "Token a.b.c".to_owned(), "a.b.c".to_owned()] {
+        let answer = call("authorization", &value).await;
+        assert_eq!(
+            (answer.status, &answer.json()["error_description"]),
+            (401, &json!("Connect with OAuth")),
+            "{value}"
+        );
+    }
 }
 
 /// RFC 6750 §2, §3.1: one credential, once.

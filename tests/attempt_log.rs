@@ -109,7 +109,7 @@ async fn refused_attempt_reports_by_whom_and_why() {
         (&[("resource", Some("https://elsewhere.example/"))], "the client was refused (target)", "to the letter"),
         (&[("response_type", Some("token"))], "the client was refused (response_type)", "update the client"),
         (&[("code_challenge_method", None)], "the client was refused (challenge_method)", "PKCE with S256"),
-        (&[("scope", Some("made:up"))], "the client was refused (scope)", "scopes that are not offered"),
+        (&[("scope", Some("made\u{e9}up"))], "the client was refused (scope)", "no scope may have"),
     ] {
         let ask = connector.authorization_request_with(changes);
         ana.open(&ask.url).await;
@@ -256,7 +256,7 @@ async fn saved_queries_read_fields_that_are_logged() {
     let code = ana.code(&ask, "acme").await;
     let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
-    let refused = connector.authorization_request_with(&[("scope", Some("made:up"))]);
+    let refused = connector.authorization_request_with(&[("scope", Some("made\u{e9}up"))]);
     ana.open(&refused.url).await;
     let lines = [steps(&test_system, &ask), steps(&test_system, &refused)].concat();
     let fields: BTreeSet<_> = lines.iter().flat_map(|line| line.as_object().unwrap().keys().cloned()).collect();

@@ -66,7 +66,7 @@ async fn a_code_from_a_mail_signs_in() {
         browser.press("Approve").await;
 
         let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&test_system);
-        assert_eq!(tokens.scope, "skills:read offline_access");
+        assert_eq!(tokens.scope, "skills:read");
         browser.finish().await;
     }
 }

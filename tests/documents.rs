@@ -426,6 +426,49 @@ async fn documents_and_versions_are_paginated() {
     assert_eq!(said, "The cursor is not one that an earlier page ended with.");
 }
 
+/// Hosts refuse a result that is too large, and then the model sees nothing of it: 25,000 tokens, 150,000 characters, the text and the
+/// structured content both. So a long document is read in parts, each with a sentence that says so, and all of one version.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_document_is_read_in_parts_of_one_version() {
+    const CUT: &str = "This is a part of the content, as hosts take no larger result. Call again with nextCursor for the part after it.";
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
+    let content = format!("# Ärger\n{}", "Eine \"Zeile\" 🦀\n".repeat(5_000));
+    let made = done(&test_system, &token, "create_document", json!({ "title": "Long", "content": content })).await;
+    let id = &made["id"];
+
+    let (mut read, mut cursor, mut parts) = (String::new(), Value::Null, 0);
+    loop {
+        let arguments = if cursor.is_null() { json!({ "id": id }) } else { json!({ "id": id, "cursor": cursor }) };
+        let call = json!({ "name": "read_document", "arguments": arguments });
+        let answer = test_system.call(Some(&token), "tools/call", call).await;
+        assert!(answer.body.len() < 100_000, "{}", answer.body.len());
+        let part = answer.json()["result"]["structuredContent"].clone();
+        read.push_str(part["content"].as_str().unwrap());
+        cursor = part["nextCursor"].clone();
+        assert_eq!((&part["version"], &part["size"]), (&json!(1), &json!(content.len())));
+        assert_eq!(part["shortened"], if cursor.is_null() { Value::Null } else { json!(CUT) });
+        if parts == 0 {
+            // Written meanwhile: what is being read stays what it was.
+            let change = json!({ "id": id, "version": 1, "content": "Short" });
+            done(&test_system, &token, "update_document", change).await;
+        }
+        parts += 1;
+        if cursor.is_null() {
+            break;
+        }
+    }
+    assert_eq!((read == content, parts), (true, 4));
+    let now = done(&test_system, &token, "read_document", json!({ "id": id })).await;
+    assert_eq!((&now["content"], &now["nextCursor"]), (&json!("Short"), &Value::Null));
+    for cursor in ["", "x", "MToxMDAwMDAwMA", "Mjow"] {
+        let call = json!({ "name": "read_document", "arguments": { "id": id, "version": 1, "cursor": cursor } });
+        let answer = test_system.call(Some(&token), "tools/call", call).await;
+        let text = "The cursor is not one that an earlier page ended with.";
+        assert_eq!(answer.json()["result"], json!({ "content": [{ "type": "text", "text": text }], "isError": true }));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn oversized_input_is_refused_with_its_limit() {
     let test_system = TestSystem::new().await;
@@ -434,7 +477,7 @@ async fn oversized_input_is_refused_with_its_limit() {
     let made = done(&test_system, &token, "create_document", json!({ "title": title, "content": content })).await;
     let id = &made["id"];
     let read = done(&test_system, &token, "read_document", json!({ "id": id })).await;
-    assert_eq!(read["content"].as_str().unwrap().len(), 256 * 1024);
+    assert_eq!((&read["size"], read["content"].as_str().unwrap().len()), (&json!(256 * 1024), 32 * 1024));
 
     let large = format!("{content}c");
     for (tool, arguments, said) in [

@@ -39,7 +39,7 @@ async fn client_connects_calls_a_tool_refreshes_and_revokes() {
 
     // 5. The code becomes tokens.
     let tokens = connector.exchange(&ask, &parameters["code"]).await.tokens(&test_system);
-    assert_eq!(tokens.scope, "tools:execute skills:read views:read offline_access");
+    assert_eq!(tokens.scope, "tools:execute skills:read views:read");
 
     // 6. A tool answers.
     let listed = connector.call(&tokens.access, "tools/list", json!({})).await;

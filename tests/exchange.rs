@@ -22,7 +22,7 @@ async fn code_exchange_returns_the_documented_access_token() {
     let mut body = answer.json();
     let tokens = answer.tokens(&test_system);
     body.as_object_mut().unwrap().retain(|name, _| name != "access_token" && name != "refresh_token");
-    assert_eq!(body, json!({ "token_type": "Bearer", "expires_in": 3600, "scope": "skills:read offline_access" }));
+    assert_eq!(body, json!({ "token_type": "Bearer", "expires_in": 3600, "scope": "skills:read" }));
 
     let (header, mut claims) = claims(&tokens.access);
     assert_eq!(header["typ"], "at+jwt");
@@ -154,6 +154,46 @@ async fn without_offline_access_there_is_no_refresh_token() {
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401);
 }
 
+/// OAuth 2.1 §2.4: an empty secret is none, in the header and in the body, wherever a client says who it is. Several libraries send
+/// a public client's id so.
+#[tokio::test(flavor = "multi_thread")]
+async fn empty_client_secret_is_no_secret() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+    let id = connector.client_id.as_str();
+    let basic = format!("Basic {}", STANDARD.encode(format!("{id}:")));
+
+    for (in_body, header) in [
+        (vec![], Some(("authorization", basic.as_str()))),
+        (vec![("client_id", id)], Some(("authorization", &basic))),
+        (vec![("client_secret", "")], Some(("authorization", &basic))),
+        (vec![("client_id", id), ("client_secret", "")], None),
+    ] {
+        let headers: Vec<_> = header.into_iter().collect();
+        let ask = connector.authorization_request("skills:read");
+        let code = ana.code(&ask, "acme").await;
+        let mut form = vec![("grant_type", "authorization_code"), ("code", &code), ("code_verifier", &ask.verifier)];
+        form.extend(&in_body);
+        let tokens = test_system.post_form_with("/oauth/token", &form, &headers).await.tokens(&test_system);
+        let refresh = tokens.refresh.unwrap();
+        let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+        form.extend(&in_body);
+        let tokens = test_system.post_form_with("/oauth/token", &form, &headers).await.tokens(&test_system);
+        let mut form = vec![("token", tokens.access.as_str())];
+        form.extend(&in_body);
+        let answer = test_system.post_form_with("/oauth/revoke", &form, &headers).await;
+
+        assert_eq!((answer.status, answer.json()), (200, json!({})), "{in_body:?} {header:?}");
+        assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 401, "{in_body:?} {header:?}");
+    }
+    // A secret that is not empty proves nothing of a client that has none.
+    let wrong = format!("Basic {}", STANDARD.encode(format!("{id}:x")));
+    let form = [("grant_type", "refresh_token"), ("refresh_token", "rt_x")];
+    let answer = test_system.post_form_with("/oauth/token", &form, &[("authorization", &wrong)]).await;
+    assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")));
+}
+
 /// OAuth 2.1 §2.4.1: a client that an operator registered shows its secret, in the body or by Basic, and not both.
 #[tokio::test(flavor = "multi_thread")]
 async fn confidential_client_must_authenticate() {
@@ -170,6 +210,8 @@ async fn confidential_client_must_authenticate() {
         (None, None, 401, "invalid_client"),
         (Some("wrong"), None, 401, "invalid_client"),
         (None, Some(basic("wrong")), 401, "invalid_client"),
+        (None, Some(basic("")), 401, "invalid_client"),
+        (Some(""), None, 401, "invalid_client"),
         (None, Some("Bearer x".to_owned()), 401, "invalid_client"),
         (Some(secret.as_str()), Some(basic(&secret)), 400, "invalid_request"),
         (Some(secret.as_str()), None, 200, ""),
@@ -188,7 +230,7 @@ async fn confidential_client_must_authenticate() {
 
         assert_eq!(answer.status, status, "{in_body:?} {header:?} {answer:?}");
         if status == 200 {
-            assert_eq!(answer.tokens(&test_system).scope, "skills:read offline_access");
+            assert_eq!(answer.tokens(&test_system).scope, "skills:read");
         } else {
             assert_eq!(answer.json()["error"], error);
             assert_eq!(answer.header("www-authenticate").is_some(), status == 401 && header.is_some());

@@ -158,7 +158,7 @@ async fn tools_are_listed_and_authorized_by_scope() {
         assert!(challenge.starts_with("Bearer error=\"insufficient_scope\", "), "{challenge}");
         let needed = if name == "roll_dice" { "tools:execute skills:read" } else { "skills:read views:read" };
         assert!(challenge.contains(&format!("scope=\"{needed}\"")), "{challenge}");
-        assert_eq!(refused.json()["error"], "insufficient_scope");
+        assert_eq!(refused.json()["error"]["data"]["error"], "insufficient_scope");
         assert_eq!(refused.json()["scope"], needed);
     }
 }

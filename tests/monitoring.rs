@@ -96,7 +96,7 @@ impl RecordedTraffic {
         let ana = test_system.person("ana@example.com");
         ana.code(&ask, "acme").await;
         // Refused.
-        let ask = connector.authorization_request_with(&[("scope", Some("made:up"))]);
+        let ask = connector.authorization_request_with(&[("scope", Some("made\u{e9}up"))]);
         ana.open(&ask.url).await;
         assert_eq!(test_system.get("/oauth/authorize?client_id=nobody").await.status, 400);
 

@@ -97,7 +97,7 @@ async fn demotion_applies_at_the_next_call_and_promotion_at_the_next_refresh() {
     assert_eq!(test_system.deliver_change(BEN, "acme", Some("member"), Some("viewer"), 1).await.status, 204);
 
     let refused = rolls(&test_system, &tokens.access).await;
-    assert_eq!((refused.status, &refused.json()["error"]), (403, &json!("insufficient_scope")));
+    assert_eq!((refused.status, &refused.json()["error"]["data"]["error"]), (403, &json!("access_denied")));
     assert_eq!(reads(&test_system, &tokens.access).await.status, 200);
     let listed = test_system.call(Some(&tokens.access), "tools/list", json!({})).await.body;
     assert!(listed.contains("list_skills") && !listed.contains("roll_dice"), "{listed}");
@@ -121,7 +121,7 @@ async fn demotion_applies_at_the_next_call_and_promotion_at_the_next_refresh() {
     assert_eq!(rolls(&test_system, &viewing.access).await.status, 403, "it was issued to a viewer");
     let again = connector.refresh(&viewing.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(rolls(&test_system, &again.access).await.status, 200);
-    assert_eq!(again.scope, "tools:execute skills:read entities:read entities:write offline_access");
+    assert_eq!(again.scope, "tools:execute skills:read entities:write offline_access");
     assert_eq!(rolls(&test_system, &reading.access).await.status, 403, "no more than was approved");
     assert_eq!(reads(&test_system, &reading.access).await.status, 200);
 }

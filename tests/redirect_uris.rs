@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use test_system::TestSystem;
+use test_system::connector::Connector;
 use test_system::person::Form;
 
 /// OAuth 2.1 §2.3, §8.4.2; MCP allows https and loopback only. Whatever the URL standard would rewrite is none.
@@ -124,6 +125,40 @@ async fn redirect_uri_must_match_a_registered_one() {
         assert_eq!((answer.status, answer.header("location")), (status, None), "{registered} {asked:?}");
         assert_eq!(Form::find(&answer, "decision").is_some(), status == 200, "{registered} {asked:?}");
     }
+}
+
+/// An address that the registration left out: the page says that it was, and why, and nothing is sent there.
+#[tokio::test(flavor = "multi_thread")]
+async fn authorize_with_a_dropped_redirect_uri_says_why() {
+    let test_system = TestSystem::new().await;
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
+    let private = "acme-editor://vendor.mcp/oauth/callback";
+    let (lan, hosted) = ("http://192.168.1.20:3000/callback", "https://www.editor.example/callback");
+    let uris = [private, lan, "https://Other.example/cb", hosted];
+    let registered =
+        test_system.post_json("/oauth/register", &json!({ "client_name": "Editor", "redirect_uris": uris })).await;
+    let client_id = registered.json()["client_id"].as_str().unwrap().to_owned();
+    let connector = Connector { test_system: &test_system, client_id, redirect_uri: hosted.to_owned(), secret: None };
+
+    for (asked, reason) in [
+        (private, "The scheme of a redirect URI must be https, or http on a loopback host."),
+        (lan, "A redirect URI with http must be on a loopback host: localhost, 127.0.0.1 or [::1]."),
+        ("https://Other.example/cb", "The scheme and the host of a redirect URI must be in lower case."),
+    ] {
+        let page = ana.open(&connector.authorization_request_with(&[("redirect_uri", Some(asked))]).url).await;
+
+        assert_eq!((page.status, page.header("location")), (400, None), "{asked}");
+        for shown in ["This application cannot be answered there", "it was left out", reason] {
+            assert!(page.body.contains(shown), "{asked}: {page:?}");
+        }
+        assert!(!page.body.contains(asked), "{asked}");
+        let stranded = test_system.audit("authorization_stranded");
+        assert_eq!(stranded.last().unwrap()["reason"], "unusable_address", "{asked}");
+    }
+    // The others work.
+    let page = ana.open(&connector.authorization_request("skills:read").url).await;
+    assert!(Form::find(&page, "decision").is_some(), "{page:?}");
 }
 
 /// OAuth 2.1 §2.3, §4.1.2: the answer goes to the port that was asked for, keeps the query, and the code is bound to it.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use local::interceptor::{Call, Decision};
 use serde_json::{Value, json};
+use test_system::person::Form;
 use test_system::{TestSystem, claims};
 use tokio::sync::Notify;
 
@@ -295,7 +296,7 @@ async fn another_client_can_neither_use_nor_revoke_the_token() {
     assert_eq!(connector.refresh(&token).await.status, 200);
 }
 
-/// OAuth 2.1 §4.3.1: narrowing affects the access token only; widening is refused.
+/// OAuth 2.1 §4.3.1: narrowing affects the access token only; what was neither approved nor requested before is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_narrower_scope_narrows_only_the_access_token() {
     let test_system = TestSystem::new().await;
@@ -311,7 +312,7 @@ async fn a_narrower_scope_narrows_only_the_access_token() {
     assert_eq!((elsewhere.status, &elsewhere.json()["error"]), (400, &json!("invalid_target")));
 
     let full = connector.refresh(&narrow.refresh.unwrap()).await.tokens(&test_system);
-    assert_eq!(full.scope, "skills:read views:read offline_access");
+    assert_eq!(full.scope, "skills:read views:read");
 }
 
 /// A downgrade bites at the next rotation, and a promotion never exceeds what was approved.
@@ -319,15 +320,123 @@ async fn a_narrower_scope_narrows_only_the_access_token() {
 async fn role_change_applies_to_the_next_token() {
     let test_system = TestSystem::new().await;
     let (connector, tokens) = test_system.connect("ana@example.com", "acme", "entities:write skills:read").await;
-    assert_eq!(tokens.scope, "skills:read entities:read entities:write offline_access");
+    assert_eq!(tokens.scope, "skills:read entities:write");
 
     test_system.set_role("acme", "ana@example.com", "viewer").await;
     let demoted = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
-    assert_eq!(demoted.scope, "skills:read entities:read offline_access");
+    assert_eq!(demoted.scope, "skills:read entities:read");
 
     test_system.set_role("acme", "ana@example.com", "owner").await;
     let promoted = connector.refresh(&demoted.refresh.unwrap()).await.tokens(&test_system);
-    assert_eq!(promoted.scope, "skills:read entities:read entities:write offline_access");
+    assert_eq!(promoted.scope, "skills:read entities:write");
+}
+
+/// RFC 6749 §3.3, §6: clients repeat at each refresh what they first requested. They get what was approved, whatever that is, and
+/// the answer names it. Several hosts are seen to do so.
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_that_repeats_the_requested_scopes_gets_what_was_approved() {
+    const ALL: &str = "tools:execute skills:read views:read";
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+
+    for (requested, unticked, repeated, carried, named) in [
+        (ALL, &["views:read"][..], ALL, "tools:execute skills:read", "tools:execute skills:read"),
+        (
+            "skills:read entities:write",
+            &["skills:read"],
+            "skills:read entities:write",
+            "entities:read entities:write",
+            "entities:write",
+        ),
+        (
+            "skills:read entities:write",
+            &["entities:write"],
+            "skills:read entities:write",
+            "skills:read entities:read",
+            "skills:read entities:read",
+        ),
+        // Of what is repeated nothing was approved.
+        (ALL, &["tools:execute", "skills:read"], "tools:execute skills:read", "views:read", "views:read"),
+        // Unknown scopes are left out, beside known ones and alone.
+        ("openid skills:read", &[], "openid skills:read", "skills:read", "skills:read"),
+        ("skills:read", &[], "openid profile", "skills:read", "skills:read"),
+        ("skills:read", &[], " ", "skills:read", "skills:read"),
+        ("openid", &["views:read"], "openid", "tools:execute skills:read", "tools:execute skills:read offline_access"),
+        ("skills:read offline_access", &[], "offline_access", "skills:read", "skills:read offline_access"),
+        // In another order, and twice.
+        (
+            "skills:read views:read",
+            &[],
+            "views:read skills:read views:read",
+            "skills:read views:read",
+            "skills:read views:read",
+        ),
+    ] {
+        let ask = connector.authorization_request(requested);
+        let approved = ana.approve_without(&ask, "acme", unticked).await;
+        let code = approved.redirect_parameters()["code"].clone();
+        let first = connector.exchange(&ask, &code).await.tokens(&test_system);
+
+        let again = connector.refresh_with(&first.refresh.unwrap(), &[("scope", repeated)]).await.tokens(&test_system);
+
+        let case = format!("{requested} without {unticked:?}, then {repeated}");
+        assert_eq!(claims(&again.access).1["scope"], carried, "{case}");
+        assert_eq!((again.scope.as_str(), first.scope.as_str()), (named, named), "{case}");
+        assert!(again.refresh.is_some(), "{case}");
+    }
+}
+
+/// What the person granted beyond the request stays, although the client repeats the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn refresh_that_repeats_the_requested_scopes_keeps_what_was_granted_beyond() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let ana = test_system.person("ana@example.com");
+    assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 403);
+    let ask = connector.authorization_request("skills:read");
+    let form = Form::find(&ana.sign_in(&ask.url).await, "decision").unwrap();
+    let form = form.with("tenant", "acme").with("also:acme:views:read", "1").with("decision", "approve");
+    let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
+    test_system.track_secret(&code);
+    let mut tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
+
+    for _ in 0..2 {
+        assert_eq!(tokens.scope, "skills:read views:read");
+        assert_eq!(connector.tool(&tokens.access, "list_views", json!({})).await.status, 200);
+        tokens =
+            connector.refresh_with(&tokens.refresh.unwrap(), &[("scope", "skills:read")]).await.tokens(&test_system);
+    }
+}
+
+/// RFC 6749 §5.1: `offline_access` and what another scope implies are named only to who requested them, as some clients refuse an
+/// answer that names more than they requested. The refresh token comes all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_access_and_implied_scopes_are_named_only_to_who_requested_them() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person("ana@example.com");
+
+    for (requested, carried, named) in [
+        (Some("skills:read"), "skills:read", "skills:read"),
+        (Some("skills:read offline_access"), "skills:read", "skills:read offline_access"),
+        (Some("documents:write"), "documents:read documents:write", "documents:write"),
+        (Some("documents:read documents:write"), "documents:read documents:write", "documents:read documents:write"),
+        (None, "tools:execute skills:read views:read", "tools:execute skills:read views:read offline_access"),
+        (Some("openid"), "tools:execute skills:read views:read", "tools:execute skills:read views:read offline_access"),
+    ] {
+        let ask = connector.authorization_request_with(&[("scope", requested)]);
+        let code = ana.code(&ask, "acme").await;
+        let first = connector.exchange(&ask, &code).await;
+        let tokens = first.tokens(&test_system);
+        let second = connector.refresh(tokens.refresh.as_ref().unwrap()).await;
+
+        for answer in [first, second] {
+            let answer = answer.tokens(&test_system);
+            assert_eq!((answer.scope.as_str(), answer.refresh.is_some()), (named, true), "{requested:?}");
+            assert_eq!(claims(&answer.access).1["scope"], carried, "{requested:?}");
+        }
+    }
 }
 
 /// A membership that is gone ends the grant.

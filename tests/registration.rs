@@ -77,13 +77,14 @@ async fn invalid_metadata_is_refused_and_not_stored() {
         (json!({ "redirect_uris": [1] }), metadata),
         (json!({ "redirect_uris": ["http://a.example/cb"] }), address),
         (json!({ "redirect_uris": ["cursor://callback"] }), address),
-        (json!({ "redirect_uris": [uri, "javascript:alert(1)"] }), address),
+        (json!({ "redirect_uris": ["javascript:alert(1)", "urn:ietf:wg:oauth:2.0:oob"] }), address),
+        (json!({ "redirect_uris": [uri, "https://a.example/cb#fragment"] }), address),
+        (json!({ "redirect_uris": [uri, "https://user@a.example/cb"] }), address),
+        (json!({ "redirect_uris": [uri, "https://*.a.example/cb"] }), address),
+        (json!({ "redirect_uris": [uri, "cursor://callback#fragment"] }), address),
         (json!({ "redirect_uris": ["https://a.example/cb#fragment"] }), address),
         (json!({ "redirect_uris": [format!("https://a.example/{}", "a".repeat(1024))] }), address),
         (json!({ "redirect_uris": (0..17).map(|n| format!("https://a.example/{n}")).collect::<Vec<_>>() }), address),
-        (json!({ "redirect_uris": [uri], "client_name": "x".repeat(101) }), metadata),
-        (json!({ "redirect_uris": [uri], "client_name": "Cl\u{202e}edua" }), metadata),
-        (json!({ "redirect_uris": [uri], "client_name": 7 }), metadata),
         (json!({ "redirect_uris": [uri], "grant_types": ["refresh_token"] }), metadata),
         (json!({ "redirect_uris": [uri], "response_types": ["token"] }), metadata),
         (json!([[uri]]), metadata),
@@ -94,6 +95,119 @@ async fn invalid_metadata_is_refused_and_not_stored() {
         assert_eq!((answer.status, &answer.json()["error"]), (400, &Value::from(error)), "{asked}");
     }
     assert_eq!(test_system.count("clients").await, 0);
+}
+
+/// RFC 7591 §2: a client names the addresses of all its forms at once. What cannot be used here is left out, and the rest is kept;
+/// the id is that of what is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn unusable_redirect_uris_are_left_out() {
+    let test_system = TestSystem::new().await;
+    let (hosted, loopback) = ("https://www.editor.example/agents/mcp/oauth/callback", "http://localhost:8787/callback");
+    let private = "acme-editor://vendor.mcp/oauth/callback";
+    let plain = json!({ "client_name": "Editor", "redirect_uris": [hosted, loopback] });
+    let plain = test_system.post_json("/oauth/register", &plain).await.json();
+
+    for (asked, kept) in [
+        (vec![private, hosted, loopback], vec![hosted, loopback]),
+        (vec![loopback, "http://192.168.1.20:3000/callback", hosted], vec![loopback, hosted]),
+        (vec![hosted, "http://nas.lan/callback", "http://0.0.0.0:1/cb", loopback], vec![hosted, loopback]),
+        (vec!["urn:ietf:wg:oauth:2.0:oob", hosted, "urn:ietf:wg:oauth:2.0:oob:auto", loopback], vec![hosted, loopback]),
+        (vec![hosted, "javascript:alert(1)", "com.example.editor:/cb", "", loopback], vec![hosted, loopback]),
+        (
+            vec!["https://WWW.editor.example/cb", "https://www.editor.example:443/cb", hosted, loopback],
+            vec![hosted, loopback],
+        ),
+        (vec![private, loopback], vec![loopback]),
+    ] {
+        let answer =
+            test_system.post_json("/oauth/register", &json!({ "client_name": "Editor", "redirect_uris": asked })).await;
+
+        assert_eq!(answer.status, 201, "{asked:?}: {answer:?}");
+        let mut body = answer.json();
+        let id = body.as_object_mut().unwrap().remove("client_id").unwrap();
+        assert_eq!(id == plain["client_id"], kept.len() == 2, "{asked:?}");
+        assert_eq!(
+            body,
+            json!({
+                "client_name": "Editor",
+                "redirect_uris": kept,
+                "grant_types": ["authorization_code", "refresh_token"],
+                "response_types": ["code"],
+                "token_endpoint_auth_method": "none",
+            }),
+            "{asked:?}"
+        );
+    }
+    assert_eq!(test_system.count("clients").await, 2);
+}
+
+/// RFC 7591 §3.2.2: the sentence is true of the address that is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_redirect_uri_is_told_the_real_reason() {
+    let test_system = TestSystem::new().await;
+
+    for (address, sentence) in [
+        (
+            "https://flows.example:443/rest/callback",
+            "A redirect URI must not name the default port of its scheme (:443, or :80 of http).",
+        ),
+        (
+            "http://localhost:80/callback",
+            "A redirect URI must not name the default port of its scheme (:443, or :80 of http).",
+        ),
+        ("https://Flows.Example/rest/callback", "The scheme and the host of a redirect URI must be in lower case."),
+        ("HTTPS://flows.example/rest/callback", "The scheme and the host of a redirect URI must be in lower case."),
+        (
+            "https://b\u{fc}cher.example/cb",
+            "A redirect URI must be ASCII: write the host in Punycode (xn--), and percent-encode other letters elsewhere.",
+        ),
+        ("https://a.example/b c", "A redirect URI must not have a blank or a control character."),
+        (
+            "https://a.example/b/../c",
+            "A redirect URI must be written as browsers write it: they would change this one.",
+        ),
+        ("https://a.example/cb#", "A redirect URI must not have a fragment (#)."),
+        ("https://user@a.example/cb", "A redirect URI must not have a user or a password before its host."),
+        ("https://a.example/*", "A redirect URI must not have a wildcard (*): name each address."),
+        ("http://a.example/cb", "A redirect URI with http must be on a loopback host: localhost, 127.0.0.1 or [::1]."),
+        ("cursor://callback", "The scheme of a redirect URI must be https, or http on a loopback host."),
+        ("/callback", "A redirect URI must be an absolute URL."),
+    ] {
+        let answer = test_system.post_json("/oauth/register", &json!({ "redirect_uris": [address] })).await;
+
+        let told = json!({ "error": "invalid_redirect_uri", "error_description": sentence });
+        assert_eq!((answer.status, answer.json()), (400, told), "{address}");
+    }
+    assert_eq!(test_system.count("clients").await, 0);
+}
+
+/// A name is decoration: what may not be shown is left out, and no name refuses a registration.
+#[tokio::test(flavor = "multi_thread")]
+async fn client_name_never_fails_a_registration() {
+    let test_system = TestSystem::new().await;
+    let uris = ["https://a.example/cb"];
+    let (long, cut) = ("x".repeat(101), "x".repeat(100));
+
+    for (name, kept) in [
+        (json!("Claude Code (my-server)"), Some("Claude Code (my-server)")),
+        (json!("\u{2601}\u{fe0f} Cloud agent"), Some("\u{2601}\u{fe0f} Cloud agent")),
+        (json!("\u{fe0f}Cloud\u{fe0f} agent\u{200d}"), Some("Cloud agent")),
+        (json!("Ac\u{200d}me"), Some("Acme")),
+        (json!("Cl\u{202e}edua"), Some("Cledua")),
+        (json!("Two\nlines\tand more"), Some("Two lines and more")),
+        (json!(long), Some(cut.as_str())),
+        (json!(" "), None),
+        (json!("\u{200b}"), None),
+        (json!(null), None),
+        (json!(7), None),
+        (json!({ "en": "Claude" }), None),
+    ] {
+        let answer =
+            test_system.post_json("/oauth/register", &json!({ "redirect_uris": uris, "client_name": name })).await;
+
+        assert_eq!(answer.status, 201, "{name}: {answer:?}");
+        assert_eq!(answer.json().get("client_name").and_then(Value::as_str), kept, "{name}");
+    }
 }
 
 /// What real clients send, byte for byte, and all that they are answered: again and again one and the same client.

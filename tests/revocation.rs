@@ -24,7 +24,11 @@ async fn revoking_either_token_revokes_the_grant() {
 
         let answer = connector.revoke(&token).await;
 
-        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{kind}");
+        assert_eq!(
+            (answer.status, answer.json(), answer.header("cache-control")),
+            (200, json!({}), Some("no-store")),
+            "{kind}"
+        );
         assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 401, "{kind}");
         assert_eq!(connector.refresh(&tokens.refresh.unwrap()).await.json()["error"], "invalid_grant", "{kind}");
         assert_eq!(connector.revoke(&token).await.status, 200, "{kind}");
@@ -45,13 +49,34 @@ async fn token_of_another_client_is_not_revoked() {
     let forged = format!("{signed}{}", if last == "A" { "Q" } else { "A" });
 
     for token in [&tokens.access, &refresh] {
-        assert_eq!(other.revoke(token).await.status, 200);
+        let answer = other.revoke(token).await;
+        assert_eq!((answer.status, answer.json()), (200, json!({})));
     }
     for token in [stranger.as_str(), &forged, "nonsense", "rt_nonsense"] {
         assert_eq!(connector.revoke(token).await.status, 200, "{token}");
     }
 
     assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+}
+
+/// OAuth 2.1 §3.2: what means nothing here is ignored, however often it is sent. RFC 7009 §2.1: the hint is only a hint.
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_parameters_without_a_meaning_are_ignored() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let form = [
+        ("token", tokens.access.as_str()),
+        ("client_id", &connector.client_id),
+        ("token_type_hint", "access_token"),
+        ("token_type_hint", "refresh_token"),
+        ("x", "1"),
+        ("x", "2"),
+    ];
+
+    let answer = test_system.post_form("/oauth/revoke", &form).await;
+
+    assert_eq!((answer.status, answer.json()), (200, json!({})));
+    assert_eq!(connector.call(&tokens.access, "ping", json!({})).await.status, 401);
 }
 
 /// RFC 7009 §2.2.1.
@@ -67,6 +92,7 @@ async fn unsupported_token_type_is_refused() {
         (vec![("token", "x")], 400, "invalid_request"),
         (vec![("token", "x"), ("client_id", "c_unknown")], 401, "invalid_client"),
         (vec![("token", "x"), ("token", "y"), ("client_id", client)], 400, "invalid_request"),
+        (vec![("token", "x"), ("client_id", client), ("client_id", client)], 400, "invalid_request"),
         (vec![("token", key.as_str()), ("client_id", client)], 400, "unsupported_token_type"),
     ] {
         let answer = test_system.post_form("/oauth/revoke", &form).await;

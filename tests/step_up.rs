@@ -68,8 +68,13 @@ async fn insufficient_scope_names_granted_and_needed_scopes() {
             assert_eq!(
                 answer.json(),
                 json!({
-                    "error": "insufficient_scope",
-                    "error_description": sentence,
+                    "jsonrpc": "2.0",
+                    "id": 1,
+                    "error": {
+                        "code": 403,
+                        "message": sentence,
+                        "data": { "error": "insufficient_scope", "scope": scope, "resource_metadata": document },
+                    },
                     "resource_metadata": document,
                     "scope": scope,
                 }),
@@ -77,6 +82,102 @@ async fn insufficient_scope_names_granted_and_needed_scopes() {
             );
         }
     }
+}
+
+/// JSON-RPC 2.0 §5: the refusal is the answer to the request, with its id, whatever form that has and whatever was asked. The official
+/// Go SDK ends its session at an answer that is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusal_is_a_json_rpc_error_with_the_id_of_the_request() {
+    let test_system = TestSystem::new().await;
+    let (_, tokens) = test_system.connect(ANA, "acme", "documents:read").await;
+    let (key, _) = test_system.create_api_key(ANA, "acme", "documents:read", None).await;
+    let document = test_system.at("/.well-known/oauth-protected-resource/api/mcp/server");
+    for credential in [&tokens.access, &key] {
+        for (id, method, params, scope) in [
+            (
+                json!(7),
+                "tools/call",
+                json!({ "name": "list_entities", "arguments": {} }),
+                "entities:read documents:read",
+            ),
+            (json!("a-7"), "tools/call", json!({ "name": "create_chat" }), "documents:read chat:create"),
+            (json!(0), "tools/call", json!({ "name": "roll_dice" }), "tools:execute documents:read"),
+            (json!(-1), "resources/read", json!({ "uri": "skill://weekly-report" }), "skills:read documents:read"),
+            (json!(""), "prompts/get", json!({ "name": "weekly-report" }), "skills:read documents:read"),
+        ] {
+            let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+            let request = test_system.http().post(test_system.mcp_url()).header("content-type", "application/json");
+            let request = request.header("authorization", format!("Bearer {credential}"));
+            let answer = test_system.send(request.body(body.to_string())).await;
+
+            let sentence = "This needs a permission that the connection does not have";
+            assert_eq!(answer.status, 403, "{id} {method}");
+            assert_eq!(
+                answer.header("www-authenticate").unwrap(),
+                format!(
+                    "Bearer error=\"insufficient_scope\", error_description=\"{sentence}\", resource_metadata=\"{document}\", scope=\"{scope}\""
+                )
+            );
+            assert_eq!(
+                answer.json(),
+                json!({
+                    "jsonrpc": "2.0",
+                    "id": id,
+                    "error": {
+                        "code": 403,
+                        "message": sentence,
+                        "data": { "error": "insufficient_scope", "scope": scope, "resource_metadata": document },
+                    },
+                    "resource_metadata": document,
+                    "scope": scope,
+                }),
+                "{id} {method}"
+            );
+        }
+    }
+}
+
+/// Claude asks the person for more at every challenge. Where the role does not allow it, consent would lead to the same refusal: so
+/// it says that it is the role, and challenges nobody. It says no more of what there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_challenge_where_the_role_does_not_allow_it() {
+    let test_system = TestSystem::new().await;
+    let (_, tokens) = test_system.connect("vera@example.com", "acme", "skills:read").await;
+    let (key, _) = test_system.create_api_key("vera@example.com", "acme", "skills:read", None).await;
+    for credential in [&tokens.access, &key] {
+        for tool in ["roll_dice", "no_such_tool", "create_entity", "create_document", "create_chat"] {
+            let call = json!({ "name": tool, "arguments": {} });
+            for answer in [
+                test_system.call(Some(credential), "tools/call", call.clone()).await,
+                test_system.call_modern(credential, "tools/call", call.clone()).await,
+            ] {
+                assert_eq!((answer.status, answer.header("www-authenticate")), (403, None), "{tool}");
+                assert_eq!(
+                    answer.json(),
+                    json!({
+                        "jsonrpc": "2.0",
+                        "id": 1,
+                        "error": {
+                            "code": 403,
+                            "message": "The role in this workspace does not allow this. \
+                                        An administrator of the workspace can change it.",
+                            "data": { "error": "access_denied" },
+                        },
+                    }),
+                    "{tool}"
+                );
+            }
+        }
+        // What the role allows can be approved.
+        let answer = test_system.call(Some(credential), "tools/call", json!({ "name": "list_views" })).await;
+        assert_eq!(answer.json()["error"]["data"]["error"], "insufficient_scope");
+    }
+    // A role that was lowered since, too.
+    let (_, tokens) = test_system.connect("ben@example.com", "acme", "tools:execute skills:read").await;
+    test_system.set_role("acme", "ben@example.com", "viewer").await;
+    let answer = test_system.call(Some(&tokens.access), "tools/call", json!({ "name": "roll_dice" })).await;
+    assert_eq!((answer.status, answer.header("www-authenticate")), (403, None));
+    assert_eq!(answer.json()["error"]["data"], json!({ "error": "access_denied" }));
 }
 
 /// A client that asks for no more than before is offered what it lacked; approved, the call works, and nothing is left to offer.
@@ -101,7 +202,7 @@ async fn pending_scopes_are_offered_at_the_next_connection() {
 
     let both = |form: Form| form.with("also:acme:tools:execute", "1").with("also:acme:views:read", "1");
     let tokens = approved(&test_system, (&connector, &ana), "acme", both).await;
-    assert_eq!(tokens.scope, "tools:execute skills:read views:read offline_access");
+    assert_eq!(tokens.scope, "tools:execute skills:read views:read");
     for tool in ["list_views", "roll_dice"] {
         assert_eq!(connector.tool(&tokens.access, tool, json!({})).await.status, 200, "{tool}");
     }
@@ -151,13 +252,13 @@ async fn pending_scopes_are_bound_to_person_client_and_tenant() {
     // In another tenant it does not count, ticked or not, nor under another name; and it stays wanted where it was.
     let smuggled = |form: Form| form.with("also:globex:views:read", "1").with("allow:views:read", "1");
     let elsewhere = approved(&test_system, (&connector, &ana), "globex", smuggled).await;
-    assert_eq!(elsewhere.scope, "skills:read offline_access");
+    assert_eq!(elsewhere.scope, "skills:read");
     assert_eq!(also(&ana, &connector.authorization_request("skills:read")).await, ["also:acme:views:read"]);
     let unwanted = |form: Form| {
         form.with("also:acme:views:read", "1").with("also:acme:chat:create", "1").with("allow:chat:create", "1")
     };
     let here = approved(&test_system, (&connector, &ana), "acme", unwanted).await;
-    assert_eq!(here.scope, "skills:read views:read offline_access");
+    assert_eq!(here.scope, "skills:read views:read");
 }
 
 /// What a person has left unticked is not granted, and they are not asked again until it is wanted again: whoever can make a call that is
@@ -171,13 +272,13 @@ async fn declined_pending_scopes_are_not_offered_again() {
     is_refused(&connector, &tokens, "roll_dice").await;
 
     let untouched = approved(&test_system, (&connector, &ana), "acme", |form| form).await;
-    assert_eq!(untouched.scope, "skills:read offline_access");
+    assert_eq!(untouched.scope, "skills:read");
     assert_eq!(also(&ana, &ask).await, [""; 0]);
 
     is_refused(&connector, &untouched, "list_views").await;
     is_refused(&connector, &untouched, "roll_dice").await;
     let one = approved(&test_system, (&connector, &ana), "acme", |form| form.with("also:acme:views:read", "1")).await;
-    assert_eq!(one.scope, "skills:read views:read offline_access");
+    assert_eq!(one.scope, "skills:read views:read");
     assert_eq!(also(&ana, &ask).await, [""; 0]);
     is_refused(&connector, &one, "roll_dice").await;
     assert_eq!(also(&ana, &ask).await, ["also:acme:tools:execute"]);
@@ -222,7 +323,7 @@ async fn pending_scopes_are_limited_to_the_role() {
     assert_eq!(also(&vera, &ask).await, ["also:acme:views:read"]);
     let forced = |form: Form| form.with("also:acme:tools:execute", "1").with("also:acme:views:read", "1");
     let tokens = approved(&test_system, (&connector, &vera), "acme", forced).await;
-    assert_eq!(tokens.scope, "skills:read views:read offline_access");
+    assert_eq!(tokens.scope, "skills:read views:read");
     is_refused(&connector, &tokens, "roll_dice").await;
     assert_eq!(also(&vera, &ask).await, [""; 0]);
 
@@ -247,7 +348,7 @@ async fn tenant_with_only_pending_scopes_can_be_chosen() {
     let form = form.with("tenant", "acme").with("also:acme:views:read", "1").with("decision", "approve");
     let code = vera.submit(&form).await.redirect_parameters()["code"].clone();
     test_system.track_secret(&code);
-    assert_eq!(connector.exchange(&ask, &code).await.tokens(&test_system).scope, "views:read offline_access");
+    assert_eq!(connector.exchange(&ask, &code).await.tokens(&test_system).scope, "views:read");
 }
 
 /// Thirty days after the last time it is forgotten.

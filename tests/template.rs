@@ -16,37 +16,45 @@ async fn gateway_serves_exactly_the_documented_routes() {
     for (function, methods, paths) in [
         (
             "wellknown",
-            "GET OPTIONS",
+            "GET HEAD OPTIONS",
             "/.well-known/oauth-authorization-server /.well-known/oauth-authorization-server/api/mcp/server \
+             /.well-known/oauth-authorization-server/api/mcp/server/ \
              /.well-known/oauth-authorization-server/api/mcp/server/{tenant} \
+             /.well-known/oauth-authorization-server/api/mcp/server/{tenant}/ \
              /.well-known/oauth-protected-resource /.well-known/oauth-protected-resource/api/mcp/server \
+             /.well-known/oauth-protected-resource/api/mcp/server/ \
              /.well-known/oauth-protected-resource/api/mcp/server/{tenant} \
+             /.well-known/oauth-protected-resource/api/mcp/server/{tenant}/ \
              /.well-known/jwks.json",
         ),
         ("register", "POST OPTIONS", "/oauth/register"),
-        ("authorize", "GET POST", "/oauth/authorize"),
+        ("authorize", "GET HEAD POST", "/oauth/authorize"),
         ("token", "POST OPTIONS", "/oauth/token"),
         ("revoke", "POST OPTIONS", "/oauth/revoke"),
-        ("mcp", "POST GET DELETE OPTIONS", "/api/mcp/server /api/mcp/server/{tenant}"),
+        (
+            "mcp",
+            "POST GET HEAD DELETE OPTIONS",
+            "/api/mcp/server /api/mcp/server/ /api/mcp/server/{tenant} /api/mcp/server/{tenant}/",
+        ),
         ("feed", "POST", "/hooks/membership"),
         (
             "login",
-            "GET POST",
+            "GET HEAD POST",
             "/auth/login /auth/login/password /auth/login/code /auth/login/verify /auth/login/factor",
         ),
-        ("login", "GET POST", "/auth/login/social"),
+        ("login", "GET HEAD POST", "/auth/login/social"),
         ("login", "POST", "/auth/login/link /auth/logout"),
-        ("login", "GET", "/auth/callback"),
+        ("login", "GET HEAD", "/auth/callback"),
         (
             "admin",
-            "GET",
+            "GET HEAD",
             "/admin /admin/{tenant}/connections /admin/{tenant}/keys /admin/{tenant}/activity \
              /admin/api/openapi.json /admin/api/me/connections /admin/api/tenants/{tenant}/connections \
              /admin/api/tenants/{tenant}/activity",
         ),
         (
             "admin",
-            "GET POST",
+            "GET HEAD POST",
             "/admin/end /admin/{tenant}/connections/end /admin/{tenant}/keys/new /admin/{tenant}/keys/revoke \
              /admin/api/tenants/{tenant}/keys",
         ),
@@ -61,6 +69,48 @@ async fn gateway_serves_exactly_the_documented_routes() {
 
     let served: BTreeSet<_> = served.into_iter().map(|(route, name)| (route.to_owned(), name.to_owned())).collect();
     assert_eq!(served, promised);
+}
+
+/// Each route may invoke its function by a statement of the function's policy, of which Lambda takes 20 KB: some 40 statements of
+/// 450 bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_function_has_more_routes_than_its_policy_has_room_for() {
+    let test_system = TestSystem::new().await;
+    let mut routes = std::collections::BTreeMap::<_, u32>::new();
+    for function in test_system.system().routes().into_values() {
+        *routes.entry(function).or_default() += 1;
+    }
+
+    assert!(routes.values().all(|count| *count <= 42), "{routes:?}");
+}
+
+/// RFC 9110 §9.3.2: wherever GET is, HEAD says the same without a body. Gemini CLI reads the challenge so, and uptime checks ask so.
+#[tokio::test(flavor = "multi_thread")]
+async fn head_answers_as_get_without_a_body() {
+    let test_system = TestSystem::new().await;
+    let of = |method: &str| -> BTreeSet<String> {
+        let routes = test_system.system().routes();
+        let paths = routes.keys().filter_map(|route| route.strip_prefix(method));
+        paths.map(|path| path.trim().replace("{tenant}", "acme")).collect()
+    };
+    assert_eq!(of("HEAD "), of("GET "));
+
+    for path in of("GET ") {
+        let (get, head) = (test_system.request("GET", &path).await, test_system.request("HEAD", &path).await);
+
+        assert_eq!((head.status, head.body.as_str()), (get.status, ""), "{path}");
+        for name in ["www-authenticate", "content-type", "cache-control", "location", "access-control-allow-origin"] {
+            assert_eq!(head.header(name).map(without_random), get.header(name).map(without_random), "{path} {name}");
+        }
+    }
+    for path in ["/oauth/token", "/oauth/register", "/oauth/revoke", "/hooks/membership"] {
+        assert_eq!(test_system.request("HEAD", path).await.status, 404, "{path}");
+    }
+}
+
+/// Where a redirect leads, without what differs at each.
+fn without_random(value: &str) -> String {
+    value.split("notice=").next().unwrap_or_default().to_owned()
 }
 
 /// A deployment with a login page of its own has no login function.

@@ -15,7 +15,7 @@ use test_system::{TestSystem, claims};
 
 const ANA: &str = "ana@example.com";
 /// What is no tenant's id.
-const MALFORMED: [&str; 6] = ["Acme", "a.b", "a%20b", "a%2Fb", "acme%C3%A9", TOO_LONG];
+const MALFORMED: [&str; 6] = ["acm\u{e9}", "a.b", "a%20b", "a%2Fb", "acme%C3%A9", TOO_LONG];
 const TOO_LONG: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
 /// Asks for the resource at `url`.
@@ -145,8 +145,114 @@ async fn malformed_tenant_id_is_not_found() {
     }
     let answer = ana.open(&ask(&connector, &test_system.at(path), "skills:read").url).await;
     assert_eq!((answer.status, answer.redirect_parameters()["error"].as_str()), (303, "invalid_target"));
-    for path in ["/api/mcp/server/", "/api/mcp/server/acme/", "/api/mcp/server/acme/x", "/api/mcp/server//acme"] {
+    for path in ["/api/mcp/server//", "/api/mcp/server/acme//", "/api/mcp/server/acme/x", "/api/mcp/server//acme"] {
         assert_eq!(test_system.request("POST", path).await.status, 404, "{path}");
+    }
+}
+
+/// RFC 9728 §3.3: people paste an address with a slash, with the tenant in capitals, or with a query. Endpoint, documents and
+/// `resource` take every spelling alike. What clients compare is the address as it was pasted, without its query; the token is for
+/// the canonical one; and no spelling leads into another tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_spelling_of_an_address_is_answered_alike() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let ana = test_system.person(ANA);
+    let server = test_system.get("/.well-known/oauth-authorization-server").await.json();
+    let scope = "tools:execute skills:read views:read";
+
+    for (spelling, canonical, tenant, own) in [
+        ("/api/mcp/server/", "/api/mcp/server", "acme", None),
+        ("/api/mcp/server?v=2", "/api/mcp/server", "acme", None),
+        ("/api/mcp/server/?v=2&tenant=globex", "/api/mcp/server", "acme", None),
+        ("/api/mcp/server/acme/", "/api/mcp/server/acme", "acme", Some("acme")),
+        ("/api/mcp/server/ACME", "/api/mcp/server/acme", "acme", Some("acme")),
+        ("/api/mcp/server/Globex/", "/api/mcp/server/globex", "globex", Some("globex")),
+        ("/api/mcp/server/globex?v=2", "/api/mcp/server/globex", "globex", Some("globex")),
+        ("/api/mcp/server/GLOBEX/?a=/api/mcp/server/acme", "/api/mcp/server/globex", "globex", Some("globex")),
+    ] {
+        let (path, url) = (spelling.split('?').next().unwrap(), test_system.at(spelling));
+        let document = format!("/.well-known/oauth-protected-resource{path}");
+
+        // Without a credential: the challenge leads to the document of this spelling.
+        let challenge = format!("Bearer resource_metadata=\"{}\", scope=\"{scope}\"", test_system.at(&document));
+        for method in ["POST", "GET", "DELETE"] {
+            let answer = test_system.request(method, spelling).await;
+            assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(challenge.as_str())), "{url}");
+        }
+        for document in [document.clone(), format!("/.well-known/oauth-protected-resource{spelling}")] {
+            let answer = test_system.get(&document).await;
+            assert_eq!(answer.status, 200, "{document}");
+            assert_eq!(
+                answer.json(),
+                json!({
+                    "resource": test_system.at(path),
+                    "authorization_servers": [test_system.issuer()],
+                    "scopes_supported": ["tools:execute", "skills:read", "views:read"],
+                    "bearer_methods_supported": ["header"],
+                    "resource_name": own.map_or("Amble".to_owned(), |own| format!("Amble ({own})")),
+                }),
+                "{document}"
+            );
+        }
+        let answer = test_system.get(&format!("/.well-known/oauth-authorization-server{path}")).await;
+        assert_eq!((answer.status, answer.json()), (200, server.clone()), "{url}");
+
+        // From the page to a call, with the address as it was pasted, and as the document names it.
+        for resource in [url.clone(), test_system.at(path)] {
+            let tokens = connected(&connector, &ana, &resource, tenant).await;
+            let claims = claims(&tokens.access).1;
+            assert_eq!(
+                (&claims["aud"], &claims["tenant"]),
+                (&json!(test_system.at(canonical)), &json!(tenant)),
+                "{url}"
+            );
+            for called in [url.clone(), test_system.at(path), test_system.at(canonical)] {
+                let found = skills(&test_system, &called, &tokens.access).await;
+                assert_eq!(found.len(), if tenant == "acme" { 2 } else { 1 }, "{called}");
+            }
+            let refreshed = connector.refresh_with(&tokens.refresh.unwrap(), &[("resource", &url)]).await;
+            assert_eq!(refreshed.tokens(&test_system).scope, "skills:read", "{url}");
+            for other in
+                ["/api/mcp/server/", "/api/mcp/server/ACME/", "/api/mcp/server/GLOBEX/", "/api/mcp/server/nobody-s/"]
+            {
+                if other.trim_end_matches('/').to_lowercase() != canonical {
+                    let other = test_system.at(other);
+                    let answer = test_system.call_at(&other, Some(&tokens.access), "ping", json!({})).await;
+                    assert_refused(&test_system, &answer, &other);
+                }
+            }
+        }
+    }
+}
+
+/// Some clients send the origin alone as `resource` (RFC 8707 §2). It means the MCP server, for whichever tenant is chosen.
+#[tokio::test(flavor = "multi_thread")]
+async fn bare_origin_as_resource_is_the_main_address() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude Code").await;
+    let ana = test_system.person(ANA);
+    for (resource, tenant) in [
+        (test_system.issuer(), "acme"),
+        (test_system.at("/"), "globex"),
+        (test_system.at("?v=2"), "acme"),
+        (test_system.at("/?v=2"), "acme"),
+    ] {
+        let tokens = connected(&connector, &ana, &resource, tenant).await;
+
+        let claims = claims(&tokens.access).1;
+        assert_eq!((&claims["aud"], &claims["tenant"]), (&json!(test_system.mcp_url()), &json!(tenant)), "{resource}");
+        let found = skills(&test_system, &test_system.mcp_url(), &tokens.access).await;
+        assert_eq!(found.len(), if tenant == "acme" { 2 } else { 1 }, "{resource}");
+    }
+    ana.sign_in("/auth/login").await;
+    for resource in ["/oauth", "/mcp", "//", "#", "/api/mcp", "/api/mcp/servers"] {
+        let answer = ana.open(&ask(&connector, &test_system.at(resource), "skills:read").url).await;
+        assert_eq!(
+            (answer.status, answer.redirect_parameters()["error"].as_str()),
+            (303, "invalid_target"),
+            "{resource}"
+        );
     }
 }
 
@@ -394,7 +500,7 @@ async fn pending_scopes_are_offered_at_the_tenants_url() {
     let code = code.redirect_parameters()["code"].clone();
     test_system.track_secret(&code);
     let tokens = connector.exchange_with(&ask, &code, &[("resource", Some(&acme))]).await.tokens(&test_system);
-    assert_eq!(tokens.scope, "skills:read views:read offline_access");
+    assert_eq!(tokens.scope, "skills:read views:read");
     assert_eq!(test_system.call_at(&acme, Some(&tokens.access), "tools/call", call).await.status, 200);
 }
 

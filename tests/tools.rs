@@ -321,6 +321,98 @@ async fn tool_calls_are_rate_limited_per_hour() {
     assert_ne!(call().await.json()["result"]["isError"], true);
 }
 
+/// Puts an item into the table as it was before a rule was made, past all checks: the tool `name` with another input schema.
+async fn keep_unchecked(test_system: &TestSystem, name: &str, input_schema: &Value) {
+    keep(test_system, &tool(name, at("https://tools.acme.example/"))).await;
+    let items = test_system.system().items().unwrap();
+    let (table, mut item) = items.into_iter().find(|(_, item)| item["item"]["S"] == format!("tool#{name}")).unwrap();
+    item["input_schema"] = json!({ "S": input_schema.to_string() });
+    let signed = "AWS4-HMAC-SHA256 Credential=test/20261122/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
+                  Signature=0000000000000000000000000000000000000000000000000000000000000000";
+    let request = test_system.http().post(test_system.system().dynamo_url()).header("authorization", signed);
+    let request = request.header("x-amz-date", "20261122T000000Z").header("x-amz-target", "DynamoDB_20120810.PutItem");
+    let body = json!({ "TableName": table, "Item": item }).to_string();
+    let answer = test_system.send(request.header("content-type", "application/x-amz-json-1.0").body(body)).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// A host hands all tools to its model at once, and for one of these the whole request is refused: every tool of every connector is
+/// gone. So none is taken, and what was stored before is left out of the list, and counted.
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_that_stop_a_host_are_refused_and_not_listed() {
+    let test_system = TestSystem::new().await;
+    let acme = test_system.system().workspaces().as_operator(&TenantId::parse("acme").unwrap());
+    let long = "a".repeat(65);
+    let many: serde_json::Map<_, _> =
+        (0..400).map(|n| (format!("p{n}"), json!({ "type": "string", "description": "what it is" }))).collect();
+    let mut stored = Vec::new();
+    for (name, schema, error) in [
+        ("any_of", json!({ "type": "object", "anyOf": [{ "required": ["a"] }] }), ValidationError::TopLevelKeyword),
+        ("one_of", json!({ "type": "object", "oneOf": [{ "required": ["a"] }] }), ValidationError::TopLevelKeyword),
+        ("all_of", json!({ "type": "object", "allOf": [{ "required": ["a"] }] }), ValidationError::TopLevelKeyword),
+        ("dollar", json!({ "type": "object", "properties": { "$filter": {} } }), ValidationError::PropertyName),
+        ("brackets", json!({ "type": "object", "properties": { "filter[name]": {} } }), ValidationError::PropertyName),
+        ("letters", json!({ "type": "object", "properties": { "größe": {} } }), ValidationError::PropertyName),
+        ("blank", json!({ "type": "object", "properties": { "a b": {} } }), ValidationError::PropertyName),
+        ("long", json!({ "type": "object", "properties": { long.as_str(): {} } }), ValidationError::PropertyName),
+        (
+            "nested",
+            json!({ "type": "object", "properties": { "a": { "type": "array", "items": { "properties": { "@b": {} } } } } }),
+            ValidationError::PropertyName,
+        ),
+        ("large", json!({ "type": "object", "properties": many }), ValidationError::DefinitionSize),
+    ] {
+        let refused =
+            Tool { input_schema: schema.as_object().unwrap().clone(), ..tool(name, at("https://a.example/")) };
+        let Err(WriteError::Validation(why)) = acme.put_tool(&refused).await else { panic!("{name} is taken") };
+        assert_eq!(why, error, "{name}");
+        keep_unchecked(&test_system, name, &schema).await;
+        stored.push(name);
+    }
+    keep(&test_system, &tool("fine", at("https://tools.acme.example/"))).await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
+
+    let listed = connector.call(&tokens.access, "tools/list", json!({})).await;
+
+    let tools = listed.json()["result"]["tools"].as_array().unwrap().clone();
+    let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["count_words", "fine", "roll_dice"]);
+    let line = test_system.lines().into_iter().rfind(|line| line["target"] == "request").unwrap();
+    assert_eq!(line["UnlistedTools"], stored.len(), "{line}");
+}
+
+/// Some hosts read one page of the list and no more: it has all tools of a tenant, up to 1 MB.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_page_lists_every_tool_up_to_a_megabyte() {
+    let test_system = TestSystem::new().await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
+    let with_description =
+        |name: String| Tool { description: "d".repeat(2048), ..tool(&name, at("https://tools.acme.example/")) };
+    for number in 0..130 {
+        keep(&test_system, &tool(&format!("t{number:03}"), at("https://tools.acme.example/"))).await;
+    }
+    let page = connector.call(&tokens.access, "tools/list", json!({})).await.json()["result"].clone();
+    assert_eq!((page["tools"].as_array().unwrap().len(), &page["nextCursor"]), (132, &Value::Null));
+
+    for number in 0..460 {
+        keep(&test_system, &with_description(format!("u{number:03}"))).await;
+    }
+    let first = connector.call(&tokens.access, "tools/list", json!({})).await;
+    let cursor = first.json()["result"]["nextCursor"].clone();
+    let second = connector.call(&tokens.access, "tools/list", json!({ "cursor": cursor })).await;
+
+    assert!((900_000..1024 * 1024 + 10_000).contains(&first.body.len()), "{}", first.body.len());
+    assert_eq!(second.json()["result"]["nextCursor"], Value::Null);
+    let names = |answer: &HttpResponse| -> Vec<String> {
+        let tools = answer.json()["result"]["tools"].as_array().unwrap().clone();
+        tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let mut expected = vec!["count_words".to_owned(), "roll_dice".to_owned()];
+    expected.extend((0..130).map(|number| format!("t{number:03}")));
+    expected.extend((0..460).map(|number| format!("u{number:03}")));
+    assert_eq!([names(&first), names(&second)].concat(), expected);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_are_listed_in_order_to_authorized_callers() {
     let test_system = TestSystem::new().await;

@@ -19,6 +19,7 @@ pub struct Access {
     tenant: TenantId,
     person: PersonId,
     scopes: Scopes,
+    allowed_by_role: Scopes,
     principal: Principal,
 }
 
@@ -96,6 +97,7 @@ impl Access {
             tenant: approval.tenant.clone(),
             person: approval.person.clone(),
             scopes: Scopes::parse(&claims.scope).intersection(entitlement.scopes()).permissions(),
+            allowed_by_role: membership.map_or(Scopes::NONE, |membership| membership.role.permissions),
             principal: Principal::Client { grant: grant.id.clone(), client: approval.client.clone() },
         };
         Ok((access, active))
@@ -115,7 +117,13 @@ impl Access {
         if !resource.serves(&record.tenant) {
             return Err(ApiKeyError::OtherMembership);
         }
-        Ok(Self { tenant: record.tenant, person: record.maker, scopes, principal: Principal::ApiKey(record.id) })
+        Ok(Self {
+            tenant: record.tenant,
+            person: record.maker,
+            scopes,
+            allowed_by_role: membership.role.permissions,
+            principal: Principal::ApiKey(record.id),
+        })
     }
 
     /// Where they may work.
@@ -134,6 +142,12 @@ impl Access {
     #[must_use]
     pub const fn scopes(&self) -> Scopes {
         self.scopes
+    }
+
+    /// What the role allows now, of the person or of who made the key. It admits nothing: [`Self::scopes`] does.
+    #[must_use]
+    pub const fn allowed_by_role(&self) -> Scopes {
+        self.allowed_by_role
     }
 
     /// Who calls: a client under a grant, or an API key.

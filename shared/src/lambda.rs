@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use lambda_http::http::Method;
 use lambda_http::lambda_runtime::{self, Context, LambdaEvent};
 use lambda_http::request::RequestContext as EventContext;
 use lambda_http::{Adapter, RequestExt, Service, service_fn};
@@ -131,17 +132,24 @@ impl<F: Function> ExecutionEnvironment<F> {
     }
 
     /// The answer, and the one log line of a request.
-    async fn handle(&self, request: Request, malformed: Option<ParameterError>) -> Response {
+    async fn handle(&self, mut request: Request, malformed: Option<ParameterError>) -> Response {
         let started = Instant::now();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        if method == Method::HEAD {
+            *request.method_mut() = Method::GET;
+        }
         let context = RequestContext::new(request_attributes::<F>(&request));
         if !self.warm.swap(true, Ordering::Relaxed) {
             context.with_metrics(RequestMetrics::count_cold_start);
         }
-        let response = match malformed {
+        let mut response = match malformed {
             None => context.clone().scope(self.function.handle(request)).await,
             Some(malformed) => context.clone().scope(self.function.handle_malformed(request, malformed)).await,
         };
+        // HEAD is GET without the body (RFC 9110 §9.3.2). Clients ask so for the challenge, uptime checks for anything.
+        if method == Method::HEAD {
+            *response.body_mut() = Body::Empty;
+        }
         let reason = response.extensions().get::<Reason>().map_or("", |reason| &reason.0);
         request_log::write(&context, &method, &path, response.status(), reason, started.elapsed());
         response

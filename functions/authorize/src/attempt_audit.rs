@@ -31,7 +31,7 @@ impl<'a> AttemptAudit<'a> {
 
     /// For a client whose metadata document has not been read. The host is that of the redirect URI in the request, unchecked.
     pub(crate) fn of_document(id: &'a ClientId, parameters: &Parameters, now: Timestamp) -> Self {
-        let host = parameters.value("redirect_uri").and_then(RedirectUri::parse).map(|uri| uri.host());
+        let host = parameters.value("redirect_uri").and_then(|uri| RedirectUri::parse(uri).ok()).map(|uri| uri.host());
         Self { attempt_id: attempt_id(parameters), client: id.as_str(), host: host.unwrap_or_default(), now }
     }
 

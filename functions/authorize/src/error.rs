@@ -18,7 +18,7 @@ pub(crate) enum AuthorizeError {
     Challenge,
     #[error("another resource")]
     Target,
-    #[error("no scope that we know")]
+    #[error("a scope with a character that is not allowed")]
     Scope,
     #[error("the person said no")]
     Denied,
@@ -43,9 +43,7 @@ impl AuthorizeError {
                 ("challenge", ErrorCode::InvalidRequest, "code_challenge must be 43 characters of base64url.")
             }
             Self::Target => ("target", ErrorCode::InvalidTarget, "The resource is not one that is served here."),
-            Self::Scope => {
-                ("scope", ErrorCode::InvalidScope, "The scope is malformed, or names nothing that is offered here.")
-            }
+            Self::Scope => ("scope", ErrorCode::InvalidScope, "The scope has a character that is not allowed."),
             Self::Denied => ("denied", ErrorCode::AccessDenied, "The person did not approve."),
         }
     }

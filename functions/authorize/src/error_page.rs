@@ -9,6 +9,7 @@ use shared::http::parameters::ParameterError;
 use shared::http::response;
 use shared::identity::{HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
 use shared::lambda::Response;
+use shared::oauth::redirect_uri::RedirectUriError;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
@@ -31,6 +32,8 @@ pub(crate) enum ErrorPage {
     MissingRedirectUri,
     #[error("a redirect_uri that the client did not register")]
     UnregisteredRedirectUri,
+    #[error("a redirect_uri that cannot be used here: {0}")]
+    UnusableRedirectUri(RedirectUriError),
     #[error("came back from sign-in with a session that is not recognised: {reason:?}")]
     Unrecognized { reason: NotSignedInError, login_url: String },
     #[error(transparent)]
@@ -61,6 +64,7 @@ struct Page<'a> {
 
 impl ErrorPage {
     /// The table of errors.
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn row(&self) -> Row<'_> {
         const ADD_AGAIN: &str = "Go back to the application, remove the connector and add it again.";
         let row = |audit, status, title, description, advice: &'static str| Row {
@@ -100,7 +104,8 @@ impl ErrorPage {
             ),
             Self::Document(error) => Row {
                 advice: format!(
-                    "Try again in a moment. If it stays like this, tell those who make the application about its description: {error}."
+                    "Try again in a moment. If it stays like this, tell those who make the application about its description: {error}{}",
+                    if matches!(error, DocumentError::RedirectUri(_)) { "" } else { "." }
                 )
                 .into(),
                 ..row(
@@ -118,6 +123,20 @@ impl ErrorPage {
                 "The application wants the answer at an address that it did not register. To keep you safe, nothing was sent there.",
                 "If you did not start this yourself, close the page. If you did, remove the connector in the application and add it again.",
             ),
+            Self::UnusableRedirectUri(error) => Row {
+                advice: format!(
+                    "If the application registered it, it was left out, and its other addresses work. Tell those who make the application: {}",
+                    error.sentence()
+                )
+                .into(),
+                ..row(
+                    "unusable_address",
+                    StatusCode::BAD_REQUEST,
+                    "This application cannot be answered there",
+                    "The application wants the answer at an address of a kind that cannot be used here. Nothing was connected, and nothing was sent there.",
+                    "",
+                )
+            },
             Self::Unrecognized { reason: NotSignedInError::NoSession(SessionError::MissingAmr), login_url } => Row {
                 login_url: Some(login_url),
                 ..row(

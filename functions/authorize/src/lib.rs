@@ -239,6 +239,7 @@ impl Authorize {
             basis: choice.membership.basis.approval,
         };
         let (grant, code) = Grant::approve(approval, authorization.challenge, redirect_target.redirect_uri().clone());
+        let grant = grant.for_request(authorization.requested);
         let client = (&self.clients, redirect_target.client());
         self.grants.put(&grant, choice.effective(), client, pending_scopes, now).await?;
         attempt.approved(&grant);
@@ -253,7 +254,11 @@ impl Function for Authorize {
         match *request.method() {
             Method::GET | Method::POST => {
                 let (now, deciding) = (self.clock.now(), request.method() == Method::POST);
-                let parameters = if deciding { Parameters::of_body(&request) } else { Parameters::of_query(&request) };
+                let parameters = if deciding {
+                    Parameters::of_body_with(&request, &request::ONCE)
+                } else {
+                    Parameters::of_query_with(&request, &request::ONCE)
+                };
                 let result = match &parameters {
                     Ok(parameters) => self.authorize(&request, parameters, now).await,
                     Err(malformed) => Err((*malformed).into()),

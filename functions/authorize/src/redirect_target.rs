@@ -30,7 +30,7 @@ impl RedirectTarget {
         }
         let redirect_uri = match (parameters.value("redirect_uri"), client.redirect_uris.as_slice()) {
             (Some(requested), registered) => {
-                let requested = RedirectUri::parse(requested).ok_or(ErrorPage::UnregisteredRedirectUri)?;
+                let requested = RedirectUri::parse(requested).map_err(ErrorPage::UnusableRedirectUri)?;
                 let known = registered.iter().any(|registered| registered.matches(&requested));
                 if known { requested } else { return Err(ErrorPage::UnregisteredRedirectUri) }
             }

@@ -3,7 +3,8 @@
 use shared::http::parameters::Parameters;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::pkce::CodeChallenge;
-use shared::oauth::resource::Resource;
+use shared::oauth::requested_scopes::RequestedScopes;
+use shared::oauth::resource::{RequestedResource, Resource};
 use shared::oauth::scope::{Scope, Scopes};
 use url::form_urlencoded::Serializer;
 
@@ -22,10 +23,28 @@ const NAMES: [&str; 8] = [
     "resource",
 ];
 
+/// The parameters that must not be repeated (OAuth 2.1 §3.1): those of a request, of which `resource` may be (RFC 8707 §2), and
+/// those that the form adds.
+pub(crate) const ONCE: [&str; 11] = [
+    "response_type",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "code_challenge",
+    "code_challenge_method",
+    "confirmation",
+    "account",
+    "tenant",
+    "decision",
+];
+
 /// A request that can be granted.
 pub(crate) struct AuthorizationRequest {
     pub(crate) challenge: CodeChallenge,
     pub(crate) resource: Resource,
+    /// What the client requests. A request that names nothing that is offered here means the default.
+    pub(crate) requested: RequestedScopes,
     /// The scopes that the page offers. `offline_access` is among them for every client that can refresh.
     pub(crate) scopes: Scopes,
 }
@@ -47,24 +66,31 @@ impl AuthorizationRequest {
             return Err(AuthorizeError::ChallengeMethod);
         }
         let challenge = CodeChallenge::parse(challenge).ok_or(AuthorizeError::Challenge)?;
-        let resource = match parameters.value("resource") {
-            Some(resource) => Resource::parse(issuer, resource).ok_or(AuthorizeError::Target)?,
+        let resource = match RequestedResource::parse(issuer, parameters.values("resource")) {
+            RequestedResource::Known(resource) => resource,
             // Clients of MCP revisions before 2025-06-18 do not send it. The token is bound to a resource all the same.
-            None => Resource::new(issuer),
+            RequestedResource::Unspecified => Resource::new(issuer),
+            RequestedResource::Unknown => return Err(AuthorizeError::Target),
         };
-        let scopes = Scopes::parse_requested(parameters.value("scope")).ok_or(AuthorizeError::Scope)?;
+        let requested = RequestedScopes::parse(parameters.value("scope").unwrap_or_default());
+        let requested = requested.map_err(|_| AuthorizeError::Scope)?.unwrap_or(RequestedScopes::DEFAULT);
+        let scopes = requested.scopes();
         let scopes = if redirect_target.client().refreshes {
             scopes.with(Scope::OfflineAccess)
         } else {
             scopes.without(Scope::OfflineAccess)
         };
-        Ok(Self { challenge, resource, scopes })
+        Ok(Self { challenge, resource, requested, scopes })
     }
 }
 
 /// The request as hidden fields.
 pub(crate) fn hidden_fields(parameters: &Parameters) -> Vec<(&'static str, String)> {
-    NAMES.iter().filter_map(|name| parameters.value(name).map(|value| (*name, value.to_owned()))).collect()
+    let mut fields: Vec<_> =
+        NAMES.iter().flat_map(|name| parameters.values(name).map(|value| (*name, value.to_owned()))).collect();
+    // The same `resource` twice.
+    fields.dedup();
+    fields
 }
 
 /// The request as a path and query: the address to return to after signing in, and the purpose of the form's CSRF token.

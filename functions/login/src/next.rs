@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn next_is_a_path_on_this_origin() {
-        let long = format!("/{}", "a".repeat(2048));
+        let long = format!("/{}", "a".repeat(7 * 1024));
         for (text, good) in [
             ("/", true),
             ("/oauth/authorize?client_id=a&redirect_uri=https%3A%2F%2Fclaude.ai%2Fcallback&state=a.b~c", true),

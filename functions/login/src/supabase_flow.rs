@@ -92,10 +92,8 @@ impl SupabaseFlow {
             .names()
             .filter_map(|name| name.strip_prefix(&prefix))
             .filter_map(|id| {
-                Some((
-                    Self::from_cookies(jar, id, issuer, now)?,
-                    jar.value(&host_cookie::name(&name(id), issuer))?.len(),
-                ))
+                let size = stored(jar, id, issuer)?.len();
+                Some((Self::from_cookies(jar, id, issuer, now)?, size))
             })
             .collect();
         open.sort_by_key(|(flow, _)| std::cmp::Reverse(flow.started));
@@ -109,7 +107,7 @@ impl SupabaseFlow {
     /// The flow `id` that this browser began.
     pub(crate) fn from_cookies(jar: &Jar, id: &str, issuer: &Issuer, now: Timestamp) -> Option<Self> {
         from_text::<16>(id)?;
-        let flow = Self::parse(id, jar.value(&host_cookie::name(&name(id), issuer))?)?;
+        let flow = Self::parse(id, &stored(jar, id, issuer)?)?;
         (now.since(flow.started) < Duration::from_secs(MAX_AGE.into())).then_some(flow)
     }
 
@@ -127,18 +125,22 @@ impl SupabaseFlow {
                 flow.clear_cookie(response, issuer);
             }
         }
-        host_cookie::set(response, &name(&self.id), &value, Some(MAX_AGE), issuer);
+        for (number, chunk) in chunks(&value).enumerate() {
+            host_cookie::set(response, &chunk_name(&self.id, number), chunk, Some(MAX_AGE), issuer);
+        }
     }
 
     pub(crate) fn clear_cookie(&self, response: &mut Response, issuer: &Issuer) {
-        host_cookie::set(response, &name(&self.id), "", Some(0), issuer);
+        for (number, _) in chunks(&self.value()).enumerate() {
+            host_cookie::set(response, &chunk_name(&self.id, number), "", Some(0), issuer);
+        }
     }
 
+    /// `next` stands last and nearly as it is: it can be long, and base64 would make it longer.
     fn value(&self) -> String {
-        let next = self.next.as_ref().map_or("", Next::as_str);
-        let email = self.email.as_deref().unwrap_or_default();
-        let (next, email) = (to_cookie(next), to_cookie(email));
-        format!("{}.{}.{next}.{email}", self.started.seconds(), self.verifier)
+        let next = escaped(self.next.as_ref().map_or("", Next::as_str));
+        let email = to_cookie(self.email.as_deref().unwrap_or_default());
+        format!("{}.{}.{MARK}{email}.{next}", self.started.seconds(), self.verifier)
     }
 
     fn parse(id: &str, value: &str) -> Option<Self> {
@@ -146,10 +148,66 @@ impl SupabaseFlow {
         let started = Timestamp::from_seconds(parts.next()?.parse().ok()?);
         let verifier = parts.next()?.to_owned();
         from_text::<32>(&verifier)?;
-        let next = Next::parse(&from_cookie(parts.next()?)?);
-        let email = from_cookie(parts.next()?).filter(|email| !email.is_empty());
+        let email = from_cookie(parts.next()?.strip_prefix(MARK)?).filter(|email| !email.is_empty());
+        let next = Next::parse(&unescaped(parts.next()?)?);
         Some(Self { id: id.to_owned(), verifier, next, email, started })
     }
+}
+
+/// Tells this form of the value from that of earlier versions, which had base64 in this place.
+const MARK: char = '*';
+
+/// What a [`Next`] may have and the value of a cookie may not (RFC 6265 §4.1.1), the percent sign, as [`Jar`] decodes what follows
+/// it, and the escape itself; each with what stands for it.
+const ESCAPES: [(char, &str); 4] = [('!', "!0"), ('%', "!1"), (',', "!2"), (';', "!3")];
+
+/// Browsers keep 4,096 bytes of a cookie, its name among them.
+const CHUNK: usize = 3500;
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match ESCAPES.iter().find(|(escape, _)| *escape == character) {
+            Some((_, stands_for_it)) => escaped.push_str(stands_for_it),
+            None => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let mut unescaped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, escape)) = rest.split_once('!') {
+        let (code, after) = escape.split_at_checked(1)?;
+        let (character, _) = ESCAPES.iter().find(|(_, known)| known.strip_prefix('!') == Some(code))?;
+        unescaped.push_str(before);
+        unescaped.push(*character);
+        rest = after;
+    }
+    unescaped.push_str(rest);
+    Some(unescaped)
+}
+
+/// The value of a flow's cookies, put together.
+fn stored(jar: &Jar, id: &str, issuer: &Issuer) -> Option<String> {
+    let chunk = |number| jar.value(&host_cookie::name(&chunk_name(id, number), issuer));
+    let mut value = chunk(0)?.to_owned();
+    (1..).map_while(chunk).for_each(|chunk| value.push_str(chunk));
+    Some(value)
+}
+
+fn chunks(value: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let (chunk, later) = rest?.split_at_checked(CHUNK).unwrap_or((rest?, ""));
+        rest = (!later.is_empty()).then_some(later);
+        Some(chunk)
+    })
+}
+
+fn chunk_name(id: &str, number: usize) -> String {
+    if number == 0 { name(id) } else { format!("{}.{number}", name(id)) }
 }
 
 /// Seconds. The code of a mail is valid as long.
@@ -186,6 +244,33 @@ mod tests {
         assert!(SupabaseFlow::from_cookies(&jar, &SupabaseFlow::start(None, NOW).id, &issuer, NOW).is_none());
         assert!(SupabaseFlow::from_cookies(&Jar::parse(""), &flow.id, &issuer, NOW).is_none());
         assert!(SupabaseFlow::from_cookies(&jar, "../x", &issuer, NOW).is_none());
+    }
+
+    #[test]
+    fn long_flow_is_kept_in_several_cookies() {
+        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let next = Next::parse(&format!("/oauth/authorize?a=b;c,d%20e!&state={}", "s%2B".repeat(1500)));
+        let flow = SupabaseFlow::start(next.clone(), NOW);
+        let mut response = empty(http::StatusCode::OK);
+        flow.set_cookie(&mut response, &Jar::parse(""), &issuer, NOW);
+        let all_set = |response: &Response| -> Vec<String> {
+            response.headers().get_all(SET_COOKIE).iter().map(|set| set.to_str().unwrap().to_owned()).collect()
+        };
+        let set = all_set(&response);
+        assert_eq!(set.len(), 3);
+        assert!(set.iter().all(|set| set.split(';').next().unwrap().len() <= 4096), "{set:?}");
+        let jar = Jar::parse(&set.iter().map(|set| set.split(';').next().unwrap()).collect::<Vec<_>>().join("; "));
+
+        let again = SupabaseFlow::from_cookies(&jar, &flow.id, &issuer, NOW).unwrap();
+        let mut cleared = empty(http::StatusCode::OK);
+        again.clear_cookie(&mut cleared, &issuer);
+
+        assert_eq!((&again.verifier, &again.next), (&flow.verifier, &next));
+        assert_eq!(again.verifiers(&jar, &issuer, NOW), [flow.verifier]);
+        let names = |set: &[String]| -> Vec<String> {
+            set.iter().map(|set| set.split('=').next().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(&all_set(&cleared)), names(&set));
     }
 
     #[test]

@@ -9,18 +9,27 @@ use crate::error::McpError;
 /// The origins that may call.
 ///
 /// DNS rebinding threatens servers that trust whoever reaches them; this one answers only to a token or key, which no foreign page
-/// has. So, unless `ALLOWED_ORIGINS` says otherwise, the pages that people do use are let through: ours, Claude's, and whatever
-/// a developer runs on their own machine, such as the MCP Inspector. Programs that are not browsers send no origin.
+/// has. So the pages that people do use are let through: ours, those of known web clients, whatever a developer runs on their own
+/// machine, such as the MCP Inspector, and what `ALLOWED_ORIGINS` lists beside them. Programs that are not browsers send no origin.
 pub(crate) struct AllowedOrigins {
     own: String,
-    listed: Option<Vec<String>>,
+    listed: Vec<String>,
 }
+
+/// Clients that run in browsers.
+const WEB_CLIENTS: [&str; 5] = [
+    "https://claude.ai",
+    "https://claude.com",
+    "https://chatgpt.com",
+    "https://vscode.dev",
+    "https://insiders.vscode.dev",
+];
 
 impl AllowedOrigins {
     /// Of a deployment at `issuer`; `listed` is `ALLOWED_ORIGINS`, comma-separated.
     pub(crate) fn new(issuer: &Issuer, listed: Option<&str>) -> Self {
-        let listed = listed.map(|list| list.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect());
-        Self { own: issuer.as_str().to_owned(), listed }
+        let listed = listed.unwrap_or_default().split(',').map(|entry| entry.trim().to_ascii_lowercase());
+        Self { own: issuer.as_str().to_owned(), listed: listed.filter(|entry| !entry.is_empty()).collect() }
     }
 
     /// Refuses a request from a page of another origin.
@@ -37,10 +46,9 @@ impl AllowedOrigins {
     fn allows(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
         origin == self.own
-            || match &self.listed {
-                Some(listed) => listed.contains(&origin),
-                None => matches!(origin.as_str(), "https://claude.ai" | "https://claude.com") || is_loopback(&origin),
-            }
+            || WEB_CLIENTS.contains(&origin.as_str())
+            || is_loopback(&origin)
+            || self.listed.contains(&origin)
     }
 }
 
@@ -65,6 +73,12 @@ mod tests {
             (None, "https://connect.example.com", true),
             (None, "https://claude.ai", true),
             (None, "https://claude.com", true),
+            (None, "https://chatgpt.com", true),
+            (None, "https://vscode.dev", true),
+            (None, "https://insiders.vscode.dev", true),
+            (None, "http://chatgpt.com", false),
+            (None, "https://evil.chatgpt.com", false),
+            (None, "https://vscode.dev.evil.example", false),
             (None, "http://localhost:6274", true),
             (None, "http://localhost", true),
             (None, "http://127.0.0.1:8080", true),
@@ -82,8 +96,11 @@ mod tests {
             (Some("https://app.example.com, https://Other.example"), "https://app.example.com", true),
             (Some("https://app.example.com, https://Other.example"), "https://other.example", true),
             (Some("https://app.example.com"), "https://connect.example.com", true),
-            (Some("https://app.example.com"), "https://claude.ai", false),
-            (Some("https://app.example.com"), "http://localhost:6274", false),
+            (Some("https://app.example.com"), "https://claude.ai", true),
+            (Some("https://app.example.com"), "https://chatgpt.com", true),
+            (Some("https://app.example.com"), "http://localhost:6274", true),
+            (Some("https://app.example.com"), "https://other.example.com", false),
+            (Some(""), "", false),
         ] {
             assert_eq!(AllowedOrigins::new(&issuer, listed).allows(origin), allowed, "{listed:?} {origin}");
         }

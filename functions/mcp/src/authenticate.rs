@@ -1,5 +1,7 @@
 //! Authenticates a request by an access token whose grant is active, or by an API key.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use shared::access::{Access, AccessError};
@@ -144,7 +146,7 @@ impl Authenticator {
 }
 
 /// The credentials of a request.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Credentials<'a> {
     None,
     AccessToken(&'a str),
@@ -153,20 +155,46 @@ enum Credentials<'a> {
 
 impl<'a> Credentials<'a> {
     /// `Authorization: Bearer` (RFC 6750 §2.1), its scheme in any case, or `X-Api-Key`; never the query or the body. A key is
-    /// taken as a bearer too. A scheme that is not ours counts as nothing: the challenge says what is.
+    /// taken as a bearer too, and in the other forms in which clients are seen to send one: alone, after `Token`, and in
+    /// `X-Auth-Token`. A scheme that is not ours counts as nothing: the challenge says what is.
     fn read(headers: &'a HeaderMap) -> Result<Self, AuthError> {
-        let bearer = single_header_value(headers, AUTHORIZATION.as_str())?.and_then(|value| {
-            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-        });
-        match (bearer, single_header_value(headers, "x-api-key")?) {
+        let authorization = single_header_value(headers, AUTHORIZATION.as_str())?.map(str::trim);
+        let authorization = authorization.map_or(Ok(Self::None), Self::of_authorization);
+        let api_key = single_header_value(headers, "x-api-key")?.map(|key| Self::ApiKey(key.trim()));
+        let auth_token = single_header_value(headers, "x-auth-token")?.map(str::trim);
+        let auth_token = auth_token.filter(|token| ApiKey::has_prefix(token)).map(Self::ApiKey);
+        let named = authorization.as_ref().ok().filter(|credentials| **credentials != Self::None).cloned();
+        let mut all = [named, api_key, auth_token].into_iter().flatten();
+        match (all.next(), all.next()) {
             (Some(_), Some(_)) => Err(AuthError::MultipleCredentials),
-            (Some(key), None) if ApiKey::has_prefix(key) => Ok(Self::ApiKey(key)),
-            (Some(token), None) => Ok(Self::AccessToken(token)),
-            (None, Some(key)) => Ok(Self::ApiKey(key.trim())),
-            (None, None) => Ok(Self::None),
+            (Some(only), None) => Ok(only),
+            (None, _) => authorization,
         }
     }
+
+    fn of_authorization(value: &'a str) -> Result<Self, AuthError> {
+        if ApiKey::has_prefix(value) {
+            return Ok(Self::ApiKey(value));
+        }
+        let (scheme, credential) = value.split_once(' ').unwrap_or((value, ""));
+        let credential = credential.trim();
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+        if (is("bearer") || is("token")) && ApiKey::has_prefix(credential) {
+            Ok(Self::ApiKey(credential))
+        } else if is("bearer") {
+            Ok(Self::AccessToken(credential))
+        } else if is("basic") && is_basic_with_api_key(credential) {
+            Err(AuthError::ApiKeyAsBasic)
+        } else {
+            Ok(Self::None)
+        }
+    }
+}
+
+/// Whether the user or the password of `Basic` (RFC 7617 §2) is an API key.
+fn is_basic_with_api_key(credential: &str) -> bool {
+    let pair = STANDARD.decode(credential).ok().and_then(|pair| String::from_utf8(pair).ok()).unwrap_or_default();
+    pair.split(':').any(ApiKey::has_prefix)
 }
 
 /// The value of a header that may occur once. API Gateway joins repeated ones with a comma, which no credential contains.
@@ -194,6 +222,7 @@ mod tests {
         const KEY: Result<Credentials<'_>, AuthError> = Ok(Credentials::ApiKey("sk_x"));
         const SEVERAL: Result<Credentials<'_>, AuthError> = Err(AuthError::MultipleCredentials);
         const NOTHING: Result<Credentials<'_>, AuthError> = Ok(Credentials::None);
+        const BASIC: Result<Credentials<'_>, AuthError> = Err(AuthError::ApiKeyAsBasic);
         for (headers, credentials) in [
             (&[][..], NOTHING),
             (&[("authorization", "Bearer a.b.c")], TOKEN),
@@ -207,6 +236,24 @@ mod tests {
             (&[("authorization", "Bearer ")], Ok(Credentials::AccessToken(""))),
             (&[("authorization", "Basic YTpi")], NOTHING),
             (&[("authorization", "Basic YTpi"), ("x-api-key", "sk_x")], KEY),
+            (&[("authorization", "Basic c2tfeDo=")], BASIC),
+            (&[("authorization", "basic OnNrX3g=")], BASIC),
+            (&[("authorization", "Basic c2tfeA==")], BASIC),
+            (&[("authorization", "Basic OnNrX3g="), ("x-api-key", "sk_x")], KEY),
+            (&[("authorization", "Basic !")], NOTHING),
+            (&[("authorization", "sk_x")], KEY),
+            (&[("authorization", " sk_x ")], KEY),
+            (&[("authorization", "Token sk_x")], KEY),
+            (&[("authorization", "token  sk_x")], KEY),
+            (&[("authorization", "Token a.b.c")], NOTHING),
+            (&[("x-auth-token", "sk_x")], KEY),
+            (&[("x-auth-token", " sk_x")], KEY),
+            (&[("x-auth-token", "another-service")], NOTHING),
+            (&[("authorization", "Bearer a.b.c"), ("x-auth-token", "another-service")], TOKEN),
+            (&[("authorization", "Bearer a.b.c"), ("x-auth-token", "sk_x")], SEVERAL),
+            (&[("x-api-key", "sk_x"), ("x-auth-token", "sk_x")], SEVERAL),
+            (&[("authorization", "sk_x"), ("x-api-key", "sk_x")], SEVERAL),
+            (&[("authorization", "sk_x, sk_y")], SEVERAL),
             (&[("authorization", "a.b.c")], NOTHING),
             (&[("authorization", "")], NOTHING),
             (&[("cookie", "access_token=a.b.c")], NOTHING),

@@ -5,11 +5,16 @@
 
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use rmcp::model::{ErrorCode, ErrorData, JsonRpcError, RequestId};
 use serde::Serialize;
+use serde_json::json;
 use shared::http::response;
 use shared::lambda::Response;
-use shared::oauth::resource::Resource;
+use shared::oauth::resource::ResourceAddress;
 use shared::oauth::scope::Scopes;
+
+/// JSON-RPC's code of a request that the credentials do not allow. It lies outside of what JSON-RPC and MCP reserve.
+pub(crate) const FORBIDDEN: ErrorCode = ErrorCode(403);
 
 const X_CHALLENGE: HeaderName = HeaderName::from_static("x-challenge");
 
@@ -35,6 +40,11 @@ impl BearerError {
     /// A token or key that does not count, or no longer.
     pub(crate) const INVALID_TOKEN: Self =
         Self { code: "invalid_token", description: "The access token or API key is not valid, or no longer" };
+    /// An API key where no key is read.
+    pub(crate) const API_KEY_AS_BASIC: Self = Self {
+        code: "invalid_token",
+        description: "Send the API key as a bearer token (Authorization: Bearer sk_...) or in the header X-Api-Key, not by Basic",
+    };
     /// The token is good, and its hour has passed.
     pub(crate) const EXPIRED: Self = Self { code: "invalid_token", description: "The access token has expired" };
     /// Good credentials, but not for this.
@@ -51,9 +61,18 @@ struct Body<'a> {
     scope: String,
 }
 
+/// An error of JSON-RPC, with what a client needs that cannot read the header.
+#[derive(Serialize)]
+struct ForbiddenBody<'a> {
+    #[serde(flatten)]
+    error: JsonRpcError,
+    resource_metadata: &'a str,
+    scope: String,
+}
+
 impl Challenge {
-    pub(crate) fn for_resource(resource: &Resource) -> Self {
-        Self { resource_metadata: resource.metadata_url() }
+    pub(crate) fn for_address(address: &ResourceAddress) -> Self {
+        Self { resource_metadata: address.metadata_url() }
     }
 
     /// The response with the challenge. Without an error no credentials were sent, and no error is named (RFC 6750 §3.1).
@@ -64,7 +83,22 @@ impl Challenge {
             resource_metadata: &self.resource_metadata,
             scope: scopes.to_string(),
         };
-        let mut response = response::json(status, &body);
+        self.with_headers(response::json(status, &body), bearer_error, scopes)
+    }
+
+    /// The response to the request `id`, which needs more scopes. Its body is an error of JSON-RPC: clients give it to the call, and
+    /// some end their whole session at an answer that is none. For clients that meet a renamed header, the body has the challenge too.
+    pub(crate) fn insufficient_scope(&self, id: Option<RequestId>, scopes: Scopes) -> Response {
+        let BearerError { code, description } = BearerError::INSUFFICIENT_SCOPE;
+        let (resource_metadata, scope) = (self.resource_metadata.as_str(), scopes.to_string());
+        let data = json!({ "error": code, "scope": scope, "resource_metadata": resource_metadata });
+        let error = JsonRpcError::new(id, ErrorData::new(FORBIDDEN, description, Some(data)));
+        let body = ForbiddenBody { error, resource_metadata, scope };
+        let response = response::json(StatusCode::FORBIDDEN, &body);
+        self.with_headers(response, Some(BearerError::INSUFFICIENT_SCOPE), scopes)
+    }
+
+    fn with_headers(&self, mut response: Response, bearer_error: Option<BearerError>, scopes: Scopes) -> Response {
         match HeaderValue::from_str(&self.header_value(bearer_error, scopes)) {
             Ok(text) => {
                 response::set_header(&mut response, WWW_AUTHENTICATE, text.clone());
@@ -86,11 +120,13 @@ impl Challenge {
 #[cfg(test)]
 mod tests {
     use shared::oauth::issuer::Issuer;
+    use shared::oauth::resource::Resource;
 
     use super::*;
 
     fn challenge() -> Challenge {
-        Challenge::for_resource(&Resource::new(&Issuer::parse("https://connect.example.com").unwrap()))
+        let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
+        Challenge::for_address(&ResourceAddress::canonical(resource))
     }
 
     #[test]
@@ -115,6 +151,7 @@ mod tests {
         for bearer_error in [
             BearerError::INVALID_REQUEST,
             BearerError::INVALID_TOKEN,
+            BearerError::API_KEY_AS_BASIC,
             BearerError::EXPIRED,
             BearerError::INSUFFICIENT_SCOPE,
         ] {
@@ -126,20 +163,40 @@ mod tests {
 
     #[test]
     fn both_challenge_headers_and_the_body_agree() {
-        let response =
-            challenge().response(StatusCode::FORBIDDEN, Some(BearerError::INSUFFICIENT_SCOPE), Scopes::DEFAULT);
-
-        assert_eq!(response.headers()[WWW_AUTHENTICATE], response.headers()[X_CHALLENGE]);
-        let shared::lambda::Body::Text(body) = response.body() else { panic!("no text") };
-        let body: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(
-            body,
-            serde_json::json!({
-                "error": "insufficient_scope",
-                "error_description": "This needs a permission that the connection does not have",
-                "resource_metadata": "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server",
-                "scope": "tools:execute skills:read views:read offline_access",
-            })
-        );
+        let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
+        let scope = "tools:execute skills:read views:read offline_access";
+        let unauthorized =
+            challenge().response(StatusCode::UNAUTHORIZED, Some(BearerError::INVALID_TOKEN), Scopes::DEFAULT);
+        let forbidden = challenge().insufficient_scope(Some(RequestId::Number(7)), Scopes::DEFAULT);
+        let sentence = "This needs a permission that the connection does not have";
+        for (response, expected) in [
+            (
+                unauthorized,
+                json!({
+                    "error": "invalid_token",
+                    "error_description": "The access token or API key is not valid, or no longer",
+                    "resource_metadata": metadata,
+                    "scope": scope,
+                }),
+            ),
+            (
+                forbidden,
+                json!({
+                    "jsonrpc": "2.0",
+                    "id": 7,
+                    "error": {
+                        "code": 403,
+                        "message": sentence,
+                        "data": { "error": "insufficient_scope", "scope": scope, "resource_metadata": metadata },
+                    },
+                    "resource_metadata": metadata,
+                    "scope": scope,
+                }),
+            ),
+        ] {
+            assert_eq!(response.headers()[WWW_AUTHENTICATE], response.headers()[X_CHALLENGE]);
+            let shared::lambda::Body::Text(body) = response.body() else { panic!("no text") };
+            assert_eq!(serde_json::from_str::<serde_json::Value>(body).unwrap(), expected);
+        }
     }
 }

@@ -47,6 +47,18 @@ pub(crate) fn decode_version(cursor: &str) -> Option<u32> {
     text(cursor)?.parse().ok()
 }
 
+/// The cursor of the part of a content of that version that begins at a byte.
+pub(crate) fn encode_part(version: u32, from: usize) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{version}:{from}"))
+}
+
+/// The version and the byte to which a cursor of parts points, if it is one.
+pub(crate) fn decode_part(cursor: &str) -> Option<(u32, usize)> {
+    let text = text(cursor)?;
+    let (version, from) = text.split_once(':')?;
+    Some((version.parse().ok()?, from.parse().ok()?))
+}
+
 /// The cursor of the resources after `uri`.
 pub(crate) fn encode_resource(uri: &ResourceUri) -> String {
     URL_SAFE_NO_PAD.encode(uri.to_string())
@@ -76,6 +88,10 @@ mod tests {
         }
         assert_eq!(decode_version(&encode_version(17)), Some(17));
         assert_eq!(decode_version(&encode_name(&Name::parse("weekly-report").unwrap())), None);
+        assert_eq!(decode_part(&encode_part(3, 32_768)), Some((3, 32_768)));
+        for other in ["", "3", &encode_version(3), &URL_SAFE_NO_PAD.encode("3:-1"), &URL_SAFE_NO_PAD.encode("3:1:2")] {
+            assert_eq!(decode_part(other), None, "{other}");
+        }
         let uri = ResourceUri::parse("skill://weekly-report").unwrap();
         assert_eq!(decode_resource(&encode_resource(&uri)), Some(uri));
     }

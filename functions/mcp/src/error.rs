@@ -16,8 +16,10 @@ use shared::signing_keys::verifier::TokenVerifyError;
 use shared::store::api_keys::ApiKeyError;
 use shared::upstream_error::UpstreamError;
 
-use crate::challenge::{BearerError, Challenge};
+use crate::challenge::{BearerError, Challenge, FORBIDDEN};
 use crate::protocol_version::{LEGACY, MODERN, ProtocolVersion};
+
+const ROLE: &str = "The role in this workspace does not allow this. An administrator of the workspace can change it.";
 
 /// Why a request is not answered.
 #[derive(Debug)]
@@ -39,10 +41,14 @@ pub(crate) enum McpError {
     },
     /// The credentials do not have the scopes that the operation needs.
     InsufficientScope {
+        /// The id of the request.
+        id: RequestId,
         /// What they allow.
         granted: Scopes,
         /// What the operation needs.
         needed: Scopes,
+        /// Whether the role allows it now. If not, no approval helps.
+        allowed_by_role: bool,
         /// Why the missing scopes could not be recorded as pending. The client learns nothing of it.
         not_recorded: Option<UpstreamError>,
     },
@@ -66,6 +72,8 @@ pub(crate) enum AuthError {
     MissingCredentials,
     /// The request has more than one credential.
     MultipleCredentials,
+    /// It has an API key as the user or the password of `Basic`.
+    ApiKeyAsBasic,
     /// The token is not one of ours, or its time has passed.
     Token(TokenVerifyError),
     /// It was issued for something else (RFC 8707 §2).
@@ -160,6 +168,7 @@ impl McpError {
         let ErrorRow { reason, status, body } = self.row();
         let mut answer = match body {
             ErrorBody::Challenge(bearer_error, scopes) => challenge.response(status, bearer_error, scopes),
+            ErrorBody::InsufficientScope(scopes) => challenge.insufficient_scope(self.id(), scopes),
             ErrorBody::JsonRpc(error) => response::json(status, &JsonRpcError::new(self.id(), error)),
             ErrorBody::OAuth(code, description) => response::json(status, &code.body(description)),
         };
@@ -184,6 +193,7 @@ impl McpError {
                     AuthError::MissingCredentials => (StatusCode::UNAUTHORIZED, None),
                     // RFC 6750 §3.1.
                     AuthError::MultipleCredentials => (StatusCode::BAD_REQUEST, Some(BearerError::INVALID_REQUEST)),
+                    AuthError::ApiKeyAsBasic => (StatusCode::UNAUTHORIZED, Some(BearerError::API_KEY_AS_BASIC)),
                     AuthError::Token(TokenVerifyError::Expired) => {
                         (StatusCode::UNAUTHORIZED, Some(BearerError::EXPIRED))
                     }
@@ -241,15 +251,20 @@ impl McpError {
                 MessageError::MethodMismatch => header_mismatch("Mcp-Method does not match the body"),
                 MessageError::NameMismatch => header_mismatch("Mcp-Name does not match the body"),
             },
-            Self::InsufficientScope { granted, needed, not_recorded } => {
+            Self::InsufficientScope { granted, needed, allowed_by_role, not_recorded, .. } => {
                 let reason = match not_recorded {
                     None => format!("has {granted}; needs {needed}"),
                     Some(fault) => format!("has {granted}; needs {needed}; not recorded as pending: {fault}"),
                 };
+                // A step-up would lead the person through consent to this same error.
+                if !allowed_by_role {
+                    return json_rpc(StatusCode::FORBIDDEN, FORBIDDEN, ROLE)
+                        .because(&format!("{reason}; the role does not allow it"))
+                        .with_data(json!({ "error": "access_denied" }));
+                }
                 // MCP 2025-11-25 wants what was granted and what is needed: clients request exactly these.
                 let scopes = granted.union(*needed).intersection(Scopes::SUPPORTED).permissions();
-                let body = ErrorBody::Challenge(Some(BearerError::INSUFFICIENT_SCOPE), scopes);
-                ErrorRow { reason, status: StatusCode::FORBIDDEN, body }
+                ErrorRow { reason, status: StatusCode::FORBIDDEN, body: ErrorBody::InsufficientScope(scopes) }
             }
             Self::Call { protocol_version, error, .. } => match (error, protocol_version) {
                 // 2026-07-28, transports: an unknown method is a 404, which before would say that a session had ended.
@@ -288,7 +303,7 @@ impl McpError {
     fn id(&self) -> Option<RequestId> {
         match self {
             Self::Message { id, .. } => id.clone(),
-            Self::Call { id, .. } => Some(id.clone()),
+            Self::Call { id, .. } | Self::InsufficientScope { id, .. } => Some(id.clone()),
             _ => None,
         }
     }
@@ -306,6 +321,8 @@ struct ErrorRow {
 enum ErrorBody {
     /// A challenge, with the scopes to request (RFC 6750 §3).
     Challenge(Option<BearerError>, Scopes),
+    /// A challenge to a request that was read, with the scopes to request.
+    InsufficientScope(Scopes),
     /// An error of JSON-RPC.
     JsonRpc(ErrorData),
     /// An error of OAuth.
@@ -390,13 +407,13 @@ mod tests {
     use http::header::WWW_AUTHENTICATE;
     use shared::lambda::Body;
     use shared::oauth::issuer::Issuer;
-    use shared::oauth::resource::Resource;
+    use shared::oauth::resource::{Resource, ResourceAddress};
 
     use super::*;
 
     fn response(error: impl Into<McpError>) -> Response {
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        error.into().into_response(&Challenge::for_resource(&resource))
+        error.into().into_response(&Challenge::for_address(&ResourceAddress::canonical(resource)))
     }
 
     fn told(error: impl Into<McpError>) -> (u16, Value) {
@@ -412,6 +429,7 @@ mod tests {
         for (why, status, code) in [
             (AuthError::MissingCredentials, 401, None),
             (AuthError::MultipleCredentials, 400, Some("invalid_request")),
+            (AuthError::ApiKeyAsBasic, 401, Some("invalid_token")),
             (AuthError::Token(TokenVerifyError::Expired), 401, Some("invalid_token")),
             (AuthError::Token(TokenVerifyError::Invalid), 401, Some("invalid_token")),
             (AuthError::UnknownGrant, 401, Some("invalid_token")),

@@ -31,7 +31,7 @@ use shared::http::parameters::ParameterError;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
-use shared::oauth::resource::Resource;
+use shared::oauth::resource::{Resource, ResourceAddress};
 use shared::signing_keys::verifier::AccessTokenVerifier;
 
 use crate::allowed_origins::AllowedOrigins;
@@ -69,7 +69,7 @@ impl Mcp {
         };
         let authorized = match authorize(access, operation) {
             Ok(authorized) => authorized,
-            Err(insufficient) => return Err(self.step_up.record(insufficient, now).await),
+            Err(insufficient) => return Err(self.step_up.record(id, insufficient, now).await),
         };
         match self.dispatcher.dispatch(authorized, now).await {
             Ok(result) => Ok(serialize(id, protocol_version, result, &self.server_info)),
@@ -100,20 +100,20 @@ impl Function for Mcp {
     const NAME: &'static str = "mcp";
 
     async fn handle(&self, request: Request) -> Response {
-        let Some(resource) = Resource::from_path(&self.issuer, request.uri().path()) else {
+        let Some(address) = ResourceAddress::from_path(&self.issuer, request.uri().path()) else {
             return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
-        let answer = self.respond(&request, &resource, self.clock.now()).await;
-        finish(answer, &resource)
+        let answer = self.respond(&request, address.resource(), self.clock.now()).await;
+        finish(answer, &address)
     }
 
     async fn handle_malformed(&self, _: Request, malformed: ParameterError) -> Response {
-        finish(Err(McpError::Malformed(malformed)), &Resource::new(&self.issuer))
+        finish(Err(McpError::Malformed(malformed)), &ResourceAddress::canonical(Resource::new(&self.issuer)))
     }
 }
 
-fn finish(answer: Result<Response, McpError>, resource: &Resource) -> Response {
-    let answer = answer.unwrap_or_else(|error| error.into_response(&Challenge::for_resource(resource)));
+fn finish(answer: Result<Response, McpError>, address: &ResourceAddress) -> Response {
+    let answer = answer.unwrap_or_else(|error| error.into_response(&Challenge::for_address(address)));
     // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
     cors::open(response::no_store(answer))
 }

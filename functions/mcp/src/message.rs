@@ -101,7 +101,7 @@ mod tests {
     use rmcp::model::ProtocolVersion as Revision;
     use serde_json::json;
     use shared::oauth::issuer::Issuer;
-    use shared::oauth::resource::Resource;
+    use shared::oauth::resource::{Resource, ResourceAddress};
 
     use super::*;
     use crate::challenge::Challenge;
@@ -142,7 +142,7 @@ mod tests {
     fn error_response(headers: &[(&'static str, &str)], body: impl Into<Body>) -> (u16, Value) {
         let error = parse(headers, body).unwrap_err();
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        let response = error.into_response(&Challenge::for_resource(&resource));
+        let response = error.into_response(&Challenge::for_address(&ResourceAddress::canonical(resource)));
         let status = response.status().as_u16();
         let Body::Text(body) = response.into_body() else { panic!("no text") };
         (status, serde_json::from_str(&body).unwrap())

@@ -8,8 +8,9 @@ use shared::lambda::Response;
 use crate::protocol_version::ProtocolVersion;
 use crate::server_info::ServerInfo;
 
-/// How long a client may keep a list that a tenant can change at any time, in milliseconds.
-const LIST_TTL: u64 = 60 * 1000;
+/// How long a client may keep a list, in milliseconds. What is listed differs by the token's scopes and by the role: the Go SDK and
+/// rmcp keep a list although the token changes, so after a step-up the new tools would be missing.
+const LIST_TTL: u64 = 0;
 /// How long it may keep what a resource says: a model must not work from what it has just replaced.
 const READ_TTL: u64 = 0;
 
@@ -143,7 +144,7 @@ mod tests {
             env!("CARGO_PKG_VERSION"),
             r#""}}"#
         );
-        let kept = r#""ttlMs":60000,"cacheScope":"private""#;
+        let kept = r#""ttlMs":0,"cacheScope":"private""#;
         let read = r#""ttlMs":0,"cacheScope":"private""#;
         let expected = [
             format!(

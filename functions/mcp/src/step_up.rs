@@ -1,5 +1,6 @@
 //! A call with insufficient scope: the next consent page offers the missing scopes (MCP 2025-11-25, step-up).
 
+use rmcp::model::RequestId;
 use shared::access::{Access, Principal};
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
@@ -24,10 +25,12 @@ impl StepUp {
         Ok(Self { grants: environment.grants()?, workspaces: environment.workspaces()? })
     }
 
-    /// The error. The missing scopes become pending for the person, client and tenant of the grant. An API key has no consent
-    /// page on which more scopes could be approved.
+    /// The error of the request `id`. The missing scopes become pending for the person, client and tenant of the grant: also those
+    /// that the role does not allow, which are offered when it does. An API key has no consent page on which more scopes could be
+    /// approved.
     pub(crate) async fn record(
         &self,
+        id: RequestId,
         InsufficientScope { access, needed, tool }: InsufficientScope,
         now: Timestamp,
     ) -> McpError {
@@ -61,7 +64,8 @@ impl StepUp {
                 None
             }
         };
-        McpError::InsufficientScope { granted, needed, not_recorded }
+        let allowed_by_role = access.allowed_by_role().covers(needed);
+        McpError::InsufficientScope { id, granted, needed, allowed_by_role, not_recorded }
     }
 
     /// Whether what was called is there: ours always is.

@@ -2,6 +2,7 @@
 
 use shared::http::error_response::ErrorResponse;
 use shared::oauth::error::ErrorCode;
+use shared::oauth::redirect_uri::RedirectUriError;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
@@ -14,10 +15,8 @@ pub(crate) enum RegistrationError {
     TooLarge,
     #[error("no redirect_uris, or too many")]
     RedirectUriCount,
-    #[error("a redirect_uri that is neither https nor loopback")]
-    RedirectUri,
-    #[error("a client_name that is too long or has control or invisible characters")]
-    ClientName,
+    #[error("redirect_uris that cannot be used: {0}")]
+    RedirectUri(#[from] RedirectUriError),
     #[error("grant_types without authorization_code")]
     GrantTypes,
     #[error("response_types without code")]
@@ -36,8 +35,6 @@ impl RegistrationError {
         const JSON: &str = "The body must be a JSON object of client metadata.";
         const SIZE: &str = "The metadata is larger than 8 KB.";
         const COUNT: &str = "Give 1 to 16 redirect_uris.";
-        const REDIRECT_URI: &str = "Each of redirect_uris must be https, or http on a loopback host.";
-        const NAME: &str = "client_name may have 100 characters, none of them control or invisible characters.";
         const GRANT_TYPES: &str = "grant_types must contain authorization_code.";
         const RESPONSE_TYPES: &str = "response_types must contain code.";
         const BLOCKED: &str = "This client is blocked here. Those who run the service can tell why.";
@@ -46,8 +43,7 @@ impl RegistrationError {
             Self::NotJson => ErrorResponse::new(InvalidClientMetadata, JSON),
             Self::TooLarge => ErrorResponse::too_large(InvalidClientMetadata, SIZE),
             Self::RedirectUriCount => ErrorResponse::new(InvalidRedirectUri, COUNT),
-            Self::RedirectUri => ErrorResponse::new(InvalidRedirectUri, REDIRECT_URI),
-            Self::ClientName => ErrorResponse::new(InvalidClientMetadata, NAME),
+            Self::RedirectUri(error) => ErrorResponse::new(InvalidRedirectUri, error.sentence()),
             Self::GrantTypes => ErrorResponse::new(InvalidClientMetadata, GRANT_TYPES),
             Self::ResponseTypes => ErrorResponse::new(InvalidClientMetadata, RESPONSE_TYPES),
             Self::Blocked => ErrorResponse::new(InvalidClientMetadata, BLOCKED),

@@ -64,7 +64,7 @@ impl Function for Register {
 }
 
 /// The registered metadata (RFC 7591 §3.2.1). It is complete and has no nulls, as clients parse it strictly.
-/// The redirect URIs are those of the request: `mcp-remote` reads its port from here.
+/// The redirect URIs are those of the request that can be used here: `mcp-remote` reads its port from here.
 #[derive(Serialize)]
 struct RegistrationResponse<'a> {
     client_id: &'a str,

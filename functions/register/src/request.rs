@@ -1,6 +1,7 @@
 //! The registration request (RFC 7591 §2), and the client that it describes.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use shared::clock::Timestamp;
 use shared::http::body;
 use shared::lambda::Request;
@@ -18,7 +19,7 @@ pub(crate) struct RegistrationRequest {
     #[serde(default)]
     redirect_uris: Option<Vec<String>>,
     #[serde(default)]
-    client_name: Option<String>,
+    client_name: Option<Value>,
     #[serde(default)]
     grant_types: Option<Vec<String>>,
     #[serde(default)]
@@ -42,23 +43,21 @@ impl RegistrationRequest {
         serde_json::from_slice(body).map_err(|_| RegistrationError::NotJson)
     }
 
-    /// The client that this describes, and its redirect URIs as it sent them. The client is public, whatever
-    /// it requested.
+    /// The client that this describes, and its redirect URIs as it sent them, without those that cannot be used here. The
+    /// client is public, whatever it requested.
     pub(crate) fn into_client(self, now: Timestamp) -> Result<(Client, Vec<RedirectUri>), RegistrationError> {
         let uris = self.redirect_uris.unwrap_or_default();
         if uris.is_empty() || uris.len() > Self::MAX_REDIRECT_URIS {
             return Err(RegistrationError::RedirectUriCount);
         }
-        let requested: Option<Vec<_>> = uris.iter().map(|text| RedirectUri::parse(text)).collect();
-        let requested = requested.ok_or(RegistrationError::RedirectUri)?;
+        let requested = RedirectUri::usable(uris.iter().map(String::as_str))?;
         // Claude Code and similar clients listen on another port at each connection. That must not make
         // another client each time.
         let mut redirect_uris: Vec<_> = requested.iter().map(RedirectUri::without_loopback_port).collect();
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
 
-        let name = self.client_name.filter(|name| !name.trim().is_empty());
-        let name = name.map(|name| client_name::parse(&name).ok_or(RegistrationError::ClientName)).transpose()?;
+        let name = self.client_name.as_ref().and_then(Value::as_str).and_then(client_name::clean);
         // The default is with `refresh_token`: with the default of RFC 7591, people would have to connect
         // again every hour.
         let refreshes = match &self.grant_types {
@@ -71,7 +70,7 @@ impl RegistrationRequest {
         if self.response_types.is_some_and(|types| !types.iter().any(|kind| kind == "code")) {
             return Err(RegistrationError::ResponseTypes);
         }
-        let id = id(name.as_deref(), &redirect_uris, refreshes).ok_or(RegistrationError::ClientName)?;
+        let id = id(name.as_deref(), &redirect_uris, refreshes).ok_or(RegistrationError::NotJson)?;
         let kind = ClientKind::Registered { expires: now.plus(UNUSED_RETENTION) };
         Ok((Client { id, name, redirect_uris, refreshes, kind }, requested))
     }

@@ -3,6 +3,8 @@
 
 mod error;
 
+use std::collections::BTreeMap;
+
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
@@ -28,6 +30,9 @@ pub struct Revoke {
     verifier: AccessTokenVerifier,
     clock: Clock,
 }
+
+/// The parameters that must not be repeated (OAuth 2.1 §3.2).
+const ONCE: [&str; 3] = ["token", "client_id", "client_secret"];
 
 /// The token that was presented.
 enum PresentedToken {
@@ -55,7 +60,7 @@ impl Revoke {
     }
 
     async fn revoke(&self, request: &Request, now: Timestamp) -> Result<(), RevokeError> {
-        let parameters = Parameters::of_body(request)?;
+        let parameters = Parameters::of_body_with(request, &ONCE)?;
         let credentials = client_authentication::read(request, &parameters)?;
         let presented = self.parse_token(parameters.value("token").ok_or(RevokeError::MissingToken)?)?;
 
@@ -111,7 +116,8 @@ impl Function for Revoke {
         let response = match *request.method() {
             Method::OPTIONS => return cors::preflight("POST"),
             Method::POST => match self.revoke(&request, self.clock.now()).await {
-                Ok(()) => response::empty(StatusCode::OK),
+                // Some libraries parse the answer as JSON, whatever it is.
+                Ok(()) => response::json(StatusCode::OK, &BTreeMap::<&str, &str>::new()),
                 Err(error) => error.error_response().into_response(&request, &error),
             },
             _ => response::method_not_allowed("POST, OPTIONS"),

@@ -51,7 +51,7 @@ pub(crate) enum TokenError {
     TooManyRetries,
     #[error("the grant is over: {}", .0.as_str())]
     GrantOver(RevocationReason),
-    #[error("the scope is malformed or exceeds the approval")]
+    #[error("the scope is malformed, or was neither approved nor requested before")]
     InvalidScope,
     #[error("the resource is not the approved one")]
     InvalidTarget,
@@ -82,7 +82,7 @@ impl TokenError {
         const GRANT: &str = "The connection has ended. The person has to connect again.";
         const GRANT_TYPE: &str = "Only authorization_code and refresh_token are supported.";
         const VERIFIER: &str = "code_verifier must be 43 to 128 unreserved characters.";
-        const SCOPE: &str = "The scope is malformed, or more than the person approved.";
+        const SCOPE: &str = "The scope is malformed, or was neither approved nor requested before.";
         const TARGET: &str = "The resource is not the one that the person approved.";
         const MISSING: &str = "A required parameter is missing.";
 

@@ -17,7 +17,7 @@ use shared::telemetry::audit::{self, ConnectionRef, Event};
 use crate::entitle::entitle;
 use crate::error::TokenError;
 use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
-use crate::request::AuthorizationCodeRequest;
+use crate::request::{AuthorizationCodeRequest, check_resource};
 
 /// Exchanges authorization codes.
 pub(crate) struct CodeExchange {
@@ -65,6 +65,7 @@ impl CodeExchange {
         let id = &request.code.grant;
         let client = client.ok_or(TokenError::UnknownClient)?.authenticate(credentials)?;
         let grant = grant.ok_or(TokenError::UnknownCode)?;
+        let requested = grant.requested;
         let (approval, attempt) = (grant.approval.clone(), ConnectionAttempt::from_challenge(&grant.binding.challenge));
         let connection = ConnectionRef::new(id, &approval);
 
@@ -90,7 +91,7 @@ impl CodeExchange {
         };
 
         // Not earlier: this error would tell a caller without a valid code that the grant exists.
-        request.resource.check(&approval.resource)?;
+        check_resource(&request.resource, &approval.resource)?;
 
         let entitlement = entitle((&self.directory, &self.grants), id, &approval, now).await?;
         let (active, refresh_token) = verified.activate(now);
@@ -99,7 +100,8 @@ impl CodeExchange {
             approval: &approval,
             generation: 1,
             entitlement,
-            requested: None,
+            requested,
+            requested_again: None,
             ends: approval.at.plus(ABSOLUTE_LIFETIME),
         };
         let tokens = self.minter.mint(parameters, refresh_token.as_ref(), now).await?;

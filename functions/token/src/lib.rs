@@ -57,7 +57,7 @@ impl Token {
     }
 
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, TokenError> {
-        let parameters = Parameters::of_body(request)?;
+        let parameters = Parameters::of_body_with(request, &request::ONCE)?;
         let credentials = client_authentication::read(request, &parameters)?;
         match TokenRequest::parse(&parameters, &self.issuer) {
             Ok(TokenRequest::AuthorizationCode(request)) => self.exchange.exchange(request, &credentials, now).await,

@@ -8,6 +8,7 @@ use shared::oauth::grant::Approval;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::refresh_token_rotation::RefreshToken;
+use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::secret::{Secret, to_text};
 use shared::signing_keys::signer::Signer;
@@ -20,10 +21,27 @@ pub(crate) struct AccessTokenParameters<'a> {
     pub(crate) generation: u32,
     /// The most that it may carry.
     pub(crate) entitlement: Entitlement,
-    /// Only these of them, if the request names scopes.
-    pub(crate) requested: Option<Scopes>,
+    /// What the authorization request named, if it is known.
+    pub(crate) requested: Option<RequestedScopes>,
+    /// What this request names, if it names scopes.
+    pub(crate) requested_again: Option<RequestedScopes>,
     /// When its grant ends, if nobody uses it again.
     pub(crate) ends: Timestamp,
+}
+
+impl AccessTokenParameters<'_> {
+    /// What the token carries. A client that names fewer scopes than were approved gets fewer (RFC 6749 §6). Many repeat what they
+    /// first requested, of which the person may have approved less, or more: they get all that was approved.
+    fn permissions(&self) -> Scopes {
+        let entitled = self.entitlement.scopes().permissions();
+        match self.requested_again.filter(|again| Some(*again) != self.requested) {
+            Some(again) => {
+                let narrowed = again.scopes().intersection(entitled);
+                if narrowed.is_empty() { entitled } else { narrowed }
+            }
+            None => entitled,
+        }
+    }
 }
 
 /// The answer, without nulls.
@@ -63,9 +81,7 @@ impl TokenMinter {
     ) -> Result<Tokens, UpstreamError> {
         // No token outlives its grant, and `expires_in` says so.
         let expires = now.plus(LIFETIME).min(parameters.ends);
-        let entitled = parameters.entitlement.scopes();
-        let scopes = parameters.requested.map_or(entitled, |requested| requested.intersection(entitled));
-        let permissions = scopes.permissions();
+        let permissions = parameters.permissions();
         let claims = Claims {
             iss: self.issuer.to_string(),
             sub: parameters.approval.person.to_string(),
@@ -79,10 +95,12 @@ impl TokenMinter {
             exp: expires.seconds(),
             jti: to_text(Secret::<16>::random().expose()),
         };
-        let scope = match refresh_token {
+        let granted = match refresh_token {
             Some(_) => permissions.with(Scope::OfflineAccess),
             None => permissions,
         };
+        let requested = parameters.requested_again.or(parameters.requested);
+        let scope = requested.map_or(granted, |requested| requested.named(granted));
         Ok(Tokens {
             access_token: self.signer.sign(TYPE, &claims).await?,
             token_type: "Bearer",

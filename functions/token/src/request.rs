@@ -5,8 +5,8 @@ use shared::oauth::grant::AuthorizationCode;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::pkce::CodeVerifier;
 use shared::oauth::refresh_token_rotation::RefreshToken;
-use shared::oauth::resource::Resource;
-use shared::oauth::scope::Scopes;
+use shared::oauth::requested_scopes::RequestedScopes;
+use shared::oauth::resource::{RequestedResource, Resource};
 
 use crate::error::TokenError;
 
@@ -27,23 +27,19 @@ pub(crate) struct AuthorizationCodeRequest {
 /// OAuth 2.1 §4.3.
 pub(crate) struct RefreshTokenRequest {
     pub(crate) token: RefreshToken,
-    pub(crate) scopes: Option<Scopes>,
+    /// Only these, if it names scopes that are offered here.
+    pub(crate) scopes: Option<RequestedScopes>,
     pub(crate) resource: RequestedResource,
 }
 
-/// The resource that a token is requested for (RFC 8707 §2.2).
-pub(crate) enum RequestedResource {
-    Unspecified,
-    Known(Resource),
-    Unknown,
-}
+/// The parameters that must not be repeated (RFC 6749 §3.2). `resource` may be (RFC 8707 §2).
+pub(crate) const ONCE: [&str; 8] =
+    ["grant_type", "code", "code_verifier", "redirect_uri", "refresh_token", "scope", "client_id", "client_secret"];
 
 impl TokenRequest {
     pub(crate) fn parse(parameters: &Parameters, issuer: &Issuer) -> Result<Self, TokenError> {
         let required = |name| parameters.value(name).ok_or(TokenError::MissingParameter(name));
-        let resource = parameters.value("resource").map_or(RequestedResource::Unspecified, |uri| {
-            Resource::parse(issuer, uri).map_or(RequestedResource::Unknown, RequestedResource::Known)
-        });
+        let resource = RequestedResource::parse(issuer, parameters.values("resource"));
         match required("grant_type")? {
             "authorization_code" => Ok(Self::AuthorizationCode(AuthorizationCodeRequest {
                 code: AuthorizationCode::parse(required("code")?).ok_or(TokenError::MalformedCode)?,
@@ -53,10 +49,8 @@ impl TokenRequest {
             })),
             "refresh_token" => Ok(Self::RefreshToken(RefreshTokenRequest {
                 token: RefreshToken::parse(required("refresh_token")?).ok_or(TokenError::MalformedRefreshToken)?,
-                scopes: match parameters.value("scope") {
-                    Some(text) => Some(Scopes::parse_requested(Some(text)).ok_or(TokenError::InvalidScope)?),
-                    None => None,
-                },
+                scopes: RequestedScopes::parse(parameters.value("scope").unwrap_or_default())
+                    .map_err(|_| TokenError::InvalidScope)?,
                 resource,
             })),
             _ => Err(TokenError::UnsupportedGrantType),
@@ -64,13 +58,11 @@ impl TokenRequest {
     }
 }
 
-impl RequestedResource {
-    /// Whether a token for `resource` is what was requested.
-    pub(crate) fn check(&self, resource: &Resource) -> Result<(), TokenError> {
-        match self {
-            Self::Unspecified => Ok(()),
-            Self::Known(requested) if requested == resource => Ok(()),
-            Self::Known(_) | Self::Unknown => Err(TokenError::InvalidTarget),
-        }
+/// Whether a token for `resource` is what was requested (RFC 8707 §2.2).
+pub(crate) fn check_resource(requested: &RequestedResource, resource: &Resource) -> Result<(), TokenError> {
+    match requested {
+        RequestedResource::Unspecified => Ok(()),
+        RequestedResource::Known(requested) if requested == resource => Ok(()),
+        RequestedResource::Known(_) | RequestedResource::Unknown => Err(TokenError::InvalidTarget),
     }
 }

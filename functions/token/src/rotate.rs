@@ -16,7 +16,7 @@ use shared::telemetry::audit::{self, Event};
 use crate::entitle::entitle;
 use crate::error::TokenError;
 use crate::mint::{AccessTokenParameters, TokenMinter, Tokens};
-use crate::request::RefreshTokenRequest;
+use crate::request::{RefreshTokenRequest, check_resource};
 
 /// Rotates refresh tokens.
 pub(crate) struct RefreshTokenRotation {
@@ -51,7 +51,7 @@ impl RefreshTokenRotation {
         }
         let (state, family) = self.classify(&grant, &request.token, now).await?;
         // Not earlier: this error would tell a caller without a valid token that the grant exists.
-        if let Err(error) = check_within_approval(&grant.approval, &request) {
+        if let Err(error) = check_within_grant(&grant, &request) {
             // It gets no tokens, but the current token was presented. So its predecessor must not count as
             // the retry of a lost response any more.
             if state == RefreshTokenState::Current {
@@ -75,7 +75,8 @@ impl RefreshTokenRotation {
             approval: &grant.approval,
             generation: next.generation,
             entitlement,
-            requested: request.scopes,
+            requested: grant.requested,
+            requested_again: request.scopes,
             ends: grant.expires_with(&next),
         };
         let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
@@ -171,14 +172,18 @@ impl RefreshTokenRotation {
     }
 }
 
-/// OAuth 2.1 §4.3.1 and RFC 8707 §2.2: no scope beyond the approval, and no other resource.
-fn check_within_approval(approval: &Approval, request: &RefreshTokenRequest) -> Result<(), TokenError> {
-    request.resource.check(&approval.resource)?;
-    if request.scopes.is_some_and(|scopes| !approval.scopes.covers(scopes)) {
-        Err(TokenError::InvalidScope)
-    } else {
-        Ok(())
-    }
+/// RFC 8707 §2.2 and OAuth 2.1 §4.3.1: no other resource than was approved, and no scope that was neither approved nor requested
+/// before. What was requested and not approved is no error: many clients repeat what they first requested.
+fn check_within_grant(grant: &Grant, request: &RefreshTokenRequest) -> Result<(), TokenError> {
+    check_resource(&request.resource, &grant.approval.resource)?;
+    let Some(again) = request.scopes.map(|again| again.scopes().permissions()) else { return Ok(()) };
+    let approved = grant.approval.scopes;
+    let is_within = match grant.requested {
+        Some(first) => approved.union(first.scopes()).covers(again),
+        // Of a grant from before it was kept, nobody knows what was requested.
+        None => !again.intersection(approved).is_empty(),
+    };
+    if is_within { Ok(()) } else { Err(TokenError::InvalidScope) }
 }
 
 /// Two retries of one family that came too late for the pair that had been made: one may be a bad network, two in a day are worth a

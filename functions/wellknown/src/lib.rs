@@ -12,7 +12,7 @@ use shared::http::error_response::ErrorResponse;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
-use shared::oauth::resource::Resource;
+use shared::oauth::resource::{Resource, ResourceAddress};
 use shared::signing_keys::keyring::{Jwk, Keyring};
 use shared::upstream_error::UpstreamError;
 use tokio::sync::OnceCell;
@@ -70,20 +70,20 @@ impl WellKnown {
             });
         }
         if let Some(inserted) = path.strip_prefix("/.well-known/oauth-authorization-server") {
-            return self.resource(inserted).map(|_| document(&self.authorization_server));
+            return self.address(inserted).map(|_| document(&self.authorization_server));
         }
-        let resource = self.resource(path.strip_prefix("/.well-known/oauth-protected-resource")?)?;
-        Some(document(&ProtectedResourceMetadata::of(&self.issuer, &resource, &self.product)))
+        let address = self.address(path.strip_prefix("/.well-known/oauth-protected-resource")?)?;
+        Some(document(&ProtectedResourceMetadata::of(&self.issuer, &address, &self.product)))
     }
 
     /// Clients look at the root, and with the well-known prefix inserted before the resource's path (RFC 8414
     /// §3.1, RFC 9728 §3.1). Every possible tenant has documents, so that they do not show which tenants
     /// exist.
-    fn resource(&self, inserted: &str) -> Option<Resource> {
+    fn address(&self, inserted: &str) -> Option<ResourceAddress> {
         if inserted.is_empty() {
-            Some(Resource::new(&self.issuer))
+            Some(ResourceAddress::canonical(Resource::new(&self.issuer)))
         } else {
-            Resource::from_path(&self.issuer, inserted)
+            ResourceAddress::from_path(&self.issuer, inserted)
         }
     }
 }

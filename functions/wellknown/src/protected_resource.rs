@@ -2,13 +2,13 @@
 
 use serde::Serialize;
 use shared::oauth::issuer::Issuer;
-use shared::oauth::resource::Resource;
+use shared::oauth::resource::ResourceAddress;
 use shared::oauth::scope::{Scope, Scopes};
 
 /// The document, by RFC 9728 §2.
 #[derive(Serialize)]
 pub(crate) struct ProtectedResourceMetadata {
-    /// Exactly the URL that people paste: clients compare (§3.3).
+    /// Exactly the URL that was pasted, in its spelling: clients compare (§3.3).
     resource: String,
     authorization_servers: [String; 1],
     /// The scopes of a first connection. `offline_access` does not belong to a resource.
@@ -20,13 +20,14 @@ pub(crate) struct ProtectedResourceMetadata {
 }
 
 impl ProtectedResourceMetadata {
-    pub(crate) fn of(issuer: &Issuer, resource: &Resource, product: &str) -> Self {
+    pub(crate) fn of(issuer: &Issuer, address: &ResourceAddress, product: &str) -> Self {
         Self {
-            resource: resource.to_string(),
+            resource: address.to_string(),
             authorization_servers: [issuer.to_string()],
             scopes_supported: Scopes::DEFAULT.permissions().iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
-            resource_name: resource
+            resource_name: address
+                .resource()
                 .tenant()
                 .map_or_else(|| product.to_owned(), |tenant| format!("{product} ({tenant})")),
         }

@@ -119,6 +119,10 @@ fn error_page_causes(reason: &str) -> &'static [Cause] {
             ),
             Cause("somebody else made the link", "if nobody was connecting, there is nothing to do: no code was sent"),
         ],
+        "unusable_address" => &[Cause(
+            "the client wants to be answered at an address that its registration left out: a private scheme, or http in a local network",
+            "tell its makers: it has to use its https or loopback address",
+        )],
         "unrecognized_session" => &[
             Cause(
                 "the session that sign-in made is not one that counts here",
@@ -151,7 +155,9 @@ fn authorization_error_causes(reason: &str) -> &'static [Cause] {
         "no_challenge" | "challenge_method" | "challenge" => {
             &[Cause("the client does not do PKCE with S256", "update the client: nothing less is accepted")]
         }
-        "scope" => &[Cause("the client asks for scopes that are not offered", "take them out of its settings")],
+        "scope" => {
+            &[Cause("a scope has a character that no scope may have", "correct the scopes in the client's settings")]
+        }
         _ => &[Cause("the client asks for what OAuth 2.1 does not have", "update the client")],
     }
 }

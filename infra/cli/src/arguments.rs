@@ -58,8 +58,7 @@ pub(crate) fn client_name(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
-    let rule = "an address is https, or http on localhost, 127.0.0.1 or [::1], written as a browser writes it, without a fragment";
-    RedirectUri::parse(text).map(|uri| uri.without_loopback_port()).ok_or_else(|| rule.to_owned())
+    RedirectUri::parse(text).map(|uri| uri.without_loopback_port()).map_err(|error| error.sentence().to_owned())
 }
 
 /// A span of time: `90s`, `15m`, `12h`, `30d`.

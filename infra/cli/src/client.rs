@@ -119,7 +119,14 @@ async fn add(
     }
     let (text, secret) = new_secret(context.now);
     let kind = ClientKind::Confidential { secrets: vec![secret] };
-    let client = Client { id, name: Some(name), redirect_uris, refreshes: true, kind };
+    // Two addresses on loopback may differ by the port alone, which has been cut.
+    let mut distinct: Vec<RedirectUri> = Vec::new();
+    for uri in redirect_uris {
+        if !distinct.contains(&uri) {
+            distinct.push(uri);
+        }
+    }
+    let client = Client { id, name: Some(name), redirect_uris: distinct, refreshes: true, kind };
     context.announce(&OperatorEvent::ClientAdding { client: client.id.as_str() }).await;
     match clients.put(&client).await? {
         PutOutcome::Written => {}

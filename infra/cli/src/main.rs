@@ -97,7 +97,7 @@ async fn main() -> ExitCode {
     let done = match command {
         Command::OnDeployment(command) => operate(&deployment, command, json).await,
         Command::Completions(command) => print(&Ok(completions::run(&command, Arguments::command())), json),
-        Command::Doctor(command) => match doctor::run(command, &deployment).await {
+        Command::Doctor(command) => match Box::pin(doctor::run(command, &deployment)).await {
             Ok((output, well)) => print(&Ok(output), json) && well,
             Err(reason) => print(&Err(reason), json),
         },

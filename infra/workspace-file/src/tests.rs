@@ -170,6 +170,18 @@ fn tools_are_validated() {
             "demo.yaml:5:78: tool a of tenant acme: `input_schema`: the schema must have the type object",
         ),
         (
+            "tools:\n  a: { title: A, description: B, url: 'https://a.example', input_schema: { type: object, anyOf: [ { required: [b] } ], properties: { b: {} } } }",
+            "demo.yaml:5:94: tool a of tenant acme: `input_schema`: the input schema must not have anyOf, oneOf, allOf, enum or not \
+             at its top: hosts refuse every tool for it",
+        ),
+        (
+            "tools:\n  a: { title: A, description: B, url: 'https://a.example', input_schema: { type: object, properties: { $b: {}, c: { properties: { 'd e': {} } } } } }",
+            "demo.yaml:5:108: tool a of tenant acme: `input_schema`: a property must have a name of 1 to 64 of A-Z, a-z, 0-9, _, . \
+             and -: hosts refuse every tool for another\n\
+             demo.yaml:5:135: tool a of tenant acme: `input_schema`: a property must have a name of 1 to 64 of A-Z, a-z, 0-9, _, . \
+             and -: hosts refuse every tool for another",
+        ),
+        (
             "tools:\n  a: { title: A, description: B, url: 'https://a.example', input_schema: { type: object, properties: { b: { type: strin } } } }",
             "demo.yaml:5:113: tool a of tenant acme: `input_schema` is no JSON Schema: ",
         ),

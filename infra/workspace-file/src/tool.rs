@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use shared::store::workspace::tool::{BUILT_IN, TIMEOUTS, Tool, ToolEndpoint, is_callable, is_function};
+use shared::store::workspace::tool_definition::{RefusedPart, check_size, refused_parts};
 use shared::store::workspace::{Name, ValidationError};
 
 use crate::reader::{Entry, Fields, Reader};
@@ -52,6 +53,14 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: Name, entry: &Entry<'_>) -> Op
     let (idempotent, open_world) =
         (fields.boolean(reader, "idempotent", false), fields.boolean(reader, "open_world", true));
     let input_schema = fields.schema(reader, "input_schema").map(|schema| schema.object);
+    if let Some((schema, node)) = input_schema.as_ref().zip(fields.optional("input_schema")) {
+        for RefusedPart { pointer, error } in refused_parts(schema) {
+            reader.report(node.location_of(&pointer), &entry.subject, format!("`input_schema`: {error}"));
+        }
+        if let Err(error) = check_size(description.as_deref().unwrap_or_default(), schema) {
+            reader.report(node.location, &entry.subject, error);
+        }
+    }
     let output_schema = fields.optional("output_schema").map(|_| fields.schema(reader, "output_schema"));
     Some(Tool {
         name,

@@ -19,8 +19,8 @@ pub fn value<'a>(request: &'a Request, name: &str, issuer: &Issuer) -> Option<&'
     cookie::of(request.headers()).find_map(|(known, value)| (known == name).then_some(value))
 }
 
-/// Sets the cookie for `age` seconds. 0 deletes it, `None` keeps it until the browser is closed. `value` is
-/// base64url.
+/// Sets the cookie for `age` seconds. 0 deletes it, `None` keeps it until the browser is closed. `value` has
+/// only what a cookie may have.
 pub fn set(response: &mut Response<Body>, name: &str, value: &str, age: Option<u32>, issuer: &Issuer) {
     response::set_cookie(response, &self::name(name, issuer), value, age, issuer);
 }

@@ -1,4 +1,4 @@
-//! Form and query parameters: each name once, size-capped, UTF-8.
+//! Form and query parameters: size-capped, UTF-8, and each name that means something once.
 
 use lambda_http::Request;
 use percent_encoding::percent_decode_str;
@@ -28,7 +28,7 @@ pub enum ParameterError {
     /// A part that breaks the rules of HTTP.
     #[error("the {0} is malformed")]
     NotHttp(MalformedPart),
-    /// A name that occurs twice.
+    /// A name that occurs twice and must not.
     #[error("a parameter is repeated")]
     Repeated,
 }
@@ -43,7 +43,16 @@ impl Parameters {
     /// When it is too large, not UTF-8 or names a parameter twice.
     pub fn of_query(request: &Request) -> Result<Self, ParameterError> {
         // From `rawQueryString`: the event's map of parameters joins repeated ones with a comma.
-        Self::parse(request.uri().query().unwrap_or_default())
+        Self::parse(request.uri().query().unwrap_or_default(), |_| true)
+    }
+
+    /// From the query string of an OAuth client, in which only the parameters `once` must not be repeated (OAuth 2.1 §3.1). What
+    /// means nothing here is ignored, however often it is sent.
+    ///
+    /// # Errors
+    /// When it is too large, not UTF-8 or names one of `once` twice.
+    pub fn of_query_with(request: &Request, once: &[&str]) -> Result<Self, ParameterError> {
+        Self::parse(request.uri().query().unwrap_or_default(), |name| once.contains(&name))
     }
 
     /// From a form body.
@@ -51,18 +60,19 @@ impl Parameters {
     /// # Errors
     /// When it is too large, not a form, not UTF-8 or names a parameter twice.
     pub fn of_body(request: &Request) -> Result<Self, ParameterError> {
-        if !body::is_of_type(request, "application/x-www-form-urlencoded") {
-            return Err(ParameterError::NotAForm);
-        }
-        let body = std::str::from_utf8(body::bytes(request)).map_err(|_| ParameterError::NotUtf8)?;
-        Self::parse(body)
+        Self::parse(form(request)?, |_| true)
     }
 
-    /// From `name=value&…`.
+    /// From a form body of an OAuth client, in which only the parameters `once` must not be repeated (OAuth 2.1 §3.2).
     ///
     /// # Errors
-    /// When it is too large, not UTF-8 or names a parameter twice.
-    pub fn parse(text: &str) -> Result<Self, ParameterError> {
+    /// When it is too large, not a form, not UTF-8 or names one of `once` twice.
+    pub fn of_body_with(request: &Request, once: &[&str]) -> Result<Self, ParameterError> {
+        Self::parse(form(request)?, |name| once.contains(&name))
+    }
+
+    /// From `name=value&…`; `is_single` names those that must not be repeated.
+    fn parse(text: &str, is_single: impl Fn(&str) -> bool) -> Result<Self, ParameterError> {
         if text.len() > Self::LIMIT {
             return Err(ParameterError::TooLarge);
         }
@@ -70,7 +80,7 @@ impl Parameters {
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decode(name)?, decode(value)?);
-            if seen.iter().any(|(earlier, _)| *earlier == name) {
+            if is_single(&name) && seen.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(ParameterError::Repeated);
             }
             seen.push((name, value));
@@ -78,16 +88,28 @@ impl Parameters {
         Ok(Self(seen))
     }
 
-    /// The value of `name`, if it was sent and is not empty.
+    /// The values of `name` that are not empty, in their order.
+    pub fn values(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `name`, if it was sent and is not empty: the first of several.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(known, value)| known == name && !value.is_empty()).map(|(_, value)| value.as_str())
+        self.values(name).next()
     }
 
     /// All that were sent, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
+}
+
+fn form(request: &Request) -> Result<&str, ParameterError> {
+    if !body::is_of_type(request, "application/x-www-form-urlencoded") {
+        return Err(ParameterError::NotAForm);
+    }
+    std::str::from_utf8(body::bytes(request)).map_err(|_| ParameterError::NotUtf8)
 }
 
 pub(super) fn decode(text: &str) -> Result<String, ParameterError> {

@@ -37,9 +37,10 @@ use crate::environment::{ConfigError, Environment};
 use crate::oauth::issuer::Issuer;
 use crate::upstream_error::UpstreamError;
 
-/// Most bytes of the address to return to after signing in: it has to fit into a cookie. An authorization
-/// request with a long `state` has about 1 KB.
-pub const MAX_RETURN_TO_LEN: usize = 2048;
+/// Most bytes of the address to return to after signing in. An authorization request with a `state` of 4 KB fits. With a
+/// session's cookies, and encoded once more in the address of the login page, it must stay within the 10,240 bytes of headers
+/// that API Gateway takes.
+pub const MAX_RETURN_TO_LEN: usize = 7 * 1024;
 
 /// How long after its last access token expired a session can be refreshed: as long as a connection may be
 /// unused.

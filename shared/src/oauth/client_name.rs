@@ -11,6 +11,25 @@ pub fn parse(text: &str) -> Option<String> {
     fits.then(|| name.to_owned())
 }
 
+/// The name in `text` as it can be shown: without the characters that deceive, blanks as one space, and cut at the limit. None
+/// if nothing is left. For names that a client gives itself: a name is decoration, and refuses no client.
+#[must_use]
+pub fn clean(text: &str) -> Option<String> {
+    let mut name = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    loop {
+        // Without one of them another may be out of its place.
+        while is_deceptive(&name) {
+            name = flag_deceptive(&name).filter(|(_, deceptive)| !deceptive).map(|(character, _)| character).collect();
+        }
+        let cut: String = name.trim().chars().take(MAX_LENGTH).collect();
+        if cut == name {
+            break;
+        }
+        name = cut;
+    }
+    (!name.is_empty()).then_some(name)
+}
+
 /// Whether a name has characters that are invisible or change the direction of the text around it.
 #[must_use]
 pub fn is_deceptive(name: &str) -> bool {
@@ -122,6 +141,29 @@ mod tests {
             "\u{200f}Acme שלום",
         ] {
             assert_eq!(parse(name).as_deref(), Some(name));
+        }
+    }
+
+    #[test]
+    fn names_are_cleaned_to_what_can_be_shown() {
+        let long = format!("{}👩\u{200d}💻", "x".repeat(98));
+        for (text, name) in [
+            ("Claude Code (my-server)", Some("Claude Code (my-server)")),
+            ("\u{2601}\u{fe0f} Cloud agent", Some("\u{2601}\u{fe0f} Cloud agent")),
+            ("Ac\u{200d}me", Some("Acme")),
+            ("Acme\u{fe0f}\u{fe0f}", Some("Acme")),
+            ("Cl\u{202e}edua", Some("Cledua")),
+            ("Claude\nVerified\u{2028}by\tus", Some("Claude Verified by us")),
+            ("👩\u{200d}\u{200d}💻", Some("👩💻")),
+            ("  Acme \u{200b} ", Some("Acme")),
+            (long.as_str(), Some(&long[..102])),
+            ("", None),
+            (" \n", None),
+            ("\u{200b}\u{200d}", None),
+        ] {
+            let cleaned = clean(text);
+            assert_eq!(cleaned.as_deref(), name, "{text:?}");
+            assert!(cleaned.is_none_or(|cleaned| parse(&cleaned).as_ref() == Some(&cleaned)), "{text:?}");
         }
     }
 

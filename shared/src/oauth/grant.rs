@@ -12,6 +12,7 @@ use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, Superseded, TokenFamily};
+use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
@@ -67,6 +68,8 @@ pub struct Grant {
     pub id: GrantId,
     /// What was agreed.
     pub approval: Approval,
+    /// What the client had requested; the person may have approved less, or more. Nothing in grants from before it was kept.
+    pub requested: Option<RequestedScopes>,
     /// What its code is bound to.
     pub binding: CodeBinding,
     /// What has become of it.
@@ -227,7 +230,13 @@ impl Grant {
         let id = GrantId::random();
         let code = AuthorizationCode { grant: id.clone(), secret: Secret::random() };
         let binding = CodeBinding { code: code.secret.digest(), challenge, redirect_uri };
-        (Self { id, approval, binding, state: GrantState::Issued }, code)
+        (Self { id, approval, requested: None, binding, state: GrantState::Issued }, code)
+    }
+
+    /// This grant, of a request for these scopes.
+    #[must_use]
+    pub fn for_request(self, requested: RequestedScopes) -> Self {
+        Self { requested: Some(requested), ..self }
     }
 
     /// Whether `code` is the code of this grant.

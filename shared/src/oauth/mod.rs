@@ -14,6 +14,7 @@ pub mod issuer;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod refresh_token_rotation;
+pub mod requested_scopes;
 pub mod resource;
 pub mod role;
 pub mod scope;

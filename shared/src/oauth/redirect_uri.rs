@@ -1,5 +1,6 @@
 //! Redirect addresses: https, or http on a loopback host.
 
+use thiserror::Error;
 use url::{Host, Url};
 
 /// A redirect address as it was registered or requested, byte for byte.
@@ -17,19 +18,73 @@ impl RedirectUri {
     ///
     /// An address that the URL standard would rewrite is refused. So the address that is compared, the one
     /// that is shown and the one that the browser opens are the same.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > Self::MAX_LENGTH || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
-            return None;
+    ///
+    /// # Errors
+    /// The first rule that it breaks.
+    pub fn parse(text: &str) -> Result<Self, RedirectUriError> {
+        if text.contains('#') {
+            return Err(RedirectUriError::Fragment);
         }
-        let url = Url::parse(text).ok()?;
+        if raw_authority(text).contains('@') {
+            return Err(RedirectUriError::UserInfo);
+        }
+        if text.split('?').next().is_some_and(|before_query| before_query.contains('*')) {
+            return Err(RedirectUriError::Wildcard);
+        }
+        if text.len() > Self::MAX_LENGTH {
+            return Err(RedirectUriError::TooLong);
+        }
+        if !text.is_ascii() {
+            return Err(RedirectUriError::NotAscii);
+        }
+        if !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
+            return Err(RedirectUriError::Blank);
+        }
+        let url = Url::parse(text).map_err(|_| RedirectUriError::NotAbsolute)?;
         let loopback = is_loopback(&url);
-        let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-        let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        match url.scheme() {
+            "https" => {}
+            "http" if loopback => {}
+            "http" => return Err(RedirectUriError::PlainHttp),
+            _ => return Err(RedirectUriError::Scheme),
+        }
         // The URL standard adds a slash to `https://host`, which does not change its meaning. It is the one
         // form accepted although it is rewritten.
-        let unchanged = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
-        (secure && plain && unchanged).then(|| Self { text: text.to_owned(), loopback })
+        if url.as_str() == text || url.as_str().strip_suffix('/') == Some(text) {
+            return Ok(Self { text: text.to_owned(), loopback });
+        }
+        let authority = raw_authority(text);
+        let scheme = text.split(':').next().unwrap_or_default();
+        Err(if [scheme, authority].iter().any(|part| part.bytes().any(|byte| byte.is_ascii_uppercase())) {
+            RedirectUriError::UpperCase
+        } else if url.port().is_none() && (authority.ends_with(":443") || authority.ends_with(":80")) {
+            RedirectUriError::DefaultPort
+        } else {
+            RedirectUriError::Rewritten
+        })
+    }
+
+    /// The usable ones of what a client names, in its order. One that cannot be used here voids none of the others: clients name
+    /// the addresses of all their forms at once, private schemes among them.
+    ///
+    /// # Errors
+    /// When one has a fragment, a user or a wildcard, as its author may mean more than one address; or, with the error of the
+    /// first, when there are some and none can be used.
+    pub fn usable<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<Self>, RedirectUriError> {
+        let (mut usable, mut dropped) = (Vec::new(), None);
+        for text in texts {
+            match Self::parse(text) {
+                Ok(uri) => usable.push(uri),
+                Err(error) if error.voids_the_others() => return Err(error),
+                Err(error) => {
+                    dropped.get_or_insert(error);
+                }
+            }
+        }
+        match dropped {
+            Some(error) if usable.is_empty() => Err(error),
+            _ => Ok(usable),
+        }
     }
 
     /// As text.
@@ -79,6 +134,81 @@ impl RedirectUri {
     }
 }
 
+/// Why an address cannot be a redirect address here. The text is for whoever registered it, and holds nothing of the address.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RedirectUriError {
+    /// OAuth 2.1 §2.3.
+    #[error("{}", self.sentence())]
+    Fragment,
+    /// `https://user@host/`.
+    #[error("{}", self.sentence())]
+    UserInfo,
+    /// `*`, which some servers take for any text.
+    #[error("{}", self.sentence())]
+    Wildcard,
+    /// Longer than [`RedirectUri::MAX_LENGTH`].
+    #[error("{}", self.sentence())]
+    TooLong,
+    /// Letters beyond ASCII, in the host or elsewhere.
+    #[error("{}", self.sentence())]
+    NotAscii,
+    /// A space or a control character.
+    #[error("{}", self.sentence())]
+    Blank,
+    /// No absolute URL.
+    #[error("{}", self.sentence())]
+    NotAbsolute,
+    /// A private scheme, or none that a browser opens over the network.
+    #[error("{}", self.sentence())]
+    Scheme,
+    /// `http` beyond the person's own machine.
+    #[error("{}", self.sentence())]
+    PlainHttp,
+    /// Capitals in scheme or host.
+    #[error("{}", self.sentence())]
+    UpperCase,
+    /// `:443` after https, `:80` after http.
+    #[error("{}", self.sentence())]
+    DefaultPort,
+    /// Browsers would write it in another way.
+    #[error("{}", self.sentence())]
+    Rewritten,
+}
+
+impl RedirectUriError {
+    /// The rule, as a sentence.
+    #[must_use]
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Fragment => "A redirect URI must not have a fragment (#).",
+            Self::UserInfo => "A redirect URI must not have a user or a password before its host.",
+            Self::Wildcard => "A redirect URI must not have a wildcard (*): name each address.",
+            Self::TooLong => "A redirect URI may have 1024 characters.",
+            Self::NotAscii => {
+                "A redirect URI must be ASCII: write the host in Punycode (xn--), and percent-encode other letters elsewhere."
+            }
+            Self::Blank => "A redirect URI must not have a blank or a control character.",
+            Self::NotAbsolute => "A redirect URI must be an absolute URL.",
+            Self::Scheme => "The scheme of a redirect URI must be https, or http on a loopback host.",
+            Self::PlainHttp => "A redirect URI with http must be on a loopback host: localhost, 127.0.0.1 or [::1].",
+            Self::UpperCase => "The scheme and the host of a redirect URI must be in lower case.",
+            Self::DefaultPort => "A redirect URI must not name the default port of its scheme (:443, or :80 of http).",
+            Self::Rewritten => "A redirect URI must be written as browsers write it: they would change this one.",
+        }
+    }
+
+    /// Whether a list with such an address is refused as a whole.
+    const fn voids_the_others(self) -> bool {
+        matches!(self, Self::Fragment | Self::UserInfo | Self::Wildcard)
+    }
+}
+
+/// What is written between `scheme://` and the path: host and port, with the user if there is one.
+fn raw_authority(text: &str) -> &str {
+    let after_scheme = text.split_once(':').and_then(|(_, rest)| rest.strip_prefix("//"));
+    after_scheme.and_then(|rest| rest.split(['/', '\\', '?', '#']).next()).unwrap_or_default()
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -100,32 +230,74 @@ mod tests {
 
     #[test]
     fn redirect_uris_are_validated() {
-        for (text, right) in [
-            ("https://claude.ai/api/mcp/auth_callback", true),
-            ("https://host", true),
-            ("https://host/?a=b", true),
-            ("http://localhost/callback", true),
-            ("http://localhost:33418/callback", true),
-            ("http://127.0.0.1:9/cb", true),
-            ("http://[::1]:9/cb", true),
-            ("http://example.com/cb", false),
-            ("http://127.0.0.2/cb", false),
-            ("http://localhost.example.com/cb", false),
-            ("cursor://callback", false),
-            ("javascript:alert(1)", false),
-            ("https://user@host/", false),
-            ("https://host/#fragment", false),
-            ("https://host/#", false),
-            ("https://HOST/", false),
-            ("https://host/a/../b", false),
-            ("https://host\\@evil.example/", false),
-            ("https://host:443/", false),
-            ("//host/", false),
-            ("https://höst/", false),
-            (" https://host/", false),
-            ("https://host/\n", false),
+        use RedirectUriError::{
+            Blank, DefaultPort, Fragment, NotAbsolute, NotAscii, PlainHttp, Rewritten, Scheme, TooLong, UpperCase,
+            UserInfo, Wildcard,
+        };
+        let long = format!("https://host/{}", "a".repeat(RedirectUri::MAX_LENGTH));
+        for (text, error) in [
+            ("https://claude.ai/api/mcp/auth_callback", None),
+            ("https://host", None),
+            ("https://host/?a=b", None),
+            ("https://host/?a=*&b=c@d", None),
+            ("http://localhost/callback", None),
+            ("http://localhost:33418/callback", None),
+            ("http://127.0.0.1:9/cb", None),
+            ("http://[::1]:9/cb", None),
+            ("http://example.com/cb", Some(PlainHttp)),
+            ("http://192.168.1.20:3000/cb", Some(PlainHttp)),
+            ("http://127.0.0.2/cb", Some(PlainHttp)),
+            ("http://localhost.example.com/cb", Some(PlainHttp)),
+            ("cursor://callback", Some(Scheme)),
+            ("urn:ietf:wg:oauth:2.0:oob", Some(Scheme)),
+            ("javascript:alert(1)", Some(Scheme)),
+            ("https://user@host/", Some(UserInfo)),
+            ("https://@host/", Some(UserInfo)),
+            ("cursor://user@callback", Some(UserInfo)),
+            ("https://host/#fragment", Some(Fragment)),
+            ("https://host/#", Some(Fragment)),
+            ("cursor://callback#x", Some(Fragment)),
+            ("https://*.host/cb", Some(Wildcard)),
+            ("https://host/*", Some(Wildcard)),
+            ("http://localhost:*/cb", Some(Wildcard)),
+            (&long, Some(TooLong)),
+            ("https://HOST/", Some(UpperCase)),
+            ("HTTPS://host/", Some(UpperCase)),
+            ("https://HOST:443/", Some(UpperCase)),
+            ("http://LOCALHOST/", Some(UpperCase)),
+            ("https://host:443/", Some(DefaultPort)),
+            ("https://host:443", Some(DefaultPort)),
+            ("http://localhost:80/callback", Some(DefaultPort)),
+            ("http://[::1]:80/callback", Some(DefaultPort)),
+            ("https://host/a/../b", Some(Rewritten)),
+            ("https:/host/", Some(Rewritten)),
+            ("http://127.1/cb", Some(Rewritten)),
+            ("https://host\\@evil.example/", Some(Rewritten)),
+            ("//host/", Some(NotAbsolute)),
+            ("", Some(NotAbsolute)),
+            ("https://höst/", Some(NotAscii)),
+            ("https://host/ä", Some(NotAscii)),
+            (" https://host/", Some(Blank)),
+            ("https://host/\n", Some(Blank)),
         ] {
-            assert_eq!(RedirectUri::parse(text).is_some(), right, "{text}");
+            assert_eq!(RedirectUri::parse(text).err(), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_unusable_redirect_uri_voids_none_of_the_others() {
+        const GOOD: &str = "https://host/cb";
+        for (texts, kept) in [
+            (&[][..], Ok(&[][..])),
+            (&["cursor://cb", GOOD, "http://10.0.0.7/cb", "urn:x:y", "", "https://HOST/"], Ok(&[GOOD][..])),
+            (&["cursor://cb", "http://host/cb"], Err(RedirectUriError::Scheme)),
+            (&[GOOD, "https://host/#"], Err(RedirectUriError::Fragment)),
+            (&[GOOD, "cursor://a@b"], Err(RedirectUriError::UserInfo)),
+            (&[GOOD, "https://*.host/"], Err(RedirectUriError::Wildcard)),
+        ] {
+            let usable = RedirectUri::usable(texts.iter().copied());
+            let usable = usable.as_ref().map(|uris| uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>());
+            assert_eq!(usable.as_deref().map_err(|error| **error), kept, "{texts:?}");
         }
     }
 

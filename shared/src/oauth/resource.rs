@@ -31,23 +31,35 @@ impl Resource {
         Self { issuer: issuer.clone(), tenant: Some(tenant.clone()) }
     }
 
-    /// The one at that path of our origin, spelt exactly so. `None` if none can be there.
+    /// The one at that path of our origin. `None` if none can be there. One slash at the end and capitals in the tenant are as
+    /// people paste them, and mean the same.
     #[must_use]
     pub fn from_path(issuer: &Issuer, path: &str) -> Option<Self> {
+        let path = path.strip_suffix('/').unwrap_or(path);
         match path.strip_prefix(PATH)? {
             "" => Some(Self::new(issuer)),
-            rest => Some(Self::for_tenant(issuer, &TenantId::parse(rest.strip_prefix('/')?)?)),
+            rest => {
+                let tenant = rest.strip_prefix('/')?.to_ascii_lowercase();
+                Some(Self::for_tenant(issuer, &TenantId::parse(&tenant)?))
+            }
         }
     }
 
     /// The resource that `requested` names, if it is ours. RFC 8707 §2: an absolute URI without fragment;
-    /// scheme and host in any case. One slash at the end is ignored, as some clients add it. The token
+    /// scheme and host in any case. A query is dropped: people add one so that a client takes the address for a new one. Some
+    /// clients send the origin alone, which means the MCP server for whichever tenant the person chooses. The token
     /// carries the canonical form.
     #[must_use]
     pub fn parse(issuer: &Issuer, requested: &str) -> Option<Self> {
-        let requested = requested.strip_suffix('/').unwrap_or(requested);
+        if requested.contains('#') {
+            return None;
+        }
+        let requested = requested.split('?').next()?;
         let (origin, path) = requested.split_at_checked(issuer.as_str().len())?;
-        if origin.eq_ignore_ascii_case(issuer.as_str()) { Self::from_path(issuer, path) } else { None }
+        if !origin.eq_ignore_ascii_case(issuer.as_str()) {
+            return None;
+        }
+        if path.is_empty() || path == "/" { Some(Self::new(issuer)) } else { Self::from_path(issuer, path) }
     }
 
     /// From the table, where only our own were put.
@@ -68,11 +80,70 @@ impl Resource {
     pub fn serves(&self, tenant: &TenantId) -> bool {
         self.tenant.as_ref().is_none_or(|only| only == tenant)
     }
+}
+
+/// A resource at the address at which a request asked for it, which may be another spelling than the canonical one. Clients compare
+/// the address that the documents name with the one that was pasted (RFC 9728 §3.3), so the documents repeat that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceAddress {
+    resource: Resource,
+    path: String,
+}
+
+impl ResourceAddress {
+    /// Of the resource at that path of our origin. `None` if none can be there. Without a query, which is never repeated.
+    #[must_use]
+    pub fn from_path(issuer: &Issuer, path: &str) -> Option<Self> {
+        Some(Self { resource: Resource::from_path(issuer, path)?, path: path.to_owned() })
+    }
+
+    /// Its canonical address.
+    #[must_use]
+    pub fn canonical(resource: Resource) -> Self {
+        let path = Path(&resource).to_string();
+        Self { resource, path }
+    }
+
+    /// The resource.
+    #[must_use]
+    pub const fn resource(&self) -> &Resource {
+        &self.resource
+    }
 
     /// The URL of its metadata: the well-known prefix goes before its path (RFC 9728 §3.1).
     #[must_use]
     pub fn metadata_url(&self) -> String {
-        format!("{}/.well-known/oauth-protected-resource{}", self.issuer, Path(self))
+        format!("{}/.well-known/oauth-protected-resource{}", self.resource.issuer, self.path)
+    }
+}
+
+/// The URL, as it was asked for.
+impl fmt::Display for ResourceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.resource.issuer, self.path)
+    }
+}
+
+/// The resource that a request names (RFC 8707 §2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestedResource {
+    /// The request names none.
+    Unspecified,
+    /// One of ours. Several spellings of it may be named.
+    Known(Resource),
+    /// One that is not ours, or several: a token here is for one.
+    Unknown,
+}
+
+impl RequestedResource {
+    /// Of all values of `resource` in a request.
+    pub fn parse<'a>(issuer: &Issuer, requested: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut named = requested.into_iter().map(|resource| Resource::parse(issuer, resource));
+        match named.next() {
+            None => Self::Unspecified,
+            Some(Some(first)) if named.all(|other| other.as_ref() == Some(&first)) => Self::Known(first),
+            Some(_) => Self::Unknown,
+        }
     }
 }
 
@@ -113,14 +184,23 @@ mod tests {
             ("https://connect.example.com/api/mcp/server//acme", None),
             ("https://connect.example.com/api/mcp/server/acme//", None),
             ("https://connect.example.com/api/mcp/server/acme/x", None),
-            ("https://connect.example.com/api/mcp/server/Acme", None),
+            ("https://connect.example.com/api/mcp/server/Acme", acme),
+            ("https://connect.example.com/api/mcp/server/ACME/?v=2", acme),
             ("https://connect.example.com/api/mcp/server/ac%6de", None),
             ("https://connect.example.com/api/mcp/serveracme", None),
-            ("https://connect.example.com/api/mcp/server?a=b", None),
-            ("https://connect.example.com/api/mcp/server/acme?a=b", None),
+            ("https://connect.example.com/api/mcp/server?a=b", main),
+            ("https://connect.example.com/api/mcp/server/?a=/b/", main),
+            ("https://connect.example.com/api/mcp/server/acme?a=b", acme),
+            ("https://connect.example.com/api/mcp/server?a=b#c", None),
+            ("https://connect.example.com?a=/api/mcp/server/acme", main),
             ("https://connect.example.com/api/mcp/server#f", None),
             ("https://connect.example.com/api/mcp/server/acme#f", None),
-            ("https://connect.example.com", None),
+            ("https://connect.example.com", main),
+            ("https://connect.example.com/", main),
+            ("https://connect.example.com//", None),
+            ("https://connect.example.com/oauth", None),
+            ("https://connect.example.com.evil.example", None),
+            ("https://connect.example.com@evil.example", None),
             ("https://connect.example.com:443/api/mcp/server", None),
             ("https://connect.example.com.evil.example/api/mcp/server", None),
             ("https://evil.example/api/mcp/server", None),
@@ -135,14 +215,54 @@ mod tests {
     }
 
     #[test]
-    fn resource_has_a_metadata_url_and_serves_its_tenant() {
+    fn several_resource_indicators_must_mean_one_resource() {
+        const MAIN: &str = "https://connect.example.com/api/mcp/server";
+        const MAIN_WITH_SLASH: &str = "https://connect.example.com/api/mcp/server/";
+        const ACME: &str = "https://connect.example.com/api/mcp/server/acme";
+        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let known = |text| RequestedResource::Known(Resource::parse(&issuer, text).unwrap());
+        for (requested, meant) in [
+            (&[][..], RequestedResource::Unspecified),
+            (&[ACME], known(ACME)),
+            (&[MAIN, MAIN], known(MAIN)),
+            (&[MAIN, MAIN_WITH_SLASH, MAIN], known(MAIN)),
+            (&[MAIN, ACME], RequestedResource::Unknown),
+            (&[MAIN, "api://other"], RequestedResource::Unknown),
+            (&["api://other", MAIN], RequestedResource::Unknown),
+            (&["api://other"], RequestedResource::Unknown),
+        ] {
+            assert_eq!(RequestedResource::parse(&issuer, requested.iter().copied()), meant, "{requested:?}");
+        }
+    }
+
+    #[test]
+    fn address_repeats_the_path_that_was_asked_for() {
+        let issuer = Issuer::parse("https://connect.example.com").unwrap();
+        let metadata = "https://connect.example.com/.well-known/oauth-protected-resource";
+        for (path, canonical) in [
+            ("/api/mcp/server", "/api/mcp/server"),
+            ("/api/mcp/server/", "/api/mcp/server"),
+            ("/api/mcp/server/acme/", "/api/mcp/server/acme"),
+            ("/api/mcp/server/ACME", "/api/mcp/server/acme"),
+        ] {
+            let address = ResourceAddress::from_path(&issuer, path).unwrap();
+
+            assert_eq!((address.to_string(), address.metadata_url()), (issuer.at(path), format!("{metadata}{path}")));
+            assert_eq!(address.resource().to_string(), issuer.at(canonical));
+            let canonical_address = ResourceAddress::canonical(address.resource().clone());
+            assert_eq!(canonical_address.to_string(), issuer.at(canonical));
+        }
+        assert_eq!(ResourceAddress::from_path(&issuer, "/api/mcp/server//"), None);
+        assert_eq!(ResourceAddress::from_path(&issuer, "/"), None);
+    }
+
+    #[test]
+    fn resource_serves_its_tenant() {
         let issuer = Issuer::parse("https://connect.example.com").unwrap();
         let [acme, globex] = ["acme", "globex"].map(|id| TenantId::parse(id).unwrap());
-        let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
 
         let (main, own) = (Resource::new(&issuer), Resource::for_tenant(&issuer, &acme));
 
-        assert_eq!((main.metadata_url(), own.metadata_url()), (metadata.to_owned(), format!("{metadata}/acme")));
         assert_eq!((main.tenant(), own.tenant()), (None, Some(&acme)));
         assert_eq!([&main, &own].map(|it| (it.serves(&acme), it.serves(&globex))), [(true, true), (true, false)]);
     }

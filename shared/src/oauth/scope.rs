@@ -77,7 +77,7 @@ impl Scope {
     }
 }
 
-/// A set of scopes, closed under what each implies, written in one order.
+/// A set of scopes, written in one order, and closed under what each implies unless a method says otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(u16);
 
@@ -100,28 +100,16 @@ impl Scopes {
     pub const READ_ONLY: Self =
         Self(Scope::SkillsRead.bit() | Scope::ViewsRead.bit() | Scope::EntitiesRead.bit() | Scope::DocumentsRead.bit());
 
-    /// What a client asks for (RFC 6749 §3.3: `scope = scope-token *( SP scope-token )`).
-    ///
-    /// Scopes that we do not offer are ignored, as clients add some for other servers (OAuth 2.1 §1.4.1 lets us issue less and
-    /// say so). `None` when nothing that we know is left, or when a character is not allowed.
-    #[must_use]
-    pub fn parse_requested(text: Option<&str>) -> Option<Self> {
-        let Some(text) = text else { return Some(Self::DEFAULT) };
-        if !text.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
-            return None;
-        }
-        let known = Self::parse(text).intersection(Self::SUPPORTED);
-        if known.permissions().is_empty() {
-            let only_to_stay = !known.is_empty() && text.split(' ').filter(|token| !token.is_empty()).count() == 1;
-            return only_to_stay.then_some(Self::DEFAULT);
-        }
-        Some(known)
-    }
-
     /// The known scopes of a text that we stored or that an operator wrote.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         text.split(' ').filter_map(Scope::parse).fold(Self::NONE, Self::with)
+    }
+
+    /// The known scopes of a text, without what they imply.
+    #[must_use]
+    pub fn parse_only(text: &str) -> Self {
+        text.split(' ').filter_map(Scope::parse).fold(Self::NONE, Self::with_only)
     }
 
     /// The known scopes of a list of names.
@@ -133,6 +121,12 @@ impl Scopes {
     #[must_use]
     pub const fn with(self, scope: Scope) -> Self {
         Self(self.0 | scope.bit() | scope.implied())
+    }
+
+    /// This and `scope`, without what it implies.
+    #[must_use]
+    pub const fn with_only(self, scope: Scope) -> Self {
+        Self(self.0 | scope.bit())
     }
 
     /// This without `scope`.
@@ -204,33 +198,5 @@ impl fmt::Display for Scopes {
 impl From<Scope> for Scopes {
     fn from(scope: Scope) -> Self {
         Self::NONE.with(scope)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn requested_scopes_are_parsed() {
-        for (requested, means) in [
-            (None, Some("tools:execute skills:read views:read offline_access")),
-            (Some("skills:read"), Some("skills:read")),
-            (Some("entities:write"), Some("entities:read entities:write")),
-            (Some("openid documents:read  profile"), Some("documents:read")),
-            (Some("offline_access"), Some("tools:execute skills:read views:read offline_access")),
-            (Some("connections:manage skills:read"), Some("skills:read")),
-            (Some("connections:manage"), None),
-            (Some("openid offline_access"), None),
-            (Some("openid"), None),
-            (Some("skills:read\n"), None),
-            (Some("\"skills:read\""), None),
-        ] {
-            assert_eq!(
-                Scopes::parse_requested(requested).map(|scopes| scopes.to_string()).as_deref(),
-                means,
-                "{requested:?}"
-            );
-        }
     }
 }

@@ -323,12 +323,14 @@ impl Clients {
             .table_name(&self.table)
             .key("id", AttributeValue::S(client.id.as_str().to_owned()))
             .condition_expression("fetched <= :fetched")
-            .update_expression(
-                "SET #name = :name, redirect_uris = :uris, refreshes = :refreshes, fetched = :fetched, fresh = :fresh, \
-                 digest = :digest",
-            )
+            .update_expression(format!(
+                "SET redirect_uris = :uris, refreshes = :refreshes, fetched = :fetched, fresh = :fresh, digest = :digest{}",
+                if client.name.is_some() { ", #name = :name" } else { " REMOVE #name" },
+            ))
             .expression_attribute_names("#name", "name")
-            .expression_attribute_values(":name", Value::from(client.name.as_deref().unwrap_or_default()).0)
+            .set_expression_attribute_values(
+                client.name.as_deref().map(|name| [(":name".to_owned(), Value::from(name).0)].into()),
+            )
             .expression_attribute_values(":uris", Value::from(uris).0)
             .expression_attribute_values(":refreshes", Value::from(client.refreshes).0)
             .expression_attribute_values(":fetched", Value::from(found.fetched).0)
@@ -447,7 +449,8 @@ fn read(item: &Item) -> Option<Client> {
             kind: ClientKind::Blocked { since: item.time("since")? },
         });
     }
-    let redirect_uris = item.texts("redirect_uris")?.into_iter().map(RedirectUri::parse).collect::<Option<_>>()?;
+    let redirect_uris =
+        item.texts("redirect_uris")?.into_iter().map(|uri| RedirectUri::parse(uri).ok()).collect::<Option<_>>()?;
     let kind = match item.text("kind")? {
         "registered" => ClientKind::Registered { expires: item.time("expires")? },
         CONFIDENTIAL => ClientKind::Confidential { secrets: read_secrets(item)? },

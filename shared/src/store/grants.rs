@@ -1,7 +1,8 @@
 //! Grants, by id; indexes by tenant and by person.
 //!
 //! ```text
-//! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", created: 1795…,
+//! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", requested?: "skills:read",
+//!                created: 1795…,
 //!                email?: "ana@example.com", membership?: <16 bytes>, membership_revocations?: 3, tenant_instance?: <16 bytes>,
 //!                tenant_revocations?: 7, code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
@@ -48,6 +49,7 @@ use crate::oauth::instance_id::InstanceId;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh_token_rotation::{PreviousToken, RETRIES, RotationNonce, Superseded, TokenFamily};
+use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::secret::{Digest, Secret, to_text};
@@ -436,7 +438,7 @@ fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateI
 
 /// The item of a new grant. Later writes are updates.
 fn write(grant: &Grant, effective: Scopes) -> Item {
-    let Grant { id, approval, binding, .. } = grant;
+    let Grant { id, approval, requested, binding, .. } = grant;
     let ApprovalBasis { membership, membership_revocations, tenant, tenant_revocations } = &approval.basis;
     Item::default()
         .with("id", id.to_text())
@@ -446,6 +448,7 @@ fn write(grant: &Grant, effective: Scopes) -> Item {
         .with("tenant", approval.tenant.as_str())
         .with("resource", approval.resource.to_string())
         .with("scope", approval.scopes.to_string())
+        .with_some("requested", requested.map(RequestedScopes::to_stored))
         .with("created", approval.at)
         .with_some("email", approval.email.as_deref())
         .with_some("membership", membership.as_ref().map(|instance| instance.as_bytes().as_slice()))
@@ -489,10 +492,11 @@ fn read(item: &Item) -> Option<Grant> {
             email: item.text("email").map(str::to_owned),
             basis: read_basis(item)?,
         },
+        requested: item.text("requested").map(RequestedScopes::from_stored),
         binding: CodeBinding {
             code: Digest::from_bytes(item.bytes("code")?)?,
             challenge: CodeChallenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),
-            redirect_uri: RedirectUri::parse(item.text("redirect_uri")?)?,
+            redirect_uri: RedirectUri::parse(item.text("redirect_uri")?).ok()?,
         },
         state,
     })

@@ -13,6 +13,13 @@ pub fn sign_in_mail_failed() {
     }
 }
 
+/// Counts tools that were left out of a list, as hosts would refuse every tool for the definition of one of them.
+pub fn tools_unlisted(tools: u32) {
+    if let Some(context) = RequestContext::current().filter(|_| tools > 0) {
+        context.with_metrics(|metrics| metrics.count_unlisted_tools(tools));
+    }
+}
+
 /// `future`, timed as a call to `service`.
 pub(crate) async fn timed<F: Future>(service: &'static str, future: F) -> F::Output {
     let began = Instant::now();

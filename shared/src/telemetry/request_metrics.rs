@@ -11,6 +11,7 @@
 //! | `Replays` | | | a code or refresh token that was used before |
 //! | `SignInMailFailed` | | | Supabase could not send a mail to sign in with, for a setting of the project or its mail server |
 //! | `LateRetriesRepeated` | | | a refresh token was retried late, for the second time of its grant in a day |
+//! | `UnlistedTools` | | | a tool of a tenant was left out of a list, as hosts would refuse every tool for its definition |
 //! | `StaleChanges` | | | a change of membership that did not count, as one with a higher number had for hours |
 //! | `Refreshes` | | verdict, all | a refresh token was judged |
 //! | `Refusals` | | reason, all | the audit's word for why something was refused |
@@ -84,6 +85,11 @@ impl RequestMetrics {
         self.count("StaleChanges");
     }
 
+    /// Counts tools that a list left out.
+    pub(crate) fn count_unlisted_tools(&mut self, tools: u32) {
+        *self.counts.entry("UnlistedTools").or_default() += tools;
+    }
+
     /// Counts a mail that a person asked for to sign in with and that Supabase could not send.
     pub(crate) fn count_failed_sign_in_mail(&mut self) {
         self.count("SignInMailFailed");
@@ -134,7 +140,15 @@ impl RequestMetrics {
         }
         members.directive(&[&["Stack", "Function"]], timed);
 
-        let plain = ["Approvals", "Connections", "LateRetriesRepeated", "Replays", "SignInMailFailed", "StaleChanges"];
+        let plain = [
+            "Approvals",
+            "Connections",
+            "LateRetriesRepeated",
+            "Replays",
+            "SignInMailFailed",
+            "StaleChanges",
+            "UnlistedTools",
+        ];
         let plain = plain.into_iter().filter_map(|name| Some((name, Member::Count(*self.counts.get(name)?)))).collect();
         members.directive(&[&["Stack"]], plain);
 

@@ -13,7 +13,8 @@ use super::strict_json;
 /// A valid document. Its other members (logos, terms, keys) are neither stored nor fetched.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Document {
-    pub(super) name: String,
+    /// As it can be shown; a name is decoration, and refuses no document.
+    pub(super) name: Option<String>,
     #[serde(serialize_with = "as_texts")]
     pub(super) redirect_uris: Vec<RedirectUri>,
     pub(super) refreshes: bool,
@@ -33,11 +34,10 @@ impl Document {
         if text(&members, "token_endpoint_auth_method")?.is_some_and(|method| method != "none") {
             return Err(DocumentError::Authentication);
         }
-        let name = text(&members, "client_name")?.ok_or(DocumentError::Member("client_name"))?;
-        let name = client_name::parse(name).ok_or(DocumentError::Name)?;
+        let name = members.get("client_name").and_then(Value::as_str).and_then(client_name::clean);
         // One document serves many authorization servers. Only the redirect URIs that are allowed here count.
         let addresses = texts(&members, "redirect_uris")?.ok_or(DocumentError::Member("redirect_uris"))?;
-        let mut redirect_uris: Vec<_> = addresses.into_iter().filter_map(RedirectUri::parse).collect();
+        let mut redirect_uris = RedirectUri::usable(addresses)?;
         redirect_uris.sort_by(|one, other| one.as_str().cmp(other.as_str()));
         redirect_uris.dedup();
         if redirect_uris.is_empty() {

@@ -1,5 +1,6 @@
 //! The errors of metadata documents.
 
+use shared::oauth::redirect_uri::RedirectUriError;
 use shared::outbound::OutboundError;
 use thiserror::Error;
 
@@ -29,10 +30,10 @@ pub(crate) enum DocumentError {
     Member(&'static str),
     #[error("its client_id is not its address")]
     ClientId,
-    #[error("its client_name must have 1 to 100 characters, none of them control or invisible characters")]
-    Name,
-    #[error("its redirect_uris have none that is https or on loopback")]
+    #[error("its redirect_uris are empty")]
     NoAddress,
+    #[error("its redirect_uris cannot be used. {0}")]
+    RedirectUri(#[from] RedirectUriError),
     #[error("it contains a secret or a private key")]
     Secret,
     #[error("its token_endpoint_auth_method is not none")]

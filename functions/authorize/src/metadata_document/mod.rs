@@ -80,7 +80,7 @@ impl MetadataDocuments {
         now: Timestamp,
     ) -> Result<Option<Client>, ErrorPage> {
         let stored = match stored {
-            Some(Client { kind: ClientKind::Document(known), name: Some(name), redirect_uris, refreshes, .. }) => {
+            Some(Client { kind: ClientKind::Document(known), name, redirect_uris, refreshes, .. }) => {
                 Some(Stored { document: Document { name, redirect_uris, refreshes }, known })
             }
             None if id.is_url() => None,
@@ -217,7 +217,7 @@ impl Stored {
 
     fn client(&self, id: &ClientId) -> Client {
         let Document { name, redirect_uris, refreshes } = self.document.clone();
-        Client { id: id.clone(), name: Some(name), redirect_uris, refreshes, kind: ClientKind::Document(self.known) }
+        Client { id: id.clone(), name, redirect_uris, refreshes, kind: ClientKind::Document(self.known) }
     }
 }
 
@@ -231,7 +231,7 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
 
     fn document(name: &str) -> Document {
-        Document { name: name.to_owned(), redirect_uris: Vec::new(), refreshes: true }
+        Document { name: Some(name.to_owned()), redirect_uris: Vec::new(), refreshes: true }
     }
 
     /// Fetched so long ago, and stale.
@@ -249,7 +249,7 @@ mod tests {
         let from_now = |time: Timestamp| time.seconds() - NOW.seconds();
         let DocumentFetch { fetched, fresh, expires, .. } = now.known;
         assert!(now.known.digest.matches(&now.document.digest()));
-        Some((now.document.name, instead, from_now(fetched), from_now(fresh), from_now(expires)))
+        Some((now.document.name?, instead, from_now(fetched), from_now(fresh), from_now(expires)))
     }
 
     #[test]

@@ -47,7 +47,7 @@ mod tests {
             "https://claude.ai/oauth/another",
         ]
         .iter()
-        .map(|id| copy(&ClientId::parse(id).unwrap()).map(|copy| copy.name))
+        .map(|id| copy(&ClientId::parse(id).unwrap()).and_then(|copy| copy.name))
         .collect();
 
         assert_eq!(found, [Some("Claude".to_owned()), Some("Claude Code".to_owned()), None]);

@@ -29,8 +29,12 @@ impl ListArguments {
 
 /// Where `cursor` points, as `read` has it: nothing for the beginning.
 pub(super) fn parse_cursor<T>(cursor: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, ToolError> {
-    let unknown = || ToolError::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.");
-    cursor.map(|cursor| read(cursor).ok_or_else(unknown)).transpose()
+    cursor.map(|cursor| read(cursor).ok_or_else(unknown_cursor)).transpose()
+}
+
+/// The error of a cursor that is none of ours.
+pub(super) fn unknown_cursor() -> ToolError {
+    ToolError::failed("invalid_arguments", "The cursor is not one that an earlier page ended with.")
 }
 
 /// The arguments as the tool takes them.

@@ -13,11 +13,12 @@ use shared::oauth::scope::Scope;
 #[cfg(test)]
 use shared::store::workspace::TITLE_LIMIT;
 use shared::store::workspace::document::{Document, DocumentLookup, DocumentUpdate, Edition, Hit};
-use shared::store::workspace::{Name, ValidationError, WriteError};
+use shared::store::workspace::{Name, Page, ValidationError, WriteError};
 
-use super::arguments::{ListArguments, parse_cursor};
+use super::arguments::{ListArguments, parse_cursor, unknown_cursor};
 use super::built_in::{BuiltIn, Effect, handler};
-use super::page::PageEnd;
+use super::page::{PageEnd, page};
+use super::result_size::content_part;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::DateTime;
@@ -48,7 +49,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         scope: Scope::DocumentsRead,
         title: "Read a document",
         description: "Returns a document's content, in Markdown: the current version, or an earlier one that \
-                      list_document_versions shows.",
+                      list_document_versions shows. Of a long one it returns a part; call again with each nextCursor for the rest.",
         effect: Effect::ReadOnly,
         handler: handler!(ReadArguments => DocumentResult, read),
     },
@@ -132,6 +133,8 @@ struct ReadArguments {
     /// An earlier version; the current one if left out
     #[cfg_attr(test, schemars(range(min = 1)))]
     version: Option<u32>,
+    /// The nextCursor of the part before; leave it out for the beginning
+    cursor: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -204,6 +207,8 @@ struct DocumentResult {
     current_version: u32,
     #[serde(flatten)]
     edition: EditionResult,
+    #[serde(flatten)]
+    end: PageEnd,
 }
 
 #[derive(Serialize)]
@@ -239,9 +244,10 @@ struct VersionsPage {
 }
 
 async fn list(arguments: ListArguments, context: &ToolContext<'_>) -> Result<DocumentsPage, ToolError> {
-    let page = context.workspace.documents(arguments.after()?.as_ref()).await?;
-    let end = PageEnd::new(page.next.as_ref().map(cursor::encode_name));
-    Ok(DocumentsPage { documents: page.items.into_iter().map(EditionResult::from).collect(), end })
+    let Page { items, next } = context.workspace.documents(arguments.after()?.as_ref()).await?;
+    let (id, encode) = (|edition: &Edition| edition.id.clone(), |id: Name| cursor::encode_name(&id));
+    let (documents, end) = page(items, next, id, encode, EditionResult::from);
+    Ok(DocumentsPage { documents, end })
 }
 
 async fn search(arguments: SearchArguments, context: &ToolContext<'_>) -> Result<HitsPage, ToolError> {
@@ -250,17 +256,24 @@ async fn search(arguments: SearchArguments, context: &ToolContext<'_>) -> Result
         return Err(ToolError::failed("invalid_arguments", "The query must have a word, and at most 256 bytes."));
     }
     let after = parse_cursor(cursor.as_deref(), cursor::decode_name)?;
-    let page = context.workspace.search_documents(&query, after.as_ref()).await?;
+    let Page { items, next } = context.workspace.search_documents(&query, after.as_ref()).await?;
     let hit = |Hit { edition, excerpt }| HitResult { excerpt, edition: edition.into() };
-    let end = PageEnd::new(page.next.as_ref().map(cursor::encode_name));
-    Ok(HitsPage { documents: page.items.into_iter().map(hit).collect(), end })
+    let (id, encode) = (|hit: &Hit| hit.edition.id.clone(), |id: Name| cursor::encode_name(&id));
+    let (documents, end) = page(items, next, id, encode, hit);
+    Ok(HitsPage { documents, end })
 }
 
 async fn read(arguments: ReadArguments, context: &ToolContext<'_>) -> Result<DocumentResult, ToolError> {
-    let ReadArguments { id, version } = arguments;
+    let ReadArguments { id, version, cursor } = arguments;
+    // A cursor names the version whose part it continues: what was written since does not mix with it.
+    let of_version = |(read, from)| version.is_none_or(|version| version == read).then_some((Some(read), from));
+    let parsed = parse_cursor(cursor.as_deref(), |cursor| of_version(cursor::decode_part(cursor)?))?;
+    let (version, from) = parsed.unwrap_or((version, 0));
     match context.workspace.document(&id.parse()?, version).await? {
         DocumentLookup::Found(Document { edition, content }, current_version) => {
-            Ok(DocumentResult { content, current_version, edition: edition.into() })
+            let (part, next) = content_part(&content, from).ok_or_else(unknown_cursor)?;
+            let end = PageEnd::of_content(next.map(|next| cursor::encode_part(edition.version, next)));
+            Ok(DocumentResult { content: part.to_owned(), current_version, edition: edition.into(), end })
         }
         DocumentLookup::VersionNotFound(current) => Err(ToolError::failed(
             "not_found",
@@ -277,8 +290,9 @@ async fn versions(arguments: ListVersionsArguments, context: &ToolContext<'_>) -
     let before = parse_cursor(cursor.as_deref(), cursor::decode_version)?;
     let versions = context.workspace.document_versions(&id.parse()?, before).await?;
     let (versions, next) = versions.ok_or_else(not_found)?;
-    let end = PageEnd::new(next.map(cursor::encode_version));
-    Ok(VersionsPage { versions: versions.into_iter().map(EditionResult::from).collect(), end })
+    let (versions, end) =
+        page(versions, next, |edition: &Edition| edition.version, cursor::encode_version, EditionResult::from);
+    Ok(VersionsPage { versions, end })
 }
 
 async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result<EditionResult, ToolError> {

@@ -15,12 +15,12 @@ use shared::store::workspace::entity_type::EntityType;
 #[cfg(test)]
 use shared::store::workspace::query::{CONDITIONS, OPS, ORDERS, TEXT_LIMIT};
 use shared::store::workspace::query::{Condition, Field, Sort, Words};
-use shared::store::workspace::{Name, ValidationError};
+use shared::store::workspace::{Name, Page, ValidationError};
 
 use super::arguments::ListArguments;
 use super::built_in::{BuiltIn, Effect, handler};
 use super::entity_search::{EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
-use super::page::PageEnd;
+use super::page::{PageEnd, page};
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
@@ -234,13 +234,16 @@ struct DeletionResult {
 }
 
 async fn list_types(arguments: ListArguments, context: &ToolContext<'_>) -> Result<EntityTypesPage, ToolError> {
-    let page = context.workspace.entity_types(arguments.after()?.as_ref()).await?;
-    let types = page.items.into_iter().map(|declared| {
-        let EntityType { name, title, description, schema } = declared;
-        EntityTypeResult { name: name.to_string(), title, description, schema }
-    });
-    let end = PageEnd::new(page.next.as_ref().map(cursor::encode_name));
-    Ok(EntityTypesPage { types: types.collect(), end })
+    let Page { items, next } = context.workspace.entity_types(arguments.after()?.as_ref()).await?;
+    let row = |EntityType { name, title, description, schema }| EntityTypeResult {
+        name: Name::to_string(&name),
+        title,
+        description,
+        schema,
+    };
+    let (name, encode) = (|declared: &EntityType| declared.name.clone(), |name: Name| cursor::encode_name(&name));
+    let (types, end) = page(items, next, name, encode, row);
+    Ok(EntityTypesPage { types, end })
 }
 
 async fn list(arguments: ListEntitiesArguments, context: &ToolContext<'_>) -> Result<EntitiesPage, ToolError> {

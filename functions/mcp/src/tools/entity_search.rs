@@ -11,6 +11,7 @@ use shared::store::workspace::query::{Condition, QueryError, Sort, SortKey, Word
 use shared::store::workspace::{Name, Workspace};
 
 use super::arguments::parse_cursor;
+use super::result_size::{PAGE_CUT, Room};
 use super::tool_error::ToolError;
 use crate::cursor;
 
@@ -46,7 +47,7 @@ pub(super) struct LimitArgument(
 #[derive(Debug)]
 pub(super) struct SearchPage<R> {
     rows: Vec<R>,
-    bytes: usize,
+    room: Room,
     end: EntityPageEnd,
 }
 
@@ -58,6 +59,9 @@ pub(super) struct EntityPageEnd {
     /// There may be more: call again with this cursor, even after a page without records
     #[serde(skip_serializing_if = "Option::is_none")]
     next_cursor: Option<String>,
+    /// Only if this was cut for its size: what to do
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortened: Option<&'static str>,
     /// Only if not all records could be considered: why, and what to do
     #[serde(skip_serializing_if = "Option::is_none")]
     incomplete: Option<&'static str>,
@@ -69,9 +73,6 @@ const MAX_ENTITIES_SCANNED: usize = 5_000;
 const MAX_BYTES_SCANNED: usize = 8 * 1024 * 1024;
 /// Entities per query, which DynamoDB also ends at 1 MB.
 const QUERY_LIMIT: u16 = 1_000;
-/// Most bytes of a page's rows after the first: more than a model reads. They are sent twice, once as text inside JSON, of which
-/// Lambda takes 6 MB.
-const MAX_PAGE_BYTES: usize = 256 * 1024;
 
 const INCOMPLETE: &str = "There are too many records to sort: only the first of them by id were. To see all, search without sort, \
     and go on with each nextCursor.";
@@ -171,7 +172,7 @@ impl EntitySearch<'_> {
 
 impl<R: Serialize> SearchPage<R> {
     fn new() -> Self {
-        Self { rows: Vec::new(), bytes: 0, end: EntityPageEnd::default() }
+        Self { rows: Vec::new(), room: Room::default(), end: EntityPageEnd::default() }
     }
 
     /// Whether nothing was found, and nothing was left to look at.
@@ -190,12 +191,11 @@ impl<R: Serialize> SearchPage<R> {
 
     /// Whether there was room for one more.
     fn push_if_fits(&mut self, row: R) -> bool {
-        // Serialising our own types cannot fail: their keys are text.
-        let bytes = serde_json::to_vec(&row).map_or(0, |json| json.len());
-        let fits = self.rows.is_empty() || self.bytes + bytes <= MAX_PAGE_BYTES;
+        let fits = self.room.take(&row);
         if fits {
-            self.bytes += bytes;
             self.rows.push(row);
+        } else {
+            self.end.shortened = Some(PAGE_CUT);
         }
         fits
     }

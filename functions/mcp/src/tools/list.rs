@@ -3,6 +3,7 @@
 use rmcp::model::ListToolsResult;
 
 use super::tool_context::ToolContext;
+use super::tools_page::ToolsPage;
 use super::{catalog, registered};
 use crate::cursor;
 use crate::error::CallError;
@@ -10,14 +11,15 @@ use crate::error::CallError;
 /// Ours first, then the tenant's by name: always in that order, as far as the scopes allow.
 pub(crate) async fn list(context: &ToolContext<'_>, cursor: Option<&str>) -> Result<ListToolsResult, CallError> {
     let after = cursor::parse(cursor, cursor::decode_name)?;
-    let mut listed = Vec::new();
+    let mut page = ToolsPage::default();
     if after.is_none() {
         let allowed = catalog::descriptions().iter().filter(|(tool, _)| context.access.scopes().contains(tool.scope));
-        listed.extend(allowed.map(|(_, described)| described.clone()));
+        for (_, described) in allowed {
+            page.push_if_fits(described.clone());
+        }
     }
-    let (more, next) = registered::list(context, after.as_ref()).await?;
-    listed.extend(more);
-    let mut result = ListToolsResult::with_all_items(listed);
+    let next = registered::list(context, after, &mut page).await?;
+    let mut result = ListToolsResult::with_all_items(page.into_tools());
     result.next_cursor = next.as_ref().map(cursor::encode_name);
     Ok(result)
 }

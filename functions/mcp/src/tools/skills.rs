@@ -12,11 +12,13 @@ use shared::oauth::scope::Scope;
 use shared::store::workspace::Name;
 use shared::store::workspace::skill::{Argument, Skill};
 
-use super::arguments::ListArguments;
+use super::arguments::{ListArguments, parse_cursor, unknown_cursor};
 use super::built_in::{BuiltIn, Effect, handler};
 use super::page::{PageEnd, SummaryResult, summaries};
+use super::result_size::content_part;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
+use crate::cursor;
 
 pub(super) const TOOLS: [BuiltIn; 2] = [
     BuiltIn {
@@ -33,7 +35,8 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         scope: Scope::SkillsRead,
         title: "Read a skill",
         description: "Returns one skill's instructions, in Markdown. Follow them for the task at hand; where they say {{name}}, put \
-                      what the person gave for the argument of that name.",
+                      what the person gave for the argument of that name. Of a long one it returns a part; call again with \
+                      each nextCursor for the rest.",
         effect: Effect::ReadOnly,
         handler: handler!(ReadArguments => SkillResult, read),
     },
@@ -45,6 +48,8 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
 struct ReadArguments {
     /// The skill's name, as list_skills shows it
     name: String,
+    /// The nextCursor of the part before; leave it out for the beginning
+    cursor: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -65,6 +70,8 @@ struct SkillResult {
     content: String,
     /// What {{name}} in the instructions stands for
     arguments: Vec<ArgumentResult>,
+    #[serde(flatten)]
+    end: PageEnd,
 }
 
 #[derive(Serialize)]
@@ -80,13 +87,18 @@ async fn list(arguments: ListArguments, context: &ToolContext<'_>) -> Result<Ski
     Ok(SkillsPage { skills, end })
 }
 
-async fn read(ReadArguments { name }: ReadArguments, context: &ToolContext<'_>) -> Result<SkillResult, ToolError> {
+async fn read(arguments: ReadArguments, context: &ToolContext<'_>) -> Result<SkillResult, ToolError> {
+    let ReadArguments { name, cursor } = arguments;
+    // Skills have no versions.
+    let from = parse_cursor(cursor.as_deref(), |cursor| Some(cursor::decode_part(cursor)?.1))?.unwrap_or_default();
     let skill = context.workspace.skill(&Name::parse(&name).ok_or_else(not_found)?).await?;
     let Skill { name, title, description, content, arguments } = skill.ok_or_else(not_found)?;
     let argument =
         |Argument { name, description, required }| ArgumentResult { name: name.to_string(), description, required };
     let arguments = arguments.into_iter().map(argument).collect();
-    Ok(SkillResult { name: name.to_string(), title, description, content, arguments })
+    let (part, next) = content_part(&content, from).ok_or_else(unknown_cursor)?;
+    let end = PageEnd::of_content(next.map(|next| cursor::encode_part(0, next)));
+    Ok(SkillResult { name: name.to_string(), title, description, content: part.to_owned(), arguments, end })
 }
 
 fn not_found() -> ToolError {

@@ -22,6 +22,7 @@ mod sign_in_mails;
 mod supabase;
 mod target;
 mod test_person;
+mod tools;
 
 use std::time::Duration;
 
@@ -95,7 +96,10 @@ pub(crate) async fn run(command: Command, deployment: &Deployment) -> Result<(Ou
     match deployment.open().await {
         // A URL alone leads to no tables.
         Err(DeploymentError::NotSpecified) => {}
-        opened => report.add(roles::check(opened).await),
+        opened => {
+            report.add(tools::check(opened.as_ref()).await);
+            report.add(roles::check(opened).await);
+        }
     }
     if let Some((aws, stack)) = deployment.aws_of_stack().await? {
         report.add(account::check(&aws).await);

@@ -20,6 +20,22 @@ fn connector<'w>(test_system: &'w TestSystem, secret: &str) -> Connector<'w> {
     Connector { test_system, client_id, redirect_uri, secret: Some(secret.to_owned()) }
 }
 
+/// On loopback the port is cut, so addresses that differ by it are one.
+#[tokio::test(flavor = "multi_thread")]
+async fn redirect_uris_that_differ_by_a_loopback_port_are_kept_once() {
+    let test_system = test_system().await;
+    let (one, other) = ("http://localhost:8787/callback", "http://localhost:9999/callback");
+    let mut words = vec!["client", "add", "--id", "acme-cowork", "--name", "Acme for Cowork"];
+    for uri in [one, CALLBACK, other, CALLBACK, one] {
+        words.extend(["--redirect-uri", uri]);
+    }
+
+    let added = Amble::of(&test_system).json(&words).await;
+
+    assert_eq!(added["redirect_uris"], json!(["http://localhost/callback", CALLBACK]));
+    test_system.track_secret(added["client_secret"].as_str().unwrap());
+}
+
 /// Registered, connected, its secret replaced without a moment in which nothing works, and forgotten.
 #[tokio::test(flavor = "multi_thread")]
 async fn client_is_registered_used_rotated_and_removed() {

@@ -120,6 +120,43 @@ async fn member_whose_role_allows_nothing_is_named() {
     assert_eq!(findings(&amble().json(&["doctor", &local]).await), [] as [Value; 0]);
 }
 
+/// A tool that was stored before hosts' rules were: it is left out of the list, which nobody else is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn unlisted_tool_is_named_with_its_tenant() {
+    let folder = TempDir::new("doctor-tools");
+    let data = Data::Directory(folder.0.clone());
+    let system = System::start(Options { demo: true, data, ..Options::default() }).await.unwrap();
+    let local = format!("--local={}", folder.0.display());
+    let tools = |report: &Value| {
+        report["checks"].as_array().unwrap().iter().find(|check| check["check"] == "tools").unwrap().clone()
+    };
+    let well = tools(&amble().json(&["doctor", &local]).await);
+    assert_eq!((&well["verdict"], &well["findings"]), (&json!("well"), &json!([])));
+
+    let (table, mut item) =
+        system.items().unwrap().into_iter().find(|(_, item)| item["item"]["S"] == "tool#roll_dice").unwrap();
+    item["input_schema"] = json!({ "S": json!({ "type": "object", "properties": { "$dice": {} } }).to_string() });
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let signed = "AWS4-HMAC-SHA256 Credential=test/20261122/us-east-1/dynamodb/aws4_request, SignedHeaders=host, \
+                  Signature=0000000000000000000000000000000000000000000000000000000000000000";
+    let request =
+        http.post(system.dynamo_url()).header("authorization", signed).header("x-amz-date", "20261122T000000Z");
+    let request = request.header("x-amz-target", "DynamoDB_20120810.PutItem");
+    let body = json!({ "TableName": table, "Item": item }).to_string();
+    let put = request.header("content-type", "application/x-amz-json-1.0").body(body).send().await.unwrap();
+    assert_eq!(put.status(), 200);
+
+    let weak = tools(&amble().json(&["doctor", &local]).await);
+
+    let [finding] = weak["findings"].as_array().unwrap().as_slice() else { panic!("{weak}") };
+    assert_eq!((&finding["verdict"], &finding["code"]), (&json!("weak"), &json!("tool_unlisted")));
+    assert_eq!(
+        finding["seen"],
+        "the tool roll_dice of the tenant acme is not listed: a property must have a name of 1 to 64 of A-Z, a-z, 0-9, _, . \
+         and -: hosts refuse every tool for another"
+    );
+}
+
 /// Through the front that changes nothing, all is well too: what is found later is what was broken.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_fault_is_found_and_named() {

@@ -13,6 +13,7 @@ pub mod rate_limit;
 pub mod schema;
 pub mod skill;
 pub mod tool;
+pub mod tool_definition;
 mod transaction;
 pub mod view;
 
@@ -175,6 +176,17 @@ pub enum ValidationError {
     /// A schema beyond the limits of [`schema`](mod@schema) when its references have been followed.
     #[error("the schema must have at most 4,096 values, 128 levels and 128 patterns when its references are followed")]
     TooComplex,
+    /// A keyword at the top of a tool's input schema, for which hosts refuse all tools of a person.
+    #[error(
+        "the input schema must not have anyOf, oneOf, allOf, enum or not at its top: hosts refuse every tool for it"
+    )]
+    TopLevelKeyword,
+    /// The name of a property in a tool's input schema, for which hosts refuse all tools of a person.
+    #[error("a property must have a name of 1 to 64 of A-Z, a-z, 0-9, _, . and -: hosts refuse every tool for another")]
+    PropertyName,
+    /// A tool's definition larger than [`tool_definition::DEFINITION_LIMIT`].
+    #[error("the description and the input schema must not exceed 16,384 bytes together as JSON: hosts refuse more")]
+    DefinitionSize,
     /// Not an http or https URL, or longer than 1,024 bytes (it has to fit into what KMS signs), or with credentials or a fragment.
     #[error("the url must be http or https, without credentials or fragment, of at most 1,024 bytes")]
     Url,
@@ -249,9 +261,20 @@ impl Workspace {
         only: Option<&str>,
         read: impl Fn(&Item) -> Option<T>,
     ) -> Result<Page<T>, UpstreamError> {
+        self.list_most(kind, after, only, PAGE, read).await
+    }
+
+    async fn list_most<T>(
+        &self,
+        kind: &str,
+        after: Option<&Name>,
+        only: Option<&str>,
+        most: i32,
+        read: impl Fn(&Item) -> Option<T>,
+    ) -> Result<Page<T>, UpstreamError> {
         let after = after.map(|after| self.key(kind, after));
         let names = only.map_or(&[][..], |_| &[("#title", "title"), ("#description", "description")]);
-        let item_query = ItemQuery { after, only: only.map(|only| (only, names)), ..ItemQuery::of(kind) };
+        let item_query = ItemQuery { after, only: only.map(|only| (only, names)), most, ..ItemQuery::of(kind) };
         let (items, last) = self.query(item_query).await?;
         let items = items.iter().map(read).collect::<Option<_>>().ok_or_else(|| unparsable_item(&self.table))?;
         let next = match last {

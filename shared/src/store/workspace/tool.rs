@@ -17,6 +17,9 @@ use crate::upstream_error::UpstreamError;
 
 const KIND: &str = "tool#";
 
+/// Tools per page: more than a tenant has.
+const TOOLS_PAGE: i32 = 1000;
+
 /// A tool that the tenant serves.
 #[derive(Clone, Debug)]
 #[expect(
@@ -98,12 +101,12 @@ impl Workspace {
         self.find(KIND, name, read).await
     }
 
-    /// A page of the tools, those after `after`.
+    /// A page of the tools, those after `after`: as many as DynamoDB reads at once, which is 1 MB.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn tools(&self, after: Option<&Name>) -> Result<Page<Tool>, UpstreamError> {
-        self.list(KIND, after, None, read).await
+        self.list_most(KIND, after, None, TOOLS_PAGE, read).await
     }
 
     /// Stores a tool, replacing one of the same name.
@@ -120,6 +123,7 @@ impl Workspace {
             ToolEndpoint::Lambda { function } if is_function(function) => ("function", function),
             ToolEndpoint::Lambda { .. } => return Err(ValidationError::Function.into()),
         };
+        tool.check_definition()?;
         let seconds = tool.timeout.as_secs();
         let Some(seconds) = u32::try_from(seconds).ok().filter(|_| TIMEOUTS.contains(&seconds)) else {
             return Err(ValidationError::Timeout.into());

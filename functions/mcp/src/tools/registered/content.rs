@@ -18,6 +18,7 @@ use serde_json::Value;
 use shared::outbound::OutboundResponse;
 use shared::store::workspace::tool::Tool;
 
+use crate::tools::result_size::{MAX_JSON, MAX_TEXT, beginning};
 use crate::tools::schema::{Formats, SchemaValidationError, validate};
 use crate::tools::tool_error::ToolError;
 use crate::tools::tool_result::ToolResult;
@@ -32,8 +33,6 @@ pub(super) const LIMIT: usize = 3 * 512 * 1024;
 const BLOCKS: &str = "application/vnd.mcp.content+json";
 /// The most blocks in one answer.
 const MOST_BLOCKS: usize = 32;
-/// The most bytes of text or JSON: far more than a model reads.
-const TEXT_LIMIT: usize = 256 * 1024;
 /// The most bytes of an image or a sound.
 const MEDIA_LIMIT: usize = 1024 * 1024;
 /// The most characters of a failed tool's own words that are passed on.
@@ -64,16 +63,13 @@ pub(super) fn from_http_response(tool: &Tool, answer: &OutboundResponse) -> Resu
         let block = if plays { ContentBlock::audio(data, media) } else { ContentBlock::image(data, media) };
         return Ok(ToolResult::Content(vec![block]));
     }
-    if body.len() > TEXT_LIMIT {
-        return Err(too_large());
-    }
     if json {
         return structured(tool, parsed()?);
     }
     require_no_output_schema(tool)?;
     match text {
         _ if body.is_empty() => Ok(empty_result()),
-        Some(text) => Ok(ToolResult::Text(text.to_owned())),
+        Some(text) => Ok(ToolResult::Text(shortened(text))),
         None => Err(unreadable("The tool's answer is neither JSON nor text, nor an image or a sound.")),
     }
 }
@@ -85,9 +81,8 @@ pub(super) fn from_function_result(tool: &Tool, returned: &[u8]) -> Result<ToolR
         Value::Object(mut object) if object.len() == 1 && object.contains_key(BLOCKS) => {
             blocks(tool, object.remove(BLOCKS).unwrap_or_default())
         }
-        _ if returned.len() > TEXT_LIMIT => Err(too_large()),
         Value::Null if tool.output_schema.is_none() => Ok(empty_result()),
-        Value::String(text) if tool.output_schema.is_none() => Ok(ToolResult::Text(text)),
+        Value::String(text) if tool.output_schema.is_none() => Ok(ToolResult::Text(shortened(&text))),
         value => structured(tool, value),
     }
 }
@@ -109,8 +104,29 @@ fn structured(tool: &Tool, value: Value) -> Result<ToolResult, ToolError> {
             }
         })?;
     }
-    // Before 2026-07-28 only an object can be structured content.
-    Ok(if value.is_object() { ToolResult::Structured(value) } else { ToolResult::Text(value.to_string()) })
+    let text = value.to_string();
+    if text.len() > MAX_JSON && tool.output_schema.is_some() {
+        // The structure that it promises cannot be cut, and without it the result must be an error.
+        return Err(ToolError::failed("too_large", format!("The tool has done its work. {}", shortened(&text))));
+    }
+    // Before 2026-07-28 only an object can be structured content. Structured content stands in the result twice.
+    if value.is_object() && text.len() <= MAX_JSON {
+        Ok(ToolResult::Structured(value))
+    } else {
+        Ok(ToolResult::Text(shortened(&text)))
+    }
+}
+
+/// The text, or as much of its beginning as hosts take, with a sentence that says so.
+fn shortened(text: &str) -> String {
+    let part = beginning(text, MAX_TEXT);
+    if part.len() == text.len() {
+        return part.to_owned();
+    }
+    format!(
+        "[The answer is cut: hosts take no more than this beginning of its {} bytes. Ask the tool for less at once.]\n{part}",
+        text.len()
+    )
 }
 
 fn blocks(tool: &Tool, value: Value) -> Result<ToolResult, ToolError> {
@@ -119,10 +135,6 @@ fn blocks(tool: &Tool, value: Value) -> Result<ToolResult, ToolError> {
         .map_err(|error| unreadable(&format!("The tool's answer is no array of content blocks: {error}.")))?;
     if blocks.len() > MOST_BLOCKS {
         return Err(unreadable(&format!("The tool's answer has more than {MOST_BLOCKS} content blocks.")));
-    }
-    let text: usize = blocks.iter().map(|block| block.as_text().map_or(0, |text| text.text.len())).sum();
-    if text > TEXT_LIMIT {
-        return Err(too_large());
     }
     if blocks.is_empty() {
         return Ok(empty_result());
@@ -141,10 +153,32 @@ fn blocks(tool: &Tool, value: Value) -> Result<ToolResult, ToolError> {
         _ => false,
     });
     if fits {
-        Ok(ToolResult::Content(blocks))
+        Ok(ToolResult::Content(shortened_blocks(blocks)))
     } else {
         Err(unreadable("The tool's answer has a content block with data that is not base64, or the wrong type or uri."))
     }
+}
+
+/// The blocks, their texts cut to what hosts take of all of them.
+fn shortened_blocks(mut blocks: Vec<ContentBlock>) -> Vec<ContentBlock> {
+    let mut room = MAX_TEXT;
+    for block in &mut blocks {
+        let text = match block {
+            ContentBlock::Text(text) => &mut text.text,
+            ContentBlock::Resource(embedded) => match &mut embedded.resource {
+                ResourceContents::TextResourceContents { text, .. } => text,
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let part = beginning(text, room).len();
+        if part < text.len() {
+            text.truncate(part);
+            text.push_str("\n[The answer is cut here: hosts take no more. Ask the tool for less at once.]");
+        }
+        room -= part.min(room);
+    }
+    blocks
 }
 
 /// RFC 3986 §3: a scheme, and something after it.
@@ -239,7 +273,13 @@ mod tests {
 
     #[test]
     fn http_responses_become_tool_results() {
-        let long = "x".repeat(TEXT_LIMIT + 1);
+        let long = "x".repeat(MAX_TEXT + 1);
+        let cut = format!(
+            "[The answer is cut: hosts take no more than this beginning of its 65537 bytes. Ask the tool for less at once.]\n{}",
+            &long[1..]
+        );
+        let (object, larger) = (json!({ "paid": long[..20_000] }), json!({ "paid": long[..40_000] }));
+        let (object_text, larger_text) = (object.to_string(), larger.to_string());
         let large = vec![0; MEDIA_LIMIT + 1];
         for (status, media, body, promises, expected) in [
             (200, "application/json", &br#"{"paid":true}"#[..], true, json!({ "paid": true })),
@@ -276,11 +316,37 @@ mod tests {
                 json!("The tool answered with HTTP status 500.\n{\"error\":\"x\"}"),
             ),
             (302, "text/html", b"", false, json!("The tool answered with HTTP status 302.")),
-            (200, "text/plain", long.as_bytes(), false, json!("The tool did not answer: its answer is too large.")),
+            (200, "text/plain", long.as_bytes(), false, text(&cut)),
+            (200, "application/json", object_text.as_bytes(), false, object.clone()),
+            (200, "application/json", object_text.as_bytes(), true, object.clone()),
+            (200, "application/json", larger_text.as_bytes(), false, text(&larger_text)),
+            (
+                200,
+                "application/json",
+                larger_text.as_bytes(),
+                true,
+                json!(format!("The tool has done its work. {larger_text}")),
+            ),
         ] {
             let got = got(from_http_response(&tool(promises), &answer(status, media, body)));
             assert_eq!(got, expected, "{status} {media}");
         }
+    }
+
+    /// What stands in several blocks is cut once it is too much together; what is no text stays.
+    #[test]
+    fn long_content_blocks_are_cut() {
+        const CUT: &str = "\n[The answer is cut here: hosts take no more. Ask the tool for less at once.]";
+        let (half, image) = ("x".repeat(40_000), json!({ "type": "image", "data": "eA==", "mimeType": "image/png" }));
+        let block = |text: &str| json!({ "type": "text", "text": text });
+        let resource = |text: &str| json!({ "type": "resource", "resource": { "uri": "test://x", "text": text } });
+        let blocks = json!([block(&half), image, resource(&half), block("y")]);
+        let expected =
+            json!([block(&half), image, resource(&format!("{}{CUT}", &half[..MAX_TEXT - 40_000])), block(CUT)]);
+        assert_eq!(
+            got(from_http_response(&tool(false), &answer(200, BLOCKS, blocks.to_string().as_bytes()))),
+            expected
+        );
     }
 
     /// The fixtures of MCP's conformance suite are among them.

@@ -16,6 +16,7 @@ use shared::outbound::{OutboundError, OutboundRequest};
 use shared::store::workspace::rate_limit::{InFlightCall, RateLimitDecision, RateLimits};
 use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
+use shared::telemetry::metrics;
 use shared::upstream_call;
 use shared::upstream_error::UpstreamError;
 
@@ -27,22 +28,47 @@ use super::schema::{Formats, SchemaValidationError, validate};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::ToolResult;
+use super::tools_page::ToolsPage;
 
 /// The most bytes of arguments, as JSON.
 const ARGUMENTS_LIMIT: usize = 64 * 1024;
 
-/// A page of the tenant's tools, those after `after`, and where it goes on; none without the scope to call them.
-pub(crate) async fn list(
+/// Adds the tenant's tools after `after` to `page`, as many as it has room for. The last that it has, if there are more; none without
+/// the scope to call them.
+pub(super) async fn list(
     context: &ToolContext<'_>,
-    after: Option<&Name>,
-) -> Result<(Vec<Tool>, Option<Name>), UpstreamError> {
+    mut after: Option<Name>,
+    page: &mut ToolsPage,
+) -> Result<Option<Name>, UpstreamError> {
     if !context.access.scopes().contains(Scope::ToolsExecute) {
-        return Ok((Vec::new(), None));
+        return Ok(None);
     }
-    let page = context.workspace.tools(after).await?;
-    // A name that has become ours since it was registered calls ours.
-    let theirs = page.items.into_iter().filter(|tool| catalog::find(tool.name.as_str()).is_none());
-    Ok((theirs.map(describe).collect(), page.next))
+    let mut unlisted = 0;
+    let end = loop {
+        let batch = context.workspace.tools(after.as_ref()).await?;
+        let mut full = false;
+        for tool in batch.items {
+            let name = tool.name.clone();
+            // A name that has become ours since it was registered calls ours.
+            if catalog::find(name.as_str()).is_none() {
+                // Stored before this was refused. One such tool would cost the person all of them.
+                if tool.check_definition().is_err() {
+                    unlisted += 1;
+                } else if !page.push_if_fits(describe(tool)) {
+                    full = true;
+                    break;
+                }
+            }
+            after = Some(name);
+        }
+        match batch.next {
+            _ if full => break after,
+            None => break None,
+            next => after = next,
+        }
+    };
+    metrics::tools_unlisted(unlisted);
+    Ok(end)
 }
 
 fn describe(tool: tool::Tool) -> Tool {

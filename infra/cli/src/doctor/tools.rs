@@ -1,0 +1,59 @@
+//! Tools of tenants that hosts refuse. `amble apply` takes none; those that were stored before are left out of the list, which nobody
+//! is told.
+
+use shared::environment::Environment;
+use shared::oauth::tenant::TenantId;
+use shared::store::workspace::{Name, ValidationError};
+
+use super::finding::Check;
+use crate::deployment::{DeploymentError, OpenDeployment};
+use crate::error::CommandError;
+
+/// Of every tenant.
+pub(crate) async fn check(opened: Result<&OpenDeployment, &DeploymentError>) -> Check {
+    let mut check = Check::new("tools");
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            check.skip(format!("the tables cannot be read: {error}"));
+            return check;
+        }
+    };
+    match unlisted(&opened.environment).await {
+        Ok(found) => {
+            for (tenant, tool, why) in &found {
+                check.weak(
+                    "tool_unlisted",
+                    format!("the tool {tool} of the tenant {tenant} is not listed: {why}"),
+                    "Hosts would refuse every tool of a person for this one, so it is left out, and no model knows of it.",
+                    "Change it in the workspace file, and apply the file again.",
+                );
+            }
+            if found.is_empty() {
+                check.observed("hosts take the definitions of all tools of the tenants");
+            }
+        }
+        Err(error) => check.skip(format!("the tables cannot be read: {error}")),
+    }
+    check
+}
+
+/// Each with the rule that it breaks.
+async fn unlisted(environment: &Environment) -> Result<Vec<(TenantId, Name, ValidationError)>, CommandError> {
+    let workspaces = environment.workspaces()?;
+    let mut found = Vec::new();
+    for tenant in environment.directory()?.list_tenants().await? {
+        let workspace = workspaces.as_operator(&tenant.id);
+        let mut after = None;
+        loop {
+            let page = workspace.tools(after.as_ref()).await?;
+            let refused = page.items.into_iter().filter_map(|tool| Some((tool.check_definition().err()?, tool.name)));
+            found.extend(refused.map(|(why, name)| (tenant.id.clone(), name, why)));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
