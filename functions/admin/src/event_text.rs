@@ -27,7 +27,7 @@ pub(crate) fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
 pub(crate) fn is_significant(activity: &Activity) -> bool {
     let verdict = text(activity, "verdict").unwrap_or_default();
     match activity.event.as_str() {
-        "grant_ending" | "connections_ending" | "key_revoking" => false,
+        "grant_ending" | "connections_ending" | "key_revoking" | "tool_calling" => false,
         "code_judged" => verdict != "proven",
         "refresh_judged" => !matches!(verdict, "current" | "concurrent" | "lost_response"),
         // A repeated or superseded change has changed nothing.
