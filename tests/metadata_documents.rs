@@ -186,6 +186,7 @@ fn of_bad_members(documents: &MetadataDocumentHost) -> Vec<(String, Vec<u8>, Str
         (address, "redirect_uris", Some(json!([]))),
         (address, "redirect_uris", Some(json!(["http://a.example/cb", "cursor://cb", "data:,x", "javascript:1"]))),
         (address, "redirect_uris", Some(json!(["https://user@a.example/", "https://a.example/#x", "//a.example"]))),
+        (address, "redirect_uris", Some(json!(["https://a.example/?code=x", "https://a.example/?a=b&state=x"]))),
         (secret, "client_secret", Some(json!("made-up"))),
         (secret, "client_secret", Some(json!(null))),
         (secret, "client_secret_expires_at", Some(json!(0))),

@@ -58,7 +58,8 @@ pub(crate) fn client_name(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
-    let rule = "an address is https, or http on localhost, 127.0.0.1 or [::1], written as a browser writes it, without a fragment";
+    let rule = "an address is https, or http on localhost, 127.0.0.1 or [::1], written as a browser writes it, without a fragment, and \
+                without code, state, iss, error or response in its query";
     RedirectUri::parse(text).map(|uri| uri.without_loopback_port()).ok_or_else(|| rule.to_owned())
 }
 

@@ -16,9 +16,16 @@ impl RedirectUri {
     /// An absolute URI without fragment or user, https or loopback http (OAuth 2.1 §2.3; MCP allows no other scheme).
     ///
     /// An address that the URL standard would rewrite is refused. So the address that is compared, the one
-    /// that is shown and the one that the browser opens are the same.
+    /// that is shown and the one that the browser opens are the same. So is one whose query has a parameter of an
+    /// authorization response: a client that reads the first of two `code` would take the one that was registered.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
+        Self::from_stored(text).filter(|parsed| !parsed.has_response_parameter())
+    }
+
+    /// From the table, where there may be addresses that an earlier version took. Nobody is answered there by it: it is only read.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
         if text.len() > Self::MAX_LENGTH || !text.bytes().all(|byte| matches!(byte, 0x21..=0x7e)) {
             return None;
         }
@@ -30,6 +37,17 @@ impl RedirectUri {
         // form accepted although it is rewritten.
         let unchanged = url.as_str() == text || url.as_str().strip_suffix('/') == Some(text);
         (secure && plain && unchanged).then(|| Self { text: text.to_owned(), loopback })
+    }
+
+    /// Whether its query has a parameter of an authorization response, however it is encoded (OAuth 2.1 §4.1.2; RFC 9207; `response`
+    /// is JARM's). A semicolon separates parameters for some readers, and brackets make a list of them.
+    fn has_response_parameter(&self) -> bool {
+        const RESPONSE: [&str; 7] = ["code", "state", "iss", "error", "error_description", "error_uri", "response"];
+        let (_, query) = self.text.split_once('?').unwrap_or_default();
+        query.split(['&', ';']).flat_map(|pair| url::form_urlencoded::parse(pair.as_bytes())).any(|(name, _)| {
+            let name = name.split('[').next().unwrap_or_default().trim();
+            RESPONSE.iter().any(|response| name.eq_ignore_ascii_case(response))
+        })
     }
 
     /// As text.
@@ -124,6 +142,18 @@ mod tests {
             ("https://höst/", false),
             (" https://host/", false),
             ("https://host/\n", false),
+            ("https://host/?a=code&encode=1&states=2", true),
+            ("https://host/code?a=b", true),
+            ("https://host/?code=1", false),
+            ("https://host/?a=b&state", false),
+            ("https://host/?a=b;iss=c", false),
+            ("https://host/?%63ode=1", false),
+            ("https://host/?a=b?error=c", true),
+            ("https://host/??error=c", true),
+            ("https://host/?Error_Description=c", false),
+            ("https://host/?code%5B%5D=c", false),
+            ("http://localhost/cb?error_uri=c", false),
+            ("https://host/?response=c", false),
         ] {
             assert_eq!(RedirectUri::parse(text).is_some(), right, "{text}");
         }
