@@ -126,7 +126,16 @@ fn document() -> Value {
             "operationId": "listActivity",
             "summary": "What has happened in the tenant in the last 90 days; the newest first.",
             "description": "An event appears within a minute or two. The audit log is the complete record.",
-            "parameters": [after],
+            "parameters": [
+                query(
+                    "section",
+                    "Only changes of connections, keys and members; or only what was called, read, asked for and refused.",
+                    &json!({ "type": "string", "enum": ["changes", "calls"] }),
+                ),
+                query("event", "Only events of this name.", &json!({ "type": "string", "maxLength": 64 })),
+                query("person", "Only events that this person did, or that concern them.", &person),
+                after,
+            ],
             "security": key_or_session,
             "responses": { "200": activity },
         }),
