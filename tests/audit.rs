@@ -7,7 +7,7 @@ use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Map, Value, json};
 use shared::aws::MAX_ATTEMPTS;
 use shared::oauth::tenant::TenantId;
-use shared::store::activity::{Activity, Cursor};
+use shared::store::activity::{Activity, ActivityQuery, Cursor};
 use test_system::TestSystem;
 
 const SCHEMA: &str = include_str!("../functions/audit/schema.json");
@@ -161,8 +161,9 @@ async fn activities_are_paginated() {
         tenant: tenant.clone(),
         at: test_system.now() * 1000 + number / 2,
         id: format!("{number:03}"),
-        event: "grant_ended".to_owned(),
-        line: Map::from_iter([("event".to_owned(), json!("grant_ended"))]),
+        // Of every section.
+        event: ["grant_ended", "tool_called", "grant_ending"][usize::try_from(number % 3).unwrap()].to_owned(),
+        line: Map::from_iter([("number".to_owned(), json!(number))]),
     };
     let made: Vec<_> = (0..60).map(activity).collect();
     let (activities, now) = (test_system.system().activities(), test_system.system().clock().now());
@@ -173,7 +174,8 @@ async fn activities_are_paginated() {
     let mut found = Vec::new();
     let mut before: Option<Cursor> = None;
     loop {
-        let (page, next) = activities.latest(&tenant, before.as_ref(), 7, now).await.unwrap();
+        let query = ActivityQuery { before: before.as_ref(), ..ActivityQuery::everything(&tenant) };
+        let (page, next) = activities.latest(&query, 7, now).await.unwrap();
         found.extend(page);
         match next {
             Some(next) => before = Cursor::parse(next.as_str()),
@@ -184,7 +186,7 @@ async fn activities_are_paginated() {
     assert_eq!(found, made);
     test_system.advance(91 * 24 * 3600);
     let now = test_system.system().clock().now();
-    assert!(activities.latest(&tenant, None, 7, now).await.unwrap().0.is_empty());
+    assert!(activities.latest(&ActivityQuery::everything(&tenant), 7, now).await.unwrap().0.is_empty());
 }
 
 /// A key that may not do what it calls for leaves a trace in its tenant.
@@ -322,5 +324,5 @@ async fn all(test_system: &TestSystem, tenant: &str) -> Vec<Activity> {
     test_system.settled().await;
     let now = test_system.system().clock().now();
     let tenant = TenantId::parse(tenant).unwrap();
-    test_system.system().activities().latest(&tenant, None, 1000, now).await.unwrap().0
+    test_system.system().activities().latest(&ActivityQuery::everything(&tenant), 1000, now).await.unwrap().0
 }

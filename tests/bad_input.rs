@@ -144,3 +144,26 @@ async fn malformed_queries_and_hosts_are_refused_by_the_function() {
     assert_eq!(reasons.len(), 9, "{reasons:?}");
     assert!(reasons.iter().all(|reason| reason.contains("is malformed")), "{reasons:?}");
 }
+
+/// RFC 8259 §4: which of two members of a name counts is left open, and so the message has no meaning. JSON-RPC 2.0 §5.1.
+#[tokio::test(flavor = "multi_thread")]
+async fn json_rpc_message_with_a_member_twice_is_refused() {
+    let test_system = TestSystem::new().await;
+    let key = test_system.api_key();
+
+    for body in [
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"id":2,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","jsonrpc":"2.0","id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping","m\u0065thod":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"list_skills","name":"read_skill","arguments":{}}}"#,
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"read_skill","arguments":{"name":"a","name":"b"}}}"#,
+    ] {
+        let url = test_system.absolute("/api/mcp/server");
+        let request = test_system.http().post(url).bearer_auth(&key).header("content-type", "application/json");
+        let answer = test_system.send(request.body(body)).await;
+
+        let error = serde_json::json!({ "code": -32700, "message": "The body is not JSON" });
+        assert_eq!((answer.status, answer.json()["error"].clone()), (400, error), "{body}");
+    }
+}

@@ -651,8 +651,108 @@ async fn api_key_scopes_are_limited_to_its_makers() {
     assert_eq!(heading(&vera.submit_and_follow(&asked).await), "This link or form is not complete");
 }
 
-/// A token is good for an hour after its session has ended elsewhere, with two factors without anybody being asked: enough to look, and
-/// to change nothing.
+/// What changed connections and keys stays on the first page however much a viewer calls, and what there was nothing of is told nowhere.
+/// Both can be shown by event and by person.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_push_no_change_off_the_activity() {
+    const MANY: usize = 60;
+    let test_system = TestSystem::new().await;
+    let (claude, of_ana) = test_system.connect(ANA, "acme", "skills:read").await;
+    let (cursor, of_vera) = test_system.connect(VERA, "acme", "skills:read entities:read").await;
+    let (ana_id, vera_id) = (test_system.person_id(ANA), test_system.person_id(VERA));
+    let ana = in_console(&test_system, ANA).await;
+    for _ in 0..MANY {
+        let nothing = json!({ "type": "invoice", "id": "none" });
+        assert_eq!(cursor.tool(&of_vera.access, "read_entity", nothing).await.status, 200);
+        let nothing = json!({ "name": "none", "arguments": {} });
+        assert_eq!(cursor.call(&of_vera.access, "prompts/get", nothing).await.json()["error"]["code"], -32602);
+        let style = json!({ "name": "house-style" });
+        assert_eq!(cursor.tool(&of_vera.access, "read_skill", style).await.status, 200);
+    }
+    assert_eq!(claude.tool(&of_ana.access, "read_skill", json!({ "name": "house-style" })).await.status, 200);
+    is_heard(&test_system).await;
+    let shown = async |query: &str| {
+        let page = ana.open(&format!("/admin/acme/activity?{query}")).await;
+        assert_eq!(page.status, 200, "{query} {page:?}");
+        rows(&page)
+    };
+    let count = |rows: &[String], what: &str| rows.iter().filter(|row| row.contains(what)).count();
+
+    let changes = shown("").await;
+    assert_eq!(count(&changes, "was approved"), 2, "{changes:#?}");
+    assert_eq!((count(&changes, "was called"), count(&changes, "was used")), (0, 0), "{changes:#?}");
+
+    let calls = ana.open("/admin/acme/activity?section=calls").await;
+    let (first, older) = (rows(&calls), links(&calls, "nav.pages a[rel=next]").concat());
+    let rest = rows(&ana.open(&older).await);
+    assert_eq!((first.len(), count(&first, "The tool read_skill was called")), (50, 50), "{first:#?}");
+    assert_eq!(count(&rest, "The tool read_skill was called"), MANY + 1 - 50, "{rest:#?}");
+    assert_eq!((count(&rest, "was approved"), count(&rest, "not found")), (0, 0), "{rest:#?}");
+
+    let of_person = shown(&format!("section=calls&event=tool_called&person={ana_id}")).await;
+    assert_eq!((of_person.len(), count(&of_person, ana_id.as_str())), (1, 1), "{of_person:#?}");
+    let approved = shown(&format!("event=grant_approved&person={vera_id}")).await;
+    assert_eq!((approved.len(), count(&approved, vera_id.as_str())), (1, 1), "{approved:#?}");
+    assert_eq!(shown("event=key_made").await.len(), 0);
+    let wrong = ana.open("/admin/acme/activity?person=ana").await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.body.contains("A person's id is what stands in the column"), "{wrong:?}");
+    for query in ["section=all", "event=Grant"] {
+        assert_eq!(ana.open(&format!("/admin/acme/activity?{query}")).await.status, 404, "{query}");
+    }
+
+    // For scripts it is the same.
+    let (key, _) = test_system.create_api_key(ANA, "acme", "connections:manage", None).await;
+    let listed = async |query: &str| {
+        let url = test_system.at(&format!("/admin/api/tenants/acme/activity?{query}"));
+        test_system.send(test_system.http().get(url).bearer_auth(&key)).await
+    };
+    let events = |answer: &HttpResponse| {
+        let events = answer.json()["events"].as_array().unwrap().clone();
+        events.iter().map(|event| event["event"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let changes = listed("section=changes").await;
+    assert!(
+        events(&changes).contains(&"grant_approved".to_owned())
+            && !events(&changes).contains(&"tool_called".to_owned())
+    );
+    assert_eq!(events(&listed(&format!("event=grant_approved&person={vera_id}")).await), ["grant_approved"]);
+    let both = events(&listed("").await);
+    assert_eq!((both.len(), &both[..3]), (50, &["tool_called", "grant_used", "tool_called"].map(str::to_owned)[..]));
+    for query in ["section=all", "event=Grant", "person=ana"] {
+        assert_eq!(listed(query).await.status, 400, "{query}");
+    }
+}
+
+/// One rule for one factor and for two: what others have is shown to a session that Supabase confirmed at most a minute ago.
+#[tokio::test(flavor = "multi_thread")]
+async fn session_ended_elsewhere_shows_nothing_after_a_minute() {
+    let test_system = crate::pages::with_mia().await;
+    let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(crate::pages::MIA_ID).unwrap());
+    test_system.system().directory().put_member(&acme, &id, "owner").await.unwrap();
+    let mia = Person::new(&test_system, crate::pages::MIA, "mia-demo");
+    let page = mia.sign_in("/admin").await;
+    let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(&test_system));
+    assert_eq!(mia.submit(&factor).await.status, 303);
+    let ana = in_console(&test_system, ANA).await;
+    let pages = ["/admin", "/admin/acme/connections", "/admin/acme/keys", "/admin/acme/activity"];
+    for (person, email) in [(&mia, crate::pages::MIA), (&ana, ANA)] {
+        for page in pages {
+            assert_eq!(person.open(page).await.status, 200, "{email} {page}");
+        }
+
+        test_system.supabase().sign_out_everywhere(email);
+        test_system.advance(60);
+
+        for page in pages {
+            let answer = person.open(page).await;
+            assert_eq!(answer.status, 303, "{email} {page}");
+            assert!(answer.location().contains("/auth/login?next="), "{email} {page}: {}", answer.location());
+        }
+    }
+}
+
+/// A session that has ended elsewhere is good for a minute, with two factors as with one: enough to look, and to change nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn session_ended_elsewhere_changes_nothing() {
     const USER: &str = "/auth/v1/user";

@@ -16,6 +16,8 @@ use test_system::TestSystem;
 use test_system::recorded_calls::RecordedCalls;
 use test_system::scheduler::PausedClock;
 
+use crate::first_try::{Fate, FirstTry};
+
 const ANA: &str = "ana@example.com";
 
 /// Someone who calls tools, and holds each result to the schema that promised it.
@@ -243,6 +245,79 @@ async fn update_or_delete_of_an_old_version_is_a_conflict() {
     assert_eq!(caller.refused("delete_entity", at(1)).await, told(2, 1));
     let read = caller.done("read_entity", json!({ "type": "invoice", "id": "2026-0102" })).await;
     assert_eq!(read, updated);
+}
+
+/// A record that was deleted and is made again, by whomever, has none of its old versions: what is based on one of them is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_never_repeat() {
+    let test_system = TestSystem::new().await;
+    let acme = as_operator(&test_system, "acme");
+    let caller = Caller::connected(&test_system, ANA, "acme", "entities:write").await;
+    let at = |version: u64| json!({ "type": "invoice", "id": "again", "version": version });
+    let update = |version: u64| {
+        let mut asked = at(version);
+        asked["fields"] = json!({ "note": format!("based on {version}") });
+        asked
+    };
+    let create = json!({ "type": "invoice", "id": "again", "fields": invoice() });
+    let told = |now: u64, named: u64| format!("Nothing was written: the entity has version {now} now, not {named}.");
+
+    let mut last = 0;
+    for by_operator in [false, false, true, false] {
+        let made = if by_operator {
+            keep(&acme, "invoice", "again", invoice()).await;
+            caller.done("read_entity", json!({ "type": "invoice", "id": "again" })).await
+        } else {
+            let made = caller.done("create_entity", create.clone()).await;
+            assert_eq!(caller.done("create_entity", create.clone()).await, made, "asked again");
+            made
+        };
+
+        let now = made["version"].as_u64().unwrap();
+        assert_eq!(now, last + 1);
+        for old in 1..now {
+            assert!(caller.refused("update_entity", update(old)).await.starts_with(&told(now, old)));
+            assert!(caller.refused("delete_entity", at(old)).await.starts_with(&told(now, old)));
+        }
+        caller.done("update_entity", update(now)).await;
+        keep(&acme, "invoice", "again", invoice()).await;
+        last = now + 2;
+        let deleted = caller.done("delete_entity", at(last)).await;
+        assert_eq!(deleted["deleted"]["version"], last);
+        let listed = caller.done("list_entities", json!({ "type": "invoice" })).await;
+        assert!(!ids(&listed, "entities").contains(&"again".to_owned()), "{listed}");
+    }
+}
+
+/// An update whose first try comes late, by more than the ten minutes of a token: the record was deleted and made again meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn late_write_does_not_hit_a_record_made_again() {
+    let first_try = FirstTry::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(first_try.wire())).await;
+    let caller = Caller::connected(&test_system, ANA, "acme", "entities:write").await;
+    let create = json!({ "type": "invoice", "id": "late", "fields": invoice() });
+    let read = json!({ "type": "invoice", "id": "late" });
+    let at = |version: u64| json!({ "type": "invoice", "id": "late", "version": version });
+
+    // The update that makes version 2 of the first one is carried out at once, and its first try afterwards.
+    let first = caller.done("create_entity", create.clone()).await["version"].as_u64().unwrap();
+    let mut update = at(first);
+    update["fields"] = json!({ "note": "late" });
+    first_try.plan("mcp", Fate::ArrivesLate);
+    caller.done("update_entity", update).await;
+    caller.done("delete_entity", at(first + 1)).await;
+    let again = caller.done("create_entity", create.clone()).await;
+    let refused = first_try.arrive(&test_system).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert_eq!(caller.done("read_entity", read.clone()).await, again);
+
+    // What was deleted is not made by a create that comes late: of a token that DynamoDB has forgotten, too.
+    caller.done("delete_entity", at(again["version"].as_u64().unwrap())).await;
+    first_try.plan("mcp", Fate::ArrivesLate);
+    let third = caller.done("create_entity", create).await;
+    caller.done("delete_entity", at(third["version"].as_u64().unwrap())).await;
+    first_try.arrive(&test_system).await;
+    assert!(caller.call("read_entity", read).await.is_err());
 }
 
 /// Of many updates of one version, exactly one wins, and what it wrote stays.

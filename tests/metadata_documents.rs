@@ -203,6 +203,7 @@ fn of_bad_members(documents: &MetadataDocumentHost) -> Vec<(String, Vec<u8>, Str
     let (kind, id) = ("is missing or not of the right type", "its client_id is not its address");
     let scheme = "its redirect_uris cannot be used. A redirect URI with http must be on a loopback host";
     let (user, fragment) = ("A redirect URI must not have a user", "A redirect URI must not have a fragment");
+    let parameter = "A redirect URI must not have code, state";
     let (secret, method) = ("it contains a secret or a private key", "its token_endpoint_auth_method is not none");
     let grants = "its grant_types do not contain authorization_code";
     let table = [
@@ -224,6 +225,7 @@ fn of_bad_members(documents: &MetadataDocumentHost) -> Vec<(String, Vec<u8>, Str
         (user, "redirect_uris", Some(json!([LOOPBACK, "https://user@a.example/", "//a.example"]))),
         (fragment, "redirect_uris", Some(json!([LOOPBACK, "https://a.example/#x"]))),
         ("A redirect URI must not have a wildcard", "redirect_uris", Some(json!([LOOPBACK, "https://*.a.example/cb"]))),
+        (parameter, "redirect_uris", Some(json!(["https://a.example/?code=x", "https://a.example/?a=b&state=x"]))),
         (secret, "client_secret", Some(json!("made-up"))),
         (secret, "client_secret", Some(json!(null))),
         (secret, "client_secret_expires_at", Some(json!(0))),

@@ -56,6 +56,15 @@ async fn redirect_uris_are_validated_at_registration() {
         ("file:///tmp/cb", false),
         ("ftp://client.example/cb", false),
         ("ws://localhost/cb", false),
+        ("https://client.example/cb?encode=1&states=2&a=code", true),
+        ("https://client.example/cb?code=stolen", false),
+        ("https://client.example/cb?tenant=a&state=known", false),
+        ("https://client.example/cb?iss=https://other.example", false),
+        ("https://client.example/cb?%63ode=stolen", false),
+        ("https://client.example/cb?a=b;code=stolen", false),
+        ("https://client.example/cb?code[]=stolen", false),
+        ("http://localhost:51234/cb?error=none", false),
+        ("http://localhost:51234/cb?error_description=none", false),
     ] {
         let answer = test_system.post_json("/oauth/register", &json!({ "redirect_uris": [address] })).await;
 

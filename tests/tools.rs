@@ -489,6 +489,123 @@ async fn tool_call_costs_at_most_one_signature_and_three_table_calls() {
     }
 }
 
+/// A tool has the time that it is registered with, unless slow calls to AWS have used up too much of the function's: the answer, the
+/// audit and the count of calls still have their two seconds. What the tool is asked is in the audit before it answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn tool_is_given_up_two_seconds_before_the_function_ends() {
+    const FUNCTION_TIMEOUT: Duration = Duration::from_secs(4);
+    let (test_system, server, origin) = served(|options| {
+        options.function_timeout = Some(FUNCTION_TIMEOUT);
+        options.parameters.insert("ToolFunctions".to_owned(), FUNCTION.to_owned());
+        options.interceptor = Some(Arc::new(|call: Call| async move {
+            // The read of the tool, as slow as one that is not tried again may be.
+            if call.function == "mcp" && call.operation == "GetItem" {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Decision::Pass
+        }));
+    })
+    .await;
+    let slow = Tool { timeout: Duration::from_secs(25), ..tool("slow", at(&format!("{origin}/slow"))) };
+    keep(&test_system, &slow).await;
+    let lambda = Tool {
+        timeout: Duration::from_secs(25),
+        ..tool("slow_function", ToolEndpoint::Lambda { function: FUNCTION.to_owned() })
+    };
+    keep(&test_system, &lambda).await;
+    test_system.system().lambda().deploy(FUNCTION, |_| async {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        InvocationResult::Returned(Value::Null)
+    });
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
+    let (person, grant) =
+        (test_system.person_id("ana@example.com"), test_system::claims(&tokens.access).1["grant"].clone());
+    let credential = format!("grant {} of {}", grant.as_str().unwrap(), connector.client_id);
+    let of_grant = |event: &str| {
+        let lines = test_system.audit(event).into_iter();
+        lines.filter(|line| line["credential"] == credential).collect::<Vec<_>>()
+    };
+    let line = |event: &str, tool: &str| json!({ "event": event, "tenant": "acme", "person": person.as_str(), "credential": credential, "tool": tool });
+    let ended = |tool: &str| {
+        let mut line = line("tool_called", tool);
+        line["outcome"] = json!("timed_out");
+        line
+    };
+
+    let began = std::time::Instant::now();
+    let (answer, ()) = tokio::join!(connector.tool(&tokens.access, "slow", json!({ "number": "1" })), async {
+        for _ in 0..600 {
+            if !server.0.lock().unwrap().is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!((of_grant("tool_calling"), of_grant("tool_called")), (vec![line("tool_calling", "slow")], vec![]));
+    });
+
+    assert_eq!(told(&answer), "The tool did not answer: it did not answer in time.");
+    assert!(began.elapsed() < FUNCTION_TIMEOUT, "{:?}", began.elapsed());
+    assert_eq!(of_grant("tool_called"), [ended("slow")]);
+
+    let answer = connector.tool(&tokens.access, "slow_function", json!({ "number": "1" })).await;
+    assert_eq!(told(&answer), "The tool did not answer: it did not answer in time.");
+    assert_eq!(of_grant("tool_calling"), ["slow", "slow_function"].map(|tool| line("tool_calling", tool)));
+    assert_eq!(of_grant("tool_called"), ["slow", "slow_function"].map(ended));
+}
+
+/// Where too little time is left, the tool is not called at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn tool_is_not_called_without_time_to_answer() {
+    let (test_system, server, origin) = served(|options| {
+        options.function_timeout = Some(Duration::from_secs(2));
+    })
+    .await;
+    keep(&test_system, &tool("find", at(&format!("{origin}/find")))).await;
+
+    let arguments = json!({ "name": "find", "arguments": { "number": "1" } });
+    let answer = test_system.call(Some(&test_system.api_key()), "tools/call", arguments).await;
+
+    assert_eq!(told(&answer), "The tool was not called: too much time had passed before. Try again.");
+    assert!(server.heard().is_empty());
+}
+
+/// A call that writes, and that outlives its function, is in the audit. One that reads has done nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn write_that_outlives_the_function_is_audited() {
+    let (test_system, _, _) = served(|options| {
+        options.function_timeout = Some(Duration::from_secs(1));
+        options.interceptor = Some(Arc::new(|call: Call| async move {
+            // At each attempt.
+            if call.function == "mcp" && call.operation == "TransactWriteItems" {
+                tokio::time::sleep(Duration::from_millis(1500)).await;
+            }
+            Decision::Pass
+        }));
+    })
+    .await;
+    let (connector, tokens) = test_system.connect("ana@example.com", "acme", "documents:write").await;
+    let person = test_system.person_id("ana@example.com");
+    let grant = test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+    let credential = format!("grant {grant} of {}", connector.client_id);
+    let of_grant = |event: &str| {
+        let lines = test_system.audit(event).into_iter();
+        lines.filter(|line| line["credential"] == credential).collect::<Vec<_>>()
+    };
+
+    let listed = connector.tool(&tokens.access, "list_documents", json!({})).await;
+    let arguments = json!({ "id": "refund-policy", "version": 1, "title": "Late", "content": "late" });
+    let lost = connector.tool(&tokens.access, "update_document", arguments).await;
+
+    assert_eq!((listed.status, lost.status), (200, 500), "{lost:?}");
+    let announced = json!({
+        "event": "tool_calling", "tenant": "acme", "person": person.as_str(), "credential": credential,
+        "tool": "update_document", "object": "refund-policy",
+    });
+    assert_eq!(of_grant("tool_calling"), [announced]);
+    let ended: Vec<_> = of_grant("tool_called").into_iter().map(|line| line["tool"].clone()).collect();
+    assert_eq!(ended, ["list_documents"]);
+}
+
 /// Slow tools of one tenant leave room for everybody else: a call holds an execution of `mcp` for as long as its tool takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_slow_tools_of_a_tenant_are_limited() {

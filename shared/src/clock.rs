@@ -3,10 +3,11 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
+use tokio::time::Instant;
 
 /// Tells the time. A function reads it once per request and hands `now` down.
 #[derive(Clone)]
@@ -18,7 +19,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
     pub fn system() -> Self {
         Self::new(|| {
-            let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+            let since = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
             Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
         })
     }
@@ -38,6 +39,31 @@ impl Clock {
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
+    }
+}
+
+/// When Lambda ends an invocation, answered or not: counted from its beginning by a clock that nobody sets.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// At `moment` of the machine's clock, as Lambda tells it.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is where the time comes in")]
+    pub fn at(moment: SystemTime) -> Self {
+        Self(Instant::now() + moment.duration_since(SystemTime::now()).unwrap_or_default())
+    }
+
+    /// After `duration`.
+    #[must_use]
+    pub fn after(duration: Duration) -> Self {
+        Self(Instant::now() + duration)
+    }
+
+    /// How long it is until then; zero if it has passed.
+    #[must_use]
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
     }
 }
 

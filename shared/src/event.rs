@@ -162,12 +162,14 @@ fn envelope(json: &str) -> Option<ApiGatewayV2httpRequest> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use proptest::prelude::*;
     use proptest::test_runner::{Config, TestRunner};
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::clock::Deadline;
     use crate::lambda::{self, ExecutionEnvironment, Function, Request, Response};
 
     /// Answers with the address that it was asked.
@@ -200,9 +202,14 @@ mod tests {
 
     /// Status and body.
     async fn answer(event: &str) -> Result<(u64, String), lambda::Error> {
-        let answer =
-            lambda::invoke(&Arc::new(ExecutionEnvironment::new(Echo)), event, "amble-echo", "made-up".to_owned())
-                .await?;
+        let answer = lambda::invoke(
+            &Arc::new(ExecutionEnvironment::new(Echo)),
+            event,
+            "amble-echo",
+            "made-up".to_owned(),
+            Deadline::after(Duration::from_secs(10)),
+        )
+        .await?;
         let answer: Value = serde_json::from_str(&answer)?;
         Ok((answer["statusCode"].as_u64().unwrap(), answer["body"].as_str().unwrap_or_default().to_owned()))
     }

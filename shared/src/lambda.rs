@@ -15,6 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::aws::{self, http_connector};
+use crate::clock::Deadline;
 use crate::environment::{ConfigError, Environment};
 use crate::event::Event;
 use crate::http::cors;
@@ -61,7 +62,8 @@ pub async fn serve<F: Function>(
     let served = Arc::new(ExecutionEnvironment::new(start(function).await?));
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Box<RawValue>>| {
         let served = Arc::clone(&served);
-        async move { served.respond(event.payload.get(), event.context).await }
+        let deadline = Deadline::at(event.context.deadline());
+        async move { served.respond(event.payload.get(), event.context, deadline).await }
     }))
     .await
 }
@@ -93,7 +95,7 @@ async fn start<T>(make: impl AsyncFnOnce(&Environment) -> Result<T, ConfigError>
 }
 
 /// The response of Lambda to `event`, both as JSON, through `lambda_http`'s own parser. `name` is Lambda's
-/// name of the function, and `invocation` its id of this call.
+/// name of the function, `invocation` its id of this call, and `deadline` when it ends the call.
 ///
 /// # Errors
 /// When `event` is not an event of API Gateway, as Lambda would report it.
@@ -102,11 +104,12 @@ pub async fn invoke(
     event: &str,
     name: &str,
     invocation: String,
+    deadline: Deadline,
 ) -> Result<String, Error> {
     let mut context = Context::default();
     context.request_id = invocation;
     context.env_config = Arc::new(lambda_runtime::Config { function_name: name.to_owned(), ..Default::default() });
-    Ok(serde_json::to_string(&served.respond(event, context).await?)?)
+    Ok(serde_json::to_string(&served.respond(event, context, deadline).await?)?)
 }
 
 /// A function in an execution environment.
@@ -121,10 +124,16 @@ impl<F: Function> ExecutionEnvironment<F> {
         Self { function, warm: AtomicBool::new(false) }
     }
 
-    /// The answer to an event, as API Gateway takes it.
-    async fn respond(self: &Arc<Self>, event: &str, context: Context) -> Result<impl Serialize + use<F>, Error> {
+    /// The answer to an event, as API Gateway takes it. A request has its [`Deadline`] among its extensions.
+    async fn respond(
+        self: &Arc<Self>,
+        event: &str,
+        context: Context,
+        deadline: Deadline,
+    ) -> Result<impl Serialize + use<F>, Error> {
         let Event { request, malformed } = Event::parse(event)?;
-        let mut adapter = Adapter::from(service_fn(|request| {
+        let mut adapter = Adapter::from(service_fn(|mut request: Request| {
+            request.extensions_mut().insert(deadline);
             let served = Arc::clone(self);
             async move { Ok::<_, Error>(served.handle(request, malformed.map(ParameterError::NotHttp)).await) }
         }));

@@ -42,6 +42,7 @@ pub mod outbound;
 pub mod revocation;
 pub mod signing_keys;
 pub mod store;
+pub mod strict_json;
 pub mod telemetry;
 pub mod upstream_call;
 pub mod upstream_error;

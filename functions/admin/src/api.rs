@@ -22,13 +22,14 @@ use shared::oauth::grant_id::GrantId;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
-use shared::store::activity::Activity;
+use shared::store::activity::{Activity, Section};
 use shared::store::api_keys::{self, ApiKeyError, ApiKeyRecord, NewApiKey};
 #[cfg(test)]
 use shared::store::connections::PAGE;
 use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 use shared::telemetry::audit::{self, Event};
 
+use crate::activity::{self, ActivityFilter};
 #[cfg(test)]
 use crate::connection_row::ScopeName;
 use crate::connection_row::{ConnectionJson, names};
@@ -366,7 +367,18 @@ impl Admin {
         now: Timestamp,
     ) -> Result<Response, AdminError> {
         let before = cursor::read(parameters.value("after"), shared::store::activity::Cursor::parse)?;
-        let (activities, next) = self.recent_activity(tenant_admin, before, now).await?;
+        let shown = match parameters.value("section") {
+            Some(name) => vec![activity::section(name).ok_or(AdminError::InvalidBody)?],
+            None => Section::SHOWN.to_vec(),
+        };
+        let event = parameters.value("event");
+        if event.is_some_and(|event| !ActivityFilter::is_event(event)) {
+            return Err(AdminError::InvalidBody);
+        }
+        let person =
+            parameters.value("person").map(|id| PersonId::parse(id).ok_or(AdminError::InvalidBody)).transpose()?;
+        let filter = ActivityFilter { sections: &shown, event, person: person.as_ref() };
+        let (activities, next) = self.recent_activity(tenant_admin, filter, before, now).await?;
         let events = activities.iter().map(EventJson::of).collect();
         let next = next.map(|place| cursor::write(place.as_str()));
         Ok(json(StatusCode::OK, &ActivityPage { events, next }))
@@ -423,7 +435,7 @@ impl EventJson {
             "tool",
             "verdict",
         ];
-        let words = event_text::describe(activity, event_text::text(activity, "client"));
+        let words = event_text::describe(activity, activity.text("client"));
         let text = if words.detail.is_empty() { words.what } else { format!("{}: {}", words.what, words.detail) };
         let details =
             MEMBERS.iter().filter_map(|name| activity.line.get(*name).map(|value| ((*name).to_owned(), value.clone())));

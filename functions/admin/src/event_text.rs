@@ -3,7 +3,7 @@
 use shared::clock::Timestamp;
 use shared::http::sanitized_text::SanitizedText;
 use shared::oauth::scope::Scopes;
-use shared::store::activity::Activity;
+use shared::store::activity::{Activity, Section};
 
 use crate::date_time::DateTime;
 use crate::permission;
@@ -18,31 +18,41 @@ pub(crate) struct EventText {
     pub(crate) bad: bool,
 }
 
-/// A member of the event's line, if it is text.
-pub(crate) fn text<'a>(activity: &'a Activity, name: &str) -> Option<&'a str> {
-    activity.line.get(name)?.as_str()
-}
-
-/// Whether people should see the event: it is neither routine nor a repetition of another event.
-pub(crate) fn is_significant(activity: &Activity) -> bool {
-    let verdict = text(activity, "verdict").unwrap_or_default();
-    match activity.event.as_str() {
-        "grant_ending" | "connections_ending" | "key_revoking" => false,
-        "code_judged" => verdict != "proven",
-        "refresh_judged" => !matches!(verdict, "current" | "concurrent" | "lost_response"),
-        // A repeated or superseded change has changed nothing.
-        "membership_followed" => matches!(text(activity, "outcome"), Some("applied" | "stale")),
-        _ => true,
+/// The events of a section that can be shown alone, by name, and what they are for people.
+pub(crate) const fn choices(section: Section) -> &'static [(&'static str, &'static str)] {
+    match section {
+        Section::Changes => &[
+            ("grant_approved", "An application was approved"),
+            ("grant_activated", "An application was connected"),
+            ("grant_used", "A first call"),
+            ("grant_ended", "A connection ended"),
+            ("connections_ended", "Many connections ended"),
+            ("late_retry_repeated", "Replaced tokens came again"),
+            ("key_made", "An API key was made"),
+            ("key_revoked", "An API key was revoked"),
+            ("membership_followed", "The product changed a member"),
+        ],
+        Section::Calls | Section::Routine => &[
+            ("tool_called", "A tool was called"),
+            ("resource_read", "Something was read"),
+            ("prompt_taken", "A skill was used"),
+            ("consent_shown", "An application asked to be connected"),
+            ("scope_wanted", "An application wanted more"),
+            ("call_refused", "A call was refused"),
+            ("key_refused", "An API key was refused"),
+            ("token_refused", "A connection was not finished"),
+            ("refresh_judged", "A connection could not stay"),
+        ],
     }
 }
 
 /// The event, whose client is called `client`.
 pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
-    let part = |name: &str| text(activity, name).map(|text| SanitizedText(text).to_string()).unwrap_or_default();
+    let part = |name: &str| activity.text(name).map(|text| SanitizedText(text).to_string()).unwrap_or_default();
     // Only our own words lose their underscores. Ids and names stay as they are.
     let word = |name: &str| part(name).replace('_', " ");
     let client = client.unwrap_or("An application");
-    let scopes = || permission::titles(Scopes::parse(text(activity, "scope").unwrap_or_default())).join(", ");
+    let scopes = || permission::titles(Scopes::parse(activity.text("scope").unwrap_or_default())).join(", ");
     let (mut bad, mut detail) = (false, scopes());
     let what = match activity.event.as_str() {
         "consent_shown" => format!("{client} asked to be connected"),
@@ -193,17 +203,8 @@ mod tests {
             let activity = activity(&line);
             let text = describe(&activity, Some("Claude"));
             assert_eq!((text.what.as_str(), text.detail.as_str()), (what, detail));
-            assert_eq!(
-                (is_significant(&activity), text.bad),
-                (true, what.contains("refused") || detail.starts_with("ignored"))
-            );
-        }
-        for outcome in ["repeated", "superseded"] {
-            let line = json!({ "event": "membership_followed", "change": 7, "outcome": outcome });
-            assert!(!is_significant(&activity(&line)), "{outcome}");
-        }
-        for announced in ["grant_ending", "key_revoking"] {
-            assert!(!is_significant(&activity(&json!({ "event": announced }))), "{announced}");
+            let bad = ["refused", "replaced"].iter().any(|word| what.contains(word)) || detail.starts_with("ignored");
+            assert_eq!(text.bad, bad, "{what}");
         }
     }
 }

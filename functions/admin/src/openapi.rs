@@ -31,9 +31,8 @@ fn description_is_made_of_routes_and_structs() {
 /// The document, operation by operation.
 fn document() -> Value {
     let mut document = Document::new();
-    let (connections, keys, activity) = (
+    let (connections, activity) = (
         document.written::<ConnectionsPage>("A page of connections."),
-        document.written::<KeysPage>("A page of keys."),
         document.written::<ActivityPage>("A page of events."),
     );
     let after = query("after", "`next` of the page before.", &json!({ "type": "string", "maxLength": 512 }));
@@ -88,6 +87,35 @@ fn document() -> Value {
         "responses": { "200": document.written::<RevokedConnectionsJson>("How many have ended.") },
     });
     document.add("post", "/admin/api/tenants/{tenant}/connections/end", operation);
+    add_keys(&mut document, &after);
+    document.add(
+        "get",
+        "/admin/api/tenants/{tenant}/activity",
+        json!({
+            "operationId": "listActivity",
+            "summary": "What has happened in the tenant in the last 90 days; the newest first.",
+            "description": "An event appears within a minute or two. The audit log is the complete record.",
+            "parameters": [
+                query(
+                    "section",
+                    "Only changes of connections, keys and members; or only what was called, read, asked for and refused.",
+                    &json!({ "type": "string", "enum": ["changes", "calls"] }),
+                ),
+                query("event", "Only events of this name.", &json!({ "type": "string", "maxLength": 64 })),
+                query("person", "Only events that this person did, or that concern them.", &person),
+                after,
+            ],
+            "security": key_or_session,
+            "responses": { "200": activity },
+        }),
+    );
+    document.finish()
+}
+
+/// The operations on API keys.
+fn add_keys(document: &mut Document, after: &Value) {
+    let key = json!([{ "key": [] }]);
+    let keys = document.written::<KeysPage>("A page of keys.");
     document.add(
         "get",
         "/admin/api/tenants/{tenant}/keys",
@@ -97,7 +125,7 @@ fn document() -> Value {
             "description": "A revoked key is never listed. One that was made in the last few seconds may not be listed \
                             yet.",
             "parameters": [after],
-            "security": key_or_session,
+            "security": [{ "key": [] }, { "session": [] }],
             "responses": { "200": keys },
         }),
     );
@@ -118,19 +146,6 @@ fn document() -> Value {
         "responses": { "200": document.written::<RevokedKeyJson>("It is refused from the next call on.") },
     });
     document.add("post", "/admin/api/tenants/{tenant}/keys/revoke", operation);
-    document.add(
-        "get",
-        "/admin/api/tenants/{tenant}/activity",
-        json!({
-            "operationId": "listActivity",
-            "summary": "What has happened in the tenant in the last 90 days; the newest first.",
-            "description": "An event appears within a minute or two. The audit log is the complete record.",
-            "parameters": [after],
-            "security": key_or_session,
-            "responses": { "200": activity },
-        }),
-    );
-    document.finish()
 }
 
 struct Document {

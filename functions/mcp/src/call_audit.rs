@@ -7,6 +7,12 @@ use shared::telemetry::audit::{self, Event};
 
 use crate::resource_uri::ResourceUri;
 
+/// Records that a tool is about to be called: one that has an effect before we know how it ended. `object` as below.
+pub(crate) fn announce_tool(access: &Access, tool: &str, object: Option<&str>) {
+    let (tenant, person, credential) = (access.tenant().as_str(), access.person().as_str(), &credential(access));
+    audit::record(&Event::ToolCalling { tenant, person, credential, tool, object });
+}
+
 /// Records that a tool was called, with the outcome in one word. `object` is what a tool of ours was to work on.
 pub(crate) fn record_tool(access: &Access, tool: &str, object: Option<&str>, outcome: &'static str) {
     let (tenant, person, credential) = (access.tenant().as_str(), access.person().as_str(), &credential(access));

@@ -1,7 +1,7 @@
 //! Calls the handler of an authorized operation.
 
 use rmcp::model::ServerResult;
-use shared::clock::Timestamp;
+use shared::clock::{Deadline, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::signing_keys::signer::Signer;
 use shared::store::workspace::Workspaces;
@@ -34,10 +34,11 @@ impl Dispatcher {
         &self,
         authorized: AuthorizedOperation,
         now: Timestamp,
+        deadline: Deadline,
     ) -> Result<ServerResult, CallError> {
         let (access, operation) = authorized.into_parts();
         let workspace = self.workspaces.of(&access);
-        let context = ToolContext { access: &access, workspace, tool_invoker: &self.tool_invoker, now };
+        let context = ToolContext { access: &access, workspace, tool_invoker: &self.tool_invoker, now, deadline };
         Ok(match operation {
             Operation::Discover => self.server_info.discover().into(),
             Operation::Initialize(requested) => self.server_info.initialize(&requested).into(),

@@ -24,8 +24,10 @@ mod server_info;
 mod step_up;
 mod tools;
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
-use shared::clock::{Clock, Timestamp};
+use shared::clock::{Clock, Deadline, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::parameters::ParameterError;
 use shared::http::{cors, response};
@@ -71,7 +73,9 @@ impl Mcp {
             Ok(authorized) => authorized,
             Err(insufficient) => return Err(self.step_up.record(id, insufficient, now).await),
         };
-        match self.dispatcher.dispatch(authorized, now).await {
+        // Lambda gives every request one. The shortest that a function of ours has stands for it.
+        let deadline = request.extensions().get().copied().unwrap_or_else(|| Deadline::after(Duration::from_secs(10)));
+        match self.dispatcher.dispatch(authorized, now, deadline).await {
             Ok(result) => Ok(serialize(id, protocol_version, result, &self.server_info)),
             Err(error) => Err(McpError::Call { id, protocol_version, error }),
         }

@@ -5,6 +5,7 @@ use http::{HeaderMap, Method};
 use rmcp::model::{JsonObject, RequestId};
 use serde_json::Value;
 use shared::lambda::{Body, Request};
+use shared::strict_json;
 
 use crate::error::{McpError, MessageError};
 use crate::operation::Operation;
@@ -54,7 +55,9 @@ impl Message {
         if bytes.len() > LIMIT {
             return Err(MessageError::TooLarge.into());
         }
-        let Value::Object(mut message) = serde_json::from_slice(bytes).map_err(|_| MessageError::NotJson)? else {
+        // A member that is there twice is read in different ways by different readers (RFC 8259 §4). So the message has no meaning.
+        let message = strict_json::value(bytes, strict_json::MAX_DEPTH).map_err(|_| MessageError::NotJson)?;
+        let Value::Object(mut message) = message else {
             return Err(MessageError::NotOneMessage.into());
         };
         if message.get("jsonrpc").and_then(Value::as_str) != Some("2.0") {
@@ -394,13 +397,13 @@ mod tests {
 
     /// What was checked is what is run, whatever another parser would make of the bytes.
     #[test]
-    fn duplicate_members_are_resolved_before_authorization() {
-        let body =
-            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"find_invoice","name":"read_skill"}}"#;
-
-        let call = parse_call(&[], body);
-
-        assert_eq!(call.operation.scopes().to_string(), "skills:read");
-        assert_eq!(call.operation, Operation::BuiltIn(catalog::find("read_skill").unwrap(), JsonObject::new()));
+    fn duplicate_members_are_refused() {
+        for body in [
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"find_invoice","name":"read_skill"}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","method":"ping"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":[{"b":1,"b":1}]}}"#,
+        ] {
+            assert_eq!(parse_error(&[], body), (400, -32700, None), "{body}");
+        }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) async fn get(
     let outcome = match &filled_in {
         Ok(_) => "answered",
         Err(CallError::Upstream(_)) => "fault",
+        Err(CallError::PromptNotFound) => "not_found",
         Err(_) => "invalid_params",
     };
     call_audit::record_prompt(context.access, name, outcome);

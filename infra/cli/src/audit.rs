@@ -10,7 +10,7 @@ use shared::clock::Timestamp;
 use shared::oauth::client::ClientId;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::{PersonId, TenantId};
-use shared::store::activity::Activities;
+use shared::store::activity::{Activities, ActivityQuery};
 use supabase_users::person_selector::PersonSelector;
 
 use crate::arguments;
@@ -133,7 +133,8 @@ async fn of_tenant(
     const PAGE_SIZE: usize = 100;
     let (mut lines, mut before) = (Vec::new(), None);
     loop {
-        let (page, next) = activities.latest(tenant, before.as_ref(), PAGE_SIZE, now).await?;
+        let query = ActivityQuery { before: before.as_ref(), ..ActivityQuery::everything(tenant) };
+        let (page, next) = activities.latest(&query, PAGE_SIZE, now).await?;
         let all = page.len();
         let recent = page.into_iter().take_while(|activity| activity.at >= since);
         lines.extend(recent.map(|activity| AuditLine { at: activity.at, id: activity.id, members: activity.line }));

@@ -1,6 +1,7 @@
 //! The programs, by name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::environment::Environment;
 
@@ -17,17 +18,19 @@ pub(crate) enum Program {
     Subscriber(Arc<AuditSubscriber>),
 }
 
-/// Starts the program that `definition` names, in `environment`. `lines` counts its invocations.
+/// Starts the program that `definition` names, in `environment`. Its invocations end after `timeout`, and `lines` counts them.
 pub(crate) async fn start(
     definition: &FunctionDefinition,
+    timeout: Duration,
     environment: &Environment,
     lines: &Arc<LogSubscription>,
 ) -> Result<Program, LocalError> {
     let failed = |reason| LocalError::Function(definition.binary.clone(), reason);
     macro_rules! endpoint {
-        ($program:ty) => {
-            Program::Endpoint(Endpoint::of(<$program>::new(environment).await.map_err(failed)?, definition, lines))
-        };
+        ($program:ty) => {{
+            let function = <$program>::new(environment).await.map_err(failed)?;
+            Program::Endpoint(Endpoint::of(function, definition, timeout, lines))
+        }};
     }
     Ok(match definition.binary.as_str() {
         "wellknown" => endpoint!(wellknown::WellKnown),
@@ -39,10 +42,9 @@ pub(crate) async fn start(
         "login" => endpoint!(login::Login),
         "feed" => endpoint!(feed::ProductFeed),
         "admin" => endpoint!(admin::Admin),
-        "audit" => Program::Subscriber(AuditSubscriber::of(
-            audit::Audit::new(environment).await.map_err(failed)?,
-            definition.timeout,
-        )),
+        "audit" => {
+            Program::Subscriber(AuditSubscriber::of(audit::Audit::new(environment).await.map_err(failed)?, timeout))
+        }
         unknown => return Err(LocalError::NoProgram(unknown.to_owned())),
     })
 }

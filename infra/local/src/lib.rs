@@ -123,6 +123,8 @@ pub struct Options {
     pub drop_headers: &'static [&'static str],
     /// Sees what the functions say to AWS, and may fail it.
     pub interceptor: Option<Arc<dyn Interceptor>>,
+    /// When Lambda ends an invocation, if not after the time that the template gives the function.
+    pub function_timeout: Option<Duration>,
     /// Whether the interceptor sees what the audit's function says as well. It speaks when it likes, and so gets into others' way.
     pub intercept_audit: bool,
     /// Whether functions reach the tables and KMS without a socket, if both are in here.
@@ -173,6 +175,7 @@ impl Default for Options {
             rename_challenge: false,
             drop_headers: &[],
             interceptor: None,
+            function_timeout: None,
             intercept_audit: false,
             in_process: false,
             programs: None,
@@ -232,6 +235,7 @@ struct Deployment {
     lines: Arc<LogSubscription>,
     /// What to run, if not what is linked in; the audit's subscriber is, in any case.
     programs: Option<Programs>,
+    function_timeout: Option<Duration>,
 }
 
 /// What the stack is called, if nobody says otherwise.
@@ -315,6 +319,7 @@ impl System {
             clock: options.clock.clone(),
             lines: Arc::clone(&lines),
             programs: options.programs,
+            function_timeout: options.function_timeout,
         };
         let (routes, audit_subscriber) = start_functions(&deployed).await?;
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
@@ -632,7 +637,8 @@ impl Deployment {
         let aws = aws::sdk_config(&definition.binary, addresses, client);
         let variables = definition.variables.clone();
         let environment = Environment::new(move |name| variables.get(name).cloned(), &aws, self.clock.clone());
-        function::start(definition, &environment, &self.lines).await
+        let timeout = self.function_timeout.unwrap_or(definition.timeout);
+        function::start(definition, timeout, &environment, &self.lines).await
     }
 }
 

@@ -137,8 +137,8 @@ impl Identity {
     }
 
     /// The person whose session came with `request`, if it is valid at `now` with every factor that they
-    /// have. A sign-out in another place takes effect here within a minute. For a session with two factors it
-    /// takes until its token expires, at most an hour. [`Self::still_signed_in`] notices it at once.
+    /// have. Supabase has confirmed it at most a minute ago, whatever its token says of factors. So a sign-out in
+    /// another place takes effect here within a minute. [`Self::still_signed_in`] notices it at once.
     ///
     /// # Errors
     /// When Supabase had to be called and did not answer.
@@ -155,7 +155,7 @@ impl Identity {
         let jar = Jar::of(request);
         for key in jar.keys(&self.cookie) {
             for session in jar.sessions(&key) {
-                match self.verify_session(session.access_token, now, &mut lookups).await? {
+                match self.verify_session(session.access_token, now, &mut lookups, false).await? {
                     // A session without a reason does not replace a known reason.
                     SessionStatus::SignedOut(SessionError::Unrecognized) => {}
                     SessionStatus::SignedOut(known) => reason = known,
@@ -166,8 +166,8 @@ impl Identity {
         Ok(SessionStatus::SignedOut(reason))
     }
 
-    /// The person of `token`, which Supabase has just issued, if it is valid at `now`. With two factors it is
-    /// verified offline by the project's keys. Supabase is asked where there is no key (a shared secret, or a
+    /// The person of `token`, which Supabase has just issued, if it is valid at `now`. With two factors that
+    /// counts as its confirmation, by the project's keys. Supabase is asked where there is no key (a shared secret, or a
     /// key that is not published yet), and where it must say whether a second factor is left to be verified.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl Identity {
         if let Some((parsed, _)) = Token::parse(token.expose()) {
             self.jwks.lock().await.confirm(&parsed, now);
         }
-        self.verify_session(token, now, &mut 1).await
+        self.verify_session(token, now, &mut 1, true).await
     }
 
     /// The refresh token of a session whose access token expired at most 30 days ago. It is used only beside
@@ -211,6 +211,7 @@ impl Identity {
         token: Bearer,
         now: Timestamp,
         lookups: &mut u8,
+        just_issued: bool,
     ) -> Result<SessionStatus, UpstreamError> {
         const UNRECOGNIZED: SessionStatus = SessionStatus::SignedOut(SessionError::Unrecognized);
         let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(UNRECOGNIZED) };
@@ -235,7 +236,11 @@ impl Identity {
             }
             _ => return Ok(UNRECOGNIZED),
         }
-        let offline = known || (!unpublished && claims.has_both_factors());
+        let confirmed_by_issue = just_issued && !unpublished && claims.has_both_factors();
+        if confirmed_by_issue {
+            self.verified_tokens.insert(&token, now);
+        }
+        let offline = known || confirmed_by_issue;
         let check =
             if offline { SessionCheck::Valid(Vec::new()) } else { self.missing_factors(&token, &claims, now).await? };
         let factors = match check {

@@ -322,6 +322,34 @@ async fn unpublished_key_is_verified_by_supabase_and_refetched_with_pauses() {
     }
 }
 
+/// With two factors as with one: what a token says of itself is no word of Supabase's.
+#[tokio::test]
+async fn every_session_is_confirmed_once_a_minute() {
+    for aal in ["aal1", "aal2"] {
+        let project = Project::answering([
+            ("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string()),
+            ("/user", 200, json!({ "id": PERSON }).to_string()),
+        ])
+        .await;
+        let identity = project.identity(&[]);
+        let token = token(&[("aal", json!(aal))]);
+        let request = request(&format!(
+            "sb-127-auth-token={}",
+            json!({ "access_token": token, "refresh_token": "x", "expires_at": 1 })
+        ));
+        for (second, asked) in [(0, 1), (1, 1), (59, 1), (60, 2), (119, 2), (120, 3)] {
+            let at = NOW.plus(Duration::from_secs(second));
+            assert!(identity.signed_in(&request, at).await.unwrap().is_some(), "{aal} {second}");
+            assert_eq!(project.calls_of("/user"), asked, "{aal} {second}");
+        }
+        // A token that Supabase has just issued is confirmed by that, if no factor can be left.
+        let fresh = project.identity(&[]);
+        assert!(fresh.verify_token(Bearer::new(token.clone()), NOW).await.unwrap().person().is_some());
+        assert!(fresh.signed_in(&request, NOW).await.unwrap().is_some());
+        assert_eq!(project.calls_of("/user"), if aal == "aal1" { 4 } else { 3 }, "{aal}");
+    }
+}
+
 /// What each answer of `GET /user` means.
 #[tokio::test]
 async fn approval_checks_the_session_with_supabase() {

@@ -17,7 +17,8 @@ impl RedirectUri {
     /// An absolute URI without fragment or user, https or loopback http (OAuth 2.1 §2.3; MCP allows no other scheme).
     ///
     /// An address that the URL standard would rewrite is refused. So the address that is compared, the one
-    /// that is shown and the one that the browser opens are the same.
+    /// that is shown and the one that the browser opens are the same. So is one whose query has a parameter of an
+    /// authorization response: a client that reads the first of two `code` would take the one that was registered.
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -51,7 +52,8 @@ impl RedirectUri {
         // The URL standard adds a slash to `https://host`, which does not change its meaning. It is the one
         // form accepted although it is rewritten.
         if url.as_str() == text || url.as_str().strip_suffix('/') == Some(text) {
-            return Ok(Self { text: text.to_owned(), loopback });
+            let parsed = Self { text: text.to_owned(), loopback };
+            return if parsed.has_response_parameter() { Err(RedirectUriError::ResponseParameter) } else { Ok(parsed) };
         }
         let authority = raw_authority(text);
         let scheme = text.split(':').next().unwrap_or_default();
@@ -62,6 +64,15 @@ impl RedirectUri {
         } else {
             RedirectUriError::Rewritten
         })
+    }
+
+    /// From the table, where there may be addresses that an earlier version took. Nobody is answered there by it: it is only read.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let url = Url::parse(text).ok()?;
+        let loopback = is_loopback(&url);
+        let usable = url.scheme() == "https" || (url.scheme() == "http" && loopback);
+        usable.then(|| Self { text: text.to_owned(), loopback })
     }
 
     /// The usable ones of what a client names, in its order. One that cannot be used here voids none of the others: clients name
@@ -85,6 +96,17 @@ impl RedirectUri {
             Some(error) if usable.is_empty() => Err(error),
             _ => Ok(usable),
         }
+    }
+
+    /// Whether its query has a parameter of an authorization response, however it is encoded (OAuth 2.1 §4.1.2; RFC 9207; `response`
+    /// is JARM's). A semicolon separates parameters for some readers, and brackets make a list of them.
+    fn has_response_parameter(&self) -> bool {
+        const RESPONSE: [&str; 7] = ["code", "state", "iss", "error", "error_description", "error_uri", "response"];
+        let (_, query) = self.text.split_once('?').unwrap_or_default();
+        query.split(['&', ';']).flat_map(|pair| url::form_urlencoded::parse(pair.as_bytes())).any(|(name, _)| {
+            let name = name.split('[').next().unwrap_or_default().trim();
+            RESPONSE.iter().any(|response| name.eq_ignore_ascii_case(response))
+        })
     }
 
     /// As text.
@@ -173,6 +195,9 @@ pub enum RedirectUriError {
     /// Browsers would write it in another way.
     #[error("{}", self.sentence())]
     Rewritten,
+    /// A parameter of an authorization response in its query.
+    #[error("{}", self.sentence())]
+    ResponseParameter,
 }
 
 impl RedirectUriError {
@@ -181,6 +206,7 @@ impl RedirectUriError {
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::Fragment => "A redirect URI must not have a fragment (#).",
+            Self::ResponseParameter => "A redirect URI must not have code, state, iss, error or response in its query.",
             Self::UserInfo => "A redirect URI must not have a user or a password before its host.",
             Self::Wildcard => "A redirect URI must not have a wildcard (*): name each address.",
             Self::TooLong => "A redirect URI may have 1024 characters.",
@@ -231,8 +257,8 @@ mod tests {
     #[test]
     fn redirect_uris_are_validated() {
         use RedirectUriError::{
-            Blank, DefaultPort, Fragment, NotAbsolute, NotAscii, PlainHttp, Rewritten, Scheme, TooLong, UpperCase,
-            UserInfo, Wildcard,
+            Blank, DefaultPort, Fragment, NotAbsolute, NotAscii, PlainHttp, ResponseParameter, Rewritten, Scheme,
+            TooLong, UpperCase, UserInfo, Wildcard,
         };
         let long = format!("https://host/{}", "a".repeat(RedirectUri::MAX_LENGTH));
         for (text, error) in [
@@ -279,6 +305,18 @@ mod tests {
             ("https://host/ä", Some(NotAscii)),
             (" https://host/", Some(Blank)),
             ("https://host/\n", Some(Blank)),
+            ("https://host/?a=code&encode=1&states=2", None),
+            ("https://host/code?a=b", None),
+            ("https://host/?code=1", Some(ResponseParameter)),
+            ("https://host/?a=b&state", Some(ResponseParameter)),
+            ("https://host/?a=b;iss=c", Some(ResponseParameter)),
+            ("https://host/?%63ode=1", Some(ResponseParameter)),
+            ("https://host/?a=b?error=c", None),
+            ("https://host/??error=c", None),
+            ("https://host/?Error_Description=c", Some(ResponseParameter)),
+            ("https://host/?code%5B%5D=c", Some(ResponseParameter)),
+            ("http://localhost/cb?error_uri=c", Some(ResponseParameter)),
+            ("https://host/?response=c", Some(ResponseParameter)),
         ] {
             assert_eq!(RedirectUri::parse(text).err(), error, "{text}");
         }

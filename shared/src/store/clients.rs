@@ -449,8 +449,9 @@ fn read(item: &Item) -> Option<Client> {
             kind: ClientKind::Blocked { since: item.time("since")? },
         });
     }
-    let redirect_uris =
-        item.texts("redirect_uris")?.into_iter().map(|uri| RedirectUri::parse(uri).ok()).collect::<Option<_>>()?;
+    let stored = item.texts("redirect_uris")?.into_iter().map(RedirectUri::from_stored).collect::<Option<Vec<_>>>()?;
+    // What an earlier version took, and is refused now, was not registered.
+    let redirect_uris = stored.iter().filter_map(|stored| RedirectUri::parse(stored.as_str()).ok()).collect();
     let kind = match item.text("kind")? {
         "registered" => ClientKind::Registered { expires: item.time("expires")? },
         CONFIDENTIAL => ClientKind::Confidential { secrets: read_secrets(item)? },

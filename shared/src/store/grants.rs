@@ -496,7 +496,7 @@ fn read(item: &Item) -> Option<Grant> {
         binding: CodeBinding {
             code: Digest::from_bytes(item.bytes("code")?)?,
             challenge: CodeChallenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),
-            redirect_uri: RedirectUri::parse(item.text("redirect_uri")?).ok()?,
+            redirect_uri: RedirectUri::from_stored(item.text("redirect_uri")?)?,
         },
         state,
     })

@@ -328,6 +328,21 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         scope: Option<&'a str>,
     },
+    /// A tool is about to be called: a tenant's own, or one of ours that writes. Written before the call, so that no crash and no
+    /// limit of time can hide it; [`Event::ToolCalled`] follows with how it ended. The same `request` is on both.
+    ToolCalling {
+        /// In which tenant.
+        tenant: &'a str,
+        /// By whom.
+        person: &'a str,
+        /// Through which grant or API key.
+        credential: &'a str,
+        /// Which tool.
+        tool: &'a str,
+        /// The id of the record, document, skill or view in its arguments, if there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        object: Option<&'a str>,
+    },
     /// A tenant's tool was called.
     ToolCalled {
         /// In which tenant.

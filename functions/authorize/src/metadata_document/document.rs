@@ -6,9 +6,12 @@ use shared::oauth::client::ClientId;
 use shared::oauth::client_name;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::Digest;
+use shared::strict_json::{self, StrictJsonError};
 
 use super::document_error::DocumentError;
-use super::strict_json;
+
+/// The deepest nesting. A set of keys with certificates has five levels.
+const MAX_DEPTH: u8 = 8;
 
 /// A valid document. Its other members (logos, terms, keys) are neither stored nor fetched.
 #[derive(Clone, Debug, Serialize)]
@@ -23,7 +26,7 @@ pub(super) struct Document {
 impl Document {
     /// Reads the document at the address `id` (§4.1). Unknown members are ignored (RFC 7591 §2).
     pub(super) fn read(id: &ClientId, body: &[u8]) -> Result<Self, DocumentError> {
-        let members = strict_json::object(body)?;
+        let Value::Object(members) = strict_json::value(body, MAX_DEPTH)? else { return Err(DocumentError::NotJson) };
         // The comparison is exact: a similar address is another client.
         if text(&members, "client_id")? != Some(id.as_str()) {
             return Err(DocumentError::ClientId);
@@ -58,6 +61,17 @@ impl Document {
     /// The digest of the members that are used: another order or another logo is no change.
     pub(super) fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+impl From<StrictJsonError> for DocumentError {
+    fn from(error: StrictJsonError) -> Self {
+        match error {
+            StrictJsonError::NotUtf8 => Self::NotUtf8,
+            StrictJsonError::NotJson => Self::NotJson,
+            StrictJsonError::TooDeep => Self::TooDeep,
+            StrictJsonError::DuplicateMember => Self::DuplicateMember,
+        }
     }
 }
 

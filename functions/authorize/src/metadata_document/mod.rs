@@ -14,7 +14,6 @@ mod document;
 pub(crate) mod document_error;
 mod freshness;
 mod pinned_documents;
-mod strict_json;
 
 use std::time::Duration;
 

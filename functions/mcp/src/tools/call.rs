@@ -4,7 +4,7 @@ use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use serde_json::Value;
 use shared::store::workspace::Name;
 
-use super::built_in::BuiltIn;
+use super::built_in::{BuiltIn, Effect};
 use super::registered;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
@@ -19,6 +19,10 @@ pub(crate) async fn built_in(
     context: &ToolContext<'_>,
 ) -> Result<CallToolResult, CallError> {
     let named = call_audit::object(&arguments);
+    // What only reads has no effect but its answer, and if that is lost nothing has happened.
+    if tool.effect != Effect::ReadOnly {
+        call_audit::announce_tool(context.access, tool.name, named.as_deref());
+    }
     let called = (tool.handler.run)(arguments, context).await;
     // What has just been made is named by its result alone.
     let object = named.or_else(|| match &called {

@@ -216,7 +216,7 @@ struct EntityResult {
     #[serde(rename = "type")]
     kind: String,
     id: String,
-    /// One more at each change; name it in update_entity and delete_entity
+    /// One more at each change, and never the same again; name it in update_entity and delete_entity
     version: u32,
     fields: Map<String, Value>,
     created: DateTime,
@@ -298,7 +298,7 @@ async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result
         EntityUpdate::Applied(entity) => Ok(EntityResult::of(&entity)),
         // The client asks again because it did not hear the answer.
         EntityUpdate::Conflict(there)
-            if there.version == 1 && there.updated_by.as_ref() == Some(person) && there.fields == asked =>
+            if there.created == there.updated && there.updated_by.as_ref() == Some(person) && there.fields == asked =>
         {
             Ok(EntityResult::of(&there))
         }

@@ -1,7 +1,7 @@
 //! What every tool works with.
 
 use shared::access::Access;
-use shared::clock::Timestamp;
+use shared::clock::{Deadline, Timestamp};
 use shared::store::workspace::Workspace;
 
 use super::registered::tool_invoker::ToolInvoker;
@@ -16,4 +16,6 @@ pub(crate) struct ToolContext<'a> {
     pub(crate) tool_invoker: &'a ToolInvoker,
     /// When.
     pub(crate) now: Timestamp,
+    /// When Lambda ends the call.
+    pub(crate) deadline: Deadline,
 }

@@ -133,6 +133,7 @@ async fn invalid_client_commands_change_nothing() {
         ("acme", "Ac\nme", CALLBACK),
         ("acme", "Acme", "http://acme.example/cb"),
         ("acme", "Acme", "acme://callback"),
+        ("acme", "Acme", "https://acme.example/cb?iss=https://other.example"),
         ("acme", "Acme", ""),
     ] {
         let words = ["client", "add", "--id", id, "--name", name, "--redirect-uri", uri];

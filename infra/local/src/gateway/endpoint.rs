@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use shared::clock::Deadline;
 use shared::lambda::{self, ExecutionEnvironment, Function};
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber;
@@ -38,13 +39,15 @@ impl Endpoint {
     pub(crate) fn of<F: Function>(
         function: F,
         definition: &FunctionDefinition,
+        timeout: Duration,
         lines: &Arc<LogSubscription>,
     ) -> Arc<Self> {
         let (served, lines) = (Arc::new(ExecutionEnvironment::new(function)), Arc::clone(lines));
         let name = definition.name.clone();
-        Self::new(&definition.binary, definition.timeout, move |event| {
+        Self::new(&definition.binary, timeout, move |event| {
             let (served, name, invocation) = (Arc::clone(&served), name.clone(), lines.next_request_id());
-            Box::pin(async move { lambda::invoke(&served, &event, &name, invocation).await })
+            let deadline = Deadline::after(timeout);
+            Box::pin(async move { lambda::invoke(&served, &event, &name, invocation, deadline).await })
         })
     }
 

@@ -9,7 +9,8 @@
 //! The first item of a document has its title and its current version. The content of each version is an item
 //! of its own that never changes. Both are written in one transaction. So a list reads no content, and no
 //! version is lost. Deleting a document only renames its first item: its versions stay, and an operator can
-//! restore it.
+//! restore it. So a version never repeats: ids that are not an operator's are random, and an operator's document that was
+//! deleted is restored before it is written again.
 
 use super::transaction::{Condition, TransactionError, TransactionOutcome};
 use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError};
@@ -279,7 +280,7 @@ impl Workspace {
             return Ok(DocumentUpdate::Conflict(head.version));
         }
         let aside = self.item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
-        let transaction = self.transaction().delete(KIND, id, base)?.put(aside, Condition::Any)?;
+        let transaction = self.transaction().delete(KIND, id, Condition::Version(base))?.put(aside, Condition::Any)?;
         self.changed(transaction.write().await, head, base).await
     }
 
@@ -299,7 +300,8 @@ impl Workspace {
     pub async fn restore_document(&self, id: &Name) -> Result<bool, UpstreamError> {
         let Some(head) = self.find(DELETED, id, |item| head(DELETED, item)).await? else { return Ok(false) };
         let back = self.item(KIND, &head);
-        let transaction = self.transaction().put(back, Condition::Absent)?.delete(DELETED, id, head.version)?;
+        let transaction =
+            self.transaction().put(back, Condition::Absent)?.delete(DELETED, id, Condition::Version(head.version))?;
         Ok(matches!(transaction.write().await?, TransactionOutcome::Committed))
     }
 

@@ -3,24 +3,30 @@
 //! ```text
 //! { tenant: "acme", item: "entity#invoice#2026-001", version: 3, fields: "{…}", created: 1795…, updated: 1795…,
 //!   updated_by?: "5c1f6b0a-…", made_by: <16 bytes> }
+//! { tenant: "acme", item: "deleted-entity#invoice#2026-001", version: 3 }
 //! ```
 //!
 //! Every change is one conditional write, and a refused one returns the item as it is. So no change
 //! overwrites another. `made_by` identifies the write that made the version: a retry after a lost response
 //! recognises its own write by it.
+//!
+//! The second item is the tombstone of an entity that was deleted. It keeps the last version, and goes when an entity of that
+//! type and id is made again, with the version after that. So a version never repeats, and what is based on one that was
+//! deleted never hits what was made since.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use serde_json::{Map, Value};
 
-use super::transaction::{Condition, TransactionOutcome};
+use super::transaction::{Condition, FailedCondition, TransactionOutcome};
 use super::{Item, JSON_LIMIT, Name, ValidationError, Workspace, WriteError, named, object, unparsable_item};
 use crate::clock::Timestamp;
 use crate::oauth::secret::Secret;
 use crate::oauth::tenant::PersonId;
 use crate::store::Key;
+use crate::store::backoff::Backoff;
 use crate::store::item::Value as Attribute;
-use crate::store::item_update::write_as_read;
+use crate::store::item_update::{contended, write_as_read};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -31,7 +37,7 @@ pub struct Entity {
     pub kind: Name,
     /// Its id, within the type.
     pub id: Name,
-    /// 1 for a new entity, one more at each change.
+    /// 1 for the first entity of that type and id, one more at each change, and when it is made again.
     pub version: u32,
     /// Its fields, as the schema of its type describes them.
     pub fields: Map<String, Value>,
@@ -157,32 +163,59 @@ impl Workspace {
         by: &PersonId,
         now: Timestamp,
     ) -> Result<EntityUpdate, UpstreamError> {
-        let item = Item::new(self.key(&prefix(kind), id))
-            .with("version", FIRST)
-            .with("fields", fields.text)
-            .with("created", now)
-            .with("updated", now)
-            .with("updated_by", by.as_str())
-            .with("made_by", maker().as_slice());
-        // A transaction for its token: for ten minutes, a first try that arrives late makes no entity that was deleted since.
-        match self.transaction().put(item, Condition::Absent)?.write().await? {
-            TransactionOutcome::Committed => {
-                let (kind, id, fields) = (kind.clone(), id.clone(), fields.object);
-                Ok(EntityUpdate::Applied(Entity {
-                    kind,
-                    id,
-                    version: FIRST,
-                    fields,
-                    created: now,
-                    updated: now,
-                    updated_by: Some(by.clone()),
-                }))
+        match self.insert_entity(kind, id, &fields.text, Some(by), now).await? {
+            Insertion::Made(version) => {
+                let (kind, id, fields, updated_by) = (kind.clone(), id.clone(), fields.object, Some(by.clone()));
+                Ok(EntityUpdate::Applied(Entity { kind, id, version, fields, created: now, updated: now, updated_by }))
             }
-            TransactionOutcome::ConditionFailed(failed) => match failed.into_iter().find_map(|write| write.item) {
-                Some(item) => self.resolve_conflict(kind, Some(item), &[]),
-                None => Err(unparsable_item(&self.table)),
-            },
+            Insertion::Exists(item) => self.resolve_conflict(kind, Some(item), &[]),
         }
+    }
+
+    /// Makes an entity, if there is none of that type and id: with version 1, or the one after the last that was deleted.
+    async fn insert_entity(
+        &self,
+        kind: &Name,
+        id: &Name,
+        fields: &str,
+        by: Option<&PersonId>,
+        now: Timestamp,
+    ) -> Result<Insertion, UpstreamError> {
+        // One to meet the tombstone, one to replace it, and as many again for those who make and delete it meanwhile.
+        const TRIES: u32 = 4;
+
+        // The usual entity was never deleted, so the tombstone is not read before it is in the way.
+        let (mut tombstone, mut version) = (Condition::Absent, 1_u32);
+        for _ in 0..TRIES {
+            let item = Item::new(self.key(&prefix(kind), id))
+                .with("version", version)
+                .with("fields", fields)
+                .with("created", now)
+                .with("updated", now)
+                .with_some("updated_by", by.map(PersonId::as_str))
+                .with("made_by", maker().as_slice());
+            let transaction = self.transaction().put(item, Condition::Absent)?;
+            let failed = match transaction.delete(&tombstone_prefix(kind), id, tombstone)?.write().await? {
+                TransactionOutcome::Committed => return Ok(Insertion::Made(version)),
+                TransactionOutcome::ConditionFailed(failed) => failed,
+            };
+            let mut left = None;
+            for FailedCondition { write, item } in failed {
+                match (write, item) {
+                    (0, Some(item)) => return Ok(Insertion::Exists(item)),
+                    (0, None) => return Err(unparsable_item(&self.table)),
+                    (_, item) => left = item,
+                }
+            }
+            (tombstone, version) = match left {
+                None => (Condition::Absent, 1),
+                Some(item) => {
+                    let last: u32 = item.number("version").ok_or_else(|| unparsable_item(&self.table))?;
+                    (Condition::Version(last), last.saturating_add(1))
+                }
+            };
+        }
+        Err(contended(&self.table))
     }
 
     /// Replaces the fields of an entity, if it still has the version that was read.
@@ -235,8 +268,11 @@ impl Workspace {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn delete_entity(&self, entity: Entity) -> Result<EntityUpdate, UpstreamError> {
-        // A transaction for its token, as above: a late one deletes no entity that was made since.
-        let transaction = self.transaction().delete(&prefix(&entity.kind), &entity.id, entity.version)?;
+        let tombstone =
+            Item::new(self.key(&tombstone_prefix(&entity.kind), &entity.id)).with("version", entity.version);
+        let transaction =
+            self.transaction().delete(&prefix(&entity.kind), &entity.id, Condition::Version(entity.version))?;
+        let transaction = transaction.put(tombstone, Condition::Any)?;
         match transaction.write().await? {
             TransactionOutcome::Committed => Ok(EntityUpdate::Applied(entity)),
             TransactionOutcome::ConditionFailed(failed) => match failed.into_iter().find_map(|write| write.item) {
@@ -267,19 +303,28 @@ impl Workspace {
             table: &self.table,
             attributes: vec![("tenant", self.tenant.to_string()), ("item", format!("{}{id}", prefix(kind)))],
         };
-        let outcome = write_as_read(&self.dynamo, &key, |update, item| {
-            let stored = item.map(|item| read(kind, item).ok_or_else(|| unparsable_item(&self.table))).transpose()?;
-            let version = stored.as_ref().map_or(0, |entity| entity.version);
-            let update = update
-                .set("version", version.saturating_add(1))
-                .set("fields", fields.as_str())
-                .set("created", stored.map_or(now, |entity| entity.created))
-                .set("updated", now)
-                .remove(["updated_by"]);
-            Ok::<_, UpstreamError>(Some(update))
-        });
-        outcome.await?;
-        Ok(())
+        let mut backoff = Backoff::new();
+        loop {
+            let outcome = write_as_read(&self.dynamo, &key, |update, item| {
+                let Some(item) = item else { return Ok(None) };
+                let stored = read(kind, item).ok_or_else(|| unparsable_item(&self.table))?;
+                let update = update
+                    .set("version", stored.version.saturating_add(1))
+                    .set("fields", fields.as_str())
+                    .set("updated", now)
+                    .remove(["updated_by"]);
+                Ok::<_, UpstreamError>(Some(update))
+            });
+            if outcome.await?.is_applied() {
+                return Ok(());
+            }
+            if let Insertion::Made(_) = self.insert_entity(kind, id, &fields, None, now).await? {
+                return Ok(());
+            }
+            if !backoff.wait().await {
+                return Err(contended(&self.table).into());
+            }
+        }
     }
 
     /// The meaning of a refused write. If the entity is as this very write made it, the write was a retry and
@@ -292,11 +337,20 @@ impl Workspace {
     }
 }
 
-/// The version of an entity that was just made.
-const FIRST: u32 = 1;
+/// The outcome of making an entity.
+enum Insertion {
+    /// It was made, with this version.
+    Made(u32),
+    /// There is one already. This is its item.
+    Exists(Item),
+}
 
 fn prefix(kind: &Name) -> String {
     format!("entity#{kind}#")
+}
+
+fn tombstone_prefix(kind: &Name) -> String {
+    format!("deleted-entity#{kind}#")
 }
 
 fn maker() -> [u8; 16] {

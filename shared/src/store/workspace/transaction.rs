@@ -7,7 +7,7 @@ use super::{Name, Workspace};
 use crate::oauth::secret::{Secret, to_text};
 use crate::store::item::{Item, Value};
 use crate::store::transaction;
-pub(super) use crate::store::transaction::{TransactionError, TransactionOutcome};
+pub(super) use crate::store::transaction::{FailedCondition, TransactionError, TransactionOutcome};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
@@ -19,7 +19,7 @@ pub(super) struct Transaction<'a> {
     writes: Vec<TransactWriteItem>,
 }
 
-/// What must hold of the item that a write replaces.
+/// What must hold of the item that a write replaces or deletes.
 #[derive(Clone, Copy)]
 pub(super) enum Condition {
     /// There is no item.
@@ -58,15 +58,22 @@ impl Transaction<'_> {
         Ok(self)
     }
 
-    /// Adds the deletion of the item of that kind and name, which must have `version`.
-    pub(super) fn delete(mut self, kind: &str, name: &Name, version: u32) -> Result<Self, UpstreamError> {
-        let delete = Delete::builder()
+    /// Adds the deletion of the item of that kind and name, if `condition` holds for it.
+    pub(super) fn delete(mut self, kind: &str, name: &Name, condition: Condition) -> Result<Self, UpstreamError> {
+        let mut delete = Delete::builder()
             .table_name(&self.workspace.table)
             .set_key(Some(self.workspace.key(kind, name)))
-            .condition_expression("#version = :version")
-            .expression_attribute_names("#version", "version")
-            .expression_attribute_values(":version", Value::from(version).0)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        delete = match condition {
+            Condition::Any => delete,
+            Condition::Absent => {
+                delete.condition_expression("attribute_not_exists(#item)").expression_attribute_names("#item", "item")
+            }
+            Condition::Version(version) => delete
+                .condition_expression("#version = :version")
+                .expression_attribute_names("#version", "version")
+                .expression_attribute_values(":version", Value::from(version).0),
+        };
         self.writes
             .push(TransactWriteItem::builder().delete(delete.build().map_err(|error| build_error(&error))?).build());
         Ok(self)

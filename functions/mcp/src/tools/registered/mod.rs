@@ -5,6 +5,7 @@ mod content;
 pub(crate) mod tool_invoker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
@@ -29,7 +30,10 @@ use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::ToolResult;
 use super::tools_page::ToolsPage;
+use crate::call_audit;
 
+/// What this function needs after a call, to record how it ended and to answer: the longest that a call to AWS takes.
+const RESERVE: Duration = Duration::from_secs(2);
 /// The most bytes of arguments, as JSON.
 const ARGUMENTS_LIMIT: usize = 64 * 1024;
 
@@ -108,6 +112,8 @@ pub(crate) async fn call(
         }
     })?;
     let under_way = reserve_call(context).await?;
+    // Before it begins: whatever ends this function meanwhile, the call has left a trace.
+    call_audit::announce_tool(context.access, name.as_str(), None);
     let caller = CallerClaims::of(&tool, context);
     let outcome = match &tool.kind {
         ToolEndpoint::Http { url } => call_http(url, &tool, &arguments, caller, context).await,
@@ -145,6 +151,16 @@ async fn reserve_call(context: &ToolContext<'_>) -> Result<InFlightCall, ToolErr
     }
 }
 
+/// How long the tool may take: as long as it is registered with, if that leaves [`RESERVE`] of this function's own time.
+fn time_limit(tool: &tool::Tool, context: &ToolContext<'_>) -> Result<Duration, ToolError> {
+    let left = context.deadline.left().saturating_sub(RESERVE);
+    if left.is_zero() {
+        let message = "The tool was not called: too much time had passed before. Try again.";
+        return Err(ToolError::failed("timed_out", message));
+    }
+    Ok(tool.timeout.min(left))
+}
+
 /// A POST of the arguments, with a token that says on whose behalf.
 async fn call_http(
     url: &str,
@@ -159,7 +175,7 @@ async fn call_http(
         .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
     token.set_sensitive(true);
     let body = arguments.to_string().into_bytes();
-    let fetch = OutboundRequest::post_json(url, body, tool.timeout, content::LIMIT)
+    let fetch = OutboundRequest::post_json(url, body, time_limit(tool, context)?, content::LIMIT)
         .accepting(content::ACCEPT)
         .header(AUTHORIZATION, token);
     let answer = outbound.fetch(fetch).await.map_err(|refused| {
@@ -188,7 +204,8 @@ async fn call_lambda(
     context: &ToolContext<'_>,
 ) -> Result<ToolResult, ToolError> {
     let event = json!({ "arguments": arguments, "context": caller }).to_string().into_bytes();
-    let returned = context.tool_invoker.invoker.invoke(function, event, tool.timeout, content::LIMIT).await;
+    let timeout = time_limit(tool, context)?;
+    let returned = context.tool_invoker.invoker.invoke(function, event, timeout, content::LIMIT).await;
     let returned = returned.map_err(|refused| {
         let why = match &refused {
             InvocationError::Failed(said) => return content::from_function_error(said),
