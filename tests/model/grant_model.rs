@@ -82,6 +82,8 @@ pub(crate) enum ExpectedResponse {
     Tokens {
         generation: u32,
         permissions: Permissions,
+        /// What the answer names of them.
+        told: Permissions,
         stays: bool,
         expires_in: i64,
     },
@@ -115,10 +117,6 @@ impl GrantModel {
     ) -> (ExpectedResponse, Vec<AuditEvent>) {
         match presented.token {
             Token::Code { verified } => self.exchange(presented.as_client, verified, carried, now),
-            // The request cannot be read, whoever sends it.
-            Token::Refresh { requested_scope: RequestedScope::Nonsense, .. } => {
-                (ExpectedResponse::InvalidScope, Vec::new())
-            }
             Token::Refresh { .. } if !presented.as_client => (ExpectedResponse::InvalidGrant, Vec::new()),
             Token::Refresh { generation, requested_scope } => self.refresh(generation, requested_scope, carried, now),
             Token::Access { generation, expires, scope, allows } => {
@@ -183,8 +181,10 @@ impl GrantModel {
                     stays,
                 };
                 self.state = ExpectedState::Active(active);
-                let permissions = self.approved.iter().copied().filter(|scope| role.allows(scope)).collect();
-                let answer = ExpectedResponse::Tokens { generation: 1, permissions, stays, expires_in: HOUR };
+                let permissions: Permissions =
+                    self.approved.iter().copied().filter(|scope| role.allows(scope)).collect();
+                let told = told(&permissions, stays, RequestedScope::Not);
+                let answer = ExpectedResponse::Tokens { generation: 1, permissions, told, stays, expires_in: HOUR };
                 (answer, [judged, vec![("grant_activated", "")]].concat())
             }
         }
@@ -215,8 +215,9 @@ impl GrantModel {
             }
         };
         let judged = vec![("refresh_judged", verdict)];
-        let asked = requested_scope.means();
-        if !asked.iter().all(|scope| self.approved.contains(scope)) {
+        let asked: Permissions = requested_scope.means().iter().copied().filter(|it| *it != "offline_access").collect();
+        // What was requested at first is not kept: what was approved of it is enough.
+        if !asked.is_empty() && asked.is_disjoint(&self.approved) {
             // Nothing is earned, but the token has been presented.
             if verdict == "current" {
                 self.use_generation(generation);
@@ -227,9 +228,10 @@ impl GrantModel {
             Ok(role) => role,
             Err(why) => return (ExpectedResponse::InvalidGrant, [judged, self.end(why)].concat()),
         };
-        let permissions = self.approved.iter().copied().filter(|scope| role.allows(scope));
-        let permissions =
-            permissions.filter(|scope| requested_scope.sent().is_none() || asked.contains(scope)).collect();
+        let entitled: Permissions = self.approved.iter().copied().filter(|scope| role.allows(scope)).collect();
+        let narrowed: Permissions = entitled.intersection(&asked).copied().collect();
+        let permissions = if narrowed.is_empty() { entitled } else { narrowed };
+        let named = told(&permissions, true, requested_scope);
         let mut after = active;
         let mut told = judged;
         if verdict == "lost_response" {
@@ -244,7 +246,7 @@ impl GrantModel {
         }
         let (generation, expires_in) = (after.generation, HOUR.min(self.expires(&after) - now));
         self.state = ExpectedState::Active(after);
-        (ExpectedResponse::Tokens { generation, permissions, stays: true, expires_in }, told)
+        (ExpectedResponse::Tokens { generation, permissions, told: named, stays: true, expires_in }, told)
     }
 
     fn call(
@@ -278,4 +280,19 @@ impl GrantModel {
     fn expires(&self, active: &Active) -> i64 {
         if active.stays { (active.answered + 30 * DAY).min(self.approved_at + 180 * DAY) } else { active.since + HOUR }
     }
+}
+
+/// What an answer names of what is granted: `offline_access`, and a `read` that a `write` implies, only to who asked for them.
+fn told(permissions: &Permissions, stays: bool, requested: RequestedScope) -> Permissions {
+    let mut granted = permissions.clone();
+    granted.extend(stays.then_some("offline_access"));
+    let words = requested.words();
+    if words.is_empty() {
+        return granted;
+    }
+    let is_implied =
+        |scope: &str| scope.strip_suffix(":read").is_some_and(|kind| granted.contains(&*format!("{kind}:write")));
+    let is_named = |scope: &&str| words.contains(scope) || *scope != "offline_access" && !is_implied(scope);
+    let named: Permissions = granted.iter().copied().filter(|scope| is_named(scope)).collect();
+    if named.is_empty() { granted } else { named }
 }

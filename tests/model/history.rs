@@ -305,6 +305,14 @@ impl RequestedScope {
         }
     }
 
+    /// What there is of it, word by word.
+    pub(crate) const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Writing => &["entities:write"],
+            _ => self.means(),
+        }
+    }
+
     /// What that means (what is unknown is ignored, `write` implies `read`).
     pub(crate) const fn means(self) -> &'static [&'static str] {
         match self {

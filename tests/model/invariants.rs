@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::grant_model::{ExpectedResponse, PresentedToken, Token};
-use crate::history::{Action, Approved, Impersonation, Operation, Request, RequestedScope, Role, Sender, Together};
+use crate::history::{Action, Approved, Impersonation, Operation, Request, Role, Sender, Together};
 use crate::history_run::Violation;
 
 const MINUTE: i64 = 60;
@@ -154,9 +154,8 @@ impl Invariants {
         match presented.token {
             Token::Code { .. } => self.client_showed_code += usize::from(is_client),
             // A fault leaves it as it was, or not.
-            Token::Refresh { generation, requested_scope }
+            Token::Refresh { generation, .. }
                 if presented.as_client
-                    && requested_scope != RequestedScope::Nonsense
                     && *alone
                     && **answer != ExpectedResponse::Unavailable
                     && before.is_replay(generation, *now) =>
