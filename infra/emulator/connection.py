@@ -52,7 +52,7 @@ class Connector:
 
     def take_tokens(self, **form):
         tokens = expect(requests.post(self.server["token_endpoint"], {"client_id": self.client, "resource": self.url, **form})).json()
-        equal(tokens["scope"], f"{SCOPES} offline_access", "the scope")
+        equal(tokens["scope"], SCOPES, "the scope")
         self.authorization, self.refresh_token = {"authorization": f"Bearer {tokens['access_token']}"}, tokens["refresh_token"]
 
     def revoke(self):

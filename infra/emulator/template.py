@@ -115,7 +115,7 @@ def imported(body):
     """The integration and the route that API Gateway makes of each operation when it imports the document."""
     resources = {}
     for route, operation, conditions in operations(body):
-        name = "Imported" + re.sub(r"\W", "", route.title())
+        name = "Imported" + re.sub(r"\W", "", route.title()) + ("Slash" if route.endswith("/") else "")
         integration = operation["x-amazon-apigateway-integration"]
         mapping = integration.get("responseParameters", {})
         mapping = {status: {"ResponseParameters": [{"Destination": to, "Source": source} for to, source in parameters.items()]} for status, parameters in mapping.items()}
