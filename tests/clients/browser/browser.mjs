@@ -120,6 +120,7 @@ const acts = {
     const button = page.locator('button', { hasText: name })
     // A window before it has closed: Playwright has every page believe that it is in front.
     if (again) await page.evaluate(() => { dispatchEvent(new Event('focus')) })
+    await button.evaluate((it) => it.scrollIntoView())
     const box = await button.boundingBox()
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
     await strikes[by](button, x, y)
