@@ -37,8 +37,9 @@ async fn the_server_meets_the_requirements_of_both_revisions() {
     let (_world, url) = served().await;
 
     for (revision, besides) in [
-        ("2025-11-25", &["json-schema-2020-12: 8 passed, 0 failed"][..]),
-        ("2026-07-28", &["json-schema-2020-12: 8 passed, 0 failed", "http-header-validation: 14 passed, 0 failed"]),
+        ("2025-11-25", &["✓ json-schema-2020-12: 7 passed, 0 failed"][..]),
+        // A keyword at the top that makes hosts refuse the whole request: it is refused here as well.
+        ("2026-07-28", &["✗ json-schema-2020-12: 7 passed, 1 failed", "✓ http-header-validation: 14 passed, 0 failed"]),
     ] {
         let baseline = at(&format!("tests/conformance/{revision}.yaml"));
         let baseline = baseline.to_str().unwrap();
@@ -47,8 +48,8 @@ async fn the_server_meets_the_requirements_of_both_revisions() {
             Suite::start(&["server", "--url", &url, "--requirements", revision, "--expected-failures", baseline]);
         let said = suite.finish().await;
 
-        for passed in besides.iter().copied().chain(["tools-list: ", "tools-call-simple-text: "]) {
-            assert!(said.contains(&format!("✓ {passed}")), "{passed}: {said}");
+        for told in besides.iter().copied().chain(["✓ tools-list: ", "✓ tools-call-simple-text: "]) {
+            assert!(said.contains(told), "{told}: {said}");
         }
     }
 }
@@ -191,7 +192,8 @@ const PIXEL: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x02
 const SILENCE: &[u8] =
     b"RIFF\x26\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x02\0\0\0\0\0";
 
-/// The keywords whose way through us the suite looks at.
+/// The keywords whose way through us the suite looks at, but for those at the top that make a host refuse the whole request: they are
+/// refused here as well.
 fn every_keyword() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -210,7 +212,6 @@ fn every_keyword() -> Value {
             "phone": { "type": "string" },
             "email": { "type": "string" },
         },
-        "allOf": [{ "anyOf": [{ "required": ["phone"] }, { "required": ["email"] }] }],
         "if": { "properties": { "contactMethod": { "const": "phone" } }, "required": ["contactMethod"] },
         "then": { "required": ["phone"] },
         "else": { "required": ["email"] },
