@@ -106,7 +106,7 @@ async fn document_is_written_updated_and_read_in_every_version() {
         assert_eq!(failed(&test_system, &token, tool, arguments.clone()).await, UNKNOWN, "{tool} {arguments}");
     }
     let found = done(&test_system, &token, "search_documents", json!({ "query": "second" })).await;
-    assert_eq!(found, json!({ "documents": [] }));
+    assert_eq!(found["documents"], json!([]));
 }
 
 /// No lost update: whoever worked from an older version is told, and nothing is written.

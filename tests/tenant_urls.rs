@@ -32,8 +32,17 @@ async fn connected(connector: &Connector<'_>, person: &Person<'_>, url: &str, te
 
 /// The skills that a token opens at an address.
 async fn skills(test_system: &TestSystem, url: &str, token: &str) -> Vec<String> {
-    let call = json!({ "name": "list_skills", "arguments": {} });
-    names(&test_system.call_at(url, Some(token), "tools/call", call).await.json()["result"])
+    let (mut found, mut arguments) = (Vec::new(), json!({}));
+    loop {
+        let call = json!({ "name": "list_skills", "arguments": arguments });
+        let page = test_system.call_at(url, Some(token), "tools/call", call).await.json()["result"].clone();
+        found.extend(names(&page));
+        // A page may end early.
+        match &page["structuredContent"]["nextCursor"] {
+            Value::Null => return found,
+            next => arguments = json!({ "cursor": next }),
+        }
+    }
 }
 
 fn names(result: &Value) -> Vec<String> {
