@@ -244,7 +244,7 @@ async fn member_removal_during_a_refresh_revokes_the_grant() {
     counted("refresh × removal", schedule_count, 5);
 }
 
-/// The previous token is answered as long as it is the previous; once its successor is turned, it is a replay. Beyond a minute the
+/// The previous token is answered as long as it is the previous; once its successor is turned, it is a replay. After a minute the
 /// write decides: a late retry supersedes the pair whose token is being turned, which then earns the new pair.
 #[tokio::test(start_paused = true)]
 async fn retry_of_the_previous_token_during_a_refresh_is_answered_or_a_replay() {
@@ -288,7 +288,7 @@ async fn retry_of_the_previous_token_during_a_refresh_is_answered_or_a_replay() 
     }
 }
 
-/// Beyond a minute, the previous token earns a new pair until an access token of its successor was seen. From then on that access
+/// After a minute, the previous token earns a new pair until an access token of its successor was seen. From then on that access
 /// token is refused: whichever is written first has decided.
 #[tokio::test(start_paused = true)]
 async fn retry_of_the_previous_token_is_answered_until_its_successor_is_used() {

@@ -134,7 +134,7 @@ async fn superseded_refresh_token_earns_the_current_pair_for_a_minute() {
     }
 }
 
-/// Each retry costs a signature. Beyond 64 in one generation there is one a second; nothing ends by it.
+/// Each retry costs a signature. After 64 in one generation there is one a second; nothing ends by it.
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_beyond_64_are_answered_once_a_second() {
     let test_system = TestSystem::new().await;

@@ -21,7 +21,7 @@ const PREFIX: &str = "rt_";
 /// used: the client sent twice, or did not get the response.
 pub const RETRY_WINDOW: Duration = Duration::from_mins(1);
 
-/// How often in one generation a retry within [`RETRY_WINDOW`] is answered without a pause. Beyond it, once a second.
+/// How often in one generation a retry within [`RETRY_WINDOW`] is answered without a pause. After that, once a second.
 pub const RETRIES: u32 = 64;
 
 /// How long after one late retry another of the same family is worth a line in the tenant's activity.
