@@ -89,7 +89,7 @@ impl Access {
         if !same {
             return Err(AccessError::GrantMismatch);
         }
-        if grant.superseded().is_some_and(|superseded| superseded.contains(claims.generation)) {
+        if grant.has_superseded(claims.generation) {
             return Err(AccessError::Superseded);
         }
         let entitlement = Entitlement::of(approval, membership).map_err(AccessError::GrantOver)?;

@@ -111,7 +111,7 @@ impl Authenticator {
                 Update::Applied => return Ok(Ok(true)),
                 Update::NotFound => return Ok(Err(AccessError::GrantNotInUse)),
                 Update::Conflict(latest) => {
-                    if latest.superseded().is_some_and(|superseded| superseded.contains(generation)) {
+                    if latest.has_superseded(generation) {
                         return Ok(Err(AccessError::Superseded));
                     }
                     match latest.in_use(now) {

@@ -11,7 +11,7 @@ use crate::oauth::client::{AuthenticatedClient, ClientId};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, Superseded, TokenFamily};
+use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, TokenFamily};
 use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
@@ -315,13 +315,11 @@ impl Grant {
         }
     }
 
-    /// The pairs of tokens that were superseded.
+    /// Whether the pair of tokens of `generation` was superseded before anybody had used it.
     #[must_use]
-    pub const fn superseded(&self) -> Option<&Superseded> {
-        match &self.state {
-            GrantState::Active(Active { family: Some(family), .. }) => Some(&family.superseded),
-            _ => None,
-        }
+    pub fn has_superseded(&self, generation: u32) -> bool {
+        let GrantState::Active(Active { family: Some(family), .. }) = &self.state else { return false };
+        family.superseded.contains(generation)
     }
 
     /// Whether `token` is, or was, one of this grant's.
