@@ -30,6 +30,17 @@ async fn in_console<'w>(test_system: &'w TestSystem, email: &str) -> Person<'w> 
     person
 }
 
+/// Mia, an owner of Acme, signed in to the console with both of her factors.
+async fn mia_in_console(test_system: &TestSystem) -> Person<'_> {
+    let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(crate::pages::MIA_ID).unwrap());
+    test_system.system().directory().put_member(&acme, &id, "owner").await.unwrap();
+    let mia = Person::new(test_system, crate::pages::MIA, "mia-demo");
+    let page = mia.sign_in("/admin").await;
+    let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(test_system));
+    assert_eq!(mia.submit(&factor).await.status, 303);
+    mia
+}
+
 /// The texts of what `selector` finds, spaces collapsed.
 fn texts(page: &HttpResponse, selector: &str) -> Vec<String> {
     let (html, selector) = (Html::parse_document(&page.body), Selector::parse(selector).unwrap());
@@ -728,12 +739,7 @@ async fn calls_push_no_change_off_the_activity() {
 #[tokio::test(flavor = "multi_thread")]
 async fn session_ended_elsewhere_shows_nothing_after_a_minute() {
     let test_system = crate::pages::with_mia().await;
-    let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(crate::pages::MIA_ID).unwrap());
-    test_system.system().directory().put_member(&acme, &id, "owner").await.unwrap();
-    let mia = Person::new(&test_system, crate::pages::MIA, "mia-demo");
-    let page = mia.sign_in("/admin").await;
-    let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(&test_system));
-    assert_eq!(mia.submit(&factor).await.status, 303);
+    let mia = mia_in_console(&test_system).await;
     let ana = in_console(&test_system, ANA).await;
     let pages = ["/admin", "/admin/acme/connections", "/admin/acme/keys", "/admin/acme/activity"];
     for (person, email) in [(&mia, crate::pages::MIA), (&ana, ANA)] {
@@ -757,12 +763,7 @@ async fn session_ended_elsewhere_shows_nothing_after_a_minute() {
 async fn session_ended_elsewhere_changes_nothing() {
     const USER: &str = "/auth/v1/user";
     let test_system = crate::pages::with_mia().await;
-    let (acme, id) = (TenantId::parse("acme").unwrap(), PersonId::parse(crate::pages::MIA_ID).unwrap());
-    test_system.system().directory().put_member(&acme, &id, "owner").await.unwrap();
-    let mia = Person::new(&test_system, crate::pages::MIA, "mia-demo");
-    let page = mia.sign_in("/admin").await;
-    let factor = Form::find(&page, "code").unwrap().with("code", &crate::pages::shown(&test_system));
-    assert_eq!(mia.submit(&factor).await.status, 303);
+    let mia = mia_in_console(&test_system).await;
     let claude = test_system.connector("Claude").await;
     let ask = claude.authorization_request(SCOPE);
     let code = mia.code(&ask, "acme").await;

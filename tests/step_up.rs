@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use local::interceptor::{Call, Decision, InjectedError};
-use serde_json::json;
+use serde_json::{Value, json};
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::person::{Form, Person};
 use test_system::{TestSystem, claims};
@@ -41,6 +41,21 @@ async fn is_refused(connector: &Connector<'_>, tokens: &Tokens, tool: &str) {
     assert_eq!(connector.tool(&tokens.access, tool, json!({})).await.status, 403, "{tool}");
 }
 
+/// The body of a 403: a JSON-RPC error for the request `id`, and what the challenge says.
+fn refusal(id: &Value, sentence: &str, scope: &str, document: &str) -> Value {
+    json!({
+        "jsonrpc": "2.0",
+        "id": id,
+        "error": {
+            "code": 403,
+            "message": sentence,
+            "data": { "error": "insufficient_scope", "scope": scope, "resource_metadata": document },
+        },
+        "resource_metadata": document,
+        "scope": scope,
+    })
+}
+
 /// RFC 6750 §3.1, MCP 2025-11-25: 403, with all that was granted and what is needed; where a gateway renames the header too.
 #[tokio::test(flavor = "multi_thread")]
 async fn insufficient_scope_names_granted_and_needed_scopes() {
@@ -65,21 +80,7 @@ async fn insufficient_scope_names_granted_and_needed_scopes() {
             assert_eq!(answer.status, 403, "{era}");
             assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()), "{era}");
             assert_eq!(answer.header("cache-control"), Some("no-store"), "{era}");
-            assert_eq!(
-                answer.json(),
-                json!({
-                    "jsonrpc": "2.0",
-                    "id": 1,
-                    "error": {
-                        "code": 403,
-                        "message": sentence,
-                        "data": { "error": "insufficient_scope", "scope": scope, "resource_metadata": document },
-                    },
-                    "resource_metadata": document,
-                    "scope": scope,
-                }),
-                "{era}"
-            );
+            assert_eq!(answer.json(), refusal(&json!(1), sentence, scope, &document), "{era}");
         }
     }
 }
@@ -118,21 +119,7 @@ async fn refusal_is_a_json_rpc_error_with_the_id_of_the_request() {
                     "Bearer error=\"insufficient_scope\", error_description=\"{sentence}\", resource_metadata=\"{document}\", scope=\"{scope}\""
                 )
             );
-            assert_eq!(
-                answer.json(),
-                json!({
-                    "jsonrpc": "2.0",
-                    "id": id,
-                    "error": {
-                        "code": 403,
-                        "message": sentence,
-                        "data": { "error": "insufficient_scope", "scope": scope, "resource_metadata": document },
-                    },
-                    "resource_metadata": document,
-                    "scope": scope,
-                }),
-                "{id} {method}"
-            );
+            assert_eq!(answer.json(), refusal(&id, sentence, scope, &document), "{id} {method}");
         }
     }
 }
