@@ -22,8 +22,9 @@ pub(crate) struct Invariants {
     chains: usize,
     /// How often the client showed its code.
     client_showed_code: usize,
-    /// Of each generation: the one whose token it was made from, and when it was first answered. None is made from the code.
-    made: Vec<(u32, i64)>,
+    made: Vec<Made>,
+    /// The generations whose refresh failed since the last answer: by it a pair may have been made of which nobody has heard.
+    unanswered: BTreeSet<u32>,
     /// The generations whose pair was made from the same token as a later one: it was lost, or somebody else has it.
     superseded: BTreeSet<u32>,
     /// The newest generation whose access token was let in.
@@ -32,6 +33,15 @@ pub(crate) struct Invariants {
     over: Option<&'static str>,
     /// What excuses that a client is cut off.
     excused: bool,
+}
+
+/// What is known of a generation.
+#[derive(Clone)]
+struct Made {
+    /// The generations that it may have been made from: more than one after a fault. The first was made from the code, 0.
+    from: BTreeSet<u32>,
+    /// When it was first answered.
+    answered: i64,
 }
 
 /// Something that was asked, and its answer.
@@ -54,6 +64,7 @@ impl Invariants {
             chains: 0,
             client_showed_code: 0,
             made: Vec::new(),
+            unanswered: BTreeSet::new(),
             superseded: BTreeSet::new(),
             seen: 0,
             over: None,
@@ -132,16 +143,20 @@ impl Invariants {
         match (&presented.token, answer) {
             (Token::Code { .. }, ExpectedResponse::Tokens { .. }) => {
                 self.chains += 1;
-                self.made = vec![(0, *now)];
+                self.made = vec![Made { from: BTreeSet::from([0]), answered: *now }];
             }
             (Token::Refresh { generation, .. }, ExpectedResponse::Tokens { generation: successor, .. }) => {
-                // One whose answer failed was made from the same token.
+                let mut from = std::mem::take(&mut self.unanswered);
+                from.insert(*generation);
                 while self.made.len() < usize::try_from(*successor).expect("small") {
-                    if self.made.last().is_some_and(|(from, _)| from == generation) {
+                    if from.len() == 1 && self.made.last().is_some_and(|last| last.from == from) {
                         self.superseded.insert(u32::try_from(self.made.len()).expect("small"));
                     }
-                    self.made.push((*generation, *now));
+                    self.made.push(Made { from: from.clone(), answered: *now });
                 }
+            }
+            (Token::Refresh { generation, .. }, ExpectedResponse::Unavailable) => {
+                self.unanswered.insert(*generation);
             }
             (Token::Access { generation, .. }, ExpectedResponse::Authorized | ExpectedResponse::Forbidden) => {
                 self.seen = self.seen.max(*generation);
@@ -179,9 +194,10 @@ impl Invariants {
     /// ever used.
     fn is_replay(&self, generation: u32, now: i64) -> bool {
         let current = u32::try_from(self.made.len()).expect("small");
-        let Some((from, made)) = self.made.last().filter(|_| generation < current) else { return false };
-        let just = now - made <= MINUTE && (generation == *from || generation + 1 == current);
-        let lost = generation == *from && self.seen < current;
+        let Some(last) = self.made.last().filter(|_| generation < current) else { return false };
+        let is_replaced = last.from.contains(&generation);
+        let just = now - last.answered <= MINUTE && (is_replaced || generation + 1 == current);
+        let lost = is_replaced && self.seen < current;
         !just && !lost
     }
 
