@@ -57,14 +57,16 @@ async fn every_request_stays_within_its_call_budget() {
         assert_eq!(test_system.call(Some(&test_system.api_key()), "ping", json!({})).await.status, 200);
         assert_eq!(spent(), (2, 0), "mcp, let in by an API key, {time}");
     }
-    let roll = json!({ "name": "roll_dice", "arguments": {} });
-    let rolled = test_system.call(Some(&test_system.api_key()), "tools/call", roll).await;
-    assert_eq!(rolled.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{rolled:?}");
-    assert_eq!(
-        spent(),
-        (6, 1),
-        "mcp, a tool by URL: two to be let in by a key, its registration, that it begins and ends, a signature"
-    );
+    for (cost, time) in [((7, 2), "first of an instance: also the name of the key that signs"), ((6, 1), "later")] {
+        let roll = json!({ "name": "roll_dice", "arguments": {} });
+        let rolled = test_system.call(Some(&test_system.api_key()), "tools/call", roll).await;
+        assert_eq!(rolled.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{rolled:?}");
+        assert_eq!(
+            spent(),
+            cost,
+            "mcp, a tool by URL: two to be let in by a key, its registration, that it begins and ends, a signature; {time}"
+        );
+    }
     assert_eq!(test_system.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);
     assert_eq!(spent(), (0, 0), "mcp, a mistyped key");
 

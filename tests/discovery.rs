@@ -70,22 +70,23 @@ async fn protected_resource_metadata_is_complete() {
     }
 }
 
-/// RFC 7517, RFC 7638: the key by its thumbprint, and nothing private.
+/// RFC 7517, RFC 7638: the key by its thumbprint, and nothing private; for each issuer its own.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_signing_key_is_published() {
+async fn each_issuer_publishes_its_own_signing_key() {
     let test_system = TestSystem::new().await;
+    let mut kids = BTreeSet::new();
+    for address in ["/.well-known/jwks.json", "/tools/.well-known/jwks.json"] {
+        let keys = test_system.get(address).await.json();
 
-    let keys = test_system.get("/.well-known/jwks.json").await.json();
-
-    let [key] = keys["keys"].as_array().unwrap().as_slice() else { panic!("{keys}") };
-    assert_eq!(key["kty"], "RSA");
-    assert_eq!(key["alg"], "RS256");
-    assert_eq!(key["use"], "sig");
-    let mut members: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
-    members.sort_unstable();
-    assert_eq!(members, ["alg", "e", "kid", "kty", "n", "use"]);
-    let thumbprint = test_system::digest(&format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]));
-    assert_eq!(key["kid"], thumbprint);
+        let [key] = keys["keys"].as_array().unwrap().as_slice() else { panic!("{keys}") };
+        let thumbprint = test_system::digest(&format!(r#"{{"e":{},"kty":"RSA","n":{}}}"#, key["e"], key["n"]));
+        let expected = json!({
+            "kid": thumbprint, "alg": "RS256", "use": "sig", "e": key["e"], "kty": "RSA", "n": key["n"],
+        });
+        assert_eq!(*key, expected);
+        kids.insert(thumbprint);
+    }
+    assert_eq!(kids.len(), 2, "the two issuers share a key");
 }
 
 /// Without KMS there are no keys to be published, which says nothing of the next moment; all else is answered without it.
@@ -105,16 +106,19 @@ async fn jwks_is_retried_after_a_kms_failure() {
 
     assert_eq!(test_system.get("/.well-known/oauth-authorization-server").await.status, 200);
     assert_eq!(asked.load(Ordering::SeqCst), 0);
-    let answer = test_system.get("/.well-known/jwks.json").await;
-    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.json()["error"], "temporarily_unavailable");
+    for address in ["/.well-known/jwks.json", "/tools/.well-known/jwks.json"] {
+        let answer = test_system.get(address).await;
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        assert_eq!(answer.json()["error"], "temporarily_unavailable");
+    }
 
     fails.store(false, Ordering::SeqCst);
     for _ in 0..2 {
         assert_eq!(test_system.get("/.well-known/jwks.json").await.status, 200);
+        assert_eq!(test_system.get("/tools/.well-known/jwks.json").await.status, 200);
     }
-    assert_eq!(asked.load(Ordering::SeqCst), 2, "and then no more");
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "and then no more");
 }
 
 /// Clients probe for more than is served, and give up on anything but a plain 404.

@@ -140,6 +140,7 @@ pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("wellknown/authorization-server", 200, ""),
     ("wellknown/jwks-malformed-query", 400, "invalid_request"),
     ("wellknown/jwks", 200, ""),
+    ("wellknown/jwks-of-tools", 200, ""),
     ("wellknown/options-browser-of-tenant", 204, ""),
     ("wellknown/options-browser", 204, ""),
     ("wellknown/protected-resource-of-malformed-tenant", 404, ""),

@@ -2,6 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use fakes::kms::key_spec::KeySpec;
+use local::key_arn::{KeyPurpose, key_arn};
 use serde_json::{Value, json};
 use test_system::TestSystem;
 use test_system::http_response::HttpResponse;
@@ -58,14 +60,42 @@ async fn token_claims_must_match_the_grant() {
     assert_eq!(call("scope", "skills:read views:read").await.status, 403, "more than was approved");
 }
 
+/// What signs tool tokens signs no access token, whatever the header and the claims say: not by its own name, nor by the other's.
+#[tokio::test(flavor = "multi_thread")]
+async fn access_token_signed_by_the_key_of_tool_tokens_is_rejected() {
+    let test_system = TestSystem::new().await;
+    let (_, tokens) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let (header, claims) = test_system::claims(&tokens.access);
+    let by = async |key: &str, kid: &Value| {
+        let mut header = header.clone();
+        header["kid"] = kid.clone();
+        let token = signed(&test_system, key, &header, &claims).await;
+        test_system.call(Some(&token), "tools/list", json!({})).await
+    };
+    let of_tools = key_arn(KeyPurpose::ToolTokens, KeySpec::Rsa2048);
+    let published = test_system.get("/tools/.well-known/jwks.json").await.json()["keys"].clone();
+    assert_eq!(published.as_array().unwrap().len(), 1);
+
+    assert_eq!(by(test_system.system().signing_key(), &header["kid"]).await.status, 200, "as it is");
+    for kid in [&published[0]["kid"], &header["kid"]] {
+        let answer = by(&of_tools, kid).await;
+        assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_token")));
+    }
+}
+
 /// A token with another claim, signed by our own key.
 async fn signed_again(test_system: &TestSystem, token: &str, claim: &str, value: &str) -> String {
     let (header, mut claims) = test_system::claims(token);
     claims[claim] = json!(value);
+    signed(test_system, test_system.system().signing_key(), &header, &claims).await
+}
+
+/// A token of that header and those claims, signed by KMS with `key`.
+async fn signed(test_system: &TestSystem, key: &str, header: &Value, claims: &Value) -> String {
     let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-    let message = format!("{}.{}", part(&header), part(&claims));
+    let message = format!("{}.{}", part(header), part(claims));
     let asked = json!({
-        "KeyId": test_system.system().signing_key(),
+        "KeyId": key,
         "Message": STANDARD.encode(&message),
         "MessageType": "RAW",
         "SigningAlgorithm": "RSASSA_PKCS1_V1_5_SHA_256",

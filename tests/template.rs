@@ -25,7 +25,7 @@ async fn gateway_serves_exactly_the_documented_routes() {
              /.well-known/oauth-protected-resource/api/mcp/server/ \
              /.well-known/oauth-protected-resource/api/mcp/server/{tenant} \
              /.well-known/oauth-protected-resource/api/mcp/server/{tenant}/ \
-             /.well-known/jwks.json",
+             /.well-known/jwks.json /tools/.well-known/jwks.json",
         ),
         ("register", "POST OPTIONS", "/oauth/register"),
         ("authorize", "GET HEAD POST", "/oauth/authorize"),
@@ -141,7 +141,9 @@ async fn iam_policies_allow_exactly_the_calls_made() {
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;
-    assert_eq!(test_system.get("/.well-known/jwks.json").await.status, 200);
+    for keys in ["/.well-known/jwks.json", "/tools/.well-known/jwks.json"] {
+        assert_eq!(test_system.get(keys).await.status, 200);
+    }
     let connector = test_system.connector("Claude").await;
     let ana = test_system.person("ana@example.com");
     let by_document = documents.connector(&test_system, "/client.json", "Some Client", &["http://localhost/callback"]);

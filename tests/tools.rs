@@ -133,18 +133,20 @@ async fn tool_receives_a_caller_token_valid_only_for_it() {
     assert_eq!(
         claims,
         json!({
-            "iss": test_system.issuer(), "aud": url, "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
+            "iss": format!("{}/tools", test_system.issuer()), "aud": url, "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
             "grant": of_access["grant"], "tool": "find_invoice", "iat": now, "exp": now + 60, "jti": claims["jti"],
         })
     );
     // As any receiver would: an ordinary library, and our published keys.
     let keys: jsonwebtoken::jwk::JwkSet =
-        serde_json::from_value(test_system.get("/.well-known/jwks.json").await.json()).unwrap();
+        serde_json::from_value(test_system.get("/tools/.well-known/jwks.json").await.json()).unwrap();
+    let of_access_tokens = test_system.get("/.well-known/jwks.json").await.json();
+    assert!(!of_access_tokens.to_string().contains(header["kid"].as_str().unwrap()), "neither verifies the other's");
     let key = keys.find(header["kid"].as_str().unwrap()).unwrap();
     let key = jsonwebtoken::DecodingKey::from_jwk(key).unwrap();
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
     validation.set_audience(&[&url]);
-    validation.set_issuer(&[test_system.issuer()]);
+    validation.set_issuer(&[format!("{}/tools", test_system.issuer())]);
     // The test system's clock is not the machine's.
     validation.validate_exp = false;
     let verified = jsonwebtoken::decode::<Value>(shown, &key, &validation).unwrap();
@@ -264,7 +266,7 @@ async fn lambda_function_can_be_a_tool() {
     let event = events.lock().unwrap()[0].clone();
     let (_, of_access) = test_system::claims(&tokens.access);
     let context = json!({
-        "iss": test_system.issuer(), "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
+        "iss": format!("{}/tools", test_system.issuer()), "sub": of_access["sub"], "tenant": "acme", "client_id": connector.client_id,
         "grant": of_access["grant"], "tool": "invoice", "iat": test_system.now(), "jti": event["context"]["jti"],
     });
     assert_eq!(event, json!({ "arguments": { "number": "1" }, "context": context }));
@@ -483,6 +485,8 @@ async fn tool_call_costs_at_most_one_signature_and_three_table_calls() {
     let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
     let (connector, tokens) = test_system.connect("ana@example.com", "acme", "tools:execute").await;
     connector.call(&tokens.access, "ping", json!({})).await;
+    // The first call of an instance also asks KMS for the name of the key.
+    connector.tool(&tokens.access, "roll_dice", json!({})).await;
     for (tool, arguments, expected) in
         [("roll_dice", json!({}), "kms:Sign"), ("count_words", json!({ "text": "a" }), "lambda:InvokeFunction")]
     {

@@ -337,33 +337,40 @@ def policies_and_settings_agree(subject):
                     yield f"{function} is told another name for {table}"
             for setting, value in settings.items():
                 parameter = value.get("Ref", "") if isinstance(value, dict) else ""
-                if not setting.startswith("TABLE_") and setting not in {"SIGNING_KEYS", "SETTINGS"} and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
+                if not setting.startswith("TABLE_") and setting not in {"SIGNING_KEYS", "TOOL_SIGNING_KEYS", "SETTINGS"} and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
                     yield f"{function}: {setting} is not the parameter of its name"
-            if ("SIGNING_KEYS" in settings) != ("kms:GetPublicKey" in json.dumps(shape.statements(function))):
-                yield f"{function}: SIGNING_KEYS and kms:GetPublicKey do not go together"
+            known = {key for setting in ("SIGNING_KEYS", "TOOL_SIGNING_KEYS") if setting in settings for key in shape.keys_of(setting)}
+            readable = {arn["Fn::GetAtt"][0] for statement in shape.statements(function) if "kms:GetPublicKey" in statement["Action"] for arn in statement["Resource"]}
+            if known != readable:
+                yield f"{function} is told the names of {sorted(known)} and may read {sorted(readable)}"
 
 
-def only_token_and_mcp_sign(subject):
+def each_signs_with_its_own_keys(subject):
+    """Access tokens are signed by Token's role alone, tool tokens by Mcp's, and neither has the other's keys."""
     condition = {"StringEquals": {"kms:SigningAlgorithm": ["RSASSA_PKCS1_V1_5_SHA_256", "ECDSA_SHA_256"], "kms:MessageType": "RAW"}}
+    signers = {"Token": "SIGNING_KEYS", "Mcp": "TOOL_SIGNING_KEYS"}
     for shape in subject.shapes:
         signing = [(function, statement) for function in shape.functions for statement in shape.statements(function) if "kms:Sign" in statement["Action"]]
-        if sorted(function for function, _ in signing) != ["Mcp", "Token"]:
+        if sorted(function for function, _ in signing) != sorted(signers):
             yield f"{shape}: signing is allowed to {[function for function, _ in signing]}"
         for function, statement in signing:
-            if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != [{"Fn::GetAtt": [key, "Arn"]} for key in sorted(shape.keys, reverse=True)]:
-                yield f"{shape}: {function} may sign more than tokens, or with other keys than there are"
-        if len({json.dumps({**key, "KeySpec": ""}) for key in shape.keys.values()}) != 1:
-            yield f"{shape}: the signing keys differ in more than their spec"
+            own = [{"Fn::GetAtt": [key, "Arn"]} for key in shape.keys_of(signers.get(function, ""))]
+            if statement["Condition"] != condition or statement["Action"] != ["kms:Sign"] or statement["Resource"] != own:
+                yield f"{shape}: {function} may sign more than tokens, or with other keys than its own"
+        for setting in signers.values():
+            if len({json.dumps({**shape.keys[key], "KeySpec": ""}) for key in shape.keys_of(setting)}) != 1:
+                yield f"{shape}: the keys of {setting} differ in more than their spec"
         yield from (f"{shape}: {name} stays in one region, and cannot be changed later" for name, key in shape.keys.items() if key.get("MultiRegion") is not True)
-        for statement in (statement for key in shape.keys.values() for statement in key["KeyPolicy"]["Statement"]):
-            actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-            if any("*" in action or action == "kms:CreateGrant" for action in actions):
-                yield f"{shape}: {statement['Sid']} in the key's policy allows more than it names, or passing it on"
-            if statement["Sid"] == "AccountManages" and not {"kms:ReplicateKey", "kms:UpdatePrimaryRegion"} <= set(actions):
-                yield f"{shape}: no other region can have the key"
-            roles = [role["Fn::Sub"].partition(":role/")[2] for role in statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", [])]
-            if "kms:Sign" in actions and roles != ["${AWS::StackName}-TokenRole-*", "${AWS::StackName}-McpRole-*"]:
-                yield f"{shape}: {statement['Sid']} in the key's policy lets others sign"
+        for function, setting in signers.items():
+            for statement in (statement for key in shape.keys_of(setting) for statement in shape.keys[key]["KeyPolicy"]["Statement"]):
+                actions = [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
+                if any("*" in action or action == "kms:CreateGrant" for action in actions):
+                    yield f"{shape}: {statement['Sid']} in the key's policy allows more than it names, or passing it on"
+                if statement["Sid"] == "AccountManages" and not {"kms:ReplicateKey", "kms:UpdatePrimaryRegion"} <= set(actions):
+                    yield f"{shape}: no other region can have the key"
+                roles = [role["Fn::Sub"].partition(":role/")[2] for role in statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", [])]
+                if "kms:Sign" in actions and roles != [f"${{AWS::StackName}}-{function}Role-*"]:
+                    yield f"{shape}: {statement['Sid']} in the policy of a key of {setting} lets others sign"
 
 
 def only_named_functions_are_invoked(subject):
@@ -588,8 +595,9 @@ def what_somebody_spoils_is_seen(subject):
     paths = ("Api", "Properties", "Body", "paths")
     numbered = references({"Fn::Sub": subject.transformed["Resources"]["Settings"]["Properties"]["Content"]["Fn::Sub"][0]})
     for question, spoil, what in [
-        *((settings_number_whatever_functions_are_told, lacks(name), f"Settings without {name}") for name in sorted(numbered - {"KeyArns", "Tracing"})),
+        *((settings_number_whatever_functions_are_told, lacks(name), f"Settings without {name}") for name in sorted(numbered - {"KeyArns", "ToolKeyArns", "Tracing"})),
         (settings_number_whatever_functions_are_told, at("Settings", "Properties", "Content", "Fn::Sub", 1, "KeyArns", value=""), "Settings without the keys' ARNs"),
+        (settings_number_whatever_functions_are_told, at("Settings", "Properties", "Content", "Fn::Sub", 1, "ToolKeyArns", value=""), "Settings without the tool keys' ARNs"),
         (settings_number_whatever_functions_are_told, at("Settings", "Properties", "Content", "Fn::Sub", 1, "KeyArns", value={"Ref": "MembershipSecrets"}), "Settings with a secret"),
         (settings_number_whatever_functions_are_told, at("Mcp", "Properties", "Timeout", value={"Fn::If": ["Mails", 1, 2]}), "a property that a condition decides"),
         (a_change_publishes_versions, at(version, "Properties", "Description", value="settings"), "a version described otherwise"),
@@ -609,7 +617,8 @@ def what_somebody_spoils_is_seen(subject):
         (a_stack_can_be_made_again, at("AuditLog", "Properties", "LogGroupName", value="audit"), "an audit log that keeps the next one out"),
         (what_must_last_lasts, at("SigningKey", "DeletionPolicy", value="Retain"), "a key that stays when its creation fails"),
         (what_must_last_lasts, at("Grants", "DeletionPolicy", value="RetainExceptOnCreate"), "a table whose deletion would fail"),
-        (only_token_and_mcp_sign, at("SigningKey", "Properties", "MultiRegion", value=False), "a key for one region"),
+        (each_signs_with_its_own_keys, at("SigningKey", "Properties", "MultiRegion", value=False), "a key for one region"),
+        (each_signs_with_its_own_keys, at("McpRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 4, "Resource", value={"Fn::GetAtt": ["SigningKey", "Arn"]}), "tool tokens signed with the access tokens' key"),
         (conditions_on_keys_are_about_one_item, at("AuthorizeRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 2, "Condition", value={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["wanted#*"]}}), "a condition on a batch"),
         (nothing_is_reserved_or_paid_unasked, at("ApiApiGatewayDefaultStage", "Properties", "DefaultRouteSettings", "DetailedMetricsEnabled", value=True), "metrics of every route"),
         (nothing_is_reserved_or_paid_unasked, at("Token", "Properties", "ReservedConcurrentExecutions", value=5), "reserved concurrency"),
@@ -744,6 +753,11 @@ class Shape:
 
     def of(self, kind):
         return {name: r.get("Properties", {}) for name, r in self.resources.items() if r["Type"] == kind}
+
+    def keys_of(self, setting):
+        """The keys whose ARNs that setting has, the ones that sign first."""
+        names = {"SIGNING_KEYS": ("SigningKey", "SecondSigningKey"), "TOOL_SIGNING_KEYS": ("ToolSigningKey", "SecondToolSigningKey")}
+        return [key for key in names.get(setting, ()) if key in self.keys]
 
     def statements(self, function):
         return [s for policy in self.resources[f"{function}Role"]["Properties"].get("Policies", []) for s in policy["PolicyDocument"]["Statement"]]

@@ -18,7 +18,7 @@ def main():
     subject = TemplateUnderTest()
     whole = Shape(subject.transformed, subject.transformed["Conditions"].keys())
     print("## What each function may do\n")
-    print(f"Besides its own log lines (`{BASIC}`), and traces where `Tracing` is `Active` (`{XRAY}`). `<table>` is the table of that name, `<key>` the signing key.\n")
+    print(f"Besides its own log lines (`{BASIC}`), and traces where `Tracing` is `Active` (`{XRAY}`). `<table>` is the table of that name, `<key>` a signing key.\n")
     nothing = {"Action": "nothing", "Resource": []}
     rows = ((function, statement) for function in sorted(whole.functions) for statement in whole.statements(function) or [nothing])
     table(
@@ -28,7 +28,7 @@ def main():
     print("\n## What a deployment may do by CodeDeploy\n")
     table(("actions", "on"), [(", ".join(listed(s["Action"])), ", ".join(map(named, listed(s["Resource"])))) for s in whole.statements("Rollout")])
     print("\n## What the signing keys' policies allow\n")
-    statements = {json.dumps(s): s for key in whole.keys.values() for s in key["KeyPolicy"]["Statement"]}  # both keys' are the same
+    statements = {json.dumps(s): s for key in whole.keys.values() for s in key["KeyPolicy"]["Statement"]}  # the same for a key and the one that replaces it
     table(
         ("statement", "who", "actions", "only if"),
         [(s["Sid"], named(s["Principal"]), ", ".join(listed(s["Action"])), told(s.get("Condition"))) for s in statements.values()],

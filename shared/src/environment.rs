@@ -181,19 +181,16 @@ impl Environment {
     /// # Errors
     /// As [`Self::public_keys`].
     pub async fn signer(&self) -> Result<Signer, ConfigError> {
-        let keyring = self.keyring()?;
-        let first = keyring.fetch_first().await?;
-        Ok(Signer::new(keyring, first))
+        Ok(Signer::fetch(self.keyring()?).await?)
     }
 
-    /// As [`Self::signer`] and [`Self::public_keys`], with each key fetched once.
+    /// The keys of `TOOL_SIGNING_KEYS`, in its order: the first signs. They sign what tenants' tools are told of their callers, and
+    /// nothing that is accepted here.
     ///
     /// # Errors
-    /// As [`Self::public_keys`].
-    pub async fn signer_and_public_keys(&self) -> Result<(Signer, PublicKeys), ConfigError> {
-        let keyring = self.keyring()?;
-        let keys = keyring.fetch().await?;
-        Ok((Signer::new(keyring, keys.first().clone()), keys))
+    /// When none is named.
+    pub fn tool_keyring(&self) -> Result<Keyring, ConfigError> {
+        Ok(Keyring::new(self.kms(), &self.required("TOOL_SIGNING_KEYS")?))
     }
 
     /// Invokes functions of AWS Lambda.

@@ -3,7 +3,6 @@
 use rmcp::model::ServerResult;
 use shared::clock::{Deadline, Timestamp};
 use shared::environment::{ConfigError, Environment};
-use shared::signing_keys::signer::Signer;
 use shared::store::workspace::Workspaces;
 
 use crate::authorize::AuthorizedOperation;
@@ -24,8 +23,8 @@ pub(crate) struct Dispatcher {
 
 impl Dispatcher {
     /// With what it needs of the environment.
-    pub(crate) fn new(environment: &Environment, signer: Signer, server_info: ServerInfo) -> Result<Self, ConfigError> {
-        let tool_invoker = ToolInvoker::new(environment, signer)?;
+    pub(crate) fn new(environment: &Environment, server_info: ServerInfo) -> Result<Self, ConfigError> {
+        let tool_invoker = ToolInvoker::new(environment)?;
         Ok(Self { workspaces: environment.workspaces()?, tool_invoker, server_info })
     }
 

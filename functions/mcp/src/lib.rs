@@ -86,14 +86,14 @@ impl Mcp {
     /// # Errors
     /// When a setting is missing or makes no sense, or KMS does not give a key.
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        let (signer, keys) = environment.signer_and_public_keys().await?;
+        let keys = environment.public_keys().await?;
         let (issuer, server_info) = (environment.issuer()?, ServerInfo::new(environment)?);
         Ok(Self {
             clock: environment.clock(),
             origins: AllowedOrigins::new(&issuer, environment.optional("ALLOWED_ORIGINS").as_deref()),
             authenticator: Authenticator::new(environment, AccessTokenVerifier::new(keys, issuer.clone()))?,
             step_up: StepUp::new(environment)?,
-            dispatcher: Dispatcher::new(environment, signer, server_info.clone())?,
+            dispatcher: Dispatcher::new(environment, server_info.clone())?,
             server_info,
             issuer,
         })

@@ -1,9 +1,10 @@
-//! `GET /.well-known/…`: the metadata of the authorization server and of the resource, and the public keys.
+//! `GET /.well-known/…`: the metadata of the authorization server and of the resource, and the public keys of both issuers.
 //!
 //! Some gateways drop headers, so these documents have everything that a client needs.
 
 mod authorization_server;
 mod protected_resource;
+mod published_keys;
 
 use http::{Method, StatusCode};
 use serde::Serialize;
@@ -13,12 +14,10 @@ use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::{Resource, ResourceAddress};
-use shared::signing_keys::keyring::{Jwk, Keyring};
-use shared::upstream_error::UpstreamError;
-use tokio::sync::OnceCell;
 
 use authorization_server::AuthorizationServerMetadata;
 use protected_resource::ProtectedResourceMetadata;
+use published_keys::PublishedKeys;
 
 /// Clients keep a document for this many seconds.
 const MAX_AGE: u32 = 300;
@@ -28,15 +27,8 @@ pub struct WellKnown {
     issuer: Issuer,
     product: String,
     authorization_server: AuthorizationServerMetadata,
-    keyring: Keyring,
-    /// Fetched once, by the first request for the key set. Other requests do not wait for KMS.
-    keys: OnceCell<JwkSet>,
-}
-
-/// A JWK set (RFC 7517 §5).
-#[derive(Serialize)]
-struct JwkSet {
-    keys: Vec<Jwk>,
+    access_token_keys: PublishedKeys,
+    tool_token_keys: PublishedKeys,
 }
 
 impl WellKnown {
@@ -50,8 +42,8 @@ impl WellKnown {
         Ok(Self {
             product: environment.product_name()?,
             authorization_server: AuthorizationServerMetadata::of(&issuer, &Resource::new(&issuer)),
-            keyring: environment.keyring()?,
-            keys: OnceCell::new(),
+            access_token_keys: PublishedKeys::new(environment.keyring()?),
+            tool_token_keys: PublishedKeys::new(environment.tool_keyring()?),
             issuer,
         })
     }
@@ -59,12 +51,14 @@ impl WellKnown {
     /// The requested document, if there is one.
     async fn find(&self, request: &Request) -> Option<Response> {
         let path = request.uri().path();
-        if path == "/.well-known/jwks.json" {
-            let keys = self.keys.get_or_try_init(async || {
-                let keys = self.keyring.fetch().await?;
-                Ok::<_, UpstreamError>(JwkSet { keys: keys.iter().map(|key| key.jwk.clone()).collect() })
-            });
-            return Some(match keys.await {
+        let keys = match path {
+            "/.well-known/jwks.json" => Some(&self.access_token_keys),
+            // Of another issuer: the one of what tenants' tools are told.
+            "/tools/.well-known/jwks.json" => Some(&self.tool_token_keys),
+            _ => None,
+        };
+        if let Some(keys) = keys {
+            return Some(match keys.fetch().await {
                 Ok(keys) => document(keys),
                 Err(fault) => ErrorResponse::UNAVAILABLE.into_response(request, &fault),
             });

@@ -9,7 +9,7 @@
 //! | `gateway` | API Gateway: requests to events, answers to HTTP |
 //! | `function` | the programs by name |
 //! | [`process`] | the same programs as they are deployed, each a process |
-//! | `aws`, `tables`, `signing_key` | the way to DynamoDB, KMS and Lambda, and what is there |
+//! | `aws`, `tables`, `signing_key`, [`mod@key_arn`] | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`interceptor`] | an interceptor between functions and AWS: for tests |
 //! | [`table_faults`] | what DynamoDB may do to any call: for tests |
 //! | `database_operation` | the embedded DynamoDB, asked as its server asks it |
@@ -33,6 +33,7 @@ mod function;
 mod gateway;
 mod in_process;
 pub mod interceptor;
+pub mod key_arn;
 pub mod listener;
 pub mod log_subscription;
 pub mod member;
@@ -83,6 +84,7 @@ use gateway::mapping::Mapping;
 use gateway::route::Routes;
 use in_process::InProcessConnector;
 use interceptor::Interceptor;
+use key_arn::{KeyPurpose, key_arn};
 use listener::{ListenError, Listener, Servers};
 use log_subscription::{AuditSubscriber, LogSubscription};
 use member::{Member, ProjectMember};
@@ -92,7 +94,7 @@ use table_faults::TableFaults;
 use table_faults::fault_settings::FaultSettings;
 use tables::{RemoteTables, TablesError};
 use template::error::TemplateError;
-use template::{FunctionDefinition, Metric, TableDefinition, Template};
+use template::{FunctionDefinition, KeyArns, Metric, TableDefinition, Template};
 
 /// What a system is to be like.
 #[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
@@ -283,7 +285,7 @@ impl System {
         let sign_in = (supabase_url.as_str(), publishable_key);
         let parameters =
             parameters(&issuer, sign_in, &outbound_allow.join(","), options.demo).chain(options.parameters);
-        let template = Template::new(&options.stack, parameters.collect(), signing_keys(options.key_spec))?;
+        let template = Template::new(&options.stack, parameters.collect(), KeyArns::of(options.key_spec))?;
 
         let definitions = template.tables()?;
         let remote_tables = RemoteTables::of(options.dynamo, &definitions).await?;
@@ -355,7 +357,7 @@ impl System {
             remote_tables,
             table_faults,
             definitions,
-            signing_key: key_arn(options.key_spec),
+            signing_key: key_arn(KeyPurpose::AccessTokens, options.key_spec),
             operator,
             tables,
             demo,
@@ -431,7 +433,7 @@ impl System {
         &self.lambda
     }
 
-    /// ARN of the first key. That of another kind is [`key_arn`].
+    /// ARN of the key that signs access tokens. That of another is [`key_arn()`].
     #[must_use]
     pub fn signing_key(&self) -> &str {
         &self.signing_key
@@ -688,13 +690,7 @@ fn parameters(
 pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, TemplateError> {
     let parameters = [("ToolFunctions", demo_function::ARN), ("MembershipSecrets", MEMBERSHIP_SECRET)];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    Template::of(text, STACK, parameters, signing_keys(KeySpec::Rsa2048))?.policies()
-}
-
-/// ARN of the key of that kind. KMS has both in every system: the one that does not sign is the template's `SecondSigningKey`.
-#[must_use]
-pub fn key_arn(spec: KeySpec) -> String {
-    format!("arn:aws:kms:us-east-1:111122223333:key/{}", signing_key::id(spec))
+    Template::of(text, STACK, parameters, KeyArns::of(KeySpec::Rsa2048))?.policies()
 }
 
 /// The operator's and the functions' way to AWS, straight or over sockets, and the interceptor if it is still to be
@@ -851,15 +847,6 @@ async fn start_functions(deployed: &Deployment) -> Result<(Routes, Arc<AuditSubs
     Ok((routes, audit_subscriber.ok_or_else(|| LocalError::NoProgram("that is subscribed to the audit".to_owned()))?))
 }
 
-/// The key that signs, of kind `spec`, and the other one.
-fn signing_keys(spec: KeySpec) -> [String; 2] {
-    let other = match spec {
-        KeySpec::Rsa2048 => KeySpec::EccNistP256,
-        KeySpec::EccNistP256 => KeySpec::Rsa2048,
-    };
-    [key_arn(spec), key_arn(other)]
-}
-
 /// The folder, if there is one, and whether it holds this system's workspaces already.
 fn open_data_dir(options: &Options) -> Result<(Option<Arc<DataDir>>, bool), LocalError> {
     let Data::Directory(path) = &options.data else { return Ok((None, false)) };
@@ -1007,7 +994,8 @@ mod tests {
     #[test]
     fn key_arns_are_those_of_the_fake_kms() {
         for key in signing_key::open(None).unwrap() {
-            assert_eq!(key.arn(), key_arn(key.spec()));
+            let purposes = [KeyPurpose::AccessTokens, KeyPurpose::ToolTokens];
+            assert!(purposes.iter().any(|purpose| key.arn() == key_arn(*purpose, key.spec())), "{}", key.arn());
         }
     }
 

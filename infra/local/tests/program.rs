@@ -200,7 +200,14 @@ fn a_damaged_file_is_told_with_its_path_and_what_to_do() {
     let folder = Folder::new("damaged");
     let path = folder.0.to_str().unwrap().to_owned();
     let words = ["--json", "--listen", "127.0.0.1:0", "--data-dir", &path];
-    let files = ["tables.sqlite", "supabase.json", "signing-key-rsa.pkcs8", "signing-key-p256.pkcs8", "api-key"];
+    let files = [
+        "tables.sqlite",
+        "supabase.json",
+        "signing-key-rsa.pkcs8",
+        "signing-key-p256.pkcs8",
+        "tool-signing-key-rsa.pkcs8",
+        "api-key",
+    ];
     let start = || {
         let (mut running, ready) = Running::start(&words);
         assert!(ready.contains("owner"), "the demo is there: {ready}");

@@ -12,6 +12,7 @@ use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// Keys by their names at KMS: ids, ARNs or aliases. The first signs.
+#[derive(Clone)]
 pub struct Keyring {
     pub(super) kms: aws_sdk_kms::Client,
     first: String,
@@ -78,7 +79,7 @@ impl Keyring {
     }
 
     /// Fetches the public half of the one that signs.
-    pub(crate) async fn fetch_first(&self) -> Result<PublicKey, UpstreamError> {
+    pub(super) async fn fetch_first(&self) -> Result<PublicKey, UpstreamError> {
         self.fetch_one(&self.first).await
     }
 
@@ -96,10 +97,6 @@ impl PublicKeys {
     /// Each key, the one that signs first.
     pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
         std::iter::once(&self.first).chain(&self.others)
-    }
-
-    pub(crate) const fn first(&self) -> &PublicKey {
-        &self.first
     }
 
     pub(super) fn find(&self, kid: &str) -> Option<&PublicKey> {

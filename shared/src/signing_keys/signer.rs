@@ -27,9 +27,13 @@ struct Header<'a> {
 }
 
 impl Signer {
-    /// With the first key of `keyring`, whose public half is `key`.
-    pub(crate) const fn new(keyring: Keyring, key: PublicKey) -> Self {
-        Self { keyring, key }
+    /// With the first key of `keyring`. Its public half is fetched, as that names it.
+    ///
+    /// # Errors
+    /// When KMS does not give it.
+    pub async fn fetch(keyring: Keyring) -> Result<Self, UpstreamError> {
+        let key = keyring.fetch_first().await?;
+        Ok(Self { keyring, key })
     }
 
     /// Signs `claims` as a JWT of media type `typ`.

@@ -109,8 +109,8 @@ impl Template {
     }
 
     fn key(&self, resource: &str) -> String {
-        let [first, second] = &self.signing_keys;
-        if resource == "SecondSigningKey" { second.clone() } else { first.clone() }
+        let [first, second] = if resource.contains("Tool") { &self.keys.tool_tokens } else { &self.keys.access_tokens };
+        if resource.starts_with("Second") { second.clone() } else { first.clone() }
     }
 
     /// `${Name}`, `${Resource.Attribute}`; `${!Name}` stands for itself.

@@ -10,6 +10,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use error::TemplateError;
+use fakes::kms::key_spec::KeySpec;
+
+use crate::key_arn::{KeyPurpose, key_arn};
 
 const TEXT: &str = include_str!("../../../../template.yaml");
 const REGION: &str = "us-east-1";
@@ -22,8 +25,14 @@ pub(crate) struct Template {
     /// The stack's name, after which everything else is named.
     pub(crate) stack: String,
     parameters: BTreeMap<String, String>,
-    /// ARNs of the keys behind `SigningKey` and `SecondSigningKey`.
-    signing_keys: [String; 2],
+    keys: KeyArns,
+}
+
+/// ARNs of the keys that the template creates: of each purpose the first, which signs unless a parameter says otherwise, and the second.
+#[derive(Clone)]
+pub(crate) struct KeyArns {
+    access_tokens: [String; 2],
+    tool_tokens: [String; 2],
 }
 
 /// A function that the template deploys.
@@ -61,15 +70,23 @@ pub struct Metric {
     pub dimensions: BTreeMap<String, String>,
 }
 
+impl KeyArns {
+    /// Of a system whose first keys are of `spec`.
+    pub(crate) fn of(spec: KeySpec) -> Self {
+        let other = match spec {
+            KeySpec::Rsa2048 => KeySpec::EccNistP256,
+            KeySpec::EccNistP256 => KeySpec::Rsa2048,
+        };
+        let both = |purpose| [key_arn(purpose, spec), key_arn(purpose, other)];
+        Self { access_tokens: both(KeyPurpose::AccessTokens), tool_tokens: both(KeyPurpose::ToolTokens) }
+    }
+}
+
 impl Template {
     /// With `parameters` over the template's defaults. Patterns of parameters are CloudFormation's to check: they demand
     /// https, which nobody has at home.
-    pub(crate) fn new(
-        stack: &str,
-        parameters: BTreeMap<String, String>,
-        signing_keys: [String; 2],
-    ) -> Result<Self, TemplateError> {
-        Self::of(TEXT, stack, parameters, signing_keys)
+    pub(crate) fn new(stack: &str, parameters: BTreeMap<String, String>, keys: KeyArns) -> Result<Self, TemplateError> {
+        Self::of(TEXT, stack, parameters, keys)
     }
 
     /// Another text of it.
@@ -77,7 +94,7 @@ impl Template {
         text: &str,
         stack: &str,
         mut parameters: BTreeMap<String, String>,
-        signing_keys: [String; 2],
+        keys: KeyArns,
     ) -> Result<Self, TemplateError> {
         let root = yaml::read(text)?;
         let declared = member(&root, "Parameters")?;
@@ -90,14 +107,14 @@ impl Template {
                 parameters.entry(name.clone()).or_insert(default);
             }
         }
-        Ok(Self { root, stack: stack.to_owned(), parameters, signing_keys })
+        Ok(Self { root, stack: stack.to_owned(), parameters, keys })
     }
 
     /// The same with other values of some parameters.
     pub(crate) fn with(&self, changes: &[(&str, &str)]) -> Result<Self, TemplateError> {
         let mut parameters = self.parameters.clone();
         parameters.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Self::new(&self.stack, parameters, self.signing_keys.clone())
+        Self::new(&self.stack, parameters, self.keys.clone())
     }
 
     /// The functions whose conditions hold.
@@ -307,7 +324,11 @@ mod tests {
             [("Issuer", "http://localhost:1"), ("ProductName", "Amble"), ("SupabaseUrl", "http://localhost:2")];
         let required = required.iter().chain(&[("SupabasePublishableKey", "sb_publishable_x")]);
         let parameters = required.chain(parameters).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Template::new("amble-connect", parameters.collect(), ["arn:one".to_owned(), "arn:two".to_owned()]).unwrap()
+        let keys = KeyArns {
+            access_tokens: ["arn:one", "arn:two"].map(str::to_owned),
+            tool_tokens: ["arn:tools-one", "arn:tools-two"].map(str::to_owned),
+        };
+        Template::new("amble-connect", parameters.collect(), keys).unwrap()
     }
 
     fn variables(template: &Template, binary: &str) -> BTreeMap<String, String> {
@@ -332,12 +353,17 @@ mod tests {
         ] {
             let template = template(&[("SigningKeys", keys)]);
             for function in ["mcp", "revoke", "token", "wellknown"] {
-                assert_eq!(variables(&template, function)["SIGNING_KEYS"], expected, "{function}");
+                let variables = variables(&template, function);
+                assert_eq!(variables["SIGNING_KEYS"], expected, "{function}");
+                let of_tools = expected.replace("arn:", "arn:tools-");
+                let knows_tools = ["mcp", "wellknown"].contains(&function);
+                assert_eq!(variables.get("TOOL_SIGNING_KEYS"), knows_tools.then_some(&of_tools), "{function}");
                 let may = template
                     .policies()
                     .unwrap()
                     .into_iter()
                     .filter(|(of, action, _)| of == function && action == "kms:GetPublicKey");
+                let expected = if knows_tools { format!("{expected},{of_tools}") } else { expected.to_owned() };
                 let (mut may, mut expected): (Vec<_>, Vec<_>) =
                     (may.map(|(_, _, on)| on).collect(), expected.split(',').collect());
                 may.sort();
@@ -357,7 +383,7 @@ mod tests {
     fn undeclared_parameters_are_refused() {
         let unknown = [("Isuer".to_owned(), String::new())];
         assert!(
-            matches!(Template::new("amble-connect", unknown.into(), [String::new(), String::new()]), Err(TemplateError::Reference(name)) if name == "Isuer")
+            matches!(Template::new("amble-connect", unknown.into(), KeyArns::of(KeySpec::Rsa2048)), Err(TemplateError::Reference(name)) if name == "Isuer")
         );
     }
 

@@ -1,14 +1,13 @@
 //! The claims that a tenant's tool receives about its caller.
 //!
-//! Over HTTP it comes as `Authorization: Bearer <JWT>`, signed with the keys at `/.well-known/jwks.json` as access tokens are, and
-//! of another type, so that neither passes for the other. A tool verifies the signature, then `typ`, `iss`, `aud` and `exp`, then
-//! `tenant` and `tool`: another tenant of this deployment may have registered the same address. It may remember `jti` until then.
-//! No secret is shared with it.
+//! Over HTTP it comes as `Authorization: Bearer <JWT>`, a tool token ([`super::tool_token`]). A tool verifies the signature, then
+//! `typ`, `iss`, `aud` and `exp`, then `tenant` and `tool`: another tenant of this deployment may have registered the same address. It
+//! may remember `jti` until then. No secret is shared with it.
 //!
 //! | claim | what it says |
 //! | --- | --- |
 //! | header `typ` | `tool-call+jwt` (RFC 8725 §3.11) |
-//! | `iss` | our issuer |
+//! | `iss` | the issuer of tool tokens: ours with `/tools` |
 //! | `aud` | the tool's URL, exactly as it is registered |
 //! | `sub` | the person; for an API key, the one who made it |
 //! | `tenant` | the tenant in which the tool is registered |
@@ -29,9 +28,6 @@ use shared::oauth::secret::{Secret, to_text};
 use shared::store::workspace::tool::Tool;
 
 use crate::tools::tool_context::ToolContext;
-
-/// The media type in the header: not that of access tokens (RFC 9068), which [`shared::signing_keys::verifier`] demands.
-pub(super) const TOKEN_TYPE: &str = "tool-call+jwt";
 
 /// How long a tool may take a call for a new one.
 const LIFETIME: Duration = Duration::from_mins(1);
@@ -71,7 +67,7 @@ impl<'a> CallerClaims<'a> {
     pub(super) fn of(tool: &'a Tool, context: &'a ToolContext<'_>) -> Self {
         let access = context.access;
         Self {
-            iss: context.tool_invoker.issuer.as_str(),
+            iss: context.tool_invoker.signer.issuer(),
             sub: access.person().as_str(),
             tenant: access.tenant().as_str(),
             by: match access.principal() {

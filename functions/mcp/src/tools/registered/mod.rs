@@ -3,6 +3,7 @@
 mod claims;
 mod content;
 pub(crate) mod tool_invoker;
+mod tool_token;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use shared::telemetry::metrics;
 use shared::upstream_call;
 use shared::upstream_error::UpstreamError;
 
-use self::claims::{CallerClaims, Claims, TOKEN_TYPE};
+use self::claims::{CallerClaims, Claims};
 use self::content::unusable_schema;
 use self::tool_invoker::ToolInvoker;
 use super::catalog;
@@ -170,7 +171,7 @@ async fn call_http(
     context: &ToolContext<'_>,
 ) -> Result<ToolResult, ToolError> {
     let ToolInvoker { signer, outbound, .. } = context.tool_invoker;
-    let token = signer.sign(TOKEN_TYPE, &Claims::for_tool(url, caller)).await?;
+    let token = signer.sign(&Claims::for_tool(url, caller)).await?;
     let mut token = HeaderValue::try_from(format!("Bearer {token}"))
         .map_err(|_| upstream_call::failed("KMS.Sign", "a token that no header takes"))?;
     token.set_sensitive(true);

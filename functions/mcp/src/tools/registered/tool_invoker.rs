@@ -2,15 +2,14 @@
 
 use shared::environment::{ConfigError, Environment};
 use shared::invoker::Invoker;
-use shared::oauth::issuer::Issuer;
 use shared::outbound::Outbound;
-use shared::signing_keys::signer::Signer;
 use shared::store::workspace::rate_limit::RateLimits;
+
+use super::tool_token::ToolTokenSigner;
 
 /// What the tools that tenants serve are called with.
 pub(crate) struct ToolInvoker {
-    pub(super) issuer: Issuer,
-    pub(super) signer: Signer,
+    pub(super) signer: ToolTokenSigner,
     pub(super) outbound: Outbound,
     pub(super) invoker: Invoker,
     pub(super) limits: RateLimits,
@@ -21,7 +20,7 @@ const LIMITS: RateLimits = RateLimits { per_hour: 600, concurrency: 4 };
 
 impl ToolInvoker {
     /// With what it needs of the environment.
-    pub(crate) fn new(environment: &Environment, signer: Signer) -> Result<Self, ConfigError> {
+    pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let limit = |name: &'static str, otherwise| match environment.optional(name) {
             Some(number) => number.parse().map_err(|_| ConfigError::Unusable(name, "a whole number")),
             None => Ok(otherwise),
@@ -30,7 +29,8 @@ impl ToolInvoker {
             per_hour: limit("TOOL_CALLS_PER_HOUR", LIMITS.per_hour)?,
             concurrency: limit("TOOL_CONCURRENCY", LIMITS.concurrency)?,
         };
-        let (issuer, outbound) = (environment.issuer()?, Outbound::new(environment, "OUTBOUND_ALLOW")?);
-        Ok(Self { issuer, signer, outbound, invoker: environment.invoker(), limits })
+        let signer = ToolTokenSigner::new(environment.tool_keyring()?, &environment.issuer()?);
+        let outbound = Outbound::new(environment, "OUTBOUND_ALLOW")?;
+        Ok(Self { signer, outbound, invoker: environment.invoker(), limits })
     }
 }
