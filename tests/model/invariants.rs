@@ -23,8 +23,9 @@ pub(crate) struct Invariants {
     /// How often the client showed its code.
     client_showed_code: usize,
     made: Vec<Made>,
-    /// The generations whose refresh failed since the last answer: by it a pair may have been made of which nobody has heard.
-    unanswered: BTreeSet<u32>,
+    /// The generations of which a pair may have been made since tokens were last answered: by a refresh that failed, or one of several
+    /// at once.
+    sources: BTreeSet<u32>,
     /// The generations whose pair was made from the same token as a later one: it was lost, or somebody else has it.
     superseded: BTreeSet<u32>,
     /// The newest generation whose access token was let in.
@@ -38,7 +39,8 @@ pub(crate) struct Invariants {
 /// What is known of a generation.
 #[derive(Clone)]
 struct Made {
-    /// The generations that it may have been made from: more than one after a fault. The first was made from the code, 0.
+    /// The generations that it may have been made from: of a failed refresh, or of several at once, nobody knows. The first was made
+    /// from the code, 0.
     from: BTreeSet<u32>,
     /// When it was first answered.
     answered: i64,
@@ -64,7 +66,7 @@ impl Invariants {
             chains: 0,
             client_showed_code: 0,
             made: Vec::new(),
-            unanswered: BTreeSet::new(),
+            sources: BTreeSet::new(),
             superseded: BTreeSet::new(),
             seen: 0,
             over: None,
@@ -104,7 +106,20 @@ impl Invariants {
     /// Checks the promises on what was done at once.
     pub(crate) fn check(&mut self, observations: &[Observation<'_>]) -> Result<(), Violation> {
         let before = self.clone();
+        self.sources.extend(observations.iter().filter_map(|observation| {
+            match (&observation.presented.token, observation.answer) {
+                (
+                    Token::Refresh { generation, .. },
+                    ExpectedResponse::Tokens { .. } | ExpectedResponse::Unavailable,
+                ) => Some(*generation),
+                _ => None,
+            }
+        }));
         observations.iter().try_for_each(|observation| self.check_one(&before, observation))?;
+        let is_answered = |observation: &Observation<'_>| matches!(observation.answer, ExpectedResponse::Tokens { .. });
+        if observations.iter().any(is_answered) {
+            self.sources.clear();
+        }
         if self.chains > 1 {
             return Err("the code led to two chains".to_owned());
         }
@@ -145,18 +160,14 @@ impl Invariants {
                 self.chains += 1;
                 self.made = vec![Made { from: BTreeSet::from([0]), answered: *now }];
             }
-            (Token::Refresh { generation, .. }, ExpectedResponse::Tokens { generation: successor, .. }) => {
-                let mut from = std::mem::take(&mut self.unanswered);
-                from.insert(*generation);
+            (Token::Refresh { .. }, ExpectedResponse::Tokens { generation: successor, .. }) => {
+                let from = self.sources.clone();
                 while self.made.len() < usize::try_from(*successor).expect("small") {
                     if from.len() == 1 && self.made.last().is_some_and(|last| last.from == from) {
                         self.superseded.insert(u32::try_from(self.made.len()).expect("small"));
                     }
                     self.made.push(Made { from: from.clone(), answered: *now });
                 }
-            }
-            (Token::Refresh { generation, .. }, ExpectedResponse::Unavailable) => {
-                self.unanswered.insert(*generation);
             }
             (Token::Access { generation, .. }, ExpectedResponse::Authorized | ExpectedResponse::Forbidden) => {
                 self.seen = self.seen.max(*generation);
