@@ -23,7 +23,7 @@ const SCOPE: &str = "skills:read views:read offline_access";
 const PAGE: usize = shared::store::connections::PAGE;
 const BATCH: usize = 25;
 
-async fn in_console<'w>(test_system: &'w TestSystem, email: &str) -> Person<'w> {
+pub(crate) async fn in_console<'w>(test_system: &'w TestSystem, email: &str) -> Person<'w> {
     let person = test_system.person(email);
     let page = person.sign_in("/admin").await;
     assert_eq!(page.status, 200, "{page:?}");
@@ -42,7 +42,7 @@ async fn mia_in_console(test_system: &TestSystem) -> Person<'_> {
 }
 
 /// The texts of what `selector` finds, spaces collapsed.
-fn texts(page: &HttpResponse, selector: &str) -> Vec<String> {
+pub(crate) fn texts(page: &HttpResponse, selector: &str) -> Vec<String> {
     let (html, selector) = (Html::parse_document(&page.body), Selector::parse(selector).unwrap());
     let text = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
     html.select(&selector).map(|element| text(element.text().collect())).collect()
@@ -79,7 +79,7 @@ fn outcome(page: &HttpResponse) -> (&'static str, String) {
     (ENDED, told.to_owned())
 }
 
-fn heading(page: &HttpResponse) -> String {
+pub(crate) fn heading(page: &HttpResponse) -> String {
     texts(page, "h1").concat()
 }
 
@@ -91,7 +91,7 @@ async fn confirms(person: &Person<'_>, url: &str) -> HttpResponse {
 }
 
 /// The form of a question: beside it there may be that for signing out.
-fn question(page: &HttpResponse) -> Form {
+pub(crate) fn question(page: &HttpResponse) -> Form {
     let html = Html::parse_document(&page.body);
     let selector = Selector::parse("main form[method=post]").unwrap();
     let form = html.select(&selector).next().unwrap_or_else(|| panic!("no question: {page:?}"));
@@ -124,7 +124,7 @@ async fn connects(test_system: &TestSystem, connector: &Connector<'_>, email: &s
     connector.exchange(&ask, &code).await.tokens(test_system)
 }
 
-fn grant_of(tokens: &Tokens) -> String {
+pub(crate) fn grant_of(tokens: &Tokens) -> String {
     test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned()
 }
 

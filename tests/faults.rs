@@ -38,7 +38,7 @@ async fn client_retry_completes_every_failed_operation() {
     let _ = std::io::stderr().write_all(table.as_bytes());
     let lost: Vec<_> = suffered.iter().filter(|row| row.had == ClientOutcome::NewApproval).collect();
     assert!(lost.iter().all(|row| matches!(row.operation, Operation::Exchange | Operation::ExchangeOnce)));
-    assert_eq!((suffered.len(), lost.len()), (480, 6), "another call, or another loss, than there was");
+    assert_eq!((suffered.len(), lost.len()), (507, 6), "another call, or another loss, than there was");
 }
 
 /// The rows of the table of calls, and what they hide.
@@ -64,6 +64,8 @@ enum Operation {
     CallWithKeyAgain,
     /// In the console.
     End,
+    /// What a connection may do, likewise.
+    ChangePermissions,
     /// A key, likewise.
     RevokeKey,
     /// The product tells that a member has left.
@@ -201,7 +203,7 @@ impl FaultInjector {
 }
 
 impl Operation {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 19] = [
         Self::Register,
         Self::Page,
         Self::ApproveAndRenew,
@@ -217,6 +219,7 @@ impl Operation {
         Self::CallWithKey,
         Self::CallWithKeyAgain,
         Self::End,
+        Self::ChangePermissions,
         Self::RevokeKey,
         Self::Left,
         Self::Demoted,
@@ -239,6 +242,7 @@ impl Operation {
             Self::CallWithKey => "mcp, let in by a key",
             Self::CallWithKeyAgain => "mcp, let in by it again",
             Self::End => "console, connection ended",
+            Self::ChangePermissions => "console, less allowed",
             Self::RevokeKey => "console, key revoked",
             Self::Left => "membership, left",
             Self::Demoted => "membership, less allowed",
@@ -290,6 +294,8 @@ enum PreparedRequest<'w> {
     Call(String),
     /// What it is to put an end to, token or key.
     End(Form, String),
+    /// What a connection loses, and its token.
+    Narrow(Form, String),
     /// A member's token, their new role if they stay, and the number of the change.
     MembershipChange(String, Option<&'static str>, u64),
 }
@@ -297,7 +303,7 @@ enum PreparedRequest<'w> {
 impl PreparedRequest<'_> {
     /// It is a form of a page, whose answer is another page.
     const fn is_form(&self) -> bool {
-        matches!(self, Self::Approve(..) | Self::End(..))
+        matches!(self, Self::Approve(..) | Self::End(..) | Self::Narrow(..))
     }
 }
 
@@ -431,6 +437,14 @@ impl<'w> Scenario<'w> {
                 let asked = self.ana.open(&format!("/admin/end?connection={grant}")).await;
                 PreparedRequest::End(Form::find(&asked, "connection").unwrap(), tokens.access)
             }
+            Operation::ChangePermissions => {
+                let (ask, code) = self.claude.approve_directly("skills:read views:read", ANA, "acme").await;
+                let tokens = self.claude.exchange(&ask, &code).await.tokens(self.test_system);
+                let grant = test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
+                let left = format!("/admin/permissions?connection={grant}&step=confirm&may:skills:read=1");
+                let asked = self.ana.open(&left).await;
+                PreparedRequest::Narrow(Form::find(&asked, "connection").unwrap(), tokens.access)
+            }
             Operation::RevokeKey => {
                 let (key, known) = self.test_system.create_api_key(ANA, "acme", "skills:read", None).await;
                 let asked = self.ana.open(&format!("/admin/acme/keys/revoke?key={}", known.id.to_text())).await;
@@ -486,7 +500,9 @@ impl<'w> Scenario<'w> {
                 self.test_system.post_json("/oauth/register", &metadata).await
             }
             PreparedRequest::Page(ask) => self.ana.open(&ask.url).await,
-            PreparedRequest::Approve(_, _, form) | PreparedRequest::End(form, _) => self.ana.submit(form).await,
+            PreparedRequest::Approve(_, _, form) | PreparedRequest::End(form, _) | PreparedRequest::Narrow(form, _) => {
+                self.ana.submit(form).await
+            }
             PreparedRequest::Exchange(ask, code) => self.claude.exchange(ask, code).await,
             PreparedRequest::Refresh(token) => self.claude.refresh(token).await,
             PreparedRequest::Revoke(tokens) => self.claude.revoke(&tokens.access).await,
@@ -536,6 +552,12 @@ impl<'w> Scenario<'w> {
                 let told = ["The connection ha", "The key is revoked", "The key was revoked"];
                 assert!(page.status == 200 && told.iter().any(|told| page.body.contains(told)), "{page:?}");
                 assert_eq!(self.ping(credential).await.status, 401);
+            }
+            PreparedRequest::Narrow(_, access) => {
+                let page = self.ana.open(answer.location()).await;
+                assert!(page.status == 200 && page.body.contains("may do is changed"), "{page:?}");
+                let arguments = json!({ "name": "list_views", "arguments": {} });
+                assert_eq!(self.test_system.call(Some(access), "tools/call", arguments).await.status, 403);
             }
             PreparedRequest::MembershipChange(token, is, _) => {
                 assert_eq!(answer.status, 204, "{answer:?}");

@@ -17,6 +17,7 @@ mod captcha;
 mod claude_sequences;
 mod clients;
 mod conformance;
+mod connection_permissions;
 mod console;
 mod console_api;
 mod console_pages;

@@ -55,7 +55,7 @@ async fn gateway_serves_exactly_the_documented_routes() {
         (
             "admin",
             "GET HEAD POST",
-            "/admin/end /admin/{tenant}/connections/end /admin/{tenant}/keys/new /admin/{tenant}/keys/revoke \
+            "/admin/end /admin/permissions /admin/{tenant}/connections/end /admin/{tenant}/keys/new /admin/{tenant}/keys/revoke \
              /admin/api/tenants/{tenant}/keys",
         ),
         ("admin", "POST", "/admin/api/tenants/{tenant}/connections/end /admin/api/tenants/{tenant}/keys/revoke"),

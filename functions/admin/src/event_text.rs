@@ -25,6 +25,7 @@ pub(crate) const fn choices(section: Section) -> &'static [(&'static str, &'stat
             ("grant_approved", "An application was approved"),
             ("grant_activated", "An application was connected"),
             ("grant_used", "A first call"),
+            ("grant_changed", "A person changed what a connection may do"),
             ("grant_ended", "A connection ended"),
             ("connections_ended", "Many connections ended"),
             ("late_retry_repeated", "Replaced tokens came again"),
@@ -60,6 +61,17 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
         "grant_activated" => format!("{client} was connected"),
         "grant_used" => format!("{client} made its first call"),
         "grant_denied" => format!("{client} was denied"),
+        "grant_changed" => {
+            let [before, after] =
+                ["before", "scope"].map(|name| Scopes::parse(activity.text(name).unwrap_or_default()));
+            let part = |what: &str, scopes: Scopes| match permission::titles(scopes) {
+                titles if titles.is_empty() => String::new(),
+                titles => format!("{what}: {}", titles.join(", ")),
+            };
+            let changes = [part("more", after.difference(before)), part("no longer", before.difference(after))];
+            detail = changes.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+            format!("What {client} may do was changed")
+        }
         "grant_ended" => {
             let reason = part("reason");
             bad = matches!(reason.as_str(), "code_replayed" | "refresh_replayed");

@@ -3,10 +3,19 @@
 use std::borrow::Cow;
 
 use shared::clock::Timestamp;
+use shared::http::parameters::Parameters;
 use shared::identity::signed_in::SignedIn;
 
 /// The names and values of a form.
 pub(crate) type FormFields = Vec<(Cow<'static, str>, String)>;
+
+/// The field of a form that gives an application more than it may.
+pub(crate) const GRANTS: &str = "grants";
+
+/// Whether the form says that it does.
+pub(crate) fn grants_access(parameters: &Parameters) -> bool {
+    parameters.value(GRANTS).is_some()
+}
 
 /// The CSRF token of a form at `path` with `fields`.
 pub(crate) fn csrf_token(person: &SignedIn, path: &str, fields: &[(Cow<'static, str>, String)]) -> String {

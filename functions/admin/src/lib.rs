@@ -1,7 +1,7 @@
 //! `/admin`: the console. It lists and ends connections, makes and revokes a tenant's API keys, and shows the
 //! tenant's recent activity.
 //!
-//! A person sees and ends their own connections. A role with `connections:manage` sees and ends those of its tenant;
+//! A person sees and ends their own connections, and decides what each may do. A role with `connections:manage` sees and ends those of its tenant;
 //! anyone else gets the same response as for a tenant that does not exist. Pages are for people who are signed in,
 //! `/admin/api/…` is the same for scripts with a key. A change is a POST: the person has confirmed it on a page, its
 //! form carries a CSRF token, and Supabase says that the session is active. The change takes effect at the next call.
@@ -28,6 +28,7 @@ mod openapi;
 mod outcome;
 mod page_request;
 mod permission;
+mod permissions;
 mod revoke;
 mod route;
 mod tenant_admin;
@@ -53,6 +54,7 @@ use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 
 use crate::error::AdminError;
+use crate::form_fields::grants_access;
 use crate::notice::Notice;
 use crate::page_request::PageRequest;
 use crate::route::{Page, Route};
@@ -104,10 +106,15 @@ impl Admin {
         if let Some(Notice::Refused(error)) = notice {
             return Ok(error.page(&self.layout));
         }
-        if is_post {
-            self.verify_session_is_active(&person, matches!(route, Route::Page(_, Page::CreateKey))).await?;
-        }
         let parameters = if is_post { Parameters::of_body(request)? } else { Parameters::of_query(request)? };
+        if is_post {
+            let grants_access = match route {
+                Route::Page(_, Page::CreateKey) => true,
+                Route::ChangePermissions => grants_access(&parameters),
+                _ => false,
+            };
+            self.verify_session_is_active(&person, grants_access).await?;
+        }
         let page_request = PageRequest { path: request.uri().path(), parameters, notice, person, is_post, now };
         let response = self.page_for(&page_request, route).await?;
         Ok(self.identity.clear_sign_in_mark(request, response))
@@ -117,6 +124,7 @@ impl Admin {
         let Route::Page(tenant, page) = route else {
             return match route {
                 Route::RevokeMyConnections => self.revoke_my_connections(page_request).await,
+                Route::ChangePermissions => self.change_permissions(page_request).await,
                 _ => self.my_connections(page_request).await,
             };
         };

@@ -30,7 +30,8 @@ struct Page<'a> {
     next: Option<String>,
 }
 
-const HOME: &str = "/admin";
+/// Its path.
+pub(crate) const HOME: &str = "/admin";
 
 impl Admin {
     pub(crate) async fn my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {

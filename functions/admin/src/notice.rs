@@ -15,6 +15,8 @@ pub(crate) enum Notice {
     Ended(bool),
     /// The form was to end many connections.
     EndedMany(EndedMany),
+    /// The form was to change what a connection may do.
+    ScopesChanged(ScopeChange),
     /// The form was to revoke a key. False if the key was revoked before.
     Revoked(bool),
     /// The form was to make a key, and had made it before: the key's id.
@@ -24,6 +26,15 @@ pub(crate) enum Notice {
     /// The form described a new key, and fields of it are not valid.
     NotDescribed(KeyDraft),
     Refused(FormError),
+}
+
+/// The result of changing what a connection may do.
+#[derive(Clone, Copy, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ScopeChange {
+    Changed,
+    /// It had been changed since the page was shown.
+    Superseded,
 }
 
 /// The result of ending all connections of somebody or something. All have ended.

@@ -10,7 +10,7 @@ use shared::lambda::Response;
 
 use crate::Admin;
 use crate::nav_bar::NavBar;
-use crate::notice::{EndedMany, Notice, Whose};
+use crate::notice::{EndedMany, Notice, ScopeChange, Whose};
 use crate::page_request::PageRequest;
 
 /// The outcome of a change.
@@ -39,6 +39,7 @@ impl Admin {
         let outcome = match &request.notice {
             Some(Notice::Ended(ended)) => Outcome::of_connection(*ended),
             Some(Notice::EndedMany(many)) => Outcome::of_connections(many, nav_bar),
+            Some(Notice::ScopesChanged(change)) => Outcome::of_scopes(*change),
             Some(Notice::Revoked(revoked)) => Outcome::of_key(*revoked),
             _ if !request.is_post && request.parameters.value(flash::PARAMETER).is_some() => {
                 return Some(response::see_other(&self.issuer.at(back)));
@@ -82,6 +83,19 @@ impl Outcome {
             format!("{whose} {listed} Applications that use one are refused from the next call on.")
         };
         Self { title: "The connections have ended", sentence: sentence.into() }
+    }
+
+    const fn of_scopes(change: ScopeChange) -> Self {
+        match change {
+            ScopeChange::Changed => Self::of(
+                "What the application may do is changed",
+                "What you took away counts at its next call, what you added when it next renews its access.",
+            ),
+            ScopeChange::Superseded => Self::of(
+                "Nothing was changed",
+                "What this application may do was changed elsewhere since the page was shown. Look at it again.",
+            ),
+        }
     }
 
     fn of_key(revoked: bool) -> Self {

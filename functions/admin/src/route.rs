@@ -10,6 +10,8 @@ pub(crate) enum Route {
     MyConnections,
     /// `/admin/end`
     RevokeMyConnections,
+    /// `/admin/permissions`
+    ChangePermissions,
     /// `/admin/{tenant}/…`
     Page(TenantId, Page),
     /// `/admin/api/openapi.json`
@@ -59,6 +61,7 @@ impl Route {
         Some(match segments.as_slice() {
             [] if path == "/admin" => Self::MyConnections,
             ["end"] => Self::RevokeMyConnections,
+            ["permissions"] => Self::ChangePermissions,
             ["api", "openapi.json"] => Self::Description,
             ["api", "me", "connections"] => Self::ApiMyConnections,
             ["api", "tenants", id, "connections"] => Self::Api(tenant(id)?, Operation::Connections),
@@ -91,6 +94,7 @@ impl Route {
             | Self::Api(_, Operation::Connections | Operation::Activity) => "GET",
             Self::Api(_, Operation::RevokeConnections | Operation::RevokeKey) => "POST",
             Self::RevokeMyConnections
+            | Self::ChangePermissions
             | Self::Page(_, Page::RevokeConnections | Page::CreateKey | Page::RevokeKey)
             | Self::Api(_, Operation::Keys) => "GET, POST",
         }
@@ -108,6 +112,8 @@ mod tests {
         for (path, route) in [
             ("/admin", Some(Route::MyConnections)),
             ("/admin/end", Some(Route::RevokeMyConnections)),
+            ("/admin/permissions", Some(Route::ChangePermissions)),
+            ("/admin/permissions/keys", page("permissions", Page::Keys)),
             ("/admin/acme/connections", page("acme", Page::Connections)),
             ("/admin/acme/connections/end", page("acme", Page::RevokeConnections)),
             ("/admin/acme/keys/new", page("acme", Page::CreateKey)),

@@ -27,7 +27,7 @@ pub const IDLE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// How long a grant lives, however much it is used.
 pub const ABSOLUTE_LIFETIME: Duration = Duration::from_hours(180 * 24);
 
-/// What the person agreed to. Never changes.
+/// What the person agreed to. Only the person changes it, and of it only the scopes.
 #[derive(Clone, Debug)]
 pub struct Approval {
     /// For whom.
@@ -70,6 +70,8 @@ pub struct Grant {
     pub approval: Approval,
     /// What the client had requested; the person may have approved less, or more. Nothing in grants from before it was kept.
     pub requested: Option<RequestedScopes>,
+    /// How often the person has changed the scopes since they approved it.
+    pub scope_changes: u32,
     /// What its code is bound to.
     pub binding: CodeBinding,
     /// What has become of it.
@@ -230,7 +232,7 @@ impl Grant {
         let id = GrantId::random();
         let code = AuthorizationCode { grant: id.clone(), secret: Secret::random() };
         let binding = CodeBinding { code: code.secret.digest(), challenge, redirect_uri };
-        (Self { id, approval, requested: None, binding, state: GrantState::Issued }, code)
+        (Self { id, approval, requested: None, scope_changes: 0, binding, state: GrantState::Issued }, code)
     }
 
     /// This grant, of a request for these scopes.

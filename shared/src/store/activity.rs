@@ -146,7 +146,9 @@ impl Activity {
     pub fn section(&self) -> Section {
         let text = |name| self.text(name).unwrap_or_default();
         match self.event.as_str() {
-            "grant_ending" | "connections_ending" | "key_revoking" | "tool_calling" => Section::Routine,
+            "grant_changing" | "grant_ending" | "connections_ending" | "key_revoking" | "tool_calling" => {
+                Section::Routine
+            }
             "code_judged" if text("verdict") == "proven" => Section::Routine,
             "refresh_judged" if matches!(text("verdict"), "current" | "concurrent" | "lost_response") => {
                 Section::Routine
@@ -330,6 +332,7 @@ mod tests {
             ("grant_approved", "", "", Section::Changes),
             ("grant_activated", "", "", Section::Changes),
             ("grant_used", "", "", Section::Changes),
+            ("grant_changed", "", "", Section::Changes),
             ("grant_ended", "reason", "refresh_replayed", Section::Changes),
             ("late_retry_repeated", "", "", Section::Changes),
             ("key_made", "", "", Section::Changes),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", requested?: "skills:read",
-//!                created: 1795…,
+//!                scope_changes?: 2, created: 1795…,
 //!                email?: "ana@example.com", membership?: <16 bytes>, membership_revocations?: 3, tenant_instance?: <16 bytes>,
 //!                tenant_revocations?: 7, code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
@@ -354,6 +354,33 @@ impl Grants {
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
     }
 
+    /// Changes what the person approved to `scopes`, if nothing was changed since `grant` was read, and the grant has not ended. A
+    /// call compares it with the grant, so less counts at the next call; more counts when the next access token is made.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn change_scopes(&self, grant: &Grant, scopes: Scopes) -> Result<Update, UpstreamError> {
+        // A number, and not the scopes themselves: a late first try must not find them as they were once more.
+        let update = self
+            .update(&grant.id)
+            .condition_expression(match grant.scope_changes {
+                0 => "attribute_exists(id) AND #state <> :ended AND attribute_not_exists(scope_changes)",
+                _ => "#state <> :ended AND scope_changes = :changes",
+            })
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":ended", AttributeValue::S("ended".to_owned()))
+            .expression_attribute_values(":next", Value::from(grant.scope_changes.saturating_add(1)).0)
+            .expression_attribute_values(":scope", Value::from(scopes.to_string().as_str()).0)
+            .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
+            .expression_attribute_names("#scope", "scope")
+            .update_expression("SET #scope = :scope, scope_changes = :next, made_by = :made_by");
+        let update = match grant.scope_changes {
+            0 => update,
+            changes => update.expression_attribute_values(":changes", Value::from(changes).0),
+        };
+        self.compare_and_swap(update).await
+    }
+
     /// Records that `client` needs `scopes` of `person` in `tenant`. Scopes that are never offered are left
     /// out.
     ///
@@ -493,6 +520,7 @@ fn read(item: &Item) -> Option<Grant> {
             basis: read_basis(item)?,
         },
         requested: item.text("requested").map(RequestedScopes::from_stored),
+        scope_changes: if item.has("scope_changes") { item.number("scope_changes")? } else { 0 },
         binding: CodeBinding {
             code: Digest::from_bytes(item.bytes("code")?)?,
             challenge: CodeChallenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),

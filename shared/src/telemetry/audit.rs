@@ -200,6 +200,27 @@ pub enum Event<'a> {
         /// When the earlier one was, in seconds since 1970. This one is at the time of the event.
         earlier: i64,
     },
+    /// A person is about to change what a connection of theirs may do. Written before the write, so that no crash can hide it;
+    /// [`Event::GrantChanged`] follows unless the write fails, or another was faster.
+    GrantChanging {
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
+        /// What was approved before.
+        before: &'a str,
+        /// What is approved from now on.
+        scope: &'a str,
+    },
+    /// A person changed what a connection of theirs may do.
+    GrantChanged {
+        /// Which.
+        #[serde(flatten)]
+        connection: ConnectionRef<'a>,
+        /// What was approved before.
+        before: &'a str,
+        /// What is approved from now on.
+        scope: &'a str,
+    },
     /// A grant is about to end. Written before the write, so that no crash can hide it; [`Event::GrantEnded`] follows unless the write
     /// fails, or another was faster.
     GrantEnding {
