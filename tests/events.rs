@@ -13,6 +13,8 @@ pub(crate) const ANSWERS: &[(&str, u64, &str)] = &[
     ("admin/own", 303, ""),
     ("admin/own-with-session", 303, ""),
     ("admin/own-malformed-query", 400, ""),
+    ("admin/change-own", 303, ""),
+    ("admin/change-own-posted", 403, ""),
     ("admin/end-own", 303, ""),
     ("admin/end-own-posted", 403, ""),
     ("admin/end-own-from-another-site", 403, ""),
