@@ -148,7 +148,7 @@ async fn consent_page_is_readable_by_a_screen_reader() {
         "heading \"Claude wants to work in Amble as you\" [level=1]",
         "You will be sent back to",
         "claude.ai",
-        "we have not verified it",
+        "Verified:",
         "ana@example.com",
         "button \"Not you?\"",
         "group \"Which workspace?\"",
@@ -360,7 +360,7 @@ async fn consent_pages_are_accessible() {
 
     let local = test_system.connector_at("Claude Code", &["http://localhost:49163/callback"]).await;
     browser.open(&local.authorization_request("tools:execute skills:read views:read offline_access").url).await;
-    assert!(browser.wait_for_page("Claude Code wants to").await.contains("on your own computer"));
+    assert!(browser.wait_for_page("Claude Code” wants to").await.contains("on your own computer"));
     browser.pictures("consent-loopback").await;
     let id = "https://claude.ai/oauth/client.json";
     test_system.store_metadata_document(id, "Claude", &[CALLBACK]).await;

@@ -162,7 +162,7 @@ async fn person_lists_and_revokes_their_own_connections() {
     let listed = rows(&page);
     assert_eq!(listed.len(), 2, "{listed:?}");
     assert!(
-        listed[0].starts_with("Cursor its name is not verified Acme your role: owner Read skills, Read views"),
+        listed[0].starts_with("Cursor claude.ai Acme your role: owner Read skills, Read views"),
         "{}",
         listed[0]
     );
@@ -175,7 +175,7 @@ async fn person_lists_and_revokes_their_own_connections() {
     assert_eq!(texts(&page, "nav.tabs a"), ["Your connections", "Acme"], "Ana is a viewer in Globex");
 
     let question_page = ana.open(&links(&page, "td.act a")[0]).await;
-    assert_eq!(heading(&question_page), "End the connection of Cursor?");
+    assert_eq!(heading(&question_page), "End the connection of Cursor (claude.ai)?");
     assert!(works(&cursor, &ended).await, "asking changes nothing");
     let told = ana.submit_and_follow(&question(&question_page)).await;
     assert_eq!((told.status, heading(&told).as_str()), (200, "The connection has ended"));
@@ -274,9 +274,9 @@ async fn administrator_lists_and_revokes_what_is_the_tenants() {
     is_heard(&test_system).await;
     test_system.stop_cutting_pages();
     let activity = rows(&ana.open("/admin/acme/activity").await);
-    let ended = activity.iter().filter(|row| row.contains("The connection of Claude ended by an administrator"));
+    let ended = activity.iter().filter(|row| row.contains("The connection of Claude (claude.ai) ended by an administrator"));
     assert_eq!(ended.count(), 2, "{activity:#?}");
-    for told in ["Every connection of a member ended", "Every connection of Claude ended"] {
+    for told in ["Every connection of a member ended", "Every connection of Claude (claude.ai) ended"] {
         assert!(activity.iter().any(|row| row.contains(told)), "{told}: {activity:#?}");
     }
     assert!(activity.iter().all(|row| !row.contains("globex")), "{activity:#?}");

@@ -136,7 +136,7 @@ async fn connection_is_revoked_by_keyboard() {
         assert!(browser.tree().await.contains("link \"End the connection of Claude and "));
         browser.tabs_to("End").await;
         browser.types("\n").await;
-        browser.wait_for_page("End the connection of Claude?").await;
+        browser.wait_for_page("End the connection of Claude (claude.ai)?").await;
         browser.tabs_to("End the connection").await;
         browser.types("\n").await;
         browser.wait_for_page("The connection has ended").await;

@@ -65,4 +65,5 @@ mod table_writes;
 mod template;
 mod tenant_urls;
 mod tools;
+mod vouched_for;
 mod workspace_file;

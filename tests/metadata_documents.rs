@@ -92,7 +92,7 @@ async fn unsupported_metadata_is_ignored() {
 /// A name is decoration, in a document as in a registration: what may not be shown is left out.
 #[tokio::test(flavor = "multi_thread")]
 async fn client_name_never_fails_a_document() {
-    const NAMELESS: &str = "An application without a name";
+    const NAMELESS: &str = "<h1>A program on this computer wants to work";
     let documents = MetadataDocumentHost::serve().await;
     let test_system = documents.start_test_system().await;
     let ana = signed_in(&test_system).await;
@@ -670,48 +670,42 @@ async fn only_allow_listed_hosts_may_describe_clients() {
     }
 }
 
-/// AS-79, 85, 86: the page says whose the application is as far as that is known, and no further.
+/// AS-79, 85, 86: a document proves nothing of a name. What is vouched for is where the codes can go, all of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn consent_page_says_what_is_verified_and_what_is_not() {
-    const PROGRAM: &str = "This goes to a program on your own computer.";
-    let documents = MetadataDocumentHost::serve().await;
-    let test_system = documents.start_test_system().await;
+async fn document_is_vouched_for_by_its_redirect_hosts_and_by_nothing_else() {
+    const CLAUDE: &str = "https://claude.ai/api/mcp/auth_callback";
+    let test_system = TestSystem::new().await;
     let ana = signed_in(&test_system).await;
-    // Kept as authorize keeps it, and fresh, so that nobody on the internet is asked.
-    for (id, uris) in [
-        ("https://claude.ai/oauth/mcp-oauth-client-metadata", ["https://claude.ai/api/mcp/auth_callback", LOOPBACK]),
-        (
-            "https://app.example/client",
-            ["https://claude.ai/api/mcp/auth_callback", "https://app.example:8443/callback"],
-        ),
-    ] {
-        test_system.store_metadata_document(id, "Claude", &uris).await;
-    }
-    let page = async |client_id: &str, redirect_uri: &str| {
-        let (client_id, redirect_uri) = (client_id.to_owned(), redirect_uri.to_owned());
+    let mixed = ["https://app.example/callback", CLAUDE];
+    for (number, (id, redirect_uris, heading, vouched)) in [
+        ("https://claude.ai/oauth/a", &[CLAUDE][..], "<bdi>Acme</bdi> wants", true),
+        ("https://app.example/client", &[CLAUDE], "<bdi>Acme</bdi> wants", true),
+        ("https://app.example/own", &["https://app.example/callback"], "<bdi>app.example</bdi> wants", false),
+        ("https://claude.ai/oauth/b", &["https://app.example/callback"], "<bdi>app.example</bdi> wants", false),
+        ("https://claude.ai/oauth/c", &mixed, "<bdi>app.example</bdi> wants", false),
+        ("https://claude.ai/oauth/d", &[CLAUDE, LOOPBACK], "<bdi>claude.ai</bdi> wants", false),
+        ("https://claude.ai/oauth/e", &[LOOPBACK, CLAUDE], "that calls itself “<bdi>Acme</bdi>” wants", false),
+        ("https://vscode.dev/oauth/a", &["https://vscode.dev/redirect"], "<bdi>vscode.dev</bdi> wants", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // Kept as authorize keeps it, and fresh, so that nobody on the internet is asked.
+        test_system.store_metadata_document(id, "Acme", redirect_uris).await;
+        let (client_id, redirect_uri) = (id.to_owned(), redirect_uris[0].to_owned());
         let connector = Connector { test_system: &test_system, client_id, redirect_uri, secret: None };
         let page = ana.open(&connector.authorization_request("skills:read").url).await;
-        assert_eq!(page.status, 200, "{page:?}");
-        page.body
-    };
-    let claude = "https://claude.ai/oauth/mcp-oauth-client-metadata";
 
-    let verified = page(claude, "https://claude.ai/api/mcp/auth_callback").await;
-    assert!(verified.contains("<strong>Verified:</strong> the application is that of claude.ai itself"), "{verified}");
-    assert!(!verified.contains(PROGRAM) && !verified.contains("we have not verified it"), "{verified}");
-
-    let program = page(claude, "http://localhost:5/callback").await;
-    assert!(program.contains(PROGRAM) && program.contains("described by <strong>claude.ai</strong>"), "{program}");
-    assert!(!program.contains("Verified:"), "{program}");
-
-    for elsewhere in ["https://claude.ai/api/mcp/auth_callback", "https://app.example:8443/callback"] {
-        let page = page("https://app.example/client", elsewhere).await;
-        assert!(page.contains("described by <strong>app.example</strong>") && !page.contains("Verified:"), "{page}");
+        assert_eq!(page.status, 200, "{number} {page:?}");
+        assert!(page.body.contains(heading), "{number} {id} {}", page.body);
+        for (sentence, shown) in [
+            ("Verified:", vouched),
+            ("we have not verified that name", !vouched),
+            ("Approve only if you started this yourself", !vouched),
+        ] {
+            assert_eq!(page.body.contains(sentence), shown, "{number} {id} {sentence} {}", page.body);
+        }
     }
-
-    let registered = test_system.connector("Claude").await;
-    let unverified = page(&registered.client_id, &registered.redirect_uri).await;
-    assert!(unverified.contains("we have not verified it") && !unverified.contains("Verified:"), "{unverified}");
 }
 
 /// Known, a document costs nothing; first sight and each fetch after cost one write.

@@ -146,6 +146,10 @@ async fn iam_policies_allow_exactly_the_calls_made() {
     }
     let connector = test_system.connector("Claude").await;
     let ana = test_system.person("ana@example.com");
+    // Whether the person knows a client whose request is refused.
+    let unknown = test_system.connector_at("Acme", &["https://app.example/callback"]).await;
+    let malformed = unknown.authorization_request_with(&[("response_type", None)]);
+    assert_eq!(ana.sign_in(&malformed.url).await.status, 400);
     let by_document = documents.connector(&test_system, "/client.json", "Some Client", &["http://localhost/callback"]);
     assert_eq!(ana.sign_in(&by_document.authorization_request("skills:read").url).await.status, 200);
     for kind in ["access", "refresh"] {

@@ -9,6 +9,7 @@ use crate::aws::{self, error::AwsConfigError};
 use crate::clock::Clock;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
+use crate::oauth::vouched_hosts::VouchedHosts;
 use crate::signing_keys::keyring::{Keyring, PublicKeys};
 use crate::signing_keys::signer::Signer;
 use crate::store::activity::Activities;
@@ -102,6 +103,16 @@ impl Environment {
     pub fn issuer(&self) -> Result<Issuer, ConfigError> {
         let issuer = self.required("ISSUER")?;
         Issuer::parse(&issuer).ok_or(ConfigError::Unusable("ISSUER", "an https origin without path or trailing slash"))
+    }
+
+    /// `VOUCHED_HOSTS`: the hosts whose clients are vouched for; those of the pinned documents if it is not set.
+    ///
+    /// # Errors
+    /// When one of them is no host.
+    pub fn vouched_hosts(&self) -> Result<VouchedHosts, ConfigError> {
+        let Some(hosts) = self.optional("VOUCHED_HOSTS") else { return Ok(VouchedHosts::default()) };
+        let rule = "hosts in lower case beyond the own machine, separated by commas";
+        VouchedHosts::parse(&hosts).ok_or(ConfigError::Unusable("VOUCHED_HOSTS", rule))
     }
 
     /// `PRODUCT_NAME`: what pages call the product.

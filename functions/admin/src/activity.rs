@@ -5,14 +5,13 @@ use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use shared::clock::Timestamp;
 use shared::http::layout::{FormAction, Layout};
-use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::client::ClientId;
 use shared::oauth::tenant::PersonId;
 use shared::store::activity::{Activity, ActivityQuery, Cursor, Section};
 use shared::upstream_error::UpstreamError;
 
-use crate::connection_row::name;
+use crate::connection_row::name_and_hosts;
 use crate::date_time::DateTime;
 use crate::error::AdminError;
 use crate::event_text;
@@ -110,8 +109,7 @@ impl Admin {
         let known = self.clients.find_all(&clients, request.now).await?;
         let row = |activity: &Activity| {
             let client = activity.text("client").and_then(ClientId::parse);
-            let client = client.map(|id| name(known.iter().find(|client| client.id == id), &id));
-            let client = client.as_deref().map(|name| IsolatedText(name).to_string());
+            let client = client.map(|id| name_and_hosts(known.iter().find(|client| client.id == id), &id));
             let text = event_text::describe(activity, client.as_deref());
             Row {
                 at: DateTime(Timestamp::from_seconds(activity.at.div_euclid(1000))),

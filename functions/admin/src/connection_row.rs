@@ -4,9 +4,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 use shared::clock::Timestamp;
-use shared::http::sanitized_text::SanitizedText;
+use shared::http::sanitized_text::{IsolatedText, SanitizedText};
 use shared::oauth::client::{Client, ClientId};
-use shared::oauth::grant::GrantState;
+use shared::oauth::grant::{Grant, GrantState};
+use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::store::connections::Connection;
 
@@ -40,7 +41,7 @@ impl ConnectionRow {
         Self {
             id: grant.id.to_text(),
             client: name(client.as_ref(), &approval.client),
-            from: origin(&approval.client),
+            from: origin(&approval.client, &grant.binding.redirect_uri),
             client_id: approval.client.to_string(),
             tenant: SanitizedText(&membership.name).to_string(),
             person: approval.person.to_string(),
@@ -56,8 +57,8 @@ impl ConnectionRow {
     }
 }
 
-/// The name of the client.
-pub(crate) fn name(client: Option<&Client>, id: &ClientId) -> String {
+/// What the client calls itself.
+fn name(client: Option<&Client>, id: &ClientId) -> String {
     match client {
         Some(Client { name: Some(name), .. }) => SanitizedText(name).to_string(),
         Some(_) => "An application without a name".to_owned(),
@@ -65,10 +66,33 @@ pub(crate) fn name(client: Option<&Client>, id: &ClientId) -> String {
     }
 }
 
-/// What is known of the client's origin.
-fn origin(id: &ClientId) -> String {
-    id.metadata_document_host()
-        .map_or_else(|| "its name is not verified".to_owned(), |host| format!("described by {host}"))
+/// The client within a sentence: what it calls itself, and the hosts where it may be answered. Anybody can choose any name.
+pub(crate) fn name_and_hosts(client: Option<&Client>, id: &ClientId) -> String {
+    let mut hosts: Vec<_> = client.iter().flat_map(|client| &client.redirect_uris).map(RedirectUri::host).collect();
+    hosts.sort();
+    hosts.dedup();
+    join(&name(client, id), &hosts.join(", "))
+}
+
+/// The client of one connection within a sentence.
+pub(crate) fn name_and_host(client: Option<&Client>, grant: &Grant) -> String {
+    join(&name(client, &grant.approval.client), &grant.binding.redirect_uri.host())
+}
+
+fn join(name: &str, hosts: &str) -> String {
+    let name = IsolatedText(name);
+    if hosts.is_empty() { name.to_string() } else { format!("{name} ({})", IsolatedText(hosts)) }
+}
+
+/// Where the client is answered, which is what is known of it, and by whom it is described if that is another host.
+fn origin(id: &ClientId, redirect_uri: &RedirectUri) -> String {
+    let host = redirect_uri.host();
+    let answered =
+        if redirect_uri.is_loopback() { format!("{host}, a program on a computer") } else { host.clone() };
+    match id.metadata_document_host().filter(|publisher| *publisher != host) {
+        Some(publisher) => format!("{answered}, described by {publisher}"),
+        None => answered,
+    }
 }
 
 fn used(connection: &Connection) -> Option<Timestamp> {
@@ -118,6 +142,8 @@ struct ClientJson<'a> {
     /// What it calls itself: anybody can choose any name.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    /// The host where it is answered: what is known of it.
+    host: String,
     /// The host that its description is from, if its id is the address of one.
     #[serde(skip_serializing_if = "Option::is_none")]
     described_by: Option<String>,
@@ -147,6 +173,7 @@ impl<'a> ConnectionJson<'a> {
             client: ClientJson {
                 id: approval.client.as_str(),
                 name: client.as_ref().and_then(|client| client.name.as_deref()),
+                host: grant.binding.redirect_uri.host(),
                 described_by: approval.client.metadata_document_host(),
             },
             role: membership.role.name.as_str(),

@@ -17,7 +17,7 @@ use shared::store::connections::{ConnectionFilter, Connections, Cursor};
 
 use crate::agreed_numbers::AgreedNumbers;
 use crate::confirmation::Confirmation;
-use crate::connection_row::{ConnectionRow, name};
+use crate::connection_row::{ConnectionRow, name_and_host, name_and_hosts};
 use crate::error::AdminError;
 use crate::nav_bar::NavBar;
 use crate::notice::{EndedMany, Notice, Whose};
@@ -133,8 +133,7 @@ impl Admin {
                 ),
                 (RevokeTarget::OfClient(id), _) => {
                     let client = self.clients.find(id, request.now).await?;
-                    let client = name(client.as_ref(), id);
-                    let client = IsolatedText(&client);
+                    let client = name_and_hosts(client.as_ref(), id);
                     (
                         format!("End all connections of {client}?"),
                         format!("{client} loses its access to {workspace} at once, for everyone who connected it."),
@@ -142,8 +141,7 @@ impl Admin {
                 }
                 (RevokeTarget::One(_), Some(grant)) => {
                     let client = self.clients.find(&grant.approval.client, request.now).await?;
-                    let client = name(client.as_ref(), &grant.approval.client);
-                    let client = IsolatedText(&client);
+                    let client = name_and_host(client.as_ref(), grant);
                     let person = grant.approval.email.as_deref().unwrap_or(grant.approval.person.as_str());
                     (
                         format!("End the connection of {client}?"),

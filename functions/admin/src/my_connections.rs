@@ -3,7 +3,6 @@
 use askama::Template;
 use http::StatusCode;
 use shared::http::layout::{FormAction, Layout};
-use shared::http::sanitized_text::IsolatedText;
 use shared::lambda::Response;
 use shared::oauth::grant::RevocationReason;
 use shared::oauth::grant_id::GrantId;
@@ -11,7 +10,7 @@ use shared::store::connections::{ConnectionFilter, Cursor};
 
 use crate::agreed_numbers::AgreedNumbers;
 use crate::confirmation::Confirmation;
-use crate::connection_row::{ConnectionRow, name};
+use crate::connection_row::{ConnectionRow, name_and_host};
 use crate::error::AdminError;
 use crate::nav_bar::NavBar;
 use crate::notice::{EndedMany, Notice, Whose};
@@ -77,8 +76,7 @@ impl Admin {
         let fields = vec![("connection".into(), id.to_text())];
         if !request.is_post {
             let client = self.clients.find(&grant.approval.client, request.now).await?;
-            let client = name(client.as_ref(), &grant.approval.client);
-            let client = IsolatedText(&client);
+            let client = name_and_host(client.as_ref(), &grant);
             return Ok(self.confirmation_page(
                 request,
                 &nav_bar,

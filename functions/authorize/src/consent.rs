@@ -15,9 +15,11 @@ use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use shared::lambda::{Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::store::directory::Membership;
 use shared::store::pending_scopes::PendingScopes;
 
+use crate::client_identity::{ClientIdentity, ShownClient};
 use crate::consent_form_error::{ConsentFormError, Focus};
 use crate::redirect_target::RedirectTarget;
 use crate::rejected_form::RejectedForm;
@@ -29,6 +31,7 @@ pub(crate) struct Consent<'a> {
     pub(crate) issuer: &'a Issuer,
     pub(crate) identity: &'a Identity,
     pub(crate) redirect_target: &'a RedirectTarget,
+    pub(crate) vouched_hosts: &'a VouchedHosts,
     pub(crate) authorization: &'a AuthorizationRequest,
     pub(crate) person: &'a SignedIn,
     /// The memberships of the person in the tenants that the requested resource serves.
@@ -56,11 +59,7 @@ pub(crate) struct ApprovedScopes<'a> {
 struct Page<'a> {
     layout: &'a Layout,
     script: &'a str,
-    client: &'a str,
-    named: bool,
-    host: String,
-    loopback: bool,
-    verification: ClientVerification,
+    client: &'a ShownClient,
     who: &'a str,
     /// The CSRF token for signing out and the address to return to, if our own login page keeps the session.
     sign_out: Option<(String, &'a str)>,
@@ -99,15 +98,6 @@ enum TenantSelection<'a> {
     /// The only tenant that the person is in.
     Single(TenantChoice<'a>),
     Several(Vec<TenantChoice<'a>>),
-}
-
-/// Who verified that the response may go to this redirect URI.
-enum ClientVerification {
-    /// The host of the client's metadata document, to which the response goes: the author of the document gets it.
-    SameHost,
-    /// The host of the client's metadata document, and the response goes elsewhere.
-    Publisher(String),
-    Unverified,
 }
 
 struct TenantChoice<'a> {
@@ -171,7 +161,7 @@ impl<'a> Consent<'a> {
             let checked = !barred && ticked(&field).unwrap_or(true);
             ScopeChoice { scope: scope.as_str(), checked, focus: false, field, title, hint, barred }
         };
-        let client = self.redirect_target.client();
+        let client = ShownClient::of(self.redirect_target, self.vouched_hosts);
         let mut tenants: Vec<_> =
             self.memberships.iter().map(|membership| self.tenant_choice(membership, requested, rejected)).collect();
         let return_to = request::return_to(parameters);
@@ -183,15 +173,7 @@ impl<'a> Consent<'a> {
         let page = Page {
             layout: self.layout,
             script: &SCRIPT,
-            client: client.name.as_deref().unwrap_or("An application without a name"),
-            named: client.name.is_some(),
-            host: self.redirect_target.redirect_uri().host(),
-            loopback: self.redirect_target.redirect_uri().is_loopback(),
-            verification: match client.id.metadata_document_host() {
-                Some(_) if self.redirect_target.is_document_origin() => ClientVerification::SameHost,
-                Some(host) => ClientVerification::Publisher(host),
-                None => ClientVerification::Unverified,
-            },
+            client: &client,
             who: self.person.display_name(),
             sign_out: self.identity.hosts_login().then(|| (self.person.csrf_token(SIGN_OUT), return_to.as_str())),
             banner: match error {

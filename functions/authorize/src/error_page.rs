@@ -13,6 +13,7 @@ use shared::oauth::redirect_uri::RedirectUriError;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
+use crate::error::AuthorizeError;
 use crate::metadata_document::document_error::DocumentError;
 
 /// Why the person gets a page. The text goes to the log.
@@ -36,6 +37,10 @@ pub(crate) enum ErrorPage {
     UnusableRedirectUri(RedirectUriError),
     #[error("came back from sign-in with a session that is not recognised: {reason:?}")]
     Unrecognized { reason: NotSignedInError, login_url: String },
+    /// The request of a client at whose host nobody vouches for it, so that its error is not sent there unasked: a link to this
+    /// server must not lead people on to an address that anybody registered (RFC 9700 §4.11.2).
+    #[error("{error}, and nobody vouches for the client")]
+    NotRedirected { error: AuthorizeError, host: String, url: String },
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 }
@@ -50,6 +55,8 @@ struct Row<'a> {
     advice: Cow<'static, str>,
     /// Where the button to sign in again leads, on pages that have one.
     login_url: Option<&'a str>,
+    /// The host of the client, and where the button to go back there leads.
+    back: Option<(&'a str, &'a str)>,
 }
 
 #[derive(Template)]
@@ -60,6 +67,7 @@ struct Page<'a> {
     description: &'static str,
     advice: &'a str,
     login_url: Option<&'a str>,
+    back: Option<(&'a str, &'a str)>,
 }
 
 impl ErrorPage {
@@ -74,6 +82,7 @@ impl ErrorPage {
             description,
             advice: advice.into(),
             login_url: None,
+            back: None,
         };
         let incomplete = |audit| {
             row(
@@ -167,6 +176,17 @@ impl ErrorPage {
                     "Sign in again. If it stays like this, tell those who run this service: they can check it with the doctor command.",
                 )
             },
+            Self::NotRedirected { error, host, url } => Row {
+                advice: format!("Tell those who make the application: {}", error.oauth_error().1).into(),
+                back: Some((host, url)),
+                ..row(
+                    error.as_str(),
+                    StatusCode::BAD_REQUEST,
+                    "This application asks for something that cannot be given",
+                    "Its request is not one that can be answered here. Nothing was connected, and nothing was sent to it.",
+                    "",
+                )
+            },
             Self::Upstream(_) => row(
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -183,8 +203,8 @@ impl ErrorPage {
     }
 
     pub(crate) fn page(&self, layout: &Layout) -> Response {
-        let Row { status, title, description, advice, login_url, .. } = self.row();
-        let page = Page { layout, title, description, advice: &advice, login_url };
+        let Row { status, title, description, advice, login_url, back, .. } = self.row();
+        let page = Page { layout, title, description, advice: &advice, login_url, back };
         response::with_reason(layout.page(status, FormAction::OWN_ORIGIN, None, page.render()), self)
     }
 }

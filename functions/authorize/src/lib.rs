@@ -1,12 +1,13 @@
 //! `GET, POST /oauth/authorize`: a person decides (OAuth 2.1 §4.1.1).
 //!
 //! The client and its redirect URI are checked first. Until both are valid, every error is a page. Then the person
-//! signs in, and only then may an error be redirected to the client. A client with a metadata document is looked up
+//! signs in, and only then may an error be redirected to the client, if the person knows it or it is vouched for. A client with a metadata document is looked up
 //! after the person has signed in. GET writes nothing but such a document, and may be repeated. POST carries the
 //! whole request again, which is checked again. Our own form is always answered by a redirect: to the client, or to
 //! the consent page, which shows the error of the form.
 
 mod attempt_audit;
+mod client_identity;
 mod consent;
 mod consent_form_error;
 mod error;
@@ -29,9 +30,10 @@ use shared::identity::sign_in_redirect::UnrecognizedSessionError;
 use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, MAX_RETURN_TO_LEN, NotSignedInError, SessionError};
 use shared::lambda::{Function, Request, Response};
-use shared::oauth::client::ClientId;
+use shared::oauth::client::{ClientId, ClientKind};
 use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::issuer::Issuer;
+use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::store::clients::Clients;
 use shared::store::directory::{Directory, Membership};
 use shared::store::grants::Grants;
@@ -54,6 +56,7 @@ pub struct Authorize {
     identity: Identity,
     clients: Clients,
     documents: MetadataDocuments,
+    vouched_hosts: VouchedHosts,
     directory: Directory,
     grants: Grants,
     issuer: Issuer,
@@ -72,6 +75,7 @@ impl Authorize {
             identity: Identity::new(environment)?,
             clients: environment.clients()?,
             documents: MetadataDocuments::new(environment)?,
+            vouched_hosts: environment.vouched_hosts()?,
             directory: environment.directory()?,
             grants: environment.grants()?,
             issuer: environment.issuer()?,
@@ -100,7 +104,12 @@ impl Authorize {
             Ok(authorization) => authorization,
             Err(error) => {
                 attempt.refused(&person.person, &error);
-                return Ok(redirect_target.redirect_error(&error));
+                if self.may_redirect_unasked(&redirect_target, &person).await? {
+                    return Ok(redirect_target.redirect_error(&error));
+                }
+                let (host, url) = (redirect_target.redirect_uri().host(), redirect_target.error_url(&error));
+                let error_page = ErrorPage::NotRedirected { error, host, url };
+                return Ok(self.answer(request, Some(parameters), &error_page));
             }
         };
         let memberships: Vec<_> =
@@ -110,6 +119,7 @@ impl Authorize {
             issuer: &self.issuer,
             identity: &self.identity,
             redirect_target: &redirect_target,
+            vouched_hosts: &self.vouched_hosts,
             authorization: &authorization,
             person: &person,
             memberships: &memberships,
@@ -164,6 +174,26 @@ impl Authorize {
             _ => response::see_other(&self.issuer.at(&request::return_to(parameters))),
         };
         response::with_reason(redirect, error_page)
+    }
+
+    /// Whether an error may be sent to the client although the person has decided nothing: to their own machine, to a host that is
+    /// vouched for, to a client that an operator added, and to one that this person has approved before. Any other address may have
+    /// been registered by anybody, and a link to this server would lead there.
+    async fn may_redirect_unasked(&self, target: &RedirectTarget, person: &SignedIn) -> Result<bool, UpstreamError> {
+        let client = target.client();
+        Ok(target.redirect_uri().is_loopback()
+            || matches!(client.kind, ClientKind::Confidential { .. })
+            || self.vouched_hosts.is_vouched_for(client)
+            || self.grants.has_approved(&person.person, &client.id).await?)
+    }
+
+    /// The response for a request that ends with a page. `parameters` is `None` if they could not be read.
+    fn answer(&self, request: &Request, parameters: Option<&Parameters>, error_page: &ErrorPage) -> Response {
+        let own_form = request.method() == Method::POST && csrf::is_same_origin(request, &self.issuer);
+        match parameters.filter(|_| own_form) {
+            Some(parameters) => self.redirect_after_form(parameters, error_page),
+            None => error_page.page(&self.layout),
+        }
     }
 
     /// The redirect target of the client, the memberships of the person, and the scopes that calls of the client lacked.
@@ -253,8 +283,8 @@ impl Function for Authorize {
     async fn handle(&self, request: Request) -> Response {
         match *request.method() {
             Method::GET | Method::POST => {
-                let (now, deciding) = (self.clock.now(), request.method() == Method::POST);
-                let parameters = if deciding {
+                let now = self.clock.now();
+                let parameters = if request.method() == Method::POST {
                     Parameters::of_body_with(&request, &request::ONCE)
                 } else {
                     Parameters::of_query_with(&request, &request::ONCE)
@@ -266,10 +296,7 @@ impl Function for Authorize {
                 result.unwrap_or_else(|error_page| {
                     let parameters = parameters.as_ref().ok();
                     attempt_audit::error_page(parameters, &error_page, now);
-                    match parameters.filter(|_| deciding && csrf::is_same_origin(&request, &self.issuer)) {
-                        Some(parameters) => self.redirect_after_form(parameters, &error_page),
-                        None => error_page.page(&self.layout),
-                    }
+                    self.answer(&request, parameters, &error_page)
                 })
             }
             _ => response::method_not_allowed("GET, POST"),

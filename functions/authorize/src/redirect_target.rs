@@ -6,7 +6,6 @@ use shared::lambda::Response;
 use shared::oauth::client::{Client, ClientKind};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::redirect_uri::RedirectUri;
-use url::Url;
 
 use crate::error::AuthorizeError;
 use crate::error_page::ErrorPage;
@@ -45,35 +44,31 @@ impl RedirectTarget {
         &self.client
     }
 
-    /// Whether the response goes to the origin of the client's metadata document. On loopback it never counts: any
-    /// program can use another client's id there.
-    pub(crate) fn is_document_origin(&self) -> bool {
-        let origin = |text: &str| Url::parse(text).map(|url| url.origin()).ok();
-        self.client.id.is_metadata_document_url()
-            && !self.redirect_uri.is_loopback()
-            && origin(self.client.id.as_str()) == origin(self.redirect_uri.as_str())
-    }
-
     pub(crate) const fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect_uri
     }
 
     /// The redirect with the code (§4.1.2).
     pub(crate) fn redirect_code(&self, code: &str) -> Response {
-        self.redirect(&[("code", code)])
+        response::see_other(&self.url(&[("code", code)]))
     }
 
     /// The redirect with the error (§4.1.2.1).
     pub(crate) fn redirect_error(&self, error: &AuthorizeError) -> Response {
+        response::with_reason(response::see_other(&self.error_url(error)), error)
+    }
+
+    /// Where that redirect leads.
+    pub(crate) fn error_url(&self, error: &AuthorizeError) -> String {
         let (code, description) = error.oauth_error();
-        response::with_reason(self.redirect(&[("error", code.as_str()), ("error_description", description)]), error)
+        self.url(&[("error", code.as_str()), ("error_description", description)])
     }
 
     /// Adds `state` unchanged if the request had one, and always `iss` (RFC 9207 §2).
-    fn redirect(&self, parameters: &[(&str, &str)]) -> Response {
+    fn url(&self, parameters: &[(&str, &str)]) -> String {
         let mut all = parameters.to_vec();
         all.extend(self.state.as_deref().map(|state| ("state", state)));
         all.push(("iss", &self.issuer));
-        response::see_other(&self.redirect_uri.with(&all))
+        self.redirect_uri.with(&all)
     }
 }

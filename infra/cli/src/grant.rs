@@ -243,6 +243,7 @@ async fn list(context: &Context, selection: &GrantSelection, all: bool) -> Resul
             approval.tenant.to_string(),
             approval.person.to_string(),
             approval.at.to_rfc3339(),
+            grant.binding.redirect_uri.host(),
             approval.client.to_string(),
         ]
     };
@@ -250,7 +251,7 @@ async fn list(context: &Context, selection: &GrantSelection, all: bool) -> Resul
     let text = if rows.is_empty() {
         "No such grant is listed. One of the last few seconds may not be listed yet.\n".to_owned()
     } else {
-        table(["GRANT", "STATE", "TENANT", "PERSON", "APPROVED", "CLIENT"], &rows)
+        table(["GRANT", "STATE", "TENANT", "PERSON", "APPROVED", "ANSWERED AT", "CLIENT"], &rows)
     };
     let json: Vec<_> = grants.iter().map(|grant| to_json(grant, context.now)).collect();
     Ok(Output { text, json: json!({ "grants": json }) })

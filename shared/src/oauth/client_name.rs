@@ -1,5 +1,7 @@
 //! The name that a client gives itself. People read it on the consent page, so it must not deceive.
 
+use icu_normalizer::DecomposingNormalizerBorrowed;
+
 /// The most characters of a name.
 pub const MAX_LENGTH: usize = 100;
 
@@ -28,6 +30,42 @@ pub fn clean(text: &str) -> Option<String> {
         name = cut;
     }
     (!name.is_empty()).then_some(name)
+}
+
+/// What a name looks like: two names of one look fold to the same. Accents, blanks, signs and the case of letters do not count, and a
+/// letter of another script counts as the Latin one that it resembles (the idea of Unicode Technical Standard #39 §4, for the letters
+/// of names that people know).
+#[must_use]
+pub fn fold(name: &str) -> String {
+    // They decompose to letters.
+    let signs = ['™', '℠', '®', '©'];
+    let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(&name.replace(signs, "")).into_owned();
+    decomposed.chars().filter_map(latin).flat_map(char::to_lowercase).map(|it| if it == 'i' { 'l' } else { it }).collect()
+}
+
+/// The Latin letter or digit that a character looks like: none for what is no letter of a name.
+fn latin(character: char) -> Option<char> {
+    let latin = match character {
+        '0' | 'О' | 'о' | 'Ο' | 'ο' | 'Օ' | 'օ' | 'ჿ' => 'o',
+        '1' | '|' | '!' | 'І' | 'і' | 'Ӏ' | 'ӏ' | 'Ι' | 'ι' | 'ı' | 'ɩ' | 'ǀ' => 'l',
+        '3' | 'Е' | 'е' | 'Ε' | 'ε' | 'є' | 'ҽ' => 'e',
+        '4' | '@' | 'А' | 'а' | 'Α' | 'α' | 'ɑ' => 'a',
+        '5' | '$' | 'Ѕ' | 'ѕ' => 's',
+        'С' | 'с' | 'Ϲ' | 'ϲ' | 'ᴄ' => 'c',
+        'ԁ' | 'ɗ' | 'đ' => 'd',
+        'ɡ' | 'ց' => 'g',
+        'Н' | 'н' | 'Η' | 'һ' | 'հ' => 'h',
+        'Ν' | 'ո' | 'ɴ' => 'n',
+        'Р' | 'р' | 'Ρ' | 'ρ' => 'p',
+        'Т' | 'т' | 'Τ' | 'τ' => 't',
+        'Ս' | 'ս' | 'υ' | 'ʋ' | 'ц' => 'u',
+        'Ѵ' | 'ѵ' | 'ν' => 'v',
+        'Х' | 'х' | 'Χ' | 'χ' => 'x',
+        'ł' | 'Ł' => 'l',
+        'ø' | 'Ø' => 'o',
+        other => other,
+    };
+    latin.is_alphanumeric().then_some(latin)
 }
 
 /// Whether a name has characters that are invisible or change the direction of the text around it.

@@ -20,3 +20,4 @@ pub mod role;
 pub mod scope;
 pub mod secret;
 pub mod tenant;
+pub mod vouched_hosts;

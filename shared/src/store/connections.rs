@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 
 use super::clients::Clients;
 use super::directory::{Directory, Membership};
@@ -206,6 +206,32 @@ impl Grants {
             listed.push(ListedGrant { grant, membership });
         }
         Ok((listed, next))
+    }
+
+    /// Whether `person` has approved `client` before, as far as an index shows: grants are kept for a month after their end.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn has_approved(&self, person: &PersonId, client: &ClientId) -> Result<bool, UpstreamError> {
+        const CALL: &str = "DynamoDB.Query";
+        let mut from = None;
+        loop {
+            let query = self.dynamo.query().table_name(&self.table).index_name("by_person").select(Select::Count);
+            let query = query
+                .key_condition_expression("person = :person")
+                .filter_expression("client = :client")
+                .expression_attribute_values(":person", AttributeValue::S(person.as_str().to_owned()))
+                .expression_attribute_values(":client", AttributeValue::S(client.as_str().to_owned()));
+            let page = query.set_exclusive_start_key(from).send().await;
+            let page = page.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
+            if page.count > 0 {
+                return Ok(true);
+            }
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return Ok(false);
+            }
+        }
     }
 
     async fn page(

@@ -37,6 +37,8 @@ pub(super) fn copy(id: &ClientId) -> Option<Document> {
 
 #[cfg(test)]
 mod tests {
+    use shared::oauth::vouched_hosts::VouchedHosts;
+
     use super::*;
 
     #[test]
@@ -51,5 +53,15 @@ mod tests {
         .collect();
 
         assert_eq!(found, [Some("Claude".to_owned()), Some("Claude Code".to_owned()), None]);
+    }
+
+    #[test]
+    fn hosts_of_pinned_copies_are_vouched_for_by_default() {
+        let hosts = VouchedHosts::default();
+        for copy in COPIES {
+            let members: serde_json::Value = serde_json::from_str(copy).unwrap();
+            let id = ClientId::parse(members["client_id"].as_str().unwrap()).unwrap();
+            assert!(id.metadata_document_host().is_some_and(|host| hosts.contains(&host)), "{id}");
+        }
     }
 }
