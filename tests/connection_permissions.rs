@@ -57,7 +57,7 @@ async fn the_form_shows_what_the_connection_may_and_could_do() {
     assert!(list.body.contains(&format!("href=\"{}\"", form_url(&tokens))), "{list:?}");
     let page = ben.open(&form_url(&tokens)).await;
 
-    assert_eq!((page.status, heading(&page).as_str()), (200, "What Claude may do"));
+    assert_eq!((page.status, heading(&page).as_str()), (200, "What Claude (claude.ai) may do"));
     assert_eq!(
         texts(&page, "label.choice"),
         [
@@ -98,7 +98,7 @@ async fn less_counts_at_the_next_call() {
     assert_eq!(status(&claude, &tokens.access, "list_views").await, 200);
 
     let page = asked(&ben, &tokens, &["skills:read"]).await;
-    assert_eq!(heading(&page), "Change what Claude may do?");
+    assert_eq!(heading(&page), "Change what Claude (claude.ai) may do?");
     let told = ["It may no longer do this: Read views.", "That counts at its next call."];
     assert_eq!(texts(&page, "section.panel > p"), told);
     assert_eq!(status(&claude, &tokens.access, "list_views").await, 200, "only the form changes anything");
@@ -152,7 +152,7 @@ async fn nothing_and_no_change_are_asked_again() {
     for (ticked, title) in [(&[][..], "Nothing is ticked"), (&["skills:read"][..], "Nothing is changed")] {
         let page = asked(&ben, &tokens, ticked).await;
 
-        assert_eq!((page.status, heading(&page).as_str()), (400, "What Claude may do"));
+        assert_eq!((page.status, heading(&page).as_str()), (400, "What Claude (claude.ai) may do"));
         assert_eq!(texts(&page, "[role=alert] h2"), [title]);
     }
 }

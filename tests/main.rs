@@ -40,6 +40,7 @@ mod mcp_authentication;
 mod metadata_document_clients;
 mod metadata_documents;
 mod monitoring;
+mod more_than_requested;
 mod pages;
 mod product_feed;
 mod product_sessions;

@@ -19,7 +19,7 @@ use shared::telemetry::audit::{self, Event};
 
 use crate::Admin;
 use crate::confirmation::Confirmation;
-use crate::connection_row::name;
+use crate::connection_row::name_and_host;
 use crate::error::AdminError;
 use crate::form_fields::{FormFields, GRANTS, grants_access};
 use crate::my_connections::HOME;
@@ -39,7 +39,7 @@ struct Page<'a> {
     action: &'a str,
     back: &'a str,
     connection: String,
-    client: String,
+    title: String,
     tenant: &'a str,
     role: &'a str,
     choices: Vec<Choice>,
@@ -78,9 +78,9 @@ impl Admin {
             return self.save_permissions(request, &connection).await;
         }
         let client = self.clients.find(&connection.grant.approval.client, request.now).await?;
-        let client = name(client.as_ref(), &connection.grant.approval.client);
+        let client = name_and_host(client.as_ref(), &connection.grant);
         if request.parameters.value("step") != Some("confirm") {
-            return Ok(self.permissions_form(request, &nav_bar, &connection, client, None));
+            return Ok(self.permissions_form(request, &nav_bar, &connection, &client, None));
         }
         let scopes = connection.ticked(&request.parameters);
         let wrong = match scopes {
@@ -89,7 +89,7 @@ impl Admin {
             _ => None,
         };
         Ok(match wrong {
-            Some(wrong) => self.permissions_form(request, &nav_bar, &connection, client, Some(wrong)),
+            Some(wrong) => self.permissions_form(request, &nav_bar, &connection, &client, Some(wrong)),
             None => self.confirm_permissions(request, &nav_bar, &connection, &client, scopes),
         })
     }
@@ -115,7 +115,7 @@ impl Admin {
         request: &PageRequest<'_>,
         nav_bar: &NavBar,
         connection: &OwnConnection,
-        client: String,
+        client: &str,
         wrong: Option<Wrong>,
     ) -> Response {
         let OwnConnection { grant, membership } = connection;
@@ -135,7 +135,7 @@ impl Admin {
             action: request.path,
             back: HOME,
             connection: grant.id.to_text(),
-            client,
+            title: format!("What {client} may do"),
             tenant: &membership.name,
             role: &membership.role.name,
             choices: connection.offered().iter().map(choice).collect(),
@@ -153,7 +153,7 @@ impl Admin {
         client: &str,
         scopes: Scopes,
     ) -> Response {
-        let (client, tenant) = (IsolatedText(client), IsolatedText(&connection.membership.name));
+        let tenant = IsolatedText(&connection.membership.name);
         let (more, less) = (connection.added(scopes), connection.grant.approval.scopes.difference(scopes));
         let listed = |scopes| permission::titles(scopes).join(", ");
         let mut sentences = Vec::new();

@@ -56,3 +56,20 @@ if (search) {
   })
   box.addEventListener('keydown', (event) => { if (event.key === 'Enter') event.preventDefault() })
 }
+
+// Ticks many boxes at once. What the role does not allow stays as it is.
+const presets = document.getElementById('presets')
+if (presets) {
+  presets.hidden = false
+  presets.addEventListener('click', ({ target }) => {
+    const { preset } = target.dataset
+    if (!preset) return
+    const labels = [...form.querySelectorAll('[data-scope]')].filter((label) => !label.querySelector('input').disabled)
+    for (const label of labels) {
+      const requested = label.dataset.more === undefined
+      const ticked = preset === 'all' || (requested && (preset === 'requested' || label.dataset.scope.endsWith(':read')))
+      label.querySelector('input').checked = ticked
+    }
+    announcement.textContent = `${labels.filter((label) => label.querySelector('input').checked).length} of ${labels.length} ticked.`
+  })
+}

@@ -39,6 +39,8 @@ pub(crate) struct Consent<'a> {
     /// The scopes that calls of the client lacked since it was last approved, by tenant. The page offers them beside
     /// the requested scopes.
     pub(crate) pending_scopes: &'a PendingScopes,
+    /// Whether the person asked to see what the client did not request.
+    pub(crate) shows_more: bool,
 }
 
 /// The decision of the person.
@@ -72,6 +74,10 @@ struct Page<'a> {
     /// The requested scopes in plain words, if the person is in a tenant and none of their roles allows any of these scopes.
     not_allowed: Option<String>,
     groups: Vec<Group>,
+    /// What else the person may give the client, which comes unticked. Only for a client that is vouched for.
+    more: Vec<Group>,
+    /// Where that is offered, if there is any and it is not on the page.
+    more_url: Option<String>,
     pending: Vec<PendingScopeChoice<'a>>,
     /// Whether the box for staying connected is ticked. `None` if the page has no such box.
     stay: Option<bool>,
@@ -109,8 +115,9 @@ struct TenantChoice<'a> {
     focus: bool,
     /// The role allows none of the scopes on the page.
     useless: bool,
-    /// The requested scopes that the role does not allow, in plain words and as scopes.
+    /// The requested scopes that the role does not allow, in plain words.
     missing: String,
+    /// The scopes on the page that it does not allow.
     missing_scopes: Scopes,
 }
 
@@ -162,8 +169,14 @@ impl<'a> Consent<'a> {
             ScopeChoice { scope: scope.as_str(), checked, focus: false, field, title, hint, barred }
         };
         let client = ShownClient::of(self.redirect_target, self.vouched_hosts);
-        let mut tenants: Vec<_> =
-            self.memberships.iter().map(|membership| self.tenant_choice(membership, requested, rejected)).collect();
+        let more = self.offered_beyond_request();
+        let shows_more = self.shows_more || rejected.is_some_and(RejectedForm::has_ticked_more);
+        let offered = if shows_more { requested.union(more) } else { requested };
+        let mut tenants: Vec<_> = self
+            .memberships
+            .iter()
+            .map(|membership| self.tenant_choice(membership, (requested, offered), rejected))
+            .collect();
         let return_to = request::return_to(parameters);
         let usable = tenants.iter().any(|tenant| !tenant.useless);
         let mut groups = Group::of(requested, choice);
@@ -194,6 +207,15 @@ impl<'a> Consent<'a> {
                 _ => TenantSelection::Several(tenants),
             },
             groups,
+            more: if shows_more {
+                Group::of(more, |scope| {
+                    let field = field_of_more(scope);
+                    ScopeChoice { checked: ticked(&field).unwrap_or(false), field, ..choice(scope) }
+                })
+            } else {
+                Vec::new()
+            },
+            more_url: (!shows_more && !more.is_empty()).then(|| request::return_to_more(parameters)),
             pending: self
                 .memberships
                 .iter()
@@ -232,12 +254,11 @@ impl<'a> Consent<'a> {
     fn tenant_choice(
         &self,
         membership: &'a Membership,
-        requested: Scopes,
+        (requested, offered): (Scopes, Scopes),
         rejected: Option<&RejectedForm>,
     ) -> TenantChoice<'a> {
         let permissions = membership.role.permissions;
-        let missing_scopes = requested.difference(permissions);
-        let usable_scopes = requested.union(self.offered_pending_scopes(membership)).intersection(permissions);
+        let usable_scopes = offered.union(self.offered_pending_scopes(membership)).intersection(permissions);
         TenantChoice {
             id: membership.tenant.as_str(),
             name: SanitizedText(&membership.name),
@@ -245,8 +266,8 @@ impl<'a> Consent<'a> {
             checked: rejected.is_some_and(|form| form.has_chosen(&membership.tenant)),
             focus: false,
             useless: usable_scopes.is_empty(),
-            missing: in_words(missing_scopes),
-            missing_scopes,
+            missing: in_words(requested.difference(permissions)),
+            missing_scopes: offered.difference(permissions),
         }
     }
 
@@ -282,7 +303,9 @@ impl<'a> Consent<'a> {
         let requested = self.authorization.scopes.iter().filter(|scope| ticked(field(*scope)));
         let pending =
             self.offered_pending_scopes(membership).iter().filter(|scope| ticked(field_in(membership, *scope)));
-        let scopes = requested.chain(pending).fold(Scopes::NONE, Scopes::with);
+        let more = self.offered_beyond_request().intersection(membership.role.permissions);
+        let more = more.iter().filter(|scope| ticked(field_of_more(*scope)));
+        let scopes = requested.chain(pending).chain(more).fold(Scopes::NONE, Scopes::with);
         if scopes.permissions().is_empty() {
             return Err(ConsentFormError::NothingTicked);
         }
@@ -292,6 +315,17 @@ impl<'a> Consent<'a> {
         } else {
             Ok(Decision::Approve(approved))
         }
+    }
+
+    /// What a client that is vouched for may be given besides what it requests: what some role of the person allows. Others are
+    /// offered what they were refused, and no more.
+    fn offered_beyond_request(&self) -> Scopes {
+        if !self.vouched_hosts.is_vouched_for(self.redirect_target.client()) {
+            return Scopes::NONE;
+        }
+        let allowed = self.memberships.iter().map(|membership| membership.role.permissions);
+        let allowed = allowed.fold(Scopes::NONE, Scopes::union).intersection(Scopes::SUPPORTED);
+        allowed.permissions().difference(self.authorization.scopes)
     }
 
     /// The pending scopes of the client in that tenant, as far as the role allows them and the request does not name
@@ -348,6 +382,10 @@ impl Group {
 
 fn field(scope: Scope) -> String {
     format!("allow:{}", scope.as_str())
+}
+
+fn field_of_more(scope: Scope) -> String {
+    format!("more:{}", scope.as_str())
 }
 
 fn field_in(membership: &Membership, scope: Scope) -> String {

@@ -124,6 +124,7 @@ impl Authorize {
             person: &person,
             memberships: &memberships,
             pending_scopes: &pending_scopes,
+            shows_more: request::shows_more(parameters),
         };
         if !deciding {
             let rejected: Option<RejectedForm> = flash::read(request, &self.issuer);

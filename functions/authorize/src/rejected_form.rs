@@ -12,6 +12,9 @@ use shared::oauth::tenant::TenantId;
 use crate::consent_form_error::ConsentFormError;
 use crate::request;
 
+/// How the names of boxes begin that show what the client did not request.
+const MORE: &str = "more:";
+
 /// The error, and the choices in the form.
 #[derive(Deserialize, Serialize)]
 pub(crate) struct RejectedForm {
@@ -33,17 +36,24 @@ impl RejectedForm {
         let tenant = parameters.value("tenant").and_then(TenantId::parse).map(|tenant| tenant.to_string());
         let boxes = parameters.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
         let mut room = MAX_BYTES;
-        let ticked = boxes.filter(|name| name.starts_with("allow:") || name.starts_with("also:")).take_while(|name| {
-            let fits = name.len() <= room;
-            room = room.saturating_sub(name.len());
-            fits
-        });
+        let ticked = boxes
+            .filter(|name| ["allow:", "also:", MORE].iter().any(|kind| name.starts_with(kind)))
+            .take_while(|name| {
+                let fits = name.len() <= room;
+                room = room.saturating_sub(name.len());
+                fits
+            });
         Self { error, tenant, ticked: Some(ticked.map(str::to_owned).collect()) }
     }
 
     /// The response to the form.
     pub(crate) fn redirect(&self, parameters: &Parameters, issuer: &Issuer) -> Response {
         flash::redirect(&issuer.at(&request::return_to(parameters)), self, issuer)
+    }
+
+    /// Whether anything was ticked that the client had not requested.
+    pub(crate) fn has_ticked_more(&self) -> bool {
+        self.ticked.iter().flatten().any(|name| name.starts_with(MORE))
     }
 
     pub(crate) fn has_chosen(&self, tenant: &TenantId) -> bool {

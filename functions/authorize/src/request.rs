@@ -93,6 +93,19 @@ pub(crate) fn hidden_fields(parameters: &Parameters) -> Vec<(&'static str, Strin
     fields
 }
 
+/// The parameter by which a person asks to see what else they could give the client.
+const MORE: &str = "more";
+
+/// Whether they do.
+pub(crate) fn shows_more(parameters: &Parameters) -> bool {
+    parameters.value(MORE).is_some()
+}
+
+/// The address of the page that shows it.
+pub(crate) fn return_to_more(parameters: &Parameters) -> String {
+    format!("{}&{MORE}=1", return_to(parameters))
+}
+
 /// The request as a path and query: the address to return to after signing in, and the purpose of the form's CSRF token.
 pub(crate) fn return_to(parameters: &Parameters) -> String {
     const START: &str = "/oauth/authorize?";
