@@ -40,6 +40,7 @@ mod metadata_document_clients;
 mod metadata_documents;
 mod monitoring;
 mod pages;
+mod private_key_jwt;
 mod product_feed;
 mod product_sessions;
 mod races;
