@@ -73,7 +73,7 @@ impl ClientKey {
     /// The claims of an assertion of `connector` that is good for five minutes.
     #[must_use]
     pub fn claims(connector: &Connector<'_>) -> Value {
-        let now = connector.test_system.now();
+        let now = connector.test_system.system().clock().now().seconds();
         json!({
             "iss": connector.client_id,
             "sub": connector.client_id,

@@ -108,6 +108,7 @@ impl RefreshTokenRotation {
             // A concurrent request has rotated the family.
             Update::Conflict(latest) => {
                 let successor = self.successor(&client, (&grant, &family, state), &latest, &request.token, now).await?;
+                self.grants.record_assertion(&client).await?;
                 Ok(tokens.with(&successor))
             }
         }
@@ -153,7 +154,7 @@ impl RefreshTokenRotation {
                     Err(TokenError::TooManyRetries)
                 }
                 // The family was rotated since it was read: the retry came before, and gets what was current then.
-                GrantState::Active(_) => Ok(()),
+                GrantState::Active(_) => Ok(self.grants.record_assertion(client).await?),
                 GrantState::Issued | GrantState::Revoked { .. } => Err(TokenError::GrantRevoked),
             },
         }

@@ -66,6 +66,7 @@ use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const UPDATE: &str = "DynamoDB.UpdateItem";
+const TRANSACT: &str = "DynamoDB.TransactWriteItems";
 
 /// The value that identifies the write of a transition.
 const MADE_BY: &str = ":made_by";
@@ -147,8 +148,6 @@ impl Grants {
         pending: &PendingScopes,
         now: Timestamp,
     ) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.TransactWriteItems";
-
         let mut extension = clients.expiry_extension(client, now);
         let removal = pending_scopes::removal(&self.table, &grant.approval, pending, now);
         for attempt in 0..2 {
@@ -163,7 +162,7 @@ impl Grants {
                 .set_item(Some(write(grant, effective).into_inner()))
                 .condition_expression("attribute_not_exists(id)")
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            let put = put.build().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
+            let put = put.build().map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
             let writes: Vec<_> =
                 std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates).collect();
             // The two attempts write different things.
@@ -176,7 +175,7 @@ impl Grants {
                             (0, stored, _) => return self.check_own(grant, stored),
                             // Another approval has extended the client's expiry meanwhile.
                             (_, Some(client), Some(extension)) if extension.is_needless(&client) => {}
-                            _ => return Err(upstream_call::failed(CALL, "the client is gone or blocked")),
+                            _ => return Err(upstream_call::failed(TRANSACT, "the client is gone or blocked")),
                         }
                     }
                     extension = None;
@@ -337,6 +336,22 @@ impl Grants {
         self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
+    /// Records that the assertion of `client` is used, if it proved itself by one, where no other write does.
+    ///
+    /// # Errors
+    /// As [`Self::rotate`].
+    pub async fn record_assertion(&self, client: &AuthenticatedClient) -> Result<(), ClientWriteError> {
+        let Some(assertion) = client.proof().assertion() else { return Ok(()) };
+        let write = used_assertions::addition(&self.table, assertion)
+            .map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
+        let writes = [TransactWriteItem::builder().update(write).build()];
+        let token = to_text(Secret::<16>::random().expose());
+        match transaction::write(&self.dynamo, &writes, &token).await.map_err(UpstreamError::from)? {
+            TransactionOutcome::Committed => Ok(()),
+            TransactionOutcome::ConditionFailed(_) => Err(ClientWriteError::AssertionReplayed),
+        }
+    }
+
     /// Records that mcp has seen an access token of `generation`, and when. `Conflict` if a token of this or
     /// a later generation was seen before, or the grant was rotated or revoked since it was read as `grant`: then the generation may
     /// be superseded.
@@ -458,8 +473,6 @@ impl Grants {
         assertion: Option<&VerifiedAssertion>,
         update: UpdateItemFluentBuilder,
     ) -> Result<Update, ClientWriteError> {
-        const CALL: &str = "DynamoDB.TransactWriteItems";
-
         let Some(assertion) = assertion else { return Ok(self.compare_and_swap(update).await?) };
         let of_grant = types::Update::builder()
             .set_table_name(update.get_table_name().clone())
@@ -474,7 +487,7 @@ impl Grants {
             .into_iter()
             .map(|update| update.map(|update| TransactWriteItem::builder().update(update).build()))
             .collect::<Result<_, _>>()
-            .map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
+            .map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
         let token = to_text(Secret::<16>::random().expose());
         match transaction::write(&self.dynamo, &writes, &token).await.map_err(UpstreamError::from)? {
             TransactionOutcome::Committed => Ok(Update::Applied),
