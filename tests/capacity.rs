@@ -4,6 +4,7 @@
 use local::interceptor::Capacity;
 use serde_json::json;
 use test_system::TestSystem;
+use test_system::client_key::ClientKey;
 use test_system::person::Form;
 use test_system::recorded_calls::RecordedCalls;
 
@@ -54,4 +55,14 @@ async fn every_request_consumes_the_documented_capacity() {
     );
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
     assert_eq!(consumed(), (3.0, 2.0), "revoke: the grant's state is in both of its indexes");
+
+    let key = ClientKey::p256("one");
+    let connector = test_system.client_with_keys("acme-agent", &[&key]).await;
+    let (ask, code) = connector.approve_directly("skills:read offline_access", "ana@example.com", "acme").await;
+    consumed();
+    let tokens = connector.exchange_by(&key.assertion(&connector), &ask, &code).await.tokens(&test_system);
+    // A transaction bills twice: the grant and the assertion that is used; and a unit for each index when the state changes.
+    assert_eq!(consumed(), (6.0, 4.0), "token, code, by a key");
+    assert_eq!(connector.refresh_by(&key.assertion(&connector), &tokens.refresh.unwrap()).await.status, 200);
+    assert_eq!(consumed(), (4.0, 4.0), "token, refresh, by a key");
 }

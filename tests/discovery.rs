@@ -14,6 +14,7 @@ async fn authorization_server_metadata_is_complete() {
     let test_system = TestSystem::new().await;
     let issuer = test_system.issuer();
 
+    let methods = json!(["none", "client_secret_post", "client_secret_basic", "private_key_jwt"]);
     for path in ["", "/api/mcp/server"] {
         let answer = test_system.get(&format!("/.well-known/oauth-authorization-server{path}")).await;
 
@@ -37,8 +38,10 @@ async fn authorization_server_metadata_is_complete() {
                 "response_types_supported": ["code"],
                 "response_modes_supported": ["query"],
                 "grant_types_supported": ["authorization_code", "refresh_token"],
-                "token_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
-                "revocation_endpoint_auth_methods_supported": ["none", "client_secret_post", "client_secret_basic"],
+                "token_endpoint_auth_methods_supported": methods,
+                "token_endpoint_auth_signing_alg_values_supported": ["RS256", "ES256"],
+                "revocation_endpoint_auth_methods_supported": methods,
+                "revocation_endpoint_auth_signing_alg_values_supported": ["RS256", "ES256"],
                 "code_challenge_methods_supported": ["S256"],
             "client_id_metadata_document_supported": true,
                 "authorization_response_iss_parameter_supported": true,

@@ -14,6 +14,7 @@ use local::interceptor::{Call, Decision, InjectedError, Interceptor, Service};
 use serde_json::{Value, json};
 use shared::aws::MAX_ATTEMPTS;
 use test_system::TestSystem;
+use test_system::client_key::ClientKey;
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::http_response::HttpResponse;
 use test_system::person::{Form, Person};
@@ -37,8 +38,8 @@ async fn client_retry_completes_every_failed_operation() {
     }
     let _ = std::io::stderr().write_all(table.as_bytes());
     let lost: Vec<_> = suffered.iter().filter(|row| row.had == ClientOutcome::NewApproval).collect();
-    assert!(lost.iter().all(|row| matches!(row.operation, Operation::Exchange | Operation::ExchangeOnce)));
-    assert_eq!((suffered.len(), lost.len()), (507, 6), "another call, or another loss, than there was");
+    assert!(lost.iter().all(|row| row.operation.spends_a_code()));
+    assert_eq!((suffered.len(), lost.len()), (577, 9), "another call, or another loss, than there was");
 }
 
 /// The rows of the table of calls, and what they hide.
@@ -56,6 +57,9 @@ enum Operation {
     ExchangeOnce,
     Refresh,
     RefreshAgain,
+    /// By a client that proves itself by a key, anew at each attempt.
+    ExchangeByKey,
+    RefreshByKey,
     Revoke,
     Call,
     FirstCall,
@@ -203,7 +207,7 @@ impl FaultInjector {
 }
 
 impl Operation {
-    const ALL: [Self; 19] = [
+    const ALL: [Self; 21] = [
         Self::Register,
         Self::Page,
         Self::ApproveAndRenew,
@@ -213,6 +217,8 @@ impl Operation {
         Self::ExchangeOnce,
         Self::Refresh,
         Self::RefreshAgain,
+        Self::ExchangeByKey,
+        Self::RefreshByKey,
         Self::Revoke,
         Self::Call,
         Self::FirstCall,
@@ -236,6 +242,8 @@ impl Operation {
             Self::ExchangeOnce => "token, code, once",
             Self::Refresh => "token, refresh",
             Self::RefreshAgain => "token, refresh again",
+            Self::ExchangeByKey => "token, code, by a key",
+            Self::RefreshByKey => "token, refresh, by a key",
             Self::Revoke => "revoke",
             Self::Call => "mcp, let in",
             Self::FirstCall => "mcp, first of a generation",
@@ -279,7 +287,7 @@ impl Operation {
     }
 
     const fn spends_a_code(self) -> bool {
-        matches!(self, Self::Exchange | Self::ExchangeOnce)
+        matches!(self, Self::Exchange | Self::ExchangeOnce | Self::ExchangeByKey)
     }
 }
 
@@ -290,6 +298,8 @@ enum PreparedRequest<'w> {
     Approve(Connector<'w>, AuthorizationRequest, Form),
     Exchange(AuthorizationRequest, String),
     Refresh(String),
+    ExchangeByKey(AuthorizationRequest, String),
+    RefreshByKey(String),
     Revoke(Tokens),
     Call(String),
     /// What it is to put an end to, token or key.
@@ -311,6 +321,9 @@ struct Scenario<'w> {
     test_system: &'w TestSystem,
     injector: &'w FaultInjector,
     claude: Connector<'w>,
+    /// A client that proves itself by `key`.
+    agent: Connector<'w>,
+    key: ClientKey,
     ana: Person<'w>,
     /// How many changes the product has told.
     changes: AtomicU64,
@@ -320,7 +333,10 @@ impl<'w> Scenario<'w> {
     async fn new(test_system: &'w TestSystem, injector: &'w FaultInjector) -> Self {
         let ana = test_system.person(ANA);
         ana.sign_in("/auth/login").await;
-        Self { test_system, injector, claude: test_system.connector("Claude").await, ana, changes: AtomicU64::new(0) }
+        let key = ClientKey::p256("one");
+        let agent = test_system.client_with_keys("acme-agent", &[&key]).await;
+        let claude = test_system.connector("Claude").await;
+        Self { test_system, injector, claude, agent, key, ana, changes: AtomicU64::new(0) }
     }
 
     /// One request with one fault, or with none and an answer that never reaches the client.
@@ -332,7 +348,8 @@ impl<'w> Scenario<'w> {
         self.injector.inject(None);
         let context = format!("{operation:?} {call} {fails:?}: {answer:?}");
 
-        let commits = |place| operation.spends_a_code() && made.get(place).is_some_and(|call| call == "UpdateItem");
+        let is_write = |call: &String| ["UpdateItem", "TransactWriteItems"].contains(&call.as_str());
+        let commits = |place| operation.spends_a_code() && made.get(place).is_some_and(is_write);
         let (heard, spent) = match fails {
             Some((place, fault)) => {
                 assert!(made.len() > place, "the call was not made: {context}");
@@ -361,8 +378,7 @@ impl<'w> Scenario<'w> {
                     (400, &json!("invalid_grant")),
                     "{context} {again:?}"
                 );
-                let (ask, code) = self.claude.approve_directly(SCOPE, ANA, "acme").await;
-                let asked = PreparedRequest::Exchange(ask, code);
+                let asked = self.prepare(operation).await;
                 self.check(&asked, &self.send(&asked).await).await;
                 ClientOutcome::NewApproval
             } else {
@@ -408,6 +424,15 @@ impl<'w> Scenario<'w> {
             Operation::ExchangeOnce => {
                 let (ask, code) = self.claude.approve_directly("skills:read", ANA, "acme").await;
                 PreparedRequest::Exchange(ask, code)
+            }
+            Operation::ExchangeByKey => {
+                let (ask, code) = self.agent.approve_directly(SCOPE, ANA, "acme").await;
+                PreparedRequest::ExchangeByKey(ask, code)
+            }
+            Operation::RefreshByKey => {
+                let (ask, code) = self.agent.approve_directly(SCOPE, ANA, "acme").await;
+                let tokens = self.agent.exchange_by(&self.key.assertion(&self.agent), &ask, &code).await;
+                PreparedRequest::RefreshByKey(tokens.tokens(self.test_system).refresh.unwrap())
             }
             Operation::Refresh => PreparedRequest::Refresh(self.connected().await.refresh.unwrap()),
             Operation::RefreshAgain => {
@@ -505,6 +530,12 @@ impl<'w> Scenario<'w> {
             }
             PreparedRequest::Exchange(ask, code) => self.claude.exchange(ask, code).await,
             PreparedRequest::Refresh(token) => self.claude.refresh(token).await,
+            PreparedRequest::ExchangeByKey(ask, code) => {
+                self.agent.exchange_by(&self.key.assertion(&self.agent), ask, code).await
+            }
+            PreparedRequest::RefreshByKey(token) => {
+                self.agent.refresh_by(&self.key.assertion(&self.agent), token).await
+            }
             PreparedRequest::Revoke(tokens) => self.claude.revoke(&tokens.access).await,
             PreparedRequest::Call(token) => self.ping(token).await,
             PreparedRequest::MembershipChange(_, is, number) => {
@@ -539,6 +570,12 @@ impl<'w> Scenario<'w> {
                     let next = self.claude.refresh(token).await.tokens(self.test_system);
                     assert_ne!(next.refresh, tokens.refresh);
                 }
+            }
+            PreparedRequest::ExchangeByKey(..) | PreparedRequest::RefreshByKey(_) => {
+                let tokens = answer.tokens(self.test_system);
+                assert_eq!(self.ping(&tokens.access).await.status, 200);
+                let next = self.agent.refresh_by(&self.key.assertion(&self.agent), &tokens.refresh.unwrap()).await;
+                assert_eq!(next.status, 200, "{next:?}");
             }
             PreparedRequest::Revoke(tokens) => {
                 assert_eq!(answer.status, 200, "{answer:?}");

@@ -42,6 +42,7 @@ mod metadata_documents;
 mod monitoring;
 mod more_than_requested;
 mod pages;
+mod private_key_jwt;
 mod product_feed;
 mod product_sessions;
 mod races;

@@ -204,7 +204,9 @@ fn of_bad_members(documents: &MetadataDocumentHost) -> Vec<(String, Vec<u8>, Str
     let scheme = "its redirect_uris cannot be used. A redirect URI with http must be on a loopback host";
     let (user, fragment) = ("A redirect URI must not have a user", "A redirect URI must not have a fragment");
     let parameter = "A redirect URI must not have code, state";
-    let (secret, method) = ("it contains a secret or a private key", "its token_endpoint_auth_method is not none");
+    let secret = "it contains a secret or a private key";
+    let method = "its token_endpoint_auth_method is neither none nor private_key_jwt";
+    let keys = "it needs either jwks or jwks_uri for private_key_jwt";
     let grants = "its grant_types do not contain authorization_code";
     let table = [
         (id, "client_id", None),
@@ -234,7 +236,7 @@ fn of_bad_members(documents: &MetadataDocumentHost) -> Vec<(String, Vec<u8>, Str
         (method, "token_endpoint_auth_method", Some(json!("client_secret_post"))),
         (method, "token_endpoint_auth_method", Some(json!("client_secret_basic"))),
         (method, "token_endpoint_auth_method", Some(json!("client_secret_jwt"))),
-        (method, "token_endpoint_auth_method", Some(json!("private_key_jwt"))),
+        (keys, "token_endpoint_auth_method", Some(json!("private_key_jwt"))),
         (method, "token_endpoint_auth_method", Some(json!("None"))),
         (kind, "token_endpoint_auth_method", Some(json!(null))),
         (kind, "grant_types", Some(json!(null))),

@@ -8,7 +8,7 @@ use syn::visit::{self, Visit};
 const DOCUMENT: &str = include_str!("../docs/table-writes.md");
 
 /// The calls of the AWS SDK that write, and our own functions that make them.
-const WRITES: [&str; 10] = [
+const WRITES: [&str; 11] = [
     "put_item",
     "update_item",
     "delete_item",
@@ -18,16 +18,18 @@ const WRITES: [&str; 10] = [
     "write_as_read",
     "write_unmarked",
     "compare_and_swap",
+    "compare_and_swap_for",
     "update_of",
 ];
 
 /// What only carries out the writes of others.
-const CARRIERS: [&str; 6] = [
+const CARRIERS: [&str; 7] = [
     "item_update::send",
     "transaction::write",
     "store::batch_write_items",
     "item_update::write_as_read",
     "grants::update",
+    "grants::compare_and_swap_for",
     "rate_limit::update_of",
 ];
 

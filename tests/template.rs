@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use test_system::TestSystem;
+use test_system::client_key::{ClientKey, key_set};
 use test_system::metadata_document_host::MetadataDocumentHost;
 use test_system::person::Form;
 use test_system::recorded_calls::{AwsAction, RecordedCalls};
@@ -152,6 +153,22 @@ async fn iam_policies_allow_exactly_the_calls_made() {
     assert_eq!(ana.sign_in(&malformed.url).await.status, 400);
     let by_document = documents.connector(&test_system, "/client.json", "Some Client", &["http://localhost/callback"]);
     assert_eq!(ana.sign_in(&by_document.authorization_request("skills:read").url).await.status, 200);
+    // The keys of a client are fetched and kept by whichever of the two needs them first.
+    let key = ClientKey::p256("one");
+    documents.publish("/keys.json", &key_set(&[&key]));
+    for path in ["/at-token.json", "/at-revoke.json"] {
+        let mut document = documents.document(path, "By its key", &["http://localhost/callback"]);
+        document["token_endpoint_auth_method"] = json!("private_key_jwt");
+        document["jwks_uri"] = json!(documents.at("/keys.json"));
+        documents.publish(path, &document);
+        let by_key = documents.connector_at(&test_system, path);
+        assert_eq!(ana.open(&by_key.authorization_request("skills:read").url).await.status, 200);
+        if path == "/at-token.json" {
+            assert_eq!(by_key.refresh_by(&key.assertion(&by_key), "rt_x").await.status, 400);
+        } else {
+            assert_eq!(by_key.revoke_by(&key.assertion(&by_key), "x").await.status, 200);
+        }
+    }
     for kind in ["access", "refresh"] {
         let ask = connector.authorization_request("tools:execute skills:read views:read entities:write");
         let code = ana.code(&ask, "acme").await;

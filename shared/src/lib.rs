@@ -6,6 +6,8 @@
 //! | module | who needs it |
 //! | --- | --- |
 //! | [`clock`] | all |
+//! | [`strict_json`] | authorize, token, revoke, feed; JSON without repeated members |
+//! | [`jwk`] | authorize, token, revoke, login, admin: keys of others, and what they have signed |
 //! | [`oauth`] | all: the vocabulary, pure |
 //! | [`telemetry`] | all: audit, metrics, the request context, the log |
 //! | [`upstream_error`], [`upstream_call`] | all that call a service |
@@ -21,13 +23,15 @@
 //! | [`environment`] | all: settings, and what they lead to |
 //! | [`event`] | all: what API Gateway sends, checked before anything reads it |
 //! | [`http`] | all |
-//! | [`outbound`] | authorize, mcp |
+//! | [`outbound`] | authorize, token, revoke, mcp |
+//! | [`client_authenticator`] | token, revoke |
 //! | [`identity`] | authorize, login, admin |
 //! | [`lambda`] | all |
 
 pub mod access;
 pub mod api_key_issuer;
 pub mod aws;
+pub mod client_authenticator;
 pub mod clock;
 pub mod entitlement;
 pub mod environment;
@@ -36,6 +40,7 @@ pub mod http;
 pub mod identity;
 pub mod invoker;
 pub mod joint_revocation;
+pub mod jwk;
 pub mod lambda;
 pub mod oauth;
 pub mod outbound;

@@ -6,6 +6,7 @@
 
 mod captured_log;
 pub mod certificate_authority;
+pub mod client_key;
 pub mod connector;
 pub mod http_response;
 pub mod metadata_document_host;
@@ -33,7 +34,7 @@ use sha2::{Digest, Sha256};
 use shared::api_key_issuer::ApiKeyIssuer;
 use shared::clock::{Clock, Timestamp};
 use shared::oauth::api_key::ApiKeyName;
-use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
+use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentAuthentication, DocumentFetch};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::Scopes;
 use shared::oauth::secret::{Digest as Hidden, Secret, to_text};
@@ -305,7 +306,7 @@ impl TestSystem {
             name: Some(name.to_owned()),
             redirect_uris: redirect_uris.iter().map(|uri| RedirectUri::parse(uri).expect("an address")).collect(),
             refreshes: true,
-            kind: ClientKind::Document(known),
+            kind: ClientKind::Document(known, DocumentAuthentication::Public),
         };
         self.system.clients().put(&client).await.expect("kept");
     }

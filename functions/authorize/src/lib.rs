@@ -33,6 +33,7 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::{ClientId, ClientKind};
 use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::issuer::Issuer;
+use shared::oauth::resource::{RequestedResource, Resource};
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::store::clients::Clients;
 use shared::store::directory::{Directory, Membership};
@@ -208,7 +209,13 @@ impl Authorize {
         let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
         let (client, memberships, pending_scopes) =
             directory.memberships_with_client(&person.person, clients, id, grants, now).await?;
-        let client = self.documents.look_up(id, client, now).await?;
+        let requested = match RequestedResource::parse(&self.issuer, parameters.values("resource")) {
+            RequestedResource::Known(resource) => Some(resource),
+            RequestedResource::Unspecified | RequestedResource::Unknown => None,
+        };
+        let resources: Vec<_> =
+            requested.iter().chain([&Resource::new(&self.issuer)]).map(Resource::to_string).collect();
+        let client = self.documents.look_up(id, client, &resources, now).await?;
         Ok((RedirectTarget::find(client, parameters, &self.issuer)?, memberships, pending_scopes))
     }
 

@@ -1,9 +1,10 @@
 //! The errors of the revocation endpoint.
 
+use shared::client_authenticator::ClientAuthenticationError;
 use shared::http::client_authentication::ClientCredentialsError;
 use shared::http::error_response::ErrorResponse;
 use shared::http::parameters::ParameterError;
-use shared::oauth::client::ClientAuthenticationError;
+use shared::oauth::client::CredentialsError;
 use shared::oauth::error::ErrorCode;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
@@ -21,8 +22,12 @@ pub(crate) enum RevokeError {
     ApiKey,
     #[error("unknown client")]
     UnknownClient,
-    #[error("client authentication failed")]
-    ClientAuthentication,
+    #[error("client authentication failed: {0}")]
+    ClientAuthentication(CredentialsError),
+    #[error("the keys of the client cannot be fetched")]
+    ClientKeysUnavailable,
+    #[error("the client proved itself by less than when it exchanged the code")]
+    WeakerAuthentication,
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
 }
@@ -37,8 +42,10 @@ impl RevokeError {
             Self::ApiKey => {
                 ErrorResponse::new(ErrorCode::UnsupportedTokenType, "An API key is revoked where it was made.")
             }
-            Self::UnknownClient | Self::ClientAuthentication => ErrorResponse::INVALID_CLIENT,
-            Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
+            Self::UnknownClient | Self::ClientAuthentication(_) | Self::WeakerAuthentication => {
+                ErrorResponse::INVALID_CLIENT
+            }
+            Self::ClientKeysUnavailable | Self::Upstream(_) => ErrorResponse::UNAVAILABLE,
         }
     }
 }
@@ -50,7 +57,11 @@ impl From<ClientCredentialsError> for RevokeError {
 }
 
 impl From<ClientAuthenticationError> for RevokeError {
-    fn from(_: ClientAuthenticationError) -> Self {
-        Self::ClientAuthentication
+    fn from(error: ClientAuthenticationError) -> Self {
+        match error {
+            ClientAuthenticationError::Credentials(error) => Self::ClientAuthentication(error),
+            ClientAuthenticationError::KeysUnavailable => Self::ClientKeysUnavailable,
+            ClientAuthenticationError::Upstream(error) => Self::Upstream(error),
+        }
     }
 }

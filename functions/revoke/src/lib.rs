@@ -6,6 +6,7 @@ mod error;
 use std::collections::BTreeMap;
 
 use http::{Method, StatusCode};
+use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::client_authentication;
@@ -27,12 +28,13 @@ use error::RevokeError;
 pub struct Revoke {
     clients: Clients,
     grants: Grants,
+    authenticator: ClientAuthenticator,
     verifier: AccessTokenVerifier,
     clock: Clock,
 }
 
 /// The parameters that must not be repeated (OAuth 2.1 §3.2).
-const ONCE: [&str; 3] = ["token", "client_id", "client_secret"];
+const ONCE: [&str; 5] = ["token", "client_id", "client_secret", "client_assertion", "client_assertion_type"];
 
 /// The token that was presented.
 enum PresentedToken {
@@ -54,6 +56,7 @@ impl Revoke {
         Ok(Self {
             clients: environment.clients()?,
             grants: environment.grants()?,
+            authenticator: ClientAuthenticator::new(environment)?,
             verifier: AccessTokenVerifier::new(environment.public_keys().await?, environment.issuer()?),
             clock: environment.clock(),
         })
@@ -73,12 +76,17 @@ impl Revoke {
             Some(id) => self.grants.find_with_client(id, &self.clients, &credentials.id, now).await?,
             None => (self.clients.find(&credentials.id, now).await?, None),
         };
-        let client = client.ok_or(RevokeError::UnknownClient)?.authenticate(&credentials)?;
+        let client = client.ok_or(RevokeError::UnknownClient)?;
+        // An assertion is not used up here: sent again, it can only end once more what has ended.
+        let client = self.authenticator.authenticate(client, &credentials, now).await?;
 
         // RFC 7009 §2.2: a token that is unknown, another client's, or no longer good is not an error.
         let Some(grant) = grant.filter(|grant| grant.approval.client == *client.id()) else { return Ok(()) };
         let authorized = presented.authorizes(&grant) && !matches!(grant.state, GrantState::Revoked { .. });
         if authorized {
+            if !grant.is_proven_enough_by(&client) {
+                return Err(RevokeError::WeakerAuthentication);
+            }
             Revocation::new(&self.grants).revoke((&grant).into(), RevocationReason::Client, None, now).await?;
         }
         Ok(())

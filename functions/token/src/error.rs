@@ -1,12 +1,14 @@
 //! The errors of the token endpoint.
 
+use shared::client_authenticator::ClientAuthenticationError;
 use shared::http::client_authentication::ClientCredentialsError;
 use shared::http::error_response::ErrorResponse;
 use shared::http::parameters::ParameterError;
-use shared::oauth::client::ClientAuthenticationError;
+use shared::oauth::client::CredentialsError;
 use shared::oauth::error::ErrorCode;
 use shared::oauth::grant::{CodeError, RevocationReason};
 use shared::oauth::refresh_token_rotation::RefreshTokenState;
+use shared::store::grants::ClientWriteError;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
@@ -29,8 +31,14 @@ pub(crate) enum TokenError {
     MalformedRefreshToken,
     #[error("unknown client")]
     UnknownClient,
-    #[error("client authentication failed")]
-    ClientAuthentication,
+    #[error("client authentication failed: {0}")]
+    ClientAuthentication(CredentialsError),
+    #[error("the keys of the client cannot be fetched")]
+    ClientKeysUnavailable,
+    #[error("the client assertion was used before")]
+    AssertionReplayed,
+    #[error("the client proved itself by less than when it exchanged the code")]
+    WeakerAuthentication,
     #[error("unknown code")]
     UnknownCode,
     #[error("unknown grant")]
@@ -96,7 +104,10 @@ impl TokenError {
             Self::MalformedCode => row("not_a_code", InvalidGrant, CODE),
             Self::MalformedRefreshToken => row("not_a_refresh_token", InvalidGrant, REFRESH_TOKEN),
             Self::UnknownClient => ("unknown_client", ErrorResponse::INVALID_CLIENT),
-            Self::ClientAuthentication => ("unauthenticated", ErrorResponse::INVALID_CLIENT),
+            Self::ClientAuthentication(_) => ("unauthenticated", ErrorResponse::INVALID_CLIENT),
+            Self::ClientKeysUnavailable => ("client_keys_unavailable", ErrorResponse::UNAVAILABLE),
+            Self::AssertionReplayed => ("assertion_replayed", ErrorResponse::INVALID_CLIENT),
+            Self::WeakerAuthentication => ("weaker_authentication", ErrorResponse::INVALID_CLIENT),
             Self::UnknownCode => row("unknown_code", InvalidGrant, CODE),
             Self::UnknownGrant => row("unknown_grant", InvalidGrant, REFRESH_TOKEN),
             Self::ClientMismatch => row("another_client", InvalidGrant, REFRESH_TOKEN),
@@ -128,7 +139,20 @@ impl From<ClientCredentialsError> for TokenError {
 }
 
 impl From<ClientAuthenticationError> for TokenError {
-    fn from(_: ClientAuthenticationError) -> Self {
-        Self::ClientAuthentication
+    fn from(error: ClientAuthenticationError) -> Self {
+        match error {
+            ClientAuthenticationError::Credentials(error) => Self::ClientAuthentication(error),
+            ClientAuthenticationError::KeysUnavailable => Self::ClientKeysUnavailable,
+            ClientAuthenticationError::Upstream(error) => Self::Upstream(error),
+        }
+    }
+}
+
+impl From<ClientWriteError> for TokenError {
+    fn from(error: ClientWriteError) -> Self {
+        match error {
+            ClientWriteError::AssertionReplayed => Self::AssertionReplayed,
+            ClientWriteError::Upstream(error) => Self::Upstream(error),
+        }
     }
 }

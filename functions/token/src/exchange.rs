@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientCredentials};
@@ -24,15 +25,21 @@ pub(crate) struct CodeExchange {
     clients: Clients,
     grants: Grants,
     directory: Directory,
+    authenticator: Arc<ClientAuthenticator>,
     minter: Arc<TokenMinter>,
 }
 
 impl CodeExchange {
-    pub(crate) fn new(environment: &Environment, minter: Arc<TokenMinter>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        environment: &Environment,
+        authenticator: Arc<ClientAuthenticator>,
+        minter: Arc<TokenMinter>,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: environment.clients()?,
             grants: environment.grants()?,
             directory: environment.directory()?,
+            authenticator,
             minter,
         })
     }
@@ -63,7 +70,8 @@ impl CodeExchange {
         now: Timestamp,
     ) -> Result<Tokens, TokenError> {
         let id = &request.code.grant;
-        let client = client.ok_or(TokenError::UnknownClient)?.authenticate(credentials)?;
+        let client = client.ok_or(TokenError::UnknownClient)?;
+        let client = self.authenticator.authenticate(client, credentials, now).await?;
         let grant = grant.ok_or(TokenError::UnknownCode)?;
         let requested = grant.requested;
         let (approval, attempt) = (grant.approval.clone(), ConnectionAttempt::from_challenge(&grant.binding.challenge));
@@ -78,6 +86,8 @@ impl CodeExchange {
             tenant: is_own_code.then_some(approval.tenant.as_str()),
             person: is_own_code.then_some(approval.person.as_str()),
             verdict: verification.as_ref().map_or_else(|error| error.as_str(), |_| "proven"),
+            authentication: client.proof().method().as_str(),
+            audience: client.proof().audience(),
         });
         let verified = match verification {
             Ok(verified) => verified,

@@ -13,6 +13,7 @@ mod rotate;
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
+use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::client_authentication;
@@ -33,6 +34,7 @@ use rotate::RefreshTokenRotation;
 /// Issues tokens.
 pub struct Token {
     clients: Clients,
+    authenticator: Arc<ClientAuthenticator>,
     exchange: CodeExchange,
     rotation: RefreshTokenRotation,
     issuer: Issuer,
@@ -47,10 +49,12 @@ impl Token {
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let issuer = environment.issuer()?;
         let minter = Arc::new(TokenMinter::new(environment.signer().await?, issuer.clone()));
+        let authenticator = Arc::new(ClientAuthenticator::new(environment)?);
         Ok(Self {
             clients: environment.clients()?,
-            exchange: CodeExchange::new(environment, Arc::clone(&minter))?,
-            rotation: RefreshTokenRotation::new(environment, minter)?,
+            exchange: CodeExchange::new(environment, Arc::clone(&authenticator), Arc::clone(&minter))?,
+            rotation: RefreshTokenRotation::new(environment, Arc::clone(&authenticator), minter)?,
+            authenticator,
             issuer,
             clock: environment.clock(),
         })
@@ -85,7 +89,10 @@ impl Token {
             return error;
         }
         match self.clients.find(&credentials.id, now).await {
-            Ok(Some(client)) => client.authenticate(credentials).map_or_else(TokenError::from, |_| error),
+            Ok(Some(client)) => {
+                let authenticated = self.authenticator.authenticate(client, credentials, now).await;
+                authenticated.map_or_else(TokenError::from, |_| error)
+            }
             Ok(None) => TokenError::UnknownClient,
             Err(fault) => fault.into(),
         }

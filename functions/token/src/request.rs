@@ -33,8 +33,18 @@ pub(crate) struct RefreshTokenRequest {
 }
 
 /// The parameters that must not be repeated (RFC 6749 §3.2). `resource` may be (RFC 8707 §2).
-pub(crate) const ONCE: [&str; 8] =
-    ["grant_type", "code", "code_verifier", "redirect_uri", "refresh_token", "scope", "client_id", "client_secret"];
+pub(crate) const ONCE: [&str; 10] = [
+    "grant_type",
+    "code",
+    "code_verifier",
+    "redirect_uri",
+    "refresh_token",
+    "scope",
+    "client_id",
+    "client_secret",
+    "client_assertion",
+    "client_assertion_type",
+];
 
 impl TokenRequest {
     pub(crate) fn parse(parameters: &Parameters, issuer: &Issuer) -> Result<Self, TokenError> {

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
-use shared::oauth::client::ClientCredentials;
+use shared::oauth::client::{AuthenticatedClient, ClientCredentials};
 use shared::oauth::grant::{Active, Approval, Grant, GrantState, RevocationReason};
 use shared::oauth::refresh_token_rotation::{LATE_RETRY_INTERVAL, RefreshToken, RefreshTokenState, TokenFamily};
 use shared::revocation::Revocation;
@@ -23,15 +24,21 @@ pub(crate) struct RefreshTokenRotation {
     clients: Clients,
     grants: Grants,
     directory: Directory,
+    authenticator: Arc<ClientAuthenticator>,
     minter: Arc<TokenMinter>,
 }
 
 impl RefreshTokenRotation {
-    pub(crate) fn new(environment: &Environment, minter: Arc<TokenMinter>) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        environment: &Environment,
+        authenticator: Arc<ClientAuthenticator>,
+        minter: Arc<TokenMinter>,
+    ) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: environment.clients()?,
             grants: environment.grants()?,
             directory: environment.directory()?,
+            authenticator,
             minter,
         })
     }
@@ -44,12 +51,17 @@ impl RefreshTokenRotation {
     ) -> Result<Tokens, TokenError> {
         let (client, grant) =
             self.grants.find_with_client(&request.token.grant, &self.clients, &credentials.id, now).await?;
-        let client = client.ok_or(TokenError::UnknownClient)?.authenticate(credentials)?;
+        let client = client.ok_or(TokenError::UnknownClient)?;
+        let client = self.authenticator.authenticate(client, credentials, now).await?;
         let grant = grant.ok_or(TokenError::UnknownGrant)?;
         if *client.id() != grant.approval.client {
             return Err(TokenError::ClientMismatch);
         }
-        let (state, family) = self.classify(&grant, &request.token, now).await?;
+        // Before anything ends: whoever has a token, and not what its client proves itself by, is not its client.
+        if grant.is_proven_by(&request.token) && !grant.is_proven_enough_by(&client) {
+            return Err(TokenError::WeakerAuthentication);
+        }
+        let (state, family) = self.classify((&client, &grant), &request.token, now).await?;
         // Not earlier: this error would tell a caller without a valid token that the grant exists.
         if let Err(error) = check_within_grant(&grant, &request) {
             // It gets no tokens, but the current token was presented. So its predecessor must not count as
@@ -65,7 +77,7 @@ impl RefreshTokenRotation {
             RefreshTokenState::Current => family.rotated(now),
             RefreshTokenState::LateRetry => family.rotated_anew(now),
             _ => {
-                self.count_retry(&grant, &family, now).await?;
+                self.count_retry(&client, &grant, &family, now).await?;
                 family.clone()
             }
         };
@@ -81,8 +93,8 @@ impl RefreshTokenRotation {
         };
         let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
         let update = match state {
-            RefreshTokenState::Current => self.grants.rotate(&grant, &family, &next).await?,
-            RefreshTokenState::LateRetry => self.grants.rotate_anew(&grant, &family, &next).await?,
+            RefreshTokenState::Current => self.grants.rotate(&client, &grant, &family, &next).await?,
+            RefreshTokenState::LateRetry => self.grants.rotate_anew(&client, &grant, &family, &next).await?,
             _ => return Ok(tokens),
         };
         match update {
@@ -95,7 +107,8 @@ impl RefreshTokenRotation {
             Update::NotFound => Err(TokenError::UnknownGrant),
             // A concurrent request has rotated the family.
             Update::Conflict(latest) => {
-                let successor = self.successor((&grant, &family, state), &latest, &request.token, now).await?;
+                let successor = self.successor(&client, (&grant, &family, state), &latest, &request.token, now).await?;
+                self.grants.record_assertion(&client).await?;
                 Ok(tokens.with(&successor))
             }
         }
@@ -105,6 +118,7 @@ impl RefreshTokenRotation {
     /// grant.
     async fn successor(
         &self,
+        client: &AuthenticatedClient,
         (grant, family, state): (&Grant, &TokenFamily, RefreshTokenState),
         latest: &Grant,
         token: &RefreshToken,
@@ -116,17 +130,23 @@ impl RefreshTokenRotation {
         if state == RefreshTokenState::Current {
             // It was rotated from the same token. The token was current when it was presented, so this is no replay, even if the
             // client has used the other response already.
-            record(grant, RefreshTokenState::Concurrent);
+            record(client, grant, RefreshTokenState::Concurrent);
         } else {
             // The current pair was used meanwhile, or rotated anew from the same token.
-            self.classify(latest, token, now).await?;
+            self.classify((client, latest), token, now).await?;
         }
         rotated.successor(family, token).ok_or(TokenError::ConcurrentRotations)
     }
 
     /// A retry gets the current pair again, but not as often as it likes: each time costs a signature.
-    async fn count_retry(&self, grant: &Grant, family: &TokenFamily, now: Timestamp) -> Result<(), TokenError> {
-        match self.grants.count_retry(&grant.id, family, now).await? {
+    async fn count_retry(
+        &self,
+        client: &AuthenticatedClient,
+        grant: &Grant,
+        family: &TokenFamily,
+        now: Timestamp,
+    ) -> Result<(), TokenError> {
+        match self.grants.count_retry(client, &grant.id, family, now).await? {
             Update::Applied => Ok(()),
             Update::NotFound => Err(TokenError::UnknownGrant),
             Update::Conflict(latest) => match &latest.state {
@@ -134,7 +154,7 @@ impl RefreshTokenRotation {
                     Err(TokenError::TooManyRetries)
                 }
                 // The family was rotated since it was read: the retry came before, and gets what was current then.
-                GrantState::Active(_) => Ok(()),
+                GrantState::Active(_) => Ok(self.grants.record_assertion(client).await?),
                 GrantState::Issued | GrantState::Revoked { .. } => Err(TokenError::GrantRevoked),
             },
         }
@@ -144,7 +164,7 @@ impl RefreshTokenRotation {
     /// other states are errors.
     async fn classify(
         &self,
-        grant: &Grant,
+        (client, grant): (&AuthenticatedClient, &Grant),
         token: &RefreshToken,
         now: Timestamp,
     ) -> Result<(RefreshTokenState, TokenFamily), TokenError> {
@@ -152,7 +172,7 @@ impl RefreshTokenRotation {
             return Err(TokenError::GrantRevoked);
         }
         let (state, family) = grant.classify(token, now);
-        record(grant, state);
+        record(client, grant, state);
         match (state, family) {
             (
                 RefreshTokenState::Current | RefreshTokenState::Concurrent | RefreshTokenState::LateRetry,
@@ -194,14 +214,16 @@ fn record_late_retries(grant: &Grant, earlier: Timestamp, now: Timestamp) {
     }
 }
 
-fn record(grant: &Grant, state: RefreshTokenState) {
-    let Approval { client, tenant, person, .. } = &grant.approval;
+fn record(client: &AuthenticatedClient, grant: &Grant, state: RefreshTokenState) {
+    let Approval { tenant, person, .. } = &grant.approval;
     let is_own_token = state != RefreshTokenState::Unknown;
     audit::record(&Event::RefreshJudged {
         grant: &grant.id.to_text(),
-        client: client.as_str(),
+        client: client.id().as_str(),
         tenant: is_own_token.then_some(tenant.as_str()),
         person: is_own_token.then_some(person.as_str()),
         verdict: state.as_str(),
+        authentication: client.proof().method().as_str(),
+        audience: client.proof().audience(),
     });
 }

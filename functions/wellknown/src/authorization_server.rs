@@ -1,6 +1,7 @@
 //! Authorization server metadata (RFC 8414).
 
 use serde::Serialize;
+use shared::jwk::SigningAlgorithm;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::Resource;
 use shared::oauth::scope::{Scope, Scopes};
@@ -20,8 +21,11 @@ pub(crate) struct AuthorizationServerMetadata {
     response_modes_supported: [&'static str; 1],
     grant_types_supported: [&'static str; 2],
     /// Given explicitly: the default would be `client_secret_basic`.
-    token_endpoint_auth_methods_supported: [&'static str; 3],
-    revocation_endpoint_auth_methods_supported: [&'static str; 3],
+    token_endpoint_auth_methods_supported: [&'static str; 4],
+    /// Of the assertions of `private_key_jwt`.
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
+    revocation_endpoint_auth_methods_supported: [&'static str; 4],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 2],
     code_challenge_methods_supported: [&'static str; 1],
     /// A client id may be the URL of a metadata document (draft-ietf-oauth-client-id-metadata-document-01
     /// §5). Claude requires this together with the method `none`.
@@ -34,7 +38,8 @@ pub(crate) struct AuthorizationServerMetadata {
 
 impl AuthorizationServerMetadata {
     pub(crate) fn of(issuer: &Issuer, resource: &Resource) -> Self {
-        const CLIENT_AUTHENTICATION: [&str; 3] = ["none", "client_secret_post", "client_secret_basic"];
+        const CLIENT_AUTHENTICATION: [&str; 4] =
+            ["none", "client_secret_post", "client_secret_basic", "private_key_jwt"];
         Self {
             issuer: issuer.to_string(),
             authorization_endpoint: issuer.at("/oauth/authorize"),
@@ -47,7 +52,9 @@ impl AuthorizationServerMetadata {
             response_modes_supported: ["query"],
             grant_types_supported: ["authorization_code", "refresh_token"],
             token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
+            token_endpoint_auth_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
             revocation_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
+            revocation_endpoint_auth_signing_alg_values_supported: SigningAlgorithm::ALL.map(SigningAlgorithm::as_str),
             code_challenge_methods_supported: ["S256"],
             client_id_metadata_document_supported: true,
             authorization_response_iss_parameter_supported: true,

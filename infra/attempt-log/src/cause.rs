@@ -165,9 +165,23 @@ fn authorization_error_causes(reason: &str) -> &'static [Cause] {
 fn token_error_causes(reason: &str) -> &'static [Cause] {
     match reason {
         "unknown_client" => &[STALE_CLIENT],
-        "unauthenticated" => &[Cause(
-            "the client's secret is missing, wrong or replaced",
-            "enter the present one; Claude's connectors have to be added again for that",
+        "unauthenticated" => &[
+            Cause(
+                "the client's secret is missing, wrong or replaced",
+                "enter the present one; Claude's connectors have to be added again for that",
+            ),
+            Cause(
+                "a client with keys sent no assertion, or one of another key, for another server or too late",
+                "read the reason in the function's log; compare the clock and the key set of the client",
+            ),
+        ],
+        "client_keys_unavailable" => &[Cause(
+            "the client's key set cannot be fetched",
+            "read the reason of client_keys_failed in the audit; the client may come back",
+        )],
+        "assertion_replayed" => &[Cause(
+            "the client sent an assertion twice",
+            "tell its makers: each request needs an assertion with a jti of its own",
         )],
         "verifier" | "not_a_verifier" => &[
             Cause("two attempts at once were mixed up by the client", "close other tabs, then connect once"),

@@ -1,5 +1,6 @@
 //! Values as an operator writes them, each read once.
 
+use shared::jwk::JwkSet;
 use shared::oauth::api_key::{ApiKeyId, ApiKeyName};
 use shared::oauth::client::ClientId;
 use shared::oauth::client_name;
@@ -59,6 +60,20 @@ pub(crate) fn client_name(text: &str) -> Result<String, String> {
 
 pub(crate) fn redirect_uri(text: &str) -> Result<RedirectUri, String> {
     RedirectUri::parse(text).map(|uri| uri.without_loopback_port()).map_err(|error| error.sentence().to_owned())
+}
+
+/// The keys in a file. A private key in it is refused: it belongs to the client alone.
+pub(crate) fn jwks(path: &str) -> Result<JwkSet, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    let set = serde_json::from_str(&text).map_err(|error| format!("{path} is not JSON: {error}"))?;
+    JwkSet::parse(&set).map_err(|error| format!("{path} cannot be used: {error}"))
+}
+
+/// By the rule for the address of a metadata document.
+pub(crate) fn jwks_uri(text: &str) -> Result<String, String> {
+    let fits = ClientId::parse(text).is_some_and(|address| address.is_metadata_document_url());
+    let rule = || "https, or http on a loopback host, with a path, without fragment or user".to_owned();
+    if fits { Ok(text.to_owned()) } else { Err(rule()) }
 }
 
 /// A span of time: `90s`, `15m`, `12h`, `30d`.

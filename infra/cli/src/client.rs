@@ -5,7 +5,9 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
+use shared::jwk::{Jwk, JwkSet};
 use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
+use shared::oauth::client_keys::{ClientKeys, KeySource, RemoteJwks};
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::secret::{Digest, Secret, to_text};
 use shared::store::clients::{Clients, MAX_SECRETS, PutOutcome};
@@ -20,7 +22,7 @@ use crate::output::{Output, fields, table};
 /// What can be done to clients.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Register a client with a secret, which is shown this once
+    /// Register a client with a secret, which is shown this once, or with its public keys
     #[command(after_help = "For Cowork and claude.ai:  --redirect-uri https://claude.ai/api/mcp/auth_callback")]
     Add {
         /// What it is to call itself: 1 to 64 letters, digits, `.`, `_` and `-`
@@ -32,6 +34,12 @@ pub(crate) enum Command {
         /// Where it is answered: https, or http on a loopback host. May be given several times
         #[arg(long = "redirect-uri", value_name = "URI", required = true, value_parser = arguments::redirect_uri)]
         redirect_uris: Vec<RedirectUri>,
+        /// A file with its public keys, a JWK set. It proves itself by signing with one (private_key_jwt), and has no secret
+        #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri", value_parser = arguments::jwks)]
+        jwks: Option<JwkSet>,
+        /// Where its public keys are, in place of --jwks: they may change there
+        #[arg(long, value_name = "URL", value_parser = arguments::jwks_uri)]
+        jwks_uri: Option<String>,
     },
     /// List all clients, those included that registered themselves
     List,
@@ -93,7 +101,11 @@ pub(crate) enum SecretCommand {
 pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, CommandError> {
     let (clients, now) = (&context.environment.clients()?, context.now);
     match command {
-        Command::Add { id, name, redirect_uris } => add(context, clients, id, name, redirect_uris).await,
+        Command::Add { id, name, redirect_uris, jwks, jwks_uri } => {
+            let source = jwks.map(KeySource::Inline);
+            let source = source.or(jwks_uri.map(|uri| KeySource::Remote(RemoteJwks::new(uri))));
+            add(context, clients, id, name, redirect_uris, source).await
+        }
         Command::List => Ok(all(&clients.list(now).await?)),
         Command::Show { id } => Ok(one(&find(clients, id, now).await?)),
         Command::Remove { id } => remove(context, clients, id).await,
@@ -111,14 +123,20 @@ async fn add(
     id: ClientId,
     name: String,
     redirect_uris: Vec<RedirectUri>,
+    keys: Option<KeySource>,
 ) -> Result<Output, CommandError> {
     match clients.find(&id, context.now).await?.map(|there| there.kind) {
         None => {}
         Some(ClientKind::Blocked { .. }) => return Err(CommandError::Blocked(id)),
         Some(_) => return Err(CommandError::ClientExists(id)),
     }
-    let (text, secret) = new_secret(context.now);
-    let kind = ClientKind::Confidential { secrets: vec![secret] };
+    let (kind, secret) = match keys {
+        Some(source) => (ClientKind::PrivateKeyJwt(ClientKeys { source, algorithm: None }), None),
+        None => {
+            let (text, secret) = new_secret(context.now);
+            (ClientKind::Confidential { secrets: vec![secret] }, Some((text, secret)))
+        }
+    };
     // Two addresses on loopback may differ by the port alone, which has been cut.
     let mut distinct: Vec<RedirectUri> = Vec::new();
     for uri in redirect_uris {
@@ -131,16 +149,20 @@ async fn add(
     match clients.put(&client).await? {
         PutOutcome::Written => {}
         // Another operator wrote it after our own first try, whose answer was lost.
-        PutOutcome::Unchanged if has_secret(clients, &client.id, &secret.digest, context.now).await? => {}
-        PutOutcome::Unchanged => return Err(CommandError::ClientExists(client.id)),
+        PutOutcome::Unchanged => match &secret {
+            Some((_, secret)) if has_secret(clients, &client.id, &secret.digest, context.now).await? => {}
+            _ => return Err(CommandError::ClientExists(client.id)),
+        },
         PutOutcome::Blocked => return Err(CommandError::Blocked(client.id)),
     }
     context.record(&OperatorEvent::ClientAdded { client: client.id.as_str() });
-    let mut json = to_json(&client);
+    let (mut json, id) = (to_json(&client), &client.id);
+    let Some((text, _)) = secret else {
+        return Ok(Output { text: format!("{id} is registered. It proves itself by its key.\n"), json });
+    };
     if let Some(json) = json.as_object_mut() {
         json.insert("client_secret".to_owned(), Value::from(text.as_str()));
     }
-    let id = &client.id;
     Ok(Output { text: format!("{id} is registered. {}", shown_once(&text)), json })
 }
 
@@ -159,8 +181,8 @@ async fn remove(context: &Context, clients: &Clients, id: ClientId) -> Result<Ou
     }
     let ended = revoke_grants(context, &client.id).await?;
     let again = match client.kind {
-        ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => String::new(),
-        ClientKind::Registered { .. } | ClientKind::Document(_) => {
+        ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt(_) | ClientKind::Blocked { .. } => String::new(),
+        ClientKind::Registered { .. } | ClientKind::Document(..) => {
             format!(" It can come back by itself; `amble client block {}` keeps it out.", client.id)
         }
     };
@@ -294,10 +316,12 @@ fn secrets(client: &Client) -> Option<&[ClientSecretDigest]> {
 }
 
 fn without_secrets(client: Client) -> CommandError {
-    if let ClientKind::Blocked { .. } = client.kind {
-        CommandError::Blocked(client.id)
-    } else {
-        CommandError::Public(client.id)
+    match client.kind {
+        ClientKind::Blocked { .. } => CommandError::Blocked(client.id),
+        ClientKind::PrivateKeyJwt(_) => CommandError::HasKeys(client.id),
+        ClientKind::Registered { .. } | ClientKind::Confidential { .. } | ClientKind::Document(..) => {
+            CommandError::Public(client.id)
+        }
     }
 }
 
@@ -326,15 +350,25 @@ fn one(client: &Client) -> Output {
     for secret in secrets(client).unwrap_or_default() {
         rows.push(("Secret", format!("{} of {}", listed_as(secret), secret.made.to_rfc3339())));
     }
+    match client.keys().map(|keys| &keys.source) {
+        Some(KeySource::Inline(set)) => rows.extend(set.keys().iter().map(|key| ("Key", key_name(key)))),
+        Some(KeySource::Remote(remote)) => rows.push(("Keys", remote.uri.clone())),
+        None => {}
+    }
     Output { text: fields(&rows), json: to_json(client) }
+}
+
+/// A key as people tell it from others.
+fn key_name(key: &Jwk) -> String {
+    format!("{} for {}", key.kid().unwrap_or("without a name"), key.algorithm().as_str())
 }
 
 /// For how long, and how it came.
 fn kept(client: &Client) -> String {
     match &client.kind {
         ClientKind::Registered { expires } => format!("registered itself, until {}", expires.to_rfc3339()),
-        ClientKind::Document(known) => format!("describes itself, read {}", known.fetched.to_rfc3339()),
-        ClientKind::Confidential { .. } => "by hand".to_owned(),
+        ClientKind::Document(known, _) => format!("describes itself, read {}", known.fetched.to_rfc3339()),
+        ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt(_) => "by hand".to_owned(),
         ClientKind::Blocked { since } => format!("blocked since {}", since.to_rfc3339()),
     }
 }
@@ -347,8 +381,14 @@ fn to_json(client: &Client) -> Value {
     if let Some(name) = &client.name {
         members.insert("client_name".to_owned(), Value::from(name.as_str()));
     }
+    match client.keys().map(|keys| &keys.source) {
+        Some(KeySource::Inline(set)) => drop(members.insert("jwks".to_owned(), json!(set))),
+        Some(KeySource::Remote(remote)) => drop(members.insert("jwks_uri".to_owned(), json!(remote.uri))),
+        None => {}
+    }
     match &client.kind {
-        ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. }) => {
+        ClientKind::PrivateKeyJwt(_) => None,
+        ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. }, _) => {
             members.insert("expires".to_owned(), Value::from(expires.to_rfc3339()))
         }
         ClientKind::Confidential { secrets } => {

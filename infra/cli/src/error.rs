@@ -56,6 +56,8 @@ pub(crate) enum CommandError {
     NotBlocked(ClientId),
     #[error("{0} registered itself, and such a client has no secrets")]
     Public(ClientId),
+    #[error("{0} proves itself by its keys, and such a client has no secrets")]
+    HasKeys(ClientId),
     #[error("{0} has {MAX_SECRETS} secrets already; remove one first")]
     TooMany(ClientId),
     #[error("{0} has no secret {1}; `amble client secret list {0}` tells which it has")]

@@ -1,4 +1,5 @@
-//! How a client says who it is: `none`, `client_secret_post` or `client_secret_basic` (OAuth 2.1 §2.4, §3.2.1).
+//! How a client says who it is: `none`, `client_secret_post`, `client_secret_basic` (OAuth 2.1 §2.4, §3.2.1) or
+//! `private_key_jwt` (RFC 7523 §2.2).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,7 +7,8 @@ use http::header::AUTHORIZATION;
 use lambda_http::Request;
 
 use super::parameters::{Parameters, decode};
-use crate::oauth::client::{ClientCredentials, ClientId};
+use crate::oauth::client::{ClientCredentials, ClientId, PresentedProof};
+use crate::oauth::client_assertion::{ASSERTION_TYPE, AssertionError, ClientAssertion};
 use crate::oauth::secret::Digest;
 
 /// Why a request does not say who its client is.
@@ -18,6 +20,12 @@ pub enum ClientCredentialsError {
     Basic,
     /// Two methods at once, or two ids that differ.
     Twice,
+    /// An assertion that does not say of what type it is.
+    MissingAssertionType,
+    /// An assertion of another type than a JWT.
+    UnknownAssertionType,
+    /// An assertion that nothing could verify.
+    Assertion(AssertionError),
 }
 
 /// The credentials in `request`, whose body holds `parameters`.
@@ -26,19 +34,43 @@ pub enum ClientCredentialsError {
 /// When there are none, or more than one.
 pub fn read(request: &Request, parameters: &Parameters) -> Result<ClientCredentials, ClientCredentialsError> {
     let named = parameters.value("client_id");
+    let (secret, assertion) = (parameters.value("client_secret"), parameters.value("client_assertion"));
     let Some(header) = request.headers().get(AUTHORIZATION) else {
-        let id = named.and_then(ClientId::parse).ok_or(ClientCredentialsError::Missing)?;
-        let secret = parameters.value("client_secret").map(|secret| Digest::of(secret.as_bytes()));
-        return Ok(ClientCredentials { id, secret, basic: false });
+        let (id, proof) = match (secret, assertion) {
+            (Some(_), Some(_)) => return Err(ClientCredentialsError::Twice),
+            (None, Some(assertion)) => {
+                let assertion = read_assertion(assertion, parameters.value("client_assertion_type"))?;
+                // RFC 7521 §4.2: the id may be left out. If both differ, the assertion is another client's.
+                let id = named.unwrap_or(assertion.subject());
+                (ClientId::parse(id), PresentedProof::Assertion(Box::new(assertion)))
+            }
+            (Some(secret), None) => {
+                (named.and_then(ClientId::parse), PresentedProof::Secret(Digest::of(secret.as_bytes())))
+            }
+            (None, None) => (named.and_then(ClientId::parse), PresentedProof::None),
+        };
+        return Ok(ClientCredentials { id: id.ok_or(ClientCredentialsError::Missing)?, proof, basic: false });
     };
-    let (id, secret) = header.to_str().ok().and_then(basic).ok_or(ClientCredentialsError::Basic)?;
-    if parameters.value("client_secret").is_some() || named.is_some_and(|named| named != id) {
+    let (id, presented) = header.to_str().ok().and_then(basic).ok_or(ClientCredentialsError::Basic)?;
+    if secret.is_some() || assertion.is_some() || named.is_some_and(|named| named != id) {
         return Err(ClientCredentialsError::Twice);
     }
     let id = ClientId::parse(&id).ok_or(ClientCredentialsError::Basic)?;
     // Several libraries send a public client's id with an empty secret. In the body an empty secret counts as none, so here too.
-    let secret = (!secret.is_empty()).then(|| Digest::of(secret.as_bytes()));
-    Ok(ClientCredentials { id, secret, basic: true })
+    let proof = if presented.is_empty() {
+        PresentedProof::None
+    } else {
+        PresentedProof::Secret(Digest::of(presented.as_bytes()))
+    };
+    Ok(ClientCredentials { id, proof, basic: true })
+}
+
+fn read_assertion(assertion: &str, kind: Option<&str>) -> Result<ClientAssertion, ClientCredentialsError> {
+    match kind {
+        None => Err(ClientCredentialsError::MissingAssertionType),
+        Some(ASSERTION_TYPE) => ClientAssertion::parse(assertion).map_err(ClientCredentialsError::Assertion),
+        Some(_) => Err(ClientCredentialsError::UnknownAssertionType),
+    }
 }
 
 /// RFC 6749 §2.3.1: both halves are form-encoded before they are joined.

@@ -95,7 +95,12 @@ impl From<ClientCredentialsError> for ErrorResponse {
             ClientCredentialsError::Twice => {
                 Self::new(ErrorCode::InvalidRequest, "Authenticate the client in one way only.")
             }
-            ClientCredentialsError::Basic => Self::INVALID_CLIENT,
+            ClientCredentialsError::MissingAssertionType => {
+                Self::new(ErrorCode::InvalidRequest, "client_assertion_type is missing.")
+            }
+            ClientCredentialsError::Basic
+            | ClientCredentialsError::UnknownAssertionType
+            | ClientCredentialsError::Assertion(_) => Self::INVALID_CLIENT,
         }
     }
 }

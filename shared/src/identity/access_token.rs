@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use crate::clock::Timestamp;
+use crate::jwk::Jwk;
 use crate::oauth::tenant::PersonId;
 
 /// A token in its parts, not verified.
@@ -17,13 +17,6 @@ pub(super) struct Token<'a> {
     header: Header,
     message: &'a str,
     signature: &'a str,
-}
-
-/// A key of the project, and its algorithm.
-#[derive(Clone)]
-pub(super) struct Key {
-    pub(super) algorithm: Algorithm,
-    pub(super) decoding: DecodingKey,
 }
 
 /// The claims of a token that we use.
@@ -81,14 +74,8 @@ impl<'a> Token<'a> {
     }
 
     /// The key decides the algorithm. The token must name the same one.
-    pub(super) fn is_signed_by(&self, key: &Key) -> bool {
-        let named = match key.algorithm {
-            Algorithm::ES256 => "ES256",
-            Algorithm::RS256 => "RS256",
-            _ => return false,
-        };
-        self.header.alg == named
-            && crypto::verify(self.signature, self.message.as_bytes(), &key.decoding, key.algorithm).unwrap_or(false)
+    pub(super) fn is_signed_by(&self, key: &Jwk) -> bool {
+        self.header.alg == key.algorithm().as_str() && key.verifies(self.message, self.signature)
     }
 
     /// Whether Supabase itself could have signed it with a key that it does not publish.

@@ -1,17 +1,15 @@
 //! The project's public keys, kept per process.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::time::Duration;
 
 use http::StatusCode;
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::access_token::{Key, Token};
+use super::access_token::Token;
 use super::supabase::{Supabase, SupabaseRequest};
 use crate::clock::Timestamp;
+use crate::jwk::Jwk;
 use crate::upstream_error::UpstreamError;
 
 /// The keys as last fetched.
@@ -26,7 +24,7 @@ pub(super) struct Jwks {
 /// The state of a key.
 pub(super) enum KeyLookup {
     /// The project publishes it.
-    Key(Key),
+    Key(Jwk),
     /// Only Supabase can verify a token of it. `confirmed`: Supabase recently confirmed a token of this key,
     /// or keys of this kind are never published.
     Unpublished { confirmed: bool },
@@ -36,7 +34,7 @@ pub(super) enum KeyLookup {
 
 struct Set {
     /// Keys by id. A key of an unknown kind has no value.
-    keys: Vec<(String, Option<Key>)>,
+    keys: Vec<(String, Option<Jwk>)>,
     fetched: Timestamp,
 }
 
@@ -101,12 +99,12 @@ impl Jwks {
         Ok(true)
     }
 
-    fn key(&self, kid: &str) -> Option<&Option<Key>> {
+    fn key(&self, kid: &str) -> Option<&Option<Jwk>> {
         self.set.as_ref()?.keys.iter().find(|(known, _)| known == kid).map(|(_, key)| key)
     }
 }
 
-async fn fetch(supabase: &Supabase) -> Result<Vec<(String, Option<Key>)>, UpstreamError> {
+async fn fetch(supabase: &Supabase) -> Result<Vec<(String, Option<Jwk>)>, UpstreamError> {
     #[derive(Deserialize)]
     struct Document {
         keys: Vec<Value>,
@@ -119,40 +117,7 @@ async fn fetch(supabase: &Supabase) -> Result<Vec<(String, Option<Key>)>, Upstre
     // A key of an unknown kind must not make the others unusable.
     let listed = |jwk: Value| {
         let kid = jwk.get("kid")?.as_str()?.to_owned();
-        Some((kid, key(jwk).map(|(_, key)| key)))
+        Some((kid, Jwk::parse(&jwk)))
     };
     Ok(answer.json::<Document>(CALL)?.keys.into_iter().filter_map(listed).collect())
-}
-
-/// A P-256 key for ES256 or an RSA key of 2048 bits or more for RS256, each for nothing else.
-pub(super) fn key(jwk: Value) -> Option<(String, Key)> {
-    #[derive(Deserialize)]
-    struct Jwk {
-        kid: String,
-        alg: Option<String>,
-        #[serde(rename = "use")]
-        usage: Option<String>,
-        #[serde(flatten)]
-        material: Material,
-    }
-    #[derive(Deserialize)]
-    #[serde(tag = "kty")]
-    enum Material {
-        #[serde(rename = "EC")]
-        Ec { crv: String, x: String, y: String },
-        #[serde(rename = "RSA")]
-        Rsa { n: String, e: String },
-    }
-    let named: Jwk = serde_json::from_value(jwk).ok()?;
-    let (name, algorithm, decoding) = match &named.material {
-        Material::Ec { crv, x, y } if crv == "P-256" => {
-            ("ES256", Algorithm::ES256, DecodingKey::from_ec_components(x, y).ok()?)
-        }
-        Material::Rsa { n, e } if URL_SAFE_NO_PAD.decode(n).ok()?.len() >= 256 => {
-            ("RS256", Algorithm::RS256, DecodingKey::from_rsa_components(n, e).ok()?)
-        }
-        _ => return None,
-    };
-    let agrees = named.alg.is_none_or(|alg| alg == name) && named.usage.is_none_or(|usage| usage == "sig");
-    agrees.then_some((named.kid, Key { algorithm, decoding }))
 }

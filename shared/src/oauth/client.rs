@@ -3,9 +3,12 @@
 use std::fmt;
 
 use serde::Serialize;
+use thiserror::Error;
 use url::{Host, Url};
 
 use crate::clock::Timestamp;
+use crate::oauth::client_assertion::{AssertionAudiences, AssertionError, ClientAssertion, VerifiedAssertion};
+use crate::oauth::client_keys::{ClientKeys, KeySource, RemoteJwks};
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::Digest;
 
@@ -103,13 +106,45 @@ pub enum ClientKind {
         /// What is kept of each secret, the oldest first.
         secrets: Vec<ClientSecretDigest>,
     },
-    /// It describes itself in a document at the address that is its id: public, as nobody gave it a secret.
-    Document(DocumentFetch),
+    /// An operator registered it, with its keys.
+    PrivateKeyJwt(ClientKeys),
+    /// It describes itself in a document at the address that is its id. Nobody gave it a secret.
+    Document(DocumentFetch, DocumentAuthentication),
     /// An operator blocked it: it can neither connect nor authenticate.
     Blocked {
         /// Since when.
         since: Timestamp,
     },
+}
+
+/// How a client with a metadata document proves itself, by what the document says.
+#[derive(Clone, Debug)]
+pub enum DocumentAuthentication {
+    /// By nothing (`none`).
+    Public,
+    /// By a key (`private_key_jwt`), and by nothing less.
+    PrivateKeyJwt(ClientKeys),
+    /// By either, as it likes at each request.
+    Either(ClientKeys),
+}
+
+impl DocumentAuthentication {
+    /// Its keys, if it may use any.
+    #[must_use]
+    pub const fn keys(&self) -> Option<&ClientKeys> {
+        match self {
+            Self::Public => None,
+            Self::PrivateKeyJwt(keys) | Self::Either(keys) => Some(keys),
+        }
+    }
+
+    /// To record what is known of its key set.
+    pub const fn keys_mut(&mut self) -> Option<&mut ClientKeys> {
+        match self {
+            Self::Public => None,
+            Self::PrivateKeyJwt(keys) | Self::Either(keys) => Some(keys),
+        }
+    }
 }
 
 /// The last fetch of the metadata document that describes a client.
@@ -140,8 +175,44 @@ impl Client {
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
         match &self.kind {
-            ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. }) => now < *expires,
-            ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => true,
+            ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. }, _) => {
+                now < *expires
+            }
+            ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt(_) | ClientKind::Blocked { .. } => true,
+        }
+    }
+
+    /// The keys that it may prove itself by.
+    #[must_use]
+    pub const fn keys(&self) -> Option<&ClientKeys> {
+        match &self.kind {
+            ClientKind::PrivateKeyJwt(keys) => Some(keys),
+            ClientKind::Document(_, authentication) => authentication.keys(),
+            ClientKind::Registered { .. } | ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => None,
+        }
+    }
+
+    /// Its key set, if that is at an address.
+    #[must_use]
+    pub fn remote_keys(&self) -> Option<&RemoteJwks> {
+        match &self.keys()?.source {
+            KeySource::Remote(remote) => Some(remote),
+            KeySource::Inline(_) => None,
+        }
+    }
+
+    /// The same, to record what is known of it.
+    pub fn remote_keys_mut(&mut self) -> Option<&mut RemoteJwks> {
+        let keys = match &mut self.kind {
+            ClientKind::PrivateKeyJwt(keys) => keys,
+            ClientKind::Document(_, authentication) => authentication.keys_mut()?,
+            ClientKind::Registered { .. } | ClientKind::Confidential { .. } | ClientKind::Blocked { .. } => {
+                return None;
+            }
+        };
+        match &mut keys.source {
+            KeySource::Remote(remote) => Some(remote),
+            KeySource::Inline(_) => None,
         }
     }
 
@@ -149,53 +220,174 @@ impl Client {
     /// and the binding of grants to clients protect it.
     ///
     /// # Errors
-    /// When a confidential client does not show one of its secrets, or a public one shows any; always for one that is blocked.
+    /// When a client does not prove itself as it must: a confidential one by one of its secrets, one with keys by an
+    /// assertion for `audiences`, a public one by nothing; always for one that is blocked.
     pub fn authenticate(
         self,
         credentials: &ClientCredentials,
-    ) -> Result<AuthenticatedClient, ClientAuthenticationError> {
-        let authenticated = match (&self.kind, &credentials.secret) {
-            (ClientKind::Registered { .. } | ClientKind::Document(_), None) => true,
-            (ClientKind::Confidential { secrets }, Some(presented)) => {
-                // Every secret is compared, so that the time does not show which one matched.
-                secrets.iter().fold(false, |found, secret| found | secret.digest.matches(presented))
+        audiences: &AssertionAudiences,
+        now: Timestamp,
+    ) -> Result<AuthenticatedClient, CredentialsError> {
+        use DocumentAuthentication::{Either, PrivateKeyJwt, Public};
+
+        let proof = match (&self.kind, &credentials.proof) {
+            (ClientKind::Registered { .. } | ClientKind::Document(_, Public | Either(_)), PresentedProof::None) => {
+                ClientProof::None
             }
-            (ClientKind::Registered { .. } | ClientKind::Document(_), Some(_))
-            | (ClientKind::Confidential { .. }, None)
-            | (ClientKind::Blocked { .. }, _) => false,
+            (ClientKind::Confidential { secrets }, PresentedProof::Secret(presented)) => {
+                // Every secret is compared, so that the time does not show which one matched.
+                if !secrets.iter().fold(false, |found, secret| found | secret.digest.matches(presented)) {
+                    return Err(CredentialsError::Secret);
+                }
+                ClientProof::Secret
+            }
+            (
+                ClientKind::PrivateKeyJwt(keys) | ClientKind::Document(_, PrivateKeyJwt(keys) | Either(keys)),
+                PresentedProof::Assertion(assertion),
+            ) => ClientProof::Assertion(assertion.verify(self.id.as_str(), keys, audiences, now)?),
+            (
+                ClientKind::Registered { .. }
+                | ClientKind::Confidential { .. }
+                | ClientKind::PrivateKeyJwt(_)
+                | ClientKind::Document(..)
+                | ClientKind::Blocked { .. },
+                _,
+            ) => return Err(CredentialsError::Method),
         };
-        if authenticated && credentials.id == self.id {
-            Ok(AuthenticatedClient(self))
-        } else {
-            Err(ClientAuthenticationError)
+        if credentials.id != self.id {
+            return Err(CredentialsError::Method);
         }
+        Ok(AuthenticatedClient { client: self, proof })
     }
 }
 
-/// What a client presents: its id and, if it has one, the digest of its secret.
+/// What a client presents: its id and what proves it.
 #[derive(Debug)]
 pub struct ClientCredentials {
     /// The id.
     pub id: ClientId,
-    /// The digest of the secret.
-    pub secret: Option<Digest>,
+    /// What is to prove that it is that client.
+    pub proof: PresentedProof,
     /// Whether they came in the `Authorization` header: a refusal must then name the scheme (RFC 6749 §5.2).
     pub basic: bool,
 }
 
-/// The credentials are not this client's.
+/// One kind of proof: a request with two is refused before (RFC 6749 §2.3).
+#[derive(Debug)]
+pub enum PresentedProof {
+    /// Nothing.
+    None,
+    /// The digest of a secret.
+    Secret(Digest),
+    /// A client assertion, not verified.
+    Assertion(Box<ClientAssertion>),
+}
+
+/// The credentials do not prove the client.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum CredentialsError {
+    /// It must prove itself in another way, or not at all.
+    #[error("the client must prove itself in another way")]
+    Method,
+    /// Not one of its secrets.
+    #[error("the client secret is wrong")]
+    Secret,
+    /// Its assertion.
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
+}
+
+/// How a client proves itself. A grant remembers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientAuthenticationError;
+pub enum ClientAuthenticationMethod {
+    /// By nothing: a public client.
+    None,
+    /// By a secret, in the body or in the header.
+    ClientSecret,
+    /// By a key (`private_key_jwt`).
+    PrivateKeyJwt,
+}
+
+impl ClientAuthenticationMethod {
+    /// As the table and the audit write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecret => "client_secret",
+            Self::PrivateKeyJwt => "private_key_jwt",
+        }
+    }
+
+    /// As the table holds it.
+    #[must_use]
+    pub fn from_stored(text: &str) -> Option<Self> {
+        [Self::None, Self::ClientSecret, Self::PrivateKeyJwt].into_iter().find(|method| method.as_str() == text)
+    }
+
+    /// Whether it proves as much as `other`. A secret and a key prove the same.
+    #[must_use]
+    pub fn suffices_for(self, other: Self) -> bool {
+        self != Self::None || other == Self::None
+    }
+}
+
+/// What proved a client.
+#[derive(Clone, Debug)]
+pub enum ClientProof {
+    /// Nothing.
+    None,
+    /// One of its secrets.
+    Secret,
+    /// An assertion, which may be used once.
+    Assertion(VerifiedAssertion),
+}
+
+impl ClientProof {
+    /// The kind of it.
+    #[must_use]
+    pub const fn method(&self) -> ClientAuthenticationMethod {
+        match self {
+            Self::None => ClientAuthenticationMethod::None,
+            Self::Secret => ClientAuthenticationMethod::ClientSecret,
+            Self::Assertion(_) => ClientAuthenticationMethod::PrivateKeyJwt,
+        }
+    }
+
+    /// The audience of the assertion, if it is one, for the audit.
+    #[must_use]
+    pub fn audience(&self) -> Option<&'static str> {
+        self.assertion().map(|assertion| assertion.audience.as_str())
+    }
+
+    /// The assertion, if it is one.
+    #[must_use]
+    pub const fn assertion(&self) -> Option<&VerifiedAssertion> {
+        match self {
+            Self::Assertion(assertion) => Some(assertion),
+            Self::None | Self::Secret => None,
+        }
+    }
+}
 
 /// A client that is authenticated. Only [`Client::authenticate`] makes one.
 #[derive(Debug)]
-pub struct AuthenticatedClient(Client);
+pub struct AuthenticatedClient {
+    client: Client,
+    proof: ClientProof,
+}
 
 impl AuthenticatedClient {
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> &ClientId {
-        &self.0.id
+        &self.client.id
+    }
+
+    /// What proved it.
+    #[must_use]
+    pub const fn proof(&self) -> &ClientProof {
+        &self.proof
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::oauth::access_token;
 use crate::oauth::approval_basis::ApprovalBasis;
-use crate::oauth::client::{AuthenticatedClient, ClientId};
+use crate::oauth::client::{AuthenticatedClient, ClientAuthenticationMethod, ClientId, ClientProof};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
@@ -99,6 +99,8 @@ pub enum GrantState {
 pub struct Active {
     /// Since when.
     pub since: Timestamp,
+    /// How its client proved itself when it exchanged the code. From then on it must not prove less.
+    pub authentication: ClientAuthenticationMethod,
     /// Its refresh tokens, unless the person did not want to stay connected.
     pub family: Option<TokenFamily>,
     /// The newest generation of which mcp has seen an access token.
@@ -219,6 +221,7 @@ impl CodeError {
 #[derive(Debug)]
 pub struct VerifiedCode {
     grant: Grant,
+    proof: ClientProof,
 }
 
 impl Grant {
@@ -276,7 +279,7 @@ impl Grant {
             GrantState::Revoked { .. } => Err(CodeError::GrantRevoked),
             GrantState::Active(_) => Err(CodeError::Replayed),
             GrantState::Issued if now.since(self.approval.at) > CODE_LIFETIME => Err(CodeError::Expired),
-            GrantState::Issued => Ok(VerifiedCode { grant: self }),
+            GrantState::Issued => Ok(VerifiedCode { grant: self, proof: client.proof().clone() }),
         }
     }
 
@@ -324,6 +327,15 @@ impl Grant {
         family.superseded.contains(generation)
     }
 
+    /// Whether `client` proves itself by as much as it did when it exchanged the code.
+    #[must_use]
+    pub fn is_proven_enough_by(&self, client: &AuthenticatedClient) -> bool {
+        match &self.state {
+            GrantState::Active(active) => client.proof().method().suffices_for(active.authentication),
+            GrantState::Issued | GrantState::Revoked { .. } => true,
+        }
+    }
+
     /// Whether `token` is, or was, one of this grant's.
     #[must_use]
     pub fn is_proven_by(&self, token: &RefreshToken) -> bool {
@@ -344,10 +356,10 @@ impl Grant {
 }
 
 impl VerifiedCode {
-    /// The grant as it was read from the table.
+    /// The grant as it was read from the table, and what proved its client.
     #[must_use]
-    pub fn into_grant(self) -> Grant {
-        self.grant
+    pub fn into_parts(self) -> (Grant, ClientProof) {
+        (self.grant, self.proof)
     }
 
     /// The grant in use, with its first refresh token if the person agreed to stay connected.
@@ -355,6 +367,6 @@ impl VerifiedCode {
     pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {
         let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
         let (family, token) = stays.then(|| TokenFamily::create(&self.grant.id, now)).unzip();
-        (Active { since: now, family, seen: 0, used: None }, token)
+        (Active { since: now, authentication: self.proof.method(), family, seen: 0, used: None }, token)
     }
 }

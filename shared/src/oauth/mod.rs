@@ -4,6 +4,8 @@ pub mod access_token;
 pub mod api_key;
 pub mod approval_basis;
 pub mod client;
+pub mod client_assertion;
+pub mod client_keys;
 pub mod client_name;
 pub mod connection_attempt;
 pub mod error;

@@ -3,14 +3,21 @@
 //! ```text
 //! registered    { id: "c_…", kind: "registered", name?: "Claude", redirect_uris: ["https://…"], refreshes: true, expires: 1795… }
 //! confidential  { id: "acme-cowork", kind: "confidential", name: "Acme", redirect_uris: […], refreshes: true, secrets: { "<digest>": 1795… } }
+//! private_key   { id: "acme-agent", kind: "private_key", name: "Acme", redirect_uris: […], refreshes: true } + keys
 //! document      { id: "https://claude.ai/oauth/…", kind: "document", name: "Claude", redirect_uris: ["https://…"], refreshes: true,
-//!                 fetched: 1795…, fresh: 1795…, digest: <32 bytes>, expires: 1795… }
+//!                 fetched: 1795…, fresh: 1795…, digest: <32 bytes>, expires: 1795… }, and if it proves itself by a key
+//!                 + { authentication: "private_key_jwt" or "either" } + keys
+//! keys          { signing_alg?: "RS256", jwks: "{\"keys\":[…]}" } or
+//!               { signing_alg?: "RS256", jwks_uri: "https://…", jwks?: "{…}", jwks_fetched?: 1795…,
+//!                 jwks_tried?: 1795…, jwks_claim?: <16 bytes> }
 //! blocked       { id: "c_…", kind: "blocked", name?: "Claude", since: 1795… }
 //! removed       { id: "c_…", kind: "removed", since: 1795…, expires: 1796… }
 //! every one     + { made_by?: <16 bytes> }
 //! ```
 //!
-//! `secrets` maps the digest of each secret, in base64url, to the time when it was created.
+//! `secrets` maps the digest of each secret, in base64url, to the time when it was created. `jwks` holds the keys that
+//! can be used. Of a set at an address, `jwks_fetched` says since when, and `jwks_tried` when somebody last began to
+//! fetch it (which try, `jwks_claim` says): one request does, and the others go on with what there is.
 //!
 //! `expires` is set when a client is first seen. After that only approvals extend it: a client of a metadata
 //! document is kept as long as its grants.
@@ -29,14 +36,15 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update};
 
 use super::item::{Item, Value, unparsable_item};
 use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome, write_as_read};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
-use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
+use crate::jwk::{JwkSet, SigningAlgorithm};
+use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentAuthentication, DocumentFetch};
+use crate::oauth::client_keys::{CachedJwks, ClientKeys, KeySource, RemoteJwks};
 use crate::oauth::grant::ABSOLUTE_LIFETIME;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
@@ -66,12 +74,29 @@ const BLOCKED: &str = "blocked";
 const REMOVED: &str = "removed";
 /// The kind of a client that an operator registered.
 const CONFIDENTIAL: &str = "confidential";
+/// The kind of a client that an operator registered with its keys.
+const PRIVATE_KEY: &str = "private_key";
 
 /// How long a removed client leaves an item: far longer than a write can be late.
 const REMOVED_RETENTION: Duration = Duration::from_hours(7 * 24);
 
 /// The attributes that describe a client. After its removal nothing is left of them.
-const ATTRIBUTES: [&str; 7] = ["name", "redirect_uris", "refreshes", "secrets", "fetched", "fresh", "digest"];
+const ATTRIBUTES: [&str; 14] = [
+    "name",
+    "redirect_uris",
+    "refreshes",
+    "secrets",
+    "fetched",
+    "fresh",
+    "digest",
+    "authentication",
+    "signing_alg",
+    "jwks",
+    "jwks_uri",
+    "jwks_fetched",
+    "jwks_tried",
+    "jwks_claim",
+];
 
 /// The table of clients.
 #[derive(Clone)]
@@ -136,8 +161,12 @@ impl Clients {
                     .expression_attribute_values(":expires", Value::from(*expires).0),
             ),
             // Two requests may store the same document at once. Both write the same.
-            ClientKind::Document(DocumentFetch { fetched, fresh, digest, expires }) => (
-                item.with("kind", "document")
+            ClientKind::Document(DocumentFetch { fetched, fresh, digest, expires }, authentication) => (
+                key_attributes(authentication.keys())
+                    .into_iter()
+                    .fold(item, |item, (name, value)| item.with_some(name, value))
+                    .with_some("authentication", authentication_text(authentication))
+                    .with("kind", "document")
                     .with("fetched", *fetched)
                     .with("fresh", *fresh)
                     .with("digest", digest.as_bytes().as_slice())
@@ -145,7 +174,7 @@ impl Clients {
                 put.condition_expression("attribute_not_exists(id) OR kind = :removed OR expires <= :fetched")
                     .expression_attribute_values(":fetched", Value::from(*fetched).0),
             ),
-            ClientKind::Confidential { secrets } => return self.put_confidential(client, secrets).await,
+            ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt(_) => return self.put_by_hand(client).await,
             ClientKind::Blocked { .. } => return Ok(PutOutcome::Blocked),
         };
         let item = item.with(MADE_BY, Secret::<16>::random().expose().as_slice());
@@ -162,21 +191,24 @@ impl Clients {
         }
     }
 
-    async fn put_confidential(
-        &self,
-        client: &Client,
-        secrets: &[ClientSecretDigest],
-    ) -> Result<PutOutcome, UpstreamError> {
+    /// Stores a client that an operator registers, unless its id is taken.
+    async fn put_by_hand(&self, client: &Client) -> Result<PutOutcome, UpstreamError> {
         let outcome = self.change(&client.id, |update, there| {
             let is_free = there.is_none_or(|there| there.text("kind") == Some(REMOVED));
             let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
+            let update = match &client.kind {
+                ClientKind::Confidential { secrets } => {
+                    update.set("kind", CONFIDENTIAL).set("secrets", secrets_map(secrets))
+                }
+                _ => key_attributes(client.keys())
+                    .into_iter()
+                    .fold(update.set("kind", PRIVATE_KEY), |update, (name, value)| update.set_or_remove(name, value)),
+            };
             is_free.then(|| {
                 update
-                    .set("kind", CONFIDENTIAL)
                     .set_or_remove("name", client.name.as_deref())
                     .set("redirect_uris", uris)
                     .set("refreshes", client.refreshes)
-                    .set("secrets", secrets_map(secrets))
                     .remove(["since", "expires"])
             })
         });
@@ -310,41 +342,77 @@ impl Clients {
 
     /// Stores the newly fetched metadata of a known client, unless a later fetch is stored already, or it was
     /// removed or blocked since. The expiry does not change. One that arrives late replaces nothing but a fetch
-    /// of the same second.
+    /// of the same second. What is known of a key set at the same address as before stays.
     ///
     /// # Errors
     /// When DynamoDB fails.
-    pub async fn put_refetched(&self, client: &Client, found: &DocumentFetch) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.UpdateItem";
+    pub async fn put_refetched(
+        &self,
+        client: &Client,
+        found: &DocumentFetch,
+        authentication: &DocumentAuthentication,
+    ) -> Result<(), UpstreamError> {
         let uris: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
-        let update = self
-            .dynamo
-            .update_item()
-            .table_name(&self.table)
-            .key("id", AttributeValue::S(client.id.as_str().to_owned()))
-            .condition_expression("fetched <= :fetched")
-            .update_expression(format!(
-                "SET redirect_uris = :uris, refreshes = :refreshes, fetched = :fetched, fresh = :fresh, digest = :digest{}",
-                if client.name.is_some() { ", #name = :name" } else { " REMOVE #name" },
-            ))
-            .expression_attribute_names("#name", "name")
-            .set_expression_attribute_values(
-                client.name.as_deref().map(|name| [(":name".to_owned(), Value::from(name).0)].into()),
-            )
-            .expression_attribute_values(":uris", Value::from(uris).0)
-            .expression_attribute_values(":refreshes", Value::from(client.refreshes).0)
-            .expression_attribute_values(":fetched", Value::from(found.fetched).0)
-            .expression_attribute_values(":fresh", Value::from(found.fresh).0)
-            .expression_attribute_values(":digest", Value::from(found.digest.as_bytes().as_slice()).0);
-        match update.send().await {
-            Ok(_) => Ok(()),
-            Err(error)
-                if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(upstream_call::failed_at_aws(CALL, &error)),
+        let update = ItemUpdate::default()
+            .set("redirect_uris", uris)
+            .set("refreshes", client.refreshes)
+            .set("fetched", found.fetched)
+            .set("fresh", found.fresh)
+            .set("digest", found.digest.as_bytes().as_slice())
+            .set_or_remove("name", client.name.as_deref())
+            .set_or_remove("authentication", authentication_text(authentication))
+            .when_at_most("fetched", found.fetched);
+        let is_known_set = client.remote_keys().is_some_and(|remote| remote.tried.is_some());
+        let update = key_attributes(authentication.keys())
+            .into_iter()
+            .filter(|(name, _)| !(is_known_set && CACHED_KEYS.contains(name)))
+            .fold(update, |update, (name, value)| update.set_or_remove(name, value));
+        // If it is refused, what is stored is as good.
+        update.write_unmarked(&self.dynamo, &self.key(&client.id)).await.map(drop)
+    }
+
+    /// Claims the fetch of a client's key set at `now`, as it was read as `remote`: one of several requests does.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn claim_jwks_fetch(
+        &self,
+        id: &ClientId,
+        remote: &RemoteJwks,
+        now: Timestamp,
+    ) -> Result<bool, UpstreamError> {
+        let (claim, key) = (*Secret::<16>::random().expose(), self.key(id));
+        let update = ItemUpdate::default()
+            .set("jwks_tried", now)
+            .set("jwks_claim", claim.as_slice())
+            .when_equal("jwks_uri", remote.uri.as_str())
+            .when_equal_or_absent("jwks_tried", remote.tried);
+        if update.write_unmarked(&self.dynamo, &key).await?.is_applied() {
+            return Ok(true);
         }
+        // It may have been our own first try that is in the way.
+        let there = batch_get_items(&self.dynamo, &[key]).await?.pop().flatten();
+        Ok(there.is_some_and(|there| there.bytes("jwks_claim") == Some(&claim)))
+    }
+
+    /// Stores the key set that was fetched by the claim of `claimed`, unless there was another claim since, or the
+    /// client has another key set by now.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn put_fetched_jwks(
+        &self,
+        id: &ClientId,
+        uri: &str,
+        set: &JwkSet,
+        claimed: Timestamp,
+    ) -> Result<(), UpstreamError> {
+        let update = ItemUpdate::default()
+            .set("jwks", jwks_text(set))
+            .set("jwks_fetched", claimed)
+            .when_equal("jwks_uri", uri)
+            .when_equal("jwks_tried", claimed);
+        update.write_unmarked(&self.dynamo, &self.key(id)).await.map(drop)
     }
 
     /// The write that extends the expiry of a client beyond that of any grant approved now. None if it is
@@ -353,7 +421,8 @@ impl Clients {
         // Ten days more than needed, so that most approvals need no write.
         const MARGIN: Duration = Duration::from_hours(10 * 24);
 
-        let (ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. })) = &client.kind
+        let (ClientKind::Registered { expires } | ClientKind::Document(DocumentFetch { expires, .. }, _)) =
+            &client.kind
         else {
             return None;
         };
@@ -428,6 +497,77 @@ fn secrets_map(secrets: &[ClientSecretDigest]) -> Value {
     Value(AttributeValue::M(secrets.iter().map(of).collect()))
 }
 
+/// What is known of a key set at an address.
+const CACHED_KEYS: [&str; 4] = ["jwks", "jwks_fetched", "jwks_tried", "jwks_claim"];
+
+/// Every attribute of a client's keys, with its value if it has one.
+fn key_attributes(keys: Option<&ClientKeys>) -> [(&'static str, Option<Value>); 6] {
+    let (inline, remote) = match keys.map(|keys| &keys.source) {
+        None => (None, None),
+        Some(KeySource::Inline(set)) => (Some(set), None),
+        Some(KeySource::Remote(remote)) => (None, Some(remote)),
+    };
+    let cached = remote.and_then(|remote| remote.cached.as_ref());
+    let algorithm = keys.and_then(|keys| keys.algorithm);
+    [
+        ("signing_alg", algorithm.map(|algorithm| Value::from(algorithm.as_str()))),
+        ("jwks_uri", remote.map(|remote| Value::from(remote.uri.as_str()))),
+        ("jwks", inline.or(cached.map(|cached| &cached.set)).map(|set| Value::from(jwks_text(set)))),
+        ("jwks_fetched", cached.map(|cached| Value::from(cached.fetched))),
+        ("jwks_tried", remote.and_then(|remote| remote.tried).map(Value::from)),
+        ("jwks_claim", None),
+    ]
+}
+
+fn jwks_text(set: &JwkSet) -> String {
+    serde_json::to_string(set).unwrap_or_default()
+}
+
+fn read_jwks(text: &str) -> Option<JwkSet> {
+    JwkSet::parse(&serde_json::from_str(text).ok()?).ok()
+}
+
+fn read_keys(item: &Item) -> Option<ClientKeys> {
+    let set = match item.text("jwks") {
+        Some(text) => Some(read_jwks(text)?),
+        None => None,
+    };
+    let source = match item.text("jwks_uri") {
+        Some(uri) => KeySource::Remote(RemoteJwks {
+            uri: uri.to_owned(),
+            cached: match set {
+                Some(set) => Some(CachedJwks { set, fetched: item.time("jwks_fetched")? }),
+                None => None,
+            },
+            tried: if item.has("jwks_tried") { Some(item.time("jwks_tried")?) } else { None },
+        }),
+        None => KeySource::Inline(set?),
+    };
+    let algorithm = match item.text("signing_alg") {
+        Some(name) => Some(SigningAlgorithm::parse(name)?),
+        None => None,
+    };
+    Some(ClientKeys { source, algorithm })
+}
+
+/// The attribute `authentication`: none for a client that proves itself by nothing.
+const fn authentication_text(authentication: &DocumentAuthentication) -> Option<&'static str> {
+    match authentication {
+        DocumentAuthentication::Public => None,
+        DocumentAuthentication::PrivateKeyJwt(_) => Some("private_key_jwt"),
+        DocumentAuthentication::Either(_) => Some("either"),
+    }
+}
+
+fn read_authentication(item: &Item) -> Option<DocumentAuthentication> {
+    match item.text("authentication") {
+        None => Some(DocumentAuthentication::Public),
+        Some("private_key_jwt") => read_keys(item).map(DocumentAuthentication::PrivateKeyJwt),
+        Some("either") => read_keys(item).map(DocumentAuthentication::Either),
+        Some(_) => None,
+    }
+}
+
 /// The oldest first.
 fn read_secrets(item: &Item) -> Option<Vec<ClientSecretDigest>> {
     let secret = |(digest, made): (&String, &AttributeValue)| {
@@ -455,12 +595,16 @@ fn read(item: &Item) -> Option<Client> {
     let kind = match item.text("kind")? {
         "registered" => ClientKind::Registered { expires: item.time("expires")? },
         CONFIDENTIAL => ClientKind::Confidential { secrets: read_secrets(item)? },
-        "document" => ClientKind::Document(DocumentFetch {
-            fetched: item.time("fetched")?,
-            fresh: item.time("fresh")?,
-            digest: Digest::from_bytes(item.bytes("digest")?)?,
-            expires: item.time("expires")?,
-        }),
+        PRIVATE_KEY => ClientKind::PrivateKeyJwt(read_keys(item)?),
+        "document" => {
+            let fetch = DocumentFetch {
+                fetched: item.time("fetched")?,
+                fresh: item.time("fresh")?,
+                digest: Digest::from_bytes(item.bytes("digest")?)?,
+                expires: item.time("expires")?,
+            };
+            ClientKind::Document(fetch, read_authentication(item)?)
+        }
         _ => return None,
     };
     Some(Client {

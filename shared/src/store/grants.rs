@@ -6,7 +6,7 @@
 //!                email?: "ana@example.com", membership?: <16 bytes>, membership_revocations?: 3, tenant_instance?: <16 bytes>,
 //!                tenant_revocations?: 7, code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
-//! active       + { since: 1795…, seen: 0, used?: 1795… }, and if it can be refreshed
+//! active       + { since: 1795…, seen: 0, used?: 1795…, authentication?: "private_key_jwt" }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
 //!                  retries?: 3, retried?: 1795… }, and once a late retry has superseded a pair
 //!              + { previous_generation?: 4, superseded_salt?: <16 bytes>,
@@ -20,7 +20,11 @@
 //! current token was last issued.
 //! `effective` is written for versions that exchanged a code without reading the membership, and read by none.
 //!
-//! The same table has the pending scopes: [`super::pending_scopes`].
+//! `authentication` is how the client proved itself; a client that proves itself by nothing has none.
+//!
+//! The same table has the pending scopes, [`super::pending_scopes`], and the assertions that clients have used,
+//! [`super::used_assertions`]. Whoever proves itself by an assertion writes both in one transaction: what the
+//! assertion is used for, and that it is used.
 //!
 //! Every transition is one conditional write, and a refused one returns the item as it is. So the table
 //! decides races. `made_by` identifies the write that made the state: a retry after a lost response
@@ -32,17 +36,21 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    self, AttributeValue, Put, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 
 use super::clients::{Clients, ExpiryExtension};
 use super::item::{Item, Value, unparsable_item};
 use super::pending_scopes::{self, PendingScopes};
 use super::transaction::{self, FailedCondition, TransactionOutcome};
+use super::used_assertions;
 use super::{Key, batch_get_items};
+use thiserror::Error;
+
 use crate::clock::Timestamp;
 use crate::oauth::approval_basis::ApprovalBasis;
-use crate::oauth::client::{Client, ClientId};
+use crate::oauth::client::{AuthenticatedClient, Client, ClientAuthenticationMethod, ClientId};
+use crate::oauth::client_assertion::VerifiedAssertion;
 use crate::oauth::grant::{Active, Approval, CodeBinding, Grant, GrantState, RevocationReason, VerifiedCode};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::instance_id::InstanceId;
@@ -58,6 +66,7 @@ use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 const UPDATE: &str = "DynamoDB.UpdateItem";
+const TRANSACT: &str = "DynamoDB.TransactWriteItems";
 
 /// The value that identifies the write of a transition.
 const MADE_BY: &str = ":made_by";
@@ -80,6 +89,17 @@ pub enum Update {
     Conflict(Box<Grant>),
     /// The grant is no longer there.
     NotFound,
+}
+
+/// Why a write on behalf of an authenticated client was not made.
+#[derive(Debug, Error)]
+pub enum ClientWriteError {
+    /// The assertion that proves the client was used before. Nothing was written.
+    #[error("the client assertion was used before")]
+    AssertionReplayed,
+    /// DynamoDB failed.
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
 }
 
 impl Grants {
@@ -128,8 +148,6 @@ impl Grants {
         pending: &PendingScopes,
         now: Timestamp,
     ) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.TransactWriteItems";
-
         let mut extension = clients.expiry_extension(client, now);
         let removal = pending_scopes::removal(&self.table, &grant.approval, pending, now);
         for attempt in 0..2 {
@@ -144,7 +162,7 @@ impl Grants {
                 .set_item(Some(write(grant, effective).into_inner()))
                 .condition_expression("attribute_not_exists(id)")
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            let put = put.build().map_err(|error| upstream_call::failed(CALL, error.to_string()))?;
+            let put = put.build().map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
             let writes: Vec<_> =
                 std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates).collect();
             // The two attempts write different things.
@@ -157,7 +175,7 @@ impl Grants {
                             (0, stored, _) => return self.check_own(grant, stored),
                             // Another approval has extended the client's expiry meanwhile.
                             (_, Some(client), Some(extension)) if extension.is_needless(&client) => {}
-                            _ => return Err(upstream_call::failed(CALL, "the client is gone or blocked")),
+                            _ => return Err(upstream_call::failed(TRANSACT, "the client is gone or blocked")),
                         }
                     }
                     extension = None;
@@ -191,9 +209,9 @@ impl Grants {
     /// Issued → active: the code is used. Only the first of several requests succeeds.
     ///
     /// # Errors
-    /// When DynamoDB fails.
-    pub async fn activate(&self, verified: VerifiedCode, active: Active) -> Result<Update, UpstreamError> {
-        let grant = verified.into_grant();
+    /// When the client's assertion was used before, or DynamoDB fails.
+    pub async fn activate(&self, verified: VerifiedCode, active: Active) -> Result<Update, ClientWriteError> {
+        let (grant, proof) = verified.into_parts();
         let id = grant.id.clone();
         let after = Grant { state: GrantState::Active(active), ..grant };
         let expires = after.expires();
@@ -206,24 +224,30 @@ impl Grants {
             .expression_attribute_values(":seen", Value::from(active.seen).0);
         let mut set =
             "SET #state = :active, since = :since, seen = :seen, expires = :expires, made_by = :made_by".to_owned();
+        if active.authentication != ClientAuthenticationMethod::None {
+            set.push_str(", authentication = :authentication");
+            update =
+                update.expression_attribute_values(":authentication", Value::from(active.authentication.as_str()).0);
+        }
         if let Some(family) = &active.family {
             set.push_str(", family_digest = :family, generation = :generation, salt = :salt, turned = :turned");
             update = with_family(update, family)
                 .expression_attribute_values(":family", Value::from(family.digest.as_bytes().as_slice()).0);
         }
-        self.compare_and_swap(update.update_expression(format!("{set} REMOVE effective"))).await
+        self.compare_and_swap_for(proof.assertion(), update.update_expression(format!("{set} REMOVE effective"))).await
     }
 
     /// Rotates the family of `grant` from `current` to `next`, by its current token, if no other request was faster.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// When the assertion of `client` was used before, or DynamoDB fails.
     pub async fn rotate(
         &self,
+        client: &AuthenticatedClient,
         grant: &Grant,
         current: &TokenFamily,
         next: &TokenFamily,
-    ) -> Result<Update, UpstreamError> {
+    ) -> Result<Update, ClientWriteError> {
         const SET: &str = "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, \
                            expires = :expires, made_by = :made_by";
         const REMOVE: &str = "REMOVE answered, retries, retried, previous_generation, superseded_salt";
@@ -236,20 +260,21 @@ impl Grants {
                 .expression_attribute_values(":superseded", superseded)
                 .update_expression(format!("{SET}, superseded = :superseded {REMOVE}"))
         };
-        self.compare_and_swap(update).await
+        self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
     /// Rotates the family of `grant` anew, from `current` to `next`, by the token that its current one had replaced: if no other
     /// request was faster, and nothing of the current pair was ever used.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// As [`Self::rotate`].
     pub async fn rotate_anew(
         &self,
+        client: &AuthenticatedClient,
         grant: &Grant,
         current: &TokenFamily,
         next: &TokenFamily,
-    ) -> Result<Update, UpstreamError> {
+    ) -> Result<Update, ClientWriteError> {
         let Some(previous) = current.previous else { return Ok(Update::NotFound) };
         let update = self
             .rotation(grant, current, next, "#state = :active AND salt = :current AND seen < :unused")
@@ -263,7 +288,7 @@ impl Grants {
                  expires = :expires, made_by = :made_by \
                  REMOVE answered, retries, retried",
             );
-        self.compare_and_swap(update).await
+        self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
     /// What both rotations have in common.
@@ -287,13 +312,14 @@ impl Grants {
     /// retry more of the same generation.
     ///
     /// # Errors
-    /// When DynamoDB fails.
+    /// As [`Self::rotate`].
     pub async fn count_retry(
         &self,
+        client: &AuthenticatedClient,
         id: &GrantId,
         family: &TokenFamily,
         now: Timestamp,
-    ) -> Result<Update, UpstreamError> {
+    ) -> Result<Update, ClientWriteError> {
         let update = self
             .update(id)
             .condition_expression(
@@ -307,7 +333,23 @@ impl Grants {
             .expression_attribute_values(":one", Value::from(1_u32).0)
             .expression_attribute_values(":now", Value::from(now).0)
             .update_expression("SET retried = :now ADD retries :one");
-        self.compare_and_swap(update).await
+        self.compare_and_swap_for(client.proof().assertion(), update).await
+    }
+
+    /// Records that the assertion of `client` is used, if it proved itself by one, where no other write does.
+    ///
+    /// # Errors
+    /// As [`Self::rotate`].
+    pub async fn record_assertion(&self, client: &AuthenticatedClient) -> Result<(), ClientWriteError> {
+        let Some(assertion) = client.proof().assertion() else { return Ok(()) };
+        let write = used_assertions::addition(&self.table, assertion)
+            .map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
+        let writes = [TransactWriteItem::builder().update(write).build()];
+        let token = to_text(Secret::<16>::random().expose());
+        match transaction::write(&self.dynamo, &writes, &token).await.map_err(UpstreamError::from)? {
+            TransactionOutcome::Committed => Ok(()),
+            TransactionOutcome::ConditionFailed(_) => Err(ClientWriteError::AssertionReplayed),
+        }
     }
 
     /// Records that mcp has seen an access token of `generation`, and when. `Conflict` if a token of this or
@@ -347,7 +389,7 @@ impl Grants {
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
-                 REMOVE effective, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
+                 REMOVE effective, authentication, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
                  retries, retried, previous_generation, superseded_salt, superseded, late_retry, \
                  limited_to, limited_through, limited_by",
             );
@@ -451,6 +493,40 @@ impl Grants {
         }
     }
 
+    /// As [`Self::compare_and_swap`], for a client that proved itself by `assertion`, if it did: the assertion is used by the same
+    /// write. It decides nothing as long as the write itself is refused.
+    async fn compare_and_swap_for(
+        &self,
+        assertion: Option<&VerifiedAssertion>,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<Update, ClientWriteError> {
+        let Some(assertion) = assertion else { return Ok(self.compare_and_swap(update).await?) };
+        let of_grant = types::Update::builder()
+            .set_table_name(update.get_table_name().clone())
+            .set_key(update.get_key().clone())
+            .set_condition_expression(update.get_condition_expression().clone())
+            .set_update_expression(update.get_update_expression().clone())
+            .set_expression_attribute_names(update.get_expression_attribute_names().clone())
+            .set_expression_attribute_values(update.get_expression_attribute_values().clone())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build();
+        let writes: Vec<_> = [of_grant, used_assertions::addition(&self.table, assertion)]
+            .into_iter()
+            .map(|update| update.map(|update| TransactWriteItem::builder().update(update).build()))
+            .collect::<Result<_, _>>()
+            .map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
+        let token = to_text(Secret::<16>::random().expose());
+        match transaction::write(&self.dynamo, &writes, &token).await.map_err(UpstreamError::from)? {
+            TransactionOutcome::Committed => Ok(Update::Applied),
+            TransactionOutcome::ConditionFailed(failed) => {
+                let Some(refused) = failed.into_iter().find(|failed| failed.write == 0) else {
+                    return Err(ClientWriteError::AssertionReplayed);
+                };
+                Ok(self.read(refused.item)?.map_or(Update::NotFound, |grant| Update::Conflict(Box::new(grant))))
+            }
+        }
+    }
+
     pub(super) fn read(&self, item: Option<Item>) -> Result<Option<Grant>, UpstreamError> {
         item.map(|item| read(&item).ok_or_else(|| unparsable_item(&self.table))).transpose()
     }
@@ -494,6 +570,10 @@ fn read(item: &Item) -> Option<Grant> {
         "issued" => GrantState::Issued,
         "active" => GrantState::Active(Active {
             since: item.time("since")?,
+            authentication: match item.text("authentication") {
+                Some(text) => ClientAuthenticationMethod::from_stored(text)?,
+                None => ClientAuthenticationMethod::None,
+            },
             family: match item.bytes("family_digest") {
                 Some(digest) => Some(read_family(item, digest)?),
                 None => None,

@@ -147,6 +147,14 @@ impl ItemUpdate {
         self
     }
 
+    /// Only if the attribute is this number or less.
+    pub(super) fn when_at_most(mut self, name: &str, value: impl Into<Value>) -> Self {
+        let (alias, variable) = (self.alias(name), format!(":when_{name}"));
+        self.conditions.push(format!("{alias} <= {variable}"));
+        self.values.insert(variable, value.into().0);
+        self
+    }
+
     /// Writes it, marked as this write. Whoever is refused because their own first try was carried out is told that it was applied.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod membership_changes;
 pub mod operator;
 pub mod pending_scopes;
 mod transaction;
+mod used_assertions;
 pub mod workspace;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, WriteRequest};

@@ -110,6 +110,15 @@ pub enum Event<'a> {
         /// Digest of the document.
         live: &'a str,
     },
+    /// The key set of a client could not be fetched or used.
+    ClientKeysFailed {
+        /// The client.
+        client: &'a str,
+        /// Why.
+        reason: &'a str,
+        /// What is used instead: the stored keys, for a day, or nothing.
+        instead: &'static str,
+    },
     /// A person approved a client in a tenant.
     GrantApproved {
         /// Which.
@@ -139,6 +148,11 @@ pub enum Event<'a> {
         person: Option<&'a str>,
         /// `proven`, or the first condition that is not met.
         verdict: &'static str,
+        /// How the client proved itself: `none`, `client_secret` or `private_key_jwt`.
+        authentication: &'static str,
+        /// The audience that its assertion names, if it proved itself by one: `issuer` or `token_endpoint`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        audience: Option<&'static str>,
     },
     /// An authorization code became tokens.
     GrantActivated {
@@ -190,6 +204,11 @@ pub enum Event<'a> {
         person: Option<&'a str>,
         /// The state of the token: `current`, `concurrent`, `lost_response`, `replayed`, `stranger` or `expired`.
         verdict: &'static str,
+        /// How the client proved itself: `none`, `client_secret` or `private_key_jwt`.
+        authentication: &'static str,
+        /// The audience that its assertion names, if it proved itself by one: `issuer` or `token_endpoint`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        audience: Option<&'static str>,
     },
     /// Twice within a day, a retry of a grant came so late that its refresh tokens were rotated anew. The response was lost twice, or
     /// two hold a token of it.

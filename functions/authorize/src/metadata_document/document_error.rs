@@ -36,8 +36,16 @@ pub(crate) enum DocumentError {
     RedirectUri(#[from] RedirectUriError),
     #[error("it contains a secret or a private key")]
     Secret,
-    #[error("its token_endpoint_auth_method is not none")]
+    #[error("its token_endpoint_auth_method is neither none nor private_key_jwt")]
     Authentication,
+    #[error("its token_endpoint_auth_signing_alg is neither RS256 nor ES256")]
+    SigningAlgorithm,
+    #[error("it needs either jwks or jwks_uri for private_key_jwt")]
+    KeySource,
+    #[error("its jwks has no RSA key of 2048 bits or more and no P-256 key that signs")]
+    NoKey,
+    #[error("its jwks_uri cannot be used: {0}")]
+    KeysUrl(OutboundError),
     #[error("its grant_types do not contain authorization_code")]
     GrantTypes,
     #[error("its response_types do not contain code")]

@@ -21,6 +21,7 @@ use http::StatusCode;
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{Client, ClientId, ClientKind, DocumentFetch};
+use shared::oauth::client_keys::{ClientKeys, KeySource};
 use shared::oauth::secret::to_text;
 use shared::outbound::{Outbound, OutboundRequest};
 use shared::store::clients::{Clients, UNUSED_RETENTION};
@@ -71,17 +72,19 @@ impl MetadataDocuments {
         if self.hosts.is_empty() || self.hosts.contains(&host) { Ok(()) } else { Err(DocumentError::Host) }
     }
 
-    /// The client with its current metadata document, given the client in the table.
+    /// The client with its current metadata document, given the client in the table, and addresses of this MCP server
+    /// that it may connect to.
     pub(crate) async fn look_up(
         &self,
         id: &ClientId,
         stored: Option<Client>,
+        resources: &[String],
         now: Timestamp,
     ) -> Result<Option<Client>, ErrorPage> {
         let stored = match stored {
-            Some(Client { kind: ClientKind::Document(known), name, redirect_uris, refreshes, .. }) => {
-                Some(Stored { document: Document { name, redirect_uris, refreshes }, known })
-            }
+            Some(Client {
+                kind: ClientKind::Document(known, authentication), name, redirect_uris, refreshes, ..
+            }) => Some(Stored { document: Document { name, redirect_uris, refreshes, authentication }, known }),
             None if id.is_url() => None,
             otherwise => return Ok(otherwise),
         };
@@ -92,16 +95,19 @@ impl MetadataDocuments {
         }
         let has_fallback = stored.as_ref().is_some_and(|stored| stored.still_counts(now));
         let fetched = self.fetch(id, if has_fallback { Self::REFRESH_TIMEOUT } else { Self::FIRST_TIMEOUT }, now).await;
-        let chosen = select_document(id, stored.as_ref(), fetched, now);
+        let pinned = pinned_documents::copy(id, resources);
+        let chosen = select_document(stored.as_ref(), fetched, pinned.as_ref(), now);
         let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
         if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
             match stored {
-                Some(_) => self.clients.put_refetched(client, &chosen.known).await?,
+                Some(_) => {
+                    self.clients.put_refetched(client, &chosen.known, &chosen.document.authentication).await?;
+                }
                 // If nothing is written, a concurrent request has stored the same client.
                 None => drop(self.clients.put(client).await?),
             }
         }
-        record_audit(id, stored.as_ref(), &chosen);
+        record_audit(id, stored.as_ref(), pinned.as_ref(), &chosen);
         client.map(Some).map_err(|UnusableDocument(error)| (*error).into())
     }
 
@@ -118,6 +124,9 @@ impl MetadataDocuments {
             return Err(DocumentError::MediaType);
         }
         let document = Document::read(id, &response.body)?;
+        if let Some(ClientKeys { source: KeySource::Remote(remote), .. }) = document.authentication.keys() {
+            self.outbound.check_url(&remote.uri).map_err(DocumentError::KeysUrl)?;
+        }
         Ok(Fetched { document, fresh: now.plus(freshness::of(&response.headers, now)) })
     }
 }
@@ -150,9 +159,9 @@ const STALE: Duration = Duration::from_hours(7 * 24);
 /// Selects the document to use from now on: the fetched one; else the stored one, if it was fetched recently enough;
 /// else the pinned copy.
 fn select_document(
-    id: &ClientId,
     stored: Option<&Stored>,
     fetched: Result<Fetched, DocumentError>,
+    pinned: Option<&Document>,
     now: Timestamp,
 ) -> Result<(Stored, Option<Fallback>), UnusableDocument> {
     let expires = stored.map_or_else(|| now.plus(UNUSED_RETENTION), |stored| stored.known.expires);
@@ -162,7 +171,12 @@ fn select_document(
         Stored { document, known: DocumentFetch { fetched, fresh, digest, expires } }
     };
     let error = match fetched {
-        Ok(Fetched { document, fresh }) => return Ok((settle(document, now, fresh), None)),
+        Ok(Fetched { mut document, fresh }) => {
+            if let Some(stored) = stored {
+                document.keep_fetched_keys(&stored.document);
+            }
+            return Ok((settle(document, now, fresh), None));
+        }
         Err(error) => error,
     };
     if let Some(kept @ Stored { document, known }) = stored
@@ -170,14 +184,19 @@ fn select_document(
     {
         return Ok((settle(document.clone(), known.fetched, again_soon), Some(Fallback::Stored(error))));
     }
-    match pinned_documents::copy(id) {
-        Some(document) => Ok((settle(document, now, again_soon), Some(Fallback::Pinned(error)))),
+    match pinned {
+        Some(document) => Ok((settle(document.clone(), now, again_soon), Some(Fallback::Pinned(error)))),
         None => Err(UnusableDocument(error)),
     }
 }
 
 /// Records a failed fetch and a changed document in the audit.
-fn record_audit(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored, Option<Fallback>), UnusableDocument>) {
+fn record_audit(
+    id: &ClientId,
+    stored: Option<&Stored>,
+    pinned: Option<&Document>,
+    chosen: &Result<(Stored, Option<Fallback>), UnusableDocument>,
+) {
     let client = id.as_str();
     let failed = |error: &DocumentError, instead| {
         audit::record(&Event::ClientDocumentFailed { client, reason: &error.to_string(), instead });
@@ -201,7 +220,7 @@ fn record_audit(id: &ClientId, stored: Option<&Stored>, chosen: &Result<(Stored,
         None => audit::record(&Event::ClientDocumentKept { client, digest: &digest }),
     }
     if instead.is_none()
-        && let Some(copy) = pinned_documents::copy(id)
+        && let Some(copy) = pinned
         && !copy.digest().matches(&now.known.digest)
     {
         let pinned = to_text(copy.digest().as_bytes());
@@ -215,13 +234,15 @@ impl Stored {
     }
 
     fn client(&self, id: &ClientId) -> Client {
-        let Document { name, redirect_uris, refreshes } = self.document.clone();
-        Client { id: id.clone(), name, redirect_uris, refreshes, kind: ClientKind::Document(self.known) }
+        let Document { name, redirect_uris, refreshes, authentication } = self.document.clone();
+        let kind = ClientKind::Document(self.known, authentication);
+        Client { id: id.clone(), name, redirect_uris, refreshes, kind }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::oauth::client::DocumentAuthentication;
     use shared::outbound::OutboundError;
 
     use super::*;
@@ -230,7 +251,8 @@ mod tests {
     const DAY: Duration = Duration::from_hours(24);
 
     fn document(name: &str) -> Document {
-        Document { name: Some(name.to_owned()), redirect_uris: Vec::new(), refreshes: true }
+        let authentication = DocumentAuthentication::Public;
+        Document { name: Some(name.to_owned()), redirect_uris: Vec::new(), refreshes: true, authentication }
     }
 
     /// Fetched so long ago, and stale.
@@ -244,7 +266,8 @@ mod tests {
     fn chosen(id: &str, stored: Option<&Stored>, good: bool) -> Option<(String, Option<Fallback>, i64, i64, i64)> {
         let fetched = Fetched { document: document("fetched"), fresh: NOW.plus(DAY) };
         let fetched = if good { Ok(fetched) } else { Err(DocumentError::Status) };
-        let (now, instead) = select_document(&ClientId::parse(id).unwrap(), stored, fetched, NOW).ok()?;
+        let pinned = pinned_documents::copy(&ClientId::parse(id).unwrap(), &[]);
+        let (now, instead) = select_document(stored, fetched, pinned.as_ref(), NOW).ok()?;
         let from_now = |time: Timestamp| time.seconds() - NOW.seconds();
         let DocumentFetch { fetched, fresh, expires, .. } = now.known;
         assert!(now.known.digest.matches(&now.document.digest()));

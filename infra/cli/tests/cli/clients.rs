@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, Timestamp};
 use shared::oauth::client::{Client, ClientId, ClientKind};
 use shared::oauth::redirect_uri::RedirectUri;
+use test_system::client_key::{ClientKey, key_set};
 use test_system::connector::Connector;
+use test_system::metadata_document_host::MetadataDocumentHost;
 use test_system::{CALLBACK, TestSystem};
 
 use crate::aws_proxy::{AwsProxy, FirstTry};
@@ -77,6 +79,67 @@ async fn client_is_registered_used_rotated_and_removed() {
     let with_third = connector(&test_system, again["client_secret"].as_str().unwrap());
     assert_eq!(with_third.refresh("rt_x").await.json()["error"], "invalid_grant");
     assert_eq!(with_second.refresh("rt_x").await.json()["error"], "invalid_client");
+}
+
+/// Registered with its keys, in a file or at an address, it proves itself by one, and has no secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn client_with_keys_is_registered_and_used() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = TestSystem::with(|options| {
+        options.clock = Clock::system();
+        options.outbound_allow.push(documents.origin().to_owned());
+    })
+    .await;
+    let (amble, key, folder) = (Amble::of(&test_system), ClientKey::rsa("one"), TempDir::new("keys"));
+    let file = |name: &str, set: &Value| folder.file(name, &set.to_string());
+    documents.publish("/jwks.json", &key_set(&[&key]));
+    let (good, uri) = (file("good.json", &key_set(&[&key])), documents.at("/jwks.json"));
+    let uris = ["--redirect-uri", CALLBACK];
+    for (id, option, value, told) in [
+        ("agent-file", "--jwks", &good, ("jwks", key_set(&[&key]))),
+        ("agent-uri", "--jwks-uri", &uri, ("jwks_uri", json!(uri))),
+    ] {
+        let words = [&["client", "add", "--id", id, "--name", "Agent", option, value][..], &uris].concat();
+
+        let added = amble.json(&words).await;
+
+        let expected = json!({
+            "client_id": id, "client_name": "Agent", "redirect_uris": [CALLBACK], "refreshes": true, told.0: told.1,
+        });
+        assert_eq!(added, expected);
+        assert_eq!(amble.json(&["client", "show", id]).await, expected);
+        let client = Connector {
+            test_system: &test_system,
+            client_id: id.to_owned(),
+            redirect_uri: CALLBACK.to_owned(),
+            secret: None,
+        };
+        let (ask, code) = client.approve_directly("skills:read offline_access", "ana@example.com", "acme").await;
+        assert_eq!(client.exchange(&ask, &code).await.json()["error"], "invalid_client");
+        let tokens = client.exchange_by(&key.assertion(&client), &ask, &code).await.tokens(&test_system);
+        assert_eq!(client.refresh_by(&key.assertion(&client), &tokens.refresh.unwrap()).await.status, 200);
+        let complaint = amble.fails_with(1, &["client", "secret", "add", id]).await;
+        assert!(complaint.contains(&format!("{id} proves itself by its keys")), "{complaint}");
+    }
+    let shown = amble.text(&["client", "show", "agent-file"]).await;
+    assert!(shown.lines().any(|line| line == "Key              one for RS256"), "{shown}");
+    let shown = amble.text(&["client", "show", "agent-uri"]).await;
+    assert!(shown.lines().any(|line| line == format!("Keys             {uri}")), "{shown}");
+
+    let private = file("private.json", &json!({ "keys": [{ "kty": "oct", "k": "AAAA" }] }));
+    let none = file("none.json", &json!({ "keys": [] }));
+    for (options, complaint) in [
+        (vec!["--jwks", &private], "it contains a private key"),
+        (vec!["--jwks", &none], "it has no RSA key of 2048 bits or more"),
+        (vec!["--jwks", "/nowhere"], "cannot be read"),
+        (vec!["--jwks-uri", "http://acme.example/jwks"], "https, or http on a loopback host"),
+        (vec!["--jwks", &good, "--jwks-uri", &uri], "cannot be used with"),
+    ] {
+        let words = [&["client", "add", "--id", "another", "--name", "Agent"][..], &uris, &options].concat();
+        let said = amble.fails_with(2, &words).await;
+        assert!(said.contains(complaint), "{said}");
+    }
+    assert_eq!(amble.json(&["client", "list"]).await["clients"].as_array().unwrap().len(), 2);
 }
 
 /// What it shows of clients, for people and for scripts; a secret only where it is made.
