@@ -161,11 +161,7 @@ async fn person_lists_and_revokes_their_own_connections() {
     let page = ana.sign_in("/admin").await;
     let listed = rows(&page);
     assert_eq!(listed.len(), 2, "{listed:?}");
-    assert!(
-        listed[0].starts_with("Cursor claude.ai Acme your role: owner Read skills, Read views"),
-        "{}",
-        listed[0]
-    );
+    assert!(listed[0].starts_with("Cursor claude.ai Acme your role: owner Read skills, Read views"), "{}", listed[0]);
     assert!(listed[0].contains("never used"), "{}", listed[0]);
     assert!(
         listed[1].contains("Claude") && listed[1].contains("last used 2026-11-22 09:31 UTC or up to an hour later"),
@@ -274,7 +270,8 @@ async fn administrator_lists_and_revokes_what_is_the_tenants() {
     is_heard(&test_system).await;
     test_system.stop_cutting_pages();
     let activity = rows(&ana.open("/admin/acme/activity").await);
-    let ended = activity.iter().filter(|row| row.contains("The connection of Claude (claude.ai) ended by an administrator"));
+    let ended =
+        activity.iter().filter(|row| row.contains("The connection of Claude (claude.ai) ended by an administrator"));
     assert_eq!(ended.count(), 2, "{activity:#?}");
     for told in ["Every connection of a member ended", "Every connection of Claude (claude.ai) ended"] {
         assert!(activity.iter().any(|row| row.contains(told)), "{told}: {activity:#?}");

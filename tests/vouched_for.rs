@@ -111,7 +111,8 @@ async fn error_is_redirected_unasked_only_to_clients_that_are_known() {
     let test_system = TestSystem::new().await;
     let ana = signed_in(&test_system).await;
     let evil = test_system.connector_at("Acme", &[EVIL]).await;
-    let refusals = [("response_type", Some("token")), ("code_challenge", None), ("resource", Some("https://a.example"))];
+    let refusals =
+        [("response_type", Some("token")), ("code_challenge", None), ("resource", Some("https://a.example"))];
 
     for (name, value) in refusals {
         let ask = evil.authorization_request_with(&[(name, value)]);

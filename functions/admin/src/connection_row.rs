@@ -87,8 +87,7 @@ fn join(name: &str, hosts: &str) -> String {
 /// Where the client is answered, which is what is known of it, and by whom it is described if that is another host.
 fn origin(id: &ClientId, redirect_uri: &RedirectUri) -> String {
     let host = redirect_uri.host();
-    let answered =
-        if redirect_uri.is_loopback() { format!("{host}, a program on a computer") } else { host.clone() };
+    let answered = if redirect_uri.is_loopback() { format!("{host}, a program on a computer") } else { host.clone() };
     match id.metadata_document_host().filter(|publisher| *publisher != host) {
         Some(publisher) => format!("{answered}, described by {publisher}"),
         None => answered,

@@ -40,7 +40,12 @@ pub fn fold(name: &str) -> String {
     // They decompose to letters.
     let signs = ['™', '℠', '®', '©'];
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize(&name.replace(signs, "")).into_owned();
-    decomposed.chars().filter_map(latin).flat_map(char::to_lowercase).map(|it| if it == 'i' { 'l' } else { it }).collect()
+    decomposed
+        .chars()
+        .filter_map(latin)
+        .flat_map(char::to_lowercase)
+        .map(|it| if it == 'i' { 'l' } else { it })
+        .collect()
 }
 
 /// The Latin letter or digit that a character looks like: none for what is no letter of a name.

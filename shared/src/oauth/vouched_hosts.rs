@@ -42,8 +42,7 @@ impl VouchedHosts {
     /// From hosts in lower case, separated by commas. None if one of them is no host, or leads to the person's own machine.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hosts: Vec<_> =
-            text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
+        let hosts: Vec<_> = text.split(',').map(str::trim).filter(|host| !host.is_empty()).map(str::to_owned).collect();
         hosts.iter().all(|host| is_plain(host) && !is_loopback(host)).then_some(Self { hosts })
     }
 
@@ -62,8 +61,8 @@ impl VouchedHosts {
     /// never counts, as any program listens there, and neither does a page that passes codes on.
     #[must_use]
     pub fn is_vouched_for(&self, client: &Client) -> bool {
-        let [_, ..] = client.redirect_uris.as_slice() else { return false };
-        client.redirect_uris.iter().all(|uri| self.covers(uri))
+        let is_blocked = matches!(client.kind, ClientKind::Blocked { .. });
+        !is_blocked && !client.redirect_uris.is_empty() && client.redirect_uris.iter().all(|uri| self.covers(uri))
     }
 
     fn covers(&self, redirect_uri: &RedirectUri) -> bool {
@@ -101,7 +100,9 @@ fn known(name: &str) -> Option<&'static KnownClient> {
 
 /// Whether `host` is written as the URL standard writes it.
 fn is_plain(host: &str) -> bool {
-    let written = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'[' | b']' | b':');
+    let written = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'[' | b']' | b':')
+    };
     host.bytes().all(written)
         && !host.ends_with('.')
         && Host::parse(host).is_ok_and(|parsed| parsed.to_string() == *host)
@@ -172,7 +173,8 @@ mod tests {
         for text in ["", "claude.ai", "claude.ai, apps.example.com", "192.0.2.1"] {
             assert!(VouchedHosts::parse(text).is_some(), "{text}");
         }
-        for text in ["Claude.ai", "https://claude.ai", "claude.ai.", "claude.ai:443", "*.claude.ai", "localhost", "127.0.0.1"]
+        for text in
+            ["Claude.ai", "https://claude.ai", "claude.ai.", "claude.ai:443", "*.claude.ai", "localhost", "127.0.0.1"]
         {
             assert!(VouchedHosts::parse(text).is_none(), "{text}");
         }
