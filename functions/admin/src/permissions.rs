@@ -19,7 +19,7 @@ use shared::telemetry::audit::{self, Event};
 
 use crate::Admin;
 use crate::confirmation::Confirmation;
-use crate::connection_row::name;
+use crate::connection_row::name_and_host;
 use crate::error::AdminError;
 use crate::form_fields::{FormFields, GRANTS, grants_access};
 use crate::my_connections::HOME;
@@ -78,7 +78,7 @@ impl Admin {
             return self.save_permissions(request, &connection).await;
         }
         let client = self.clients.find(&connection.grant.approval.client, request.now).await?;
-        let client = name(client.as_ref(), &connection.grant.approval.client);
+        let client = name_and_host(client.as_ref(), &connection.grant);
         if request.parameters.value("step") != Some("confirm") {
             return Ok(self.permissions_form(request, &nav_bar, &connection, client, None));
         }
@@ -153,7 +153,7 @@ impl Admin {
         client: &str,
         scopes: Scopes,
     ) -> Response {
-        let (client, tenant) = (IsolatedText(client), IsolatedText(&connection.membership.name));
+        let tenant = IsolatedText(&connection.membership.name);
         let (more, less) = (connection.added(scopes), connection.grant.approval.scopes.difference(scopes));
         let listed = |scopes| permission::titles(scopes).join(", ");
         let mut sentences = Vec::new();
