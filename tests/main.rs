@@ -8,6 +8,7 @@ mod attempt_log;
 mod audit;
 mod authorization;
 mod bad_input;
+mod blocked_hosts;
 mod browser;
 mod browsers;
 mod budget;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use shared::oauth::tenant::PersonId;
 use test_system::TestSystem;
 use test_system::connector::Connector;
 use test_system::http_response::HttpResponse;
@@ -64,7 +65,6 @@ async fn unsupported_metadata_is_ignored() {
             true,
         ),
         ("/response-types", json!({ "response_types": ["token", "code"] }), true),
-        ("/query?v=1", json!({}), true),
     ] {
         let mut document = documents.document(path, "Some Client", &[LOOPBACK]);
         document.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
@@ -138,11 +138,16 @@ async fn client_name_never_fails_a_document() {
 async fn invalid_documents_are_refused_and_not_stored() {
     let documents = MetadataDocumentHost::serve().await;
     let test_system = documents.start_test_system().await;
-    let ana = signed_in(&test_system).await;
+    let mut ana = signed_in(&test_system).await;
     let bodies = [of_bad_grammar(&documents), of_bad_members(&documents)].concat();
     assert!(bodies.len() >= 55, "{}", bodies.len());
 
-    for (path, body, reason) in bodies {
+    for (number, (path, body, reason)) in bodies.into_iter().enumerate() {
+        // One person may have so many fetched in an hour.
+        if number % 25 == 24 {
+            test_system.advance(3600);
+            ana = signed_in(&test_system).await;
+        }
         documents.set_behaviour(&path, Behaviour::Respond(http(200, &[("content-type", "application/json")], &body)));
         let page =
             ana.open(&documents.connector_at(&test_system, &path).authorization_request("skills:read").url).await;
@@ -358,6 +363,8 @@ async fn unsafe_document_urls_are_not_fetched() {
         ("https://app.example", shape),
         ("https://app.example/", shape),
         ("https://app.example/?client", shape),
+        ("https://app.example/client?v=1", shape),
+        ("https://app.example/client?", shape),
         ("https://app.example/a/../client", shape),
         ("https://app.example/./client", shape),
         ("https://app.example/%2E%2e/client", shape),
@@ -532,9 +539,10 @@ async fn stored_document_is_used_for_a_week_when_its_host_fails() {
     tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
 
-    // Back again, and moved: what it says now counts at once, and the audit tells.
+    // Asked again after a while: back again, and moved. What it says now counts at once, and the audit tells.
     let moved = documents.document("/client.json", "Some Client", &["http://127.0.0.1/moved"]);
     documents.publish("/client.json", &moved);
+    test_system.advance(300);
     let ana = signed_in(&test_system).await;
     refused(&ana.open(&connector.authorization_request("skills:read").url).await, "did not register");
     let there = Connector { redirect_uri: "http://127.0.0.1:9/moved".to_owned(), ..connector };
@@ -710,7 +718,7 @@ async fn document_is_vouched_for_by_its_redirect_hosts_and_by_nothing_else() {
     }
 }
 
-/// Known, a document costs nothing; first sight and each fetch after cost one write.
+/// Known, a document costs nothing; first sight and each fetch after cost two writes, of which one counts the fetch.
 #[tokio::test(flavor = "multi_thread")]
 async fn stored_document_costs_no_extra_aws_call() {
     let (documents, calls) = (MetadataDocumentHost::serve().await, RecordedCalls::default());
@@ -725,19 +733,114 @@ async fn stored_document_costs_no_extra_aws_call() {
     let spent = || (calls.take(), calls.requests()).1;
     let _ = spent();
 
-    for (time, requests) in [("first sight", 3), ("known", 2), ("known", 2)] {
+    for (time, requests) in [("first sight", 4), ("known", 2), ("known", 2)] {
         let page = ana.open(&ask.url).await;
         assert_eq!((page.status, spent()), (200, requests), "{time}");
     }
     test_system.advance(3600);
     let ana = signed_in(&test_system).await;
     let page = ana.open(&ask.url).await;
-    assert_eq!((page.status, spent()), (200, 3), "fetched again");
+    assert_eq!((page.status, spent()), (200, 4), "fetched again");
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
     let granted = ana.submit(&form).await;
     test_system.track_secret(&granted.redirect_parameters()["code"]);
     assert_eq!((granted.status, spent()), (303, 3), "approved");
     assert_eq!((test_system.get(&ask.url).await.status, spent()), (303, 0), "before signing in");
+}
+
+/// Who is in no tenant has nothing to connect: nothing is fetched for them, and what is stored counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_for_somebody_in_no_tenant() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let nora = test_system.person("nora@example.com");
+    nora.sign_in("/auth/login").await;
+    let connector = documents.connector(&test_system, "/client.json", "Some Client", &[LOOPBACK]);
+    let ask = connector.authorization_request("skills:read");
+
+    let page = nora.open(&ask.url).await;
+    assert_eq!((page.status, page.header("location")), (403, None), "{page:?}");
+    let id = test_system.person_id("nora@example.com").to_string();
+    assert!(page.body.contains("You are not in any workspace yet") && page.body.contains(&id), "{page:?}");
+    assert_eq!((documents.request_count("/client.json"), test_system.count("clients").await), (0, 0));
+
+    assert_eq!(signed_in(&test_system).await.open(&ask.url).await.status, 200);
+    test_system.advance(DAY);
+    nora.sign_in("/auth/login").await;
+    let page = nora.open(&ask.url).await;
+    assert!(page.status == 200 && page.body.contains("Some Client"), "{page:?}");
+    assert_eq!(documents.request_count("/client.json"), 1);
+    // It was not taken for fresh.
+    assert_eq!(signed_in(&test_system).await.open(&ask.url).await.status, 200);
+    assert_eq!(documents.request_count("/client.json"), 2);
+}
+
+/// A back-off: nothing of what it answered is kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn address_that_failed_is_not_asked_again_for_a_while() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let ana = signed_in(&test_system).await;
+    let json = [("content-type", "application/json")];
+    let answer = |status| Behaviour::Respond(http(status, &json, b"{}"));
+    for (path, behaviour, seconds) in [
+        ("/missing", answer(404), 300),
+        ("/forbidden", answer(403), 300),
+        ("/invalid", answer(200), 300),
+        ("/hanging-up", Behaviour::HangUp, 300),
+        ("/busy", answer(429), 30),
+        ("/failing", answer(503), 30),
+        ("/silent", Behaviour::Silence, 30),
+    ] {
+        documents.set_behaviour(path, behaviour);
+        let connector = documents.connector_at(&test_system, path);
+        let url = connector.authorization_request("skills:read").url;
+        refused(&ana.open(&url).await, "This application cannot be checked");
+        documents.publish(path, &documents.document(path, "Some Client", &[LOOPBACK]));
+
+        test_system.advance(seconds - 1);
+        refused(&ana.open(&url).await, "it could not be used a moment ago");
+        assert_eq!((documents.request_count(path), connector.refresh("rt_x").await.status), (1, 401), "{path}");
+        test_system.advance(1);
+        assert_eq!(ana.open(&url).await.status, 200, "{path}");
+        assert_eq!((documents.request_count(path), connector.refresh("rt_x").await.status), (2, 400), "{path}");
+    }
+}
+
+/// Anybody in a tenant may bring a client, and nobody may aim our fetcher.
+#[tokio::test(flavor = "multi_thread")]
+async fn fetches_are_limited_by_person_and_by_host() {
+    let documents = MetadataDocumentHost::serve().await;
+    let test_system = documents.start_test_system().await;
+    let (ana, ben) = (signed_in(&test_system).await, test_system.person("ben@example.com"));
+    ben.sign_in("/auth/login").await;
+    let opens = async |person: &Person<'_>, path: &str| {
+        documents.publish(path, &documents.document(path, "Some Client", &[LOOPBACK]));
+        person.open(&documents.connector_at(&test_system, path).authorization_request("skills:read").url).await
+    };
+    const TOO_MANY: &str = "it is not fetched now, as too many were within the hour";
+
+    for number in 0..30 {
+        assert_eq!(opens(&ana, &format!("/ana/{number}")).await.status, 200, "{number}");
+    }
+    refused(&opens(&ana, "/ana/30").await, TOO_MANY);
+    assert_eq!(opens(&ana, "/ana/0").await.status, 200, "what is known");
+    assert_eq!(opens(&ben, "/ben").await.status, 200, "another person");
+    let (clients, now) = (test_system.system().clients(), test_system.system().clock().now());
+    for number in 0..3 {
+        let person = PersonId::parse(&format!("00000000-0000-4000-8000-00000000000{number}")).unwrap();
+        for _ in 0..30 {
+            let _ = clients.count_fetch(&person, "127.0.0.1", now).await.unwrap();
+        }
+    }
+    refused(&opens(&ben, "/ben/1").await, TOO_MANY);
+    for path in ["/ana/30", "/ben/1"] {
+        assert_eq!(documents.request_count(path), 0, "{path}");
+    }
+
+    test_system.advance(3600);
+    let ana = signed_in(&test_system).await;
+    assert_eq!(opens(&ana, "/ana/30").await.status, 200, "an hour later");
 }
 
 async fn signed_in(test_system: &TestSystem) -> Person<'_> {

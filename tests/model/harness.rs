@@ -25,7 +25,7 @@ use shared::oauth::tenant::{PersonId, TenantId};
 use shared::revocation::Revocation;
 use shared::store::api_keys::{Actor, ApiKeys, CreateApiKeyError, NewApiKey};
 use shared::store::connections::ConnectionFilter;
-use shared::store::directory::{Directory, PutTenantError, Tenant};
+use shared::store::directory::{ConsentItems, Directory, PutTenantError, Tenant};
 use shared::store::grants::Grants;
 use shared::upstream_error::UpstreamError;
 use test_system::CALLBACK;
@@ -180,8 +180,8 @@ impl ModelHarness {
         if settles {
             grants.record_pending_scopes(person, &id, tenant, scopes, now).await?;
         }
-        let (client, memberships, pending) =
-            system.directory().memberships_with_client(person, clients, &id, grants, now).await?;
+        let items = system.directory().memberships_with_client(person, clients, &id, grants, now).await?;
+        let ConsentItems { client, memberships, pending_scopes: pending, .. } = items;
         let membership = memberships.into_iter().find(|membership| membership.tenant == *tenant).expect("a member");
         let approval = Approval {
             client: id,

@@ -10,6 +10,7 @@ use shared::http::response;
 use shared::identity::{HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
 use shared::lambda::Response;
 use shared::oauth::redirect_uri::RedirectUriError;
+use shared::oauth::tenant::PersonId;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
 
@@ -29,6 +30,8 @@ pub(crate) enum ErrorPage {
     Blocked,
     #[error("a client's description of itself cannot be used: {0}")]
     Document(#[from] DocumentError),
+    #[error("a client whose description is not known yet, brought by somebody in no tenant")]
+    NoMembership(PersonId),
     #[error("no redirect_uri, and not exactly one registered whose port is known")]
     MissingRedirectUri,
     #[error("a redirect_uri that the client did not register")]
@@ -122,6 +125,19 @@ impl ErrorPage {
                     StatusCode::BAD_REQUEST,
                     "This application cannot be checked",
                     "It describes itself at an address on the internet, and that description could not be used. Nothing was connected.",
+                    "",
+                )
+            },
+            Self::NoMembership(person) => Row {
+                advice: format!(
+                    "Ask an administrator of yours to invite you, and connect again. Your user id is {person}; they may need it."
+                )
+                .into(),
+                ..row(
+                    "no_membership",
+                    StatusCode::FORBIDDEN,
+                    "You are not in any workspace yet",
+                    "So there is nothing to connect, and the application was not looked at.",
                     "",
                 )
             },

@@ -36,7 +36,7 @@ use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::{RequestedResource, Resource};
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::store::clients::Clients;
-use shared::store::directory::{Directory, Membership};
+use shared::store::directory::{ConsentItems, Directory, Membership};
 use shared::store::grants::Grants;
 use shared::store::pending_scopes::PendingScopes;
 use shared::upstream_error::UpstreamError;
@@ -46,7 +46,7 @@ use consent::{ApprovedScopes, Consent, Decision};
 use consent_form_error::ConsentFormError;
 use error::AuthorizeError;
 use error_page::ErrorPage;
-use metadata_document::MetadataDocuments;
+use metadata_document::{DocumentRequest, MetadataDocuments};
 use recent_approval::RecentApproval;
 use redirect_target::RedirectTarget;
 use rejected_form::RejectedForm;
@@ -207,7 +207,7 @@ impl Authorize {
         now: Timestamp,
     ) -> Result<(RedirectTarget, Vec<Membership>, PendingScopes), ErrorPage> {
         let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
-        let (client, memberships, pending_scopes) =
+        let ConsentItems { client, retry_at, blocked_hosts, memberships, pending_scopes } =
             directory.memberships_with_client(&person.person, clients, id, grants, now).await?;
         let requested = match RequestedResource::parse(&self.issuer, parameters.values("resource")) {
             RequestedResource::Known(resource) => Some(resource),
@@ -215,7 +215,14 @@ impl Authorize {
         };
         let resources: Vec<_> =
             requested.iter().chain([&Resource::new(&self.issuer)]).map(Resource::to_string).collect();
-        let client = self.documents.look_up(id, client, &resources, now).await?;
+        let request = DocumentRequest {
+            person: &person.person,
+            is_member: !memberships.is_empty(),
+            retry_at,
+            blocked_hosts: &blocked_hosts,
+            resources: &resources,
+        };
+        let client = self.documents.look_up(id, client, &request, now).await?;
         Ok((RedirectTarget::find(client, parameters, &self.issuer)?, memberships, pending_scopes))
     }
 

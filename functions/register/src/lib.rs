@@ -7,16 +7,21 @@
 mod error;
 mod request;
 
+use std::time::Duration;
+
 use http::{Method, StatusCode};
 use serde::Serialize;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
+use shared::oauth::blocked_hosts::BlockedHosts;
 use shared::oauth::client::Client;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::store::clients::{Clients, PutOutcome};
 use shared::telemetry::audit::{self, Event};
+use shared::upstream_error::UpstreamError;
+use tokio::sync::Mutex;
 
 use error::RegistrationError;
 use request::RegistrationRequest;
@@ -24,6 +29,8 @@ use request::RegistrationRequest;
 /// Registers clients.
 pub struct Register {
     clients: Clients,
+    /// As they were read last.
+    blocked_hosts: Mutex<(BlockedHosts, Timestamp)>,
     clock: Clock,
 }
 
@@ -32,18 +39,40 @@ impl Register {
     ///
     /// # Errors
     /// When a setting is missing.
-    #[expect(clippy::unused_async, reason = "every function is made in the same way")]
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        Ok(Self { clients: environment.clients()?, clock: environment.clock() })
+        let (clients, clock) = (environment.clients()?, environment.clock());
+        let known = match clients.blocked_hosts().await {
+            Ok(hosts) => (hosts, clock.now()),
+            // The first request asks again, and answers for it.
+            Err(_) => (BlockedHosts::default(), Timestamp::from_seconds(0)),
+        };
+        Ok(Self { clients, blocked_hosts: Mutex::new(known), clock })
     }
 
     async fn register(&self, request: &Request, now: Timestamp) -> Result<Response, RegistrationError> {
         let (client, requested) = RegistrationRequest::parse(request)?.into_client(now)?;
+        if self.blocked_hosts(now).await?.since_of_client(&client).is_some() {
+            return Err(RegistrationError::Blocked);
+        }
         if self.clients.put(&client).await? == PutOutcome::Blocked {
             return Err(RegistrationError::Blocked);
         }
         audit::record(&Event::ClientRegistered { client: client.id.as_str() });
         Ok(response::json(StatusCode::CREATED, &RegistrationResponse::of(&client, &requested)))
+    }
+}
+
+impl Register {
+    /// How old the blocked hosts may be that a registration is compared with. A client that registers in the meantime gets no further:
+    /// authorize and token read them with the client.
+    const BLOCKED_HOSTS_MAX_AGE: Duration = Duration::from_mins(1);
+
+    async fn blocked_hosts(&self, now: Timestamp) -> Result<BlockedHosts, UpstreamError> {
+        let mut known = self.blocked_hosts.lock().await;
+        if now.since(known.1) >= Self::BLOCKED_HOSTS_MAX_AGE {
+            *known = (self.clients.blocked_hosts().await?, now);
+        }
+        Ok(known.0.clone())
     }
 }
 

@@ -135,6 +135,10 @@ fn error_page_causes(reason: &str) -> &'static [Cause] {
             "have the hook keep the claims `amr` and `client_id`",
         )],
         "blocked_client" => &[Cause("an operator blocked the application", "`amble client unblock` lets it in again")],
+        "no_membership" => &[Cause(
+            "the person is in no workspace, and nobody else has brought the application yet",
+            "look at `amble member list`",
+        )],
         "client_document" => &[Cause(
             "the client's metadata document cannot be fetched or used",
             "read the reason of client_document_failed in the audit; CLIENT_METADATA_HOSTS may name the hosts that are allowed",

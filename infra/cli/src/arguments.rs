@@ -8,6 +8,7 @@ use shared::oauth::grant_id::GrantId;
 use shared::oauth::redirect_uri::RedirectUri;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::tenant::TenantId;
+use shared::oauth::vouched_hosts::is_loopback;
 
 pub(crate) fn tenant(text: &str) -> Result<TenantId, String> {
     TenantId::parse(text).ok_or_else(|| "a tenant's id has 1 to 64 of `a-z 0-9 _ -`".to_owned())
@@ -53,6 +54,23 @@ pub(crate) fn client(text: &str) -> Result<ClientId, String> {
     ClientId::parse(text).ok_or_else(|| "an id has 1 to 256 characters and no spaces".to_owned())
 }
 
+/// A host to be blocked, with all below it.
+pub(crate) fn blocked_host(text: &str) -> Result<String, String> {
+    let host =
+        url::Host::parse(text.trim_end_matches('.')).map_err(|_| "a host is written like evil.example".to_owned())?;
+    let host = host.to_string();
+    if is_loopback(&host) {
+        return Err(
+            "on loopback anybody's programs are answered: it cannot be blocked; block a client by its id".to_owned()
+        );
+    }
+    if host.contains(['.', ':']) {
+        Ok(host)
+    } else {
+        Err("a host of one word would block a whole top-level domain".to_owned())
+    }
+}
+
 pub(crate) fn client_name(text: &str) -> Result<String, String> {
     let rule = "a name has 1 to 100 characters, none of them a control character or an invisible one";
     client_name::parse(text).ok_or_else(|| rule.to_owned())
@@ -71,7 +89,7 @@ pub(crate) fn jwks(path: &str) -> Result<JwkSet, String> {
 
 /// By the rule for the address of a metadata document.
 pub(crate) fn jwks_uri(text: &str) -> Result<String, String> {
-    let fits = ClientId::parse(text).is_some_and(|address| address.is_metadata_document_url());
+    let fits = ClientId::parse(text).is_some_and(|address| address.metadata_document_host().is_some());
     let rule = || "https, or http on a loopback host, with a path, without fragment or user".to_owned();
     if fits { Ok(text.to_owned()) } else { Err(rule()) }
 }

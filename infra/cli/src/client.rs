@@ -2,10 +2,13 @@
 //!
 //! Most register themselves. One that is to have an id and a secret, as Cowork's "Advanced settings" ask for, is made here.
 
+use std::fmt::Write as _;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::jwk::{Jwk, JwkSet};
+use shared::oauth::blocked_hosts::{BlockedHosts, covers};
 use shared::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentFetch};
 use shared::oauth::client_keys::{ClientKeys, KeySource, RemoteJwks};
 use shared::oauth::redirect_uri::RedirectUri;
@@ -55,17 +58,27 @@ pub(crate) enum Command {
         #[arg(value_parser = arguments::client)]
         id: ClientId,
     },
-    /// Shut a client out for good, known or not: what people connected with it ends, and nobody of that id registers or connects
+    /// Shut out a client, known or not, or all clients of a host: what people connected with them ends, and none registers or connects
     Block {
         /// Its id, as `amble client list` tells it
-        #[arg(value_parser = arguments::client)]
-        id: ClientId,
+        #[arg(value_parser = arguments::client, required_unless_present = "host", conflicts_with = "host")]
+        id: Option<ClientId>,
+        /// All clients that are answered or described at this host or below it, whatever they call themselves. Asks first, and twice
+        /// if the deployment vouches for it
+        #[arg(long, value_parser = arguments::blocked_host)]
+        host: Option<String>,
+        /// Do not ask about a host; given twice, not even about one that the deployment vouches for
+        #[arg(long, requires = "host", action = clap::ArgAction::Count)]
+        yes: u8,
     },
-    /// Let a blocked client in again: it registers or describes itself anew, or is added anew
+    /// Let a blocked client in again, or the clients of a blocked host: each registers or describes itself anew, or is added anew
     Unblock {
         /// Its id, as `amble client list` tells it
-        #[arg(value_parser = arguments::client)]
-        id: ClientId,
+        #[arg(value_parser = arguments::client, required_unless_present = "host", conflicts_with = "host")]
+        id: Option<ClientId>,
+        /// The host, as `amble client list` tells it
+        #[arg(long, value_parser = arguments::blocked_host)]
+        host: Option<String>,
     },
     /// Secrets of a client: add one, hand it over, remove the old one
     #[command(subcommand)]
@@ -106,11 +119,13 @@ pub(crate) async fn run(command: Command, context: &Context) -> Result<Output, C
             let source = source.or(jwks_uri.map(|uri| KeySource::Remote(RemoteJwks::new(uri))));
             add(context, clients, id, name, redirect_uris, source).await
         }
-        Command::List => Ok(all(&clients.list(now).await?)),
+        Command::List => Ok(all(&clients.list(now).await?, &clients.blocked_hosts().await?)),
         Command::Show { id } => Ok(one(&find(clients, id, now).await?)),
         Command::Remove { id } => remove(context, clients, id).await,
-        Command::Block { id } => block(context, clients, &id).await,
-        Command::Unblock { id } => unblock(context, clients, id).await,
+        Command::Block { host: Some(host), yes, .. } => block_host(context, clients, &host, yes).await,
+        Command::Block { id, .. } => block(context, clients, &named(id)?).await,
+        Command::Unblock { host: Some(host), .. } => unblock_host(context, clients, host).await,
+        Command::Unblock { id, .. } => unblock(context, clients, named(id)?).await,
         Command::Secret(SecretCommand::Add { id }) => add_secret(context, clients, id).await,
         Command::Secret(SecretCommand::List { id }) => list_secrets(clients, id, now).await,
         Command::Secret(SecretCommand::Remove { id, listed }) => remove_secret(context, clients, id, listed).await,
@@ -129,6 +144,10 @@ async fn add(
         None => {}
         Some(ClientKind::Blocked { .. }) => return Err(CommandError::Blocked(id)),
         Some(_) => return Err(CommandError::ClientExists(id)),
+    }
+    let blocked_hosts = clients.blocked_hosts().await?;
+    if let Some(uri) = redirect_uris.iter().find(|uri| blocked_hosts.since(&uri.host()).is_some()) {
+        return Err(CommandError::HostBlocked(uri.host()));
     }
     let (kind, secret) = match keys {
         Some(source) => (ClientKind::PrivateKeyJwt(ClientKeys { source, algorithm: None }), None),
@@ -211,10 +230,60 @@ async fn block(context: &Context, clients: &Clients, id: &ClientId) -> Result<Ou
     Ok(Output { text, json: json!({ "client_id": id.as_str(), "ended": ended }) })
 }
 
+/// The hosts first: from then on nothing that people approve leads to tokens.
+async fn block_host(context: &Context, clients: &Clients, host: &str, yes: u8) -> Result<Output, CommandError> {
+    let vouched_hosts = context.environment.vouched_hosts()?;
+    let vouched: Vec<_> = vouched_hosts.iter().filter(|vouched| covers(host, vouched)).collect();
+    context.environment.grants()?;
+    context.confirm(
+        &format!("ends every connection with applications at {host} and below, and keeps them out"),
+        yes > 0,
+    )?;
+    if !vouched.is_empty() {
+        let what = format!("keeps out {}, which this deployment vouches for", vouched.join(", "));
+        if yes < 2 && yes > 0 {
+            return Err(CommandError::Unconfirmed(format!("this {what}; --yes counts for it if it is given twice")));
+        }
+        context.confirm(&what, yes > 1)?;
+    }
+    context.announce(&OperatorEvent::HostBlocking { host }).await;
+    clients.block_host(host, context.now).await?;
+    context.record(&OperatorEvent::HostBlocked { host });
+    // This host alone: what the others had is over.
+    let this = BlockedHosts::new([(host.to_owned(), context.now)].into());
+    let known = clients.list(context.now).await?;
+    let known = known.into_iter().filter(|client| this.since_of_client(client).is_some()).map(|client| client.id);
+    let ended = grant::revoke_all_blocked(context, &this, &known.collect()).await?;
+    let text = format!("{host} and all below it is blocked. Connections that ended: {ended}.\n");
+    Ok(Output { text, json: json!({ "host": host, "ended": ended }) })
+}
+
+async fn unblock_host(context: &Context, clients: &Clients, host: String) -> Result<Output, CommandError> {
+    if !clients.blocked_hosts().await?.contains(&host) {
+        return Err(CommandError::HostNotBlocked(host));
+    }
+    context.announce(&OperatorEvent::HostUnblocking { host: &host }).await;
+    // If another operator was faster, it was told by them.
+    if clients.unblock_host(&host).await? {
+        context.record(&OperatorEvent::HostUnblocked { host: &host });
+    }
+    Ok(Output { text: format!("{host} is no longer blocked.\n"), json: json!({ "host": host }) })
+}
+
+/// `clap` sees that one of the two is given.
+fn named(id: Option<ClientId>) -> Result<ClientId, CommandError> {
+    id.ok_or(CommandError::NoClientSelection)
+}
+
 async fn unblock(context: &Context, clients: &Clients, id: ClientId) -> Result<Output, CommandError> {
     let there = clients.find(&id, context.now).await?;
     if !matches!(there, Some(Client { kind: ClientKind::Blocked { .. }, .. })) {
         return Err(CommandError::NotBlocked(id));
+    }
+    if let Some(client) = &there
+        && clients.blocked_hosts().await?.since_of_client(client).is_some()
+    {
+        return Err(CommandError::BlockedByHost(id));
     }
     context.announce(&OperatorEvent::ClientUnblocking { client: id.as_str() }).await;
     if clients.unblock(&id, context.now).await? {
@@ -325,18 +394,25 @@ fn without_secrets(client: Client) -> CommandError {
     }
 }
 
-fn all(clients: &[Client]) -> Output {
+fn all(clients: &[Client], blocked_hosts: &BlockedHosts) -> Output {
     let row = |client: &Client| {
         let addresses: Vec<_> = client.redirect_uris.iter().map(RedirectUri::as_str).collect();
         [client.id.to_string(), kept(client), client.name.clone().unwrap_or_default(), addresses.join(" ")]
     };
     let rows: Vec<_> = clients.iter().map(row).collect();
-    let text = if rows.is_empty() {
+    let mut text = if rows.is_empty() {
         "There is no client yet.\n".to_owned()
     } else {
         table(["CLIENT", "KEPT", "NAME", "ANSWERED AT"], &rows)
     };
-    Output { text, json: json!({ "clients": clients.iter().map(to_json).collect::<Vec<_>>() }) }
+    let mut json = json!({ "clients": clients.iter().map(to_json).collect::<Vec<_>>() });
+    let hosts: Vec<_> = blocked_hosts.iter().map(|(host, since)| [host.to_owned(), since.to_rfc3339()]).collect();
+    if let (Some(members), false) = (json.as_object_mut(), hosts.is_empty()) {
+        let _ = write!(text, "\n{}", table(["BLOCKED HOST", "SINCE"], &hosts));
+        let hosts = hosts.iter().map(|[host, since]| json!({ "host": host, "blocked_since": since }));
+        members.insert("blocked_hosts".to_owned(), hosts.collect());
+    }
+    Output { text, json }
 }
 
 fn one(client: &Client) -> Output {

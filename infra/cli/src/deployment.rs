@@ -66,7 +66,8 @@ impl Deployment {
             (Some(stack), _) => {
                 let aws = aws().await?;
                 let described = describe_stack(stack, &aws).await?;
-                let settings = outputs(stack, &described)?;
+                let mut settings = outputs(stack, &described)?;
+                settings.extend(parameter(&described, "VouchedHosts").map(|hosts| (VOUCHED_HOSTS.to_owned(), hosts)));
                 (aws, settings, Project::of(&described).map(|project| project.url), secret_key)
             }
             (None, Some(folder)) => {
@@ -152,10 +153,7 @@ impl Project {
 
     /// That of a stack, by its parameters.
     fn of(stack: &Stack) -> Option<Self> {
-        let parameter = |name: &str| {
-            let found = stack.parameters().iter().find(|parameter| parameter.parameter_key() == Some(name))?;
-            found.parameter_value().filter(|value| !value.is_empty()).map(str::to_owned)
-        };
+        let parameter = |name: &str| parameter(stack, name);
         Some(Self {
             url: parameter("SupabaseUrl")?,
             publishable_key: parameter("SupabasePublishableKey")?,
@@ -179,9 +177,10 @@ pub(crate) struct DemoPerson {
 
 const AUDIT_GROUP: &str = "AUDIT_LOG_GROUP";
 const CONNECTOR: &str = "CONNECTOR_URL";
+const VOUCHED_HOSTS: &str = "VOUCHED_HOSTS";
 
 /// What the environment may say, by the names that functions know.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 8] = [
     "TABLE_CLIENTS",
     "TABLE_GRANTS",
     "TABLE_KEYS",
@@ -189,6 +188,7 @@ const SETTINGS: [&str; 7] = [
     "TABLE_WORKSPACE",
     "TABLE_ACTIVITY",
     AUDIT_GROUP,
+    VOUCHED_HOSTS,
 ];
 
 #[expect(clippy::disallowed_methods, reason = "this is where an operator's settings come in")]
@@ -222,6 +222,12 @@ async fn describe_stack(stack: &str, aws: &SdkConfig) -> Result<Stack, Deploymen
     })?;
     let stacks = described.stacks.unwrap_or_default().into_iter().next();
     stacks.ok_or_else(|| DeploymentError::NoOutput(stack.to_owned(), "TableClients"))
+}
+
+/// A parameter of a stack, unless it is empty.
+fn parameter(stack: &Stack, name: &str) -> Option<String> {
+    let found = stack.parameters().iter().find(|parameter| parameter.parameter_key() == Some(name))?;
+    found.parameter_value().filter(|value| !value.is_empty()).map(str::to_owned)
 }
 
 /// The outputs of a stack that matter here, by the variables that functions know them by: `TableClients` is `TABLE_CLIENTS`.

@@ -5,6 +5,7 @@ use shared::oauth::client::ClientId;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
 use shared::store::api_keys::CreateApiKeyError;
+use shared::store::blocked_hosts::BlockHostError;
 use shared::store::clients::MAX_SECRETS;
 use shared::store::directory::PutTenantError;
 use shared::upstream_error::UpstreamError;
@@ -50,10 +51,22 @@ pub(crate) enum CommandError {
     ClientExists(ClientId),
     #[error("there is no client {0}; `amble client list` tells which there are")]
     NoClient(ClientId),
+    #[error("say which: an id, or --host")]
+    NoClientSelection,
     #[error("{0} is blocked; `amble client unblock {0}` lets it in again")]
     Blocked(ClientId),
     #[error("{0} is not blocked; `amble client list` tells which are")]
     NotBlocked(ClientId),
+    #[error("the host {0} is blocked; `amble client unblock --host {0}` lets it in again")]
+    HostBlocked(String),
+    #[error(
+        "{0} is blocked by its host; `amble client list` tells which hosts are, and `amble client unblock --host` lets one in again"
+    )]
+    BlockedByHost(ClientId),
+    #[error("{0} is not blocked by itself; `amble client list` tells which hosts are")]
+    HostNotBlocked(String),
+    #[error("{0}; let one in again with `amble client unblock --host`, or block clients by their ids")]
+    HostNotStored(#[from] BlockHostError),
     #[error("{0} registered itself, and such a client has no secrets")]
     Public(ClientId),
     #[error("{0} proves itself by its keys, and such a client has no secrets")]

@@ -1,13 +1,14 @@
 //! `amble grant`: what people have connected.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use shared::clock::Timestamp;
 use shared::entitlement::Entitlement;
 use shared::joint_revocation::JointRevocation;
+use shared::oauth::blocked_hosts::BlockedHosts;
 use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
@@ -153,6 +154,22 @@ pub(crate) fn joint_revocation<'a>(
 /// Ends every grant of a client that is open; how many.
 pub(crate) async fn revoke_all_of_client(context: &Context, client: &ClientId) -> Result<usize, CommandError> {
     let grants = context.environment.grants()?.list(&GrantFilter::Client(client.clone())).await?;
+    revoke_each(context, grants).await
+}
+
+/// Ends every grant that is open of a client which is blocked by a host, by where it was answered or by what else the client has; how
+/// many.
+pub(crate) async fn revoke_all_blocked(
+    context: &Context,
+    hosts: &BlockedHosts,
+    clients: &HashSet<ClientId>,
+) -> Result<usize, CommandError> {
+    let mut grants = context.environment.grants()?.list(&GrantFilter::Every).await?;
+    grants.retain(|Grant { approval, binding, .. }| {
+        clients.contains(&approval.client)
+            || hosts.since(&binding.redirect_uri.host()).is_some()
+            || hosts.since_of_document(&approval.client).is_some()
+    });
     revoke_each(context, grants).await
 }
 

@@ -46,6 +46,27 @@ pub(crate) enum OperatorEvent<'a> {
         /// Which.
         client: &'a str,
     },
+    /// A host is about to be blocked with all below it; `host_blocked` follows unless that fails, and then the end of what people
+    /// connected with clients that are answered or described there.
+    HostBlocking {
+        /// Which.
+        host: &'a str,
+    },
+    /// A host is blocked with all below it.
+    HostBlocked {
+        /// Which.
+        host: &'a str,
+    },
+    /// A host is about to be blocked no longer; `host_unblocked` follows unless that fails.
+    HostUnblocking {
+        /// Which.
+        host: &'a str,
+    },
+    /// A host is no longer blocked.
+    HostUnblocked {
+        /// Which.
+        host: &'a str,
+    },
     /// A client is about to get one more secret; `client_secret_added` follows unless that fails.
     ClientSecretAdding {
         /// Which.
@@ -164,7 +185,7 @@ mod tests {
     fn client_events_match_the_schema() {
         let schema = serde_json::from_str(include_str!("../../../functions/audit/schema.json")).unwrap();
         let schema = jsonschema::validator_for(&schema).unwrap();
-        let client = "c_made-up";
+        let (client, host) = ("c_made-up", "evil.example");
         for event in [
             OperatorEvent::ClientAdding { client },
             OperatorEvent::ClientAdded { client },
@@ -174,6 +195,10 @@ mod tests {
             OperatorEvent::ClientBlocked { client },
             OperatorEvent::ClientUnblocking { client },
             OperatorEvent::ClientUnblocked { client },
+            OperatorEvent::HostBlocking { host },
+            OperatorEvent::HostBlocked { host },
+            OperatorEvent::HostUnblocking { host },
+            OperatorEvent::HostUnblocked { host },
             OperatorEvent::ClientSecretAdding { client },
             OperatorEvent::ClientSecretAdded { client },
             OperatorEvent::ClientSecretRemoving { client },

@@ -283,6 +283,7 @@ impl System {
         outbound_allow.extend(tools_at.clone());
 
         let sign_in = (supabase_url.as_str(), publishable_key);
+        let vouched_hosts = options.parameters.get("VouchedHosts").cloned().map(|it| ("VOUCHED_HOSTS".to_owned(), it));
         let parameters =
             parameters(&issuer, sign_in, &outbound_allow.join(","), options.demo).chain(options.parameters);
         let template = Template::new(&options.stack, parameters.collect(), KeyArns::of(options.key_spec))?;
@@ -300,7 +301,8 @@ impl System {
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
         let (has_fake_supabase, demo) = (options.project.is_none(), options.demo);
-        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &tables, has_fake_supabase, demo)?;
+        let settings = tables.clone().into_iter().chain(vouched_hosts).collect();
+        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &settings, has_fake_supabase, demo)?;
         let audit_connector = operators.clone();
         let operator = operator(operator_tables, &aws::sdk_config("operator", &services, &operators), &options.clock);
         let (project, extra_file) = (options.project.as_ref(), options.workspace.as_deref());
@@ -770,14 +772,14 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
     Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 
-/// Writes down where the tables are, what people paste, where they sign in and who may try it, for `amble --local`; nowhere without a
+/// Writes down where the tables are and which hosts are vouched for (as functions know both), what people paste, where they sign in and who may try it, for `amble --local`; nowhere without a
 /// folder.
 fn write_running_file(
     folder: Option<&DataDir>,
     issuer: &str,
     (supabase_url, publishable_key): (&str, &str),
     dynamo: &str,
-    tables: &BTreeMap<String, String>,
+    settings: &BTreeMap<String, String>,
     has_fake_supabase: bool,
     demo: bool,
 ) -> Result<(), DataDirError> {
@@ -789,7 +791,7 @@ fn write_running_file(
     }
     let demo = demo && has_fake_supabase;
     let mut running =
-        serde_json::json!({ "dynamo": dynamo, "tables": tables, "mcp_url": mcp_url, "supabase": supabase });
+        serde_json::json!({ "dynamo": dynamo, "tables": settings, "mcp_url": mcp_url, "supabase": supabase });
     if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
         running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
     }

@@ -45,15 +45,9 @@ impl ClientId {
         ["https://", "http://"].iter().any(|scheme| self.0.starts_with(scheme))
     }
 
-    /// Whether it can be the address of a metadata document.
-    #[must_use]
-    pub fn is_metadata_document_url(&self) -> bool {
-        self.metadata_document_host().is_some()
-    }
-
     /// The host of the metadata document that this is the address of, if it can be one
-    /// (draft-ietf-oauth-client-id-metadata-document-01 §3): https, with a path, without fragment, user or dot segments, and
-    /// written as the URL standard writes it, so that what is compared, fetched and shown is the same. `http` on loopback passes
+    /// (draft-ietf-oauth-client-id-metadata-document-01 §3): https, with a path, without fragment, user or dot segments, without a
+    /// query (the draft discourages it, and each query would be another address of the same document), and written as the URL standard writes it, so that what is compared, fetched and shown is the same. `http` on loopback passes
     /// here, for development; the outbound guard refuses it unless the operator vouches for it. So it does other ports.
     #[must_use]
     pub fn metadata_document_host(&self) -> Option<String> {
@@ -65,7 +59,8 @@ impl ClientId {
         };
         let host = url.host_str()?;
         let secure = url.scheme() == "https" || (url.scheme() == "http" && loopback);
-        let plain = url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        let plain =
+            url.fragment().is_none() && url.query().is_none() && url.username().is_empty() && url.password().is_none();
         // `host.` and `host` are the same host, but compare as two.
         let right = secure && plain && url.path() != "/" && url.as_str() == self.0 && !host.ends_with('.');
         right.then(|| host.to_owned())
@@ -400,7 +395,7 @@ mod tests {
     fn metadata_document_urls_are_recognised() {
         for (id, host) in [
             ("https://claude.ai/oauth/mcp-oauth-client-metadata", Some("claude.ai")),
-            ("https://app.example/client.json?v=1", Some("app.example")),
+            ("https://app.example/client.json", Some("app.example")),
             ("https://app.example:8443/client", Some("app.example")),
             ("https://xn--hst-sna.example/client", Some("xn--hst-sna.example")),
             ("https://a.example/b//c", Some("a.example")),
@@ -411,6 +406,8 @@ mod tests {
             ("https://app.example", None),
             ("https://app.example/", None),
             ("https://app.example/?client", None),
+            ("https://app.example/client.json?v=1", None),
+            ("https://app.example/client.json?", None),
             ("https://app.example/a/../client", None),
             ("https://app.example/./client", None),
             ("https://app.example/%2e%2e/client", None),

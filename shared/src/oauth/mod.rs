@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod approval_basis;
+pub mod blocked_hosts;
 pub mod client;
 pub mod client_assertion;
 pub mod client_keys;

@@ -61,8 +61,8 @@ impl VouchedHosts {
     /// never counts, as any program listens there, and neither does a page that passes codes on.
     #[must_use]
     pub fn is_vouched_for(&self, client: &Client) -> bool {
-        let [_, ..] = client.redirect_uris.as_slice() else { return false };
-        client.redirect_uris.iter().all(|uri| self.covers(uri))
+        let is_blocked = matches!(client.kind, ClientKind::Blocked { .. });
+        !is_blocked && !client.redirect_uris.is_empty() && client.redirect_uris.iter().all(|uri| self.covers(uri))
     }
 
     fn covers(&self, redirect_uri: &RedirectUri) -> bool {

@@ -1,4 +1,5 @@
-//! Clients, by id.
+//! Clients, by id. Beside them lie the blocked hosts (`blocked_hosts.rs`) and what limits the fetching of
+//! documents (`document_fetches.rs`).
 //!
 //! ```text
 //! registered    { id: "c_…", kind: "registered", name?: "Claude", redirect_uris: ["https://…"], refreshes: true, expires: 1795… }
@@ -43,6 +44,7 @@ use super::item_update::{ItemUpdate, MADE_BY, UpdateOutcome, write_as_read};
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::jwk::{JwkSet, SigningAlgorithm};
+use crate::oauth::blocked_hosts::BlockedHosts;
 use crate::oauth::client::{Client, ClientId, ClientKind, ClientSecretDigest, DocumentAuthentication, DocumentFetch};
 use crate::oauth::client_keys::{CachedJwks, ClientKeys, KeySource, RemoteJwks};
 use crate::oauth::grant::ABSOLUTE_LIFETIME;
@@ -72,6 +74,12 @@ pub enum PutOutcome {
 const BLOCKED: &str = "blocked";
 /// The kind of what is left of a client that was removed or unblocked.
 const REMOVED: &str = "removed";
+/// The kind of the blocked hosts.
+pub(super) const BLOCKED_HOSTS: &str = "blocked_hosts";
+/// The kind of a count of fetched documents.
+pub(super) const FETCHES: &str = "fetches";
+/// The kind of a document's address that failed and is no known client.
+pub(super) const UNAVAILABLE: &str = "unavailable";
 /// The kind of a client that an operator registered.
 const CONFIDENTIAL: &str = "confidential";
 /// The kind of a client that an operator registered with its keys.
@@ -102,7 +110,7 @@ const ATTRIBUTES: [&str; 14] = [
 #[derive(Clone)]
 pub struct Clients {
     pub(super) dynamo: aws_sdk_dynamodb::Client,
-    table: String,
+    pub(super) table: String,
 }
 
 impl Clients {
@@ -110,13 +118,14 @@ impl Clients {
         Self { dynamo, table }
     }
 
-    /// The client of that id, unless it has expired.
+    /// The client of that id, unless it has expired. It is blocked if a host of it is.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn find(&self, id: &ClientId, now: Timestamp) -> Result<Option<Client>, UpstreamError> {
-        let mut items = batch_get_items(&self.dynamo, &[self.key(id)]).await?;
-        self.read(items.pop().flatten(), now)
+        let mut items = batch_get_items(&self.dynamo, &[self.key(id), self.blocked_hosts_key()]).await?;
+        let hosts = self.read_blocked_hosts(items.pop().flatten().as_ref())?;
+        Ok(self.read(items.pop().flatten(), now)?.map(|client| hosts.apply(client)))
     }
 
     /// The clients of `ids` that have not expired, each once, in one call per hundred.
@@ -171,8 +180,11 @@ impl Clients {
                     .with("fresh", *fresh)
                     .with("digest", digest.as_bytes().as_slice())
                     .with("expires", *expires),
-                put.condition_expression("attribute_not_exists(id) OR kind = :removed OR expires <= :fetched")
-                    .expression_attribute_values(":fetched", Value::from(*fetched).0),
+                put.condition_expression(
+                    "attribute_not_exists(id) OR kind IN (:removed, :unavailable) OR expires <= :fetched",
+                )
+                .expression_attribute_values(":fetched", Value::from(*fetched).0)
+                .expression_attribute_values(":unavailable", Value::from(UNAVAILABLE).0),
             ),
             ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt(_) => return self.put_by_hand(client).await,
             ClientKind::Blocked { .. } => return Ok(PutOutcome::Blocked),
@@ -435,12 +447,28 @@ impl Clients {
         })
     }
 
+    /// The key of the blocked hosts. No client has that id.
+    pub(super) fn blocked_hosts_key(&self) -> Key<'_> {
+        Key { table: &self.table, attributes: vec![("id", "blocked hosts".to_owned())] }
+    }
+
+    pub(super) fn read_blocked_hosts(&self, item: Option<&Item>) -> Result<BlockedHosts, UpstreamError> {
+        let Some(item) = item else { return Ok(BlockedHosts::default()) };
+        let host = |(host, since): (&String, &AttributeValue)| {
+            Some((host.clone(), Timestamp::from_seconds(since.as_n().ok()?.parse().ok()?)))
+        };
+        let hosts = item.map("hosts").and_then(|hosts| hosts.iter().map(host).collect());
+        hosts.map(BlockedHosts::new).ok_or_else(|| unparsable_item(&self.table))
+    }
+
     pub(super) fn key<'a>(&'a self, id: &ClientId) -> Key<'a> {
         Key { table: &self.table, attributes: vec![("id", id.as_str().to_owned())] }
     }
 
     pub(super) fn read(&self, item: Option<Item>, now: Timestamp) -> Result<Option<Client>, UpstreamError> {
-        let Some(item) = item.filter(|item| item.text("kind") != Some(REMOVED)) else { return Ok(None) };
+        const OTHERS: [&str; 4] = [REMOVED, BLOCKED_HOSTS, FETCHES, UNAVAILABLE];
+        let is_client = |item: &Item| item.text("kind").is_none_or(|kind| !OTHERS.contains(&kind));
+        let Some(item) = item.filter(is_client) else { return Ok(None) };
         let client = read(&item).ok_or_else(|| unparsable_item(&self.table))?;
         Ok(client.is_alive(now).then_some(client))
     }

@@ -48,6 +48,7 @@ use super::pending_scopes::PendingScopes;
 use super::{Key, batch_get_items};
 use crate::clock::Timestamp;
 use crate::oauth::approval_basis::{ApprovalBasis, ClientRevocations, CurrentBasis};
+use crate::oauth::blocked_hosts::BlockedHosts;
 use crate::oauth::client::{Client, ClientId};
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::role::Role;
@@ -123,6 +124,21 @@ pub enum PutTenantError {
     Upstream(#[from] UpstreamError),
 }
 
+/// What a consent page needs of the tables.
+#[derive(Debug)]
+pub struct ConsentItems {
+    /// The client, which is blocked if a host of it is.
+    pub client: Option<Client>,
+    /// Before when the address of its document is not to be asked again.
+    pub retry_at: Option<Timestamp>,
+    /// For a client whose document is fetched.
+    pub blocked_hosts: BlockedHosts,
+    /// The memberships of the person, by name of the tenant.
+    pub memberships: Vec<Membership>,
+    /// What calls of the client lacked.
+    pub pending_scopes: PendingScopes,
+}
+
 /// Most bytes of a tenant's name and roles. The rest of the item, below 4 KB in all, is for its numbers.
 pub const TENANT_LIMIT: usize = 3 * 1024;
 
@@ -157,8 +173,7 @@ impl Directory {
         self.read_memberships(&items, batch_get_items(&self.dynamo, &keys).await?)
     }
 
-    /// What a consent page needs, in two calls: a client, the memberships of `person` by name of the tenant,
-    /// and the pending scopes.
+    /// What a consent page needs, in two calls.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -169,16 +184,21 @@ impl Directory {
         client: &ClientId,
         grants: &Grants,
         now: Timestamp,
-    ) -> Result<(Option<Client>, Vec<Membership>, PendingScopes), UpstreamError> {
+    ) -> Result<ConsentItems, UpstreamError> {
         let membership_items = self.membership_items(person).await?;
         let tenants = self.tenants_of(&membership_items)?;
-        let mut keys = vec![clients.key(client), grants.pending_scopes_key(person, client)];
+        let mut keys =
+            vec![clients.key(client), clients.blocked_hosts_key(), grants.pending_scopes_key(person, client)];
         keys.extend(tenants.iter().map(|tenant| self.tenant_key(tenant)));
         let mut items = batch_get_items(&self.dynamo, &keys).await?.into_iter();
-        let client = clients.read(items.next().flatten(), now)?;
-        let pending = grants.read_pending_scopes(items.next().flatten(), now)?;
+        let client = items.next().flatten();
+        let retry_at = client.as_ref().and_then(|client| client.time("retry_at"));
+        let client = clients.read(client, now)?;
+        let blocked_hosts = clients.read_blocked_hosts(items.next().flatten().as_ref())?;
+        let pending_scopes = grants.read_pending_scopes(items.next().flatten(), now)?;
         let memberships = self.read_memberships(&membership_items, items)?;
-        Ok((client, memberships, pending))
+        let client = client.map(|client| blocked_hosts.apply(client));
+        Ok(ConsentItems { client, retry_at, blocked_hosts, memberships, pending_scopes })
     }
 
     /// The tenant of that id, its roles by name.

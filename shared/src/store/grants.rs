@@ -119,7 +119,7 @@ impl Grants {
         self.read(answer.item.map(Item::new))
     }
 
-    /// A client and the grant that its request names, in one call.
+    /// A client and the grant that its request names, in one call. The client is blocked if a host of it is.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -130,9 +130,12 @@ impl Grants {
         client: &ClientId,
         now: Timestamp,
     ) -> Result<(Option<Client>, Option<Grant>), UpstreamError> {
-        let mut items = batch_get_items(&self.dynamo, &[clients.key(client), self.key(id)]).await?;
+        let keys = [clients.key(client), clients.blocked_hosts_key(), self.key(id)];
+        let mut items = batch_get_items(&self.dynamo, &keys).await?;
         let grant = self.read(items.pop().flatten())?;
-        Ok((clients.read(items.pop().flatten(), now)?, grant))
+        let hosts = clients.read_blocked_hosts(items.pop().flatten().as_ref())?;
+        let client = clients.read(items.pop().flatten(), now)?;
+        Ok((client.map(|client| hosts.apply(client)), grant))
     }
 
     /// Stores a new grant, extends the expiry of its client to that of the grant, and removes the `pending`

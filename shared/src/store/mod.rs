@@ -6,9 +6,11 @@
 pub mod activity;
 pub mod api_keys;
 mod backoff;
+pub mod blocked_hosts;
 pub mod clients;
 pub mod connections;
 pub mod directory;
+pub mod document_fetches;
 pub mod grants;
 mod item;
 mod item_update;

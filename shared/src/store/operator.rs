@@ -31,6 +31,8 @@ pub enum GrantFilter {
     Person(PersonId),
     /// All of a client. No index leads to them: the whole table is read.
     Client(ClientId),
+    /// All there are. The whole table is read.
+    Every,
 }
 
 impl Grants {
@@ -43,11 +45,15 @@ impl Grants {
         let mut grants = match filter {
             GrantFilter::Tenant(tenant) => self.query_index("by_tenant", "tenant", tenant.as_str()).await?,
             GrantFilter::Person(person) => self.query_index("by_person", "person", person.as_str()).await?,
-            GrantFilter::Client(client) => {
+            GrantFilter::Client(_) | GrantFilter::Every => {
                 let scan = self.dynamo.scan().table_name(&self.table).consistent_read(true);
-                let scan = scan
-                    .filter_expression("client = :client")
-                    .expression_attribute_values(":client", Value::from(client.as_str()).0);
+                let scan = if let GrantFilter::Client(client) = filter {
+                    scan.filter_expression("client = :client")
+                        .expression_attribute_values(":client", Value::from(client.as_str()).0)
+                } else {
+                    // What a client lacked lies in the same table.
+                    scan.filter_expression("attribute_exists(redirect_uri)")
+                };
                 let found = scan_all(scan).await?;
                 found.into_iter().filter_map(|item| self.read(Some(item)).transpose()).collect::<Result<_, _>>()?
             }

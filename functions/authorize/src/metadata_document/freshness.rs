@@ -7,7 +7,7 @@ use http::header::{AGE, CACHE_CONTROL, DATE, EXPIRES, HeaderName};
 use shared::clock::Timestamp;
 
 /// The minimum: many people connect at the same time, and the host should not get a request for each of them.
-pub(super) const MIN: Duration = Duration::from_mins(5);
+const MIN: Duration = Duration::from_mins(5);
 /// The maximum: when a client withdraws a redirect URI, it should not work here for longer.
 const MAX: Duration = Duration::from_hours(24);
 /// Used when the host says nothing.

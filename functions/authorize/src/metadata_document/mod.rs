@@ -1,9 +1,10 @@
 //! Clients with a metadata document: the client id is an https address, and the document is at that address
 //! (draft-ietf-oauth-client-id-metadata-document-01).
 //!
-//! Nothing is fetched before somebody has signed in. Otherwise anyone could make this function call addresses of
-//! their choice, again and again. Until then only the id is checked, and a person who comes with an invalid id is not
-//! sent to sign in.
+//! Nothing is fetched before a member of a tenant has signed in. Otherwise anyone could make this function call
+//! addresses of their choice, again and again. Until then only the id is checked, and a person who comes with an invalid
+//! id is not sent to sign in. Fetches are counted by person and by host, and an address that failed is not asked again
+//! for a while. Stored and pinned documents count meanwhile.
 //!
 //! A fetched document is stored in the table of clients, where token and revoke find it. A request that finds a stale
 //! document fetches it again and waits for it: Lambda freezes a function after its response, which would interrupt a
@@ -20,16 +21,31 @@ use std::time::Duration;
 use http::StatusCode;
 use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
+use shared::oauth::blocked_hosts::BlockedHosts;
 use shared::oauth::client::{Client, ClientId, ClientKind, DocumentFetch};
 use shared::oauth::client_keys::{ClientKeys, KeySource};
 use shared::oauth::secret::to_text;
+use shared::oauth::tenant::PersonId;
 use shared::outbound::{Outbound, OutboundRequest};
 use shared::store::clients::{Clients, UNUSED_RETENTION};
 use shared::telemetry::audit::{self, Event};
+use shared::upstream_error::UpstreamError;
 
 use crate::error_page::ErrorPage;
 use document::Document;
 use document_error::DocumentError;
+
+/// Who brings a client with a document, and what stands against fetching it.
+pub(crate) struct DocumentRequest<'a> {
+    pub(crate) person: &'a PersonId,
+    /// Whether the person is in any tenant.
+    pub(crate) is_member: bool,
+    /// Before when the address is not to be asked again.
+    pub(crate) retry_at: Option<Timestamp>,
+    pub(crate) blocked_hosts: &'a BlockedHosts,
+    /// Our addresses that the client asks for, or may: some clients have a document for each server.
+    pub(crate) resources: &'a [String],
+}
 
 /// Looks up and fetches the metadata documents of clients.
 pub(crate) struct MetadataDocuments {
@@ -78,9 +94,12 @@ impl MetadataDocuments {
         &self,
         id: &ClientId,
         stored: Option<Client>,
-        resources: &[String],
+        request: &DocumentRequest<'_>,
         now: Timestamp,
     ) -> Result<Option<Client>, ErrorPage> {
+        if request.blocked_hosts.since_of_document(id).is_some() {
+            return Err(ErrorPage::Blocked);
+        }
         let stored = match stored {
             Some(Client {
                 kind: ClientKind::Document(known, authentication), name, redirect_uris, refreshes, ..
@@ -94,12 +113,22 @@ impl MetadataDocuments {
             return Ok(Some(stored.client(id)));
         }
         let has_fallback = stored.as_ref().is_some_and(|stored| stored.still_counts(now));
-        let fetched = self.fetch(id, if has_fallback { Self::REFRESH_TIMEOUT } else { Self::FIRST_TIMEOUT }, now).await;
-        let pinned = pinned_documents::copy(id, resources);
+        let timeout = if has_fallback { Self::REFRESH_TIMEOUT } else { Self::FIRST_TIMEOUT };
+        let fetched = match self.check_limits(id, request, now).await? {
+            Ok(()) => self.fetch(id, timeout, now).await,
+            Err(error) => Err(error),
+        };
+        let asked = fetched.as_ref().err().is_none_or(|error| error.is_of_a_fetch());
+        let pinned = pinned_documents::copy(id, request.resources);
         let chosen = select_document(stored.as_ref(), fetched, pinned.as_ref(), now);
         let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
         if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
+            if request.blocked_hosts.since_of_client(client).is_some() {
+                return Err(ErrorPage::Blocked);
+            }
             match stored {
+                // Somebody who may not have it fetched must not have it taken for fresh.
+                Some(_) if !asked => {}
                 Some(_) => {
                     self.clients.put_refetched(client, &chosen.known, &chosen.document.authentication).await?;
                 }
@@ -107,8 +136,35 @@ impl MetadataDocuments {
                 None => drop(self.clients.put(client).await?),
             }
         }
+        if let Err(UnusableDocument(error)) = &chosen
+            && asked
+        {
+            let retry_at = now.plus(error.back_off());
+            self.clients.record_failed_fetch(id, stored.is_some(), retry_at, now).await?;
+        }
         record_audit(id, stored.as_ref(), pinned.as_ref(), &chosen);
-        client.map(Some).map_err(|UnusableDocument(error)| (*error).into())
+        client.map(Some).map_err(|UnusableDocument(error)| match error {
+            DocumentError::NoMembership => ErrorPage::NoMembership(request.person.clone()),
+            error => (*error).into(),
+        })
+    }
+
+    /// Whether the document may be fetched now, for this person. A fetch that may be made is counted.
+    async fn check_limits(
+        &self,
+        id: &ClientId,
+        request: &DocumentRequest<'_>,
+        now: Timestamp,
+    ) -> Result<Result<(), DocumentError>, UpstreamError> {
+        if !request.is_member {
+            return Ok(Err(DocumentError::NoMembership));
+        }
+        if request.retry_at.is_some_and(|retry_at| now < retry_at) {
+            return Ok(Err(DocumentError::RetryLater));
+        }
+        let Some(host) = id.metadata_document_host() else { return Ok(Err(DocumentError::Address)) };
+        let counted = self.clients.count_fetch(request.person, &host, now).await?;
+        Ok(if counted { Ok(()) } else { Err(DocumentError::TooManyFetches) })
     }
 
     async fn fetch(&self, id: &ClientId, timeout: Duration, now: Timestamp) -> Result<Fetched, DocumentError> {
@@ -116,7 +172,7 @@ impl MetadataDocuments {
         let response = self.outbound.fetch(fetch).await?;
         // A redirect is an error too (§4).
         if response.status != StatusCode::OK {
-            return Err(DocumentError::Status);
+            return Err(DocumentError::Status(response.status));
         }
         let media = response.media_type();
         let json = media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"));
@@ -165,7 +221,6 @@ fn select_document(
     now: Timestamp,
 ) -> Result<(Stored, Option<Fallback>), UnusableDocument> {
     let expires = stored.map_or_else(|| now.plus(UNUSED_RETENTION), |stored| stored.known.expires);
-    let again_soon = now.plus(freshness::MIN);
     let settle = |document: Document, fetched, fresh| {
         let digest = document.digest();
         Stored { document, known: DocumentFetch { fetched, fresh, digest, expires } }
@@ -179,6 +234,7 @@ fn select_document(
         }
         Err(error) => error,
     };
+    let again_soon = now.plus(error.back_off());
     if let Some(kept @ Stored { document, known }) = stored
         && kept.still_counts(now)
     {
@@ -199,7 +255,9 @@ fn record_audit(
 ) {
     let client = id.as_str();
     let failed = |error: &DocumentError, instead| {
-        audit::record(&Event::ClientDocumentFailed { client, reason: &error.to_string(), instead });
+        if error.is_of_a_fetch() || *error == DocumentError::TooManyFetches {
+            audit::record(&Event::ClientDocumentFailed { client, reason: &error.to_string(), instead });
+        }
     };
     let (now, instead) = match chosen {
         Ok((now, instead)) => (now, instead),
@@ -265,7 +323,7 @@ mod tests {
     /// What counts, why, since when, for how long, and when it is looked at again and forgotten, in seconds from now.
     fn chosen(id: &str, stored: Option<&Stored>, good: bool) -> Option<(String, Option<Fallback>, i64, i64, i64)> {
         let fetched = Fetched { document: document("fetched"), fresh: NOW.plus(DAY) };
-        let fetched = if good { Ok(fetched) } else { Err(DocumentError::Status) };
+        let fetched = if good { Ok(fetched) } else { Err(DocumentError::Status(StatusCode::FORBIDDEN)) };
         let pinned = pinned_documents::copy(&ClientId::parse(id).unwrap(), &[]);
         let (now, instead) = select_document(stored, fetched, pinned.as_ref(), NOW).ok()?;
         let from_now = |time: Timestamp| time.seconds() - NOW.seconds();
@@ -281,9 +339,22 @@ mod tests {
         const D: i64 = 24 * 3600;
         let (young, old) = (stored(DAY * 7), stored(DAY * 7 + Duration::from_secs(1)));
         let fetched = |expires| Some(("fetched".to_owned(), None, 0, D, expires));
-        let kept = Some(("stored".to_owned(), Some(Fallback::Stored(DocumentError::Status)), -7 * D, 300, 99 * D));
-        let pinned =
-            |expires| Some(("Claude".to_owned(), Some(Fallback::Pinned(DocumentError::Status)), 0, 300, expires));
+        let kept = Some((
+            "stored".to_owned(),
+            Some(Fallback::Stored(DocumentError::Status(StatusCode::FORBIDDEN))),
+            -7 * D,
+            300,
+            99 * D,
+        ));
+        let pinned = |expires| {
+            Some((
+                "Claude".to_owned(),
+                Some(Fallback::Pinned(DocumentError::Status(StatusCode::FORBIDDEN))),
+                0,
+                300,
+                expires,
+            ))
+        };
         for (id, stored, good, expected) in [
             (ANY, None, true, fetched(30 * D)),
             (ANY, Some(&young), true, fetched(99 * D)),
@@ -307,7 +378,7 @@ mod tests {
             DocumentError::Address,
             DocumentError::Host,
             DocumentError::Outbound(OutboundError::TimedOut),
-            DocumentError::Status,
+            DocumentError::Status(StatusCode::FORBIDDEN),
             DocumentError::Secret,
         ] {
             assert!(error.to_string().starts_with("it"), "{error}");

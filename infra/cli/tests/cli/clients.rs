@@ -397,6 +397,73 @@ async fn blocked_client_cannot_come_back() {
     assert_eq!(test_system.connector("Claude").await.client_id, id);
 }
 
+/// A client that is blocked by its id comes back with one letter more; blocked by its host, it does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn blocked_host_shuts_out_every_client_there() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let mut held = Vec::new();
+    for (name, redirect_uri) in [
+        ("Acme", "https://evil.example/cb"),
+        ("Acme.", "https://a.evil.example/cb"),
+        ("Claude", CALLBACK),
+        ("Local", "http://localhost:4444/cb"),
+    ] {
+        let connector = test_system.connector_at(name, &[redirect_uri]).await;
+        let (ask, code) = connector.approve_directly("skills:read offline_access", "ana@example.com", "acme").await;
+        let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
+        held.push((connector, tokens));
+    }
+
+    let complaint = amble.fails_with(1, &["client", "block", "--host", "evil.example"]).await;
+    assert!(complaint.contains("applications at evil.example and below") && complaint.contains("--yes"), "{complaint}");
+    let blocked = amble.json(&["client", "block", "--host", "Evil.Example", "--yes"]).await;
+    assert_eq!(blocked, json!({ "host": "evil.example", "ended": 2 }));
+    for ((connector, tokens), status) in held.iter().zip([401, 401, 200, 200]) {
+        let called = connector.call(&tokens.access, "tools/list", json!({})).await;
+        assert_eq!(called.status, status, "{}", connector.redirect_uri);
+        let refreshed = connector.refresh(tokens.refresh.as_ref().unwrap()).await;
+        assert_eq!(refreshed.status, status, "{refreshed:?}");
+    }
+    let ana = test_system.person("ana@example.com");
+    let another = test_system.store_metadata_document("https://b.evil.example/client", "Acme!", &[CALLBACK]);
+    another.await;
+    let (client_id, redirect_uri) = ("https://b.evil.example/client".to_owned(), CALLBACK.to_owned());
+    let another = Connector { test_system: &test_system, client_id, redirect_uri, secret: None };
+    let page = ana.sign_in(&another.authorization_request("skills:read").url).await;
+    assert!(page.status == 403 && page.body.contains("This application is blocked here"), "{page:?}");
+
+    let listed = amble.json(&["client", "list"]).await;
+    assert_eq!(listed["blocked_hosts"][0]["host"], "evil.example");
+    assert!(amble.text(&["client", "list"]).await.contains("\nBLOCKED HOST  SINCE\nevil.example  20"));
+    for (words, sentence) in [
+        (&["client", "unblock", &held[0].0.client_id][..], "is blocked by its host"),
+        (&["client", "unblock", "--host", "a.evil.example"], "a.evil.example is not blocked by itself"),
+        (
+            &["client", "block", "--host", "claude.ai", "--yes"],
+            "keeps out claude.ai, which this deployment vouches for",
+        ),
+        (&["client", "block", "--host", "ai.", "--yes"], "top-level domain"),
+        (&["client", "block", "--host", "localhost", "--yes"], "on loopback"),
+        (&["client", "block", "--host", "127.0.0.1", "--yes"], "on loopback"),
+        (&["client", "block", "--host", "[::1]", "--yes"], "on loopback"),
+        (
+            &["client", "add", "--id", "x", "--name", "X", "--redirect-uri", "https://evil.example/x"],
+            "the host evil.example",
+        ),
+    ] {
+        let ended = amble.run(words).await;
+        assert!(ended.status > 0 && ended.stderr.contains(sentence), "{words:?} {ended:?}");
+    }
+    let own = amble.with("VOUCHED_HOSTS", "apps.example.com");
+    assert!(
+        own.fails_with(1, &["client", "block", "--host", "example.com", "--yes"]).await.contains("apps.example.com")
+    );
+    own.text(&["client", "block", "--host", "example.com", "--yes", "--yes"]).await;
+    own.text(&["client", "unblock", "--host", "evil.example"]).await;
+    assert_eq!(ana.open(&another.authorization_request("skills:read").url).await.status, 200);
+}
+
 /// One that describes itself, blocked before anybody brought it: nobody's document is even asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn blocked_metadata_document_is_not_fetched() {
