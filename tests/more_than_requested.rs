@@ -92,3 +92,32 @@ async fn what_was_ticked_beyond_the_request_is_kept() {
     let ticked: Vec<_> = boxes(&again, "more:").into_iter().filter(|(_, ticked)| *ticked).collect();
     assert_eq!(ticked, [("more:chat:create".to_owned(), true)], "{again:?}");
 }
+
+/// Some clients refuse an answer that names more than they requested: one that nobody vouches for gets what was approved besides at its
+/// first refresh.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_beyond_the_request_counts_at_once_only_where_the_client_is_vouched_for() {
+    let test_system = TestSystem::new().await;
+    let ben = signed_in(&test_system).await;
+    for (redirect_uri, first, said) in
+        [(test_system::CALLBACK, "skills:read views:read", false), (EVIL, "skills:read", true)]
+    {
+        let connector = test_system.connector_at("Acme", &[redirect_uri]).await;
+        let (ask, code) = connector.approve_directly("skills:read offline_access", BEN, "acme").await;
+        let before = connector.exchange(&ask, &code).await.tokens(&test_system);
+        assert_eq!(connector.tool(&before.access, "list_views", serde_json::json!({})).await.status, 403);
+        let ask = connector.authorization_request("skills:read");
+        let page = ben.open(&ask.url).await;
+        let sentence = "What you tick here counts when it next renews its access, within an hour.";
+        assert_eq!(page.body.contains(sentence), said, "{redirect_uri}: {page:?}");
+        let form = Form::find(&page, "decision").unwrap().with("decision", "approve");
+        let landed = ben.submit(&form.with("also:acme:views:read", "1")).await.redirect_parameters();
+        test_system.track_secret(&landed["code"]);
+
+        let tokens = connector.exchange(&ask, &landed["code"]).await;
+
+        assert_eq!(tokens.json()["scope"], first, "{redirect_uri}");
+        let refreshed = connector.refresh(&tokens.tokens(&test_system).refresh.unwrap()).await;
+        assert_eq!(refreshed.json()["scope"], "skills:read views:read", "{redirect_uri}");
+    }
+}

@@ -25,6 +25,8 @@ pub(crate) struct AccessTokenParameters<'a> {
     pub(crate) requested: Option<RequestedScopes>,
     /// What this request names, if it names scopes.
     pub(crate) requested_again: Option<RequestedScopes>,
+    /// Whether it carries no more than was requested, although the person approved more: the next one carries it.
+    pub(crate) as_requested: bool,
     /// When its grant ends, if nobody uses it again.
     pub(crate) ends: Timestamp,
 }
@@ -34,9 +36,10 @@ impl AccessTokenParameters<'_> {
     /// first requested, of which the person may have approved less, or more: they get all that was approved.
     fn permissions(&self) -> Scopes {
         let entitled = self.entitlement.scopes().permissions();
-        match self.requested_again.filter(|again| Some(*again) != self.requested) {
-            Some(again) => {
-                let narrowed = again.scopes().intersection(entitled);
+        let again = self.requested_again.filter(|again| Some(*again) != self.requested);
+        match again.or(self.requested.filter(|_| self.as_requested)) {
+            Some(named) => {
+                let narrowed = named.scopes().intersection(entitled);
                 if narrowed.is_empty() { entitled } else { narrowed }
             }
             None => entitled,

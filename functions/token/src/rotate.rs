@@ -89,6 +89,7 @@ impl RefreshTokenRotation {
             entitlement,
             requested: grant.requested,
             requested_again: request.scopes,
+            as_requested: false,
             ends: grant.expires_with(&next),
         };
         let tokens = self.minter.mint(parameters, Some(&successor), now).await?;

@@ -379,6 +379,12 @@ impl AuthenticatedClient {
         &self.client.id
     }
 
+    /// What is known about it.
+    #[must_use]
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// What proved it.
     #[must_use]
     pub const fn proof(&self) -> &ClientProof {
