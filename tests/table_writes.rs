@@ -8,7 +8,7 @@ use syn::visit::{self, Visit};
 const DOCUMENT: &str = include_str!("../docs/table-writes.md");
 
 /// The calls of the AWS SDK that write, and our own functions that make them.
-const WRITES: [&str; 11] = [
+const WRITES: [&str; 12] = [
     "put_item",
     "update_item",
     "delete_item",
@@ -19,17 +19,19 @@ const WRITES: [&str; 11] = [
     "write_unmarked",
     "compare_and_swap",
     "compare_and_swap_for",
+    "compare_and_swap_with",
     "update_of",
 ];
 
 /// What only carries out the writes of others.
-const CARRIERS: [&str; 7] = [
+const CARRIERS: [&str; 8] = [
     "item_update::send",
     "transaction::write",
     "store::batch_write_items",
     "item_update::write_as_read",
     "grants::update",
     "grants::compare_and_swap_for",
+    "grants::compare_and_swap_with",
     "rate_limit::update_of",
 ];
 

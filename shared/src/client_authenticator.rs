@@ -90,7 +90,12 @@ impl ClientAuthenticator {
                 let checked = assertion.check_claims(client.id.as_str(), &self.audiences, now);
                 let is_verifiable = client.keys().is_none_or(|keys| assertion.is_signed_by(keys, now));
                 let is_stale = client.remote_keys().is_some_and(|remote| remote.is_stale(now));
-                if checked.is_ok() && (is_stale || !is_verifiable) { self.refetch(client, now).await? } else { client }
+                if checked.is_ok() && (is_stale || !is_verifiable) {
+                    // Boxed: most requests fetch nothing, and all would carry what a fetch needs.
+                    Box::pin(self.refetch(client, is_stale, now)).await?
+                } else {
+                    client
+                }
             }
             PresentedProof::None | PresentedProof::Secret(_) => client,
         };
@@ -105,7 +110,8 @@ impl ClientAuthenticator {
     }
 
     /// The client with its key set as it is now, or as it was if it was just tried, or cannot be fetched.
-    async fn refetch(&self, mut client: Client, now: Timestamp) -> Result<Client, UpstreamError> {
+    /// What was not known at all, or only stale, was no fetch for a key that nobody knows: the next one may be.
+    async fn refetch(&self, mut client: Client, is_stale: bool, now: Timestamp) -> Result<Client, UpstreamError> {
         let Some(remote) = client.remote_keys().filter(|remote| remote.may_be_fetched(now)).cloned() else {
             return Ok(client);
         };
@@ -116,7 +122,7 @@ impl ClientAuthenticator {
         known.tried = Some(now);
         match set {
             Ok(Some(set)) => {
-                self.clients.put_fetched_jwks(&id, &remote.uri, &set, now).await?;
+                self.clients.put_fetched_jwks(&id, &remote.uri, &set, now, !is_stale).await?;
                 known.cached = Some(CachedJwks { set, fetched: now });
             }
             // Another request is fetching it.

@@ -64,7 +64,10 @@ impl Token {
         let parameters = Parameters::of_body_with(request, &request::ONCE)?;
         let credentials = client_authentication::read(request, &parameters)?;
         match TokenRequest::parse(&parameters, &self.issuer) {
-            Ok(TokenRequest::AuthorizationCode(request)) => self.exchange.exchange(request, &credentials, now).await,
+            // Boxed: a refresh, which is the most frequent, need not carry the larger exchange.
+            Ok(TokenRequest::AuthorizationCode(request)) => {
+                Box::pin(self.exchange.exchange(request, &credentials, now)).await
+            }
             Ok(TokenRequest::RefreshToken(request)) => self.rotation.rotate(request, &credentials, now).await,
             Err(error) => {
                 let error = self.prefer_client_error(error, &credentials, now).await;

@@ -37,7 +37,7 @@ pub(crate) enum Command {
         /// Where it is answered: https, or http on a loopback host. May be given several times
         #[arg(long = "redirect-uri", value_name = "URI", required = true, value_parser = arguments::redirect_uri)]
         redirect_uris: Vec<RedirectUri>,
-        /// A file with its public keys, a JWK set. It proves itself by signing with one (private_key_jwt), and has no secret
+        /// A file with its public keys, a JWK set. It proves itself by signing with one (`private_key_jwt`), and has no secret
         #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri", value_parser = arguments::jwks)]
         jwks: Option<JwkSet>,
         /// Where its public keys are, in place of --jwks: they may change there
@@ -149,12 +149,11 @@ async fn add(
     if let Some(uri) = redirect_uris.iter().find(|uri| blocked_hosts.since(&uri.host()).is_some()) {
         return Err(CommandError::HostBlocked(uri.host()));
     }
-    let (kind, secret) = match keys {
-        Some(source) => (ClientKind::PrivateKeyJwt(ClientKeys { source, algorithm: None }), None),
-        None => {
-            let (text, secret) = new_secret(context.now);
-            (ClientKind::Confidential { secrets: vec![secret] }, Some((text, secret)))
-        }
+    let (kind, secret) = if let Some(source) = keys {
+        (ClientKind::PrivateKeyJwt(ClientKeys { source, algorithm: None }), None)
+    } else {
+        let (text, secret) = new_secret(context.now);
+        (ClientKind::Confidential { secrets: vec![secret] }, Some((text, secret)))
     };
     // Two addresses on loopback may differ by the port alone, which has been cut.
     let mut distinct: Vec<RedirectUri> = Vec::new();

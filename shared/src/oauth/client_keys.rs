@@ -30,7 +30,7 @@ pub struct RemoteJwks {
     pub uri: String,
     /// The set as last fetched.
     pub cached: Option<CachedJwks>,
-    /// When somebody last began to fetch it.
+    /// When somebody began to fetch it, if that failed, goes on, or was for a key that nobody knew.
     pub tried: Option<Timestamp>,
 }
 
@@ -60,7 +60,7 @@ impl RemoteJwks {
     const FRESH: Duration = Duration::from_hours(1);
     /// How long old keys count while new ones cannot be fetched.
     const STALE: Duration = Duration::from_hours(24);
-    /// The least time between two fetches: anybody can name a key that nobody knows.
+    /// The least time between two fetches for keys that nobody knows, which anybody can name, and after one that failed.
     const PAUSE: Duration = Duration::from_mins(1);
     /// The same while there is no key at all: a code must not expire in between.
     const PAUSE_WITHOUT_KEYS: Duration = Duration::from_secs(5);
@@ -69,6 +69,12 @@ impl RemoteJwks {
     #[must_use]
     pub const fn new(uri: String) -> Self {
         Self { uri, cached: None, tried: None }
+    }
+
+    /// Whether anything is known of it.
+    #[must_use]
+    pub const fn is_known(&self) -> bool {
+        self.cached.is_some() || self.tried.is_some()
     }
 
     /// Whether it should be fetched before anything is verified.

@@ -17,8 +17,8 @@
 //! ```
 //!
 //! `secrets` maps the digest of each secret, in base64url, to the time when it was created. `jwks` holds the keys that
-//! can be used. Of a set at an address, `jwks_fetched` says since when, and `jwks_tried` when somebody last began to
-//! fetch it (which try, `jwks_claim` says): one request does, and the others go on with what there is.
+//! can be used. Of a set at an address, `jwks_fetched` says since when. While one request fetches it, and for
+//! as long as nobody shall do so again, there are `jwks_tried`, when it began, and `jwks_claim`, which request.
 //!
 //! `expires` is set when a client is first seen. After that only approvals extend it: a client of a metadata
 //! document is kept as long as its grants.
@@ -374,7 +374,7 @@ impl Clients {
             .set_or_remove("name", client.name.as_deref())
             .set_or_remove("authentication", authentication_text(authentication))
             .when_at_most("fetched", found.fetched);
-        let is_known_set = client.remote_keys().is_some_and(|remote| remote.tried.is_some());
+        let is_known_set = client.remote_keys().is_some_and(RemoteJwks::is_known);
         let update = key_attributes(authentication.keys())
             .into_iter()
             .filter(|(name, _)| !(is_known_set && CACHED_KEYS.contains(name)))
@@ -408,7 +408,7 @@ impl Clients {
     }
 
     /// Stores the key set that was fetched by the claim of `claimed`, unless there was another claim since, or the
-    /// client has another key set by now.
+    /// client has another key set by now. The claim ends unless it `pauses` others.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -418,12 +418,14 @@ impl Clients {
         uri: &str,
         set: &JwkSet,
         claimed: Timestamp,
+        pauses: bool,
     ) -> Result<(), UpstreamError> {
         let update = ItemUpdate::default()
             .set("jwks", jwks_text(set))
             .set("jwks_fetched", claimed)
             .when_equal("jwks_uri", uri)
             .when_equal("jwks_tried", claimed);
+        let update = if pauses { update } else { update.remove(["jwks_tried", "jwks_claim"]) };
         update.write_unmarked(&self.dynamo, &self.key(id)).await.map(drop)
     }
 

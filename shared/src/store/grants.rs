@@ -497,13 +497,26 @@ impl Grants {
     }
 
     /// As [`Self::compare_and_swap`], for a client that proved itself by `assertion`, if it did: the assertion is used by the same
-    /// write. It decides nothing as long as the write itself is refused.
+    /// write.
     async fn compare_and_swap_for(
         &self,
         assertion: Option<&VerifiedAssertion>,
         update: UpdateItemFluentBuilder,
     ) -> Result<Update, ClientWriteError> {
-        let Some(assertion) = assertion else { return Ok(self.compare_and_swap(update).await?) };
+        match assertion {
+            // Boxed: most requests make no transaction, and all would carry what one needs.
+            Some(assertion) => Box::pin(self.compare_and_swap_with(assertion, update)).await,
+            None => Ok(self.compare_and_swap(update).await?),
+        }
+    }
+
+    /// As [`Self::compare_and_swap`], in a transaction that records that `assertion` is used. If the write itself is refused, that
+    /// comes first.
+    async fn compare_and_swap_with(
+        &self,
+        assertion: &VerifiedAssertion,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<Update, ClientWriteError> {
         let of_grant = types::Update::builder()
             .set_table_name(update.get_table_name().clone())
             .set_key(update.get_key().clone())
