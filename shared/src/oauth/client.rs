@@ -252,7 +252,7 @@ impl Client {
         if credentials.id != self.id {
             return Err(CredentialsError::Method);
         }
-        Ok(AuthenticatedClient { id: self.id, proof })
+        Ok(AuthenticatedClient { client: self, proof })
     }
 }
 
@@ -368,7 +368,7 @@ impl ClientProof {
 /// A client that is authenticated. Only [`Client::authenticate`] makes one.
 #[derive(Debug)]
 pub struct AuthenticatedClient {
-    id: ClientId,
+    client: Client,
     proof: ClientProof,
 }
 
@@ -376,7 +376,7 @@ impl AuthenticatedClient {
     /// Its id.
     #[must_use]
     pub const fn id(&self) -> &ClientId {
-        &self.id
+        &self.client.id
     }
 
     /// What is known about it.
