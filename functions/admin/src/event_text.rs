@@ -62,14 +62,7 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
         "grant_used" => format!("{client} made its first call"),
         "grant_denied" => format!("{client} was denied"),
         "grant_changed" => {
-            let [before, after] =
-                ["before", "scope"].map(|name| Scopes::parse(activity.text(name).unwrap_or_default()));
-            let part = |what: &str, scopes: Scopes| match permission::titles(scopes) {
-                titles if titles.is_empty() => String::new(),
-                titles => format!("{what}: {}", titles.join(", ")),
-            };
-            let changes = [part("more", after.difference(before)), part("no longer", before.difference(after))];
-            detail = changes.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+            detail = scope_changes(activity);
             format!("What {client} may do was changed")
         }
         "grant_ended" => {
@@ -152,6 +145,16 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
     let key = part("key");
     let detail = if key.is_empty() { detail } else { list(&[format!("key {key}"), detail]) };
     EventText { what, by, detail, bad }
+}
+
+/// What a person has added and taken away.
+fn scope_changes(activity: &Activity) -> String {
+    let [before, after] = ["before", "scope"].map(|name| Scopes::parse(activity.text(name).unwrap_or_default()));
+    let part = |what: &str, scopes: Scopes| match permission::titles(scopes) {
+        titles if titles.is_empty() => String::new(),
+        titles => format!("{what}: {}", titles.join(", ")),
+    };
+    list(&[part("more", after.difference(before)), part("no longer", before.difference(after))])
 }
 
 fn list(parts: &[String]) -> String {

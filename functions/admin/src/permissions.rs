@@ -187,9 +187,8 @@ impl Admin {
             request.parameters.value("changes").and_then(|text| text.parse().ok()).ok_or(AdminError::InvalidBody)?;
         let OwnConnection { grant, membership } = connection;
         // Also of a form that was sent again, because its answer was lost.
-        let outcome_of = |latest: &Grant| match latest.approval.scopes == scopes {
-            true => ScopeChange::Changed,
-            false => ScopeChange::Superseded,
+        let outcome_of = |latest: &Grant| {
+            if latest.approval.scopes == scopes { ScopeChange::Changed } else { ScopeChange::Superseded }
         };
         let outcome = if shown == grant.scope_changes {
             request.verify_csrf_token(&connection.fields(scopes))?;
