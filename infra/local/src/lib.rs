@@ -283,7 +283,6 @@ impl System {
         outbound_allow.extend(tools_at.clone());
 
         let sign_in = (supabase_url.as_str(), publishable_key);
-        let vouched_hosts = options.parameters.get("VouchedHosts").cloned().map(|it| ("VOUCHED_HOSTS".to_owned(), it));
         let parameters =
             parameters(&issuer, sign_in, &outbound_allow.join(","), options.demo).chain(options.parameters);
         let template = Template::new(&options.stack, parameters.collect(), KeyArns::of(options.key_spec))?;
@@ -301,8 +300,7 @@ impl System {
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
         let (has_fake_supabase, demo) = (options.project.is_none(), options.demo);
-        let settings = tables.clone().into_iter().chain(vouched_hosts).collect();
-        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &settings, has_fake_supabase, demo)?;
+        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &template, has_fake_supabase, demo)?;
         let audit_connector = operators.clone();
         let operator = operator(operator_tables, &aws::sdk_config("operator", &services, &operators), &options.clock);
         let (project, extra_file) = (options.project.as_ref(), options.workspace.as_deref());
@@ -772,18 +770,19 @@ fn operator(tables: BTreeMap<String, String>, aws: &SdkConfig, clock: &Clock) ->
     Environment::new(move |name| tables.get(name).cloned(), aws, clock.clone())
 }
 
-/// Writes down where the tables are and which hosts are vouched for (as functions know both), what people paste, where they sign in and who may try it, for `amble --local`; nowhere without a
-/// folder.
+/// Writes down where the tables are and which hosts are vouched for, what people paste, where they sign in and who may try it, for
+/// `amble --local`; nowhere without a folder.
 fn write_running_file(
     folder: Option<&DataDir>,
     issuer: &str,
     (supabase_url, publishable_key): (&str, &str),
     dynamo: &str,
-    settings: &BTreeMap<String, String>,
+    template: &Template,
     has_fake_supabase: bool,
     demo: bool,
-) -> Result<(), DataDirError> {
+) -> Result<(), LocalError> {
     let Some(folder) = folder else { return Ok(()) };
+    let settings = template.operator_variables()?;
     let mcp_url = format!("{issuer}{}", shared::oauth::resource::PATH);
     let mut supabase = serde_json::json!({ "url": supabase_url, "publishable_key": publishable_key });
     if let (Some(supabase), true) = (supabase.as_object_mut(), has_fake_supabase) {
@@ -795,7 +794,7 @@ fn write_running_file(
     if let (Some(running), Some((email, password))) = (running.as_object_mut(), demo.then(demo::first_person)) {
         running.insert("person".to_owned(), serde_json::json!({ "email": email, "password": password }));
     }
-    folder.write(RUNNING_FILE, running.to_string().as_bytes())
+    Ok(folder.write(RUNNING_FILE, running.to_string().as_bytes())?)
 }
 
 /// The address one port further; any free one if that is what was asked for, or if there is none further.

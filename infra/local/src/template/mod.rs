@@ -231,6 +231,13 @@ impl Template {
         Ok(tables.into_iter().map(|(logical, _)| (variable(logical), self.table_name(logical))).collect())
     }
 
+    /// What `amble` is told as functions are: the names of the tables, and the hosts that are vouched for.
+    pub(crate) fn operator_variables(&self) -> Result<BTreeMap<String, String>, TemplateError> {
+        let mut variables = self.table_variables()?;
+        variables.extend(self.parameters.get("VouchedHosts").map(|hosts| ("VOUCHED_HOSTS".to_owned(), hosts.clone())));
+        Ok(variables)
+    }
+
     /// The metrics that each alarm is about.
     pub(crate) fn alarms(&self) -> Result<BTreeMap<String, Vec<Metric>>, TemplateError> {
         let mut alarms = BTreeMap::new();
