@@ -810,6 +810,7 @@ async fn address_that_failed_is_not_asked_again_for_a_while() {
 /// Anybody in a tenant may bring a client, and nobody may aim our fetcher.
 #[tokio::test(flavor = "multi_thread")]
 async fn fetches_are_limited_by_person_and_by_host() {
+    const TOO_MANY: &str = "it is not fetched now, as too many were within the hour";
     let documents = MetadataDocumentHost::serve().await;
     let test_system = documents.start_test_system().await;
     let (ana, ben) = (signed_in(&test_system).await, test_system.person("ben@example.com"));
@@ -818,7 +819,6 @@ async fn fetches_are_limited_by_person_and_by_host() {
         documents.publish(path, &documents.document(path, "Some Client", &[LOOPBACK]));
         person.open(&documents.connector_at(&test_system, path).authorization_request("skills:read").url).await
     };
-    const TOO_MANY: &str = "it is not fetched now, as too many were within the hour";
 
     for number in 0..30 {
         assert_eq!(opens(&ana, &format!("/ana/{number}")).await.status, 200, "{number}");

@@ -51,8 +51,8 @@ pub fn fold(name: &str) -> String {
 /// The Latin letter or digit that a character looks like: none for what is no letter of a name.
 fn latin(character: char) -> Option<char> {
     let latin = match character {
-        '0' | 'О' | 'о' | 'Ο' | 'ο' | 'Օ' | 'օ' | 'ჿ' => 'o',
-        '1' | '|' | '!' | 'І' | 'і' | 'Ӏ' | 'ӏ' | 'Ι' | 'ι' | 'ı' | 'ɩ' | 'ǀ' => 'l',
+        '0' | 'О' | 'о' | 'Ο' | 'ο' | 'Օ' | 'օ' | 'ჿ' | 'ø' | 'Ø' => 'o',
+        '1' | '|' | '!' | 'І' | 'і' | 'Ӏ' | 'ӏ' | 'Ι' | 'ι' | 'ı' | 'ɩ' | 'ǀ' | 'ł' | 'Ł' => 'l',
         '3' | 'Е' | 'е' | 'Ε' | 'ε' | 'є' | 'ҽ' => 'e',
         '4' | '@' | 'А' | 'а' | 'Α' | 'α' | 'ɑ' => 'a',
         '5' | '$' | 'Ѕ' | 'ѕ' => 's',
@@ -66,8 +66,6 @@ fn latin(character: char) -> Option<char> {
         'Ս' | 'ս' | 'υ' | 'ʋ' | 'ц' => 'u',
         'Ѵ' | 'ѵ' | 'ν' => 'v',
         'Х' | 'х' | 'Χ' | 'χ' => 'x',
-        'ł' | 'Ł' => 'l',
-        'ø' | 'Ø' => 'o',
         other => other,
     };
     latin.is_alphanumeric().then_some(latin)
