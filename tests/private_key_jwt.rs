@@ -1,4 +1,4 @@
-//! Clients that prove themselves by a key (`private_key_jwt`, RFC 7523), as ChatGPT does, by a metadata document or by hand.
+//! Clients that prove themselves by a key (`private_key_jwt`, RFC 7523), as `ChatGPT` does, by a metadata document or by hand.
 
 use serde_json::{Value, json};
 use test_system::client_key::{ASSERTION_TYPE, ClientKey, key_set};
@@ -223,8 +223,8 @@ async fn assertion_that_does_not_prove_the_client_is_refused() {
         ),
     ] {
         is_invalid_client(&connector.refresh_with(&refresh_token, proof).await, why);
-        let changes: Vec<_> = proof.iter().map(|(name, value)| (*name, Some(*value))).collect();
-        is_invalid_client(&connector.exchange_with(&ask, &code, &changes).await, why);
+        let as_changes: Vec<_> = proof.iter().map(|(name, value)| (*name, Some(*value))).collect();
+        is_invalid_client(&connector.exchange_with(&ask, &code, &as_changes).await, why);
         let form = [&[("token", refresh_token.as_str()), ("client_id", &connector.client_id)], proof].concat();
         is_invalid_client(&test_system.post_form("/oauth/revoke", &form).await, why);
     }
