@@ -145,6 +145,7 @@ def parameters_refuse_what_cannot_work(subject):
         ("CaptchaSiteKey", ["", "1x00000000000000000000AA", "0x4AAAAAAADnPIDROrmt1Wwj", "10000000-ffff-ffff-ffff-000000000001"], ["1x0000000000000000000000000000000AA", "0x0000000000000000000000000000000000000000", "ES_0123456789", "10000000-ffff", '1x0"><script>']),
         ("AllowedOrigins", ["", "https://a.example", "https://a.example,http://localhost:6274"], ["*", "https://a.example/", "https://a.example, https://b.example", "https://a.example,"]),
         ("ClientMetadataHosts", ["", "claude.ai", "claude.ai,app.example"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
+        ("DefaultScopes", ["skills:read", "views:read entities:write offline_access"], ["", "offline_access", "skills:read,views:read", "connections:manage", "skills:read  views:read"]),
         ("VouchedHosts", ["", "claude.ai,apps.example.com"], ["*", "https://claude.ai", "claude.ai,", "Claude.ai", "claude.ai, app.example"]),
         ("OutboundAllow", ["", "https://tools.example.com"], ["*", "tools.example.com"]),
         ("ClientMetadataAllow", ["", "https://apps.example.com"], ["*", "apps.example.com"]),

@@ -9,6 +9,7 @@ use crate::aws::{self, error::AwsConfigError};
 use crate::clock::Clock;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
+use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::vouched_hosts::VouchedHosts;
 use crate::signing_keys::keyring::{Keyring, PublicKeys};
 use crate::signing_keys::signer::Signer;
@@ -113,6 +114,18 @@ impl Environment {
         let Some(hosts) = self.optional("VOUCHED_HOSTS") else { return Ok(VouchedHosts::default()) };
         let rule = "hosts in lower case beyond the own machine, separated by commas";
         VouchedHosts::parse(&hosts).ok_or(ConfigError::Unusable("VOUCHED_HOSTS", rule))
+    }
+
+    /// `DEFAULT_SCOPES`: the scopes of a first connection.
+    ///
+    /// # Errors
+    /// When a word is no scope that a client can be given, or no permission is among them.
+    pub fn default_scopes(&self) -> Result<RequestedScopes, ConfigError> {
+        let Some(text) = self.optional("DEFAULT_SCOPES") else { return Ok(RequestedScopes::DEFAULT) };
+        let rule = "scopes that a client can be given, separated by spaces, one permission among them";
+        let scopes = RequestedScopes::parse(&text).ok().flatten();
+        let is_known = |word: &str| !RequestedScopes::from_stored(word).scopes().is_empty();
+        scopes.filter(|_| text.split(' ').all(is_known)).ok_or(ConfigError::Unusable("DEFAULT_SCOPES", rule))
     }
 
     /// `PRODUCT_NAME`: what pages call the product.

@@ -33,6 +33,7 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::{ClientId, ClientKind};
 use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::issuer::Issuer;
+use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::resource::{RequestedResource, Resource};
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::store::clients::Clients;
@@ -58,6 +59,7 @@ pub struct Authorize {
     clients: Clients,
     documents: MetadataDocuments,
     vouched_hosts: VouchedHosts,
+    default_scopes: RequestedScopes,
     directory: Directory,
     grants: Grants,
     issuer: Issuer,
@@ -77,6 +79,7 @@ impl Authorize {
             clients: environment.clients()?,
             documents: MetadataDocuments::new(environment)?,
             vouched_hosts: environment.vouched_hosts()?,
+            default_scopes: environment.default_scopes()?,
             directory: environment.directory()?,
             grants: environment.grants()?,
             issuer: environment.issuer()?,
@@ -101,18 +104,19 @@ impl Authorize {
         };
         let (redirect_target, memberships, pending_scopes) = self.find(&id, parameters, &person, now).await?;
         let attempt = AttemptAudit::of(&redirect_target, parameters, now);
-        let authorization = match AuthorizationRequest::parse(&redirect_target, parameters, &self.issuer) {
-            Ok(authorization) => authorization,
-            Err(error) => {
-                attempt.refused(&person.person, &error);
-                if self.may_redirect_unasked(&redirect_target, &person).await? {
-                    return Ok(redirect_target.redirect_error(&error));
+        let authorization =
+            match AuthorizationRequest::parse(&redirect_target, parameters, &self.issuer, self.default_scopes) {
+                Ok(authorization) => authorization,
+                Err(error) => {
+                    attempt.refused(&person.person, &error);
+                    if self.may_redirect_unasked(&redirect_target, &person).await? {
+                        return Ok(redirect_target.redirect_error(&error));
+                    }
+                    let (host, url) = (redirect_target.redirect_uri().host(), redirect_target.error_url(&error));
+                    let error_page = ErrorPage::NotRedirected { error, host, url };
+                    return Ok(self.answer(request, Some(parameters), &error_page));
                 }
-                let (host, url) = (redirect_target.redirect_uri().host(), redirect_target.error_url(&error));
-                let error_page = ErrorPage::NotRedirected { error, host, url };
-                return Ok(self.answer(request, Some(parameters), &error_page));
-            }
-        };
+            };
         let memberships: Vec<_> =
             memberships.into_iter().filter(|it| authorization.resource.serves(&it.tenant)).collect();
         let consent = Consent {

@@ -54,6 +54,7 @@ impl AuthorizationRequest {
         redirect_target: &RedirectTarget,
         parameters: &Parameters,
         issuer: &Issuer,
+        default: RequestedScopes,
     ) -> Result<Self, AuthorizeError> {
         match parameters.value("response_type") {
             Some("code") => {}
@@ -73,7 +74,7 @@ impl AuthorizationRequest {
             RequestedResource::Unknown => return Err(AuthorizeError::Target),
         };
         let requested = RequestedScopes::parse(parameters.value("scope").unwrap_or_default());
-        let requested = requested.map_err(|_| AuthorizeError::Scope)?.unwrap_or(RequestedScopes::DEFAULT);
+        let requested = requested.map_err(|_| AuthorizeError::Scope)?.unwrap_or(default);
         let scopes = requested.scopes();
         let scopes = if redirect_target.client().refreshes {
             scopes.with(Scope::OfflineAccess)

@@ -13,6 +13,7 @@ use shared::http::error_response::ErrorResponse;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
+use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::resource::{Resource, ResourceAddress};
 
 use authorization_server::AuthorizationServerMetadata;
@@ -26,6 +27,7 @@ const MAX_AGE: u32 = 300;
 pub struct WellKnown {
     issuer: Issuer,
     product: String,
+    default_scopes: RequestedScopes,
     authorization_server: AuthorizationServerMetadata,
     access_token_keys: PublishedKeys,
     tool_token_keys: PublishedKeys,
@@ -41,6 +43,7 @@ impl WellKnown {
         let issuer = environment.issuer()?;
         Ok(Self {
             product: environment.product_name()?,
+            default_scopes: environment.default_scopes()?,
             authorization_server: AuthorizationServerMetadata::of(&issuer, &Resource::new(&issuer)),
             access_token_keys: PublishedKeys::new(environment.keyring()?),
             tool_token_keys: PublishedKeys::new(environment.tool_keyring()?),
@@ -67,7 +70,7 @@ impl WellKnown {
             return self.address(inserted).map(|_| document(&self.authorization_server));
         }
         let address = self.address(path.strip_prefix("/.well-known/oauth-protected-resource")?)?;
-        Some(document(&ProtectedResourceMetadata::of(&self.issuer, &address, &self.product)))
+        Some(document(&ProtectedResourceMetadata::of(&self.issuer, &address, &self.product, self.default_scopes)))
     }
 
     /// Clients look at the root, and with the well-known prefix inserted before the resource's path (RFC 8414

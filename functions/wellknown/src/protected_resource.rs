@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 use shared::oauth::issuer::Issuer;
+use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::resource::ResourceAddress;
-use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::scope::Scope;
 
 /// The document, by RFC 9728 §2.
 #[derive(Serialize)]
@@ -20,11 +21,11 @@ pub(crate) struct ProtectedResourceMetadata {
 }
 
 impl ProtectedResourceMetadata {
-    pub(crate) fn of(issuer: &Issuer, address: &ResourceAddress, product: &str) -> Self {
+    pub(crate) fn of(issuer: &Issuer, address: &ResourceAddress, product: &str, default: RequestedScopes) -> Self {
         Self {
             resource: address.to_string(),
             authorization_servers: [issuer.to_string()],
-            scopes_supported: Scopes::DEFAULT.permissions().iter().map(Scope::as_str).collect(),
+            scopes_supported: default.scopes().permissions().iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
             resource_name: address
                 .resource()

@@ -252,7 +252,7 @@ impl Client {
         if credentials.id != self.id {
             return Err(CredentialsError::Method);
         }
-        Ok(AuthenticatedClient { client: self, proof })
+        Ok(AuthenticatedClient { client: Box::new(self), proof })
     }
 }
 
@@ -368,20 +368,21 @@ impl ClientProof {
 /// A client that is authenticated. Only [`Client::authenticate`] makes one.
 #[derive(Debug)]
 pub struct AuthenticatedClient {
-    client: Client,
+    // On the heap: the requests that hold one are held whole while they wait.
+    client: Box<Client>,
     proof: ClientProof,
 }
 
 impl AuthenticatedClient {
     /// Its id.
     #[must_use]
-    pub const fn id(&self) -> &ClientId {
+    pub fn id(&self) -> &ClientId {
         &self.client.id
     }
 
     /// What is known about it.
     #[must_use]
-    pub const fn client(&self) -> &Client {
+    pub fn client(&self) -> &Client {
         &self.client
     }
 

@@ -11,7 +11,7 @@ pub struct RequestedScopes(Scopes);
 pub struct MalformedScopeError;
 
 impl RequestedScopes {
-    /// What a request means that names nothing that is offered here.
+    /// What a request means that names nothing that is offered here, unless the deployment says otherwise.
     pub const DEFAULT: Self = Self(Scopes::DEFAULT);
 
     /// What a client requests. Scopes that are not offered here are ignored, as clients add some for other servers (OAuth 2.1
