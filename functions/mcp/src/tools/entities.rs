@@ -19,7 +19,7 @@ use shared::store::workspace::{Name, Page, ValidationError};
 
 use super::arguments::ListArguments;
 use super::built_in::{BuiltIn, Effect, handler};
-use super::entity_search::{EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
+use super::entity_search::{CursorForm, EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
 use super::page::{PageEnd, page};
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::tool_context::ToolContext;
@@ -249,8 +249,8 @@ async fn list_types(arguments: ListArguments, context: &ToolContext<'_>) -> Resu
 async fn list(arguments: ListEntitiesArguments, context: &ToolContext<'_>) -> Result<EntitiesPage, ToolError> {
     let ListEntitiesArguments { kind, cursor, limit } = arguments;
     let (kind, sort, cursor) = (kind.parse()?, Sort::default(), cursor.as_deref());
-    let search =
-        EntitySearch { kind: &kind, words: None, filter: &[], sort: &sort, cursor, limit: PageLimit::parse(limit)? };
+    let (limit, cursor_form) = (PageLimit::parse(limit)?, CursorForm::SortKey);
+    let search = EntitySearch { kind: &kind, words: None, filter: &[], sort: &sort, cursor, cursor_form, limit };
     let found = search.page(&context.workspace, EntityResult::of).await?;
     // An empty list is distinguished from a list of an unknown type.
     if found.is_empty() && context.workspace.entity_type(&kind).await?.is_none() {
@@ -271,7 +271,8 @@ async fn search(arguments: SearchArguments, context: &ToolContext<'_>) -> Result
     if let Some(field) = named.into_iter().find(|field| !field.fits(&declared.schema)) {
         return Err(unknown_field(field, &declared));
     }
-    let search = EntitySearch { kind: &kind, words, filter: &filter, sort: &sort, cursor, limit };
+    let cursor_form = CursorForm::SortKey;
+    let search = EntitySearch { kind: &kind, words, filter: &filter, sort: &sort, cursor, cursor_form, limit };
     let found = search.page(&context.workspace, EntityResult::of).await?;
     Ok(found.into())
 }
