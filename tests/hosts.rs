@@ -23,7 +23,7 @@ const CODEX: (&str, &str) = ("https://chatgpt.com/oauth/codex/client.json", "htt
 const SENTENCE: &str = "This needs a permission that the connection does not have";
 const ROLE: &str = "The role in this workspace does not allow this. An administrator of the workspace can change it.";
 const DENIED: &str =
-    "The person chose not to allow this when they approved the connection. They can connect again to allow it.";
+    "The person chose not to allow this. They can allow it on the console of this server, or connect again.";
 
 /// A host that takes scopes from challenges alone, and calls what is listed alone.
 struct Driver<'w> {

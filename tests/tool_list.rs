@@ -171,7 +171,7 @@ async fn keys_list_what_they_may_do() {
 }
 
 const DENIED: &str =
-    "The person chose not to allow this when they approved the connection. They can connect again to allow it.";
+    "The person chose not to allow this. They can allow it on the console of this server, or connect again.";
 
 /// A box that came ticked and was unticked is a no: nothing of it is listed, and nobody asks the person again, however often it is
 /// called, until they connect again.
@@ -271,4 +271,57 @@ async fn denied_scope_stays_denied_when_the_role_changes() {
         assert!(!names(&test_system, &tokens.access).await.contains(&"create_chat".to_owned()), "{role}");
     }
     assert_eq!(offered_beside(&connector, BEN, "skills:read").await, [""; 0]);
+}
+
+/// A model is told of nothing that it does not see: neither of what the role forbids or the person denied, nor of what a key may not do.
+#[tokio::test(flavor = "multi_thread")]
+async fn instructions_name_only_listed_tools() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let mut told = BTreeMap::new();
+    for (email, scope, unticked) in [
+        (ANA, DEFAULT, &[][..]),
+        (ANA, DEFAULT, &["skills:read", "tools:execute"]),
+        (ANA, "skills:read documents:read", &["documents:read"]),
+        (VERA, "skills:read entities:read", &["entities:read"]),
+        (VERA, "skills:read", &[]),
+    ] {
+        let tokens = connect_without(&connector, (email, "acme"), scope, unticked).await;
+        told.insert(instructions(&test_system, &tokens.access).await, tokens.access);
+    }
+    for scopes in ["skills:read", "views:read entities:read", "documents:write", "chat:create", "tools:execute"] {
+        let (key, _) = test_system.create_api_key(ANA, "acme", scopes, None).await;
+        told.insert(instructions(&test_system, &key).await, key);
+    }
+    assert_eq!(told.len(), 10, "each differs from the others: {told:?}");
+
+    for (instructions, credential) in told {
+        let listed = names(&test_system, &credential).await;
+        for (name, _) in OURS {
+            let named = instructions.split(|it: char| !it.is_ascii_lowercase() && it != '_').any(|word| word == name);
+            assert!(!named || listed.iter().any(|listed| listed == name), "{name}: {instructions}");
+        }
+        for (word, tool) in [
+            ("Skills", "list_skills"),
+            ("Records", "list_entity_types"),
+            ("Views", "read_view"),
+            ("search_documents", "search_documents"),
+        ] {
+            assert_eq!(instructions.contains(word), listed.iter().any(|listed| listed == tool), "{instructions}");
+        }
+        assert_eq!(instructions.contains("the workspace's own"), listed.iter().any(|listed| listed == "roll_dice"));
+        assert!(instructions.len() <= 512, "ChatGPT reads no more with care: {instructions}");
+    }
+}
+
+/// The same in both eras, and not to be kept: they differ by connection and by role.
+async fn instructions(test_system: &TestSystem, credential: &str) -> String {
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "a test", "version": "1" },
+    });
+    let begun = test_system.call(Some(credential), "initialize", params).await.json();
+    let discovered = test_system.call_modern(credential, "server/discover", json!({})).await.json();
+    assert_eq!(begun["result"]["instructions"], discovered["result"]["instructions"]);
+    assert_eq!((&discovered["result"]["ttlMs"], &discovered["result"]["cacheScope"]), (&json!(0), &json!("private")));
+    begun["result"]["instructions"].as_str().unwrap().to_owned()
 }

@@ -22,7 +22,7 @@ use crate::protocol_version::{LEGACY, MODERN, ProtocolVersion};
 
 const ROLE: &str = "The role in this workspace does not allow this. An administrator of the workspace can change it.";
 const DENIED: &str =
-    "The person chose not to allow this when they approved the connection. They can connect again to allow it.";
+    "The person chose not to allow this. They can allow it on the console of this server, or connect again.";
 
 /// Why a request is not answered.
 #[derive(Debug)]

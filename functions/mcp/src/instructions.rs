@@ -21,7 +21,7 @@ pub(crate) fn instructions(access: &Access) -> String {
             .then_some("search_documents finds what the workspace has written down."),
         scopes.contains(Scope::ToolsExecute).then_some("Other tools are the workspace's own."),
         has_unapproved(visible, scopes)
-            .then_some("Call a tool even if it was not approved yet: the person is then asked to."),
+            .then_some("A tool may need a permission that was not approved yet. Call it all the same: the person is asked then."),
     ];
     sentences.into_iter().flatten().collect::<Vec<_>>().join(" ")
 }

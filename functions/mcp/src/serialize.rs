@@ -3,16 +3,14 @@
 use http::StatusCode;
 use rmcp::model::{
     CacheScope, JsonRpcResponse, JsonRpcVersion2_0, ListToolsResult, MetaObject, RequestId, ResultType, ServerResult,
-    Tool,
 };
 use serde::Serialize;
-use serde_json::Value;
 use shared::http::response;
 use shared::lambda::Response;
 
 use crate::protocol_version::ProtocolVersion;
 use crate::server_info::ServerInfo;
-use crate::tools::security_schemes::SECURITY_SCHEMES;
+use crate::tools::security_schemes::ListedTool;
 
 /// How long a client may keep a list, in milliseconds. What is listed differs by the token's scopes and by the role: the Go SDK and
 /// rmcp keep a list although the token changes, so after a step-up the new tools would be missing.
@@ -56,32 +54,17 @@ struct ToolsList<'a> {
     tools: Vec<ListedTool<'a>>,
 }
 
-/// A tool, and what it needs beside its schema as well as in its metadata: `ChatGPT` has read either
-/// (<https://developers.openai.com/apps-sdk/build/auth>).
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ListedTool<'a> {
-    #[serde(flatten)]
-    tool: &'a Tool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    security_schemes: Option<&'a Value>,
-}
-
 impl<'a> From<&'a ListToolsResult> for ToolsList<'a> {
     fn from(
         ListToolsResult { result_type, meta, next_cursor, ttl_ms, cache_scope, tools }: &'a ListToolsResult,
     ) -> Self {
-        let listed = |tool: &'a Tool| {
-            let security_schemes = tool.meta.as_ref().and_then(|meta| meta.0.get(SECURITY_SCHEMES));
-            ListedTool { tool, security_schemes }
-        };
         Self {
             result_type: result_type.as_ref(),
             meta: meta.as_ref(),
             next_cursor: next_cursor.as_deref(),
             ttl_ms: *ttl_ms,
             cache_scope: cache_scope.clone(),
-            tools: tools.iter().map(listed).collect(),
+            tools: tools.iter().map(ListedTool::from).collect(),
         }
     }
 }

@@ -74,7 +74,7 @@ pub struct Grant {
     /// How often the person has changed the scopes since they approved it.
     pub scope_changes: u32,
     /// What the person denied: the scopes whose boxes came ticked, and that they unticked. Nobody asks them for these again, until
-    /// they connect again.
+    /// they allow them on the console, or connect again.
     pub denied: Scopes,
     /// What the scopes meant on the page that they approved.
     pub scope_meaning: ScopeMeaning,
@@ -264,6 +264,13 @@ impl Grant {
     #[must_use]
     pub fn denying(self, denied: Scopes) -> Self {
         Self { denied, ..self }
+    }
+
+    /// What the person denies once they have changed what they approved to `scopes`: what they take away is a no as well, and what
+    /// they give is none any more.
+    #[must_use]
+    pub const fn denied_after(&self, scopes: Scopes) -> Scopes {
+        self.denied.union(self.approval.scopes.permissions()).difference(scopes)
     }
 
     /// Whether `code` is the code of this grant.

@@ -404,6 +404,7 @@ impl Grants {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn change_scopes(&self, grant: &Grant, scopes: Scopes) -> Result<Update, UpstreamError> {
+        const SET: &str = "SET #scope = :scope, scope_changes = :next, made_by = :made_by";
         // A number, and not the scopes themselves: a late first try must not find them as they were once more.
         let update = self
             .update(&grant.id)
@@ -416,8 +417,15 @@ impl Grants {
             .expression_attribute_values(":next", Value::from(grant.scope_changes.saturating_add(1)).0)
             .expression_attribute_values(":scope", Value::from(scopes.to_string().as_str()).0)
             .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
-            .expression_attribute_names("#scope", "scope")
-            .update_expression("SET #scope = :scope, scope_changes = :next, made_by = :made_by");
+            .expression_attribute_names("#scope", "scope");
+        let denied = grant.denied_after(scopes);
+        let update = if denied.is_empty() {
+            update.update_expression(format!("{SET} REMOVE denied"))
+        } else {
+            update
+                .expression_attribute_values(":denied", Value::from(denied.to_string().as_str()).0)
+                .update_expression(format!("{SET}, denied = :denied"))
+        };
         let update = match grant.scope_changes {
             0 => update,
             changes => update.expression_attribute_values(":changes", Value::from(changes).0),

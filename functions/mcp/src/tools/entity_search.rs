@@ -47,7 +47,7 @@ pub(super) enum CursorForm {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageLimit(u16);
 
-/// Most records per page; a page of large ones may have fewer
+/// Most records of a page
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct LimitArgument(

@@ -29,7 +29,7 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "list_views",
         scope: Scope::ViewsRead,
         title: "List views",
-        description: "Lists the workspace's views: saved queries over its records, with a sentence on what each shows.",
+        description: "Lists the workspace's views: saved queries over its records, and what each shows.",
         effect: Effect::ReadOnly,
         handler: handler!(ListArguments => ViewsPage, list),
     },
@@ -37,7 +37,7 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "read_view",
         scope: Scope::ViewsRead,
         title: "Read a view",
-        description: "Returns a page of the records that a view shows, with its columns, and how it is defined.",
+        description: "Returns a page of the records that a view shows, in its columns, and how it is defined.",
         effect: Effect::ReadOnly,
         handler: handler!(ReadArguments => ViewResult, read),
     },
@@ -51,9 +51,9 @@ const EARLIER_MEANING: &str = "The rows are left out: when this connection was a
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ReadArguments {
-    /// The view's name, as list_views shows it
+    /// From list_views
     name: String,
-    /// The nextCursor of the page before, with all else as it was; leave it out for the first page
+    /// nextCursor of the page before, with all else as it was
     cursor: Option<String>,
     limit: Option<LimitArgument>,
 }
