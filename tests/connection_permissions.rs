@@ -231,3 +231,36 @@ async fn more_needs_an_active_session_and_less_does_not() {
     assert_eq!(heading(&ben.submit_and_follow(&more).await), "Your session had ended");
     assert_eq!(changes(&test_system, "grant_changed", &tokens).len(), 1);
 }
+
+/// What is taken away is a no, like a box that was unticked on the consent page: it is not listed, and no call asks for it, until it is
+/// given again. What was never given is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn scope_that_is_taken_away_starts_no_step_up_until_it_is_given_again() {
+    let test_system = TestSystem::new().await;
+    let claude = test_system.connector("Claude").await;
+    let ask = claude.authorization_request("skills:read views:read chat:create offline_access");
+    let landed = test_system.person(BEN).approve_without(&ask, "acme", &["chat:create"]).await;
+    let tokens = claude.exchange(&ask, &landed.redirect_parameters()["code"]).await.tokens(&test_system);
+    let ben = in_console(&test_system, BEN).await;
+    let why = async |tool: &str| {
+        let listed = claude.call(&tokens.access, "tools/list", json!({})).await.json();
+        let tools = listed["result"]["tools"].as_array().unwrap().clone();
+        let answer = claude.tool(&tokens.access, tool, json!({})).await.json();
+        (tools.iter().any(|listed| listed["name"] == tool), answer["error"]["data"]["error"].clone())
+    };
+    let (denied, unasked, allowed) =
+        ((false, json!("access_denied")), (true, json!("insufficient_scope")), (true, Value::Null));
+
+    assert_eq!((why("list_views").await, why("create_chat").await), (allowed.clone(), denied.clone()));
+    for (ticked, views, chats) in [
+        (&["skills:read"][..], &denied, &denied),
+        (&["skills:read", "chat:create"], &denied, &unasked),
+        (&["skills:read", "views:read", "chat:create"], &allowed, &unasked),
+        (&["skills:read", "views:read"], &allowed, &denied),
+    ] {
+        assert_eq!(heading(&decides(&ben, &tokens, ticked).await), CHANGED, "{ticked:?}");
+        assert_eq!(why("list_views").await, *views, "{ticked:?}");
+        assert_eq!(why("create_chat").await, *chats, "{ticked:?}");
+        assert_eq!(why("list_documents").await, unasked, "{ticked:?}");
+    }
+}

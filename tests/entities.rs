@@ -562,13 +562,13 @@ async fn search_returns_the_matching_entities() {
     }
 }
 
-/// A view shows its rows to those who may read entities, and its definition to all who may read views.
+/// A view shows how it is defined and its rows, page by page, to all who may read views.
 #[tokio::test(flavor = "multi_thread")]
-async fn view_rows_need_entities_read() {
+async fn view_shows_its_definition_and_its_rows() {
     let test_system = TestSystem::new().await;
     let sees_all = Caller::connected(&test_system, ANA, "acme", "views:read entities:read").await;
     let sees_views = Caller::connected(&test_system, ANA, "acme", "views:read").await;
-    let mut definition = json!({
+    let definition = json!({
         "name": "open-invoices",
         "title": "Open invoices",
         "description": "Invoices that have not been paid, the oldest first",
@@ -583,7 +583,7 @@ async fn view_rows_need_entities_read() {
     let first = sees_all.done("read_view", json!({ "name": "open-invoices", "limit": 4 })).await;
     let rest = json!({ "name": "open-invoices", "limit": 4, "cursor": first["nextCursor"] });
     let rest = sees_all.done("read_view", rest).await;
-    let without = sees_views.done("read_view", json!({ "name": "open-invoices" })).await;
+    let of_views = sees_views.done("read_view", json!({ "name": "open-invoices", "limit": 4 })).await;
 
     assert_eq!(first["definition"], definition["definition"]);
     assert_eq!(ids(&first, "rows"), ["2026-0102", "2026-0105", "2026-0107", "2026-0109"]);
@@ -594,10 +594,7 @@ async fn view_rows_need_entities_read() {
         "fields": { "customer": "Northwind Cycles", "amount": 1890.0, "currency": "EUR", "due": "2026-09-16" },
     });
     assert_eq!(first["rows"][0], row);
-    definition["withheld"] = json!(
-        "The rows are left out: reading them needs the permission entities:read, which this connection does not have."
-    );
-    assert_eq!(without, definition);
+    assert_eq!(of_views, first);
 
     // A view of what is not there yet is empty, and one without columns shows all.
     let acme = as_operator(&test_system, "acme");

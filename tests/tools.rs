@@ -13,7 +13,7 @@ use local::Options;
 use local::interceptor::{Call, Decision, InjectedError};
 use serde_json::{Value, json};
 use shared::oauth::tenant::TenantId;
-use shared::store::workspace::tool::{Tool, ToolEndpoint};
+use shared::store::workspace::tool::{BUILT_IN, Tool, ToolEndpoint};
 use shared::store::workspace::{Name, ValidationError, WriteError};
 use test_system::TestSystem;
 use test_system::http_response::HttpResponse;
@@ -385,7 +385,7 @@ async fn tools_that_stop_a_host_are_refused_and_not_listed() {
 
     let tools = listed.json()["result"]["tools"].as_array().unwrap().clone();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["count_words", "fine", "roll_dice"]);
+    assert_eq!(names, [&BUILT_IN[..], &["count_words", "fine", "roll_dice"]].concat());
     let line = test_system.lines().into_iter().rfind(|line| line["target"] == "request").unwrap();
     assert_eq!(line["UnlistedTools"], stored.len(), "{line}");
 }
@@ -401,7 +401,7 @@ async fn one_page_lists_every_tool_up_to_a_megabyte() {
         keep(&test_system, &tool(&format!("t{number:03}"), at("https://tools.acme.example/"))).await;
     }
     let page = connector.call(&tokens.access, "tools/list", json!({})).await.json()["result"].clone();
-    assert_eq!((page["tools"].as_array().unwrap().len(), &page["nextCursor"]), (132, &Value::Null));
+    assert_eq!((page["tools"].as_array().unwrap().len(), &page["nextCursor"]), (BUILT_IN.len() + 132, &Value::Null));
 
     for number in 0..460 {
         keep(&test_system, &with_description(format!("u{number:03}"))).await;
@@ -416,7 +416,8 @@ async fn one_page_lists_every_tool_up_to_a_megabyte() {
         let tools = answer.json()["result"]["tools"].as_array().unwrap().clone();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
     };
-    let mut expected = vec!["count_words".to_owned(), "roll_dice".to_owned()];
+    let mut expected =
+        [&BUILT_IN[..], &["count_words", "roll_dice"]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
     expected.extend((0..130).map(|number| format!("t{number:03}")));
     expected.extend((0..460).map(|number| format!("u{number:03}")));
     assert_eq!([names(&first), names(&second)].concat(), expected);
@@ -447,11 +448,11 @@ async fn tools_are_listed_in_order_to_authorized_callers() {
     }
 
     let mut expected =
-        vec!["list_skills".to_owned(), "read_skill".to_owned(), "count_words".to_owned(), "roll_dice".to_owned()];
+        [&BUILT_IN[..], &["count_words", "roll_dice"]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>();
     expected.extend((0..120).map(|number| format!("t{number:03}")));
     assert_eq!(listed, expected);
     let others = names(&connector.call(&without.access, "tools/list", json!({})).await);
-    assert_eq!(others, ["list_skills", "read_skill"]);
+    assert_eq!(others, BUILT_IN);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,8 +6,10 @@ use crate::oauth::api_key::{ApiKey, ApiKeyId};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Active, Grant, RevocationReason};
 use crate::oauth::grant_id::GrantId;
+use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
+use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::signing_keys::verifier::VerifiedAccessToken;
 use crate::store::api_keys::{ApiKeyError, ApiKeyRecord};
@@ -20,6 +22,8 @@ pub struct Access {
     person: PersonId,
     scopes: Scopes,
     allowed_by_role: Scopes,
+    denied: Scopes,
+    scope_meaning: ScopeMeaning,
     principal: Principal,
 }
 
@@ -32,6 +36,8 @@ pub enum Principal {
         grant: GrantId,
         /// The client that holds it.
         client: ClientId,
+        /// Where its code was sent.
+        redirect_uri: RedirectUri,
     },
     /// An API key.
     ApiKey(ApiKeyId),
@@ -98,7 +104,13 @@ impl Access {
             person: approval.person.clone(),
             scopes: Scopes::parse(&claims.scope).intersection(entitlement.scopes()).permissions(),
             allowed_by_role: membership.map_or(Scopes::NONE, |membership| membership.role.permissions),
-            principal: Principal::Client { grant: grant.id.clone(), client: approval.client.clone() },
+            denied: grant.denied,
+            scope_meaning: grant.scope_meaning,
+            principal: Principal::Client {
+                grant: grant.id.clone(),
+                client: approval.client.clone(),
+                redirect_uri: grant.binding.redirect_uri.clone(),
+            },
         };
         Ok((access, active))
     }
@@ -122,6 +134,8 @@ impl Access {
             person: record.maker,
             scopes,
             allowed_by_role: membership.role.permissions,
+            denied: Scopes::NONE,
+            scope_meaning: record.scope_meaning,
             principal: Principal::ApiKey(record.id),
         })
     }
@@ -148,6 +162,28 @@ impl Access {
     #[must_use]
     pub const fn allowed_by_role(&self) -> Scopes {
         self.allowed_by_role
+    }
+
+    /// What the person denied when they approved the connection. No step-up starts for it.
+    #[must_use]
+    pub const fn denied(&self) -> Scopes {
+        self.denied
+    }
+
+    /// What lists show and the instructions name: for a client what the role allows now and the person has not denied, as its
+    /// connection can get more scopes; for an API key, which cannot, what it may do. It admits nothing: [`Self::scopes`] does.
+    #[must_use]
+    pub const fn visible(&self) -> Scopes {
+        match self.principal {
+            Principal::Client { .. } => self.allowed_by_role.difference(self.denied),
+            Principal::ApiKey(_) => self.scopes,
+        }
+    }
+
+    /// What the scopes meant when the connection was approved, or the key was made.
+    #[must_use]
+    pub const fn scope_meaning(&self) -> ScopeMeaning {
+        self.scope_meaning
     }
 
     /// Who calls: a client under a grant, or an API key.

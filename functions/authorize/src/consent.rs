@@ -54,6 +54,8 @@ pub(crate) enum Decision<'a> {
 pub(crate) struct ApprovedScopes<'a> {
     pub(crate) membership: &'a Membership,
     pub(crate) scopes: Scopes,
+    /// The scopes whose boxes came ticked, and that the person unticked.
+    pub(crate) denied: Scopes,
 }
 
 #[derive(Template)]
@@ -309,7 +311,9 @@ impl<'a> Consent<'a> {
         if scopes.permissions().is_empty() {
             return Err(ConsentFormError::NothingTicked);
         }
-        let approved = ApprovedScopes { membership, scopes };
+        // Only a requested scope that the role allows comes ticked, and a pending one never.
+        let came_ticked = self.authorization.scopes.permissions().intersection(membership.role.permissions);
+        let approved = ApprovedScopes { membership, scopes, denied: came_ticked.difference(scopes) };
         if approved.effective().is_empty() {
             Err(ConsentFormError::NothingAllowed)
         } else {
@@ -410,7 +414,10 @@ const fn words(scope: Scope) -> (&'static str, &'static str) {
             ("Run tools", "Use the tools that the workspace has set up. They may change things in other systems.")
         }
         Scope::SkillsRead => ("Read skills", "Look up how your team does things."),
-        Scope::ViewsRead => ("Read views", "See the saved views of the workspace."),
+        Scope::ViewsRead => (
+            "Read views",
+            "See the saved views of the workspace with the records in them, if your role may read records.",
+        ),
         Scope::EntitiesRead => ("Read records", "See and search the records of the workspace."),
         Scope::EntitiesWrite => ("Change records", "Create, change and delete records."),
         Scope::DocumentsRead => ("Read documents", "See and search the documents of the workspace."),

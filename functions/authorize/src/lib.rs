@@ -288,7 +288,7 @@ impl Authorize {
             basis: choice.membership.basis.approval,
         };
         let (grant, code) = Grant::approve(approval, authorization.challenge, redirect_target.redirect_uri().clone());
-        let grant = grant.for_request(authorization.requested);
+        let grant = grant.for_request(authorization.requested).denying(choice.denied);
         let client = (&self.clients, redirect_target.client());
         self.grants.put(&grant, choice.effective(), client, pending_scopes, now).await?;
         attempt.approved(&grant);

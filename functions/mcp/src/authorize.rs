@@ -20,8 +20,19 @@ pub(crate) struct InsufficientScope {
     pub(crate) access: Access,
     /// What it takes.
     pub(crate) needed: Scopes,
-    /// The name of the tenant's tool that was called, if it was one. Whether there is one of that name is not known yet.
-    pub(crate) tool: Option<Box<Name>>,
+    /// What was called.
+    pub(crate) called: Called,
+}
+
+/// What was called, as far as a step-up depends on it.
+#[derive(Debug)]
+pub(crate) enum Called {
+    /// A tool of ours.
+    BuiltIn,
+    /// The tenant's tool of that name. Whether there is one is not known yet.
+    Registered(Box<Name>),
+    /// No tool.
+    Other,
 }
 
 /// Authorizes an operation.
@@ -30,11 +41,12 @@ pub(crate) fn authorize(access: Access, operation: Operation) -> Result<Authoriz
     if access.scopes().covers(needed) {
         return Ok(AuthorizedOperation { access, operation });
     }
-    let tool = match operation {
-        Operation::Registered(name, _) => Some(Box::new(name)),
-        _ => None,
+    let called = match operation {
+        Operation::BuiltIn(..) => Called::BuiltIn,
+        Operation::Registered(name, _) => Called::Registered(Box::new(name)),
+        _ => Called::Other,
     };
-    Err(InsufficientScope { access, needed, tool })
+    Err(InsufficientScope { access, needed, called })
 }
 
 impl AuthorizedOperation {
@@ -54,6 +66,7 @@ mod tests {
     use shared::oauth::issuer::Issuer;
     use shared::oauth::resource::Resource;
     use shared::oauth::role::Role;
+    use shared::oauth::scope_meaning::ScopeMeaning;
     use shared::oauth::tenant::{PersonId, TenantId};
     use shared::store::api_keys::ApiKeyRecord;
     use shared::store::directory::Membership;
@@ -73,6 +86,7 @@ mod tests {
             name: ApiKeyName::parse("a test").unwrap(),
             digest: key.secret.digest(),
             scopes: Scopes::parse(scopes),
+            scope_meaning: ScopeMeaning::CURRENT,
             maker: person.clone(),
             membership: None,
             created: Timestamp::from_seconds(0),

@@ -34,7 +34,7 @@ pub(crate) fn record_prompt(access: &Access, name: &Name, outcome: &'static str)
 
 fn credential(access: &Access) -> String {
     match access.principal() {
-        Principal::Client { grant, client } => format!("grant {} of {client}", grant.to_text()),
+        Principal::Client { grant, client, .. } => format!("grant {} of {client}", grant.to_text()),
         Principal::ApiKey(key) => format!("key {}", key.to_text()),
     }
 }

@@ -5,7 +5,7 @@
 
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, WWW_AUTHENTICATE};
-use rmcp::model::{ErrorCode, ErrorData, JsonRpcError, RequestId};
+use rmcp::model::{CallToolResult, ContentBlock, ErrorCode, ErrorData, JsonRpcError, MetaObject, RequestId};
 use serde::Serialize;
 use serde_json::json;
 use shared::http::response;
@@ -50,6 +50,24 @@ impl BearerError {
     /// Good credentials, but not for this.
     pub(crate) const INSUFFICIENT_SCOPE: Self =
         Self { code: "insufficient_scope", description: "This needs a permission that the connection does not have" };
+    /// The same, in Claude Code.
+    pub(crate) const INSUFFICIENT_SCOPE_IN_CLAUDE_CODE: Self = Self {
+        code: "insufficient_scope",
+        description: "This needs a permission that the connection does not have. Tell the person: enter /mcp, choose this server and \
+                      Re-authenticate, and approve the permission. Then try again.",
+    };
+    /// The same, in Codex.
+    pub(crate) const INSUFFICIENT_SCOPE_IN_CODEX: Self = Self {
+        code: "insufficient_scope",
+        description: "This needs a permission that the connection does not have. Tell the person: run codex mcp login with the name of \
+                      this server, and approve the permission. Then try again.",
+    };
+    /// The same, in another program on the person's own machine.
+    pub(crate) const INSUFFICIENT_SCOPE_ON_THIS_MACHINE: Self = Self {
+        code: "insufficient_scope",
+        description: "This needs a permission that the connection does not have. If no page opens by itself, tell the person: sign in to \
+                      this server again and approve the permission. Then try again.",
+    };
 }
 
 #[derive(Serialize)]
@@ -88,14 +106,28 @@ impl Challenge {
 
     /// The response to the request `id`, which needs more scopes. Its body is an error of JSON-RPC: clients give it to the call, and
     /// some end their whole session at an answer that is none. For clients that meet a renamed header, the body has the challenge too.
-    pub(crate) fn insufficient_scope(&self, id: Option<RequestId>, scopes: Scopes) -> Response {
-        let BearerError { code, description } = BearerError::INSUFFICIENT_SCOPE;
+    pub(crate) fn insufficient_scope(
+        &self,
+        id: Option<RequestId>,
+        bearer_error: BearerError,
+        scopes: Scopes,
+    ) -> Response {
+        let BearerError { code, description } = bearer_error;
         let (resource_metadata, scope) = (self.resource_metadata.as_str(), scopes.to_string());
         let data = json!({ "error": code, "scope": scope, "resource_metadata": resource_metadata });
         let error = JsonRpcError::new(id, ErrorData::new(FORBIDDEN, description, Some(data)));
         let body = ForbiddenBody { error, resource_metadata, scope };
         let response = response::json(StatusCode::FORBIDDEN, &body);
-        self.with_headers(response, Some(BearerError::INSUFFICIENT_SCOPE), scopes)
+        self.with_headers(response, Some(bearer_error), scopes)
+    }
+
+    /// The result of a tool that needs more scopes, for `ChatGPT`: it asks the person when it finds the challenge in a result
+    /// (<https://developers.openai.com/apps-sdk/build/auth>), and only there.
+    pub(crate) fn tool_result(&self, bearer_error: BearerError, scopes: Scopes) -> CallToolResult {
+        let challenges = json!([self.header_value(Some(bearer_error), scopes)]);
+        let mut result = CallToolResult::error(vec![ContentBlock::text(bearer_error.description)]);
+        result.meta = Some(MetaObject(std::iter::once(("mcp/www_authenticate".to_owned(), challenges)).collect()));
+        result
     }
 
     fn with_headers(&self, mut response: Response, bearer_error: Option<BearerError>, scopes: Scopes) -> Response {
@@ -154,6 +186,9 @@ mod tests {
             BearerError::API_KEY_AS_BASIC,
             BearerError::EXPIRED,
             BearerError::INSUFFICIENT_SCOPE,
+            BearerError::INSUFFICIENT_SCOPE_IN_CLAUDE_CODE,
+            BearerError::INSUFFICIENT_SCOPE_IN_CODEX,
+            BearerError::INSUFFICIENT_SCOPE_ON_THIS_MACHINE,
         ] {
             let sentence = bearer_error.description;
             assert!(sentence.bytes().all(|byte| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e)), "{sentence}");
@@ -167,7 +202,11 @@ mod tests {
         let scope = "tools:execute skills:read views:read offline_access";
         let unauthorized =
             challenge().response(StatusCode::UNAUTHORIZED, Some(BearerError::INVALID_TOKEN), Scopes::DEFAULT);
-        let forbidden = challenge().insufficient_scope(Some(RequestId::Number(7)), Scopes::DEFAULT);
+        let forbidden = challenge().insufficient_scope(
+            Some(RequestId::Number(7)),
+            BearerError::INSUFFICIENT_SCOPE,
+            Scopes::DEFAULT,
+        );
         let sentence = "This needs a permission that the connection does not have";
         for (response, expected) in [
             (

@@ -7,6 +7,7 @@ use shared::store::workspace::Workspaces;
 
 use crate::authorize::AuthorizedOperation;
 use crate::error::CallError;
+use crate::instructions::instructions;
 use crate::operation::Operation;
 use crate::server_info::ServerInfo;
 use crate::tools::registered::tool_invoker::ToolInvoker;
@@ -39,8 +40,8 @@ impl Dispatcher {
         let workspace = self.workspaces.of(&access);
         let context = ToolContext { access: &access, workspace, tool_invoker: &self.tool_invoker, now, deadline };
         Ok(match operation {
-            Operation::Discover => self.server_info.discover().into(),
-            Operation::Initialize(requested) => self.server_info.initialize(&requested).into(),
+            Operation::Discover => self.server_info.discover(instructions(&access)).into(),
+            Operation::Initialize(requested) => self.server_info.initialize(&requested, instructions(&access)).into(),
             Operation::Ping => ServerResult::empty(()),
             Operation::ListTools(cursor) => list::list(&context, cursor.as_deref()).await?.into(),
             Operation::BuiltIn(tool, arguments) => call::built_in(tool, arguments, &context).await?.into(),

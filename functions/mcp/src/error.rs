@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 use http::header::{ALLOW, HeaderValue};
-use rmcp::model::{ErrorCode as JsonRpcCode, ErrorData, JsonRpcError, RequestId};
+use rmcp::model::{CallToolResult, ContentBlock, ErrorCode as JsonRpcCode, ErrorData, JsonRpcError, RequestId};
 use serde_json::{Value, json};
 use shared::access::AccessError;
 use shared::http::parameters::ParameterError;
@@ -17,9 +17,12 @@ use shared::store::api_keys::ApiKeyError;
 use shared::upstream_error::UpstreamError;
 
 use crate::challenge::{BearerError, Challenge, FORBIDDEN};
+use crate::host::Host;
 use crate::protocol_version::{LEGACY, MODERN, ProtocolVersion};
 
 const ROLE: &str = "The role in this workspace does not allow this. An administrator of the workspace can change it.";
+const DENIED: &str =
+    "The person chose not to allow this. They can allow it on the console of this server, or connect again.";
 
 /// Why a request is not answered.
 #[derive(Debug)]
@@ -47,8 +50,12 @@ pub(crate) enum McpError {
         granted: Scopes,
         /// What the operation needs.
         needed: Scopes,
-        /// Whether the role allows it now. If not, no approval helps.
-        allowed_by_role: bool,
+        /// Whether a step-up can start.
+        step_up: Result<(), StepUpError>,
+        /// Who it would start in.
+        host: Host,
+        /// Whether it is the call of a tool.
+        is_tool: bool,
         /// Why the missing scopes could not be recorded as pending. The client learns nothing of it.
         not_recorded: Option<UpstreamError>,
     },
@@ -63,6 +70,15 @@ pub(crate) enum McpError {
     },
     /// AWS failed.
     Upstream(UpstreamError),
+}
+
+/// Why no step-up starts for what the credentials do not allow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StepUpError {
+    /// The role does not allow it now. It would lead the person through consent to this same error.
+    NotAllowedByRole,
+    /// The person denied it when they approved the connection.
+    Denied,
 }
 
 /// Why a request is not authenticated.
@@ -168,7 +184,9 @@ impl McpError {
         let ErrorRow { reason, status, body } = self.row();
         let mut answer = match body {
             ErrorBody::Challenge(bearer_error, scopes) => challenge.response(status, bearer_error, scopes),
-            ErrorBody::InsufficientScope(scopes) => challenge.insufficient_scope(self.id(), scopes),
+            ErrorBody::InsufficientScope(bearer_error, scopes) => {
+                challenge.insufficient_scope(self.id(), bearer_error, scopes)
+            }
             ErrorBody::JsonRpc(error) => response::json(status, &JsonRpcError::new(self.id(), error)),
             ErrorBody::OAuth(code, description) => response::json(status, &code.body(description)),
         };
@@ -176,6 +194,19 @@ impl McpError {
             response::set_header(&mut answer, ALLOW, HeaderValue::from_static("POST"));
         }
         response::with_reason(answer, &reason)
+    }
+
+    /// The result that is the response, and the reason for our log, where `ChatGPT` calls a tool beyond its scopes: it gives errors of
+    /// HTTP neither to the model nor to the person.
+    pub(crate) fn tool_result(&self, challenge: &Challenge) -> Option<(CallToolResult, String)> {
+        let Self::InsufficientScope { host: Host::ChatGpt, is_tool: true, .. } = self else { return None };
+        let ErrorRow { reason, body, .. } = self.row();
+        let result = match body {
+            ErrorBody::InsufficientScope(bearer_error, scopes) => challenge.tool_result(bearer_error, scopes),
+            ErrorBody::JsonRpc(error) => CallToolResult::error(vec![ContentBlock::text(error.message)]),
+            ErrorBody::Challenge(..) | ErrorBody::OAuth(..) => return None,
+        };
+        Some((result, reason))
     }
 
     /// The table.
@@ -251,20 +282,25 @@ impl McpError {
                 MessageError::MethodMismatch => header_mismatch("Mcp-Method does not match the body"),
                 MessageError::NameMismatch => header_mismatch("Mcp-Name does not match the body"),
             },
-            Self::InsufficientScope { granted, needed, allowed_by_role, not_recorded, .. } => {
+            Self::InsufficientScope { granted, needed, step_up, host, not_recorded, .. } => {
                 let reason = match not_recorded {
                     None => format!("has {granted}; needs {needed}"),
                     Some(fault) => format!("has {granted}; needs {needed}; not recorded as pending: {fault}"),
                 };
-                // A step-up would lead the person through consent to this same error.
-                if !allowed_by_role {
-                    return json_rpc(StatusCode::FORBIDDEN, FORBIDDEN, ROLE)
-                        .because(&format!("{reason}; the role does not allow it"))
-                        .with_data(json!({ "error": "access_denied" }));
+                let no_step_up = |message, why| {
+                    json_rpc(StatusCode::FORBIDDEN, FORBIDDEN, message)
+                        .because(&format!("{reason}; {why}"))
+                        .with_data(json!({ "error": "access_denied" }))
+                };
+                match step_up {
+                    Ok(()) => {}
+                    Err(StepUpError::NotAllowedByRole) => return no_step_up(ROLE, "the role does not allow it"),
+                    Err(StepUpError::Denied) => return no_step_up(DENIED, "the person denied it"),
                 }
                 // MCP 2025-11-25 wants what was granted and what is needed: clients request exactly these.
                 let scopes = granted.union(*needed).intersection(Scopes::SUPPORTED).permissions();
-                ErrorRow { reason, status: StatusCode::FORBIDDEN, body: ErrorBody::InsufficientScope(scopes) }
+                let body = ErrorBody::InsufficientScope(host.insufficient_scope(), scopes);
+                ErrorRow { reason, status: StatusCode::FORBIDDEN, body }
             }
             Self::Call { protocol_version, error, .. } => match (error, protocol_version) {
                 // 2026-07-28, transports: an unknown method is a 404, which before would say that a session had ended.
@@ -322,7 +358,7 @@ enum ErrorBody {
     /// A challenge, with the scopes to request (RFC 6750 §3).
     Challenge(Option<BearerError>, Scopes),
     /// A challenge to a request that was read, with the scopes to request.
-    InsufficientScope(Scopes),
+    InsufficientScope(BearerError, Scopes),
     /// An error of JSON-RPC.
     JsonRpc(ErrorData),
     /// An error of OAuth.

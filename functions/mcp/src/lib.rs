@@ -12,6 +12,8 @@ mod cursor;
 mod dispatch;
 mod error;
 mod grant_audit;
+mod host;
+mod instructions;
 mod message;
 mod operation;
 mod prompts;
@@ -60,18 +62,32 @@ pub struct Mcp {
 
 impl Mcp {
     /// The walk of a request. Its method and body are not looked at before its sender is known: 401 comes before 400 and 405.
-    async fn respond(&self, request: &Request, resource: &Resource, now: Timestamp) -> Result<Response, McpError> {
+    async fn respond(
+        &self,
+        request: &Request,
+        address: &ResourceAddress,
+        now: Timestamp,
+    ) -> Result<Response, McpError> {
         self.origins.check(request.headers())?;
         if request.method() == Method::OPTIONS {
             return Ok(cors::preflight("POST, GET, DELETE"));
         }
-        let access = self.authenticator.authenticate(request.headers(), resource, now).await?;
+        let access = self.authenticator.authenticate(request.headers(), address.resource(), now).await?;
         let Message::Call(Call { id, protocol_version, operation }) = Message::parse(request)? else {
             return Ok(response::empty(StatusCode::ACCEPTED));
         };
         let authorized = match authorize(access, operation) {
             Ok(authorized) => authorized,
-            Err(insufficient) => return Err(self.step_up.record(id, insufficient, now).await),
+            Err(insufficient) => {
+                let error = self.step_up.record(id.clone(), insufficient, now).await;
+                return match error.tool_result(&Challenge::for_address(address)) {
+                    Some((result, reason)) => {
+                        let answer = serialize(id, protocol_version, result.into(), &self.server_info);
+                        Ok(response::with_reason(answer, &reason))
+                    }
+                    None => Err(error),
+                };
+            }
         };
         // Lambda gives every request one. The shortest that a function of ours has stands for it.
         let deadline = request.extensions().get().copied().unwrap_or_else(|| Deadline::after(Duration::from_secs(10)));
@@ -107,7 +123,7 @@ impl Function for Mcp {
         let Some(address) = ResourceAddress::from_path(&self.issuer, request.uri().path()) else {
             return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
-        let answer = self.respond(&request, address.resource(), self.clock.now()).await;
+        let answer = self.respond(&request, &address, self.clock.now()).await;
         finish(answer, &address)
     }
 

@@ -1,12 +1,16 @@
 //! Serializes the result of a call into the JSON-RPC response, in the form of its protocol version.
 
 use http::StatusCode;
-use rmcp::model::{CacheScope, JsonRpcResponse, JsonRpcVersion2_0, RequestId, ServerResult};
+use rmcp::model::{
+    CacheScope, JsonRpcResponse, JsonRpcVersion2_0, ListToolsResult, MetaObject, RequestId, ResultType, ServerResult,
+};
+use serde::Serialize;
 use shared::http::response;
 use shared::lambda::Response;
 
 use crate::protocol_version::ProtocolVersion;
 use crate::server_info::ServerInfo;
+use crate::tools::security_schemes::ListedTool;
 
 /// How long a client may keep a list, in milliseconds. What is listed differs by the token's scopes and by the role: the Go SDK and
 /// rmcp keep a list although the token changes, so after a step-up the new tools would be missing.
@@ -26,7 +30,43 @@ pub(crate) fn serialize(
         // `resultType` came with 2026-07-28.
         ProtocolVersion::Legacy => result.strip_result_type_for_legacy_peer(),
     }
-    response::json(StatusCode::OK, &JsonRpcResponse { jsonrpc: JsonRpcVersion2_0, id, result })
+    let jsonrpc = JsonRpcVersion2_0;
+    if let ServerResult::ListToolsResult(list) = &result {
+        return response::json(StatusCode::OK, &JsonRpcResponse { jsonrpc, id, result: ToolsList::from(list) });
+    }
+    response::json(StatusCode::OK, &JsonRpcResponse { jsonrpc, id, result })
+}
+
+/// The result of `tools/list`, with the member that rmcp's type of a tool does not have.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolsList<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result_type: Option<&'a ResultType>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<&'a MetaObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_cursor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_scope: Option<CacheScope>,
+    tools: Vec<ListedTool<'a>>,
+}
+
+impl<'a> From<&'a ListToolsResult> for ToolsList<'a> {
+    fn from(
+        ListToolsResult { result_type, meta, next_cursor, ttl_ms, cache_scope, tools }: &'a ListToolsResult,
+    ) -> Self {
+        Self {
+            result_type: result_type.as_ref(),
+            meta: meta.as_ref(),
+            next_cursor: next_cursor.as_deref(),
+            ttl_ms: *ttl_ms,
+            cache_scope: cache_scope.clone(),
+            tools: tools.iter().map(ListedTool::from).collect(),
+        }
+    }
 }
 
 /// 2026-07-28: every result should name its server (base protocol), and lists and resources say how long they may be kept, and
@@ -54,7 +94,7 @@ fn add_modern_members(result: &mut ServerResult, server_info: &ServerInfo) {
         // `server/discover` names the server and its time itself; the others are not of that version, or not ours.
         _ => return,
     };
-    *meta = Some(server_info.meta());
+    meta.get_or_insert_default().0.extend(server_info.meta().0);
     if let Some((ttl_ms, cache_scope, milliseconds)) = cache_hints {
         *ttl_ms = Some(milliseconds);
         *cache_scope = Some(CacheScope::Private);
@@ -72,8 +112,10 @@ mod tests {
     };
     use serde_json::{Value, json};
     use shared::lambda::Body;
+    use shared::oauth::scope::Scope;
 
     use super::*;
+    use crate::tools::security_schemes;
 
     /// The text of the response to the request 7.
     fn serialized(protocol_version: ProtocolVersion, result: impl Into<ServerResult>) -> String {
@@ -170,13 +212,27 @@ mod tests {
         }
     }
 
+    /// Beside the schema of the tool and in its metadata.
+    #[test]
+    fn tools_say_what_they_need_in_both_places() {
+        let mut listed = tools();
+        listed.tools[0].meta = Some(security_schemes::metadata(Scope::EntitiesWrite));
+
+        let schemes = r#"[{"scopes":["entities:read","entities:write"],"type":"oauth2"}]"#;
+        let expected = format!(
+            r#"{{"jsonrpc":"2.0","id":7,"result":{{"nextCursor":"bmV4dA","tools":[{{"name":"t","description":"T","inputSchema":{{"type":"object"}},"_meta":{{"securitySchemes":{schemes}}},"securitySchemes":{schemes}}}]}}}}"#
+        );
+        assert_eq!(serialized(ProtocolVersion::Legacy, listed), expected);
+    }
+
     #[test]
     fn discovery_says_what_the_server_is_and_serves() {
-        let response = serialized(ProtocolVersion::Modern, ServerInfo::titled("Amble").discover());
+        let response =
+            serialized(ProtocolVersion::Modern, ServerInfo::titled("Amble").discover("Instructions".to_owned()));
 
         let mut response: Value = serde_json::from_str(&response).unwrap();
         let instructions = response["result"].as_object_mut().unwrap().remove("instructions");
-        assert!(instructions.unwrap().as_str().unwrap().starts_with("Tools, skills, records"));
+        assert_eq!(instructions.unwrap(), "Instructions");
         let server_info = json!({ "name": "amble-connect", "title": "Amble", "version": env!("CARGO_PKG_VERSION") });
         assert_eq!(
             response,
@@ -187,7 +243,7 @@ mod tests {
                     "resultType": "complete",
                     "supportedVersions": ["2026-07-28", "2025-11-25", "2025-06-18"],
                     "capabilities": { "completions": {}, "prompts": {}, "resources": {}, "tools": {} },
-                    "ttlMs": 3_600_000,
+                    "ttlMs": 0,
                     "cacheScope": "private",
                     "_meta": { "io.modelcontextprotocol/serverInfo": server_info },
                 },
@@ -208,11 +264,14 @@ mod tests {
             ("nonsense", "2025-11-25"),
         ] {
             let requested = serde_json::from_value(json!(requested)).unwrap();
-            let response = serialized(ProtocolVersion::Legacy, ServerInfo::titled("Amble").initialize(&requested));
+            let response = serialized(
+                ProtocolVersion::Legacy,
+                ServerInfo::titled("Amble").initialize(&requested, "Instructions".to_owned()),
+            );
 
             let mut response: Value = serde_json::from_str(&response).unwrap();
             let instructions = response["result"].as_object_mut().unwrap().remove("instructions");
-            assert!(instructions.unwrap().is_string());
+            assert_eq!(instructions.unwrap(), "Instructions");
             assert_eq!(
                 response,
                 json!({

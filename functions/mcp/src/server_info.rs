@@ -16,16 +16,11 @@ pub(crate) struct ServerInfo {
     meta: MetaObject,
 }
 
-/// How long a client may keep what hardly changes, in milliseconds.
-const DISCOVERY_TTL: u64 = 60 * 60 * 1000;
+/// How long a client may keep what the server says of itself, in milliseconds: the instructions differ by connection and by role.
+const DISCOVERY_TTL: u64 = 0;
 
 const SUPPORTED: [ProtocolVersion; 1 + LEGACY.len()] =
     [ProtocolVersion::V_2026_07_28, ProtocolVersion::V_2025_11_25, ProtocolVersion::V_2025_06_18];
-
-const INSTRUCTIONS: &str = "Tools, skills, records, views and documents of one workspace. Skills are instructions for recurring work: \
-    before a task, look with list_skills whether one fits, and follow what read_skill says. Records are entities of types that \
-    list_entity_types shows; views are saved queries over them. Documents are what the workspace has written down: \
-    search_documents finds them. An update names the version that was read.";
 
 impl ServerInfo {
     /// With the product's name from the environment.
@@ -43,7 +38,7 @@ impl ServerInfo {
     }
 
     /// The result of `initialize`: the version that was asked for if it is served and has that handshake, else the newest such.
-    pub(crate) fn initialize(&self, requested: &ProtocolVersion) -> InitializeResult {
+    pub(crate) fn initialize(&self, requested: &ProtocolVersion, instructions: String) -> InitializeResult {
         let agreed = SUPPORTED.into_iter().find(|version| version == requested && version.has_initialize());
         let mut capabilities = ServerCapabilities::default();
         capabilities.tools = Some(ToolsCapability::default());
@@ -53,12 +48,12 @@ impl ServerInfo {
         InitializeResult::new(capabilities)
             .with_server_info(self.implementation.clone())
             .with_protocol_version(agreed.unwrap_or(ProtocolVersion::LATEST_WITH_INITIALIZE))
-            .with_instructions(INSTRUCTIONS)
+            .with_instructions(instructions)
     }
 
     /// The result of `server/discover`.
-    pub(crate) fn discover(&self) -> DiscoverResult {
-        let described = self.initialize(&ProtocolVersion::LATEST_WITH_INITIALIZE);
+    pub(crate) fn discover(&self, instructions: String) -> DiscoverResult {
+        let described = self.initialize(&ProtocolVersion::LATEST_WITH_INITIALIZE, instructions);
         let mut discovered = DiscoverResult::from_server_info(SUPPORTED.to_vec(), described);
         discovered.ttl_ms = DISCOVERY_TTL;
         discovered.cache_scope = CacheScope::Private;

@@ -15,6 +15,7 @@ use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, Toke
 use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
+use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
 
@@ -72,6 +73,11 @@ pub struct Grant {
     pub requested: Option<RequestedScopes>,
     /// How often the person has changed the scopes since they approved it.
     pub scope_changes: u32,
+    /// What the person denied: the scopes whose boxes came ticked, and that they unticked. Nobody asks them for these again, until
+    /// they allow them on the console, or connect again.
+    pub denied: Scopes,
+    /// What the scopes meant on the page that they approved.
+    pub scope_meaning: ScopeMeaning,
     /// What its code is bound to.
     pub binding: CodeBinding,
     /// What has become of it.
@@ -235,13 +241,36 @@ impl Grant {
         let id = GrantId::random();
         let code = AuthorizationCode { grant: id.clone(), secret: Secret::random() };
         let binding = CodeBinding { code: code.secret.digest(), challenge, redirect_uri };
-        (Self { id, approval, requested: None, scope_changes: 0, binding, state: GrantState::Issued }, code)
+        let grant = Self {
+            id,
+            approval,
+            requested: None,
+            scope_changes: 0,
+            denied: Scopes::NONE,
+            scope_meaning: ScopeMeaning::CURRENT,
+            binding,
+            state: GrantState::Issued,
+        };
+        (grant, code)
     }
 
     /// This grant, of a request for these scopes.
     #[must_use]
     pub fn for_request(self, requested: RequestedScopes) -> Self {
         Self { requested: Some(requested), ..self }
+    }
+
+    /// This grant, whose person denied these scopes.
+    #[must_use]
+    pub fn denying(self, denied: Scopes) -> Self {
+        Self { denied, ..self }
+    }
+
+    /// What the person denies once they have changed what they approved to `scopes`: what they take away is a no as well, and what
+    /// they give is none any more.
+    #[must_use]
+    pub const fn denied_after(&self, scopes: Scopes) -> Scopes {
+        self.denied.union(self.approval.scopes.permissions()).difference(scopes)
     }
 
     /// Whether `code` is the code of this grant.

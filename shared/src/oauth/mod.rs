@@ -21,6 +21,7 @@ pub mod requested_scopes;
 pub mod resource;
 pub mod role;
 pub mod scope;
+pub mod scope_meaning;
 pub mod secret;
 pub mod tenant;
 pub mod vouched_hosts;

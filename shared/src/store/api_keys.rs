@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key      { id, tenant: "acme", name: "nightly export", digest: <digest>, scope: "entities:read", maker: "<uuid>",
-//!            membership?: <16 bytes>, created: 1795…, expires?: 1795…, used?: 1795… }
+//!            scope_meaning?: 2, membership?: <16 bytes>, created: 1795…, expires?: 1795…, used?: 1795… }
 //! revoked  { id, revoked: 1795…, made_by: <16 bytes>, expires: 1797… }
 //! ```
 //!
@@ -37,6 +37,7 @@ use crate::clock::Timestamp;
 use crate::oauth::api_key::{ApiKey, ApiKeyId, ApiKeyName};
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::scope::Scopes;
+use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_call;
@@ -72,6 +73,8 @@ pub struct ApiKeyRecord {
     pub digest: Digest,
     /// What it may do, within the role of its maker.
     pub scopes: Scopes,
+    /// What these meant when it was made.
+    pub scope_meaning: ScopeMeaning,
     /// Who made it.
     pub maker: PersonId,
     /// The instance of their membership by then. None if it had none.
@@ -190,6 +193,7 @@ impl ApiKeys {
             name,
             digest: key.secret.digest(),
             scopes,
+            scope_meaning: ScopeMeaning::CURRENT,
             maker: maker.person.clone(),
             membership: maker.basis.approval.membership,
             created: now,
@@ -209,6 +213,7 @@ impl ApiKeys {
             .with("name", key.name.as_str())
             .with("digest", key.digest.as_bytes().as_slice())
             .with("scope", key.scopes.to_string())
+            .with("scope_meaning", key.scope_meaning.number())
             .with("maker", key.maker.as_str())
             .with_some("membership", key.membership.as_ref().map(|instance| instance.as_bytes().as_slice()))
             .with("created", key.created)
@@ -506,6 +511,11 @@ fn read(item: &Item) -> Option<ApiKeyRecord> {
         name: ApiKeyName::parse(item.text("name")?)?,
         digest: Digest::from_bytes(item.bytes("digest")?)?,
         scopes: Scopes::parse(item.text("scope")?),
+        scope_meaning: if item.has("scope_meaning") {
+            ScopeMeaning::from_number(item.number("scope_meaning")?)
+        } else {
+            ScopeMeaning::FIRST
+        },
         maker: PersonId::parse(item.text("maker")?)?,
         membership,
         created: item.time("created")?,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! every state  { id, state, client, person, tenant, resource, scope: "skills:read offline_access", requested?: "skills:read",
-//!                scope_changes?: 2, created: 1795…,
+//!                denied?: "views:read", scope_meaning?: 2, scope_changes?: 2, created: 1795…,
 //!                email?: "ana@example.com", membership?: <16 bytes>, membership_revocations?: 3, tenant_instance?: <16 bytes>,
 //!                tenant_revocations?: 7, code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
@@ -16,6 +16,7 @@
 //!
 //! The four attributes from `membership` on are what the approval rests on ([`crate::oauth::approval_basis`]). Whoever reads a grant to
 //! let somebody in compares them with the membership: a grant may be over although its own item does not say so yet.
+//! Without `scope_meaning` the scopes mean what they did before there was one ([`crate::oauth::scope_meaning`]).
 //! `previous_generation` is there when it is not the one before `generation`. Families of earlier versions may have `answered`, when the
 //! current token was last issued.
 //! `effective` is written for versions that exchanged a code without reading the membership, and read by none.
@@ -60,6 +61,7 @@ use crate::oauth::refresh_token_rotation::{PreviousToken, RETRIES, RotationNonce
 use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
+use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, to_text};
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_call;
@@ -405,6 +407,7 @@ impl Grants {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn change_scopes(&self, grant: &Grant, scopes: Scopes) -> Result<Update, UpstreamError> {
+        const SET: &str = "SET #scope = :scope, scope_changes = :next, made_by = :made_by";
         // A number, and not the scopes themselves: a late first try must not find them as they were once more.
         let update = self
             .update(&grant.id)
@@ -417,8 +420,15 @@ impl Grants {
             .expression_attribute_values(":next", Value::from(grant.scope_changes.saturating_add(1)).0)
             .expression_attribute_values(":scope", Value::from(scopes.to_string().as_str()).0)
             .expression_attribute_values(MADE_BY, Value::from(Secret::<16>::random().expose().as_slice()).0)
-            .expression_attribute_names("#scope", "scope")
-            .update_expression("SET #scope = :scope, scope_changes = :next, made_by = :made_by");
+            .expression_attribute_names("#scope", "scope");
+        let denied = grant.denied_after(scopes);
+        let update = if denied.is_empty() {
+            update.update_expression(format!("{SET} REMOVE denied"))
+        } else {
+            update
+                .expression_attribute_values(":denied", Value::from(denied.to_string().as_str()).0)
+                .update_expression(format!("{SET}, denied = :denied"))
+        };
         let update = match grant.scope_changes {
             0 => update,
             changes => update.expression_attribute_values(":changes", Value::from(changes).0),
@@ -557,7 +567,7 @@ fn with_family(update: UpdateItemFluentBuilder, family: &TokenFamily) -> UpdateI
 
 /// The item of a new grant. Later writes are updates.
 fn write(grant: &Grant, effective: Scopes) -> Item {
-    let Grant { id, approval, requested, binding, .. } = grant;
+    let Grant { id, approval, requested, denied, scope_meaning, binding, .. } = grant;
     let ApprovalBasis { membership, membership_revocations, tenant, tenant_revocations } = &approval.basis;
     Item::default()
         .with("id", id.to_text())
@@ -568,6 +578,8 @@ fn write(grant: &Grant, effective: Scopes) -> Item {
         .with("resource", approval.resource.to_string())
         .with("scope", approval.scopes.to_string())
         .with_some("requested", requested.map(RequestedScopes::to_stored))
+        .with_some("denied", (!denied.is_empty()).then(|| denied.to_string()))
+        .with("scope_meaning", scope_meaning.number())
         .with("created", approval.at)
         .with_some("email", approval.email.as_deref())
         .with_some("membership", membership.as_ref().map(|instance| instance.as_bytes().as_slice()))
@@ -617,6 +629,12 @@ fn read(item: &Item) -> Option<Grant> {
         },
         requested: item.text("requested").map(RequestedScopes::from_stored),
         scope_changes: if item.has("scope_changes") { item.number("scope_changes")? } else { 0 },
+        denied: item.text("denied").map(Scopes::parse_only).unwrap_or_default(),
+        scope_meaning: if item.has("scope_meaning") {
+            ScopeMeaning::from_number(item.number("scope_meaning")?)
+        } else {
+            ScopeMeaning::FIRST
+        },
         binding: CodeBinding {
             code: Digest::from_bytes(item.bytes("code")?)?,
             challenge: CodeChallenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),

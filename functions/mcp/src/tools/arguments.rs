@@ -16,7 +16,7 @@ use crate::cursor;
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListArguments {
-    /// The nextCursor of the page before; leave it out for the first page
+    /// nextCursor of the page before
     cursor: Option<String>,
 }
 

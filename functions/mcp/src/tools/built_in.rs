@@ -8,6 +8,7 @@ use rmcp::model::{JsonObject, Tool, ToolAnnotations};
 use serde::Deserialize;
 use shared::oauth::scope::Scope;
 
+use super::security_schemes;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::ToolResult;
@@ -94,6 +95,7 @@ impl BuiltIn {
             .with_title(self.title)
             .with_raw_output_schema(Arc::new(output))
             .with_annotations(annotations)
+            .with_meta(security_schemes::metadata(self.scope))
     }
 }
 

@@ -62,6 +62,16 @@ mod tests {
         file.assert_eq(&derived_schema::file_text(&Value::Object(derived.collect())));
     }
 
+    /// What every conversation carries, whatever it is about: 3,500 tokens at most. A token of it is never counted with fewer than 2.6
+    /// bytes; `docs/measuring.md` says what tokenizers counted.
+    #[test]
+    fn list_of_our_tools_fits_into_3500_tokens() {
+        const MAX_BYTES: usize = 3_500 * 26 / 10;
+        let of_model = |(_, tool): &(_, Tool)| json!({ "name": tool.name, "description": tool.description, "inputSchema": tool.input_schema });
+        let list = Value::Array(descriptions().iter().map(of_model).collect()).to_string();
+        assert!(list.len() <= MAX_BYTES, "{} bytes", list.len());
+    }
+
     #[test]
     fn every_tool_is_listed_with_object_schemas_of_2020_12() {
         assert!(descriptions().iter().map(|(tool, _)| tool.name).eq(all().map(|tool| tool.name)));

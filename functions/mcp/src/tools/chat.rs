@@ -18,7 +18,7 @@ pub(super) const TOOLS: [BuiltIn; 1] = [BuiltIn {
     name: "create_chat",
     scope: Scope::ChatCreate,
     title: "Start a chat",
-    description: "Starts a conversation in the workspace with its first message, as the person you work for. Returns its id.",
+    description: "Starts a conversation in the workspace, as the person you work for. Returns its id.",
     effect: Effect::Additive,
     handler: handler!(CreateArguments => ChatResult, create),
 }];
@@ -27,10 +27,10 @@ pub(super) const TOOLS: [BuiltIn; 1] = [BuiltIn {
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct CreateArguments {
-    /// What the conversation is called; the beginning of the message if left out
+    /// The beginning of the message if left out
     #[cfg_attr(test, schemars(length(min = 1, max = TITLE_LIMIT)))]
     title: Option<String>,
-    /// The first message, in Markdown; at most 64 KiB
+    /// In Markdown; at most 64 KiB
     #[cfg_attr(test, schemars(length(min = 1)))]
     message: String,
 }

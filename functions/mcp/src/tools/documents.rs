@@ -29,8 +29,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "list_documents",
         scope: Scope::DocumentsRead,
         title: "List documents",
-        description: "Lists the workspace's documents, without their content, in the order of their ids. To find one on a subject, \
-                      use search_documents.",
+        description: "Lists the documents by id, without their content. To find one, use search_documents.",
         effect: Effect::ReadOnly,
         handler: handler!(ListArguments => DocumentsPage, list),
     },
@@ -38,9 +37,8 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "search_documents",
         scope: Scope::DocumentsRead,
         title: "Search documents",
-        description: "Finds the documents whose title or content has every word of the query, in any case, with an excerpt of \
-                      each. One call looks through some of the documents: as long as there is a nextCursor, there are more to \
-                      look through, even if a page is empty.",
+        description: "Finds documents whose title or content has every word, with an excerpt of each. While there is a nextCursor, there is more to \
+                      search, even after an empty page.",
         effect: Effect::ReadOnly,
         handler: handler!(SearchArguments => HitsPage, search),
     },
@@ -48,8 +46,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "read_document",
         scope: Scope::DocumentsRead,
         title: "Read a document",
-        description: "Returns a document's content, in Markdown: the current version, or an earlier one that \
-                      list_document_versions shows. Of a long one it returns a part; call again with each nextCursor for the rest.",
+        description: "Returns a document's content, in Markdown. A long one comes in parts: call again with nextCursor.",
         effect: Effect::ReadOnly,
         handler: handler!(ReadArguments => DocumentResult, read),
     },
@@ -57,8 +54,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "list_document_versions",
         scope: Scope::DocumentsRead,
         title: "List a document's versions",
-        description: "Lists every version of a document, the latest first: when and by whom it was written. read_document reads \
-                      any of them.",
+        description: "Lists the versions of a document, the latest first: when and by whom each was written.",
         effect: Effect::ReadOnly,
         handler: handler!(ListVersionsArguments => VersionsPage, versions),
     },
@@ -66,7 +62,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "create_document",
         scope: Scope::DocumentsWrite,
         title: "Create a document",
-        description: "Creates a document in the workspace, where everyone who may read documents sees it. Returns its id.",
+        description: "Creates a document, which everyone who may read documents sees. Returns its id.",
         effect: Effect::Additive,
         handler: handler!(CreateArguments => EditionResult, create),
     },
@@ -74,9 +70,8 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "update_document",
         scope: Scope::DocumentsWrite,
         title: "Update a document",
-        description: "Writes a document's next version: a new title, a new content, or both; what is left out stays as it is. Give \
-                      the whole content, not only what changes, and the version that you read. If somebody has written a newer \
-                      one since, nothing is changed: read the document again and work your change into that.",
+        description: "Writes a document's next version: a new title, a new content (all of it), or both. If it is no longer at the version that you \
+                      read, nothing happens: read it again and work your change into that.",
         effect: Effect::Destructive,
         handler: handler!(UpdateArguments => EditionResult, update),
     },
@@ -84,8 +79,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "delete_document",
         scope: Scope::DocumentsWrite,
         title: "Delete a document",
-        description: "Deletes a document with all its versions. Give the version that you read: if somebody has written a newer one \
-                      since, nothing is deleted. Only whoever operates this service can bring it back.",
+        description: "Deletes a document with all its versions. If it is no longer at the version that you read, nothing happens.",
         effect: Effect::Destructive,
         handler: handler!(DeleteArguments => DeletionResult, delete),
     },
@@ -94,7 +88,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
 /// Most bytes of a query.
 const QUERY_LIMIT: usize = 256;
 
-/// The document's id, as list_documents and search_documents show it
+/// The document's id
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 struct IdArgument(String);
@@ -109,7 +103,7 @@ struct VersionArgument(#[cfg_attr(test, schemars(range(min = 1)))] u32);
 #[cfg_attr(test, derive(JsonSchema))]
 struct TitleArgument(#[cfg_attr(test, schemars(length(min = 1, max = TITLE_LIMIT)))] String);
 
-/// The whole content, in Markdown; at most 256 KiB
+/// All of it, in Markdown; at most 256 KiB
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 struct ContentArgument(String);
@@ -121,7 +115,7 @@ struct SearchArguments {
     /// Words, separated by spaces
     #[cfg_attr(test, schemars(length(min = 1, max = QUERY_LIMIT)))]
     query: String,
-    /// The nextCursor of the page before; leave it out for the first page
+    /// nextCursor of the page before
     cursor: Option<String>,
 }
 
@@ -130,10 +124,10 @@ struct SearchArguments {
 #[serde(deny_unknown_fields)]
 struct ReadArguments {
     id: IdArgument,
-    /// An earlier version; the current one if left out
+    /// If not the current one
     #[cfg_attr(test, schemars(range(min = 1)))]
     version: Option<u32>,
-    /// The nextCursor of the part before; leave it out for the beginning
+    /// nextCursor of the part before
     cursor: Option<String>,
 }
 
@@ -142,7 +136,7 @@ struct ReadArguments {
 #[serde(deny_unknown_fields)]
 struct ListVersionsArguments {
     id: IdArgument,
-    /// The nextCursor of the page before; leave it out for the first page
+    /// nextCursor of the page before
     cursor: Option<String>,
 }
 

@@ -19,7 +19,7 @@ use shared::store::workspace::{Name, Page, ValidationError};
 
 use super::arguments::ListArguments;
 use super::built_in::{BuiltIn, Effect, handler};
-use super::entity_search::{EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
+use super::entity_search::{CursorForm, EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
 use super::page::{PageEnd, page};
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::tool_context::ToolContext;
@@ -32,8 +32,8 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "list_entity_types",
         scope: Scope::EntitiesRead,
         title: "List entity types",
-        description: "Lists what the workspace keeps records of (invoices, customers, …), with the JSON Schema of each type's fields. \
-                      Look here first: every other entity tool needs a type's name, and its field names.",
+        description: "Lists the types of the workspace's records (such as invoices) with the JSON Schema of their fields. The other entity \
+                      tools need these names.",
         effect: Effect::ReadOnly,
         handler: handler!(ListArguments => EntityTypesPage, list_types),
     },
@@ -41,8 +41,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "list_entities",
         scope: Scope::EntitiesRead,
         title: "List entities",
-        description: "Lists all records of a type, in the order of their ids. To find some of them, or to sort them, use \
-                      search_entities.",
+        description: "Lists all records of a type, by id. To find or sort some, use search_entities.",
         effect: Effect::ReadOnly,
         handler: handler!(ListEntitiesArguments => EntitiesPage, list),
     },
@@ -50,7 +49,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "search_entities",
         scope: Scope::EntitiesRead,
         title: "Search entities",
-        description: "Finds records of a type by words, by conditions on their fields, or both; all must hold. By id unless sorted.",
+        description: "Finds records of a type by words, by conditions on fields, or both; all must hold.",
         effect: Effect::ReadOnly,
         handler: handler!(SearchArguments => EntitiesPage, search),
     },
@@ -58,7 +57,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "read_entity",
         scope: Scope::EntitiesRead,
         title: "Read an entity",
-        description: "Returns one record, as it is now, with the version that an update or delete must name.",
+        description: "Returns a record with its version, which an update or deletion must name.",
         effect: Effect::ReadOnly,
         handler: handler!(ReadArguments => EntityResult, read),
     },
@@ -66,9 +65,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "create_entity",
         scope: Scope::EntitiesWrite,
         title: "Create an entity",
-        description: "Makes a record. Its fields must fit the type's schema. Without an id it gets a new one. With an id that is \
-                      taken, nothing happens: that is a conflict, unless the record is what you have just made with the same fields, \
-                      which is then returned.",
+        description: "Makes a record. An id that is taken is a conflict, and nothing happens.",
         effect: Effect::Additive,
         handler: handler!(CreateArguments => EntityResult, create),
     },
@@ -76,8 +73,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "update_entity",
         scope: Scope::EntitiesWrite,
         title: "Update an entity",
-        description: "Changes some fields of a record, and leaves the others. Name the version that you read: if the record has \
-                      changed since, nothing happens, and you are told the current version.",
+        description: "Changes some fields of a record. If it is no longer at the version that you read, nothing happens.",
         effect: Effect::Destructive,
         handler: handler!(UpdateArguments => EntityResult, update),
     },
@@ -85,19 +81,18 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "delete_entity",
         scope: Scope::EntitiesWrite,
         title: "Delete an entity",
-        description: "Deletes a record for good. Name the version that you read: if the record has changed since, nothing happens, \
-                      and you are told the current version.",
+        description: "Deletes a record for good. If it is no longer at the version that you read, nothing happens.",
         effect: Effect::Destructive,
         handler: handler!(DeleteArguments => DeletionResult, delete),
     },
 ];
 
-/// The name of the entity type, as list_entity_types shows it
+/// From list_entity_types
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 struct TypeArgument(String);
 
-/// The entity's id
+/// The record's id
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 struct IdArgument(String);
@@ -113,7 +108,7 @@ struct VersionArgument(#[cfg_attr(test, schemars(range(min = 1)))] u32);
 struct ListEntitiesArguments {
     #[serde(rename = "type")]
     kind: TypeArgument,
-    /// The nextCursor of the page before, with all else as it was; leave it out for the first page
+    /// nextCursor of the page before, with all else as it was
     cursor: Option<String>,
     limit: Option<LimitArgument>,
 }
@@ -124,16 +119,16 @@ struct ListEntitiesArguments {
 struct SearchArguments {
     #[serde(rename = "type")]
     kind: TypeArgument,
-    /// Words that must all occur somewhere in the record's texts, numbers or id, in any case
+    /// Words that all occur in its texts, numbers or id
     #[cfg_attr(test, schemars(length(max = TEXT_LIMIT)))]
     text: Option<String>,
     /// Conditions that must all hold
     #[cfg_attr(test, schemars(with = "Option<Vec<ConditionArgument>>", length(max = CONDITIONS)))]
     filter: Option<Value>,
-    /// By these fields in turn, then by id. Records without a field come last in either direction
+    /// By these fields, then by id
     #[cfg_attr(test, schemars(with = "Option<Vec<OrderArgument>>", length(max = ORDERS)))]
     sort: Option<Value>,
-    /// The nextCursor of the page before, with all else as it was; leave it out for the first page
+    /// nextCursor of the page before, with all else as it was
     cursor: Option<String>,
     limit: Option<LimitArgument>,
 }
@@ -153,10 +148,10 @@ struct ReadArguments {
 struct CreateArguments {
     #[serde(rename = "type")]
     kind: TypeArgument,
-    /// An id of your choice, such as the invoice's number; leave it out for a new one
+    /// Such as an invoice's number; a new one if left out
     #[cfg_attr(test, schemars(regex(pattern = "^[A-Za-z0-9_-]{1,64}$")))]
     id: Option<String>,
-    /// What the type's schema describes; at most 32,768 bytes as JSON
+    /// As in the type's schema; at most 32 KiB
     fields: Map<String, Value>,
 }
 
@@ -168,8 +163,7 @@ struct UpdateArguments {
     kind: TypeArgument,
     id: IdArgument,
     version: VersionArgument,
-    /// Only what changes, as a JSON Merge Patch (RFC 7396): a value replaces the field's, null removes the
-    /// field, an object is merged into the one that is there, an array replaces the whole array
+    /// Only what changes, as a JSON Merge Patch (RFC 7396): null removes a field
     fields: Map<String, Value>,
 }
 
@@ -249,8 +243,8 @@ async fn list_types(arguments: ListArguments, context: &ToolContext<'_>) -> Resu
 async fn list(arguments: ListEntitiesArguments, context: &ToolContext<'_>) -> Result<EntitiesPage, ToolError> {
     let ListEntitiesArguments { kind, cursor, limit } = arguments;
     let (kind, sort, cursor) = (kind.parse()?, Sort::default(), cursor.as_deref());
-    let search =
-        EntitySearch { kind: &kind, words: None, filter: &[], sort: &sort, cursor, limit: PageLimit::parse(limit)? };
+    let (limit, cursor_form) = (PageLimit::parse(limit)?, CursorForm::SortKey);
+    let search = EntitySearch { kind: &kind, words: None, filter: &[], sort: &sort, cursor, cursor_form, limit };
     let found = search.page(&context.workspace, EntityResult::of).await?;
     // An empty list is distinguished from a list of an unknown type.
     if found.is_empty() && context.workspace.entity_type(&kind).await?.is_none() {
@@ -271,7 +265,8 @@ async fn search(arguments: SearchArguments, context: &ToolContext<'_>) -> Result
     if let Some(field) = named.into_iter().find(|field| !field.fits(&declared.schema)) {
         return Err(unknown_field(field, &declared));
     }
-    let search = EntitySearch { kind: &kind, words, filter: &filter, sort: &sort, cursor, limit };
+    let cursor_form = CursorForm::SortKey;
+    let search = EntitySearch { kind: &kind, words, filter: &filter, sort: &sort, cursor, cursor_form, limit };
     let found = search.page(&context.workspace, EntityResult::of).await?;
     Ok(found.into())
 }
@@ -430,12 +425,11 @@ impl From<SearchPage<EntityResult>> for EntitiesPage {
 #[expect(dead_code, reason = "it is the shape of a schema")]
 struct ConditionArgument {
     field: FieldArgument,
-    /// eq, ne: a missing field equals null. lt, le, gt, ge: numbers by value, texts by code point, so
-    /// dates like 2026-11-30 compare as dates. in: one of a list. contains: part of a text in any
-    /// case, or an item of an array. exists: true or false
+    /// eq, ne: a missing field equals null. lt, le, gt, ge: numbers, or texts by code point (so dates
+    /// too). contains: part of a text, or an item of an array. exists: true or false
     #[schemars(extend("enum" = OPS))]
     op: Value,
-    /// A text, number, boolean or null; for in, an array of these; not needed for exists
+    /// For in, an array
     value: Option<Value>,
 }
 
@@ -445,13 +439,13 @@ struct ConditionArgument {
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "it is the shape of a schema")]
 struct OrderArgument {
+    /// As in filter
     field: FieldArgument,
     #[schemars(extend("enum" = ["asc", "desc"], "default" = "asc"))]
     direction: Option<Value>,
 }
 
 /// A field of the type, with dots into objects (customer.city); or $id, $version, $created, $updated, $updatedBy
-/// of the record itself
 #[cfg(test)]
 #[derive(JsonSchema)]
 #[expect(dead_code, reason = "it is the shape of a schema")]

@@ -28,15 +28,26 @@ pub(super) struct EntitySearch<'a> {
     pub(super) sort: &'a Sort,
     /// Where the page before ended.
     pub(super) cursor: Option<&'a str>,
+    /// How it names that place.
+    pub(super) cursor_form: CursorForm,
     /// Most rows of the page.
     pub(super) limit: PageLimit,
+}
+
+/// How the cursor of a sorted page names the place where it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CursorForm {
+    /// By what the last row is sorted by. It leads on even if that row has changed.
+    SortKey,
+    /// By the id of the last row, where the caller may not see what it is sorted by, nor find it out by making a cursor.
+    Id,
 }
 
 /// Most rows of a page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageLimit(u16);
 
-/// Most records per page; a page of large ones may have fewer
+/// Most records of a page
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 pub(super) struct LimitArgument(
@@ -76,6 +87,9 @@ const QUERY_LIMIT: u16 = 1_000;
 
 const INCOMPLETE: &str = "There are too many records to sort: only the first of them by id were. To see all, search without sort, \
     and go on with each nextCursor.";
+
+const ROW_GONE: &str =
+    "The row after which the page would begin is not there, or no longer. Begin again without a cursor.";
 
 impl PageLimit {
     /// The most that may be asked for.
@@ -135,7 +149,7 @@ impl EntitySearch<'_> {
         workspace: &Workspace,
         row: impl Fn(&Entity) -> R,
     ) -> Result<SearchPage<R>, ToolError> {
-        let from = parse_cursor(self.cursor, |cursor| self.sort.parse_sort_key(&cursor::decode_place(cursor)?))?;
+        let from = self.place(workspace).await?;
         let (mut after, mut found, mut budget) = (None, SearchPage::new(), ScanBudget::default());
         let mut best: Vec<(SortKey, Entity)> = Vec::new();
         loop {
@@ -156,12 +170,26 @@ impl EntitySearch<'_> {
         let mut last = None;
         for (place, entity) in &best {
             if found.is_full(self.limit) || !found.push_if_fits(row(entity)) {
-                found.end.next_cursor = last.map(|last: &SortKey| cursor::encode_place(&last.to_json()));
+                found.end.next_cursor = last.map(|(place, entity): (&SortKey, &Entity)| match self.cursor_form {
+                    CursorForm::SortKey => cursor::encode_place(&place.to_json()),
+                    CursorForm::Id => cursor::encode_name(&entity.id),
+                });
                 break;
             }
-            last = Some(place);
+            last = Some((place, entity));
         }
         Ok(found)
+    }
+
+    /// Where the page before ended.
+    async fn place(&self, workspace: &Workspace) -> Result<Option<SortKey>, ToolError> {
+        if self.cursor_form == CursorForm::SortKey {
+            return parse_cursor(self.cursor, |cursor| self.sort.parse_sort_key(&cursor::decode_place(cursor)?));
+        }
+        let Some(id) = parse_cursor(self.cursor, cursor::decode_name)? else { return Ok(None) };
+        let last = workspace.entity(self.kind, &id).await?.filter(|entity| self.matches(entity));
+        let last = last.ok_or_else(|| ToolError::failed("invalid_arguments", ROW_GONE))?;
+        Ok(Some(self.sort.sort_key(&last)))
     }
 
     fn matches(&self, entity: &Entity) -> bool {

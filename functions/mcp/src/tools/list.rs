@@ -8,13 +8,15 @@ use super::{catalog, registered};
 use crate::cursor;
 use crate::error::CallError;
 
-/// Ours first, then the tenant's by name: always in that order, as far as the scopes allow.
+/// Ours first, then the tenant's by name: always in that order. Ours are listed beyond the scopes too, with what they need, so that a
+/// call can start a step-up; the tenant's only within them.
 pub(crate) async fn list(context: &ToolContext<'_>, cursor: Option<&str>) -> Result<ListToolsResult, CallError> {
     let after = cursor::parse(cursor, cursor::decode_name)?;
     let mut page = ToolsPage::default();
     if after.is_none() {
-        let allowed = catalog::descriptions().iter().filter(|(tool, _)| context.access.scopes().contains(tool.scope));
-        for (_, described) in allowed {
+        let visible = context.access.visible();
+        let listed = catalog::descriptions().iter().filter(|(tool, _)| visible.covers(tool.scope.into()));
+        for (_, described) in listed {
             page.push_if_fits(described.clone());
         }
     }

@@ -13,6 +13,7 @@ mod page;
 pub(crate) mod registered;
 mod result_size;
 mod schema;
+pub(crate) mod security_schemes;
 mod skills;
 pub(crate) mod tool_context;
 mod tool_error;

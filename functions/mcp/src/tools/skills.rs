@@ -25,8 +25,7 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "list_skills",
         scope: Scope::SkillsRead,
         title: "List skills",
-        description: "Lists the workspace's skills: written instructions for recurring work, with a sentence on when to use each. \
-                      Look here before starting a task that the workspace may have a way of doing.",
+        description: "Lists the workspace's skills: instructions for recurring work, and when to use each. Look here before a task.",
         effect: Effect::ReadOnly,
         handler: handler!(ListArguments => SkillsPage, list),
     },
@@ -34,9 +33,8 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "read_skill",
         scope: Scope::SkillsRead,
         title: "Read a skill",
-        description: "Returns one skill's instructions, in Markdown. Follow them for the task at hand; where they say {{name}}, put \
-                      what the person gave for the argument of that name. Of a long one it returns a part; call again with \
-                      each nextCursor for the rest.",
+        description: "Returns a skill's instructions, in Markdown. Follow them. For {{name}} in them, put what the person gave for that argument. A \
+                      long one comes in parts: call again with nextCursor.",
         effect: Effect::ReadOnly,
         handler: handler!(ReadArguments => SkillResult, read),
     },
@@ -46,9 +44,9 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ReadArguments {
-    /// The skill's name, as list_skills shows it
+    /// From list_skills
     name: String,
-    /// The nextCursor of the part before; leave it out for the beginning
+    /// nextCursor of the part before
     cursor: Option<String>,
 }
 

@@ -9,7 +9,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use shared::access::Access;
 use shared::oauth::scope::Scope;
+use shared::oauth::scope_meaning::ScopeMeaning;
 use shared::store::workspace::Name;
 use shared::store::workspace::entity::Entity;
 use shared::store::workspace::query::{Condition, Field};
@@ -17,7 +19,7 @@ use shared::store::workspace::view::{Definition, View};
 
 use super::arguments::ListArguments;
 use super::built_in::{BuiltIn, Effect, handler};
-use super::entity_search::{EntityPageEnd, EntitySearch, LimitArgument, PageLimit};
+use super::entity_search::{CursorForm, EntityPageEnd, EntitySearch, LimitArgument, PageLimit};
 use super::page::{PageEnd, SummaryResult, summaries};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
@@ -27,7 +29,7 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "list_views",
         scope: Scope::ViewsRead,
         title: "List views",
-        description: "Lists the workspace's views: saved queries over its records, with a sentence on what each shows.",
+        description: "Lists the workspace's views: saved queries over its records, and what each shows.",
         effect: Effect::ReadOnly,
         handler: handler!(ListArguments => ViewsPage, list),
     },
@@ -35,23 +37,23 @@ pub(super) const TOOLS: [BuiltIn; 2] = [
         name: "read_view",
         scope: Scope::ViewsRead,
         title: "Read a view",
-        description: "Returns one view's definition (which records it shows, in which order and columns) and a page of the records \
-                      themselves, if you may read entities.",
+        description: "Returns a page of the records that a view shows, in its columns, and how it is defined.",
         effect: Effect::ReadOnly,
         handler: handler!(ReadArguments => ViewResult, read),
     },
 ];
 
-const NO_ROWS: &str =
-    "The rows are left out: reading them needs the permission entities:read, which this connection does not have.";
+const ROLE: &str = "The rows are left out: the role in this workspace does not allow reading records (entities:read).";
+const EARLIER_MEANING: &str = "The rows are left out: when this connection was approved, or this API key made, a permission to read views \
+    did not include their rows. Tell the person: connect again, or make a new key.";
 
 #[derive(Deserialize)]
 #[cfg_attr(test, derive(JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct ReadArguments {
-    /// The view's name, as list_views shows it
+    /// From list_views
     name: String,
-    /// The nextCursor of the page before, with all else as it was; leave it out for the first page
+    /// nextCursor of the page before, with all else as it was
     cursor: Option<String>,
     limit: Option<LimitArgument>,
 }
@@ -113,17 +115,29 @@ async fn read(arguments: ReadArguments, context: &ToolContext<'_>) -> Result<Vie
     let ReadArguments { name, cursor, limit } = arguments;
     let (name, limit) = (Name::parse(&name).ok_or_else(not_found)?, PageLimit::parse(limit)?);
     let View { name, title, description, definition } = context.workspace.view(&name).await?.ok_or_else(not_found)?;
-    let (rows, end, withheld) = if context.access.scopes().contains(Scope::EntitiesRead) {
-        let (kind, filter, sort) = (&definition.kind, &definition.filter, &definition.sort);
-        let search = EntitySearch { kind, words: None, filter, sort, cursor: cursor.as_deref(), limit };
-        let found = search.page(&context.workspace, |entity| row(entity, &definition.columns)).await?;
-        let (rows, end) = found.into_parts();
-        (Some(rows), end, None)
-    } else {
-        (None, EntityPageEnd::default(), Some(NO_ROWS))
+    let (rows, end, withheld) = match authorize_rows(context.access) {
+        Ok(()) => {
+            let (kind, filter, sort) = (&definition.kind, &definition.filter, &definition.sort);
+            let (words, cursor, cursor_form) = (None, cursor.as_deref(), CursorForm::Id);
+            let search = EntitySearch { kind, words, filter, sort, cursor, cursor_form, limit };
+            let found = search.page(&context.workspace, |entity| row(entity, &definition.columns)).await?;
+            let (rows, end) = found.into_parts();
+            (Some(rows), end, None)
+        }
+        Err(withheld) => (None, EntityPageEnd::default(), Some(withheld)),
     };
     let (name, definition) = (name.to_string(), (&definition).into());
     Ok(ViewResult { name, title, description, definition, rows, end, withheld })
+}
+
+/// Whether the rows of views may be read, by whoever may read views: what a view shows is what its author saved, but no role shows
+/// records that it does not allow. The sentence if not.
+fn authorize_rows(access: &Access) -> Result<(), &'static str> {
+    if !access.allowed_by_role().contains(Scope::EntitiesRead) {
+        return Err(ROLE);
+    }
+    let is_approved = access.scope_meaning() >= ScopeMeaning::VIEWS_WITH_ROWS;
+    if is_approved || access.scopes().contains(Scope::EntitiesRead) { Ok(()) } else { Err(EARLIER_MEANING) }
 }
 
 impl From<&Definition> for DefinitionResult {

@@ -71,7 +71,7 @@ impl<'a> CallerClaims<'a> {
             sub: access.person().as_str(),
             tenant: access.tenant().as_str(),
             by: match access.principal() {
-                Principal::Client { grant, client } => {
+                Principal::Client { grant, client, .. } => {
                     Credential::Grant { client_id: client.as_str(), grant: grant.to_text() }
                 }
                 Principal::ApiKey(key) => Credential::Key { key: key.to_text() },

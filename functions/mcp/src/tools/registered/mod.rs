@@ -27,6 +27,7 @@ use self::content::unusable_schema;
 use self::tool_invoker::ToolInvoker;
 use super::catalog;
 use super::schema::{Formats, SchemaValidationError, validate};
+use super::security_schemes;
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
 use super::tool_result::ToolResult;
@@ -84,7 +85,7 @@ fn describe(tool: tool::Tool) -> Tool {
         .open_world(tool.open_world);
     let described =
         Tool::new(tool.name.to_string(), tool.description, Arc::new(tool.input_schema)).with_title(tool.title);
-    let described = described.with_annotations(annotations);
+    let described = described.with_annotations(annotations).with_meta(security_schemes::metadata(Scope::ToolsExecute));
     match tool.output_schema {
         Some(schema) => described.with_raw_output_schema(Arc::new(schema)),
         None => described,
