@@ -121,3 +121,22 @@ async fn what_is_beyond_the_request_counts_at_once_only_where_the_client_is_vouc
         assert_eq!(refreshed.json()["scope"], "skills:read views:read", "{redirect_uri}");
     }
 }
+
+/// The challenge, the resource document, and a request that names nothing mean the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_says_what_a_first_connection_asks_for() {
+    let test_system = TestSystem::with(|options| {
+        options.parameters.insert("DefaultScopes".to_owned(), "skills:read entities:write".to_owned());
+    })
+    .await;
+    let challenge = test_system.call(None, "tools/list", serde_json::json!({})).await;
+    let named = "scope=\"skills:read entities:read entities:write\"";
+    assert!(challenge.header("www-authenticate").unwrap().ends_with(named), "{challenge:?}");
+    let document = test_system.get("/.well-known/oauth-protected-resource/api/mcp/server").await.json();
+    let supported = serde_json::json!(["skills:read", "entities:read", "entities:write"]);
+    assert_eq!(document["scopes_supported"], supported);
+    let (ben, claude) = (signed_in(&test_system).await, test_system.connector("Claude").await);
+    let page = ben.open(&claude.authorization_request_with(&[("scope", None)]).url).await;
+    let ticked = ["skills:read", "entities:read", "entities:write", "offline_access"];
+    assert_eq!(boxes(&page, "allow:"), ticked.map(|scope| (format!("allow:{scope}"), true)));
+}

@@ -21,6 +21,7 @@ const X_CHALLENGE: HeaderName = HeaderName::from_static("x-challenge");
 /// Challenges in the name of one protected resource.
 pub(crate) struct Challenge {
     resource_metadata: String,
+    default_scopes: Scopes,
 }
 
 /// What was wrong with the credentials (RFC 6750 §3.1).
@@ -89,12 +90,15 @@ struct ForbiddenBody<'a> {
 }
 
 impl Challenge {
-    pub(crate) fn for_address(address: &ResourceAddress) -> Self {
-        Self { resource_metadata: address.metadata_url() }
+    /// At `address`. Who has no valid credentials is asked for `default_scopes`.
+    pub(crate) fn for_address(address: &ResourceAddress, default_scopes: Scopes) -> Self {
+        Self { resource_metadata: address.metadata_url(), default_scopes }
     }
 
-    /// The response with the challenge. Without an error no credentials were sent, and no error is named (RFC 6750 §3.1).
-    pub(crate) fn response(&self, status: StatusCode, bearer_error: Option<BearerError>, scopes: Scopes) -> Response {
+    /// The response with the challenge to who has no valid credentials. Without an error none were sent, and no error is named
+    /// (RFC 6750 §3.1).
+    pub(crate) fn response(&self, status: StatusCode, bearer_error: Option<BearerError>) -> Response {
+        let scopes = self.default_scopes;
         let body = Body {
             error: bearer_error.map(|bearer_error| bearer_error.code),
             error_description: bearer_error.map_or("Connect with OAuth", |bearer_error| bearer_error.description),
@@ -158,7 +162,7 @@ mod tests {
 
     fn challenge() -> Challenge {
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        Challenge::for_address(&ResourceAddress::canonical(resource))
+        Challenge::for_address(&ResourceAddress::canonical(resource), Scopes::DEFAULT.permissions())
     }
 
     #[test]
@@ -200,8 +204,7 @@ mod tests {
     fn both_challenge_headers_and_the_body_agree() {
         let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
         let scope = "tools:execute skills:read views:read offline_access";
-        let unauthorized =
-            challenge().response(StatusCode::UNAUTHORIZED, Some(BearerError::INVALID_TOKEN), Scopes::DEFAULT);
+        let unauthorized = challenge().response(StatusCode::UNAUTHORIZED, Some(BearerError::INVALID_TOKEN));
         let forbidden = challenge().insufficient_scope(
             Some(RequestId::Number(7)),
             BearerError::INSUFFICIENT_SCOPE,

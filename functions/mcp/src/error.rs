@@ -183,7 +183,7 @@ impl McpError {
     pub(crate) fn into_response(self, challenge: &Challenge) -> Response {
         let ErrorRow { reason, status, body } = self.row();
         let mut answer = match body {
-            ErrorBody::Challenge(bearer_error, scopes) => challenge.response(status, bearer_error, scopes),
+            ErrorBody::Challenge(bearer_error) => challenge.response(status, bearer_error),
             ErrorBody::InsufficientScope(bearer_error, scopes) => {
                 challenge.insufficient_scope(self.id(), bearer_error, scopes)
             }
@@ -239,7 +239,7 @@ impl McpError {
                     | AuthError::MakerNotMember => (StatusCode::UNAUTHORIZED, Some(BearerError::INVALID_TOKEN)),
                 };
                 let reason = format!("the request is not authenticated: {why:?}");
-                ErrorRow { reason, status, body: ErrorBody::Challenge(bearer_error, Scopes::DEFAULT.permissions()) }
+                ErrorRow { reason, status, body: ErrorBody::Challenge(bearer_error) }
             }
             Self::MethodNotAllowed => {
                 json_rpc(StatusCode::METHOD_NOT_ALLOWED, JsonRpcCode::INVALID_REQUEST, "Only POST is served")
@@ -356,7 +356,7 @@ struct ErrorRow {
 /// What the client is told, in the form that it expects at that point.
 enum ErrorBody {
     /// A challenge, with the scopes to request (RFC 6750 §3).
-    Challenge(Option<BearerError>, Scopes),
+    Challenge(Option<BearerError>),
     /// A challenge to a request that was read, with the scopes to request.
     InsufficientScope(BearerError, Scopes),
     /// An error of JSON-RPC.
@@ -449,7 +449,10 @@ mod tests {
 
     fn response(error: impl Into<McpError>) -> Response {
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        error.into().into_response(&Challenge::for_address(&ResourceAddress::canonical(resource)))
+        error.into().into_response(&Challenge::for_address(
+            &ResourceAddress::canonical(resource),
+            Scopes::DEFAULT.permissions(),
+        ))
     }
 
     fn told(error: impl Into<McpError>) -> (u16, Value) {

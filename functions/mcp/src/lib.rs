@@ -36,6 +36,7 @@ use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::resource::{Resource, ResourceAddress};
+use shared::oauth::scope::Scopes;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 
 use crate::allowed_origins::AllowedOrigins;
@@ -58,6 +59,8 @@ pub struct Mcp {
     step_up: StepUp,
     dispatcher: Dispatcher,
     server_info: ServerInfo,
+    /// What the challenge names to who has no valid credentials.
+    default_scopes: Scopes,
 }
 
 impl Mcp {
@@ -80,7 +83,7 @@ impl Mcp {
             Ok(authorized) => authorized,
             Err(insufficient) => {
                 let error = self.step_up.record(id.clone(), insufficient, now).await;
-                return match error.tool_result(&Challenge::for_address(address)) {
+                return match error.tool_result(&self.challenge(address)) {
                     Some((result, reason)) => {
                         let answer = serialize(id, protocol_version, result.into(), &self.server_info);
                         Ok(response::with_reason(answer, &reason))
@@ -97,6 +100,16 @@ impl Mcp {
         }
     }
 
+    fn challenge(&self, address: &ResourceAddress) -> Challenge {
+        Challenge::for_address(address, self.default_scopes)
+    }
+
+    fn finish(&self, answer: Result<Response, McpError>, address: &ResourceAddress) -> Response {
+        let answer = answer.unwrap_or_else(|error| error.into_response(&self.challenge(address)));
+        // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
+        cors::open(response::no_store(answer))
+    }
+
     /// With what it needs of the environment.
     ///
     /// # Errors
@@ -111,6 +124,7 @@ impl Mcp {
             step_up: StepUp::new(environment)?,
             dispatcher: Dispatcher::new(environment, server_info.clone())?,
             server_info,
+            default_scopes: environment.default_scopes()?.scopes().permissions(),
             issuer,
         })
     }
@@ -124,16 +138,10 @@ impl Function for Mcp {
             return cors::open(response::empty(StatusCode::NOT_FOUND));
         };
         let answer = self.respond(&request, &address, self.clock.now()).await;
-        finish(answer, &address)
+        self.finish(answer, &address)
     }
 
     async fn handle_malformed(&self, _: Request, malformed: ParameterError) -> Response {
-        finish(Err(McpError::Malformed(malformed)), &ResourceAddress::canonical(Resource::new(&self.issuer)))
+        self.finish(Err(McpError::Malformed(malformed)), &ResourceAddress::canonical(Resource::new(&self.issuer)))
     }
-}
-
-fn finish(answer: Result<Response, McpError>, address: &ResourceAddress) -> Response {
-    let answer = answer.unwrap_or_else(|error| error.into_response(&Challenge::for_address(address)));
-    // What is answered depends on the token, so no cache may keep it (RFC 6750 §5.3).
-    cors::open(response::no_store(answer))
 }

@@ -145,7 +145,10 @@ mod tests {
     fn error_response(headers: &[(&'static str, &str)], body: impl Into<Body>) -> (u16, Value) {
         let error = parse(headers, body).unwrap_err();
         let resource = Resource::new(&Issuer::parse("https://connect.example.com").unwrap());
-        let response = error.into_response(&Challenge::for_address(&ResourceAddress::canonical(resource)));
+        let response = error.into_response(&Challenge::for_address(
+            &ResourceAddress::canonical(resource),
+            shared::oauth::scope::Scopes::DEFAULT.permissions(),
+        ));
         let status = response.status().as_u16();
         let Body::Text(body) = response.into_body() else { panic!("no text") };
         (status, serde_json::from_str(&body).unwrap())
