@@ -17,7 +17,7 @@ pub(crate) struct AuthorizedOperation {
 #[derive(Debug)]
 pub(crate) struct InsufficientScope {
     /// Who, and what they may do.
-    pub(crate) access: Access,
+    pub(crate) access: Box<Access>,
     /// What it takes.
     pub(crate) needed: Scopes,
     /// What was called.
@@ -46,7 +46,7 @@ pub(crate) fn authorize(access: Access, operation: Operation) -> Result<Authoriz
         Operation::Registered(name, _) => Called::Registered(Box::new(name)),
         _ => Called::Other,
     };
-    Err(InsufficientScope { access, needed, called })
+    Err(InsufficientScope { access: Box::new(access), needed, called })
 }
 
 impl AuthorizedOperation {

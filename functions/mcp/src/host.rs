@@ -23,7 +23,7 @@ pub(crate) enum Host {
     Other,
 }
 
-/// The host of the documents of OpenAI's clients, and of the addresses that `ChatGPT`'s codes are sent to.
+/// The host of the documents of `OpenAI`'s clients, and of the addresses that `ChatGPT`'s codes are sent to.
 const CHATGPT: &str = "chatgpt.com";
 /// What the addresses of Codex's documents begin with: `client.json`, or an id before it.
 const CODEX: &str = "https://chatgpt.com/oauth/codex/";

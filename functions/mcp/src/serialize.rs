@@ -63,7 +63,7 @@ impl<'a> From<&'a ListToolsResult> for ToolsList<'a> {
             meta: meta.as_ref(),
             next_cursor: next_cursor.as_deref(),
             ttl_ms: *ttl_ms,
-            cache_scope: cache_scope.clone(),
+            cache_scope: *cache_scope,
             tools: tools.iter().map(ListedTool::from).collect(),
         }
     }

@@ -1,11 +1,6 @@
 //! `list_documents`, `search_documents`, `read_document`, `list_document_versions`, `create_document`, `update_document` and
 //! `delete_document`.
 
-#![expect(
-    clippy::doc_markdown,
-    reason = "the comments of fields are the descriptions in a schema, which are plain text"
-)]
-
 #[cfg(test)]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
