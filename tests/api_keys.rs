@@ -56,8 +56,8 @@ fn with_another_secret(key: &str) -> String {
 /// see: a connection sees more, as it can get more.
 #[tokio::test(flavor = "multi_thread")]
 async fn api_key_gets_the_same_responses_as_a_token() {
-    let test_system = TestSystem::new().await;
     const EVERYTHING: &str = "tools:execute skills:read views:read entities:write documents:write chat:create";
+    let test_system = TestSystem::new().await;
     let (_, tokens) = test_system.connect(ANA, "acme", EVERYTHING).await;
     let (key, _) = test_system.create_api_key(ANA, "acme", EVERYTHING, None).await;
     let in_header = async |method: &str, params: &Value| {

@@ -19,6 +19,8 @@ async fn every_request_consumes_the_documented_capacity() {
     };
 
     let connector = test_system.connector("Claude").await;
+    assert_eq!(consumed(), (1.0, 1.0), "register, the first in a minute: also which hosts are blocked");
+    test_system.connector("Another").await;
     assert_eq!(consumed(), (1.0, 0.0), "register");
     let ask = connector.authorization_request("skills:read offline_access");
     assert_eq!(ana.open(&ask.url).await.status, 303);

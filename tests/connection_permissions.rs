@@ -26,8 +26,11 @@ fn form_url(tokens: &Tokens) -> String {
 
 /// The confirmation after exactly `ticked` was left.
 async fn asked(person: &Person<'_>, tokens: &Tokens, ticked: &[&str]) -> HttpResponse {
-    let ticked: String = ticked.iter().map(|scope| format!("&may:{scope}=1")).collect();
-    person.open(&format!("{}&step=confirm{ticked}", form_url(tokens))).await
+    let mut url = format!("{}&step=confirm", form_url(tokens));
+    for scope in ticked {
+        url.extend(["&may:", scope, "=1"]);
+    }
+    person.open(&url).await
 }
 
 async fn decides(person: &Person<'_>, tokens: &Tokens, ticked: &[&str]) -> HttpResponse {

@@ -205,9 +205,9 @@ impl Invariants {
     /// ever used.
     fn is_replay(&self, generation: u32, now: i64) -> bool {
         let current = u32::try_from(self.made.len()).expect("small");
-        let Some(last) = self.made.last().filter(|_| generation < current) else { return false };
-        let is_replaced = last.from.contains(&generation);
-        let just = now - last.answered <= MINUTE && (is_replaced || generation + 1 == current);
+        let Some(newest) = self.made.last().filter(|_| generation < current) else { return false };
+        let is_replaced = newest.from.contains(&generation);
+        let just = now - newest.answered <= MINUTE && (is_replaced || generation + 1 == current);
         let lost = is_replaced && self.seen < current;
         !just && !lost
     }
