@@ -24,7 +24,7 @@
 //! `authentication` is how the client proved itself; a client that proves itself by nothing has none.
 //!
 //! The same table has the pending scopes, [`super::pending_scopes`], and the assertions that clients have used,
-//! [`super::used_assertions`]. Whoever proves itself by an assertion writes both in one transaction: what the
+//! `super::used_assertions`. Whoever proves itself by an assertion writes both in one transaction: what the
 //! assertion is used for, and that it is used.
 //!
 //! Every transition is one conditional write, and a refused one returns the item as it is. So the table
