@@ -203,12 +203,12 @@ mod tests {
     #[test]
     fn both_challenge_headers_and_the_body_agree() {
         let metadata = "https://connect.example.com/.well-known/oauth-protected-resource/api/mcp/server";
-        let scope = "tools:execute skills:read views:read offline_access";
+        let scope = "tools:execute skills:read views:read";
         let unauthorized = challenge().response(StatusCode::UNAUTHORIZED, Some(BearerError::INVALID_TOKEN));
         let forbidden = challenge().insufficient_scope(
             Some(RequestId::Number(7)),
             BearerError::INSUFFICIENT_SCOPE,
-            Scopes::DEFAULT,
+            Scopes::DEFAULT.permissions(),
         );
         let sentence = "This needs a permission that the connection does not have";
         for (response, expected) in [
