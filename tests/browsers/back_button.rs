@@ -19,7 +19,7 @@ pub(super) async fn back_after_a_password_resends_no_form(engine: Engine) {
     browser.wait_for_refusal().await;
     browser.reload_page().await;
     browser.sign_in("ben").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
 
     for _ in 0..2 {
         browser.go_back_to_a_page().await;
@@ -41,7 +41,7 @@ pub(super) async fn back_after_a_code_resends_no_form(engine: Engine) {
     let code = test_system.supabase().inbox(BEN).pop().expect("a mail").code;
     browser.fill("Code", &code).await;
     browser.press("Continue").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
 
     for _ in 0..2 {
         browser.go_back_to_a_page().await;
@@ -64,7 +64,7 @@ pub(super) async fn back_after_a_second_factor_resends_no_form(engine: Engine) {
     browser.reload_page().await;
     browser.fill("Code", &shown(&test_system)).await;
     browser.press("Continue").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
 
     for _ in 0..2 {
         browser.go_back_to_a_page().await;
@@ -79,7 +79,7 @@ pub(super) async fn back_after_an_approval_says_so(engine: Engine) {
     let test_system = TestSystem::new().await;
     let (connector, ask, browser) = start_connecting(&test_system, engine).await;
     browser.sign_in("ben").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     browser.approve(&connector, &ask).await;
 
     let page = browser.go_back_to_a_page().await;
@@ -95,7 +95,7 @@ pub(super) async fn back_after_a_form_of_another_account_resends_no_form(engine:
     let test_system = TestSystem::new().await;
     let (connector, ask, browser) = start_connecting(&test_system, engine).await;
     browser.sign_in("vera").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     let ben = test_system.person(BEN);
     ben.sign_in("/auth/login").await;
     browser.set_cookies(&ben.cookie_header()).await;

@@ -37,7 +37,7 @@ pub(super) async fn button_retries_a_rate_limited_callback(engine: Engine) {
 
         browser.press("Try again").await;
 
-        browser.wait_for_page("Claude wants to").await;
+        browser.wait_for_page("wants to work in").await;
         browser.approve(&connector, &ask).await;
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn a_double_click_signs_in(engine: Engine) {
 
         browser.double_click("Sign in").await;
 
-        browser.wait_for_page("Claude wants to").await;
+        browser.wait_for_page("wants to work in").await;
         browser.approve(&connector, &ask).await;
     }
 }
@@ -38,13 +38,13 @@ pub(super) async fn second_tab_continues_to_its_own_client(engine: Engine) {
     browser.fill_credentials("ben").await;
     browser.switch_to(&tab).await;
     browser.press("Sign in").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("“Claude” wants to work in").await;
     let other_tab = browser.other_tab(&tab).await;
     browser.switch_to(&other_tab).await;
 
     browser.press("Sign in").await;
 
-    browser.wait_for_page("Cursor wants to").await;
+    browser.wait_for_page("“Cursor” wants to work in").await;
     browser.approve(&other, &second).await;
     browser.switch_to(&tab).await;
     browser.approve(&one, &first).await;

@@ -21,7 +21,7 @@ pub(super) async fn double_click_sends_one_mail_with_a_valid_link(engine: Engine
     browser.wait_for_page("Check your e-mail").await;
     assert_eq!(test_system.supabase().inbox(BEN).len(), 1);
     follow_link(&test_system, &browser).await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     browser.approve(&connector, &ask).await;
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn requesting_another_code_at_once_keeps_the_link_valid(engine:
     assert_eq!(browser.network.asked("POST /auth/login/code"), sent + 1);
     assert_eq!(test_system.supabase().inbox(BEN).len(), 1);
     follow_link(&test_system, &browser).await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     browser.approve(&connector, &ask).await;
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn link_opened_in_another_browser_stays_valid(engine: Engine) {
     follow_link(&test_system, &browser).await;
     browser.wait_for_page("Continue signing in").await;
     browser.press("Continue").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     browser.approve(&connector, &ask).await;
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn link_invalidated_by_a_stranger_is_explained(engine: Engine) 
     let code = test_system.supabase().inbox(BEN).pop().expect("a mail").code;
     browser.fill("Code", &code).await;
     browser.press("Continue").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     browser.approve(&connector, &ask).await;
     // What the stranger has in hand is good for nothing.
     stranger.open("/auth/login").await;

@@ -94,7 +94,7 @@ async fn reaches_every_client(engine: Engine, method: SignInMethod) {
             let ask = connector.authorization_request("skills:read");
             browser.open(&ask.url).await;
             method.sign_in_with(&test_system, &browser).await;
-            let page = browser.wait_for_page("Claude wants to").await;
+            let page = browser.wait_for_page("wants to work in").await;
             assert!(page.contains(method.email()), "{page}");
             if approving {
                 browser.approve(&connector, &ask).await;

@@ -19,7 +19,7 @@ pub(super) async fn key_rotation_during_sign_in_causes_no_redirect_loop(engine: 
 
     browser.press("Sign in").await;
 
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     assert_eq!(browser.network.asked("GET /oauth/authorize"), 2, "{:?}", browser.network.all_asked());
     browser.approve(&connector, &ask).await;
 }
@@ -37,6 +37,6 @@ pub(super) async fn unrecognised_session_shows_a_page(engine: Engine) {
     assert!(browser.network.asked("GET /oauth/authorize") <= 3, "{:?}", browser.network.all_asked());
     browser.press("Sign in again").await;
     browser.sign_in("ben").await;
-    browser.wait_for_page("Claude wants to").await;
+    browser.wait_for_page("wants to work in").await;
     browser.approve(&connector, &ask).await;
 }
