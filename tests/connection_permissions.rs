@@ -55,6 +55,7 @@ async fn the_form_shows_what_the_connection_may_and_could_do() {
     let test_system = TestSystem::new().await;
     let (_, tokens) = connected(&test_system, "skills:read documents:write offline_access").await;
     let ben = in_console(&test_system, BEN).await;
+    test_system.settled().await;
 
     let list = ben.open("/admin").await;
     assert!(list.body.contains(&format!("href=\"{}\"", form_url(&tokens))), "{list:?}");
@@ -140,6 +141,7 @@ async fn more_counts_at_the_next_rotation() {
         ("skills:read offline_access".to_owned(), "skills:read entities:read entities:write offline_access".to_owned());
     assert_eq!(changes(&test_system, "grant_changed", &tokens), [change]);
     test_system.system().audit_log().await;
+    test_system.settled().await;
     let ana = in_console(&test_system, "ana@example.com").await;
     let activity = ana.open("/admin/acme/activity?event=grant_changed").await;
     let row = texts(&activity, "table.rows tbody tr").concat();

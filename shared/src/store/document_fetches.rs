@@ -10,16 +10,17 @@
 //! No client has the id of a count: it has a blank. `retry_at` stands at the id of the client, so that it is read with the client. It
 //! says when the address may be asked again, and nothing of what it answered.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use std::time::Duration;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::clients::{Clients, FETCHES, UNAVAILABLE};
 use super::item::Value;
-use super::transaction::{self, TransactionOutcome};
 use crate::clock::Timestamp;
 use crate::oauth::client::ClientId;
-use crate::oauth::secret::{Secret, to_text};
 use crate::oauth::tenant::PersonId;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -29,28 +30,31 @@ pub const MAX_OF_PERSON: u32 = 30;
 /// How many are fetched in an hour from one host. One document is asked for at most twelve times.
 pub const MAX_FROM_HOST: u32 = 120;
 
+const UPDATE: &str = "DynamoDB.UpdateItem";
+
 const HOUR: Duration = Duration::from_hours(1);
 
 impl Clients {
-    /// Counts a fetch for `person` from `host` in this hour. False if either has had as many as it may; then none is counted.
+    /// Counts a fetch for `person` from `host` in this hour. False if either has had as many as it may. Each is counted by a write of
+    /// its own, as a transaction of both would fail where several people bring clients of one host at once; so a fetch that one of
+    /// the two forbids still counts for the other.
     ///
     /// # Errors
     /// When DynamoDB fails.
     pub async fn count_fetch(&self, person: &PersonId, host: &str, now: Timestamp) -> Result<bool, UpstreamError> {
         let hour = now.seconds().div_euclid(3600);
-        let writes = [
-            self.count(format!("fetches of {person} {hour}"), MAX_OF_PERSON, now)?,
-            self.count(format!("fetches from {host} {hour}"), MAX_FROM_HOST, now)?,
-        ];
-        let token = to_text(Secret::<16>::random().expose());
-        match transaction::write(&self.dynamo, &writes, &token).await? {
-            TransactionOutcome::Committed => Ok(true),
-            TransactionOutcome::ConditionFailed(_) => Ok(false),
-        }
+        let (of_person, from_host) = tokio::try_join!(
+            self.count(format!("fetches of {person} {hour}"), MAX_OF_PERSON, now),
+            self.count(format!("fetches from {host} {hour}"), MAX_FROM_HOST, now),
+        )?;
+        Ok(of_person && from_host)
     }
 
-    fn count(&self, id: String, max: u32, now: Timestamp) -> Result<TransactWriteItem, UpstreamError> {
-        let update = Update::builder()
+    /// Counts one more, unless there are `max`.
+    async fn count(&self, id: String, max: u32, now: Timestamp) -> Result<bool, UpstreamError> {
+        let update = self
+            .dynamo
+            .update_item()
             .table_name(&self.table)
             .key("id", AttributeValue::S(id))
             .update_expression("SET kind = :kind, expires = :expires ADD #count :one")
@@ -59,10 +63,12 @@ impl Clients {
             .expression_attribute_values(":kind", Value::from(FETCHES).0)
             .expression_attribute_values(":expires", Value::from(now.plus(HOUR * 2)).0)
             .expression_attribute_values(":one", Value::from(1_u32).0)
-            .expression_attribute_values(":max", Value::from(max).0)
-            .build();
-        let update = update.map_err(|error| upstream_call::failed("DynamoDB.TransactWriteItems", error.to_string()))?;
-        Ok(TransactWriteItem::builder().update(update).build())
+            .expression_attribute_values(":max", Value::from(max).0);
+        match update.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if is_refused(&error) => Ok(false),
+            Err(error) => Err(upstream_call::failed_at_aws(UPDATE, &error)),
+        }
     }
 
     /// Notes that the document at the address `id` could not be used, and that the address is not to be asked again before `retry_at`.
@@ -78,7 +84,6 @@ impl Clients {
         retry_at: Timestamp,
         now: Timestamp,
     ) -> Result<(), UpstreamError> {
-        const CALL: &str = "DynamoDB.UpdateItem";
         let update = self
             .dynamo
             .update_item()
@@ -100,12 +105,13 @@ impl Clients {
         };
         match update.send().await {
             Ok(_) => Ok(()),
-            Err(error)
-                if matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_))) =>
-            {
-                Ok(())
-            }
-            Err(error) => Err(upstream_call::failed_at_aws(CALL, &error)),
+            Err(error) if is_refused(&error) => Ok(()),
+            Err(error) => Err(upstream_call::failed_at_aws(UPDATE, &error)),
         }
     }
+}
+
+/// Whether the condition did not hold.
+fn is_refused(error: &SdkError<UpdateItemError, HttpResponse>) -> bool {
+    matches!(error.as_service_error(), Some(UpdateItemError::ConditionalCheckFailedException(_)))
 }
