@@ -484,6 +484,39 @@ async fn refused_approval_keeps_the_choices() {
     }
 }
 
+/// What a person would tick box by box: what only reads of a request, and everything that their role allows.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium and packages of npm, which tests/run installs"]
+async fn presets_tick_many_boxes_at_once() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    // What a granted scope implies is not named.
+    let everything = "tools:execute skills:read views:read entities:write documents:write chat:create";
+    for (presets, scope) in [
+        (&["what only reads"][..], "skills:read entities:read"),
+        (&["what only reads", "as requested"], "skills:read entities:write"),
+        (&["Let it do more than it asks for", "everything your role allows"], everything),
+        (
+            &["Let it do more than it asks for", "everything your role allows", "what only reads"],
+            "skills:read entities:read",
+        ),
+    ] {
+        let ask = connector.authorization_request("skills:read entities:write");
+        let mut browser = Browser::start(&test_system, &[]);
+        browser.open(&ask.url).await;
+        browser.sign_in("ben").await;
+        for preset in presets {
+            browser.wait_for_page("Claude wants to").await;
+            if preset.starts_with("Let it") { browser.press_link(preset).await } else { browser.press(preset).await }
+        }
+        browser.pictures("consent-presets").await;
+        browser.press("Approve").await;
+        let tokens = connector.exchange(&ask, &browser.code(&ask).await).await.tokens(&test_system);
+        assert_eq!(tokens.scope, scope, "{presets:?}");
+        browser.finish().await;
+    }
+}
+
 /// Between the page and the click another account has signed in.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and packages of npm, which tests/run installs"]
