@@ -26,6 +26,8 @@ async fn every_request_stays_within_its_call_budget() {
     assert_eq!(spent(), (0, 0), "a well-known document");
 
     let connector = test_system.connector("Claude").await;
+    assert_eq!(spent(), (2, 0), "register, the first in a minute: also which hosts are blocked");
+    test_system.connector("Another").await;
     assert_eq!(spent(), (1, 0), "register");
 
     let ask = connector.authorization_request("skills:read");

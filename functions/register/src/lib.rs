@@ -29,8 +29,9 @@ use request::RegistrationRequest;
 /// Registers clients.
 pub struct Register {
     clients: Clients,
-    /// As they were read last.
-    blocked_hosts: Mutex<(BlockedHosts, Timestamp)>,
+    /// As they were read last, and when. Not at the start, beside which a connection to the tables is opened: two that lie idle would
+    /// cost twice when they are dead.
+    blocked_hosts: Mutex<Option<(BlockedHosts, Timestamp)>>,
     clock: Clock,
 }
 
@@ -39,14 +40,9 @@ impl Register {
     ///
     /// # Errors
     /// When a setting is missing.
+    #[expect(clippy::unused_async, reason = "every function is made in the same way")]
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
-        let (clients, clock) = (environment.clients()?, environment.clock());
-        let known = match clients.blocked_hosts().await {
-            Ok(hosts) => (hosts, clock.now()),
-            // The first request asks again, and answers for it.
-            Err(_) => (BlockedHosts::default(), Timestamp::from_seconds(0)),
-        };
-        Ok(Self { clients, blocked_hosts: Mutex::new(known), clock })
+        Ok(Self { clients: environment.clients()?, blocked_hosts: Mutex::new(None), clock: environment.clock() })
     }
 
     async fn register(&self, request: &Request, now: Timestamp) -> Result<Response, RegistrationError> {
@@ -69,10 +65,14 @@ impl Register {
 
     async fn blocked_hosts(&self, now: Timestamp) -> Result<BlockedHosts, UpstreamError> {
         let mut known = self.blocked_hosts.lock().await;
-        if now.since(known.1) >= Self::BLOCKED_HOSTS_MAX_AGE {
-            *known = (self.clients.blocked_hosts().await?, now);
+        match &*known {
+            Some((hosts, read)) if now.since(*read) < Self::BLOCKED_HOSTS_MAX_AGE => Ok(hosts.clone()),
+            _ => {
+                let hosts = self.clients.blocked_hosts().await?;
+                *known = Some((hosts.clone(), now));
+                Ok(hosts)
+            }
         }
-        Ok(known.0.clone())
     }
 }
 
