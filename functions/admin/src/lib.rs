@@ -1,8 +1,9 @@
 //! `/admin`: the console. It lists and ends connections, makes and revokes a tenant's API keys, and shows the
 //! tenant's recent activity.
 //!
-//! A person sees and ends their own connections, and decides what each may do. A role with `connections:manage` sees and ends those of its tenant;
-//! anyone else gets the same response as for a tenant that does not exist. Pages are for people who are signed in,
+//! A person sees and ends their own connections, and decides what each may do. A role with `connections:manage` sees
+//! and ends those of its tenant; anyone else gets the same response as for a tenant that does not exist.
+//! Pages are for people who are signed in,
 //! `/admin/api/…` is the same for scripts with a key. A change is a POST: the person has confirmed it on a page, its
 //! form carries a CSRF token, and Supabase says that the session is active. The change takes effect at the next call.
 //! The response is a redirect to a page with the outcome.
