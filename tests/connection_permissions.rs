@@ -1,5 +1,6 @@
 //! A person decides again what a connection of theirs may do, in the console at `/admin/permissions`.
 
+use scraper::{Html, Selector};
 use serde_json::{Value, json};
 use test_system::TestSystem;
 use test_system::connector::{Connector, Tokens};
@@ -24,9 +25,18 @@ fn form_url(tokens: &Tokens) -> String {
     format!("/admin/permissions?connection={}", grant_of(tokens))
 }
 
+/// What says that a choice was made on that page.
+pub(crate) fn chosen_on(page: &HttpResponse) -> String {
+    let (html, selector) =
+        (Html::parse_document(&page.body), Selector::parse("main form[method=get] [name=confirmation]"));
+    let found = html.select(&selector.unwrap()).next().unwrap_or_else(|| panic!("no choice: {page:?}"));
+    found.value().attr("value").unwrap().to_owned()
+}
+
 /// The confirmation after exactly `ticked` was left.
 async fn asked(person: &Person<'_>, tokens: &Tokens, ticked: &[&str]) -> HttpResponse {
-    let mut url = format!("{}&step=confirm", form_url(tokens));
+    let mut url =
+        format!("{}&step=confirm&confirmation={}", form_url(tokens), chosen_on(&person.open(&form_url(tokens)).await));
     for scope in ticked {
         url.extend(["&may:", scope, "=1"]);
     }
@@ -67,7 +77,7 @@ async fn the_form_shows_what_the_connection_may_and_could_do() {
         [
             "Run tools",
             "Read skills",
-            "Read views",
+            "Read views with the records in them, if your role may read records",
             "Read records",
             "Change records",
             "Read documents",
@@ -86,7 +96,7 @@ async fn the_form_shows_what_the_connection_may_and_could_do() {
         texts(&page, "label.choice"),
         [
             "Read skills",
-            "Read views",
+            "Read views with the records in them, if your role may read records",
             "Read records",
             "Read documents",
             "Change documents approved, but not allowed by your role now",
@@ -268,4 +278,18 @@ async fn scope_that_is_taken_away_starts_no_step_up_until_it_is_given_again() {
         assert_eq!(why("create_chat").await, *chats, "{ticked:?}");
         assert_eq!(why("list_documents").await, unasked, "{ticked:?}");
     }
+}
+
+/// A client knows the id of its connection, and can send the person a link: it must not choose for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_with_everything_ticked_shows_the_connection_as_it_is() {
+    let test_system = TestSystem::new().await;
+    let (_, tokens) = connected(&test_system, "skills:read offline_access").await;
+    let ben = in_console(&test_system, BEN).await;
+
+    let page = ben.open(&format!("{}&step=confirm&may:skills:read=1&may:entities:write=1", form_url(&tokens))).await;
+
+    assert_eq!((page.status, heading(&page).as_str()), (200, "What Claude (claude.ai) may do"));
+    let ticked: Vec<_> = page.body.split("<label").filter(|label| label.contains(" checked")).collect();
+    assert!(ticked.len() == 1 && ticked[0].contains("may:skills:read"), "{ticked:?}");
 }

@@ -466,7 +466,9 @@ impl<'w> Scenario<'w> {
                 let (ask, code) = self.claude.approve_directly("skills:read views:read", ANA, "acme").await;
                 let tokens = self.claude.exchange(&ask, &code).await.tokens(self.test_system);
                 let grant = test_system::claims(&tokens.access).1["grant"].as_str().unwrap().to_owned();
-                let left = format!("/admin/permissions?connection={grant}&step=confirm&may:skills:read=1");
+                let form = format!("/admin/permissions?connection={grant}");
+                let chosen = crate::connection_permissions::chosen_on(&self.ana.open(&form).await);
+                let left = format!("{form}&step=confirm&confirmation={chosen}&may:skills:read=1");
                 let asked = self.ana.open(&left).await;
                 PreparedRequest::Narrow(Form::find(&asked, "connection").unwrap(), tokens.access)
             }

@@ -21,7 +21,7 @@ use crate::Admin;
 use crate::confirmation::Confirmation;
 use crate::connection_row::name_and_host;
 use crate::error::AdminError;
-use crate::form_fields::{FormFields, GRANTS, grants_access};
+use crate::form_fields::{FormFields, GRANTS, csrf_token, grants_access};
 use crate::my_connections::HOME;
 use crate::nav_bar::NavBar;
 use crate::notice::{Notice, ScopeChange};
@@ -39,6 +39,8 @@ struct Page<'a> {
     action: &'a str,
     back: &'a str,
     connection: String,
+    /// Says that the choice was made on this page, of this state.
+    confirmation: String,
     title: String,
     tenant: &'a str,
     role: &'a str,
@@ -49,6 +51,8 @@ struct Page<'a> {
 struct Choice {
     field: String,
     title: &'static str,
+    /// What it includes that the title does not say.
+    hint: Option<&'static str>,
     ticked: bool,
     /// It was approved, and the role does not allow it now.
     withheld: bool,
@@ -79,7 +83,10 @@ impl Admin {
         }
         let client = self.clients.find(&connection.grant.approval.client, request.now).await?;
         let client = name_and_host(client.as_ref(), &connection.grant);
-        if request.parameters.value("step") != Some("confirm") {
+        // Only what was ticked on our own page is asked about: otherwise whoever has the connection's id could send the person a link
+        // with everything ticked.
+        let is_chosen = request.verify_csrf_token(&connection.choice()).is_ok();
+        if request.parameters.value("step") != Some("confirm") || !is_chosen {
             return Ok(self.permissions_form(request, &nav_bar, &connection, &client, None));
         }
         let scopes = connection.ticked(&request.parameters);
@@ -126,6 +133,7 @@ impl Admin {
         let choice = |scope: Scope| Choice {
             field: field(scope),
             title: permission::title(scope),
+            hint: (scope == Scope::ViewsRead).then_some("with the records in them, if your role may read records"),
             ticked: ticked.contains(scope),
             withheld: !membership.role.permissions.contains(scope),
         };
@@ -135,6 +143,7 @@ impl Admin {
             action: request.path,
             back: HOME,
             connection: grant.id.to_text(),
+            confirmation: csrf_token(&request.person, request.path, &connection.choice()),
             title: format!("What {client} may do"),
             tenant: &membership.name,
             role: &membership.role.name,
@@ -232,6 +241,15 @@ impl OwnConnection {
     /// What `scopes` has besides what was approved.
     const fn added(&self, scopes: Scopes) -> Scopes {
         scopes.difference(self.grant.approval.scopes)
+    }
+
+    /// What the choice is about.
+    fn choice(&self) -> FormFields {
+        vec![
+            ("step".into(), "choose".to_owned()),
+            ("connection".into(), self.grant.id.to_text()),
+            ("changes".into(), self.grant.scope_changes.to_string()),
+        ]
     }
 
     /// The fields of the confirmation. The number says of which state the person was asked.

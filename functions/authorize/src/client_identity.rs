@@ -1,7 +1,6 @@
 //! What the consent page says of who the client is: no more than is known.
 
 use shared::http::sanitized_text::SanitizedText;
-use shared::oauth::client::ClientKind;
 use shared::oauth::vouched_hosts::VouchedHosts;
 
 use crate::redirect_target::RedirectTarget;
@@ -38,7 +37,7 @@ impl ShownClient {
             ClientIdentity::Impostor(impersonated)
         } else if redirect_uri.is_loopback() {
             ClientIdentity::Program
-        } else if matches!(client.kind, ClientKind::Confidential { .. }) {
+        } else if client.is_added_by_operator() {
             ClientIdentity::AddedByOperator
         } else if vouched.is_vouched_for(client) {
             ClientIdentity::VouchedFor

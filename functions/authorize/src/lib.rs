@@ -30,7 +30,7 @@ use shared::identity::sign_in_redirect::UnrecognizedSessionError;
 use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, MAX_RETURN_TO_LEN, NotSignedInError, SessionError};
 use shared::lambda::{Function, Request, Response};
-use shared::oauth::client::{ClientId, ClientKind};
+use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::requested_scopes::RequestedScopes;
@@ -188,7 +188,7 @@ impl Authorize {
     async fn may_redirect_unasked(&self, target: &RedirectTarget, person: &SignedIn) -> Result<bool, UpstreamError> {
         let client = target.client();
         Ok(target.redirect_uri().is_loopback()
-            || matches!(client.kind, ClientKind::Confidential { .. })
+            || client.is_added_by_operator()
             || self.vouched_hosts.is_vouched_for(client)
             || self.grants.has_approved(&person.person, &client.id).await?)
     }

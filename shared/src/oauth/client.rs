@@ -166,6 +166,12 @@ pub struct ClientSecretDigest {
 }
 
 impl Client {
+    /// Whether an operator added and named it.
+    #[must_use]
+    pub const fn is_added_by_operator(&self) -> bool {
+        matches!(self.kind, ClientKind::Confidential { .. } | ClientKind::PrivateKeyJwt(_))
+    }
+
     /// Whether it still counts at `now`: the table may keep what has expired for days.
     #[must_use]
     pub fn is_alive(&self, now: Timestamp) -> bool {
