@@ -10,6 +10,8 @@ use test_system::http_response::HttpResponse;
 use test_system::person::Person;
 use test_system::{TestSystem, claims};
 
+use crate::step_up::refusal;
+
 const ANA: &str = "ana@example.com";
 const VERA: &str = "vera@example.com";
 
@@ -291,20 +293,7 @@ async fn clients_on_the_own_machine_are_told_what_the_person_can_do() {
                 "Bearer error=\"{error}\", error_description=\"{message}\", resource_metadata=\"{document}\", scope=\"{scope}\""
             )
         );
-        assert_eq!(
-            answer.json(),
-            json!({
-                "jsonrpc": "2.0",
-                "id": 1,
-                "error": {
-                    "code": 403,
-                    "message": message,
-                    "data": { "error": error, "scope": scope, "resource_metadata": document },
-                },
-                "resource_metadata": document,
-                "scope": scope,
-            })
-        );
+        assert_eq!(answer.json(), refusal(&json!(1), &message, scope, &document));
         // What they do then: sign in again, with the scopes that the host has kept or with the same as before.
         for again in [scope, "skills:read"] {
             let page = test_system.person(ANA).sign_in(&connector.authorization_request(again).url).await;

@@ -539,7 +539,7 @@ async fn stored_document_is_used_for_a_week_when_its_host_fails() {
     tokens = connector.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 200);
 
-    // Asked again after a while: back again, and moved. What it says now counts at once, and the audit tells.
+    // Fetched after a while: back again, and moved. What it says now counts at once, and the audit tells.
     let moved = documents.document("/client.json", "Some Client", &["http://127.0.0.1/moved"]);
     documents.publish("/client.json", &moved);
     test_system.advance(300);

@@ -42,7 +42,7 @@ async fn is_refused(connector: &Connector<'_>, tokens: &Tokens, tool: &str) {
 }
 
 /// The body of a 403: a JSON-RPC error for the request `id`, and what the challenge says.
-fn refusal(id: &Value, sentence: &str, scope: &str, document: &str) -> Value {
+pub(crate) fn refusal(id: &Value, sentence: &str, scope: &str, document: &str) -> Value {
     json!({
         "jsonrpc": "2.0",
         "id": id,
