@@ -47,8 +47,9 @@ impl ClientId {
 
     /// The host of the metadata document that this is the address of, if it can be one
     /// (draft-ietf-oauth-client-id-metadata-document-01 §3): https, with a path, without fragment, user or dot segments, without a
-    /// query (the draft discourages it, and each query would be another address of the same document), and written as the URL standard writes it, so that what is compared, fetched and shown is the same. `http` on loopback passes
-    /// here, for development; the outbound guard refuses it unless the operator vouches for it. So it does other ports.
+    /// query (the draft discourages it, and each query would be another address of the same document), and written as the URL
+    /// standard writes it, so that what is compared, fetched and shown is the same. `http` on loopback passes here, for development;
+    /// the outbound guard refuses it unless the operator vouches for it. So it does other ports.
     #[must_use]
     pub fn metadata_document_host(&self) -> Option<String> {
         let url = Url::parse(&self.0).ok()?;
