@@ -84,21 +84,18 @@ impl ClientAuthenticator {
         credentials: &ClientCredentials,
         now: Timestamp,
     ) -> Result<AuthenticatedClient, ClientAuthenticationError> {
-        let client = match &credentials.proof {
-            PresentedProof::Assertion(assertion) => {
-                // Nothing is fetched for an assertion that is refused whatever the keys are.
-                let checked = assertion.check_claims(client.id.as_str(), &self.audiences, now);
-                let is_verifiable = client.keys().is_none_or(|keys| assertion.is_signed_by(keys, now));
-                let is_stale = client.remote_keys().is_some_and(|remote| remote.is_stale(now));
-                if checked.is_ok() && (is_stale || !is_verifiable) {
-                    // Boxed: most requests fetch nothing, and all would carry what a fetch needs.
-                    Box::pin(self.refetch(client, is_stale, now)).await?
-                } else {
-                    client
-                }
-            }
-            PresentedProof::None | PresentedProof::Secret(_) => client,
+        let PresentedProof::Assertion(_) = &credentials.proof else {
+            return Ok(client.authenticate(credentials, &self.audiences, now)?);
         };
+        let is_stale = client.remote_keys().is_some_and(|remote| remote.is_stale(now));
+        // Nothing is fetched for an assertion that is refused whatever the keys are: the signature is verified last.
+        match client.clone().authenticate(credentials, &self.audiences, now) {
+            Ok(authenticated) if !is_stale => return Ok(authenticated),
+            Ok(_) | Err(CredentialsError::Assertion(AssertionError::Signature)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Boxed: most requests fetch nothing, and all would carry what a fetch needs.
+        let client = Box::pin(self.refetch(client, is_stale, now)).await?;
         // Of a set that could not be fetched, nobody knows whether it has another key by now.
         let is_uncertain = client.remote_keys().is_some_and(|remote| !remote.is_current(now));
         match client.authenticate(credentials, &self.audiences, now) {

@@ -137,7 +137,7 @@ impl ClientAssertion {
     ///
     /// # Errors
     /// When it is not for us, not of that client, or not valid now.
-    pub fn check_claims(
+    fn check_claims(
         &self,
         client: &str,
         audiences: &AssertionAudiences,
@@ -161,8 +161,7 @@ impl ClientAssertion {
     }
 
     /// Whether one of `keys` that can be used now has signed it: that which it names, if it names one.
-    #[must_use]
-    pub fn is_signed_by(&self, keys: &ClientKeys, now: Timestamp) -> bool {
+    fn is_signed_by(&self, keys: &ClientKeys, now: Timestamp) -> bool {
         let fits = |key: &&Jwk| {
             key.algorithm() == self.algorithm && self.kid.as_deref().is_none_or(|kid| key.kid() == Some(kid))
         };
