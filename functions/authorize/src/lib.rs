@@ -34,7 +34,7 @@ use shared::oauth::client::ClientId;
 use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::requested_scopes::RequestedScopes;
-use shared::oauth::resource::{RequestedResource, Resource};
+use shared::oauth::resource::RequestedResource;
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::store::clients::Clients;
 use shared::store::directory::{ConsentItems, Directory, Membership};
@@ -102,21 +102,27 @@ impl Authorize {
             Ok(person) => person,
             Err(error) => return self.require_sign_in(request, &id, parameters, error, now).await,
         };
-        let (redirect_target, memberships, pending_scopes) = self.find(&id, parameters, &person, now).await?;
+        let resource = RequestedResource::parse(&self.issuer, parameters.values("resource"));
+        let (redirect_target, memberships, pending_scopes) =
+            self.find((&id, &resource), parameters, &person, now).await?;
         let attempt = AttemptAudit::of(&redirect_target, parameters, now);
-        let authorization =
-            match AuthorizationRequest::parse(&redirect_target, parameters, &self.issuer, self.default_scopes) {
-                Ok(authorization) => authorization,
-                Err(error) => {
-                    attempt.refused(&person.person, &error);
-                    if self.may_redirect_unasked(&redirect_target, &person).await? {
-                        return Ok(redirect_target.redirect_error(&error));
-                    }
-                    let (host, url) = (redirect_target.redirect_uri().host(), redirect_target.error_url(&error));
-                    let error_page = ErrorPage::NotRedirected { error, host, url };
-                    return Ok(self.answer(request, Some(parameters), &error_page));
+        let authorization = match AuthorizationRequest::parse(
+            &redirect_target,
+            parameters,
+            (&self.issuer, resource),
+            self.default_scopes,
+        ) {
+            Ok(authorization) => authorization,
+            Err(error) => {
+                attempt.refused(&person.person, &error);
+                if self.may_redirect_unasked(&redirect_target, &person).await? {
+                    return Ok(redirect_target.redirect_error(&error));
                 }
-            };
+                let (host, url) = (redirect_target.redirect_uri().host(), redirect_target.error_url(&error));
+                let error_page = ErrorPage::NotRedirected { error, host, url };
+                return Ok(self.answer(request, Some(parameters), &error_page));
+            }
+        };
         let memberships: Vec<_> =
             memberships.into_iter().filter(|it| authorization.resource.serves(&it.tenant)).collect();
         let consent = Consent {
@@ -205,7 +211,7 @@ impl Authorize {
     /// The redirect target of the client, the memberships of the person, and the scopes that calls of the client lacked.
     async fn find(
         &self,
-        id: &ClientId,
+        (id, resource): (&ClientId, &RequestedResource),
         parameters: &Parameters,
         person: &SignedIn,
         now: Timestamp,
@@ -213,18 +219,13 @@ impl Authorize {
         let (directory, clients, grants) = (&self.directory, &self.clients, &self.grants);
         let ConsentItems { client, retry_at, blocked_hosts, memberships, pending_scopes } =
             directory.memberships_with_client(&person.person, clients, id, grants, now).await?;
-        let requested = match RequestedResource::parse(&self.issuer, parameters.values("resource")) {
-            RequestedResource::Known(resource) => Some(resource),
-            RequestedResource::Unspecified | RequestedResource::Unknown => None,
-        };
-        let resources: Vec<_> =
-            requested.iter().chain([&Resource::new(&self.issuer)]).map(Resource::to_string).collect();
         let request = DocumentRequest {
             person: &person.person,
             is_member: !memberships.is_empty(),
             retry_at,
             blocked_hosts: &blocked_hosts,
-            resources: &resources,
+            issuer: &self.issuer,
+            resource,
         };
         let client = self.documents.look_up(id, client, &request, now).await?;
         Ok((RedirectTarget::find(client, parameters, &self.issuer)?, memberships, pending_scopes))

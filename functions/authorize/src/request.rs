@@ -53,7 +53,7 @@ impl AuthorizationRequest {
     pub(crate) fn parse(
         redirect_target: &RedirectTarget,
         parameters: &Parameters,
-        issuer: &Issuer,
+        (issuer, resource): (&Issuer, RequestedResource),
         default: RequestedScopes,
     ) -> Result<Self, AuthorizeError> {
         match parameters.value("response_type") {
@@ -67,7 +67,7 @@ impl AuthorizationRequest {
             return Err(AuthorizeError::ChallengeMethod);
         }
         let challenge = CodeChallenge::parse(challenge).ok_or(AuthorizeError::Challenge)?;
-        let resource = match RequestedResource::parse(issuer, parameters.values("resource")) {
+        let resource = match resource {
             RequestedResource::Known(resource) => resource,
             // Clients of MCP revisions before 2025-06-18 do not send it. The token is bound to a resource all the same.
             RequestedResource::Unspecified => Resource::new(issuer),

@@ -24,6 +24,8 @@ use shared::environment::{ConfigError, Environment};
 use shared::oauth::blocked_hosts::BlockedHosts;
 use shared::oauth::client::{Client, ClientId, ClientKind, DocumentFetch};
 use shared::oauth::client_keys::{ClientKeys, KeySource};
+use shared::oauth::issuer::Issuer;
+use shared::oauth::resource::{RequestedResource, Resource};
 use shared::oauth::secret::to_text;
 use shared::oauth::tenant::PersonId;
 use shared::outbound::{Outbound, OutboundRequest};
@@ -43,8 +45,20 @@ pub(crate) struct DocumentRequest<'a> {
     /// Before when the address is not to be asked again.
     pub(crate) retry_at: Option<Timestamp>,
     pub(crate) blocked_hosts: &'a BlockedHosts,
-    /// Our addresses that the client asks for, or may: some clients have a document for each server.
-    pub(crate) resources: &'a [String],
+    pub(crate) issuer: &'a Issuer,
+    /// What the client wants to reach: some clients have a document for each server.
+    pub(crate) resource: &'a RequestedResource,
+}
+
+impl DocumentRequest<'_> {
+    /// Addresses of this MCP server that the client asks for, or may.
+    fn resources(&self) -> Vec<String> {
+        let requested = match self.resource {
+            RequestedResource::Known(resource) => Some(resource),
+            RequestedResource::Unspecified | RequestedResource::Unknown => None,
+        };
+        requested.into_iter().chain([&Resource::new(self.issuer)]).map(Resource::to_string).collect()
+    }
 }
 
 /// Looks up and fetches the metadata documents of clients.
@@ -88,8 +102,7 @@ impl MetadataDocuments {
         if self.hosts.is_empty() || self.hosts.contains(&host) { Ok(()) } else { Err(DocumentError::Host) }
     }
 
-    /// The client with its current metadata document, given the client in the table, and addresses of this MCP server
-    /// that it may connect to.
+    /// The client with its current metadata document, given the client in the table.
     pub(crate) async fn look_up(
         &self,
         id: &ClientId,
@@ -119,7 +132,7 @@ impl MetadataDocuments {
             Err(error) => Err(error),
         };
         let asked = fetched.as_ref().err().is_none_or(|error| error.is_of_a_fetch());
-        let pinned = pinned_documents::copy(id, request.resources);
+        let pinned = pinned_documents::copy(id, &request.resources());
         let chosen = select_document(stored.as_ref(), fetched, pinned.as_ref(), now);
         let client = chosen.as_ref().map(|(chosen, _)| chosen.client(id));
         if let (Ok(client), Ok((chosen, _))) = (&client, &chosen) {
