@@ -389,16 +389,7 @@ async fn items_of_earlier_versions_live_on_and_can_be_ended() {
             continue;
         };
         attributes.retain(|name, _| !NEW.contains(&name.as_str()));
-        let put = test_system
-            .http()
-            .post(test_system.system().dynamo_url())
-            .header("x-amz-target", "DynamoDB_20120810.PutItem")
-            .header("x-amz-date", "20260101T000000Z")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
-            .body(json!({ "TableName": table, "Item": item }).to_string());
-        let put = test_system.send(put).await;
-        assert_eq!(put.status, 200, "{table} {item}: {put:?}");
+        test_system.put_item(&table, &item).await;
     }
     let by_key = async || test_system.call(Some(&key), "tools/list", json!({})).await.status;
 

@@ -8,7 +8,8 @@ use std::io::Write;
 use serde_json::json;
 use shared::oauth::grant::{AuthorizationCode, Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
-use shared::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState};
+use shared::oauth::refresh_token::RefreshToken;
+use shared::oauth::refresh_token_rotation::RefreshTokenState;
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::http_response::HttpResponse;
 use test_system::scheduler::Actor::{First, Second};
@@ -470,7 +471,7 @@ impl<'w> Scenario<'w> {
     async fn lives(&self, id: &GrantId, held: &[&Tokens], schedule: &Schedule) {
         let (stored, now) = (self.stored(id).await, self.test_system.system().clock().now());
         let refresh: BTreeSet<_> = held.iter().filter_map(|tokens| tokens.refresh.as_deref()).collect();
-        let verdict = |token: &str| stored.classify(&RefreshToken::parse(token).unwrap(), now).0;
+        let verdict = |token: &str| stored.classify(&RefreshToken::parse(token).unwrap(), None, now).0;
         let current: Vec<_> =
             refresh.into_iter().filter(|token| verdict(token) == RefreshTokenState::Current).collect();
         assert_eq!(current.len(), 1, "{schedule:?}");

@@ -54,6 +54,7 @@ mod refresh;
 mod registration;
 mod release;
 mod resources;
+mod restored_tables;
 mod retries;
 mod revocation;
 mod script;

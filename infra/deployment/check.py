@@ -339,7 +339,7 @@ def policies_and_settings_agree(subject):
                     yield f"{function} is told another name for {table}"
             for setting, value in settings.items():
                 parameter = value.get("Ref", "") if isinstance(value, dict) else ""
-                if not setting.startswith("TABLE_") and setting not in {"SIGNING_KEYS", "TOOL_SIGNING_KEYS", "SETTINGS"} and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
+                if not setting.startswith("TABLE_") and setting not in {"REFRESH_TOKEN_KEY", "SIGNING_KEYS", "TOOL_SIGNING_KEYS", "SETTINGS"} and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
                     yield f"{function}: {setting} is not the parameter of its name"
             known = {key for setting in ("SIGNING_KEYS", "TOOL_SIGNING_KEYS") if setting in settings for key in shape.keys_of(setting)}
             readable = {arn["Fn::GetAtt"][0] for statement in shape.statements(function) if "kms:GetPublicKey" in statement["Action"] for arn in statement["Resource"]}
@@ -373,6 +373,20 @@ def each_signs_with_its_own_keys(subject):
                 roles = [role["Fn::Sub"].partition(":role/")[2] for role in statement.get("Condition", {}).get("ArnLike", {}).get("aws:PrincipalArn", [])]
                 if "kms:Sign" in actions and roles != [f"${{AWS::StackName}}-{function}Role-*"]:
                     yield f"{shape}: {statement['Sid']} in the policy of a key of {setting} lets others sign"
+
+
+
+def token_alone_derives_the_key_of_refresh_tokens(subject):
+    key, condition = {"Fn::GetAtt": ["RefreshTokenKey", "Arn"]}, {"StringEquals": {"kms:MacAlgorithm": "HMAC_SHA_256"}}
+    for shape in subject.shapes:
+        for function in shape.functions:
+            statements = [statement for statement in shape.statements(function) if any("Mac" in action for action in statement["Action"])]
+            expected = [(["kms:GenerateMac"], key, condition)] if function == "Token" else []
+            if [(statement["Action"], statement["Resource"], statement.get("Condition")) for statement in statements] != expected:
+                yield f"{shape}: {function} may derive other things than it should"
+            settings = shape.resources[function]["Properties"]["Environment"]["Variables"]
+            if settings.get("REFRESH_TOKEN_KEY") != (key if function == "Token" else None):
+                yield f"{shape}: {function} is told a key of refresh tokens that is not its own"
 
 
 def only_named_functions_are_invoked(subject):
@@ -621,6 +635,8 @@ def what_somebody_spoils_is_seen(subject):
         (what_must_last_lasts, at("Grants", "DeletionPolicy", value="RetainExceptOnCreate"), "a table whose deletion would fail"),
         (each_signs_with_its_own_keys, at("SigningKey", "Properties", "MultiRegion", value=False), "a key for one region"),
         (each_signs_with_its_own_keys, at("McpRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 4, "Resource", value={"Fn::GetAtt": ["SigningKey", "Arn"]}), "tool tokens signed with the access tokens' key"),
+        (token_alone_derives_the_key_of_refresh_tokens, at("RevokeRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 0, "Action", value=["kms:GenerateMac"]), "a second function that derives the key"),
+        (token_alone_derives_the_key_of_refresh_tokens, at("Token", "Properties", "Environment", "Variables", "REFRESH_TOKEN_KEY", value={"Fn::GetAtt": ["SigningKey", "Arn"]}), "another key for refresh tokens"),
         (conditions_on_keys_are_about_one_item, at("AuthorizeRole", "Properties", "Policies", 0, "PolicyDocument", "Statement", 2, "Condition", value={"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["wanted#*"]}}), "a condition on a batch"),
         (nothing_is_reserved_or_paid_unasked, at("ApiApiGatewayDefaultStage", "Properties", "DefaultRouteSettings", "DetailedMetricsEnabled", value=True), "metrics of every route"),
         (nothing_is_reserved_or_paid_unasked, at("Token", "Properties", "ReservedConcurrentExecutions", value=5), "reserved concurrency"),

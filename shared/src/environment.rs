@@ -9,8 +9,10 @@ use crate::aws::{self, error::AwsConfigError};
 use crate::clock::Clock;
 use crate::invoker::Invoker;
 use crate::oauth::issuer::Issuer;
+use crate::oauth::refresh_token::RefreshTokenKey;
 use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::vouched_hosts::VouchedHosts;
+use crate::signing_keys::derived_secret;
 use crate::signing_keys::keyring::{Keyring, PublicKeys};
 use crate::signing_keys::signer::Signer;
 use crate::store::activity::Activities;
@@ -206,6 +208,17 @@ impl Environment {
     /// As [`Self::public_keys`].
     pub async fn signer(&self) -> Result<Signer, ConfigError> {
         Ok(Signer::fetch(self.keyring()?).await?)
+    }
+
+    /// What binds refresh tokens to what they say of themselves, derived of the HMAC key of `REFRESH_TOKEN_KEY`. KMS is asked once, on
+    /// the connection that other keys were fetched on.
+    ///
+    /// # Errors
+    /// When the key is not named or KMS does not answer.
+    pub async fn refresh_token_key(&self) -> Result<RefreshTokenKey, ConfigError> {
+        const TEXT: &str = "The key of Amble Connect's refresh tokens, 1";
+        let secret = derived_secret::derive(&self.kms(), &self.required("REFRESH_TOKEN_KEY")?, TEXT).await?;
+        Ok(RefreshTokenKey::new(secret))
     }
 
     /// The keys of `TOOL_SIGNING_KEYS`, in its order: the first signs. They sign what tenants' tools are told of their callers, and

@@ -359,6 +359,25 @@ impl TestSystem {
         self.system.directory().remove_member(&tenant, &person, self.system.clock().now()).await.expect("removed");
     }
 
+    /// Writes `item` into `table` as it is, in DynamoDB's own JSON: as another version would, or a restore of the table.
+    ///
+    /// # Panics
+    /// When the table refuses it.
+    pub async fn put_item(&self, table: &str, item: &Value) {
+        const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=operator/20260101/us-east-1/dynamodb/aws4_request, \
+                                     SignedHeaders=host, Signature=0";
+        let put = self
+            .http
+            .post(self.system.dynamo_url())
+            .header("x-amz-target", "DynamoDB_20120810.PutItem")
+            .header("x-amz-date", "20260101T000000Z")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("authorization", AUTHORIZATION)
+            .body(json!({ "TableName": table, "Item": item }).to_string());
+        let put = self.send(put).await;
+        assert_eq!(put.status, 200, "{table} {item}: {put:?}");
+    }
+
     /// Makes an API key of a member.
     ///
     /// # Panics

@@ -16,7 +16,7 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::api_key::ApiKey;
 use shared::oauth::grant::{Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
-use shared::oauth::refresh_token_rotation::RefreshToken;
+use shared::oauth::refresh_token::RefreshToken;
 use shared::revocation::Revocation;
 use shared::signing_keys::verifier::AccessTokenVerifier;
 use shared::store::clients::Clients;

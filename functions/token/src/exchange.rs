@@ -9,6 +9,7 @@ use shared::oauth::client::{Client, ClientCredentials};
 use shared::oauth::connection_attempt::ConnectionAttempt;
 use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant, RevocationReason};
 use shared::oauth::grant_id::GrantId;
+use shared::oauth::refresh_token::RefreshTokenKey;
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
@@ -29,6 +30,7 @@ pub(crate) struct CodeExchange {
     authenticator: Arc<ClientAuthenticator>,
     vouched_hosts: VouchedHosts,
     minter: Arc<TokenMinter>,
+    key: Arc<RefreshTokenKey>,
 }
 
 impl CodeExchange {
@@ -36,6 +38,7 @@ impl CodeExchange {
         environment: &Environment,
         authenticator: Arc<ClientAuthenticator>,
         minter: Arc<TokenMinter>,
+        key: Arc<RefreshTokenKey>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: environment.clients()?,
@@ -44,6 +47,7 @@ impl CodeExchange {
             authenticator,
             vouched_hosts: environment.vouched_hosts()?,
             minter,
+            key,
         })
     }
 
@@ -107,7 +111,7 @@ impl CodeExchange {
         check_resource(&request.resource, &approval.resource)?;
 
         let entitlement = entitle((&self.directory, &self.grants), id, &approval, now).await?;
-        let (active, refresh_token) = verified.activate(now);
+        let (active, refresh_token) = verified.activate(&self.key, now);
         let parameters = AccessTokenParameters {
             grant: id,
             approval: &approval,

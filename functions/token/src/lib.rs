@@ -49,11 +49,17 @@ impl Token {
     pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
         let issuer = environment.issuer()?;
         let minter = Arc::new(TokenMinter::new(environment.signer().await?, issuer.clone()));
+        let key = Arc::new(environment.refresh_token_key().await?);
         let authenticator = Arc::new(ClientAuthenticator::new(environment)?);
         Ok(Self {
             clients: environment.clients()?,
-            exchange: CodeExchange::new(environment, Arc::clone(&authenticator), Arc::clone(&minter))?,
-            rotation: RefreshTokenRotation::new(environment, Arc::clone(&authenticator), minter)?,
+            exchange: CodeExchange::new(
+                environment,
+                Arc::clone(&authenticator),
+                Arc::clone(&minter),
+                Arc::clone(&key),
+            )?,
+            rotation: RefreshTokenRotation::new(environment, Arc::clone(&authenticator), minter, key)?,
             authenticator,
             issuer,
             clock: environment.clock(),

@@ -7,7 +7,7 @@ use shared::oauth::access_token::{Claims, LIFETIME, TYPE};
 use shared::oauth::grant::Approval;
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::issuer::Issuer;
-use shared::oauth::refresh_token_rotation::RefreshToken;
+use shared::oauth::refresh_token::RefreshToken;
 use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::secret::{Secret, to_text};

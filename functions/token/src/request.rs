@@ -4,7 +4,7 @@ use shared::http::parameters::Parameters;
 use shared::oauth::grant::AuthorizationCode;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::pkce::CodeVerifier;
-use shared::oauth::refresh_token_rotation::RefreshToken;
+use shared::oauth::refresh_token::RefreshToken;
 use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::resource::{RequestedResource, Resource};
 

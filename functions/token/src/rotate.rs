@@ -7,7 +7,8 @@ use shared::clock::Timestamp;
 use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{AuthenticatedClient, ClientCredentials};
 use shared::oauth::grant::{Active, Approval, Grant, GrantState, RevocationReason};
-use shared::oauth::refresh_token_rotation::{LATE_RETRY_INTERVAL, RefreshToken, RefreshTokenState, TokenFamily};
+use shared::oauth::refresh_token::{Issuance, RefreshToken, RefreshTokenKey};
+use shared::oauth::refresh_token_rotation::{LATE_RETRY_INTERVAL, RefreshTokenState, TokenFamily};
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -26,6 +27,14 @@ pub(crate) struct RefreshTokenRotation {
     directory: Directory,
     authenticator: Arc<ClientAuthenticator>,
     minter: Arc<TokenMinter>,
+    key: Arc<RefreshTokenKey>,
+}
+
+/// A presented token that earns tokens: what it is, what it says of itself, and its family.
+struct ClassifiedToken {
+    state: RefreshTokenState,
+    issuance: Option<Issuance>,
+    family: TokenFamily,
 }
 
 impl RefreshTokenRotation {
@@ -33,6 +42,7 @@ impl RefreshTokenRotation {
         environment: &Environment,
         authenticator: Arc<ClientAuthenticator>,
         minter: Arc<TokenMinter>,
+        key: Arc<RefreshTokenKey>,
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             clients: environment.clients()?,
@@ -40,6 +50,7 @@ impl RefreshTokenRotation {
             directory: environment.directory()?,
             authenticator,
             minter,
+            key,
         })
     }
 
@@ -61,27 +72,33 @@ impl RefreshTokenRotation {
         if grant.is_proven_by(&request.token) && !grant.is_proven_enough_by(&client) {
             return Err(TokenError::WeakerAuthentication);
         }
-        let (state, family) = self.classify((&client, &grant), &request.token, now).await?;
+        let token = self.classify((&client, &grant), &request.token, now).await?;
+        let (state, family) = (token.state, &token.family);
         // Not earlier: this error would tell a caller without a valid token that the grant exists.
         if let Err(error) = check_within_grant(&grant, &request) {
-            // It gets no tokens, but the current token was presented. So its predecessor must not count as
-            // the retry of a lost response any more.
-            if state == RefreshTokenState::Current {
-                self.grants.record_use(&grant, family.generation, now).await?;
-            }
+            // It gets no tokens, but the newest token was presented. So its predecessor must not count as the retry of a lost response,
+            // nor as current in a restored table, any more.
+            match (state, token.issuance) {
+                (RefreshTokenState::Current, _) => self.grants.record_use(&grant, family.generation, now).await?,
+                (RefreshTokenState::Newer, Some(newer)) => {
+                    self.grants.record_use(&grant, newer.generation, now).await?
+                }
+                _ => Update::Applied,
+            };
             return Err(error);
         }
         let entitlement = entitle((&self.directory, &self.grants), &grant.id, &grant.approval, now).await?;
 
-        let next = match state {
-            RefreshTokenState::Current => family.rotated(now),
-            RefreshTokenState::LateRetry => family.rotated_anew(now),
+        let next = match (state, token.issuance) {
+            (RefreshTokenState::Current, _) => family.rotated(now),
+            (RefreshTokenState::Newer, Some(issuance)) => family.rotated_by_newer(issuance, now),
+            (RefreshTokenState::LateRetry, _) => family.rotated_anew(now),
             _ => {
-                self.count_retry(&client, &grant, &family, now).await?;
+                self.count_retry(&client, &grant, family, now).await?;
                 family.clone()
             }
         };
-        let successor = request.token.for_generation(next.generation, &next.current);
+        let successor = next.current_token(&request.token, &self.key);
         let parameters = AccessTokenParameters {
             grant: &grant.id,
             approval: &grant.approval,
@@ -94,8 +111,10 @@ impl RefreshTokenRotation {
         };
         let tokens = self.minter.mint(parameters, Some(&successor), now).await?;
         let update = match state {
-            RefreshTokenState::Current => self.grants.rotate(&client, &grant, &family, &next).await?,
-            RefreshTokenState::LateRetry => self.grants.rotate_anew(&client, &grant, &family, &next).await?,
+            RefreshTokenState::Current | RefreshTokenState::Newer => {
+                self.grants.rotate(&client, &grant, family, &next).await?
+            }
+            RefreshTokenState::LateRetry => self.grants.rotate_anew(&client, &grant, family, &next).await?,
             _ => return Ok(tokens),
         };
         match update {
@@ -108,19 +127,20 @@ impl RefreshTokenRotation {
             Update::NotFound => Err(TokenError::UnknownGrant),
             // A concurrent request has rotated the family.
             Update::Conflict(latest) => {
-                let successor = self.successor(&client, (&grant, &family, state), &latest, &request.token, now).await?;
+                let successor =
+                    self.successor(&client, (&token, next.generation), &latest, &request.token, now).await?;
                 self.grants.record_assertion(&client).await?;
                 Ok(tokens.with(&successor))
             }
         }
     }
 
-    /// The refresh token that belongs to the access token that was signed, after a concurrent request has made `latest` of the
-    /// grant.
+    /// The refresh token that belongs to the access token of `generation` that was signed, after a concurrent request has made
+    /// `latest` of the grant.
     async fn successor(
         &self,
         client: &AuthenticatedClient,
-        (grant, family, state): (&Grant, &TokenFamily, RefreshTokenState),
+        (classified, generation): (&ClassifiedToken, u32),
         latest: &Grant,
         token: &RefreshToken,
         now: Timestamp,
@@ -128,15 +148,15 @@ impl RefreshTokenRotation {
         let GrantState::Active(Active { family: Some(rotated), .. }) = &latest.state else {
             return Err(TokenError::GrantRevoked);
         };
-        if state == RefreshTokenState::Current {
+        if classified.state == RefreshTokenState::Current {
             // It was rotated from the same token. The token was current when it was presented, so this is no replay, even if the
             // client has used the other response already.
-            record(client, grant, RefreshTokenState::Concurrent);
+            record(client, latest, RefreshTokenState::Concurrent, classified.issuance);
         } else {
-            // The current pair was used meanwhile, or rotated anew from the same token.
+            // The current pair was used meanwhile, or rotated from the same token.
             self.classify((client, latest), token, now).await?;
         }
-        rotated.successor(family, token).ok_or(TokenError::ConcurrentRotations)
+        rotated.successor(generation, token, &self.key).ok_or(TokenError::ConcurrentRotations)
     }
 
     /// A retry gets the current pair again, but not as often as it likes: each time costs a signature.
@@ -161,24 +181,27 @@ impl RefreshTokenRotation {
         }
     }
 
-    /// Classifies `token` and records its state. Returns the states that get tokens, with the family. The
-    /// other states are errors.
+    /// Classifies `token` and records its state. The states that get no tokens are errors.
     async fn classify(
         &self,
         (client, grant): (&AuthenticatedClient, &Grant),
         token: &RefreshToken,
         now: Timestamp,
-    ) -> Result<(RefreshTokenState, TokenFamily), TokenError> {
+    ) -> Result<ClassifiedToken, TokenError> {
         if let GrantState::Revoked { .. } = grant.state {
             return Err(TokenError::GrantRevoked);
         }
-        let (state, family) = grant.classify(token, now);
-        record(client, grant, state);
+        let issuance = token.issuance(&self.key);
+        let (state, family) = grant.classify(token, issuance, now);
+        record(client, grant, state, issuance);
         match (state, family) {
             (
-                RefreshTokenState::Current | RefreshTokenState::Concurrent | RefreshTokenState::LateRetry,
+                RefreshTokenState::Current
+                | RefreshTokenState::Newer
+                | RefreshTokenState::Concurrent
+                | RefreshTokenState::LateRetry,
                 Some(family),
-            ) => Ok((state, family.clone())),
+            ) => Ok(ClassifiedToken { state, issuance, family: family.clone() }),
             (RefreshTokenState::Replayed, _) => {
                 self.revoke(grant, RevocationReason::RefreshReplayed, now).await?;
                 Err(TokenError::RefreshToken(state))
@@ -215,7 +238,7 @@ fn record_late_retries(grant: &Grant, earlier: Timestamp, now: Timestamp) {
     }
 }
 
-fn record(client: &AuthenticatedClient, grant: &Grant, state: RefreshTokenState) {
+fn record(client: &AuthenticatedClient, grant: &Grant, state: RefreshTokenState, issuance: Option<Issuance>) {
     let Approval { tenant, person, .. } = &grant.approval;
     let is_own_token = state != RefreshTokenState::Unknown;
     audit::record(&Event::RefreshJudged {
@@ -224,6 +247,7 @@ fn record(client: &AuthenticatedClient, grant: &Grant, state: RefreshTokenState)
         tenant: is_own_token.then_some(tenant.as_str()),
         person: is_own_token.then_some(person.as_str()),
         verdict: state.as_str(),
+        generation: issuance.map(|issuance| issuance.generation).filter(|_| is_own_token),
         authentication: client.proof().method().as_str(),
         audience: client.proof().audience(),
     });

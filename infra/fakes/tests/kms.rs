@@ -16,6 +16,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fakes::kms::key::Key;
 use fakes::kms::key_spec::KeySpec;
+use fakes::kms::mac_key::MacKey;
 use fakes::kms::outage::Outage;
 use fakes::kms::{Calls, Kms};
 use serde_json::{Value, json};
@@ -25,6 +26,9 @@ use tower::ServiceExt as _;
 
 const RSA: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
 const EC: &str = "0987dcba-09fe-87dc-65ba-ab0987654321";
+const HMAC: &str = "1a2b3c4d-5e6f-4a1b-8c2d-3e4f5a6b7c8d";
+/// Of the message of the test, by the key of 32 sevens.
+const MAC: &str = "GbhH/0AJKIWQHeiiZmSFAL6T/CXHV5oL5xFj0m8oljo=";
 const ARN: &str = "arn:aws:kms:us-east-1:111122223333:";
 
 #[tokio::test]
@@ -126,6 +130,40 @@ async fn errors_have_the_names_that_aws_gives_them() {
     assert_eq!(status, 200);
 }
 
+/// The code is that of `openssl dgst -sha256 -mac HMAC -macopt hexkey:0707…07` over the message.
+#[tokio::test]
+async fn a_mac_key_makes_the_hmac_of_a_message() {
+    let kms = fresh();
+    let asked =
+        json!({ "KeyId": HMAC, "Message": BASE64_STANDARD.encode("a message"), "MacAlgorithm": "HMAC_SHA_256" });
+
+    let made = call(&kms, "GenerateMac", &asked).await;
+
+    let arn = format!("{ARN}key/{HMAC}");
+    assert_eq!(made, (200, json!({ "KeyId": arn, "Mac": MAC, "MacAlgorithm": "HMAC_SHA_256" })));
+    let changed = |name: &str, value: Value| {
+        let mut asked = asked.clone();
+        asked[name] = value;
+        asked
+    };
+    for (asked, name) in [
+        (changed("KeyId", json!(RSA)), "NotFoundException"),
+        (changed("KeyId", Value::Null), "ValidationException"),
+        (changed("MacAlgorithm", json!("HMAC_SHA_512")), "ValidationException"),
+        (changed("MacAlgorithm", Value::Null), "ValidationException"),
+        (changed("Message", json!("")), "ValidationException"),
+        (changed("Message", json!(BASE64_STANDARD.encode([0; 4097]))), "ValidationException"),
+        (changed("Message", Value::Null), "ValidationException"),
+        (changed("Message", json!("%")), "SerializationException"),
+    ] {
+        let (status, answer) = call(&kms, "GenerateMac", &asked).await;
+        assert_eq!((status, &answer["__type"]), (400, &json!(name)), "{asked} {answer}");
+    }
+    assert_eq!(call(&kms, "GenerateMac", &changed("KeyId", json!(arn))).await, made);
+    kms.disable(HMAC);
+    assert_eq!(call(&kms, "GenerateMac", &asked).await.1["__type"], "DisabledException");
+}
+
 #[tokio::test]
 async fn requests_without_credentials_are_rejected() {
     let bare = Request::post("/").header("x-amz-target", "TrentService.Sign").body(Body::empty()).unwrap();
@@ -145,7 +183,7 @@ async fn a_key_survives_pkcs8() {
         assert_eq!(again.spec(), spec);
 
         let input = json!({ "KeyId": "one" });
-        let [before, after] = [Kms::new(vec![key]), Kms::new(vec![again])];
+        let [before, after] = [key, again].map(|key| Kms::new(vec![key], Vec::new()));
         assert_eq!(call(&before, "GetPublicKey", &input).await, call(&after, "GetPublicKey", &input).await);
     }
     assert!(Key::from_pkcs8("one", b"not a key").is_err());
@@ -172,7 +210,7 @@ async fn the_sdk_signs_sees_errors_and_retries_outages() {
 
     kms.fail_next(Outage::Throttled, 1);
     let signature = sign().await.unwrap().signature.unwrap();
-    assert_eq!(kms.calls(), Calls { sign: 2, get_public_key: 0 });
+    assert_eq!(kms.calls(), Calls { sign: 2, ..Calls::default() });
 
     let spki = client.get_public_key().key_id(RSA).send().await.unwrap().public_key.unwrap();
     UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, spki.as_ref())
@@ -189,10 +227,11 @@ async fn the_sdk_signs_sees_errors_and_retries_outages() {
 }
 
 fn fresh() -> Arc<Kms> {
-    Kms::new(vec![
+    let keys = vec![
         Key::generate(KeySpec::Rsa2048, RSA).unwrap().aliased("alias/tokens"),
         Key::generate(KeySpec::EccNistP256, EC).unwrap(),
-    ])
+    ];
+    Kms::new(keys, vec![MacKey::from_bytes(HMAC, [7; 32])])
 }
 
 async fn call(kms: &Arc<Kms>, operation: &str, input: &Value) -> (u16, Value) {

@@ -1,6 +1,7 @@
 //! Everything that keeps a system from starting, or from going on.
 
 use fakes::kms::key::KeyError;
+use fakes::kms::mac_key::NoRandomnessError;
 use fakes::supabase::setup_error::SetupError;
 use shared::environment::ConfigError;
 use shared::upstream_error::UpstreamError;
@@ -48,6 +49,9 @@ pub enum LocalError {
     /// The signing key.
     #[error("the signing key: {0}")]
     Key(KeyError),
+    /// The key of refresh tokens.
+    #[error("the key of refresh tokens: {0}")]
+    MacKey(NoRandomnessError),
     /// The sign-in service.
     #[error("the fake Supabase: {0}")]
     Supabase(#[from] SetupError),

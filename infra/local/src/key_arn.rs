@@ -11,10 +11,23 @@ pub enum KeyPurpose {
     ToolTokens,
 }
 
+/// Id of the template's `RefreshTokenKey`.
+pub(crate) const REFRESH_TOKEN_KEY: &str = "9b2d5b1e-3a77-4f0c-8f5e-2d1c6a7b8e90";
+
+/// ARN of the template's `RefreshTokenKey`.
+#[must_use]
+pub fn refresh_token_key_arn() -> String {
+    arn(REFRESH_TOKEN_KEY)
+}
+
 /// ARN of the key of that purpose and spec. KMS has both specs in every system: the one that does not sign is the template's second.
 #[must_use]
 pub fn key_arn(purpose: KeyPurpose, spec: KeySpec) -> String {
-    format!("arn:aws:kms:us-east-1:111122223333:key/{}", id(purpose, spec))
+    arn(id(purpose, spec))
+}
+
+fn arn(id: &str) -> String {
+    format!("arn:aws:kms:us-east-1:111122223333:key/{id}")
 }
 
 /// Its id.

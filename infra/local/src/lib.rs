@@ -9,7 +9,7 @@
 //! | `gateway` | API Gateway: requests to events, answers to HTTP |
 //! | `function` | the programs by name |
 //! | [`process`] | the same programs as they are deployed, each a process |
-//! | `aws`, `tables`, `signing_key`, [`mod@key_arn`] | the way to DynamoDB, KMS and Lambda, and what is there |
+//! | `aws`, `tables`, `signing_key`, `mac_key`, [`mod@key_arn`] | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`interceptor`] | an interceptor between functions and AWS: for tests |
 //! | [`table_faults`] | what DynamoDB may do to any call: for tests |
 //! | `database_operation` | the embedded DynamoDB, asked as its server asks it |
@@ -36,6 +36,7 @@ pub mod interceptor;
 pub mod key_arn;
 pub mod listener;
 pub mod log_subscription;
+mod mac_key;
 pub mod member;
 pub mod process;
 pub mod project;
@@ -266,7 +267,7 @@ impl System {
         let issuer = gateway_listener.origin();
         let mut servers = Servers::new();
 
-        let (kms, lambda) = (Kms::new(signing_key::open(folder.as_deref())?), Lambda::new());
+        let (kms, lambda) = (open_kms(folder.as_deref())?, Lambda::new());
         let kms_address = serve_on_any_port(&mut servers, &kms.router()).await?;
         let lambda_address = serve_on_any_port(&mut servers, &lambda.router()).await?;
 
@@ -625,6 +626,11 @@ impl System {
         }
         Ok(())
     }
+}
+
+/// KMS with the keys of a system.
+fn open_kms(folder: Option<&DataDir>) -> Result<Arc<Kms>, LocalError> {
+    Ok(Kms::new(signing_key::open(folder)?, vec![mac_key::open(folder)?]))
 }
 
 impl Deployment {
@@ -999,6 +1005,7 @@ mod tests {
             let purposes = [KeyPurpose::AccessTokens, KeyPurpose::ToolTokens];
             assert!(purposes.iter().any(|purpose| key.arn() == key_arn(*purpose, key.spec())), "{}", key.arn());
         }
+        assert_eq!(mac_key::open(None).unwrap().arn(), key_arn::refresh_token_key_arn());
     }
 
     #[tokio::test]

@@ -11,7 +11,8 @@ use crate::oauth::client::{AuthenticatedClient, ClientAuthenticationMethod, Clie
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token_rotation::{RefreshToken, RefreshTokenState, TokenFamily};
+use crate::oauth::refresh_token::{Issuance, RefreshToken, RefreshTokenKey};
+use crate::oauth::refresh_token_rotation::{RefreshTokenState, TokenFamily};
 use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
@@ -326,7 +327,12 @@ impl Grant {
     /// When the grant expires with `family` as its refresh tokens, unless it is revoked before.
     #[must_use]
     pub fn expires_with(&self, family: &TokenFamily) -> Timestamp {
-        family.last_issued.plus(IDLE_LIFETIME).min(self.approval.at.plus(ABSOLUTE_LIFETIME))
+        self.expires_after(family.last_issued)
+    }
+
+    /// When it expires if its refresh token was last issued at that time.
+    fn expires_after(&self, issued: Timestamp) -> Timestamp {
+        issued.plus(IDLE_LIFETIME).min(self.approval.at.plus(ABSOLUTE_LIFETIME))
     }
 
     /// Whether anything of the grant may be accepted at `now` or later, by its own item: it is not revoked, and has not expired. An
@@ -372,12 +378,23 @@ impl Grant {
     }
 
     /// Classifies a refresh token that names this grant, and returns its family. In the state `Unknown` the
-    /// token is not of that family.
+    /// token is not of that family. `issuance` is what the token says of itself, if that is proven: a newer one than the table knows of
+    /// was issued later than the table says.
     #[must_use]
-    pub fn classify(&self, token: &RefreshToken, now: Timestamp) -> (RefreshTokenState, Option<&TokenFamily>) {
+    pub fn classify(
+        &self,
+        token: &RefreshToken,
+        issuance: Option<Issuance>,
+        now: Timestamp,
+    ) -> (RefreshTokenState, Option<&TokenFamily>) {
         match &self.state {
             GrantState::Active(Active { family: Some(family), seen, .. }) => {
-                (family.classify(token, *seen, self.expires(), now), Some(family))
+                let issued = match issuance {
+                    Some(issuance) if issuance.generation > family.generation => issuance.at.max(family.last_issued),
+                    _ => family.last_issued,
+                };
+                let expires = self.expires_after(issued);
+                (family.classify(token, issuance, *seen, expires, now), Some(family))
             }
             _ => (RefreshTokenState::Unknown, None),
         }
@@ -393,9 +410,9 @@ impl VerifiedCode {
 
     /// The grant in use, with its first refresh token if the person agreed to stay connected.
     #[must_use]
-    pub fn activate(&self, now: Timestamp) -> (Active, Option<RefreshToken>) {
+    pub fn activate(&self, key: &RefreshTokenKey, now: Timestamp) -> (Active, Option<RefreshToken>) {
         let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
-        let (family, token) = stays.then(|| TokenFamily::create(&self.grant.id, now)).unzip();
+        let (family, token) = stays.then(|| TokenFamily::create(&self.grant.id, key, now)).unzip();
         (Active { since: now, authentication: self.proof.method(), family, seen: 0, used: None }, token)
     }
 }

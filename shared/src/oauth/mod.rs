@@ -16,6 +16,7 @@ pub mod instance_id;
 pub mod issuer;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod refresh_token;
 pub mod refresh_token_rotation;
 pub mod requested_scopes;
 pub mod resource;

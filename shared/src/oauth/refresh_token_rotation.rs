@@ -4,7 +4,7 @@
 //! A retry that comes later than [`RETRY_WINDOW`] makes a new pair, and supersedes the one whose response was lost: if that one is in
 //! the hands of a thief who waits, thief and client never hold the same tokens.
 //!
-//! A token holds the grant's id, the family secret `F` and the rotation secret `T`. The table keeps the
+//! A token ([`super::refresh_token`]) holds the grant's id, the family secret `F` and the rotation secret `T`. The table keeps the
 //! digest of `F` and a random nonce per rotation. `T = HMAC-SHA256(F, grant ‖ generation ‖ nonce)`. Whoever
 //! holds `F` and reads the nonce derives the same successor. A copy of the table is not enough to derive one.
 
@@ -13,9 +13,8 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::oauth::access_token;
 use crate::oauth::grant_id::GrantId;
-use crate::oauth::secret::{Digest, Secret, from_text, to_text};
-
-const PREFIX: &str = "rt_";
+use crate::oauth::refresh_token::{Issuance, RefreshToken, RefreshTokenKey, RotationNonce};
+use crate::oauth::secret::{Digest, Secret};
 
 /// How long after a rotation the token that it replaced, and one that it superseded, earn the current pair again, even if that pair was
 /// used: the client sent twice, or did not get the response.
@@ -26,80 +25,6 @@ pub const RETRIES: u32 = 64;
 
 /// How long after one late retry another of the same family is worth a line in the tenant's activity.
 pub const LATE_RETRY_INTERVAL: Duration = Duration::from_hours(24);
-
-/// A nonce: 16 random bytes, worth nothing without the family secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RotationNonce([u8; 16]);
-
-impl RotationNonce {
-    /// A new one.
-    #[must_use]
-    pub fn random() -> Self {
-        Self(*Secret::<16>::random().expose())
-    }
-
-    /// From the table.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-
-    /// For the table.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// A refresh token as a client holds it.
-pub struct RefreshToken {
-    /// The grant it names.
-    pub grant: GrantId,
-    family: Secret<32>,
-    rotation_secret: Secret<32>,
-}
-
-impl RefreshToken {
-    /// Whether `text` is meant to be a refresh token, well-formed or not.
-    #[must_use]
-    pub fn has_prefix(text: &str) -> bool {
-        text.starts_with(PREFIX)
-    }
-
-    /// From the wire.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let bytes: [u8; 80] = from_text(text.strip_prefix(PREFIX)?)?;
-        let (grant, rest) = bytes.split_first_chunk::<16>()?;
-        let (family, rotation_secret) = rest.split_first_chunk::<32>()?;
-        Some(Self {
-            grant: GrantId::from_bytes(*grant),
-            family: Secret::from_bytes(*family),
-            rotation_secret: Secret::from_bytes(rotation_secret.try_into().ok()?),
-        })
-    }
-
-    /// For the wire.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let bytes = [self.grant.as_bytes().as_slice(), self.family.expose(), self.rotation_secret.expose()].concat();
-        format!("{PREFIX}{}", to_text(&bytes))
-    }
-
-    /// The token of the same family at `generation`.
-    #[must_use]
-    pub fn for_generation(&self, generation: u32, nonce: &RotationNonce) -> Self {
-        Self {
-            grant: self.grant.clone(),
-            family: self.family.clone(),
-            rotation_secret: derive_rotation_secret(&self.family, &self.grant, generation, nonce),
-        }
-    }
-
-    fn is_of_generation(&self, generation: u32, nonce: &RotationNonce) -> bool {
-        self.rotation_secret.matches(&derive_rotation_secret(&self.family, &self.grant, generation, nonce))
-    }
-}
 
 /// What the table keeps of a refresh family. No token can be made from it.
 #[derive(Clone, Debug)]
@@ -127,8 +52,21 @@ pub struct TokenFamily {
 pub struct PreviousToken {
     /// Its generation: not the one before the current where pairs in between were superseded.
     pub generation: u32,
-    /// Its nonce.
-    pub nonce: RotationNonce,
+    /// Its nonce. Nothing if the table had been restored to a minute before it was made.
+    pub nonce: Option<RotationNonce>,
+    /// When it was made. Nothing in families that an earlier version has rotated.
+    pub made: Option<Timestamp>,
+}
+
+impl PreviousToken {
+    /// Whether `token`, which proves the family secret, is this one. `issuance` is what it says of itself.
+    fn is(&self, token: &RefreshToken, issuance: Option<Issuance>) -> bool {
+        match (self.nonce, self.made, issuance) {
+            (Some(nonce), ..) => token.is_of_generation(self.generation, &nonce),
+            (None, Some(made), Some(issuance)) => issuance == Issuance { generation: self.generation, at: made },
+            (None, ..) => false,
+        }
+    }
 }
 
 /// Pairs that a late retry has superseded: their response was lost, or somebody else has it.
@@ -160,6 +98,9 @@ impl Superseded {
 pub enum RefreshTokenState {
     /// The newest token. It rotates the family.
     Current,
+    /// It is newer than the newest that the table knows: the table was restored to a minute before it was made. It rotates the family
+    /// as the current one does.
+    Newer,
     /// Within [`RETRY_WINDOW`] of the rotation, the token that it replaced, or the one that it superseded. It gets the current pair
     /// again.
     Concurrent,
@@ -181,6 +122,7 @@ impl RefreshTokenState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Current => "current",
+            Self::Newer => "newer",
             Self::Concurrent => "concurrent",
             Self::LateRetry => "lost_response",
             Self::Replayed => "replayed",
@@ -193,7 +135,7 @@ impl RefreshTokenState {
 impl TokenFamily {
     /// A new family of `grant` and its first token.
     #[must_use]
-    pub fn create(grant: &GrantId, now: Timestamp) -> (Self, RefreshToken) {
+    pub fn create(grant: &GrantId, key: &RefreshTokenKey, now: Timestamp) -> (Self, RefreshToken) {
         let (secret, nonce) = (Secret::random(), RotationNonce::random());
         let family = Self {
             digest: secret.digest(),
@@ -205,17 +147,29 @@ impl TokenFamily {
             superseded: Superseded::default(),
             late_retry: None,
         };
-        let rotation_secret = derive_rotation_secret(&secret, grant, 1, &nonce);
-        (family, RefreshToken { grant: grant.clone(), family: secret, rotation_secret })
+        let token = RefreshToken::first(grant.clone(), secret, &nonce, Issuance { generation: 1, at: now }, key);
+        (family, token)
     }
 
     /// The family after one more rotation, by its current token.
     #[must_use]
     pub fn rotated(&self, now: Timestamp) -> Self {
+        let previous =
+            PreviousToken { generation: self.generation, nonce: Some(self.current), made: Some(self.rotated) };
+        self.rotated_from(previous, now)
+    }
+
+    /// The family after one more rotation, by a token that is newer than all that the table knows of.
+    #[must_use]
+    pub fn rotated_by_newer(&self, newer: Issuance, now: Timestamp) -> Self {
+        self.rotated_from(PreviousToken { generation: newer.generation, nonce: None, made: Some(newer.at) }, now)
+    }
+
+    fn rotated_from(&self, previous: PreviousToken, now: Timestamp) -> Self {
         Self {
-            generation: self.generation.saturating_add(1),
+            generation: previous.generation.saturating_add(1),
             current: RotationNonce::random(),
-            previous: Some(PreviousToken { generation: self.generation, nonce: self.current }),
+            previous: Some(previous),
             rotated: now,
             last_issued: now,
             superseded: Superseded { nonce: None, generations: self.superseded.unexpired(now) },
@@ -240,30 +194,41 @@ impl TokenFamily {
         }
     }
 
-    /// The successor of a token that was current in `earlier`, although other requests have rotated the
-    /// family since. After one or two rotations the nonce of the successor is still kept; after three it is
-    /// not.
+    /// The current token, for who has presented `token` of the same family.
     #[must_use]
-    pub fn successor(&self, earlier: &Self, token: &RefreshToken) -> Option<RefreshToken> {
-        let generation = earlier.generation.checked_add(1)?;
-        let nonce = match self.previous {
-            _ if self.generation == generation => self.current,
-            Some(previous) if previous.generation == generation => previous.nonce,
-            _ => return None,
-        };
-        Some(token.for_generation(generation, &nonce))
+    pub fn current_token(&self, token: &RefreshToken, key: &RefreshTokenKey) -> RefreshToken {
+        token.with_nonce(&self.current, Issuance { generation: self.generation, at: self.rotated }, key)
+    }
+
+    /// The token of `generation`, which replaced `token`, although other requests may have rotated the family since. After one or two
+    /// rotations its nonce is still kept; after three it is not.
+    #[must_use]
+    pub fn successor(&self, generation: u32, token: &RefreshToken, key: &RefreshTokenKey) -> Option<RefreshToken> {
+        if self.generation == generation {
+            return Some(self.current_token(token, key));
+        }
+        let previous = self.previous.filter(|previous| previous.generation == generation)?;
+        let at = previous.made.unwrap_or(self.rotated);
+        Some(token.with_nonce(&previous.nonce?, Issuance { generation, at }, key))
     }
 
     /// Whether `token` proves the secret of this family: whoever presents it has, or had, a token of it.
     #[must_use]
     pub fn is_proven_by(&self, token: &RefreshToken) -> bool {
-        self.digest.matches(&token.family.digest())
+        self.digest.matches(&token.family_digest())
     }
 
-    /// Classifies a presented token. `seen` is the newest generation of which mcp has seen an access token, `expires` when the
-    /// family ends.
+    /// Classifies a presented token. `issuance` is what it says of itself, if that is proven, `seen` the newest generation of which
+    /// mcp has seen an access token, `expires` when the family ends.
     #[must_use]
-    pub fn classify(&self, token: &RefreshToken, seen: u32, expires: Timestamp, now: Timestamp) -> RefreshTokenState {
+    pub fn classify(
+        &self,
+        token: &RefreshToken,
+        issuance: Option<Issuance>,
+        seen: u32,
+        expires: Timestamp,
+        now: Timestamp,
+    ) -> RefreshTokenState {
         if !self.is_proven_by(token) {
             return RefreshTokenState::Unknown;
         }
@@ -271,10 +236,10 @@ impl TokenFamily {
             return RefreshTokenState::Expired;
         }
         if token.is_of_generation(self.generation, &self.current) {
-            return RefreshTokenState::Current;
+            // mcp sees no access token of a later pair, unless the table has been restored: then this token had been replaced.
+            return if seen <= self.generation { RefreshTokenState::Current } else { RefreshTokenState::Replayed };
         }
-        let is_previous =
-            self.previous.is_some_and(|previous| token.is_of_generation(previous.generation, &previous.nonce));
+        let is_previous = self.previous.is_some_and(|previous| previous.is(token, issuance));
         let is_superseded = self
             .superseded
             .nonce
@@ -283,37 +248,12 @@ impl TokenFamily {
             return RefreshTokenState::Concurrent;
         }
         // The refresh token of the current pair was not presented either: then this one would no longer be the previous.
-        if is_previous && seen < self.generation { RefreshTokenState::LateRetry } else { RefreshTokenState::Replayed }
-    }
-}
-
-fn derive_rotation_secret(family: &Secret<32>, grant: &GrantId, generation: u32, nonce: &RotationNonce) -> Secret<32> {
-    family.mac(&[grant.as_bytes(), &generation.to_be_bytes(), nonce.as_bytes()])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Grant, generation and nonce each change the successor. Only the table has the nonce, so nobody can
-    /// derive the next token from the previous one alone.
-    #[test]
-    fn successor_depends_on_grant_generation_and_nonce() {
-        let grant = |byte| GrantId::from_bytes([byte; 16]);
-        let (nonce, other) = (RotationNonce::random(), RotationNonce::random());
-        let (family, token) = TokenFamily::create(&grant(1), Timestamp::from_seconds(0));
-
-        let successor = token.for_generation(2, &nonce);
-
-        assert!(successor.is_of_generation(2, &nonce) && token.is_of_generation(1, &family.current));
-        assert!(
-            !successor.is_of_generation(2, &other)
-                && !successor.is_of_generation(1, &nonce)
-                && !successor.is_of_generation(3, &nonce)
-        );
-        let elsewhere = RefreshToken { grant: grant(2), ..token.for_generation(2, &nonce) };
-        assert!(!elsewhere.is_of_generation(2, &nonce));
-        let stranger = RefreshToken { family: Secret::random(), ..token.for_generation(2, &nonce) };
-        assert!(!stranger.is_of_generation(2, &nonce));
+        if is_previous && seen < self.generation {
+            return RefreshTokenState::LateRetry;
+        }
+        match issuance {
+            Some(issuance) if issuance.generation > self.generation => RefreshTokenState::Newer,
+            _ => RefreshTokenState::Replayed,
+        }
     }
 }

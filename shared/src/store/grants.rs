@@ -7,8 +7,8 @@
 //!                tenant_revocations?: 7, code: <digest>, challenge: <digest>, redirect_uri, expires: 1795…, made_by?: <16 bytes> }
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0, used?: 1795…, authentication?: "private_key_jwt" }, and if it can be refreshed
-//!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, turned: 1795…,
-//!                  retries?: 3, retried?: 1795… }, and once a late retry has superseded a pair
+//!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, previous_turned?: 1795…,
+//!                  turned: 1795…, retries?: 3, retried?: 1795… }, and once a late retry has superseded a pair
 //!              + { previous_generation?: 4, superseded_salt?: <16 bytes>,
 //!                  superseded?: <12 bytes each: generation, when its access tokens have expired>, late_retry: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
@@ -17,7 +17,8 @@
 //! The four attributes from `membership` on are what the approval rests on ([`crate::oauth::approval_basis`]). Whoever reads a grant to
 //! let somebody in compares them with the membership: a grant may be over although its own item does not say so yet.
 //! Without `scope_meaning` the scopes mean what they did before there was one ([`crate::oauth::scope_meaning`]).
-//! `previous_generation` is there when it is not the one before `generation`. Families of earlier versions may have `answered`, when the
+//! `previous_generation` is there when it is not the one before `generation`. `previous` is not there when the token that the current
+//! one replaced was newer than the table, which had been restored: then its generation and `previous_turned` identify it. Families of earlier versions may have `answered`, when the
 //! current token was last issued.
 //! `effective` is written for versions that exchanged a code without reading the membership, and read by none.
 //!
@@ -57,7 +58,8 @@ use crate::oauth::grant_id::GrantId;
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token_rotation::{PreviousToken, RETRIES, RotationNonce, Superseded, TokenFamily};
+use crate::oauth::refresh_token::RotationNonce;
+use crate::oauth::refresh_token_rotation::{PreviousToken, RETRIES, Superseded, TokenFamily};
 use crate::oauth::requested_scopes::RequestedScopes;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
@@ -242,7 +244,7 @@ impl Grants {
         self.compare_and_swap_for(proof.assertion(), update.update_expression(format!("{set} REMOVE effective"))).await
     }
 
-    /// Rotates the family of `grant` from `current` to `next`, by its current token, if no other request was faster.
+    /// Rotates the family of `grant` from `current` to `next`, by its current token or a newer one, if no other request was faster.
     ///
     /// # Errors
     /// When the assertion of `client` was used before, or DynamoDB fails.
@@ -253,18 +255,7 @@ impl Grants {
         current: &TokenFamily,
         next: &TokenFamily,
     ) -> Result<Update, ClientWriteError> {
-        const SET: &str = "SET salt = :salt, previous = :current, generation = :generation, turned = :turned, \
-                           expires = :expires, made_by = :made_by";
-        const REMOVE: &str = "REMOVE answered, retries, retried, previous_generation, superseded_salt";
         let update = self.rotation(grant, current, next, "#state = :active AND salt = :current");
-        let update = if next.superseded.generations.is_empty() {
-            update.update_expression(format!("{SET} {REMOVE}, superseded"))
-        } else {
-            let superseded = Value::from(write_superseded(&next.superseded).as_slice()).0;
-            update
-                .expression_attribute_values(":superseded", superseded)
-                .update_expression(format!("{SET}, superseded = :superseded {REMOVE}"))
-        };
         self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
@@ -280,23 +271,13 @@ impl Grants {
         current: &TokenFamily,
         next: &TokenFamily,
     ) -> Result<Update, ClientWriteError> {
-        let Some(previous) = current.previous else { return Ok(Update::NotFound) };
         let update = self
             .rotation(grant, current, next, "#state = :active AND salt = :current AND seen < :unused")
-            .expression_attribute_values(":unused", Value::from(current.generation).0)
-            .expression_attribute_values(":superseded", Value::from(write_superseded(&next.superseded).as_slice()).0)
-            .expression_attribute_values(":previous_generation", Value::from(previous.generation).0)
-            .update_expression(
-                "SET salt = :salt, generation = :generation, turned = :turned, \
-                 previous_generation = :previous_generation, superseded_salt = :current, \
-                 superseded = :superseded, late_retry = :turned, \
-                 expires = :expires, made_by = :made_by \
-                 REMOVE answered, retries, retried",
-            );
+            .expression_attribute_values(":unused", Value::from(current.generation).0);
         self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
-    /// What both rotations have in common.
+    /// What both rotations have in common: `next` in place of `current`.
     fn rotation(
         &self,
         grant: &Grant,
@@ -304,12 +285,37 @@ impl Grants {
         next: &TokenFamily,
         condition: &str,
     ) -> UpdateItemFluentBuilder {
-        let expires = grant.expires_with(next);
-        let update = self
-            .transition(&grant.id, condition, expires)
+        const SET: &str =
+            "SET salt = :salt, generation = :generation, turned = :turned, expires = :expires, made_by = :made_by";
+        let previous = next.previous;
+        let made_before = |previous: &PreviousToken| previous.generation.saturating_add(1) == next.generation;
+        let superseded = write_superseded(&next.superseded);
+        let optional = [
+            ("previous", previous.and_then(|token| token.nonce).map(|nonce| Value::from(nonce.as_bytes().as_slice()))),
+            (
+                "previous_generation",
+                previous.filter(|token| !made_before(token)).map(|token| Value::from(token.generation)),
+            ),
+            ("previous_turned", previous.and_then(|token| token.made).map(Value::from)),
+            ("superseded_salt", next.superseded.nonce.map(|nonce| Value::from(nonce.as_bytes().as_slice()))),
+            ("superseded", (!superseded.is_empty()).then(|| Value::from(superseded.as_slice()))),
+            ("late_retry", next.late_retry.map(Value::from)),
+        ];
+        let mut update = self
+            .transition(&grant.id, condition, grant.expires_with(next))
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0);
-        with_family(update, next)
+        let (mut set, mut remove) = (SET.to_owned(), "REMOVE answered, retries, retried".to_owned());
+        for (name, value) in optional {
+            match value {
+                Some(value) => {
+                    set.extend([", ", name, " = :", name]);
+                    update = update.expression_attribute_values(format!(":{name}"), value.0);
+                }
+                None => remove.extend([", ", name]),
+            }
+        }
+        with_family(update, next).update_expression(format!("{set} {remove}"))
     }
 
     /// Counts a retry that is to get the current pair of `family` again: [`RETRIES`] in a generation, then one a second. `Conflict`
@@ -394,8 +400,8 @@ impl Grants {
             .expression_attribute_values(":at", Value::from(now).0)
             .update_expression(
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
-                 REMOVE effective, authentication, family_digest, generation, salt, previous, turned, answered, since, seen, used, \
-                 retries, retried, previous_generation, superseded_salt, superseded, late_retry, \
+                 REMOVE effective, authentication, family_digest, generation, salt, previous, previous_turned, turned, answered, \
+                 since, seen, used, retries, retried, previous_generation, superseded_salt, superseded, late_retry, \
                  limited_to, limited_through, limited_by",
             );
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
@@ -658,17 +664,17 @@ fn read_basis(item: &Item) -> Option<ApprovalBasis> {
 
 fn read_family(item: &Item, digest: &[u8]) -> Option<TokenFamily> {
     let (rotated, generation) = (item.time("turned")?, item.number::<u32>("generation")?);
-    let previous = match item.bytes("previous") {
-        Some(nonce) => Some(PreviousToken {
-            generation: if item.has("previous_generation") {
-                item.number("previous_generation")?
-            } else {
-                generation.saturating_sub(1)
-            },
-            nonce: RotationNonce::from_bytes(nonce)?,
-        }),
+    let made = if item.has("previous_turned") { Some(item.time("previous_turned")?) } else { None };
+    let nonce = match item.bytes("previous") {
+        Some(nonce) => Some(RotationNonce::from_bytes(nonce)?),
         None => None,
     };
+    let of = if item.has("previous_generation") {
+        item.number("previous_generation")?
+    } else {
+        generation.saturating_sub(1)
+    };
+    let previous = (nonce.is_some() || made.is_some()).then_some(PreviousToken { generation: of, nonce, made });
     Some(TokenFamily {
         digest: Digest::from_bytes(digest)?,
         generation,

@@ -202,8 +202,11 @@ pub enum Event<'a> {
         /// Its person, under the same condition.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
-        /// The state of the token: `current`, `concurrent`, `lost_response`, `replayed`, `stranger` or `expired`.
+        /// The state of the token: `current`, `newer`, `concurrent`, `lost_response`, `replayed`, `stranger` or `expired`.
         verdict: &'static str,
+        /// The generation that it says it is of, if that is proven, and the token belongs to the grant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        generation: Option<u32>,
         /// How the client proved itself: `none`, `client_secret` or `private_key_jwt`.
         authentication: &'static str,
         /// The audience that its assertion names, if it proved itself by one: `issuer` or `token_endpoint`.

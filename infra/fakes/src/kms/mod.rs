@@ -1,12 +1,14 @@
 //! AWS KMS as `aws-sdk-kms` speaks to it: awsJson1.1 over HTTP, one address, the operation in `X-Amz-Target`.
 //!
-//! `Sign` and `GetPublicKey` are there, the rest of KMS is not. Credentials are asked for and not checked.
+//! `Sign`, `GetPublicKey` and `GenerateMac` are there, the rest of KMS is not. Credentials are asked for and not checked.
 
 mod algorithm;
 mod error;
+mod generate_mac;
 pub mod key;
 pub mod key_spec;
 mod key_store;
+pub mod mac_key;
 pub mod outage;
 mod public_key;
 mod sign;
@@ -14,6 +16,7 @@ mod sign;
 use crate::kms::error::{CONTENT_TYPE, KmsError};
 use crate::kms::key::Key;
 use crate::kms::key_store::KeyStore;
+use crate::kms::mac_key::MacKey;
 use crate::kms::outage::Outage;
 use axum::Router;
 use axum::body::Bytes;
@@ -38,6 +41,8 @@ pub struct Calls {
     pub sign: u64,
     /// Calls of `GetPublicKey`.
     pub get_public_key: u64,
+    /// Calls of `GenerateMac`.
+    pub generate_mac: u64,
 }
 
 #[derive(Default)]
@@ -47,10 +52,10 @@ struct KmsState {
 }
 
 impl Kms {
-    /// Answers for `keys`.
+    /// Answers for `keys`, which sign, and `mac_keys`.
     #[must_use]
-    pub fn new(keys: Vec<Key>) -> Arc<Self> {
-        Arc::new(Self { keys: KeyStore::new(keys), state: Mutex::default() })
+    pub fn new(keys: Vec<Key>, mac_keys: Vec<MacKey>) -> Arc<Self> {
+        Arc::new(Self { keys: KeyStore::new(keys, mac_keys), state: Mutex::default() })
     }
 
     /// `POST /`, the only address KMS has.
@@ -99,6 +104,7 @@ impl Kms {
         match operation {
             Operation::Sign => sign::perform(&self.keys, body),
             Operation::GetPublicKey => public_key::perform(&self.keys, body),
+            Operation::GenerateMac => generate_mac::perform(&self.keys, body),
         }
     }
 
@@ -114,6 +120,7 @@ async fn answer(State(kms): State<Arc<Kms>>, headers: HeaderMap, body: Bytes) ->
 enum Operation {
     Sign,
     GetPublicKey,
+    GenerateMac,
 }
 
 impl Operation {
@@ -121,6 +128,7 @@ impl Operation {
         match headers.get("x-amz-target")?.as_bytes() {
             b"TrentService.Sign" => Some(Self::Sign),
             b"TrentService.GetPublicKey" => Some(Self::GetPublicKey),
+            b"TrentService.GenerateMac" => Some(Self::GenerateMac),
             _ => None,
         }
     }
@@ -131,6 +139,7 @@ impl KmsState {
         match operation {
             Operation::Sign => self.calls.sign += 1,
             Operation::GetPublicKey => self.calls.get_public_key += 1,
+            Operation::GenerateMac => self.calls.generate_mac += 1,
         }
         self.outages.pop_front().map_or(Ok(()), |outage| Err(KmsError::Outage(outage)))
     }

@@ -50,7 +50,7 @@ impl Tables {
         let now = Clock::new(move || Timestamp::from_seconds(told.load(Ordering::SeqCst)));
         let faults = TableFaults::new(database.clone(), &definitions, now).unwrap();
         faults.configure(settings);
-        let kms = Kms::new(crate::signing_key::open(None).unwrap());
+        let kms = Kms::new(crate::signing_key::open(None).unwrap(), Vec::new());
         let in_process = InProcessConnector::new(&database, Some(&faults), &kms);
         let nowhere = || "http://127.0.0.1:1".to_owned();
         let addresses = Addresses { dynamo: nowhere(), kms: nowhere(), lambda: nowhere() };

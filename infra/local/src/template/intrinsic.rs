@@ -109,6 +109,9 @@ impl Template {
     }
 
     fn key(&self, resource: &str) -> String {
+        if resource == "RefreshTokenKey" {
+            return self.keys.refresh_token.clone();
+        }
         let [first, second] = if resource.contains("Tool") { &self.keys.tool_tokens } else { &self.keys.access_tokens };
         if resource.starts_with("Second") { second.clone() } else { first.clone() }
     }

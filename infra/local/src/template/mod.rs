@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use error::TemplateError;
 use fakes::kms::key_spec::KeySpec;
 
-use crate::key_arn::{KeyPurpose, key_arn};
+use crate::key_arn::{KeyPurpose, key_arn, refresh_token_key_arn};
 
 const TEXT: &str = include_str!("../../../../template.yaml");
 const REGION: &str = "us-east-1";
@@ -28,11 +28,13 @@ pub(crate) struct Template {
     keys: KeyArns,
 }
 
-/// ARNs of the keys that the template creates: of each purpose the first, which signs unless a parameter says otherwise, and the second.
+/// ARNs of the keys that the template creates: of those that sign, for each purpose the first, which signs unless a parameter says
+/// otherwise, and the second; and the key of refresh tokens.
 #[derive(Clone)]
 pub(crate) struct KeyArns {
     access_tokens: [String; 2],
     tool_tokens: [String; 2],
+    refresh_token: String,
 }
 
 /// A function that the template deploys.
@@ -78,7 +80,11 @@ impl KeyArns {
             KeySpec::EccNistP256 => KeySpec::Rsa2048,
         };
         let both = |purpose| [key_arn(purpose, spec), key_arn(purpose, other)];
-        Self { access_tokens: both(KeyPurpose::AccessTokens), tool_tokens: both(KeyPurpose::ToolTokens) }
+        Self {
+            access_tokens: both(KeyPurpose::AccessTokens),
+            tool_tokens: both(KeyPurpose::ToolTokens),
+            refresh_token: refresh_token_key_arn(),
+        }
     }
 }
 
@@ -334,6 +340,7 @@ mod tests {
         let keys = KeyArns {
             access_tokens: ["arn:one", "arn:two"].map(str::to_owned),
             tool_tokens: ["arn:tools-one", "arn:tools-two"].map(str::to_owned),
+            refresh_token: "arn:refresh".to_owned(),
         };
         Template::new("amble-connect", parameters.collect(), keys).unwrap()
     }
@@ -352,6 +359,7 @@ mod tests {
     #[test]
     fn conditions_are_resolved() {
         assert_eq!(variables(&template(&[]), "token")["SIGNING_KEYS"], "arn:one");
+        assert_eq!(variables(&template(&[]), "token")["REFRESH_TOKEN_KEY"], "arn:refresh");
         for (keys, expected) in [
             ("first", "arn:one"),
             ("first,second", "arn:one,arn:two"),
