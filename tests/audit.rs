@@ -296,7 +296,8 @@ fn drawn(code: &str, head: &str) -> Vec<Value> {
         } else if let Some((name, kind)) =
             line.trim_end_matches(',').split_once(": ").filter(|_| !line.starts_with('#'))
         {
-            let json = if kind.contains("u64") { "integer" } else { "string" };
+            let json =
+                if ["u32", "u64", "i64"].iter().any(|number| kind.contains(number)) { "integer" } else { "string" };
             members.insert(name.to_owned(), json!({ "type": json, "description": std::mem::take(&mut comment) }));
             if !kind.starts_with("Option") {
                 required.push(name.to_owned());

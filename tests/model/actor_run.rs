@@ -31,7 +31,7 @@ struct Pair {
 }
 
 /// That a holder presented the refresh token of a generation, and got this one's pair for it.
-struct Presented {
+struct Presentation {
     generation: u32,
     holder: Holder,
     at: i64,
@@ -46,7 +46,7 @@ pub(crate) struct ActorRun<'t> {
     stores: BTreeMap<Holder, Pair>,
     /// Every pair that anybody was ever given.
     pairs: BTreeMap<u32, Pair>,
-    presented: Vec<Presented>,
+    presented: Vec<Presentation>,
     /// Pairs that another holder's pair has superseded: their access tokens are refused.
     superseded: BTreeSet<u32>,
     /// Until when their refresh tokens may still earn the current pair.
@@ -289,7 +289,7 @@ impl<'t> ActorRun<'t> {
                 self.count("two presented one generation");
             }
         }
-        self.presented.push(Presented { generation, holder, at: now, earned: earned.generation });
+        self.presented.push(Presentation { generation, holder, at: now, earned: earned.generation });
         self.pairs.insert(earned.generation, earned.clone());
         if is_heard {
             self.stores.insert(holder, earned);
