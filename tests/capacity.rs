@@ -26,7 +26,7 @@ async fn every_request_consumes_the_documented_capacity() {
     assert_eq!(ana.open(&ask.url).await.status, 303);
     assert_eq!(consumed(), (0.0, 2.0), "authorize, sent to sign in");
     ana.sign_in("/auth/login").await;
-    assert_eq!(consumed(), (0.0, 0.0), "signing in");
+    assert_eq!(consumed(), (2.0, 0.0), "signing in: that it is tried, and that it succeeded");
     let page = ana.open(&ask.url).await;
     assert_eq!(consumed(), (0.0, 6.0), "authorize, page shown");
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");

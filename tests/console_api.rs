@@ -220,6 +220,7 @@ async fn openapi_description_matches_what_is_served() {
     }
     let refreshed = connector.refresh(&tokens.refresh.unwrap()).await;
     assert_eq!(refreshed.json()["error"], "invalid_grant");
+    sessions_are_rate_limited(&mut script, lists.iter().map(String::as_str).chain([own]), with_session).await;
     failing.store(true, Ordering::SeqCst);
     script.get(own, "", with_session).await;
     for list in &lists {
@@ -234,6 +235,20 @@ async fn openapi_description_matches_what_is_served() {
     let described: BTreeSet<_> = described.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
     assert_eq!(served(&test_system), described);
     assert_eq!(script.description["servers"], json!([{ "url": test_system.issuer() }]));
+}
+
+/// Supabase is asked about sessions, and may want fewer calls.
+async fn sessions_are_rate_limited<'a>(
+    script: &mut ApiClient<'_>,
+    paths: impl Iterator<Item = &'a str>,
+    session: Credential<'_>,
+) {
+    script.test_system.advance(61);
+    script.test_system.supabase().set_path_rate_limited("/auth/v1/user", true);
+    for path in paths {
+        assert_eq!(script.get(path, "", session).await.status, 429, "{path}");
+    }
+    script.test_system.supabase().set_path_rate_limited("/auth/v1/user", false);
 }
 
 /// What a script ends is ended, in its maker's name and its own.

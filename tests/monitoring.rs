@@ -106,6 +106,20 @@ impl RecordedTraffic {
         let form = Form::find(&ben.open("/auth/login").await, "password").unwrap().with("email", &ben.email);
         ben.submit(&Form { action: "/auth/login/code".to_owned(), ..form }).await;
 
+        // Tokens of a stranger, of which only the first is looked at.
+        let stranger = crate::sign_in_tokens::session(&test_system, "ana@example.com", "ana-demo").await;
+        let token = crate::sign_in_tokens::access_token(&stranger);
+        let forged = crate::attacks::altered(&token, &json!({ "alg": "HS256", "kid": "another" }), &json!({}));
+        let forged = json!({ "access_token": forged, "refresh_token": "x", "expires_at": 1 });
+        let [eve, mallory] = [0, 1].map(|number| {
+            let somebody = test_system.person("ana@example.com");
+            let mut forged = forged.clone();
+            forged["access_token"] = format!("{}{number}", forged["access_token"].as_str().unwrap()).into();
+            somebody.set_cookie(crate::sign_in::SESSION_COOKIE, &crate::attacks::cookie(&forged));
+            somebody
+        });
+        assert_eq!((eve.open("/admin").await.status, mallory.open("/admin").await.status), (303, 503));
+
         let (key, known) = test_system.create_api_key("ana@example.com", "acme", "skills:read", None).await;
         let list_views = json!({ "name": "list_views", "arguments": {} });
         assert_eq!(test_system.call(Some(&key), "tools/call", list_views).await.status, 403);
@@ -186,6 +200,7 @@ async fn each_metric_counts_what_happened() {
         ("SignInMailFailed", &[], 1.0),
         ("LateRetriesRepeated", &[], 1.0),
         ("StaleChanges", &[], 1.0),
+        ("Unasked", &[], 1.0),
         ("Refreshes", &[("Verdict", "replayed")], 1.0),
         ("Refreshes", &[("Verdict", "current")], 5.0),
         ("Refreshes", &[("Verdict", "lost_response")], 2.0),

@@ -1,4 +1,5 @@
-//! A product that signs people in with Supabase's own clients, and ours, share one session: each reads the cookies of the other.
+//! A product that signs people in with Supabase's own clients, and ours, share one session: each reads the cookies of the other. Over
+//! https our own page's cookie has a name that the product does not read.
 
 use std::collections::BTreeMap;
 

@@ -43,12 +43,19 @@ fn hook_drops(test_system: &TestSystem, is_on: bool) {
 }
 
 /// A session as Supabase gives it out, in a cookie as `@supabase/ssr` writes it.
-async fn session(test_system: &TestSystem, email: &str, password: &str) -> String {
+pub(crate) async fn session(test_system: &TestSystem, email: &str, password: &str) -> String {
     let url = format!("{}/auth/v1/token?grant_type=password", test_system.system().supabase_url());
     let request = test_system.http().post(url).header("apikey", "sb_publishable_local");
     let request = request.json(&json!({ "email": email, "password": password }));
     let session: Value = request.send().await.unwrap().json().await.unwrap();
     format!("base64-{}", URL_SAFE_NO_PAD.encode(session.to_string()))
+}
+
+/// The access token in such a cookie.
+pub(crate) fn access_token(cookie: &str) -> String {
+    let text = URL_SAFE_NO_PAD.decode(cookie.strip_prefix("base64-").unwrap()).unwrap();
+    let session: Value = serde_json::from_slice(&text).unwrap();
+    session["access_token"].as_str().unwrap().to_owned()
 }
 
 /// Somebody whose browser the third party has planted its token in.

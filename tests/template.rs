@@ -9,6 +9,9 @@ use test_system::metadata_document_host::MetadataDocumentHost;
 use test_system::person::Form;
 use test_system::recorded_calls::{AwsAction, RecordedCalls};
 
+use crate::sign_in::SESSION_COOKIE;
+use crate::sign_in_tokens::session;
+
 /// What is served, and by whom.
 #[tokio::test(flavor = "multi_thread")]
 async fn gateway_serves_exactly_the_documented_routes() {
@@ -215,6 +218,7 @@ async fn iam_policies_allow_exactly_the_calls_made() {
     assert_eq!(test_system.deliver_change("vera@example.com", "acme", Some("viewer"), None, 2).await.status, 204);
 
     uses_the_console(&test_system).await;
+    shows_tokens_of_a_shared_secret(&test_system).await;
     assert!(!test_system.system().audit_log().await.is_empty());
 
     let allowed = test_system.system().policies().iter().map(|(function, action, arn)| AwsAction {
@@ -270,6 +274,17 @@ fn changed_policy_is_detected() {
         }
     }
     assert!(changed > 15, "{changed}");
+}
+
+/// To each function that knows people. Nobody has noted yet that Supabase vouches for them.
+async fn shows_tokens_of_a_shared_secret(test_system: &TestSystem) {
+    test_system.supabase().use_shared_secret(true);
+    let cookie = format!("{SESSION_COOKIE}={}", session(test_system, "ana@example.com", "ana-demo").await);
+    let ask = test_system.connector("Claude").await.authorization_request("skills:read");
+    for page in ["/admin", "/auth/login", &ask.url] {
+        let request = test_system.http().get(test_system.absolute(page)).header("cookie", &cookie);
+        assert_eq!(test_system.send(request).await.status, 200, "{page}");
+    }
 }
 
 /// What people and scripts do at `/admin`: each once.

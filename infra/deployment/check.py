@@ -319,10 +319,11 @@ def policies_say_what_each_may_do(subject):
 
 def conditions_on_keys_are_about_one_item(subject):
     """AWS documents dynamodb:LeadingKeys and dynamodb:Attributes for calls for one table. Batches and transactions are for several here, so nothing hangs on them."""
+    single = {"Admin": {"UpdateItem"}, "Membership": {"UpdateItem"}, "Token": {"UpdateItem"}, "Revoke": {"UpdateItem"}, "Login": {"GetItem", "UpdateItem"}}
     for shape in subject.shapes:
         for function in shape.functions:
             for statement in shape.statements(function):
-                if "dynamodb:" in json.dumps(statement.get("Condition")) and (function not in {"Admin", "Membership", "Token", "Revoke"} or statement["Action"] != ["dynamodb:UpdateItem"]):
+                if "dynamodb:" in json.dumps(statement.get("Condition")) and {action.partition(":")[2] for action in statement["Action"]} - single.get(function, set()):
                     yield f"{shape}: {function}/{statement['Sid']} hangs on how IAM evaluates {statement['Condition']}"
 
 
@@ -339,7 +340,7 @@ def policies_and_settings_agree(subject):
                     yield f"{function} is told another name for {table}"
             for setting, value in settings.items():
                 parameter = value.get("Ref", "") if isinstance(value, dict) else ""
-                if not setting.startswith("TABLE_") and setting not in {"REFRESH_TOKEN_KEY", "SIGNING_KEYS", "TOOL_SIGNING_KEYS", "SETTINGS"} and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
+                if not setting.startswith("TABLE_") and setting not in {"REFRESH_TOKEN_KEY", "SIGNING_KEYS", "TOOL_SIGNING_KEYS", "SETTINGS", "STACK_ID"} and setting != re.sub(r"(?<=[a-z])(?=[A-Z])", "_", parameter).upper():
                     yield f"{function}: {setting} is not the parameter of its name"
             known = {key for setting in ("SIGNING_KEYS", "TOOL_SIGNING_KEYS") if setting in settings for key in shape.keys_of(setting)}
             readable = {arn["Fn::GetAtt"][0] for statement in shape.statements(function) if "kms:GetPublicKey" in statement["Action"] for arn in statement["Resource"]}

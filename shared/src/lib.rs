@@ -6,6 +6,7 @@
 //! | module | who needs it |
 //! | --- | --- |
 //! | [`clock`] | all |
+//! | [`token_bucket`] | authorize, login, admin: what limits requests in one process |
 //! | [`strict_json`] | authorize, token, revoke, feed; JSON without repeated members |
 //! | [`jwk`] | authorize, token, revoke, login, admin: keys of others, and what they have signed |
 //! | [`oauth`] | all: the vocabulary, pure |
@@ -49,5 +50,6 @@ pub mod signing_keys;
 pub mod store;
 pub mod strict_json;
 pub mod telemetry;
+pub mod token_bucket;
 pub mod upstream_call;
 pub mod upstream_error;

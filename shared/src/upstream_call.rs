@@ -14,6 +14,12 @@ pub fn failed(call: &'static str, reason: impl Into<String>) -> UpstreamError {
     UpstreamError::new(call, reason)
 }
 
+/// Counts that `call` was not made, as strangers had it made too often.
+pub(crate) fn not_asked(call: &'static str, reason: impl Into<String>) -> UpstreamError {
+    metrics::count_unasked();
+    UpstreamError::not_asked(call, reason)
+}
+
 /// Counts the failure of `call` to a service of AWS.
 pub(crate) fn failed_at_aws<E>(call: &'static str, error: &SdkError<E, HttpResponse>) -> UpstreamError
 where

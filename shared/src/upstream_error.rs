@@ -5,12 +5,12 @@ use std::error::Error;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
+use http::StatusCode;
 use thiserror::Error;
 
 /// A call to a service failed, for a reason that is not the client's.
 ///
-/// The response is 503 with `Retry-After`: every step before a commit may be repeated, so the client may try
-/// again.
+/// The response has `Retry-After`: every step before a commit may be repeated, so the client may try again.
 #[derive(Debug, Error)]
 #[error("{call}: {reason}")]
 pub struct UpstreamError {
@@ -18,12 +18,46 @@ pub struct UpstreamError {
     pub call: &'static str,
     /// What the service said; for our log only.
     pub reason: String,
+    /// Why it came to nothing.
+    pub kind: UpstreamErrorKind,
+}
+
+/// Why a call to a service came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamErrorKind {
+    /// The service failed, or could not be reached. The response is 503.
+    Failed,
+    /// The service wants fewer calls (429). Neither it nor we have failed, so the response is 429 as well: a 5xx would be counted
+    /// as a failure of ours.
+    TooManyRequests,
+    /// The service was not asked, as strangers had it asked too often. The response is 503, and strangers must not raise the alarm
+    /// of failures by it: it is counted apart.
+    NotAsked,
 }
 
 impl UpstreamError {
     /// The failure of `call`, with a reason for the log.
     pub(crate) fn new(call: &'static str, reason: impl Into<String>) -> Self {
-        Self { call, reason: reason.into() }
+        Self { call, reason: reason.into(), kind: UpstreamErrorKind::Failed }
+    }
+
+    /// `call` was answered 429.
+    pub(crate) fn too_many_requests(call: &'static str, reason: impl Into<String>) -> Self {
+        Self { call, reason: reason.into(), kind: UpstreamErrorKind::TooManyRequests }
+    }
+
+    /// `call` was not made.
+    pub(crate) fn not_asked(call: &'static str, reason: impl Into<String>) -> Self {
+        Self { call, reason: reason.into(), kind: UpstreamErrorKind::NotAsked }
+    }
+
+    /// The status of the response.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        match self.kind {
+            UpstreamErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
+            UpstreamErrorKind::Failed | UpstreamErrorKind::NotAsked => StatusCode::SERVICE_UNAVAILABLE,
+        }
     }
 
     /// The failure that a service of AWS returned: the error's code and message and AWS's request id, never

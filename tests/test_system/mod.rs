@@ -438,8 +438,11 @@ impl TestSystem {
     #[expect(clippy::unused_async, reason = "a test reads alike, whatever it asks the test system")]
     pub async fn count(&self, table: &str) -> usize {
         let items = self.system.items().expect("the items");
-        let beside =
-            |item: &Value| ["fetches", "unavailable", "blocked_hosts"].iter().any(|kind| item["kind"]["S"] == **kind);
+        let beside = |item: &Value| {
+            ["fetches", "unavailable", "blocked_hosts", "shared_secret", "sign_ins"]
+                .iter()
+                .any(|kind| item["kind"]["S"] == **kind)
+        };
         items.iter().filter(|(name, item)| name.to_lowercase().contains(table) && !beside(item)).count()
     }
 

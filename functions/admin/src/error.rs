@@ -9,10 +9,10 @@ use shared::http::layout::{FormAction, Layout};
 use shared::http::parameters::ParameterError;
 use shared::http::response;
 use shared::http::sanitized_text::IsolatedText;
-use shared::identity::{HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
+use shared::identity::{CLEAR_COOKIES, HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
 use shared::lambda::Response;
 use shared::store::api_keys::{ApiKeyError, CreateApiKeyError};
-use shared::upstream_error::UpstreamError;
+use shared::upstream_error::{UpstreamError, UpstreamErrorKind};
 use thiserror::Error;
 
 use crate::tenant_admin::InsufficientRole;
@@ -36,6 +36,8 @@ pub(crate) enum AdminError {
     MakerNotMember,
     #[error("the session has ended")]
     SessionEnded,
+    #[error("the session does not say when its person signed in")]
+    SignInTimeUnknown,
     #[error("the session after sign-in is not recognized: {reason:?}")]
     UnrecognizedSession { reason: NotSignedInError, login_url: String },
     /// The response does not show whether the thing exists in another tenant.
@@ -107,6 +109,8 @@ pub(crate) enum FormError {
     #[serde(rename = "stale")]
     FormExpired,
     Unavailable,
+    TooManyRequests,
+    SignInTimeUnknown,
     #[serde(rename = "signed_out")]
     SessionEnded,
     Incomplete,
@@ -114,6 +118,7 @@ pub(crate) enum FormError {
 
 impl AdminError {
     /// The table of errors.
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn row(&self) -> Row<'_> {
         let row = |status, code, description, page| Row { status, code, description, page: ErrorText::Form(page) };
         let invalid_request = |status, description, page| row(status, "invalid_request", description, page);
@@ -149,6 +154,15 @@ impl AdminError {
                     HOOK_MUST_KEEP_CLAIMS,
                 )
             }
+            Self::UnrecognizedSession {
+                reason: NotSignedInError::NoSession(SessionError::SeveralPeople),
+                login_url,
+            } => unrecognized(
+                login_url,
+                "Two people are signed in in this browser",
+                "It has sessions of two people for this site, and nothing says which is yours.",
+                CLEAR_COOKIES,
+            ),
             Self::UnrecognizedSession { reason: NotSignedInError::MfaPending, login_url } => unrecognized(
                 login_url,
                 "Your second step is missing",
@@ -179,6 +193,13 @@ impl AdminError {
                     login_url: None,
                 },
             },
+            // Only pages: scripts have a key.
+            Self::SignInTimeUnknown => row(
+                StatusCode::UNAUTHORIZED,
+                "invalid_token",
+                "The session does not say when its person signed in.",
+                FormError::SignInTimeUnknown,
+            ),
             Self::InvalidCsrfToken => done_or_too_old(StatusCode::FORBIDDEN, FormError::InvalidCsrfToken),
             // A form that is sent again gets a page of its own, with its key.
             Self::FormExpired | Self::KeyNotCreated(CreateApiKeyError::AlreadyCreated(_)) => {
@@ -196,6 +217,16 @@ impl AdminError {
                 "A key may not do more than who makes it.",
                 FormError::Incomplete,
             ),
+            Self::KeyNotCreated(CreateApiKeyError::Upstream(error)) | Self::Upstream(error)
+                if error.kind == UpstreamErrorKind::TooManyRequests =>
+            {
+                row(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "temporarily_unavailable",
+                    "Try again in a moment.",
+                    FormError::TooManyRequests,
+                )
+            }
             Self::KeyNotCreated(CreateApiKeyError::Upstream(_)) | Self::Upstream(_) => row(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "temporarily_unavailable",
@@ -250,8 +281,8 @@ impl FormError {
         if status == StatusCode::OK { page } else { response::with_reason(page, &flash::SHOWN_AFTER_FORM) }
     }
 
-    /// The table of errors after a form: status of the page, title, description and advice. `Unavailable` keeps the status of an
-    /// upstream error, by which it is counted.
+    /// The table of errors after a form: status of the page, title, description and advice. `Unavailable` and
+    /// `TooManyRequests` keep the status of an upstream error, by which it is counted.
     const fn row(self) -> (StatusCode, &'static str, &'static str, &'static str) {
         const AGAIN: &str = "Nothing was changed. Go back, and do it again if you meant to.";
         match self {
@@ -278,6 +309,18 @@ impl FormError {
                 "That did not work just now",
                 "A part of our service did not answer.",
                 "Wait a moment, look at the list, and do what is left again.",
+            ),
+            Self::TooManyRequests => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many people sign in at the moment",
+                "The service that signs people in wants us to slow down.",
+                "Wait a minute, look at the list, and do what is left again.",
+            ),
+            Self::SignInTimeUnknown => (
+                StatusCode::OK,
+                "Your session does not say when you signed in",
+                "This takes a recent sign-in, so nothing was changed.",
+                "Tell those who run this service: their custom access token hook must keep the claim amr with its times.",
             ),
             Self::SessionEnded => (
                 StatusCode::OK,

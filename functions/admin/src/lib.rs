@@ -42,10 +42,12 @@ use shared::http::flash;
 use shared::http::layout::Layout;
 use shared::http::parameters::{ParameterError, Parameters};
 use shared::http::response;
+use shared::identity::sign_in_age::SignInAge;
 use shared::identity::sign_in_redirect::UnrecognizedSessionError;
 use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, MAX_RETURN_TO_LEN, NotSignedInError};
 use shared::lambda::{Function, Request, Response};
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::Activities;
@@ -114,6 +116,20 @@ impl Admin {
                 Route::ChangePermissions => grants_access(&parameters),
                 _ => false,
             };
+            if grants_access {
+                match self.identity.sign_in_age(&person, now) {
+                    SignInAge::Recent => {}
+                    SignInAge::TooOld => {
+                        let connection = parameters.value("connection").and_then(GrantId::parse);
+                        let return_to = match connection.filter(|_| *route == Route::ChangePermissions) {
+                            Some(connection) => route::permissions_of(&connection),
+                            None => request.uri().path().to_owned(),
+                        };
+                        return Ok(response::see_other(&self.identity.reauthentication_url(&return_to)));
+                    }
+                    SignInAge::Unknown => return Err(AdminError::SignInTimeUnknown),
+                }
+            }
             self.verify_session_is_active(&person, grants_access).await?;
         }
         let page_request = PageRequest { path: request.uri().path(), parameters, notice, person, is_post, now };

@@ -177,6 +177,10 @@ impl Document {
     /// Adds an operation, with what its path says by itself: the tenant, and the errors.
     fn add(&mut self, method: &str, path: &str, mut operation: Value) {
         let mut errors = vec![("400", "Malformed"), ("401", "Unauthenticated"), ("503", "Unavailable")];
+        let takes_session = |taken: &Value| taken.get("session").is_some();
+        if operation["security"].as_array().is_some_and(|taken| taken.iter().any(takes_session)) {
+            errors.push(("429", "TooManyRequests"));
+        }
         if path.contains("{tenant}") {
             errors.extend([("403", "Forbidden"), ("404", "NotFound")]);
             let tenant = json!({
@@ -216,6 +220,10 @@ impl Document {
             ),
             "Forbidden": refused("The key or role lacks connections:manage, or would hand on more than it has.", None),
             "NotFound": refused("There is no such tenant or thing, or it is another's: the two look alike.", None),
+            "TooManyRequests": refused(
+                "The service that signs people in wants us to slow down; try again in a moment.",
+                Some("Retry-After"),
+            ),
             "Unavailable": refused(
                 "Something that we depend on did not answer; try again in a moment.",
                 Some("Retry-After"),
@@ -246,7 +254,7 @@ impl Document {
                         "type": "apiKey",
                         "in": "cookie",
                         "name": "sb-auth-token",
-                        "description": "The session cookies of @supabase/ssr, whose name follows from the project's address.",
+                        "description": "The session cookies of @supabase/ssr, whose name follows from the project's address; `__Host-` stands before it where our own page signs people in.",
                     },
                 },
                 "responses": responses,

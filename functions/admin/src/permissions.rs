@@ -27,6 +27,7 @@ use crate::nav_bar::NavBar;
 use crate::notice::{Notice, ScopeChange};
 use crate::page_request::PageRequest;
 use crate::permission;
+use crate::route;
 
 /// The field with what the connection may do from now on.
 const SCOPE: &str = "scope";
@@ -180,7 +181,7 @@ impl Admin {
             fields: connection.fields(scopes),
             button: "Change it",
             danger: more.is_empty(),
-            back: format!("{}?connection={}", request.path, connection.grant.id.to_text()),
+            back: route::permissions_of(&connection.grant.id),
         };
         self.confirmation_page(request, nav_bar, &change)
     }

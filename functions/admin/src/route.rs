@@ -1,5 +1,6 @@
 //! Parses the path of a request, which API Gateway has matched, into a route.
 
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::tenant::TenantId;
 
 /// A page or an operation. A tenant's id cannot be confused with a fixed word: paths of different routes differ in
@@ -99,6 +100,11 @@ impl Route {
             | Self::Api(_, Operation::Keys) => "GET, POST",
         }
     }
+}
+
+/// The address at which a person decides on that connection.
+pub(crate) fn permissions_of(connection: &GrantId) -> String {
+    format!("/admin/permissions?connection={}", connection.to_text())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use shared::upstream_error::{UpstreamError, UpstreamErrorKind};
 
 /// Why a form of the page was not accepted.
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -17,8 +18,14 @@ pub(crate) enum ConsentFormError {
     AnotherTenant,
     NothingTicked,
     NothingAllowed,
+    /// The person signed in longer ago than the deployment allows for an approval.
+    SignInTooOld,
+    /// The deployment wants a recent sign-in, and the session does not say when it was.
+    SignInTimeUnknown,
     /// A service of ours failed.
     Unavailable,
+    /// Supabase wants fewer calls.
+    TooManyRequests,
 }
 
 /// Where the page puts the focus after an error.
@@ -68,12 +75,39 @@ impl ConsentFormError {
                 Focus::Tenant,
                 "Your role in that workspace allows nothing of what is ticked.",
             ),
+            Self::SignInTooOld => (
+                "sign_in_too_old",
+                StatusCode::OK,
+                Focus::None,
+                "An approval takes a recent sign-in. Please look again and decide.",
+            ),
+            Self::SignInTimeUnknown => (
+                "sign_in_time_unknown",
+                StatusCode::OK,
+                Focus::None,
+                "An approval takes a recent sign-in, and your session does not say when it was; nothing was connected. \
+                 Tell those who run this service: their custom access token hook must keep the claim amr with its times.",
+            ),
+            Self::TooManyRequests => (
+                "unavailable",
+                StatusCode::TOO_MANY_REQUESTS,
+                Focus::None,
+                "Too many people sign in at the moment; nothing was connected. Please try again in a minute.",
+            ),
             Self::Unavailable => (
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 Focus::None,
                 "That did not work just now; nothing was connected. Please try again in a moment.",
             ),
+        }
+    }
+
+    /// The error after a call to a service that came to nothing.
+    pub(crate) const fn of_upstream(error: &UpstreamError) -> Self {
+        match error.kind {
+            UpstreamErrorKind::TooManyRequests => Self::TooManyRequests,
+            UpstreamErrorKind::Failed | UpstreamErrorKind::NotAsked => Self::Unavailable,
         }
     }
 

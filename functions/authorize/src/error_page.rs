@@ -7,11 +7,11 @@ use http::StatusCode;
 use shared::http::layout::{FormAction, Layout};
 use shared::http::parameters::ParameterError;
 use shared::http::response;
-use shared::identity::{HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
+use shared::identity::{CLEAR_COOKIES, HOOK_MUST_KEEP_CLAIMS, NotSignedInError, SessionError};
 use shared::lambda::Response;
 use shared::oauth::redirect_uri::RedirectUriError;
 use shared::oauth::tenant::PersonId;
-use shared::upstream_error::UpstreamError;
+use shared::upstream_error::{UpstreamError, UpstreamErrorKind};
 use thiserror::Error;
 
 use crate::error::AuthorizeError;
@@ -172,6 +172,16 @@ impl ErrorPage {
                     HOOK_MUST_KEEP_CLAIMS,
                 )
             },
+            Self::Unrecognized { reason: NotSignedInError::NoSession(SessionError::SeveralPeople), login_url } => Row {
+                login_url: Some(login_url),
+                ..row(
+                    "unrecognized_session",
+                    StatusCode::BAD_REQUEST,
+                    "Two people are signed in in this browser",
+                    "It has sessions of two people for this site, and nothing says which is yours. Nothing was connected.",
+                    CLEAR_COOKIES,
+                )
+            },
             Self::Unrecognized { reason: NotSignedInError::MfaPending, login_url } => Row {
                 login_url: Some(login_url),
                 ..row(
@@ -203,6 +213,13 @@ impl ErrorPage {
                     "",
                 )
             },
+            Self::Upstream(UpstreamError { kind: UpstreamErrorKind::TooManyRequests, .. }) => row(
+                "unavailable",
+                StatusCode::TOO_MANY_REQUESTS,
+                "Too many people sign in at the moment",
+                "The service that signs people in wants us to slow down. Nothing was connected, and nothing was lost.",
+                "Wait a minute, then reload this page.",
+            ),
             Self::Upstream(_) => row(
                 "unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,

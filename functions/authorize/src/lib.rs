@@ -26,6 +26,7 @@ use shared::http::flash;
 use shared::http::layout::Layout;
 use shared::http::parameters::{ParameterError, Parameters};
 use shared::http::response;
+use shared::identity::sign_in_age::SignInAge;
 use shared::identity::sign_in_redirect::UnrecognizedSessionError;
 use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, MAX_RETURN_TO_LEN, NotSignedInError, SessionError};
@@ -154,6 +155,17 @@ impl Authorize {
                 attempt.denied(&person.person);
                 Ok(redirect_target.redirect_error(&AuthorizeError::Denied))
             }
+            Ok(Decision::Approve(_)) if self.identity.sign_in_age(&person, now) == SignInAge::TooOld => {
+                attempt.sent_to_sign_in();
+                Ok(RejectedForm::of(ConsentFormError::SignInTooOld, parameters).redirect_to_sign_in(
+                    parameters,
+                    &self.identity,
+                    &self.issuer,
+                ))
+            }
+            Ok(Decision::Approve(_)) if self.identity.sign_in_age(&person, now) == SignInAge::Unknown => {
+                Ok(reject(ConsentFormError::SignInTimeUnknown))
+            }
             Ok(Decision::Approve(choice)) => match self.identity.still_signed_in(&person).await {
                 Ok(true) => Ok(match self.approve(&attempt, &consent, &choice, now).await {
                     Ok(code) => RecentApproval::remember(
@@ -162,12 +174,12 @@ impl Authorize {
                         &person,
                         &self.issuer,
                     ),
-                    Err(error) => response::with_reason(reject(ConsentFormError::Unavailable), &error),
+                    Err(error) => response::with_reason(reject(ConsentFormError::of_upstream(&error)), &error),
                 }),
                 Ok(false) => {
                     self.sign_in(request, &attempt, parameters, NotSignedInError::NoSession(SessionError::Ended))
                 }
-                Err(error) => Ok(response::with_reason(reject(ConsentFormError::Unavailable), &error)),
+                Err(error) => Ok(response::with_reason(reject(ConsentFormError::of_upstream(&error)), &error)),
             },
         }
     }
@@ -176,8 +188,8 @@ impl Authorize {
     /// page there shows the error, unless the request can be served by then.
     fn redirect_after_form(&self, parameters: &Parameters, error_page: &ErrorPage) -> Response {
         let redirect = match error_page {
-            ErrorPage::Upstream(_) => {
-                RejectedForm::of(ConsentFormError::Unavailable, parameters).redirect(parameters, &self.issuer)
+            ErrorPage::Upstream(error) => {
+                RejectedForm::of(ConsentFormError::of_upstream(error), parameters).redirect(parameters, &self.issuer)
             }
             // The page shows the form again if it takes the session for valid.
             ErrorPage::Unrecognized { .. } => {

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use shared::http::flash;
 use shared::http::parameters::Parameters;
+use shared::identity::{Identity, MAX_RETURN_TO_LEN};
 use shared::lambda::Response;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
@@ -49,6 +50,21 @@ impl RejectedForm {
     /// The response to the form.
     pub(crate) fn redirect(&self, parameters: &Parameters, issuer: &Issuer) -> Response {
         flash::redirect(&issuer.at(&request::return_to(parameters)), self, issuer)
+    }
+
+    /// The response to a form of a person who has to sign in again. They come back to the page with their choices.
+    pub(crate) fn redirect_to_sign_in(
+        &self,
+        parameters: &Parameters,
+        identity: &Identity,
+        issuer: &Issuer,
+    ) -> Response {
+        let return_to = request::return_to(parameters);
+        // What would not fit into the address of the sign-in page has the person sign in at their own.
+        if return_to.len() + flash::ADDED_LEN > MAX_RETURN_TO_LEN {
+            return self.redirect(parameters, issuer);
+        }
+        flash::redirect_by(|address| identity.reauthentication_url(address), &return_to, self, issuer)
     }
 
     /// Whether anything was ticked that the client had not requested.

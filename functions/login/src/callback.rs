@@ -7,6 +7,7 @@ use shared::lambda::{Request, Response};
 
 use crate::error::LoginError;
 use crate::link::Link;
+use crate::rate_limiter::Attempt;
 use crate::retry_page::{LoginErrorPage, RetryPage, Step};
 use crate::supabase_auth::Tokens;
 use crate::supabase_error::SupabaseError;
@@ -34,7 +35,9 @@ impl Login {
                 let description = query.value("error_description").unwrap_or_default();
                 Err(LoginError::Supabase(SupabaseError::of_callback(code, description)))
             }
-            (Some(code), None) => self.exchange_code(code, &flow.verifiers(&jar, &self.issuer, now), now).await,
+            (Some(code), None) => {
+                self.exchange_code(request, code, &flow.verifiers(&jar, &self.issuer, now), now).await
+            }
             (None, None) => Err(LoginError::NoFlow),
         };
         let mut response = match outcome {
@@ -56,16 +59,15 @@ impl Login {
     /// counts as an attempt.
     pub(crate) async fn exchange_code(
         &self,
+        request: &Request,
         code: &str,
         verifiers: &[String],
         now: Timestamp,
     ) -> Result<Tokens, LoginError> {
         let mut outcome = Err(LoginError::Supabase(SupabaseError::WrongVerifier));
         for verifier in verifiers {
-            outcome = self
-                .rate_limiter
-                .limit(supabase_auth::exchange_code(self.identity.supabase(), code, verifier), now)
-                .await;
+            let exchange = supabase_auth::exchange_code(self.identity.supabase(), code, verifier);
+            outcome = self.rate_limiter.limit(Attempt::Exchange, request, exchange, now).await;
             if !matches!(outcome, Err(LoginError::Supabase(SupabaseError::WrongVerifier))) {
                 break;
             }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use shared::http::parameters::ParameterError;
-use shared::upstream_error::UpstreamError;
+use shared::upstream_error::{UpstreamError, UpstreamErrorKind};
 use thiserror::Error;
 
 use crate::captcha_error::CaptchaError;
@@ -28,6 +28,9 @@ pub(crate) enum LoginError {
     /// The form for signing out belongs to another session.
     #[error("the form for signing out is of another session")]
     NotSignedOut,
+    /// The person signed in too long ago for what they are about to do.
+    #[error("signed in longer ago than this deployment allows for what outlives a session")]
+    TooOld,
     /// The e-mail address is missing or malformed.
     #[error("no usable e-mail address")]
     NoEmail,
@@ -84,6 +87,11 @@ impl LoginError {
             Self::NotSignedOut => {
                 (StatusCode::BAD_REQUEST, None, "You are still signed in: that form was out of date. Sign out here.")
             }
+            Self::TooOld => (
+                StatusCode::OK,
+                None,
+                "You signed in some time ago. What you are about to give away lasts, so sign in again. You then go on where you were.",
+            ),
             Self::NoEmail => (
                 StatusCode::BAD_REQUEST,
                 Some(Field::Email),
@@ -104,6 +112,9 @@ impl LoginError {
             }
             Self::Supabase(error) => (StatusCode::BAD_REQUEST, None, error.sentence()),
             Self::Hook(_) => (StatusCode::FORBIDDEN, None, "This account may not sign in here."),
+            Self::Upstream(UpstreamError { kind: UpstreamErrorKind::TooManyRequests, .. }) => {
+                (StatusCode::TOO_MANY_REQUESTS, None, SupabaseError::RateLimited.sentence())
+            }
             Self::Upstream(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 None,

@@ -1,7 +1,7 @@
 //! `/auth/…`: signs people in with Supabase Auth, for deployments whose product has no sign-in page on this origin.
 //!
 //! It keeps the session in cookies as `@supabase/ssr` would, so that `shared::identity` reads the cookies of both
-//! kinds of deployment. After every error, the response is a page on which the person can continue. A person with a
+//! kinds of deployment; over https under a name that no other host of the domain can set. After every error, the response is a page on which the person can continue. A person with a
 //! second factor is signed in when they have shown both factors. Until then, only the page for the second factor
 //! accepts their session.
 
@@ -9,6 +9,7 @@ mod callback;
 mod captcha;
 mod captcha_error;
 mod captcha_token;
+mod client_address;
 mod error;
 mod error_page;
 mod factor;
@@ -62,7 +63,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// Makes the endpoint. It calls nothing on AWS.
+    /// Makes the endpoint.
     ///
     /// # Errors
     /// When a setting is missing or unusable.
@@ -74,7 +75,7 @@ impl Login {
             layout: Layout::new(environment)?,
             sign_in_methods: SignInMethods::default(),
             captcha: CaptchaWidget::new(environment)?,
-            rate_limiter: RateLimiter::default(),
+            rate_limiter: RateLimiter::new(environment)?,
             clock: environment.clock(),
         })
     }

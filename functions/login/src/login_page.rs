@@ -5,6 +5,7 @@ use shared::clock::Timestamp;
 use shared::http::flash;
 use shared::http::parameters::Parameters;
 use shared::http::response::see_other;
+use shared::identity::sign_in_age::{MAX_AGE, SignInAge};
 use shared::identity::signed_in::SIGN_OUT;
 use shared::identity::{SessionError, SessionStatus};
 use shared::lambda::{Request, Response};
@@ -15,6 +16,7 @@ use crate::form::CsrfToken;
 use crate::next::Next;
 use crate::page::{COOKIES_SCRIPT, SignInPage, SignedInPage, page_response, with_captcha};
 use crate::problem::Problem;
+use crate::rate_limiter::Attempt;
 use crate::retry_page::{LoginErrorPage, RetryPage};
 use crate::supabase_error::SupabaseError;
 use crate::{Login, supabase_auth};
@@ -36,6 +38,12 @@ impl Login {
                 Ok(self.hook_page(message, &retry_page, StatusCode::OK))
             }
             (SessionStatus::MfaPending(person), _) => Ok(self.factor_page(request, &person, &retry_page, feedback)),
+            // For something lasting, as the parameter says: nobody is sent here so otherwise.
+            (SessionStatus::SignedIn(person), _)
+                if query.value(MAX_AGE).is_some() && self.identity.sign_in_age(&person, now) == SignInAge::TooOld =>
+            {
+                Ok(self.sign_in_again(request, &retry_page, feedback, LoginError::TooOld, now).await)
+            }
             (SessionStatus::SignedIn(person), _) => {
                 // Asks Supabase, because authorize may have sent the person here for a session that ended before its token.
                 let signed_out =
@@ -53,16 +61,18 @@ impl Login {
                             confirmation: &person.csrf_token(SIGN_OUT),
                         },
                     )),
-                    (Some(error), _) => Ok(self
-                        .sign_in_again(request, &retry_page, feedback, SupabaseError::of_session(error), now)
-                        .await),
+                    (Some(error), _) => {
+                        let error = SupabaseError::of_session(error).into();
+                        Ok(self.sign_in_again(request, &retry_page, feedback, error, now).await)
+                    }
                 }
             }
             (SessionStatus::SignedOut(SessionError::Unrecognized), _) => {
                 self.refresh_session(request, &retry_page, feedback, now).await
             }
             (SessionStatus::SignedOut(error), _) => {
-                Ok(self.sign_in_again(request, &retry_page, feedback, SupabaseError::of_session(error), now).await)
+                let error = SupabaseError::of_session(error).into();
+                Ok(self.sign_in_again(request, &retry_page, feedback, error, now).await)
             }
         }
     }
@@ -82,26 +92,29 @@ impl Login {
         let Some(token) = refreshable else {
             return Ok(self.without_session(request, self.sign_in_page(request, retry_page, feedback, now).await));
         };
-        match self.rate_limiter.limit(supabase_auth::refresh_session(self.identity.supabase(), &token), now).await {
+        let tokens = supabase_auth::refresh_session(self.identity.supabase(), &token);
+        match self.rate_limiter.limit(Attempt::Refresh, request, tokens, now).await {
             Ok(tokens) => self.start_session(request, tokens, retry_page, now).await,
             Err(error) if error.is_temporary() => Err(retry_page.with_error(error)),
-            Err(LoginError::Supabase(error)) => Ok(self.sign_in_again(request, retry_page, feedback, error, now).await),
+            Err(error @ LoginError::Supabase(_)) => {
+                Ok(self.sign_in_again(request, retry_page, feedback, error, now).await)
+            }
             Err(error) => {
                 Ok(self.without_session(request, self.error_page(request, retry_page.with_error(error), now).await))
             }
         }
     }
 
-    /// The sign-in page for a person whose session has ended. It removes the session from the browser.
+    /// The sign-in page for a person whose session counts no more, with the reason. It removes the session from the browser.
     pub(crate) async fn sign_in_again(
         &self,
         request: &Request,
         retry_page: &RetryPage,
         feedback: FormFeedback<'_>,
-        error: SupabaseError,
+        error: LoginError,
         now: Timestamp,
     ) -> Response {
-        let problem = Problem::of(&error.into(), retry_page);
+        let problem = Problem::of(&error, retry_page);
         let feedback = FormFeedback { problem: feedback.problem.or(Some(&problem)), ..feedback };
         self.without_session(request, self.sign_in_page(request, retry_page, feedback, now).await)
     }

@@ -41,13 +41,13 @@ impl Login {
                 } else {
                     self.temporary_error_page(&start, retry_page, &error)
                 };
-                keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
+                self.keep_session(&mut response, request, &tokens, now);
                 return Ok(response);
             }
             (Ok(SessionStatus::SignedOut(SessionError::Unrecognized)), _) => {
                 return Err(retry_page.with_error(upstream_call::failed(
                     "Supabase.Token",
-                    "its token is not one that we accept: is SUPABASE_ISSUER right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
+                    "its token is not one that we accept: are SUPABASE_ISSUER and SUPABASE_SHARED_SECRET right, the key that signs among those that the project publishes (or none published at all), and the token that of a person?",
                 )));
             }
             (Ok(SessionStatus::SignedOut(error)), _) => {
@@ -57,18 +57,32 @@ impl Login {
             (Ok(SessionStatus::SignedIn(_) | SessionStatus::MfaPending(_)), next) => self.login_url(next.as_ref()),
         };
         let mut response = see_other(&to);
-        keep(&mut response, &tokens, &Jar::of(request), self.identity.cookie(), &self.issuer, now);
+        self.keep_session(&mut response, request, &tokens, now);
         CsrfToken::clear_cookie(&mut response, &self.issuer);
         Ok(response)
+    }
+
+    fn keep_session(&self, response: &mut Response, request: &Request, tokens: &Tokens, now: Timestamp) {
+        let jar = Jar::of(request);
+        keep(response, tokens, &jar, self.identity.cookie(), &self.issuer, now);
+        self.forget_former_session(response, &jar);
     }
 
     /// Removes every session that came with `request` from the browser.
     pub(crate) fn without_session(&self, request: &Request, mut response: Response) -> Response {
         let jar = Jar::of(request);
-        for key in jar.keys(self.identity.cookie()) {
+        for key in self.identity.session_keys(&jar) {
             forget(&mut response, &jar, &key, &self.issuer);
         }
+        self.forget_former_session(&mut response, &jar);
         response
+    }
+
+    /// Clears what our page kept under a name that other hosts can set. It counts no more, and API Gateway takes 10 KB of headers.
+    fn forget_former_session(&self, response: &mut Response, jar: &Jar) {
+        if let Some(former) = self.identity.former_cookie() {
+            forget(response, jar, former, &self.issuer);
+        }
     }
 
     /// Ends the session in this browser, and at Supabase.

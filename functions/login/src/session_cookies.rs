@@ -106,7 +106,7 @@ mod tests {
             receive(&mut browser, &response);
             assert_eq!(browser.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), names);
             assert!(browser.iter().all(|(_, value)| value.len() <= CHUNK));
-            let sessions = jar(&browser).sessions(KEY);
+            let sessions = jar(&browser).sessions(KEY).unwrap();
             assert_eq!(sessions[0].access_token.expose(), tokens.access_token);
             assert_eq!(sessions[0].refresh_token().as_deref(), Some("v4x2kq7hnz3p"));
         }

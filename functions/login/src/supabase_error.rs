@@ -50,6 +50,8 @@ pub(crate) enum SupabaseError {
     Session,
     /// The token does not contain `amr`, and Supabase's own OAuth server is on.
     MissingAmr,
+    /// The browser has sessions of two people.
+    SeveralPeople,
 }
 
 impl SupabaseError {
@@ -140,6 +142,7 @@ impl SupabaseError {
         match error {
             SessionError::Banned => Self::Suspended,
             SessionError::MissingAmr => Self::MissingAmr,
+            SessionError::SeveralPeople => Self::SeveralPeople,
             SessionError::Ended | SessionError::Unrecognized => Self::Session,
         }
     }
@@ -206,6 +209,10 @@ impl SupabaseError {
                  Please sign in again."
             }
             Self::MissingAmr => HOOK_MUST_KEEP_CLAIMS,
+            Self::SeveralPeople => {
+                "This browser had sessions of two people for this site, so neither counted. Please sign in again. If you \
+                 read this again, delete the cookies of this site in your browser's settings."
+            }
         }
     }
 }

@@ -42,6 +42,17 @@ impl ConnectionAttempt {
                 Cause("the page was open for too long, or the account has changed", "ask the person to connect again"),
                 Cause("the form came from another site or a rewriting proxy", "open the address in a plain browser"),
             ],
+            (Step::ConsentShown, "sign_in_too_old") => &[
+                PAGE_CLOSED,
+                Cause(
+                    "a login page of your own leads back without a new sign-in",
+                    "it must ask for one if the last is older than the seconds in `max_age` (SignInMaxAge)",
+                ),
+            ],
+            (Step::ConsentShown, "sign_in_time_unknown") => &[Cause(
+                "the project's custom access token hook drops when people signed in",
+                "it must keep the claim amr with its times, as long as SignInMaxAge is set",
+            )],
             (Step::ConsentShown, _) => &[
                 PAGE_CLOSED,
                 Cause(

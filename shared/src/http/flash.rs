@@ -27,12 +27,26 @@ pub const PARAMETER: &str = "notice";
 /// The reason in the log line of a page that shows the error of the form before it.
 pub const SHOWN_AFTER_FORM: &str = "the page after a form that failed: the log line of the form says why";
 
+/// How much longer an address gets by the id of a message, at most.
+pub const ADDED_LEN: usize = 24;
+
 /// Redirects to the page at `address`, which will show `notice`: never a secret.
 #[must_use]
 pub fn redirect(address: &str, notice: &impl Serialize, issuer: &Issuer) -> Response<Body> {
+    redirect_by(str::to_owned, address, notice, issuer)
+}
+
+/// The same by way of the page that `way` makes of the address. That page leads there.
+#[must_use]
+pub fn redirect_by(
+    way: impl FnOnce(&str) -> String,
+    address: &str,
+    notice: &impl Serialize,
+    issuer: &Issuer,
+) -> Response<Body> {
     let id = to_text(Secret::<6>::random().expose());
     let separator = if address.contains('?') { '&' } else { '?' };
-    let mut response = response::see_other(&format!("{address}{separator}{PARAMETER}={id}"));
+    let mut response = response::see_other(&way(&format!("{address}{separator}{PARAMETER}={id}")));
     let notice = serde_json::to_vec(notice).unwrap_or_default();
     host_cookie::set(&mut response, NAME, &format!("{id}.{}", URL_SAFE_NO_PAD.encode(notice)), Some(MAX_AGE), issuer);
     response

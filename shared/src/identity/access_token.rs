@@ -128,6 +128,16 @@ impl Claims {
         self.methods().next().is_some()
     }
 
+    /// When the person last showed who they are, as far as the claims say (`amr`): by the newest of the factors. A refresh does not
+    /// change it.
+    pub(super) fn signed_in_at(&self) -> Option<Timestamp> {
+        let entries = self.amr.iter().flatten().filter(|entry| {
+            let method = entry.get("method").and_then(Value::as_str);
+            method.is_some_and(|method| method != "token_refresh")
+        });
+        entries.filter_map(|entry| entry.get("timestamp")?.as_i64()).max().map(Timestamp::from_seconds)
+    }
+
     /// Supabase's own OAuth server issues tokens to third parties that are otherwise the same. With such a
     /// token in a cookie, the third party could approve itself here.
     fn is_oauth_client(&self) -> bool {

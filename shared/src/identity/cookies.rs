@@ -15,6 +15,17 @@ use crate::http::cookie;
 /// The cookies of one request, in its order. Has no `Debug`: they are credentials.
 pub struct Jar(Vec<(String, String)>);
 
+/// There are more cookies of one name than can be told apart: nobody's browser keeps so many.
+#[derive(Debug, thiserror::Error)]
+#[error("too many cookies of one name")]
+pub struct TooManyCookiesError;
+
+/// The most values that the cookies under one name are read as: more sessions than fit into the headers that API Gateway takes, and
+/// each of eight first chunks with each of eight second ones.
+const MAX_VALUES: usize = 64;
+/// The most bytes of a value.
+const MAX_LEN: usize = 64 * 1024;
+
 /// A session as a cookie has it. Only the access token in it is signed.
 pub struct Session {
     /// The access token.
@@ -38,7 +49,7 @@ impl Jar {
     /// The first value of the cookie `name`.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.picked(name, Pick::First)
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// All names, in order.
@@ -51,14 +62,13 @@ impl Jar {
     /// domain, an internal one). A wrong name does no harm, as the signature decides.
     #[must_use]
     pub fn keys(&self, configured: &str) -> Vec<String> {
-        const MAX: usize = 4;
         if self.chunk_names(configured).next().is_some() {
             return vec![configured.to_owned()];
         }
         let mut found: Vec<String> = Vec::new();
         for (name, _) in &self.0 {
             let key = unchunked(name);
-            if is_conventional(key) && found.len() < MAX && !found.iter().any(|known| known == key) {
+            if is_conventional(key) && !found.iter().any(|known| known == key) {
                 found.push(key.to_owned());
             }
         }
@@ -70,36 +80,58 @@ impl Jar {
         self.names().filter(move |name| unchunked(name) == key)
     }
 
-    /// The sessions under `key`, most likely first. There can be two: cookies of one name for the host and for its domain.
-    pub fn sessions(&self, key: &str) -> Vec<Session> {
+    /// All sessions that the cookies under `key` can be read as, each once. There can be several: browsers keep cookies of one name
+    /// for the host and for each domain above it, and whoever has another host below such a domain can set one.
+    ///
+    /// # Errors
+    /// When there are more cookies of one name than can be told apart.
+    pub fn sessions(&self, key: &str) -> Result<Vec<Session>, TooManyCookiesError> {
         let mut sessions: Vec<Session> = Vec::new();
-        for pick in [Pick::First, Pick::Last] {
-            let Some(session) = self.joined(key, pick).as_deref().and_then(Session::decode) else { continue };
+        for value in self.values(key)? {
+            let Some(session) = Session::decode(&value) else { continue };
             if !sessions.iter().any(|known| known.access_token.expose() == session.access_token.expose()) {
                 sessions.push(session);
             }
         }
-        sessions
+        Ok(sessions)
     }
 
-    /// The value of `key`, from one cookie or from its chunks up to the first that is missing.
-    fn joined(&self, key: &str, pick: Pick) -> Option<String> {
-        const MAX: usize = 16;
-        const LIMIT: usize = 64 * 1024;
-        let filled = |name: &str| self.picked(name, pick).filter(|value| !value.is_empty());
-        let whole = match filled(key) {
-            Some(whole) => whole.to_owned(),
-            None => (0..MAX).map_while(|place| filled(&format!("{key}.{place}"))).collect(),
-        };
-        (!whole.is_empty() && whole.len() <= LIMIT).then_some(whole)
-    }
-
-    fn picked(&self, name: &str, pick: Pick) -> Option<&str> {
-        let mut values = self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str());
-        match pick {
-            Pick::First => values.next(),
-            Pick::Last => values.next_back(),
+    /// The values of `key`: of each cookie of that name, and of its chunks up to the first that is missing. Nobody knows which chunks
+    /// belong together where there are several of one name, so each is joined with each.
+    fn values(&self, key: &str) -> Result<Vec<String>, TooManyCookiesError> {
+        const MAX_CHUNKS: usize = 16;
+        let mut values: Vec<String> = self.distinct(key).into_iter().map(str::to_owned).collect();
+        let chunks = (0..MAX_CHUNKS).map(|place| self.distinct(&format!("{key}.{place}")));
+        let chunks: Vec<Vec<&str>> = chunks.take_while(|chunks| !chunks.is_empty()).collect();
+        let are_unique = chunks.iter().all(|chunks| chunks.len() == 1);
+        let mut joined = vec![String::new()];
+        for (place, chunks_here) in chunks.iter().enumerate() {
+            if joined.len() * chunks_here.len() > MAX_VALUES {
+                return Err(TooManyCookiesError);
+            }
+            joined =
+                joined.iter().flat_map(|start| chunks_here.iter().map(move |end| format!("{start}{end}"))).collect();
+            // One of several sessions can have fewer chunks than another.
+            if place + 1 == chunks.len() || !are_unique {
+                values.extend(joined.iter().cloned());
+            }
         }
+        if values.len() > MAX_VALUES {
+            return Err(TooManyCookiesError);
+        }
+        values.retain(|value| value.len() <= MAX_LEN);
+        Ok(values)
+    }
+
+    /// The values of the cookie `name` that differ and are not empty.
+    fn distinct(&self, name: &str) -> Vec<&str> {
+        let mut distinct: Vec<&str> = Vec::new();
+        for (_, value) in self.0.iter().filter(|(known, value)| known == name && !value.is_empty()) {
+            if !distinct.contains(&value.as_str()) {
+                distinct.push(value);
+            }
+        }
+        distinct
     }
 }
 
@@ -129,12 +161,6 @@ impl Session {
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte))
-}
-
-#[derive(Clone, Copy)]
-enum Pick {
-    First,
-    Last,
 }
 
 /// A cookie as `@supabase/ssr` reads it: the value may be quoted and percent-encoded. Nothing if it has no name.
@@ -214,19 +240,39 @@ mod tests {
         ] {
             assert_eq!(Jar::parse(header).keys("sb-ref-auth-token"), expected, "{header}");
         }
-        let many = (0..9).map(|n| format!("sb-{n}-auth-token=x")).collect::<Vec<_>>().join(";");
-        assert_eq!(Jar::parse(&many).keys("sb-ref-auth-token").len(), 4);
+    }
+
+    fn tokens(header: &str) -> Option<Vec<String>> {
+        let sessions = Jar::parse(header).sessions("key").ok()?;
+        Some(sessions.iter().map(|session| session.access_token.expose().to_owned()).collect())
     }
 
     #[test]
-    fn both_cookies_of_one_name_are_tried() {
+    fn all_cookies_of_one_name_are_read() {
         let session = |token: &str| format!(r#"{{"access_token":"{token}","refresh_token":"r","expires_at":1}}"#);
-        let header = format!("key={}; key={}", session("stale"), session("fresh"));
+        let (one, two, three) = (session("one"), session("two"), session("three"));
+        let halves = |text: &str| text.split_at(20).0.to_owned();
+        let (start, end) = (halves(&one), one.strip_prefix(&halves(&one)).unwrap());
+        for (header, expected) in [
+            (format!("key={one}; key={two}; key={three}; key={one}"), vec!["one", "two", "three"]),
+            // The host's chunks and the domain's, in any order, and what somebody else put between them.
+            (format!("key.0={start}; key.1={end}"), vec!["one"]),
+            (format!("key.0=x; key.0={start}; key.0=y; key.1=x; key.1={end}; key.1=y"), vec!["one"]),
+            (format!("key.0={one}; key.0={start}; key.1={end}"), vec!["one"]),
+            (format!("key.0={two}; key.0={start}; key.1={end}"), vec!["two", "one"]),
+            (format!("key={three}; key.0={start}; key.1={end}"), vec!["three", "one"]),
+            (format!("key=; key.0={start}; key.2={end}"), vec![]),
+        ] {
+            assert_eq!(tokens(&header).unwrap(), expected, "{header}");
+        }
+    }
 
-        let jar = Jar::parse(&header);
-
-        let found: Vec<_> = jar.sessions("key").iter().map(|s| s.access_token.expose().to_owned()).collect();
-        assert_eq!(found, ["stale", "fresh"]);
+    #[test]
+    fn more_cookies_than_can_be_told_apart_are_an_error() {
+        let many = |number: usize, name: &str| (0..number).map(|n| format!("{name}={n};")).collect::<Vec<_>>().concat();
+        assert_eq!(tokens(&many(64, "key")), Some(vec![]));
+        assert_eq!(tokens(&many(65, "key")), None);
+        assert_eq!(tokens(&format!("{}{}", many(8, "key.0"), many(9, "key.1"))), None);
     }
 
     #[test]
@@ -246,10 +292,10 @@ mod tests {
             "null",
             "\"x\"",
         ] {
-            assert!(Jar::parse(&format!("key={value}")).sessions("key").is_empty(), "{value}");
+            assert_eq!(tokens(&format!("key={value}")), Some(vec![]), "{value}");
         }
         for text in [r#"{"access_token":1,"refresh_token":"r","expires_at":1}"#, r#"{"access_token":"t"}"#] {
-            assert!(Jar::parse(&format!("key={text}")).sessions("key").is_empty(), "{text}");
+            assert_eq!(tokens(&format!("key={text}")), Some(vec![]), "{text}");
         }
     }
 }

@@ -17,17 +17,14 @@ use crate::upstream_error::UpstreamError;
 pub(super) struct Jwks {
     set: Option<Set>,
     tried: Option<Timestamp>,
-    /// A key that is not published, and when Supabase last confirmed a token of it.
-    confirmed: Option<(String, Timestamp)>,
 }
 
 /// The state of a key.
 pub(super) enum KeyLookup {
     /// The project publishes it.
     Key(Jwk),
-    /// Only Supabase can verify a token of it. `confirmed`: Supabase recently confirmed a token of this key,
-    /// or keys of this kind are never published.
-    Unpublished { confirmed: bool },
+    /// Only Supabase can verify a token of it.
+    Unpublished,
     /// It is no key of the project.
     Unknown,
 }
@@ -62,25 +59,16 @@ impl Jwks {
         }
         if token.is_symmetric() {
             let is_published = token.kid().is_some_and(|kid| self.key(kid).is_some());
-            return Ok(if is_published { KeyLookup::Unknown } else { KeyLookup::Unpublished { confirmed: true } });
+            return Ok(if is_published { KeyLookup::Unknown } else { KeyLookup::Unpublished });
         }
         let Some(kid) = token.kid() else { return Ok(KeyLookup::Unknown) };
         if self.key(kid).is_none() && !fetched {
             self.refetch(supabase, now).await?;
         }
-        let confirmed = self.confirmed.as_ref().is_some_and(|(of, at)| of == kid && now.since(*at) < Self::STALE);
         Ok(match self.key(kid) {
             Some(Some(key)) => KeyLookup::Key(key.clone()),
-            Some(None) => KeyLookup::Unpublished { confirmed: true },
-            None => KeyLookup::Unpublished { confirmed },
+            Some(None) | None => KeyLookup::Unpublished,
         })
-    }
-
-    /// Remembers that Supabase confirmed the key that `token` names, if it is not published yet.
-    pub(super) fn confirm(&mut self, token: &Token<'_>, now: Timestamp) {
-        if let Some(kid) = token.kid().filter(|kid| !token.is_symmetric() && self.key(kid).is_none()) {
-            self.confirmed = Some((kid.to_owned(), now));
-        }
     }
 
     /// Fetches the keys, unless a fetch was just tried. Whether it did. A failure is an error only when there

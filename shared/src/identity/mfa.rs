@@ -36,6 +36,10 @@ impl MfaPending {
         Self { person, factors }
     }
 
+    pub(super) const fn person(&self) -> &SignedIn {
+        &self.person
+    }
+
     /// The factors that have a code to type in.
     pub fn authenticators(&self) -> impl Iterator<Item = &Factor> {
         self.factors.iter().filter(|factor| factor.kind == "totp")

@@ -9,10 +9,12 @@ mod jwks;
 pub mod mfa;
 mod oauth_server;
 mod rate_limiter;
+mod recent_tokens;
+mod shared_secret;
+pub mod sign_in_age;
 pub mod sign_in_redirect;
 pub mod signed_in;
 pub mod supabase;
-mod verified_tokens;
 
 use std::time::Duration;
 
@@ -29,12 +31,15 @@ use self::jwks::{Jwks, KeyLookup};
 use self::mfa::{Factor, MfaPending};
 use self::oauth_server::OAuthServer;
 use self::rate_limiter::RateLimiter;
+use self::recent_tokens::RecentTokens;
+use self::shared_secret::SharedSecret;
 use self::signed_in::SignedIn;
 use self::supabase::{Bearer, Supabase, SupabaseRequest, SupabaseResponse};
-use self::verified_tokens::VerifiedTokens;
 use crate::clock::Timestamp;
 use crate::environment::{ConfigError, Environment};
 use crate::oauth::issuer::Issuer;
+use crate::oauth::tenant::PersonId;
+use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
 /// Most bytes of the address to return to after signing in. An authorization request with a `state` of 4 KB fits. With a
@@ -50,14 +55,28 @@ const MAX_IDLE: Duration = Duration::from_hours(30 * 24);
 pub struct Identity {
     supabase: Supabase,
     issuers: Vec<String>,
-    cookie: String,
+    cookie: SessionCookie,
     login: Url,
     issuer: Issuer,
     jwks: Mutex<Jwks>,
-    verified_tokens: VerifiedTokens,
+    verified_tokens: RecentTokens,
+    /// Tokens without a published key that Supabase did not know.
+    refused_tokens: RecentTokens,
     oauth_server: OAuthServer,
-    /// Limits the lookups of tokens with an unknown key.
+    shared_secret: SharedSecret,
+    /// Limits the lookups of tokens that nobody has proven.
     lookups: RateLimiter,
+    sign_in_max_age: Option<Duration>,
+}
+
+/// Where the session is.
+enum SessionCookie {
+    /// In cookies that every host of our domain can set, as a product's own sign-in page keeps it. With the name that the settings
+    /// give or the project's address leads to.
+    OfProduct(String),
+    /// In cookies that only our own page can set (`__Host-`, RFC 6265bis §4.1.3.2). With the name that it had before it was kept so,
+    /// under which nothing is read.
+    Own { name: String, former: String },
 }
 
 /// The status of the session that comes with a request.
@@ -84,6 +103,9 @@ pub enum SessionError {
     /// Its token does not say how the person signed in (`amr`), and Supabase's own OAuth server is on. So the
     /// token may be a third party's, with any scope. [`HOOK_MUST_KEEP_CLAIMS`] says what to do.
     MissingAmr,
+    /// There are sessions of two people, or too many to tell. One of them may have been put there by another host of the domain.
+    /// [`CLEAR_COOKIES`] says what to do.
+    SeveralPeople,
 }
 
 /// Why a request has no signed-in person.
@@ -99,6 +121,10 @@ pub enum NotSignedInError {
 pub const HOOK_MUST_KEEP_CLAIMS: &str = "You are not signed in. Tell those who run this service: the OAuth server of their Supabase project \
      is on, so its custom access token hook must keep the claims amr and client_id.";
 
+/// What to do about [`SessionError::SeveralPeople`], for the page.
+pub const CLEAR_COOKIES: &str = "Delete the cookies of this site and of the product in your browser's settings, then sign in again. If that \
+     does not help, tell those who run this service: another site of theirs sets this cookie.";
+
 /// The result of `GET /user` for a token.
 enum SessionCheck {
     /// There is no session.
@@ -110,7 +136,8 @@ enum SessionCheck {
 impl Identity {
     /// From `ISSUER`, `SUPABASE_URL`, `SUPABASE_PUBLISHABLE_KEY` and, if they are set: `SUPABASE_ISSUER` (the `iss` of access
     /// tokens, several separated by commas; by default the project's own), `SESSION_COOKIE` (by default the name that
-    /// `@supabase/ssr` makes of the project's address), `LOGIN_URL` (by default our own page).
+    /// `@supabase/ssr` makes of the project's address), `LOGIN_URL` (by default our own page), `SUPABASE_SHARED_SECRET` (whether it
+    /// signs with one; by default what Supabase says of its tokens) and `SIGN_IN_MAX_AGE` (in minutes; 0, the default, for any age).
     ///
     /// # Errors
     /// When one is missing or unusable.
@@ -121,7 +148,7 @@ impl Identity {
             Some(list) => list.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect(),
             None => vec![supabase.base().to_owned()],
         };
-        let cookie = match environment.optional("SESSION_COOKIE") {
+        let name = match environment.optional("SESSION_COOKIE") {
             Some(name) if cookies::is_name(&name) => name,
             Some(_) => return Err(ConfigError::Unusable("SESSION_COOKIE", "not a cookie's name")),
             None => supabase.cookie(),
@@ -131,9 +158,24 @@ impl Identity {
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none())
             .ok_or(ConfigError::Unusable("LOGIN_URL", "an http(s) address without a fragment"))?;
-        let (jwks, verified_tokens, lookups) = (Mutex::default(), VerifiedTokens::default(), RateLimiter::default());
-        let oauth_server = OAuthServer::default();
-        Ok(Self { supabase, issuers, cookie, login, issuer, jwks, verified_tokens, oauth_server, lookups })
+        let is_own = login.as_str() == issuer.at("/auth/login") && !issuer.is_plain_http();
+        let cookie = if is_own { SessionCookie::own(name) } else { SessionCookie::OfProduct(name) };
+        let (shared_secret, sign_in_max_age) = (SharedSecret::new(environment)?, sign_in_max_age(environment)?);
+        let (jwks, verified_tokens, lookups) = (Mutex::default(), RecentTokens::default(), RateLimiter::default());
+        Ok(Self {
+            supabase,
+            issuers,
+            cookie,
+            login,
+            issuer,
+            jwks,
+            verified_tokens,
+            refused_tokens: RecentTokens::default(),
+            oauth_server: OAuthServer::default(),
+            shared_secret,
+            lookups,
+            sign_in_max_age,
+        })
     }
 
     /// The person whose session came with `request`, if it is valid at `now` with every factor that they
@@ -146,24 +188,35 @@ impl Identity {
         Ok(self.session_status(request, now).await?.signed_in().ok())
     }
 
-    /// The status of the session of `request`, at `now`.
+    /// The status of the session of `request`, at `now`. Of several sessions, those count that are valid: those of one person are that
+    /// person, those of two are nobody.
     ///
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn session_status(&self, request: &Request, now: Timestamp) -> Result<SessionStatus, UpstreamError> {
-        let (mut lookups, mut reason) = (1, SessionError::Unrecognized);
+        const MAX_KEYS: usize = 16;
+        const SEVERAL_PEOPLE: SessionStatus = SessionStatus::SignedOut(SessionError::SeveralPeople);
+        let (mut found, mut reason): (Option<SessionStatus>, _) = (None, SessionError::Unrecognized);
         let jar = Jar::of(request);
-        for key in jar.keys(&self.cookie) {
-            for session in jar.sessions(&key) {
-                match self.verify_session(session.access_token, now, &mut lookups, false).await? {
+        let keys = self.session_keys(&jar);
+        if keys.len() > MAX_KEYS {
+            return Ok(SEVERAL_PEOPLE);
+        }
+        for key in keys {
+            let Ok(sessions) = jar.sessions(&key) else { return Ok(SEVERAL_PEOPLE) };
+            for session in sessions {
+                let status = self.verify_session(session.access_token, now, false).await?;
+                match (&status, &found) {
                     // A session without a reason does not replace a known reason.
-                    SessionStatus::SignedOut(SessionError::Unrecognized) => {}
-                    SessionStatus::SignedOut(known) => reason = known,
-                    somebody => return Ok(somebody),
+                    (SessionStatus::SignedOut(SessionError::Unrecognized), _) => {}
+                    (SessionStatus::SignedOut(known), _) => reason = *known,
+                    (_, Some(other)) if other.who() != status.who() => return Ok(SEVERAL_PEOPLE),
+                    (_, Some(other)) if other.strength() >= status.strength() => {}
+                    _ => found = Some(status),
                 }
             }
         }
-        Ok(SessionStatus::SignedOut(reason))
+        Ok(found.unwrap_or(SessionStatus::SignedOut(reason)))
     }
 
     /// The person of `token`, which Supabase has just issued, if it is valid at `now`. With two factors that
@@ -173,10 +226,7 @@ impl Identity {
     /// # Errors
     /// As [`Self::signed_in`].
     pub async fn verify_token(&self, token: Bearer, now: Timestamp) -> Result<SessionStatus, UpstreamError> {
-        if let Some((parsed, _)) = Token::parse(token.expose()) {
-            self.jwks.lock().await.confirm(&parsed, now);
-        }
-        self.verify_session(token, now, &mut 1, true).await
+        self.verify_session(token, now, true).await
     }
 
     /// The refresh token of a session whose access token expired at most 30 days ago. It is used only beside
@@ -187,7 +237,8 @@ impl Identity {
     /// # Errors
     /// When the project's keys cannot be had.
     pub async fn refreshable_token(&self, request: &Request, now: Timestamp) -> Result<Option<String>, UpstreamError> {
-        for session in Jar::of(request).sessions(&self.cookie) {
+        // Only our own page refreshes: nobody else can have set its cookies, or nobody else is on this machine.
+        for session in Jar::of(request).sessions(self.cookie()).unwrap_or_default() {
             let Some((parsed, claims)) = Token::parse(session.access_token.expose()) else { continue };
             if claims.former_person(&self.issuers, MAX_IDLE, now).is_none() {
                 continue;
@@ -203,36 +254,36 @@ impl Identity {
         Ok(None)
     }
 
-    /// As [`Self::verify_token`], but tokens without a key are looked up only as long as `lookups` allows.
-    /// `GET /user` is the one call that Supabase does not limit per address, so lookups for strangers lock
-    /// nobody out. The throttling of the routes limits how often strangers can cause one (template.yaml).
+    /// As [`Self::verify_token`]. Unless Supabase has just issued it, a token without a key is looked up only as often as the limits
+    /// allow. `GET /user` is the one call that Supabase does not limit per address, so lookups for strangers lock nobody out.
     async fn verify_session(
         &self,
         token: Bearer,
         now: Timestamp,
-        lookups: &mut u8,
         just_issued: bool,
     ) -> Result<SessionStatus, UpstreamError> {
         const UNRECOGNIZED: SessionStatus = SessionStatus::SignedOut(SessionError::Unrecognized);
         let Some((parsed, claims)) = Token::parse(token.expose()) else { return Ok(UNRECOGNIZED) };
         // Before the signature, so that only a possible session causes a lookup.
         let Some(person) = claims.person(&self.issuers, now) else { return Ok(UNRECOGNIZED) };
+        if parsed.is_symmetric() && self.shared_secret.is_unused() {
+            return Ok(UNRECOGNIZED);
+        }
         let found = self.jwks.lock().await.find(&self.supabase, &parsed, now).await?;
         let (unpublished, known) =
-            (matches!(found, KeyLookup::Unpublished { .. }), self.verified_tokens.contains(&token, now));
+            (matches!(found, KeyLookup::Unpublished), self.verified_tokens.contains(&token, now));
         match found {
             KeyLookup::Key(key) if parsed.is_signed_by(&key) => {}
-            KeyLookup::Unpublished { .. } if known => {}
-            KeyLookup::Unpublished { confirmed } if *lookups > 0 && parsed.is_verifiable_by_supabase() => {
+            KeyLookup::Unpublished if known => {}
+            // Beside it there may be one that counts, which must not wait for this one every time.
+            KeyLookup::Unpublished if self.refused_tokens.contains(&token, now) => return Ok(UNRECOGNIZED),
+            KeyLookup::Unpublished if parsed.is_verifiable_by_supabase() => {
+                let doubtful = !just_issued && parsed.is_symmetric() && self.shared_secret.is_doubtful(now).await;
                 // Without a lookup we cannot say that the person is signed out. They can try again in a
                 // moment.
-                if !(confirmed || self.lookups.try_acquire(now)) {
-                    // Not counted as a failed call: Supabase has not failed, and strangers must not raise its
-                    // alarm.
-                    let reason = "not asked: too many tokens of keys that are not published".to_owned();
-                    return Err(UpstreamError { call: USER, reason });
+                if !(just_issued || self.lookups.try_acquire(doubtful, now)) {
+                    return Err(upstream_call::not_asked(USER, "not asked: too many tokens without a published key"));
                 }
-                *lookups -= 1;
             }
             _ => return Ok(UNRECOGNIZED),
         }
@@ -243,13 +294,16 @@ impl Identity {
         let offline = known || confirmed_by_issue;
         let check =
             if offline { SessionCheck::Valid(Vec::new()) } else { self.missing_factors(&token, &claims, now).await? };
+        match check {
+            SessionCheck::Invalid(SessionError::Unrecognized) if unpublished => self.refused_tokens.insert(&token, now),
+            // Also of one whose session has ended: Supabase verifies the signature first.
+            _ if parsed.is_symmetric() && !known => self.shared_secret.vouch(now).await,
+            _ => {}
+        }
         let factors = match check {
             SessionCheck::Valid(factors) => factors,
             SessionCheck::Invalid(why) => return Ok(SessionStatus::SignedOut(why)),
         };
-        if unpublished {
-            self.jwks.lock().await.confirm(&parsed, now);
-        }
         if self.may_be_third_party(&claims, now).await? {
             return Ok(SessionStatus::SignedOut(SessionError::MissingAmr));
         }
@@ -307,7 +361,27 @@ impl Identity {
     /// The name of the session cookie.
     #[must_use]
     pub fn cookie(&self) -> &str {
-        &self.cookie
+        match &self.cookie {
+            SessionCookie::OfProduct(name) | SessionCookie::Own { name, .. } => name,
+        }
+    }
+
+    /// The names under which `jar` may have sessions that count.
+    #[must_use]
+    pub fn session_keys(&self, jar: &Jar) -> Vec<String> {
+        match &self.cookie {
+            SessionCookie::OfProduct(name) => jar.keys(name),
+            SessionCookie::Own { name, .. } => vec![name.clone()],
+        }
+    }
+
+    /// The name under which our own page kept sessions before they had a name that only it can set. It counts no more.
+    #[must_use]
+    pub fn former_cookie(&self) -> Option<&str> {
+        match &self.cookie {
+            SessionCookie::OfProduct(_) => None,
+            SessionCookie::Own { former, .. } => Some(former),
+        }
     }
 
     /// The project.
@@ -362,7 +436,34 @@ impl Identity {
     }
 }
 
+impl SessionCookie {
+    fn own(name: String) -> Self {
+        const PREFIX: &str = "__Host-";
+        match name.strip_prefix(PREFIX) {
+            Some(former) => Self::Own { former: former.to_owned(), name },
+            None => Self::Own { name: format!("{PREFIX}{name}"), former: name },
+        }
+    }
+}
+
 impl SessionStatus {
+    fn who(&self) -> Option<&PersonId> {
+        match self {
+            Self::SignedIn(person) => Some(&person.person),
+            Self::MfaPending(pending) => Some(&pending.person().person),
+            Self::SignedOut(_) => None,
+        }
+    }
+
+    /// Of two sessions of one person, the stronger one counts: that with every factor, then the newer one.
+    fn strength(&self) -> Option<(bool, Option<Timestamp>)> {
+        match self {
+            Self::SignedIn(person) => Some((true, person.signed_in_at)),
+            Self::MfaPending(pending) => Some((false, pending.person().signed_in_at)),
+            Self::SignedOut(_) => None,
+        }
+    }
+
     /// The person, if they are signed in and have verified every factor that they have.
     ///
     /// # Errors
@@ -374,6 +475,14 @@ impl SessionStatus {
             Self::SignedOut(why) => Err(NotSignedInError::NoSession(why)),
         }
     }
+}
+
+/// `SIGN_IN_MAX_AGE` in minutes; 0 for no limit.
+fn sign_in_max_age(environment: &Environment) -> Result<Option<Duration>, ConfigError> {
+    const UNUSABLE: ConfigError = ConfigError::Unusable("SIGN_IN_MAX_AGE", "a number of minutes");
+    let Some(text) = environment.optional("SIGN_IN_MAX_AGE") else { return Ok(None) };
+    let minutes: u32 = text.parse().map_err(|_| UNUSABLE)?;
+    Ok((minutes > 0).then(|| Duration::from_secs(60 * u64::from(minutes))))
 }
 
 /// Only Supabase Auth itself can say that a session is over, by one of its error codes. A gateway that

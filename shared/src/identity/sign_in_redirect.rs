@@ -3,12 +3,13 @@
 use lambda_http::{Body, Request, Response};
 
 use super::cookies::Jar;
-use super::{Identity, NotSignedInError};
+use super::{Identity, NotSignedInError, SessionError};
 use crate::http::host_cookie;
 use crate::http::response::see_other;
 use crate::oauth::secret::{Digest, to_text};
 
-/// The browser was sent to sign in a moment ago, and came back with a session that is not valid here.
+/// The browser was sent to sign in a moment ago, and came back with a session that is not valid here; or its sessions cannot be told
+/// apart.
 #[derive(Debug, thiserror::Error)]
 #[error("came back from sign-in with a session that is not recognised")]
 pub struct UnrecognizedSessionError(pub NotSignedInError);
@@ -19,7 +20,7 @@ impl Identity {
     ///
     /// # Errors
     /// When the same request was sent there within the last minute and came back with a session that is not
-    /// valid here: it would be a loop.
+    /// valid here: it would be a loop. And when the product's page cannot help: there are sessions of two people.
     pub fn redirect_to_sign_in(
         &self,
         request: &Request,
@@ -27,7 +28,11 @@ impl Identity {
         why: NotSignedInError,
     ) -> Result<Response<Body>, UnrecognizedSessionError> {
         let (jar, mark) = (Jar::of(request), to_text(Digest::of(return_to.as_bytes()).as_bytes()));
-        let has_session = jar.keys(&self.cookie).iter().any(|key| jar.chunk_names(key).next().is_some());
+        let has_session = self.session_keys(&jar).iter().any(|key| jar.chunk_names(key).next().is_some());
+        // No page of a product can clear what another host has set, and ours says it itself.
+        if why == NotSignedInError::NoSession(SessionError::SeveralPeople) && !self.hosts_login() {
+            return Err(UnrecognizedSessionError(why));
+        }
         // Our own page asks for the second factor, and does not redirect before.
         let is_asked_for_more = why == NotSignedInError::MfaPending && self.hosts_login();
         if has_session && !is_asked_for_more && host_cookie::value(request, NAME, &self.issuer) == Some(mark.as_str()) {

@@ -19,6 +19,8 @@ pub struct SignedIn {
     pub phone: Option<String>,
     /// Until when the access token is good.
     pub until: Timestamp,
+    /// When they signed in, if the token says it.
+    pub signed_in_at: Option<Timestamp>,
     /// The token for calls to Supabase about them.
     pub bearer: Bearer,
     pub(super) has_both_factors: bool,
@@ -34,7 +36,7 @@ impl SignedIn {
     pub(super) fn new(person: PersonId, claims: Claims, bearer: Bearer, just_verified: bool) -> Self {
         // The session's id is random, and only its browser and the project know it. Unlike the token it stays
         // the same after a refresh, so a form that was open for an hour is still valid.
-        let has_both_factors = claims.has_both_factors();
+        let (has_both_factors, signed_in_at) = (claims.has_both_factors(), claims.signed_in_at());
         let session = Sha256::new()
             .chain_update("amble connect: forms of a session\0")
             .chain_update(person.as_str())
@@ -50,6 +52,7 @@ impl SignedIn {
             email,
             phone,
             until: Timestamp::from_seconds(claims.exp),
+            signed_in_at,
             bearer,
             has_both_factors,
             just_verified,

@@ -213,10 +213,15 @@ impl SupabaseResponse {
         (!text.is_empty()).then(|| text.chars().take(LONGEST).collect())
     }
 
-    /// As an upstream error: neither a success nor an error code that was expected.
+    /// As an upstream error: neither a success nor an error code that was expected. That Supabase wants fewer calls is no failure
+    /// of it, and is not counted as one.
     #[must_use]
     pub fn upstream_error(&self, call: &'static str) -> UpstreamError {
-        upstream_call::failed(call, format!("{} {}", self.status, self.code.as_deref().unwrap_or("without a code")))
+        let reason = format!("{} {}", self.status, self.code.as_deref().unwrap_or("without a code"));
+        if self.status == StatusCode::TOO_MANY_REQUESTS {
+            return UpstreamError::too_many_requests(call, reason);
+        }
+        upstream_call::failed(call, reason)
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::sign_in_age::SignInAge;
 use super::*;
 use crate::clock::Clock;
 
@@ -59,6 +60,53 @@ async fn cookie_is_named_after_the_project() {
     }
 }
 
+/// Our own page has it where browsers let no other host set it, over https.
+#[tokio::test]
+async fn our_own_cookie_is_bound_to_the_host() {
+    for (login, cookie, name) in [
+        ("", "", "__Host-sb-p-auth-token"),
+        ("", "acme-session", "__Host-acme-session"),
+        ("", "__Host-acme", "__Host-acme"),
+        ("https://connect.example.com/auth/login", "", "__Host-sb-p-auth-token"),
+        ("https://connect.example.com/sign-in", "", "sb-p-auth-token"),
+        ("https://app.example.com/sign-in", "acme-session", "acme-session"),
+    ] {
+        let settings = [("LOGIN_URL", login), ("SESSION_COOKIE", cookie)];
+        let identity = Identity::new(&environment("https://p.example.com", &settings)).unwrap();
+        assert_eq!(identity.cookie(), name, "{login} {cookie}");
+    }
+}
+
+/// By the newest of the factors, and not by a refresh.
+#[tokio::test]
+async fn sign_in_is_as_old_as_its_newest_factor() {
+    let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
+    let ago = |seconds: i64| NOW.seconds() - seconds;
+    for (amr, max, expected) in [
+        (json!([{ "method": "password", "timestamp": ago(600) }]), "10", SignInAge::Recent),
+        (json!([{ "method": "password", "timestamp": ago(601) }]), "10", SignInAge::TooOld),
+        (json!([{ "method": "password", "timestamp": ago(601) }]), "0", SignInAge::Recent),
+        (json!([{ "method": "password", "timestamp": ago(601) }]), "", SignInAge::Recent),
+        (
+            json!([{ "method": "password", "timestamp": ago(9000) }, { "method": "totp", "timestamp": ago(1) }]),
+            "10",
+            SignInAge::Recent,
+        ),
+        (
+            json!([{ "method": "token_refresh", "timestamp": ago(1) }, { "method": "otp", "timestamp": ago(9000) }]),
+            "10",
+            SignInAge::TooOld,
+        ),
+        (json!(["password"]), "10", SignInAge::Unknown),
+        (json!([{ "method": "password" }]), "10", SignInAge::Unknown),
+        (json!([{ "method": "password", "timestamp": "now" }]), "10", SignInAge::Unknown),
+    ] {
+        let identity = project.identity(&[("SIGN_IN_MAX_AGE", max)]);
+        let person = identity.verify_token(Bearer::new(token(&[("amr", amr.clone())])), NOW).await.unwrap();
+        assert_eq!(identity.sign_in_age(&person.person().unwrap(), NOW), expected, "{amr} {max}");
+    }
+}
+
 #[tokio::test]
 async fn unsafe_settings_are_refused() {
     for (name, value) in [
@@ -69,6 +117,8 @@ async fn unsafe_settings_are_refused() {
         ("SUPABASE_PUBLISHABLE_KEY", "sb_secret_not_a_real_one"),
         ("SESSION_COOKIE", "name; Domain=example.com"),
         ("LOGIN_URL", "javascript:alert(1)"),
+        ("SUPABASE_SHARED_SECRET", "maybe"),
+        ("SIGN_IN_MAX_AGE", "an hour"),
     ] {
         assert!(Identity::new(&environment("https://p.example.com", &[(name, value)])).is_err(), "{name}={value}");
     }
@@ -508,7 +558,7 @@ impl Project {
     }
 
     fn identity(&self, settings: &[(&str, &str)]) -> Identity {
-        let settings: Vec<_> = settings.iter().copied().chain([("SUPABASE_ISSUER", ISSUER)]).collect();
+        let settings: Vec<_> = [("SUPABASE_ISSUER", ISSUER)].into_iter().chain(settings.iter().copied()).collect();
         Identity::new(&environment(&self.url, &settings)).unwrap()
     }
 
@@ -526,6 +576,8 @@ fn environment(url: &str, settings: &[(&str, &str)]) -> Environment {
         ("ISSUER", "https://connect.example.com"),
         ("SUPABASE_URL", url),
         ("SUPABASE_PUBLISHABLE_KEY", "sb_publishable_test"),
+        ("SUPABASE_SHARED_SECRET", "yes"),
+        ("LOGIN_URL", "https://connect.example.com/sign-in"),
     ];
     let all: HashMap<String, String> =
         base.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

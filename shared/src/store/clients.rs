@@ -1,5 +1,6 @@
-//! Clients, by id. Beside them lie the blocked hosts (`blocked_hosts.rs`) and what limits the fetching of
-//! documents (`document_fetches.rs`).
+//! Clients, by id. Beside them lie the blocked hosts (`blocked_hosts.rs`), what limits the fetching of
+//! documents (`document_fetches.rs`) and the attempts to sign in (`sign_in_attempts.rs`), and when Supabase vouched for
+//! its shared secret (`shared_secret.rs`).
 //!
 //! ```text
 //! registered    { id: "c_…", kind: "registered", name?: "Claude", redirect_uris: ["https://…"], refreshes: true, expires: 1795… }
@@ -80,6 +81,10 @@ pub(super) const BLOCKED_HOSTS: &str = "blocked_hosts";
 pub(super) const FETCHES: &str = "fetches";
 /// The kind of a document's address that failed and is no known client.
 pub(super) const UNAVAILABLE: &str = "unavailable";
+/// The kind of the time when Supabase vouched for its shared secret.
+pub(super) const SHARED_SECRET: &str = "shared_secret";
+/// The kind of the attempts to sign in from an address.
+pub(super) const SIGN_INS: &str = "sign_ins";
 /// The kind of a client that an operator registered.
 const CONFIDENTIAL: &str = "confidential";
 /// The kind of a client that an operator registered with its keys.
@@ -468,7 +473,7 @@ impl Clients {
     }
 
     pub(super) fn read(&self, item: Option<Item>, now: Timestamp) -> Result<Option<Client>, UpstreamError> {
-        const OTHERS: [&str; 4] = [REMOVED, BLOCKED_HOSTS, FETCHES, UNAVAILABLE];
+        const OTHERS: [&str; 6] = [REMOVED, BLOCKED_HOSTS, FETCHES, UNAVAILABLE, SHARED_SECRET, SIGN_INS];
         let is_client = |item: &Item| item.text("kind").is_none_or(|kind| !OTHERS.contains(&kind));
         let Some(item) = item.filter(is_client) else { return Ok(None) };
         let client = read(&item).ok_or_else(|| unparsable_item(&self.table))?;

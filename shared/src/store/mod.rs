@@ -18,6 +18,8 @@ pub mod joint_revocations;
 pub mod membership_changes;
 pub mod operator;
 pub mod pending_scopes;
+pub mod shared_secret;
+pub mod sign_in_attempts;
 mod transaction;
 mod used_assertions;
 pub mod workspace;

@@ -41,3 +41,10 @@ pub(crate) fn count_failed_call(call: &'static str) {
         context.with_metrics(|metrics| metrics.count_failed_call(call));
     }
 }
+
+/// Counts that a service was not asked, for the request that would have asked it.
+pub(crate) fn count_unasked() {
+    if let Some(context) = RequestContext::current() {
+        context.with_metrics(RequestMetrics::count_unasked);
+    }
+}

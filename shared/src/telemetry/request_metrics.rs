@@ -12,6 +12,7 @@
 //! | `SignInMailFailed` | | | Supabase could not send a mail to sign in with, for a setting of the project or its mail server |
 //! | `LateRetriesRepeated` | | | a refresh token was retried late, for the second time of its grant in a day |
 //! | `UnlistedTools` | | | a tool of a tenant was left out of a list, as hosts would refuse every tool for its definition |
+//! | `Unasked` | | | a 5xx because Supabase was not asked: strangers had it asked too often about tokens of theirs |
 //! | `StaleChanges` | | | a change of membership that did not count, as one with a higher number had for hours |
 //! | `Refreshes` | | verdict, all | a refresh token was judged |
 //! | `Refusals` | | reason, all | the audit's word for why something was refused |
@@ -95,6 +96,11 @@ impl RequestMetrics {
         self.count("SignInMailFailed");
     }
 
+    /// Counts that Supabase was not asked about a token.
+    pub(crate) fn count_unasked(&mut self) {
+        self.count("Unasked");
+    }
+
     /// Notes how a request of the MCP server ended.
     pub(crate) fn set_outcome(&mut self, outcome: &'static str) {
         self.outcome = Some(outcome);
@@ -149,7 +155,12 @@ impl RequestMetrics {
             "StaleChanges",
             "UnlistedTools",
         ];
-        let plain = plain.into_iter().filter_map(|name| Some((name, Member::Count(*self.counts.get(name)?)))).collect();
+        let mut plain: Vec<_> =
+            plain.into_iter().filter_map(|name| Some((name, Member::Count(*self.counts.get(name)?)))).collect();
+        // The alarm takes them from the answers of 5xx, one for one.
+        if status >= 500 && self.counts.contains_key("Unasked") {
+            plain.push(("Unasked", Member::Count(1)));
+        }
         members.directive(&[&["Stack"]], plain);
 
         let outcome = (attributes.function == "mcp").then(|| self.outcome.unwrap_or_else(|| outcome_of_status(status)));

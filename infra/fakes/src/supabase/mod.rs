@@ -100,9 +100,16 @@ impl Supabase {
 async fn count(State(supabase): State<Arc<Supabase>>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     *supabase.request_counts.lock().unwrap_or_else(PoisonError::into_inner).entry(path).or_default() += 1;
-    let down = {
-        let state = supabase.state();
-        state.down || state.down_at.contains(request.uri().path())
+    let refusal = {
+        let (state, path) = (supabase.state(), request.uri().path());
+        if state.down || state.down_at.contains(path) {
+            Some(StatusCode::BAD_GATEWAY)
+        } else {
+            state.rate_limited_at.contains(path).then_some(StatusCode::TOO_MANY_REQUESTS)
+        }
     };
-    if down { StatusCode::BAD_GATEWAY.into_response() } else { next.run(request).await }
+    match refusal {
+        Some(refusal) => refusal.into_response(),
+        None => next.run(request).await,
+    }
 }

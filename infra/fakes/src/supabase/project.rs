@@ -166,6 +166,16 @@ impl Supabase {
         }
     }
 
+    /// While `true`, this path answers 429: of a gateway before GoTrue, which has no code for it.
+    pub fn set_path_rate_limited(&self, path: &str, limited: bool) {
+        let mut state = self.state();
+        if limited {
+            state.rate_limited_at.insert(path.to_owned());
+        } else {
+            state.rate_limited_at.remove(path);
+        }
+    }
+
     /// The next so many verifications of a factor come from another address than their challenges, as from a network
     /// with several ways out.
     pub fn mismatch_next_addresses(&self, times: u32) {

@@ -47,6 +47,8 @@ pub(super) struct State {
     #[serde(skip)]
     pub(super) down_at: BTreeSet<String>,
     #[serde(skip)]
+    pub(super) rate_limited_at: BTreeSet<String>,
+    #[serde(skip)]
     pub(super) addresses_changed: u32,
 }
 
@@ -73,6 +75,7 @@ impl State {
             rate_limited: false,
             down: false,
             down_at: BTreeSet::new(),
+            rate_limited_at: BTreeSet::new(),
             addresses_changed: 0,
         })
     }

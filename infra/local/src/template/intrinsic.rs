@@ -82,6 +82,7 @@ impl Template {
         }
         match name {
             "AWS::StackName" => Ok(self.stack.clone()),
+            "AWS::StackId" => Ok(format!("arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{}/local", self.stack)),
             "AWS::Region" => Ok(REGION.to_owned()),
             "AWS::AccountId" => Ok(ACCOUNT.to_owned()),
             "AWS::Partition" => Ok("aws".to_owned()),
