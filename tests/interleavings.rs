@@ -4,12 +4,13 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::time::Duration;
 
 use serde_json::json;
 use shared::oauth::grant::{AuthorizationCode, Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::refresh_token::RefreshToken;
-use shared::oauth::refresh_token_rotation::RefreshTokenState;
+use shared::oauth::refresh_token_rotation::{Presentation, RefreshTokenState};
 use test_system::connector::{AuthorizationRequest, Connector, Tokens};
 use test_system::http_response::HttpResponse;
 use test_system::scheduler::Actor::{First, Second};
@@ -471,7 +472,10 @@ impl<'w> Scenario<'w> {
     async fn lives(&self, id: &GrantId, held: &[&Tokens], schedule: &Schedule) {
         let (stored, now) = (self.stored(id).await, self.test_system.system().clock().now());
         let refresh: BTreeSet<_> = held.iter().filter_map(|tokens| tokens.refresh.as_deref()).collect();
-        let verdict = |token: &str| stored.classify(&RefreshToken::parse(token).unwrap(), None, now).0;
+        let verdict = |token: &str| {
+            let token = &RefreshToken::parse(token).unwrap();
+            stored.classify(&Presentation { token, issuance: None, requester: None, at: now }, Duration::ZERO).0
+        };
         let current: Vec<_> =
             refresh.into_iter().filter(|token| verdict(token) == RefreshTokenState::Current).collect();
         assert_eq!(current.len(), 1, "{schedule:?}");

@@ -183,13 +183,17 @@ async fn second_late_retry_within_a_day_is_reported() {
     let _lost = connector.refresh(&old).await.tokens(&test_system);
     for (later, told) in [(DAY, 0), (DAY + 1, 0), (DAY, 1), (61, 2)] {
         test_system.advance(later);
-        assert_eq!(connector.refresh(&old).await.status, 200);
+        let form = [("grant_type", "refresh_token"), ("refresh_token", &old), ("client_id", &connector.client_id)];
+        let agent = [("user-agent", "python-httpx/0.28.1")];
+        assert_eq!(test_system.post_form_with("/oauth/token", &form, &agent).await.status, 200);
         assert_eq!(audited(&test_system, "late_retry_repeated").len(), told, "{later}");
     }
 
     let lines = audited(&test_system, "late_retry_repeated");
 
     assert_eq!(lines[1]["earlier"], test_system.now() - 61);
+    assert!(lines[1]["network"].is_string(), "{}", lines[1]);
+    assert_eq!(lines[1]["network"], lines[1]["earlier_network"]);
     assert_eq!((&lines[1]["tenant"], &lines[1]["client"]), (&json!("acme"), &json!(connector.client_id)));
 }
 
@@ -214,6 +218,54 @@ async fn late_retry_renews_the_idle_limit() {
     let next = connector.refresh(&again.refresh.unwrap()).await.tokens(&test_system);
     test_system.advance(30 * DAY);
     assert_eq!(connector.refresh(&next.refresh.unwrap()).await.json()["error"], "invalid_grant");
+}
+
+/// A process with an old copy of the tokens: within the deployment's window it earns the current pair, if it comes from the network
+/// and by the product that rotated. Anybody else ends the grant, and so does it in a deployment that has no window.
+#[tokio::test(flavor = "multi_thread")]
+async fn sibling_earns_the_current_pair_within_its_window() {
+    const AGENT: &str = "python-httpx/0.28.1";
+    for (window, later, from, agent, expected) in [
+        ("30", 30 * 60, "198.51.100.99", "python-httpx/0.29", "sibling"),
+        ("30", 30 * 60 + 1, "198.51.100.99", AGENT, "like a sibling"),
+        ("0", 61, "198.51.100.99", AGENT, "like a sibling"),
+        ("60", 60 * 60 + 1, "198.51.100.99", AGENT, "replayed"),
+        ("30", 61, "198.51.101.99", AGENT, "replayed"),
+        ("30", 61, "198.51.100.99", "curl/8.20", "replayed"),
+        ("30", 61, "198.51.100.99", "", "replayed"),
+        ("30", 61, "", AGENT, "replayed"),
+    ] {
+        let case = format!("{window} {later} {from} {agent}");
+        let test_system = TestSystem::with(|options| {
+            options.parameters.insert("RefreshSiblingWindow".to_owned(), window.to_owned());
+            options.parameters.insert("ClientAddress".to_owned(), "forwarded".to_owned());
+        })
+        .await;
+        let (connector, first) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+        let refresh = async |token: &str, from: &str, agent: &str| {
+            let form = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", &connector.client_id)];
+            let headers = [("x-forwarded-for", from), ("user-agent", agent)];
+            let present: Vec<_> = headers.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+            test_system.post_form_with("/oauth/token", &form, &present).await
+        };
+        let old = first.refresh.unwrap();
+        let current = refresh(&old, "198.51.100.7", AGENT).await.tokens(&test_system);
+        assert_eq!(connector.call(&current.access, "tools/list", json!({})).await.status, 200);
+        test_system.advance(later);
+
+        let answer = refresh(&old, from, agent).await;
+
+        let judged = audited(&test_system, "refresh_judged").pop().unwrap();
+        if expected == "sibling" {
+            assert_eq!((judged["verdict"].as_str(), judged.get("like_sibling")), (Some("sibling"), None), "{case}");
+            assert_eq!(answer.tokens(&test_system).refresh, current.refresh, "{case}");
+            assert_eq!(connector.refresh(current.refresh.as_ref().unwrap()).await.status, 200, "{case}");
+        } else {
+            let like_sibling = (expected == "like a sibling").then(|| json!("yes"));
+            assert_eq!((judged["verdict"].as_str(), judged.get("like_sibling")), (Some("replayed"), like_sibling.as_ref()), "{case}");
+            assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_grant")), "{case}");
+        }
+    }
 }
 
 /// A successor that was presented was received, even if what was asked with it was refused: no answer was lost.

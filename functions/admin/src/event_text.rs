@@ -97,7 +97,12 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
             bad = true;
             let earlier = activity.line.get("earlier").and_then(serde_json::Value::as_i64).unwrap_or_default();
             let [earlier, later] = [earlier, activity.at / 1000].map(|at| DateTime(Timestamp::from_seconds(at)));
-            detail = format!("{earlier} and {later}: its new tokens were lost, or somebody else holds them");
+            let networks = match (part("network").as_str(), part("earlier_network").as_str()) {
+                ("", _) | (_, "") => "",
+                (one, other) if one == other => ", from one network",
+                _ => ", from two networks",
+            };
+            detail = format!("{earlier} and {later}{networks}: its new tokens were lost, or somebody else holds them");
             format!("{client} came twice with tokens that were replaced")
         }
         "grant_limited" => format!("What {client} may do was limited, as a role has changed"),
@@ -196,6 +201,12 @@ mod tests {
                 json!({ "event": "late_retry_repeated", "earlier": 1_795_000_000 }),
                 "Claude came twice with tokens that were replaced",
                 "2026-11-18 11:06 UTC and 1970-01-01 00:00 UTC: its new tokens were lost, or somebody else holds them",
+            ),
+            (
+                json!({ "event": "late_retry_repeated", "earlier": 0, "network": "a", "earlier_network": "b" }),
+                "Claude came twice with tokens that were replaced",
+                "1970-01-01 00:00 UTC and 1970-01-01 00:00 UTC, from two networks: its new tokens were lost, or somebody else \
+                 holds them",
             ),
             (json!({ "event": "call_refused", "reason": "not_in_use" }), "A call of Claude was refused", "not in use"),
             (

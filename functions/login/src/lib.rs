@@ -9,7 +9,6 @@ mod callback;
 mod captcha;
 mod captcha_error;
 mod captcha_token;
-mod client_address;
 mod error;
 mod error_page;
 mod factor;

@@ -18,7 +18,7 @@ use shared::store::clients::Clients;
 use shared::store::sign_in_attempts::{CountedSignIn, SignInStep};
 use shared::token_bucket::{Limit, TokenBucket};
 
-use crate::client_address::ClientAddress;
+use shared::http::client_address::ClientAddress;
 use crate::error::LoginError;
 use crate::supabase_error::SupabaseError;
 

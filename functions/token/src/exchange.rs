@@ -10,6 +10,7 @@ use shared::oauth::connection_attempt::ConnectionAttempt;
 use shared::oauth::grant::{ABSOLUTE_LIFETIME, CodeError, Grant, RevocationReason};
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::refresh_token::RefreshTokenKey;
+use shared::oauth::requester::Requester;
 use shared::oauth::vouched_hosts::VouchedHosts;
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
@@ -55,6 +56,7 @@ impl CodeExchange {
         &self,
         request: AuthorizationCodeRequest,
         credentials: &ClientCredentials,
+        requester: Option<Requester>,
         now: Timestamp,
     ) -> Result<Tokens, TokenError> {
         let id = request.code.grant.clone();
@@ -64,14 +66,14 @@ impl CodeExchange {
         let (client, grant) = found.map_err(TokenError::from).inspect_err(|error| record(None, error))?;
         // An id is no secret: only the grant's own code makes a line of the audit name its tenant.
         let proven_grant = grant.clone().filter(|grant| grant.matches_code(&request.code));
-        let issued = self.issue(request, credentials, client, grant, now).await;
+        let issued = self.issue(request, (credentials, requester), client, grant, now).await;
         issued.inspect_err(|error| record(proven_grant.as_ref(), error))
     }
 
     async fn issue(
         &self,
         request: AuthorizationCodeRequest,
-        credentials: &ClientCredentials,
+        (credentials, requester): (&ClientCredentials, Option<Requester>),
         client: Option<Client>,
         grant: Option<Grant>,
         now: Timestamp,
@@ -111,7 +113,7 @@ impl CodeExchange {
         check_resource(&request.resource, &approval.resource)?;
 
         let entitlement = entitle((&self.directory, &self.grants), id, &approval, now).await?;
-        let (active, refresh_token) = verified.activate(&self.key, now);
+        let (active, refresh_token) = verified.activate(&self.key, requester, now);
         let parameters = AccessTokenParameters {
             grant: id,
             approval: &approval,

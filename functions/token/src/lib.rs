@@ -12,10 +12,12 @@ mod rotate;
 
 use std::sync::Arc;
 
+use http::header::USER_AGENT;
 use http::{Method, StatusCode};
 use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::{Clock, Timestamp};
 use shared::environment::{ConfigError, Environment};
+use shared::http::client_address::ClientAddress;
 use shared::http::client_authentication;
 use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
@@ -23,6 +25,8 @@ use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientCredentials;
 use shared::oauth::grant::AuthorizationCode;
 use shared::oauth::issuer::Issuer;
+use shared::oauth::refresh_token::RefreshTokenKey;
+use shared::oauth::requester::Requester;
 use shared::store::clients::Clients;
 
 use error::TokenError;
@@ -37,6 +41,8 @@ pub struct Token {
     authenticator: Arc<ClientAuthenticator>,
     exchange: CodeExchange,
     rotation: RefreshTokenRotation,
+    client_address: ClientAddress,
+    key: Arc<RefreshTokenKey>,
     issuer: Issuer,
     clock: Clock,
 }
@@ -59,7 +65,9 @@ impl Token {
                 Arc::clone(&minter),
                 Arc::clone(&key),
             )?,
-            rotation: RefreshTokenRotation::new(environment, Arc::clone(&authenticator), minter, key)?,
+            rotation: RefreshTokenRotation::new(environment, Arc::clone(&authenticator), minter, Arc::clone(&key))?,
+            client_address: ClientAddress::new(environment)?,
+            key,
             authenticator,
             issuer,
             clock: environment.clock(),
@@ -69,12 +77,15 @@ impl Token {
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, TokenError> {
         let parameters = Parameters::of_body_with(request, &request::ONCE)?;
         let credentials = client_authentication::read(request, &parameters)?;
+        let requester = self.requester(request);
         match TokenRequest::parse(&parameters, &self.issuer) {
             // Boxed: a refresh, which is the most frequent, need not carry the larger exchange.
             Ok(TokenRequest::AuthorizationCode(request)) => {
-                Box::pin(self.exchange.exchange(request, &credentials, now)).await
+                Box::pin(self.exchange.exchange(request, &credentials, requester, now)).await
             }
-            Ok(TokenRequest::RefreshToken(request)) => self.rotation.rotate(request, &credentials, now).await,
+            Ok(TokenRequest::RefreshToken(request)) => {
+                self.rotation.rotate(request, &credentials, requester, now).await
+            }
             Err(error) => {
                 let error = self.prefer_client_error(error, &credentials, now).await;
                 if parameters.value("grant_type") == Some("authorization_code") {
@@ -84,6 +95,11 @@ impl Token {
                 Err(error)
             }
         }
+    }
+
+    fn requester(&self, request: &Request) -> Option<Requester> {
+        let user_agent = request.headers().get(USER_AGENT)?.to_str().ok()?;
+        Requester::new(self.client_address.of(request)?, user_agent, &self.key)
     }
 
     /// The error of a request with a malformed code or refresh token. If the client is unknown, it must

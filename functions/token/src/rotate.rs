@@ -1,6 +1,7 @@
 //! A refresh token becomes its successor (OAuth 2.1 §4.3): three calls to the tables and one to KMS when all goes well.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use shared::client_authenticator::ClientAuthenticator;
 use shared::clock::Timestamp;
@@ -8,7 +9,10 @@ use shared::environment::{ConfigError, Environment};
 use shared::oauth::client::{AuthenticatedClient, ClientCredentials};
 use shared::oauth::grant::{Active, Approval, Grant, GrantState, RevocationReason};
 use shared::oauth::refresh_token::{Issuance, RefreshToken, RefreshTokenKey};
-use shared::oauth::refresh_token_rotation::{LATE_RETRY_INTERVAL, RefreshTokenState, TokenFamily};
+use shared::oauth::refresh_token_rotation::{
+    LATE_RETRY_INTERVAL, LONGEST_SIBLING_WINDOW, LateRetry, Presentation, RefreshTokenState, TokenFamily,
+};
+use shared::oauth::requester::{NetworkDigest, Requester};
 use shared::revocation::Revocation;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
@@ -28,6 +32,7 @@ pub(crate) struct RefreshTokenRotation {
     authenticator: Arc<ClientAuthenticator>,
     minter: Arc<TokenMinter>,
     key: Arc<RefreshTokenKey>,
+    sibling_window: Duration,
 }
 
 /// A presented token that earns tokens: what it is, what it says of itself, and its family.
@@ -51,6 +56,7 @@ impl RefreshTokenRotation {
             authenticator,
             minter,
             key,
+            sibling_window: sibling_window(environment)?,
         })
     }
 
@@ -58,6 +64,7 @@ impl RefreshTokenRotation {
         &self,
         request: RefreshTokenRequest,
         credentials: &ClientCredentials,
+        requester: Option<Requester>,
         now: Timestamp,
     ) -> Result<Tokens, TokenError> {
         let (client, grant) =
@@ -72,7 +79,9 @@ impl RefreshTokenRotation {
         if grant.is_proven_by(&request.token) && !grant.is_proven_enough_by(&client) {
             return Err(TokenError::WeakerAuthentication);
         }
-        let token = self.classify((&client, &grant), &request.token, now).await?;
+        let issuance = request.token.issuance(&self.key);
+        let presentation = Presentation { token: &request.token, issuance, requester, at: now };
+        let token = self.classify((&client, &grant), &presentation).await?;
         let (state, family) = (token.state, &token.family);
         // Not earlier: this error would tell a caller without a valid token that the grant exists.
         if let Err(error) = check_within_grant(&grant, &request) {
@@ -90,9 +99,9 @@ impl RefreshTokenRotation {
         let entitlement = entitle((&self.directory, &self.grants), &grant.id, &grant.approval, now).await?;
 
         let next = match (state, token.issuance) {
-            (RefreshTokenState::Current, _) => family.rotated(now),
-            (RefreshTokenState::Newer, Some(issuance)) => family.rotated_by_newer(issuance, now),
-            (RefreshTokenState::LateRetry, _) => family.rotated_anew(now),
+            (RefreshTokenState::Current, _) => family.rotated(requester, now),
+            (RefreshTokenState::Newer, Some(issuance)) => family.rotated_by_newer(issuance, requester, now),
+            (RefreshTokenState::LateRetry, _) => family.rotated_anew(requester, now),
             _ => {
                 self.count_retry(&client, &grant, family, now).await?;
                 family.clone()
@@ -119,8 +128,10 @@ impl RefreshTokenRotation {
         };
         match update {
             Update::Applied => {
-                if let (RefreshTokenState::LateRetry, Some(earlier)) = (state, family.late_retry) {
-                    record_late_retries(&grant, earlier, now);
+                if let (RefreshTokenState::LateRetry, Some(earlier), Some(later)) =
+                    (state, family.late_retry, next.late_retry)
+                {
+                    record_late_retries(&grant, earlier, later);
                 }
                 Ok(tokens)
             }
@@ -128,7 +139,7 @@ impl RefreshTokenRotation {
             // A concurrent request has rotated the family.
             Update::Conflict(latest) => {
                 let successor =
-                    self.successor(&client, (&token, next.generation), &latest, &request.token, now).await?;
+                    self.successor(&client, (&token, next.generation), &latest, &presentation).await?;
                 self.grants.record_assertion(&client).await?;
                 Ok(tokens.with(&successor))
             }
@@ -142,8 +153,7 @@ impl RefreshTokenRotation {
         client: &AuthenticatedClient,
         (classified, generation): (&ClassifiedToken, u32),
         latest: &Grant,
-        token: &RefreshToken,
-        now: Timestamp,
+        presentation: &Presentation<'_>,
     ) -> Result<RefreshToken, TokenError> {
         let GrantState::Active(Active { family: Some(rotated), .. }) = &latest.state else {
             return Err(TokenError::GrantRevoked);
@@ -151,12 +161,12 @@ impl RefreshTokenRotation {
         if classified.state == RefreshTokenState::Current {
             // It was rotated from the same token. The token was current when it was presented, so this is no replay, even if the
             // client has used the other response already.
-            record(client, latest, RefreshTokenState::Concurrent, classified.issuance);
+            record(client, latest, RefreshTokenState::Concurrent, classified.issuance, false);
         } else {
             // The current pair was used meanwhile, or rotated from the same token.
-            self.classify((client, latest), token, now).await?;
+            self.classify((client, latest), presentation).await?;
         }
-        rotated.successor(generation, token, &self.key).ok_or(TokenError::ConcurrentRotations)
+        rotated.successor(generation, presentation.token, &self.key).ok_or(TokenError::ConcurrentRotations)
     }
 
     /// A retry gets the current pair again, but not as often as it likes: each time costs a signature.
@@ -185,21 +195,23 @@ impl RefreshTokenRotation {
     async fn classify(
         &self,
         (client, grant): (&AuthenticatedClient, &Grant),
-        token: &RefreshToken,
-        now: Timestamp,
+        presentation: &Presentation<'_>,
     ) -> Result<ClassifiedToken, TokenError> {
         if let GrantState::Revoked { .. } = grant.state {
             return Err(TokenError::GrantRevoked);
         }
-        let issuance = token.issuance(&self.key);
-        let (state, family) = grant.classify(token, issuance, now);
-        record(client, grant, state, issuance);
+        let &Presentation { issuance, at: now, .. } = presentation;
+        let (state, family) = grant.classify(presentation, self.sibling_window);
+        let is_like_sibling = state == RefreshTokenState::Replayed
+            && family.is_some_and(|family| family.comes_from_a_sibling(presentation, LONGEST_SIBLING_WINDOW));
+        record(client, grant, state, issuance, is_like_sibling);
         match (state, family) {
             (
                 RefreshTokenState::Current
                 | RefreshTokenState::Newer
                 | RefreshTokenState::Concurrent
-                | RefreshTokenState::LateRetry,
+                | RefreshTokenState::LateRetry
+                | RefreshTokenState::Sibling,
                 Some(family),
             ) => Ok(ClassifiedToken { state, issuance, family: family.clone() }),
             (RefreshTokenState::Replayed, _) => {
@@ -232,13 +244,33 @@ fn check_within_grant(grant: &Grant, request: &RefreshTokenRequest) -> Result<()
 
 /// Two retries of one family that came too late for the pair that had been made: one may be a bad network, two in a day are worth a
 /// look.
-fn record_late_retries(grant: &Grant, earlier: Timestamp, now: Timestamp) {
-    if now.since(earlier) <= LATE_RETRY_INTERVAL {
-        audit::record(&Event::LateRetryRepeated { connection: grant.into(), earlier: earlier.seconds() });
+fn record_late_retries(grant: &Grant, earlier: LateRetry, later: LateRetry) {
+    if later.at.since(earlier.at) <= LATE_RETRY_INTERVAL {
+        let [network, earlier_network] = [later, earlier].map(|retry| retry.network.map(NetworkDigest::to_text));
+        audit::record(&Event::LateRetryRepeated {
+            connection: grant.into(),
+            earlier: earlier.at.seconds(),
+            network: network.as_deref(),
+            earlier_network: earlier_network.as_deref(),
+        });
     }
 }
 
-fn record(client: &AuthenticatedClient, grant: &Grant, state: RefreshTokenState, issuance: Option<Issuance>) {
+/// `REFRESH_SIBLING_WINDOW`: how many minutes after a rotation a sibling of the process that rotated may present what was replaced.
+fn sibling_window(environment: &Environment) -> Result<Duration, ConfigError> {
+    const NAME: &str = "REFRESH_SIBLING_WINDOW";
+    let Some(minutes) = environment.optional(NAME) else { return Ok(Duration::ZERO) };
+    let window = minutes.parse().ok().map(Duration::from_mins).filter(|window| *window <= LONGEST_SIBLING_WINDOW);
+    window.ok_or(ConfigError::Unusable(NAME, "minutes, at most 60"))
+}
+
+fn record(
+    client: &AuthenticatedClient,
+    grant: &Grant,
+    state: RefreshTokenState,
+    issuance: Option<Issuance>,
+    is_like_sibling: bool,
+) {
     let Approval { tenant, person, .. } = &grant.approval;
     let is_own_token = state != RefreshTokenState::Unknown;
     audit::record(&Event::RefreshJudged {
@@ -248,6 +280,7 @@ fn record(client: &AuthenticatedClient, grant: &Grant, state: RefreshTokenState,
         person: is_own_token.then_some(person.as_str()),
         verdict: state.as_str(),
         generation: issuance.map(|issuance| issuance.generation).filter(|_| is_own_token),
+        like_sibling: is_like_sibling.then_some("yes"),
         authentication: client.proof().method().as_str(),
         audience: client.proof().audience(),
     });

@@ -2,6 +2,7 @@
 
 pub mod accent;
 pub mod body;
+pub mod client_address;
 pub mod client_authentication;
 pub mod cookie;
 pub mod cors;

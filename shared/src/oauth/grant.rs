@@ -11,9 +11,10 @@ use crate::oauth::client::{AuthenticatedClient, ClientAuthenticationMethod, Clie
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::pkce::{CodeChallenge, CodeVerifier};
 use crate::oauth::redirect_uri::RedirectUri;
-use crate::oauth::refresh_token::{Issuance, RefreshToken, RefreshTokenKey};
-use crate::oauth::refresh_token_rotation::{RefreshTokenState, TokenFamily};
+use crate::oauth::refresh_token::{RefreshToken, RefreshTokenKey};
+use crate::oauth::refresh_token_rotation::{Presentation, RefreshTokenState, TokenFamily};
 use crate::oauth::requested_scopes::RequestedScopes;
+use crate::oauth::requester::Requester;
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
 use crate::oauth::scope_meaning::ScopeMeaning;
@@ -378,23 +379,22 @@ impl Grant {
     }
 
     /// Classifies a refresh token that names this grant, and returns its family. In the state `Unknown` the
-    /// token is not of that family. `issuance` is what the token says of itself, if that is proven: a newer one than the table knows of
-    /// was issued later than the table says.
+    /// token is not of that family. A newer one than the table knows of was issued later than the table says. `sibling_window` is how
+    /// long after a rotation a sibling may present what was replaced.
     #[must_use]
     pub fn classify(
         &self,
-        token: &RefreshToken,
-        issuance: Option<Issuance>,
-        now: Timestamp,
+        presentation: &Presentation<'_>,
+        sibling_window: Duration,
     ) -> (RefreshTokenState, Option<&TokenFamily>) {
         match &self.state {
             GrantState::Active(Active { family: Some(family), seen, .. }) => {
-                let issued = match issuance {
+                let issued = match presentation.issuance {
                     Some(issuance) if issuance.generation > family.generation => issuance.at.max(family.last_issued),
                     _ => family.last_issued,
                 };
                 let expires = self.expires_after(issued);
-                (family.classify(token, issuance, *seen, expires, now), Some(family))
+                (family.classify(presentation, *seen, expires, sibling_window), Some(family))
             }
             _ => (RefreshTokenState::Unknown, None),
         }
@@ -410,9 +410,14 @@ impl VerifiedCode {
 
     /// The grant in use, with its first refresh token if the person agreed to stay connected.
     #[must_use]
-    pub fn activate(&self, key: &RefreshTokenKey, now: Timestamp) -> (Active, Option<RefreshToken>) {
+    pub fn activate(
+        &self,
+        key: &RefreshTokenKey,
+        requester: Option<Requester>,
+        now: Timestamp,
+    ) -> (Active, Option<RefreshToken>) {
         let stays = self.grant.approval.scopes.contains(Scope::OfflineAccess);
-        let (family, token) = stays.then(|| TokenFamily::create(&self.grant.id, key, now)).unzip();
+        let (family, token) = stays.then(|| TokenFamily::create(&self.grant.id, key, requester, now)).unzip();
         (Active { since: now, authentication: self.proof.method(), family, seen: 0, used: None }, token)
     }
 }

@@ -19,6 +19,7 @@ pub mod redirect_uri;
 pub mod refresh_token;
 pub mod refresh_token_rotation;
 pub mod requested_scopes;
+pub mod requester;
 pub mod resource;
 pub mod role;
 pub mod scope;

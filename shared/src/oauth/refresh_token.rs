@@ -23,6 +23,12 @@ impl RefreshTokenKey {
     pub const fn new(key: Secret<32>) -> Self {
         Self(key)
     }
+
+    /// A digest of something else that is compared later, and that only who has the key can make.
+    pub(super) fn digest(&self, kind: &str, value: &[u8]) -> [u8; 8] {
+        let [a, b, c, d, e, f, g, h, ..] = *self.0.mac(&[kind.as_bytes(), &[0], value]).expose();
+        [a, b, c, d, e, f, g, h]
+    }
 }
 
 /// A nonce: 16 random bytes, worth nothing without the family secret.

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::oauth::access_token;
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::refresh_token::{Issuance, RefreshToken, RefreshTokenKey, RotationNonce};
+use crate::oauth::requester::{NetworkDigest, Requester};
 use crate::oauth::secret::{Digest, Secret};
 
 /// How long after a rotation the token that it replaced, and one that it superseded, earn the current pair again, even if that pair was
@@ -22,6 +23,10 @@ pub const RETRY_WINDOW: Duration = Duration::from_mins(1);
 
 /// How often in one generation a retry within [`RETRY_WINDOW`] is answered without a pause. After that, once a second.
 pub const RETRIES: u32 = 64;
+
+/// How long after a rotation at most the replaced token may still earn the current pair where it comes from a sibling of the process
+/// that rotated, if a deployment allows it.
+pub const LONGEST_SIBLING_WINDOW: Duration = Duration::from_hours(1);
 
 /// How long after one late retry another of the same family is worth a line in the tenant's activity.
 pub const LATE_RETRY_INTERVAL: Duration = Duration::from_hours(24);
@@ -43,8 +48,31 @@ pub struct TokenFamily {
     pub last_issued: Timestamp,
     /// The pairs that were superseded before anybody had used them.
     pub superseded: Superseded,
-    /// When a retry came so late that the family rotated anew, the last time.
-    pub late_retry: Option<Timestamp>,
+    /// The last retry that came so late that the family rotated anew.
+    pub late_retry: Option<LateRetry>,
+    /// Who rotated last, or exchanged the code. Nothing if their network is not known.
+    pub requester: Option<Requester>,
+}
+
+/// A retry that came so late that the family rotated anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LateRetry {
+    /// When.
+    pub at: Timestamp,
+    /// From where, if that is known.
+    pub network: Option<NetworkDigest>,
+}
+
+/// A refresh token as it is presented.
+pub struct Presentation<'a> {
+    /// The token.
+    pub token: &'a RefreshToken,
+    /// What it says of itself, if that is proven.
+    pub issuance: Option<Issuance>,
+    /// Who presents it, if that is known.
+    pub requester: Option<Requester>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The token that the current one replaced.
@@ -60,7 +88,7 @@ pub struct PreviousToken {
 
 impl PreviousToken {
     /// Whether `token`, which proves the family secret, is this one. `issuance` is what it says of itself.
-    fn is(&self, token: &RefreshToken, issuance: Option<Issuance>) -> bool {
+    fn is(&self, &Presentation { token, issuance, .. }: &Presentation<'_>) -> bool {
         match (self.nonce, self.made, issuance) {
             (Some(nonce), ..) => token.is_of_generation(self.generation, &nonce),
             (None, Some(made), Some(issuance)) => issuance == Issuance { generation: self.generation, at: made },
@@ -107,6 +135,9 @@ pub enum RefreshTokenState {
     /// Later, the token that the current one replaced, while nothing of the current pair was ever used: the response was lost, or
     /// somebody else has it and waits. The family rotates anew, and the unused pair is superseded.
     LateRetry,
+    /// Later, the token that the current one replaced, although the current pair was used: it comes from the network and by the product
+    /// that rotated, and the deployment takes that for a process with an old copy of the tokens. It gets the current pair again.
+    Sibling,
     /// Any other token of the family: it was stolen or replayed. The grant is revoked.
     Replayed,
     /// It does not prove the family secret. It is only refused: otherwise anyone could revoke a grant by
@@ -125,6 +156,7 @@ impl RefreshTokenState {
             Self::Newer => "newer",
             Self::Concurrent => "concurrent",
             Self::LateRetry => "lost_response",
+            Self::Sibling => "sibling",
             Self::Replayed => "replayed",
             Self::Unknown => "stranger",
             Self::Expired => "expired",
@@ -135,7 +167,12 @@ impl RefreshTokenState {
 impl TokenFamily {
     /// A new family of `grant` and its first token.
     #[must_use]
-    pub fn create(grant: &GrantId, key: &RefreshTokenKey, now: Timestamp) -> (Self, RefreshToken) {
+    pub fn create(
+        grant: &GrantId,
+        key: &RefreshTokenKey,
+        requester: Option<Requester>,
+        now: Timestamp,
+    ) -> (Self, RefreshToken) {
         let (secret, nonce) = (Secret::random(), RotationNonce::random());
         let family = Self {
             digest: secret.digest(),
@@ -146,6 +183,7 @@ impl TokenFamily {
             last_issued: now,
             superseded: Superseded::default(),
             late_retry: None,
+            requester,
         };
         let token = RefreshToken::first(grant.clone(), secret, &nonce, Issuance { generation: 1, at: now }, key);
         (family, token)
@@ -153,19 +191,20 @@ impl TokenFamily {
 
     /// The family after one more rotation, by its current token.
     #[must_use]
-    pub fn rotated(&self, now: Timestamp) -> Self {
+    pub fn rotated(&self, requester: Option<Requester>, now: Timestamp) -> Self {
         let previous =
             PreviousToken { generation: self.generation, nonce: Some(self.current), made: Some(self.rotated) };
-        self.rotated_from(previous, now)
+        self.rotated_from(previous, requester, now)
     }
 
     /// The family after one more rotation, by a token that is newer than all that the table knows of.
     #[must_use]
-    pub fn rotated_by_newer(&self, newer: Issuance, now: Timestamp) -> Self {
-        self.rotated_from(PreviousToken { generation: newer.generation, nonce: None, made: Some(newer.at) }, now)
+    pub fn rotated_by_newer(&self, newer: Issuance, requester: Option<Requester>, now: Timestamp) -> Self {
+        let previous = PreviousToken { generation: newer.generation, nonce: None, made: Some(newer.at) };
+        self.rotated_from(previous, requester, now)
     }
 
-    fn rotated_from(&self, previous: PreviousToken, now: Timestamp) -> Self {
+    fn rotated_from(&self, previous: PreviousToken, requester: Option<Requester>, now: Timestamp) -> Self {
         Self {
             generation: previous.generation.saturating_add(1),
             current: RotationNonce::random(),
@@ -173,6 +212,7 @@ impl TokenFamily {
             rotated: now,
             last_issued: now,
             superseded: Superseded { nonce: None, generations: self.superseded.unexpired(now) },
+            requester,
             ..self.clone()
         }
     }
@@ -180,7 +220,7 @@ impl TokenFamily {
     /// The family after it has rotated anew, by the token that its current one had replaced: that pair is superseded. Its access
     /// tokens were signed before `now`.
     #[must_use]
-    pub fn rotated_anew(&self, now: Timestamp) -> Self {
+    pub fn rotated_anew(&self, requester: Option<Requester>, now: Timestamp) -> Self {
         let mut generations = self.superseded.unexpired(now);
         generations.push((self.generation, now.plus(access_token::LIFETIME)));
         Self {
@@ -189,7 +229,8 @@ impl TokenFamily {
             rotated: now,
             last_issued: now,
             superseded: Superseded { nonce: Some(self.current), generations },
-            late_retry: Some(now),
+            late_retry: Some(LateRetry { at: now, network: requester.map(Requester::network) }),
+            requester,
             ..self.clone()
         }
     }
@@ -218,17 +259,17 @@ impl TokenFamily {
         self.digest.matches(&token.family_digest())
     }
 
-    /// Classifies a presented token. `issuance` is what it says of itself, if that is proven, `seen` the newest generation of which
-    /// mcp has seen an access token, `expires` when the family ends.
+    /// Classifies a presented token. `seen` is the newest generation of which mcp has seen an access token, `expires` when the family
+    /// ends, and `sibling_window` how long after a rotation a sibling may present what was replaced.
     #[must_use]
     pub fn classify(
         &self,
-        token: &RefreshToken,
-        issuance: Option<Issuance>,
+        presentation: &Presentation<'_>,
         seen: u32,
         expires: Timestamp,
-        now: Timestamp,
+        sibling_window: Duration,
     ) -> RefreshTokenState {
+        let &Presentation { token, issuance, at: now, .. } = presentation;
         if !self.is_proven_by(token) {
             return RefreshTokenState::Unknown;
         }
@@ -239,7 +280,7 @@ impl TokenFamily {
             // mcp sees no access token of a later pair, unless the table has been restored: then this token had been replaced.
             return if seen <= self.generation { RefreshTokenState::Current } else { RefreshTokenState::Replayed };
         }
-        let is_previous = self.previous.is_some_and(|previous| previous.is(token, issuance));
+        let is_previous = self.is_previous(presentation);
         let is_superseded = self
             .superseded
             .nonce
@@ -251,9 +292,26 @@ impl TokenFamily {
         if is_previous && seen < self.generation {
             return RefreshTokenState::LateRetry;
         }
+        if self.comes_from_a_sibling(presentation, sibling_window) {
+            return RefreshTokenState::Sibling;
+        }
         match issuance {
             Some(issuance) if issuance.generation > self.generation => RefreshTokenState::Newer,
             _ => RefreshTokenState::Replayed,
         }
+    }
+
+    /// Whether the presented token, which proves the family secret, is the one that the current one replaced at most `window` ago, and
+    /// comes from the network and by the product that rotated.
+    #[must_use]
+    pub fn comes_from_a_sibling(&self, presentation: &Presentation<'_>, window: Duration) -> bool {
+        presentation.requester.is_some()
+            && presentation.requester == self.requester
+            && presentation.at.since(self.rotated) <= window
+            && self.is_previous(presentation)
+    }
+
+    fn is_previous(&self, presentation: &Presentation<'_>) -> bool {
+        self.previous.is_some_and(|previous| previous.is(presentation))
     }
 }

@@ -8,15 +8,18 @@
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0, used?: 1795…, authentication?: "private_key_jwt" }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, previous_turned?: 1795…,
-//!                  turned: 1795…, retries?: 3, retried?: 1795… }, and once a late retry has superseded a pair
+//!                  turned: 1795…, turned_by?: <16 bytes>, retries?: 3, retried?: 1795… }, and once a late retry has superseded a
+//!                  pair
 //!              + { previous_generation?: 4, superseded_salt?: <16 bytes>,
-//!                  superseded?: <12 bytes each: generation, when its access tokens have expired>, late_retry: 1795… }
+//!                  superseded?: <12 bytes each: generation, when its access tokens have expired>, late_retry: 1795…,
+//!                  late_retry_by?: <8 bytes> }
 //! ended        + { why: "revoked", ended: 1795… }
 //! ```
 //!
 //! The four attributes from `membership` on are what the approval rests on ([`crate::oauth::approval_basis`]). Whoever reads a grant to
 //! let somebody in compares them with the membership: a grant may be over although its own item does not say so yet.
 //! Without `scope_meaning` the scopes mean what they did before there was one ([`crate::oauth::scope_meaning`]).
+//! `turned_by` and `late_retry_by` are digests of networks and products, by a key that is not in the table.
 //! `previous_generation` is there when it is not the one before `generation`. `previous` is not there when the token that the current
 //! one replaced was newer than the table, which had been restored: then its generation and `previous_turned` identify it. Families of earlier versions may have `answered`, when the
 //! current token was last issued.
@@ -59,8 +62,9 @@ use crate::oauth::instance_id::InstanceId;
 use crate::oauth::pkce::CodeChallenge;
 use crate::oauth::redirect_uri::RedirectUri;
 use crate::oauth::refresh_token::RotationNonce;
-use crate::oauth::refresh_token_rotation::{PreviousToken, RETRIES, Superseded, TokenFamily};
+use crate::oauth::refresh_token_rotation::{LateRetry, PreviousToken, RETRIES, Superseded, TokenFamily};
 use crate::oauth::requested_scopes::RequestedScopes;
+use crate::oauth::requester::{NetworkDigest, Requester};
 use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
@@ -238,6 +242,11 @@ impl Grants {
         }
         if let Some(family) = &active.family {
             set.push_str(", family_digest = :family, generation = :generation, salt = :salt, turned = :turned");
+            if let Some(requester) = family.requester {
+                set.push_str(", turned_by = :turned_by");
+                update = update
+                    .expression_attribute_values(":turned_by", Value::from(requester.to_bytes().as_slice()).0);
+            }
             update = with_family(update, family)
                 .expression_attribute_values(":family", Value::from(family.digest.as_bytes().as_slice()).0);
         }
@@ -299,7 +308,12 @@ impl Grants {
             ("previous_turned", previous.and_then(|token| token.made).map(Value::from)),
             ("superseded_salt", next.superseded.nonce.map(|nonce| Value::from(nonce.as_bytes().as_slice()))),
             ("superseded", (!superseded.is_empty()).then(|| Value::from(superseded.as_slice()))),
-            ("late_retry", next.late_retry.map(Value::from)),
+            ("late_retry", next.late_retry.map(|retry| Value::from(retry.at))),
+            (
+                "late_retry_by",
+                next.late_retry.and_then(|retry| retry.network).map(|network| Value::from(network.as_bytes().as_slice())),
+            ),
+            ("turned_by", next.requester.map(|requester| Value::from(requester.to_bytes().as_slice()))),
         ];
         let mut update = self
             .transition(&grant.id, condition, grant.expires_with(next))
@@ -402,7 +416,7 @@ impl Grants {
                 "SET #state = :ended, why = :why, ended = :at, expires = :expires, made_by = :made_by \
                  REMOVE effective, authentication, family_digest, generation, salt, previous, previous_turned, turned, answered, \
                  since, seen, used, retries, retried, previous_generation, superseded_salt, superseded, late_retry, \
-                 limited_to, limited_through, limited_by",
+                 late_retry_by, turned_by, limited_to, limited_through, limited_by",
             );
         Ok(matches!(self.compare_and_swap(update).await?, Update::Applied))
     }
@@ -689,7 +703,19 @@ fn read_family(item: &Item, digest: &[u8]) -> Option<TokenFamily> {
             },
             generations: read_superseded(item.bytes("superseded").unwrap_or_default())?,
         },
-        late_retry: if item.has("late_retry") { Some(item.time("late_retry")?) } else { None },
+        late_retry: if item.has("late_retry") {
+            let network = match item.bytes("late_retry_by") {
+                Some(network) => Some(NetworkDigest::from_bytes(network)?),
+                None => None,
+            };
+            Some(LateRetry { at: item.time("late_retry")?, network })
+        } else {
+            None
+        },
+        requester: match item.bytes("turned_by") {
+            Some(requester) => Some(Requester::from_bytes(requester)?),
+            None => None,
+        },
     })
 }
 

@@ -202,11 +202,15 @@ pub enum Event<'a> {
         /// Its person, under the same condition.
         #[serde(skip_serializing_if = "Option::is_none")]
         person: Option<&'a str>,
-        /// The state of the token: `current`, `newer`, `concurrent`, `lost_response`, `replayed`, `stranger` or `expired`.
+        /// The state of the token: `current`, `newer`, `concurrent`, `lost_response`, `sibling`, `replayed`, `stranger` or `expired`.
         verdict: &'static str,
         /// The generation that it says it is of, if that is proven, and the token belongs to the grant.
         #[serde(skip_serializing_if = "Option::is_none")]
         generation: Option<u32>,
+        /// `yes` for a replay within an hour of the rotation, from the network and by the product that rotated: perhaps a process with
+        /// an old copy of the tokens.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        like_sibling: Option<&'static str>,
         /// How the client proved itself: `none`, `client_secret` or `private_key_jwt`.
         authentication: &'static str,
         /// The audience that its assertion names, if it proved itself by one: `issuer` or `token_endpoint`.
@@ -221,6 +225,12 @@ pub enum Event<'a> {
         connection: ConnectionRef<'a>,
         /// When the earlier one was, in seconds since 1970. This one is at the time of the event.
         earlier: i64,
+        /// A digest of the network that it came from, by a key of the deployment, if that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        network: Option<&'a str>,
+        /// The same of the earlier one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        earlier_network: Option<&'a str>,
     },
     /// A person is about to change what a connection of theirs may do. Written before the write, so that no crash can hide it;
     /// [`Event::GrantChanged`] follows unless the write fails, or another was faster.
@@ -583,10 +593,13 @@ fn count(event: &Event<'_>, metrics: &mut RequestMetrics) {
     match event {
         Event::GrantApproved { .. } => metrics.count_approval(),
         Event::GrantUsed { .. } => metrics.count_connection(),
-        Event::RefreshJudged { verdict, .. } => {
+        Event::RefreshJudged { verdict, like_sibling, .. } => {
             metrics.count_refresh(verdict);
             if *verdict == "replayed" {
                 metrics.count_replay();
+            }
+            if like_sibling.is_some() {
+                metrics.count_sibling_replay();
             }
         }
         Event::CodeJudged { verdict: "replayed", .. } => metrics.count_replay(),

@@ -9,6 +9,7 @@
 //! | `Approvals` | | | a person approved a client |
 //! | `Connections` | | | the first call of a grant: a connection has come about |
 //! | `Replays` | | | a code or refresh token that was used before |
+//! | `SiblingReplays` | | | of these, one that may have been a process with an old copy of the tokens |
 //! | `SignInMailFailed` | | | Supabase could not send a mail to sign in with, for a setting of the project or its mail server |
 //! | `LateRetriesRepeated` | | | a refresh token was retried late, for the second time of its grant in a day |
 //! | `UnlistedTools` | | | a tool of a tenant was left out of a list, as hosts would refuse every tool for its definition |
@@ -69,6 +70,11 @@ impl RequestMetrics {
     /// Counts a code or refresh token that was used before.
     pub(crate) fn count_replay(&mut self) {
         self.count("Replays");
+    }
+
+    /// Counts a refresh token that was used before, perhaps by a process with an old copy of the tokens.
+    pub(crate) fn count_sibling_replay(&mut self) {
+        self.count("SiblingReplays");
     }
 
     /// Counts a refusal, by its reason.
@@ -151,6 +157,7 @@ impl RequestMetrics {
             "Connections",
             "LateRetriesRepeated",
             "Replays",
+            "SiblingReplays",
             "SignInMailFailed",
             "StaleChanges",
             "UnlistedTools",

@@ -2,13 +2,13 @@
 
 use std::net::IpAddr;
 
-use shared::environment::{ConfigError, Environment};
-use shared::lambda::Request;
-use shared::telemetry::request_context::RequestContext;
+use crate::environment::{ConfigError, Environment};
+use crate::lambda::Request;
+use crate::telemetry::request_context::RequestContext;
 
 /// Who says where a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ClientAddress {
+pub enum ClientAddress {
     /// API Gateway, which people reach directly.
     Gateway,
     /// The proxy before API Gateway, which adds it to `X-Forwarded-For`. API Gateway adds the proxy.
@@ -22,7 +22,7 @@ impl ClientAddress {
     ///
     /// # Errors
     /// When it is another word.
-    pub(crate) fn new(environment: &Environment) -> Result<Self, ConfigError> {
+    pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
         match environment.optional("CLIENT_ADDRESS").as_deref() {
             None | Some("gateway") => Ok(Self::Gateway),
             Some("forwarded") => Ok(Self::Forwarded),
@@ -32,7 +32,7 @@ impl ClientAddress {
     }
 
     /// The address of `request`: an IPv4 address, or the IPv6 network of one subscriber (RFC 6177 §2). Nothing where it is not known.
-    pub(crate) fn of(self, request: &Request) -> Option<IpAddr> {
+    pub fn of(self, request: &Request) -> Option<IpAddr> {
         let address = match self {
             Self::Gateway => RequestContext::current()?.ip()?.parse().ok()?,
             Self::Forwarded => forwarded(request)?,
@@ -72,7 +72,7 @@ mod tests {
         ] {
             let request = http::Request::get("/");
             let request = header.map_or(http::Request::get("/"), |header| request.header("x-forwarded-for", header));
-            let request = request.body(shared::lambda::Body::Empty).unwrap();
+            let request = request.body(crate::lambda::Body::Empty).unwrap();
             let expected = expected.map(|address| address.parse::<IpAddr>().unwrap());
             assert_eq!(ClientAddress::Forwarded.of(&request), expected, "{header:?}");
             assert_eq!(ClientAddress::Unknown.of(&request), None, "{header:?}");
