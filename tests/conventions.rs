@@ -12,7 +12,7 @@ fn functions_depend_on_no_aws_crate_and_not_on_each_other() {
     let functions = names(&format!("{ROOT}/functions"));
     assert_eq!(
         functions,
-        ["admin", "audit", "authorize", "feed", "login", "mcp", "register", "revoke", "token", "wellknown"]
+        ["admin", "audit", "authorize", "feed", "login", "mcp", "people", "register", "revoke", "token", "wellknown"]
     );
 
     for function in &functions {
@@ -232,6 +232,7 @@ fn every_dependency_has_its_reason() {
         "login",
         "mcp",
         "feed",
+        "people",
         "register",
         "revoke",
         "token",

@@ -18,6 +18,7 @@ pub mod joint_revocations;
 pub mod membership_changes;
 pub mod operator;
 pub mod pending_scopes;
+mod seen_people;
 mod transaction;
 mod used_assertions;
 pub mod workspace;
