@@ -235,6 +235,8 @@ async fn banned_or_deleted_person_has_nothing_left_that_works() {
         for token in [&here.access, &elsewhere.access, &bens.access, &key, &bens_key] {
             assert_eq!(reads(&test_system, token).await.status, 200);
         }
+        // What an index hid would be marked later, with another reason.
+        test_system.settled().await;
 
         let told = test_system.deliver_person(kind, ANA, 7).await;
 
@@ -260,12 +262,11 @@ async fn banned_or_deleted_person_has_nothing_left_that_works() {
             test_system.audit("key_revoked").into_iter().filter(|event| event["key"] == key_id.as_str()).collect();
         assert_eq!(revoked.len(), 1, "{revoked:?}");
         let person = test_system.person_id(ANA);
-        let known: Vec<_> =
-            test_system.audit("person_followed").into_iter().filter(|event| event["reason"] == reason).collect();
-        assert_eq!(
-            known.last().unwrap(),
-            &json!({ "event": "person_followed", "person": person.as_str(), "reason": reason, "change": 7, "tenants": 2 })
-        );
+        let expected = json!({
+            "event": "person_followed", "person": person.as_str(), "reason": reason, "change": 7, "tenants": 2,
+        });
+        // The audit is of all test systems.
+        assert!(test_system.audit("person_followed").contains(&expected), "{expected}");
 
         // It comes again, as it always does, and ends nothing that has begun since.
         test_system.set_role("acme", ANA, "owner").await;
