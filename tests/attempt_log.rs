@@ -210,13 +210,20 @@ async fn requests_without_an_attempt_id_are_reported() {
     let test_system = TestSystem::new().await;
     let mut log = AttemptLog::default();
     let nobody = format!("nobody-{}", &test_system.random()[..20]);
+    let ana = test_system.person("ana@example.com");
+    ana.sign_in("/auth/login").await;
     for _ in 0..2 {
-        assert_eq!(test_system.get(&format!("/oauth/authorize?client_id={nobody}")).await.status, 400);
+        assert_eq!(ana.open(&format!("/oauth/authorize?client_id={nobody}")).await.status, 400);
     }
     let known = test_system.connector(&nobody).await.client_id;
-    let code = |client| [("grant_type", "authorization_code"), ("code", "made-up"), ("client_id", client)];
-    assert_eq!(test_system.post_form("/oauth/token", &code(&nobody)).await.status, 401);
-    assert_eq!(test_system.post_form("/oauth/token", &code(&known)).await.status, 400);
+    let exchange = async |code: &str, client: &str| {
+        let verifier = test_system.random();
+        let form = [("grant_type", "authorization_code"), ("code", code), ("client_id", client)];
+        let form = [&form[..], &[("code_verifier", verifier.as_str())]].concat();
+        test_system.post_form("/oauth/token", &form).await.status
+    };
+    assert_eq!(exchange(&format!("ac_{}", "A".repeat(64)), &nobody).await, 401);
+    assert_eq!(exchange("made-up", &known).await, 400);
 
     let lines = test_system.audit_lines();
     for line in lines.iter().filter(|line| line["client"] == nobody.as_str() || line["client"] == known.as_str()) {

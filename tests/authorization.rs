@@ -57,6 +57,22 @@ async fn nobody_is_redirected_to_a_client_before_they_sign_in() {
     }
 }
 
+/// A malformed request ends with an error whatever client it names, so nobody looks for the client before the person has signed in.
+#[tokio::test(flavor = "multi_thread")]
+async fn malformed_request_of_an_unknown_client_leads_to_sign_in_first() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    for (well_formed, status) in [(false, 303), (true, 400)] {
+        let method = if well_formed { "S256" } else { "plain" };
+        let changes = [("client_id", Some("c_unknown")), ("code_challenge_method", Some(method))];
+        let ask = connector.authorization_request_with(&changes);
+        assert_eq!(test_system.person("ana@example.com").open(&ask.url).await.status, status, "{method}");
+        let page = test_system.person("ana@example.com").sign_in(&ask.url).await;
+        assert_eq!(page.status, 400, "{method}: {page:?}");
+        assert!(page.body.contains("This application is not known here"), "{method}: {page:?}");
+    }
+}
+
 /// A request that does not fit the way through sign-in is refused at once, not after the person has typed a password.
 #[tokio::test(flavor = "multi_thread")]
 async fn too_long_request_is_refused_before_sign_in() {

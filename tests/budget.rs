@@ -119,3 +119,23 @@ async fn every_request_stays_within_its_call_budget() {
         "membership, left: read, written; grants listed, read, marked; read once more; keys listed, read, revoked"
     );
 }
+
+/// Of a person in one tenant who has nothing there.
+#[tokio::test(flavor = "multi_thread")]
+async fn end_of_a_person_stays_within_its_call_budget() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    for (kind, most, what) in [
+        (
+            "PERSON_BANNED",
+            8,
+            "memberships listed, their tenants read; read, written; grants listed; keys listed, read; read",
+        ),
+        ("PERSON_DELETED", 7, "memberships listed; read, written; grants listed; keys listed, read; read"),
+    ] {
+        calls.clear();
+        assert_eq!(test_system.deliver_person(kind, "ben@example.com", 3).await.status, 204);
+        assert!(!calls.take().is_empty());
+        assert_eq!(calls.requests(), most, "{kind}: {what}");
+    }
+}

@@ -12,7 +12,7 @@ fn functions_depend_on_no_aws_crate_and_not_on_each_other() {
     let functions = names(&format!("{ROOT}/functions"));
     assert_eq!(
         functions,
-        ["admin", "audit", "authorize", "feed", "login", "mcp", "register", "revoke", "token", "wellknown"]
+        ["admin", "audit", "authorize", "feed", "login", "mcp", "people", "register", "revoke", "token", "wellknown"]
     );
 
     for function in &functions {
@@ -219,6 +219,21 @@ fn cargo_run_starts_the_local_system() {
     assert_eq!(names, ["name = \"local\""]);
 }
 
+/// A rule that the threat model names is held by a test of that name.
+#[test]
+fn threat_model_names_tests_that_exist() {
+    let document = read(&format!("{ROOT}/docs/threat-model.md"));
+    let tests: String = sources(&format!("{ROOT}/tests")).iter().map(|path| read(path)).collect();
+    let named = document.split('`').skip(1).step_by(2).filter(|word| word.matches('_').count() >= 3);
+    let named: Vec<_> =
+        named.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).collect();
+
+    assert!(named.len() > 20, "{named:?}");
+    for name in named {
+        assert!(tests.contains(&format!("fn {name}(")), "{name}");
+    }
+}
+
 /// Every dependency says why it is there.
 #[test]
 fn every_dependency_has_its_reason() {
@@ -232,6 +247,7 @@ fn every_dependency_has_its_reason() {
         "login",
         "mcp",
         "feed",
+        "people",
         "register",
         "revoke",
         "token",

@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use test_system::connector::UNKNOWN_REFRESH_TOKEN;
 use test_system::{TestSystem, claims};
 
 /// OAuth 2.1 §3.2.3, RFC 9068 §2.2: the whole answer, and the whole token.
@@ -189,7 +190,7 @@ async fn empty_client_secret_is_no_secret() {
     }
     // A secret that is not empty proves nothing of a client that has none.
     let wrong = format!("Basic {}", STANDARD.encode(format!("{id}:x")));
-    let form = [("grant_type", "refresh_token"), ("refresh_token", "rt_x")];
+    let form = [("grant_type", "refresh_token"), ("refresh_token", UNKNOWN_REFRESH_TOKEN)];
     let answer = test_system.post_form_with("/oauth/token", &form, &[("authorization", &wrong)]).await;
     assert_eq!((answer.status, &answer.json()["error"]), (401, &json!("invalid_client")));
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use shared::oauth::tenant::PersonId;
 use test_system::TestSystem;
-use test_system::connector::Connector;
+use test_system::connector::{Connector, UNKNOWN_REFRESH_TOKEN};
 use test_system::http_response::HttpResponse;
 use test_system::metadata_document_host::{Behaviour, MetadataDocumentHost, http};
 use test_system::person::{Form, Person};
@@ -457,17 +457,17 @@ async fn nothing_is_fetched_before_sign_in() {
         let answer = test_system.get(&ask.url).await;
         assert!(answer.status == 303 && answer.location().contains("/auth/login"), "{answer:?}");
     }
-    let refusal = connector.refresh("rt_x").await;
+    let refusal = connector.refresh(UNKNOWN_REFRESH_TOKEN).await;
     assert_eq!((refusal.status, &refusal.json()["error"]), (401, &json!("invalid_client")));
     assert_eq!((documents.request_count("/client.json"), test_system.count("clients").await), (0, 0));
 
     let page = test_system.person("ana@example.com").sign_in(&ask.url).await;
     assert!(page.status == 200 && page.body.contains("Some Client"), "{page:?}");
     assert_eq!((documents.request_count("/client.json"), test_system.count("clients").await), (1, 1));
-    let refusal = connector.refresh("rt_x").await;
+    let refusal = connector.refresh(UNKNOWN_REFRESH_TOKEN).await;
     assert_eq!((refusal.status, &refusal.json()["error"]), (400, &json!("invalid_grant")));
     let secretive = Connector { secret: Some("made-up".to_owned()), ..connector };
-    let refusal = secretive.refresh("rt_x").await;
+    let refusal = secretive.refresh(UNKNOWN_REFRESH_TOKEN).await;
     assert_eq!((refusal.status, &refusal.json()["error"]), (401, &json!("invalid_client")));
 }
 
@@ -601,11 +601,11 @@ async fn document_is_kept_as_long_as_a_grant() {
         tokens = used.refresh(&tokens.refresh.unwrap()).await.tokens(&test_system);
     }
 
-    let refused = unused.refresh("rt_x").await;
+    let refused = unused.refresh(UNKNOWN_REFRESH_TOKEN).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     // The forgotten one may still lie in the table, and comes back all the same.
     assert_eq!(signed_in(&test_system).await.open(&unused.authorization_request("skills:read").url).await.status, 200);
-    let refused = unused.refresh("rt_x").await;
+    let refused = unused.refresh(UNKNOWN_REFRESH_TOKEN).await;
     assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("invalid_grant")));
 }
 
@@ -800,10 +800,18 @@ async fn address_that_failed_is_not_asked_again_for_a_while() {
 
         test_system.advance(seconds - 1);
         refused(&ana.open(&url).await, "it could not be used a moment ago");
-        assert_eq!((documents.request_count(path), connector.refresh("rt_x").await.status), (1, 401), "{path}");
+        assert_eq!(
+            (documents.request_count(path), connector.refresh(UNKNOWN_REFRESH_TOKEN).await.status),
+            (1, 401),
+            "{path}"
+        );
         test_system.advance(1);
         assert_eq!(ana.open(&url).await.status, 200, "{path}");
-        assert_eq!((documents.request_count(path), connector.refresh("rt_x").await.status), (2, 400), "{path}");
+        assert_eq!(
+            (documents.request_count(path), connector.refresh(UNKNOWN_REFRESH_TOKEN).await.status),
+            (2, 400),
+            "{path}"
+        );
     }
 }
 

@@ -98,7 +98,7 @@ impl RecordedTraffic {
         // Refused.
         let ask = connector.authorization_request_with(&[("scope", Some("made\u{e9}up"))]);
         ana.open(&ask.url).await;
-        assert_eq!(test_system.get("/oauth/authorize?client_id=nobody").await.status, 400);
+        assert_eq!(ana.open("/oauth/authorize?client_id=nobody").await.status, 400);
 
         // A mail was requested, and none is sent.
         test_system.supabase().configure(|config| config.mail_server_down = true);

@@ -218,6 +218,121 @@ async fn removed_members_are_in_no_list() {
     assert_eq!(expires, test_system.now() + 30 * 24 * 60 * 60);
 }
 
+/// Who is banned or deleted at the sign-in service has nothing left that works: in no tenant, of no kind, whatever an index shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn banned_or_deleted_person_has_nothing_left_that_works() {
+    for (kind, reason, stays) in
+        [("PERSON_BANNED", "person_banned", Some("owner")), ("PERSON_DELETED", "person_deleted", None)]
+    {
+        let test_system = TestSystem::new().await;
+        let (connector, here) = test_system.connect(ANA, "acme", SCOPE).await;
+        let (_, elsewhere) = test_system.connect(ANA, "globex", SCOPE).await;
+        let (_, bens) = test_system.connect(BEN, "acme", SCOPE).await;
+        let ask = connector.authorization_request(SCOPE);
+        let unused = test_system.person(ANA).code(&ask, "acme").await;
+        let (key, made) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
+        let (bens_key, _) = test_system.create_api_key(BEN, "acme", "skills:read", None).await;
+        for token in [&here.access, &elsewhere.access, &bens.access, &key, &bens_key] {
+            assert_eq!(reads(&test_system, token).await.status, 200);
+        }
+        // What an index hid would be marked later, with another reason.
+        test_system.settled().await;
+
+        let told = test_system.deliver_person(kind, ANA, 7).await;
+
+        assert_eq!((told.status, told.body.as_str(), told.header("cache-control")), (204, "", Some("no-store")));
+        for token in [&here.access, &elsewhere.access, &key] {
+            assert_eq!(reads(&test_system, token).await.status, 401, "{kind}");
+        }
+        let refreshed = connector.refresh(here.refresh.as_ref().unwrap()).await;
+        assert_eq!((refreshed.status, &refreshed.json()["error"]), (400, &json!("invalid_grant")));
+        let exchanged = connector.exchange(&ask, &unused).await;
+        assert_eq!((exchanged.status, &exchanged.json()["error"]), (400, &json!("invalid_grant")));
+        for token in [&bens.access, &bens_key] {
+            assert_eq!(reads(&test_system, token).await.status, 200, "{kind}");
+        }
+        assert_eq!(role(&test_system, ANA, "acme").await.as_deref(), stays);
+        for token in [&here.access, &elsewhere.access] {
+            let ended = events(&test_system, "grant_ended", &grant_of(token));
+            assert_eq!(ended.len(), 1, "{ended:?}");
+            assert_eq!(ended[0]["reason"], reason);
+        }
+        let key_id = made.id.to_text();
+        let revoked: Vec<_> =
+            test_system.audit("key_revoked").into_iter().filter(|event| event["key"] == key_id.as_str()).collect();
+        assert_eq!(revoked.len(), 1, "{revoked:?}");
+        let person = test_system.person_id(ANA);
+        let expected = json!({
+            "event": "person_followed", "person": person.as_str(), "reason": reason, "change": 7, "tenants": 2,
+        });
+        // The audit is of all test systems.
+        assert!(test_system.audit("person_followed").contains(&expected), "{expected}");
+
+        // It comes again, as it always does, and ends nothing that has begun since.
+        test_system.set_role("acme", ANA, "owner").await;
+        let (_, again) = test_system.connect(ANA, "acme", SCOPE).await;
+        let (another_key, _) = test_system.create_api_key(ANA, "acme", "skills:read", None).await;
+        assert_eq!(test_system.deliver_person(kind, ANA, 7).await.status, 204);
+        for token in [&again.access, &another_key] {
+            assert_eq!(reads(&test_system, token).await.status, 200, "{kind}");
+        }
+        assert_eq!(test_system.deliver_person(kind, ANA, 6).await.status, 204);
+        assert_eq!(reads(&test_system, &again.access).await.status, 200, "{kind}: an earlier change, late");
+        // The next change counts.
+        assert_eq!(test_system.deliver_person(kind, ANA, 8).await.status, 204);
+        for token in [&again.access, &another_key] {
+            assert_eq!(reads(&test_system, token).await.status, 401, "{kind}");
+        }
+    }
+}
+
+/// Whatever call fails, the sender is told to come back, and then nothing is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn interrupted_end_of_a_person_is_completed_by_redelivery() {
+    for kind in ["PERSON_BANNED", "PERSON_DELETED"] {
+        for late in [false, true] {
+            let (made, fails) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
+            let (calls, failing) = (Arc::clone(&made), Arc::clone(&fails));
+            let interceptor = move |call: Call| {
+                let ours = call.function == "feed" && call.service == Service::DynamoDb;
+                let broken = ours && calls.fetch_add(1, Ordering::SeqCst) == failing.load(Ordering::SeqCst);
+                let denied = if late {
+                    Decision::FailAfter(InjectedError::DENIED)
+                } else {
+                    Decision::FailBefore(InjectedError::DENIED)
+                };
+                async move { if broken { denied } else { Decision::Pass } }
+            };
+            let test_system = TestSystem::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
+            for (broken, number) in (0..).zip(1..) {
+                let mut connected = Vec::new();
+                for (tenant, role) in [("acme", "owner"), ("globex", "viewer")] {
+                    test_system.set_role(tenant, ANA, role).await;
+                    connected.push(test_system.connect(ANA, tenant, "skills:read").await.1.access);
+                }
+                connected.push(test_system.create_api_key(ANA, "acme", "skills:read", None).await.0);
+                made.store(0, Ordering::SeqCst);
+                fails.store(broken, Ordering::SeqCst);
+
+                let first = test_system.deliver_person(kind, ANA, number).await;
+
+                fails.store(usize::MAX, Ordering::SeqCst);
+                if first.status == 503 {
+                    assert_eq!(test_system.deliver_person(kind, ANA, number).await.status, 204, "{kind} {broken}");
+                }
+                for token in &connected {
+                    assert_eq!(reads(&test_system, token).await.status, 401, "{kind} {broken} {late}");
+                }
+                // Every one of its calls has failed once.
+                if first.status == 204 {
+                    assert!(broken > 8, "{kind}: {broken}");
+                    break;
+                }
+            }
+        }
+    }
+}
+
 /// A membership that becomes another's, in a tenant that nobody has heard of yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_moved_to_another_tenant_is_two_changes() {
@@ -237,6 +352,8 @@ async fn row_moved_to_another_tenant_is_two_changes() {
 async fn unsigned_or_stale_deliveries_are_rejected() {
     const STALE: &str = "webhook-timestamp is more than five minutes off.";
     const UNSIGNED: &str = "The delivery is not signed as it must be.";
+    const ROWS: &str =
+        "INSERT has a record, DELETE an old_record, and UPDATE both. What is of a person has a person alone.";
     let test_system = TestSystem::new().await;
     let body = &test_system.membership_change(BEN, "acme", Some("member"), None, 1).to_string();
     let other = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldC1vdGhlcg==";
@@ -273,8 +390,9 @@ async fn unsigned_or_stale_deliveries_are_rejected() {
     let large = format!("{body}{}", " ".repeat(16 * 1024));
     assert_eq!(test_system.deliver_webhook(&large, |headers| headers).await.status, 413);
     for (body, sentence) in [
-        ("[]".to_owned(), "The body must be a JSON object with type, record, old_record and sequence."),
-        (body.replace("DELETE", "INSERT"), "INSERT has a record, DELETE an old_record, and UPDATE both."),
+        ("[]".to_owned(), "The body must be a JSON object with type, record, old_record or person, and sequence."),
+        (body.replace("DELETE", "INSERT"), ROWS),
+        (body.replace("DELETE", "PERSON_BANNED"), ROWS),
         (body.replace("acme", "Acme"), "tenant must be 1 to 64 of a-z, 0-9, _ and -."),
         (body.replace("5c1f6b0a", "ben"), "person must be a UUID in lower case."),
     ] {

@@ -9,7 +9,7 @@ use local::interceptor::{Call, Decision, InjectedError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use test_system::TestSystem;
-use test_system::connector::AuthorizationRequest;
+use test_system::connector::{AuthorizationRequest, UNKNOWN_REFRESH_TOKEN};
 use test_system::http_response::HttpResponse;
 
 use crate::script::at;
@@ -142,10 +142,14 @@ async fn each_token_error_tells_the_client_how_to_recover() {
     refused.add("ClientCredentials", with_header("Bearer x").await, RegisterAgain);
     for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
         refused.add("UnknownClient", exchange(&[("client_id", Some(unknown))]).await, RegisterAgain);
-        let nonsense = [("client_id", Some(unknown)), ("code", Some("nonsense"))];
-        refused.add("UnknownClient", exchange(&nonsense).await, RegisterAgain);
-        let form = [("grant_type", "refresh_token"), ("refresh_token", "nonsense"), ("client_id", unknown)];
+        let form = [("grant_type", "refresh_token"), ("refresh_token", UNKNOWN_REFRESH_TOKEN), ("client_id", unknown)];
         refused.add("UnknownClient", test_system.post_form("/oauth/token", &form).await, RegisterAgain);
+        // What no server has issued asks nobody whether the client is known.
+        let nonsense = [("client_id", Some(unknown)), ("code", Some("nonsense"))];
+        refused.add("MalformedCode", exchange(&nonsense).await, AuthorizeAgain);
+        let form = [("grant_type", "refresh_token"), ("refresh_token", "nonsense"), ("client_id", unknown)];
+        let answer = test_system.post_form("/oauth/token", &form).await;
+        refused.add("MalformedRefreshToken", answer, AuthorizeAgain);
     }
     refused.add("ClientAuthentication", exchange(&[("client_secret", Some("made up"))]).await, RegisterAgain);
     refused.add("ClientAuthentication", secret(None).await, RegisterAgain);
@@ -225,7 +229,7 @@ async fn each_token_error_tells_the_client_how_to_recover() {
     test_system.remove_member("acme", "ana@example.com").await;
     refused.add("GrantOver", client.refresh(&left).await, AuthorizeAgain);
     // The other client was never used, and its time is over.
-    refused.add("UnknownClient", other.refresh("rt_x").await, RegisterAgain);
+    refused.add("UnknownClient", other.refresh(UNKNOWN_REFRESH_TOKEN).await, RegisterAgain);
 
     // Two at the same moment: tests/interleavings.rs.
     // Nor what comes of keys: tests/private_key_jwt.rs.
@@ -256,15 +260,18 @@ async fn each_revocation_error_tells_the_client_how_to_recover() {
     refused.add("MissingToken", revoke(&[("client_id", id)]).await, FixRequest("invalid_request"));
     refused.add("ApiKey", revoke(&[("token", &key), ("client_id", id)]).await, FixRequest("unsupported_token_type"));
     for unknown in ["c_unknown", "nobody", "https://nobody.example/client.json"] {
-        refused.add("UnknownClient", revoke(&[("token", "x"), ("client_id", unknown)]).await, RegisterAgain);
-        refused.add("UnknownClient", revoke(&[("token", "rt_x"), ("client_id", unknown)]).await, RegisterAgain);
+        let form = [("token", UNKNOWN_REFRESH_TOKEN), ("client_id", unknown)];
+        refused.add("UnknownClient", revoke(&form).await, RegisterAgain);
+        let form = [("token", "x"), ("client_id", unknown), ("client_secret", "made up")];
+        refused.add("UnknownClient", revoke(&form).await, RegisterAgain);
     }
-    for secret in ["", "wrong"] {
-        let form = [("token", "x"), ("client_id", confidential.client_id.as_str()), ("client_secret", secret)];
+    for (token, secret) in [(UNKNOWN_REFRESH_TOKEN, ""), (UNKNOWN_REFRESH_TOKEN, "wrong"), ("x", "wrong")] {
+        let form = [("token", token), ("client_id", confidential.client_id.as_str()), ("client_secret", secret)];
         refused.add("ClientAuthentication", revoke(&form).await, RegisterAgain);
     }
     broken.store(true, Ordering::SeqCst);
-    refused.add("Upstream", revoke(&[("token", "x"), ("client_id", id)]).await, RetryLater);
+    let form = [("token", UNKNOWN_REFRESH_TOKEN), ("client_id", id)];
+    refused.add("Upstream", revoke(&form).await, RetryLater);
 
     // Keys: tests/private_key_jwt.rs.
     let elsewhere = ["ClientKeysUnavailable", "WeakerAuthentication"];
@@ -278,7 +285,7 @@ async fn forgotten_client_recovers_by_registering_again() {
     let client = test_system.connector("Claude").await;
     let ana = test_system.person("ana@example.com");
     test_system.advance(31 * 24 * 3600);
-    assert_eq!(client.refresh("rt_x").await.json()["error"], "invalid_client");
+    assert_eq!(client.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_client");
 
     let again = test_system.connector("Claude").await;
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use test_system::TestSystem;
+use test_system::connector::UNKNOWN_REFRESH_TOKEN;
 
 use crate::events::event;
 
@@ -316,7 +317,9 @@ async fn unused_registrations_expire_and_used_ones_do_not() {
     let (unused, used) = (test_system.connector("Unused").await, test_system.connector("Used").await);
     let ana = test_system.person("ana@example.com");
     ana.sign_in("/auth/login").await;
-    let known = async |client: &test_system::connector::Connector<'_>| client.refresh("rt_x").await.status == 400;
+    let known = async |client: &test_system::connector::Connector<'_>| {
+        client.refresh(UNKNOWN_REFRESH_TOKEN).await.status == 400
+    };
 
     // Two grants of 180 days each, the second approved when the first is about to end.
     for _ in 0..2 {
@@ -335,7 +338,7 @@ async fn unused_registrations_expire_and_used_ones_do_not() {
     }
 
     assert!(known(&used).await);
-    let refused = unused.refresh("rt_x").await;
+    let refused = unused.refresh(UNKNOWN_REFRESH_TOKEN).await;
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_client")));
     assert_eq!(test_system.connector("Unused").await.client_id, unused.client_id);
     assert!(known(&unused).await);

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use test_system::TestSystem;
+use test_system::connector::UNKNOWN_REFRESH_TOKEN;
 
 /// RFC 7009 §2.1: either kind of token ends the whole grant, at the next call.
 #[tokio::test(flavor = "multi_thread")]
@@ -90,7 +91,8 @@ async fn unsupported_token_type_is_refused() {
     for (form, status, error) in [
         (vec![("client_id", client)], 400, "invalid_request"),
         (vec![("token", "x")], 400, "invalid_request"),
-        (vec![("token", "x"), ("client_id", "c_unknown")], 401, "invalid_client"),
+        (vec![("token", UNKNOWN_REFRESH_TOKEN), ("client_id", "c_unknown")], 401, "invalid_client"),
+        (vec![("token", "x"), ("client_id", "c_unknown"), ("client_secret", "y")], 401, "invalid_client"),
         (vec![("token", "x"), ("token", "y"), ("client_id", client)], 400, "invalid_request"),
         (vec![("token", "x"), ("client_id", client), ("client_id", client)], 400, "invalid_request"),
         (vec![("token", key.as_str()), ("client_id", client)], 400, "unsupported_token_type"),

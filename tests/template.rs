@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use test_system::TestSystem;
 use test_system::client_key::{ClientKey, key_set};
+use test_system::connector::UNKNOWN_REFRESH_TOKEN;
 use test_system::metadata_document_host::MetadataDocumentHost;
 use test_system::person::Form;
 use test_system::recorded_calls::{AwsAction, RecordedCalls};
@@ -167,7 +168,7 @@ async fn iam_policies_allow_exactly_the_calls_made() {
         let by_key = documents.connector_at(&test_system, path);
         assert_eq!(ana.open(&by_key.authorization_request("skills:read").url).await.status, 200);
         if path == "/at-token.json" {
-            assert_eq!(by_key.refresh_by(&key.assertion(&by_key), "rt_x").await.status, 400);
+            assert_eq!(by_key.refresh_by(&key.assertion(&by_key), UNKNOWN_REFRESH_TOKEN).await.status, 400);
         } else {
             assert_eq!(by_key.revoke_by(&key.assertion(&by_key), "x").await.status, 200);
         }
@@ -216,7 +217,7 @@ async fn iam_policies_allow_exactly_the_calls_made() {
     test_system.connect("vera@example.com", "acme", "skills:read").await;
     test_system.create_api_key("vera@example.com", "acme", "skills:read", None).await;
     assert_eq!(test_system.deliver_change("vera@example.com", "acme", Some("viewer"), None, 2).await.status, 204);
-
+    loses_what_a_banned_person_has(&test_system).await;
     uses_the_console(&test_system).await;
     shows_tokens_of_a_shared_secret(&test_system).await;
     assert!(!test_system.system().audit_log().await.is_empty());
@@ -237,7 +238,7 @@ async fn iam_policies_allow_exactly_the_calls_made() {
         let mut less = allowed.clone();
         less.remove(one);
         assert_eq!(differences(&less, &made), (vec![], vec![one]));
-        let more = AwsAction { action: "dynamodb:Scan".to_owned(), ..one.clone() };
+        let more = AwsAction { action: "dynamodb:DeleteTable".to_owned(), ..one.clone() };
         let mut added = allowed.clone();
         added.insert(more.clone());
         assert_eq!(differences(&added, &made), (vec![&more], vec![]));
@@ -285,6 +286,16 @@ async fn shows_tokens_of_a_shared_secret(test_system: &TestSystem) {
         let request = test_system.http().get(test_system.absolute(page)).header("cookie", &cookie);
         assert_eq!(test_system.send(request).await.status, 200, "{page}");
     }
+}
+
+/// Both by the feed and by the function that asks: they have a connection and a key, and have used both.
+async fn loses_what_a_banned_person_has(test_system: &TestSystem) {
+    assert_eq!(test_system.deliver_person("PERSON_BANNED", "ben@example.com", 3).await.status, 204);
+    test_system.connect("ben@example.com", "acme", "skills:read").await;
+    let (key, _) = test_system.create_api_key("ben@example.com", "acme", "skills:read", None).await;
+    assert_eq!(test_system.call(Some(&key), "tools/list", json!({})).await.status, 200);
+    test_system.supabase().set_banned("ben@example.com", true);
+    assert_eq!(test_system.system().invoke("people", "{}").await, Some(Ok("null".to_owned())));
 }
 
 /// What people and scripts do at `/admin`: each once.

@@ -42,7 +42,7 @@ from intrinsics import Deployment
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSWERING = {"WellKnown", "Register", "Authorize", "Token", "Revoke", "Mcp", "Login", "Admin", "Membership"}  # the others have no route
-FUNCTIONS = ANSWERING | {"Audit"}
+FUNCTIONS = ANSWERING | {"Audit", "People"}
 # The package of each function.
 PACKAGES = {name: name.lower() for name in FUNCTIONS} | {"Membership": "feed"}
 ALIASED = ANSWERING - {"Membership"}  # those that a deployment reaches step by step
@@ -61,7 +61,7 @@ DEPLOYMENTS = {
     "with two keys": {"SigningKeys": "first,second", "SecondSigningKeySpec": "ECC_NIST_P256"},
     "on x86_64": {"Architecture": "x86_64"},
     "with a captcha": {"CaptchaProvider": "turnstile", "CaptchaSiteKey": "1x00000000000000000000AA"},
-    "with memberships": {"MembershipSecrets": "whsec_" + "a" * 32},
+    "with memberships": {"MembershipSecrets": "whsec_" + "a" * 32, "SupabaseSecretKey": "sb_secret_" + "a" * 32},
     "with all there is": OWN_DOMAIN
     | {"SigningKeys": "second,first", "LoginUrl": "https://app.amble.test/sign-in", "ToolFunctions": "arn:aws:lambda:us-east-1:111122223333:function:a", "McpConcurrency": "50", "AlarmEmail": "ops@amble.test", "MonthlyBudget": "100", "DetailedMetrics": "Enabled"},
 }
@@ -151,6 +151,7 @@ def parameters_refuse_what_cannot_work(subject):
         ("ClientMetadataAllow", ["", "https://apps.example.com"], ["*", "apps.example.com"]),
         ("AlarmEmail", ["", "ops@example.com"], ["ops", "a@b", "a@example.com,b@example.com", "a b@example.com"]),
         ("ToolFunctions", ["", function, f"{function}:live", f"{function},{function}:$LATEST"], ["*", f"{function}*", f"{function}:*", f"{function}, {function}", f"{function},", "invoices", function.replace("123456789012", "*")]),
+        ("SupabaseSecretKey", ["", "none", "sb_secret_" + "a" * 32], ["sb_publishable_" + "a" * 32, "sb_secret_", "eyJ" + "a" * 32]),
         ("MembershipSecrets", ["", "none", "whsec_" + "a" * 32, "whsec_" + "a" * 43 + "=", "whsec_" + "a" * 86 + "==," + "whsec_" + "a" * 32], ["a" * 32, "whsec_" + "a" * 31, "whsec_" + "-" * 32, "whsec_" + "a" * 32 + ","]),
     ]:
         pattern = re.compile(subject.template["Parameters"][name]["AllowedPattern"])
@@ -253,6 +254,7 @@ def login_is_left_out_for_another(subject):
         yield "a LoginUrl takes away other routes than those under /auth/, or no MembershipSecrets more than /hooks/membership"
     yield from (f"{name} stays although LoginUrl is given" for name in without.resources if name.startswith("Login"))
     yield from (f"{name} stays although there are no MembershipSecrets" for name in without.resources if name.startswith("Membership"))
+    yield from (f"{name} stays although there is no SupabaseSecretKey" for name in without.resources if name.startswith("People"))
 
 
 def every_route_may_invoke_its_function(subject):
@@ -261,6 +263,10 @@ def every_route_may_invoke_its_function(subject):
         for permission in shape.of("AWS::Lambda::Permission").values():
             if permission["Principal"] == "logs.amazonaws.com":
                 continue  # asked below
+            if permission["Principal"] == "events.amazonaws.com":
+                if permission["FunctionName"] != {"Ref": "People"} or permission["SourceArn"] != {"Fn::GetAtt": ["PeopleHourly", "Arn"]}:
+                    yield f"{shape}: a schedule invokes {permission['FunctionName']}"
+                continue
             source, names = permission["SourceArn"]["Fn::Sub"]
             if names["__ApiId__"] != {"Ref": "Api"} or permission["Principal"] != "apigateway.amazonaws.com":
                 yield f"{shape}: something else than our API may invoke {permission['FunctionName']}"
@@ -311,7 +317,7 @@ def policies_say_what_each_may_do(subject):
                     yield f"{function}/{statement.get('Sid')} is not a plain permission"
                 if "*" in json.dumps([statement["Action"], statement["Resource"]]):
                     yield f"{function}/{statement['Sid']} has a wildcard"
-                if any(action.startswith("dynamodb:Scan") for action in statement["Action"]):
+                if any(action.startswith("dynamodb:Scan") for action in statement["Action"]) and function != "People":  # no request waits for it
                     yield f"{function}/{statement['Sid']} may scan"
                 if "/index/" in json.dumps(statement["Resource"]) and statement["Action"] != ["dynamodb:Query"]:
                     yield f"{function}/{statement['Sid']} does more than query an index"
@@ -319,7 +325,7 @@ def policies_say_what_each_may_do(subject):
 
 def conditions_on_keys_are_about_one_item(subject):
     """AWS documents dynamodb:LeadingKeys and dynamodb:Attributes for calls for one table. Batches and transactions are for several here, so nothing hangs on them."""
-    single = {"Admin": {"UpdateItem"}, "Membership": {"UpdateItem"}, "Token": {"UpdateItem"}, "Revoke": {"UpdateItem"}, "Login": {"GetItem", "UpdateItem"}}
+    single = {"Admin": {"UpdateItem"}, "Membership": {"Query", "UpdateItem"}, "People": {"Query", "UpdateItem"}, "Token": {"UpdateItem"}, "Revoke": {"UpdateItem"}, "Login": {"GetItem", "UpdateItem"}}
     for shape in subject.shapes:
         for function in shape.functions:
             for statement in shape.statements(function):
@@ -657,7 +663,7 @@ def functions_are_the_packages(subject):
         if package != PACKAGES.get(name) or f"functions/{package}" not in members or function["Metadata"]["BuildMethod"] != "rust-cargolambda":
             yield f"{name} is not built from a package of its name"
     for shape in subject.shapes:
-        if shape.functions != FUNCTIONS - (set() if shape.login else {"Login", "Membership"}):
+        if shape.functions != FUNCTIONS - (set() if shape.login else {"Login", "Membership", "People"}):
             yield f"{shape}: the functions are {sorted(shape.functions)}"
         for name in shape.functions:
             properties = shape.resources[name]["Properties"]

@@ -1,5 +1,5 @@
--- Exercises membership.sql on a plain PostgreSQL, with fakes of what Supabase adds: pg_net (which here keeps what it would
--- send), the vault and pg_cron. On an empty database, as its superuser:
+-- Exercises membership.sql and people.sql on a plain PostgreSQL, with fakes of what Supabase adds: pg_net (which here keeps what
+-- it would send), the vault, pg_cron and the people of Supabase Auth. On an empty database, as its superuser:
 --
 --   createdb feed && psql --no-psqlrc -v ON_ERROR_STOP=1 -d feed -f infra/supabase/check.sql
 
@@ -17,11 +17,15 @@ create table cron.job (name text primary key, schedule text, command text);
 create function cron.schedule(name text, schedule text, command text) returns bigint
 language sql as 'insert into cron.job values (name, schedule, command) on conflict (name) do update set command = excluded.command returning 1::bigint';
 create table public.memberships (tenant_id text, user_id uuid, role text, note text, primary key (tenant_id, user_id));
+create schema auth;
+create table auth.users (id uuid primary key, email text, banned_until timestamptz, deleted_at timestamptz, last_sign_in_at timestamptz);
 create role app login;
 grant all on public.memberships to app;
 
 \ir membership.sql
 \ir membership.sql
+\ir people.sql
+\ir people.sql
 
 create function pg_temp.expect(what text, is_so boolean) returns void language plpgsql as $$
 begin
@@ -82,6 +86,33 @@ select pg_temp.expect('every minute', (select count(*) = 1 from cron.job where s
 insert into amble_connect.outbox (told, changed) values ('{}', now() - interval '8 days');
 select amble_connect.redeliver();
 select pg_temp.expect('nothing is sent after a week', (select count(*) = 7 from net.asked));
+
+-- People: a ban, a longer one and a deletion are told, of either kind; nothing else is, and a lifted ban is not.
+create role auth_admin login;
+grant usage on schema auth to auth_admin;
+grant all on auth.users to auth_admin;
+set role auth_admin;
+insert into auth.users values ('5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02', 'ben@example.com'), ('5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e03', 'eve@example.com');
+update auth.users set last_sign_in_at = now(), banned_until = null;
+update auth.users set banned_until = now() + interval '1 hour' where email = 'ben@example.com';
+update auth.users set email = 'ben@example.org', banned_until = banned_until where email = 'ben@example.com';
+update auth.users set banned_until = now() + interval '2 hours' where email = 'ben@example.org';
+update auth.users set banned_until = null where email = 'ben@example.org';
+update auth.users set banned_until = now() - interval '1 hour' where email = 'ben@example.org';
+update auth.users set deleted_at = now() where email = 'eve@example.com';
+delete from auth.users where email = 'ben@example.org';
+reset role;
+select pg_temp.expect('each is told, and sent at once', (select array_agg((told ->> 'type') || ' ' || right(told ->> 'person', 2) order by sequence) = '{PERSON_BANNED 02,PERSON_BANNED 02,PERSON_DELETED 03,PERSON_DELETED 02}' and bool_and(sent is not null)
+  from amble_connect.outbox where told ? 'person'));
+-- Without an outbox people are banned and deleted all the same.
+set client_min_messages = error;
+alter table amble_connect.outbox rename to gone;
+insert into auth.users values ('5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e04', 'sam@example.com');
+update auth.users set banned_until = now() + interval '1 hour' where email = 'sam@example.com';
+delete from auth.users where email = 'sam@example.com';
+alter table amble_connect.gone rename to outbox;
+reset client_min_messages;
+select pg_temp.expect('nobody is left but Eve', (select array_agg(email) = '{eve@example.com}' from auth.users));
 
 -- What would be sent, for a test to be fed with.
 select jsonb_pretty(jsonb_build_object('headers', headers, 'body', body::text)) from net.asked where id = 2 \g (format=unaligned tuples_only=on)

@@ -14,6 +14,7 @@ use crate::store::connections::{ConnectionFilter, ListedGrant};
 use crate::store::directory::{Directory, Membership};
 use crate::store::grants::Grants;
 use crate::store::joint_revocations::{TenantNumbers, TenantRevocation};
+use crate::store::membership_changes::ChangeOutcome;
 use crate::telemetry::audit::{ConnectionRef, ConnectionsRef, Event, LogRecorder, Recorder};
 use crate::upstream_error::UpstreamError;
 
@@ -74,6 +75,27 @@ impl<'a, R: Recorder + Clone> JointRevocation<'a, R> {
         let (number, raised) = self.directory.revoke_connections_of_member(membership).await?;
         self.confirm(connections, Some(number));
         Ok(raised)
+    }
+
+    /// Ends all connections of a person in a tenant, and all API keys that they have made there: the membership begins anew, with its
+    /// role. `change` is the number of the product's change that wants it, if one does.
+    ///
+    /// # Errors
+    /// When DynamoDB fails: it can be done again.
+    pub async fn renew_member(
+        &self,
+        membership: &Membership,
+        change: Option<u64>,
+    ) -> Result<ChangeOutcome, UpstreamError> {
+        let Membership { tenant, person, .. } = membership;
+        let instance = membership.basis.approval.membership;
+        let connections = ConnectionsRef { tenant, person: Some(person), client: None, instance };
+        self.announce(connections);
+        let outcome = self.directory.renew_membership((person, tenant), change).await?;
+        if outcome == ChangeOutcome::Applied {
+            self.confirm(connections, None);
+        }
+        Ok(outcome)
     }
 
     /// Ends all connections of a client in a tenant, or of everybody there without a client. `numbers` are those of the tenant when

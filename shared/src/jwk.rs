@@ -66,15 +66,22 @@ impl Jwk {
     /// From a member of a set, if it is such a key.
     #[must_use]
     pub fn parse(jwk: &Value) -> Option<Self> {
+        /// Longer than any name of a key. A set is kept with its client, and anybody can have it fetched and kept anew.
+        const MAX_KID: usize = 256;
+        /// An exponent of 64 bits, in base64url.
+        const MAX_EXPONENT: usize = 11;
         let parsed = Self::deserialize(jwk).ok()?;
         let algorithm = parsed.algorithm();
         let signs = parsed.alg.as_deref().is_none_or(|alg| alg == algorithm.as_str())
             && parsed.usage.as_deref().is_none_or(|usage| usage == "sig");
         let right = match &parsed.material {
             KeyParameters::Ec { crv, .. } => crv == "P-256",
-            KeyParameters::Rsa { n, .. } => (256..=1024).contains(&URL_SAFE_NO_PAD.decode(n).ok()?.len()),
+            KeyParameters::Rsa { n, e } => {
+                e.len() <= MAX_EXPONENT && (256..=1024).contains(&URL_SAFE_NO_PAD.decode(n).ok()?.len())
+            }
         };
-        (signs && right && parsed.decoding_key().is_some()).then_some(parsed)
+        let named = parsed.kid.as_ref().is_none_or(|kid| kid.len() <= MAX_KID);
+        (signs && right && named && parsed.decoding_key().is_some()).then_some(parsed)
     }
 
     /// Its name in its set.
@@ -133,7 +140,7 @@ pub enum JwkSetError {
 
 impl JwkSet {
     /// Of a larger set, the first keys are used. A client needs two while one replaces the other.
-    const MAX_KEYS: usize = 16;
+    const MAX_KEYS: usize = 8;
 
     /// From a document. A key of another kind makes the others no less usable.
     ///

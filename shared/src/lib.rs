@@ -43,6 +43,7 @@ pub mod invoker;
 pub mod joint_revocation;
 pub mod jwk;
 pub mod lambda;
+pub mod member_revocation;
 pub mod oauth;
 pub mod outbound;
 pub mod revocation;

@@ -17,6 +17,10 @@ use shared::store::pending_scopes::PendingScopes;
 use crate::TestSystem;
 use crate::http_response::HttpResponse;
 
+/// A refresh token that could be one, of a grant that nobody has.
+pub const UNKNOWN_REFRESH_TOKEN: &str =
+    "rt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
 /// A registered client.
 pub struct Connector<'w> {
     /// Its test system.

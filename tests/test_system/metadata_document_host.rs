@@ -144,6 +144,12 @@ impl MetadataDocumentHost {
         self.host().asked.get(path).copied().unwrap_or_default()
     }
 
+    /// How often anything was asked for.
+    #[must_use]
+    pub fn total_request_count(&self) -> usize {
+        self.host().asked.values().sum()
+    }
+
     /// A client by such a document, published here, answered at the first of its addresses.
     ///
     /// # Panics

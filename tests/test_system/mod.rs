@@ -469,6 +469,20 @@ impl TestSystem {
         captured_log::all().into_iter().filter(|line| self.system.wrote(line)).collect()
     }
 
+    /// How much has been logged, by all test systems: for [`Self::lines_since`].
+    #[must_use]
+    pub fn log_length(&self) -> usize {
+        captured_log::length()
+    }
+
+    /// The lines that this test system's functions wrote about requests after that, as they wrote them.
+    #[must_use]
+    pub fn lines_since(&self, length: usize) -> Vec<String> {
+        let lines = captured_log::since(length);
+        let wrote = |line: &&str| serde_json::from_str(line).is_ok_and(|line| self.system.wrote(&line));
+        lines.lines().filter(wrote).map(str::to_owned).collect()
+    }
+
     /// GET.
     pub async fn get(&self, url: &str) -> HttpResponse {
         self.send(self.http.get(self.absolute(url))).await

@@ -26,6 +26,12 @@ impl TestSystem {
             .await
     }
 
+    /// Tells that a person was banned (`PERSON_BANNED`) or deleted (`PERSON_DELETED`) at the sign-in service.
+    pub async fn deliver_person(&self, kind: &str, email: &str, number: u64) -> HttpResponse {
+        let told = json!({ "type": kind, "person": self.person_id(email).as_str(), "sequence": number });
+        self.deliver_webhook(&told.to_string(), |headers| headers).await
+    }
+
     /// A change, as it is told.
     ///
     /// # Panics

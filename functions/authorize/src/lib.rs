@@ -2,8 +2,8 @@
 //!
 //! The client and its redirect URI are checked first. Until both are valid, every error is a page. Then the person
 //! signs in, and only then may an error be redirected to the client, if the person knows it or it is vouched for. A
-//! client with a metadata document is looked up after the person has signed in. GET writes nothing but such a
-//! document, and may be repeated. POST carries the whole request again, which is checked again. Our own form is always
+//! client with a metadata document is looked up after the person has signed in. So is any client of a malformed request:
+//! what can be parsed is parsed first, and asks nobody. GET writes nothing but such a document, and may be repeated. POST carries the whole request again, which is checked again. Our own form is always
 //! answered by a redirect: to the client, or to the consent page, which shows the error of the form.
 
 mod attempt_audit;
@@ -96,24 +96,25 @@ impl Authorize {
         now: Timestamp,
     ) -> Result<Response, ErrorPage> {
         let deciding = request.method() == Method::POST;
-        let person = self.identity.session_status(request, now).await?.signed_in();
+        // All that needs no answer of anybody comes first: anybody can send garbage.
         let id = parameters.value("client_id").and_then(ClientId::parse).ok_or(ErrorPage::MissingClientId)?;
         self.documents.check_id(&id)?;
-        let person = match person {
-            Ok(person) => person,
-            Err(error) => return self.require_sign_in(request, &id, parameters, error, now).await,
-        };
+        RedirectTarget::check_uri(parameters)?;
         let resource = RequestedResource::parse(&self.issuer, parameters.values("resource"));
+        let authorization = AuthorizationRequest::parse(parameters, (&self.issuer, &resource), self.default_scopes);
+        let person = match self.identity.session_status(request, now).await?.signed_in() {
+            Ok(person) => person,
+            Err(error) => {
+                // What is not served here may be well-formed.
+                let is_well_formed = matches!(authorization, Ok(_) | Err(AuthorizeError::Target));
+                return self.require_sign_in(request, &id, parameters, is_well_formed, error, now).await;
+            }
+        };
         let (redirect_target, memberships, pending_scopes) =
             self.find((&id, &resource), parameters, &person, now).await?;
         let attempt = AttemptAudit::of(&redirect_target, parameters, now);
-        let authorization = match AuthorizationRequest::parse(
-            &redirect_target,
-            parameters,
-            (&self.issuer, resource),
-            self.default_scopes,
-        ) {
-            Ok(authorization) => authorization,
+        let authorization = match authorization {
+            Ok(authorization) => authorization.for_client(redirect_target.client()),
             Err(error) => {
                 attempt.refused(&person.person, &error);
                 if self.may_redirect_unasked(&redirect_target, &person).await? {
@@ -244,16 +245,21 @@ impl Authorize {
     }
 
     /// The response when nobody is signed in. The metadata document of a client is not fetched: somebody who is not
-    /// signed in must not choose which address this function calls.
+    /// signed in must not choose which address this function calls. For a request that is malformed, no client is looked up
+    /// either: it ends with an error whatever client it is, which the person or the client gets after the sign-in.
     async fn require_sign_in(
         &self,
         request: &Request,
         id: &ClientId,
         parameters: &Parameters,
+        is_well_formed: bool,
         error: NotSignedInError,
         now: Timestamp,
     ) -> Result<Response, ErrorPage> {
-        if id.is_url() {
+        if request::return_to(parameters).len() > MAX_RETURN_TO_LEN {
+            return Err(ParameterError::TooLarge.into());
+        }
+        if id.is_url() || !is_well_formed {
             return self.sign_in(request, &AttemptAudit::of_document(id, parameters, now), parameters, error);
         }
         let redirect_target = RedirectTarget::find(self.clients.find(id, now).await?, parameters, &self.issuer)?;

@@ -20,6 +20,14 @@ pub(crate) struct RedirectTarget {
 }
 
 impl RedirectTarget {
+    /// Refuses a redirect URI that no client can have, before anybody is asked which client it is.
+    pub(crate) fn check_uri(parameters: &Parameters) -> Result<(), ErrorPage> {
+        match parameters.value("redirect_uri").map(RedirectUri::parse) {
+            Some(Err(error)) => Err(ErrorPage::UnusableRedirectUri(error)),
+            Some(Ok(_)) | None => Ok(()),
+        }
+    }
+
     /// The redirect URI of the request, if `client` registered it. A client with a single redirect URI may leave it out (§2.3.2),
     /// unless it is on loopback, where only the request names the port.
     pub(crate) fn find(client: Option<Client>, parameters: &Parameters, issuer: &Issuer) -> Result<Self, ErrorPage> {

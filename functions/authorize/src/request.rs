@@ -1,6 +1,7 @@
 //! The authorization request (OAuth 2.1 §4.1.1), once its client and redirect URI are known.
 
 use shared::http::parameters::Parameters;
+use shared::oauth::client::Client;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::pkce::CodeChallenge;
 use shared::oauth::requested_scopes::RequestedScopes;
@@ -9,7 +10,6 @@ use shared::oauth::scope::{Scope, Scopes};
 use url::form_urlencoded::Serializer;
 
 use crate::error::AuthorizeError;
-use crate::redirect_target::RedirectTarget;
 
 /// The parameters of an authorization request. The form of the consent page repeats these and no others.
 const NAMES: [&str; 8] = [
@@ -39,7 +39,7 @@ pub(crate) const ONCE: [&str; 11] = [
     "decision",
 ];
 
-/// A request that can be granted.
+/// A request that can be granted, as far as it says itself. What the client is decides the rest: [`Self::for_client`].
 pub(crate) struct AuthorizationRequest {
     pub(crate) challenge: CodeChallenge,
     pub(crate) resource: Resource,
@@ -50,10 +50,10 @@ pub(crate) struct AuthorizationRequest {
 }
 
 impl AuthorizationRequest {
+    /// Asks nobody: what is malformed costs no call.
     pub(crate) fn parse(
-        redirect_target: &RedirectTarget,
         parameters: &Parameters,
-        (issuer, resource): (&Issuer, RequestedResource),
+        (issuer, resource): (&Issuer, &RequestedResource),
         default: RequestedScopes,
     ) -> Result<Self, AuthorizeError> {
         match parameters.value("response_type") {
@@ -68,20 +68,24 @@ impl AuthorizationRequest {
         }
         let challenge = CodeChallenge::parse(challenge).ok_or(AuthorizeError::Challenge)?;
         let resource = match resource {
-            RequestedResource::Known(resource) => resource,
+            RequestedResource::Known(resource) => resource.clone(),
             // Clients of MCP revisions before 2025-06-18 do not send it. The token is bound to a resource all the same.
             RequestedResource::Unspecified => Resource::new(issuer),
             RequestedResource::Unknown => return Err(AuthorizeError::Target),
         };
         let requested = RequestedScopes::parse(parameters.value("scope").unwrap_or_default());
         let requested = requested.map_err(|_| AuthorizeError::Scope)?.unwrap_or(default);
-        let scopes = requested.scopes();
-        let scopes = if redirect_target.client().refreshes {
-            scopes.with(Scope::OfflineAccess)
+        Ok(Self { challenge, resource, requested, scopes: requested.scopes() })
+    }
+
+    /// What this client can be granted of it.
+    pub(crate) fn for_client(self, client: &Client) -> Self {
+        let scopes = if client.refreshes {
+            self.scopes.with(Scope::OfflineAccess)
         } else {
-            scopes.without(Scope::OfflineAccess)
+            self.scopes.without(Scope::OfflineAccess)
         };
-        Ok(Self { challenge, resource, requested, scopes })
+        Self { scopes, ..self }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A change of one row of the product's table of members, as the product sends it.
+//! What the product's database sends: a change of one row of its table of members, or that a person was banned or deleted.
 
 use std::num::NonZeroU64;
 
@@ -13,10 +13,20 @@ use crate::signature::VerifiedBody;
 /// A delivery of the product's database.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    /// One change; two if an update moved the membership to another person or tenant.
-    pub(crate) changes: Vec<Change>,
+    pub(crate) content: Content,
     /// The number of the delivery in the order of all changes.
     pub(crate) sequence: u64,
+}
+
+/// What a delivery is about.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// One change; two if an update moved the membership to another person or tenant.
+    Memberships(Vec<Change>),
+    /// The person is banned at the sign-in service. They stay a member, and nothing of theirs goes on.
+    PersonBanned(PersonId),
+    /// The person is deleted at the sign-in service.
+    PersonDeleted(PersonId),
 }
 
 /// The change of one membership.
@@ -36,15 +46,18 @@ struct DeliveryBody {
     kind: Kind,
     record: Option<Row>,
     old_record: Option<Row>,
+    person: Option<String>,
     sequence: NonZeroU64,
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Kind {
     Insert,
     Update,
     Delete,
+    PersonBanned,
+    PersonDeleted,
 }
 
 #[derive(Deserialize)]
@@ -61,19 +74,22 @@ impl Delivery {
         if !body::is_of_type(request, "application/json") || body.trim_ascii_start().first() != Some(&b'{') {
             return Err(FeedError::InvalidJson);
         }
-        let DeliveryBody { kind, record, old_record, sequence } =
+        let DeliveryBody { kind, record, old_record, person, sequence } =
             serde_json::from_slice(body).map_err(|_| FeedError::InvalidJson)?;
-        let changes = match (kind, record, old_record) {
-            (Kind::Insert, Some(row), None) => vec![row.upserted()?],
-            (Kind::Delete, None, Some(old)) => vec![old.deleted()?],
-            (Kind::Update, Some(row), Some(old)) => {
+        let person = person.map(|person| PersonId::parse(&person).ok_or(FeedError::InvalidPerson)).transpose()?;
+        let content = match (kind, record, old_record, person) {
+            (Kind::Insert, Some(row), None, None) => Content::Memberships(vec![row.upserted()?]),
+            (Kind::Delete, None, Some(old), None) => Content::Memberships(vec![old.deleted()?]),
+            (Kind::Update, Some(row), Some(old), None) => {
                 let (deleted, upserted) = (old.deleted()?, row.upserted()?);
                 let moved = (&deleted.person, &deleted.tenant) != (&upserted.person, &upserted.tenant);
-                if moved { vec![deleted, upserted] } else { vec![upserted] }
+                Content::Memberships(if moved { vec![deleted, upserted] } else { vec![upserted] })
             }
+            (Kind::PersonBanned, None, None, Some(person)) => Content::PersonBanned(person),
+            (Kind::PersonDeleted, None, None, Some(person)) => Content::PersonDeleted(person),
             _ => return Err(FeedError::InvalidRows),
         };
-        Ok(Self { changes, sequence: sequence.get() })
+        Ok(Self { content, sequence: sequence.get() })
     }
 }
 
@@ -120,11 +136,36 @@ mod tests {
             ("UPDATE", ROW, ROW, &[("acme", Some("member"))]),
             ("UPDATE", other, ROW, &[("acme", None), ("globex", Some("viewer"))]),
         ] {
-            let Delivery { changes, sequence } = parse(&delivery(kind, record, old)).unwrap();
+            let Delivery { content, sequence } = parse(&delivery(kind, record, old)).unwrap();
+            let Content::Memberships(changes) = content else { panic!("{content:?}") };
             let changes: Vec<_> =
                 changes.iter().map(|change| (change.tenant.as_str(), change.role.as_deref())).collect();
             assert_eq!((changes.as_slice(), sequence), (means, 7), "{kind} {record} {old}");
         }
+    }
+
+    #[test]
+    fn person_is_banned_or_deleted() {
+        let id = "5c1f6b0a-3d0e-4c57-9f0e-8a1b2c3d4e02";
+        let person = PersonId::parse(id).unwrap();
+        for (kind, means) in [
+            ("PERSON_BANNED", Content::PersonBanned(person.clone())),
+            ("PERSON_DELETED", Content::PersonDeleted(person.clone())),
+        ] {
+            let body = format!(r#"{{"type":"{kind}","person":"{id}","sequence":7}}"#);
+            let Delivery { content, sequence } = parse(&body).unwrap();
+            assert_eq!((content, sequence), (means, 7));
+            for (body, why) in [
+                (body.replace(kind, "INSERT"), FeedError::InvalidRows),
+                (body.replace("\"sequence", &format!("\"record\":{ROW},\"sequence")), FeedError::InvalidRows),
+                (body.replace(&format!("\"person\":\"{id}\","), ""), FeedError::InvalidRows),
+                (body.replace("5c1f", "5C1F"), FeedError::InvalidPerson),
+            ] {
+                assert_eq!(parse(&body).unwrap_err().to_string(), why.to_string(), "{body}");
+            }
+        }
+        let both = delivery("DELETE", "null", ROW).replace("\"sequence", &format!("\"person\":\"{id}\",\"sequence"));
+        assert!(matches!(parse(&both), Err(FeedError::InvalidRows)));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use shared::http::error_response::ErrorResponse;
 use shared::lambda::{Request, Response};
+use shared::member_revocation::MarkError;
 use shared::oauth::error::ErrorCode;
 use shared::upstream_error::UpstreamError;
 use thiserror::Error;
@@ -17,7 +18,7 @@ pub(crate) enum FeedError {
     Signature(SignatureError),
     #[error("the body is not the JSON object of a change")]
     InvalidJson,
-    #[error("record and old_record do not fit the type of the change")]
+    #[error("record, old_record and person do not fit the type of the change")]
     InvalidRows,
     #[error("the tenant id is not valid")]
     InvalidTenant,
@@ -28,8 +29,8 @@ pub(crate) enum FeedError {
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
     /// The next delivery of the same change continues.
-    #[error("the time limit ended before all connections were processed")]
-    TimeLimitReached,
+    #[error(transparent)]
+    Mark(#[from] MarkError),
 }
 
 impl FeedError {
@@ -46,10 +47,11 @@ impl FeedError {
             Self::Signature(_) => ErrorResponse::forbidden(AccessDenied, "The delivery is not signed as it must be."),
             Self::InvalidJson => ErrorResponse::new(
                 InvalidRequest,
-                "The body must be a JSON object with type, record, old_record and sequence.",
+                "The body must be a JSON object with type, record, old_record or person, and sequence.",
             ),
             Self::InvalidRows => {
-                ErrorResponse::new(InvalidRequest, "INSERT has a record, DELETE an old_record, and UPDATE both.")
+                const ROWS: &str = "INSERT has a record, DELETE an old_record, and UPDATE both. What is of a person has a person alone.";
+                ErrorResponse::new(InvalidRequest, ROWS)
             }
             Self::InvalidTenant => ErrorResponse::new(InvalidRequest, "tenant must be 1 to 64 of a-z, 0-9, _ and -."),
             Self::InvalidPerson => ErrorResponse::new(InvalidRequest, "person must be a UUID in lower case."),
@@ -57,7 +59,7 @@ impl FeedError {
                 InvalidRequest,
                 "role must have 1 to 64 characters, none of them control characters.",
             ),
-            Self::Upstream(_) | Self::TimeLimitReached => ErrorResponse::UNAVAILABLE,
+            Self::Upstream(_) | Self::Mark(_) => ErrorResponse::UNAVAILABLE,
         }
     }
 

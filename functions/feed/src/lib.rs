@@ -1,5 +1,5 @@
-//! `POST /hooks/membership`: the product's database sends each change of a membership. From the answer on it counts: a call reads the
-//! membership that its grant or key rests on.
+//! `POST /hooks/membership`: the product's database sends each change of a membership, and who was banned or deleted. From the answer on
+//! it counts: a call reads the membership that its grant or key rests on.
 //!
 //! Each change has a number. A change may arrive twice, late, or out of order, so the table keeps the number of the last change
 //! that counts. The sender repeats a delivery until the response is 2xx, and repeats each delivery once more after a minute. Then the
@@ -7,10 +7,9 @@
 
 mod change;
 mod error;
-mod propagation;
 mod signature;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use shared::clock::{Clock, Timestamp};
@@ -18,17 +17,23 @@ use shared::environment::{ConfigError, Environment};
 use shared::http::error_response;
 use shared::http::parameters::ParameterError;
 use shared::http::{body, response};
+use shared::joint_revocation::JointRevocation;
 use shared::lambda::{Function, Request, Response};
+use shared::member_revocation::MemberRevocation;
+use shared::oauth::grant::RevocationReason;
+use shared::oauth::tenant::PersonId;
 use shared::store::api_keys::ApiKeys;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
 use shared::store::membership_changes::ChangeOutcome;
 use shared::telemetry::audit::{self, Event};
 
-use change::{Change, Delivery};
+use change::{Change, Content, Delivery};
 use error::FeedError;
-use propagation::{Propagation, TIME_LIMIT};
 use signature::Secrets;
+
+/// How long one delivery may be processed. The sender waits 10 seconds, and a batch that has begun is finished.
+const TIME_LIMIT: Duration = Duration::from_secs(4);
 
 /// Applies the product's changes of memberships to grants and API keys.
 pub struct ProductFeed {
@@ -67,9 +72,36 @@ impl ProductFeed {
             return Err(FeedError::TooLarge);
         }
         let signed = self.secrets.verify(request.headers(), body, now)?;
-        let Delivery { changes, sequence } = Delivery::read(request, signed)?;
-        for change in &changes {
-            let Change { person, tenant, role } = change;
+        let Delivery { content, sequence } = Delivery::read(request, signed)?;
+        match content {
+            Content::Memberships(changes) => {
+                let reason = RevocationReason::MembershipGone;
+                self.apply(&changes, reason, sequence, deadline, now).await
+            }
+            Content::PersonBanned(person) => self.ban(&person, sequence, deadline, now).await,
+            // Their memberships end, also those that the product has told of and whose end did not get through.
+            Content::PersonDeleted(person) => {
+                let reason = RevocationReason::PersonDeleted;
+                let tenants = self.directory.known_tenants(&person).await?;
+                record_person(&person, reason, sequence, tenants.len());
+                let changes = tenants.into_iter().map(|tenant| Change { person: person.clone(), tenant, role: None });
+                self.apply(&changes.collect::<Vec<_>>(), reason, sequence, deadline, now).await
+            }
+        }
+    }
+
+    async fn apply(
+        &self,
+        changes: &[Change],
+        reason: RevocationReason,
+        sequence: u64,
+        deadline: Instant,
+        now: Timestamp,
+    ) -> Result<(), FeedError> {
+        let left = MemberRevocation::new((&self.directory, &self.grants, &self.keys), reason, now);
+        // All end before the first is marked: that takes time, and may have to go on at the next delivery.
+        let mut ended = Vec::new();
+        for Change { person, tenant, role } in changes {
             let applied = self.directory.apply_change((person, tenant), role.as_deref(), sequence, now).await?;
             audit::record(&Event::MembershipFollowed {
                 tenant: tenant.as_str(),
@@ -83,18 +115,43 @@ impl ProductFeed {
                     ChangeOutcome::Stale => "stale",
                 },
             });
-            // A repeated change is propagated again, as the first time may have stopped in the middle. A superseded
-            // change is not: the sender also repeats the change that superseded it.
-            if role.is_some() || !matches!(applied, ChangeOutcome::Applied | ChangeOutcome::Repeated) {
-                continue;
+            // What is repeated is marked again, as the first time may have stopped in the middle. A superseded change is not: the
+            // sender also repeats the change that superseded it.
+            if role.is_none() && matches!(applied, ChangeOutcome::Applied | ChangeOutcome::Repeated) {
+                ended.push((person, tenant));
             }
-            let (directory, grants, keys) = (&self.directory, &self.grants, &self.keys);
-            let propagation = Propagation { directory, grants, keys, change, deadline, now };
-            propagation.mark_grants().await?;
-            propagation.revoke_keys().await?;
+        }
+        for (person, tenant) in ended {
+            left.mark(person, tenant, Some(deadline)).await?;
         }
         Ok(())
     }
+
+    /// Ends what a person has connected, and their API keys, in every tenant. They stay a member: a ban may be lifted, and then they
+    /// connect again.
+    async fn ban(&self, person: &PersonId, sequence: u64, deadline: Instant, now: Timestamp) -> Result<(), FeedError> {
+        let reason = RevocationReason::PersonBanned;
+        let memberships = self.directory.memberships(person).await?;
+        record_person(person, reason, sequence, memberships.len());
+        let joint = JointRevocation::new((&self.directory, &self.grants), reason, None, now);
+        let left = MemberRevocation::new((&self.directory, &self.grants, &self.keys), reason, now);
+        let mut ended = Vec::new();
+        for membership in &memberships {
+            match joint.renew_member(membership, Some(sequence)).await? {
+                ChangeOutcome::Applied | ChangeOutcome::Repeated => ended.push(&membership.tenant),
+                ChangeOutcome::Superseded | ChangeOutcome::Stale => {}
+            }
+        }
+        for tenant in ended {
+            left.mark(person, tenant, Some(deadline)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn record_person(person: &PersonId, reason: RevocationReason, change: u64, tenants: usize) {
+    let (person, reason, tenants) = (person.as_str(), reason.as_str(), tenants as u64);
+    audit::record(&Event::PersonFollowed { person, reason, change: Some(change), tenants });
 }
 
 impl Function for ProductFeed {

@@ -14,6 +14,7 @@ use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::api_key::ApiKey;
+use shared::oauth::client::PresentedProof;
 use shared::oauth::grant::{Grant, GrantState, RevocationReason};
 use shared::oauth::grant_id::GrantId;
 use shared::oauth::refresh_token::RefreshToken;
@@ -72,6 +73,11 @@ impl Revoke {
             PresentedToken::Access { grant } => Some(grant),
             PresentedToken::Unknown => None,
         };
+        // RFC 7009 §2.2: success, whichever client it is. Anybody can send garbage, so nobody is asked which. A client that shows a
+        // proof is told whether it is good (§2.1).
+        if id.is_none() && matches!(credentials.proof, PresentedProof::None) {
+            return Ok(());
+        }
         let (client, grant) = match id {
             Some(id) => self.grants.find_with_client(id, &self.clients, &credentials.id, now).await?,
             None => (self.clients.find(&credentials.id, now).await?, None),

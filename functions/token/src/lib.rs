@@ -22,12 +22,10 @@ use shared::http::client_authentication;
 use shared::http::parameters::Parameters;
 use shared::http::{cors, response};
 use shared::lambda::{Function, Request, Response};
-use shared::oauth::client::ClientCredentials;
 use shared::oauth::grant::AuthorizationCode;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::refresh_token::RefreshTokenKey;
 use shared::oauth::requester::Requester;
-use shared::store::clients::Clients;
 
 use error::TokenError;
 use exchange::CodeExchange;
@@ -37,8 +35,6 @@ use rotate::RefreshTokenRotation;
 
 /// Issues tokens.
 pub struct Token {
-    clients: Clients,
-    authenticator: Arc<ClientAuthenticator>,
     exchange: CodeExchange,
     rotation: RefreshTokenRotation,
     client_address: ClientAddress,
@@ -58,17 +54,15 @@ impl Token {
         let key = Arc::new(environment.refresh_token_key().await?);
         let authenticator = Arc::new(ClientAuthenticator::new(environment)?);
         Ok(Self {
-            clients: environment.clients()?,
             exchange: CodeExchange::new(
                 environment,
                 Arc::clone(&authenticator),
                 Arc::clone(&minter),
                 Arc::clone(&key),
             )?,
-            rotation: RefreshTokenRotation::new(environment, Arc::clone(&authenticator), minter, Arc::clone(&key))?,
+            rotation: RefreshTokenRotation::new(environment, authenticator, minter, Arc::clone(&key))?,
             client_address: ClientAddress::new(environment)?,
             key,
-            authenticator,
             issuer,
             clock: environment.clock(),
         })
@@ -86,8 +80,8 @@ impl Token {
             Ok(TokenRequest::RefreshToken(request)) => {
                 self.rotation.rotate(request, &credentials, requester, now).await
             }
+            // Whatever the client is: anybody can send garbage, and it asks nobody.
             Err(error) => {
-                let error = self.prefer_client_error(error, &credentials, now).await;
                 if parameters.value("grant_type") == Some("authorization_code") {
                     let grant = parameters.value("code").and_then(AuthorizationCode::parse).map(|code| code.grant);
                     exchange::record_refusal(grant.as_ref(), None, &credentials, &error, now);
@@ -100,27 +94,6 @@ impl Token {
     fn requester(&self, request: &Request) -> Option<Requester> {
         let user_agent = request.headers().get(USER_AGENT)?.to_str().ok()?;
         Requester::new(self.client_address.of(request)?, user_agent, &self.key)
-    }
-
-    /// The error of a request with a malformed code or refresh token. If the client is unknown, it must
-    /// register again, so that error comes first.
-    async fn prefer_client_error(
-        &self,
-        error: TokenError,
-        credentials: &ClientCredentials,
-        now: Timestamp,
-    ) -> TokenError {
-        if !matches!(error, TokenError::MalformedCode | TokenError::MalformedRefreshToken) {
-            return error;
-        }
-        match self.clients.find(&credentials.id, now).await {
-            Ok(Some(client)) => {
-                let authenticated = self.authenticator.authenticate(client, credentials, now).await;
-                authenticated.map_or_else(TokenError::from, |_| error)
-            }
-            Ok(None) => TokenError::UnknownClient,
-            Err(fault) => fault.into(),
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every reason for which a command is not done, as the operator reads it: what is so, and what to do.
 
 use shared::environment::ConfigError;
+use shared::member_revocation::MarkError;
 use shared::oauth::client::ClientId;
 use shared::oauth::scope::Scopes;
 use shared::oauth::tenant::{PersonId, TenantId};
@@ -25,6 +26,8 @@ pub(crate) enum CommandError {
     Environment(#[from] ConfigError),
     #[error(transparent)]
     Upstream(#[from] UpstreamError),
+    #[error(transparent)]
+    NotMarked(#[from] MarkError),
 
     #[error(transparent)]
     TenantNotStored(#[from] PutTenantError),

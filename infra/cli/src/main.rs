@@ -22,6 +22,7 @@ mod key;
 mod member;
 mod operator_event;
 mod output;
+mod person;
 mod project_users;
 mod second_search;
 mod tenant;
@@ -69,6 +70,9 @@ enum DeploymentCommand {
     /// Members: who is in a tenant, and as what
     #[command(subcommand)]
     Member(member::Command),
+    /// People, wherever they are members
+    #[command(subcommand)]
+    Person(person::Command),
     /// Clients: the applications that people connect
     #[command(subcommand)]
     Client(client::Command),
@@ -139,6 +143,7 @@ async fn run(context: &Context, command: DeploymentCommand, json: bool) -> Resul
         DeploymentCommand::Apply(command) => apply::run(command, context).await,
         DeploymentCommand::Tenant(command) => tenant::run(command, context).await,
         DeploymentCommand::Member(command) => member::run(command, context).await,
+        DeploymentCommand::Person(command) => person::run(command, context).await,
         DeploymentCommand::Client(command) => client::run(command, context).await,
         DeploymentCommand::Grant(command) => grant::run(command, context).await,
         DeploymentCommand::Key(command) => key::run(command, context).await,

@@ -8,6 +8,7 @@ use shared::environment::Environment;
 use crate::error::LocalError;
 use crate::gateway::endpoint::Endpoint;
 use crate::log_subscription::{AuditSubscriber, LogSubscription};
+use crate::scheduled_function::ScheduledFunction;
 use crate::template::FunctionDefinition;
 
 /// A program that has started.
@@ -16,6 +17,8 @@ pub(crate) enum Program {
     Endpoint(Arc<Endpoint>),
     /// It is subscribed to what others write for the audit.
     Subscriber(Arc<AuditSubscriber>),
+    /// It is invoked when a schedule says so.
+    Scheduled(Arc<ScheduledFunction>),
 }
 
 /// Starts the program that `definition` names, in `environment`. Its invocations end after `timeout`, and `lines` counts them.
@@ -44,6 +47,9 @@ pub(crate) async fn start(
         "admin" => endpoint!(admin::Admin),
         "audit" => {
             Program::Subscriber(AuditSubscriber::of(audit::Audit::new(environment).await.map_err(failed)?, timeout))
+        }
+        "people" => {
+            Program::Scheduled(ScheduledFunction::of(people::People::new(environment).await.map_err(failed)?, timeout))
         }
         unknown => return Err(LocalError::NoProgram(unknown.to_owned())),
     })

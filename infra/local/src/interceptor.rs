@@ -227,6 +227,9 @@ async fn forward_and_count(
         let units = response_json.get("ConsumedCapacity").map(units).unwrap_or_default();
         let (write, read) = if writes { (units, 0.0) } else { (0.0, units) };
         proxy.interceptor.consumed(Capacity { write, read });
+    } else if writes && String::from_utf8_lossy(&body).contains("ConditionalCheckFailedException") {
+        // AWS bills a write whose condition does not hold like one that is carried out, at least a unit. The tables in here do not.
+        proxy.interceptor.consumed(Capacity { write: 1.0, read: 0.0 });
     }
     Ok(Response::from_parts(head, Body::from(body)))
 }

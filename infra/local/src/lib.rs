@@ -8,6 +8,7 @@
 //! | `template` | `template.yaml`, resolved for this machine |
 //! | `gateway` | API Gateway: requests to events, answers to HTTP |
 //! | `function` | the programs by name |
+//! | `scheduled_function` | those that no request reaches |
 //! | [`process`] | the same programs as they are deployed, each a process |
 //! | `aws`, `tables`, `signing_key`, `mac_key`, [`mod@key_arn`] | the way to DynamoDB, KMS and Lambda, and what is there |
 //! | [`interceptor`] | an interceptor between functions and AWS: for tests |
@@ -40,6 +41,7 @@ mod mac_key;
 pub mod member;
 pub mod process;
 pub mod project;
+mod scheduled_function;
 mod signing_key;
 pub mod table_faults;
 pub mod tables;
@@ -91,6 +93,7 @@ use log_subscription::{AuditSubscriber, LogSubscription};
 use member::{Member, ProjectMember};
 use process::{OnLine, ProcessPool};
 use project::Project;
+use scheduled_function::ScheduledFunction;
 use table_faults::TableFaults;
 use table_faults::fault_settings::FaultSettings;
 use tables::{RemoteTables, TablesError};
@@ -200,6 +203,7 @@ pub struct System {
     lambda: Arc<Lambda>,
     gateway: Arc<Gateway>,
     audit_subscriber: Arc<AuditSubscriber>,
+    scheduled: BTreeMap<String, Arc<ScheduledFunction>>,
     lines: Arc<LogSubscription>,
     database: dynoxide::Database,
     /// Where the tables are instead.
@@ -283,10 +287,11 @@ impl System {
         let tools_at = if options.demo { Some(serve_tools(&mut servers, &lambda).await?) } else { None };
         outbound_allow.extend(tools_at.clone());
 
-        let sign_in = (supabase_url.as_str(), publishable_key);
-        let parameters =
-            parameters(&issuer, sign_in, &outbound_allow.join(","), options.demo).chain(options.parameters);
-        let template = Template::new(&options.stack, parameters.collect(), KeyArns::of(options.key_spec))?;
+        let (project, demo, sign_in) =
+            (options.project.as_ref(), options.demo, (supabase_url.as_str(), publishable_key));
+        let parameters = parameters(&issuer, sign_in, project, &outbound_allow.join(","), demo);
+        let parameters = parameters.chain(options.parameters).collect();
+        let template = Template::new(&options.stack, parameters, KeyArns::of(options.key_spec))?;
 
         let definitions = template.tables()?;
         let remote_tables = RemoteTables::of(options.dynamo, &definitions).await?;
@@ -300,11 +305,9 @@ impl System {
             .then(|| InProcessConnector::new(&database, table_faults.as_ref(), &kms));
         let ([operators, client], interceptor) = clients(in_process, options.interceptor);
         let (tables, operator_tables) = (template.table_variables()?, template.table_variables()?);
-        let (has_fake_supabase, demo) = (options.project.is_none(), options.demo);
-        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &template, has_fake_supabase, demo)?;
-        let audit_connector = operators.clone();
+        write_running_file(folder.as_deref(), &issuer, sign_in, &services.dynamo, &template, project.is_none(), demo)?;
         let operator = operator(operator_tables, &aws::sdk_config("operator", &services, &operators), &options.clock);
-        let (project, extra_file) = (options.project.as_ref(), options.workspace.as_deref());
+        let extra_file = options.workspace.as_deref();
         let (demo, memberships) =
             seed(&operator, tools_at.as_deref(), project, extra_file, folder.as_deref(), initialized, &members).await?;
 
@@ -312,7 +315,7 @@ impl System {
             Some(interceptor) => interceptor::intercept(interceptor, services.clone(), &mut servers).await?,
             None => services.clone(),
         };
-        let direct = (services.clone(), audit_connector);
+        let direct = (services.clone(), operators);
         let audit = if options.intercept_audit { (addresses.clone(), client.clone()) } else { direct };
         let lines = LogSubscription::new();
         let deployed = Deployment {
@@ -324,7 +327,7 @@ impl System {
             programs: options.programs,
             function_timeout: options.function_timeout,
         };
-        let (routes, audit_subscriber) = start_functions(&deployed).await?;
+        let StartedFunctions { routes, audit_subscriber, scheduled } = start_functions(&deployed).await?;
         deliver(&lines, &audit_subscriber, &options.clock, &mut servers);
         begin_faults(table_faults.as_ref(), options.table_faults);
         let (clock, renames_challenge, dropped) = (options.clock, options.rename_challenge, options.drop_headers);
@@ -353,6 +356,7 @@ impl System {
             lambda,
             gateway,
             audit_subscriber,
+            scheduled,
             lines,
             database,
             remote_tables,
@@ -565,6 +569,10 @@ impl System {
             };
             return Some(self.audit_subscriber.invoke(event).await.map(|()| "null".to_owned()));
         }
+        if let Some(scheduled) = self.scheduled.get(function) {
+            let event = serde_json::from_str(event).unwrap_or_default();
+            return Some(scheduled.invoke(event).await.map(|()| "null".to_owned()));
+        }
         let (_, endpoint) = self.gateway.routes.keys().find(|(_, endpoint)| endpoint.name == function)?;
         Some(endpoint.invoke(event.to_owned()).await.map_err(|error| format!("{error:?}")))
     }
@@ -637,7 +645,8 @@ impl Deployment {
     async fn start(&self, definition: &FunctionDefinition) -> Result<Program, LocalError> {
         let is_audit = definition.binary == "audit";
         let (addresses, client) = if is_audit { &self.audit } else { &self.functions };
-        if let Some(programs) = self.programs.as_ref().filter(|_| !is_audit) {
+        let has_routes = !definition.routes.is_empty();
+        if let Some(programs) = self.programs.as_ref().filter(|_| has_routes) {
             let pool = ProcessPool::start(programs.program(definition, addresses)).await;
             let pool = pool.map_err(|error| LocalError::Process(definition.binary.clone(), error))?;
             return Ok(Program::Endpoint(Endpoint::of_pool(pool, definition, &self.lines)));
@@ -673,6 +682,7 @@ impl Programs {
 fn parameters(
     issuer: &str,
     (supabase_url, publishable_key): (&str, &str),
+    project: Option<&Project>,
     outbound_allow: &str,
     demo: bool,
 ) -> impl Iterator<Item = (String, String)> + use<> {
@@ -681,6 +691,8 @@ fn parameters(
         ("ProductName", "Amble"),
         ("SupabaseUrl", supabase_url),
         ("SupabasePublishableKey", publishable_key),
+        // Functions get no secret key of a project apart.
+        ("SupabaseSecretKey", if project.is_none() { SECRET_KEY } else { "" }),
         ("OutboundAllow", outbound_allow),
         ("ClientMetadataAllow", outbound_allow),
         ("MembershipSecrets", MEMBERSHIP_SECRET),
@@ -694,7 +706,11 @@ fn parameters(
 /// # Errors
 /// When the text cannot be followed.
 pub fn policies_of(text: &str) -> Result<Vec<(String, String, String)>, TemplateError> {
-    let parameters = [("ToolFunctions", demo_function::ARN), ("MembershipSecrets", MEMBERSHIP_SECRET)];
+    let parameters = [
+        ("ToolFunctions", demo_function::ARN),
+        ("MembershipSecrets", MEMBERSHIP_SECRET),
+        ("SupabaseSecretKey", SECRET_KEY),
+    ];
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
     Template::of(text, STACK, parameters, KeyArns::of(KeySpec::Rsa2048))?.policies()
 }
@@ -829,16 +845,26 @@ fn deliver(
     servers.spawn(async move { lines.deliver(audit_subscriber, clock, stopped).await });
 }
 
-/// Starts every function of the template, each with its own variables and name, and routes to it what it answers; and the audit's
-/// subscriber.
-async fn start_functions(deployed: &Deployment) -> Result<(Routes, Arc<AuditSubscriber>), LocalError> {
+/// The functions, by what reaches them.
+struct StartedFunctions {
+    routes: Routes,
+    audit_subscriber: Arc<AuditSubscriber>,
+    scheduled: BTreeMap<String, Arc<ScheduledFunction>>,
+}
+
+/// Starts every function of the template, each with its own variables and name, and routes to it what it answers.
+async fn start_functions(deployed: &Deployment) -> Result<StartedFunctions, LocalError> {
     let template = &deployed.template;
-    let (mut routes, mut audit_subscriber) = (Routes::default(), None);
+    let (mut routes, mut audit_subscriber, mut scheduled) = (Routes::default(), None, BTreeMap::new());
     for definition in template.functions()? {
         let endpoint = match deployed.start(&definition).await? {
             Program::Endpoint(endpoint) => endpoint,
             Program::Subscriber(it) => {
                 audit_subscriber = Some(it);
+                continue;
+            }
+            Program::Scheduled(it) => {
+                scheduled.insert(definition.binary, it);
                 continue;
             }
         };
@@ -851,7 +877,8 @@ async fn start_functions(deployed: &Deployment) -> Result<(Routes, Arc<AuditSubs
             }
         }
     }
-    Ok((routes, audit_subscriber.ok_or_else(|| LocalError::NoProgram("that is subscribed to the audit".to_owned()))?))
+    let missing = || LocalError::NoProgram("that is subscribed to the audit".to_owned());
+    Ok(StartedFunctions { routes, audit_subscriber: audit_subscriber.ok_or_else(missing)?, scheduled })
 }
 
 /// The folder, if there is one, and whether it holds this system's workspaces already.

@@ -18,7 +18,7 @@ use crate::telemetry::metrics;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
 
-/// A Supabase project, called with its publishable key.
+/// A Supabase project, called with one of its keys.
 pub struct Supabase {
     url: Url,
     base: String,
@@ -60,6 +60,28 @@ impl Supabase {
     /// # Errors
     /// When one is missing, the URL is neither https nor loopback, or the key is a secret key.
     pub fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        const NAME: &str = "SUPABASE_PUBLISHABLE_KEY";
+        let key = environment.required(NAME)?;
+        if key.starts_with(SECRET_KEY_PREFIX) {
+            return Err(ConfigError::Unusable(NAME, "a secret key, which opens everything"));
+        }
+        Self::with_key(environment, NAME, &key)
+    }
+
+    /// From `SUPABASE_URL` and `SUPABASE_SECRET_KEY`, for its admin API. Such a key opens the whole project. Makes no call.
+    ///
+    /// # Errors
+    /// When one is missing, the URL is neither https nor loopback, or the key is no secret key.
+    pub fn with_secret_key(environment: &Environment) -> Result<Self, ConfigError> {
+        const NAME: &str = "SUPABASE_SECRET_KEY";
+        let key = environment.required(NAME)?;
+        if !key.starts_with(SECRET_KEY_PREFIX) {
+            return Err(ConfigError::Unusable(NAME, "a key that begins with sb_secret_"));
+        }
+        Self::with_key(environment, NAME, &key)
+    }
+
+    fn with_key(environment: &Environment, name: &'static str, key: &str) -> Result<Self, ConfigError> {
         const INVALID_URL: ConfigError =
             ConfigError::Unusable("SUPABASE_URL", "an https address (http on a loopback host) without a query");
         let url = Url::parse(&environment.required("SUPABASE_URL")?).map_err(|_| INVALID_URL)?;
@@ -74,12 +96,8 @@ impl Supabase {
         if !secure || !plain || url.password().is_some() {
             return Err(INVALID_URL);
         }
-        let key = environment.required("SUPABASE_PUBLISHABLE_KEY")?;
-        if key.starts_with("sb_secret_") {
-            return Err(ConfigError::Unusable("SUPABASE_PUBLISHABLE_KEY", "a secret key, which opens everything"));
-        }
-        let mut key = HeaderValue::from_str(&key)
-            .map_err(|_| ConfigError::Unusable("SUPABASE_PUBLISHABLE_KEY", "not what a header can carry"))?;
+        let mut key =
+            HeaderValue::from_str(key).map_err(|_| ConfigError::Unusable(name, "not what a header can carry"))?;
         key.set_sensitive(true);
         let base = format!("{}/auth/v1", url.as_str().trim_end_matches('/'));
         Ok(Self { url, base, key, client: OnceLock::new() })
@@ -244,6 +262,8 @@ impl std::fmt::Debug for Bearer {
         f.write_str("Bearer(…)")
     }
 }
+
+const SECRET_KEY_PREFIX: &str = "sb_secret_";
 
 /// Larger than any session: a token of 16 KiB and a person with much metadata.
 const LIMIT: usize = 256 * 1024;

@@ -135,11 +135,17 @@ pub enum RevocationReason {
     Administrator,
     /// The person, on the console.
     Person,
+    /// The person is banned at the sign-in service.
+    PersonBanned,
+    /// The person was deleted at the sign-in service.
+    PersonDeleted,
+    /// An operator ended everything of the person.
+    PersonEnded,
 }
 
 impl RevocationReason {
     /// Every reason.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::Client,
         Self::CodeReplayed,
         Self::RefreshReplayed,
@@ -147,6 +153,9 @@ impl RevocationReason {
         Self::RevokedTogether,
         Self::Administrator,
         Self::Person,
+        Self::PersonBanned,
+        Self::PersonDeleted,
+        Self::PersonEnded,
     ];
 
     /// As the table and the audit write it.
@@ -160,6 +169,9 @@ impl RevocationReason {
             Self::RevokedTogether => "revoked_together",
             Self::Administrator => "administrator",
             Self::Person => "person",
+            Self::PersonBanned => "person_banned",
+            Self::PersonDeleted => "person_deleted",
+            Self::PersonEnded => "person_ended",
         }
     }
 }

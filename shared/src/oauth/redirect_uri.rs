@@ -13,6 +13,8 @@ pub struct RedirectUri {
 impl RedirectUri {
     /// Longer ones are refused.
     pub const MAX_LENGTH: usize = 1024;
+    /// The longest name of a host (RFC 1035 §3.1): it is logged.
+    const MAX_HOST_LENGTH: usize = 253;
 
     /// An absolute URI without fragment or user, https or loopback http (OAuth 2.1 §2.3; MCP allows no other scheme).
     ///
@@ -42,6 +44,9 @@ impl RedirectUri {
             return Err(RedirectUriError::Blank);
         }
         let url = Url::parse(text).map_err(|_| RedirectUriError::NotAbsolute)?;
+        if url.host_str().is_some_and(|host| host.len() > Self::MAX_HOST_LENGTH) {
+            return Err(RedirectUriError::TooLong);
+        }
         let loopback = is_loopback(&url);
         match url.scheme() {
             "https" => {}

@@ -55,8 +55,8 @@ const REVOKED: &str = "revoked";
 /// The table of API keys.
 #[derive(Clone)]
 pub struct ApiKeys {
-    dynamo: aws_sdk_dynamodb::Client,
-    table: String,
+    pub(super) dynamo: aws_sdk_dynamodb::Client,
+    pub(super) table: String,
     recent_uses: RecentUses,
 }
 

@@ -7,8 +7,9 @@
 //! removed one  { pk: "tenant#acme", sk: "tenant", removed: 1795…, expires: 1797…, made_by: <16 bytes> }
 //! to come      { pk: "tenant#acme", sk: "tenant", instance: <16 bytes>, made_by: <16 bytes> }
 //! membership   { pk: "person#<uuid>", sk: "tenant#acme", tenant: "acme", person: "<uuid>", role: "editor", instance: <16 bytes>,
-//!                tenant_instance: <16 bytes>, revocations?: 3, change?: 17, told?: 1795…, made_by: <16 bytes> }
-//! former one   { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, told?: 1795…, expires: 1797…, made_by: <16 bytes> }
+//!                tenant_instance: <16 bytes>, revocations?: 3, change?: 17, told?: 1795…, person_change?: 18, made_by: <16 bytes> }
+//! former one   { pk: "person#<uuid>", sk: "tenant#acme", left: 1795…, change?: 17, told?: 1795…, person_change?: 18, expires: 1797…,
+//!                made_by: <16 bytes> }
 //! ```
 //!
 //! `instance` is the identity of a membership or a tenant. It never comes back: whoever is removed and added again has another one. A
@@ -27,6 +28,9 @@
 //! later one. `told` is the time since when that change counts. It decides nothing, but a change that is late by more than
 //! [`MAX_DELAY`](super::membership_changes::MAX_DELAY) is reported. The product may send the members of a tenant before the tenant is
 //! added: the tenant "to come" has the instance that it will have.
+//!
+//! `person_change` is the number of the last change of the person that the product sent: that they are banned. The membership stays, and
+//! begins anew with another `instance`, so that nothing that rests on it as it was works any more.
 //!
 //! A change by an operator has no number and leaves `change` as it is. It overrides all changes that have arrived, and the product's
 //! next change overrides it.
@@ -62,6 +66,8 @@ use crate::upstream_error::UpstreamError;
 pub(super) const CHANGE: &str = "change";
 /// The attribute with the time when that change was received.
 pub(super) const TOLD: &str = "told";
+/// The attribute with the number of the last change of the person that the product sent.
+pub(super) const PERSON_CHANGE: &str = "person_change";
 /// The attribute that only a former membership has.
 pub(super) const LEFT: &str = "left";
 
@@ -348,7 +354,24 @@ impl Directory {
         }
     }
 
+    /// The tenants that a person is in, and those that they have left within a month. From the table itself: none is missing.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn known_tenants(&self, person: &PersonId) -> Result<Vec<TenantId>, UpstreamError> {
+        let items = self.all_membership_items(person).await?;
+        // A former membership says its tenant in its key alone.
+        let tenant = |item: &Item| TenantId::parse(item.text("sk")?.strip_prefix("tenant#")?);
+        items.iter().map(tenant).collect::<Option<_>>().ok_or_else(|| unparsable_item(&self.table))
+    }
+
     pub(super) async fn membership_items(&self, person: &PersonId) -> Result<Vec<Item>, UpstreamError> {
+        let mut items = self.all_membership_items(person).await?;
+        items.retain(|membership| !membership.has(LEFT));
+        Ok(items)
+    }
+
+    async fn all_membership_items(&self, person: &PersonId) -> Result<Vec<Item>, UpstreamError> {
         const CALL: &str = "DynamoDB.Query";
         let mut found = Vec::new();
         let mut start = None;
@@ -362,8 +385,7 @@ impl Directory {
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
             let page = query.send().await.map_err(|error| upstream_call::failed_at_aws(CALL, &error))?;
-            let items = page.items.unwrap_or_default().into_iter().map(Item::new);
-            found.extend(items.filter(|membership| !membership.has(LEFT)));
+            found.extend(page.items.unwrap_or_default().into_iter().map(Item::new));
             start = page.last_evaluated_key;
             if start.is_none() {
                 return Ok(found);

@@ -4,9 +4,13 @@ use std::time::Duration;
 
 use super::backoff::Backoff;
 use super::batch_get_items;
-use super::directory::{CHANGE, Directory, LEFT, TOLD, former_membership, membership_update};
-use super::item_update::{ItemUpdate, UpdateOutcome, contended};
+use super::directory::{
+    CHANGE, Directory, INSTANCE, LEFT, PERSON_CHANGE, REVOCATIONS, TOLD, former_membership, membership_update,
+};
+use super::item::unparsable_item;
+use super::item_update::{ItemUpdate, UpdateOutcome, contended, write_as_read};
 use crate::clock::Timestamp;
+use crate::oauth::instance_id::InstanceId;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_error::UpstreamError;
 
@@ -28,6 +32,38 @@ pub enum ChangeOutcome {
 }
 
 impl Directory {
+    /// Has a membership begin anew, with its role. From the answer on all that rests on it as it was is over: what was connected, whatever
+    /// an index shows, and API keys. `change` is the number of the product's change of the person that wants it. It counts once,
+    /// and not if a later one did. Who is no member has nothing that works.
+    ///
+    /// # Errors
+    /// When others changed the membership at the same time, or DynamoDB fails.
+    pub async fn renew_membership(
+        &self,
+        (person, tenant): (&PersonId, &TenantId),
+        change: Option<u64>,
+    ) -> Result<ChangeOutcome, UpstreamError> {
+        let key = self.membership_key(person, tenant);
+        let mut outcome = ChangeOutcome::Applied;
+        let written = write_as_read(&self.dynamo, &key, |update, item| {
+            let Some(item) = item.filter(|item| !item.has(LEFT)) else { return Ok(None) };
+            if let Some(change) = change.filter(|_| item.has(PERSON_CHANGE)) {
+                let last: u64 = item.number(PERSON_CHANGE).ok_or_else(|| unparsable_item(&self.table))?;
+                if last >= change {
+                    outcome = if last == change { ChangeOutcome::Repeated } else { ChangeOutcome::Superseded };
+                    return Ok(None);
+                }
+            }
+            let update = update.set(INSTANCE, InstanceId::random().as_bytes().as_slice()).remove([REVOCATIONS]);
+            Ok::<_, UpstreamError>(Some(match change {
+                Some(change) => update.set(PERSON_CHANGE, change),
+                None => update,
+            }))
+        });
+        written.await?;
+        Ok(outcome)
+    }
+
     /// Applies a change that the product sent: the role of a membership, or that the membership has ended.
     /// `change` is its number. From the answer on every call is judged by it.
     ///

@@ -18,6 +18,7 @@ pub mod joint_revocations;
 pub mod membership_changes;
 pub mod operator;
 pub mod pending_scopes;
+mod seen_people;
 pub mod shared_secret;
 pub mod sign_in_attempts;
 mod transaction;

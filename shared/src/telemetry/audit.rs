@@ -293,7 +293,8 @@ pub enum Event<'a> {
         /// Whose.
         #[serde(flatten)]
         connections: ConnectionsRef<'a>,
-        /// The number that those which ended are older than. None if the tenant has been removed meanwhile.
+        /// The number that those which ended are older than. None if the tenant has been removed meanwhile, or the membership has
+        /// begun anew: then its API keys have ended as well.
         #[serde(skip_serializing_if = "Option::is_none")]
         number: Option<u64>,
         /// Why.
@@ -315,6 +316,19 @@ pub enum Event<'a> {
         change: u64,
         /// `applied`, `repeated`, `superseded` by a later change, or `stale`: a change with a higher number was applied hours ago.
         outcome: &'static str,
+    },
+    /// A person is banned or deleted at the sign-in service, as the product reported, or Supabase said. What ends is told tenant by
+    /// tenant.
+    PersonFollowed {
+        /// Whom.
+        person: &'a str,
+        /// `person_banned` or `person_deleted`.
+        reason: &'static str,
+        /// The number of the change. None if Supabase said it to the function `people`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        change: Option<u64>,
+        /// In how many tenants something may end. What has ended already, when the change comes again, counts too.
+        tenants: u64,
     },
     /// A call needed more scopes than its access token has. The next consent page will offer them.
     ScopeWanted {
@@ -578,7 +592,7 @@ fn write(event: &Event<'_>, step: Option<Step>) {
         step,
         function: attributes.map(|attributes| attributes.function),
         request: attributes.and_then(|attributes| attributes.request.as_deref()),
-        invocation: attributes.map(|attributes| attributes.invocation.as_str()),
+        invocation: attributes.map(|attributes| attributes.invocation.as_str()).filter(|name| !name.is_empty()),
         ip: attributes.and_then(|attributes| attributes.ip.as_deref()),
     };
     match serde_json::to_string(&line) {

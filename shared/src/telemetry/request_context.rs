@@ -10,6 +10,11 @@ tokio::task_local! {
     static CURRENT: RequestContext;
 }
 
+/// Runs `future` as an invocation of `function` that answers no request, so that its audit lines say which function wrote them.
+pub async fn without_request<F: Future>(function: &'static str, future: F) -> F::Output {
+    RequestContext::new(RequestAttributes { function, ..RequestAttributes::default() }).scope(future).await
+}
+
 /// The context of one request. It reaches a future, not the tasks that the future spawns.
 #[derive(Clone, Debug)]
 pub struct RequestContext(Arc<Inner>);

@@ -11,6 +11,8 @@ use crate::telemetry::request_context::RequestContext;
 
 /// The target of the one line of a request among all others.
 const TARGET: &str = "request";
+/// Most bytes of a path that a line has: anybody chooses it. Those that mean something here are shorter.
+const MAX_PATH: usize = 160;
 
 /// Writes the line of a request that was answered with `status` after `took`; `reason` says why it was refused, if it was.
 pub(crate) fn write(
@@ -27,11 +29,17 @@ pub(crate) fn write(
     let (function, request) = (attributes.function, attributes.request.as_deref().unwrap_or_default());
     let invocation = attributes.invocation.as_str();
     let metrics = metrics(context, status, took);
+    let path = shortened(path);
     if status >= 500 {
         tracing::error!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
     } else {
         tracing::info!(target: TARGET, function, %method, path, status, reason, microseconds, request, invocation, metrics, "answered");
     }
+}
+
+fn shortened(path: &str) -> &str {
+    let end = (0..=MAX_PATH).rev().find(|end| path.is_char_boundary(*end)).unwrap_or_default();
+    path.get(..end).unwrap_or_default()
 }
 
 /// The metrics as a JSON object, whose members join the line. Empty where no stack is named.
@@ -114,6 +122,17 @@ mod tests {
         subscriber::with_default(tracing_subscriber::registry().with(LineCapture(Arc::clone(&captured))), log);
         let line = captured.lock().unwrap().take();
         line.map(|line| serde_json::from_str(&line).unwrap())
+    }
+
+    #[test]
+    fn long_paths_are_cut_between_characters() {
+        let whole = "/a".repeat(MAX_PATH / 2);
+        let cases = [("", ""), ("/admin", "/admin"), (&whole, &whole), (&format!("{whole}/"), &whole)];
+        for (path, shown) in cases {
+            assert_eq!(shortened(path), shown);
+        }
+        let (wide, shown) = (format!("/{}", "ü".repeat(MAX_PATH)), format!("/{}", "ü".repeat(MAX_PATH / 2 - 1)));
+        assert_eq!(shortened(&wide), shown);
     }
 
     #[test]

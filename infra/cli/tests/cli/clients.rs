@@ -6,7 +6,7 @@ use shared::clock::{Clock, Timestamp};
 use shared::oauth::client::{Client, ClientId, ClientKind};
 use shared::oauth::redirect_uri::RedirectUri;
 use test_system::client_key::{ClientKey, key_set};
-use test_system::connector::Connector;
+use test_system::connector::{Connector, UNKNOWN_REFRESH_TOKEN};
 use test_system::metadata_document_host::MetadataDocumentHost;
 use test_system::{CALLBACK, TestSystem};
 
@@ -77,8 +77,8 @@ async fn client_is_registered_used_rotated_and_removed() {
     assert_eq!(amble.json(&["client", "list"]).await, json!({ "clients": [] }));
     let again = amble.json(&ADD).await;
     let with_third = connector(&test_system, again["client_secret"].as_str().unwrap());
-    assert_eq!(with_third.refresh("rt_x").await.json()["error"], "invalid_grant");
-    assert_eq!(with_second.refresh("rt_x").await.json()["error"], "invalid_client");
+    assert_eq!(with_third.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_grant");
+    assert_eq!(with_second.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_client");
 }
 
 /// Registered with its keys, in a file or at an address, it proves itself by one, and has no secret.
@@ -251,7 +251,7 @@ async fn concurrent_registrations_create_one_client() {
     assert_eq!(done.len(), 1, "{ended:?}");
     let told: Value = serde_json::from_str(&done[0].stdout).unwrap();
     let client = connector(&test_system, told["client_secret"].as_str().unwrap());
-    assert_eq!(client.refresh("rt_x").await.json()["error"], "invalid_grant");
+    assert_eq!(client.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_grant");
 }
 
 /// `--local` finds the system that runs on a folder, and says so when none does.
@@ -271,7 +271,7 @@ async fn local_system_is_found_by_its_data_dir() {
     let registered = test_system.connector("Claude").await.client_id;
     assert_eq!(amble.json(&words).await["clients"][0]["client_id"], registered);
     let secret = amble.json(&[&ADD[..], &[&local]].concat()).await["client_secret"].as_str().unwrap().to_owned();
-    assert_eq!(connector(&test_system, &secret).refresh("rt_x").await.json()["error"], "invalid_grant");
+    assert_eq!(connector(&test_system, &secret).refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_grant");
 
     drop(test_system);
     assert!(amble.fails_with(1, &words).await.contains("no local system runs on"));
@@ -505,15 +505,15 @@ async fn lost_answers_about_clients_are_recognised() {
     let first = lost(&ADD, ["client_adding", "client_added"]).await;
     let listed = first["secrets"][0]["secret"].as_str().unwrap().to_owned();
     let with_first = connector(&test_system, &secret(&first));
-    assert_eq!(with_first.refresh("rt_x").await.json()["error"], "invalid_grant");
+    assert_eq!(with_first.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_grant");
     let second = lost(&["client", "secret", "add", id], ["client_secret_adding", "client_secret_added"]).await;
     let with_second = connector(&test_system, &secret(&second));
-    assert_eq!(with_second.refresh("rt_x").await.json()["error"], "invalid_grant");
+    assert_eq!(with_second.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_grant");
     let removing = ["client", "secret", "remove", id, &listed];
     lost(&removing, ["client_secret_removing", "client_secret_removed"]).await;
-    assert_eq!(with_first.refresh("rt_x").await.json()["error"], "invalid_client");
+    assert_eq!(with_first.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_client");
     lost(&["client", "remove", id], ["client_removing", "client_removed"]).await;
-    assert_eq!(with_second.refresh("rt_x").await.json()["error"], "invalid_client");
+    assert_eq!(with_second.refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"], "invalid_client");
     lost(&["client", "block", id], ["client_blocking", "client_blocked"]).await;
     lost(&["client", "unblock", id], ["client_unblocking", "client_unblocked"]).await;
     assert!(amble.fails_with(1, &["client", "unblock", id]).await.contains("is not blocked"));
@@ -531,8 +531,9 @@ async fn overtaken_changes_of_clients_tell_what_is_true() {
         aws.plan(FirstTry::Overtaken);
         amble.json(words).await
     };
-    let works =
-        async |said: &Value| connector(&test_system, &secret(said)).refresh("rt_x").await.json()["error"].clone();
+    let works = async |said: &Value| {
+        connector(&test_system, &secret(said)).refresh(UNKNOWN_REFRESH_TOKEN).await.json()["error"].clone()
+    };
     let id = "acme-cowork";
 
     let first = overtaken(&ADD).await;

@@ -148,6 +148,42 @@ async fn removing_a_member_revokes_only_their_access_to_that_tenant() {
     );
 }
 
+/// Everywhere at once; whoever they are elsewhere, they are still.
+#[tokio::test(flavor = "multi_thread")]
+async fn ending_a_person_ends_their_grants_and_keys_in_every_tenant() {
+    let test_system = test_system().await;
+    let amble = Amble::of(&test_system);
+    let (connector, here) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    let (_, elsewhere) = test_system.connect("ana@example.com", "globex", "skills:read").await;
+    let (_, others) = test_system.connect("ben@example.com", "acme", "skills:read").await;
+    let works = async |token: &str| test_system.call(Some(token), "tools/list", json!({})).await.status;
+
+    let told = amble.text(&["person", "end", "Ana@example.com", "--dry-run"]).await;
+    let what = format!("everything of {ANA} in acme, globex; connections: 2, API keys: 1");
+    assert_eq!(told, format!("This would end {what}.\n"));
+    let complaint = amble.fails_with(1, &["person", "end", ANA]).await;
+    assert_eq!(complaint, format!("amble: not done: this ends {what}; add --yes to do it without being asked\n"));
+    assert_eq!((works(&here.access).await, works(&test_system.api_key()).await), (200, 200));
+
+    // The demo's own key is Ana's.
+    let ended = amble.json(&["person", "end", ANA, "--yes", "--search-again-after", "0s"]).await;
+
+    let expected = json!({ "person": ANA, "tenants": ["acme", "globex"], "grants": 2, "keys": 1, "dry_run": false });
+    assert_eq!(ended, expected);
+    for (token, status) in
+        [(&here.access, 401), (&elsewhere.access, 401), (&test_system.api_key(), 401), (&others.access, 200)]
+    {
+        assert_eq!(works(token).await, status);
+    }
+    assert_eq!(connector.refresh(&here.refresh.unwrap()).await.json()["error"], "invalid_grant");
+    let members = amble.json(&["member", "list", "--tenant", "acme"]).await;
+    assert!(members.to_string().contains(ANA), "they stay a member: {members}");
+    let (_, again) = test_system.connect("ana@example.com", "acme", "skills:read").await;
+    assert_eq!(works(&again.access).await, 200);
+    let done = amble.json(&["audit", "show", "--tenant", "globex", "--since", "1h"]).await.to_string();
+    assert!(done.contains("connections_ended") && done.contains("person_ended"), "{done}");
+}
+
 /// By person, tenant and client, together and alone; ended ones are told apart.
 #[tokio::test(flavor = "multi_thread")]
 async fn grants_are_listed_shown_and_revoked() {

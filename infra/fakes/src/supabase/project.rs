@@ -100,6 +100,11 @@ impl Supabase {
         self.request_counts.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied().unwrap_or_default()
     }
 
+    /// How often anything has been asked for.
+    pub fn total_request_count(&self) -> usize {
+        self.request_counts.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     /// The mails sent to this address, oldest first.
     pub fn inbox(&self, email: &str) -> Vec<Mail> {
         self.state().mails.iter().filter(|mail| mail.to == email.to_lowercase()).cloned().collect()

@@ -146,6 +146,10 @@ impl Template {
             let events = resource.pointer("/Properties/Events").and_then(Value::as_object);
             let mut routes = Vec::new();
             for event in events.into_iter().flatten().map(|(_, event)| event) {
+                // What no request reaches: nothing here looks at the clock for it.
+                if event.get("Type").and_then(Value::as_str) == Some("Schedule") {
+                    continue;
+                }
                 let part = |name| event.pointer(&format!("/Properties/{name}")).and_then(Value::as_str);
                 let (Some("HttpApi"), Some(method), Some(path)) =
                     (event.get("Type").and_then(Value::as_str), part("Method"), part("Path"))

@@ -1,0 +1,146 @@
+//! Every hour: asks Supabase about people whose connections or API keys were in use within a day, and ends everything of those who are
+//! banned or deleted there.
+//!
+//! It is for a deployment that gives it a secret key, and for people of whom the feed did not hear. No request waits for it. What is not
+//! a clear answer ends nothing: no answer, an error, and too many people at once who are said to be gone.
+
+mod account;
+mod batch;
+mod error;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use shared::clock::{Clock, Timestamp};
+use shared::environment::{ConfigError, Environment};
+use shared::identity::supabase::Supabase;
+use shared::joint_revocation::JointRevocation;
+use shared::lambda::{Error, Listener};
+use shared::member_revocation::MemberRevocation;
+use shared::oauth::grant::RevocationReason;
+use shared::oauth::tenant::PersonId;
+use shared::store::api_keys::ApiKeys;
+use shared::store::directory::Directory;
+use shared::store::grants::Grants;
+use shared::telemetry::audit::{self, Event};
+use shared::telemetry::request_context;
+use shared::upstream_error::UpstreamError;
+
+use account::Account;
+use error::PeopleError;
+
+/// Ends what banned and deleted people have.
+pub struct People {
+    directory: Directory,
+    grants: Grants,
+    keys: ApiKeys,
+    supabase: Supabase,
+    clock: Clock,
+}
+
+/// What Supabase said.
+#[derive(Default)]
+struct Answers {
+    banned: Vec<PersonId>,
+    deleted: Vec<PersonId>,
+    active: usize,
+}
+
+impl People {
+    /// Connections and keys count that were in use this long ago.
+    const SEEN_WITHIN: Duration = Duration::from_hours(24);
+    /// As many errors one after another, and nobody else is asked about.
+    const MAX_ERRORS: usize = 3;
+
+    /// With the tables and a secret key of the Supabase project.
+    ///
+    /// # Errors
+    /// When a setting is missing or unusable.
+    #[expect(clippy::unused_async, reason = "every function is made in the same way")]
+    pub async fn new(environment: &Environment) -> Result<Self, ConfigError> {
+        Ok(Self {
+            directory: environment.directory()?,
+            grants: environment.grants()?,
+            keys: environment.keys()?,
+            supabase: Supabase::with_secret_key(environment)?,
+            clock: environment.clock(),
+        })
+    }
+
+    async fn check(&self, now: Timestamp) -> Result<(), PeopleError> {
+        let since = now.minus(Self::SEEN_WITHIN);
+        let mut seen = self.grants.people_since(since).await?;
+        seen.extend(self.keys.makers_since(since).await?);
+        let asked = batch::of(seen, now);
+        let (answers, failure) = Box::pin(self.ask(&asked, now)).await;
+        let Answers { banned, deleted, active } = &answers;
+        tracing::info!(asked = asked.len(), active, banned = banned.len(), deleted = deleted.len(), "people checked");
+        for person in banned {
+            Box::pin(self.end(person, RevocationReason::PersonBanned, now)).await?;
+        }
+        // Of another project, or of one that was restored to an earlier day, nobody would be known.
+        let implausible = deleted.len() > 3 && deleted.len() > active + banned.len();
+        if implausible {
+            return Err(PeopleError::Implausible { deleted: deleted.len(), asked: asked.len() });
+        }
+        for person in deleted {
+            Box::pin(self.end(person, RevocationReason::PersonDeleted, now)).await?;
+        }
+        failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+
+    /// What Supabase says about each, and the last failure if there was one. The next run asks again about those who are left.
+    async fn ask(&self, people: &[PersonId], now: Timestamp) -> (Answers, Option<UpstreamError>) {
+        let (mut answers, mut failure, mut in_a_row) = (Answers::default(), None, 0);
+        for person in people {
+            match Account::fetch(&self.supabase, person, now).await {
+                Ok(account) => {
+                    in_a_row = 0;
+                    match account {
+                        Account::Active => answers.active += 1,
+                        Account::Banned => answers.banned.push(person.clone()),
+                        Account::Deleted => answers.deleted.push(person.clone()),
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "Supabase did not say whether a person is banned or deleted");
+                    (failure, in_a_row) = (Some(error), in_a_row + 1);
+                    if in_a_row == Self::MAX_ERRORS {
+                        break;
+                    }
+                }
+            }
+        }
+        (answers, failure)
+    }
+
+    /// Ends everything of a person: each membership begins anew. Whoever is deleted is then taken out.
+    async fn end(&self, person: &PersonId, reason: RevocationReason, now: Timestamp) -> Result<(), PeopleError> {
+        let memberships = self.directory.memberships(person).await?;
+        audit::record(&Event::PersonFollowed {
+            person: person.as_str(),
+            reason: reason.as_str(),
+            change: None,
+            tenants: memberships.len() as u64,
+        });
+        let joint = JointRevocation::new((&self.directory, &self.grants), reason, None, now);
+        for membership in &memberships {
+            joint.renew_member(membership, None).await?;
+            if matches!(reason, RevocationReason::PersonDeleted) {
+                self.directory.remove_member(&membership.tenant, person, now).await?;
+            }
+        }
+        let left = MemberRevocation::new((&self.directory, &self.grants, &self.keys), reason, now);
+        for membership in &memberships {
+            left.mark(person, &membership.tenant, None).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Listener for People {
+    async fn handle(&self, _: Value) -> Result<(), Error> {
+        // Boxed, as its parts are: what a compiler knows of a future has a limit of depth.
+        Ok(request_context::without_request("people", Box::pin(self.check(self.clock.now()))).await?)
+    }
+}
