@@ -322,7 +322,7 @@ def conditions_on_keys_are_about_one_item(subject):
     for shape in subject.shapes:
         for function in shape.functions:
             for statement in shape.statements(function):
-                if "dynamodb:" in json.dumps(statement.get("Condition")) and (function not in {"Admin", "Membership", "Token", "Revoke"} or statement["Action"] != ["dynamodb:UpdateItem"]):
+                if "dynamodb:" in json.dumps(statement.get("Condition")) and (function not in {"Admin", "Membership", "Token", "Revoke"} or statement["Action"] not in [["dynamodb:UpdateItem"], ["dynamodb:GetItem"]]):
                     yield f"{shape}: {function}/{statement['Sid']} hangs on how IAM evaluates {statement['Condition']}"
 
 
