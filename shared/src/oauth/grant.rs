@@ -18,6 +18,7 @@ use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
+use crate::oauth::signatures::Signatures;
 use crate::oauth::tenant::{PersonId, TenantId};
 
 /// How long a code may be exchanged.
@@ -89,6 +90,8 @@ pub struct Grant {
     pub scope_meaning: ScopeMeaning,
     /// What its code is bound to.
     pub binding: CodeBinding,
+    /// The access tokens that were signed for it in the last hour that had any.
+    pub signatures: Signatures,
     /// What has become of it.
     pub state: GrantState,
 }
@@ -272,6 +275,7 @@ impl Grant {
             denied: Scopes::NONE,
             scope_meaning: ScopeMeaning::CURRENT,
             binding,
+            signatures: Signatures::default(),
             state: GrantState::Issued,
         };
         (grant, code)

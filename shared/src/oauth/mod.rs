@@ -24,5 +24,6 @@ pub mod role;
 pub mod scope;
 pub mod scope_meaning;
 pub mod secret;
+pub mod signatures;
 pub mod tenant;
 pub mod vouched_hosts;

@@ -8,7 +8,8 @@
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0, used?: 1795…, authentication?: "private_key_jwt" }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, previous_turned?: 1795…,
-//!                  turned: 1795…, retries?: 3, retried?: 1795… }, and once a late retry has superseded a pair
+//!                  turned: 1795…, retries?: 3, retried?: 1795…, signed?: 4, signed_hour?: 498705 },
+//!                  and once a late retry has superseded a pair
 //!              + { previous_generation?: 4, superseded_salt?: <16 bytes>,
 //!                  superseded?: <12 bytes each: generation, when its access tokens have expired>, late_retry: 1795… }
 //! ended        + { why: "revoked", ended: 1795… }
@@ -17,6 +18,7 @@
 //! The four attributes from `membership` on are what the approval rests on ([`crate::oauth::approval_basis`]). Whoever reads a grant to
 //! let somebody in compares them with the membership: a grant may be over although its own item does not say so yet.
 //! Without `scope_meaning` the scopes mean what they did before there was one ([`crate::oauth::scope_meaning`]).
+//! `signed` counts the access tokens of the hour `signed_hour`, which is counted since 1970: [`crate::oauth::signatures`].
 //! `previous_generation` is there when it is not the one before `generation`. `previous` is not there when the token that the current
 //! one replaced was newer than the table, which had been restored: then its generation and `previous_turned` identify it. Families of earlier versions may have `answered`, when the
 //! current token was last issued.
@@ -70,6 +72,7 @@ use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, to_text};
+use crate::oauth::signatures::Signatures;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -294,8 +297,8 @@ impl Grants {
         next: &TokenFamily,
         condition: &str,
     ) -> UpdateItemFluentBuilder {
-        const SET: &str =
-            "SET salt = :salt, generation = :generation, turned = :turned, expires = :expires, made_by = :made_by";
+        const SET: &str = "SET salt = :salt, generation = :generation, turned = :turned, expires = :expires, \
+                           made_by = :made_by, signed = :signed, signed_hour = :signed_hour";
         let previous = next.previous;
         let made_before = |previous: &PreviousToken| previous.generation.saturating_add(1) == next.generation;
         let superseded = write_superseded(&next.superseded);
@@ -310,9 +313,12 @@ impl Grants {
             ("superseded", (!superseded.is_empty()).then(|| Value::from(superseded.as_slice()))),
             ("late_retry", next.late_retry.map(Value::from)),
         ];
+        let Signatures { hour, count } = grant.signatures.and_one(next.rotated);
         let mut update = self
             .transition(&grant.id, condition, grant.expires_with(next))
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":signed", Value::from(count).0)
+            .expression_attribute_values(":signed_hour", AttributeValue::N(hour.to_string()))
             .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0);
         let (mut set, mut remove) = (SET.to_owned(), "REMOVE answered, retries, retried".to_owned());
         for (name, value) in optional {
@@ -352,7 +358,7 @@ impl Grants {
             .expression_attribute_values(":most", Value::from(RETRIES).0)
             .expression_attribute_values(":one", Value::from(1_u32).0)
             .expression_attribute_values(":now", Value::from(now).0)
-            .update_expression("SET retried = :now ADD retries :one");
+            .update_expression("SET retried = :now ADD retries :one, signed :one");
         self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
@@ -655,6 +661,11 @@ fn read(item: &Item) -> Option<Grant> {
             code: Digest::from_bytes(item.bytes("code")?)?,
             challenge: CodeChallenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),
             redirect_uri: RedirectUri::from_stored(item.text("redirect_uri")?)?,
+        },
+        signatures: if item.has("signed_hour") {
+            Signatures { hour: item.number("signed_hour")?, count: item.number("signed")? }
+        } else {
+            Signatures::default()
         },
         state,
     })
