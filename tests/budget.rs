@@ -37,7 +37,11 @@ async fn every_request_stays_within_its_call_budget() {
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
     let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
     test_system.track_secret(&code);
-    assert_eq!(spent(), (3, 0), "authorize, approved");
+    assert_eq!(
+        spent(),
+        (5, 0),
+        "authorize, approved: the page's two, the person's approvals and grants, and the grant"
+    );
 
     let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     assert_eq!(spent(), (4, 1), "token, code: three calls to the tables and one to KMS");
@@ -59,16 +63,6 @@ async fn every_request_stays_within_its_call_budget() {
         assert_eq!(test_system.call(Some(&test_system.api_key()), "ping", json!({})).await.status, 200);
         assert_eq!(spent(), (2, 0), "mcp, let in by an API key, {time}");
     }
-    for (cost, time) in [((7, 2), "first of an instance: also the name of the key that signs"), ((6, 1), "later")] {
-        let roll = json!({ "name": "roll_dice", "arguments": {} });
-        let rolled = test_system.call(Some(&test_system.api_key()), "tools/call", roll).await;
-        assert_eq!(rolled.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{rolled:?}");
-        assert_eq!(
-            spent(),
-            cost,
-            "mcp, a tool by URL: two to be let in by a key, its registration, that it begins and ends, a signature; {time}"
-        );
-    }
     assert_eq!(test_system.call(Some("sk_mistyped"), "ping", json!({})).await.status, 401);
     assert_eq!(spent(), (0, 0), "mcp, a mistyped key");
 
@@ -79,7 +73,7 @@ async fn every_request_stays_within_its_call_budget() {
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
     let granted = ana.submit(&form).await;
     test_system.track_secret(&granted.redirect_parameters()["code"]);
-    assert_eq!((granted.status, spent()), (303, (3, 0)), "authorize, approved with what was wanted");
+    assert_eq!((granted.status, spent()), (303, (5, 0)), "authorize, approved with what was wanted");
 
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
     assert_eq!(spent(), (2, 0), "revoke");
@@ -91,8 +85,8 @@ async fn every_request_stays_within_its_call_budget() {
     test_system.system().audit_log().await;
     calls.clear();
     for (page, most) in [
-        ("/admin", 3),
-        ("/admin/acme/connections", 3),
+        ("/admin", 4),
+        ("/admin/acme/connections", 4),
         ("/admin/acme/keys", 3),
         ("/admin/acme/keys/new", 1),
         ("/admin/acme/activity", 3),
@@ -137,5 +131,74 @@ async fn end_of_a_person_stays_within_its_call_budget() {
         assert_eq!(test_system.deliver_person(kind, "ben@example.com", 3).await.status, 204);
         assert!(!calls.take().is_empty());
         assert_eq!(calls.requests(), most, "{kind}: {what}");
+    }
+}
+
+/// Whatever a budget counts takes one call more, and another one where a portion of the workspace's budget is spent.
+#[tokio::test(flavor = "multi_thread")]
+async fn budget_takes_one_call_more() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let (key, _) =
+        test_system.create_api_key("ana@example.com", "acme", "documents:write connections:manage", None).await;
+    let spent = || {
+        drop(calls.take());
+        calls.requests()
+    };
+    assert_eq!(test_system.call(Some(&key), "ping", json!({})).await.status, 200);
+    spent();
+
+    let writes = async |tool: &str, arguments: serde_json::Value| {
+        let answer = test_system.call(Some(&key), "tools/call", json!({ "name": tool, "arguments": arguments })).await;
+        assert_eq!(answer.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{answer:?}");
+        answer.json()["result"]["structuredContent"]["id"].clone()
+    };
+    let plan = json!({ "title": "Plan", "content": "first" });
+    writes("create_document", plan.clone()).await;
+    assert_eq!(
+        spent(),
+        5,
+        "two to be let in by a key, a portion of the workspace's budget, the person's, the document"
+    );
+    let id = writes("create_document", plan).await;
+    assert_eq!(spent(), 4, "a document made");
+    writes("update_document", json!({ "id": id, "version": 1, "title": "Plan B" })).await;
+    assert_eq!(spent(), 6, "a document with another title: its version and its content are read");
+    writes("update_document", json!({ "id": id, "version": 2, "content": "third" })).await;
+    assert_eq!(spent(), 5, "a document with another content: its version is read");
+    writes("delete_document", json!({ "id": id, "version": 3 })).await;
+    assert_eq!(spent(), 5, "a document deleted");
+
+    let url = test_system.at("/admin/api/tenants/acme/keys");
+    let body = json!({ "name": "nightly", "scopes": ["documents:read"] });
+    let request = test_system.http().post(url).header("authorization", format!("Bearer {key}")).json(&body);
+    let answer = test_system.send(request).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    test_system.track_secret(answer.json()["key"].as_str().unwrap());
+    // The console has not marked the key's use yet in this process.
+    assert_eq!(spent(), 4, "a key made: two to be let in by a key, the budget, the key");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tool_by_url_takes_seven_calls_and_a_signature() {
+    let calls = RecordedCalls::default();
+    let test_system = TestSystem::with(|options| options.interceptor = Some(calls.wire())).await;
+    let spent = || {
+        let kms = calls.take().iter().filter(|call| call.action.starts_with("kms:")).count();
+        (calls.requests(), kms)
+    };
+    assert_eq!(test_system.call(Some(&test_system.api_key()), "ping", json!({})).await.status, 200);
+    spent();
+
+    let first = "first of an instance: also the name of the key that signs, and a portion of the workspace's budget";
+    for (cost, time) in [((9, 2), first), ((7, 1), "later")] {
+        let roll = json!({ "name": "roll_dice", "arguments": {} });
+        let rolled = test_system.call(Some(&test_system.api_key()), "tools/call", roll).await;
+        assert_eq!(rolled.json()["result"].get("isError").unwrap_or(&json!(false)), &json!(false), "{rolled:?}");
+        assert_eq!(
+            spent(),
+            cost,
+            "mcp, a tool by URL: two to be let in by a key, its registration, the budget, that it begins and ends, a signature; {time}"
+        );
     }
 }

@@ -32,8 +32,9 @@ async fn every_request_consumes_the_documented_capacity() {
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
     let code = ana.submit(&form).await.redirect_parameters()["code"].clone();
     test_system.track_secret(&code);
-    // A transaction bills twice: the grant and what keeps the client from expiring; and a unit for each of the grant's two indexes.
-    assert_eq!(consumed(), (6.0, 6.0), "authorize, approved");
+    // A transaction bills twice: the grant and what keeps the client from expiring; and a unit for each of the grant's two indexes. The
+    // approval is counted, and so are the person's grants.
+    assert_eq!(consumed(), (7.0, 6.5), "authorize, approved");
     let tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
     // The grant's state is in both of its indexes.
     assert_eq!(consumed(), (3.0, 5.0), "token, code");
@@ -52,8 +53,8 @@ async fn every_request_consumes_the_documented_capacity() {
     assert_eq!(test_system.call(Some(&test_system.api_key()), "tools/call", roll).await.status, 200);
     assert_eq!(
         consumed(),
-        (2.0, 4.0),
-        "mcp, a tool: that it begins and ends, and beside being let in, its registration"
+        (4.0, 4.0),
+        "mcp, a tool: that it begins and ends, the budget, a portion of the workspace's, and beside being let in, its registration"
     );
     assert_eq!(connector.revoke(&tokens.access).await.status, 200);
     assert_eq!(consumed(), (3.0, 3.0), "revoke: the grant's state is in both of its indexes");

@@ -1,4 +1,4 @@
-//! Documents, which keep every version, and chats.
+//! Documents, which keep their last versions, and chats.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -132,7 +132,10 @@ async fn update_of_an_older_version_is_a_conflict() {
     let current = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!((&current["content"], &current["version"]), (&json!("second"), &json!(2)));
     let none = failed(&test_system, &token, "read_document", json!({ "id": id, "version": 3 })).await;
-    assert_eq!(none, "The document has no such version. Version 2 is current; list_document_versions shows all.");
+    assert_eq!(
+        none,
+        "The document has no such version, or no longer: the last 50 are kept. Version 2 is current; list_document_versions shows all."
+    );
 }
 
 /// A transaction holds its items for a while, as AWS's does, and cancels those that come in between.
@@ -325,13 +328,13 @@ async fn transaction_conflict_is_retried() {
     let read = done(&test_system, &token, "read_document", json!({ "id": id })).await;
     assert_eq!((&read["content"], &read["version"]), (&json!("second"), &json!(2)));
 
-    // Those who were in the way have written: what is true now is told.
+    // Who comes too late is told so without a transaction.
     let late = |version| json!({ "id": id, "version": version, "title": "Plan", "content": "late" });
     held.store(8, Ordering::SeqCst);
     assert_eq!(failed(&test_system, &token, "update_document", late(1)).await, CONFLICT);
-    assert_eq!(held.load(Ordering::SeqCst), 0);
+    assert_eq!(held.load(Ordering::SeqCst), 8);
+    held.store(0, Ordering::SeqCst);
     done(&test_system, &token, "delete_document", json!({ "id": id, "version": 2 })).await;
-    held.store(8, Ordering::SeqCst);
     assert_eq!(failed(&test_system, &token, "update_document", late(2)).await, UNKNOWN);
 }
 
@@ -419,11 +422,65 @@ async fn documents_and_versions_are_paginated() {
     assert_eq!(papers, (0..130).map(|number| format!("paper-{number:03}")).collect::<Vec<_>>());
     let versions = pages("list_document_versions", json!({ "id": "paper-000" }), "versions").await;
     let numbers: Vec<_> = versions.iter().map(|version| version["version"].as_u64().unwrap()).collect();
-    assert_eq!(numbers, (1..=110).rev().collect::<Vec<_>>());
+    assert_eq!(numbers, (61..=110).rev().collect::<Vec<_>>(), "the last 50");
     assert_eq!(versions[0].get("updatedBy"), None, "the operator is nobody");
     let said =
         failed(&test_system, &token, "list_document_versions", json!({ "id": "paper-000", "cursor": "cGFwZXI" })).await;
     assert_eq!(said, "The cursor is not one that an earlier page ended with.");
+}
+
+/// 60 versions of 256 KiB would be kept for ever otherwise.
+#[tokio::test(flavor = "multi_thread")]
+async fn last_50_versions_of_a_document_are_kept() {
+    let test_system = TestSystem::new().await;
+    let token = writer(&test_system).await;
+    let made = done(&test_system, &token, "create_document", json!({ "title": "Plan", "content": "1" })).await;
+    let id = made["id"].as_str().unwrap().to_owned();
+    let versions = || {
+        let items = test_system.system().items().unwrap();
+        let prefix = format!("edition#{id}#");
+        let of_document = items.iter().filter_map(|(_, item)| item["item"]["S"].as_str()?.strip_prefix(&prefix));
+        let mut versions: Vec<u32> = of_document.map(|version| version.parse().unwrap()).collect();
+        versions.sort_unstable();
+        versions
+    };
+    for version in 1..60_u32 {
+        let update = json!({ "id": id, "version": version, "content": (version + 1).to_string() });
+        done(&test_system, &token, "update_document", update).await;
+        assert_eq!(versions(), (version.saturating_sub(48).max(1)..=version + 1).collect::<Vec<_>>());
+    }
+
+    test_system.stop_cutting_pages();
+    let listed = done(&test_system, &token, "list_document_versions", json!({ "id": id })).await;
+    let listed: Vec<_> = listed["versions"].as_array().unwrap().iter().map(|known| known["version"].clone()).collect();
+    assert_eq!(listed, (11..=60).rev().map(Value::from).collect::<Vec<_>>());
+    let gone = failed(&test_system, &token, "read_document", json!({ "id": id, "version": 10 })).await;
+    assert!(gone.starts_with("The document has no such version, or no longer: the last 50 are kept."), "{gone}");
+    let oldest = done(&test_system, &token, "read_document", json!({ "id": id, "version": 11 })).await;
+    assert_eq!(oldest["content"], "11");
+    // Deleted and restored, it goes on as before.
+    let (acme, name) = (acme(&test_system), Name::parse(&id).unwrap());
+    done(&test_system, &token, "delete_document", json!({ "id": id, "version": 60 })).await;
+    assert!(acme.restore_document(&name).await.unwrap());
+    done(&test_system, &token, "update_document", json!({ "id": id, "version": 60, "title": "Plan B" })).await;
+    assert_eq!(versions(), (12..=61).collect::<Vec<_>>());
+    // Whoever kept all of them wrote no `oldest`: a few go with each write.
+    let items = test_system.system().items().unwrap();
+    let (table, mut head) = items.into_iter().find(|(_, item)| item["item"]["S"] == format!("document#{id}")).unwrap();
+    head.as_object_mut().unwrap().remove("oldest");
+    test_system.put_unchecked(&table, &head).await;
+    for version in 1..12 {
+        let mut kept = head.clone();
+        kept["item"] = json!({ "S": format!("edition#{id}#{version:010}") });
+        kept["version"] = json!({ "N": version.to_string() });
+        kept["content"] = json!({ "S": "kept" });
+        test_system.put_unchecked(&table, &kept).await;
+    }
+    for (version, first) in [(61, 9), (62, 14)] {
+        let update = json!({ "id": id, "version": version, "content": "more" });
+        done(&test_system, &token, "update_document", update).await;
+        assert_eq!(versions().first(), Some(&first));
+    }
 }
 
 /// Hosts refuse a result that is too large, and then the model sees nothing of it: 25,000 tokens, 150,000 characters, the text and the
@@ -614,6 +671,7 @@ async fn operator_restores_a_deleted_document() {
         };
         assert_eq!((document.content.as_str(), current), (content, version));
     }
+    test_system.stop_cutting_pages();
     let history = done(&test_system, &token, "list_document_versions", json!({ "id": id })).await;
     assert_eq!(history["versions"].as_array().unwrap().len(), 4);
 }

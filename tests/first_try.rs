@@ -32,8 +32,10 @@ impl FirstTry {
         Arc::new(move |call: Call| {
             let mut plan = plan.lock().unwrap();
             let is_write = ["PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems"].contains(&&*call.operation);
+            // What is counted is a write too, but not the one that is meant.
+            let counts = call.body["UpdateExpression"].as_str().is_some_and(|update| update.contains(":more0"));
             let is_next = plan.next.is_some_and(|(function, _)| function == call.function);
-            let fate = if is_write && is_next { plan.next.take() } else { None };
+            let fate = if is_write && is_next && !counts { plan.next.take() } else { None };
             let decision = match fate {
                 None => Decision::Pass,
                 Some((_, Fate::AnswerLost)) => Decision::FailAfter(InjectedError::INTERNAL),

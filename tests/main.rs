@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that cannot go on ends")]
 
 mod api_keys;
+mod approvals;
 mod attacks;
 mod attempt_log;
 mod audit;
@@ -33,6 +34,7 @@ mod exchange;
 mod faults;
 mod first_try;
 mod hosts;
+mod hourly_budgets;
 mod idle_connections;
 mod import_cycles;
 mod interleavings;

@@ -46,7 +46,9 @@ fn the_rust_sdk_connects_by_its_document_a_hundred_times() {
             let asks = AuthorizationRequest::new(format!("http://localhost:{}/callback", 50_000 + port))
                 .with_client_name("Rust SDK")
                 .with_client_metadata_url(&client_id);
-            is_the_client_of(&rust_sdk_connects(test_system, asks).await, &client_id);
+            let tokens = rust_sdk_connects(test_system, asks).await;
+            is_the_client_of(&tokens, &client_id);
+            disconnects(test_system, &tokens).await;
         }
         assert_eq!(documents.request_count(PATH), 1);
     });
@@ -57,7 +59,8 @@ async fn the_rust_sdk_connects_by_registration_a_hundred_times() {
     let test_system = TestSystem::new().await;
     for port in 0..100 {
         let address = format!("http://localhost:{}/callback", 50_000 + port);
-        rust_sdk_connects(&test_system, AuthorizationRequest::new(address).with_client_name("Rust SDK")).await;
+        let asks = AuthorizationRequest::new(address).with_client_name("Rust SDK");
+        disconnects(&test_system, &rust_sdk_connects(&test_system, asks).await).await;
     }
     assert_eq!(test_system.count("clients").await, 1);
 }
@@ -191,6 +194,14 @@ async fn is_sent(test_system: &TestSystem, script: &mut Script, client_id: &str)
     assert!(named.contains(&("client_id".to_owned(), client_id.to_owned())), "{url}");
     let redirected = approve(test_system, url, &NAMED).await;
     assert_eq!(test_system.get_once_listening(&redirected).await.status, 200);
+}
+
+/// Nobody has a hundred connections of one client.
+async fn disconnects(test_system: &TestSystem, tokens: &Value) {
+    let token = tokens["access_token"].as_str().unwrap();
+    let (_, claims) = test_system::claims(token);
+    let form = [("token", token), ("client_id", claims["client_id"].as_str().unwrap())];
+    assert_eq!(test_system.post_form("/oauth/revoke", &form).await.status, 200);
 }
 
 fn is_the_client_of(tokens: &Value, client_id: &str) {

@@ -744,7 +744,7 @@ async fn stored_document_costs_no_extra_aws_call() {
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");
     let granted = ana.submit(&form).await;
     test_system.track_secret(&granted.redirect_parameters()["code"]);
-    assert_eq!((granted.status, spent()), (303, 3), "approved");
+    assert_eq!((granted.status, spent()), (303, 5), "approved");
     assert_eq!((test_system.get(&ask.url).await.status, spent()), (303, 0), "before signing in");
 }
 

@@ -232,8 +232,9 @@ async fn each_token_error_tells_the_client_how_to_recover() {
     refused.add("UnknownClient", other.refresh(UNKNOWN_REFRESH_TOKEN).await, RegisterAgain);
 
     // Two at the same moment: tests/interleavings.rs.
-    // Nor what comes of keys: tests/private_key_jwt.rs.
+    // Nor what comes of keys: tests/private_key_jwt.rs. In a circle: tests/refresh.rs.
     let elsewhere = [
+        "TooManySignatures",
         "ConcurrentCodeUse",
         "ConcurrentRotations",
         "ClientKeysUnavailable",

@@ -587,3 +587,38 @@ async fn delayed_duplicate_gets_the_same_successor() {
 fn audited(test_system: &TestSystem, event: &str) -> Vec<Value> {
     test_system.lines().into_iter().filter(|line| line["event"] == event).collect()
 }
+
+/// Each refresh costs a signature. A client that refreshes in a circle waits, and nothing of its connection ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn grant_gets_240_access_tokens_an_hour() {
+    let test_system = TestSystem::new().await;
+    let connector = test_system.connector("Claude").await;
+    let (ask, code) = connector.approve_directly("skills:read offline_access", "ana@example.com", "acme").await;
+    let mut tokens = connector.exchange(&ask, &code).await.tokens(&test_system);
+    // A retry counts as well.
+    for _ in 0..120 {
+        let old = tokens.refresh.unwrap();
+        tokens = connector.refresh(&old).await.tokens(&test_system);
+        assert_eq!(connector.refresh(&old).await.tokens(&test_system).refresh, tokens.refresh);
+    }
+
+    let current = tokens.refresh.unwrap();
+    for _ in 0..3 {
+        let refused = connector.refresh(&current).await;
+        let left = 3600 - test_system.now() % 3600;
+        assert_eq!(
+            (refused.status, refused.header("retry-after")),
+            (429, Some(left.to_string().as_str())),
+            "{refused:?}"
+        );
+        let body = json!({
+            "error": "temporarily_unavailable",
+            "error_description": "This was done too often within an hour. Try again when it is over.",
+        });
+        assert_eq!(refused.json(), body);
+        test_system.advance(60);
+    }
+    assert_eq!(connector.call(&tokens.access, "tools/list", json!({})).await.status, 200);
+    test_system.advance(3600 - test_system.now() % 3600);
+    assert_eq!(connector.refresh(&current).await.status, 200);
+}

@@ -17,6 +17,7 @@ use crate::signing_keys::keyring::{Keyring, PublicKeys};
 use crate::signing_keys::signer::Signer;
 use crate::store::activity::Activities;
 use crate::store::api_keys::ApiKeys;
+use crate::store::budgets::Budgets;
 use crate::store::clients::Clients;
 use crate::store::directory::Directory;
 use crate::store::grants::Grants;
@@ -176,6 +177,19 @@ impl Environment {
     /// When the table is not named.
     pub fn workspaces(&self) -> Result<Workspaces, ConfigError> {
         Ok(Workspaces::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?))
+    }
+
+    /// The budgets of people and tenants, in the table of `TABLE_WORKSPACE`: `BUDGET_PERCENT` of what they are by default.
+    ///
+    /// # Errors
+    /// When the table is not named, or the percentage is no number.
+    pub fn budgets(&self) -> Result<Budgets, ConfigError> {
+        let rule = "a whole number of percent";
+        let percent = match self.optional("BUDGET_PERCENT") {
+            Some(percent) => percent.parse().map_err(|_| ConfigError::Unusable("BUDGET_PERCENT", rule))?,
+            None => 100,
+        };
+        Ok(Budgets::new(self.dynamodb(), self.required("TABLE_WORKSPACE")?, percent))
     }
 
     /// The table of `TABLE_ACTIVITY`.

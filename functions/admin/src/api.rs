@@ -340,6 +340,7 @@ impl Admin {
         let expires = requested.into_iter().chain(latest).min();
         let issuer = ApiKeyIssuer::new(&self.keys);
         let new = NewApiKey { maker: &membership, name, scopes, expires };
+        self.count_key(tenant_admin.person(), now).await?;
         let (key, known) = issuer.create(tenant_admin.through(None), new, now).await?;
         Ok(json(StatusCode::CREATED, &CreatedKeyJson { created: ApiKeyJson::of(&known), key: key.to_text() }))
     }

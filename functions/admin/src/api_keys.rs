@@ -7,12 +7,14 @@ use std::borrow::Cow;
 use askama::Template;
 use http::StatusCode;
 use shared::api_key_issuer::ApiKeyIssuer;
+use shared::clock::Timestamp;
 use shared::http::layout::{FormAction, Layout, ONCE};
 use shared::http::response;
 use shared::http::sanitized_text::{IsolatedText, SanitizedText};
 use shared::lambda::Response;
 use shared::oauth::api_key::ApiKeyId;
 use shared::oauth::scope::{Scope, Scopes};
+use shared::oauth::tenant::PersonId;
 use shared::revocation::Revocation;
 use shared::store::api_keys::{ApiKeyRecord, CreateApiKeyError, Cursor, FORM_LIFETIME, FormId, NewApiKey};
 
@@ -240,6 +242,7 @@ impl Admin {
         let KeyDescription { name, scopes, life } = description;
         let expires = life.end(shown);
         let new = NewApiKey { maker: tenant_admin.membership(), name, scopes, expires };
+        self.count_key(tenant_admin.person(), request.now).await?;
         let issuer = ApiKeyIssuer::new(&self.keys);
         let (key, known) = match issuer.create(tenant_admin.through(Some(&form)), new, request.now).await {
             Ok(created) => created,
@@ -260,6 +263,14 @@ impl Admin {
             script: COPY,
         };
         Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, Some(COPY), page.render()))
+    }
+
+    /// Counts a key that is to be made.
+    pub(crate) async fn count_key(&self, maker: &PersonId, now: Timestamp) -> Result<(), AdminError> {
+        match self.keys.count_creation(maker, now).await? {
+            None => Ok(()),
+            Some(resets) => Err(AdminError::TooManyKeys(resets.since(now))),
+        }
     }
 
     /// The page for a form that was sent again. The first answer alone had the key: somebody who clicked twice does not

@@ -24,6 +24,7 @@ use crate::notice::{EndedMany, Notice, Whose};
 use crate::page_request::PageRequest;
 use crate::revoke::Revoker;
 use crate::tenant_admin::TenantAdmin;
+use crate::usage::UsageRows;
 use crate::{Admin, cursor};
 
 #[derive(Template)]
@@ -39,6 +40,8 @@ struct Page<'a> {
     filter_error: Option<FilterError>,
     first: bool,
     next: Option<String>,
+    usage: UsageRows,
+    usage_note: Option<&'static str>,
 }
 
 /// A part of the filter that is not valid.
@@ -72,14 +75,14 @@ impl Admin {
             None
         };
         let filter = (person.and_then(PersonId::parse), client.and_then(ClientId::parse));
-        let listed = if filter_error.is_some() {
-            Connections { found: Vec::new(), next: None }
-        } else {
+        let listed = async {
+            if filter_error.is_some() {
+                return Ok(Connections { found: Vec::new(), next: None });
+            }
             let (filter, tables) = ((filter.0.as_ref(), filter.1.as_ref()), (&self.directory, &self.clients));
-            self.grants
-                .connections_in_tenant(tenant_admin.tenant(), filter, after.as_ref(), tables, request.now)
-                .await?
+            self.grants.connections_in_tenant(tenant_admin.tenant(), filter, after.as_ref(), tables, request.now).await
         };
+        let (listed, usage) = tokio::try_join!(listed, self.budgets.of_tenant(tenant_admin.tenant(), request.now))?;
         let next = listed.next.map(|place| {
             let parts = [("person", person), ("client", client), ("after", Some(&*cursor::write(&place.to_text())))];
             let parts = parts.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value?))));
@@ -95,6 +98,10 @@ impl Admin {
             filter_error,
             first: after.is_none(),
             next,
+            usage: UsageRows::of(&usage),
+            usage_note: Some(
+                "What everybody in the workspace does counts; some of it may be reserved, and not used yet.",
+            ),
         };
         let status = if filter_error.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
         Ok(self.layout.page(status, FormAction::OWN_ORIGIN, None, page.render()))

@@ -1,8 +1,10 @@
 //! The errors of the console, with the page and the JSON of each.
 
+use std::time::Duration;
+
 use askama::Template;
 use http::StatusCode;
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::{Deserialize, Serialize};
 use shared::http::flash;
 use shared::http::layout::{FormAction, Layout};
@@ -49,6 +51,8 @@ pub(crate) enum AdminError {
     InvalidCsrfToken,
     #[error("the form has expired")]
     FormExpired,
+    #[error("the person has made as many API keys as they may in an hour, which ends in {} s", .0.as_secs())]
+    TooManyKeys(Duration),
     #[error("the API key was not created: {0}")]
     KeyNotCreated(CreateApiKeyError),
     #[error(transparent)]
@@ -91,7 +95,14 @@ pub(crate) struct Body {
     #[cfg_attr(
         test,
         schemars(extend(
-            "enum" = ["invalid_request", "invalid_token", "insufficient_scope", "not_found", "temporarily_unavailable"]
+            "enum" = [
+                "invalid_request",
+                "invalid_token",
+                "insufficient_scope",
+                "not_found",
+                "too_many_requests",
+                "temporarily_unavailable",
+            ]
         ))
     )]
     error: &'static str,
@@ -113,6 +124,7 @@ pub(crate) enum FormError {
     SignInTimeUnknown,
     #[serde(rename = "signed_out")]
     SessionEnded,
+    TooManyKeys,
     Incomplete,
 }
 
@@ -201,6 +213,12 @@ impl AdminError {
                 FormError::SignInTimeUnknown,
             ),
             Self::InvalidCsrfToken => done_or_too_old(StatusCode::FORBIDDEN, FormError::InvalidCsrfToken),
+            Self::TooManyKeys(_) => row(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_requests",
+                "As many keys were made as one person may make in an hour.",
+                FormError::TooManyKeys,
+            ),
             // A form that is sent again gets a page of its own, with its key.
             Self::FormExpired | Self::KeyNotCreated(CreateApiKeyError::AlreadyCreated(_)) => {
                 done_or_too_old(StatusCode::CONFLICT, FormError::FormExpired)
@@ -268,6 +286,9 @@ impl AdminError {
             // RFC 9110 §11.6.1.
             response::set_header(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"admin\""));
         }
+        if let Self::TooManyKeys(left) = self {
+            response::set_header(&mut response, RETRY_AFTER, HeaderValue::from(left.as_secs()));
+        }
         response::with_reason(response, self)
     }
 }
@@ -327,6 +348,12 @@ impl FormError {
                 "Your session had ended",
                 "It was ended elsewhere, so nothing was changed.",
                 "Sign in again, and do it once more.",
+            ),
+            Self::TooManyKeys => (
+                StatusCode::OK,
+                "You have made many keys",
+                "You have made as many keys as you may within an hour, and this one was not made.",
+                "Try again in an hour.",
             ),
             Self::Incomplete => (
                 StatusCode::OK,

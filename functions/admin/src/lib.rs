@@ -33,6 +33,7 @@ mod permissions;
 mod revoke;
 mod route;
 mod tenant_admin;
+mod usage;
 
 use http::Method;
 use shared::clock::{Clock, Timestamp};
@@ -52,6 +53,7 @@ use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
 use shared::store::activity::Activities;
 use shared::store::api_keys::ApiKeys;
+use shared::store::budgets::Budgets;
 use shared::store::clients::Clients;
 use shared::store::directory::Directory;
 use shared::store::grants::Grants;
@@ -71,6 +73,7 @@ pub struct Admin {
     grants: Grants,
     keys: ApiKeys,
     activities: Activities,
+    budgets: Budgets,
     issuer: Issuer,
     layout: Layout,
     clock: Clock,
@@ -90,6 +93,7 @@ impl Admin {
             grants: environment.grants()?,
             keys: environment.keys()?,
             activities: environment.activities()?,
+            budgets: environment.budgets()?,
             issuer: environment.issuer()?,
             layout: Layout::new(environment)?,
             clock: environment.clock(),

@@ -16,6 +16,7 @@ use crate::nav_bar::NavBar;
 use crate::notice::{EndedMany, Notice, Whose};
 use crate::page_request::PageRequest;
 use crate::revoke::Revoker;
+use crate::usage::UsageRows;
 use crate::{Admin, cursor};
 
 #[derive(Template)]
@@ -27,6 +28,8 @@ struct Page<'a> {
     rows: Vec<ConnectionRow>,
     first: bool,
     next: Option<String>,
+    usage: UsageRows,
+    usage_note: Option<&'static str>,
 }
 
 /// Its path.
@@ -36,8 +39,10 @@ impl Admin {
     pub(crate) async fn my_connections(&self, request: &PageRequest<'_>) -> Result<Response, AdminError> {
         let after = cursor::read(request.parameters.value("after"), Cursor::parse)?;
         let (person, tables) = (&request.person.person, (&self.directory, &self.clients));
-        let (memberships, connections) =
-            self.grants.connections_of_person(person, after.as_ref(), tables, request.now).await?;
+        let ((memberships, connections), usage) = tokio::try_join!(
+            self.grants.connections_of_person(person, after.as_ref(), tables, request.now),
+            self.budgets.of_person(person, request.now),
+        )?;
         let nav_bar = NavBar::for_person(&self.identity, &request.person, &memberships);
         let page = Page {
             layout: &self.layout,
@@ -46,6 +51,8 @@ impl Admin {
             rows: connections.found.iter().map(ConnectionRow::of).collect(),
             first: after.is_none(),
             next: connections.next.map(|place| cursor::query(&place.to_text())),
+            usage: UsageRows::of(&usage),
+            usage_note: Some("What you and your applications do counts, in all workspaces."),
         };
         Ok(self.layout.page(StatusCode::OK, FormAction::OWN_ORIGIN, None, page.render()))
     }

@@ -129,7 +129,7 @@ fn add_keys(document: &mut Document, after: &Value) {
             "responses": { "200": keys },
         }),
     );
-    let operation = json!({
+    let mut operation = json!({
         "operationId": "makeKey",
         "summary": "Makes an API key.",
         "description": "It is the maker's of the key with which it is made, and can do no more than that one.",
@@ -137,6 +137,7 @@ fn add_keys(document: &mut Document, after: &Value) {
         "requestBody": document.read::<CreateKeyRequest>(),
         "responses": { "201": document.written::<CreatedKeyJson>("The key. It is told here and never again.") },
     });
+    operation["responses"]["429"] = json!({ "$ref": "#/components/responses/TooManyKeys" });
     document.add("post", "/admin/api/tenants/{tenant}/keys", operation);
     let operation = json!({
         "operationId": "revokeKey",
@@ -222,6 +223,10 @@ impl Document {
             "NotFound": refused("There is no such tenant or thing, or it is another's: the two look alike.", None),
             "TooManyRequests": refused(
                 "The service that signs people in wants us to slow down; try again in a moment.",
+                Some("Retry-After"),
+            ),
+            "TooManyKeys": refused(
+                "As many were made as one person may make in an hour; try again when it is over.",
                 Some("Retry-After"),
             ),
             "Unavailable": refused(

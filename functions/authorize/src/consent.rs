@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use askama::Template;
 use http::StatusCode;
+use shared::clock::Timestamp;
 use shared::http::csrf;
 use shared::http::flash;
 use shared::http::layout::{DELIBERATE, FormAction, Layout, ONCE};
@@ -13,6 +14,7 @@ use shared::http::sanitized_text::SanitizedText;
 use shared::identity::Identity;
 use shared::identity::signed_in::{SIGN_OUT, SignedIn};
 use shared::lambda::{Request, Response};
+use shared::oauth::grant_id::GrantId;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::scope::{Scope, Scopes};
 use shared::oauth::vouched_hosts::VouchedHosts;
@@ -20,9 +22,10 @@ use shared::store::directory::Membership;
 use shared::store::pending_scopes::PendingScopes;
 
 use crate::client_identity::{ClientIdentity, ShownClient};
+use crate::confirmation::Confirmation;
 use crate::consent_form_error::{ConsentFormError, Focus};
 use crate::redirect_target::RedirectTarget;
-use crate::rejected_form::RejectedForm;
+use crate::rejected_form::{self, RejectedForm};
 use crate::request::{self, AuthorizationRequest};
 
 /// Everything that the page shows.
@@ -56,6 +59,11 @@ pub(crate) struct ApprovedScopes<'a> {
     pub(crate) scopes: Scopes,
     /// The scopes whose boxes came ticked, and that the person unticked.
     pub(crate) denied: Scopes,
+    pub(crate) confirmation: Confirmation,
+    /// The choice as the form had it, whatever came of it: the tenant and the names of the ticked boxes.
+    pub(crate) text: String,
+    /// The grant that the person agreed to end for the new one.
+    pub(crate) replaces: Option<GrantId>,
 }
 
 #[derive(Template)]
@@ -67,9 +75,11 @@ struct Page<'a> {
     who: &'a str,
     /// The CSRF token for signing out and the address to return to, if our own login page keeps the session.
     sign_out: Option<(String, &'a str)>,
-    banner: Banner,
+    banner: Banner<'a>,
     hidden: Vec<(&'static str, String)>,
     confirmation: String,
+    /// The grant that ends if the person approves.
+    replaces: Option<&'a str>,
     account: &'a str,
     tenant_selection: TenantSelection<'a>,
     usable: bool,
@@ -87,10 +97,16 @@ struct Page<'a> {
 }
 
 /// The banner at the top of the page.
-enum Banner {
+enum Banner<'a> {
     None,
     /// The form was not accepted, for this reason.
     Problem(&'static str),
+    /// The form was not accepted yet: another connection would end.
+    Replaces {
+        sentence: &'static str,
+        tenant: SanitizedText<'a>,
+        used: String,
+    },
     /// This browser approved the same request a moment ago: by the back button, a double click, or a second tab.
     AlreadyApproved,
 }
@@ -156,10 +172,17 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| [include_str!("consent.js"), 
 impl<'a> Consent<'a> {
     /// The page. After a form that was rejected, it shows the error and keeps the choices of the form. `approved`
     /// says that this browser approved the same request before.
-    pub(crate) fn page(&self, rejected: Option<&RejectedForm>, approved: bool, parameters: &Parameters) -> Response {
+    pub(crate) fn page(
+        &self,
+        rejected: Option<&RejectedForm>,
+        approved: bool,
+        parameters: &Parameters,
+        now: Timestamp,
+    ) -> Response {
         let requested = self.authorization.scopes.permissions();
         let ticked = |field: &str| rejected.and_then(|form| form.has_ticked(field));
         let error = rejected.map(|form| form.error);
+        let replaces = rejected.and_then(RejectedForm::replaces);
         let only = match self.memberships {
             [only] => Some(only),
             _ => None,
@@ -191,13 +214,19 @@ impl<'a> Consent<'a> {
             client: &client,
             who: self.person.display_name(),
             sign_out: self.identity.hosts_login().then(|| (self.person.csrf_token(SIGN_OUT), return_to.as_str())),
-            banner: match error {
-                Some(error) => Banner::Problem(error.sentence()),
-                None if approved => Banner::AlreadyApproved,
-                None => Banner::None,
+            banner: match (error, replaces) {
+                (Some(error), Some(other)) => Banner::Replaces {
+                    sentence: error.sentence(),
+                    tenant: SanitizedText(self.tenant_name(&other.tenant)),
+                    used: other.last_used(),
+                },
+                (Some(error), None) => Banner::Problem(error.sentence()),
+                (None, _) if approved => Banner::AlreadyApproved,
+                (None, _) => Banner::None,
             },
             hidden: request::hidden_fields(parameters),
-            confirmation: self.person.csrf_token(&return_to),
+            confirmation: Confirmation::new(now).to_text(self.person, parameters),
+            replaces: replaces.map(|other| other.grant.as_str()),
             account: self.person.person.as_str(),
             usable,
             not_allowed: (!usable && !tenants.is_empty()).then(|| in_words(requested)),
@@ -253,6 +282,12 @@ impl<'a> Consent<'a> {
         }
     }
 
+    /// The name of a tenant that the person is in, or its id.
+    fn tenant_name<'b>(&'b self, id: &'b str) -> &'b str {
+        let membership = self.memberships.iter().find(|membership| membership.tenant.as_str() == id);
+        membership.map_or(id, |membership| membership.name.as_str())
+    }
+
     fn tenant_choice(
         &self,
         membership: &'a Membership,
@@ -278,19 +313,18 @@ impl<'a> Consent<'a> {
         &self,
         request: &Request,
         parameters: &Parameters,
+        now: Timestamp,
     ) -> Result<Decision<'a>, ConsentFormError> {
-        let confirmation = parameters.value("confirmation").unwrap_or_default();
-        // The account in the form only chooses the sentence for the person. The CSRF token is what protects the form.
+        // The account in the form only chooses the sentence for the person. The confirmation is what protects the form.
         if parameters.value("account").is_some_and(|account| account != self.person.person.as_str()) {
             return Err(ConsentFormError::AnotherAccount);
         }
-        if !csrf::is_same_origin(request, self.issuer)
-            || !self.person.verify_csrf_token(&request::return_to(parameters), confirmation)
-        {
-            return Err(ConsentFormError::Forged);
-        }
+        let confirmation = parameters.value("confirmation").filter(|_| csrf::is_same_origin(request, self.issuer));
+        let confirmation = confirmation.and_then(|text| Confirmation::verify(text, self.person, parameters));
+        let confirmation = confirmation.ok_or(ConsentFormError::Forged)?;
         match parameters.value("decision") {
             Some("deny") => return Ok(Decision::Deny),
+            Some("approve") if confirmation.has_expired(now) => return Err(ConsentFormError::Expired),
             Some("approve") => {}
             _ => return Err(ConsentFormError::NoDecision),
         }
@@ -313,7 +347,10 @@ impl<'a> Consent<'a> {
         }
         // Only a requested scope that the role allows comes ticked, and a pending one never.
         let came_ticked = self.authorization.scopes.permissions().intersection(membership.role.permissions);
-        let approved = ApprovedScopes { membership, scopes, denied: came_ticked.difference(scopes) };
+        let replaces = parameters.value("replaces").and_then(GrantId::parse);
+        let denied = came_ticked.difference(scopes);
+        let text = format!("{} {}", membership.tenant, rejected_form::ticked_boxes(parameters).join(" "));
+        let approved = ApprovedScopes { membership, scopes, denied, confirmation, text, replaces };
         if approved.effective().is_empty() {
             Err(ConsentFormError::NothingAllowed)
         } else {

@@ -18,6 +18,16 @@ pub(crate) enum ConsentFormError {
     AnotherTenant,
     NothingTicked,
     NothingAllowed,
+    /// The page was shown too long ago.
+    Expired,
+    /// The same form, or one of the same page, has approved before, and its code is over; or it approved something else.
+    AlreadyApproved,
+    /// The person has approved as often as they may in this hour.
+    TooManyApprovals,
+    /// The person has as many connections of the client as they may, and all of them are in use.
+    TooManyConnections,
+    /// The person has as many, and one that is not in use would end.
+    ReplacesAnother,
     /// The person signed in longer ago than the deployment allows for an approval.
     SignInTooOld,
     /// The deployment wants a recent sign-in, and the session does not say when it was.
@@ -93,6 +103,38 @@ impl ConsentFormError {
                 StatusCode::TOO_MANY_REQUESTS,
                 Focus::None,
                 "Too many people sign in at the moment; nothing was connected. Please try again in a minute.",
+            ),
+            Self::Expired => (
+                "expired",
+                StatusCode::OK,
+                Focus::None,
+                "This page was open for more than an hour; nothing was connected. Please look again and decide.",
+            ),
+            Self::AlreadyApproved => (
+                "already_approved",
+                StatusCode::OK,
+                Focus::None,
+                "You have approved that page before, and it makes one connection only: nothing more was connected. If your \
+                 application does not work, start again from there, or look again and decide here.",
+            ),
+            Self::TooManyApprovals => (
+                "too_many_approvals",
+                StatusCode::TOO_MANY_REQUESTS,
+                Focus::None,
+                "You have approved as many connections as you may within an hour; nothing was connected. Please try again later.",
+            ),
+            Self::TooManyConnections => (
+                "too_many_connections",
+                StatusCode::OK,
+                Focus::None,
+                "You have 50 connections of this application, and have used all of them within seven days: nothing was \
+                 connected. End one of them first, in your connections.",
+            ),
+            Self::ReplacesAnother => (
+                "replaces_another",
+                StatusCode::OK,
+                Focus::None,
+                "You have 50 connections of this application, and there can be no more: nothing was connected yet.",
             ),
             Self::Unavailable => (
                 "unavailable",

@@ -6,8 +6,10 @@
 //! what can be parsed is parsed first, and asks nobody. GET writes nothing but such a document, and may be repeated. POST carries the whole request again, which is checked again. Our own form is always
 //! answered by a redirect: to the client, or to the consent page, which shows the error of the form.
 
+mod approve;
 mod attempt_audit;
 mod client_identity;
+mod confirmation;
 mod consent;
 mod consent_form_error;
 mod error;
@@ -32,7 +34,6 @@ use shared::identity::signed_in::SignedIn;
 use shared::identity::{Identity, MAX_RETURN_TO_LEN, NotSignedInError, SessionError};
 use shared::lambda::{Function, Request, Response};
 use shared::oauth::client::ClientId;
-use shared::oauth::grant::{Approval, Grant};
 use shared::oauth::issuer::Issuer;
 use shared::oauth::requested_scopes::RequestedScopes;
 use shared::oauth::resource::RequestedResource;
@@ -43,8 +44,9 @@ use shared::store::grants::Grants;
 use shared::store::pending_scopes::PendingScopes;
 use shared::upstream_error::UpstreamError;
 
+use approve::{ApprovalError, Approver};
 use attempt_audit::AttemptAudit;
-use consent::{ApprovedScopes, Consent, Decision};
+use consent::{Consent, Decision};
 use consent_form_error::ConsentFormError;
 use error::AuthorizeError;
 use error_page::ErrorPage;
@@ -63,6 +65,7 @@ pub struct Authorize {
     default_scopes: RequestedScopes,
     directory: Directory,
     grants: Grants,
+    approver: Approver,
     issuer: Issuer,
     layout: Layout,
     clock: Clock,
@@ -83,6 +86,7 @@ impl Authorize {
             default_scopes: environment.default_scopes()?,
             directory: environment.directory()?,
             grants: environment.grants()?,
+            approver: Approver::new(environment)?,
             issuer: environment.issuer()?,
             layout: Layout::new(environment)?,
             clock: environment.clock(),
@@ -143,14 +147,14 @@ impl Authorize {
             let rejected: Option<RejectedForm> = flash::read(request, &self.issuer);
             attempt.shown(&person.person, rejected.as_ref().map(|form| form.error));
             let approved = RecentApproval::matches(request, parameters, &person, &self.issuer);
-            let page = consent.page(rejected.as_ref(), approved, parameters);
+            let page = consent.page(rejected.as_ref(), approved, parameters, now);
             return Ok(self.identity.clear_sign_in_mark(request, page));
         }
         let reject = |error| {
             attempt.shown(&person.person, Some(error));
             RejectedForm::of(error, parameters).redirect(parameters, &self.issuer)
         };
-        match consent.parse_form(request, parameters) {
+        match consent.parse_form(request, parameters, now) {
             Err(error) => Ok(reject(error)),
             Ok(Decision::Deny) => {
                 attempt.denied(&person.person);
@@ -168,14 +172,21 @@ impl Authorize {
                 Ok(reject(ConsentFormError::SignInTimeUnknown))
             }
             Ok(Decision::Approve(choice)) => match self.identity.still_signed_in(&person).await {
-                Ok(true) => Ok(match self.approve(&attempt, &consent, &choice, now).await {
+                Ok(true) => Ok(match self.approver.approve(&attempt, &consent, &choice, now).await {
                     Ok(code) => RecentApproval::remember(
                         redirect_target.redirect_code(&code),
                         parameters,
                         &person,
                         &self.issuer,
                     ),
-                    Err(error) => response::with_reason(reject(ConsentFormError::of_upstream(&error)), &error),
+                    Err(ApprovalError::Rejected(error)) => reject(error),
+                    Err(ApprovalError::Replaces(oldest)) => {
+                        attempt.shown(&person.person, Some(ConsentFormError::ReplacesAnother));
+                        RejectedForm::replacing(&oldest, parameters).redirect(parameters, &self.issuer)
+                    }
+                    Err(ApprovalError::Upstream(error)) => {
+                        response::with_reason(reject(ConsentFormError::of_upstream(&error)), &error)
+                    }
                 }),
                 Ok(false) => {
                     self.sign_in(request, &attempt, parameters, NotSignedInError::NoSession(SessionError::Ended))
@@ -286,32 +297,6 @@ impl Authorize {
         )?;
         attempt.sent_to_sign_in();
         Ok(response)
-    }
-
-    async fn approve(
-        &self,
-        attempt: &AttemptAudit<'_>,
-        consent: &Consent<'_>,
-        choice: &ApprovedScopes<'_>,
-        now: Timestamp,
-    ) -> Result<String, UpstreamError> {
-        let Consent { redirect_target, authorization, person, pending_scopes, .. } = consent;
-        let approval = Approval {
-            client: redirect_target.client().id.clone(),
-            person: person.person.clone(),
-            tenant: choice.membership.tenant.clone(),
-            resource: authorization.resource.clone(),
-            scopes: choice.scopes,
-            at: now,
-            email: person.email.clone(),
-            basis: choice.membership.basis.approval,
-        };
-        let (grant, code) = Grant::approve(approval, authorization.challenge, redirect_target.redirect_uri().clone());
-        let grant = grant.for_request(authorization.requested).denying(choice.denied);
-        let client = (&self.clients, redirect_target.client());
-        self.grants.put(&grant, choice.effective(), client, pending_scopes, now).await?;
-        attempt.approved(&grant);
-        Ok(code.to_text())
     }
 }
 

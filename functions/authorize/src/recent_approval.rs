@@ -1,7 +1,8 @@
 //! Remembers in a cookie the request that this browser approved a moment ago. When the same request comes again (back
 //! button, double click, second tab), the consent page says that it is approved already.
 //!
-//! The cookie is only a hint: a second approval makes a second connection.
+//! The cookie is only a hint. The page that is shown again has a confirmation of its own, so a second approval makes a second
+//! connection. The same page sent twice does not ([`crate::confirmation`]).
 
 use shared::http::host_cookie;
 use shared::http::parameters::Parameters;

@@ -3,10 +3,12 @@
 //! a form.
 
 use serde::{Deserialize, Serialize};
+use shared::clock::Timestamp;
 use shared::http::flash;
 use shared::http::parameters::Parameters;
 use shared::identity::{Identity, MAX_RETURN_TO_LEN};
 use shared::lambda::Response;
+use shared::oauth::grant::Grant;
 use shared::oauth::issuer::Issuer;
 use shared::oauth::tenant::TenantId;
 
@@ -24,6 +26,19 @@ pub(crate) struct RejectedForm {
     tenant: Option<String>,
     /// Names of ticked boxes; `None` if the choices are not kept.
     ticked: Option<Vec<String>>,
+    /// The connection that is to end for the new one.
+    #[serde(default)]
+    replaces: Option<Replaced>,
+}
+
+/// A connection that would end for a new one.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Replaced {
+    pub(crate) grant: String,
+    /// Its tenant, by id.
+    pub(crate) tenant: String,
+    /// When it was last used, in seconds since 1970.
+    used: i64,
 }
 
 impl RejectedForm {
@@ -32,19 +47,31 @@ impl RejectedForm {
         // The most bytes of names, as a cookie holds 4 KB. Only a page with pending scopes in dozens of tenants has as many.
         const MAX_BYTES: usize = 1500;
         if matches!(error, ConsentFormError::Forged | ConsentFormError::AnotherAccount) {
-            return Self { error, tenant: None, ticked: None };
+            return Self { error, tenant: None, ticked: None, replaces: None };
         }
         let tenant = parameters.value("tenant").and_then(TenantId::parse).map(|tenant| tenant.to_string());
-        let boxes = parameters.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
         let mut room = MAX_BYTES;
-        let ticked = boxes
-            .filter(|name| ["allow:", "also:", MORE].iter().any(|kind| name.starts_with(kind)))
-            .take_while(|name| {
-                let fits = name.len() <= room;
-                room = room.saturating_sub(name.len());
-                fits
-            });
-        Self { error, tenant, ticked: Some(ticked.map(str::to_owned).collect()) }
+        let ticked = ticked_boxes(parameters).into_iter().take_while(|name| {
+            let fits = name.len() <= room;
+            room = room.saturating_sub(name.len());
+            fits
+        });
+        Self { error, tenant, ticked: Some(ticked.map(str::to_owned).collect()), replaces: None }
+    }
+
+    /// The page is to ask whether `grant` may end for the new connection.
+    pub(crate) fn replacing(grant: &Grant, parameters: &Parameters) -> Self {
+        let replaces = Replaced {
+            grant: grant.id.to_text(),
+            tenant: grant.approval.tenant.to_string(),
+            used: grant.last_used().seconds(),
+        };
+        Self { replaces: Some(replaces), ..Self::of(ConsentFormError::ReplacesAnother, parameters) }
+    }
+
+    /// The connection that would end.
+    pub(crate) const fn replaces(&self) -> Option<&Replaced> {
+        self.replaces.as_ref()
     }
 
     /// The response to the form.
@@ -79,5 +106,18 @@ impl RejectedForm {
     /// Whether the box of that name was ticked; `None` if the choices are not kept.
     pub(crate) fn has_ticked(&self, field: &str) -> Option<bool> {
         self.ticked.as_ref().map(|ticked| ticked.iter().any(|name| name == field))
+    }
+}
+
+/// The names of the ticked boxes of a form.
+pub(crate) fn ticked_boxes(parameters: &Parameters) -> Vec<&str> {
+    let ticked = parameters.iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name);
+    ticked.filter(|name| ["allow:", "also:", MORE].iter().any(|kind| name.starts_with(kind))).collect()
+}
+
+impl Replaced {
+    /// The day on which it was last used, in UTC.
+    pub(crate) fn last_used(&self) -> String {
+        Timestamp::from_seconds(self.used).to_rfc3339().chars().take(10).collect()
     }
 }

@@ -25,7 +25,7 @@ const NAMES: [&str; 8] = [
 
 /// The parameters that must not be repeated (OAuth 2.1 §3.1): those of a request, of which `resource` may be (RFC 8707 §2), and
 /// those that the form adds.
-pub(crate) const ONCE: [&str; 11] = [
+pub(crate) const ONCE: [&str; 12] = [
     "response_type",
     "client_id",
     "redirect_uri",
@@ -36,6 +36,7 @@ pub(crate) const ONCE: [&str; 11] = [
     "confirmation",
     "account",
     "tenant",
+    "replaces",
     "decision",
 ];
 
@@ -111,7 +112,7 @@ pub(crate) fn return_to_more(parameters: &Parameters) -> String {
     format!("{}&{MORE}=1", return_to(parameters))
 }
 
-/// The request as a path and query: the address to return to after signing in, and the purpose of the form's CSRF token.
+/// The request as a path and query: the address to return to after signing in, and what the confirmation of the form is for.
 pub(crate) fn return_to(parameters: &Parameters) -> String {
     const START: &str = "/oauth/authorize?";
     Serializer::for_suffix(START.to_owned(), START.len()).extend_pairs(hidden_fields(parameters)).finish()

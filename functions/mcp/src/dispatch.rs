@@ -3,6 +3,7 @@
 use rmcp::model::ServerResult;
 use shared::clock::{Deadline, Timestamp};
 use shared::environment::{ConfigError, Environment};
+use shared::store::budgets::Budgets;
 use shared::store::workspace::Workspaces;
 
 use crate::authorize::AuthorizedOperation;
@@ -18,6 +19,7 @@ use crate::{completion, prompts, resources};
 /// Dispatches operations.
 pub(crate) struct Dispatcher {
     workspaces: Workspaces,
+    budgets: Budgets,
     tool_invoker: ToolInvoker,
     server_info: ServerInfo,
 }
@@ -26,7 +28,8 @@ impl Dispatcher {
     /// With what it needs of the environment.
     pub(crate) fn new(environment: &Environment, server_info: ServerInfo) -> Result<Self, ConfigError> {
         let tool_invoker = ToolInvoker::new(environment)?;
-        Ok(Self { workspaces: environment.workspaces()?, tool_invoker, server_info })
+        let (workspaces, budgets) = (environment.workspaces()?, environment.budgets()?);
+        Ok(Self { workspaces, budgets, tool_invoker, server_info })
     }
 
     /// The result of an operation.
@@ -38,7 +41,8 @@ impl Dispatcher {
     ) -> Result<ServerResult, CallError> {
         let (access, operation) = authorized.into_parts();
         let workspace = self.workspaces.of(&access);
-        let context = ToolContext { access: &access, workspace, tool_invoker: &self.tool_invoker, now, deadline };
+        let (budgets, tool_invoker) = (&self.budgets, &self.tool_invoker);
+        let context = ToolContext { access: &access, workspace, budgets, tool_invoker, now, deadline };
         Ok(match operation {
             Operation::Discover => self.server_info.discover(instructions(&access)).into(),
             Operation::Initialize(requested) => self.server_info.initialize(&requested, instructions(&access)).into(),

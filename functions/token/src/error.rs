@@ -1,5 +1,7 @@
 //! The errors of the token endpoint.
 
+use std::time::Duration;
+
 use shared::client_authenticator::ClientAuthenticationError;
 use shared::http::client_authentication::ClientCredentialsError;
 use shared::http::error_response::ErrorResponse;
@@ -57,6 +59,8 @@ pub(crate) enum TokenError {
     ConcurrentRotations,
     #[error("the refresh token was retried more often than it may be")]
     TooManyRetries,
+    #[error("as many access tokens were signed for the grant as may be in an hour, which ends in {} s", .0.as_secs())]
+    TooManySignatures(Duration),
     #[error("the grant is over: {}", .0.as_str())]
     GrantOver(RevocationReason),
     #[error("the scope is malformed, or was neither approved nor requested before")]
@@ -123,6 +127,7 @@ impl TokenError {
             Self::RefreshToken(state) => row(state.as_str(), InvalidGrant, REFRESH_TOKEN),
             Self::ConcurrentRotations => row("outrun", InvalidGrant, REFRESH_TOKEN),
             Self::TooManyRetries => ("too_many_retries", ErrorResponse::TOO_MANY_RETRIES),
+            Self::TooManySignatures(left) => ("too_many_signatures", ErrorResponse::too_many(*left)),
             Self::GrantOver(RevocationReason::MembershipGone) => row("not_a_member", InvalidGrant, GRANT),
             Self::GrantOver(reason) => row(reason.as_str(), InvalidGrant, GRANT),
             Self::InvalidScope => row("scope", InvalidScope, SCOPE),

@@ -96,6 +96,9 @@ impl RefreshTokenRotation {
             };
             return Err(error);
         }
+        if let Some(resets) = grant.signatures.used_up_until(now) {
+            return Err(TokenError::TooManySignatures(resets.since(now)));
+        }
         let entitlement = entitle((&self.directory, &self.grants), &grant.id, &grant.approval, now).await?;
 
         let next = match (state, token.issuance) {

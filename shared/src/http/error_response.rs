@@ -1,9 +1,10 @@
 //! The error response to a client: a status, a code and a fixed sentence. The reason stays in our log.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use http::StatusCode;
-use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use lambda_http::{Body, Request, Response};
 
 use super::client_authentication::ClientCredentialsError;
@@ -17,6 +18,8 @@ pub struct ErrorResponse {
     status: StatusCode,
     code: ErrorCode,
     sentence: &'static str,
+    /// When the request may be repeated, if that is not in a moment.
+    retry_after: Option<Duration>,
 }
 
 impl ErrorResponse {
@@ -25,6 +28,7 @@ impl ErrorResponse {
         status: StatusCode::UNAUTHORIZED,
         code: ErrorCode::InvalidClient,
         sentence: "The client is not known here, or did not prove itself.",
+        retry_after: None,
     };
 
     /// A service of ours failed. Every step may be repeated, so the client may come back at once.
@@ -32,6 +36,7 @@ impl ErrorResponse {
         status: StatusCode::SERVICE_UNAVAILABLE,
         code: ErrorCode::TemporarilyUnavailable,
         sentence: "Try again in a moment.",
+        retry_after: None,
     };
 
     /// 429: the same request came too often. It may be repeated.
@@ -39,24 +44,36 @@ impl ErrorResponse {
         status: StatusCode::TOO_MANY_REQUESTS,
         code: ErrorCode::TemporarilyUnavailable,
         sentence: "This request was repeated too often. Try again in two seconds.",
+        retry_after: None,
     };
+
+    /// 429: too much was done within an hour. It may be repeated after `left`.
+    #[must_use]
+    pub const fn too_many(left: Duration) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: ErrorCode::TemporarilyUnavailable,
+            sentence: "This was done too often within an hour. Try again when it is over.",
+            retry_after: Some(left),
+        }
+    }
 
     /// 400 with a code and a sentence, which must not hold anything from the request.
     #[must_use]
     pub const fn new(code: ErrorCode, sentence: &'static str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code, sentence }
+        Self { status: StatusCode::BAD_REQUEST, code, sentence, retry_after: None }
     }
 
     /// 413.
     #[must_use]
     pub const fn too_large(code: ErrorCode, sentence: &'static str) -> Self {
-        Self { status: StatusCode::PAYLOAD_TOO_LARGE, code, sentence }
+        Self { status: StatusCode::PAYLOAD_TOO_LARGE, code, sentence, retry_after: None }
     }
 
     /// 403.
     #[must_use]
     pub const fn forbidden(code: ErrorCode, sentence: &'static str) -> Self {
-        Self { status: StatusCode::FORBIDDEN, code, sentence }
+        Self { status: StatusCode::FORBIDDEN, code, sentence, retry_after: None }
     }
 
     /// The JSON answer to `request`, with `reason` for the log.
@@ -67,6 +84,9 @@ impl ErrorResponse {
         if self.code == ErrorCode::InvalidClient && request.headers().contains_key(AUTHORIZATION) {
             // RFC 6749 §5.2: name the scheme that was tried.
             response::set_header(&mut response, WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"oauth\""));
+        }
+        if let Some(left) = self.retry_after {
+            response::set_header(&mut response, RETRY_AFTER, HeaderValue::from(left.as_secs()));
         }
         response
     }

@@ -19,16 +19,25 @@ use crate::oauth::resource::Resource;
 use crate::oauth::scope::{Scope, Scopes};
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, from_text, to_text};
+use crate::oauth::signatures::Signatures;
 use crate::oauth::tenant::{PersonId, TenantId};
 
 /// How long a code may be exchanged.
 pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
 /// How long an exchange takes at most: the time limit of the function that does it. It may have begun in the code's last second.
 pub const EXCHANGE_TIME: Duration = Duration::from_secs(10);
+/// How long a person may look at the page until they approve. A grant that nobody exchanged stays longer than that, so that the same
+/// confirmation never makes another.
+pub const CONFIRMATION_LIFETIME: Duration = Duration::from_hours(1);
 /// How long a refresh token may lie unused.
 pub const IDLE_LIFETIME: Duration = Duration::from_hours(30 * 24);
 /// How long a grant lives, however much it is used.
 pub const ABSOLUTE_LIFETIME: Duration = Duration::from_hours(180 * 24);
+
+/// How many grants of one client a person may have: no new one is made beside these.
+pub const MAX_OF_CLIENT: usize = 50;
+/// How long a grant must lie unused until a new one may take its place.
+pub const REPLACEABLE_AFTER: Duration = Duration::from_hours(7 * 24);
 
 /// What the person agreed to. Only the person changes it, and of it only the scopes.
 #[derive(Clone, Debug)]
@@ -82,6 +91,8 @@ pub struct Grant {
     pub scope_meaning: ScopeMeaning,
     /// What its code is bound to.
     pub binding: CodeBinding,
+    /// The access tokens that were signed for it in the last hour that had any.
+    pub signatures: Signatures,
     /// What has become of it.
     pub state: GrantState,
 }
@@ -252,8 +263,22 @@ impl Grant {
         challenge: CodeChallenge,
         redirect_uri: RedirectUri,
     ) -> (Self, AuthorizationCode) {
-        let id = GrantId::random();
-        let code = AuthorizationCode { grant: id.clone(), secret: Secret::random() };
+        Self::approve_by(&Secret::random(), "", approval, challenge, redirect_uri)
+    }
+
+    /// A grant and the code that leads to it. The id follows from `confirmation`, which is random and in no table, and the code from
+    /// that and from what the person chose, as text: who confirms once, however often it arrives, makes one grant with one code.
+    #[must_use]
+    pub fn approve_by(
+        confirmation: &Secret<32>,
+        choice: &str,
+        approval: Approval,
+        challenge: CodeChallenge,
+        redirect_uri: RedirectUri,
+    ) -> (Self, AuthorizationCode) {
+        let id = GrantId::confirmed_by(confirmation);
+        let secret = confirmation.mac(&[b"authorization code\0", choice.as_bytes()]);
+        let code = AuthorizationCode { grant: id.clone(), secret };
         let binding = CodeBinding { code: code.secret.digest(), challenge, redirect_uri };
         let grant = Self {
             id,
@@ -263,6 +288,7 @@ impl Grant {
             denied: Scopes::NONE,
             scope_meaning: ScopeMeaning::CURRENT,
             binding,
+            signatures: Signatures::default(),
             state: GrantState::Issued,
         };
         (grant, code)
@@ -285,6 +311,35 @@ impl Grant {
     #[must_use]
     pub const fn denied_after(&self, scopes: Scopes) -> Scopes {
         self.denied.union(self.approval.scopes.permissions()).difference(scopes)
+    }
+
+    /// Whether `again` is the approval of this very grant, come again while its code can still be exchanged: by the same confirmation
+    /// and with the same choice. Then the code is the same too.
+    #[must_use]
+    pub fn is_approved_by(&self, again: &Self, now: Timestamp) -> bool {
+        matches!(self.state, GrantState::Issued)
+            && now.since(self.approval.at) <= CODE_LIFETIME
+            && self.binding.code.matches(&again.binding.code)
+    }
+
+    /// When the grant was last used, as far as is known: by a call (to the hour), by a refresh, or by its exchange. When it was
+    /// approved, if it was not exchanged.
+    #[must_use]
+    pub fn last_used(&self) -> Timestamp {
+        match &self.state {
+            GrantState::Active(Active { since, family, used, .. }) => {
+                let rotated = family.as_ref().map(|family| family.rotated);
+                [Some(*since), *used, rotated].into_iter().flatten().fold(self.approval.at, Timestamp::max)
+            }
+            GrantState::Issued | GrantState::Revoked { .. } => self.approval.at,
+        }
+    }
+
+    /// Whether a new grant of the same person and client may take the place of this one: it is in use, and nobody has used it for
+    /// [`REPLACEABLE_AFTER`].
+    #[must_use]
+    pub fn is_replaceable(&self, now: Timestamp) -> bool {
+        self.in_use(now).is_some() && now.since(self.last_used()) >= REPLACEABLE_AFTER
     }
 
     /// Whether `code` is the code of this grant.

@@ -1,4 +1,6 @@
 //! The id of a grant, which its code and its tokens carry.
+//!
+//! It follows from the confirmation by which the person approved, and does not show what that was.
 
 use std::fmt;
 
@@ -6,15 +8,17 @@ use serde::{Serialize, Serializer};
 
 use crate::oauth::secret::{Secret, from_text, to_text};
 
-/// The id of a grant: 16 random bytes.
+/// The id of a grant: 16 bytes that nobody can guess.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct GrantId([u8; 16]);
 
 impl GrantId {
-    /// A new one.
+    /// The id of the one grant that comes of `confirmation`, which must be random.
     #[must_use]
-    pub fn random() -> Self {
-        Self(*Secret::<16>::random().expose())
+    pub fn confirmed_by(confirmation: &Secret<32>) -> Self {
+        let mut id = [0; 16];
+        id.iter_mut().zip(confirmation.mac(&[b"grant id"]).expose()).for_each(|(to, from)| *to = *from);
+        Self(id)
     }
 
     /// From the bytes inside a token.

@@ -25,5 +25,6 @@ pub mod role;
 pub mod scope;
 pub mod scope_meaning;
 pub mod secret;
+pub mod signatures;
 pub mod tenant;
 pub mod vouched_hosts;

@@ -17,6 +17,8 @@
 //! The id of a key that a form creates is derived from the form. Sent again, the form finds that item, and
 //! creates no other key.
 //!
+//! The same table has how many keys each person made within an hour: [`super::key_creations`].
+//!
 //! `used` is the last use, to the hour: the call that reads a key to verify it also marks the use, once an
 //! hour. So verifying a key always takes one call to this table.
 

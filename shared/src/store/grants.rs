@@ -8,8 +8,8 @@
 //! issued       + { effective: "skills:read" }
 //! active       + { since: 1795…, seen: 0, used?: 1795…, authentication?: "private_key_jwt" }, and if it can be refreshed
 //!              + { family_digest: <digest>, generation: 1, salt: <16 bytes>, previous?: <16 bytes>, previous_turned?: 1795…,
-//!                  turned: 1795…, turned_by?: <16 bytes>, retries?: 3, retried?: 1795… }, and once a late retry has superseded a
-//!                  pair
+//!                  turned: 1795…, turned_by?: <16 bytes>, retries?: 3, retried?: 1795…, signed?: 4, signed_hour?: 498705 },
+//!                  and once a late retry has superseded a pair
 //!              + { previous_generation?: 4, superseded_salt?: <16 bytes>,
 //!                  superseded?: <12 bytes each: generation, when its access tokens have expired>, late_retry: 1795…,
 //!                  late_retry_by?: <8 bytes> }
@@ -20,6 +20,7 @@
 //! let somebody in compares them with the membership: a grant may be over although its own item does not say so yet.
 //! Without `scope_meaning` the scopes mean what they did before there was one ([`crate::oauth::scope_meaning`]).
 //! `turned_by` and `late_retry_by` are digests of networks and products, by a key that is not in the table.
+//! `signed` counts the access tokens of the hour `signed_hour`, which is counted since 1970: [`crate::oauth::signatures`].
 //! `previous_generation` is there when it is not the one before `generation`. `previous` is not there when the token that the current
 //! one replaced was newer than the table, which had been restored: then its generation and `previous_turned` identify it. Families of earlier versions may have `answered`, when the
 //! current token was last issued.
@@ -27,13 +28,16 @@
 //!
 //! `authentication` is how the client proved itself; a client that proves itself by nothing has none.
 //!
-//! The same table has the pending scopes, [`super::pending_scopes`], and the assertions that clients have used,
-//! `super::used_assertions`. Whoever proves itself by an assertion writes both in one transaction: what the
+//! The same table has the pending scopes, [`super::pending_scopes`], how often each person approved within an hour,
+//! [`super::approvals`], and the assertions that clients have used, `super::used_assertions`. Whoever proves itself by an assertion writes both in one transaction: what the
 //! assertion is used for, and that it is used.
 //!
 //! Every transition is one conditional write, and a refused one returns the item as it is. So the table
 //! decides races. `made_by` identifies the write that made the state: a retry after a lost response
 //! recognises its own write by it. What ended stays for a month, so that a late first try never finds that it is not there.
+//!
+//! The id and the code of a grant follow from the confirmation that approved it, which is in no table. So the same form makes one
+//! grant. One whose code nobody exchanged stays for two hours, longer than a form is good for.
 
 use std::time::Duration;
 
@@ -56,7 +60,9 @@ use crate::clock::Timestamp;
 use crate::oauth::approval_basis::ApprovalBasis;
 use crate::oauth::client::{AuthenticatedClient, Client, ClientAuthenticationMethod, ClientId};
 use crate::oauth::client_assertion::VerifiedAssertion;
-use crate::oauth::grant::{Active, Approval, CodeBinding, Grant, GrantState, RevocationReason, VerifiedCode};
+use crate::oauth::grant::{
+    Active, Approval, CONFIRMATION_LIFETIME, CodeBinding, Grant, GrantState, RevocationReason, VerifiedCode,
+};
 use crate::oauth::grant_id::GrantId;
 use crate::oauth::instance_id::InstanceId;
 use crate::oauth::pkce::CodeChallenge;
@@ -69,6 +75,7 @@ use crate::oauth::resource::Resource;
 use crate::oauth::scope::Scopes;
 use crate::oauth::scope_meaning::ScopeMeaning;
 use crate::oauth::secret::{Digest, Secret, to_text};
+use crate::oauth::signatures::Signatures;
 use crate::oauth::tenant::{PersonId, TenantId};
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -147,7 +154,8 @@ impl Grants {
     }
 
     /// Stores a new grant, extends the expiry of its client to that of the grant, and removes the `pending`
-    /// scopes of its tenant. `effective` is what the role allows of it now.
+    /// scopes of its tenant. `effective` is what the role allows of it now. Nothing is stored if there is a grant of that id, which
+    /// the same confirmation has made before: that grant.
     ///
     /// # Errors
     /// When DynamoDB fails.
@@ -158,10 +166,12 @@ impl Grants {
         (clients, client): (&Clients, &Client),
         pending: &PendingScopes,
         now: Timestamp,
-    ) -> Result<(), UpstreamError> {
+    ) -> Result<Option<Box<Grant>>, UpstreamError> {
+        let made_by = *Secret::<16>::random().expose();
+        let new = write(grant, effective).with("made_by", made_by.as_slice());
         let mut extension = clients.expiry_extension(client, now);
         let removal = pending_scopes::removal(&self.table, &grant.approval, pending, now);
-        for attempt in 0..2 {
+        for _ in 0..2 {
             let extended = extension.as_ref().map(ExpiryExtension::update).transpose()?;
             let updates = extended.into_iter().chain(removal.clone());
             let updates: Vec<_> = updates.map(|update| TransactWriteItem::builder().update(update).build()).collect();
@@ -170,20 +180,20 @@ impl Grants {
             }
             let put = Put::builder()
                 .table_name(&self.table)
-                .set_item(Some(write(grant, effective).into_inner()))
+                .set_item(Some(new.clone().into_inner()))
                 .condition_expression("attribute_not_exists(id)")
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             let put = put.build().map_err(|error| upstream_call::failed(TRANSACT, error.to_string()))?;
             let writes: Vec<_> =
                 std::iter::once(TransactWriteItem::builder().put(put).build()).chain(updates).collect();
-            // The two attempts write different things.
-            let token = to_text(&grant.id.as_bytes().iter().chain(&[attempt]).copied().collect::<Vec<_>>());
+            // Not of the grant's id: whoever confirms again makes another transaction.
+            let token = to_text(Secret::<16>::random().expose());
             match transaction::write(&self.dynamo, &writes, &token).await? {
-                TransactionOutcome::Committed => return Ok(()),
+                TransactionOutcome::Committed => return Ok(None),
                 TransactionOutcome::ConditionFailed(failed) => {
                     for FailedCondition { write, item } in failed {
                         match (write, item, &extension) {
-                            (0, stored, _) => return self.check_own(grant, stored),
+                            (0, stored, _) => return self.made_before(&made_by, stored),
                             // Another approval has extended the client's expiry meanwhile.
                             (_, Some(client), Some(extension)) if extension.is_needless(&client) => {}
                             _ => return Err(upstream_call::failed(TRANSACT, "the client is gone or blocked")),
@@ -197,24 +207,25 @@ impl Grants {
             .dynamo
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(write(grant, effective).into_inner()))
+            .set_item(Some(new.into_inner()))
             .condition_expression("attribute_not_exists(id)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = put.send().await else { return Ok(()) };
+        let Err(error) = put.send().await else { return Ok(None) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refusal)) => {
-                self.check_own(grant, refusal.item().cloned().map(Item::new))
+                self.made_before(&made_by, refusal.item().cloned().map(Item::new))
             }
             _ => Err(upstream_call::failed_at_aws("DynamoDB.PutItem", &error)),
         }
     }
 
-    /// A grant that is there already is ours, from a first try whose answer was lost, if it holds the digest of our code.
-    fn check_own(&self, grant: &Grant, stored: Option<Item>) -> Result<(), UpstreamError> {
-        match self.read(stored)? {
-            Some(stored) if stored.binding.code.matches(&grant.binding.code) => Ok(()),
-            _ => Err(upstream_call::failed("DynamoDB.PutItem", "another grant has the same id")),
+    /// The grant that was in the way of a new one. Nothing if it is the new one itself, from a first try whose answer was lost.
+    fn made_before(&self, made_by: &[u8], stored: Option<Item>) -> Result<Option<Box<Grant>>, UpstreamError> {
+        let stored = stored.ok_or_else(|| upstream_call::failed("DynamoDB.PutItem", "refused without an item"))?;
+        if stored.bytes("made_by") == Some(made_by) {
+            return Ok(None);
         }
+        Ok(self.read(Some(stored))?.map(Box::new))
     }
 
     /// Issued → active: the code is used. Only the first of several requests succeeds.
@@ -244,8 +255,8 @@ impl Grants {
             set.push_str(", family_digest = :family, generation = :generation, salt = :salt, turned = :turned");
             if let Some(requester) = family.requester {
                 set.push_str(", turned_by = :turned_by");
-                update = update
-                    .expression_attribute_values(":turned_by", Value::from(requester.to_bytes().as_slice()).0);
+                update =
+                    update.expression_attribute_values(":turned_by", Value::from(requester.to_bytes().as_slice()).0);
             }
             update = with_family(update, family)
                 .expression_attribute_values(":family", Value::from(family.digest.as_bytes().as_slice()).0);
@@ -294,8 +305,8 @@ impl Grants {
         next: &TokenFamily,
         condition: &str,
     ) -> UpdateItemFluentBuilder {
-        const SET: &str =
-            "SET salt = :salt, generation = :generation, turned = :turned, expires = :expires, made_by = :made_by";
+        const SET: &str = "SET salt = :salt, generation = :generation, turned = :turned, expires = :expires, \
+                           made_by = :made_by, signed = :signed, signed_hour = :signed_hour";
         let previous = next.previous;
         let made_before = |previous: &PreviousToken| previous.generation.saturating_add(1) == next.generation;
         let superseded = write_superseded(&next.superseded);
@@ -311,13 +322,18 @@ impl Grants {
             ("late_retry", next.late_retry.map(|retry| Value::from(retry.at))),
             (
                 "late_retry_by",
-                next.late_retry.and_then(|retry| retry.network).map(|network| Value::from(network.as_bytes().as_slice())),
+                next.late_retry
+                    .and_then(|retry| retry.network)
+                    .map(|network| Value::from(network.as_bytes().as_slice())),
             ),
             ("turned_by", next.requester.map(|requester| Value::from(requester.to_bytes().as_slice()))),
         ];
+        let Signatures { hour, count } = grant.signatures.and_one(next.rotated);
         let mut update = self
             .transition(&grant.id, condition, grant.expires_with(next))
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
+            .expression_attribute_values(":signed", Value::from(count).0)
+            .expression_attribute_values(":signed_hour", AttributeValue::N(hour.to_string()))
             .expression_attribute_values(":current", Value::from(current.current.as_bytes().as_slice()).0);
         let (mut set, mut remove) = (SET.to_owned(), "REMOVE answered, retries, retried".to_owned());
         for (name, value) in optional {
@@ -357,7 +373,7 @@ impl Grants {
             .expression_attribute_values(":most", Value::from(RETRIES).0)
             .expression_attribute_values(":one", Value::from(1_u32).0)
             .expression_attribute_values(":now", Value::from(now).0)
-            .update_expression("SET retried = :now ADD retries :one");
+            .update_expression("SET retried = :now ADD retries :one, signed :one");
         self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
@@ -610,7 +626,8 @@ fn write(grant: &Grant, effective: Scopes) -> Item {
         .with("challenge", binding.challenge.as_digest().as_bytes().as_slice())
         .with("redirect_uri", binding.redirect_uri.as_str())
         .with("effective", effective.to_string())
-        .with("expires", grant.expires())
+        // Not when its code ends: until nobody can confirm it once more.
+        .with("expires", grant.approval.at.plus(CONFIRMATION_LIFETIME * 2))
 }
 
 fn read(item: &Item) -> Option<Grant> {
@@ -659,6 +676,11 @@ fn read(item: &Item) -> Option<Grant> {
             code: Digest::from_bytes(item.bytes("code")?)?,
             challenge: CodeChallenge::from_digest(Digest::from_bytes(item.bytes("challenge")?)?),
             redirect_uri: RedirectUri::from_stored(item.text("redirect_uri")?)?,
+        },
+        signatures: if item.has("signed_hour") {
+            Signatures { hour: item.number("signed_hour")?, count: item.number("signed")? }
+        } else {
+            Signatures::default()
         },
         state,
     })

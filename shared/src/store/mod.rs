@@ -5,16 +5,20 @@
 
 pub mod activity;
 pub mod api_keys;
+pub mod approvals;
 mod backoff;
 pub mod blocked_hosts;
+pub mod budgets;
 pub mod clients;
 pub mod connections;
 pub mod directory;
 pub mod document_fetches;
 pub mod grants;
+mod hourly_counts;
 mod item;
 mod item_update;
 pub mod joint_revocations;
+pub mod key_creations;
 pub mod membership_changes;
 pub mod operator;
 pub mod pending_scopes;

@@ -9,6 +9,7 @@ use shared::store::workspace::TITLE_LIMIT;
 use shared::store::workspace::WriteError;
 use shared::store::workspace::chat::{Chat, MESSAGE_LIMIT};
 
+use super::budget::spend_write;
 use super::built_in::{BuiltIn, Effect, handler};
 use super::tool_context::ToolContext;
 use super::tool_error::ToolError;
@@ -48,6 +49,10 @@ async fn create(
     context: &ToolContext<'_>,
 ) -> Result<ChatResult, ToolError> {
     let by = context.access.person();
+    // What is too large is refused without a write.
+    if message.len() <= MESSAGE_LIMIT {
+        spend_write(message.len() + title.as_ref().map_or(0, String::len), true, context).await?;
+    }
     let chat = context.workspace.create_chat(title.as_deref(), &message, by, context.now).await;
     let Chat { id, title, created } = chat.map_err(|why| match why {
         WriteError::Validation(unfit) => {

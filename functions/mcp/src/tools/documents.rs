@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 use shared::oauth::scope::Scope;
 #[cfg(test)]
 use shared::store::workspace::TITLE_LIMIT;
-use shared::store::workspace::document::{Document, DocumentLookup, DocumentUpdate, Edition, Hit};
+use shared::store::workspace::document::{
+    BaseLookup, Document, DocumentLookup, DocumentUpdate, Edition, Hit, KEPT, content_size,
+};
 use shared::store::workspace::{Name, Page, ValidationError, WriteError};
 
 use super::arguments::{ListArguments, parse_cursor, unknown_cursor};
+use super::budget::spend_write;
 use super::built_in::{BuiltIn, Effect, handler};
 use super::page::{PageEnd, page};
 use super::result_size::content_part;
@@ -49,7 +52,7 @@ pub(super) const TOOLS: [BuiltIn; 7] = [
         name: "list_document_versions",
         scope: Scope::DocumentsRead,
         title: "List a document's versions",
-        description: "Lists the versions of a document, the latest first: when and by whom each was written.",
+        description: "Lists the last versions of a document, the latest first: when and by whom each was written.",
         effect: Effect::ReadOnly,
         handler: handler!(ListVersionsArguments => VersionsPage, versions),
     },
@@ -267,7 +270,8 @@ async fn read(arguments: ReadArguments, context: &ToolContext<'_>) -> Result<Doc
         DocumentLookup::VersionNotFound(current) => Err(ToolError::failed(
             "not_found",
             format!(
-                "The document has no such version. Version {current} is current; list_document_versions shows all."
+                "The document has no such version, or no longer: the last {KEPT} are kept. Version {current} is current; \
+                 list_document_versions shows all."
             ),
         )),
         DocumentLookup::NotFound => Err(not_found()),
@@ -286,6 +290,8 @@ async fn versions(arguments: ListVersionsArguments, context: &ToolContext<'_>) -
 
 async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result<EditionResult, ToolError> {
     let CreateArguments { title: TitleArgument(title), content: ContentArgument(text) } = arguments;
+    content_size(&title, &text).map_err(|unfit| write_error(unfit.into()))?;
+    spend_write(title.len() + text.len(), true, context).await?;
     let made = context.workspace.create_document(&title, &text, context.access.person(), context.now).await;
     Ok(made.map_err(write_error)?.into())
 }
@@ -295,16 +301,26 @@ async fn update(arguments: UpdateArguments, context: &ToolContext<'_>) -> Result
     if title.is_none() && content.is_none() {
         return Err(ToolError::failed("invalid_arguments", "Give a title, a content, or both."));
     }
-    let title = title.as_ref().map(|TitleArgument(title)| title.as_str());
-    let text = content.as_ref().map(|ContentArgument(text)| text.as_str());
-    let (id, by) = (id.parse()?, context.access.person());
-    let change = context.workspace.update_document(&id, version, title, text, by, context.now).await;
+    let id = id.parse()?;
+    let base = match context.workspace.document_base(&id, version, content.is_none()).await? {
+        BaseLookup::Found(base) => base,
+        BaseLookup::Conflict(current) => return Err(conflict(current)),
+        BaseLookup::NotFound => return Err(not_found()),
+    };
+    let title = title.map_or_else(|| base.title().to_owned(), |TitleArgument(title)| title);
+    let before = || base.content().unwrap_or_default().to_owned();
+    let text = content.map_or_else(before, |ContentArgument(text)| text);
+    content_size(&title, &text).map_err(|unfit| write_error(unfit.into()))?;
+    spend_write(title.len() + text.len(), false, context).await?;
+    let change = context.workspace.update_document(base, &title, &text, context.access.person(), context.now).await;
     Ok(written(change.map_err(write_error)?)?.into())
 }
 
 async fn delete(arguments: DeleteArguments, context: &ToolContext<'_>) -> Result<DeletionResult, ToolError> {
     let DeleteArguments { id, version: VersionArgument(version) } = arguments;
-    let change = context.workspace.delete_document(&id.parse()?, version, context.access.person(), context.now).await?;
+    let id = id.parse()?;
+    spend_write(0, false, context).await?;
+    let change = context.workspace.delete_document(&id, version, context.access.person(), context.now).await?;
     let Edition { id, version, .. } = written(change)?;
     Ok(DeletionResult { id: id.to_string(), version })
 }
@@ -325,15 +341,19 @@ impl From<Edition> for EditionResult {
 fn written(change: DocumentUpdate) -> Result<Edition, ToolError> {
     match change {
         DocumentUpdate::Applied(edition) => Ok(edition),
-        DocumentUpdate::Conflict(current) => Err(ToolError::failed(
-            "conflict",
-            format!(
-                "Nothing was changed: the document is at version {current} now. Read it again, work your change into that version, \
-                 and name it."
-            ),
-        )),
+        DocumentUpdate::Conflict(current) => Err(conflict(current)),
         DocumentUpdate::NotFound => Err(not_found()),
     }
+}
+
+fn conflict(current: u32) -> ToolError {
+    ToolError::failed(
+        "conflict",
+        format!(
+            "Nothing was changed: the document is at version {current} now. Read it again, work your change into that version, \
+             and name it."
+        ),
+    )
 }
 
 fn not_found() -> ToolError {

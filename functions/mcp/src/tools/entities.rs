@@ -18,6 +18,7 @@ use shared::store::workspace::query::{Condition, Field, Sort, Words};
 use shared::store::workspace::{Name, Page, ValidationError};
 
 use super::arguments::ListArguments;
+use super::budget::spend_write;
 use super::built_in::{BuiltIn, Effect, handler};
 use super::entity_search::{CursorForm, EntityPageEnd, EntitySearch, LimitArgument, PageLimit, SearchPage};
 use super::page::{PageEnd, page};
@@ -289,6 +290,7 @@ async fn create(arguments: CreateArguments, context: &ToolContext<'_>) -> Result
     let declared = context.workspace.entity_type(&kind).await?.ok_or_else(unknown_type)?;
     validate_fields(&declared, fields.as_object())?;
     let (asked, person) = (fields.as_object().clone(), context.access.person());
+    spend_write(fields.bytes(), true, context).await?;
     match context.workspace.create_entity(&kind, &id, fields, person, context.now).await? {
         EntityUpdate::Applied(entity) => Ok(EntityResult::of(&entity)),
         // The client asks again because it did not hear the answer.
@@ -322,6 +324,7 @@ async fn update(arguments: UpdateArguments, context: &ToolContext<'_>) -> Result
     }
     let merged = parse_fields(merged)?;
     validate_fields(&declared, merged.as_object())?;
+    spend_write(merged.bytes(), false, context).await?;
     match context.workspace.update_entity(current, merged, context.access.person(), context.now).await? {
         EntityUpdate::Applied(entity) => Ok(EntityResult::of(&entity)),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),
@@ -336,6 +339,7 @@ async fn delete(arguments: DeleteArguments, context: &ToolContext<'_>) -> Result
     if current.version != version {
         return Err(conflict(&current, version));
     }
+    spend_write(0, false, context).await?;
     match context.workspace.delete_entity(current).await? {
         EntityUpdate::Applied(entity) => Ok(DeletionResult { deleted: EntityResult::of(&entity) }),
         EntityUpdate::Conflict(current) => Err(conflict(&current, version)),

@@ -1,6 +1,7 @@
 //! The tools: ours, one file per kind of thing, and those that the tenant has registered.
 
 mod arguments;
+mod budget;
 pub(crate) mod built_in;
 pub(crate) mod call;
 pub(crate) mod catalog;

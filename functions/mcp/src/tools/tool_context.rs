@@ -2,6 +2,7 @@
 
 use shared::access::Access;
 use shared::clock::{Deadline, Timestamp};
+use shared::store::budgets::Budgets;
 use shared::store::workspace::Workspace;
 
 use super::registered::tool_invoker::ToolInvoker;
@@ -12,6 +13,8 @@ pub(crate) struct ToolContext<'a> {
     pub(crate) access: &'a Access,
     /// Their tenant's things.
     pub(crate) workspace: Workspace,
+    /// What people and tenants may do in an hour.
+    pub(crate) budgets: &'a Budgets,
     /// The invoker of the tenant's own tools.
     pub(crate) tool_invoker: &'a ToolInvoker,
     /// When.

@@ -1,16 +1,25 @@
 //! Documents: Markdown with its history.
 //!
 //! ```text
-//! { tenant: "acme", item: "document#<id>", title: "Handbook", version: 3, size: 1834, written: 1795…, writer?: "<person>" }
+//! { tenant: "acme", item: "document#<id>", title: "Handbook", version: 3, size: 1834, written: 1795…, writer?: "<person>",
+//!   oldest?: 2 }
 //! { tenant: "acme", item: "edition#<id>#0000000003", the same, content: "# …" }
 //! { tenant: "acme", item: "deleted-document#<id>", as the first was, deleted: 1795…, deleter: "<person>" }
 //! ```
 //!
 //! The first item of a document has its title and its current version. The content of each version is an item
 //! of its own that never changes. Both are written in one transaction. So a list reads no content, and no
-//! version is lost. Deleting a document only renames its first item: its versions stay, and an operator can
+//! version is lost.
+//!
+//! The last [`KEPT`] versions are kept, which is 12.5 MiB at most. The transaction that writes a version removes the one that is too
+//! many: from `oldest` on, which is 1 if it is not there. Where earlier versions of this program kept more, it removes
+//! [`REMOVED_AT_ONCE`] each time, until no more are left than there should be. A removal that comes late is refused with its version.
+//!
+//! Deleting a document only renames its first item: its versions stay, and an operator can
 //! restore it. So a version never repeats: ids that are not an operator's are random, and an operator's document that was
 //! deleted is restored before it is written again.
+
+use std::ops::Range;
 
 use super::transaction::{Condition, TransactionError, TransactionOutcome};
 use super::{CONTENT_LIMIT, Item, ItemQuery, Name, Page, TITLE_LIMIT, ValidationError, Workspace, WriteError};
@@ -24,6 +33,11 @@ use crate::upstream_error::UpstreamError;
 const KIND: &str = "document#";
 const EDITION: &str = "edition#";
 const DELETED: &str = "deleted-document#";
+
+/// How many versions of a document are kept, the current one included.
+pub const KEPT: u32 = 50;
+/// How many versions one write removes, if there are more.
+const REMOVED_AT_ONCE: u32 = 8;
 
 /// Most bytes of contents that one search reads: at least four documents, and few enough to be read in time.
 const SEARCHED: u32 = 1024 * 1024;
@@ -56,6 +70,33 @@ pub struct Document {
     pub edition: Edition,
     /// Markdown.
     pub content: String,
+}
+
+/// A document as a change finds it: at the version on which it is based.
+#[derive(Debug)]
+pub struct DocumentBase {
+    head: Head,
+    content: Option<String>,
+}
+
+/// The result of looking for that.
+#[derive(Debug)]
+pub enum BaseLookup {
+    /// The document is at that version.
+    Found(DocumentBase),
+    /// It is at this one.
+    Conflict(u32),
+    /// There is no such document.
+    NotFound,
+}
+
+/// The first item of a document.
+#[derive(Clone, Debug)]
+struct Head {
+    /// The current version.
+    edition: Edition,
+    /// The oldest version that may be left.
+    oldest: u32,
 }
 
 /// The result of reading a document.
@@ -150,9 +191,11 @@ impl Workspace {
     pub async fn document(&self, id: &Name, version: Option<u32>) -> Result<DocumentLookup, UpstreamError> {
         let (head, item) = match version {
             None => {
-                let Some(head) = self.document_head(id).await? else { return Ok(DocumentLookup::NotFound) };
-                let mut items = batch_get_items(&self.dynamo, &[self.edition_key(id, head.version)]).await?;
-                (head, items.pop().flatten().ok_or_else(|| unparsable_item(&self.table))?)
+                let Some(Head { edition, .. }) = self.document_head(id).await? else {
+                    return Ok(DocumentLookup::NotFound);
+                };
+                let item = self.edition_item(id, edition.version).await?;
+                (edition, item)
             }
             Some(version) => {
                 let current = vec![("tenant", self.tenant.to_string()), ("item", format!("{KIND}{id}"))];
@@ -214,10 +257,10 @@ impl Workspace {
         by: &PersonId,
         now: Timestamp,
     ) -> Result<Edition, WriteError> {
-        let size = validate(title, content)?;
+        let size = content_size(title, content)?;
         let (title, writer) = (title.to_owned(), Some(by.clone()));
         let next = Edition { id: Name::random(), title, version: 1, size, written: now, writer };
-        match self.put_version(&next, content, Condition::Absent).await.map_err(UpstreamError::from)? {
+        match self.put_version(&next, content, None).await.map_err(UpstreamError::from)? {
             TransactionOutcome::Committed => Ok(next),
             TransactionOutcome::ConditionFailed(_) => {
                 Err(upstream_call::failed("DynamoDB", "a random id was taken").into())
@@ -225,36 +268,46 @@ impl Workspace {
         }
     }
 
-    /// Writes the next version of a document, by `by`, based on version `base`. What is not given stays as it
-    /// was.
+    /// The document if it is at `version`, on which a change is based: with its content if that is asked for.
+    ///
+    /// # Errors
+    /// When DynamoDB fails.
+    pub async fn document_base(
+        &self,
+        id: &Name,
+        version: u32,
+        with_content: bool,
+    ) -> Result<BaseLookup, UpstreamError> {
+        let Some(head) = self.document_head(id).await? else { return Ok(BaseLookup::NotFound) };
+        if head.edition.version != version {
+            return Ok(BaseLookup::Conflict(head.edition.version));
+        }
+        let content = if with_content {
+            let item = self.edition_item(id, version).await?;
+            Some(item.text("content").ok_or_else(|| unparsable_item(&self.table))?.to_owned())
+        } else {
+            None
+        };
+        Ok(BaseLookup::Found(DocumentBase { head, content }))
+    }
+
+    /// Writes the next version of a document, by `by`, based on `base`.
     ///
     /// # Errors
     /// When it is unfit, or DynamoDB fails.
     pub async fn update_document(
         &self,
-        id: &Name,
-        base: u32,
-        title: Option<&str>,
-        content: Option<&str>,
+        DocumentBase { head, .. }: DocumentBase,
+        title: &str,
+        content: &str,
         by: &PersonId,
         now: Timestamp,
     ) -> Result<DocumentUpdate, WriteError> {
-        let before;
-        let (title, content) = match (title, content) {
-            (Some(title), Some(content)) => (title, content),
-            _ => match self.document(id, None).await? {
-                DocumentLookup::Found(_, current) if current != base => return Ok(DocumentUpdate::Conflict(current)),
-                DocumentLookup::Found(document, _) => {
-                    before = document;
-                    (title.unwrap_or(&before.edition.title), content.unwrap_or(&before.content))
-                }
-                DocumentLookup::VersionNotFound(_) | DocumentLookup::NotFound => return Ok(DocumentUpdate::NotFound),
-            },
-        };
-        let size = validate(title, content)?;
+        let size = content_size(title, content)?;
         let (title, writer) = (title.to_owned(), Some(by.clone()));
-        let next = Edition { id: id.clone(), title, version: base.saturating_add(1), size, written: now, writer };
-        let written = self.put_version(&next, content, Condition::Version(base)).await;
+        let (id, base) = (head.edition.id.clone(), head.edition.version);
+        let next = Edition { id, title, version: base.saturating_add(1), size, written: now, writer };
+        let written = self.put_version(&next, content, Some(&head)).await;
         match self.changed(written, next.clone(), base).await? {
             DocumentUpdate::Conflict(version) if version > base && self.has_version(&next, content).await? => {
                 Ok(DocumentUpdate::Applied(next))
@@ -276,12 +329,12 @@ impl Workspace {
         now: Timestamp,
     ) -> Result<DocumentUpdate, UpstreamError> {
         let Some(head) = self.document_head(id).await? else { return Ok(DocumentUpdate::NotFound) };
-        if head.version != base {
-            return Ok(DocumentUpdate::Conflict(head.version));
+        if head.edition.version != base {
+            return Ok(DocumentUpdate::Conflict(head.edition.version));
         }
-        let aside = self.item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
+        let aside = self.head_item(DELETED, &head).with("deleted", now).with("deleter", by.as_str());
         let transaction = self.transaction().delete(KIND, id, Condition::Version(base))?.put(aside, Condition::Any)?;
-        self.changed(transaction.write().await, head, base).await
+        self.changed(transaction.write().await, head.edition, base).await
     }
 
     /// A page of the documents that were deleted, those after `after`: for an operator.
@@ -298,10 +351,9 @@ impl Workspace {
     /// # Errors
     /// When DynamoDB fails.
     pub async fn restore_document(&self, id: &Name) -> Result<bool, UpstreamError> {
-        let Some(head) = self.find(DELETED, id, |item| head(DELETED, item)).await? else { return Ok(false) };
-        let back = self.item(KIND, &head);
-        let transaction =
-            self.transaction().put(back, Condition::Absent)?.delete(DELETED, id, Condition::Version(head.version))?;
+        let Some(head) = self.find(DELETED, id, |item| Head::read(DELETED, item)).await? else { return Ok(false) };
+        let (back, version) = (self.head_item(KIND, &head), Condition::Version(head.edition.version));
+        let transaction = self.transaction().put(back, Condition::Absent)?.delete(DELETED, id, version)?;
         Ok(matches!(transaction.write().await?, TransactionOutcome::Committed))
     }
 
@@ -313,21 +365,20 @@ impl Workspace {
     pub async fn put_document(&self, id: &Name, title: &str, content: &str, now: Timestamp) -> Result<(), WriteError> {
         const TRIES: u32 = 5;
 
-        let size = validate(title, content)?;
+        let size = content_size(title, content)?;
         for _ in 0..TRIES {
-            let (condition, last) = match self.document(id, None).await? {
-                DocumentLookup::Found(same, _) if same.edition.title == title && same.content == content => {
-                    return Ok(());
-                }
-                DocumentLookup::Found(_, current) | DocumentLookup::VersionNotFound(current) => {
-                    (Condition::Version(current), current)
-                }
-                DocumentLookup::NotFound if self.restore_document(id).await? => continue,
-                DocumentLookup::NotFound => (Condition::Absent, 0),
-            };
-            let version = last.saturating_add(1);
+            let head = self.document_head(id).await?;
+            if let Some(Head { edition: same, .. }) = head.as_ref().filter(|head| head.edition.title == title)
+                && self.edition_item(id, same.version).await?.text("content") == Some(content)
+            {
+                return Ok(());
+            }
+            if head.is_none() && self.restore_document(id).await? {
+                continue;
+            }
+            let version = head.as_ref().map_or(0, |head| head.edition.version).saturating_add(1);
             let next = Edition { id: id.clone(), title: title.to_owned(), version, size, written: now, writer: None };
-            match self.put_version(&next, content, condition).await {
+            match self.put_version(&next, content, head.as_ref()).await {
                 Ok(TransactionOutcome::Committed) => return Ok(()),
                 Ok(TransactionOutcome::ConditionFailed(_)) | Err(TransactionError::Conflict) => {}
                 Err(TransactionError::Upstream(error)) => return Err(error.into()),
@@ -336,17 +387,25 @@ impl Workspace {
         Err(upstream_call::failed("DynamoDB.TransactWriteItems", "the version had changed at each attempt").into())
     }
 
-    /// Makes `next` the current version, if `condition` holds for the one before.
+    /// Makes `next` the current version, if the one `before` still is; the first one if there was none. Removes the versions that are
+    /// too many then.
     async fn put_version(
         &self,
         next: &Edition,
         content: &str,
-        condition: Condition,
+        before: Option<&Head>,
     ) -> Result<TransactionOutcome, TransactionError> {
-        let head = self.item(KIND, next);
+        let condition = before.map_or(Condition::Absent, |head| Condition::Version(head.edition.version));
+        let surplus = before.map(|head| head.surplus_before(next.version)).unwrap_or_default();
+        let oldest = before.map_or(1, |head| surplus.end.max(head.oldest));
         let key = format!("{EDITION}{}#{:010}", next.id, next.version);
         let edition = self.item(KIND, next).with("item", key).with("content", content);
-        self.transaction().put(head, condition)?.put(edition, Condition::Absent)?.write().await
+        let head = self.head_item(KIND, &Head { edition: next.clone(), oldest });
+        let mut transaction = self.transaction().put(head, condition)?.put(edition, Condition::Absent)?;
+        for version in surplus {
+            transaction = transaction.remove(&self.edition_key(&next.id, version))?;
+        }
+        transaction.write().await
     }
 
     /// The outcome of the change to `made` that was based on version `base`. If other transactions were in the way at
@@ -370,7 +429,7 @@ impl Workspace {
             }
             Err(TransactionError::Conflict) => match self.document_head(&made.id).await? {
                 None => Ok(DocumentUpdate::NotFound),
-                Some(head) if head.version != base => Ok(DocumentUpdate::Conflict(head.version)),
+                Some(Head { edition, .. }) if edition.version != base => Ok(DocumentUpdate::Conflict(edition.version)),
                 Some(_) => Err(TransactionError::Conflict.into()),
             },
             Err(TransactionError::Upstream(error)) => Err(error),
@@ -384,13 +443,23 @@ impl Workspace {
         Ok(matches!(stored, DocumentLookup::Found(stored, _) if stored.edition == *made && stored.content == content))
     }
 
-    async fn document_head(&self, id: &Name) -> Result<Option<Edition>, UpstreamError> {
-        self.find(KIND, id, |item| head(KIND, item)).await
+    async fn document_head(&self, id: &Name) -> Result<Option<Head>, UpstreamError> {
+        self.find(KIND, id, |item| Head::read(KIND, item)).await
+    }
+
+    /// The item of a version that is there.
+    async fn edition_item(&self, id: &Name, version: u32) -> Result<Item, UpstreamError> {
+        let mut items = batch_get_items(&self.dynamo, &[self.edition_key(id, version)]).await?;
+        items.pop().flatten().ok_or_else(|| unparsable_item(&self.table))
     }
 
     fn edition_key(&self, id: &Name, version: u32) -> Key<'_> {
         let item = format!("{EDITION}{id}#{version:010}");
         Key { table: &self.table, attributes: vec![("tenant", self.tenant.to_string()), ("item", item)] }
+    }
+
+    fn head_item(&self, kind: &str, Head { edition, oldest }: &Head) -> Item {
+        self.item(kind, edition).with_some("oldest", (*oldest > 1).then_some(*oldest))
     }
 
     fn item(&self, kind: &str, edition: &Edition) -> Item {
@@ -403,8 +472,38 @@ impl Workspace {
     }
 }
 
+impl DocumentBase {
+    /// Its title.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.head.edition.title
+    }
+
+    /// Its content, if that was asked for.
+    #[must_use]
+    pub fn content(&self) -> Option<&str> {
+        self.content.as_deref()
+    }
+}
+
+impl Head {
+    fn read(kind: &str, item: &Item) -> Option<Self> {
+        let oldest = if item.has("oldest") { item.number("oldest")? } else { 1 };
+        Some(Self { edition: head(kind, item)?, oldest })
+    }
+
+    /// The versions to be removed when `next` is written: the oldest ones that are too many then, a few at a time.
+    fn surplus_before(&self, next: u32) -> Range<u32> {
+        let first_kept = next.saturating_sub(KEPT - 1);
+        self.oldest..first_kept.min(self.oldest.saturating_add(REMOVED_AT_ONCE))
+    }
+}
+
 /// Bytes of the content, if title and content are valid.
-fn validate(title: &str, content: &str) -> Result<u32, ValidationError> {
+///
+/// # Errors
+/// With what is wrong with them.
+pub fn content_size(title: &str, content: &str) -> Result<u32, ValidationError> {
     if !(1..=TITLE_LIMIT).contains(&title.len()) {
         return Err(ValidationError::Title);
     }
@@ -466,6 +565,31 @@ fn read(id: Name, item: &Item) -> Option<Edition> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_50_versions_are_kept() {
+        for (oldest, next, surplus) in [
+            (1, 2, 0..0),
+            (1, 50, 0..0),
+            (1, 51, 1..2),
+            (2, 52, 2..3),
+            // Written by a version that kept all.
+            (1, 53, 1..4),
+            (1, 1000, 1..9),
+            (949, 1000, 949..951),
+        ] {
+            let edition = Edition {
+                id: Name::parse("a").unwrap(),
+                title: "A".to_owned(),
+                version: next - 1,
+                size: 0,
+                written: Timestamp::from_seconds(0),
+                writer: None,
+            };
+            let range = Head { edition, oldest }.surplus_before(next);
+            assert!(range == surplus || range.is_empty() && surplus.is_empty(), "{oldest} {next}: {range:?}");
+        }
+    }
 
     #[test]
     fn search_finds_all_words_and_shows_an_excerpt() {

@@ -91,6 +91,12 @@ impl Fields {
         if text.len() <= JSON_LIMIT { Ok(Self { object, text }) } else { Err(ValidationError::Fields) }
     }
 
+    /// How many bytes they are as JSON.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// As an object.
     #[must_use]
     pub const fn as_object(&self) -> &Map<String, Value> {

@@ -1,11 +1,11 @@
-//! How many calls of the tenant's own tools each grant or API key has made within an hour, and how many are under way.
+//! How many calls of the tenant's own tools are under way.
 //!
 //! ```text
-//! { tenant: "acme", item: "budget#498705", "calls#grant:<id>": 17, "calls#key:<id>": 3, "under_way#4": 2, expires: 1795… }
+//! { tenant: "acme", item: "budget#498705", "under_way#4": 2, expires: 1795… }
 //! ```
 //!
-//! The number in the key counts hours since 1970. The item of an hour expires a day later. There is one item
-//! for the whole tenant, so that one write checks both limits.
+//! The number in the key counts hours since 1970. The item of an hour expires a day later. Those of earlier versions also have
+//! `calls#…`, which [`crate::store::budgets`] counts now.
 //!
 //! A call is under way from the write that counts it until [`Workspace::end_call`]. If the function is killed
 //! in between, the call is never ended. So calls under way are counted in spans of five minutes, and each
@@ -16,10 +16,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Item, Workspace};
-use crate::access::{Access, Principal};
 use crate::clock::Timestamp;
 use crate::upstream_call;
 use crate::upstream_error::UpstreamError;
@@ -28,29 +27,6 @@ const KIND: &str = "budget#";
 const HOUR: i64 = 3600;
 const SPAN: i64 = 300;
 const CALL: &str = "DynamoDB.UpdateItem";
-
-/// What a deployment allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimits {
-    /// Calls that one grant or API key may make in an hour.
-    pub per_hour: u32,
-    /// Calls of one tenant that may be under way at a time.
-    pub concurrency: u32,
-}
-
-/// Whether one more call may be made.
-#[derive(Debug)]
-pub enum RateLimitDecision {
-    /// It may be made, and has been counted.
-    Allowed(InFlightCall),
-    /// The limit of the hour is reached.
-    HourlyLimitExceeded {
-        /// When the next hour begins.
-        resets: Timestamp,
-    },
-    /// The limit of calls under way is reached.
-    ConcurrencyLimitExceeded,
-}
 
 /// A call that is counted as under way until it is ended.
 #[derive(Debug)]
@@ -61,53 +37,30 @@ pub struct InFlightCall {
 }
 
 impl Workspace {
-    /// Counts one more call of the caller of `access`, unless that would exceed `limits`. It is a conditional
-    /// write, so concurrent calls cannot exceed them either.
+    /// Counts one more call as under way, unless there are `limit`. It is a conditional write, so concurrent calls cannot exceed it
+    /// either.
     ///
     /// # Errors
     /// When DynamoDB fails: then there is no call.
-    pub async fn begin_call(
-        &self,
-        access: &Access,
-        limits: RateLimits,
-        now: Timestamp,
-    ) -> Result<RateLimitDecision, UpstreamError> {
+    pub async fn begin_call(&self, limit: u32, now: Timestamp) -> Result<Option<InFlightCall>, UpstreamError> {
         let hour = now.seconds().div_euclid(HOUR);
-        let resets = Timestamp::from_seconds((hour + 1).saturating_mul(HOUR));
-        let calls = match access.principal() {
-            Principal::Client { grant, .. } => format!("calls#grant:{}", grant.to_text()),
-            Principal::ApiKey(key) => format!("calls#key:{}", key.to_text()),
-        };
+        let expires = Timestamp::from_seconds((hour + 1).saturating_mul(HOUR)).plus(Duration::from_hours(24));
         let item = format!("{KIND}{hour}");
         let span = format!("under_way#{}", now.seconds().rem_euclid(HOUR) / SPAN);
         let update = self
             .update_of(&item)
-            .condition_expression(
-                "(attribute_not_exists(#calls) OR #calls < :per_hour) \
-                 AND (attribute_not_exists(#under_way) OR #under_way < :concurrency)",
-            )
-            .update_expression("SET #expires = :expires ADD #calls :one, #under_way :one")
-            .expression_attribute_names("#calls", &calls)
+            .condition_expression("attribute_not_exists(#under_way) OR #under_way < :limit")
+            .update_expression("SET #expires = :expires ADD #under_way :one")
             .expression_attribute_names("#under_way", &span)
             .expression_attribute_names("#expires", "expires")
-            .expression_attribute_values(":per_hour", number(limits.per_hour.into()))
-            .expression_attribute_values(":concurrency", number(limits.concurrency.into()))
+            .expression_attribute_values(":limit", number(limit.into()))
             .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":expires", number(resets.plus(Duration::from_hours(24)).seconds()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let Err(error) = update.send().await else {
-            return Ok(RateLimitDecision::Allowed(InFlightCall { item, span }));
-        };
-        let Some(UpdateItemError::ConditionalCheckFailedException(refused)) = error.as_service_error() else {
-            return Err(upstream_call::failed_at_aws(CALL, &error));
-        };
-        let before = Item::new(refused.item.clone().unwrap_or_default());
-        let spent = before.number(&calls).is_some_and(|made: u32| made >= limits.per_hour);
-        Ok(if spent {
-            RateLimitDecision::HourlyLimitExceeded { resets }
-        } else {
-            RateLimitDecision::ConcurrencyLimitExceeded
-        })
+            .expression_attribute_values(":expires", number(expires.seconds()));
+        let Err(error) = update.send().await else { return Ok(Some(InFlightCall { item, span })) };
+        match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(None),
+            _ => Err(upstream_call::failed_at_aws(CALL, &error)),
+        }
     }
 
     /// Records that a call has ended, successfully or not.

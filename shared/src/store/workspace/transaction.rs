@@ -5,6 +5,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, ReturnValuesOnConditionCheckFailure, 
 
 use super::{Name, Workspace};
 use crate::oauth::secret::{Secret, to_text};
+use crate::store::Key;
 use crate::store::item::{Item, Value};
 use crate::store::transaction;
 pub(super) use crate::store::transaction::{FailedCondition, TransactionError, TransactionOutcome};
@@ -76,6 +77,13 @@ impl Transaction<'_> {
         };
         self.writes
             .push(TransactWriteItem::builder().delete(delete.build().map_err(|error| build_error(&error))?).build());
+        Ok(self)
+    }
+
+    /// Adds the removal of the item at `key`, whether it is there or not.
+    pub(super) fn remove(mut self, key: &Key<'_>) -> Result<Self, UpstreamError> {
+        let delete = Delete::builder().table_name(key.table).set_key(Some(key.attribute_values())).build();
+        self.writes.push(TransactWriteItem::builder().delete(delete.map_err(|error| build_error(&error))?).build());
         Ok(self)
     }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use shared::invoker::InvocationError;
 use shared::oauth::scope::Scope;
 use shared::outbound::{OutboundError, OutboundRequest};
-use shared::store::workspace::rate_limit::{InFlightCall, RateLimitDecision, RateLimits};
+use shared::store::workspace::rate_limit::InFlightCall;
 use shared::store::workspace::tool::ToolEndpoint;
 use shared::store::workspace::{Name, tool};
 use shared::telemetry::metrics;
@@ -25,6 +25,7 @@ use shared::upstream_error::UpstreamError;
 use self::claims::{CallerClaims, Claims};
 use self::content::unusable_schema;
 use self::tool_invoker::ToolInvoker;
+use super::budget::spend_call;
 use super::catalog;
 use super::schema::{Formats, SchemaValidationError, validate};
 use super::security_schemes;
@@ -128,29 +129,19 @@ pub(crate) async fn call(
     outcome.map(Some)
 }
 
-/// Counts the call, if it may be made.
+/// Counts the call, if it may be made. One that finds too many under way counts as well, so that it is not tried over and over.
 async fn reserve_call(context: &ToolContext<'_>) -> Result<InFlightCall, ToolError> {
-    let RateLimits { per_hour, concurrency } = context.tool_invoker.limits;
-    match context.workspace.begin_call(context.access, context.tool_invoker.limits, context.now).await? {
-        RateLimitDecision::Allowed(under_way) => Ok(under_way),
-        RateLimitDecision::HourlyLimitExceeded { resets } => {
-            let minutes = resets.since(context.now).as_secs().div_ceil(60);
-            Err(ToolError::failed(
-                "budget_spent",
-                format!(
-                    "This connection has made its {per_hour} calls of the workspace's own tools for this hour. It may make more in \
-                     {minutes} minutes. Do not try again before, and tell the person."
-                ),
-            ))
-        }
-        RateLimitDecision::ConcurrencyLimitExceeded => Err(ToolError::failed(
+    spend_call(context).await?;
+    let concurrency = context.tool_invoker.limits.concurrency;
+    context.workspace.begin_call(concurrency, context.now).await?.ok_or_else(|| {
+        ToolError::failed(
             "too_many_at_once",
             format!(
                 "The workspace's own tools have as many calls under way as they may at one time: {concurrency}. Wait for calls that \
                  you have made to end, then try again, one at a time."
             ),
-        )),
-    }
+        )
+    })
 }
 
 /// How long the tool may take: as long as it is registered with, if that leaves [`RESERVE`] of this function's own time.

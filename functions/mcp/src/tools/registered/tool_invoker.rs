@@ -3,7 +3,6 @@
 use shared::environment::{ConfigError, Environment};
 use shared::invoker::Invoker;
 use shared::outbound::Outbound;
-use shared::store::workspace::rate_limit::RateLimits;
 
 use super::tool_token::ToolTokenSigner;
 
@@ -12,7 +11,16 @@ pub(crate) struct ToolInvoker {
     pub(super) signer: ToolTokenSigner,
     pub(super) outbound: Outbound,
     pub(super) invoker: Invoker,
-    pub(super) limits: RateLimits,
+    pub(in crate::tools) limits: RateLimits,
+}
+
+/// What a deployment allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RateLimits {
+    /// Calls that one grant or API key may make in an hour.
+    pub(in crate::tools) per_hour: u32,
+    /// Calls of one tenant that may be under way at a time.
+    pub(super) concurrency: u32,
 }
 
 /// Where the deployment says nothing.
