@@ -91,7 +91,7 @@ async fn wrong_secret_is_indistinguishable_from_an_unknown_grant() {
     let (code, refresh) = (test_system.person("ana@example.com").code(&ask, "acme").await, tokens.refresh.unwrap());
     // Prefix and grant id are the first 25 characters, the last of which they share with the secret.
     for (genuine, length, name, kind) in
-        [(code.as_str(), 67, "code", "authorization_code"), (refresh.as_str(), 110, "refresh_token", "refresh_token")]
+        [(code.as_str(), 67, "code", "authorization_code"), (refresh.as_str(), 169, "refresh_token", "refresh_token")]
     {
         assert_eq!(genuine.len(), length);
         let known = format!("{}{}", &genuine[..25], "A".repeat(length - 25));

@@ -739,6 +739,7 @@ async fn stored_document_costs_no_extra_aws_call() {
     }
     test_system.advance(3600);
     let ana = signed_in(&test_system).await;
+    let _ = spent();
     let page = ana.open(&ask.url).await;
     assert_eq!((page.status, spent()), (200, 5), "fetched again");
     let form = Form::find(&page, "decision").unwrap().with("tenant", "acme").with("decision", "approve");

@@ -123,21 +123,22 @@ async fn client_connects_by_its_key() {
         assert_eq!((ended.status, ended.json()), (200, json!({})));
         assert_eq!(connector.tool(&tokens.access, "list_skills", json!({})).await.status, 401);
         let grant = claims(&tokens.access).1["grant"].clone();
-        for (event, verdict) in [("code_judged", "proven"), ("refresh_judged", "current")] {
+        for (event, verdict, generation) in [("code_judged", "proven", None), ("refresh_judged", "current", Some(1))] {
             let told = test_system.audit(event).into_iter().find(|line| line["grant"] == grant).unwrap();
-            assert_eq!(
-                told,
-                json!({
-                    "event": event,
-                    "grant": grant,
-                    "client": connector.client_id,
-                    "tenant": "acme",
-                    "person": test_system.person_id(ANA).as_str(),
-                    "verdict": verdict,
-                    "authentication": "private_key_jwt",
-                    "audience": audience,
-                })
-            );
+            let mut expected = json!({
+                "event": event,
+                "grant": grant,
+                "client": connector.client_id,
+                "tenant": "acme",
+                "person": test_system.person_id(ANA).as_str(),
+                "verdict": verdict,
+                "authentication": "private_key_jwt",
+                "audience": audience,
+            });
+            if let Some(generation) = generation {
+                expected["generation"] = json!(generation);
+            }
+            assert_eq!(told, expected);
         }
     }
 }

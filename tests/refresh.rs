@@ -262,7 +262,11 @@ async fn sibling_earns_the_current_pair_within_its_window() {
             assert_eq!(connector.refresh(current.refresh.as_ref().unwrap()).await.status, 200, "{case}");
         } else {
             let like_sibling = (expected == "like a sibling").then(|| json!("yes"));
-            assert_eq!((judged["verdict"].as_str(), judged.get("like_sibling")), (Some("replayed"), like_sibling.as_ref()), "{case}");
+            assert_eq!(
+                (judged["verdict"].as_str(), judged.get("like_sibling")),
+                (Some("replayed"), like_sibling.as_ref()),
+                "{case}"
+            );
             assert_eq!((answer.status, &answer.json()["error"]), (400, &json!("invalid_grant")), "{case}");
         }
     }

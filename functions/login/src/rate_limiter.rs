@@ -18,9 +18,9 @@ use shared::store::clients::Clients;
 use shared::store::sign_in_attempts::{CountedSignIn, SignInStep};
 use shared::token_bucket::{Limit, TokenBucket};
 
-use shared::http::client_address::ClientAddress;
 use crate::error::LoginError;
 use crate::supabase_error::SupabaseError;
+use shared::http::client_address::ClientAddress;
 
 /// The limits of this process, and the table of what all have counted.
 pub(crate) struct RateLimiter {

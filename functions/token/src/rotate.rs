@@ -141,8 +141,7 @@ impl RefreshTokenRotation {
             Update::NotFound => Err(TokenError::UnknownGrant),
             // A concurrent request has rotated the family.
             Update::Conflict(latest) => {
-                let successor =
-                    self.successor(&client, (&token, next.generation), &latest, &presentation).await?;
+                let successor = self.successor(&client, (&token, next.generation), &latest, &presentation).await?;
                 self.grants.record_assertion(&client).await?;
                 Ok(tokens.with(&successor))
             }

@@ -27,7 +27,10 @@ impl Requester {
             IpAddr::V6(address) => (address.to_bits() >> 80 << 80).to_be_bytes(),
         };
         let digest = |kind: &str, value: &[u8]| key.digest(kind, value);
-        Some(Self { network: NetworkDigest(digest("network", &network)), product: digest("product", product.as_bytes()) })
+        Some(Self {
+            network: NetworkDigest(digest("network", &network)),
+            product: digest("product", product.as_bytes()),
+        })
     }
 
     /// From the table.

@@ -150,7 +150,9 @@ impl Activity {
                 Section::Routine
             }
             "code_judged" if text("verdict") == "proven" => Section::Routine,
-            "refresh_judged" if matches!(text("verdict"), "current" | "newer" | "concurrent" | "lost_response" | "sibling") => {
+            "refresh_judged"
+                if matches!(text("verdict"), "current" | "newer" | "concurrent" | "lost_response" | "sibling") =>
+            {
                 Section::Routine
             }
             // A repeated or superseded change has changed nothing.
