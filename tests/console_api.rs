@@ -220,6 +220,7 @@ async fn openapi_description_matches_what_is_served() {
     }
     let refreshed = connector.refresh(&tokens.refresh.unwrap()).await;
     assert_eq!(refreshed.json()["error"], "invalid_grant");
+    keys_are_limited(&mut script, &keys, with_key).await;
     sessions_are_rate_limited(&mut script, lists.iter().map(String::as_str).chain([own]), with_session).await;
     failing.store(true, Ordering::SeqCst);
     script.get(own, "", with_session).await;
@@ -235,6 +236,19 @@ async fn openapi_description_matches_what_is_served() {
     let described: BTreeSet<_> = described.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
     assert_eq!(served(&test_system), described);
     assert_eq!(script.description["servers"], json!([{ "url": test_system.issuer() }]));
+}
+
+/// A person makes so many keys in an hour, and then no more.
+async fn keys_are_limited(script: &mut Script<'_>, keys: &str, with_key: Credential<'_>) {
+    for _ in 0..=100 {
+        let made = script.post(keys, with_key, json!({ "name": "b", "scopes": ["skills:read"] })).await;
+        if made.status == 429 {
+            return;
+        }
+        assert_eq!(made.status, 201, "{made:?}");
+        script.test_system.track_secret(made.json()["key"].as_str().unwrap());
+    }
+    panic!("more than a hundred keys in an hour");
 }
 
 /// Supabase is asked about sessions, and may want fewer calls.
