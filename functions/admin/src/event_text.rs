@@ -100,11 +100,7 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
             bad = true;
             let earlier = activity.line.get("earlier").and_then(serde_json::Value::as_i64).unwrap_or_default();
             let [earlier, later] = [earlier, activity.at / 1000].map(|at| DateTime(Timestamp::from_seconds(at)));
-            let networks = match (part("network").as_str(), part("earlier_network").as_str()) {
-                ("", _) | (_, "") => "",
-                (one, other) if one == other => ", from one network",
-                _ => ", from two networks",
-            };
+            let networks = networks(activity);
             detail = format!("{earlier} and {later}{networks}: its new tokens were lost, or somebody else holds them");
             format!("{client} came twice with tokens that were replaced")
         }
@@ -153,6 +149,15 @@ pub(crate) fn describe(activity: &Activity, client: Option<&str>) -> EventText {
     let key = part("key");
     let detail = if key.is_empty() { detail } else { list(&[format!("key {key}"), detail]) };
     EventText { what, by, detail, bad }
+}
+
+/// Whether both retries came from one network, where both are known.
+fn networks(activity: &Activity) -> &'static str {
+    match (activity.text("network"), activity.text("earlier_network")) {
+        (Some(one), Some(other)) if one == other => ", from one network",
+        (Some(_), Some(_)) => ", from two networks",
+        _ => "",
+    }
 }
 
 /// What a person has added and taken away.

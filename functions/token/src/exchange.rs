@@ -73,7 +73,7 @@ impl CodeExchange {
     async fn issue(
         &self,
         request: AuthorizationCodeRequest,
-        (credentials, requester): (&ClientCredentials, Option<Requester>),
+        (credentials, sender): (&ClientCredentials, Option<Requester>),
         client: Option<Client>,
         grant: Option<Grant>,
         now: Timestamp,
@@ -113,7 +113,7 @@ impl CodeExchange {
         check_resource(&request.resource, &approval.resource)?;
 
         let entitlement = entitle((&self.directory, &self.grants), id, &approval, now).await?;
-        let (active, refresh_token) = verified.activate(&self.key, requester, now);
+        let (active, refresh_token) = verified.activate(&self.key, sender, now);
         let parameters = AccessTokenParameters {
             grant: id,
             approval: &approval,

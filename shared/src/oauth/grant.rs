@@ -99,6 +99,7 @@ pub struct Grant {
 
 /// The states of a grant.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most grants are active, and a request holds one or two")]
 pub enum GrantState {
     /// The code has not been exchanged.
     Issued,

@@ -26,8 +26,10 @@ impl RefreshTokenKey {
 
     /// A digest of something else that is compared later, and that only who has the key can make.
     pub(super) fn digest(&self, kind: &str, value: &[u8]) -> [u8; 8] {
-        let [a, b, c, d, e, f, g, h, ..] = *self.0.mac(&[kind.as_bytes(), &[0], value]).expose();
-        [a, b, c, d, e, f, g, h]
+        let mac = self.0.mac(&[kind.as_bytes(), &[0], value]);
+        let mut digest = [0; 8];
+        digest.copy_from_slice(mac.expose().split_at(8).0);
+        digest
     }
 }
 
