@@ -96,7 +96,9 @@ async fn patient_thief_never_holds_what_the_client_holds() {
     assert_eq!((refused.status, &refused.json()["error"]), (401, &json!("invalid_token")));
     let told = audited(&test_system, "call_refused");
     assert_eq!((told.len(), &told[0]["reason"], &told[0]["tenant"]), (1, &json!("superseded"), &json!("acme")));
-    // It ends nothing, also after the client has gone on.
+    // It ends nothing, also if it is given back, and after the client has gone on.
+    let given_back = [("token", thief.access.as_str()), ("client_id", &connector.client_id)];
+    assert_eq!(test_system.post_form("/oauth/revoke", &given_back).await.status, 200);
     test_system.advance(1800);
     let next = connector.refresh(&client.refresh.unwrap()).await.tokens(&test_system);
     assert_eq!(connector.call(&thief.access, "tools/list", json!({})).await.status, 401);

@@ -75,13 +75,13 @@ impl People {
         let (answers, failure) = Box::pin(self.ask(&asked, now)).await;
         let Answers { banned, deleted, active } = &answers;
         tracing::info!(asked = asked.len(), active, banned = banned.len(), deleted = deleted.len(), "people checked");
-        for person in banned {
-            Box::pin(self.end(person, RevocationReason::PersonBanned, now)).await?;
-        }
-        // Of another project, or of one that was restored to an earlier day, nobody would be known.
+        // Of another project, or of one that was restored to an earlier day, nobody would be known, and bans would be those of then.
         let implausible = deleted.len() > 3 && deleted.len() > active + banned.len();
         if implausible {
             return Err(PeopleError::Implausible { deleted: deleted.len(), asked: asked.len() });
+        }
+        for person in banned {
+            Box::pin(self.end(person, RevocationReason::PersonBanned, now)).await?;
         }
         for person in deleted {
             Box::pin(self.end(person, RevocationReason::PersonDeleted, now)).await?;

@@ -43,6 +43,7 @@ enum PresentedToken {
     /// An access token of ours, expired or not.
     Access {
         grant: GrantId,
+        generation: u32,
     },
     /// Nothing that we issued.
     Unknown,
@@ -70,7 +71,7 @@ impl Revoke {
 
         let id = match &presented {
             PresentedToken::Refresh(token) => Some(&token.grant),
-            PresentedToken::Access { grant } => Some(grant),
+            PresentedToken::Access { grant, .. } => Some(grant),
             PresentedToken::Unknown => None,
         };
         // RFC 7009 §2.2: success, whichever client it is. Anybody can send garbage, so nobody is asked which. A client that shows a
@@ -107,17 +108,20 @@ impl Revoke {
         if let Some(token) = RefreshToken::parse(token) {
             return Ok(PresentedToken::Refresh(token));
         }
-        let grant = self.verifier.verify_signature(token).ok().and_then(|claims| GrantId::parse(&claims.grant));
-        Ok(grant.map_or(PresentedToken::Unknown, |grant| PresentedToken::Access { grant }))
+        let access = self.verifier.verify_signature(token).ok().and_then(|claims| {
+            Some(PresentedToken::Access { grant: GrantId::parse(&claims.grant)?, generation: claims.generation })
+        });
+        Ok(access.unwrap_or(PresentedToken::Unknown))
     }
 }
 
 impl PresentedToken {
-    /// Whether it proves that its holder may revoke `grant`: a grant's id is no secret.
+    /// Whether it proves that its holder may revoke `grant`: a grant's id is no secret. An access token whose pair was superseded ends
+    /// nothing: perhaps its holder is a thief.
     fn authorizes(&self, grant: &Grant) -> bool {
         match self {
             Self::Refresh(token) => grant.is_proven_by(token),
-            Self::Access { .. } => true,
+            Self::Access { generation, .. } => !grant.has_superseded(*generation),
             Self::Unknown => false,
         }
     }

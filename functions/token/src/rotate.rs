@@ -179,7 +179,7 @@ impl RefreshTokenRotation {
         family: &TokenFamily,
         now: Timestamp,
     ) -> Result<(), TokenError> {
-        match self.grants.count_retry(client, &grant.id, family, now).await? {
+        match self.grants.count_retry(client, grant, family, now).await? {
             Update::Applied => Ok(()),
             Update::NotFound => Err(TokenError::UnknownGrant),
             Update::Conflict(latest) => match &latest.state {

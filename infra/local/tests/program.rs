@@ -64,6 +64,10 @@ impl Drop for Running {
     }
 }
 
+/// A request that is whole, by a client that nobody knows.
+const STRANDED: &str = "/oauth/authorize?client_id=nobody&response_type=code&redirect_uri=http://127.0.0.1/callback\
+                        &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+
 /// The answer to a request of `host`, head and body.
 fn ask(host: &str, request_line: &str) -> String {
     let mut socket = TcpStream::connect(host).unwrap();
@@ -92,7 +96,7 @@ fn refused(arguments: &[&str]) -> String {
 fn a_stopped_attempt_is_reported_at_once() {
     let (program, ready) = Running::start(&["--in-memory", "--json", "--listen", "127.0.0.1:0"]);
 
-    let answer = ask(&host_of(&ready), "GET /oauth/authorize?client_id=nobody");
+    let answer = ask(&host_of(&ready), &format!("GET {STRANDED}"));
 
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     program.line_with("stopped: the person was left with an error page (unknown_client)");
@@ -103,7 +107,7 @@ fn a_stopped_attempt_is_reported_at_once() {
 fn the_terminal_shows_requests_and_events_as_lines() {
     let (program, ready) = Running::start(&["--in-memory", "--json", "--listen", "localhost:0"]);
     let host = host_of(&ready);
-    ask(&host, "GET /oauth/authorize?client_id=nobody");
+    ask(&host, &format!("GET {STRANDED}"));
     ask(&host, "GET /nowhere");
 
     let event = program.line_with("authorization_stranded");

@@ -128,12 +128,12 @@ impl Claims {
         self.methods().next().is_some()
     }
 
-    /// When the person last showed who they are, as far as the claims say (`amr`): by the newest of the factors. A refresh does not
-    /// change it.
+    /// When the person last signed in, as far as the claims say (`amr`): by the newest of the first factors. Neither a refresh changes
+    /// it nor a second factor, which whoever has the session can enrol and verify if the person has none.
     pub(super) fn signed_in_at(&self) -> Option<Timestamp> {
         let entries = self.amr.iter().flatten().filter(|entry| {
             let method = entry.get("method").and_then(Value::as_str);
-            method.is_some_and(|method| method != "token_refresh")
+            method.is_some_and(|method| !matches!(method, "token_refresh" | "totp") && !method.starts_with("mfa/"))
         });
         entries.filter_map(|entry| entry.get("timestamp")?.as_i64()).max().map(Timestamp::from_seconds)
     }

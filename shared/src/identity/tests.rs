@@ -77,9 +77,9 @@ async fn our_own_cookie_is_bound_to_the_host() {
     }
 }
 
-/// By the newest of the factors, and not by a refresh.
+/// By the newest of the first factors: neither by a refresh nor by a second factor, which a thief of the session may have enrolled.
 #[tokio::test]
-async fn sign_in_is_as_old_as_its_newest_factor() {
+async fn sign_in_is_as_old_as_its_newest_first_factor() {
     let project = Project::answering([("/.well-known/jwks.json", 200, fixtures()["jwks"].to_string())]).await;
     let ago = |seconds: i64| NOW.seconds() - seconds;
     for (amr, max, expected) in [
@@ -88,9 +88,19 @@ async fn sign_in_is_as_old_as_its_newest_factor() {
         (json!([{ "method": "password", "timestamp": ago(601) }]), "0", SignInAge::Recent),
         (json!([{ "method": "password", "timestamp": ago(601) }]), "", SignInAge::Recent),
         (
-            json!([{ "method": "password", "timestamp": ago(9000) }, { "method": "totp", "timestamp": ago(1) }]),
+            json!([{ "method": "otp", "timestamp": ago(9000) }, { "method": "password", "timestamp": ago(1) }]),
             "10",
             SignInAge::Recent,
+        ),
+        (
+            json!([{ "method": "password", "timestamp": ago(9000) }, { "method": "totp", "timestamp": ago(1) }]),
+            "10",
+            SignInAge::TooOld,
+        ),
+        (
+            json!([{ "method": "mfa/phone", "timestamp": ago(1) }, { "method": "password", "timestamp": ago(9000) }]),
+            "10",
+            SignInAge::TooOld,
         ),
         (
             json!([{ "method": "token_refresh", "timestamp": ago(1) }, { "method": "otp", "timestamp": ago(9000) }]),

@@ -350,19 +350,19 @@ impl Grants {
 
     /// Counts a retry that is to get the current pair of `family` again: [`RETRIES`] in a generation, then one a second. `Conflict`
     /// if it may not get it now, or if the family was rotated since it was read. A count that is repeated, or comes late, counts one
-    /// retry more of the same generation.
+    /// retry more of the same generation; the first of an hour begins the count of signatures anew.
     ///
     /// # Errors
     /// As [`Self::rotate`].
     pub async fn count_retry(
         &self,
         client: &AuthenticatedClient,
-        id: &GrantId,
+        grant: &Grant,
         family: &TokenFamily,
         now: Timestamp,
     ) -> Result<Update, ClientWriteError> {
         let update = self
-            .update(id)
+            .update(&grant.id)
             .condition_expression(
                 "#state = :active AND salt = :salt AND \
                  (attribute_not_exists(retries) OR retries < :most OR retried < :now)",
@@ -371,9 +371,16 @@ impl Grants {
             .expression_attribute_values(":active", AttributeValue::S("active".to_owned()))
             .expression_attribute_values(":salt", Value::from(family.current.as_bytes().as_slice()).0)
             .expression_attribute_values(":most", Value::from(RETRIES).0)
-            .expression_attribute_values(":one", Value::from(1_u32).0)
             .expression_attribute_values(":now", Value::from(now).0)
-            .update_expression("SET retried = :now ADD retries :one, signed :one");
+            .expression_attribute_values(":one", Value::from(1_u32).0);
+        let Signatures { hour, count } = grant.signatures.and_one(now);
+        let update = if count > 1 {
+            update.update_expression("SET retried = :now ADD retries :one, signed :one")
+        } else {
+            update
+                .expression_attribute_values(":hour", AttributeValue::N(hour.to_string()))
+                .update_expression("SET retried = :now, signed = :one, signed_hour = :hour ADD retries :one")
+        };
         self.compare_and_swap_for(client.proof().assertion(), update).await
     }
 
