@@ -110,6 +110,17 @@ async fn both_protocol_versions_list_the_capabilities() {
     assert_eq!(initialized["result"]["capabilities"], served);
 }
 
+/// All that is listed, on however many pages.
+async fn every_resource(test_system: &TestSystem, version: ProtocolVersion, credential: &str) -> Vec<Value> {
+    let (mut all, mut params) = (Vec::new(), json!({}));
+    loop {
+        let page = result(test_system, version, credential, "resources/list", params).await;
+        all.extend(page["resources"].as_array().unwrap().iter().cloned());
+        let Some(cursor) = page.get("nextCursor") else { return all };
+        params = json!({ "cursor": cursor });
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn skills_and_documents_are_resources() {
     let test_system = TestSystem::new().await;
@@ -120,8 +131,7 @@ async fn skills_and_documents_are_resources() {
     };
     for credential in credentials(&test_system, "skills:read documents:read").await {
         for version in VERSIONS {
-            let listed = result(&test_system, version, &credential, "resources/list", json!({})).await;
-            let all = listed["resources"].as_array().unwrap();
+            let all = &every_resource(&test_system, version, &credential).await;
             let uris: Vec<_> = all.iter().map(|resource| resource["uri"].as_str().unwrap()).collect();
             let expected = [
                 "skill://house-style",
@@ -129,7 +139,7 @@ async fn skills_and_documents_are_resources() {
                 "document://office-handbook",
                 "document://refund-policy",
             ];
-            assert_eq!((uris, listed.get("nextCursor")), (expected.to_vec(), None));
+            assert_eq!(uris, expected);
             let described = "How Acme writes to customers. Use it before drafting any message that leaves the house.";
             let style = one("skill://house-style", "house-style", "House style", json!({ "description": described }));
             assert_eq!(all[0], style);
