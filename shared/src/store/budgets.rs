@@ -11,7 +11,7 @@
 //! each change, so it is exact.
 //!
 //! All of a tenant's people would write its one item, and one item of DynamoDB takes 1,000 writes a second. So a process takes
-//! [`PORTIONS`] of the tenant's budget one after another, and spends them by itself: the item is written at most a thousand times an
+//! `PORTIONS` of the tenant's budget one after another, and spends them by itself: the item is written at most a thousand times an
 //! hour for portions, and a few times more by each process where little is left. What a process has taken and not spent when it ends is
 //! lost to the tenant until the hour is over.
 //!

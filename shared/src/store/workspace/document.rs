@@ -13,7 +13,7 @@
 //!
 //! The last [`KEPT`] versions are kept, which is 12.5 MiB at most. The transaction that writes a version removes the one that is too
 //! many: from `oldest` on, which is 1 if it is not there. Where earlier versions of this program kept more, it removes
-//! [`REMOVED_AT_ONCE`] each time, until no more are left than there should be. A removal that comes late is refused with its version.
+//! `REMOVED_AT_ONCE` each time, until no more are left than there should be. A removal that comes late is refused with its version.
 //!
 //! Deleting a document only renames its first item: its versions stay, and an operator can
 //! restore it. So a version never repeats: ids that are not an operator's are random, and an operator's document that was
