@@ -50,6 +50,7 @@ def test(deployment):
         "ToolFunctions": deploy_tool(emulator),
         "SigningKeys": "first,second",
         "AlarmEmail": "ops@example.com",
+        "SupabaseSecretKey": f"sb_secret_{'x' * 32}",
         "MonthlyBudget": "100",
         **deployment.parameters,
     }
