@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use local::Programs;
 use local::process::{Process, Program};
 use serde_json::{Value, json};
@@ -284,11 +286,21 @@ impl Scenario {
     }
 }
 
-/// Whether it tells of a failure of ours: a form's does so on the page that it leads to.
+/// Whether it tells of a failure of ours: a form's does so on the page that it leads to. That a form has approved before is none:
+/// Supabase and the tables were asked.
 fn is_failure(answer: &Value) -> bool {
     answer["statusCode"].as_u64().unwrap() >= 500
-        || answer["headers"]["location"].as_str().is_some_and(|location| location.contains("notice="))
+        || notice(answer).is_some_and(|notice| !notice.contains("\"already_approved\""))
         || answer["body"].to_string().contains("isError\\\":true")
+}
+
+/// What the page that an answer leads to will say.
+fn notice(answer: &Value) -> Option<String> {
+    answer["headers"]["location"].as_str().filter(|location| location.contains("notice="))?;
+    let mut cookies = answer["cookies"].as_array().unwrap().iter().filter_map(Value::as_str);
+    let value = cookies.find_map(|cookie| cookie.strip_prefix("mcp-notice=")).unwrap();
+    let (content, _) = value.split_once(';').unwrap();
+    Some(String::from_utf8(URL_SAFE_NO_PAD.decode(content.split_once('.').unwrap().1).unwrap()).unwrap())
 }
 
 /// The name of the session's cookie in an event.
