@@ -286,24 +286,27 @@ async fn banned_or_deleted_person_has_nothing_left_that_works() {
     }
 }
 
+/// A system in which one call of the feed to the tables fails, before or after it takes effect; with how many it has made, and which
+/// of them fails.
+async fn with_failing_call(late: bool) -> (TestSystem, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let (made, fails) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
+    let (calls, failing) = (Arc::clone(&made), Arc::clone(&fails));
+    let interceptor = move |call: Call| {
+        let ours = call.function == "feed" && call.service == Service::DynamoDb;
+        let broken = ours && calls.fetch_add(1, Ordering::SeqCst) == failing.load(Ordering::SeqCst);
+        let denied =
+            if late { Decision::FailAfter(InjectedError::DENIED) } else { Decision::FailBefore(InjectedError::DENIED) };
+        async move { if broken { denied } else { Decision::Pass } }
+    };
+    (TestSystem::with(|options| options.interceptor = Some(Arc::new(interceptor))).await, made, fails)
+}
+
 /// Whatever call fails, the sender is told to come back, and then nothing is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_end_of_a_person_is_completed_by_redelivery() {
     for kind in ["PERSON_BANNED", "PERSON_DELETED"] {
         for late in [false, true] {
-            let (made, fails) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
-            let (calls, failing) = (Arc::clone(&made), Arc::clone(&fails));
-            let interceptor = move |call: Call| {
-                let ours = call.function == "feed" && call.service == Service::DynamoDb;
-                let broken = ours && calls.fetch_add(1, Ordering::SeqCst) == failing.load(Ordering::SeqCst);
-                let denied = if late {
-                    Decision::FailAfter(InjectedError::DENIED)
-                } else {
-                    Decision::FailBefore(InjectedError::DENIED)
-                };
-                async move { if broken { denied } else { Decision::Pass } }
-            };
-            let test_system = TestSystem::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
+            let (test_system, made, fails) = with_failing_call(late).await;
             for (broken, number) in (0..).zip(1..) {
                 let mut connected = Vec::new();
                 for (tenant, role) in [("acme", "owner"), ("globex", "viewer")] {
@@ -442,19 +445,7 @@ async fn delivery_signed_by_the_database_is_accepted() {
 async fn interrupted_delivery_is_completed_by_redelivery() {
     for is in [None, Some("viewer")] {
         for late in [false, true] {
-            let (made, fails) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
-            let (calls, failing) = (Arc::clone(&made), Arc::clone(&fails));
-            let interceptor = move |call: Call| {
-                let ours = call.function == "feed" && call.service == Service::DynamoDb;
-                let broken = ours && calls.fetch_add(1, Ordering::SeqCst) == failing.load(Ordering::SeqCst);
-                let denied = if late {
-                    Decision::FailAfter(InjectedError::DENIED)
-                } else {
-                    Decision::FailBefore(InjectedError::DENIED)
-                };
-                async move { if broken { denied } else { Decision::Pass } }
-            };
-            let test_system = TestSystem::with(|options| options.interceptor = Some(Arc::new(interceptor))).await;
+            let (test_system, made, fails) = with_failing_call(late).await;
             // A role: the tenant and the membership are read, and the membership is written.
             for broken in 0..if is.is_some() { 3 } else { 5 } {
                 test_system.set_role("acme", BEN, "member").await;

@@ -401,15 +401,21 @@ impl<'w> Stranger<'w> {
     }
 }
 
-/// Every route of the template is in the table, with the most that anybody can cause there.
-#[tokio::test(flavor = "multi_thread")]
-async fn table_of_unproven_requests_says_the_most_that_each_can_cause() {
+/// A system whose calls are counted, and a host of metadata documents that it may ask.
+async fn counted_system() -> (TestSystem, RecordedCalls, MetadataDocumentHost) {
     let (calls, documents) = (RecordedCalls::default(), MetadataDocumentHost::serve().await);
     let test_system = TestSystem::with(|options| {
         options.interceptor = Some(calls.wire());
         options.outbound_allow.push(documents.origin().to_owned());
     })
     .await;
+    (test_system, calls, documents)
+}
+
+/// Every route of the template is in the table, with the most that anybody can cause there.
+#[tokio::test(flavor = "multi_thread")]
+async fn table_of_unproven_requests_says_the_most_that_each_can_cause() {
+    let (test_system, calls, documents) = counted_system().await;
     let stranger = Stranger::prepare(&test_system, &calls, &documents).await;
     let mut paths: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for (route, function) in test_system.system().routes() {
@@ -438,12 +444,7 @@ async fn table_of_unproven_requests_says_the_most_that_each_can_cause() {
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_request_makes_no_call_and_takes_less_than_a_millisecond() {
     const TRIES: usize = 20;
-    let (calls, documents) = (RecordedCalls::default(), MetadataDocumentHost::serve().await);
-    let test_system = TestSystem::with(|options| {
-        options.interceptor = Some(calls.wire());
-        options.outbound_allow.push(documents.origin().to_owned());
-    })
-    .await;
+    let (test_system, calls, documents) = counted_system().await;
     let stranger = Stranger::prepare(&test_system, &calls, &documents).await;
     let registered = stranger.registered.client_id.as_str();
     let cookie = [("cookie", format!("{SESSION_COOKIE}={}", stranger.session("HS256", "a")))];

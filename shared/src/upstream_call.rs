@@ -15,9 +15,9 @@ pub fn failed(call: &'static str, reason: impl Into<String>) -> UpstreamError {
 }
 
 /// Counts that `call` was not made, as strangers had it made too often.
-pub(crate) fn not_asked(call: &'static str, reason: impl Into<String>) -> UpstreamError {
+pub(crate) fn rate_limited(call: &'static str, reason: impl Into<String>) -> UpstreamError {
     metrics::count_unasked();
-    UpstreamError::not_asked(call, reason)
+    UpstreamError::rate_limited(call, reason)
 }
 
 /// Counts the failure of `call` to a service of AWS.

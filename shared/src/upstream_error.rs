@@ -30,9 +30,9 @@ pub enum UpstreamErrorKind {
     /// The service wants fewer calls (429). Neither it nor we have failed, so the response is 429 as well: a 5xx would be counted
     /// as a failure of ours.
     TooManyRequests,
-    /// The service was not asked, as strangers had it asked too often. The response is 503, and strangers must not raise the alarm
+    /// Our own limit: the service was not asked, as strangers had it asked too often. The response is 503, and strangers must not raise the alarm
     /// of failures by it: it is counted apart.
-    NotAsked,
+    RateLimited,
 }
 
 impl UpstreamError {
@@ -47,8 +47,8 @@ impl UpstreamError {
     }
 
     /// `call` was not made.
-    pub(crate) fn not_asked(call: &'static str, reason: impl Into<String>) -> Self {
-        Self { call, reason: reason.into(), kind: UpstreamErrorKind::NotAsked }
+    pub(crate) fn rate_limited(call: &'static str, reason: impl Into<String>) -> Self {
+        Self { call, reason: reason.into(), kind: UpstreamErrorKind::RateLimited }
     }
 
     /// The status of the response.
@@ -56,7 +56,7 @@ impl UpstreamError {
     pub const fn status(&self) -> StatusCode {
         match self.kind {
             UpstreamErrorKind::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
-            UpstreamErrorKind::Failed | UpstreamErrorKind::NotAsked => StatusCode::SERVICE_UNAVAILABLE,
+            UpstreamErrorKind::Failed | UpstreamErrorKind::RateLimited => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 

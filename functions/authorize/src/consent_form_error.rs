@@ -149,7 +149,7 @@ impl ConsentFormError {
     pub(crate) const fn of_upstream(error: &UpstreamError) -> Self {
         match error.kind {
             UpstreamErrorKind::TooManyRequests => Self::TooManyRequests,
-            UpstreamErrorKind::Failed | UpstreamErrorKind::NotAsked => Self::Unavailable,
+            UpstreamErrorKind::Failed | UpstreamErrorKind::RateLimited => Self::Unavailable,
         }
     }
 

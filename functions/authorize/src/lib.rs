@@ -3,8 +3,9 @@
 //! The client and its redirect URI are checked first. Until both are valid, every error is a page. Then the person
 //! signs in, and only then may an error be redirected to the client, if the person knows it or it is vouched for. A
 //! client with a metadata document is looked up after the person has signed in. So is any client of a malformed request:
-//! what can be parsed is parsed first, and asks nobody. GET writes nothing but such a document, and may be repeated. POST carries the whole request again, which is checked again. Our own form is always
-//! answered by a redirect: to the client, or to the consent page, which shows the error of the form.
+//! what can be parsed is parsed first, and asks nobody. GET writes nothing but such a document, and may be repeated. POST
+//! carries the whole request again, which is checked again. Our own form is always answered by a redirect: to the client,
+//! or to the consent page, which shows the error of the form.
 
 mod approve;
 mod attempt_audit;

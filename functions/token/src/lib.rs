@@ -71,14 +71,13 @@ impl Token {
     async fn answer(&self, request: &Request, now: Timestamp) -> Result<Tokens, TokenError> {
         let parameters = Parameters::of_body_with(request, &request::ONCE)?;
         let credentials = client_authentication::read(request, &parameters)?;
-        let requester = self.requester(request);
         match TokenRequest::parse(&parameters, &self.issuer) {
             // Boxed: a refresh, which is the most frequent, need not carry the larger exchange.
-            Ok(TokenRequest::AuthorizationCode(request)) => {
-                Box::pin(self.exchange.exchange(request, &credentials, requester, now)).await
+            Ok(TokenRequest::AuthorizationCode(exchange)) => {
+                Box::pin(self.exchange.exchange(exchange, &credentials, self.requester(request), now)).await
             }
-            Ok(TokenRequest::RefreshToken(request)) => {
-                self.rotation.rotate(request, &credentials, requester, now).await
+            Ok(TokenRequest::RefreshToken(refresh)) => {
+                self.rotation.rotate(refresh, &credentials, self.requester(request), now).await
             }
             // Whatever the client is: anybody can send garbage, and it asks nobody.
             Err(error) => {

@@ -282,7 +282,10 @@ impl Identity {
                 // Without a lookup we cannot say that the person is signed out. They can try again in a
                 // moment.
                 if !(just_issued || self.lookups.try_acquire(doubtful, now)) {
-                    return Err(upstream_call::not_asked(USER, "not asked: too many tokens without a published key"));
+                    return Err(upstream_call::rate_limited(
+                        USER,
+                        "not asked: too many tokens without a published key",
+                    ));
                 }
             }
             _ => return Ok(UNRECOGNIZED),

@@ -22,8 +22,8 @@
 //! `turned_by` and `late_retry_by` are digests of networks and products, by a key that is not in the table.
 //! `signed` counts the access tokens of the hour `signed_hour`, which is counted since 1970: [`crate::oauth::signatures`].
 //! `previous_generation` is there when it is not the one before `generation`. `previous` is not there when the token that the current
-//! one replaced was newer than the table, which had been restored: then its generation and `previous_turned` identify it. Families of earlier versions may have `answered`, when the
-//! current token was last issued.
+//! one replaced was newer than the table, which had been restored: then its generation and `previous_turned` identify it. Families
+//! of earlier versions may have `answered`, when the current token was last issued.
 //! `effective` is written for versions that exchanged a code without reading the membership, and read by none.
 //!
 //! `authentication` is how the client proved itself; a client that proves itself by nothing has none.
